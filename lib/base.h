@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * base.h (F0) - what every floor uses: atomics by their short names, the cache
+ * line, 64-bit arithmetic that stops at its ends, the mixing function.
+ *
+ * Short names carry their order: k2k_load_acquire(p) and so on. There is no
+ * form without an order, so none is chosen by accident.
+ */
+#ifndef K2K_BASE_H
+#define K2K_BASE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define K2K_CACHE_LINE 64
+#define K2K_NS_PER_SEC UINT64_C(1000000000)
+
+#define k2k_likely(x) __builtin_expect(!!(x), 1)
+#define k2k_unlikely(x) __builtin_expect(!!(x), 0)
+#define K2K_COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+typedef _Atomic uint64_t k2k_u64;
+typedef _Atomic uint32_t k2k_u32;
+
+#define k2k_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
+#define k2k_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
+#define k2k_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define k2k_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define k2k_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define k2k_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
+#define k2k_cas_acq_rel(p, expected, v) \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
+#define k2k_fence_acquire() atomic_thread_fence(memory_order_acquire)
+#define k2k_fence_release() atomic_thread_fence(memory_order_release)
+#define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+
+static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static inline uint64_t k2k_sat_sub(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* The 64-bit finaliser of MurmurHash3 (Austin Appleby, public domain): every input bit reaches every output bit. */
+static inline uint64_t k2k_mix64(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= UINT64_C(0xff51afd7ed558ccd);
+	x ^= x >> 33;
+	x *= UINT64_C(0xc4ceb9fe1a85ec53);
+	x ^= x >> 33;
+	return x;
+}
+
+#endif

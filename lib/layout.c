@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layout.h"
+
+#include <string.h>
+
+K2K_ASSERT_SIZE(k2k_shm_section, 24);
+K2K_ASSERT_AT(k2k_shm_section, kind, 0);
+K2K_ASSERT_AT(k2k_shm_section, stride_bytes, 4);
+K2K_ASSERT_AT(k2k_shm_section, offset_bytes, 8);
+K2K_ASSERT_AT(k2k_shm_section, count, 16);
+
+K2K_ASSERT_SIZE(k2k_shm_header, 1008);
+K2K_ASSERT_AT(k2k_shm_header, magic, 0);
+K2K_ASSERT_AT(k2k_shm_header, layout_version, 8);
+K2K_ASSERT_AT(k2k_shm_header, byte_order, 12);
+K2K_ASSERT_AT(k2k_shm_header, header_bytes, 16);
+K2K_ASSERT_AT(k2k_shm_header, section_count, 20);
+K2K_ASSERT_AT(k2k_shm_header, total_bytes, 24);
+K2K_ASSERT_AT(k2k_shm_header, fingerprint, 32);
+K2K_ASSERT_AT(k2k_shm_header, compatible, 40);
+K2K_ASSERT_AT(k2k_shm_header, incompatible, 48);
+K2K_ASSERT_AT(k2k_shm_header, uuid, 56);
+K2K_ASSERT_AT(k2k_shm_header, boot_id, 72);
+K2K_ASSERT_AT(k2k_shm_header, created_at_ns, 88);
+K2K_ASSERT_AT(k2k_shm_header, clock, 96);
+K2K_ASSERT_AT(k2k_shm_header, object_mode, 100);
+K2K_ASSERT_AT(k2k_shm_header, sections, 104);
+K2K_ASSERT_AT(k2k_shm_header, reserved, 488);
+K2K_ASSERT_AT(k2k_shm_header, checksum, 1000);
+
+K2K_ASSERT_SIZE(k2k_shm_defs, 1280);
+K2K_ASSERT_AT(k2k_shm_defs, poisoned, 1024);
+K2K_ASSERT_AT(k2k_shm_defs, grace_token, 1088);
+K2K_ASSERT_AT(k2k_shm_defs, grace_wake, 1096);
+K2K_ASSERT_AT(k2k_shm_defs, generation, 1152);
+K2K_ASSERT_AT(k2k_shm_defs, intent, 1160);
+K2K_ASSERT_AT(k2k_shm_defs, intent_slot, 1164);
+K2K_ASSERT_AT(k2k_shm_defs, writer_pid, 1168);
+K2K_ASSERT_AT(k2k_shm_defs, writer_pid_namespace, 1176);
+K2K_ASSERT_AT(k2k_shm_defs, writer_comm, 1184);
+K2K_ASSERT_AT(k2k_shm_defs, writer_since_ns, 1200);
+K2K_ASSERT_AT(k2k_shm_defs, tenant_free, 1216);
+K2K_ASSERT_AT(k2k_shm_defs, tenant_retired, 1232);
+K2K_ASSERT_AT(k2k_shm_defs, budget_free, 1248);
+K2K_ASSERT_AT(k2k_shm_defs, budget_retired, 1264);
+K2K_ASSERT_SIZE(k2k_shm_list, 16);
+K2K_ASSERT_AT(k2k_shm_list, tail, 4);
+K2K_ASSERT_AT(k2k_shm_list, count, 8);
+
+K2K_ASSERT_SIZE(k2k_shm_live, 1152);
+K2K_ASSERT_AT(k2k_shm_live, ledger_hint, 1024);
+K2K_ASSERT_AT(k2k_shm_live, ledger_high, 1028);
+K2K_ASSERT_AT(k2k_shm_live, lease_hint, 1088);
+K2K_ASSERT_AT(k2k_shm_live, lease_high, 1092);
+
+K2K_ASSERT_SIZE(k2k_shm_tenant, 64);
+K2K_ASSERT_AT(k2k_shm_tenant, id, 0);
+K2K_ASSERT_AT(k2k_shm_tenant, state_gen, 8);
+K2K_ASSERT_AT(k2k_shm_tenant, select, 16);
+K2K_ASSERT_AT(k2k_shm_tenant, next, 24);
+K2K_ASSERT_AT(k2k_shm_tenant, flags, 28);
+K2K_ASSERT_AT(k2k_shm_tenant, rate, 32);
+K2K_ASSERT_AT(k2k_shm_tenant, burst, 48);
+
+K2K_ASSERT_SIZE(k2k_shm_tenant_cold, 96);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, gpu_memory_bytes, 0);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, kernels, 16);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, registered_at_ns, 24);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, retired_token, 32);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, budget_count, 40);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, list_next, 44);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, label, 48);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 80);
+
+K2K_ASSERT_SIZE(k2k_shm_cell, 64);
+K2K_ASSERT_AT(k2k_shm_cell, admitted, 0);
+K2K_ASSERT_AT(k2k_shm_cell, window, 8);
+K2K_ASSERT_AT(k2k_shm_cell, lease_head, 16);
+K2K_ASSERT_AT(k2k_shm_cell, has_costs, 20);
+
+K2K_ASSERT_SIZE(k2k_shm_cell_cold, 64);
+K2K_ASSERT_AT(k2k_shm_cell_cold, rejected_rate, 0);
+K2K_ASSERT_AT(k2k_shm_cell_cold, rejected_budget, 8);
+K2K_ASSERT_AT(k2k_shm_cell_cold, rejected_kernels, 16);
+K2K_ASSERT_AT(k2k_shm_cell_cold, rejected_gpu_memory, 24);
+K2K_ASSERT_AT(k2k_shm_cell_cold, unattributed_ns, 32);
+
+K2K_ASSERT_SIZE(k2k_shm_entry, 32);
+K2K_ASSERT_AT(k2k_shm_entry, state, 0);
+K2K_ASSERT_AT(k2k_shm_entry, gen, 8);
+K2K_ASSERT_AT(k2k_shm_entry, key, 16);
+K2K_ASSERT_AT(k2k_shm_entry, slot, 24);
+K2K_ASSERT_AT(k2k_shm_entry, next, 28);
+
+K2K_ASSERT_SIZE(k2k_shm_budget, 64);
+K2K_ASSERT_AT(k2k_shm_budget, budget_ns, 32);
+K2K_ASSERT_AT(k2k_shm_budget, since, 40);
+K2K_ASSERT_AT(k2k_shm_budget, until, 48);
+K2K_ASSERT_AT(k2k_shm_budget, ledger, 56);
+K2K_ASSERT_AT(k2k_shm_budget, list_next, 60);
+
+K2K_ASSERT_SIZE(k2k_shm_cost, 64);
+K2K_ASSERT_AT(k2k_shm_cost, cost_ns, 32);
+K2K_ASSERT_AT(k2k_shm_cost, reserved_ns, 40);
+
+K2K_ASSERT_SIZE(k2k_shm_claim, 24);
+K2K_ASSERT_SIZE(k2k_shm_lease, 128);
+K2K_ASSERT_AT(k2k_shm_lease, incarnation, 32);
+K2K_ASSERT_AT(k2k_shm_lease, claims, 40);
+
+K2K_ASSERT_SIZE(k2k_shm_slot, 256);
+K2K_ASSERT_AT(k2k_shm_slot, owner, 0);
+K2K_ASSERT_AT(k2k_shm_slot, ack, 8);
+K2K_ASSERT_AT(k2k_shm_slot, state, 16);
+K2K_ASSERT_AT(k2k_shm_slot, pid, 64);
+K2K_ASSERT_AT(k2k_shm_slot, comm, 96);
+K2K_ASSERT_AT(k2k_shm_slot, cross_tenant_total, 128);
+K2K_ASSERT_AT(k2k_shm_slot, unknown_tenant_total, 136);
+
+_Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+               "atomics are lock-free: only such work between processes");
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo; public domain). */
+static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count)
+{
+	const unsigned char *p = bytes;
+
+	while (count--)
+		hash = (hash ^ *p++) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+#define FNV_START UINT64_C(0xcbf29ce484222325)
+
+uint64_t k2k_layout_fingerprint(void)
+{
+	static const uint32_t facts[] = {
+		K2K_LAYOUT_VERSION, K2K_SLOTS, K2K_STATE_BITS, K2K_ENTRY_STATE_BITS, K2K_WINDOW_BASE_BITS,
+		sizeof(struct k2k_shm_header), sizeof(struct k2k_shm_defs), sizeof(struct k2k_shm_live),
+		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
+		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
+		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot),
+		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
+		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
+		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_head),
+		offsetof(struct k2k_shm_entry, gen), offsetof(struct k2k_shm_entry, key),
+		offsetof(struct k2k_shm_entry, slot), offsetof(struct k2k_shm_entry, next),
+		offsetof(struct k2k_shm_budget, since), offsetof(struct k2k_shm_budget, until),
+		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
+		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
+		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned),
+	};
+
+	return fnv1a(FNV_START, facts, sizeof(facts));
+}
+
+uint64_t k2k_layout_checksum(const struct k2k_shm_header *header)
+{
+	struct k2k_shm_header copy;
+
+	memcpy(&copy, header, sizeof(copy));
+	copy.checksum = 0;
+	return fnv1a(FNV_START, &copy, sizeof(copy));
+}

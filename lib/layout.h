@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * layout.h (F1) - every byte in shared memory. No logic.
+ *
+ *   /k2k.NAME.defs  definitions: written by one administrator at a time, read-only in a broker
+ *
+ *     0      struct k2k_shm_defs     header and directory, hash word, token, writer
+ *     4096   tenant heads            u32 each, power of two
+ *            tenants                 64 bytes each: what an admission reads
+ *            tenants, cold half      96 bytes each
+ *            budget heads            u32 each, power of two
+ *            budgets                 64 bytes each
+ *
+ *   /k2k.NAME.live.UUID  what brokers write; UUID is that of the header, in hexadecimal
+ *
+ *     0      struct k2k_shm_live     header and directory, allocation hints
+ *     4096   broker slots            64 of 256 bytes
+ *            cells                   64 bytes each, one a tenant: the rate words
+ *            cells, cold half        64 bytes each: totals of rejections
+ *            ledger heads            u32 each, power of two
+ *            ledger                  64 bytes each: GPU time of (tenant, engagement)
+ *            leases                  128 bytes each: what (tenant, broker slot) holds
+ *
+ * Rules. Fixed-width integers and atomics of them, no pointers, no padding that
+ * is not named. A link is a u32: index + 1, 0 ends the chain. Enumerators that
+ * are stored have explicit values, 0 is unused. A record says whose it is by a
+ * generation: the number that one registration of one tenant got, never given
+ * again in the registry's life. State and generation, or state and incarnation,
+ * or state and token share one word, so that none is ever seen without the other.
+ *
+ * Growth: the directory lists every section; `compatible` and `incompatible`
+ * are feature bits (an attach refuses unknown incompatible ones); reserved
+ * fields are zero.
+ */
+#ifndef K2K_LAYOUT_H
+#define K2K_LAYOUT_H
+
+#include "base.h"
+
+#define K2K_DEFS_MAGIC UINT64_C(0x00736665446b326b)     /* "k2kDefs" in memory, little-endian */
+#define K2K_LIVE_MAGIC UINT64_C(0x006576694c6b326b)     /* "k2kLive" */
+#define K2K_LAYOUT_VERSION 1u
+#define K2K_BYTE_ORDER 0x01020304u
+#define K2K_COMPATIBLE UINT64_C(0)
+#define K2K_INCOMPATIBLE UINT64_C(0)
+#define K2K_SECTIONS_MAX 16
+#define K2K_SLOTS 64                     /* broker slots: a set of them is a 64-bit mask */
+#define K2K_LINK_POISON UINT32_MAX
+
+enum k2k_section_kind {
+	K2K_SECTION_TENANT_HEADS = 1,
+	K2K_SECTION_TENANTS      = 2,
+	K2K_SECTION_TENANTS_COLD = 3,
+	K2K_SECTION_BUDGET_HEADS = 4,
+	K2K_SECTION_BUDGETS      = 5,
+	K2K_SECTION_SLOTS        = 6,
+	K2K_SECTION_CELLS        = 7,
+	K2K_SECTION_CELLS_COLD   = 8,
+	K2K_SECTION_LEDGER_HEADS = 9,
+	K2K_SECTION_LEDGER       = 10,
+	K2K_SECTION_LEASES       = 11,
+};
+
+struct k2k_shm_section {
+	uint32_t kind;
+	uint32_t stride_bytes;
+	uint64_t offset_bytes;
+	uint64_t count;
+};
+
+/* Written before the object has a name, never again. `checksum` covers all of it, itself taken as 0. */
+struct k2k_shm_header {
+	uint64_t magic;
+	uint32_t layout_version;
+	uint32_t byte_order;
+	uint32_t header_bytes;           /* of this struct */
+	uint32_t section_count;
+	uint64_t total_bytes;            /* of the object */
+	uint64_t fingerprint;            /* of all sizes and offsets in this file */
+	uint64_t compatible;
+	uint64_t incompatible;
+	uint8_t uuid[16];
+	uint8_t boot_id[16];
+	uint64_t created_at_ns;          /* since 1970 */
+	uint32_t clock;                  /* enum k2k_clock_kind */
+	uint32_t object_mode;            /* as created */
+	struct k2k_shm_section sections[K2K_SECTIONS_MAX];
+	uint8_t reserved[512];
+	uint64_t checksum;
+};
+
+enum k2k_clock_kind {
+	K2K_CLOCK_MONOTONIC_COARSE_HOST = 1,     /* as the initial time namespace counts it */
+};
+
+/* What the writer is doing; 0: nothing is half done. Not 0 and nobody holds the lock: recover first. */
+enum k2k_operation {
+	K2K_OP_NONE       = 0,
+	K2K_OP_REGISTER   = 1,
+	K2K_OP_UPDATE     = 2,
+	K2K_OP_DEREGISTER = 3,
+	K2K_OP_BUDGET     = 4,
+	K2K_OP_REPAIR     = 5,
+	K2K_OP_DESTROY    = 6,
+	K2K_OP_CHECK      = 7,
+};
+
+/* First in, first out, by the records' list_next. Links: index + 1. */
+struct k2k_shm_list {
+	k2k_u32 head;
+	k2k_u32 tail;
+	k2k_u32 count;
+	uint32_t reserved;
+};
+
+struct k2k_shm_defs {
+	struct k2k_shm_header header;
+
+	/* read by every lookup, written once: by destroy */
+	_Alignas(64) k2k_u32 poisoned;           /* 0, or 1: being destroyed */
+	uint8_t reserved0[60];
+
+	/* read by helpers and by allocators */
+	_Alignas(64) k2k_u64 grace_token;        /* grace periods begun; starts at 1 */
+	k2k_u32 grace_wake;                      /* futex: low half of the token */
+	uint8_t reserved1[52];
+
+	/* the writer's: who it is and what it does. Only the holder of the writer's lock writes here */
+	_Alignas(64) k2k_u64 generation;         /* of the newest registration */
+	k2k_u32 intent;                          /* enum k2k_operation */
+	k2k_u32 intent_slot;                     /* the tenant slot it is about + 1, 0 where unknown */
+	k2k_u64 writer_pid;
+	k2k_u64 writer_pid_namespace;
+	k2k_u64 writer_comm[2];
+	k2k_u64 writer_since_ns;                 /* CLOCK_BOOTTIME */
+	k2k_u64 reserved2;
+
+	/* derived: rebuilt by recovery */
+	_Alignas(64) struct k2k_shm_list tenant_free;
+	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
+	struct k2k_shm_list budget_free;
+	struct k2k_shm_list budget_retired;
+};
+
+struct k2k_shm_live {
+	struct k2k_shm_header header;
+
+	/* heuristics, written by any broker: clamped where read, never trusted */
+	_Alignas(64) k2k_u32 ledger_hint;        /* where a search for a free record begins */
+	k2k_u32 ledger_high;                     /* no record at or above it was ever claimed */
+	uint8_t reserved0[56];
+	_Alignas(64) k2k_u32 lease_hint;
+	k2k_u32 lease_high;
+	uint8_t reserved1[56];
+};
+
+/* ---- tenants: definitions ------------------------------------------------ */
+
+enum k2k_tenant_state {
+	K2K_TENANT_FREE      = 0,
+	K2K_TENANT_BUILDING  = 1,        /* a register has not ended: undone by recovery */
+	K2K_TENANT_LIVE      = 2,
+	K2K_TENANT_SUSPENDED = 3,        /* reserved */
+	K2K_TENANT_RETIRED   = 4,        /* waits for a grace period */
+};
+
+/* state_gen = generation << 8 | state */
+#define K2K_STATE_BITS 8
+#define K2K_GENERATION_MAX ((UINT64_C(1) << (64 - K2K_STATE_BITS)) - 1)
+
+enum {
+	K2K_DEF_HAS_BUDGETS = 1 << 0,    /* had a budget at some time in this generation */
+	K2K_DEF_SHADOW      = 1 << 1,    /* reserved: decide, count, audit, let pass */
+};
+
+/*
+ * Two sets of limits; the version selects: set version & 1 is in force. An
+ * update writes the other set and then raises the version in one store. The
+ * algorithm (0: fixed window of one second) shares the word, so that it changes
+ * with the set.
+ */
+#define K2K_SELECT_VERSION(select) ((select) >> 8)
+#define K2K_SELECT(version, algorithm) ((uint64_t)(version) << 8 | (algorithm))
+#define K2K_VERSION_MAX ((UINT64_C(1) << 56) - 1)
+
+struct k2k_shm_tenant {
+	k2k_u64 id;
+	k2k_u64 state_gen;
+	k2k_u64 select;                  /* version << 8 | algorithm */
+	k2k_u32 next;
+	k2k_u32 flags;
+	k2k_u64 rate[2];                 /* messages a second */
+	k2k_u64 burst[2];                /* reserved */
+};
+
+struct k2k_shm_tenant_cold {
+	k2k_u64 gpu_memory_bytes[2];
+	k2k_u32 kernels[2];
+	k2k_u64 registered_at_ns;        /* since 1970 */
+	k2k_u64 retired_token;
+	k2k_u32 budget_count;
+	k2k_u32 list_next;               /* in the free or the retired list */
+	k2k_u64 label[4];                /* reserved */
+	k2k_u64 reserved[2];
+};
+
+/* ---- tenants: what brokers write ----------------------------------------- */
+
+/* One cache line: the rate words. Proof in rate.c. */
+#define K2K_WINDOW_BASE_BITS 34
+#define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
+
+struct k2k_shm_cell {
+	k2k_u64 admitted;                /* only grows */
+	k2k_u64 window;                  /* second << 34 | low 34 bits of `admitted` when it began */
+	k2k_u32 lease_head;              /* the tenant's lease records, one a broker slot */
+	k2k_u32 has_costs;               /* 1: an engagement's record may exist */
+	uint8_t reserved[40];
+};
+
+struct k2k_shm_cell_cold {
+	k2k_u64 rejected_rate;
+	k2k_u64 rejected_budget;
+	k2k_u64 rejected_kernels;
+	k2k_u64 rejected_gpu_memory;
+	k2k_u64 unattributed_ns;
+	uint8_t reserved[24];
+};
+
+/* ---- pooled records ------------------------------------------------------- */
+
+/*
+ * The common head of budgets, ledger records and leases. `state` is one word:
+ * a state in the low two bits, and above it what belongs to the state.
+ */
+enum k2k_entry_state {
+	K2K_ENTRY_FREE    = 0,           /* above: 0 */
+	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
+	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it */
+	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
+};
+#define K2K_ENTRY_STATE_BITS 2
+#define K2K_INCARNATION_WRITER UINT64_C(1)       /* claimed under the writer's lock: nobody's once that is free */
+
+struct k2k_shm_entry {
+	k2k_u64 state;
+	k2k_u64 gen;                     /* the tenant's generation */
+	k2k_u64 key;                     /* engagement, or broker slot */
+	k2k_u32 slot;                    /* the tenant's index */
+	k2k_u32 next;
+};
+
+/*
+ * A budget is visible to a reader that saw version v of its tenant where
+ * since <= v and (until == 0 or v < until): so that the store which raises the
+ * version changes limits and any number of budgets at once.
+ */
+struct k2k_shm_budget {
+	struct k2k_shm_entry entry;
+	k2k_u64 budget_ns;
+	k2k_u64 since;
+	k2k_u64 until;
+	k2k_u32 ledger;                  /* index + 1 of the reserved ledger record */
+	k2k_u32 list_next;
+};
+
+struct k2k_shm_cost {
+	struct k2k_shm_entry entry;
+	k2k_u64 cost_ns;                 /* only grows; stops at UINT64_MAX */
+	k2k_u64 reserved_ns;             /* reserved: reservations */
+	uint8_t reserved[16];
+};
+
+/* Monotone counters modulo 2^64 of one resource. asked - ended: held or wanted. held <= asked - ended. */
+struct k2k_shm_claim {
+	k2k_u64 asked;
+	k2k_u64 ended;
+	k2k_u64 held;
+};
+
+enum k2k_resource {
+	K2K_RESOURCE_KERNELS    = 0,
+	K2K_RESOURCE_GPU_MEMORY = 1,
+	K2K_RESOURCES           = 2,
+};
+
+struct k2k_shm_lease {
+	struct k2k_shm_entry entry;      /* key: the broker slot */
+	k2k_u64 incarnation;             /* whose the counters are; 0: being reset */
+	struct k2k_shm_claim claims[K2K_RESOURCES];
+	uint8_t reserved[40];
+};
+
+/* ---- broker slots ---------------------------------------------------------- */
+
+enum k2k_slot_state {
+	K2K_SLOT_UNUSED    = 0,
+	K2K_SLOT_ATTACHING = 1,          /* has read nothing yet: no grace period waits for it */
+	K2K_SLOT_ACTIVE    = 2,
+};
+
+struct k2k_shm_slot {
+	k2k_u64 owner;                   /* incarnation, or 0 */
+	k2k_u64 ack;                     /* the newest token it has answered */
+	k2k_u32 state;                   /* enum k2k_slot_state */
+	uint8_t reserved0[44];
+	/* identity: information for people, never the proof of life */
+	k2k_u64 pid;
+	k2k_u64 pid_namespace;
+	k2k_u64 start_time;              /* of the process, clock ticks after boot */
+	k2k_u64 attached_at_ns;          /* since 1970 */
+	k2k_u64 comm[2];
+	k2k_u64 reserved1[2];
+	/* counters of this slot; kept by the next owner */
+	k2k_u64 cross_tenant_total;
+	k2k_u64 unknown_tenant_total;
+	k2k_u64 reserved2[6];
+	uint8_t reserved3[64];
+};
+
+#define K2K_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")
+#define K2K_ASSERT_AT(type, field, bytes) \
+	_Static_assert(offsetof(struct type, field) == (bytes), #type "." #field " is at " #bytes)
+
+/* All sizes and offsets, as one number: a build that lays out anything otherwise is refused at attach. */
+uint64_t k2k_layout_fingerprint(void);
+uint64_t k2k_layout_checksum(const struct k2k_shm_header *header);
+
+#endif
