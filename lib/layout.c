@@ -9,7 +9,7 @@ K2K_ASSERT_AT(k2k_shm_section, stride_bytes, 4);
 K2K_ASSERT_AT(k2k_shm_section, offset_bytes, 8);
 K2K_ASSERT_AT(k2k_shm_section, count, 16);
 
-K2K_ASSERT_SIZE(k2k_shm_header, 1008);
+K2K_ASSERT_SIZE(k2k_shm_header, 1024);
 K2K_ASSERT_AT(k2k_shm_header, magic, 0);
 K2K_ASSERT_AT(k2k_shm_header, layout_version, 8);
 K2K_ASSERT_AT(k2k_shm_header, byte_order, 12);
@@ -26,7 +26,7 @@ K2K_ASSERT_AT(k2k_shm_header, clock, 96);
 K2K_ASSERT_AT(k2k_shm_header, object_mode, 100);
 K2K_ASSERT_AT(k2k_shm_header, sections, 104);
 K2K_ASSERT_AT(k2k_shm_header, reserved, 488);
-K2K_ASSERT_AT(k2k_shm_header, checksum, 1000);
+K2K_ASSERT_AT(k2k_shm_header, checksum, 1016);
 
 K2K_ASSERT_SIZE(k2k_shm_defs, 1280);
 K2K_ASSERT_AT(k2k_shm_defs, poisoned, 1024);

@@ -85,7 +85,7 @@ struct k2k_shm_header {
 	uint32_t clock;                  /* enum k2k_clock_kind */
 	uint32_t object_mode;            /* as created */
 	struct k2k_shm_section sections[K2K_SECTIONS_MAX];
-	uint8_t reserved[512];
+	uint8_t reserved[528];
 	uint64_t checksum;
 };
 

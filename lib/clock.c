@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* Kernels without time namespaces have neither file: no offset then. */
+int k2k_clock_open(struct k2k_clock *clock)
+{
+	char own[64] = "", children[64] = "";
+	FILE *file;
+	long long seconds, ns;
+	char name[32];
+
+	memset(clock, 0, sizeof(*clock));
+	if (readlink("/proc/self/ns/time", own, sizeof(own) - 1) < 0)
+		return 0;
+	if (readlink("/proc/self/ns/time_for_children", children, sizeof(children) - 1) < 0)
+		return 0;
+	if (strcmp(own, children) != 0)
+		return k2k_fail(K2K_EIO, "clock", "time namespace",
+		                "this process and its children are in different time namespaces: execute once more");
+	file = fopen("/proc/self/timens_offsets", "re");
+	if (!file)
+		return 0;
+	while (fscanf(file, "%31s %lld %lld", name, &seconds, &ns) == 3)
+		if (strcmp(name, "monotonic") == 0)
+			clock->offset_ns = seconds * (int64_t)K2K_NS_PER_SEC + ns;
+	fclose(file);
+	return 0;
+}
+
+static uint64_t read_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * K2K_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t k2k_clock_monotonic_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t k2k_clock_realtime_ns(void)
+{
+	return read_ns(CLOCK_REALTIME);
+}
+
+void k2k_clock_sleep_ns(uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
+
+	nanosleep(&ts, NULL); /* a signal may cut it short: callers look again anyway */
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "map.h"
+
+#include <string.h>
+
+#include "error.h"
+
+#define PAGE 4096u
+
+struct plan {
+	struct k2k_shm_header *header;
+	uint64_t at;
+};
+
+static void add(struct plan *plan, enum k2k_section_kind kind, size_t stride, uint64_t count)
+{
+	struct k2k_shm_section *section = &plan->header->sections[plan->header->section_count++];
+
+	section->kind = kind;
+	section->stride_bytes = (uint32_t)stride;
+	section->offset_bytes = plan->at;
+	section->count = count;
+	plan->at = (plan->at + stride * count + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE;
+}
+
+static void begin(struct plan *plan, struct k2k_shm_header *header)
+{
+	plan->header = header;
+	plan->at = PAGE;
+	header->section_count = 0;
+	memset(header->sections, 0, sizeof(header->sections));
+}
+
+static void end(struct plan *plan)
+{
+	plan->header->total_bytes = (plan->at + PAGE - 1) / PAGE * PAGE;
+}
+
+/* At least one head a record: chains stay short. */
+static uint64_t heads_for(uint64_t records)
+{
+	uint64_t heads = 16;
+
+	while (heads < records)
+		heads *= 2;
+	return heads;
+}
+
+void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs, struct k2k_shm_header *live)
+{
+	struct plan plan;
+
+	begin(&plan, defs);
+	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), heads_for(sizes->tenants));
+	add(&plan, K2K_SECTION_TENANTS, sizeof(struct k2k_shm_tenant), sizes->tenants);
+	add(&plan, K2K_SECTION_TENANTS_COLD, sizeof(struct k2k_shm_tenant_cold), sizes->tenants);
+	add(&plan, K2K_SECTION_BUDGET_HEADS, sizeof(k2k_u32), heads_for(sizes->budgets));
+	add(&plan, K2K_SECTION_BUDGETS, sizeof(struct k2k_shm_budget), sizes->budgets);
+	end(&plan);
+
+	begin(&plan, live);
+	add(&plan, K2K_SECTION_SLOTS, sizeof(struct k2k_shm_slot), K2K_SLOTS);
+	add(&plan, K2K_SECTION_CELLS, sizeof(struct k2k_shm_cell), sizes->tenants);
+	add(&plan, K2K_SECTION_CELLS_COLD, sizeof(struct k2k_shm_cell_cold), sizes->tenants);
+	add(&plan, K2K_SECTION_LEDGER_HEADS, sizeof(k2k_u32), heads_for(sizes->engagements));
+	add(&plan, K2K_SECTION_LEDGER, sizeof(struct k2k_shm_cost), sizes->engagements);
+	add(&plan, K2K_SECTION_LEASES, sizeof(struct k2k_shm_lease), sizes->leases);
+	end(&plan);
+}
+
+static int bind_section(const struct k2k_segment *seg, const char *object, enum k2k_section_kind kind, size_t stride,
+                        void **base, uint64_t *count)
+{
+	const struct k2k_shm_header *header = (const struct k2k_shm_header *)(const void *)seg->base;
+	uint32_t sections = header->section_count;
+
+	if (sections > K2K_SECTIONS_MAX)
+		return k2k_fail_values(K2K_ECORRUPT, object, "section count", K2K_SECTIONS_MAX, sections,
+		                       "%s lists too many sections", seg->path);
+	for (uint32_t i = 0; i < sections; i++) {
+		const struct k2k_shm_section *section = &header->sections[i];
+
+		if (section->kind != kind)
+			continue;
+		if (section->stride_bytes != stride)
+			return k2k_fail_values(K2K_ELAYOUT, object, "record size", stride, section->stride_bytes,
+			                       "section %d of %s has records of %u bytes", (int)kind, seg->path,
+			                       section->stride_bytes);
+		if (section->count == 0 || section->count > UINT32_MAX - 1 || section->offset_bytes % K2K_CACHE_LINE ||
+		    section->offset_bytes < PAGE || section->offset_bytes > seg->bytes ||
+		    section->count * stride > seg->bytes - section->offset_bytes)
+			return k2k_fail_values(K2K_ECORRUPT, object, "section", (uint64_t)kind, section->count,
+			                       "section %d of %s lies outside of it", (int)kind, seg->path);
+		*base = seg->base + section->offset_bytes;
+		*count = section->count;
+		return 0;
+	}
+	return k2k_fail_values(K2K_ECORRUPT, object, "section", (uint64_t)kind, 0, "%s has no section %d", seg->path,
+	                       (int)kind);
+}
+
+static int wrong_count(const char *object, uint64_t expected, uint64_t found)
+{
+	return k2k_fail_values(K2K_ECORRUPT, object, "count", expected, found, "the sections of %s disagree", object);
+}
+
+int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live)
+{
+	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold, ledger_heads, ledger, leases;
+	int code = 0;
+
+	memset(map, 0, sizeof(*map));
+	map->defs = (struct k2k_shm_defs *)(void *)defs->base;
+	map->live = (struct k2k_shm_live *)(void *)live->base;
+	if (memcmp(map->defs->header.uuid, map->live->header.uuid, sizeof(map->live->header.uuid)) != 0)
+		return k2k_fail(K2K_ECORRUPT, "live", "uuid", "defs and live belong to different registries");
+#define BIND(seg, object, kind, field, counter) \
+	do { \
+		void *base = NULL; \
+		if (!code) \
+			code = bind_section(seg, object, kind, sizeof(*map->field), &base, &counter); \
+		map->field = base; \
+	} while (0)
+	BIND(defs, "defs", K2K_SECTION_TENANT_HEADS, tenant_heads, tenant_heads);
+	BIND(defs, "defs", K2K_SECTION_TENANTS, tenants, tenants);
+	BIND(defs, "defs", K2K_SECTION_TENANTS_COLD, tenants_cold, cold);
+	BIND(defs, "defs", K2K_SECTION_BUDGET_HEADS, budget_heads, budget_heads);
+	BIND(defs, "defs", K2K_SECTION_BUDGETS, budgets, budgets);
+	BIND(live, "live", K2K_SECTION_SLOTS, slots, slots);
+	BIND(live, "live", K2K_SECTION_CELLS, cells, cells);
+	BIND(live, "live", K2K_SECTION_CELLS_COLD, cells_cold, cells_cold);
+	BIND(live, "live", K2K_SECTION_LEDGER_HEADS, ledger_heads, ledger_heads);
+	BIND(live, "live", K2K_SECTION_LEDGER, ledger, ledger);
+	BIND(live, "live", K2K_SECTION_LEASES, leases, leases);
+#undef BIND
+	if (code)
+		return code;
+	if (cold != tenants)
+		return wrong_count("defs", tenants, cold);
+	if (cells != tenants || cells_cold != tenants)
+		return wrong_count("live", tenants, cells);
+	if (slots != K2K_SLOTS)
+		return wrong_count("live", K2K_SLOTS, slots);
+	if ((tenant_heads & (tenant_heads - 1)) || (budget_heads & (budget_heads - 1)) ||
+	    (ledger_heads & (ledger_heads - 1)))
+		return wrong_count("heads", 0, tenant_heads);
+	map->tenant_mask = (uint32_t)(tenant_heads - 1);
+	map->budget_mask = (uint32_t)(budget_heads - 1);
+	map->ledger_mask = (uint32_t)(ledger_heads - 1);
+	map->sizes.tenants = (uint32_t)tenants;
+	map->sizes.engagements = (uint32_t)ledger;
+	map->sizes.leases = (uint32_t)leases;
+	map->sizes.budgets = (uint32_t)budgets;
+	return 0;
+}

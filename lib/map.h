@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * map.h (F2) - the sections of both objects as checked pointers of this process.
+ *
+ * After k2k_map_bind every index below a count lies inside its mapping: no
+ * access needs another check than "index < count".
+ */
+#ifndef K2K_MAP_H
+#define K2K_MAP_H
+
+#include "segment.h"
+
+struct k2k_sizes {
+	uint32_t tenants, engagements, leases, budgets;
+};
+
+struct k2k_map {
+	struct k2k_shm_defs *defs;
+	k2k_u32 *tenant_heads;
+	struct k2k_shm_tenant *tenants;
+	struct k2k_shm_tenant_cold *tenants_cold;
+	k2k_u32 *budget_heads;
+	struct k2k_shm_budget *budgets;
+
+	struct k2k_shm_live *live;
+	struct k2k_shm_slot *slots;              /* K2K_SLOTS of them */
+	struct k2k_shm_cell *cells;
+	struct k2k_shm_cell_cold *cells_cold;
+	k2k_u32 *ledger_heads;
+	struct k2k_shm_cost *ledger;
+	struct k2k_shm_lease *leases;
+
+	uint32_t tenant_mask, budget_mask, ledger_mask;  /* heads - 1 */
+	struct k2k_sizes sizes;
+};
+
+/* Fills both directories and total_bytes for these sizes; the other fields of the headers are left alone. */
+void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs, struct k2k_shm_header *live);
+
+/* Checks both directories against the objects and against each other. 0 or K2K_ECORRUPT. */
+int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live);
+
+#endif

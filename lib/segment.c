@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define RESERVE_STEP ((off_t)16 << 20)   /* a signal undoes at most one step */
+
+int k2k_segment_check_name(const char *name)
+{
+	size_t length;
+
+	if (!name)
+		return k2k_fail_argument("name", "null");
+	length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	if (length == 0 || length > K2K_NAME_MAX || name[length] != '\0')
+		return k2k_fail(K2K_EINVAL, "argument", "name", "a registry's name is 1 to %d of A-Z a-z 0-9 _ -",
+		                K2K_NAME_MAX);
+	return 0;
+}
+
+void k2k_segment_defs_path(char path[K2K_PATH_MAX], const char *name)
+{
+	snprintf(path, K2K_PATH_MAX, K2K_SHM_DIR "/k2k.%s.defs", name);
+}
+
+void k2k_segment_uuid_text(char text[40], const uint8_t uuid[16])
+{
+	static const char hex[] = "0123456789abcdef";
+	char *p = text;
+
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*p++ = '-';
+		*p++ = hex[uuid[i] >> 4];
+		*p++ = hex[uuid[i] & 15];
+	}
+	*p = '\0';
+}
+
+void k2k_segment_live_path(char path[K2K_PATH_MAX], const char *name, const uint8_t uuid[16])
+{
+	char text[40];
+
+	k2k_segment_uuid_text(text, uuid);
+	snprintf(path, K2K_PATH_MAX, K2K_SHM_DIR "/k2k.%s.live.%s", name, text);
+}
+
+int k2k_segment_boot_id(uint8_t boot_id[16])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	unsigned int byte;
+	int digits = 0, c;
+
+	if (!file)
+		return k2k_fail_errno(K2K_EIO, errno, "/proc", "can't read the boot id");
+	memset(boot_id, 0, 16);
+	while (digits < 32 && (c = fgetc(file)) != EOF) {
+		if (c == '-')
+			continue;
+		if (c >= '0' && c <= '9')
+			byte = (unsigned int)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			byte = (unsigned int)(c - 'a') + 10;
+		else
+			break;
+		boot_id[digits / 2] = (uint8_t)(boot_id[digits / 2] << 4 | byte);
+		digits++;
+	}
+	fclose(file);
+	if (digits != 32)
+		return k2k_fail(K2K_EIO, "/proc", "boot_id", "the boot id is not 32 hexadecimal digits");
+	return 0;
+}
+
+static int map(struct k2k_segment *seg, const char *object, int fd)
+{
+	int protection = seg->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	void *base = mmap(NULL, seg->bytes, protection, MAP_SHARED, fd, 0);
+
+	if (base == MAP_FAILED)
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes",
+		                      seg->bytes);
+	if (madvise(base, seg->bytes, MADV_DONTFORK) != 0) {
+		int error = errno;
+
+		munmap(base, seg->bytes);
+		return k2k_fail_errno(K2K_EIO, error, object, "can't keep the mapping from children");
+	}
+	seg->base = base;
+	return 0;
+}
+
+static void remember(struct k2k_segment *seg, const struct stat *st, int fd)
+{
+	seg->device = st->st_dev;
+	seg->inode = st->st_ino;
+	seg->fd = fd;
+}
+
+static int reserve(int fd, off_t bytes, const char *object)
+{
+	for (off_t done = 0; done < bytes;) {
+		off_t step = bytes - done < RESERVE_STEP ? bytes - done : RESERVE_STEP;
+
+		if (fallocate(fd, 0, done, step) == 0)
+			done += step;
+		else if (errno != EINTR)
+			return k2k_fail_errno(errno == ENOSPC || errno == ENOMEM ? K2K_ENOMEM : K2K_EIO, errno, object,
+			                      "can't reserve %lld bytes in " K2K_SHM_DIR, (long long)bytes);
+	}
+	return 0;
+}
+
+/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now. */
+static void touch(struct k2k_segment *seg)
+{
+	volatile unsigned char *p = seg->base;
+
+#ifdef MADV_POPULATE_WRITE
+	if (madvise(seg->base, seg->bytes, MADV_POPULATE_WRITE) == 0)
+		return;
+#endif
+	for (size_t at = 0; at < seg->bytes; at += 4096)
+		p[at] = 0;
+}
+
+int k2k_segment_build(struct k2k_segment *seg, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group)
+{
+	struct stat st;
+	int fd, code;
+
+	memset(seg, 0, sizeof(*seg));
+	seg->fd = -1;
+	seg->bytes = bytes;
+	seg->writable = true;
+	fd = open(K2K_SHM_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, object, "can't create in " K2K_SHM_DIR);
+	if (has_group && fchown(fd, (uid_t)-1, group) != 0) {
+		code = k2k_fail_errno(errno == EPERM ? K2K_EPERM : K2K_EIO, errno, object, "can't give it to group %u",
+		                      (unsigned int)group);
+		goto failed;
+	}
+	if (fchmod(fd, mode) != 0) {
+		code = k2k_fail_errno(K2K_EIO, errno, object, "can't set its mode");
+		goto failed;
+	}
+	code = reserve(fd, (off_t)bytes, object);
+	if (code)
+		goto failed;
+	if (fstat(fd, &st) != 0) {
+		code = k2k_fail_errno(K2K_EIO, errno, object, "can't look at it");
+		goto failed;
+	}
+	code = map(seg, object, fd);
+	if (code)
+		goto failed;
+	touch(seg);
+	remember(seg, &st, fd);
+	return 0;
+failed:
+	close(fd);
+	return code;
+}
+
+int k2k_segment_link(struct k2k_segment *seg, const char *path)
+{
+	char self[64];
+
+	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 && errno != EEXIST) {
+		/* older kernels ask for CAP_DAC_READ_SEARCH */
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", (int)seg->fd);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
+			return k2k_fail_errno(K2K_EIO, errno, path, "can't name it");
+		if (errno == EEXIST && k2k_segment_check_identity(seg) != 0)
+			goto exists;
+	} else if (errno == EEXIST) {
+		goto exists;
+	}
+	snprintf(seg->path, sizeof(seg->path), "%s", path);
+	return 0;
+exists:
+	return k2k_fail(K2K_EEXIST, path, NULL, "%s exists", path);
+}
+
+static int open_failed(int error, const char *object, const char *path)
+{
+	switch (error) {
+	case ENOENT:
+		return k2k_fail_errno(K2K_ENOREGISTRY, error, object, "%s", path);
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return k2k_fail_errno(K2K_EPERM, error, object, "%s", path);
+	case ELOOP:
+	case EISDIR:
+	case ENXIO:
+	case ENODEV:
+		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
+	default:
+		return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, object, "%s", path);
+	}
+}
+
+static int check_file(const char *object, const char *path, const struct stat *st, const struct k2k_trust *trust)
+{
+	if (!S_ISREG(st->st_mode))
+		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
+	if (st->st_uid != 0 && st->st_uid != geteuid() && !(trust && trust->has_owner && st->st_uid == trust->owner))
+		return k2k_fail_values(K2K_EOWNER, object, "owner", geteuid(), st->st_uid,
+		                       "%s belongs to user %u, who is neither root, nor oneself, nor the owner named", path,
+		                       (unsigned int)st->st_uid);
+	if (strcmp(object, "defs") == 0 && (st->st_mode & 022))
+		return k2k_fail_values(K2K_EOWNER, object, "mode", 0, st->st_mode & 0777,
+		                       "%s may be written by others than its owner (mode %o)", path,
+		                       (unsigned int)(st->st_mode & 0777));
+	if (st->st_size < (off_t)sizeof(struct k2k_shm_defs))
+		return k2k_fail_values(K2K_ECORRUPT, object, "size", sizeof(struct k2k_shm_defs), (uint64_t)st->st_size,
+		                       "%s is cut short: %lld bytes", path, (long long)st->st_size);
+	return 0;
+}
+
+/* Each difference by its own name; what another version may have laid out otherwise is looked at last. */
+static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
+{
+	const struct k2k_shm_header *h = (const struct k2k_shm_header *)(const void *)seg->base;
+	uint64_t magic = strcmp(object, "defs") == 0 ? K2K_DEFS_MAGIC : K2K_LIVE_MAGIC;
+	uint8_t boot_id[16];
+	int code;
+
+	if (h->magic != magic && h->magic != __builtin_bswap64(magic))
+		return k2k_fail_values(K2K_ECORRUPT, object, "magic", magic, h->magic, "%s is not a registry", seg->path);
+	if (h->byte_order != K2K_BYTE_ORDER)
+		return k2k_fail_values(h->magic == magic ? K2K_ECORRUPT : K2K_ELAYOUT, object, "byte order", K2K_BYTE_ORDER,
+		                       h->byte_order, "%s was written with another byte order", seg->path);
+	if (h->layout_version != K2K_LAYOUT_VERSION)
+		return k2k_fail_values(K2K_ELAYOUT, object, "layout version", K2K_LAYOUT_VERSION, h->layout_version,
+		                       "%s has layout version %u, this library has %u", seg->path, h->layout_version,
+		                       K2K_LAYOUT_VERSION);
+	if (h->incompatible & ~K2K_INCOMPATIBLE)
+		return k2k_fail_values(K2K_ELAYOUT, object, "features", K2K_INCOMPATIBLE, h->incompatible,
+		                       "%s needs features that this library lacks", seg->path);
+	if (h->header_bytes != sizeof(*h))
+		return k2k_fail_values(K2K_ELAYOUT, object, "record size", sizeof(*h), h->header_bytes,
+		                       "%s has a header of %u bytes", seg->path, h->header_bytes);
+	if (h->fingerprint != k2k_layout_fingerprint())
+		return k2k_fail_values(K2K_ELAYOUT, object, "fingerprint", k2k_layout_fingerprint(), h->fingerprint,
+		                       "%s was laid out by another build", seg->path);
+	if (h->checksum != k2k_layout_checksum(h))
+		return k2k_fail_values(K2K_ECORRUPT, object, "checksum", k2k_layout_checksum(h), h->checksum,
+		                       "the header of %s is damaged", seg->path);
+	if (h->total_bytes != (uint64_t)st->st_size)
+		return k2k_fail_values(K2K_ECORRUPT, object, "size", h->total_bytes, (uint64_t)st->st_size,
+		                       "%s has %lld bytes, its header says %llu", seg->path, (long long)st->st_size,
+		                       (unsigned long long)h->total_bytes);
+	/* a hole could be filled only while there is memory: SIGBUS later. Swapped pages count as blocks too */
+	if ((uint64_t)st->st_blocks * 512 < h->total_bytes)
+		return k2k_fail_values(K2K_ECORRUPT, object, "blocks", h->total_bytes, (uint64_t)st->st_blocks * 512,
+		                       "%s has holes", seg->path);
+	if ((st->st_mode & 0777 & ~h->object_mode) != 0)
+		return k2k_fail_values(K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
+		                       "%s is open to more users than it was created for", seg->path);
+	code = k2k_segment_boot_id(boot_id);
+	if (code)
+		return code;
+	if (memcmp(h->boot_id, boot_id, sizeof(boot_id)) != 0)
+		return k2k_fail(K2K_EBOOT, object, "boot id", "%s was created before the machine started", seg->path);
+	if (h->clock != K2K_CLOCK_MONOTONIC_COARSE_HOST)
+		return k2k_fail_values(K2K_ELAYOUT, object, "clock", K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
+		                       "%s counts by another clock", seg->path);
+	return 0;
+}
+
+int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *path, bool writable,
+                     const struct k2k_trust *trust)
+{
+	struct stat st;
+	int fd, code;
+
+	memset(seg, 0, sizeof(*seg));
+	seg->fd = -1;
+	seg->writable = writable;
+	snprintf(seg->path, sizeof(seg->path), "%s", path);
+	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return open_failed(errno, object, path);
+	if (fstat(fd, &st) != 0) {
+		code = k2k_fail_errno(K2K_EIO, errno, object, "%s", path);
+		goto failed;
+	}
+	code = check_file(object, path, &st, trust);
+	if (code)
+		goto failed;
+	seg->bytes = (size_t)st.st_size;
+	code = map(seg, object, fd);
+	if (code)
+		goto failed;
+	code = check_header(seg, object, &st);
+	if (code) {
+		munmap(seg->base, seg->bytes);
+		seg->base = NULL;
+		goto failed;
+	}
+	remember(seg, &st, fd);
+	return 0;
+failed:
+	close(fd);
+	return code;
+}
+
+/* The descriptor is ours to close only while it still is this object: a program may have closed it and got the number anew. */
+void k2k_segment_close(struct k2k_segment *seg)
+{
+	struct stat st;
+
+	if (seg->base)
+		munmap(seg->base, seg->bytes);
+	if (seg->fd >= 0 && fstat(seg->fd, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
+		close(seg->fd);
+	seg->base = NULL;
+	seg->fd = -1;
+}
+
+int k2k_segment_check_identity(const struct k2k_segment *seg)
+{
+	struct stat st;
+
+	if (stat(seg->path, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
+		return 0;
+	return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
+}
