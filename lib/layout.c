@@ -48,10 +48,11 @@ K2K_ASSERT_AT(k2k_shm_list, tail, 4);
 K2K_ASSERT_AT(k2k_shm_list, count, 8);
 
 K2K_ASSERT_SIZE(k2k_shm_live, 1152);
-K2K_ASSERT_AT(k2k_shm_live, ledger_hint, 1024);
-K2K_ASSERT_AT(k2k_shm_live, ledger_high, 1028);
-K2K_ASSERT_AT(k2k_shm_live, lease_hint, 1088);
-K2K_ASSERT_AT(k2k_shm_live, lease_high, 1092);
+K2K_ASSERT_AT(k2k_shm_live, ledger_pool, 1024);
+K2K_ASSERT_AT(k2k_shm_live, lease_pool, 1088);
+K2K_ASSERT_SIZE(k2k_shm_pool, 16);
+K2K_ASSERT_AT(k2k_shm_pool, high, 4);
+K2K_ASSERT_AT(k2k_shm_pool, freed, 8);
 
 K2K_ASSERT_SIZE(k2k_shm_tenant, 64);
 K2K_ASSERT_AT(k2k_shm_tenant, id, 0);

@@ -142,16 +142,21 @@ struct k2k_shm_defs {
 	struct k2k_shm_list budget_retired;
 };
 
+struct k2k_shm_pool {
+	k2k_u32 hint;                    /* where a search for a free record begins */
+	k2k_u32 high;                    /* no record at or above it was ever claimed */
+	k2k_u32 freed;                   /* counts what the writer gave back, so that "full" need not be found out anew */
+	uint32_t reserved;
+};
+
 struct k2k_shm_live {
 	struct k2k_shm_header header;
 
 	/* heuristics, written by any broker: clamped where read, never trusted */
-	_Alignas(64) k2k_u32 ledger_hint;        /* where a search for a free record begins */
-	k2k_u32 ledger_high;                     /* no record at or above it was ever claimed */
-	uint8_t reserved0[56];
-	_Alignas(64) k2k_u32 lease_hint;
-	k2k_u32 lease_high;
-	uint8_t reserved1[56];
+	_Alignas(64) struct k2k_shm_pool ledger_pool;
+	uint8_t reserved0[48];
+	_Alignas(64) struct k2k_shm_pool lease_pool;
+	uint8_t reserved1[48];
 };
 
 /* ---- tenants: definitions ------------------------------------------------ */

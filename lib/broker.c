@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+
+#define DRAWS 16        /* a drawn byte is taken once in 2^61 times, or by somebody's shared locks on many bytes */
+
+static uint64_t start_time(void)
+{
+	FILE *file = fopen("/proc/self/stat", "re");
+	char line[1024];
+	unsigned long long ticks = 0;
+	char *after;
+
+	if (!file)
+		return 0;
+	if (fgets(line, sizeof(line), file)) {
+		after = strrchr(line, ')'); /* comm may hold anything */
+		/* field 22; the first after ')' is field 3 */
+		for (int field = 2; after && field < 22; field++)
+			after = strchr(after + 1, ' ');
+		if (after)
+			ticks = strtoull(after + 1, NULL, 10);
+	}
+	fclose(file);
+	return ticks;
+}
+
+void k2k_identity_read(struct k2k_identity *identity)
+{
+	struct stat st;
+	char comm[16];
+
+	memset(identity, 0, sizeof(*identity));
+	identity->pid = (uint64_t)getpid();
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		identity->pid_namespace = st.st_ino;
+	identity->start_time = start_time();
+	memset(comm, 0, sizeof(comm));
+	prctl(PR_GET_NAME, comm);
+	memcpy(identity->comm, comm, sizeof(comm));
+}
+
+void k2k_identity_comm(char text[16], uint64_t low, uint64_t high)
+{
+	uint64_t words[2] = { low, high };
+
+	memcpy(text, words, 16);
+	text[15] = '\0';
+	for (char *p = text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
+bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
+{
+	k2k_u64 *cached = &census->dead[incarnation % K2K_DEAD_CACHE];
+	bool alive;
+
+	if (incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX)
+		return false; /* nobody's: 0, the writer's mark, or damage */
+	if (k2k_load_relaxed(cached) == incarnation) { /* relaxed: a cache of a fact that never changes */
+		k2k_fence_seq_cst();
+		return false;
+	}
+	alive = k2k_lock_is_held(census->live, incarnation);
+	if (!alive)
+		k2k_store_relaxed(cached, incarnation); /* relaxed: as above */
+	/* the question is no barrier: without this, older values of what the dead one wrote could be read after it */
+	k2k_fence_seq_cst();
+	return alive;
+}
+
+static int draw(struct k2k_census *census, struct k2k_broker *broker)
+{
+	for (int i = 0; i < DRAWS; i++) {
+		uint64_t number;
+		int code;
+
+		if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+			return k2k_fail_errno(K2K_EIO, errno, "incarnation", "no random numbers");
+		number &= K2K_LOCK_BYTE_LIFE_MAX - 1;
+		if (number < K2K_LOCK_BYTE_LIFE_MIN)
+			continue;
+		code = k2k_lock_try(census->live, number, &broker->life);
+		if (code == K2K_EBUSY)
+			continue;
+		if (code)
+			return code;
+		broker->incarnation = number;
+		return 0;
+	}
+	return k2k_fail(K2K_EBUSY, "live", "lock", "somebody holds locks on all of %s: see /proc/*/fdinfo", census->live->path);
+}
+
+static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)
+{
+	/* publish[slot-owner] and observe[slot-owner]: the old owner is dead; whoever sees ours sees that we are alive */
+	return k2k_cas_acq_rel(&slot->owner, &from, broker->incarnation);
+}
+
+static int find_slot(const struct k2k_map *map, struct k2k_census *census, struct k2k_broker *broker)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (take(&map->slots[i], 0, broker)) {
+			broker->slot = i;
+			return 0;
+		}
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		/* observe[slot-owner] in take() */
+		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
+
+		if (!k2k_census_alive(census, owner) && take(&map->slots[i], owner, broker)) {
+			broker->slot = i;
+			return 0;
+		}
+	}
+	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", K2K_SLOTS, K2K_SLOTS, "%d brokers are attached already",
+	                       K2K_SLOTS);
+}
+
+static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot)
+{
+	struct k2k_identity identity;
+
+	/*
+	 * Stale identity under a new owner would name the wrong process, and a stale ACTIVE would have writers wait for an
+	 * ack that this owner has not given yet. Released, so that who sees ATTACHING under this owner waits for nothing.
+	 */
+	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING); /* publish[slot-state] seen by observe[slot-state] in grace.c */
+	k2k_identity_read(&identity);
+	/* relaxed: for people; ACTIVE below is released after them */
+	k2k_store_relaxed(&slot->pid, identity.pid);
+	k2k_store_relaxed(&slot->pid_namespace, identity.pid_namespace);
+	k2k_store_relaxed(&slot->start_time, identity.start_time);
+	k2k_store_relaxed(&slot->attached_at_ns, k2k_clock_realtime_ns());
+	k2k_store_relaxed(&slot->comm[0], identity.comm[0]);
+	k2k_store_relaxed(&slot->comm[1], identity.comm[1]);
+	/*
+	 * Everything stamped up to this token was unlinked before it was published, and we have read nothing yet.
+	 * observe[grace-token]: the unlinks before it. publish[grace-ack]: no reader of ours is older.
+	 */
+	k2k_store_release(&slot->ack, k2k_load_acquire(&map->defs->grace_token));
+	k2k_store_release(&slot->state, K2K_SLOT_ACTIVE); /* publish[slot-state]: the ack before it */
+	/*
+	 * fence[grace-attach] with fence[grace-writer]: either the writer sees us ACTIVE and waits for our ack, or our first
+	 * read sees its unlink. Without it our ACTIVE could still sit in the store buffer while we read an old link.
+	 */
+	k2k_fence_seq_cst();
+}
+
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, struct k2k_broker *broker)
+{
+	int code;
+
+	memset(broker, 0, sizeof(*broker));
+	code = draw(census, broker);
+	if (code)
+		return code;
+	code = find_slot(map, census, broker);
+	if (code) {
+		k2k_lock_drop(&broker->life);
+		broker->incarnation = 0;
+		return code;
+	}
+	sign(map, &map->slots[broker->slot]);
+	return 0;
+}
+
+void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker)
+{
+	uint64_t own = broker->incarnation;
+
+	if (!own)
+		return;
+	/*
+	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: the word is in memory that others
+	 * may have damaged, and what is not ours we leave alone.
+	 */
+	k2k_cas_acq_rel(&map->slots[broker->slot].owner, &own, 0);
+	k2k_lock_drop(&broker->life);
+	broker->incarnation = 0;
+}

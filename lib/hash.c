@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hash.h"
+
+#include "error.h"
+
+int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what)
+{
+	return k2k_fail_values(K2K_ECORRUPT, "hash", "chain", hash->pool.capacity, bucket, "bucket %u: %s", bucket, what);
+}
+
+/*
+ * Killed before the CAS: the record is CLAIMED and not linked: freed by the writer.
+ * Killed after it: linked, with all its fields; whether the claimer still says LIVE makes no difference to readers.
+ */
+int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key, bool unique,
+                    uint32_t *other)
+{
+	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	uint32_t bucket = k2k_hash_bucket(hash, key->gen, key->key);
+	uint32_t head = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields of those before us */
+	uint32_t seen = 0;
+
+	for (;;) {
+		if (unique) {
+			int code = k2k_hash_walk(hash, bucket, head, seen, key, NULL, 0, other);
+
+			if (code == 0)
+				return 1;
+			if (code != K2K_HASH_ABSENT)
+				return code;
+			seen = head;
+		}
+		k2k_store_relaxed(&entry->next, head); /* relaxed: carried by the CAS */
+		/* publish[entry-link]: key and counters of this record before it can be found */
+		if (k2k_cas_acq_rel(&hash->heads[bucket], &head, index + 1))
+			return 0;
+	}
+}
+
+int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
+{
+	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	uint32_t bucket, link, steps = 0;
+
+	/* relaxed: asked by the writer, about records that only it removes */
+	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
+	link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
+	for (; link != 0; link = k2k_load_acquire(&k2k_pool_at(&hash->pool, link - 1)->next)) { /* observe[entry-link] */
+		if (link > hash->pool.capacity || steps++ > hash->pool.capacity)
+			return k2k_hash_corrupt(hash, bucket, "the chain is damaged");
+		if (link == index + 1)
+			return 0;
+	}
+	return K2K_HASH_ABSENT;
+}
+
+/* One store: killed before it the record is linked and RETIRED, after it unlinked and RETIRED. */
+int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
+{
+	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	/* relaxed: only the single remover, us, changes the link of a linked record, and only the claimer wrote the key */
+	uint32_t next = k2k_load_relaxed(&entry->next);
+	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
+
+	for (;;) {
+		uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
+		uint32_t steps = 0;
+
+		if (link == index + 1) {
+			/* publish[entry-link]: the successor was published before; passing it on must not lose that */
+			if (k2k_cas_acq_rel(&hash->heads[bucket], &link, next))
+				return 0;
+			continue; /* somebody inserted before us */
+		}
+		while (link != 0) {
+			struct k2k_shm_entry *at;
+			uint32_t follows;
+
+			if (link > hash->pool.capacity || steps++ > hash->pool.capacity)
+				return k2k_hash_corrupt(hash, bucket, "the chain is damaged");
+			at = k2k_pool_at(&hash->pool, link - 1);
+			follows = k2k_load_acquire(&at->next); /* observe[entry-link]: fields */
+			if (follows == index + 1) {
+				k2k_store_release(&at->next, next); /* publish[entry-link]: as above */
+				return 0;
+			}
+			link = follows;
+		}
+		return K2K_HASH_ABSENT;
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hash.h (F5) - one hash shape: bucket heads, records linked through themselves.
+ *
+ * 1. A record is inserted at the head by one CAS; its fields are written before.
+ * 2. Only one process removes (the writer of defs), by one store, or one CAS at the head.
+ * 3. A removed record keeps its link until it is reused, and it is reused only
+ *    after a grace period: a reader in a section that stands on it walks on.
+ * 4. A reader without a section (observer, administrator) may stand on a reused
+ *    record: then the record belongs to another bucket, and the walk starts again.
+ * 5. Every walk has a bound: damage is K2K_ECORRUPT, never an endless loop.
+ * 6. Two that insert one key: the loser of the CAS walks what is new before it
+ *    tries again, and finds the other's.
+ *
+ * No tombstones, nothing to rebuild, nothing moves.
+ */
+#ifndef K2K_HASH_H
+#define K2K_HASH_H
+
+#include "pool.h"
+
+#define K2K_HASH_RESTARTS 1000
+
+struct k2k_hash {
+	k2k_u32 *heads;
+	uint32_t mask;
+	struct k2k_pool pool;
+};
+
+struct k2k_hash_key {
+	uint64_t gen, key;
+	uint32_t slot;
+};
+
+enum { K2K_HASH_ABSENT = 1 };
+
+static inline uint32_t k2k_hash_bucket(const struct k2k_hash *hash, uint64_t gen, uint64_t key)
+{
+	return (uint32_t)k2k_mix64(gen * UINT64_C(0x9e3779b97f4a7c15) ^ key) & hash->mask;
+}
+
+static inline bool k2k_hash_matches(const struct k2k_shm_entry *entry, const struct k2k_hash_key *key)
+{
+	/* relaxed: written before the link that led here, which was acquired */
+	return k2k_load_relaxed(&entry->gen) == key->gen && k2k_load_relaxed(&entry->key) == key->key &&
+	       k2k_load_relaxed(&entry->slot) == key->slot;
+}
+
+int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what) __attribute__((cold));
+
+/*
+ * Walks the bucket from `link` to its end, or up to `until`. For each record that has
+ * this key calls accept (null: the first will do). 0 and *index; K2K_HASH_ABSENT;
+ * K2K_ECORRUPT.
+ */
+static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, uint32_t link, uint32_t until,
+                                const struct k2k_hash_key *key,
+                                bool (*accept)(const struct k2k_shm_entry *, uint64_t), uint64_t context,
+                                uint32_t *index)
+{
+	uint32_t steps = 0, restarts = 0;
+
+	while (link != 0 && link != until) {
+		const struct k2k_shm_entry *entry;
+		uint32_t next;
+
+		if (k2k_unlikely(link > hash->pool.capacity))
+			return k2k_hash_corrupt(hash, bucket, "a link points outside of the table");
+		if (k2k_unlikely(steps++ > hash->pool.capacity))
+			return k2k_hash_corrupt(hash, bucket, "the chain does not end");
+		entry = k2k_pool_at(&hash->pool, link - 1);
+		if (k2k_hash_matches(entry, key) && (!accept || accept(entry, context))) {
+			*index = link - 1;
+			return 0;
+		}
+		next = k2k_load_acquire(&entry->next); /* observe[entry-link]: the fields of the record it leads to */
+		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key)) !=
+		                 bucket)) {
+			/* relaxed, above: reused under us (see 4), or damaged */
+			if (restarts++ > K2K_HASH_RESTARTS)
+				return k2k_hash_corrupt(hash, bucket, "a record of another bucket is in the chain");
+			link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: as above */
+			until = 0;
+			steps = 0;
+			continue;
+		}
+		link = next;
+	}
+	return K2K_HASH_ABSENT;
+}
+
+static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_hash_key *key, uint32_t *index)
+{
+	uint32_t bucket = k2k_hash_bucket(hash, key->gen, key->key);
+	uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: the fields of the record it leads to */
+
+	return k2k_hash_walk(hash, bucket, link, 0, key, NULL, 0, index);
+}
+
+/*
+ * Links the filled record `index`. 0; or K2K_HASH_ABSENT's opposite: 1 and *other where
+ * a record of that key stands already (with `unique`); K2K_ECORRUPT.
+ */
+int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key, bool unique,
+                    uint32_t *other);
+
+/* The single remover's. 0 unlinked, K2K_HASH_ABSENT was not linked, K2K_ECORRUPT. */
+int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);
+/* The same walk without a change: 0 linked, K2K_HASH_ABSENT, K2K_ECORRUPT. */
+int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pool.h"
+
+static void raise_high(const struct k2k_pool *pool, uint32_t to)
+{
+	uint32_t high = k2k_load_relaxed(&pool->shared->high); /* relaxed: the CAS below decides */
+
+	while (high < to)
+		if (k2k_cas_acq_rel(&pool->shared->high, &high, to)) /* publish[pool-high]: before the claim of a record below it */
+			break;
+}
+
+bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
+                    uint32_t *index)
+{
+	/* relaxed: a hint; and a count that only saves a search in vain */
+	uint32_t start = k2k_load_relaxed(&pool->shared->hint);
+	uint32_t freed = k2k_load_relaxed(&pool->shared->freed);
+	bool asked = false, waiting = false;
+	uint64_t token = 0;
+
+	if (k2k_load_relaxed(full_at) == freed)
+		return false;
+	if (start >= pool->capacity)
+		start = 0;
+	for (uint32_t i = 0; i < pool->capacity; i++) {
+		uint32_t at = start + i < pool->capacity ? start + i : start + i - pool->capacity;
+		struct k2k_shm_entry *entry = k2k_pool_at(pool, at);
+		/* observe[entry-state]: what the remover did before it freed or retired it */
+		uint64_t word = k2k_load_acquire(&entry->state);
+
+		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
+			if (!asked) {
+				token = passed->ask(passed->context);
+				asked = true;
+			}
+			if (k2k_entry_above(word) > token) {
+				waiting = true;
+				continue;
+			}
+		} else if (k2k_entry_state(word) != K2K_ENTRY_FREE) {
+			continue;
+		}
+		raise_high(pool, at + 1);
+		if (k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
+			k2k_store_relaxed(&pool->shared->hint, at + 1); /* relaxed: a hint */
+			*index = at;
+			return true;
+		}
+	}
+	if (!waiting)
+		k2k_store_relaxed(full_at, freed); /* relaxed: ours */
+	return false;
+}
+
+void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
+{
+	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
+
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: nobody was told of it */
+	k2k_store_release(&entry->state, K2K_ENTRY_FREE); /* publish[entry-state]: all we wrote there */
+	k2k_add_relaxed(&pool->shared->freed, 1); /* relaxed: a count that only saves a search */
+}
+
+static void given_back(const struct k2k_pool *pool, uint32_t index)
+{
+	/* relaxed, both: a hint, and a count that only saves a search */
+	if (index < k2k_load_relaxed(&pool->shared->hint))
+		k2k_store_relaxed(&pool->shared->hint, index);
+	k2k_add_relaxed(&pool->shared->freed, 1);
+}
+
+void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
+{
+	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
+
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps look at the state first */
+	k2k_store_release(&entry->state, K2K_ENTRY_FREE); /* publish[entry-state]: nobody refers to it */
+	given_back(pool, index);
+}
+
+void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
+{
+	/* publish[entry-state]: before the unlink, so that a killed writer's successor finds what to unlink */
+	k2k_store_release(&k2k_pool_at(pool, index)->state, k2k_entry_word(K2K_ENTRY_RETIRED, token));
+	given_back(pool, index);
+}
