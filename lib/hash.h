@@ -58,7 +58,8 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
                                 bool (*accept)(const struct k2k_shm_entry *, uint64_t), uint64_t context,
                                 uint32_t *index)
 {
-	uint32_t steps = 0, restarts = 0;
+	uint64_t steps = 0, most = 4 * (uint64_t)hash->pool.capacity + K2K_HASH_RESTARTS;
+	uint32_t restarts = 0;
 
 	while (link != 0 && link != until) {
 		const struct k2k_shm_entry *entry;
@@ -66,7 +67,7 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 
 		if (k2k_unlikely(link > hash->pool.capacity))
 			return k2k_hash_corrupt(hash, bucket, "a link points outside of the table");
-		if (k2k_unlikely(steps++ > hash->pool.capacity))
+		if (k2k_unlikely(steps++ > most))
 			return k2k_hash_corrupt(hash, bucket, "the chain does not end");
 		entry = k2k_pool_at(&hash->pool, link - 1);
 		if (k2k_hash_matches(entry, key) && (!accept || accept(entry, context))) {
@@ -81,7 +82,6 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 				return k2k_hash_corrupt(hash, bucket, "a record of another bucket is in the chain");
 			link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: as above */
 			until = 0;
-			steps = 0;
 			continue;
 		}
 		link = next;

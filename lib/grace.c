@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "grace.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+
+#define TICK_NS K2K_NS_PER_SEC
+#define POLL_FIRST_NS UINT64_C(20000)
+#define POLL_MOST_NS UINT64_C(2000000)
+
+_Thread_local struct urcu_bp_reader *k2k_grace_reader;
+
+struct urcu_bp_reader *k2k_grace_first_use(void)
+{
+	/* registers the thread with liburcu */
+	_urcu_bp_read_lock();
+	_urcu_bp_read_unlock();
+	k2k_grace_reader = URCU_TLS(urcu_bp_reader);
+	return k2k_grace_reader;
+}
+
+void k2k_grace_synchronize_process(void)
+{
+	urcu_bp_synchronize_rcu();
+}
+
+/* ---- fork ------------------------------------------------------------------ */
+
+static struct {
+	pthread_mutex_t mutex;
+	uint32_t hooked;                 /* handles that leave the hooks to us */
+	uint32_t users;
+	bool handlers;                   /* pthread_atfork was called */
+	bool around;                     /* this fork: we called urcu_bp_before_fork */
+	uint32_t *whole;                 /* a page that a child finds zeroed: 1 where liburcu is consistent */
+} process = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void before_fork(void)
+{
+	/* no descriptor of a lock in the making may be inherited (lock.h) */
+	k2k_lock_fork_guard(true);
+	process.around = process.hooked > 0;
+	if (process.around)
+		urcu_bp_before_fork();
+}
+
+static void after_fork_parent(void)
+{
+	if (process.around)
+		urcu_bp_after_fork_parent();
+	k2k_lock_fork_guard(false);
+}
+
+static void after_fork_child(void)
+{
+	if (process.around)
+		urcu_bp_after_fork_child();
+	if (process.whole)
+		*process.whole = 1;
+	k2k_lock_fork_guard(false);
+}
+
+static int prepare_process(void)
+{
+	uint32_t *page;
+
+	if (!process.handlers) {
+		int error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+
+		if (error)
+			return k2k_fail_errno(K2K_ENOMEM, error, "process", "can't register fork handlers");
+		process.handlers = true;
+	}
+	if (!process.whole) {
+		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			return k2k_fail_errno(K2K_ENOMEM, errno, "process", "can't map a page");
+		if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
+			int error = errno;
+
+			munmap(page, 4096);
+			return k2k_fail_errno(K2K_EIO, error, "process", "MADV_WIPEONFORK");
+		}
+		*page = 1;
+		process.whole = page;
+	}
+	if (*process.whole != 1)
+		return k2k_fail(K2K_EFORKED, "process", "fork",
+		                "this child was made without running fork handlers: execute a program instead");
+	return 0;
+}
+
+int k2k_grace_join_process(bool caller_hooks)
+{
+	int code;
+
+	pthread_mutex_lock(&process.mutex);
+	code = prepare_process();
+	if (!code) {
+		k2k_lock_fork_guard(true);
+		process.users++;
+		if (!caller_hooks)
+			process.hooked++;
+		k2k_lock_fork_guard(false);
+	}
+	pthread_mutex_unlock(&process.mutex);
+	return code;
+}
+
+void k2k_grace_leave_process(bool caller_hooks)
+{
+	pthread_mutex_lock(&process.mutex);
+	k2k_lock_fork_guard(true);
+	process.users--;
+	if (!caller_hooks)
+		process.hooked--;
+	k2k_lock_fork_guard(false);
+	pthread_mutex_unlock(&process.mutex);
+}
+
+/* ---- across processes -------------------------------------------------------- */
+
+uint64_t k2k_grace_next(const struct k2k_map *map)
+{
+	return k2k_load_relaxed(&map->defs->grace_token) + 1; /* relaxed: only the writer, us, changes it */
+}
+
+static void wake(const struct k2k_map *map)
+{
+	syscall(SYS_futex, &map->defs->grace_wake, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
+{
+	k2k_store_release(&map->defs->grace_token, token); /* publish[grace-token]: every unlink stamped with it */
+	/* relaxed: only wakes; who misses it looks again within a second */
+	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)token);
+	wake(map);
+	/*
+	 * fence[grace-writer] with fence[grace-attach]: what is asked after this about slots is no older than the unlinks.
+	 * Without it the look at a slot could be older than an attach that still read the old link.
+	 */
+	k2k_fence_seq_cst();
+}
+
+uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
+{
+	const struct k2k_map *map = grace->map;
+	/* observe[grace-token]: what is stamped up to it is unlinked */
+	uint64_t token = k2k_load_acquire(&map->defs->grace_token);
+	uint64_t passed = token;
+
+	*behind = K2K_SLOTS;
+	/* fence[grace-writer] again, for one who did not publish himself */
+	k2k_fence_seq_cst();
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		struct k2k_shm_slot *slot = &map->slots[i];
+		/* observe[slot-owner]: so that its state is not of the owner before */
+		uint64_t owner = k2k_load_acquire(&slot->owner);
+		uint64_t ack;
+
+		/* observe[slot-state]: ATTACHING was stored by this owner, or the state is the dead one's and we wait for nothing more than needed */
+		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
+			continue;
+		ack = k2k_load_acquire(&slot->ack); /* observe[grace-ack]: its readers are through */
+		/* newer than our look at the token is well; newer than the token itself is damage, and counts as nothing */
+		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token)) /* observe[grace-token]: only compared */
+			ack = 0;
+		if (ack >= passed || !k2k_census_alive(grace->census, owner))
+			continue;
+		passed = ack;
+		*behind = i;
+	}
+	return passed;
+}
+
+bool k2k_grace_wait(const struct k2k_grace *grace, uint64_t token, uint64_t deadline_ns, uint32_t *behind)
+{
+	uint64_t pause_ns = POLL_FIRST_NS;
+
+	while (k2k_grace_passed(grace, behind) < token) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return false;
+		k2k_clock_sleep_ns(pause_ns);
+		if (pause_ns < POLL_MOST_NS)
+			pause_ns += pause_ns / 2;
+	}
+	return true;
+}
+
+/* ---- the helper --------------------------------------------------------------- */
+
+static void answer(struct k2k_helper *helper)
+{
+	struct k2k_shm_slot *slot = &helper->map->slots[helper->slot];
+	/* observe[grace-token]: the unlinks before it; sections begun from now on don't find what was unlinked */
+	uint64_t token = k2k_load_acquire(&helper->map->defs->grace_token);
+
+	if (k2k_load_relaxed(&slot->ack) == token) /* relaxed: we wrote it; where others damaged it we write it again */
+		return;
+	urcu_bp_synchronize_rcu();
+	k2k_store_release(&slot->ack, token); /* publish[grace-ack]: all that our readers did before */
+}
+
+static void *run(void *argument)
+{
+	struct k2k_helper *helper = argument;
+	uint64_t next_tick = k2k_clock_monotonic_ns() + TICK_NS;
+	struct timespec second = { 1, 0 };
+
+	while (!k2k_load_acquire(&helper->stop)) { /* observe[helper-stop] */
+		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake); /* relaxed: compared by the kernel again */
+		uint64_t now;
+
+		answer(helper);
+		now = k2k_clock_monotonic_ns();
+		if (now >= next_tick) {
+			helper->tick(helper->context);
+			next_tick = now + TICK_NS;
+		}
+		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
+			syscall(SYS_futex, &helper->map->defs->grace_wake, FUTEX_WAIT, seen, &second, NULL, 0);
+	}
+	k2k_store_release(&helper->stopped, 1); /* publish[helper-stopped] */
+	return NULL;
+}
+
+int k2k_helper_start(struct k2k_helper *helper)
+{
+	sigset_t all, before;
+	int error;
+
+	helper->stop = 0;
+	helper->stopped = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&helper->thread, NULL, run, helper);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return k2k_fail_errno(K2K_ENOMEM, error, "helper", "can't start a thread");
+	helper->running = true;
+	return 0;
+}
+
+/* The futex word is not ours to change; so the wake is repeated until the helper has seen `stop`. */
+void k2k_helper_stop(struct k2k_helper *helper)
+{
+	if (!helper->running)
+		return;
+	k2k_store_release(&helper->stop, 1); /* publish[helper-stop] */
+	while (!k2k_load_acquire(&helper->stopped)) { /* observe[helper-stopped] */
+		wake(helper->map);
+		k2k_clock_sleep_ns(POLL_FIRST_NS);
+	}
+	pthread_join(helper->thread, NULL);
+	helper->running = false;
+}

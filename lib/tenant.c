@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tenant.h"
+
+#include "clock.h"
+
+#define RESTARTS 1000
+
+int k2k_tenant_corrupt(const char *what, uint32_t where)
+{
+	return k2k_fail_values(K2K_ECORRUPT, "tenants", "chain", 0, where, "bucket %u of the tenants: %s", where, what);
+}
+
+/*
+ * The whole bucket. Without a read section we may stand on a definition that is
+ * another tenant's by now: its bucket, or its word of state and generation,
+ * tells; then the walk starts again.
+ */
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket, uint32_t *slot, uint64_t *state_gen)
+{
+	uint64_t steps = 0, most = 4 * (uint64_t)map->sizes.tenants + RESTARTS;
+	uint32_t restarts = 0;
+	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: the definition's fields */
+
+	while (link != 0) {
+		const struct k2k_shm_tenant *tenant;
+		uint64_t word, found_id;
+		uint32_t next;
+
+		if (link > map->sizes.tenants)
+			return k2k_tenant_corrupt("a link points outside of the table", bucket);
+		if (steps++ > most)
+			return k2k_tenant_corrupt("the chain does not end", bucket);
+		tenant = &map->tenants[link - 1];
+		word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: cell and limits of this generation */
+		found_id = k2k_load_relaxed(&tenant->id); /* relaxed: carried by the link */
+		if (found_id == id && k2k_tenant_state(word) == K2K_TENANT_LIVE) {
+			*slot = link - 1;
+			*state_gen = word;
+			return 0;
+		}
+		next = k2k_load_acquire(&tenant->next); /* observe[tenant-link]: the fields of the next */
+		if (k2k_tenant_bucket(map, found_id) != bucket || k2k_load_acquire(&tenant->state_gen) != word) { /* observe[tenant-state] */
+			if (restarts++ > RESTARTS)
+				return k2k_tenant_corrupt("a definition of another bucket is in the chain", bucket);
+			link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: as above */
+			continue;
+		}
+		link = next;
+	}
+	return K2K_ENOTENANT;
+}
+
+void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limits *limits)
+{
+	const struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	const struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
+	uint64_t select;
+
+	do {
+		uint32_t set;
+
+		select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
+		limits->version = K2K_SELECT_VERSION(select);
+		limits->algorithm = (uint32_t)(select & 0xff);
+		set = (uint32_t)(limits->version & 1);
+		/* relaxed, all: between the two looks at select */
+		limits->rate = k2k_load_relaxed(&tenant->rate[set]);
+		limits->gpu_memory_bytes = k2k_load_relaxed(&cold->gpu_memory_bytes[set]);
+		limits->kernels = k2k_load_relaxed(&cold->kernels[set]);
+		k2k_fence_acquire(); /* the copies before, the second look after */
+	} while (k2k_load_relaxed(&tenant->select) != select); /* relaxed: ordered by the fence */
+}
+
+/* ---- the writer's ------------------------------------------------------------ */
+
+static struct k2k_list list_of(const struct k2k_map *map, struct k2k_shm_list *shared)
+{
+	struct k2k_list list = { shared, (unsigned char *)&map->tenants_cold[0].list_next, sizeof(map->tenants_cold[0]),
+		                 map->sizes.tenants };
+
+	return list;
+}
+
+struct k2k_list k2k_tenant_free_list(const struct k2k_map *map)
+{
+	return list_of(map, &map->defs->tenant_free);
+}
+
+struct k2k_list k2k_tenant_retired_list(const struct k2k_map *map)
+{
+	return list_of(map, &map->defs->tenant_retired);
+}
+
+void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k2k_limits *limits)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
+	/* relaxed: only the writer, us, changes it */
+	uint32_t other = (uint32_t)(K2K_SELECT_VERSION(k2k_load_relaxed(&tenant->select)) + 1) & 1;
+
+	/*
+	 * A reader that is still copying this set from two versions ago must see the version changed afterwards: its
+	 * version store came before these, and this fence keeps that order. fence[tenant-select]: reader's acquire fence.
+	 */
+	k2k_fence_release();
+	/* relaxed, all: published by k2k_tenant_flip */
+	k2k_store_relaxed(&tenant->rate[other], limits->rate);
+	k2k_store_relaxed(&tenant->burst[other], 0);
+	k2k_store_relaxed(&cold->gpu_memory_bytes[other], limits->gpu_memory_bytes);
+	k2k_store_relaxed(&cold->kernels[other], limits->kernels);
+}
+
+void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	uint64_t select = k2k_load_relaxed(&tenant->select); /* relaxed: only the writer, us, changes it */
+
+	/* publish[tenant-select]: the set, and the budgets that begin and end with this version */
+	k2k_store_release(&tenant->select, K2K_SELECT(K2K_SELECT_VERSION(select) + 1, select & 0xff));
+}
+
+static void reset_cell(const struct k2k_map *map, uint32_t slot)
+{
+	struct k2k_shm_cell *cell = &map->cells[slot];
+	struct k2k_shm_cell_cold *cold = &map->cells_cold[slot];
+
+	/* relaxed, all: nobody refers to this slot until it is linked */
+	k2k_store_relaxed(&cell->admitted, 0);
+	k2k_store_relaxed(&cell->window, 0);
+	k2k_store_relaxed(&cell->lease_head, 0);
+	k2k_store_relaxed(&cell->has_costs, 0);
+	k2k_store_relaxed(&cold->rejected_rate, 0);
+	k2k_store_relaxed(&cold->rejected_budget, 0);
+	k2k_store_relaxed(&cold->rejected_kernels, 0);
+	k2k_store_relaxed(&cold->rejected_gpu_memory, 0);
+	k2k_store_relaxed(&cold->unattributed_ns, 0);
+}
+
+int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits, uint32_t *slot,
+                     uint64_t *generation)
+{
+	struct k2k_list free_list = k2k_tenant_free_list(map);
+	struct k2k_shm_tenant *tenant;
+	struct k2k_shm_tenant_cold *cold;
+	uint64_t gen;
+
+	if (!k2k_list_first(&free_list, slot))
+		return k2k_fail_values(K2K_EFULL, "tenants", NULL, map->sizes.tenants, map->sizes.tenants,
+		                       "all %u tenant slots are taken", map->sizes.tenants);
+	tenant = &map->tenants[*slot];
+	cold = &map->tenants_cold[*slot];
+	/* relaxed, here and below: only the writer, us, changes definitions */
+	if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_FREE)
+		return k2k_fail_values(K2K_ECORRUPT, "tenants", "free list", K2K_TENANT_FREE, *slot,
+		                       "slot %u is in the free list, but not free: run repair", *slot);
+	gen = k2k_load_relaxed(&map->defs->generation) + 1;
+	if (gen > K2K_GENERATION_MAX)
+		return k2k_fail(K2K_EFULL, "generations", NULL, "the registry has given out all generations");
+	/* given before used: a killed writer wastes a number, and none is given twice */
+	k2k_store_release(&map->defs->generation, gen); /* publish[generation] seen by observe[generation] in info */
+	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen)); /* publish[tenant-state]: no old reader takes it for LIVE */
+	k2k_list_remove(&free_list, UINT32_MAX, *slot);
+	reset_cell(map, *slot);
+	k2k_store_relaxed(&tenant->id, id);
+	k2k_store_relaxed(&tenant->flags, 0);
+	k2k_store_relaxed(&tenant->select, K2K_SELECT(0, 0));
+	k2k_store_relaxed(&cold->registered_at_ns, k2k_clock_realtime_ns());
+	k2k_store_relaxed(&cold->retired_token, 0);
+	k2k_store_relaxed(&cold->budget_count, 0);
+	k2k_tenant_prepare(map, *slot, limits);
+	k2k_tenant_flip(map, *slot); /* version 1 */
+	*generation = gen;
+	return 0;
+}
+
+void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+
+	/* publish[tenant-state]: cell, limits and budgets of this generation */
+	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_LIVE, k2k_tenant_generation(word)));
+	k2k_tenant_link(map, slot);
+}
+
+void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))]; /* relaxed: ours */
+
+	k2k_store_relaxed(&tenant->next, k2k_load_relaxed(head)); /* relaxed: published by the head; heads are ours to change */
+	k2k_store_release(head, slot + 1); /* publish[tenant-link]: the definition's fields */
+}
+
+static int find_before(const struct k2k_map *map, uint32_t slot, k2k_u32 **link)
+{
+	uint32_t bucket = k2k_tenant_bucket(map, k2k_load_relaxed(&map->tenants[slot].id)); /* relaxed: ours */
+	uint32_t steps = 0, at;
+
+	*link = &map->tenant_heads[bucket];
+	while ((at = k2k_load_relaxed(*link)) != 0) { /* relaxed: only the writer, us, changes links */
+		if (at == slot + 1)
+			return 0;
+		if (at > map->sizes.tenants || steps++ > map->sizes.tenants)
+			return k2k_tenant_corrupt("the chain is damaged", bucket);
+		*link = &map->tenants[at - 1].next;
+	}
+	return K2K_ENOTENANT;
+}
+
+int k2k_tenant_is_linked(const struct k2k_map *map, uint32_t slot)
+{
+	k2k_u32 *link;
+
+	return find_before(map, slot, &link);
+}
+
+int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot)
+{
+	k2k_u32 *link;
+	int code = find_before(map, slot, &link);
+
+	if (code == 0) /* publish[tenant-link]: the successor's fields, passed on */
+		k2k_store_release(link, k2k_load_relaxed(&map->tenants[slot].next)); /* relaxed: ours */
+	return code == K2K_ENOTENANT ? 0 : code;
+}
+
+int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+	int code;
+
+	k2k_store_relaxed(&map->tenants_cold[slot].retired_token, token); /* relaxed: carried by the state */
+	/* publish[tenant-state]: the token; never RETIRED without it */
+	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word)));
+	code = k2k_tenant_unlink(map, slot);
+	if (!code) {
+		struct k2k_list retired = k2k_tenant_retired_list(map);
+
+		k2k_list_append(&retired, slot);
+	}
+	return code;
+}
+
+void k2k_tenant_free(const struct k2k_map *map, uint32_t slot)
+{
+	struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+	struct k2k_list free_list = k2k_tenant_free_list(map);
+
+	/* publish[tenant-state]: all that was taken from it before */
+	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
+	k2k_list_append(&free_list, slot);
+}

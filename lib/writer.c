@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "writer.h"
+
+#include "broker.h"
+#include "clock.h"
+#include "error.h"
+
+#define POLL_FIRST_NS UINT64_C(50000)
+#define POLL_MOST_NS UINT64_C(5000000)
+
+const char *k2k_writer_operation_name(uint32_t operation)
+{
+	switch (operation) {
+	case K2K_OP_NONE: return "none";
+	case K2K_OP_REGISTER: return "register";
+	case K2K_OP_UPDATE: return "update";
+	case K2K_OP_DEREGISTER: return "deregister";
+	case K2K_OP_BUDGET: return "budget";
+	case K2K_OP_REPAIR: return "repair";
+	case K2K_OP_DESTROY: return "destroy";
+	case K2K_OP_CHECK: return "check";
+	default: return "unknown";
+	}
+}
+
+static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
+{
+	char comm[16];
+	uint64_t pid;
+
+	if (k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)) {
+		/* relaxed, all: names for people; the holder may change while we ask */
+		pid = k2k_load_relaxed(&map->defs->writer_pid);
+		k2k_identity_comm(comm, k2k_load_relaxed(&map->defs->writer_comm[0]),
+		                  k2k_load_relaxed(&map->defs->writer_comm[1]));
+		if (pid)
+			return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
+			                    (unsigned long long)pid, comm,
+			                    k2k_writer_operation_name(k2k_load_relaxed(&map->defs->intent)));
+		return k2k_fail(K2K_EBUSY, "writer", NULL, "another process is writing");
+	}
+	pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, comm);
+	if (pid)
+		return k2k_fail_pid(K2K_EBUSY, "writer", pid,
+		                    "process %llu (%s), a reader, keeps a lock on %s: it needs no read rights there",
+		                    (unsigned long long)pid, comm, defs->path);
+	return k2k_fail(K2K_EBUSY, "writer", NULL, "the writer's lock of %s was taken all the time", defs->path);
+}
+
+int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_t deadline_ns, struct k2k_lock *lock)
+{
+	uint64_t pause_ns = POLL_FIRST_NS;
+	struct k2k_identity own;
+	int code;
+
+	while ((code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, lock)) == K2K_EBUSY) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return held_up(map, defs);
+		k2k_clock_sleep_ns(pause_ns);
+		if (pause_ns < POLL_MOST_NS)
+			pause_ns += pause_ns / 2;
+	}
+	if (code)
+		return code;
+	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
+	k2k_identity_read(&own);
+	/* relaxed, all: for people */
+	k2k_store_relaxed(&map->defs->writer_comm[0], own.comm[0]);
+	k2k_store_relaxed(&map->defs->writer_comm[1], own.comm[1]);
+	k2k_store_relaxed(&map->defs->writer_pid_namespace, own.pid_namespace);
+	k2k_store_relaxed(&map->defs->writer_since_ns, k2k_clock_monotonic_ns());
+	k2k_store_relaxed(&map->defs->writer_pid, own.pid);
+	return 0;
+}
+
+void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock)
+{
+	if (!lock->page)
+		return;
+	k2k_store_relaxed(&map->defs->writer_pid, 0); /* relaxed: for people */
+	k2k_fence_seq_cst(); /* as in k2k_writer_lock: all stores, then the lock */
+	k2k_lock_drop(lock);
+}
+
+void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
+{
+	/*
+	 * Before the first change: the stores that follow are themselves releases or follow one; seen out of order by nobody
+	 * but the next holder of the lock, for whom the kernel has ended them all.
+	 */
+	k2k_store_relaxed(&map->defs->intent, (uint32_t)operation);
+	k2k_fence_release();
+}
+
+void k2k_writer_end(const struct k2k_map *map)
+{
+	k2k_fence_release();
+	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: as above */
+	k2k_store_relaxed(&map->defs->intent_slot, 0);
+}
+
+enum k2k_operation k2k_writer_intent(const struct k2k_map *map)
+{
+	return (enum k2k_operation)k2k_load_relaxed(&map->defs->intent); /* relaxed: under the lock, or for people */
+}
