@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * answer.h - lines that come in, done and answered by lines that go out
+ */
+#ifndef K2K_BROKER_ANSWER_H
+#define K2K_BROKER_ANSWER_H
+
+#include "broker.h"
+#include "line.h"
+
+#include <stddef.h>
+
+/* ---- growing text ------------------------------------------------------------- */
+
+struct text {
+	char *bytes;
+	size_t size, room;
+};
+void text_add(struct text *text, const char *bytes, size_t size);
+void text_take(struct text *text, size_t size);     /* from the front */
+void text_free(struct text *text);
+
+/* ---- from line to answer ------------------------------------------------------------ */
+
+struct answer_counts { uint64_t lines, malformed; };
+
+/*
+ * Does what all complete lines of the input ask, and adds the answers to out (null:
+ * no answers), until out has `enough` bytes. Returns 1 where it stopped because of that.
+ */
+int answer_lines(struct line_input *input, int at_end, struct broker *broker, struct broker_inbox *inbox,
+                 struct answer_counts *counts, struct text *out, size_t enough);
+
+/* The line by which a message arrives at a connection. */
+void answer_add_message(struct text *out, const struct broker_message *message);
+/* All counts as one line. */
+void answer_add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts, uint64_t number);
+
+#endif

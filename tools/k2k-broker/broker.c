@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LOOK_MS = 1000, BACKOFF_FIRST_MS = 10, BACKOFF_LAST_MS = 1000 };
+
+struct broker_kernel {
+	LIST_ENTRY(broker_kernel) of_inbox;
+	struct broker_inbox *inbox;
+	struct broker_tenant *tenant;
+	struct k2k_audit_tag tag;
+	struct k2k_lease lease;
+	uint64_t opening;              /* the one that the lease is of: a slot does not outlive its registry */
+	char name[];
+};
+
+struct broker {
+	struct k2k_registry *reg;      /* null while the registry is gone */
+	char name[K2K_NAME_MAX + 1];
+	uint64_t opening;              /* counts successful opens */
+	uint64_t next_ms;              /* of the next look or attempt */
+	int backoff_ms;
+	k2k_audit_sink sink;
+	void *sink_context;
+	void *kernels, *tenants;       /* tsearch(3) */
+	struct broker_counts counts;
+};
+
+const char *broker_decision_name(enum broker_decision decision)
+{
+	static const char *const names[BROKER_DECISIONS] = {
+		"DELIVERED", "QUEUE_FULL", "NOT_FOUND", "TENANT_MISMATCH", "REJECTED",
+		"ADDED", "MOVED", "UPDATED", "REMOVED", "REFUSED",
+	};
+	return names[decision];
+}
+
+const char *broker_reason_name(enum broker_reason reason)
+{
+	static const char *const names[BROKER_REASONS] = {
+		NULL, "rate", "budget", "unknown_tenant", "kernels", "unknown_kernel", "others_kernel", "broker_full",
+		"leases_full", "busy", "no_registry", "unspecified_tenant", "ledger_full", "tenant_gone", "error",
+	};
+	return names[reason];
+}
+
+static enum broker_reason reason_of(int code)
+{
+	switch (code) {
+	case 0:              return BROKER_REASON_NONE;
+	case K2K_ERATE:      return BROKER_RATE;
+	case K2K_EBUDGET:    return BROKER_BUDGET;
+	case K2K_ENOTENANT:  return BROKER_UNKNOWN_TENANT;
+	case K2K_EKERNELS:   return BROKER_KERNELS;
+	case K2K_EFULL:      return BROKER_LEASES_FULL;
+	case K2K_EBUSY:      return BROKER_BUSY;
+	case K2K_EFENCED:    return BROKER_NO_REGISTRY;
+	case K2K_EUNBOOKED:  return BROKER_LEDGER_FULL;
+	case K2K_EGONE:      return BROKER_TENANT_GONE;
+	default:             return BROKER_ERROR;
+	}
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
+/* ---- the registry, which may go and come back -------------------------------- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int attach(struct broker *broker)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	int code;
+
+	options.flags = K2K_OPEN_TIMEOUT;
+	options.timeout_ns = BROKER_TIMEOUT_NS;
+	options.actor = "k2k-broker";
+	code = k2k_registry_open(broker->name, K2K_ROLE_BROKER, &options, &broker->reg);
+	if (code)
+		return code;
+	broker->opening++;
+	broker->backoff_ms = BACKOFF_FIRST_MS;
+	broker->next_ms = now_ms() + LOOK_MS;
+	return k2k_registry_set_audit_sink(broker->reg, broker->sink, broker->sink_context);
+}
+
+/* A kernel that has no slot in this opening of the registry takes one. */
+static int kernel_attach(struct broker *broker, struct broker_kernel *kernel, struct k2k_verdict *verdict)
+{
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	int code;
+
+	if (kernel->opening == broker->opening)
+		return 0;
+	code = k2k_kernel_acquire(broker->reg, kernel->tenant->id, &lease, verdict);
+	if (code == 0) {
+		kernel->lease = lease;
+		kernel->opening = broker->opening;
+	}
+	return code;
+}
+
+static void kernel_attach_each(const void *node, VISIT visit, void *broker)
+{
+	if (visit == postorder || visit == leaf)     /* each node once */
+		kernel_attach(broker, *(struct broker_kernel *const *)node, NULL);
+}
+
+/*
+ * The registry was destroyed or replaced. The kernels stay and take slots of the
+ * new one; which its limits refuse, or whose tenants it doesn't know yet, try again
+ * when they send.
+ */
+static int attach_again(struct broker *broker)
+{
+	if (broker->reg) {
+		k2k_registry_close(&broker->reg);
+		broker->next_ms = 0;
+	}
+	if (now_ms() < broker->next_ms)
+		return K2K_EFENCED;
+	if (attach(broker)) {
+		if (broker->reg)
+			k2k_registry_close(&broker->reg);
+		broker->next_ms = now_ms() + (uint64_t)broker->backoff_ms;
+		broker->backoff_ms = broker->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : broker->backoff_ms * 2;
+		return K2K_EFENCED;
+	}
+	twalk_r(broker->kernels, kernel_attach_each, broker);
+	return 0;
+}
+
+int broker_tick(struct broker *broker)
+{
+	uint64_t now = now_ms();
+	size_t count;
+
+	if (now >= broker->next_ms) {
+		if (broker->reg)
+			broker->next_ms = now + LOOK_MS;
+		if (!broker->reg || k2k_tenant_count(broker->reg, &count) == K2K_EFENCED)
+			attach_again(broker);
+		now = now_ms();
+	}
+	return now < broker->next_ms ? (int)(broker->next_ms - now) : 0;
+}
+
+int broker_open(struct broker **result, const char *registry)
+{
+	struct broker *broker = calloc(1, sizeof *broker);
+	int code = K2K_ENOMEM;
+
+	*result = NULL;
+	if (broker && strlen(registry) < sizeof broker->name) {
+		strcpy(broker->name, registry);
+		code = attach(broker);
+	} else if (broker) {
+		code = K2K_EINVAL;
+	}
+	if (code)
+		broker_close(&broker);
+	*result = broker;
+	return code;
+}
+
+static void kernel_free(void *kernel)
+{
+	LIST_REMOVE((struct broker_kernel *)kernel, of_inbox);
+	free(kernel);
+}
+
+void broker_close(struct broker **broker)
+{
+	if (!*broker)
+		return;
+	if ((*broker)->reg)
+		k2k_registry_close(&(*broker)->reg);     /* gives all slots back */
+	tdestroy((*broker)->kernels, kernel_free);
+	tdestroy((*broker)->tenants, free);
+	free(*broker);
+	*broker = NULL;
+}
+
+int broker_set_audit_sink(struct broker *broker, k2k_audit_sink sink, void *context)
+{
+	broker->sink = sink;
+	broker->sink_context = context;
+	return broker->reg ? k2k_registry_set_audit_sink(broker->reg, sink, context) : 0;
+}
+
+/* ---- kernels and tenants -------------------------------------------------------- */
+
+static int compare_kernels(const void *a, const void *b)
+{
+	return strcmp(((const struct broker_kernel *)a)->name, ((const struct broker_kernel *)b)->name);
+}
+
+static int compare_name(const void *name, const void *kernel)
+{
+	return strcmp(name, ((const struct broker_kernel *)kernel)->name);
+}
+
+static int compare_tenants(const void *a, const void *b)
+{
+	k2k_tenant_id x = ((const struct broker_tenant *)a)->id, y = ((const struct broker_tenant *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+static struct broker_kernel *kernel_find(const struct broker *broker, const char *name)
+{
+	void *node = tfind(name, &broker->kernels, compare_name);
+
+	return node ? *(struct broker_kernel **)node : NULL;
+}
+
+/* Its counts; made where it has none yet. Never freed: as many as there were tenants with a kernel here. */
+static struct broker_tenant *tenant_find(struct broker *broker, k2k_tenant_id id)
+{
+	struct broker_tenant key = { .id = id }, *tenant;
+	void *node = tfind(&key, &broker->tenants, compare_tenants);
+
+	if (node)
+		return *(struct broker_tenant **)node;
+	tenant = calloc(1, sizeof *tenant);
+	if (tenant) {
+		tenant->id = id;
+		if (!tsearch(tenant, &broker->tenants, compare_tenants)) {
+			free(tenant);
+			tenant = NULL;
+		}
+	}
+	return tenant;
+}
+
+static void count_kernel(struct broker *broker, struct broker_tenant *tenant, uint64_t change)
+{
+	broker->counts.kernels += change;
+	tenant->counts.kernels += change;
+}
+
+/* ESTALE and the like need no answer: then the slot was the registration's, and ended with it. */
+static void slot_release(struct broker *broker, struct broker_kernel *kernel)
+{
+	if (broker->reg && kernel->opening == broker->opening)
+		k2k_kernel_release(broker->reg, &kernel->lease);
+}
+
+static void kernel_remove(struct broker *broker, struct broker_kernel *kernel)
+{
+	slot_release(broker, kernel);
+	count_kernel(broker, kernel->tenant, (uint64_t)-1);
+	tdelete(kernel, &broker->kernels, compare_kernels);
+	kernel_free(kernel);
+}
+
+static struct broker_kernel *kernel_make(struct broker *broker, struct broker_inbox *inbox, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct broker_kernel *kernel = calloc(1, sizeof *kernel + size);
+
+	if (!kernel)
+		return NULL;
+	memcpy(kernel->name, name, size);
+	if (!tsearch(kernel, &broker->kernels, compare_kernels)) {
+		free(kernel);
+		return NULL;
+	}
+	kernel->inbox = inbox;
+	LIST_INSERT_HEAD(&inbox->kernels, kernel, of_inbox);
+	return kernel;
+}
+
+/* Whether the kernel's slot counts under the present registration of its tenant. */
+static int slot_is_current(struct broker *broker, const struct broker_kernel *kernel)
+{
+	struct k2k_tenant_info info = { .size = sizeof info };
+
+	if (kernel->opening != broker->opening)
+		return 0;
+	return kernel->tenant->id == K2K_TENANT_UNSPECIFIED ||
+	       (k2k_tenant_get(broker->reg, kernel->tenant->id, &info) == 0 &&
+	        info.generation == kernel->lease.generation);
+}
+
+static void refuse(struct broker_answer *answer, enum broker_decision decision, enum broker_reason reason, int code)
+{
+	answer->decision = decision;
+	answer->reason = reason;
+	answer->code = code;
+}
+
+static void add(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
+                struct broker_answer *answer)
+{
+	struct broker_kernel *kernel = kernel_find(broker, request->name);
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	struct broker_tenant *tenant;
+	int code;
+
+	answer->tenant = request->tenant;
+	answer->tag = request->tag;
+	if (kernel && kernel->inbox != inbox)
+		return refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
+	if (!kernel && broker->counts.kernels >= BROKER_KERNELS_MAX)
+		return refuse(answer, BROKER_REFUSED, BROKER_BROKER_FULL, 0);
+	if (!broker->reg)
+		return refuse(answer, BROKER_REFUSED, BROKER_NO_REGISTRY, K2K_EFENCED);
+	if (kernel && kernel->tenant->id == request->tenant && slot_is_current(broker, kernel)) {
+		kernel->tag = request->tag;
+		answer->decision = BROKER_UPDATED;
+		return;
+	}
+	code = k2k_kernel_acquire(broker->reg, request->tenant, &lease, &answer->verdict);
+	answer->has_verdict = (code == 0 || code == K2K_EKERNELS) && request->tenant != K2K_TENANT_UNSPECIFIED;
+	if (code)
+		return refuse(answer, BROKER_REFUSED, reason_of(code), code);     /* an old slot stays */
+	tenant = tenant_find(broker, request->tenant);
+	answer->decision = !kernel ? BROKER_ADDED : kernel->tenant == tenant ? BROKER_UPDATED : BROKER_MOVED;
+	if (tenant && !kernel)
+		kernel = kernel_make(broker, inbox, request->name);
+	if (!tenant || !kernel) {
+		k2k_kernel_release(broker->reg, &lease);
+		return refuse(answer, BROKER_REFUSED, BROKER_ERROR, K2K_ENOMEM);
+	}
+	if (answer->decision != BROKER_ADDED) {
+		slot_release(broker, kernel);
+		count_kernel(broker, kernel->tenant, (uint64_t)-1);
+	}
+	kernel->tenant = tenant;
+	kernel->tag = request->tag;
+	kernel->lease = lease;
+	kernel->opening = broker->opening;
+	count_kernel(broker, tenant, 1);
+}
+
+static void remove_named(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
+                         struct broker_answer *answer)
+{
+	struct broker_kernel *kernel = kernel_find(broker, request->name);
+
+	if (!kernel)
+		return refuse(answer, BROKER_REFUSED, BROKER_UNKNOWN_KERNEL, 0);
+	if (kernel->inbox != inbox)
+		return refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
+	answer->decision = BROKER_REMOVED;
+	answer->tenant = kernel->tenant->id;
+	answer->tag = kernel->tag;
+	kernel_remove(broker, kernel);
+}
+
+void broker_leave(struct broker *broker, struct broker_inbox *inbox)
+{
+	struct broker_kernel *kernel;
+
+	while ((kernel = LIST_FIRST(&inbox->kernels)))
+		kernel_remove(broker, kernel);
+}
+
+/* ---- messages --------------------------------------------------------------------- */
+
+static int admit(struct broker *broker, struct broker_kernel *source, struct broker_answer *answer)
+{
+	int code;
+
+	if (answer->tenant == K2K_TENANT_UNSPECIFIED)
+		return 0;                            /* always admitted and never counted, registry or not */
+	if (!broker->reg)
+		return K2K_EFENCED;
+	code = kernel_attach(broker, source, &answer->verdict);
+	if (code == 0)
+		code = k2k_message_admit(broker->reg, answer->tenant, answer->tag, 1, &answer->verdict);
+	answer->has_verdict = code == 0 || code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_EKERNELS;
+	return code;
+}
+
+static void book(struct broker *broker, uint64_t gpu_ns, struct broker_answer *answer)
+{
+	int code;
+
+	if (gpu_ns == 0)
+		return;
+	if (answer->tenant == K2K_TENANT_UNSPECIFIED) {
+		answer->unbooked = BROKER_UNSPECIFIED_TENANT;
+		return;
+	}
+	code = k2k_usage_track(broker->reg, answer->tenant, answer->tag, gpu_ns);
+	answer->unbooked = code == K2K_ENOTENANT ? BROKER_TENANT_GONE : reason_of(code);
+	if (code == 0)
+		answer->booked_ns = gpu_ns;
+	else
+		answer->code = code;
+}
+
+static void message(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
+                    struct broker_answer *answer)
+{
+	struct broker_kernel *source = kernel_find(broker, request->name);
+	struct broker_kernel *destination = kernel_find(broker, request->to);
+	int code;
+
+	answer->tenant = source ? source->tenant->id : K2K_TENANT_UNSPECIFIED;
+	answer->to_tenant = destination ? destination->tenant->id : answer->tenant;
+	answer->tag = request->tag;
+	if (source && source->inbox != inbox)
+		return refuse(answer, BROKER_REJECTED, BROKER_OTHERS_KERNEL, 0);
+	if (source && request->tag.org_id == 0 && request->tag.engagement_id == 0)
+		answer->tag = source->tag;
+	if (k2k_is_cross_tenant(answer->tenant, answer->to_tenant)) {
+		code = broker->reg ? k2k_audit_cross_tenant(broker->reg, answer->tenant, answer->to_tenant, request->name,
+		                                            request->to, answer->tag) : K2K_EFENCED;
+		return refuse(answer, BROKER_TENANT_MISMATCH, BROKER_REASON_NONE, code);
+	}
+	code = admit(broker, source, answer);
+	if (code)
+		return refuse(answer, BROKER_REJECTED, reason_of(code), code);
+	if (!destination)
+		answer->decision = BROKER_NOT_FOUND;
+	else if (destination->inbox->deliver(destination->inbox,
+	                                     &(struct broker_message){ request->name, request->to, answer->tenant,
+	                                                               answer->tag, request->gpu_ns }) == 0)
+		answer->decision = BROKER_DELIVERED;
+	else
+		answer->decision = BROKER_QUEUE_FULL;
+	book(broker, request->gpu_ns, answer);
+}
+
+/* ---- one request -------------------------------------------------------------------- */
+
+static void count(struct broker_counts *counts, const struct broker_request *request, const struct broker_answer *answer)
+{
+	counts->decisions[answer->decision]++;
+	if (answer->decision == BROKER_REFUSED)
+		counts->refused[answer->reason]++;
+	if (request->operation != BROKER_SEND)
+		return;
+	counts->sends++;
+	if (answer->decision == BROKER_REJECTED)
+		counts->rejected[answer->reason]++;
+	else if (answer->decision != BROKER_TENANT_MISMATCH)
+		counts->admitted++;
+	counts->gpu_ns_booked = add_saturating(counts->gpu_ns_booked, answer->booked_ns);
+	if (answer->unbooked) {
+		counts->unbooked++;
+		counts->gpu_ns_unbooked = add_saturating(counts->gpu_ns_unbooked, request->gpu_ns);
+	}
+}
+
+static void decide(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
+                   struct broker_answer *answer)
+{
+	*answer = (struct broker_answer){ .verdict = K2K_VERDICT_INIT };
+	if (request->operation == BROKER_SEND)
+		message(broker, inbox, request, answer);
+	else if (request->operation == BROKER_ADD)
+		add(broker, inbox, request, answer);
+	else
+		remove_named(broker, inbox, request, answer);
+}
+
+void broker_decide(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
+                   struct broker_answer *answer)
+{
+	struct broker_tenant key, **tenant;
+
+	decide(broker, inbox, request, answer);
+	/* Refused because the registry has gone: nothing was done, so ask the new one, if there is one. */
+	if (answer->code == K2K_EFENCED && !answer->unbooked && attach_again(broker) == 0)
+		decide(broker, inbox, request, answer);
+	count(&broker->counts, request, answer);
+	key.id = answer->tenant;
+	tenant = tfind(&key, &broker->tenants, compare_tenants);
+	if (tenant)
+		count(&(*tenant)->counts, request, answer);
+}
+
+const struct broker_counts *broker_counts(const struct broker *broker)
+{
+	return &broker->counts;
+}
+
+struct each {
+	void (*call)(const struct broker_tenant *tenant, void *context);
+	void *context;
+};
+
+static void visit_tenant(const void *node, VISIT visit, void *closure)
+{
+	const struct each *each = closure;
+
+	if (visit == postorder || visit == leaf)     /* twalk's names: "postorder" is the visit in order */
+		each->call(*(const struct broker_tenant *const *)node, each->context);
+}
+
+void broker_tenants(const struct broker *broker, void (*call)(const struct broker_tenant *tenant, void *context),
+                    void *context)
+{
+	struct each each = { call, context };
+
+	twalk_r(broker->tenants, visit_tenant, &each);
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "line.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *must(void *memory)
+{
+	if (!memory) {
+		fputs("k2k-broker: out of memory\n", stderr);
+		exit(10);
+	}
+	return memory;
+}
+
+static int is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Past the white space at `at`. */
+static size_t space(const char *line, size_t size, size_t at)
+{
+	while (at < size && is_space(line[at]))
+		at++;
+	return at;
+}
+
+/* ---- bytes into lines ----------------------------------------------------------- */
+
+char *line_room(struct line_input *input, size_t *room)
+{
+	memmove(input->bytes, input->bytes + input->start, input->end - input->start);
+	input->end -= input->start;
+	input->start = 0;
+	*room = sizeof input->bytes - input->end;
+	return input->bytes + input->end;
+}
+
+void line_read(struct line_input *input, size_t size)
+{
+	input->end += size;
+}
+
+enum line_kind line_next(struct line_input *input, int at_end, const char **line, size_t *size)
+{
+	for (;;) {
+		const char *start = input->bytes + input->start;
+		size_t have = input->end - input->start, length, taken;
+		const char *newline = memchr(start, '\n', have);
+
+		length = newline ? (size_t)(newline - start) : have;
+		taken = newline ? length + 1 : length;
+		if (input->skipping) {
+			input->start += taken;
+			input->skipping = !newline;
+			if (!newline)
+				return LINE_NONE;
+			continue;
+		}
+		if (!newline && have <= LINE_MAX_BYTES + 1 && !(at_end && have > 0))     /* + 1: a '\r' */
+			return LINE_NONE;
+		input->number++;
+		input->start += taken;
+		if (length > 0 && start[length - 1] == '\r')
+			length--;
+		if (length > LINE_MAX_BYTES) {
+			input->skipping = !newline;
+			return LINE_TOO_LONG;
+		}
+		if (space(start, length, 0) == length)
+			continue;
+		*line = start;
+		*size = length;
+		return LINE_WHOLE;
+	}
+}
+
+/* ---- a line into a request -------------------------------------------------------- */
+
+enum key { KERNEL, NAME, TENANT, ORG, ENGAGEMENT, SEND, TO, GPU_NS, STATS, KEYS };
+static const char *const key_names[KEYS] = {
+	"kernel", "name", "tenant", "org", "engagement", "send", "to", "gpu_ns", "stats",
+};
+#define BIT(key) (1u << (key))
+enum {
+	ADD_KEYS    = BIT(KERNEL) | BIT(NAME) | BIT(TENANT) | BIT(ORG) | BIT(ENGAGEMENT),
+	REMOVE_KEYS = BIT(KERNEL) | BIT(NAME),
+	SEND_KEYS   = BIT(SEND) | BIT(TO) | BIT(ORG) | BIT(ENGAGEMENT) | BIT(GPU_NS),
+};
+
+/* What stands in the line for one key. */
+struct member {
+	size_t key_column, value_column;   /* 0: not there */
+	const char *value;
+	size_t value_size;
+	struct json_object *json;
+};
+
+__attribute__((format(printf, 3, 4))) static int wrong(struct line_error *error, size_t column, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(error->text, sizeof error->text, format, ap);
+	va_end(ap);
+	error->column = column;
+	return -1;
+}
+
+/* Past the end of the JSON value at `at`. The line is known to be valid. */
+static size_t past_value(const char *line, size_t size, size_t at)
+{
+	int depth = 0;
+
+	for (int quoted = 0; at < size; at++) {
+		char c = line[at];
+
+		if (quoted) {
+			if (c == '\\')
+				at++;
+			else if (c == '"')
+				quoted = 0;
+		} else if (c == '"') {
+			quoted = 1;
+		} else if (c == '{' || c == '[') {
+			depth++;
+		} else if (c == '}' || c == ']') {
+			if (depth-- == 0)
+				break;
+		} else if ((c == ',' || c == ':') && depth == 0) {
+			break;
+		}
+	}
+	while (is_space(line[at - 1]))
+		at--;
+	return at;
+}
+
+/* A key may be written with escapes; json-c reads them. */
+static enum key key_of(const char *quoted, size_t size)
+{
+	struct json_tokener *tokener = NULL;
+	struct json_object *string = NULL;
+	enum key key;
+
+	if (memchr(quoted, '\\', size)) {
+		tokener = must(json_tokener_new());
+		string = json_tokener_parse_ex(tokener, quoted, (int)size);
+	}
+	for (key = 0; key < KEYS; key++) {
+		if (string ? strcmp(json_object_get_string(string), key_names[key]) == 0
+		           : strlen(key_names[key]) == size - 2 && memcmp(quoted + 1, key_names[key], size - 2) == 0)
+			break;
+	}
+	json_object_put(string);
+	if (tokener)
+		json_tokener_free(tokener);
+	return key;
+}
+
+/* Finds the members of an object that json-c has accepted. */
+static int find_members(const char *line, size_t size, struct json_object *object, struct member members[KEYS],
+                        struct line_error *error)
+{
+	size_t at = space(line, size, space(line, size, 0) + 1);
+
+	while (line[at] != '}') {
+		size_t start = at, end = past_value(line, size, at);
+		struct member *member;
+		int shown;
+		enum key key;
+
+		if (line[at] != '"')         /* json-c takes a key in single quotes */
+			return wrong(error, at + 1, "a key must stand in double quotes");
+		key = key_of(line + start, end - start);
+		for (shown = (int)(end - start < 60 ? end - start : 60); shown > 0 && (line[start + (size_t)shown] & 0xc0) == 0x80;)
+			shown--;             /* not through the middle of a character */
+		if (key == KEYS)
+			return wrong(error, start + 1, "unknown key %.*s", shown, line + start);
+		member = &members[key];
+		if (member->key_column)
+			return wrong(error, start + 1, "key %.*s stands twice", shown, line + start);
+		at = space(line, size, space(line, size, end) + 1);
+		end = past_value(line, size, at);
+		*member = (struct member){ start + 1, at + 1, line + at, end - at,
+		                           json_object_object_get(object, key_names[key]) };
+		at = space(line, size, end);
+		if (line[at] == ',')
+			at = space(line, size, at + 1);
+	}
+	return 0;
+}
+
+/* "0" ... "18446744073709551615", without sign, fraction, exponent or leading zeros. */
+static int get_number(const struct member *member, enum key key, uint64_t *number, struct line_error *error)
+{
+	const char *digits = member->value;
+	size_t size = member->value_size;
+	uint64_t value = 0;
+
+	*number = 0;
+	if (!member->key_column)
+		return 0;
+	if (json_object_is_type(member->json, json_type_string)) {
+		digits = json_object_get_string(member->json);
+		size = (size_t)json_object_get_string_len(member->json);
+	}
+	for (size_t i = 0; i < size; i++) {
+		unsigned digit = (unsigned)(digits[i] - '0');
+
+		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+			size = 0;
+		else
+			value = value * 10 + digit;
+	}
+	if (size == 0 || (digits[0] == '0' && size > 1))
+		return wrong(error, member->value_column, "\"%s\" must be a whole number from 0 to %" PRIu64, key_names[key],
+		             UINT64_MAX);
+	*number = value;
+	return 0;
+}
+
+static int get_name(const struct member *member, enum key key, const char **name, struct line_error *error)
+{
+	size_t size;
+
+	if (!json_object_is_type(member->json, json_type_string))
+		return wrong(error, member->value_column, "\"%s\" must be a string", key_names[key]);
+	*name = json_object_get_string(member->json);
+	size = (size_t)json_object_get_string_len(member->json);
+	if (size == 0 || size > BROKER_NAME_MAX || strlen(*name) != size)
+		return wrong(error, member->value_column, "\"%s\" must have 1 to %d bytes, none of them 0", key_names[key],
+		             BROKER_NAME_MAX);
+	return 0;
+}
+
+static int allow(const struct member members[KEYS], unsigned allowed, unsigned required, const char *what, size_t size,
+                 struct line_error *error)
+{
+	for (enum key key = 0; key < KEYS; key++) {
+		if (members[key].key_column && !(allowed & BIT(key)))
+			return wrong(error, members[key].key_column, "key \"%s\" does not belong to %s", key_names[key], what);
+	}
+	for (enum key key = 0; key < KEYS; key++) {
+		if ((required & BIT(key)) && !members[key].key_column)
+			return wrong(error, size, "%s needs \"%s\"", what, key_names[key]);
+	}
+	return 0;
+}
+
+static int interpret(const struct member members[KEYS], size_t size, struct broker_request *request,
+                     struct line_error *error)
+{
+	const struct member *stats = &members[STATS], *kernel = &members[KERNEL];
+	const char *verb = "";
+
+	if (members[SEND].key_column) {
+		request->operation = BROKER_SEND;
+		if (allow(members, SEND_KEYS, BIT(TO), "\"send\"", size, error) ||
+		    get_name(&members[SEND], SEND, &request->name, error) || get_name(&members[TO], TO, &request->to, error) ||
+		    get_number(&members[GPU_NS], GPU_NS, &request->gpu_ns, error))
+			return -1;
+	} else if (kernel->key_column) {
+		if (json_object_is_type(kernel->json, json_type_string))
+			verb = json_object_get_string(kernel->json);
+		if (strcmp(verb, "add") != 0 && strcmp(verb, "remove") != 0)
+			return wrong(error, kernel->value_column, "\"kernel\" must be \"add\" or \"remove\"");
+		request->operation = verb[0] == 'a' ? BROKER_ADD : BROKER_REMOVE;
+		if (allow(members, verb[0] == 'a' ? ADD_KEYS : REMOVE_KEYS, BIT(NAME),
+		          verb[0] == 'a' ? "\"kernel\":\"add\"" : "\"kernel\":\"remove\"", size, error) ||
+		    get_name(&members[NAME], NAME, &request->name, error) ||
+		    get_number(&members[TENANT], TENANT, &request->tenant, error))
+			return -1;
+	} else if (stats->key_column) {
+		request->operation = BROKER_STATS;
+		if (!json_object_is_type(stats->json, json_type_boolean) || !json_object_get_boolean(stats->json))
+			return wrong(error, stats->value_column, "\"stats\" must be true");
+		return allow(members, BIT(STATS), 0, "\"stats\"", size, error);
+	} else {
+		return wrong(error, size, "one of \"kernel\", \"send\" and \"stats\" is needed");
+	}
+	return get_number(&members[ORG], ORG, &request->tag.org_id, error) ||
+	       get_number(&members[ENGAGEMENT], ENGAGEMENT, &request->tag.engagement_id, error) ? -1 : 0;
+}
+
+int line_parse(enum line_kind kind, const char *line, size_t size, struct broker_request *request, void **owner,
+               struct line_error *error)
+{
+	static struct json_tokener *tokener;     /* one thread; made once */
+	struct member members[KEYS] = { 0 };
+	struct json_object *object;
+	enum json_tokener_error code;
+	const char *zero;
+	size_t start;
+
+	*owner = NULL;
+	*request = (struct broker_request){ 0 };
+	if (kind == LINE_TOO_LONG)
+		return wrong(error, LINE_MAX_BYTES + 1, "a line has at most %d bytes", LINE_MAX_BYTES);
+	start = space(line, size, 0);
+	zero = memchr(line, 0, size);
+	if (zero)
+		return wrong(error, (size_t)(zero - line) + 1, "a byte 0");
+	if (start == size || line[start] != '{')
+		return wrong(error, start + 1, "a line is one JSON object");
+	if (!tokener) {
+		tokener = must(json_tokener_new());
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	}
+	json_tokener_reset(tokener);
+	object = json_tokener_parse_ex(tokener, line, (int)size);
+	code = json_tokener_get_error(tokener);
+	if (code == json_tokener_continue)
+		return wrong(error, size + 1, "the line ends within the object");
+	if (code != json_tokener_success)
+		return wrong(error, json_tokener_get_parse_end(tokener) + 1, "%s", json_tokener_error_desc(code));
+	if (find_members(line, size, object, members, error) ||
+	    interpret(members, past_value(line, size, start), request, error)) {
+		json_object_put(object);
+		return -1;
+	}
+	*owner = object;
+	return 0;
+}
+
+void line_free_request(void *owner)
+{
+	json_object_put(owner);
+}

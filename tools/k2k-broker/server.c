@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct queued {
+	STAILQ_ENTRY(queued) next;
+	size_t size;
+	char line[];
+};
+
+struct connection {
+	struct broker_inbox inbox;             /* first, so that an inbox is its connection */
+	TAILQ_ENTRY(connection) next;
+	int fd;
+	int at_end;                            /* its input has ended */
+	int deaf;                              /* it can't be written to any more */
+	int stopped;                           /* lines wait until some of out is written */
+	short ready;                           /* what poll said */
+	struct text out;
+	STAILQ_HEAD(, queued) queue;
+	size_t queued, queue_max;
+	struct line_input input;
+};
+
+struct server {
+	int fd;
+	int full;                              /* no more descriptors: accept when one is closed, or a second later */
+	struct sockaddr_un address;
+	dev_t dev;
+	ino_t ino;
+	size_t queue, clients;
+	TAILQ_HEAD(, connection) connections;
+	struct pollfd polls[SERVER_CLIENTS_MAX + 2];
+};
+
+/* ---- the socket ----------------------------------------------------------------- */
+
+/* Whoever starts a broker in this directory holds its lock from the first look until it listens: of two, one finds the other. */
+static int lock_directory(const char *path)
+{
+	char *copy = must(strdup(path));
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	free(copy);
+	for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+		if (errno != EWOULDBLOCK || tries == 200) {
+			close(fd);
+			return -1;
+		}
+		poll(NULL, 0, 10);
+	}
+	return fd;
+}
+
+/* 1: somebody listens there. 0: nobody. -1 with errno. */
+static int is_alive(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), result;
+
+	if (fd < 0)
+		return -1;
+	result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+	result = result == 0 || errno == EAGAIN ? 1 : errno == ECONNREFUSED || errno == ENOENT ? 0 : -1;
+	close(fd);
+	return result;
+}
+
+static int listen_at(struct server *server, char why[256], int *exit_code)
+{
+	const char *path = server->address.sun_path;
+	struct stat st;
+
+	*exit_code = 10;
+	if (lstat(path, &st) == 0) {
+		int alive = S_ISSOCK(st.st_mode) ? is_alive(&server->address) : 0;
+
+		if (!S_ISSOCK(st.st_mode)) {
+			*exit_code = 4;
+			snprintf(why, 256, "exists, and is not a socket");
+			return -1;
+		}
+		if (alive > 0) {
+			*exit_code = 8;
+			snprintf(why, 256, "another process listens there");
+			return -1;
+		}
+		if (alive < 0 || unlink(path) != 0)
+			goto failed;
+	}
+	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (server->fd < 0 || bind(server->fd, (struct sockaddr *)&server->address, sizeof server->address) != 0)
+		goto failed;
+	if (lstat(path, &st) != 0 || listen(server->fd, SOMAXCONN) != 0) {
+		int error = errno;
+
+		unlink(path);
+		errno = error;
+		goto failed;
+	}
+	server->dev = st.st_dev;
+	server->ino = st.st_ino;
+	return 0;
+
+failed:
+	if (errno == EACCES || errno == EPERM)
+		*exit_code = 7;
+	snprintf(why, 256, "%s", strerror(errno));
+	return -1;
+}
+
+struct server *server_open(const char *path, size_t queue, char why[256], int *exit_code)
+{
+	struct server *server = must(calloc(1, sizeof *server));
+	int lock, failed;
+
+	server->fd = -1;
+	server->queue = queue;
+	TAILQ_INIT(&server->connections);
+	server->address.sun_family = AF_UNIX;
+	if (!path[0] || strlen(path) >= sizeof server->address.sun_path) {
+		*exit_code = 2;
+		snprintf(why, 256, "a socket's path has 1 to %zu bytes", sizeof server->address.sun_path - 1);
+		free(server);
+		return NULL;
+	}
+	strcpy(server->address.sun_path, path);
+	lock = lock_directory(path);
+	if (lock < 0) {
+		*exit_code = errno == EACCES ? 7 : errno == EWOULDBLOCK ? 8 : 10;
+		snprintf(why, 256, "its directory can't be locked: %s", strerror(errno));
+		free(server);
+		return NULL;
+	}
+	failed = listen_at(server, why, exit_code);
+	close(lock);
+	if (failed) {
+		if (server->fd >= 0)
+			close(server->fd);
+		free(server);
+		return NULL;
+	}
+	return server;
+}
+
+/* ---- a connection ------------------------------------------------------------------ */
+
+static void drop_output(struct connection *connection)
+{
+	struct queued *queued;
+
+	while ((queued = STAILQ_FIRST(&connection->queue))) {
+		STAILQ_REMOVE_HEAD(&connection->queue, next);
+		free(queued);
+	}
+	connection->queued = 0;
+	text_free(&connection->out);
+}
+
+/* Writes what the socket takes: the answers first, then the queue. */
+static void flush(struct connection *connection)
+{
+	struct text *out = &connection->out;
+
+	while (!connection->deaf) {
+		struct queued *queued;
+		ssize_t n;
+
+		while (out->size < SERVER_OUT_ENOUGH / 16 && (queued = STAILQ_FIRST(&connection->queue))) {
+			text_add(out, queued->line, queued->size);
+			STAILQ_REMOVE_HEAD(&connection->queue, next);
+			connection->queued--;
+			free(queued);
+		}
+		if (out->size == 0)
+			return;
+		n = send(connection->fd, out->bytes, out->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0)
+			text_take(out, (size_t)n);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		else if (errno != EINTR)
+			connection->deaf = 1;
+	}
+	drop_output(connection);
+}
+
+static int deliver(struct broker_inbox *inbox, const struct broker_message *message)
+{
+	struct connection *connection = (struct connection *)inbox;
+	struct text line = { 0 };
+	struct queued *queued;
+
+	if (connection->queued >= connection->queue_max)
+		flush(connection);     /* it may have read since */
+	if (connection->deaf || connection->queued >= connection->queue_max)
+		return -1;
+	answer_add_message(&line, message);
+	queued = must(malloc(sizeof *queued + line.size));
+	queued->size = line.size;
+	memcpy(queued->line, line.bytes, line.size);
+	text_free(&line);
+	STAILQ_INSERT_TAIL(&connection->queue, queued, next);
+	connection->queued++;
+	return 0;
+}
+
+static void read_some(struct connection *connection)
+{
+	size_t room;
+	char *to = line_room(&connection->input, &room);
+	ssize_t n = recv(connection->fd, to, room, MSG_DONTWAIT);
+
+	if (n > 0)
+		line_read(&connection->input, (size_t)n);
+	else if (n == 0)
+		connection->at_end = 1;
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		connection->at_end = connection->deaf = 1;
+}
+
+static void work(struct connection *connection, struct broker *broker, struct answer_counts *counts)
+{
+	if (connection->ready & (POLLHUP | POLLERR))
+		connection->deaf = 1;     /* it has gone; what it had asked before is done still */
+	if (connection->deaf)
+		drop_output(connection);
+	if (connection->ready && !connection->at_end && !connection->stopped)
+		read_some(connection);
+	connection->stopped = answer_lines(&connection->input, connection->at_end, broker, &connection->inbox, counts,
+	                                   connection->deaf ? NULL : &connection->out, SERVER_OUT_ENOUGH);
+	if (connection->at_end && !connection->stopped)
+		broker_leave(broker, &connection->inbox);
+}
+
+static int is_done(const struct connection *connection)
+{
+	return connection->at_end && !connection->stopped &&
+	       (connection->deaf || (connection->out.size == 0 && connection->queued == 0));
+}
+
+static void close_connection(struct server *server, struct connection *connection, struct broker *broker)
+{
+	broker_leave(broker, &connection->inbox);
+	drop_output(connection);
+	close(connection->fd);
+	TAILQ_REMOVE(&server->connections, connection, next);
+	free(connection);
+	server->clients--;
+	server->full = 0;
+}
+
+static void accept_some(struct server *server)
+{
+	while (server->clients < SERVER_CLIENTS_MAX) {
+		int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct connection *connection;
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0) {
+			server->full = errno != EAGAIN && errno != EWOULDBLOCK;
+			return;
+		}
+		connection = must(calloc(1, sizeof *connection));
+		connection->fd = fd;
+		connection->queue_max = server->queue;
+		connection->inbox.deliver = deliver;
+		LIST_INIT(&connection->inbox.kernels);
+		STAILQ_INIT(&connection->queue);
+		TAILQ_INSERT_TAIL(&server->connections, connection, next);
+		server->clients++;
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------- */
+
+int server_run(struct server *server, struct broker *broker, struct answer_counts *counts, int stop_fd)
+{
+	for (;;) {
+		struct connection *connection, *following;
+		struct pollfd *polls = server->polls;
+		int timeout = broker_tick(broker), ready;
+		nfds_t count = 2;
+
+		polls[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+		polls[1] = (struct pollfd){ .fd = server->full || server->clients == SERVER_CLIENTS_MAX ? -1 : server->fd,
+		                            .events = POLLIN };
+		TAILQ_FOREACH(connection, &server->connections, next) {
+			short events = 0;
+
+			if (connection->stopped && connection->out.size < SERVER_OUT_ENOUGH)
+				timeout = 0;                 /* lines wait, and there is room for the answers */
+			if (!connection->stopped && !connection->at_end)
+				events |= POLLIN;
+			if (connection->out.size || connection->queued)
+				events |= POLLOUT;
+			polls[count++] = (struct pollfd){ .fd = connection->fd, .events = events };
+		}
+		ready = poll(polls, count, timeout);
+		if (ready < 0 && errno != EINTR)
+			return -1;
+		if (ready <= 0)
+			server->full = 0;
+		if (ready > 0 && polls[0].revents)
+			return 0;
+		count = 2;
+		TAILQ_FOREACH(connection, &server->connections, next) {
+			connection->ready = ready > 0 ? polls[count].revents : 0;
+			count++;
+		}
+		TAILQ_FOREACH(connection, &server->connections, next)
+			work(connection, broker, counts);
+		for (connection = TAILQ_FIRST(&server->connections); connection; connection = following) {
+			following = TAILQ_NEXT(connection, next);
+			flush(connection);
+			if (is_done(connection))
+				close_connection(server, connection, broker);
+		}
+		if (ready > 0 && polls[1].revents)
+			accept_some(server);
+	}
+}
+
+void server_close(struct server **server, struct broker *broker)
+{
+	struct connection *connection;
+	struct stat st;
+
+	while ((connection = TAILQ_FIRST(&(*server)->connections)))
+		close_connection(*server, connection, broker);
+	if (lstat((*server)->address.sun_path, &st) == 0 && st.st_dev == (*server)->dev && st.st_ino == (*server)->ino)
+		unlink((*server)->address.sun_path);
+	close((*server)->fd);
+	free(*server);
+	*server = NULL;
+}

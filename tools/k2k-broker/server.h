@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * server.h - a Unix-domain socket, its connections and their inboxes, in one thread
+ *
+ *  1. Nothing here waits for a client: all sockets are non-blocking.
+ *  2. A client that does not read its answers is not read from either, once
+ *     SERVER_OUT_ENOUGH bytes of them wait. Its memory is bounded by that, by one
+ *     block of input and by its queue.
+ *  3. A kernel's messages wait in the queue of the connection that added it; where
+ *     that is full the sender hears QUEUE_FULL.
+ *  4. When a client's input ends, its lines are done and its kernels removed; then
+ *     it is written what still waits, and closed.
+ */
+#ifndef K2K_BROKER_SERVER_H
+#define K2K_BROKER_SERVER_H
+
+#include "answer.h"
+
+#define SERVER_CLIENTS_MAX 1000            /* at once; more wait until one goes */
+#define SERVER_OUT_ENOUGH 65536
+
+struct server;
+
+/*
+ * Listens at `path`, with the rights that the umask leaves. The socket of a broker
+ * that died is replaced, that of one that lives is refused.
+ * Returns null with the reason in why[256], and the tool's exit code.
+ */
+struct server *server_open(const char *path, size_t queue, char why[256], int *exit_code);
+
+/* Serves until stop_fd is readable. 0, or -1 with errno. */
+int server_run(struct server *server, struct broker *broker, struct answer_counts *counts, int stop_fd);
+
+/* Closes all, removes the socket's name where it is still ours. */
+void server_close(struct server **server, struct broker *broker);
+
+#endif
