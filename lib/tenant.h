@@ -75,12 +75,11 @@ static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, u
 		return k2k_tenant_corrupt("a link points outside of the table", bucket);
 	/* the first of the bucket, as a rule */
 	tenant = &map->tenants[link - 1];
-	if (k2k_likely(k2k_load_relaxed(&tenant->id) == id)) { /* relaxed: carried by the link */
-		*state_gen = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: cell and limits of this generation */
-		if (k2k_likely(k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
-			*slot = link - 1;
-			return 0;
-		}
+	*state_gen = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: id, cell and limits of this generation */
+	/* relaxed: the id is at least as new as the word before it; written before LIVE, never while LIVE */
+	if (k2k_likely(k2k_load_relaxed(&tenant->id) == id && k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
+		*slot = link - 1;
+		return 0;
 	}
 	return k2k_tenant_walk(map, id, bucket, slot, state_gen);
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ledger.h"
+
+#include "error.h"
+
+#define SWEEP_RETRIES 1000
+
+static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
+{
+	/* relaxed, all: carried by the generation for sweeps, by the CAS that links the record for walks */
+	k2k_store_relaxed(&record->cost_ns, 0);
+	k2k_store_relaxed(&record->reserved_ns, 0);
+	k2k_store_relaxed(&record->entry.key, key->key);
+	k2k_store_relaxed(&record->entry.slot, key->slot);
+	k2k_store_release(&record->entry.gen, key->gen); /* publish[cost-gen]: the cost 0 and the key of this generation */
+}
+
+int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
+                      uint32_t slot, uint64_t generation, uint64_t engagement, uint32_t *index)
+{
+	struct k2k_hash hash = k2k_ledger_hash(map);
+	struct k2k_hash_key key = { generation, engagement, slot };
+	uint32_t other;
+	int code = k2k_hash_find(&hash, &key, index);
+
+	if (code != K2K_HASH_ABSENT)
+		return code;
+	/*
+	 * Before the record exists: so that who reaps the tenant never overlooks one.
+	 * publish[cell-has-costs] seen by observe[cell-has-costs] in reap.c, after the grace period
+	 */
+	if (!k2k_load_relaxed(&map->cells[slot].has_costs)) /* relaxed: once 1 it stays */
+		k2k_store_release(&map->cells[slot].has_costs, 1);
+	if (!k2k_pool_claim(&hash.pool, incarnation, passed, full_at, index))
+		return K2K_EFULL;
+	fill(&map->ledger[*index], &key);
+	code = k2k_hash_insert(&hash, *index, &key, true, &other);
+	if (code) {
+		k2k_pool_unclaim(&hash.pool, *index);
+		*index = other;
+		return code == 1 ? 0 : code;
+	}
+	/* publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the link */
+	k2k_store_release(&map->ledger[*index].entry.state, k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
+	return 0;
+}
+
+int k2k_ledger_sweep(const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost), void *context)
+{
+	struct k2k_hash hash = k2k_ledger_hash(map);
+	uint32_t high = k2k_pool_high(&hash.pool), retries = 0;
+
+	for (uint32_t i = 0; i < high; i++) {
+		const struct k2k_shm_cost *record = &map->ledger[i];
+		struct k2k_cost_copy copy;
+		uint64_t word;
+		unsigned int state;
+		int code;
+
+		word = k2k_load_acquire(&record->entry.state); /* observe[entry-state]: the key of this use of the record */
+		state = k2k_entry_state(word);
+		if (state != K2K_ENTRY_LIVE && state != K2K_ENTRY_CLAIMED)
+			continue;
+		copy.index = i;
+		copy.generation = k2k_load_acquire(&record->entry.gen); /* observe[cost-gen]: its own cost and key, not those before */
+		/* relaxed, all: between the two looks at the state */
+		copy.slot = k2k_load_relaxed(&record->entry.slot);
+		copy.engagement = k2k_load_relaxed(&record->entry.key);
+		copy.cost_ns = k2k_load_relaxed(&record->cost_ns);
+		k2k_fence_acquire(); /* the copies before, the second look after */
+		if (k2k_load_relaxed(&record->entry.state) != word) { /* relaxed: ordered by the fence */
+			if (retries++ > SWEEP_RETRIES)
+				return k2k_fail_values(K2K_ECORRUPT, "engagements", "state", word, i, "record %u does not hold still", i);
+			i--;
+			continue;
+		}
+		retries = 0;
+		if (state == K2K_ENTRY_CLAIMED && copy.cost_ns == 0)
+			continue; /* a claim in the making, or of a killed process */
+		if (copy.slot >= map->sizes.tenants)
+			continue; /* damage, or a claim in the making; check reports it */
+		code = visit(context, &copy);
+		if (code)
+			return code;
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ledger.h (F6) - GPU time of (tenant, generation, engagement).
+ *
+ * 1. A record is found by its key through the hash, inserted once (hash.h, 6).
+ * 2. Its cost only grows and stops at UINT64_MAX: one compare-exchange a booking.
+ * 3. It is unlinked after the tenant's grace period, by the writer, and reused
+ *    after one more: a booking that found it ends before.
+ *
+ * track on a new engagement, killed after:   others see        recovery
+ *   has_costs stored                         nothing           -
+ *   CLAIMED                                  nothing           FREE
+ *   fields                                   nothing           FREE
+ *   linked                                   cost 0            LIVE
+ *   LIVE                                     cost 0            -
+ *   added                                    the cost          -
+ */
+#ifndef K2K_LEDGER_H
+#define K2K_LEDGER_H
+
+#include "hash.h"
+#include "map.h"
+
+static inline struct k2k_hash k2k_ledger_hash(const struct k2k_map *map)
+{
+	struct k2k_hash hash = { map->ledger_heads, map->ledger_mask,
+		                 { (unsigned char *)map->ledger, sizeof(struct k2k_shm_cost), map->sizes.engagements,
+		                   &map->live->ledger_pool } };
+
+	return hash;
+}
+
+/* 0 and *index, K2K_HASH_ABSENT, K2K_ECORRUPT. */
+static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement,
+                                  uint32_t *index)
+{
+	struct k2k_hash hash = k2k_ledger_hash(map);
+	struct k2k_hash_key key = { generation, engagement, slot };
+
+	return k2k_hash_find(&hash, &key, index);
+}
+
+/*
+ * Finds the record or makes one, for a claimer of this incarnation. 0, K2K_EFULL
+ * (no detail), K2K_ECORRUPT. In a read section, or under the writer's lock.
+ */
+int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
+                      uint32_t slot, uint64_t generation, uint64_t engagement, uint32_t *index);
+
+/* Adds; returns what did not fit below UINT64_MAX. */
+static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
+{
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed: a number that carries nothing else; so the CAS */
+
+	while (!atomic_compare_exchange_weak_explicit(&record->cost_ns, &cost, k2k_sat_add(cost, ns), memory_order_relaxed,
+	                                              memory_order_relaxed))
+		;
+	return ns - (k2k_sat_add(cost, ns) - cost);
+}
+
+/*
+ * Calls visit for every record that is in use, with a copy of its key: a sweep,
+ * for those who can't find by key. Returns visit's first non-zero value.
+ */
+struct k2k_cost_copy {
+	uint32_t index, slot;
+	uint64_t generation, engagement, cost_ns;
+};
+int k2k_ledger_sweep(const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost), void *context);
+
+#endif

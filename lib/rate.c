@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rate.h"
+
+int k2k_rate_corrupt(uint64_t second, uint64_t now)
+{
+	return k2k_fail_values(K2K_ECORRUPT, "cells", "window", now, second,
+	                       "a tenant's window is of second %llu, but it is second %llu", (unsigned long long)second,
+	                       (unsigned long long)now);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rate.h (F6) - the rate words: exact, without a lock, without a loser to clean up after.
+ *
+ *   admitted   a 64-bit total that only grows
+ *   window     {second: 30 bits, low 34 bits of `admitted` when that second began}
+ *
+ * Used in this second = admitted - base. An admission is one successful
+ * compare-exchange of `admitted`; a call that fails, or is killed, leaves
+ * nothing behind. Why it never admits more than the limit in one window:
+ *
+ * 1. The second only rises, so each second is installed at most once, with one base.
+ * 2. The base was read before its compare-exchange, and `admitted` only grows:
+ *    whoever reads that window sees at least the base in `admitted`.
+ * 3. Only a successful compare-exchange, or record, changes `admitted`.
+ * 4. In one window it grows by less than 2^34: one admission is at most 2^32, a
+ *    limit counts as at most 2^33.
+ * 5. `window` unchanged after `admitted` was read: the value belongs to that
+ *    second. With 4 the 64-bit base is then exact, and no later stop changes it.
+ * 6. A successful compare-exchange owns the interval [a, a + n) within
+ *    [base, base + limit). Such intervals don't overlap.
+ * 7. If the window rolled before it, the new base is at most a: so the interval
+ *    lies within the new window's limit too.
+ *
+ * Where 4 could fail: an unlimited tenant that admits 2^34 in one second (4
+ * calls of 2^32), or 2^34 records. Then `used` of that second is shown modulo
+ * 2^34, and a limit set within that very second counts from there; the next
+ * second is exact again.
+ *
+ * A limit that falls: a call that had loaded the old one may still be counted
+ * under it, in the window where it lands; one call a thread.
+ *
+ * Model: tests/model/rate.pml. The orders below are its assumptions.
+ */
+#ifndef K2K_RATE_H
+#define K2K_RATE_H
+
+#include "clock.h"
+#include "error.h"
+#include "layout.h"
+
+#define K2K_RATE_SECONDS_AHEAD 2
+
+/* What one look found. */
+struct k2k_rate {
+	uint64_t window;         /* the word */
+	uint64_t second;
+	uint64_t admitted;
+	uint64_t used;
+	uint64_t limit;          /* as given */
+	uint64_t effective;      /* as it counts */
+	uint64_t rest_ns;        /* until the next second begins */
+};
+
+static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
+{
+	return second << K2K_WINDOW_BASE_BITS | (admitted & K2K_WINDOW_BASE_MASK);
+}
+
+static inline void k2k_rate_set_limit(struct k2k_rate *rate, uint64_t limit)
+{
+	rate->limit = limit;
+	rate->effective = limit == K2K_UNLIMITED ? UINT64_MAX : limit < K2K_RATE_MAX ? limit : K2K_RATE_MAX;
+}
+
+static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
+{
+	return rate->effective == UINT64_MAX || (rate->used <= rate->effective && n <= rate->effective - rate->used);
+}
+
+int k2k_rate_corrupt(uint64_t second, uint64_t now) __attribute__((cold));
+
+/*
+ * Looks; with `roll` begins the second where nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
+ * Killed after the roll: the second has begun, nothing is counted in it.
+ */
+static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, bool roll, struct k2k_rate *rate)
+{
+	for (;;) {
+		struct k2k_instant now;
+		uint64_t base;
+
+		/* observe[rate-window]: an `admitted` at least as new as the base (2) */
+		rate->window = k2k_load_acquire(&cell->window);
+		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
+		now = k2k_clock_now(clock);
+		rate->rest_ns = K2K_NS_PER_SEC - now.ns;
+		/* observe[rate-admitted]: if a later window's base is in it, the look at window below is no older (5) */
+		rate->admitted = k2k_load_acquire(&cell->admitted);
+		if (rate->second < now.second) {
+			uint64_t rolled = k2k_rate_pack(now.second, rate->admitted);
+
+			rate->second = now.second;
+			rate->used = 0;
+			if (!roll)
+				return 0;
+			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
+			if (!k2k_cas_acq_rel(&cell->window, &rate->window, rolled))
+				continue;
+			rate->window = rolled;
+			return 0;
+		}
+		if (k2k_unlikely(rate->second > now.second + K2K_RATE_SECONDS_AHEAD))
+			return k2k_rate_corrupt(rate->second, now.second);
+		/* relaxed: ordered by the acquire of `admitted` before it */
+		if (k2k_unlikely(k2k_load_relaxed(&cell->window) != rate->window))
+			continue;
+		base = rate->admitted - ((rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK);
+		rate->used = rate->admitted - base;
+		return 0;
+	}
+}
+
+/* Is the window that was looked at still in force? A rejection holds only then. */
+static inline bool k2k_rate_unchanged(struct k2k_shm_cell *cell, const struct k2k_rate *rate)
+{
+	return k2k_load_acquire(&cell->window) == rate->window; /* observe[rate-window]: compared only */
+}
+
+/*
+ * Counts n where nothing was counted since the look: true. Else false, nothing changed: look again.
+ * publish[rate-admitted]: the window that was looked at; observe[rate-admitted].
+ */
+static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rate, uint64_t n)
+{
+	uint64_t expected = rate->admitted;
+
+	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
+}
+
+#endif
