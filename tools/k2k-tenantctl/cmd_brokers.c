@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* brokers: who is attached, and who holds up a grace period. leases: who holds what. */
+#include "commands.h"
+#include "output.h"
+
+#include <stdlib.h>
+
+static const char *state_name(uint32_t state)
+{
+	switch (state) {
+	case K2K_BROKER_ACTIVE: return "active";
+	case K2K_BROKER_STOPPED: return "stopped";
+	case K2K_BROKER_DEAD: return "dead";
+	}
+	return "unknown";
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+	const struct k2k_broker_info *x = a, *y = b;
+
+	return (x->slot > y->slot) - (x->slot < y->slot);
+}
+
+static void print_brokers(struct ctl *ctl, const struct k2k_broker_info *brokers, size_t count)
+{
+	static const struct field fields[] = {
+		{ "slot", "SLOT", KIND_COUNT, 0 },
+		{ "pid", "PID", KIND_COUNT, 0 },
+		{ "comm", "COMMAND", KIND_TEXT, 0 },
+		{ "state", "STATE", KIND_TEXT, 0 },
+		{ "incarnation", "INCARNATION", KIND_ID, 0 },
+		{ "kernels", "KERNELS", KIND_COUNT, 0 },
+		{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
+		{ "grace_behind", "BEHIND", KIND_TOTAL, 0 },
+		{ NULL, "SINCE", KIND_TIME, 0 },
+	};
+	struct list list;
+
+	list_begin(&list, ctl, "brokers", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct k2k_broker_info *b = &brokers[i];
+		char comm[sizeof(b->comm) + 1] = "";
+		struct value values[] = {
+			NUMBER(b->slot), NUMBER(b->pid), TEXT(comm), TEXT(state_name(b->state)), NUMBER(b->incarnation),
+			NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind),
+			NUMBER(b->attached_at_ns),
+		};
+
+		for (size_t c = 0; c < sizeof(b->comm) && b->comm[c]; c++)
+			comm[c] = b->comm[c];
+		if (b->state == K2K_BROKER_STOPPED)
+			values[3].color = "red";
+		if (b->grace_behind && b->state != K2K_BROKER_DEAD)
+			values[7].color = "red";
+		list_row(&list, values);
+	}
+	list_end(&list);
+}
+
+int cmd_brokers(struct ctl *ctl)
+{
+	struct k2k_broker_info *brokers;
+	struct k2k_registry *reg;
+	size_t count;
+	int code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+
+	if (exit_code)
+		return exit_code;
+	code = fetch_list(reg, LIST_BROKERS, 0, (void **)&brokers, &count);
+	k2k_registry_close(&reg);
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	qsort(brokers, count, sizeof(*brokers), compare_slots);
+	print_brokers(ctl, brokers, count);
+	free(brokers);
+	return EXIT_DONE;
+}
+
+static int compare_leases(const void *a, const void *b)
+{
+	const struct k2k_lease_info *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (x->slot > y->slot) - (x->slot < y->slot);
+}
+
+static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, size_t count)
+{
+	static const struct field fields[] = {
+		{ "tenant", "TENANT", KIND_ID, 0 },
+		{ "slot", "SLOT", KIND_COUNT, 0 },
+		{ "pid", "PID", KIND_COUNT, 0 },
+		{ "kernels", "KERNELS", KIND_COUNT, 0 },
+		{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
+	};
+	struct list list;
+
+	list_begin(&list, ctl, "leases", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	for (size_t i = 0; i < count; i++)
+		list_row(&list, (const struct value[]){
+			NUMBER(leases[i].id), NUMBER(leases[i].slot), NUMBER(leases[i].pid), NUMBER(leases[i].kernels),
+			NUMBER(leases[i].gpu_memory_bytes) });
+	list_end(&list);
+}
+
+int cmd_leases(struct ctl *ctl)
+{
+	struct k2k_lease_info *leases;
+	struct k2k_registry *reg;
+	k2k_tenant_id id = K2K_TENANT_UNSPECIFIED;
+	size_t count;
+	int code, exit_code;
+
+	if (!arg_tenant_filter(ctl, &id, &exit_code))
+		return exit_code;
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	if (exit_code)
+		return exit_code;
+	code = fetch_list(reg, LIST_LEASES, id, (void **)&leases, &count);
+	k2k_registry_close(&reg);
+	if (code)
+		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, id, false) :
+		                               fail(ctl, code, "registry '%s'", ctl->registry);
+	qsort(leases, count, sizeof(*leases), compare_leases);
+	print_leases(ctl, leases, count);
+	free(leases);
+	return EXIT_DONE;
+}

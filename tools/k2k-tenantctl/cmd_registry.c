@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* init, info, destroy, version: the registry as a whole. */
+#include "commands.h"
+#include "dryrun.h"
+#include "units.h"
+
+#include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- init ----------------------------------------------------------------- */
+
+static bool parse_group(struct ctl *ctl, const char *text, uint32_t *gid)
+{
+	struct units_fault fault;
+	const struct group *group;
+	uint64_t number;
+
+	group = getgrnam(text);
+	if (group) {
+		*gid = group->gr_gid;
+		return true;
+	}
+	if (!units_parse_count(text, 0, UINT32_MAX - 1, &number, &fault)) {
+		*gid = (uint32_t)number;
+		return true;
+	}
+	fail_usage(ctl, "--group '%.200s': no such group; give its name or its number", text);
+	return false;
+}
+
+static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
+{
+	/* the largest tables that the library makes */
+	const struct { enum option_id option; const char *name; uint64_t *to, max; } sizes[] = {
+		{ OPT_MAX_TENANTS, "--max-tenants", &options->max_tenants, UINT64_C(1) << 24 },
+		{ OPT_MAX_ENGAGEMENTS, "--max-engagements", &options->max_engagements, UINT64_C(1) << 28 },
+		{ OPT_MAX_LEASES, "--max-leases", &options->max_leases, UINT64_C(1) << 28 },
+		{ OPT_MAX_BUDGETS, "--max-budgets", &options->max_budgets, UINT64_C(1) << 28 },
+	};
+
+	*options = (struct k2k_create_options)K2K_CREATE_OPTIONS_INIT;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const char *text = ctl->option[sizes[i].option];
+
+		if (text && !arg_count(ctl, sizes[i].name, text, 1, sizes[i].max, sizes[i].to))
+			return false;
+	}
+	if (ctl->option[OPT_MODE]) {
+		if (!arg_mode(ctl, "--mode", ctl->option[OPT_MODE], &options->mode))
+			return false;
+		if ((options->mode & 0600) != 0600) {
+			fail_usage(ctl, "--mode '%s': the owner needs read and write; like 0660", ctl->option[OPT_MODE]);
+			return false;
+		}
+		options->flags |= K2K_CREATE_MODE;
+	}
+	if (ctl->option[OPT_GROUP]) {
+		if (!parse_group(ctl, ctl->option[OPT_GROUP], &options->gid))
+			return false;
+		options->flags |= K2K_CREATE_GROUP;
+	}
+	return true;
+}
+
+static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
+{
+	static const struct field fields[] = {
+		{ "defs_bytes", "definitions", KIND_BYTES, 0 },
+		{ "live_bytes", "live", KIND_BYTES, 0 },
+		{ "total_bytes", "total", KIND_BYTES, 0 },
+		{ "shm_free_bytes", "free in /dev/shm", KIND_BYTES, 0 },
+		{ "memory_free_bytes", "free memory", KIND_BYTES, 0 },
+		{ "cgroup_free_bytes", "free in the cgroup", KIND_BYTES, FIELD_LIMIT },
+		{ "max_tenants", "tenants", KIND_COUNT, 0 },
+		{ "max_engagements", "engagements", KIND_COUNT, 0 },
+		{ "max_leases", "leases", KIND_COUNT, 0 },
+		{ "max_budgets", "budgets", KIND_COUNT, 0 },
+	};
+	struct k2k_registry_plan plan = { .size = sizeof(plan) };
+	int code = k2k_registry_plan(options, &plan);
+
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	print_record(ctl, fields, (const struct value[]){
+		NUMBER(plan.defs_bytes), NUMBER(plan.live_bytes), NUMBER(plan.total_bytes), NUMBER(plan.shm_free_bytes),
+		NUMBER(plan.memory_free_bytes), NUMBER(plan.cgroup_free_bytes), NUMBER(plan.max_tenants),
+		NUMBER(plan.max_engagements), NUMBER(plan.max_leases), NUMBER(plan.max_budgets),
+	}, sizeof(fields) / sizeof(fields[0]));
+	return EXIT_DONE;
+}
+
+static int init_dry_run(struct ctl *ctl, const struct k2k_create_options *options)
+{
+	struct k2k_registry_plan plan = { .size = sizeof(plan) };
+	struct k2k_open_options open;
+	struct k2k_registry *reg;
+	char size[UNITS_TEXT], free_size[UNITS_TEXT], text[300];
+	uint64_t room;
+	int code;
+
+	open_options(ctl, &open);
+	code = k2k_registry_open(ctl->registry, K2K_ROLE_OBSERVER, &open, &reg);
+	if (!code)
+		k2k_registry_close(&reg);
+	if (code != K2K_ENOREGISTRY)
+		return ctl->option[OPT_IF_MISSING] && !code ?
+		               dryrun_one(ctl, "change", "nothing: the registry exists already") :
+		               fail(ctl, K2K_EEXIST, "registry '%s'", ctl->registry);
+	code = k2k_registry_plan(options, &plan);
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	room = plan.shm_free_bytes < plan.memory_free_bytes ? plan.shm_free_bytes : plan.memory_free_bytes;
+	if (room > plan.cgroup_free_bytes)
+		room = plan.cgroup_free_bytes;
+	units_print_size(size, plan.total_bytes);
+	if (room < plan.total_bytes)
+		return fail_with(ctl, K2K_ENOMEM, "registry '%s': it takes %s, and %s are free; 'init --plan' says where",
+		                 ctl->registry, size, units_print_size(free_size, room));
+	snprintf(text, sizeof(text), "registry '%s' of %s", ctl->registry, size);
+	return dryrun_one(ctl, "create", text);
+}
+
+static int print_info(struct ctl *ctl, struct k2k_registry *reg);
+
+int cmd_init(struct ctl *ctl)
+{
+	struct k2k_create_options options;
+	struct k2k_registry *reg = NULL;
+	int code, exit_code = EXIT_DONE;
+
+	if (!parse_create(ctl, &options))
+		return EXIT_USAGE;
+	if (ctl->option[OPT_PLAN])
+		return print_plan(ctl, &options);
+	if (ctl->dry_run)
+		return init_dry_run(ctl, &options);
+	code = k2k_registry_create(ctl->registry, &options, &reg);
+	if (code == K2K_EEXIST && ctl->option[OPT_IF_MISSING])
+		exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	else if (code)
+		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
+	if (!exit_code && !ctl->quiet)
+		exit_code = print_info(ctl, reg);
+	if (reg)
+		k2k_registry_close(&reg);
+	return exit_code;
+}
+
+/* ---- info ----------------------------------------------------------------- */
+
+static int print_info(struct ctl *ctl, struct k2k_registry *reg)
+{
+	static const struct field fields[] = {
+		{ "name", "registry", KIND_TEXT, 0 },
+		{ "uuid", "uuid", KIND_TEXT, 0 },
+		{ "layout", "layout", KIND_COUNT, 0 },
+		{ "created_at_ns", "created", KIND_TIME, 0 },
+		{ "defs_bytes", "definitions", KIND_BYTES, 0 },
+		{ "live_bytes", "live", KIND_BYTES, 0 },
+		{ "owner_uid", "owner", KIND_COUNT, 0 },
+		{ "owner_gid", "group", KIND_COUNT, 0 },
+		{ "defs_mode", "mode of definitions", KIND_TEXT, 0 },
+		{ "live_mode", "mode of live", KIND_TEXT, 0 },
+		{ "brokers", "brokers", KIND_COUNT, 0 },
+		{ "generation", "newest generation", KIND_ID, 0 },
+		{ "grace_token", "grace-period token", KIND_ID, 0 },
+		{ "unknown_tenant_total", "unknown tenants", KIND_TOTAL, 0 },
+		{ "cross_tenant_total", "cross-tenant attempts", KIND_TOTAL, 0 },
+		{ NULL, "tenants", KIND_TEXT, 0 },
+		{ NULL, "engagements", KIND_TEXT, 0 },
+		{ NULL, "leases", KIND_TEXT, 0 },
+		{ NULL, "budgets", KIND_TEXT, 0 },
+		{ "tables.tenants.used", NULL, KIND_COUNT, 0 },
+		{ "tables.tenants.retired", NULL, KIND_COUNT, 0 },
+		{ "tables.tenants.capacity", NULL, KIND_COUNT, 0 },
+		{ "tables.engagements.used", NULL, KIND_COUNT, 0 },
+		{ "tables.engagements.retired", NULL, KIND_COUNT, 0 },
+		{ "tables.engagements.capacity", NULL, KIND_COUNT, 0 },
+		{ "tables.leases.used", NULL, KIND_COUNT, 0 },
+		{ "tables.leases.retired", NULL, KIND_COUNT, 0 },
+		{ "tables.leases.capacity", NULL, KIND_COUNT, 0 },
+		{ "tables.budgets.used", NULL, KIND_COUNT, 0 },
+		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
+		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
+	};
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases, &info.budgets };
+	char full[4][96], defs_mode[16], live_mode[16];
+	int code = k2k_registry_info(reg, &info);
+
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	snprintf(defs_mode, sizeof(defs_mode), "%04o", info.defs_mode & 07777);
+	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
+	for (size_t i = 0; i < 4; i++)
+		snprintf(full[i], sizeof(full[i]), "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
+		         t[i]->capacity, t[i]->retired);
+	print_record(ctl, fields, (const struct value[]){
+		TEXT(info.name), TEXT(info.uuid), NUMBER(info.layout_version), NUMBER(info.created_at_ns),
+		NUMBER(info.defs_bytes), NUMBER(info.live_bytes), NUMBER(info.owner_uid), NUMBER(info.owner_gid),
+		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), NUMBER(info.generation),
+		NUMBER(info.grace_token), NUMBER(info.unknown_tenant_total), NUMBER(info.cross_tenant_total),
+		TEXT(full[0]), TEXT(full[1]), TEXT(full[2]), TEXT(full[3]),
+		NUMBER(t[0]->used), NUMBER(t[0]->retired), NUMBER(t[0]->capacity),
+		NUMBER(t[1]->used), NUMBER(t[1]->retired), NUMBER(t[1]->capacity),
+		NUMBER(t[2]->used), NUMBER(t[2]->retired), NUMBER(t[2]->capacity),
+		NUMBER(t[3]->used), NUMBER(t[3]->retired), NUMBER(t[3]->capacity),
+	}, sizeof(fields) / sizeof(fields[0]));
+	return EXIT_DONE;
+}
+
+int cmd_info(struct ctl *ctl)
+{
+	struct k2k_registry *reg;
+	int exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+
+	if (exit_code)
+		return exit_code;
+	exit_code = print_info(ctl, reg);
+	k2k_registry_close(&reg);
+	return exit_code;
+}
+
+/* ---- destroy -------------------------------------------------------------- */
+
+/* Busy for one of two reasons: brokers, which -y overrides, or another writer, which nothing does. */
+static int fail_busy(struct ctl *ctl)
+{
+	const struct k2k_error_detail *detail = k2k_error_detail();
+	const char *why = detail->code == K2K_EBUSY && detail->text[0] ? detail->text : "brokers are attached";
+
+	if (ctl->yes || (detail->code == K2K_EBUSY && !strcmp(detail->object, "writer")))
+		return fail(ctl, K2K_EBUSY, "registry '%s'", ctl->registry);
+	return fail_with(ctl, K2K_EBUSY, "registry '%s': %s; -y destroys it with brokers attached", ctl->registry, why);
+}
+
+static int destroy_dry_run(struct ctl *ctl)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	struct k2k_open_options options;
+	struct k2k_registry *reg;
+	char text[200];
+	int code;
+
+	open_options(ctl, &options);
+	code = k2k_registry_open(ctl->registry, K2K_ROLE_OBSERVER, &options, &reg);
+	if (!code) {
+		code = k2k_registry_info(reg, &info);
+		k2k_registry_close(&reg);
+	}
+	/* One that can't be used (of another boot, damaged) can still be removed. */
+	if (code == K2K_ENOREGISTRY || code == K2K_EPERM || code == K2K_EOWNER)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	if (!code && info.brokers && !ctl->yes)
+		return fail_with(ctl, K2K_EBUSY, "registry '%s': %u brokers are attached; -y destroys it all the same",
+		                 ctl->registry, info.brokers);
+	snprintf(text, sizeof(text), "registry '%s' with %" PRIu64 " tenants and %u brokers attached", ctl->registry,
+	         info.tenants.used, info.brokers);
+	return dryrun_one(ctl, "destroy", text);
+}
+
+int cmd_destroy(struct ctl *ctl)
+{
+	static const struct field field = { "destroyed", NULL, KIND_BOOL, 0 };
+	struct k2k_open_options options;
+	int code;
+
+	if (ctl->dry_run)
+		return destroy_dry_run(ctl);
+	open_options(ctl, &options);
+	code = k2k_registry_destroy(ctl->registry, ctl->yes ? K2K_DESTROY_FORCE : 0, &options);
+	if (code == K2K_EBUSY)
+		return fail_busy(ctl);
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	if (ctl->quiet)
+		return EXIT_DONE;
+	if (ctl->format == FORMAT_TABLE)
+		printf("registry '%s' is destroyed\n", ctl->registry);
+	else
+		print_record(ctl, &field, &NUMBER(1), 1);
+	return EXIT_DONE;
+}
+
+/* ---- version -------------------------------------------------------------- */
+
+int cmd_version(struct ctl *ctl)
+{
+	static const struct field fields[] = {
+		{ "version", NULL, KIND_TEXT, 0 },
+		{ "library", NULL, KIND_TEXT, 0 },
+	};
+	char version[32];
+
+	snprintf(version, sizeof(version), "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
+	if (ctl->format == FORMAT_TABLE)
+		printf(CTL_NAME " %s (library %s)\n", version, k2k_version());
+	else
+		print_record(ctl, fields, (const struct value[]){ TEXT(version), TEXT(k2k_version()) }, 2);
+	return EXIT_DONE;
+}

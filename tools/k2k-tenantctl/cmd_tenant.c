@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* register, update, deregister, exists */
+#include "commands.h"
+#include "dryrun.h"
+#include "tenants.h"
+#include "units.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- saying what a quota is ------------------------------------------------ */
+
+static void append(char *text, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t room, const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + length, room - length, format, args);
+	va_end(args);
+}
+
+static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_t mask)
+{
+	char unit[UNITS_TEXT];
+
+	text[0] = 0;
+	if (mask & K2K_UPDATE_RATE)
+		append(text, room, ", rate %s", q->max_messages_per_sec == K2K_UNLIMITED ?
+		       "unlimited" : units_print_rate(unit, q->max_messages_per_sec));
+	if (mask & K2K_UPDATE_KERNELS) {
+		if (q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
+			append(text, room, ", kernels unlimited");
+		else
+			append(text, room, ", kernels %" PRIu32, q->max_concurrent_kernels);
+	}
+	if (mask & K2K_UPDATE_GPU_MEMORY)
+		append(text, room, ", GPU memory %s", q->max_gpu_memory_bytes == K2K_UNLIMITED ?
+		       "unlimited" : units_print_size(unit, q->max_gpu_memory_bytes));
+	for (uint32_t i = 0; i < q->budget_count; i++)
+		append(text, room, ", budget %" PRIu64 "=%s", q->budgets[i].engagement_id,
+		       q->budgets[i].budget_ns == K2K_UNLIMITED ?
+		       "unlimited" : units_print_duration(unit, q->budgets[i].budget_ns));
+}
+
+static int change_dry_run(struct ctl *ctl, const char *action, k2k_tenant_id id, const struct k2k_quota *quota,
+                          uint32_t mask)
+{
+	struct list list;
+	char text[200];
+
+	describe(text, sizeof(text), quota, mask);
+	dryrun_begin(&list, ctl);
+	dryrun_row(&list, action, &id, "tenant %" PRIu64 "%s", id, text);
+	dryrun_end(&list);
+	return EXIT_DONE;
+}
+
+/* ---- register, update ------------------------------------------------------ */
+
+enum { ALL_LIMITS = K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY };
+
+static int register_dry_run(struct ctl *ctl, k2k_tenant_id id, const struct k2k_quota *quota)
+{
+	struct k2k_registry *reg;
+	struct list list;
+	int there = 0, code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+
+	if (exit_code)
+		return exit_code;
+	code = k2k_tenant_is_registered(reg, id, &there);
+	k2k_registry_close(&reg);
+	if (code || (there && !ctl->option[OPT_IF_MISSING]))
+		return fail_tenant(ctl, code ? code : K2K_EEXIST, id, false);
+	if (!there)
+		return change_dry_run(ctl, "register", id, quota, ALL_LIMITS);
+	dryrun_begin(&list, ctl);
+	dryrun_row(&list, "change", &id, "nothing: tenant %" PRIu64 " is registered already", id);
+	dryrun_end(&list);
+	return EXIT_DONE;
+}
+
+int cmd_register(struct ctl *ctl)
+{
+	struct k2k_registry *reg;
+	struct k2k_quota quota;
+	k2k_tenant_id id;
+	uint32_t mask;
+	int code, exit_code;
+
+	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_quota(ctl, &quota, &mask))
+		return EXIT_USAGE;
+	if (ctl->dry_run) {
+		exit_code = register_dry_run(ctl, id, &quota);
+	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
+		code = k2k_tenant_register(reg, id, &quota);
+		if (code && (code != K2K_EEXIST || !ctl->option[OPT_IF_MISSING])) {
+			exit_code = fail_tenant(ctl, code, id, false);
+			k2k_registry_close(&reg);
+		} else {
+			exit_code = tenants_print_changed(ctl, reg, id);
+		}
+	}
+	free((void *)(uintptr_t)quota.budgets);
+	return exit_code;
+}
+
+static int update_dry_run(struct ctl *ctl, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
+{
+	struct k2k_registry *reg;
+	int there = 0, code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+
+	if (exit_code)
+		return exit_code;
+	code = k2k_tenant_is_registered(reg, id, &there);
+	k2k_registry_close(&reg);
+	if (code || (!there && !ctl->option[OPT_IF_MISSING]))
+		return fail_tenant(ctl, code ? code : K2K_ENOTENANT, id, false);
+	return there ? change_dry_run(ctl, "update", id, quota, mask) :
+	               change_dry_run(ctl, "register", id, quota, ALL_LIMITS);
+}
+
+/* With --if-missing a tenant that is not registered is registered; others may do the same or the opposite at the same time. */
+static int update(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota,
+                  uint32_t mask)
+{
+	int code = K2K_ENOTENANT;
+
+	for (int turn = 0; turn < 3 && code == K2K_ENOTENANT; turn++) {
+		code = k2k_tenant_update(reg, id, quota, mask);
+		if (code != K2K_ENOTENANT || !ctl->option[OPT_IF_MISSING])
+			return code;
+		code = k2k_tenant_register(reg, id, quota);
+		if (code == K2K_EEXIST)
+			code = K2K_ENOTENANT;
+	}
+	return code;
+}
+
+int cmd_update(struct ctl *ctl)
+{
+	struct k2k_registry *reg;
+	struct k2k_quota quota;
+	k2k_tenant_id id;
+	uint32_t mask;
+	int code, exit_code;
+
+	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_quota(ctl, &quota, &mask))
+		return EXIT_USAGE;
+	if (!mask)
+		return fail_usage(ctl, "update: nothing named to change; give --preset, --rate, --kernels, --gpu-memory or --budget");
+	if (ctl->dry_run) {
+		exit_code = update_dry_run(ctl, id, &quota, mask);
+	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
+		code = update(ctl, reg, id, &quota, mask);
+		if (code) {
+			exit_code = fail_tenant(ctl, code, id, false);
+			k2k_registry_close(&reg);
+		} else {
+			exit_code = tenants_print_changed(ctl, reg, id);
+		}
+	}
+	free((void *)(uintptr_t)quota.budgets);
+	return exit_code;
+}
+
+/* ---- deregister ------------------------------------------------------------- */
+
+/* Totals that are not final wait for a process that doesn't answer: say which. */
+static void note_not_final(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)
+{
+	struct k2k_broker_info *brokers;
+	char who[200] = "";
+	size_t count;
+
+	if (!fetch_list(reg, LIST_BROKERS, 0, (void **)&brokers, &count)) {
+		for (size_t i = 0; i < count; i++)
+			if (brokers[i].state != K2K_BROKER_DEAD && brokers[i].grace_behind)
+				append(who, sizeof(who), "%s process %" PRIu64 " (broker %u)%s", who[0] ? "," : "",
+				       brokers[i].pid, brokers[i].slot,
+				       brokers[i].state == K2K_BROKER_STOPPED ? ", which is stopped" : "");
+		free(brokers);
+	}
+	note(ctl, "tenant %" PRIu64 ": is deregistered, but its totals are not final: calls under way may still add to them%s%s",
+	     id, who[0] ? "; waiting for" : "", who);
+}
+
+static int deregister_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t count)
+{
+	struct k2k_registry *reg;
+	struct list list;
+	int *codes, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+
+	if (exit_code)
+		return exit_code;
+	codes = check_memory(calloc(count, sizeof(*codes)));
+	for (size_t i = 0; i < count; i++) {
+		int there = 0;
+
+		codes[i] = k2k_tenant_is_registered(reg, ids[i], &there);
+		if (!codes[i] && !there)
+			codes[i] = K2K_ENOTENANT;
+		if (codes[i])
+			exit_code = fail_tenant(ctl, codes[i], ids[i], count > 1);
+	}
+	k2k_registry_close(&reg);
+	if (!exit_code || count > 1) {
+		exit_code = exit_code ? EXIT_PARTLY : EXIT_DONE;
+		dryrun_begin(&list, ctl);
+		for (size_t i = 0; i < count; i++)
+			if (!codes[i])
+				dryrun_row(&list, "deregister", &ids[i], "tenant %" PRIu64, ids[i]);
+		dryrun_end(&list);
+	}
+	free(codes);
+	return exit_code;
+}
+
+/*
+ * Each call waits for its final totals. Where one waited in vain the others would
+ * as well, one full timeout each: so the handle is opened anew with a short one.
+ */
+static int deregister_all(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
+                          struct k2k_tenant_totals *totals, size_t *done)
+{
+	struct k2k_open_options options;
+	int exit_code = EXIT_DONE;
+	bool hurry = false;
+
+	open_options(ctl, &options);
+	*done = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct k2k_tenant_totals *t = &totals[*done];
+		int code;
+
+		t->size = sizeof(*t);
+		code = *reg ? k2k_tenant_deregister(*reg, ids[i], t) : K2K_EFENCED;
+		if (code) {
+			exit_code = fail_tenant(ctl, code, ids[i], count > 1);
+			continue;
+		}
+		++*done;
+		if (t->final)
+			continue;
+		note_not_final(ctl, *reg, ids[i]);
+		if (!hurry && i + 1 < count && options.timeout_ns > 100000000) {
+			hurry = true;
+			options.timeout_ns = 100000000;
+			k2k_registry_close(reg);
+			if (k2k_registry_open(ctl->registry, K2K_ROLE_ADMIN, &options, reg))
+				*reg = NULL;
+		}
+	}
+	return exit_code;
+}
+
+int cmd_deregister(struct ctl *ctl)
+{
+	struct k2k_tenant_totals *totals;
+	struct k2k_registry *reg;
+	k2k_tenant_id *ids;
+	size_t count, done;
+	int exit_code = EXIT_DONE;
+
+	if (!arg_ids(ctl, &ids, &count))
+		return EXIT_USAGE;
+	for (size_t i = 0; i < count && !exit_code; i++)
+		if (ids[i] == K2K_TENANT_UNSPECIFIED)
+			exit_code = fail(ctl, K2K_EUNSPECIFIED, "tenant 0");
+	if (!exit_code && ctl->dry_run) {
+		exit_code = deregister_dry_run(ctl, ids, count);
+	} else if (!exit_code && !(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
+		totals = check_memory(calloc(count, sizeof(*totals)));
+		exit_code = deregister_all(ctl, &reg, ids, count, totals, &done);
+		if (exit_code && count > 1)
+			exit_code = EXIT_PARTLY;
+		if (!ctl->quiet && (done || count > 1))
+			totals_print(ctl, totals, done);
+		free(totals);
+		if (reg)
+			k2k_registry_close(&reg);
+	}
+	free(ids);
+	return exit_code;
+}
+
+/* ---- exists ----------------------------------------------------------------- */
+
+int cmd_exists(struct ctl *ctl)
+{
+	static const struct field fields[] = {
+		{ "id", NULL, KIND_ID, 0 },
+		{ "exists", NULL, KIND_BOOL, 0 },
+	};
+	struct k2k_registry *reg;
+	k2k_tenant_id id;
+	int there = 0, code, exit_code;
+
+	if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
+		return EXIT_USAGE;
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	if (exit_code)
+		return exit_code;
+	code = id == K2K_TENANT_UNSPECIFIED ? 0 : k2k_tenant_is_registered(reg, id, &there);
+	k2k_registry_close(&reg);
+	if (code)
+		return fail_tenant(ctl, code, id, false);
+	if (!ctl->quiet && ctl->format == FORMAT_TABLE)
+		printf("tenant %" PRIu64 " is %sregistered\n", id, there ? "" : "not ");
+	else if (!ctl->quiet)
+		print_record(ctl, fields, (const struct value[]){ NUMBER(id), NUMBER(there) }, 2);
+	return there ? EXIT_DONE : EXIT_NO;
+}

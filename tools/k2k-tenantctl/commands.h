@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The commands: each takes its arguments and options from ctl and returns the exit code. */
+#ifndef K2K_TENANTCTL_COMMANDS_H
+#define K2K_TENANTCTL_COMMANDS_H
+
+#include "ctl.h"
+
+/* cmd_registry.c */
+int cmd_init(struct ctl *ctl);
+int cmd_info(struct ctl *ctl);
+int cmd_destroy(struct ctl *ctl);
+int cmd_version(struct ctl *ctl);
+/* cmd_check.c */
+int cmd_check(struct ctl *ctl);
+int cmd_repair(struct ctl *ctl);
+/* cmd_tenant.c */
+int cmd_register(struct ctl *ctl);
+int cmd_update(struct ctl *ctl);
+int cmd_deregister(struct ctl *ctl);
+int cmd_exists(struct ctl *ctl);
+/* tenants.c */
+int cmd_list(struct ctl *ctl);
+int cmd_show(struct ctl *ctl);
+/* cmd_budget.c */
+int cmd_budget_set(struct ctl *ctl);
+int cmd_budget_unset(struct ctl *ctl);
+int cmd_budget_list(struct ctl *ctl);
+/* cmd_usage.c */
+int cmd_usage(struct ctl *ctl);
+int cmd_quota(struct ctl *ctl);
+/* cmd_brokers.c */
+int cmd_brokers(struct ctl *ctl);
+int cmd_leases(struct ctl *ctl);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "help.h"
+#include "ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define QUOTA_OPTIONS \
+	"  --preset standard|unlimited   standard: 100000/s, 16 kernels, 2GiB, no budget\n" \
+	"  --rate R                      messages a second: 5000/s, 5k/s, 6000/min\n" \
+	"  --kernels N                   kernels at the same time\n" \
+	"  --gpu-memory SIZE             512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes)\n" \
+	"  --budget ENG=DUR              GPU time of an engagement: 7=1h30m; may be repeated\n"
+#define UNLIMITED_OPTIONS \
+	"Each may be 'unlimited'. A limit of 0 is legal, and rejects everything.\n"
+
+static const struct help {
+	const char *command, *second, *synopsis, *summary, *more, *example;
+} helps[] = {
+	{ "init", NULL, "init [options]", "creates the registry",
+	  "  --max-tenants N       4096 unless given\n"
+	  "  --max-engagements N   65536: (tenant, engagement) pairs that GPU time is booked on\n"
+	  "  --max-leases N        4 x tenants: (tenant, broker) pairs that hold something\n"
+	  "  --max-budgets N       16384\n"
+	  "  --mode MODE           0660: who may be a broker; the definitions lose write for group and others\n"
+	  "  --group GROUP         group of the registry's files\n"
+	  "  --if-missing          one that exists already is good enough\n"
+	  "  --plan                only say how many bytes it takes, and how many are free\n"
+	  "All its memory is taken at once, and never grows.\n",
+	  "init --max-tenants 100000 --group gpu" },
+	{ "info", NULL, "info", "what the registry is, and how full its tables are", "", "info -J" },
+	{ "check", NULL, "check", "verifies the registry's invariants; changes nothing",
+	  "Exit code 1 where something was found.\n", "check -q && echo clean" },
+	{ "repair", NULL, "repair", "finishes what killed processes left",
+	  "Never needed for others to go on: every change begins with the part of it that it needs.\n", "repair" },
+	{ "destroy", NULL, "destroy [-y]", "removes the registry",
+	  "With brokers attached only with -y; they are told with their next call.\n", "destroy -y" },
+	{ "register", NULL, "register ID [options]", "registers a tenant",
+	  QUOTA_OPTIONS
+	  "  --if-missing                  one that is registered already is good enough\n" UNLIMITED_OPTIONS,
+	  "register 42 --rate 5k/s --kernels 4 --gpu-memory 2G --budget 7=1h" },
+	{ "update", NULL, "update ID [options]", "changes the limits that are named, and keeps all usage",
+	  QUOTA_OPTIONS
+	  "  --if-missing                  register the tenant where it is not registered\n" UNLIMITED_OPTIONS
+	  "ENG=unlimited removes a budget. --preset sets rate, kernels and memory, but no budget.\n",
+	  "update 42 --rate unlimited --budget 7=unlimited" },
+	{ "deregister", NULL, "deregister ID...", "removes tenants, and prints their final totals",
+	  "Waits for calls under way up to --timeout; then the totals are printed as not final.\n",
+	  "deregister 42 43 --timeout 1s" },
+	{ "list", NULL, "list", "all tenants, by id", "", "list -o csv" },
+	{ "show", NULL, "show ID...", "everything about these tenants", "", "show 42 -J" },
+	{ "exists", NULL, "exists ID", "exit code 0: the tenant is registered, 1: it is not", "",
+	  "exists 42 -q || k2k-tenantctl register 42" },
+	{ "budget", "set", "budget set ID ENG DUR", "sets the GPU time that a tenant has for an engagement",
+	  "Usage is kept. 'unlimited' removes the budget, if there is one.\n", "budget set 42 7 1h30m" },
+	{ "budget", "unset", "budget unset ID ENG", "removes a budget", "Usage is kept.\n", "budget unset 42 7" },
+	{ "budget", "list", "budget list [ID]", "budgets, and what is used of them", "", "budget list 42" },
+	{ "usage", NULL, "usage [ID [ENG]] | usage --engagement ENG", "GPU time by tenant and engagement",
+	  "  --engagement ENG      one engagement over all tenants\n"
+	  "An engagement that a tenant never used is 0.\n", "usage 42 7" },
+	{ "quota", NULL, "quota ID [options]", "would a message be admitted now? Consumes nothing",
+	  "  --org O               organisation, decimal or 0x...; 0 unless given\n"
+	  "  --engagement E        engagement; 0 unless given\n"
+	  "  --count N             so many messages at once; 1 unless given\n"
+	  "Exit code 1: no, with the limit that is hit. retry_after_ns 18446744073709551615 means that\n"
+	  "waiting alone does not help.\n", "quota 42 --engagement 7 --count 100" },
+	{ "brokers", NULL, "brokers", "who is attached, and who holds up a grace period",
+	  "BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
+	  "deregistered can't be used again.\n", "brokers" },
+	{ "leases", NULL, "leases [ID]", "which brokers hold a tenant's kernels and GPU memory", "", "leases 42" },
+	{ "version", NULL, "version", "versions of the program and of its library", "", "version" },
+};
+#define HELPS (sizeof(helps) / sizeof(helps[0]))
+
+static const char options[] =
+	"  -r, --registry NAME   the registry; else K2K_REGISTRY of the environment, else 'default'\n"
+	"  -o, --output FORM     table, json or csv; -J is -o json\n"
+	"      --dry-run         check everything, say what would be done, change nothing\n"
+	"  -y, --yes             destroy with brokers attached\n"
+	"  -q, --quiet           changes, check, exists and quota print nothing: the exit code says it\n"
+	"      --timeout DUR     longest wait for others, 5s unless given: 250ms, 1.5s, 1h30m\n"
+	"      --color WHEN      auto, always or never; NO_COLOR is honoured\n"
+	"  -h, --help            help, also on a command\n"
+	"  -V, --version         as the command 'version'\n"
+	"Options may stand anywhere; -- ends them. Ids are decimal or 0x...\n";
+
+static const char exit_codes[] =
+	"Exit codes: 0 done, 1 the answer is no, 2 usage, 3 no such tenant or budget, 4 exists already,\n"
+	"5 full, 6 no usable registry, 7 permission, 8 busy or timed out, 9 some of several failed,\n"
+	"10 the system failed.\n";
+
+static void print_one(const struct help *h)
+{
+	printf("usage: " CTL_NAME " [OPTIONS] %s\n%s\n%s%s\nexample: " CTL_NAME " %s\n", h->synopsis, h->summary,
+	       h->more[0] ? "\n" : "", h->more, h->example);
+}
+
+bool help_print(const char *command, const char *second)
+{
+	bool printed = false;
+
+	if (!command) {
+		puts("usage: " CTL_NAME " [OPTIONS] COMMAND ...\nadministers tenants and their quotas in a shared registry\n");
+		for (size_t i = 0; i < HELPS; i++)
+			printf("  %-42s %s\n", helps[i].synopsis, helps[i].summary);
+		printf("\n%s\n%s\nexample: " CTL_NAME " register 42 --rate 5k/s --budget 7=1h\n", options, exit_codes);
+		return true;
+	}
+	for (size_t i = 0; i < HELPS; i++) {
+		const struct help *h = &helps[i];
+
+		if (strcmp(h->command, command) || (h->second && second && strcmp(h->second, second)))
+			continue;
+		if (printed)
+			putchar('\n');
+		print_one(h);
+		printed = true;
+	}
+	if (printed)
+		puts("Global options and exit codes: " CTL_NAME " --help");
+	return printed;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "output.h"
+#include "units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <libsmartcols/libsmartcols.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- one value ------------------------------------------------------------ */
+
+static bool is_unlimited(const struct field *field, const struct value *value)
+{
+	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
+}
+
+/* Text from shared memory (a process's name) may hold any bytes. */
+static void copy_printable(char *to, size_t room, const char *from)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < room && from && from[i]; i++)
+		to[i] = (unsigned char)from[i] < 0x20 || (unsigned char)from[i] >= 0x7f ? '?' : from[i];
+	to[i] = 0;
+}
+
+static void print_time(char *text, size_t room, uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(text, room, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(text, room, "%" PRIu64, ns);
+}
+
+#define CELL 320
+
+static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
+{
+	if (field->kind == KIND_TEXT)
+		copy_printable(text, CELL, value->text);
+	else if (is_unlimited(field, value))
+		snprintf(text, CELL, "unlimited");
+	else if (field->kind == KIND_BOOL)
+		snprintf(text, CELL, "%s", value->number ? "true" : "false");
+	else
+		snprintf(text, CELL, "%" PRIu64, value->number);
+}
+
+static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
+{
+	if (is_unlimited(field, value)) {
+		snprintf(text, CELL, "unlimited");
+		return;
+	}
+	switch (field->kind) {
+	case KIND_NS: units_print_duration(text, value->number); break;
+	case KIND_BYTES: units_print_size(text, value->number); break;
+	case KIND_RATE: units_print_rate(text, value->number); break;
+	case KIND_TIME: print_time(text, CELL, value->number); break;
+	case KIND_BOOL: snprintf(text, CELL, "%s", value->number ? "yes" : "no"); break;
+	default: print_for_program(text, field, value); break;
+	}
+}
+
+static json_object *json_of(const struct field *field, const struct value *value)
+{
+	char text[CELL];
+
+	if (field->kind == KIND_JSON)
+		return value->json;
+	if (is_unlimited(field, value) || (field->kind == KIND_TEXT && !value->text))
+		return NULL;
+	if (field->kind == KIND_BOOL)
+		return check_memory(json_object_new_boolean(value->number != 0));
+	if (field->kind == KIND_COUNT)
+		return check_memory(json_object_new_int64((int64_t)value->number));
+	print_for_program(text, field, value);
+	return check_memory(json_object_new_string(text));
+}
+
+void json_set(json_object *parent, const struct field *field, const struct value *value)
+{
+	const char *key = field->key, *dot;
+	char name[64];
+
+	while ((dot = strchr(key, '.'))) {
+		json_object *child;
+
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
+		if (!json_object_object_get_ex(parent, name, &child)) {
+			child = check_memory(json_object_new_object());
+			json_object_object_add(parent, name, child);
+		}
+		parent = child;
+		key = dot + 1;
+	}
+	json_object_object_add(parent, key, json_of(field, value));
+}
+
+/* ---- JSON ----------------------------------------------------------------- */
+
+static void json_print(json_object *object, size_t drop)
+{
+	size_t length;
+	const char *text = json_object_to_json_string_length(
+	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+
+	if (!text)
+		out_of_memory();
+	fwrite(text, 1, length - drop, stdout);
+}
+
+static json_object *json_envelope(const struct ctl *ctl)
+{
+	json_object *envelope = check_memory(json_object_new_object());
+
+	json_object_object_add(envelope, "schema", check_memory(json_object_new_string(CTL_SCHEMA)));
+	json_object_object_add(envelope, "registry", check_memory(json_object_new_string(ctl->registry)));
+	return envelope;
+}
+
+static json_object *json_failure(const struct ctl *ctl, size_t i)
+{
+	const struct failure *f = &ctl->failures[i];
+	const struct field fields[] = {
+		{ "tenant", NULL, KIND_ID, 0 },
+		{ "name", NULL, KIND_TEXT, 0 },
+	};
+	const struct value values[] = { NUMBER(f->tenant), TEXT(k2k_errname(f->code)) };
+	json_object *object = check_memory(json_object_new_object());
+
+	for (size_t j = f->has_tenant ? 0 : 1; j < 2; j++)
+		json_set(object, &fields[j], &values[j]);
+	json_object_object_add(object, "message", check_memory(json_object_new_string(f->message)));
+	return object;
+}
+
+/* "error" is the first failure; "errors" are all, where several tenants were named. */
+static void json_print_errors(const struct ctl *ctl)
+{
+	json_object *object = json_failure(ctl, 0);
+
+	fputs("\"error\":", stdout);
+	json_print(object, 0);
+	json_object_put(object);
+	if (!ctl->failures[0].has_tenant)
+		return;
+	fputs(",\"errors\":[", stdout);
+	for (size_t i = 0; i < ctl->failure_count; i++) {
+		object = json_failure(ctl, i);
+		fputs(i ? ",\n" : "\n", stdout);
+		json_print(object, 0);
+		json_object_put(object);
+	}
+	fputs("\n]", stdout);
+}
+
+void print_json_failure(struct ctl *ctl)
+{
+	if (ctl->format != FORMAT_JSON || ctl->json_done || !ctl->failure_count)
+		return;
+	fputs("{\"schema\":\"" CTL_SCHEMA "\",", stdout);
+	json_print_errors(ctl);
+	fputs("}\n", stdout);
+	ctl->json_done = true;
+}
+
+/* ---- csv: RFC 4180, but with the line ends of this system ----------------- */
+
+static void csv_cell(const char *text, bool first)
+{
+	if (!first)
+		putchar(',');
+	if (!strpbrk(text, ",\"\r\n") && *text != ' ') {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static bool in_csv(const struct field *field)
+{
+	return field->key && field->kind != KIND_JSON;
+}
+
+static void csv_header(const struct field *fields, size_t count)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < count; i++)
+		if (in_csv(&fields[i])) {
+			csv_cell(fields[i].key, first);
+			first = false;
+		}
+	putchar('\n');
+}
+
+static void csv_row(const struct field *fields, const struct value *values, size_t count)
+{
+	bool first = true;
+	char text[CELL];
+
+	for (size_t i = 0; i < count; i++)
+		if (in_csv(&fields[i])) {
+			print_for_program(text, &fields[i], &values[i]);
+			csv_cell(text, first);
+			first = false;
+		}
+	putchar('\n');
+}
+
+/* ---- tables --------------------------------------------------------------- */
+
+/* Printed through a text, so that smartcols never cuts a cell to the width of a terminal. */
+static void table_print(struct libscols_table *table)
+{
+	char *text = NULL;
+
+	if (scols_print_table_to_string(table, &text))
+		out_of_memory();
+	if (text && *text) {
+		fputs(text, stdout);
+		if (text[strlen(text) - 1] != '\n')
+			putchar('\n');
+	}
+	free(text);
+	scols_unref_table(table);
+}
+
+static struct libscols_line *table_line(struct libscols_table *table)
+{
+	return check_memory(scols_table_new_line(table, NULL));
+}
+
+static void table_cell(struct libscols_line *line, size_t column, const char *text, const char *color)
+{
+	if (scols_line_set_data(line, column, text))
+		out_of_memory();
+	if (color)
+		scols_cell_set_color(scols_line_get_cell(line, column), color);
+}
+
+static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields, size_t count)
+{
+	struct libscols_table *table = check_memory(scols_new_table());
+
+	scols_table_enable_colors(table, ctl->color);
+	for (size_t i = 0; i < count; i++) {
+		struct libscols_column *column;
+		bool right = fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL;
+
+		if (!fields[i].heading)
+			continue;
+		column = check_memory(scols_table_new_column(table, fields[i].heading, 0, right ? SCOLS_FL_RIGHT : 0));
+		scols_cell_set_color(scols_column_get_header(column), "bold");
+	}
+	return table;
+}
+
+static void table_row(struct libscols_table *table, const struct field *fields, const struct value *values,
+                      size_t count)
+{
+	struct libscols_line *line = table_line(table);
+	size_t column = 0;
+	char text[CELL];
+
+	for (size_t i = 0; i < count; i++)
+		if (fields[i].heading) {
+			print_for_people(text, &fields[i], &values[i]);
+			table_cell(line, column++, text, values[i].color);
+		}
+}
+
+struct libscols_table *block_begin(const struct ctl *ctl)
+{
+	struct libscols_table *block = check_memory(scols_new_table());
+
+	scols_table_enable_colors(block, ctl->color);
+	scols_table_enable_noheadings(block, 1);
+	check_memory(scols_table_new_column(block, "name", 0, 0));
+	check_memory(scols_table_new_column(block, "value", 0, 0));
+	return block;
+}
+
+void block_line(struct libscols_table *block, const char *heading, const char *text)
+{
+	struct libscols_line *line = table_line(block);
+
+	table_cell(line, 0, heading, "bold");
+	table_cell(line, 1, text, NULL);
+}
+
+void block_fields(struct libscols_table *block, const struct field *fields, const struct value *values, size_t count)
+{
+	char text[CELL];
+
+	for (size_t i = 0; i < count; i++)
+		if (fields[i].heading) {
+			print_for_people(text, &fields[i], &values[i]);
+			block_line(block, fields[i].heading, text);
+		}
+}
+
+void block_end(struct libscols_table *block)
+{
+	table_print(block);
+}
+
+/* ---- listings and records ------------------------------------------------- */
+
+void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields, size_t field_count,
+                const struct field *extra, const struct value *extra_values, size_t extra_count)
+{
+	*l = (struct list){ ctl, key, fields, field_count, 0, NULL };
+	if (ctl->format == FORMAT_TABLE) {
+		l->table = table_of(ctl, fields, field_count);
+	} else if (ctl->format == FORMAT_CSV) {
+		csv_header(fields, field_count);
+	} else {
+		json_object *envelope = json_envelope(ctl);
+
+		for (size_t i = 0; i < extra_count; i++)
+			json_set(envelope, &extra[i], &extra_values[i]);
+		json_print(envelope, 1);
+		json_object_put(envelope);
+		printf(",\"%s\":[", key);
+	}
+}
+
+void list_row(struct list *l, const struct value *values)
+{
+	size_t rows = l->rows++;
+
+	if (l->ctl->format == FORMAT_TABLE) {
+		table_row(l->table, l->fields, values, l->field_count);
+	} else if (l->ctl->format == FORMAT_CSV) {
+		csv_row(l->fields, values, l->field_count);
+	} else {
+		json_object *object = check_memory(json_object_new_object());
+
+		for (size_t i = 0; i < l->field_count; i++)
+			if (l->fields[i].key)
+				json_set(object, &l->fields[i], &values[i]);
+		fputs(rows ? ",\n" : "\n", stdout);
+		json_print(object, 0);
+		json_object_put(object);
+	}
+}
+
+void list_end(struct list *l)
+{
+	if (l->ctl->format == FORMAT_TABLE) {
+		table_print(l->table);
+		if (!l->rows && !l->ctl->failure_count)
+			note(l->ctl, "no %s", l->key);
+	} else if (l->ctl->format == FORMAT_JSON) {
+		fputs(l->rows ? "\n]" : "]", stdout);
+		if (l->ctl->failure_count) {
+			putchar(',');
+			json_print_errors(l->ctl);
+		}
+		fputs("}\n", stdout);
+		l->ctl->json_done = true;
+	}
+}
+
+void print_record(struct ctl *ctl, const struct field *fields, const struct value *values, size_t count)
+{
+	if (ctl->format == FORMAT_TABLE) {
+		struct libscols_table *block = block_begin(ctl);
+
+		block_fields(block, fields, values, count);
+		block_end(block);
+	} else if (ctl->format == FORMAT_CSV) {
+		csv_header(fields, count);
+		csv_row(fields, values, count);
+	} else {
+		json_object *envelope = json_envelope(ctl);
+
+		for (size_t i = 0; i < count; i++)
+			if (fields[i].key)
+				json_set(envelope, &fields[i], &values[i]);
+		json_print(envelope, 0);
+		putchar('\n');
+		json_object_put(envelope);
+		ctl->json_done = true;
+	}
+}
+
+int close_output(int exit_code)
+{
+	struct pollfd out = { STDOUT_FILENO, 0, 0 };
+	bool failed = ferror(stdout) != 0;
+	bool no_reader = poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+	int error = 0;
+
+	errno = 0;
+	if (fclose(stdout)) {
+		failed = true;
+		error = errno;
+	}
+	if (!failed)
+		return exit_code;
+	/* A reader that has had enough (head, a pager) is told by the exit code alone. */
+	if (!no_reader && error != EPIPE)
+		fprintf(stderr, CTL_NAME ": standard output: %s; the output is incomplete\n",
+		        error ? strerror(error) : "a write failed");
+	return EXIT_SYSTEM;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tenants with their budgets and GPU time, and the one form in which list, show and every change print them. */
+#ifndef K2K_TENANTCTL_TENANTS_H
+#define K2K_TENANTCTL_TENANTS_H
+
+#include "ctl.h"
+
+struct tenant {
+	struct k2k_tenant_info info;
+	uint64_t gpu_ns_total;
+	size_t first_budget, budget_count;      /* in struct tenants' budgets */
+};
+
+struct tenants {
+	struct tenant *rows;            /* in the order of the ids asked for */
+	size_t count;
+	struct k2k_budget_info *budgets;        /* by tenant, then engagement */
+	size_t budget_count;
+};
+
+/*
+ * Reads the tenants named. One that is not registered is left out, and told as a
+ * failure unless `skip_missing` is set. Returns 0, or the exit code where there
+ * is nothing to print.
+ */
+int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count, bool skip_missing,
+                 struct tenants *tenants);
+void tenants_free(struct tenants *tenants);
+
+/* As `list`: a line each. As `show`: a block each. JSON and csv are the same in both. */
+void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks);
+
+/* What a change prints when it is done: the tenant as `show` has it. Closes the handle. Returns the exit code. */
+int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id);
+
+/* The final totals of what was deregistered. */
+void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count);
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "units.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char TOO_LARGE[] = "too large";
+static const char DIGIT[] = "a digit is expected";
+static const char EMPTY[] = "nothing given";
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+#define KI (UINT64_C(1) << 10)
+#define KB UINT64_C(1000)
+
+static const struct unit size_units[] = {
+	{ "B", 1 },
+	{ "K", KI }, { "k", KI }, { "KiB", KI }, { "KB", KB }, { "kB", KB },
+	{ "M", KI * KI }, { "MiB", KI * KI }, { "MB", KB * KB },
+	{ "G", KI * KI * KI }, { "GiB", KI * KI * KI }, { "GB", KB * KB * KB },
+	{ "T", KI * KI * KI * KI }, { "TiB", KI * KI * KI * KI }, { "TB", KB * KB * KB * KB },
+	{ "P", KI * KI * KI * KI * KI }, { "PiB", KI * KI * KI * KI * KI }, { "PB", KB * KB * KB * KB * KB },
+	{ "E", KI * KI * KI * KI * KI * KI }, { "EiB", KI * KI * KI * KI * KI * KI },
+	{ "EB", KB * KB * KB * KB * KB * KB },
+	{ NULL, 0 }
+};
+
+#define SECOND UINT64_C(1000000000)
+
+static const struct unit duration_units[] = {
+	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", SECOND },
+	{ "m", 60 * SECOND }, { "h", 3600 * SECOND }, { "d", 86400 * SECOND },
+	{ NULL, 0 }
+};
+
+static const struct unit rate_units[] = {
+	{ "k", KB }, { "M", KB * KB }, { "G", KB * KB * KB },
+	{ NULL, 0 }
+};
+
+/* A decimal number in a text: [whole, point) and, behind the point, [point + 1, end). */
+struct number {
+	const char *whole, *point, *end;
+};
+
+struct reader {
+	const char *text, *at;
+	struct units_fault *fault;
+};
+
+static struct reader reader_of(const char *text, struct units_fault *fault)
+{
+	return (struct reader){ text, text, fault };
+}
+
+static int fault_at(const struct reader *r, const char *at, const char *what)
+{
+	r->fault->position = (size_t)(at - r->text) + 1;
+	r->fault->what = what;
+	return -1;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static int read_number(struct reader *r, struct number *n)
+{
+	const char *p = r->at;
+
+	if (!is_digit(*p))
+		return fault_at(r, p, p == r->text && !*p ? EMPTY : DIGIT);
+	n->whole = p;
+	while (is_digit(*p))
+		p++;
+	n->point = n->end = p;
+	if (*p == '.') {
+		p++;
+		if (!is_digit(*p))
+			return fault_at(r, p, DIGIT);
+		while (is_digit(*p))
+			p++;
+		n->end = p;
+	}
+	r->at = p;
+	return 0;
+}
+
+/* The longest of the units' names that the text continues with, or null. */
+static const struct unit *read_unit(struct reader *r, const struct unit *units)
+{
+	const struct unit *best = NULL;
+	size_t length = 0;
+
+	for (; units->name; units++) {
+		size_t l = strlen(units->name);
+
+		if (l > length && !strncmp(r->at, units->name, l)) {
+			best = units;
+			length = l;
+		}
+	}
+	r->at += length;
+	return best;
+}
+
+/*
+ * number x factor, exactly. The fraction is multiplied as on paper, from its last
+ * digit: every digit of the product that stays behind the point must be 0, and
+ * what is carried over the point is whole. The largest factor is 2^60, so
+ * 9 x factor + carry stays below 2^64 however many digits there are.
+ */
+static int scale(const struct reader *r, const struct number *n, uint64_t factor, uint64_t *value)
+{
+	uint64_t whole = 0, carry = 0;
+
+	for (const char *p = n->whole; p < n->point; p++)
+		if (__builtin_mul_overflow(whole, 10, &whole) ||
+		    __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
+			return fault_at(r, n->whole, TOO_LARGE);
+	for (const char *p = n->end; p > n->point + 1; p--) {
+		carry += (uint64_t)(p[-1] - '0') * factor;
+		if (carry % 10)
+			return fault_at(r, n->point, "the fraction does not come out even");
+		carry /= 10;
+	}
+	if (__builtin_mul_overflow(whole, factor, &whole) || __builtin_add_overflow(whole, carry, &whole))
+		return fault_at(r, n->whole, TOO_LARGE);
+	*value = whole;
+	return 0;
+}
+
+static bool is_unlimited(const char *text)
+{
+	return !strcmp(text, "unlimited");
+}
+
+static int finish(const struct reader *r, uint64_t value, uint64_t *result)
+{
+	if (*r->at)
+		return fault_at(r, r->at, "the text should end here");
+	if (value == UINT64_MAX)
+		return fault_at(r, r->text, "too large for a limit, unless it is 'unlimited'");
+	*result = value;
+	return 0;
+}
+
+int units_parse_id(const char *text, uint64_t *id, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	bool hex = text[0] == '0' && text[1] == 'x';
+	uint64_t value = 0;
+
+	if (!*text)
+		return fault_at(&r, text, EMPTY);
+	if (hex)
+		r.at += 2;
+	if (!*r.at)
+		return fault_at(&r, r.at, DIGIT);
+	for (; *r.at; r.at++) {
+		char c = *r.at;
+		uint64_t digit;
+
+		if (is_digit(c))
+			digit = (uint64_t)(c - '0');
+		else if (hex && c >= 'a' && c <= 'f')
+			digit = (uint64_t)(c - 'a') + 10;
+		else if (hex && c >= 'A' && c <= 'F')
+			digit = (uint64_t)(c - 'A') + 10;
+		else
+			return fault_at(&r, r.at, DIGIT);
+		if (__builtin_mul_overflow(value, hex ? 16 : 10, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
+			return fault_at(&r, text, TOO_LARGE);
+	}
+	*id = value;
+	return 0;
+}
+
+int units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	uint64_t value = 0;
+
+	if (!*text)
+		return fault_at(&r, text, EMPTY);
+	for (; *r.at; r.at++) {
+		if (!is_digit(*r.at))
+			return fault_at(&r, r.at, DIGIT);
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*r.at - '0'), &value))
+			return fault_at(&r, text, TOO_LARGE);
+	}
+	if (value > max)
+		return fault_at(&r, text, TOO_LARGE);
+	if (value < min)
+		return fault_at(&r, text, "too small");
+	*count = value;
+	return 0;
+}
+
+int units_parse_kernels(const char *text, uint32_t *kernels, struct units_fault *fault)
+{
+	uint64_t value;
+
+	if (is_unlimited(text)) {
+		*kernels = UINT32_MAX;
+		return 0;
+	}
+	if (units_parse_count(text, 0, UINT32_MAX - 1, &value, fault))
+		return -1;
+	*kernels = (uint32_t)value;
+	return 0;
+}
+
+int units_parse_size(const char *text, uint64_t *bytes, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	const struct unit *unit = NULL;
+	struct number n;
+	uint64_t value;
+
+	if (is_unlimited(text)) {
+		*bytes = UINT64_MAX;
+		return 0;
+	}
+	if (read_number(&r, &n))
+		return -1;
+	if (*r.at && !(unit = read_unit(&r, size_units)))
+		return fault_at(&r, r.at, "no such unit");
+	if (scale(&r, &n, unit ? unit->factor : 1, &value))
+		return -1;
+	return finish(&r, value, bytes);
+}
+
+int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	uint64_t total = 0, part, smallest = UINT64_MAX;
+	const char *fraction = NULL;
+
+	if (is_unlimited(text)) {
+		*ns = UINT64_MAX;
+		return 0;
+	}
+	do {
+		const struct unit *unit;
+		const char *at;
+		struct number n;
+
+		if (read_number(&r, &n))
+			return -1;
+		if (fraction)
+			return fault_at(&r, fraction, "only the last part may have a fraction");
+		if (n.end > n.point)
+			fraction = n.point;
+		at = r.at;
+		unit = read_unit(&r, duration_units);
+		if (!unit) {
+			if (*at)
+				return fault_at(&r, at, "no such unit");
+			if (n.whole != text || scale(&r, &n, 1, &part) || part)
+				return fault_at(&r, at, "a unit is missing");
+			break;          /* a plain 0 */
+		}
+		if (unit->factor >= smallest)
+			return fault_at(&r, at, "larger units come first, and each once");
+		smallest = unit->factor;
+		if (scale(&r, &n, unit->factor, &part))
+			return -1;
+		if (__builtin_add_overflow(total, part, &total))
+			return fault_at(&r, text, TOO_LARGE);
+		if (*r.at && !is_digit(*r.at))
+			return fault_at(&r, r.at, "the text should end here");
+	} while (*r.at);
+	return finish(&r, total, ns);
+}
+
+int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	const struct unit *unit;
+	struct number n;
+	uint64_t value;
+	bool minute;
+
+	if (is_unlimited(text)) {
+		*per_second = UINT64_MAX;
+		return 0;
+	}
+	if (read_number(&r, &n))
+		return -1;
+	unit = read_unit(&r, rate_units);
+	if (scale(&r, &n, unit ? unit->factor : 1, &value))
+		return -1;
+	if (!*r.at && !unit && !value)
+		return finish(&r, value, per_second);
+	if (*r.at && *r.at != '/')
+		return fault_at(&r, r.at, "no such unit");
+	if (!*r.at)
+		return fault_at(&r, r.at, "'/s' or '/min' is missing");
+	r.at++;
+	minute = !strncmp(r.at, "min", 3);
+	if (!minute && *r.at != 's')
+		return fault_at(&r, r.at, "'s' or 'min' is expected");
+	r.at += minute ? 3 : 1;
+	if (minute && value % 60)
+		return fault_at(&r, n.whole, "not a whole number a second");
+	return finish(&r, minute ? value / 60 : value, per_second);
+}
+
+int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	const char *equals = strchr(text, '=');
+	uint64_t id;
+	char left[32];
+	size_t length;
+
+	if (!equals)
+		return fault_at(&r, text + strlen(text), "'=' and a duration are missing");
+	/* Leading zeros aside no id is as long as this; a longer text keeps enough of itself to be refused at the right place. */
+	length = (size_t)(equals - text);
+	if (length >= sizeof(left))
+		length = sizeof(left) - 1;
+	memcpy(left, text, length);
+	left[length] = 0;
+	if (units_parse_id(left, &id, fault))
+		return -1;
+	if (length != (size_t)(equals - text))
+		return fault_at(&r, text, TOO_LARGE);
+	if (units_parse_duration(equals + 1, ns, fault)) {
+		fault->position += (size_t)(equals + 1 - text);
+		return -1;
+	}
+	*engagement = id;
+	return 0;
+}
+
+int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	uint32_t value = 0;
+
+	if (!*text)
+		return fault_at(&r, text, EMPTY);
+	for (; *r.at; r.at++) {
+		if (*r.at < '0' || *r.at > '7')
+			return fault_at(&r, r.at, "an octal digit is expected");
+		value = value * 8 + (uint32_t)(*r.at - '0');
+		if (value > 0777)
+			return fault_at(&r, text, "too large; at most 0777");
+	}
+	*mode = value;
+	return 0;
+}
+
+char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
+{
+	const struct unit *best = &size_units[0];
+
+	/* The largest unit that comes out even, by its full name: "KiB" and "kB", neither "K" nor "KB". */
+	for (const struct unit *u = size_units; bytes && u->name; u++)
+		if (strlen(u->name) > 1 && strcmp(u->name, "KB") && bytes % u->factor == 0 && u->factor > best->factor)
+			best = u;
+	snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", bytes / best->factor, best->name);
+	return text;
+}
+
+/* whole.fraction without zeros at its end; fraction has `digits` digits */
+static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t fraction, int digits, const char *unit)
+{
+	if (!fraction)
+		return snprintf(text, room, "%" PRIu64 "%s", whole, unit);
+	while (fraction % 10 == 0) {
+		fraction /= 10;
+		digits--;
+	}
+	return snprintf(text, room, "%" PRIu64 ".%0*" PRIu64 "%s", whole, digits, fraction, unit);
+}
+
+char *units_print_duration(char text[UNITS_TEXT], uint64_t ns)
+{
+	uint64_t hours = ns / (3600 * SECOND), minutes = ns / (60 * SECOND) % 60, rest = ns % (60 * SECOND);
+	char *p = text, *end = text + UNITS_TEXT;
+
+	if (!ns) {
+		snprintf(text, UNITS_TEXT, "0s");
+	} else if (ns < 1000) {
+		snprintf(text, UNITS_TEXT, "%" PRIu64 "ns", ns);
+	} else if (ns < 1000000) {
+		print_fraction(text, UNITS_TEXT, ns / 1000, ns % 1000, 3, "us");
+	} else if (ns < SECOND) {
+		print_fraction(text, UNITS_TEXT, ns / 1000000, ns % 1000000, 6, "ms");
+	} else {
+		if (hours)
+			p += snprintf(p, (size_t)(end - p), "%" PRIu64 "h", hours);
+		if (minutes)
+			p += snprintf(p, (size_t)(end - p), "%" PRIu64 "m", minutes);
+		if (rest)
+			print_fraction(p, (size_t)(end - p), rest / SECOND, rest % SECOND, 9, "s");
+	}
+	return text;
+}
+
+char *units_print_rate(char text[UNITS_TEXT], uint64_t per_second)
+{
+	snprintf(text, UNITS_TEXT, "%" PRIu64 "/s", per_second);
+	return text;
+}
