@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "error.h"
+#include "grace.h"
+
+#define SPINS 200
+#define REPLACE_POLL_NS UINT64_C(50000)
+
+struct k2k_sink {
+	k2k_audit_sink function;
+	void *context;
+	k2k_u32 running;
+};
+
+static _Thread_local unsigned int inside;
+
+const char *k2k_audit_level_name(enum k2k_audit_level level)
+{
+	switch (level) {
+	case K2K_AUDIT_INFO: return "Info";
+	case K2K_AUDIT_WARNING: return "Warning";
+	case K2K_AUDIT_SECURITY: return "Security";
+	}
+	return "Unknown";
+}
+
+const char *k2k_audit_type_name(enum k2k_audit_type type)
+{
+	switch (type) {
+	case K2K_AUDIT_SECURITY_VIOLATION: return "SecurityViolation";
+	case K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED: return "ResourceLimitExceeded";
+	case K2K_AUDIT_AUTHORIZATION_CHECK: return "AuthorizationCheck";
+	case K2K_AUDIT_CONFIGURATION_CHANGE: return "ConfigurationChange";
+	}
+	return "Unknown";
+}
+
+bool k2k_audit_is_inside(void)
+{
+	return inside > 0;
+}
+
+int k2k_audit_init(struct k2k_audit *audit, const char *actor)
+{
+	memset(audit, 0, sizeof(*audit));
+	if (strlen(actor) >= sizeof(audit->actor))
+		return k2k_fail_argument("actor", "longer than 63 bytes");
+	strcpy(audit->actor, actor);
+	pthread_mutex_init(&audit->replace, NULL);
+	return 0;
+}
+
+void k2k_audit_fini(struct k2k_audit *audit)
+{
+	free(audit->sink);
+	free(audit->entries);
+	pthread_mutex_destroy(&audit->replace);
+}
+
+int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
+{
+	struct k2k_sink *fresh = NULL, *old;
+
+	if (inside)
+		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't replace itself");
+	if (function) {
+		fresh = calloc(1, sizeof(*fresh));
+		if (!fresh)
+			return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory for a sink");
+		fresh->function = function;
+		fresh->context = context;
+	}
+	pthread_mutex_lock(&audit->replace);
+	if (function && !audit->entries) {
+		audit->entries = calloc(K2K_AUDIT_ENTRIES, sizeof(*audit->entries));
+		if (!audit->entries) {
+			pthread_mutex_unlock(&audit->replace);
+			free(fresh);
+			return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory to count repeats");
+		}
+	}
+	k2k_audit_flush(audit, UINT64_MAX);
+	/* publish[audit-sink]: function, context, and the entries */
+	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
+	pthread_mutex_unlock(&audit->replace);
+	if (old) {
+		k2k_grace_synchronize_process(); /* whoever loaded the old one has counted itself in */
+		while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
+			k2k_clock_sleep_ns(REPLACE_POLL_NS);
+		free(old);
+	}
+	return 0;
+}
+
+static void emit(struct k2k_audit *audit, const struct k2k_audit_event *event)
+{
+	struct k2k_sink *sink;
+
+	k2k_read_lock();
+	sink = atomic_load_explicit(&audit->sink, memory_order_acquire); /* observe[audit-sink] */
+	if (sink)
+		k2k_add_relaxed(&sink->running, 1); /* relaxed: inside the section that the replacer waits for */
+	k2k_read_unlock();
+	if (!sink)
+		return;
+	inside++;
+	sink->function(sink->context, event);
+	inside--;
+	atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release); /* publish[audit-running] */
+}
+
+/* ---- rejections --------------------------------------------------------------- */
+
+struct text {
+	char description[224];
+	char numbers[4][24];
+	struct k2k_audit_field fields[6];
+	uint32_t count;
+};
+
+static void add_number(struct text *text, const char *key, uint64_t value, int at)
+{
+	snprintf(text->numbers[at], sizeof(text->numbers[at]), "%" PRIu64, value);
+	text->fields[text->count].key = key;
+	text->fields[text->count++].value = text->numbers[at];
+}
+
+static void add_text(struct text *text, const char *key, const char *value)
+{
+	text->fields[text->count].key = key;
+	text->fields[text->count++].value = value;
+}
+
+static void describe(const struct k2k_rejection *r, struct text *text)
+{
+	static const struct {
+		int32_t code;
+		const char *what;
+	} kinds[] = { { K2K_ERATE, "message-rate" }, { K2K_EKERNELS, "kernel-slots" }, { K2K_EGPUMEM, "gpu-memory" } };
+
+	if (r->code == K2K_ENOTENANT) {
+		snprintf(text->description, sizeof(text->description), "tenant %" PRIu64 " not registered", r->tenant);
+		return;
+	}
+	if (r->code == K2K_EBUDGET) {
+		snprintf(text->description, sizeof(text->description),
+		         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64 " engagement %" PRIu64
+		         " budget exceeded: %" PRIu64 "ns >= %" PRIu64 "ns",
+		         r->tenant, r->tenant, r->tag.engagement_id, r->used, r->limit);
+		return;
+	}
+	for (size_t i = 0; i < K2K_COUNT_OF(kinds); i++)
+		if (kinds[i].code == r->code)
+			snprintf(text->description, sizeof(text->description),
+			         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64 " %s: %" PRIu64 "/%" PRIu64, r->tenant,
+			         r->tenant, kinds[i].what, r->used, r->limit);
+}
+
+static void emit_rejection(struct k2k_audit *audit, const struct k2k_rejection *r, uint64_t count, uint64_t time_ns)
+{
+	struct k2k_audit_event event;
+	struct text text;
+
+	memset(&event, 0, sizeof(event));
+	memset(&text, 0, sizeof(text));
+	event.size = sizeof(event);
+	event.time_ns = time_ns;
+	event.count = count;
+	event.code = r->code;
+	event.description = text.description;
+	event.fields = text.fields;
+	if (r->code == 0) {
+		event.level = K2K_AUDIT_SECURITY;
+		event.type = K2K_AUDIT_SECURITY_VIOLATION;
+		event.actor = "k2k_broker";
+		event.target = r->destination;
+		snprintf(text.description, sizeof(text.description),
+		         "cross-tenant K2K send rejected: from tenant %" PRIu64 " to tenant %" PRIu64, r->tenant, r->to);
+		add_number(&text, "from_tenant", r->tenant, 0);
+		add_number(&text, "to_tenant", r->to, 1);
+		add_text(&text, "source_kernel", r->source);
+		add_text(&text, "destination_kernel", r->destination);
+	} else {
+		event.level = K2K_AUDIT_WARNING;
+		event.type = r->code == K2K_ENOTENANT ? K2K_AUDIT_AUTHORIZATION_CHECK : K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED;
+		event.actor = "k2k_tenant_registry";
+		describe(r, &text);
+		add_number(&text, "tenant", r->tenant, 0);
+	}
+	add_number(&text, "org_id", r->tag.org_id, 2);
+	add_number(&text, "engagement_id", r->tag.engagement_id, 3);
+	event.field_count = text.count;
+	emit(audit, &event);
+}
+
+static bool same(const struct k2k_audit_entry *entry, const struct k2k_rejection *r)
+{
+	const struct k2k_rejection *e = &entry->rejection;
+
+	return entry->taken && e->code == r->code && e->tenant == r->tenant && e->to == r->to &&
+	       e->tag.org_id == r->tag.org_id && e->tag.engagement_id == r->tag.engagement_id &&
+	       (r->code != 0 || (strcmp(entry->source, r->source) == 0 && strcmp(entry->destination, r->destination) == 0));
+}
+
+static uint64_t hash_name(uint64_t hash, const char *name)
+{
+	while (*name)
+		hash = k2k_mix64(hash ^ (unsigned char)*name++);
+	return hash;
+}
+
+static struct k2k_audit_entry *entry_for(struct k2k_audit *audit, const struct k2k_rejection *r)
+{
+	uint64_t hash = k2k_mix64(r->tenant ^ k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
+
+	if (r->code == 0)
+		hash = hash_name(hash_name(hash ^ k2k_mix64(r->to), r->source), r->destination);
+	return &audit->entries[hash % K2K_AUDIT_ENTRIES];
+}
+
+/* At most SPINS tries: the holder may be preempted, and nobody waits for it. */
+static bool try_enter(struct k2k_audit_entry *entry)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t idle = 0;
+
+		if (k2k_cas_acq_rel(&entry->busy, &idle, 1)) /* observe[audit-entry]: what the last one counted */
+			return true;
+	}
+	return false;
+}
+
+static void leave(struct k2k_audit_entry *entry)
+{
+	k2k_store_release(&entry->busy, 0); /* publish[audit-entry]: what we counted */
+}
+
+/* Takes out what is pending, so that it can be let out with no lock held. */
+static bool take_pending(struct k2k_audit_entry *entry, struct k2k_audit_entry *copy)
+{
+	if (!entry->taken || entry->pending == 0)
+		return false;
+	copy->pending = entry->pending;
+	copy->time_ns = entry->time_ns;
+	copy->rejection = entry->rejection;
+	memcpy(copy->source, entry->source, sizeof(copy->source));
+	memcpy(copy->destination, entry->destination, sizeof(copy->destination));
+	copy->rejection.source = copy->source;
+	copy->rejection.destination = copy->destination;
+	entry->pending = 0;
+	return true;
+}
+
+static void occupy(struct k2k_audit_entry *entry, const struct k2k_rejection *r, uint64_t second)
+{
+	entry->taken = true;
+	entry->second = second;
+	entry->rejection = *r;
+	if (r->code == 0) {
+		strcpy(entry->source, r->source);
+		strcpy(entry->destination, r->destination);
+	}
+}
+
+void k2k_audit_reject(struct k2k_audit *audit, const struct k2k_rejection *r, uint64_t second)
+{
+	uint64_t now_ns = k2k_clock_realtime_ns();
+	struct k2k_audit_entry *entry, old;
+	bool has_old, repeat;
+
+	if (r->code == 0 &&
+	    (strlen(r->source) >= K2K_AUDIT_NAME_BYTES || strlen(r->destination) >= K2K_AUDIT_NAME_BYTES)) {
+		emit_rejection(audit, r, 1, now_ns);
+		return;
+	}
+	entry = entry_for(audit, r);
+	if (!try_enter(entry)) {
+		emit_rejection(audit, r, 1, now_ns);
+		return;
+	}
+	repeat = same(entry, r) && entry->second == second;
+	if (repeat) {
+		entry->pending++;
+		entry->time_ns = now_ns;
+		entry->rejection.used = r->used;
+		entry->rejection.limit = r->limit;
+		has_old = false;
+	} else {
+		has_old = take_pending(entry, &old);
+		occupy(entry, r, second);
+	}
+	leave(entry);
+	if (has_old)
+		emit_rejection(audit, &old.rejection, old.pending, old.time_ns);
+	if (!repeat)
+		emit_rejection(audit, r, 1, now_ns);
+}
+
+void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
+{
+	if (!atomic_load_explicit(&audit->sink, memory_order_acquire)) /* observe[audit-sink]: the entries */
+		return;
+	for (uint32_t i = 0; i < K2K_AUDIT_ENTRIES; i++) {
+		struct k2k_audit_entry *entry = &audit->entries[i], old;
+		bool has_old = false;
+
+		if (!try_enter(entry))
+			continue; /* in use now: the next flush, or its user's next event */
+		if (entry->second < before_second)
+			has_old = take_pending(entry, &old);
+		leave(entry);
+		if (has_old)
+			emit_rejection(audit, &old.rejection, old.pending, old.time_ns);
+	}
+}
+
+void k2k_audit_change(struct k2k_audit *audit, const char *description, const struct k2k_audit_field *fields, uint32_t count)
+{
+	struct k2k_audit_event event;
+
+	memset(&event, 0, sizeof(event));
+	event.size = sizeof(event);
+	event.level = K2K_AUDIT_INFO;
+	event.type = K2K_AUDIT_CONFIGURATION_CHANGE;
+	event.time_ns = k2k_clock_realtime_ns();
+	event.count = 1;
+	event.actor = audit->actor;
+	event.description = description;
+	event.fields = fields;
+	event.field_count = count;
+	emit(audit, &event);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * audit.h (F6) - events for the application's own sink. Nothing here is shared.
+ *
+ * 1. The sink runs in the calling thread, outside of read sections and with no
+ *    lock of ours held: it may fork, block, or call the registry.
+ * 2. Replacing it returns when no thread runs the old one any more.
+ * 3. A repeat of a rejection within a second is counted, and comes out as one
+ *    event with the number: by the next that takes its place, by the helper
+ *    within two seconds, by close, or by a change of the sink. The sum of all
+ *    counts is exact.
+ * 4. Counting never waits: a thread that finds an entry busy for long lets its
+ *    own event out uncounted.
+ */
+#ifndef K2K_AUDIT_H
+#define K2K_AUDIT_H
+
+#include <pthread.h>
+
+#include "base.h"
+#include "k2k/registry.h"
+
+#define K2K_AUDIT_ENTRIES 256
+#define K2K_AUDIT_NAME_BYTES 96          /* longer kernel names are not coalesced */
+
+struct k2k_sink;
+
+/* One kind of rejection of one tenant and tag. */
+struct k2k_rejection {
+	int32_t code;                    /* K2K_ERATE, ..., K2K_ENOTENANT; 0: a cross-tenant attempt */
+	k2k_tenant_id tenant, to;
+	struct k2k_audit_tag tag;
+	uint64_t used, limit;            /* of the newest; not part of what makes it a repeat */
+	const char *source, *destination;        /* of a cross-tenant attempt */
+};
+
+struct k2k_audit_entry {
+	k2k_u32 busy;
+	bool taken;
+	uint64_t second, pending, time_ns;
+	struct k2k_rejection rejection;
+	char source[K2K_AUDIT_NAME_BYTES], destination[K2K_AUDIT_NAME_BYTES];
+};
+
+struct k2k_audit {
+	_Atomic(struct k2k_sink *) sink;
+	pthread_mutex_t replace;
+	char actor[64];
+	struct k2k_audit_entry *entries; /* allocated with the first sink */
+};
+
+int k2k_audit_init(struct k2k_audit *audit, const char *actor);
+void k2k_audit_fini(struct k2k_audit *audit);
+
+/* Inside a sink of this thread? Then close and set_audit_sink would wait for themselves. */
+bool k2k_audit_is_inside(void);
+
+int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
+
+static inline bool k2k_audit_wanted(const struct k2k_audit *audit)
+{
+	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL; /* relaxed: only asks whether */
+}
+
+/* Not inside a read section, and with no lock held. */
+void k2k_audit_reject(struct k2k_audit *audit, const struct k2k_rejection *rejection, uint64_t second);
+void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second);
+
+/* A change of a definition: fields are tenant, generation, then what changed. */
+void k2k_audit_change(struct k2k_audit *audit, const char *description, const struct k2k_audit_field *fields, uint32_t count);
+
+#endif
