@@ -53,7 +53,6 @@ int k2k_audit_init(struct k2k_audit *audit, const char *actor)
 	if (strlen(actor) >= sizeof(audit->actor))
 		return k2k_fail_argument("actor", "longer than 63 bytes");
 	strcpy(audit->actor, actor);
-	pthread_mutex_init(&audit->replace, NULL);
 	return 0;
 }
 
@@ -61,59 +60,28 @@ void k2k_audit_fini(struct k2k_audit *audit)
 {
 	free(audit->sink);
 	free(audit->entries);
-	pthread_mutex_destroy(&audit->replace);
 }
 
-int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
+struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 {
-	struct k2k_sink *fresh = NULL, *old;
+	struct k2k_sink *sink = atomic_load_explicit(&audit->sink, memory_order_acquire); /* observe[audit-sink] */
 
-	if (inside)
-		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't replace itself");
-	if (function) {
-		fresh = calloc(1, sizeof(*fresh));
-		if (!fresh)
-			return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory for a sink");
-		fresh->function = function;
-		fresh->context = context;
-	}
-	pthread_mutex_lock(&audit->replace);
-	if (function && !audit->entries) {
-		audit->entries = calloc(K2K_AUDIT_ENTRIES, sizeof(*audit->entries));
-		if (!audit->entries) {
-			pthread_mutex_unlock(&audit->replace);
-			free(fresh);
-			return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory to count repeats");
-		}
-	}
-	k2k_audit_flush(audit, UINT64_MAX);
-	/* publish[audit-sink]: function, context, and the entries */
-	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
-	pthread_mutex_unlock(&audit->replace);
-	if (old) {
-		k2k_grace_synchronize_process(); /* whoever loaded the old one has counted itself in */
-		while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
-			k2k_clock_sleep_ns(REPLACE_POLL_NS);
-		free(old);
-	}
-	return 0;
-}
-
-static void emit(struct k2k_audit *audit, const struct k2k_audit_event *event)
-{
-	struct k2k_sink *sink;
-
-	k2k_read_lock();
-	sink = atomic_load_explicit(&audit->sink, memory_order_acquire); /* observe[audit-sink] */
 	if (sink)
 		k2k_add_relaxed(&sink->running, 1); /* relaxed: inside the section that the replacer waits for */
-	k2k_read_unlock();
-	if (!sink)
-		return;
+	return sink;
+}
+
+void k2k_audit_leave(struct k2k_sink *sink)
+{
+	if (sink)
+		atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release); /* publish[audit-running] */
+}
+
+static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
+{
 	inside++;
 	sink->function(sink->context, event);
 	inside--;
-	atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release); /* publish[audit-running] */
 }
 
 /* ---- rejections --------------------------------------------------------------- */
@@ -163,7 +131,7 @@ static void describe(const struct k2k_rejection *r, struct text *text)
 			         r->tenant, kinds[i].what, r->used, r->limit);
 }
 
-static void emit_rejection(struct k2k_audit *audit, const struct k2k_rejection *r, uint64_t count, uint64_t time_ns)
+static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t count, uint64_t time_ns)
 {
 	struct k2k_audit_event event;
 	struct text text;
@@ -197,7 +165,7 @@ static void emit_rejection(struct k2k_audit *audit, const struct k2k_rejection *
 	add_number(&text, "org_id", r->tag.org_id, 2);
 	add_number(&text, "engagement_id", r->tag.engagement_id, 3);
 	event.field_count = text.count;
-	emit(audit, &event);
+	emit(sink, &event);
 }
 
 static bool same(const struct k2k_audit_entry *entry, const struct k2k_rejection *r)
@@ -269,44 +237,39 @@ static void occupy(struct k2k_audit_entry *entry, const struct k2k_rejection *r,
 	}
 }
 
-void k2k_audit_reject(struct k2k_audit *audit, const struct k2k_rejection *r, uint64_t second)
+void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t second)
 {
 	uint64_t now_ns = k2k_clock_realtime_ns();
 	struct k2k_audit_entry *entry, old;
-	bool has_old, repeat;
+	bool has_old = false, repeat = false;
 
 	if (r->code == 0 &&
 	    (strlen(r->source) >= K2K_AUDIT_NAME_BYTES || strlen(r->destination) >= K2K_AUDIT_NAME_BYTES)) {
-		emit_rejection(audit, r, 1, now_ns);
+		emit_rejection(sink, r, 1, now_ns);
 		return;
 	}
 	entry = entry_for(audit, r);
-	if (!try_enter(entry)) {
-		emit_rejection(audit, r, 1, now_ns);
-		return;
+	if (try_enter(entry)) {
+		repeat = same(entry, r) && entry->second == second;
+		if (repeat) {
+			entry->pending++;
+			entry->time_ns = now_ns;
+			entry->rejection.used = r->used;
+			entry->rejection.limit = r->limit;
+		} else {
+			has_old = take_pending(entry, &old);
+			occupy(entry, r, second);
+		}
+		leave(entry);
 	}
-	repeat = same(entry, r) && entry->second == second;
-	if (repeat) {
-		entry->pending++;
-		entry->time_ns = now_ns;
-		entry->rejection.used = r->used;
-		entry->rejection.limit = r->limit;
-		has_old = false;
-	} else {
-		has_old = take_pending(entry, &old);
-		occupy(entry, r, second);
-	}
-	leave(entry);
 	if (has_old)
-		emit_rejection(audit, &old.rejection, old.pending, old.time_ns);
+		emit_rejection(sink, &old.rejection, old.pending, old.time_ns);
 	if (!repeat)
-		emit_rejection(audit, r, 1, now_ns);
+		emit_rejection(sink, r, 1, now_ns);
 }
 
-void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
+static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t before_second)
 {
-	if (!atomic_load_explicit(&audit->sink, memory_order_acquire)) /* observe[audit-sink]: the entries */
-		return;
 	for (uint32_t i = 0; i < K2K_AUDIT_ENTRIES; i++) {
 		struct k2k_audit_entry *entry = &audit->entries[i], old;
 		bool has_old = false;
@@ -317,11 +280,25 @@ void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
 			has_old = take_pending(entry, &old);
 		leave(entry);
 		if (has_old)
-			emit_rejection(audit, &old.rejection, old.pending, old.time_ns);
+			emit_rejection(sink, &old.rejection, old.pending, old.time_ns);
 	}
 }
 
-void k2k_audit_change(struct k2k_audit *audit, const char *description, const struct k2k_audit_field *fields, uint32_t count)
+void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
+{
+	struct k2k_sink *sink;
+
+	k2k_read_lock();
+	sink = k2k_audit_enter(audit);
+	k2k_read_unlock();
+	if (!sink)
+		return;
+	flush_to(audit, sink, before_second);
+	k2k_audit_leave(sink);
+}
+
+void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
+                      const struct k2k_audit_field *fields, uint32_t count)
 {
 	struct k2k_audit_event event;
 
@@ -335,5 +312,43 @@ void k2k_audit_change(struct k2k_audit *audit, const char *description, const st
 	event.description = description;
 	event.fields = fields;
 	event.field_count = count;
-	emit(audit, &event);
+	emit(sink, &event);
+}
+
+/* ---- replacing -------------------------------------------------------------------- */
+
+static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context, struct k2k_sink **sink)
+{
+	*sink = NULL;
+	if (!function)
+		return 0;
+	if (!audit->entries)
+		audit->entries = calloc(K2K_AUDIT_ENTRIES, sizeof(*audit->entries));
+	*sink = calloc(1, sizeof(**sink));
+	if (!*sink || !audit->entries) {
+		free(*sink);
+		return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory for a sink");
+	}
+	(*sink)->function = function;
+	(*sink)->context = context;
+	return 0;
+}
+
+int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
+{
+	struct k2k_sink *fresh, *old;
+	int code = make_sink(audit, function, context, &fresh);
+
+	if (code)
+		return code;
+	/* publish[audit-sink]: function, context, and the entries */
+	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
+	if (!old)
+		return 0;
+	k2k_grace_synchronize_process(); /* whoever loaded the old one has counted itself in */
+	while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
+		k2k_clock_sleep_ns(REPLACE_POLL_NS);
+	flush_to(audit, old, UINT64_MAX);
+	free(old);
+	return 0;
 }

@@ -15,8 +15,6 @@
 #ifndef K2K_AUDIT_H
 #define K2K_AUDIT_H
 
-#include <pthread.h>
-
 #include "base.h"
 #include "k2k/registry.h"
 
@@ -44,7 +42,6 @@ struct k2k_audit_entry {
 
 struct k2k_audit {
 	_Atomic(struct k2k_sink *) sink;
-	pthread_mutex_t replace;
 	char actor[64];
 	struct k2k_audit_entry *entries; /* allocated with the first sink */
 };
@@ -55,18 +52,30 @@ void k2k_audit_fini(struct k2k_audit *audit);
 /* Inside a sink of this thread? Then close and set_audit_sink would wait for themselves. */
 bool k2k_audit_is_inside(void);
 
+/* One at a time: the caller's mutex. */
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
 
-static inline bool k2k_audit_wanted(const struct k2k_audit *audit)
+struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
+/*
+ * Inside a read section: the sink for events of this call, kept until k2k_audit_leave,
+ * or null where there is none. The replacer, and close, wait for it.
+ */
+static inline struct k2k_sink *k2k_audit_enter(struct k2k_audit *audit)
 {
-	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL; /* relaxed: only asks whether */
+	/* relaxed: asks whether; the slow half looks again */
+	return atomic_load_explicit(&audit->sink, memory_order_relaxed) ? k2k_audit_enter_slow(audit) : NULL;
 }
+/* Null is allowed. */
+void k2k_audit_leave(struct k2k_sink *sink);
 
-/* Not inside a read section, and with no lock held. */
-void k2k_audit_reject(struct k2k_audit *audit, const struct k2k_rejection *rejection, uint64_t second);
-void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second);
-
+/* These two not inside a read section, and with no lock held. */
+void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const struct k2k_rejection *rejection,
+                      uint64_t second);
 /* A change of a definition: fields are tenant, generation, then what changed. */
-void k2k_audit_change(struct k2k_audit *audit, const char *description, const struct k2k_audit_field *fields, uint32_t count);
+void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
+                      const struct k2k_audit_field *fields, uint32_t count);
+
+/* Lets out what was counted in seconds before this one. */
+void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second);
 
 #endif

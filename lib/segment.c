@@ -316,6 +316,39 @@ failed:
 	return code;
 }
 
+int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	int code = K2K_EOWNER;
+
+	if (fd < 0)
+		return errno == ENOENT ? K2K_ENOREGISTRY : K2K_EPERM;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    pread(fd, header, sizeof(*header), 0) == (ssize_t)sizeof(*header) && header->magic == magic)
+		code = 0;
+	close(fd);
+	return code;
+}
+
+int k2k_segment_refer(struct k2k_segment *seg, const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	memset(seg, 0, sizeof(*seg));
+	seg->fd = -1;
+	if (fd < 0)
+		return K2K_ENOREGISTRY;
+	if (fstat(fd, &st) != 0) {
+		close(fd);
+		return K2K_EIO;
+	}
+	snprintf(seg->path, sizeof(seg->path), "%s", path);
+	remember(seg, &st, fd);
+	return 0;
+}
+
 /* The descriptor is ours to close only while it still is this object: a program may have closed it and got the number anew. */
 void k2k_segment_close(struct k2k_segment *seg)
 {

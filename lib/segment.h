@@ -50,9 +50,13 @@ void k2k_segment_uuid_text(char text[40], const uint8_t uuid[16]);
 int k2k_segment_build(struct k2k_segment *seg, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group);
 /* Gives it its name. K2K_EEXIST where there is one. */
 int k2k_segment_link(struct k2k_segment *seg, const char *path);
-/* Opens, checks and maps. `object` is "defs" or "live". With `header_only` it stops before comparing boot and layout: for sweeping. */
+/* Opens, checks and maps. `object` is "defs" or "live". */
 int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *path, bool writable,
                      const struct k2k_trust *trust);
+/* The header alone of a regular file that belongs to us or root and has this magic; no other check, and no detail of what fails. */
+int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header);
+/* Opens to lock bytes only: no mapping. */
+int k2k_segment_refer(struct k2k_segment *seg, const char *path);
 void k2k_segment_close(struct k2k_segment *seg);
 /* 0 while the name is still this object's, K2K_EFENCED where not. One system call. */
 int k2k_segment_check_identity(const struct k2k_segment *seg);

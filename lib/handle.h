@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * handle.h (F7) - one process's view of one registry, in one role.
+ *
+ * The gate is one word of private memory that every call reads first, in a page
+ * that a forked child finds zeroed (MADV_WIPEONFORK): so "is this handle open,
+ * not inherited, not fenced, and may it do this?" is one load and one test.
+ *
+ * Handles are never freed, only used again by a later open: a call on a closed
+ * handle finds a closed gate. (A caller who keeps a pointer over close and a
+ * later open of his own has two names for one handle.)
+ */
+#ifndef K2K_HANDLE_H
+#define K2K_HANDLE_H
+
+#include <pthread.h>
+
+#include "audit.h"
+#include "clock.h"
+#include "error.h"
+#include "grace.h"
+#include "lease.h"
+#include "map.h"
+#include "writer.h"
+
+#define K2K_DEFAULT_TIMEOUT_NS (UINT64_C(5) * K2K_NS_PER_SEC)
+
+enum {
+	K2K_GATE_FORKED   = 0,
+	K2K_GATE_CLOSED   = 1 << 0,
+	K2K_GATE_FENCED   = 1 << 1,
+	K2K_GATE_ADMIN    = 1 << 2,
+	K2K_GATE_BROKER   = 1 << 3,
+	K2K_GATE_OBSERVER = 1 << 4,
+	K2K_GATE_ANY      = K2K_GATE_ADMIN | K2K_GATE_BROKER | K2K_GATE_OBSERVER,
+};
+
+struct k2k_registry {
+	k2k_u32 *gate;
+	uint32_t role;                   /* K2K_GATE_... of it */
+	struct k2k_map map;
+	struct k2k_clock clock;
+	k2k_u64 ledger_full_at, lease_full_at;
+	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
+
+	struct k2k_segment defs, live;
+	struct k2k_census census;
+	struct k2k_grace grace;
+	struct k2k_broker broker;
+	struct k2k_helper helper;
+	struct k2k_passed passed;
+	struct k2k_audit audit;
+	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
+	char name[K2K_NAME_MAX + 1];
+	uint64_t timeout_ns;
+	bool caller_hooks;
+	struct k2k_registry *next_closed;
+};
+
+int k2k_gate_error(uint32_t gate) __attribute__((cold));
+void k2k_handle_fence(struct k2k_registry *reg);
+int k2k_handle_watch(struct k2k_registry *reg);
+
+/* The gate alone. Inside a read section, so that close can wait for the call. */
+static inline int k2k_gate(const struct k2k_registry *reg, uint32_t roles)
+{
+	uint32_t gate = k2k_load_acquire(reg->gate); /* observe[gate]: the handle's fields */
+
+	return k2k_likely(gate & roles) ? 0 : k2k_gate_error(gate);
+}
+
+/*
+ * Begins a call that reads: 0 inside a read section, to be ended with k2k_read_unlock();
+ * or the error, outside.
+ */
+static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
+{
+	int code;
+
+	if (k2k_unlikely(!reg))
+		return k2k_fail_argument("registry", "null");
+	k2k_read_lock();
+	code = k2k_gate(reg, roles);
+	/* a broker's helper watches the name; others do it here, at most once a second */
+	if (k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
+		code = k2k_handle_watch(reg);
+	if (k2k_unlikely(code))
+		k2k_read_unlock();
+	return code;
+}
+
+/* Adds a reason to a null or too small struct. */
+static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t flags, uint32_t known_flags, size_t least,
+                                   const char *name)
+{
+	if (!pointer)
+		return k2k_fail_argument(name, "null");
+	if (size < least || size > (1u << 20))
+		return k2k_fail_argument(name, "size is not that of the struct: use sizeof");
+	if (flags & ~known_flags)
+		return k2k_fail_argument(name, "unknown flags");
+	return 0;
+}
+
+#define K2K_CHECK_STRUCT(pointer, known_flags) \
+	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), sizeof(*(pointer)), #pointer) \
+	           : k2k_fail_argument(#pointer, "null"))
+
+/* Results of arrays: the caller's elements may be larger than ours, of a later version. */
+static inline void *k2k_element(void *array, size_t stride, size_t index)
+{
+	return (unsigned char *)array + stride * index;
+}
+
+#define K2K_CHECK_LIST(list, capacity, count) \
+	(!(count)                  ? k2k_fail_argument("count", "null") \
+	 : (capacity) && !(list)   ? k2k_fail_argument(#list, "null") \
+	 : (capacity) ? K2K_CHECK_STRUCT((list), 0) \
+	              : 0)
+
+/* ---- changes (change.c) ------------------------------------------------------ */
+
+/*
+ * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
+ * killed writer left. 0, to be ended with k2k_change_end(); or the error.
+ */
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock);
+void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock);
+uint64_t k2k_deadline(const struct k2k_registry *reg);
+
+/* What recovery and reaping did, for repair. */
+struct k2k_mended {
+	uint64_t tenants, budgets, engagements, leases, brokers;
+};
+/* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
+int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
+/* reap.c: frees what was retired and has passed. */
+int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
+/* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */
+int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_totals *totals);
+/* Totals of a retired or live registration as they are now. */
+int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
+
+/* objects.c: names in /dev/shm. */
+int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs);
+void k2k_objects_sweep(const char *name, uint64_t *removed);
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * objects.c (F7) - create, destroy, and the names in /dev/shm.
+ *
+ * create, killed after:        others see        the next create, destroy or open as ADMIN
+ *   built, unnamed             nothing           the kernel has freed it
+ *   creator's byte locked      nothing           "
+ *   live linked                no registry       sweeps it: its byte is free and no defs refers to it
+ *   defs linked                the registry      -
+ *
+ * destroy, killed after:
+ *   poisoned                   FENCED            unlinks defs, then live
+ *   defs unlinked              no registry       sweeps live
+ *   live unlinked              no registry       -
+ *
+ * The creator holds a byte of its live from before the link of live until after that of defs, so that a
+ * sweeper never takes a live that is about to be referred to: it locks that byte, looks at defs again, and
+ * only then unlinks.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "tenant.h"
+
+#define DEFAULT_TENANTS 4096
+#define DEFAULT_ENGAGEMENTS 65536
+#define DEFAULT_BUDGETS 16384
+#define MOST_TENANTS (1u << 24)
+#define MOST_RECORDS (1u << 28)
+#define DEFAULT_MODE 0660u
+
+static int check_create_options(const struct k2k_create_options *options)
+{
+	int code = K2K_CHECK_STRUCT(options, K2K_CREATE_GROUP | K2K_CREATE_MODE);
+
+	if (code)
+		return code;
+	if (options->max_tenants > MOST_TENANTS)
+		return k2k_fail_argument("max_tenants", "above 2^24");
+	if (options->max_engagements > MOST_RECORDS)
+		return k2k_fail_argument("max_engagements", "above 2^28");
+	if (options->max_leases > MOST_RECORDS)
+		return k2k_fail_argument("max_leases", "above 2^28");
+	if (options->max_budgets > MOST_RECORDS)
+		return k2k_fail_argument("max_budgets", "above 2^28");
+	if ((options->flags & K2K_CREATE_MODE) && ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
+		return k2k_fail_argument("mode", "not 0600 to 0777 with read and write for the owner");
+	return 0;
+}
+
+static uint32_t or_default(uint64_t value, uint32_t otherwise)
+{
+	return value ? (uint32_t)value : otherwise;
+}
+
+static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes *sizes)
+{
+	static const struct k2k_create_options none = K2K_CREATE_OPTIONS_INIT;
+	const struct k2k_create_options *from = options ? options : &none;
+	int code = check_create_options(from);
+
+	if (code)
+		return code;
+	sizes->tenants = or_default(from->max_tenants, DEFAULT_TENANTS);
+	sizes->engagements = or_default(from->max_engagements, DEFAULT_ENGAGEMENTS);
+	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants);
+	sizes->budgets = or_default(from->max_budgets, DEFAULT_BUDGETS);
+	return 0;
+}
+
+int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
+{
+	struct k2k_shm_header defs, live;
+	struct k2k_sizes sizes;
+	struct k2k_room room;
+	int code = K2K_CHECK_STRUCT(plan, 0);
+
+	if (!code)
+		code = read_sizes(options, &sizes);
+	if (!code)
+		code = k2k_room_read(&room);
+	if (code)
+		return code;
+	k2k_map_lay_out(&sizes, &defs, &live);
+	plan->defs_bytes = defs.total_bytes;
+	plan->live_bytes = live.total_bytes;
+	plan->total_bytes = defs.total_bytes + live.total_bytes;
+	plan->shm_free_bytes = room.shm_bytes;
+	plan->memory_free_bytes = room.memory_bytes;
+	plan->cgroup_free_bytes = room.cgroup_bytes;
+	plan->max_tenants = sizes.tenants;
+	plan->max_engagements = sizes.engagements;
+	plan->max_leases = sizes.leases;
+	plan->max_budgets = sizes.budgets;
+	return 0;
+}
+
+static int check_room(const struct k2k_registry_plan *plan)
+{
+	const struct {
+		uint64_t free;
+		const char *where;
+	} limits[] = { { plan->shm_free_bytes, K2K_SHM_DIR },
+		       { plan->memory_free_bytes, "the machine's memory" },
+		       { plan->cgroup_free_bytes, "the memory control group" } };
+
+	for (size_t i = 0; i < K2K_COUNT_OF(limits); i++)
+		if (plan->total_bytes > limits[i].free)
+			return k2k_fail_values(K2K_ENOMEM, "room", limits[i].where, plan->total_bytes, limits[i].free,
+			                       "the registry needs %llu bytes, %s has %llu free",
+			                       (unsigned long long)plan->total_bytes, limits[i].where,
+			                       (unsigned long long)limits[i].free);
+	return 0;
+}
+
+/* ---- create ------------------------------------------------------------------------- */
+
+struct creation {
+	struct k2k_segment defs, live;
+	struct k2k_lock byte;
+};
+
+static int fill_header(struct k2k_segment *seg, const struct k2k_shm_header *plan, uint64_t magic,
+                       const uint8_t uuid[16], mode_t mode)
+{
+	struct k2k_shm_header *header = (struct k2k_shm_header *)(void *)seg->base;
+	int code;
+
+	*header = *plan;
+	header->magic = magic;
+	header->layout_version = K2K_LAYOUT_VERSION;
+	header->byte_order = K2K_BYTE_ORDER;
+	header->header_bytes = sizeof(*header);
+	header->fingerprint = k2k_layout_fingerprint();
+	header->compatible = K2K_COMPATIBLE;
+	header->incompatible = K2K_INCOMPATIBLE;
+	memcpy(header->uuid, uuid, sizeof(header->uuid));
+	code = k2k_segment_boot_id(header->boot_id);
+	header->created_at_ns = k2k_clock_realtime_ns();
+	header->clock = K2K_CLOCK_MONOTONIC_COARSE_HOST;
+	header->object_mode = mode;
+	header->checksum = k2k_layout_checksum(header);
+	return code;
+}
+
+/* A list of all records in order. Nobody else has the object yet. */
+static void fill_list(const struct k2k_list *list)
+{
+	for (uint32_t i = 0; i < list->capacity; i++)
+		k2k_list_append(list, i);
+}
+
+static int fill(struct creation *creation, const struct k2k_shm_header *defs, const struct k2k_shm_header *live, mode_t mode)
+{
+	struct k2k_list tenants, budgets;
+	struct k2k_map map;
+	uint8_t uuid[16];
+	int code;
+
+	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
+		return k2k_fail_errno(K2K_EIO, errno, "uuid", "no random numbers");
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+	code = fill_header(&creation->defs, defs, K2K_DEFS_MAGIC, uuid, mode & ~022u);
+	if (!code)
+		code = fill_header(&creation->live, live, K2K_LIVE_MAGIC, uuid, mode);
+	if (!code)
+		code = k2k_map_bind(&map, &creation->defs, &creation->live);
+	if (code)
+		return code;
+	tenants = k2k_tenant_free_list(&map);
+	budgets = k2k_budget_free_list(&map);
+	fill_list(&tenants);
+	fill_list(&budgets);
+	/* relaxed: nobody has it yet; a token of 0 stands for "never" */
+	k2k_store_relaxed(&map.defs->grace_token, 1);
+	k2k_store_relaxed(&map.defs->grace_wake, 1);
+	return 0;
+}
+
+static int build(struct creation *creation, const struct k2k_create_options *options, const struct k2k_sizes *sizes)
+{
+	mode_t mode = options && (options->flags & K2K_CREATE_MODE) ? (mode_t)options->mode : DEFAULT_MODE;
+	bool has_group = options && (options->flags & K2K_CREATE_GROUP);
+	gid_t group = has_group ? (gid_t)options->gid : 0;
+	struct k2k_shm_header defs, live;
+	int code;
+
+	memset(&defs, 0, sizeof(defs));
+	memset(&live, 0, sizeof(live));
+	k2k_map_lay_out(sizes, &defs, &live);
+	code = k2k_segment_build(&creation->defs, "defs", defs.total_bytes, mode & ~022u, has_group, group);
+	if (!code)
+		code = k2k_segment_build(&creation->live, "live", live.total_bytes, mode, has_group, group);
+	return code ? code : fill(creation, &defs, &live, mode);
+}
+
+/* Names both. Of two creators one gets the name of defs; the other takes its live back. */
+static int name_objects(struct creation *creation, const char *name)
+{
+	char defs_path[K2K_PATH_MAX], live_path[K2K_PATH_MAX];
+	int code;
+
+	k2k_segment_defs_path(defs_path, name);
+	k2k_segment_live_path(live_path, name, ((struct k2k_shm_header *)(void *)creation->defs.base)->uuid);
+	code = k2k_lock_try(&creation->live, K2K_LOCK_BYTE_CREATOR, &creation->byte);
+	if (!code)
+		code = k2k_segment_link(&creation->live, live_path);
+	if (code)
+		return code;
+	code = k2k_segment_link(&creation->defs, defs_path);
+	if (code)
+		unlink(live_path);
+	return code;
+}
+
+/* 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is removed. */
+static int check_free(const char *name)
+{
+	char path[K2K_PATH_MAX];
+	struct k2k_segment defs;
+	bool poisoned;
+	int code;
+
+	k2k_segment_defs_path(path, name);
+	code = k2k_segment_open(&defs, "defs", path, true, NULL);
+	if (code == K2K_ENOREGISTRY)
+		return 0;
+	if (code == 0) {
+		poisoned = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)defs.base)->poisoned); /* relaxed: final once set */
+		code = poisoned ? k2k_objects_finish_destroy(name, &defs) : 0;
+		k2k_segment_close(&defs);
+		if (code == K2K_ENOREGISTRY)
+			return 0;
+		if (code)
+			return code;
+	}
+	/* whatever is there, it has the name */
+	return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
+}
+
+int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
+{
+	struct k2k_registry_plan plan = { .size = sizeof(plan) };
+	struct creation creation;
+	struct k2k_sizes sizes;
+	int code;
+
+	if (handle)
+		*handle = NULL;
+	code = k2k_segment_check_name(name);
+	if (!code)
+		code = k2k_registry_plan(options, &plan);
+	if (!code)
+		code = read_sizes(options, &sizes);
+	if (!code)
+		code = check_free(name);
+	if (code)
+		return code;
+	k2k_objects_sweep(name, NULL);
+	code = check_room(&plan);
+	if (code)
+		return code;
+	memset(&creation, 0, sizeof(creation));
+	creation.defs.fd = -1;
+	creation.live.fd = -1;
+	code = build(&creation, options, &sizes);
+	if (!code)
+		code = name_objects(&creation, name);
+	k2k_lock_drop(&creation.byte);
+	k2k_segment_close(&creation.live);
+	k2k_segment_close(&creation.defs);
+	if (code || !handle)
+		return code;
+	return k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
+}
+
+/* ---- sweep ---------------------------------------------------------------------------- */
+
+/* The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other errors: can't tell. */
+static int referenced(const char *name, uint8_t uuid[16])
+{
+	char path[K2K_PATH_MAX];
+	struct k2k_shm_header header;
+	int code;
+
+	k2k_segment_defs_path(path, name);
+	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
+	if (!code)
+		memcpy(uuid, header.uuid, sizeof(header.uuid));
+	return code;
+}
+
+static bool is_referenced(const char *name, const uint8_t uuid[16])
+{
+	uint8_t current[16];
+	int code = referenced(name, current);
+
+	return code == K2K_ENOREGISTRY ? false : code ? true : memcmp(current, uuid, sizeof(current)) == 0;
+}
+
+static bool sweep_one(const char *name, const char *path)
+{
+	struct k2k_shm_header header;
+	struct k2k_segment live;
+	struct k2k_lock byte;
+	char expected[K2K_PATH_MAX];
+	bool removed = false;
+
+	if (k2k_segment_peek(path, K2K_LIVE_MAGIC, &header) != 0)
+		return false; /* not ours, not readable, or not a registry's */
+	k2k_segment_live_path(expected, name, header.uuid);
+	if (strcmp(expected, path) != 0 || is_referenced(name, header.uuid))
+		return false;
+	if (k2k_segment_refer(&live, path) != 0)
+		return false;
+	if (k2k_lock_try(&live, K2K_LOCK_BYTE_CREATOR, &byte) == 0) {
+		removed = !is_referenced(name, header.uuid) && unlink(path) == 0;
+		k2k_lock_drop(&byte);
+	}
+	k2k_segment_close(&live);
+	return removed;
+}
+
+void k2k_objects_sweep(const char *name, uint64_t *removed)
+{
+	char prefix[K2K_PATH_MAX], path[K2K_PATH_MAX];
+	size_t length;
+	struct dirent *entry;
+	DIR *dir = opendir(K2K_SHM_DIR);
+
+	if (!dir)
+		return;
+	length = (size_t)snprintf(prefix, sizeof(prefix), "k2k.%s.live.", name);
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, length) != 0 || strlen(entry->d_name) != length + 36)
+			continue;
+		snprintf(path, sizeof(path), K2K_SHM_DIR "/%.150s", entry->d_name);
+		if (sweep_one(name, path) && removed)
+			(*removed)++;
+	}
+	closedir(dir);
+}
+
+/* ---- destroy ---------------------------------------------------------------------------- */
+
+static int unlink_both(const char *name, struct k2k_segment *defs)
+{
+	uint8_t uuid[16];
+	char live_path[K2K_PATH_MAX];
+
+	memcpy(uuid, ((struct k2k_shm_header *)(void *)defs->base)->uuid, sizeof(uuid));
+	k2k_segment_live_path(live_path, name, uuid);
+	if (unlink(defs->path) != 0 && errno != ENOENT)
+		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s",
+		                      defs->path);
+	if (unlink(live_path) != 0 && errno != ENOENT)
+		return k2k_fail_errno(K2K_EIO, errno, "live", "can't remove %s", live_path);
+	return 0;
+}
+
+/*
+ * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we may.
+ * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
+ */
+int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs)
+{
+	struct k2k_lock lock;
+	int code;
+
+	if (!defs->writable)
+		return K2K_EFENCED;
+	code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
+	if (code)
+		return K2K_EFENCED;
+	code = k2k_segment_check_identity(defs);
+	if (!code)
+		code = unlink_both(name, defs);
+	k2k_lock_drop(&lock);
+	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
+}
+
+static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		/* observe[slot-owner]: its pid, for people */
+		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
+
+		if (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX && k2k_lock_is_held(live, owner)) {
+			uint64_t pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
+
+			return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker",
+			                    (unsigned long long)pid);
+		}
+	}
+	return 0;
+}
+
+static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs)
+{
+	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
+	char path[K2K_PATH_MAX];
+	struct k2k_segment live;
+	struct k2k_map map;
+	int code = k2k_segment_check_identity(defs);
+
+	if (code)
+		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
+	k2k_segment_live_path(path, name, words->header.uuid);
+	if (!(flags & K2K_DESTROY_FORCE) && k2k_segment_open(&live, "live", path, true, NULL) == 0) {
+		code = k2k_map_bind(&map, defs, &live);
+		if (!code)
+			code = check_no_brokers(&map, &live);
+		k2k_segment_close(&live);
+		if (code)
+			return code;
+	}
+	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
+	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
+	k2k_store_release(&words->poisoned, 1);
+	return unlink_both(name, defs);
+}
+
+/* Of another boot, another layout, or damaged: nobody of ours can be attached; by the names alone. */
+static int destroy_foreign(const char *name, int why, uint32_t flags)
+{
+	char path[K2K_PATH_MAX];
+	struct k2k_shm_header header;
+
+	if (why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE))
+		return why;
+	k2k_segment_defs_path(path, name);
+	/* a file that is no registry of ours, or not our file, stays */
+	if (k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0)
+		return why;
+	if (unlink(path) != 0)
+		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s", path);
+	k2k_objects_sweep(name, NULL);
+	return 0;
+}
+
+int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
+{
+	uint64_t timeout_ns = K2K_DEFAULT_TIMEOUT_NS, deadline;
+	char path[K2K_PATH_MAX];
+	struct k2k_segment defs;
+	struct k2k_trust trust = { false, 0 };
+	struct k2k_map map;
+	struct k2k_lock lock;
+	int code = k2k_segment_check_name(name);
+
+	if (code)
+		return code;
+	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
+		return k2k_fail_argument("flags", "unknown flags");
+	if (options) {
+		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT);
+		if (code)
+			return code;
+		if (options->flags & K2K_OPEN_TIMEOUT)
+			timeout_ns = options->timeout_ns;
+		trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
+		trust.owner = options->owner_uid;
+	}
+	deadline = k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns);
+	k2k_segment_defs_path(path, name);
+	code = k2k_segment_open(&defs, "defs", path, true, &trust);
+	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
+		return destroy_foreign(name, code, flags);
+	if (code == K2K_ENOREGISTRY)
+		k2k_objects_sweep(name, NULL);
+	if (code)
+		return code;
+	memset(&map, 0, sizeof(map));
+	map.defs = (struct k2k_shm_defs *)(void *)defs.base;
+	code = k2k_writer_lock(&map, &defs, deadline, &lock);
+	if (code == K2K_EFENCED)
+		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
+	if (!code) {
+		code = destroy_locked(name, flags, &defs);
+		k2k_writer_unlock(&map, &lock);
+	}
+	k2k_segment_close(&defs);
+	if (!code)
+		k2k_objects_sweep(name, NULL);
+	return code;
+}

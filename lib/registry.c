@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RETRY_NS UINT64_C(1000000)
+#define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT)
+
+static pthread_mutex_t closed_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct k2k_registry *closed;
+
+const char *k2k_version(void)
+{
+	return "0.1.0";
+}
+
+int k2k_gate_error(uint32_t gate)
+{
+	if (gate == K2K_GATE_FORKED)
+		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): open one in the child");
+	if (gate & K2K_GATE_FENCED)
+		return k2k_fail(K2K_EFENCED, "handle", NULL, "the registry was destroyed, removed or replaced: close and open");
+	if (gate & K2K_GATE_CLOSED)
+		return k2k_fail_argument("registry", "this handle is closed");
+	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't do this",
+	                gate & K2K_GATE_ADMIN ? "ADMIN" : gate & K2K_GATE_BROKER ? "BROKER" : "OBSERVER");
+}
+
+void k2k_handle_fence(struct k2k_registry *reg)
+{
+	uint32_t open = reg->role;
+
+	/* publish[gate]: nothing; only from open to fenced, never over a close or a fork */
+	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
+}
+
+/* Somebody may have removed or replaced the name: each process must notice, or two groups would use two registries. */
+int k2k_handle_watch(struct k2k_registry *reg)
+{
+	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
+
+	if (k2k_load_relaxed(&reg->watched_second) == second) /* relaxed: two threads may both look */
+		return 0;
+	k2k_store_relaxed(&reg->watched_second, second);
+	if (k2k_segment_check_identity(&reg->defs) == 0)
+		return 0;
+	k2k_handle_fence(reg);
+	return k2k_gate_error(K2K_GATE_FENCED);
+}
+
+static void tick(void *context)
+{
+	struct k2k_registry *reg = context;
+
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) || k2k_segment_check_identity(&reg->defs) != 0) /* relaxed: a look a second */
+		k2k_handle_fence(reg);
+	k2k_audit_flush(&reg->audit, k2k_clock_now(&reg->clock).second);
+}
+
+static uint64_t ask_passed(void *context)
+{
+	const struct k2k_registry *reg = context;
+	uint32_t behind;
+
+	return k2k_grace_passed(&reg->grace, &behind);
+}
+
+/* ---- open ----------------------------------------------------------------------- */
+
+static int new_handle(struct k2k_registry **handle)
+{
+	struct k2k_registry *reg;
+	k2k_u32 *gate;
+
+	pthread_mutex_lock(&closed_mutex);
+	reg = closed;
+	if (reg)
+		closed = reg->next_closed;
+	pthread_mutex_unlock(&closed_mutex);
+	if (!reg) {
+		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE);
+		gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (!reg || gate == MAP_FAILED || madvise(gate, 4096, MADV_WIPEONFORK) != 0) {
+			free(reg);
+			if (gate != MAP_FAILED)
+				munmap(gate, 4096);
+			return k2k_fail(K2K_ENOMEM, "handle", NULL, "no memory for a handle");
+		}
+	} else {
+		gate = reg->gate;
+	}
+	memset(reg, 0, sizeof(*reg));
+	reg->gate = gate;
+	k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
+	reg->ledger_full_at = UINT64_MAX;
+	reg->lease_full_at = UINT64_MAX;
+	reg->defs.fd = -1;
+	reg->live.fd = -1;
+	*handle = reg;
+	return 0;
+}
+
+static void give_back(struct k2k_registry *reg)
+{
+	pthread_mutex_lock(&closed_mutex);
+	reg->next_closed = closed;
+	closed = reg;
+	pthread_mutex_unlock(&closed_mutex);
+}
+
+static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
+{
+	char path[K2K_PATH_MAX];
+	int code;
+
+	k2k_segment_defs_path(path, reg->name);
+	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
+	if (code)
+		return code;
+	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) /* relaxed: as good as coming earlier */
+		return k2k_objects_finish_destroy(reg->name, &reg->defs);
+	k2k_segment_live_path(path, reg->name, ((struct k2k_shm_header *)(void *)reg->defs.base)->uuid);
+	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
+	if (code == K2K_ENOREGISTRY)
+		/* destroyed between the two opens, or somebody removed live alone */
+		return k2k_segment_check_identity(&reg->defs) != 0
+		               ? K2K_EFENCED
+		               : k2k_fail(K2K_ECORRUPT, "live", "name", "%s is missing: destroy the registry and create it", path);
+	if (code)
+		return code;
+	return k2k_map_bind(&reg->map, &reg->defs, &reg->live);
+}
+
+static void close_objects(struct k2k_registry *reg)
+{
+	k2k_segment_close(&reg->live);
+	k2k_segment_close(&reg->defs);
+}
+
+static int attach(struct k2k_registry *reg)
+{
+	int code;
+
+	reg->census.live = &reg->live;
+	reg->grace.map = &reg->map;
+	reg->grace.census = &reg->census;
+	reg->passed.ask = ask_passed;
+	reg->passed.context = reg;
+	if (reg->role == K2K_GATE_BROKER) {
+		code = k2k_broker_attach(&reg->map, &reg->census, &reg->broker);
+		if (code)
+			return code;
+	}
+	/* the last step: what we attached to is still what the name means */
+	if (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0) {
+		if (reg->role == K2K_GATE_BROKER)
+			k2k_broker_detach(&reg->map, &reg->broker);
+		return K2K_EFENCED;
+	}
+	return 0;
+}
+
+static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
+{
+	uint64_t deadline = k2k_deadline(reg);
+
+	for (;;) {
+		int code = open_objects(reg, trust);
+
+		if (!code)
+			code = attach(reg);
+		if (!code)
+			return 0;
+		close_objects(reg);
+		if (code == K2K_ENOREGISTRY && reg->role != K2K_GATE_BROKER)
+			k2k_objects_sweep(reg->name, NULL);
+		if (code != K2K_EFENCED)
+			return code;
+		if (k2k_clock_monotonic_ns() >= deadline)
+			return k2k_fail(K2K_EBUSY, "name", NULL, "registry %s is being replaced again and again", reg->name);
+		k2k_clock_sleep_ns(RETRY_NS);
+	}
+}
+
+static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options, struct k2k_trust *trust)
+{
+	struct k2k_identity identity;
+	char comm[16];
+	int code;
+
+	trust->has_owner = false;
+	trust->owner = 0;
+	reg->timeout_ns = K2K_DEFAULT_TIMEOUT_NS;
+	if (options) {
+		code = K2K_CHECK_STRUCT(options, KNOWN_OPEN_FLAGS);
+		if (code)
+			return code;
+		if (options->flags & K2K_OPEN_TIMEOUT)
+			reg->timeout_ns = options->timeout_ns;
+		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
+		trust->owner = options->owner_uid;
+		reg->caller_hooks = options->flags & K2K_OPEN_CALLER_FORK_HOOKS;
+	}
+	k2k_identity_read(&identity);
+	k2k_identity_comm(comm, identity.comm[0], identity.comm[1]);
+	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm);
+}
+
+static int start_helper(struct k2k_registry *reg)
+{
+	reg->helper.map = &reg->map;
+	reg->helper.slot = reg->broker.slot;
+	reg->helper.tick = tick;
+	reg->helper.context = reg;
+	return k2k_helper_start(&reg->helper);
+}
+
+/* Everything after the audit was initialised; undone here where it fails. */
+static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
+{
+	int code = k2k_clock_open(&reg->clock);
+
+	if (code)
+		return code;
+	code = k2k_grace_join_process(reg->caller_hooks);
+	if (code)
+		return code;
+	code = attach_until(reg, trust);
+	if (code)
+		goto left;
+	if (reg->role == K2K_GATE_ADMIN)
+		k2k_objects_sweep(reg->name, NULL);
+	if (reg->role == K2K_GATE_BROKER) {
+		code = start_helper(reg);
+		if (code)
+			goto detached;
+	}
+	return 0;
+detached:
+	k2k_broker_detach(&reg->map, &reg->broker);
+	close_objects(reg);
+left:
+	k2k_grace_leave_process(reg->caller_hooks);
+	return code;
+}
+
+int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
+                      struct k2k_registry **handle)
+{
+	struct k2k_registry *reg = NULL;
+	struct k2k_trust trust;
+	int code;
+
+	if (!handle)
+		return k2k_fail_argument("handle", "null");
+	*handle = NULL;
+	code = k2k_segment_check_name(name);
+	if (code)
+		return code;
+	if (role != K2K_ROLE_ADMIN && role != K2K_ROLE_BROKER && role != K2K_ROLE_OBSERVER)
+		return k2k_fail_argument("role", "not one of ADMIN, BROKER, OBSERVER");
+	code = new_handle(&reg);
+	if (code)
+		return code;
+	strcpy(reg->name, name);
+	reg->role = role == K2K_ROLE_ADMIN    ? K2K_GATE_ADMIN
+	            : role == K2K_ROLE_BROKER ? K2K_GATE_BROKER
+	                                      : K2K_GATE_OBSERVER;
+	code = apply_options(reg, options, &trust);
+	if (code)
+		goto failed;
+	pthread_mutex_init(&reg->mutex, NULL);
+	code = open_parts(reg, &trust);
+	if (code) {
+		pthread_mutex_destroy(&reg->mutex);
+		k2k_audit_fini(&reg->audit);
+		goto failed;
+	}
+	k2k_store_release(reg->gate, reg->role); /* publish[gate]: the handle's fields */
+	*handle = reg;
+	return 0;
+failed:
+	give_back(reg);
+	return code;
+}
+
+/* ---- close ------------------------------------------------------------------------- */
+
+/* The child has no mappings to undo (MADV_DONTFORK), no helper to join, and must not unlock anything: it only closes. */
+static int close_in_child(struct k2k_registry *reg)
+{
+	reg->defs.base = NULL;
+	reg->live.base = NULL;
+	close_objects(reg);
+	return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
+}
+
+int k2k_registry_close(struct k2k_registry **handle)
+{
+	struct k2k_registry *reg;
+	uint32_t gate;
+
+	if (!handle || !*handle)
+		return k2k_fail_argument("handle", "null");
+	reg = *handle;
+	if (k2k_audit_is_inside())
+		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't close its registry");
+	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
+	gate = atomic_exchange_explicit(reg->gate, K2K_GATE_CLOSED, memory_order_acq_rel);
+	if (gate == K2K_GATE_FORKED) {
+		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
+		*handle = NULL;
+		return close_in_child(reg);
+	}
+	if (gate & K2K_GATE_CLOSED)
+		return k2k_fail_argument("registry", "this handle is closed");
+	*handle = NULL;
+	k2k_grace_synchronize_process(); /* calls that passed the gate and read */
+	pthread_mutex_lock(&reg->mutex); /* calls that passed the gate and hold it */
+	pthread_mutex_unlock(&reg->mutex);
+	k2k_helper_stop(&reg->helper);
+	k2k_audit_set(&reg->audit, NULL, NULL);
+	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
+	close_objects(reg);
+	k2k_grace_leave_process(reg->caller_hooks);
+	pthread_mutex_destroy(&reg->mutex);
+	k2k_audit_fini(&reg->audit);
+	give_back(reg);
+	return 0;
+}
+
+int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink, void *context)
+{
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	if (k2k_audit_is_inside())
+		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't replace itself");
+	pthread_mutex_lock(&reg->mutex);
+	code = k2k_gate(reg, K2K_GATE_ANY);
+	if (!code)
+		code = k2k_audit_set(&reg->audit, sink, context);
+	pthread_mutex_unlock(&reg->mutex);
+	return code;
+}
