@@ -134,7 +134,7 @@ static void complain_of_option(struct complaint *c, int answer, char **argv)
 	else if (id >= 0)
 		complain(c, "--%s: takes no argument", option_name(id));
 	else if (optopt >= '0' && optopt <= '9')
-		complain(c, "'-%c...': numbers have no sign; see '" CTL_NAME " --help'", optopt);
+		complain(c, "'-%c...': numbers have no sign, at position 1; see '" CTL_NAME " --help'", optopt);
 	else if (optopt)
 		complain(c, "unknown option '-%c'; see '" CTL_NAME " --help'", optopt);
 	else

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests of k2k-tenantctl; included by CMakeLists.txt beside it. Each function
+# cli_... of a script is a test of its own.
+
+add_executable(unit_units ${CMAKE_CURRENT_LIST_DIR}/unit_units.c)
+target_link_libraries(unit_units PRIVATE k2k-units)
+add_test(NAME unit_units COMMAND unit_units)
+set_tests_properties(unit_units PROPERTIES LABELS unit TIMEOUT 60)
+
+add_executable(cli_broker ${CMAKE_CURRENT_LIST_DIR}/cli_broker.c)
+target_include_directories(cli_broker PRIVATE ${PROJECT_SOURCE_DIR}/include)
+target_link_libraries(cli_broker PRIVATE k2k-registry)
+
+foreach(script cli_command_line cli_registry cli_tenant cli_units cli_usage cli_rights)
+  set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  file(STRINGS ${path} lines REGEX "^cli_[a-z0-9_]+\\(\\)")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCH "^cli_[a-z0-9_]+" name "${line}")
+    add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> ${name})
+    set_tests_properties(${name} PROPERTIES LABELS cli TIMEOUT 120 SKIP_RETURN_CODE 77)
+  endforeach()
+endforeach()

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A broker that tests of k2k-tenantctl attach: does what standard input says, one
+ * call a line, and answers each with the name of the code it got.
+ *
+ *   admit TENANT ENGAGEMENT N   track TENANT ENGAGEMENT NS   kernel TENANT   memory TENANT BYTES
+ *   cross FROM TO
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <k2k/registry.h>
+
+static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n)
+{
+	struct k2k_audit_tag tag = { 0, n[1] };
+
+	if (!strcmp(word, "admit"))
+		return k2k_message_admit(reg, n[0], tag, n[2], NULL);
+	if (!strcmp(word, "track"))
+		return k2k_usage_track(reg, n[0], tag, n[2]);
+	if (!strcmp(word, "kernel"))
+		return k2k_kernel_acquire(reg, n[0], NULL, NULL);
+	if (!strcmp(word, "memory"))
+		return k2k_gpu_memory_acquire(reg, n[0], n[1], NULL, NULL);
+	if (!strcmp(word, "cross"))
+		return k2k_audit_cross_tenant(reg, n[0], n[1], "a", "b", tag);
+	return K2K_EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct k2k_registry *reg = NULL;
+	char line[256], word[32];
+	int code;
+
+	if (argc != 2)
+		return 2;
+	code = k2k_registry_open(argv[1], K2K_ROLE_BROKER, NULL, &reg);
+	puts(k2k_errname(code));
+	fflush(stdout);
+	if (code)
+		return 1;
+	while (fgets(line, sizeof(line), stdin)) {
+		uint64_t n[3] = { 0, 0, 0 };
+
+		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64, word, &n[0], &n[1], &n[2]) < 1)
+			continue;
+		puts(k2k_errname(obey(reg, word, n)));
+		fflush(stdout);
+	}
+	k2k_registry_close(&reg);
+	return 0;
+}

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# k2k-tenantctl: init, info, check, repair, destroy, version
+. "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+
+no_files() { is "$(find /dev/shm -name "k2k.$K2K_REGISTRY.*")" ""; }
+
+cli_init_plan_says_how_many_bytes_and_creates_nothing() {
+	ctl 0 init --plan -J --max-tenants 100
+	one_object
+	json .schema k2k-tenantctl/1
+	json .max_tenants 100
+	json .max_leases 400
+	json '(.total_bytes|tonumber) == (.defs_bytes|tonumber) + (.live_bytes|tonumber)' true
+	json '[.total_bytes,.shm_free_bytes,.memory_free_bytes]|map(type)|unique|join(" ")' string
+	ctl 0 init --plan
+	has "$out" total
+	ctl 0 init --plan -o csv
+	is "$(wc -l <<<"$out")" 2
+	has "$out" "defs_bytes,live_bytes,total_bytes"
+	no_files
+	ctl 6 info
+}
+
+cli_init_creates_once() {
+	ctl 0 init --max-tenants 16 -J
+	one_object
+	json .name "$K2K_REGISTRY"
+	json .tables.tenants.capacity 16
+	json .tables.leases.capacity 64
+	json .live_mode 0660
+	json .defs_mode 0640
+	local uuid; uuid=$(jq -r .uuid <<<"$out")
+	ctl 4 init
+	has "$err" "--if-missing"
+	ctl 4 init -J
+	error_object K2K_EEXIST
+	ctl 0 init --if-missing --max-tenants 32 -J
+	json .uuid "$uuid"
+	json .tables.tenants.capacity 16
+}
+
+cli_init_mode_and_group_are_those_of_live() {
+	(umask 077; ctl 0 init --max-tenants 16 --mode 0664 --group 12345 -J) || exit 1
+	ctl 0 info -J
+	json .live_mode 0664
+	json .defs_mode 0644
+	json .owner_gid 12345
+	is "$(stat -c %a-%g /dev/shm/k2k."$K2K_REGISTRY".live.*)" 664-12345
+	is "$(stat -c %a-%g /dev/shm/k2k."$K2K_REGISTRY".defs)" 644-12345
+}
+
+cli_init_dry_run_changes_nothing() {
+	ctl 0 init --dry-run -J
+	json .dry_run true
+	json .changes[0].action create
+	no_files
+	ctl 0 init --dry-run
+	has "$out" "would create registry"
+	ctl 2 init --dry-run --max-tenants x
+	init
+	ctl 4 init --dry-run
+	ctl 0 init --dry-run --if-missing
+	has "$out" "nothing"
+}
+
+cli_info_has_name_uuid_layout_sizes_and_how_full_the_tables_are() {
+	init
+	ctl 0 register 42 --budget 7=1s -q
+	ctl 0 info -J
+	one_object
+	json .schema k2k-tenantctl/1
+	json .registry "$K2K_REGISTRY"
+	json .name "$K2K_REGISTRY"
+	json '.uuid|length' 36
+	json '.layout|type' number
+	json '.created_at_ns|type' string
+	json '(.created_at_ns|tonumber) > 1.6e18' true
+	json '[.defs_bytes,.live_bytes]|map(type)|unique|join(" ")' string
+	json .tables.tenants.used 1
+	json .tables.budgets.used 1
+	json .tables.budgets.capacity 32
+	json .brokers 0
+	ctl 0 info
+	has "$out" "1 of 16 used"
+	ctl 0 info -o csv
+	is "$(wc -l <<<"$out")" 2
+	has "$out" "name,uuid,layout,created_at_ns"
+	has "$out" "tables.budgets.capacity"
+}
+
+cli_check_of_a_sound_registry_is_clean() {
+	init
+	ctl 0 register 42 --budget 7=1s -q
+	ctl 0 check
+	has "$out" clean
+	ctl 0 check -J
+	json .clean true
+	json .findings '[]'
+	ctl 0 check -o csv
+	is "$out" "invariant,object,text"
+}
+
+cli_repair_says_what_it_did() {
+	init
+	ctl 0 repair -J
+	one_object
+	json .repaired.tenants 0
+	json '.repaired|keys|join(" ")' "brokers budgets engagements files leases tenants"
+	ctl 0 repair
+	ctl 0 repair -o csv
+	has "$out" "repaired.tenants,"
+	attach
+	kill -KILL "$broker_pid"
+	until_true 10 broker_state dead
+	ctl 0 repair --dry-run -J
+	json .dry_run true
+	broker_state dead || fail "the dry run cleared a slot"
+	ctl 0 repair -J
+	json .repaired.brokers 1
+	ctl 0 brokers -J
+	json '.brokers|length' 0
+}
+
+cli_destroy_removes_the_registry() {
+	init
+	ctl 0 destroy --dry-run
+	has "$out" "would destroy"
+	ctl 0 info
+	ctl 0 destroy -J
+	json .destroyed true
+	no_files
+	ctl 6 destroy
+	ctl 6 info -J
+	error_object K2K_ENOREGISTRY
+	init
+	ctl 0 destroy -o csv
+	is "$out" $'destroyed\ntrue'
+	init
+	ctl 0 destroy
+	has "$out" destroyed
+}
+
+cli_destroy_with_brokers_attached_needs_yes() {
+	init
+	attach
+	ctl 8 destroy
+	has "$err" "-y"
+	ctl 8 destroy -J
+	error_object K2K_EBUSY
+	has "$err" "$broker_pid"
+	ctl 8 destroy --dry-run
+	ctl 0 info
+	ctl 0 destroy --dry-run -y
+	ctl 0 info
+	ctl 0 destroy -y
+	no_files
+	say K2K_EFENCED admit 42 0 1
+}
+
+cli_every_command_answers_6_without_a_registry() {
+	local command
+	for command in info check repair destroy "register 1" "update 1 --rate 1/s" "deregister 1" list "show 1" "show 1 2" \
+		"exists 1" "budget set 1 2 1s" "budget unset 1 2" "budget list" usage "usage 1 2" "quota 1" brokers leases \
+		"register 1 --dry-run" "deregister 1 --dry-run" "repair --dry-run" "destroy --dry-run"; do
+		ctl 6 $command
+		has "$err" "init"
+		is "$out" ""
+		ctl 6 $command -J
+		error_object K2K_ENOREGISTRY
+	done
+}
+
+cli_a_registry_of_another_layout_is_6_and_can_be_destroyed() {
+	init
+	# the first bytes tell what it is
+	printf 'XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" conv=notrunc status=none
+	ctl 6 list
+	ctl 6 info -J
+	one_object
+	ctl 4 init
+}
+
+cli_version_tells_program_and_library() {
+	ctl 0 version
+	has "$out" "k2k-tenantctl 0."
+	ctl 0 --version
+	has "$out" "library"
+	ctl 0 version -J
+	one_object
+	json '.version|test("^[0-9]+[.][0-9]+[.][0-9]+$")' true
+	ctl 0 version -o csv
+	has "$out" "version,library"
+}
+
+run_tests "$@"

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# k2k-tenantctl: register, update, deregister, list, show, exists, budget
+. "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+
+cli_register_takes_the_standard_preset_unless_told() {
+	init
+	ctl 0 register 42 -J
+	one_object
+	json .schema k2k-tenantctl/1
+	json .registry "$K2K_REGISTRY"
+	json .tenants[0].id 42
+	json '.tenants[0].generation|type' string
+	json .tenants[0].quota.rate_per_sec 100000
+	json .tenants[0].quota.kernels 16
+	json .tenants[0].quota.gpu_memory_bytes 2147483648
+	json .tenants[0].quota.budgets '[]'
+	ctl 0 register 43 --preset unlimited -J
+	json '.tenants[0].quota|[.rate_per_sec,.kernels,.gpu_memory_bytes]' '[null,null,null]'
+	ctl 0 register 44 --preset unlimited --kernels 3 -J
+	json .tenants[0].quota.kernels 3
+	json .tenants[0].quota.rate_per_sec null
+	ctl 0 register 45
+	has "$out" "2GiB"
+	ctl 0 register 46 -o csv
+	is "$(wc -l <<<"$out")" 2
+}
+
+cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
+	init
+	ctl 0 register 42 --rate 5/s -q
+	ctl 4 register 42 --rate 6/s
+	has "$err" "--if-missing"
+	ctl 4 register 42 -J
+	error_object K2K_EEXIST
+	ctl 0 register 42 --rate 6/s --if-missing -J
+	json .tenants[0].quota.rate_per_sec 5
+}
+
+cli_a_full_table_is_5_and_names_the_init_option() {
+	ctl 0 init --max-tenants 2 --max-budgets 2 -q
+	ctl 0 register 1 -q
+	ctl 5 register 2 --budget 1=1s --budget 2=1s --budget 3=1s -J
+	error_object K2K_EFULL
+	has "$err" "--max-budgets"
+	ctl 1 exists 2
+	ctl 0 register 2 -q
+	ctl 5 register 3
+	has "$err" "--max-tenants"
+	ctl 0 check
+}
+
+cli_update_changes_what_is_named() {
+	init
+	ctl 0 register 42 --rate 5/s --kernels 3 --gpu-memory 1G --budget 7=1s --budget 8=2s -q
+	ctl 0 update 42 --kernels 4 -J
+	json '.tenants[0].quota|[.rate_per_sec,.kernels,.gpu_memory_bytes,(.budgets|length)]' '["5",4,"1073741824",2]'
+	ctl 0 update 42 --budget 7=unlimited --budget 8=3s --budget 9=0s -J
+	json '[.tenants[0].quota.budgets[]|.engagement+"="+.budget_ns]|join(" ")' "8=3000000000 9=0"
+	json .tenants[0].quota.rate_per_sec 5
+	ctl 0 update 42 --preset unlimited --rate 1/s -J
+	json '.tenants[0].quota|[.rate_per_sec,.kernels,.gpu_memory_bytes,(.budgets|length)]' '["1",null,null,2]'
+	ctl 3 update 43 --rate 1/s
+	has "$err" "tenant 43"
+	ctl 3 update 43 --rate 1/s -J
+	error_object K2K_ENOTENANT
+	ctl 0 update 43 --rate 1/s --if-missing -J
+	json '.tenants[0].quota|[.rate_per_sec,.kernels]' '["1",16]'
+}
+
+cli_update_keeps_all_usage() {
+	init
+	ctl 0 register 42 --budget 7=1h -q
+	attach
+	say K2K_OK admit 42 7 5
+	say K2K_OK track 42 7 1000
+	ctl 0 update 42 --rate 9/s --budget 7=2h -J
+	json .tenants[0].usage.admitted_total 5
+	json .tenants[0].usage.gpu_ns_total 1000
+	json .tenants[0].quota.budgets[0].used_ns 1000
+}
+
+cli_deregister_prints_the_final_totals() {
+	init
+	ctl 0 register 42 -q
+	attach
+	say K2K_OK admit 42 7 5
+	say K2K_OK track 42 7 9007199254740993
+	say K2K_OK kernel 42
+	say K2K_OK memory 42 4096
+	ctl 0 deregister 42 -J
+	one_object
+	json '.tenants[0]|[.id,.final,.usage.admitted_total,.usage.gpu_ns_total,.usage.kernels,.usage.gpu_memory_bytes]' \
+		'["42",true,"5","9007199254740993",1,"4096"]'
+	ctl 3 deregister 42
+	has "$err" "tenant 42"
+	ctl 3 deregister 42 -J
+	error_object K2K_ENOTENANT
+	ctl 0 register 42 -q
+	ctl 0 deregister 42 -o csv
+	has "$out" "id,generation,final,usage.admitted_total"
+	ctl 0 register 42 -q
+	ctl 0 deregister 42
+	has "$out" yes
+}
+
+cli_of_several_those_that_fail_are_told_a_line_each_with_9() {
+	init
+	ctl 0 register 1 -q
+	ctl 0 register 3 -q
+	ctl 9 show 1 2 3 4 -J
+	one_object
+	json '[.tenants[].id]|join(" ")' "1 3"
+	json '[.errors[].tenant]|join(" ")' "2 4"
+	json .error.name K2K_ENOTENANT
+	is "$(wc -l <<<"$err")" 2
+	ctl 9 show 1 2 -o csv
+	is "$(wc -l <<<"$out")" 2
+	ctl 9 deregister 1 2 3 --dry-run
+	ctl 0 exists 1
+	ctl 9 deregister 1 2 3
+	has "$err" "k2k-tenantctl: tenant 2: "
+	is "$(wc -l <<<"$err")" 1
+	ctl 1 exists 1
+	ctl 1 exists 3
+	ctl 9 deregister 1 2 -J
+	one_object
+	json .tenants '[]'
+	json '.errors|length' 2
+}
+
+cli_totals_that_are_not_final_are_printed_as_such() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 register 43 -q
+	ctl 0 register 44 -q
+	attach
+	say K2K_OK admit 42 0 3
+	kill -STOP "$broker_pid"
+	until_true 10 broker_state stopped
+	local begin=$SECONDS
+	ctl 0 deregister 42 43 44 --timeout 1s -J
+	((SECONDS - begin <= 4)) || fail "waited $((SECONDS - begin)) s"
+	json '[.tenants[].final]|unique' '[false]'
+	json '.tenants|length' 3
+	json .tenants[0].usage.admitted_total 3
+	has "$err" "not final"
+	has "$err" "$broker_pid"
+	ctl 0 brokers -J
+	json '(.brokers[0].grace_behind|tonumber) > 0' true
+	kill -CONT "$broker_pid"
+}
+
+cli_slots_held_up_by_a_stopped_broker_are_8_and_name_it() {
+	ctl 0 init --max-tenants 1 -q
+	ctl 0 register 1 -q
+	attach
+	kill -STOP "$broker_pid"
+	until_true 10 broker_state stopped
+	ctl 0 deregister 1 --timeout 100ms -q
+	ctl 8 register 2 --timeout 200ms
+	has "$err" "$broker_pid"
+	has "$err" "--timeout"
+	ctl 8 register 2 --timeout 200ms -J
+	error_object K2K_EBUSY
+	kill -CONT "$broker_pid"
+	ctl 0 register 2
+}
+
+cli_list_is_sorted_and_keeps_64_bits() {
+	init
+	local id
+	for id in 300 2 18446744073709551615 40; do ctl 0 register $id -q; done
+	ctl 0 list -J
+	one_object
+	json '[.tenants[].id]|join(" ")' "2 40 300 18446744073709551615"
+	json '.tenants[0]|keys|join(" ")' "generation id quota usage"
+	json '.tenants[0].quota|keys|join(" ")' "budgets gpu_memory_bytes kernels rate_per_sec"
+	json '.tenants[0].usage|keys|join(" ")' \
+		"admitted_total gpu_memory_bytes gpu_ns_total kernels messages_this_second rejected_total unattributed_ns"
+	json '.tenants[0].usage.rejected_total|keys|join(" ")' "budget gpu_memory kernels rate"
+	json '.tenants[0].usage|[.admitted_total,.gpu_ns_total,.unattributed_ns,.messages_this_second,.gpu_memory_bytes]|map(type)|unique' '["string"]'
+	json '.tenants[0].usage.kernels|type' number
+	ctl 0 list -o csv
+	is "$(wc -l <<<"$out")" 5
+	is "$(head -1 <<<"$out" | cut -d, -f1-5)" "id,generation,quota.rate_per_sec,quota.kernels,quota.gpu_memory_bytes"
+	is "$(tail -1 <<<"$out" | cut -d, -f1,3,4,5)" "18446744073709551615,100000,16,2147483648"
+	ctl 0 list
+	has "$out" TENANT
+	has "$out" 18446744073709551615
+}
+
+cli_list_of_no_tenants_is_empty() {
+	init
+	ctl 0 list -J
+	json .tenants '[]'
+	ctl 0 list -o csv
+	is "$(wc -l <<<"$out")" 1
+	ctl 0 list
+	is "$out" ""
+	has "$err" "no tenants"
+}
+
+cli_show_tells_usage_by_reason() {
+	init
+	ctl 0 register 42 --rate 3/s --kernels 1 --gpu-memory 4K --budget 7=1us -q
+	attach
+	say K2K_OK track 42 7 1500
+	say K2K_EBUDGET admit 42 7 1
+	say K2K_ERATE admit 42 8 4
+	say K2K_OK kernel 42
+	say K2K_EKERNELS kernel 42
+	say K2K_OK memory 42 4096
+	say K2K_EGPUMEM memory 42 1
+	ctl 0 show 42 -J
+	json '.tenants[0].usage.rejected_total|[.rate,.budget,.kernels,.gpu_memory]|unique|join(" ")' \
+		"$(jq -r '.tenants[0].usage.rejected_total|[.rate,.budget,.kernels,.gpu_memory]|unique|join(" ")' <<<"$out")"
+	json '.tenants[0].usage.rejected_total.budget' 1
+	json '.tenants[0].usage.rejected_total.kernels' 1
+	json '.tenants[0].usage.rejected_total.gpu_memory' 1
+	json '.tenants[0].usage|[.kernels,.gpu_memory_bytes,.gpu_ns_total]' '[1,"4096","1500"]'
+	json '.tenants[0].quota.budgets[0]|[.engagement,.budget_ns,.used_ns]' '["7","1000","1500"]'
+	ctl 0 show 42
+	has "$out" "1us, used 1.5us"
+	has "$out" "3/s"
+	ctl 0 show 42 -o csv
+	has "$out" "usage.rejected_total.gpu_memory"
+	ctl 3 show 43
+	ctl 3 show 43 -J
+	error_object K2K_ENOTENANT
+}
+
+cli_exists_answers_by_exit_code() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 exists 42
+	has "$out" "is registered"
+	ctl 1 exists 43
+	has "$out" "not registered"
+	ctl 0 exists 0x2a -J
+	json .exists true
+	json .id 42
+	ctl 1 exists 43 -J
+	one_object
+	json .exists false
+	ctl 1 exists 43 -o csv
+	is "$out" $'id,exists\n43,false'
+}
+
+cli_budgets_are_set_unset_and_listed() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 register 43 --budget 9=1m -q
+	ctl 0 budget set 42 7 1h30m -J
+	json '.tenants[0].quota.budgets[0]|[.engagement,.budget_ns,.used_ns]' '["7","5400000000000","0"]'
+	ctl 0 budget set 42 7 2h -J
+	json '.tenants[0].quota.budgets|length' 1
+	ctl 0 budget set 42 0 0s -q
+	ctl 0 budget set 42 18446744073709551615 18446744073709551614ns -q
+	ctl 0 budget list -J
+	one_object
+	json '[.budgets[]|.tenant+"/"+.engagement+"="+.budget_ns]|join(" ")' \
+		"42/0=0 42/7=7200000000000 42/18446744073709551615=18446744073709551614 43/9=60000000000"
+	json '.budgets[0]|keys|join(" ")' "budget_ns engagement tenant used_ns"
+	ctl 0 budget list 43 -o csv
+	is "$out" $'tenant,engagement,budget_ns,used_ns\n43,9,60000000000,0'
+	ctl 0 budget list 42
+	has "$out" 2h
+	ctl 0 budget unset 42 7 -J
+	json '.tenants[0].quota.budgets|length' 2
+	ctl 3 budget unset 42 7
+	has "$err" "tenant 42, engagement 7"
+	ctl 3 budget unset 42 7 -J
+	error_object K2K_ENOBUDGET
+	ctl 0 budget set 42 0 unlimited -J
+	json '.tenants[0].quota.budgets|length' 1
+	ctl 0 budget set 42 0 unlimited
+	ctl 3 budget set 44 7 1s
+	ctl 3 budget set 44 7 unlimited
+	ctl 3 budget unset 44 7
+	ctl 3 budget list 44
+}
+
+cli_a_dry_run_says_what_it_would_do_and_changes_nothing() {
+	local before
+	init
+	ctl 0 register 42 --budget 7=1s -q
+	ctl 0 list -J; before=$out
+	ctl 0 register 43 --rate 5k/s --dry-run
+	is "$out" "would register tenant 43, rate 5000/s, kernels 16, GPU memory 2GiB"
+	ctl 4 register 42 --dry-run
+	ctl 0 register 42 --if-missing --dry-run
+	ctl 0 update 42 --rate unlimited --budget 7=unlimited --dry-run -J
+	one_object
+	json .dry_run true
+	json '.changes[0]|[.action,.tenant]' '["update","42"]'
+	ctl 3 update 43 --rate 1/s --dry-run
+	ctl 0 update 43 --rate 1/s --dry-run --if-missing
+	ctl 0 deregister 42 --dry-run -o csv
+	is "$out" $'action,tenant,text\nderegister,42,tenant 42'
+	ctl 3 deregister 43 --dry-run
+	ctl 0 budget set 42 7 5s --dry-run
+	has "$out" "would set budget of tenant 42, engagement 7 to 5s"
+	ctl 0 budget set 42 9 unlimited --dry-run
+	ctl 0 budget unset 42 7 --dry-run
+	ctl 3 budget unset 42 8 --dry-run
+	ctl 3 budget set 43 7 1s --dry-run
+	ctl 2 update 42 --rate 1 --dry-run
+	ctl 0 list -J
+	is "$out" "$before"
+}
+
+run_tests "$@"

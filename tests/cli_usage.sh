@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# k2k-tenantctl: usage, quota, brokers, leases
+. "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+
+cli_usage_is_told_by_tenant_and_engagement() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 register 43 --budget 9=1h -q
+	attach
+	say K2K_OK track 42 7 9007199254740993
+	say K2K_OK track 43 7 7
+	say K2K_OK track 42 8 5
+	ctl 0 usage -J
+	one_object
+	json '[.usage[]|.tenant+"/"+.engagement+"="+.gpu_ns]|join(" ")' "42/7=9007199254740993 42/8=5 43/7=7 43/9=0"
+	json .gpu_ns_total 9007199254741005
+	ctl 0 usage 42 -J
+	json '[.usage[].engagement]|join(" ")' "7 8"
+	json .gpu_ns_total 9007199254740998
+	ctl 0 usage 42 8 -J
+	json '.usage[0]|[.tenant,.engagement,.gpu_ns]' '["42","8","5"]'
+	ctl 0 usage --engagement 7 -J
+	json '[.usage[].tenant]|join(" ")' "42 43"
+	json .gpu_ns_total 9007199254741000
+	ctl 0 usage 42 -o csv
+	is "$out" $'tenant,engagement,gpu_ns\n42,7,9007199254740993\n42,8,5'
+	ctl 0 usage
+	has "$out" "ENGAGEMENT"
+	has "$out" "total "
+}
+
+cli_usage_of_an_unknown_engagement_is_0_and_of_an_unknown_tenant_3() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 usage 42 99 -J
+	json '.usage[0].gpu_ns' 0
+	json .gpu_ns_total 0
+	ctl 0 usage 42 99
+	has "$out" "0s"
+	ctl 0 usage --engagement 99 -J
+	json .gpu_ns_total 0
+	json .usage '[]'
+	ctl 0 usage --engagement 99
+	ctl 3 usage 43
+	ctl 3 usage 43 7
+	ctl 3 usage 43 7 -J
+	error_object K2K_ENOTENANT
+}
+
+cli_usage_saturates() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK track 42 7 18446744073709551615
+	say K2K_OK track 43 7 18446744073709551615
+	ctl 0 usage --engagement 7 -J
+	json .gpu_ns_total 18446744073709551615
+	json .usage[0].gpu_ns 18446744073709551615
+	ctl 0 usage
+	has "$out" 5124095h34m33.709551615s
+}
+
+cli_quota_says_yes_and_consumes_nothing() {
+	init
+	ctl 0 register 42 --rate 3/s -q
+	for _ in 1 2 3 4 5 6; do
+		ctl 0 quota 42 --count 3 --org 5 --engagement 7 -J
+		one_object
+		json .admitted true
+		json .reason null
+		json '[.used,.limit,.retry_after_ns]|map(type)|unique' '["string"]'
+		json .limit 3
+		json .used 0
+	done
+	ctl 0 show 42 -J
+	json .tenants[0].usage.admitted_total 0
+	ctl 0 quota 42
+	has "$out" admitted
+	ctl 0 quota 42 -o csv
+	has "$out" "admitted,reason,used,limit,retry_after_ns"
+	ctl 0 register 43 --preset unlimited -q
+	ctl 0 quota 43 -J
+	json .limit null
+}
+
+cli_quota_says_no_with_the_limit_hit() {
+	init
+	ctl 0 register 42 --rate 3/s --budget 7=1us -q
+	ctl 1 quota 42 --count 4 -J
+	one_object
+	json .admitted false
+	json .reason rate
+	json .limit 3
+	ctl 1 quota 42 --count 4
+	has "$out" "not admitted: rate"
+	ctl 0 register 43 --rate 0/s -q
+	ctl 1 quota 43 -J
+	json .reason rate
+	json .limit 0
+	attach
+	say K2K_OK track 42 7 1500
+	ctl 1 quota 42 --engagement 7 -J
+	json '[.reason,.used,.limit,.retry_after_ns]' '["budget","1500","1000","18446744073709551615"]'
+	ctl 1 quota 42 --engagement 7
+	has "$out" "budget, 1.5us of 1us used"
+	ctl 1 quota 42 --engagement 7 -o csv
+	is "$(tail -1 <<<"$out")" "false,budget,1500,1000,18446744073709551615"
+	ctl 1 quota 99 -J
+	json .admitted false
+	json .reason unknown_tenant
+	ctl 1 quota 99
+	has "$out" "no such tenant"
+}
+
+cli_brokers_are_told_with_their_state() {
+	init
+	ctl 0 brokers -J
+	json .brokers '[]'
+	ctl 0 register 42 -q
+	attach
+	say K2K_OK kernel 42
+	say K2K_OK memory 42 4096
+	ctl 0 brokers -J
+	one_object
+	json '.brokers[0]|keys|join(" ")' "comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
+	json '.brokers[0]|[.slot,.pid,.state,.kernels,.gpu_memory_bytes,.grace_behind]' "[0,$broker_pid,\"active\",1,\"4096\",\"0\"]"
+	json '.brokers[0].comm' "$(cat /proc/$broker_pid/comm)"
+	json '.brokers[0].incarnation|type' string
+	ctl 0 info -J
+	json .brokers 1
+	ctl 0 brokers
+	has "$out" active
+	ctl 0 brokers -o csv
+	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind"
+	kill -STOP "$broker_pid"
+	until_true 10 broker_state stopped
+	ctl 0 show 42 -J
+	json .tenants[0].usage.kernels 1
+	kill -CONT "$broker_pid"
+	until_true 10 broker_state active
+}
+
+cli_what_a_dead_broker_held_is_counted_nowhere() {
+	init
+	ctl 0 register 42 -q
+	attach
+	say K2K_OK kernel 42
+	say K2K_OK memory 42 4096
+	ctl 0 leases -J
+	json '.leases|length' 1
+	kill -KILL "$broker_pid"
+	until_true 10 broker_state dead
+	ctl 0 brokers -J
+	json '.brokers[0]|[.state,.kernels,.gpu_memory_bytes]' '["dead",0,"0"]'
+	ctl 0 show 42 -J
+	json '.tenants[0].usage|[.kernels,.gpu_memory_bytes]' '[0,"0"]'
+	ctl 0 list -J
+	json '.tenants[0].usage|[.kernels,.gpu_memory_bytes]' '[0,"0"]'
+	ctl 0 leases -J
+	json .leases '[]'
+	ctl 0 destroy
+}
+
+cli_leases_tell_who_holds_what() {
+	init
+	ctl 0 register 42 -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK kernel 42
+	say K2K_OK kernel 42
+	say K2K_OK memory 43 9007199254740993 || true
+	ctl 0 leases 42 -J
+	one_object
+	json '.leases[0]|[.tenant,.slot,.pid,.kernels,.gpu_memory_bytes]' "[\"42\",0,$broker_pid,2,\"0\"]"
+	json '.leases[0]|keys|join(" ")' "gpu_memory_bytes kernels pid slot tenant"
+	ctl 0 leases -o csv
+	has "$out" "42,0,$broker_pid,2,0"
+	ctl 0 leases
+	has "$out" "$broker_pid"
+	ctl 3 leases 44
+	ctl 3 leases 44 -J
+	error_object K2K_ENOTENANT
+}
+
+cli_a_list_of_5000_tenants_is_fast() {
+	local begin
+	ctl 0 init --max-tenants 6000 -q
+	begin=$SECONDS
+	# one process each: most of the time goes into starting them
+	seq 1 5000 | xargs -n 1 -P 2 "$TOOL" register -q
+	ctl 0 list -o csv
+	is "$(wc -l <<<"$out")" 5001
+	begin=$SECONDS
+	ctl 0 list -J
+	json '.tenants|length' 5000
+	ctl 0 list
+	((SECONDS - begin < 10)) || fail "took $((SECONDS - begin)) s"
+	ctl 0 deregister $(seq 1 5000) -q
+	ctl 0 list -J
+	json '.tenants|length' 0
+}
+
+run_tests "$@"
