@@ -128,3 +128,8 @@ int k2k_fail_argument(const char *field, const char *why)
 {
 	return k2k_fail(K2K_EINVAL, "argument", field, "%s: %s", field, why);
 }
+
+void k2k_restore_detail(const struct k2k_error_detail *saved)
+{
+	detail = *saved;
+}

@@ -28,4 +28,7 @@ int k2k_fail_pid(int code, const char *object, uint64_t pid, const char *format,
 /* A null result pointer, or a struct whose size or flags are unknown. */
 int k2k_fail_argument(const char *field, const char *why) __attribute__((cold));
 
+/* Puts back a detail that a later step of the same call would have replaced. */
+void k2k_restore_detail(const struct k2k_error_detail *detail);
+
 #endif

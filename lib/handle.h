@@ -125,7 +125,10 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
  * killed writer left. 0, to be ended with k2k_change_end(); or the error.
  */
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock);
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock);
+/* result < 0: the change failed half way, and is undone. */
+void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, int result);
+/* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
+int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */
@@ -137,12 +140,13 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
 /* reap.c: frees what was retired and has passed. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
 /* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */
-int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_totals *totals);
+int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
 /* Totals of a retired or live registration as they are now. */
 int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
 
 /* objects.c: names in /dev/shm. */
 int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs);
+void k2k_objects_finish_destroy_locked(const char *name, struct k2k_segment *defs);
 void k2k_objects_sweep(const char *name, uint64_t *removed);
 
 #endif

@@ -238,8 +238,6 @@ static int check_free(const char *name)
 		k2k_segment_close(&defs);
 		if (code == K2K_ENOREGISTRY)
 			return 0;
-		if (code)
-			return code;
 	}
 	/* whatever is there, it has the name */
 	return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
@@ -375,7 +373,10 @@ int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs)
 	int code;
 
 	if (!defs->writable)
-		return K2K_EFENCED;
+		return k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)
+		               ? K2K_EFENCED
+		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
+		                          "registry %s was being destroyed: any administrator's command ends that", name);
 	code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
 	if (code)
 		return K2K_EFENCED;
@@ -384,6 +385,12 @@ int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs)
 		code = unlink_both(name, defs);
 	k2k_lock_drop(&lock);
 	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
+}
+
+void k2k_objects_finish_destroy_locked(const char *name, struct k2k_segment *defs)
+{
+	if (k2k_segment_check_identity(defs) == 0)
+		unlink_both(name, defs);
 }
 
 static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)

@@ -174,21 +174,18 @@ failed:
 int k2k_segment_link(struct k2k_segment *seg, const char *path)
 {
 	char self[64];
+	struct stat st;
 
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 && errno != EEXIST) {
-		/* older kernels ask for CAP_DAC_READ_SEARCH */
+		/* older kernels ask for CAP_DAC_READ_SEARCH there */
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", (int)seg->fd);
 		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
 			return k2k_fail_errno(K2K_EIO, errno, path, "can't name it");
-		if (errno == EEXIST && k2k_segment_check_identity(seg) != 0)
-			goto exists;
-	} else if (errno == EEXIST) {
-		goto exists;
 	}
+	if (stat(path, &st) != 0 || st.st_dev != seg->device || st.st_ino != seg->inode)
+		return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
 	return 0;
-exists:
-	return k2k_fail(K2K_EEXIST, path, NULL, "%s exists", path);
 }
 
 static int open_failed(int error, const char *object, const char *path)

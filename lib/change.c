@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * change.c (F7) - the frame of every change of definitions.
+ */
+#include "handle.h"
+
+uint64_t k2k_deadline(const struct k2k_registry *reg)
+{
+	return k2k_sat_add(k2k_clock_monotonic_ns(), reg->timeout_ns);
+}
+
+static int check_name(struct k2k_registry *reg)
+{
+	int code = 0;
+
+	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: under the writer's lock, which the destroyer held */
+		k2k_objects_finish_destroy_locked(reg->name, &reg->defs);
+	code = k2k_segment_check_identity(&reg->defs);
+	if (code)
+		k2k_handle_fence(reg);
+	return code;
+}
+
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock)
+{
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = k2k_gate(reg, K2K_GATE_ADMIN);
+	if (code)
+		return code;
+	pthread_mutex_lock(&reg->mutex);
+	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
+	if (!code)
+		code = k2k_writer_lock(&reg->map, &reg->defs, k2k_deadline(reg), lock);
+	if (code)
+		goto failed;
+	code = check_name(reg);
+	if (!code && operation != K2K_OP_CHECK) {
+		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
+			code = k2k_recover(reg, NULL);
+		if (!code)
+			k2k_writer_begin(&reg->map, operation);
+	}
+	if (!code)
+		return 0;
+	k2k_writer_unlock(&reg->map, lock);
+failed:
+	if (code == K2K_EFENCED)
+		k2k_handle_fence(reg);
+	pthread_mutex_unlock(&reg->mutex);
+	return code;
+}
+
+void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, int result)
+{
+	/* what a failed change left half done is undone like a killed one's; where even that fails, the next writer tries */
+	if (result < 0 && k2k_writer_intent(&reg->map) != K2K_OP_NONE) {
+		struct k2k_error_detail detail = *k2k_error_detail();
+
+		if (k2k_recover(reg, NULL) == 0)
+			k2k_restore_detail(&detail);
+	} else {
+		k2k_writer_end(&reg->map);
+	}
+	k2k_writer_unlock(&reg->map, lock);
+	pthread_mutex_unlock(&reg->mutex);
+}
+
+/* ---- waiting for a grace period ------------------------------------------------- */
+
+int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
+{
+	uint64_t pid;
+	char comm[16];
+	const struct k2k_shm_slot *slot;
+
+	if (behind >= K2K_SLOTS)
+		return k2k_fail(K2K_EBUSY, what, NULL, "all free %s wait for a grace period", what);
+	slot = &reg->map.slots[behind];
+	/* relaxed: for people */
+	pid = k2k_load_relaxed(&slot->pid);
+	k2k_identity_comm(comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
+	return k2k_fail_pid(K2K_EBUSY, what, pid,
+	                    "all free %s wait for broker %u, process %llu (%s), to answer a grace period: is it stopped?", what,
+	                    behind, (unsigned long long)pid, comm);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * recover.c (F7) - what a killed writer left, told from the records themselves.
+ *
+ * Runs under the writer's lock when the intent is raised, and for `repair`. Each
+ * record says by its own words what it is, so that no log is needed:
+ *
+ *   tenant BUILDING              undone: FREE (it was never linked)
+ *   tenant LIVE, not linked      completed: linked
+ *   anything stamped token + 1   completed: unlinked; then the token is published
+ *   budget not of this version   undone, or its end completed (budget.h)
+ *   budget, cost of no tenant    unlinked and retired
+ *   CLAIMED by a dead one        linked: LIVE; not linked: FREE
+ *   lease of no tenant           FREE
+ *   lists                        rebuilt
+ *
+ * Killed itself at any point: the intent is still raised, and every step finds
+ * what is done already done. Cost: one pass over all tables.
+ */
+#include <stdlib.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "ledger.h"
+#include "tenant.h"
+
+struct recovery {
+	struct k2k_registry *reg;
+	const struct k2k_map *map;
+	uint64_t token;          /* for what is unlinked now; what is stamped with it already is finished */
+	bool stamped;
+	struct k2k_mended *mended;
+};
+
+/* Does (slot, generation) still name a registration that was published, or is retired? */
+static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t generation, enum k2k_tenant_state *state)
+{
+	uint64_t word;
+
+	if (slot >= map->sizes.tenants)
+		return false;
+	word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed: under the lock */
+	*state = k2k_tenant_state(word);
+	return k2k_tenant_generation(word) == generation && (*state == K2K_TENANT_LIVE || *state == K2K_TENANT_RETIRED);
+}
+
+static int recover_tenant(struct recovery *r, uint32_t slot)
+{
+	struct k2k_shm_tenant *tenant = &r->map->tenants[slot];
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed, here and below: under the lock */
+	int code;
+
+	switch (k2k_tenant_state(word)) {
+	case K2K_TENANT_FREE:
+		return 0;
+	case K2K_TENANT_BUILDING:
+		/* publish[tenant-state]: nobody was told of it */
+		k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
+		r->mended->tenants++;
+		return 0;
+	case K2K_TENANT_LIVE:
+		k2k_store_relaxed(&r->map->tenants_cold[slot].budget_count, 0); /* counted again below */
+		code = k2k_tenant_is_linked(r->map, slot);
+		if (code == K2K_ENOTENANT) {
+			k2k_tenant_link(r->map, slot);
+			r->mended->tenants++;
+			code = 0;
+		}
+		return code;
+	case K2K_TENANT_RETIRED:
+		if (k2k_load_relaxed(&r->map->tenants_cold[slot].retired_token) != r->token)
+			return 0;
+		r->stamped = true;
+		r->mended->tenants++;
+		return k2k_tenant_unlink(r->map, slot);
+	case K2K_TENANT_SUSPENDED:
+		break;
+	}
+	return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_LIVE, word, "tenant slot %u has state %u", slot,
+	                       (unsigned int)k2k_tenant_state(word));
+}
+
+static void count_budget(struct recovery *r, uint32_t slot)
+{
+	k2k_u32 *count = &r->map->tenants_cold[slot].budget_count;
+
+	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1); /* relaxed: under the lock */
+	/* the flag may be missing only where a killed change never came into force; then it is set for nothing */
+	k2k_store_relaxed(&r->map->tenants[slot].flags, k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
+}
+
+static int retire_budget(struct recovery *r, uint32_t index)
+{
+	r->stamped = true;
+	r->mended->budgets++;
+	return k2k_budget_retire(r->map, index, r->token);
+}
+
+static int recover_live_budget(struct recovery *r, uint32_t index)
+{
+	struct k2k_shm_budget *budget = &r->map->budgets[index];
+	uint32_t slot = k2k_load_relaxed(&budget->entry.slot); /* relaxed, all: under the lock */
+	enum k2k_tenant_state state;
+	uint64_t version, until;
+
+	if (!is_current(r->map, slot, k2k_load_relaxed(&budget->entry.gen), &state))
+		return retire_budget(r, index);
+	if (state == K2K_TENANT_RETIRED)
+		return 0; /* goes with its tenant */
+	version = K2K_SELECT_VERSION(k2k_load_relaxed(&r->map->tenants[slot].select));
+	if (k2k_load_relaxed(&budget->since) > version)
+		return retire_budget(r, index);
+	until = k2k_load_relaxed(&budget->until);
+	if (until != 0 && until <= version)
+		return retire_budget(r, index);
+	if (until > version) {
+		k2k_store_relaxed(&budget->until, 0);
+		r->mended->budgets++;
+	}
+	count_budget(r, slot);
+	return 0;
+}
+
+static int recover_budget(struct recovery *r, uint32_t index)
+{
+	struct k2k_shm_budget *budget = &r->map->budgets[index];
+	struct k2k_hash hash = k2k_budget_hash(r->map);
+	uint64_t word = k2k_load_relaxed(&budget->entry.state); /* relaxed: under the lock */
+	int code;
+
+	switch (k2k_entry_state(word)) {
+	case K2K_ENTRY_CLAIMED:
+		/* never linked in this state; publish[budget-state]: nobody was told of it */
+		k2k_store_release(&budget->entry.state, K2K_ENTRY_FREE);
+		r->mended->budgets++;
+		return 0;
+	case K2K_ENTRY_LIVE:
+		return recover_live_budget(r, index);
+	case K2K_ENTRY_RETIRED:
+		if (k2k_entry_above(word) != r->token)
+			return 0;
+		r->stamped = true;
+		r->mended->budgets++;
+		code = k2k_hash_unlink(&hash, index);
+		return code == K2K_HASH_ABSENT ? 0 : code;
+	default:
+		return 0;
+	}
+}
+
+/* A claim whose claimer is dead, or was a writer: nobody goes on with it. */
+static bool is_abandoned(struct recovery *r, uint64_t word)
+{
+	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED && !k2k_census_alive(&r->reg->census, k2k_entry_above(word));
+}
+
+static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked, int absent)
+{
+	if (linked == 0) {
+		/* publish[entry-state]: by compare-exchange: the record is in memory that others may have damaged */
+		k2k_cas_acq_rel(&k2k_pool_at(pool, index)->state, &word,
+		                k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word)));
+		return 0;
+	}
+	if (linked != absent)
+		return linked;
+	k2k_pool_free(pool, index);
+	return 0;
+}
+
+static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_t index)
+{
+	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
+	enum k2k_tenant_state state;
+	int code = 0;
+
+	if (is_abandoned(r, word)) {
+		code = recover_claim(&hash->pool, index, word, k2k_hash_is_linked(hash, index), K2K_HASH_ABSENT);
+		if (code)
+			return code;
+		r->mended->engagements++;
+		word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
+	}
+	if (k2k_entry_state(word) == K2K_ENTRY_LIVE) {
+		/* relaxed, both: a live record keeps its key */
+		if (is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state))
+			return 0;
+		k2k_pool_retire(&hash->pool, index, r->token);
+	} else if (k2k_entry_state(word) != K2K_ENTRY_RETIRED || k2k_entry_above(word) != r->token) {
+		return 0;
+	}
+	r->stamped = true;
+	r->mended->engagements++;
+	code = k2k_hash_unlink(hash, index);
+	return code == K2K_HASH_ABSENT ? 0 : code;
+}
+
+static int recover_lease(struct recovery *r, const struct k2k_pool *pool, uint32_t index)
+{
+	const struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
+	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
+	enum k2k_tenant_state state;
+	bool current;
+
+	/* relaxed, both: a linked record keeps its key; of others only "not linked" matters */
+	current = is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state);
+	if (is_abandoned(r, word)) {
+		r->mended->leases++;
+		return recover_claim(pool, index, word, current ? k2k_lease_is_linked(r->map, index) : K2K_ENOTHELD, K2K_ENOTHELD);
+	}
+	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && !current) {
+		r->mended->leases++;
+		k2k_pool_free(pool, index);
+	}
+	return 0;
+}
+
+/* ---- lists ----------------------------------------------------------------------- */
+
+struct stamp {
+	uint64_t token;
+	uint32_t index;
+};
+
+static int by_token(const void *a, const void *b)
+{
+	const struct stamp *x = a, *y = b;
+
+	return x->token < y->token ? -1 : x->token > y->token ? 1 : x->index < y->index ? -1 : x->index > y->index;
+}
+
+static int rebuild(const struct k2k_list *free_list, const struct k2k_list *retired_list, bool (*look)(const struct k2k_map *,
+                   uint32_t, bool *, uint64_t *), const struct k2k_map *map)
+{
+	struct stamp *stamps = malloc(sizeof(*stamps) * free_list->capacity);
+	uint32_t count = 0;
+
+	if (!stamps)
+		return k2k_fail(K2K_ENOMEM, "recovery", NULL, "no memory to sort %u records", free_list->capacity);
+	k2k_list_clear(free_list);
+	k2k_list_clear(retired_list);
+	for (uint32_t i = 0; i < free_list->capacity; i++) {
+		bool is_free;
+		uint64_t token;
+
+		if (!look(map, i, &is_free, &token))
+			continue;
+		if (is_free) {
+			k2k_list_append(free_list, i);
+		} else {
+			stamps[count].token = token;
+			stamps[count++].index = i;
+		}
+	}
+	qsort(stamps, count, sizeof(*stamps), by_token);
+	for (uint32_t i = 0; i < count; i++)
+		k2k_list_append(retired_list, stamps[i].index);
+	free(stamps);
+	return 0;
+}
+
+/* True where it belongs to one of the two lists. relaxed, in both: under the lock */
+static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free, uint64_t *token)
+{
+	enum k2k_tenant_state state = k2k_tenant_state(k2k_load_relaxed(&map->tenants[slot].state_gen));
+
+	*is_free = state == K2K_TENANT_FREE;
+	*token = k2k_load_relaxed(&map->tenants_cold[slot].retired_token);
+	return *is_free || state == K2K_TENANT_RETIRED;
+}
+
+static bool look_budget(const struct k2k_map *map, uint32_t index, bool *is_free, uint64_t *token)
+{
+	uint64_t word = k2k_load_relaxed(&map->budgets[index].entry.state);
+
+	*is_free = k2k_entry_state(word) == K2K_ENTRY_FREE;
+	*token = k2k_entry_above(word);
+	return *is_free || k2k_entry_state(word) == K2K_ENTRY_RETIRED;
+}
+
+static int rebuild_lists(const struct k2k_map *map)
+{
+	struct k2k_list free_tenants = k2k_tenant_free_list(map), retired_tenants = k2k_tenant_retired_list(map);
+	struct k2k_list free_budgets = k2k_budget_free_list(map), retired_budgets = k2k_budget_retired_list(map);
+	int code = rebuild(&free_tenants, &retired_tenants, look_tenant, map);
+
+	return code ? code : rebuild(&free_budgets, &retired_budgets, look_budget, map);
+}
+
+static int recover_all(struct recovery *r)
+{
+	struct k2k_hash ledger = k2k_ledger_hash(r->map);
+	struct k2k_pool leases = k2k_lease_pool(r->map);
+	uint32_t ledger_high = k2k_pool_high(&ledger.pool), lease_high = k2k_pool_high(&leases);
+	int code = 0;
+
+	for (uint32_t i = 0; !code && i < r->map->sizes.tenants; i++)
+		code = recover_tenant(r, i);
+	for (uint32_t i = 0; !code && i < r->map->sizes.budgets; i++)
+		code = recover_budget(r, i);
+	for (uint32_t i = 0; !code && i < ledger_high; i++)
+		code = recover_cost(r, &ledger, i);
+	for (uint32_t i = 0; !code && i < lease_high; i++)
+		code = recover_lease(r, &leases, i);
+	if (!code && r->stamped)
+		k2k_grace_publish(r->map, r->token);
+	return code ? code : rebuild_lists(r->map);
+}
+
+int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
+{
+	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
+	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false, mended ? mended : &ignored };
+	int code = recover_all(&r);
+
+	if (!code)
+		k2k_writer_end(&reg->map);
+	return code;
+}
