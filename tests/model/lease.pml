@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* CONFIGS: "-DSB=2" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCONTEND" "-DCONTEND -DTWO_PASSES -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=1" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" */
+/* MUTATIONS: NO_FENCE ASKED_FIRST ONE_COLLECT NO_ALIVE_BETWEEN PENDING_FORM PENDING_GRANTS NO_INC_RECHECK RESET_LATE ENDED_FIRST LIMIT_ONCE LIMIT_LAST BLIND_RETRY */
+/*
+ * Leases: usage is the sum of its holders. Never too much is granted, and a free slot is never "full".
+ *
+ * What is modelled
+ *
+ *   One tenant, one kind of lease. A broker slot has a record {incarnation, asked, ended, held} that only
+ *   the slot's owner writes, and a list of records with its head in the tenant's cell; none is ever removed.
+ *     claim    asked += n                      withdraw  ended += n
+ *     grant    held += n                       release   held -= n, then ended += n
+ *     reset    incarnation = 0; asked = ended = held = 0; incarnation = own     by a slot's new owner
+ *   A record is new: reset, then inserted (CAS at the head). Then the claim. Incarnation 0 counts nothing.
+ *
+ *   acquire(n), under the broker's private mutex:
+ *     look:   L = limit; own held + n > L: FULL
+ *             head; of each record but one's own: incarnation, ended, asked, held, incarnation again
+ *             (another one: read this record again); 0 is left out
+ *             own held + n + sum of (asked - ended) <= L: FITS
+ *             L2 = limit, once more, after all those reads
+ *             of each record that counts (asked - ended or held is not 0): dead? leave it out
+ *             own held + n + sum of (asked - ended) <= L: FITS
+ *             own held + n + sum of held > L2: of each record with held not 0, ended again, then
+ *                 incarnation again: all as before: FULL, else AGAIN
+ *             own held + n + (asked - ended) of the lower slots + held of the higher ones <= L: KEEP
+ *             else YIELD
+ *     first without a claim.   FITS: claim, seq_cst fence, look with it.   FULL: answer it.   Else look again.
+ *     then with it.            FITS: grant.   FULL: withdraw, answer it.   AGAIN, KEEP: look again.
+ *                              YIELD: withdraw, and from the start.
+ *     A bound on looks and claims is reached: withdraw, BUSY. In the model any look may be the last.
+ *   The sum looks at a claim of one's own through `n`: own asked and ended are never read.
+ *
+ *   Any broker may stop for ever, or die, before each of its stores and while idle; its slot is taken again
+ *   once (REOPS) by a new incarnation. Between its stores a broker only reads, which nobody sees: to die
+ *   there is to have died earlier. The limit may be changed once (NEWLIMIT), down or up.
+ *
+ * Invariants (each is an assert)
+ *
+ *   I4, grants. At a grant the units really held by the living are at most the limit that the grant loaded,
+ *     or, when it was raised meanwhile, the limit. The load follows the claim; so with a lowered limit this is
+ *     at most the limit in force at the claim. Units are held until `ended` has reached memory.
+ *   I4, refusals. "Full" is answered only if at some instant of the call: units really held by the living
+ *     + n > the limit. So the dead, claims, and torn reads are no reason for it.
+ *   I4 and I7, BUSY. It is answered only if during the call another living broker was in an operation.
+ *     Alone, beside whatever the dead and the idle left behind, a call is granted or rightly refused.
+ *   No livelock (CONTEND). A broker whose turn it is (KEEP) is BUSY only if since its claim somebody was granted,
+ *     gave back or died, or if one in its way is still in the pass (look, claim, withdraw) or release that it was in when
+ *     the claim was made. With three brokers and a limit of 2: has not ended two passes since (TWO_PASSES), because
+ *     two that fit singly can claim together once more. The lowest contender is KEEP, unless a lower slot
+ *     is within a release. So: of brokers that contend for the last slot, nobody stopped, the lowest gets it, if
+ *     it looks for as long as the others need for two passes. More can't be had: that exactly one of two
+ *     wins within a bound in every schedule is consensus, which loads and stores don't give.
+ *
+ * Abstractions
+ *
+ *   SB > 0: each broker's stores pass through a buffer of that depth (TSO), and death empties it: a process is
+ *     dead when it has left the CPU. SB = 0 and three brokers: sequentially consistent. The only place where a load
+ *     must not overtake a store is between claim and sum, which needs two brokers to show.
+ *   MORTAL, KEEPS: masks of slots that may die, that never give back. MAXN: the largest n. OPS*: acquires of a slot.
+ *   The list is a mask. A new record's reset and insertion are one step, as nobody sees it before.
+ *   Incarnations are small numbers, aliveness is a bit, counters are small: they don't wrap.
+ *
+ * Mutations
+ *
+ *   NO_FENCE          claim, then sum, without the fence: both sum before the other's claim is seen: two grants
+ *   ASKED_FIRST       asked is read before ended: a claim and its withdrawal between them count as -n
+ *   ONE_COLLECT       full after one collect: counts a lease and the one that followed it in another slot
+ *   NO_ALIVE_BETWEEN  aliveness is looked at with the first reads only, not after them: a holder that died meanwhile
+ *                     and the one that followed it both count
+ *   NO_INC_RECHECK    old ended, new asked, read across a reset: counts as -n
+ *   RESET_LATE        the new owner's incarnation stands over the old one's words while they become 0: the same
+ *   ENDED_FIRST       a release raises ended before it lowers held: both collects count what has been given back
+ *   LIMIT_ONCE        full by the limit loaded before the collect, raised meanwhile
+ *   LIMIT_LAST        full by a limit loaded after aliveness: lowered when the holder had died
+ *   BLIND_RETRY       from YIELD straight to the next claim: those that retry in step hold up the one whose turn it is
+ *   PENDING_FORM      the obvious form: words held and pending, and two equal sums. Others' claims, and the step between
+ *                     held += n and pending -= n, refuse what is free
+ *   PENDING_GRANTS    the same with pending -= n before held += n: grants what another is about to hold
+ *
+ * Memory ordering that gives this in C11 (x86: only the fence costs; aarch64: each line is needed)
+ *
+ *   reset     incarnation = 0 relaxed; asked, ended, held = 0 release (who reads one of these zeros sees
+ *             incarnation 0, or later, when it looks again); incarnation = own release (whoever reads it sees the zeros)
+ *   insert    next relaxed, then CAS on the head, release (success): the record before its being found; the chain of
+ *             CASes is one release sequence, so the head carries all earlier records too
+ *   claim     asked release (incarnation before it), then atomic_thread_fence(seq_cst), then everything in look.
+ *             Of two brokers' fences one is first: the other one's look sees its insertion, incarnation and claim
+ *   grant     held release: a reader of it sees this incarnation when it looks again
+ *   withdraw  ended release: who sees it sees the claim that it ends, else the sum is too low
+ *   release   held release, ended release. It must be release: (1) held is lowered before, else ENDED_FIRST;
+ *             (2) what the holder did with the lease is before what the next one does, who reads ended by acquire
+ *   look      head, limit, incarnation, ended, asked, held: acquire, in this order; incarnation again: relaxed, kept
+ *             in its place by the acquires before it. Limit again: acquire. Aliveness is a system call and no
+ *             barrier: it is kept after the reads by their acquires; an acquire fence follows it for what the dead did.
+ *             Second collect: ended acquire, incarnation relaxed.
+ *   "At an instant" supposes that a store is seen by all others at once, as on x86 and aarch64 (multi-copy atomic).
+ *
+ * Why full is right: let T be the second load of the limit. It lies after all first reads and before the aliveness
+ * looks and second reads. Each holder was alive later than T, and its ended, unchanged on both sides of T, says that
+ * nothing of the held that was read had been given back at T. So asked need not be compared, nor the claims of others.
+ */
+
+#ifndef NB
+#define NB 2            /* broker slots */
+#endif
+#ifndef LIMIT
+#define LIMIT 1
+#endif
+#ifndef NEWLIMIT
+#define NEWLIMIT LIMIT
+#endif
+#ifndef OPS
+#define OPS 2           /* acquires of a broker's first life */
+#endif
+#ifndef OPS0
+#define OPS0 OPS
+#endif
+#ifndef OPS1
+#define OPS1 OPS
+#endif
+#ifndef OPS2
+#define OPS2 OPS
+#endif
+#ifndef REOPS
+#define REOPS 1         /* and of the life after it */
+#endif
+#ifndef MAXN
+#define MAXN 1          /* the largest n */
+#endif
+#ifndef TRIES
+#define TRIES 2         /* claims of one call */
+#endif
+#ifndef DEATHS
+#define DEATHS 1        /* in all */
+#endif
+#ifndef MORTAL
+#define MORTAL 7        /* slots that may die */
+#endif
+#ifndef KEEPS
+#define KEEPS 0         /* slots that never give back */
+#endif
+#ifndef SB
+#define SB 0            /* depth of a store buffer; 0: none */
+#endif
+#ifdef PENDING_GRANTS
+#define PENDING_FORM
+#endif
+
+/* the word that a store is for */
+#define INC   0
+#define ASKED 1
+#define ENDED 2
+#define HELD  3
+#define FREED 4         /* `ended`, raised by a release */
+
+/* what a look says */
+#define FITS  1
+#define FULL  2
+#define AGAIN 3
+#define KEEP  4
+#define YIELD 5
+
+/* ---- shared memory ---- */
+byte inc[NB], asked[NB], ended[NB], held[NB];
+byte linked;            /* bit s: the record of slot s is in the list */
+byte limit = LIMIT;
+byte dead;              /* bit i - 1: incarnation i is dead */
+
+/* ---- ghosts ---- */
+byte deaths;
+byte really[NB];        /* units held, until `ended` says otherwise */
+byte need[NB];          /* the n of the call in progress, 0: none */
+bit  sawfull[NB];       /* at an instant of the call, really + n > limit */
+#ifdef CONTEND
+bit  busy[NB];          /* in an operation */
+bit  company[NB];       /* another living one was in an operation */
+byte stood[NB];         /* who is still in the pass it was in at the claim */
+byte early[NB];         /* (TWO_PASSES: hasn't ended even one) */
+bit  moved[NB];         /* since the claim somebody was granted, freed or died */
+#define BUSY(b) busy[me] = b
+#else
+#define BUSY(b) skip
+#endif
+
+#if NB == 3
+#define TOTAL (really[0] + really[1] + really[2])
+#define EACH(X) X(0); X(1); X(2)
+#else
+#define TOTAL (really[0] + really[1])
+#define EACH(X) X(0); X(1)
+#endif
+
+#define G_FULL(i)    sawfull[i] = sawfull[i] || (need[i] && TOTAL + need[i] > limit)
+#ifdef CONTEND
+#define G_MOVED(i)   moved[i] = (need[i] != 0)
+#define G_COMPANY(i) company[i] = company[i] || (need[i] && i != me)
+#define G_STAND(i)   stood[i] = stood[i] | ((need[i] && i != me) << me)
+#ifdef TWO_PASSES
+#define G_PASS(i)    if :: early[i] & (1 << me) -> early[i] = early[i] & ~(1 << me) \
+                        :: else -> stood[i] = stood[i] & ~(1 << me) fi
+#else
+#define G_PASS(i)    stood[i] = stood[i] & ~(1 << me)
+#endif
+#else
+#define G_MOVED(i)   skip
+#define G_COMPANY(i) skip
+#define G_STAND(i)   skip
+#define G_PASS(i)    skip
+#endif
+
+#if SB
+chan buf[NB] = [SB] of { byte, byte };
+#define DRAINED(s) (len(buf[s]) == 0)
+#else
+#define DRAINED(s) (1)
+#endif
+#ifdef CONTEND
+#define WAY0 way = 0; st = 0
+#else
+#define WAY0 skip
+#endif
+#define ACTIVE(s)  ((me != s && (busy[s] || !DRAINED(s))) << s)
+#if NB == 3
+#define OTHERS     (ACTIVE(0) | ACTIVE(1) | ACTIVE(2))
+#else
+#define OTHERS     (ACTIVE(0) | ACTIVE(1))
+#endif
+
+inline apply(me, f, v)          /* a store reaches memory */
+{
+	if
+	:: f == INC   -> inc[me] = v
+	:: f == ASKED -> asked[me] = v
+#ifdef PENDING_FORM
+	:: f == HELD  -> if :: v < held[me] -> really[me] = v :: else fi; held[me] = v
+#else
+	:: f == HELD  -> held[me] = v
+#endif
+	:: f == ENDED -> ended[me] = v;
+#ifndef PENDING_FORM
+		if :: v > 0 -> EACH(G_PASS) :: else fi
+#endif
+	:: f == FREED -> really[me] = really[me] - (v - ended[me]); ended[me] = v; EACH(G_MOVED); EACH(G_PASS)
+	fi
+}
+
+#if SB
+#define PUT(f, v)  nfull(buf[me]) -> buf[me]!f,v
+#else
+#define PUT(f, v)  apply(me, f, v)
+#endif
+
+#define STORE(f, v) if :: atomic { PUT(f, v) } :: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died } fi
+
+#if NB == 3
+#define SUM(w) (w[0] + w[1] + w[2])
+#else
+#define SUM(w) (w[0] + w[1])
+#endif
+#define IS_DEAD(i)  (dead & (1 << ((i) - 1)))
+
+inline drop(s)
+{
+	ci[s] = 0; ce[s] = 0; cd[s] = 0; ch[s] = 0
+}
+
+inline forget()
+{
+	EACH(drop); j = 0; seen = 0; x = 0
+}
+
+inline next()           /* j: the next linked record, or NB */
+{
+	do
+	:: j < NB && !(seen & (1 << j)) -> j++
+	:: else -> break
+	od
+}
+
+inline next_counted()   /* j: the next record that counts, or NB */
+{
+	do
+	:: j < NB && cd[j] == 0 && ch[j] == 0 -> j++
+	:: else -> break
+	od
+}
+
+inline next_holder()
+{
+	do
+	:: j < NB && ch[j] == 0 -> j++
+	:: else -> break
+	od
+}
+
+inline end_call()
+{
+	need[me] = 0; BUSY(0); sawfull[me] = 0; claimed = 0; tries = 0; n = 0; L = 0; v = 0;
+#ifdef CONTEND
+	company[me] = 0; stood[me] = 0; early[me] = 0; moved[me] = 0; way = 0; st = 0
+#endif
+}
+
+proctype broker(byte me)
+{
+	byte my, a, e, h, n, L, ops, tries, seen, j, x, v;
+#ifdef CONTEND
+	byte way, st;
+#endif
+	bit  claimed, ready, again;
+	byte ci[NB], ce[NB], ch[NB];
+	short cd[NB];
+
+attach:
+	atomic {
+		my = 1 + me;
+		if
+		:: again -> my = my + NB; ops = REOPS
+		:: else -> if :: me == 0 -> ops = OPS0 :: me == 1 -> ops = OPS1 :: else -> ops = OPS2 fi
+		fi
+	}
+endidle:
+	if
+	:: atomic { ops > 0 -> ops--;
+		if :: n = 1 :: MAXN > 1 -> n = MAXN fi;
+		need[me] = n; tries = TRIES; EACH(G_FULL);
+#ifdef CONTEND
+		BUSY(1); EACH(G_COMPANY); company[me] = (OTHERS != 0);
+#endif
+		goto look }
+	:: atomic { h > 0 && !(KEEPS & (1 << me)) -> BUSY(1); EACH(G_COMPANY); EACH(G_STAND);
+		if :: n = 1 :: h > 1 -> n = h fi; goto release }
+	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
+	fi;
+
+look:   /* without an own claim first, then with it */
+	atomic { L = limit;
+#ifdef CONTEND
+		if :: claimed -> st = stood[me] :: else fi;
+#endif
+		if
+		:: h + n > L -> v = FULL; goto verdict
+		:: else
+		fi };
+	atomic { seen = linked & ~(1 << me); j = 0; next() };   /* the list's head */
+#ifdef PENDING_FORM
+	goto pending;
+#endif
+	/* the first collect */
+	do
+	:: j < NB ->
+read:
+		ci[j] = inc[j];
+		if
+		:: atomic { ci[j] != 0 };
+#ifdef ASKED_FIRST
+			cd[j] = asked[j];
+			atomic { ce[j] = ended[j]; cd[j] = cd[j] - ce[j] };
+#else
+			ce[j] = ended[j];
+			atomic { cd[j] = asked[j]; cd[j] = cd[j] - ce[j] };
+#endif
+			ch[j] = held[j];
+#ifndef NO_INC_RECHECK
+			atomic {
+				if
+				:: inc[j] == ci[j]
+				:: else -> drop(j); goto read
+				fi };
+#endif
+#ifdef NO_ALIVE_BETWEEN
+			atomic { if :: IS_DEAD(ci[j]) -> drop(j) :: else fi }
+#endif
+		:: else
+		fi;
+		atomic { if :: cd[j] == 0 && ch[j] == 0 -> drop(j) :: else fi; j++; next() }
+	:: atomic { else -> j = 0; x = 0; next_counted(); break }
+	od;
+	if
+	:: atomic { h + n + SUM(cd) <= L -> v = FITS; goto verdict }
+	:: atomic { else ->
+#ifdef LIMIT_ONCE
+		x = L
+#else
+		x = limit
+#endif
+		}
+	fi;
+	/* who of those counted is dead? */
+	do
+	:: atomic { j < NB ->
+#ifndef NO_ALIVE_BETWEEN
+			if :: IS_DEAD(ci[j]) -> drop(j) :: else fi;
+#endif
+			j++; next_counted() }
+	:: atomic { else -> j = 0; next_holder(); break }
+	od;
+	if
+	:: atomic { h + n + SUM(cd) <= L -> v = FITS; goto verdict }
+	:: atomic { else ->             /* full? */
+#ifdef LIMIT_LAST
+		x = limit;
+#endif
+		if
+		:: h + n + SUM(ch) > x -> x = 0
+		:: else -> goto turn
+		fi }
+	fi;
+	/* the second collect */
+#ifndef ONE_COLLECT
+	do
+	:: j < NB ->
+		x = ended[j];
+		atomic {
+			if
+			:: x != ce[j] || inc[j] != ci[j] -> v = AGAIN; goto verdict
+			:: else
+			fi;
+			x = 0; j++; next_holder() }
+	:: else -> break
+	od;
+#endif
+	atomic { v = FULL; goto verdict };
+
+#ifdef PENDING_FORM
+pending:
+	do
+	:: j < NB ->
+		ch[j] = held[j];
+		atomic { cd[j] = asked[j]; ch[j] = ch[j] + cd[j]; cd[j] = 0;
+			if :: inc[j] == 0 || IS_DEAD(inc[j]) -> ch[j] = 0 :: else fi };
+		atomic { j++; next() }
+	:: atomic { else -> x = SUM(ch); drop(0); drop(1); ch[0] = 0; j = 0; next(); break }
+	od;
+	do
+	:: j < NB ->
+		ch[j] = held[j];
+		atomic { cd[j] = asked[j]; ch[j] = ch[j] + cd[j]; cd[j] = 0;
+			if :: inc[j] == 0 || IS_DEAD(inc[j]) -> ch[j] = 0 :: else fi };
+		atomic { j++; next() }
+	:: else -> break
+	od;
+	atomic {
+		if
+		:: SUM(ch) != x -> v = AGAIN
+		:: SUM(ch) == x && h + n + x <= L -> v = FITS
+		:: else -> v = FULL
+		fi; goto verdict };
+#endif
+
+turn:   /* claims stand in the way: whose turn is it? */
+	atomic {
+		x = 0; j = 0;
+		do
+		:: j < NB ->
+			if :: j < me -> x = x + cd[j] :: else -> x = x + ch[j] fi;
+#ifdef CONTEND
+			if :: cd[j] > ch[j] -> way = way | (1 << j) :: else fi;
+#endif
+			j++
+		:: else -> break
+		od;
+		if
+		:: h + n + x <= L -> v = KEEP
+		:: else -> v = YIELD
+		fi; goto verdict };
+
+verdict:
+	atomic { forget();
+	if
+	:: v == FITS && !claimed -> v = 0; goto claim
+	:: v == FITS && claimed -> goto grant
+	:: v == FULL ->
+#ifndef PENDING_GRANTS
+		assert(sawfull[me]);
+#endif
+		if :: claimed -> goto withdraw :: else -> if :: DRAINED(me) -> EACH(G_PASS) :: else fi; goto answered fi
+	:: v == AGAIN || v == KEEP || (v == YIELD && !claimed) -> v = 0; WAY0; goto look
+	:: v == YIELD && claimed -> goto withdraw
+	:: v == AGAIN || v == KEEP || (v == YIELD && !claimed) ->       /* the bound is reached: BUSY */
+#ifdef CONTEND
+		assert(company[me]);
+		if
+		:: claimed && v == KEEP -> assert(moved[me] || (way & (st | stood[me])))
+		:: else
+		fi;
+#endif
+		if :: claimed -> v = FULL; goto withdraw :: else -> if :: DRAINED(me) -> EACH(G_PASS) :: else fi; goto answered fi
+	fi };
+
+claim:
+	if                      /* the record, at this incarnation's first use */
+	:: atomic { !ready && !(linked & (1 << me)) -> inc[me] = my; linked = linked | (1 << me); ready = 1 }
+	:: atomic { !ready && (linked & (1 << me)) };
+#ifdef RESET_LATE
+		STORE(INC, my);
+#else
+		STORE(INC, 0);
+#endif
+		STORE(ASKED, 0); STORE(ENDED, 0); STORE(HELD, 0);
+#ifndef RESET_LATE
+		STORE(INC, my);
+#endif
+		ready = 1
+	:: else
+	fi;
+#ifdef PENDING_FORM
+	STORE(ASKED, n);
+#else
+	STORE(ASKED, a + n);
+#endif
+	atomic {
+#ifndef NO_FENCE
+		DRAINED(me) ->
+#endif
+		a = a + n; claimed = 1; tries--;
+#ifdef CONTEND
+		moved[me] = 0; stood[me] = OTHERS;
+#ifdef TWO_PASSES
+		stood[me] = 7 & ~(1 << me); early[me] = stood[me];
+#endif
+#endif
+		goto look };
+
+grant:
+#ifdef PENDING_GRANTS
+	STORE(ASKED, 0);
+#endif
+	if
+	:: atomic { PUT(HELD, h + n); h = h + n;
+		really[me] = really[me] + n; assert(TOTAL <= L || TOTAL <= limit);
+		EACH(G_MOVED); EACH(G_FULL) }
+	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
+	fi;
+#ifdef PENDING_FORM
+	STORE(ASKED, 0);
+#endif
+	atomic { end_call(); goto endidle };
+
+withdraw:
+#ifdef PENDING_FORM
+	STORE(ASKED, 0);
+#else
+	STORE(ENDED, e + n);
+#endif
+	atomic { e = e + n; claimed = 0;
+		if
+#ifdef BLIND_RETRY
+		:: v == YIELD && tries > 0 -> v = 0; WAY0; goto claim
+#else
+		:: v == YIELD && tries > 0 -> v = 0; WAY0; goto look
+#endif
+		:: v == YIELD && tries == 0 -> goto answered      /* BUSY */
+		:: v == FULL -> goto answered
+		fi };
+
+answered:
+	atomic {
+#ifdef CONTEND
+		assert(v != YIELD || company[me]);
+#endif
+		end_call(); goto endidle };
+
+release:
+#ifdef PENDING_FORM
+	STORE(HELD, h - n);
+#elif defined(ENDED_FIRST)
+	STORE(FREED, e + n); STORE(HELD, h - n);
+#else
+	STORE(HELD, h - n); STORE(FREED, e + n);
+#endif
+	atomic { h = h - n; e = e + n; n = 0; BUSY(0); goto endidle };
+
+died:
+	atomic {
+#if SB
+		do
+		:: buf[me]?x,v -> apply(me, x, v)
+		:: empty(buf[me]) -> break
+		od;
+#endif
+		deaths++; dead = dead | (1 << (my - 1)); really[me] = 0;
+		EACH(G_MOVED); EACH(G_PASS); EACH(G_PASS); end_call(); forget();
+		a = 0; e = 0; h = 0; ops = 0; ready = 0; my = 0;
+		if
+		:: REOPS > 0 && !again -> again = 1; goto attach
+		:: again = 0; goto end
+		fi };
+end:
+	false
+}
+
+#if SB
+active proctype memory()
+{
+	byte f, v;
+end:
+	do
+	:: atomic { buf[0]?f,v -> apply(0, f, v); f = 0; v = 0 }
+	:: atomic { buf[1]?f,v -> apply(1, f, v); f = 0; v = 0 }
+#if NB == 3
+	:: atomic { buf[2]?f,v -> apply(2, f, v); f = 0; v = 0 }
+#endif
+	od
+}
+#endif
+
+#if NEWLIMIT != LIMIT
+active proctype admin()
+{
+	atomic { limit = NEWLIMIT; EACH(G_FULL) }
+}
+#endif
+
+init {
+	atomic {
+		run broker(0); run broker(1);
+#if NB == 3
+		run broker(2)
+#endif
+	}
+}
