@@ -65,8 +65,9 @@
  * later window. `admitted` is only changed by read-modify-writes, so that add's release reaches whoever reads the value,
  * and the look must see that window. In the roll branch, such an add would come after our own CAS, which it saw.
  * No seq_cst: nobody stores to one word and then asks another whether it was seen; every decision is a CAS on the word
- * that it is about. On aarch64: LDAPR, CASL (CASAL on admitted is as good), LDADDL. With a relaxed first load of
- * `window`, A_FIRST can happen; with a relaxed load of `admitted`, or a relaxed CAS there, NO_RECHECK can.
+ * that it is about. What breaks with relaxed instead: at the first load of `window` or the CAS on it, A_FIRST happens; at
+ * the load of `admitted` or its CAS, NO_RECHECK; at that CAS's failure, NO_RECHECK_REJECT. On aarch64 with atomics in
+ * hardware: LDAPR, CASL on `window`, CASAL on `admitted` (for its failure), LDADDL.
  */
 #define NONE	100		/* no limit */
 #define M	8		/* the modulus */
