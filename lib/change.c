@@ -53,10 +53,10 @@ failed:
 	return code;
 }
 
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, int result)
+void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 {
-	/* what a failed change left half done is undone like a killed one's; where even that fails, the next writer tries */
-	if (result < 0 && k2k_writer_intent(&reg->map) != K2K_OP_NONE) {
+	/* undone like a killed one's; where even that fails, the next writer tries */
+	if (undo) {
 		struct k2k_error_detail detail = *k2k_error_detail();
 
 		if (k2k_recover(reg, NULL) == 0)

@@ -125,8 +125,8 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
  * killed writer left. 0, to be ended with k2k_change_end(); or the error.
  */
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock);
-/* result < 0: the change failed half way, and is undone. */
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, int result);
+/* undo: the change failed half way. */
+void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
 /* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * definitions.c (F7) - register, update, deregister; budgets.
+ *
+ * Each is one commit store: LIVE in register, the raised version in update and
+ * budget changes, RETIRED in deregister. Killed before it nothing has happened,
+ * after it all of it has; recover.c tells which from the records.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "ledger.h"
+#include "tenant.h"
+
+/* Not an error yet: something that is retired must pass before there is room. */
+enum { WAIT = 1 };
+
+#define RETRY_NS UINT64_C(200000)
+
+#define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
+
+/* One attempt at a change, under the lock. */
+struct change {
+	struct k2k_registry *reg;
+	k2k_tenant_id id;
+	const struct k2k_quota *quota;
+	uint32_t mask;
+	bool undo;               /* something was changed: what fails now is undone */
+	const char *full;        /* with WAIT and K2K_EFULL: the table */
+	uint64_t wait_token;     /* with WAIT */
+	uint32_t slot;
+	uint64_t generation;
+};
+
+static int check_id(k2k_tenant_id id)
+{
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return k2k_fail(K2K_EUNSPECIFIED, "tenant", "id", "tenant 0 is the unspecified tenant: it is never limited and can't be defined");
+	return 0;
+}
+
+static int check_quota(const struct k2k_quota *quota)
+{
+	int code = K2K_CHECK_STRUCT(quota, 0);
+
+	if (!code && quota->budget_count && !quota->budgets)
+		code = k2k_fail_argument("budgets", "null, but budget_count is not 0");
+	return code;
+}
+
+/* ---- budgets within a change ------------------------------------------------------ */
+
+struct numbered {
+	struct k2k_budget budget;
+	uint32_t number;
+};
+
+static int by_engagement(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+
+	if (x->budget.engagement_id != y->budget.engagement_id)
+		return x->budget.engagement_id < y->budget.engagement_id ? -1 : 1;
+	return x->number < y->number ? -1 : 1;
+}
+
+/* Of the same engagement the last counts. *list is the caller's to free. */
+static int last_of_each(const struct k2k_quota *quota, struct numbered **list, uint32_t *count)
+{
+	uint32_t kept = 0;
+
+	*count = 0;
+	*list = malloc(sizeof(**list) * ((size_t)quota->budget_count + 1));
+	if (!*list)
+		return k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", quota->budget_count);
+	for (uint32_t i = 0; i < quota->budget_count; i++) {
+		(*list)[i].budget = quota->budgets[i];
+		(*list)[i].number = i;
+	}
+	qsort(*list, quota->budget_count, sizeof(**list), by_engagement);
+	for (uint32_t i = 0; i < quota->budget_count; i++)
+		if (i + 1 == quota->budget_count ||
+		    (*list)[i].budget.engagement_id != (*list)[i + 1].budget.engagement_id)
+			(*list)[kept++] = (*list)[i];
+	*count = kept;
+	return 0;
+}
+
+/* A table is full; `waiting`: something of it is retired, and comes back. */
+static int full(struct change *change, const char *table, bool waiting)
+{
+	change->full = table;
+	if (!waiting)
+		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);
+	change->wait_token = k2k_load_relaxed(&change->reg->map.defs->grace_token); /* relaxed: under the lock */
+	return WAIT;
+}
+
+static bool grace_is_pending(const struct k2k_registry *reg)
+{
+	uint32_t behind;
+
+	return k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
+}
+
+static int add_budget(struct change *change, uint64_t since, const struct k2k_budget *budget)
+{
+	struct k2k_registry *reg = change->reg;
+	struct k2k_list retired = k2k_budget_retired_list(&reg->map);
+	uint32_t record;
+	int code;
+
+	code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
+	                         change->generation, budget->engagement_id, &record);
+	if (code == K2K_EFULL)
+		return full(change, "engagements", grace_is_pending(reg));
+	if (code)
+		return code;
+	code = k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns,
+	                      record);
+	if (code == K2K_EFULL)
+		return full(change, "budgets", k2k_list_count(&retired) > 0);
+	return code;
+}
+
+static void set_budget_count(struct change *change, int64_t by)
+{
+	struct k2k_shm_tenant *tenant = &change->reg->map.tenants[change->slot];
+	k2k_u32 *count = &change->reg->map.tenants_cold[change->slot].budget_count;
+
+	/* relaxed, all: under the lock; the flag is carried by the version or by LIVE */
+	k2k_store_relaxed(count, (uint32_t)((int64_t)k2k_load_relaxed(count) + by));
+	if (by > 0)
+		k2k_store_relaxed(&tenant->flags, k2k_load_relaxed(&tenant->flags) | K2K_DEF_HAS_BUDGETS);
+}
+
+/* Prepares what is in force from `version` + 1; *ended lists (index + 1) what ends then. */
+static int change_one_budget(struct change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
+                             uint32_t *ended)
+{
+	const struct k2k_map *map = &change->reg->map;
+	bool remove = budget->budget_ns == K2K_UNLIMITED;
+	uint32_t index;
+	int code = k2k_budget_find(map, change->slot, change->generation, version, budget->engagement_id, &index);
+
+	*ended = 0;
+	if (code && code != K2K_HASH_ABSENT)
+		return code;
+	if (code == K2K_HASH_ABSENT && remove)
+		return 0;
+	if (!code && !remove && k2k_load_relaxed(&map->budgets[index].budget_ns) == budget->budget_ns) /* relaxed: ours */
+		return 0;
+	if (!remove) {
+		int added;
+
+		set_budget_count(change, 0);
+		added = add_budget(change, version + 1, budget);
+		if (added)
+			return added;
+		(*by)++;
+	}
+	if (!code) {
+		k2k_budget_end(map, index, version + 1);
+		*ended = index + 1;
+		(*by)--;
+	}
+	return 0;
+}
+
+/* ---- register ----------------------------------------------------------------------- */
+
+static int add_all_budgets(struct change *change)
+{
+	struct numbered *list;
+	uint32_t count, added = 0;
+	int code = last_of_each(change->quota, &list, &count);
+
+	for (uint32_t i = 0; !code && i < count; i++) {
+		if (list[i].budget.budget_ns == K2K_UNLIMITED)
+			continue;
+		code = add_budget(change, 1, &list[i].budget);
+		added++;
+	}
+	free(list);
+	if (!code && added)
+		set_budget_count(change, added);
+	return code;
+}
+
+static int try_register(struct change *change)
+{
+	struct k2k_registry *reg = change->reg;
+	const struct k2k_quota *quota = change->quota;
+	struct k2k_limits limits = { .rate = quota->max_messages_per_sec,
+		                     .gpu_memory_bytes = quota->max_gpu_memory_bytes,
+		                     .kernels = quota->max_concurrent_kernels };
+	struct k2k_list retired = k2k_tenant_retired_list(&reg->map);
+	uint64_t word;
+	int code = k2k_tenant_find(&reg->map, change->id, &change->slot, &word);
+
+	if (code == 0)
+		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered", change->id);
+	if (code != K2K_ENOTENANT)
+		return code;
+	code = k2k_reap(reg, NULL);
+	if (code)
+		return code;
+	code = k2k_tenant_build(&reg->map, change->id, &limits, &change->slot, &change->generation);
+	if (code == K2K_EFULL)
+		return full(change, "tenants", k2k_list_count(&retired) > 0);
+	if (code)
+		return code;
+	change->undo = true;
+	code = add_all_budgets(change);
+	if (code)
+		return code;
+	k2k_tenant_publish(&reg->map, change->slot);
+	change->undo = false;
+	return 0;
+}
+
+/* ---- update --------------------------------------------------------------------------- */
+
+static int find_live(struct change *change)
+{
+	uint64_t word;
+	int code = k2k_tenant_find(&change->reg->map, change->id, &change->slot, &word);
+
+	if (!code)
+		change->generation = k2k_tenant_generation(word);
+	return code;
+}
+
+static int retire_ended(struct change *change, const uint32_t *ended, uint32_t count)
+{
+	const struct k2k_map *map = &change->reg->map;
+	uint64_t token = k2k_grace_next(map);
+	bool stamped = false;
+	int code = 0;
+
+	for (uint32_t i = 0; !code && i < count; i++)
+		if (ended[i]) {
+			code = k2k_budget_retire(map, ended[i] - 1, token);
+			stamped = true;
+		}
+	if (stamped && !code)
+		k2k_grace_publish(map, token);
+	return code;
+}
+
+static int update_budgets(struct change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
+{
+	struct numbered *list;
+	int code = last_of_each(change->quota, &list, count);
+
+	*ended = calloc((size_t)*count + 1, sizeof(**ended));
+	if (!code && !*ended)
+		code = k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", *count);
+	for (uint32_t i = 0; !code && i < *count; i++)
+		code = change_one_budget(change, limits->version, &list[i].budget, by, &(*ended)[i]);
+	free(list);
+	return code;
+}
+
+static int try_update(struct change *change)
+{
+	struct k2k_registry *reg = change->reg;
+	const struct k2k_quota *quota = change->quota;
+	struct k2k_limits limits;
+	uint32_t *ended = NULL, count = 0;
+	int64_t by = 0;
+	int code = find_live(change);
+
+	if (!code)
+		code = k2k_reap(reg, NULL);
+	if (code)
+		return code;
+	k2k_tenant_limits(&reg->map, change->slot, &limits);
+	if (limits.version >= K2K_VERSION_MAX)
+		return k2k_fail(K2K_EFULL, "versions", NULL, "this registration has used up all versions: register it anew");
+	if (change->mask & K2K_UPDATE_RATE)
+		limits.rate = quota->max_messages_per_sec;
+	if (change->mask & K2K_UPDATE_GPU_MEMORY)
+		limits.gpu_memory_bytes = quota->max_gpu_memory_bytes;
+	if (change->mask & K2K_UPDATE_KERNELS)
+		limits.kernels = quota->max_concurrent_kernels;
+	change->undo = true;
+	k2k_tenant_prepare(&reg->map, change->slot, &limits);
+	if (change->mask & K2K_UPDATE_BUDGETS)
+		code = update_budgets(change, &limits, &ended, &count, &by);
+	if (!code) {
+		set_budget_count(change, by);
+		if (count) /* carried by the version: a reader that sees it looks for budgets */
+			set_budget_count(change, 0);
+		k2k_tenant_flip(&reg->map, change->slot);
+		code = retire_ended(change, ended, count);
+		change->undo = code != 0;
+	}
+	free(ended);
+	return code;
+}
+
+/* ---- the frame ---------------------------------------------------------------------------- */
+
+static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
+{
+	uint64_t deadline = change->reg ? k2k_deadline(change->reg) : 0;
+
+	for (;;) {
+		struct k2k_lock lock;
+		uint32_t behind;
+		int code = k2k_change_begin(change->reg, operation, &lock);
+
+		if (code)
+			return code;
+		change->undo = false;
+		code = attempt(change);
+		k2k_change_end(change->reg, &lock, change->undo);
+		if (code != WAIT)
+			return code;
+		/* without the lock: others go on */
+		if (!k2k_grace_wait(&change->reg->grace, change->wait_token, deadline, &behind))
+			return k2k_held_up(change->reg, behind, change->full);
+		if (k2k_clock_monotonic_ns() >= deadline)
+			return k2k_held_up(change->reg, K2K_SLOTS, change->full);
+		k2k_clock_sleep_ns(RETRY_NS); /* passed, but kept by somebody who takes its final totals */
+	}
+}
+
+struct change_text {
+	char numbers[5][24];
+	struct k2k_audit_field fields[5];
+	uint32_t count;
+};
+
+static void add_field(struct change_text *text, const char *key, uint64_t value)
+{
+	snprintf(text->numbers[text->count], sizeof(text->numbers[0]), "%" PRIu64, value);
+	text->fields[text->count].key = key;
+	text->fields[text->count].value = text->numbers[text->count];
+	text->count++;
+}
+
+static void audit_change(struct change *change, const char *verb, uint32_t mask)
+{
+	struct change_text text;
+	struct k2k_sink *sink;
+	char description[80];
+
+	k2k_read_lock();
+	sink = k2k_gate(change->reg, K2K_GATE_ADMIN) ? NULL : k2k_audit_enter(&change->reg->audit);
+	k2k_read_unlock();
+	if (!sink)
+		return;
+	memset(&text, 0, sizeof(text));
+	add_field(&text, "tenant", change->id);
+	add_field(&text, "generation", change->generation);
+	if (mask & K2K_UPDATE_RATE)
+		add_field(&text, "max_messages_per_sec", change->quota->max_messages_per_sec);
+	if (mask & K2K_UPDATE_GPU_MEMORY)
+		add_field(&text, "max_gpu_memory_bytes", change->quota->max_gpu_memory_bytes);
+	if (mask & K2K_UPDATE_KERNELS)
+		add_field(&text, "max_concurrent_kernels", change->quota->max_concurrent_kernels);
+	snprintf(description, sizeof(description), "tenant %" PRIu64 " %s", change->id, verb);
+	k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
+	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < change->quota->budget_count; i++) {
+		text.count = 2;
+		add_field(&text, "engagement_id", change->quota->budgets[i].engagement_id);
+		add_field(&text, "budget_ns", change->quota->budgets[i].budget_ns);
+		snprintf(description, sizeof(description), "tenant %" PRIu64 " budget %s", change->id,
+		         change->quota->budgets[i].budget_ns == K2K_UNLIMITED ? "unset" : "set");
+		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
+	}
+	k2k_audit_leave(sink);
+}
+
+int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota)
+{
+	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
+	struct change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = check_id(id);
+	if (!code)
+		code = check_quota(change.quota);
+	if (!code)
+		code = run(&change, K2K_OP_REGISTER, try_register);
+	if (!code)
+		audit_change(&change, "registered", ALL_UPDATES);
+	return code;
+}
+
+int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
+{
+	struct change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = check_id(id);
+	if (!code)
+		code = check_quota(quota);
+	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
+		code = k2k_fail_argument("mask", "unknown bits");
+	if (!code)
+		code = run(&change, K2K_OP_UPDATE, try_update);
+	if (!code)
+		audit_change(&change, "updated", mask);
+	return code;
+}
+
+/* ---- budgets ------------------------------------------------------------------------------- */
+
+static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_budget *budget,
+                         int (*attempt)(struct change *))
+{
+	struct k2k_quota quota = { .size = sizeof(quota), .budget_count = 1, .budgets = budget };
+	struct change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = check_id(id);
+	if (!code)
+		code = run(&change, K2K_OP_BUDGET, attempt);
+	if (!code)
+		audit_change(&change, "updated", K2K_UPDATE_BUDGETS);
+	return code;
+}
+
+int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns)
+{
+	struct k2k_budget budget = { engagement_id, budget_ns };
+
+	if (budget_ns == K2K_UNLIMITED)
+		return k2k_fail_argument("budget_ns", "unlimited: unset the budget instead");
+	return update_budget(reg, id, &budget, try_update);
+}
+
+static int try_unset(struct change *change)
+{
+	uint64_t version;
+	uint32_t index;
+	int code = find_live(change);
+
+	if (code)
+		return code;
+	k2k_tenant_rate(&change->reg->map, change->slot, &version);
+	code = k2k_budget_find(&change->reg->map, change->slot, change->generation, version,
+	                       change->quota->budgets[0].engagement_id, &index);
+	if (code)
+		return code == K2K_HASH_ABSENT ? K2K_ENOBUDGET : code;
+	return try_update(change);
+}
+
+int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id)
+{
+	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
+
+	return update_budget(reg, id, &budget, try_unset);
+}
+
+/* ---- deregister ------------------------------------------------------------------------------ */
+
+static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
+{
+	const struct k2k_map *map = &change->reg->map;
+	uint64_t token;
+	int code = find_live(change);
+
+	if (!code)
+		code = k2k_reap(change->reg, NULL);
+	if (!code && pin)
+		code = k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned);
+	if (code)
+		return code;
+	token = k2k_grace_next(map);
+	change->undo = true;
+	code = k2k_tenant_retire(map, change->slot, token);
+	if (code)
+		return code;
+	k2k_grace_publish(map, token);
+	change->wait_token = token;
+	change->undo = false;
+	return 0;
+}
+
+/* Waits without the lock; then, with it, takes the totals and frees the slot. */
+static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
+{
+	struct k2k_registry *reg = change->reg;
+	struct k2k_lock lock;
+	uint32_t behind;
+	int code;
+
+	if (!k2k_grace_wait(&reg->grace, change->wait_token, deadline, &behind))
+		return k2k_totals(reg, change->slot, change->generation, totals); /* not final */
+	code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
+	if (code)
+		return code;
+	code = k2k_reap_slot(reg, change->slot, change->generation, totals);
+	k2k_change_end(reg, &lock, code != 0);
+	if (!code)
+		totals->final = 1;
+	return code;
+}
+
+int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
+{
+	struct change change = { .reg = reg, .id = id };
+	struct k2k_lock lock, pinned = { NULL };
+	uint64_t deadline;
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = check_id(id);
+	if (!code && totals)
+		code = K2K_CHECK_STRUCT(totals, 0);
+	if (code)
+		return code;
+	code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
+	if (code)
+		return code;
+	deadline = k2k_deadline(reg);
+	code = retire(&change, totals != NULL, &pinned);
+	k2k_change_end(reg, &lock, change.undo);
+	if (!code && totals) {
+		uint32_t size = totals->size;
+
+		memset(totals, 0, sizeof(*totals));
+		totals->size = size;
+		code = finish(&change, deadline, totals);
+	}
+	k2k_lock_drop(&pinned);
+	if (!code)
+		audit_change(&change, "deregistered", 0);
+	return code;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * holds.c (F7) - kernel slots and GPU memory: the calls around lease.c.
+ */
+#include "handle.h"
+#include "tenant.h"
+
+#define ROUNDS 60
+#define PAUSE_NS UINT64_C(50000)
+
+struct resource {
+	enum k2k_resource resource;
+	uint32_t lease_flag;
+	int32_t rejection;
+};
+
+static const struct resource kernels = { K2K_RESOURCE_KERNELS, K2K_LEASE_KERNEL, K2K_EKERNELS };
+static const struct resource gpu_memory = { K2K_RESOURCE_GPU_MEMORY, K2K_LEASE_GPU_MEMORY, K2K_EGPUMEM };
+
+static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_resource resource)
+{
+	struct k2k_limits limits;
+
+	k2k_tenant_limits(map, slot, &limits);
+	return resource == K2K_RESOURCE_KERNELS ? limits.kernels : limits.gpu_memory_bytes;
+}
+
+static struct k2k_leaser leaser_of(struct k2k_registry *reg)
+{
+	struct k2k_leaser leaser = { &reg->map, &reg->census, &reg->broker, &reg->passed, &reg->lease_full_at };
+
+	return leaser;
+}
+
+struct acquisition {
+	struct k2k_registry *reg;
+	const struct resource *resource;
+	k2k_tenant_id id;
+	uint64_t amount, used, limit, generation;
+	bool exact_used;
+	struct k2k_sink *sink;
+};
+
+static void count_rejection(struct acquisition *a, uint32_t slot)
+{
+	struct k2k_shm_cell_cold *cold = &a->reg->map.cells_cold[slot];
+
+	/* relaxed: a count */
+	k2k_add_relaxed(a->resource->resource == K2K_RESOURCE_KERNELS ? &cold->rejected_kernels : &cold->rejected_gpu_memory, 1);
+}
+
+/* One round, in a read section of its own: pauses happen outside. */
+static int try_acquire(struct acquisition *a)
+{
+	struct k2k_registry *reg = a->reg;
+	struct k2k_leaser leaser = leaser_of(reg);
+	struct k2k_lease_request request = { .resource = a->resource->resource, .amount = a->amount, .limit = limit_of,
+		                             .exact_used = a->exact_used };
+	uint64_t state_gen;
+	int code;
+
+	k2k_read_lock();
+	code = k2k_gate(reg, K2K_GATE_BROKER);
+	if (!code)
+		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
+	if (!code) {
+		request.generation = a->generation = k2k_tenant_generation(state_gen);
+		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
+		if (code == K2K_EBUSY) {
+			count_rejection(a, request.slot);
+			code = a->resource->rejection;
+		}
+	} else if (code == K2K_ENOTENANT) {
+		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1); /* relaxed: a count */
+	}
+	if (code == a->resource->rejection || code == K2K_ENOTENANT)
+		a->sink = k2k_audit_enter(&reg->audit);
+	k2k_read_unlock();
+	return code;
+}
+
+static int acquire(struct acquisition *a)
+{
+	int code;
+
+	for (int round = 1;; round++) {
+		code = try_acquire(a);
+		if (code != K2K_LEASE_AGAIN)
+			break;
+		if (round == ROUNDS)
+			return k2k_fail(K2K_EBUSY, "leases", NULL,
+			                "requests of other brokers stand in the way: is one of them stopped?");
+		/* longer for higher slots: those that would give way to each other come apart */
+		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
+	}
+	if (code == K2K_EFULL)
+		return k2k_fail(K2K_EFULL, "leases", NULL, "the table of leases is full");
+	return code;
+}
+
+static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdict *verdict)
+{
+	verdict->code = code;
+	verdict->reserved = 0;
+	verdict->used = a->used;
+	verdict->limit = a->limit;
+	verdict->remaining = k2k_sat_sub(a->limit, a->used);
+	verdict->window = 0;
+	verdict->retry_after_ns = code ? K2K_NEVER_NS : 0;
+}
+
+static int check_lease_argument(const struct k2k_lease *lease)
+{
+	/* flags are results here: of an earlier use */
+	return lease ? k2k_check_struct(lease, lease->size, lease->flags, K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY,
+	                                sizeof(*lease), "lease")
+	             : 0;
+}
+
+static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, struct k2k_lease *lease,
+                        struct k2k_verdict *verdict, const struct resource *resource)
+{
+	struct acquisition a = { .reg = reg, .resource = resource, .id = id, .amount = amount, .exact_used = verdict != NULL };
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	if (amount == 0)
+		return k2k_fail_argument("bytes", "0");
+	code = check_lease_argument(lease);
+	if (!code && verdict)
+		code = K2K_CHECK_STRUCT(verdict, 0);
+	if (!code)
+		code = k2k_gate(reg, K2K_GATE_BROKER);
+	if (code)
+		return code;
+	if (id == K2K_TENANT_UNSPECIFIED) {
+		a.limit = K2K_UNLIMITED;
+	} else {
+		pthread_mutex_lock(&reg->mutex);
+		code = acquire(&a);
+		pthread_mutex_unlock(&reg->mutex);
+	}
+	if (verdict)
+		fill_verdict(&a, code, verdict);
+	if (!code && lease) {
+		lease->flags = resource->lease_flag;
+		lease->id = id;
+		lease->generation = a.generation;
+		lease->amount = amount;
+	}
+	if (a.sink) {
+		struct k2k_rejection rejection = { .code = code, .tenant = id, .used = a.used, .limit = a.limit };
+
+		k2k_audit_reject(&reg->audit, a.sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_leave(a.sink);
+	}
+	return code;
+}
+
+/* generation 0: the current one. */
+static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation, uint64_t amount,
+                   const struct resource *resource)
+{
+	struct k2k_leaser leaser = leaser_of(reg);
+	uint64_t state_gen;
+	uint32_t slot;
+	int code;
+
+	pthread_mutex_lock(&reg->mutex);
+	k2k_read_lock();
+	code = k2k_gate(reg, K2K_GATE_BROKER);
+	if (!code)
+		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	if (generation && (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
+		code = K2K_ESTALE;
+	if (!code)
+		code = k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen), resource->resource, amount);
+	k2k_read_unlock();
+	pthread_mutex_unlock(&reg->mutex);
+	return code;
+}
+
+static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease, const struct resource *resource)
+{
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	if (!lease)
+		return k2k_fail_argument("lease", "null");
+	code = check_lease_argument(lease);
+	if (!code)
+		code = k2k_gate(reg, K2K_GATE_BROKER);
+	if (code)
+		return code;
+	if (lease->amount == 0)
+		return K2K_ENOTHELD;
+	if (lease->flags != resource->lease_flag)
+		return k2k_fail_argument("lease", "of another resource");
+	if (lease->id != K2K_TENANT_UNSPECIFIED) {
+		if (lease->generation == 0)
+			return k2k_fail_argument("lease", "without a generation");
+		code = release(reg, lease->id, lease->generation, lease->amount, resource);
+	}
+	if (!code)
+		lease->amount = 0;
+	return code;
+}
+
+static int release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, const struct resource *resource)
+{
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	if (amount == 0)
+		return k2k_fail_argument("bytes", "0");
+	code = k2k_gate(reg, K2K_GATE_BROKER);
+	if (code || id == K2K_TENANT_UNSPECIFIED)
+		return code;
+	return release(reg, id, 0, amount, resource);
+}
+
+int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease, struct k2k_verdict *verdict)
+{
+	return acquire_call(reg, id, 1, lease, verdict, &kernels);
+}
+
+int k2k_kernel_release(struct k2k_registry *reg, struct k2k_lease *lease)
+{
+	return release_lease(reg, lease, &kernels);
+}
+
+int k2k_kernel_release_id(struct k2k_registry *reg, k2k_tenant_id id)
+{
+	return release_id(reg, id, 1, &kernels);
+}
+
+int k2k_gpu_memory_acquire(struct k2k_registry *reg, k2k_tenant_id id, uint64_t bytes, struct k2k_lease *lease,
+                           struct k2k_verdict *verdict)
+{
+	return acquire_call(reg, id, bytes, lease, verdict, &gpu_memory);
+}
+
+int k2k_gpu_memory_release(struct k2k_registry *reg, struct k2k_lease *lease)
+{
+	return release_lease(reg, lease, &gpu_memory);
+}
+
+int k2k_gpu_memory_release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t bytes)
+{
+	return release_id(reg, id, bytes, &gpu_memory);
+}
+
+/* ---- cross-tenant attempts ------------------------------------------------------------- */
+
+int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to)
+{
+	return from != to;
+}
+
+int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to, const char *source,
+                           const char *destination, struct k2k_audit_tag tag)
+{
+	struct k2k_rejection rejection = { .tenant = from, .to = to, .tag = tag, .source = source, .destination = destination };
+	struct k2k_sink *sink;
+	int code;
+
+	if (reg && !source)
+		return k2k_fail_argument("source", "null");
+	if (reg && !destination)
+		return k2k_fail_argument("destination", "null");
+	code = k2k_enter(reg, K2K_GATE_BROKER);
+	if (code)
+		return code;
+	k2k_add_relaxed(&reg->map.slots[reg->broker.slot].cross_tenant_total, 1); /* relaxed: a count */
+	sink = k2k_audit_enter(&reg->audit);
+	k2k_read_unlock();
+	if (sink) {
+		k2k_audit_reject(&reg->audit, sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_leave(sink);
+	}
+	return 0;
+}
