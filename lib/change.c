@@ -53,10 +53,16 @@ failed:
 	return code;
 }
 
+void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock)
+{
+	k2k_writer_unlock(&reg->map, lock);
+	pthread_mutex_unlock(&reg->mutex);
+}
+
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 {
-	/* undone like a killed one's; where even that fails, the next writer tries */
 	if (undo) {
+		/* like a killed one's; where even that fails the intent stays raised, and the next writer tries */
 		struct k2k_error_detail detail = *k2k_error_detail();
 
 		if (k2k_recover(reg, NULL) == 0)
@@ -64,8 +70,7 @@ void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 	} else {
 		k2k_writer_end(&reg->map);
 	}
-	k2k_writer_unlock(&reg->map, lock);
-	pthread_mutex_unlock(&reg->mutex);
+	k2k_change_leave(reg, lock);
 }
 
 /* ---- waiting for a grace period ------------------------------------------------- */

@@ -127,6 +127,8 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock);
 /* undo: the change failed half way. */
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
+/* Gives up the lock; the intent stays as it is. */
+void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
 /* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);

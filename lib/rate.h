@@ -23,9 +23,12 @@
  *    lies within the new window's limit too.
  *
  * Where 4 could fail: an unlimited tenant that admits 2^34 in one second (4
- * calls of 2^32), or 2^34 records. Then `used` of that second is shown modulo
- * 2^34, and a limit set within that very second counts from there; the next
- * second is exact again.
+ * calls of 2^32), or 2^34 records. Then `used` of that second is too low by a
+ * multiple of 2^34, and a limit set within that second can admit too much in it,
+ * and once more in the next.
+ *
+ * Which second a message is counted in is decided by `admitted`, not by the verdict: one that is
+ * taken between a roller's look and its compare-exchange names the old second in its verdict, and takes room in the new.
  *
  * A limit that falls: a call that had loaded the old one may still be counted
  * under it, in the window where it lands; one call a thread.

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lists.c (F7) - brokers, leases, budgets, usage: into the caller's array, with the number needed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "ledger.h"
+#include "tenant.h"
+
+/* The caller's array, filled as far as it goes. */
+struct out {
+	struct k2k_registry *reg;
+	k2k_tenant_id id;        /* K2K_TENANT_UNSPECIFIED: all */
+	uint32_t slot;           /* of id */
+	uint64_t generation;
+	void *list;
+	size_t stride, capacity, count;
+};
+
+static void *next(struct out *out)
+{
+	void *element = out->count < out->capacity ? k2k_element(out->list, out->stride, out->count) : NULL;
+
+	out->count++;
+	return element;
+}
+
+/* The id of a live registration; 0 where it is gone, or not the one asked for. */
+static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t generation)
+{
+	const struct k2k_shm_tenant *tenant = &out->reg->map.tenants[slot];
+	uint64_t word = k2k_tenant_word(K2K_TENANT_LIVE, generation);
+	k2k_tenant_id id;
+
+	if (k2k_load_acquire(&tenant->state_gen) != word) /* observe[tenant-state]: its id */
+		return K2K_TENANT_UNSPECIFIED;
+	id = k2k_load_relaxed(&tenant->id); /* relaxed: between the two looks at the state */
+	if (!k2k_tenant_still(&out->reg->map, slot, word) || (out->id && out->id != id))
+		return K2K_TENANT_UNSPECIFIED;
+	return id;
+}
+
+/* Begins a list: a read section on success. */
+static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
+{
+	uint64_t word;
+	int code = k2k_enter(reg, K2K_GATE_ANY);
+
+	if (code)
+		return code;
+	out->reg = reg;
+	out->id = id;
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return 0;
+	code = k2k_tenant_find(&reg->map, id, &out->slot, &word);
+	out->generation = k2k_tenant_generation(word);
+	if (code)
+		k2k_read_unlock();
+	return code;
+}
+
+/* ---- usage -------------------------------------------------------------------------- */
+
+static int add_usage(void *context, const struct k2k_cost_copy *cost)
+{
+	struct out *out = context;
+	k2k_tenant_id id = id_of(out, cost->slot, cost->generation);
+	struct k2k_usage_info *info;
+
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return 0;
+	info = next(out);
+	if (info) {
+		info->size = (uint32_t)out->stride;
+		info->flags = 0;
+		info->id = id;
+		info->generation = cost->generation;
+		info->engagement_id = cost->engagement;
+		info->gpu_ns = cost->cost_ns;
+	}
+	return 0;
+}
+
+int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list, size_t capacity, size_t *count)
+{
+	struct out out = { .list = list, .capacity = capacity };
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+
+	if (!code)
+		code = begin(&out, reg, id);
+	if (code)
+		return code;
+	out.stride = capacity ? list->size : 0;
+	code = k2k_ledger_sweep(&reg->map, add_usage, &out);
+	k2k_read_unlock();
+	*count = out.count;
+	return code;
+}
+
+/* ---- budgets ------------------------------------------------------------------------ */
+
+static uint64_t used_of(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement)
+{
+	uint32_t index = 0;
+
+	if (k2k_ledger_find(map, slot, generation, engagement, &index) != 0)
+		return 0;
+	return k2k_load_relaxed(&map->ledger[index].cost_ns); /* relaxed: a number */
+}
+
+static void add_budget(struct out *out, uint32_t index)
+{
+	const struct k2k_map *map = &out->reg->map;
+	const struct k2k_shm_budget *budget = &map->budgets[index];
+	uint64_t word = k2k_load_acquire(&budget->entry.state); /* observe[budget-state]: its fields */
+	uint64_t generation, version, budget_ns, engagement;
+	struct k2k_budget_info *info;
+	k2k_tenant_id id;
+	uint32_t slot;
+
+	/* relaxed, all: between two looks at the state. RETIRED may still be in force for the version we see */
+	slot = k2k_load_relaxed(&budget->entry.slot);
+	generation = k2k_load_relaxed(&budget->entry.gen);
+	engagement = k2k_load_relaxed(&budget->entry.key);
+	budget_ns = k2k_load_relaxed(&budget->budget_ns);
+	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || slot >= map->sizes.tenants)
+		return;
+	id = id_of(out, slot, generation);
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return;
+	k2k_tenant_rate(map, slot, &version);
+	if (!k2k_budget_visible(budget, version))
+		return;
+	k2k_fence_acquire(); /* the copies before, the second look after */
+	if (k2k_load_relaxed(&budget->entry.state) != word)
+		return;
+	info = next(out);
+	if (!info)
+		return;
+	info->size = (uint32_t)out->stride;
+	info->flags = 0;
+	info->id = id;
+	info->generation = generation;
+	info->engagement_id = engagement;
+	info->budget_ns = budget_ns;
+	info->used_ns = used_of(map, slot, generation, engagement);
+}
+
+int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list, size_t capacity, size_t *count)
+{
+	struct out out = { .list = list, .capacity = capacity };
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+
+	if (!code)
+		code = begin(&out, reg, id);
+	if (code)
+		return code;
+	out.stride = capacity ? list->size : 0;
+	for (uint32_t i = 0; i < reg->map.sizes.budgets; i++)
+		add_budget(&out, i);
+	k2k_read_unlock();
+	*count = out.count;
+	return 0;
+}
+
+/* ---- leases --------------------------------------------------------------------------- */
+
+static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t generation)
+{
+	struct k2k_registry *reg = out->reg;
+	struct k2k_holdings holdings;
+	int code = k2k_lease_collect(&reg->map, slot, &holdings);
+
+	if (!k2k_tenant_still(&reg->map, slot, k2k_tenant_word(K2K_TENANT_LIVE, generation)))
+		return 0; /* deregistered meanwhile: holds nothing */
+	for (uint32_t i = 0; !code && i < holdings.count; i++) {
+		const struct k2k_holding *h = &holdings.list[i];
+		struct k2k_lease_info *info;
+
+		if (!(h->held[0] || h->held[1]) || !k2k_census_alive(&reg->census, h->incarnation))
+			continue;
+		info = next(out);
+		if (!info)
+			continue;
+		info->size = (uint32_t)out->stride;
+		info->flags = 0;
+		info->id = id;
+		info->generation = generation;
+		info->slot = h->broker_slot;
+		info->reserved = 0;
+		info->pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid); /* relaxed: for people */
+		info->kernels = h->held[K2K_RESOURCE_KERNELS];
+		info->gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+	}
+	return code;
+}
+
+/* Of one slot, if it is a live registration. */
+static int add_leases_of_slot(struct out *out, uint32_t slot)
+{
+	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
+	k2k_tenant_id id;
+
+	if (k2k_tenant_state(word) != K2K_TENANT_LIVE ||
+	    k2k_load_acquire(&out->reg->map.cells[slot].lease_head) == 0) /* observe[lease-link]: asked again below */
+		return 0;
+	id = id_of(out, slot, k2k_tenant_generation(word));
+	return id ? add_leases(out, slot, id, k2k_tenant_generation(word)) : 0;
+}
+
+int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list, size_t capacity, size_t *count)
+{
+	struct out out = { .list = list, .capacity = capacity };
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+
+	if (!code)
+		code = begin(&out, reg, id);
+	if (code)
+		return code;
+	out.stride = capacity ? list->size : 0;
+	if (id != K2K_TENANT_UNSPECIFIED)
+		code = add_leases_of_slot(&out, out.slot);
+	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants; i++)
+		code = add_leases_of_slot(&out, i);
+	k2k_read_unlock();
+	*count = out.count;
+	return code;
+}
+
+/* ---- brokers ---------------------------------------------------------------------------- */
+
+/* The state letter of /proc/PID/stat: T or t: stopped. Only where the pid means the same to us. */
+static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
+{
+	struct stat st;
+	char path[64], line[512], *after;
+	FILE *file;
+
+	if (stat("/proc/self/ns/pid", &st) != 0 || st.st_ino != pid_namespace)
+		return K2K_BROKER_UNKNOWN;
+	snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return K2K_BROKER_UNKNOWN;
+	after = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	if (!after || strlen(after) < 3)
+		return K2K_BROKER_UNKNOWN;
+	return after[2] == 'T' || after[2] == 't' ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
+}
+
+static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS], uint64_t bytes[K2K_SLOTS])
+{
+	struct k2k_holdings holdings;
+
+	memset(kernels, 0, sizeof(uint64_t) * K2K_SLOTS);
+	memset(bytes, 0, sizeof(uint64_t) * K2K_SLOTS);
+	for (uint32_t slot = 0; slot < reg->map.sizes.tenants; slot++) {
+		uint64_t word = k2k_load_acquire(&reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
+
+		if (k2k_tenant_state(word) != K2K_TENANT_LIVE || k2k_lease_collect(&reg->map, slot, &holdings) != 0 ||
+		    !k2k_tenant_still(&reg->map, slot, word))
+			continue;
+		for (uint32_t i = 0; i < holdings.count; i++) {
+			const struct k2k_holding *h = &holdings.list[i];
+
+			if (h->incarnation != k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner)) /* relaxed: an owner before it */
+				continue;
+			kernels[h->broker_slot] += h->held[K2K_RESOURCE_KERNELS];
+			bytes[h->broker_slot] = k2k_sat_add(bytes[h->broker_slot], h->held[K2K_RESOURCE_GPU_MEMORY]);
+		}
+	}
+}
+
+static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner, struct k2k_broker_info *info)
+{
+	const struct k2k_shm_slot *slot = &reg->map.slots[i];
+	bool alive = k2k_census_alive(&reg->census, owner);
+	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed, all: for people */
+
+	info->flags = 0;
+	info->slot = i;
+	info->incarnation = owner;
+	info->pid = k2k_load_relaxed(&slot->pid);
+	info->pid_namespace = k2k_load_relaxed(&slot->pid_namespace);
+	info->attached_at_ns = k2k_load_relaxed(&slot->attached_at_ns);
+	k2k_identity_comm(info->comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
+	info->cross_tenant_total = k2k_load_relaxed(&slot->cross_tenant_total);
+	info->unknown_tenant_total = k2k_load_relaxed(&slot->unknown_tenant_total);
+	info->state = alive ? (uint32_t)run_state(info->pid, info->pid_namespace) : (uint32_t)K2K_BROKER_DEAD;
+	info->grace_behind = alive ? k2k_sat_sub(token, k2k_load_relaxed(&slot->ack)) : 0;
+}
+
+int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count)
+{
+	struct out out = { .list = list, .capacity = capacity };
+	uint64_t kernels[K2K_SLOTS], bytes[K2K_SLOTS];
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+
+	if (!code)
+		code = begin(&out, reg, K2K_TENANT_UNSPECIFIED);
+	if (code)
+		return code;
+	out.stride = capacity ? list->size : 0;
+	if (capacity)
+		add_holdings(reg, kernels, bytes);
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		/* observe[slot-owner]: its identity */
+		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
+		struct k2k_broker_info *info;
+
+		if (owner == 0)
+			continue;
+		info = next(&out);
+		if (!info)
+			continue;
+		copy_broker(reg, i, owner, info);
+		info->size = (uint32_t)out.stride;
+		info->kernels = info->state == K2K_BROKER_DEAD ? 0 : kernels[i];
+		info->gpu_memory_bytes = info->state == K2K_BROKER_DEAD ? 0 : bytes[i];
+	}
+	k2k_read_unlock();
+	*count = out.count;
+	return 0;
+}

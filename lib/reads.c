@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * reads.c (F7) - what is registered, and with which numbers: copies, by anybody.
+ *
+ * A copy holds if state and generation are the same word after it as before it.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "ledger.h"
+#include "rate.h"
+#include "tenant.h"
+
+#define COPIES 100       /* of a tenant that is registered anew meanwhile, each time */
+
+/* The numbers of the window as they are now; a window that is over counts as unused. */
+static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
+{
+	struct k2k_rate rate = { .used = 0 };
+	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, false, &rate);
+
+	info->admitted_total = rate.admitted;
+	info->messages_this_second = rate.used;
+	info->window = rate.second;
+	return code;
+}
+
+static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_gen, struct k2k_tenant_info *info)
+{
+	const struct k2k_shm_tenant_cold *cold = &reg->map.tenants_cold[slot];
+	const struct k2k_shm_cell_cold *counts = &reg->map.cells_cold[slot];
+	uint64_t held[K2K_RESOURCES];
+	struct k2k_limits limits;
+	int code;
+
+	k2k_tenant_limits(&reg->map, slot, &limits);
+	code = copy_window(reg, slot, info);
+	if (!code)
+		code = k2k_lease_sum(&reg->map, &reg->census, slot, held);
+	if (code)
+		return code;
+	/* relaxed, all: numbers, between two looks at the state */
+	info->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
+	info->generation = k2k_tenant_generation(state_gen);
+	info->registered_at_ns = k2k_load_relaxed(&cold->registered_at_ns);
+	info->budget_count = k2k_load_relaxed(&cold->budget_count);
+	info->max_messages_per_sec = limits.rate;
+	info->max_gpu_memory_bytes = limits.gpu_memory_bytes;
+	info->max_concurrent_kernels = limits.kernels;
+	info->rejected_total.rate = k2k_load_relaxed(&counts->rejected_rate);
+	info->rejected_total.budget = k2k_load_relaxed(&counts->rejected_budget);
+	info->rejected_total.kernels = k2k_load_relaxed(&counts->rejected_kernels);
+	info->rejected_total.gpu_memory = k2k_load_relaxed(&counts->rejected_gpu_memory);
+	info->unattributed_ns = k2k_load_relaxed(&counts->unattributed_ns);
+	info->kernels = held[K2K_RESOURCE_KERNELS];
+	info->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
+	return 0;
+}
+
+/* Inside a section. */
+static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
+{
+	for (int i = 0; i < COPIES; i++) {
+		uint64_t state_gen;
+		uint32_t slot;
+		int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+
+		if (code)
+			return code;
+		code = copy_tenant(reg, slot, state_gen, info);
+		if (k2k_tenant_still(&reg->map, slot, state_gen))
+			return code;
+	}
+	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");
+}
+
+int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
+{
+	struct k2k_tenant_info copy;
+	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	memset(&copy, 0, sizeof(copy));
+	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : get(reg, id, &copy);
+	k2k_read_unlock();
+	if (code)
+		return code;
+	copy.size = info->size;
+	*info = copy;
+	return 0;
+}
+
+int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered)
+{
+	uint64_t state_gen;
+	uint32_t slot;
+	int code = !reg || registered ? 0 : k2k_fail_argument("registered", "null");
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	k2k_read_unlock();
+	if (code && code != K2K_ENOTENANT)
+		return code;
+	*registered = code == 0;
+	return 0;
+}
+
+int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity, size_t *count)
+{
+	size_t found = 0;
+	int code = 0;
+
+	if (reg && !count)
+		code = k2k_fail_argument("count", "null");
+	else if (reg && capacity && !ids)
+		code = k2k_fail_argument("ids", "null");
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: seen late, it is as if we had come earlier */
+		code = K2K_EFENCED;
+	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
+		const struct k2k_shm_tenant *tenant = &reg->map.tenants[i];
+		uint64_t word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: its id */
+		k2k_tenant_id id;
+
+		if (k2k_tenant_state(word) != K2K_TENANT_LIVE)
+			continue;
+		id = k2k_load_relaxed(&tenant->id); /* relaxed: between the two looks at the state */
+		if (!k2k_tenant_still(&reg->map, i, word))
+			continue; /* deregistered meanwhile */
+		if (found < capacity)
+			ids[found] = id;
+		found++;
+	}
+	k2k_read_unlock();
+	if (!code)
+		*count = found;
+	return code;
+}
+
+int k2k_tenant_count(struct k2k_registry *reg, size_t *count)
+{
+	return k2k_tenant_ids(reg, NULL, 0, count);
+}
+
+/* ---- GPU time of one engagement -------------------------------------------------------- */
+
+struct engagement {
+	const struct k2k_map *map;
+	uint64_t id, ns;
+};
+
+static int add(void *context, const struct k2k_cost_copy *cost)
+{
+	struct engagement *e = context;
+
+	/* relaxed: a registration that ends now is counted or not */
+	if (cost->engagement == e->id && k2k_load_relaxed(&e->map->tenants[cost->slot].state_gen) ==
+	                                         k2k_tenant_word(K2K_TENANT_LIVE, cost->generation))
+		e->ns = k2k_sat_add(e->ns, cost->cost_ns);
+	return 0;
+}
+
+int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uint64_t *gpu_ns)
+{
+	struct engagement e = { .id = tag.engagement_id };
+	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	e.map = &reg->map;
+	code = k2k_ledger_sweep(&reg->map, add, &e);
+	k2k_read_unlock();
+	if (!code)
+		*gpu_ns = e.ns;
+	return code;
+}
+
+/* Inside a section. */
+static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t *ns)
+{
+	for (int i = 0; i < COPIES; i++) {
+		uint64_t state_gen;
+		uint32_t slot, index = 0;
+		int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+
+		if (code)
+			return code;
+		*ns = 0;
+		code = k2k_ledger_find(&reg->map, slot, k2k_tenant_generation(state_gen), engagement, &index);
+		if (!code)
+			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns); /* relaxed: a number */
+		if (k2k_tenant_still(&reg->map, slot, state_gen))
+			return code == K2K_HASH_ABSENT ? 0 : code;
+	}
+	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");
+}
+
+int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t *gpu_ns)
+{
+	uint64_t ns = 0;
+	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : cost_of(reg, id, tag.engagement_id, &ns);
+	k2k_read_unlock();
+	if (!code)
+		*gpu_ns = ns;
+	return code;
+}
+
+/* ---- the registry ------------------------------------------------------------------------ */
+
+static void count_pool(const struct k2k_pool *pool, struct k2k_table_info *info)
+{
+	uint32_t high = k2k_pool_high(pool);
+
+	info->used = info->retired = 0;
+	info->capacity = pool->capacity;
+	for (uint32_t i = 0; i < high; i++) {
+		unsigned int state = k2k_entry_state(k2k_load_relaxed(&k2k_pool_at(pool, i)->state)); /* relaxed: a count */
+
+		if (state == K2K_ENTRY_RETIRED)
+			info->retired++;
+		else if (state != K2K_ENTRY_FREE)
+			info->used++;
+	}
+}
+
+static void count_list(const struct k2k_shm_list *free_list, const struct k2k_shm_list *retired, uint64_t capacity,
+                       struct k2k_table_info *info)
+{
+	uint64_t is_free = k2k_load_relaxed(&free_list->count); /* relaxed, both: counts for people */
+
+	info->retired = k2k_load_relaxed(&retired->count);
+	info->capacity = capacity;
+	info->used = k2k_sat_sub(capacity, k2k_sat_add(is_free, info->retired));
+}
+
+static void count_brokers(struct k2k_registry *reg, struct k2k_registry_info *info)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		const struct k2k_shm_slot *slot = &reg->map.slots[i];
+
+		/* relaxed, all: counts for people */
+		info->cross_tenant_total += k2k_load_relaxed(&slot->cross_tenant_total);
+		info->unknown_tenant_total += k2k_load_relaxed(&slot->unknown_tenant_total);
+		if (k2k_census_alive(&reg->census, k2k_load_relaxed(&slot->owner)))
+			info->brokers++;
+	}
+}
+
+static void copy_files(const struct k2k_registry *reg, struct k2k_registry_info *info)
+{
+	struct stat st;
+
+	if (stat(reg->defs.path, &st) == 0) {
+		info->owner_uid = st.st_uid;
+		info->owner_gid = st.st_gid;
+		info->defs_mode = st.st_mode & 0777;
+	}
+	if (stat(reg->live.path, &st) == 0)
+		info->live_mode = st.st_mode & 0777;
+}
+
+static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
+{
+	const struct k2k_map *map = &reg->map;
+	const struct k2k_shm_defs *defs = map->defs;
+	struct k2k_hash ledger = k2k_ledger_hash(map);
+	struct k2k_pool leases = k2k_lease_pool(map);
+
+	strcpy(info->name, reg->name);
+	k2k_segment_uuid_text(info->uuid, defs->header.uuid);
+	info->layout_version = defs->header.layout_version;
+	info->created_at_ns = defs->header.created_at_ns;
+	info->defs_bytes = reg->defs.bytes;
+	info->live_bytes = reg->live.bytes;
+	info->generation = k2k_load_acquire(&defs->generation); /* observe[generation]: only a number */
+	info->grace_token = k2k_load_relaxed(&defs->grace_token); /* relaxed: only a number */
+	count_list(&defs->tenant_free, &defs->tenant_retired, map->sizes.tenants, &info->tenants);
+	count_list(&defs->budget_free, &defs->budget_retired, map->sizes.budgets, &info->budgets);
+	count_pool(&ledger.pool, &info->engagements);
+	count_pool(&leases, &info->leases);
+	count_brokers(reg, info);
+	copy_files(reg, info);
+}
+
+int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
+{
+	uint32_t size;
+	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	size = info->size;
+	memset(info, 0, sizeof(*info));
+	info->size = size;
+	copy_info(reg, info);
+	k2k_read_unlock();
+	return 0;
+}
