@@ -48,8 +48,9 @@ init() { ctl 0 init --max-tenants 16 --max-engagements 64 --max-budgets 32 -q "$
 # attach: starts a broker on the test's registry; say: lets it make a call, whose code it has to answer.
 attach() {
 	coproc "$BROKER" "$K2K_REGISTRY"
-	# shellcheck disable=SC2034
 	broker_pid=$!
+	brokers+=("$broker_pid")
+	disown "$broker_pid"    # its end is no news
 	broker_out=${COPROC[0]} broker_in=${COPROC[1]}
 	local answer
 	read -r -t 20 -u "$broker_out" answer && [[ $answer == K2K_OK ]] || fail "broker: $answer"
@@ -72,7 +73,7 @@ broker_state() { [[ $("$TOOL" brokers -J | jq -r '.brokers[0].state') == "$1" ]]
 
 clean_up() {
 	local pid
-	for pid in $(jobs -p); do
+	for pid in "${brokers[@]}"; do
 		kill -KILL "$pid" 2>/dev/null
 	done
 	rm -rf "$DIR" /dev/shm/k2k."$K2K_REGISTRY".*
@@ -81,6 +82,7 @@ clean_up() {
 run_test() {
 	(
 		export K2K_REGISTRY=cli-$BASHPID
+		brokers=()
 		DIR=$(mktemp -d) || exit 1
 		trap clean_up EXIT
 		trap 'exit 1' INT TERM

@@ -170,14 +170,33 @@ cli_every_command_answers_6_without_a_registry() {
 	done
 }
 
-cli_a_registry_of_another_layout_is_6_and_can_be_destroyed() {
+cli_a_registry_of_another_layout_is_6_and_destroyed_with_yes() {
 	init
-	# the first bytes tell what it is
-	printf 'XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" conv=notrunc status=none
+	# behind the magic number stands the version of the layout
+	printf '\377' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" bs=1 seek=8 conv=notrunc status=none
 	ctl 6 list
+	has "$err" "layout version"
+	has "$err" "destroy -y"
 	ctl 6 info -J
-	one_object
+	error_object K2K_ELAYOUT
 	ctl 4 init
+	ctl 6 destroy
+	ctl 6 destroy --dry-run
+	ctl 0 destroy -y --dry-run
+	ctl 6 info
+	ctl 0 destroy -y
+	no_files
+	init
+}
+
+cli_a_file_that_is_no_registry_is_6_and_stays() {
+	local file=/dev/shm/k2k.$K2K_REGISTRY.defs
+	echo "somebody's" >"$file"
+	ctl 6 list
+	ctl 6 check -J
+	error_object K2K_ECORRUPT
+	ctl 6 destroy -y
+	is "$(<"$file")" "somebody's"
 }
 
 cli_version_tells_program_and_library() {

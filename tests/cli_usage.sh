@@ -165,17 +165,19 @@ cli_what_a_dead_broker_held_is_counted_nowhere() {
 cli_leases_tell_who_holds_what() {
 	init
 	ctl 0 register 42 -q
-	ctl 0 register 43 -q
+	ctl 0 register 43 --gpu-memory unlimited -q
 	attach
 	say K2K_OK kernel 42
 	say K2K_OK kernel 42
-	say K2K_OK memory 43 9007199254740993 || true
+	say K2K_OK memory 43 9007199254740993
 	ctl 0 leases 42 -J
 	one_object
 	json '.leases[0]|[.tenant,.slot,.pid,.kernels,.gpu_memory_bytes]' "[\"42\",0,$broker_pid,2,\"0\"]"
 	json '.leases[0]|keys|join(" ")' "gpu_memory_bytes kernels pid slot tenant"
 	ctl 0 leases -o csv
-	has "$out" "42,0,$broker_pid,2,0"
+	is "$out" "tenant,slot,pid,kernels,gpu_memory_bytes
+42,0,$broker_pid,2,0
+43,0,$broker_pid,0,9007199254740993"
 	ctl 0 leases
 	has "$out" "$broker_pid"
 	ctl 3 leases 44

@@ -250,8 +250,8 @@ static int destroy_dry_run(struct ctl *ctl)
 		code = k2k_registry_info(reg, &info);
 		k2k_registry_close(&reg);
 	}
-	/* One that can't be used (of another boot, damaged) can still be removed. */
-	if (code == K2K_ENOREGISTRY || code == K2K_EPERM || code == K2K_EOWNER)
+	/* One of another boot can still be removed, one of another layout or damaged with -y. */
+	if (code && code != K2K_EBOOT && !(ctl->yes && (code == K2K_ELAYOUT || code == K2K_ECORRUPT)))
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	if (!code && info.brokers && !ctl->yes)
 		return fail_with(ctl, K2K_EBUSY, "registry '%s': %u brokers are attached; -y destroys it all the same",

@@ -17,9 +17,9 @@ static const struct {
 	{ K2K_EOWNER, EXIT_PERMISSION, "only registries of root or of yourself are trusted" },
 	{ K2K_EROLE, EXIT_PERMISSION, NULL },
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY, "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
-	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it, or destroy it and init it anew" },
+	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },
-	{ K2K_ECORRUPT, EXIT_REGISTRY, "'" CTL_NAME " -r %s check' says more" },
+	{ K2K_ECORRUPT, EXIT_REGISTRY, "if 'check' can't open it either, '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile: try again" },
 	{ K2K_EIO, EXIT_SYSTEM, NULL },
 	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' says how much is needed" },
@@ -55,6 +55,10 @@ static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 	text[0] = 0;
 	if (code == K2K_EFULL && detail->code == code && detail->object[0]) {
 		snprintf(text, room, "a larger registry is made with 'init --max-%.31s N'", detail->object);
+		return;
+	}
+	if (code == K2K_ECORRUPT && detail->code == code && !strcmp(detail->field, "magic")) {
+		snprintf(text, room, "what the file is only its owner knows, so no command removes it");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
