@@ -121,6 +121,8 @@ static void add_answer(struct text *out, uint64_t number, const struct broker_re
 		else
 			put_u64(object, "remaining", answer->verdict.remaining);
 		put_limit(object, "retry_after_ns", answer->verdict.retry_after_ns);
+		if (answer->verdict.window)
+			put_u64(object, "window", answer->verdict.window);
 	}
 	if (send) {
 		put_u64(object, "booked_ns", answer->booked_ns);

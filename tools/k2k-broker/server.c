@@ -47,7 +47,7 @@ struct server {
 
 /* ---- the socket ----------------------------------------------------------------- */
 
-/* Whoever starts a broker in this directory holds its lock from the first look until it listens: of two, one finds the other. */
+/* Who starts a broker in this directory holds its lock from the first look until it listens: of two, one finds the other. */
 static int lock_directory(const char *path)
 {
 	char *copy = must(strdup(path));
@@ -111,6 +111,7 @@ static int listen_at(struct server *server, char why[256], int *exit_code)
 	}
 	server->dev = st.st_dev;
 	server->ino = st.st_ino;
+	*exit_code = 0;
 	return 0;
 
 failed:
