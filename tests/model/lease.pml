@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CONFIGS: "-DSB=2" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCONTEND" "-DCONTEND -DTWO_PASSES -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=1" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" */
+/* CONFIGS: "-DSB=2" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCONTEND" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" */
 /* MUTATIONS: NO_FENCE ASKED_FIRST ONE_COLLECT NO_ALIVE_BETWEEN PENDING_FORM PENDING_GRANTS NO_INC_RECHECK RESET_LATE ENDED_FIRST LIMIT_ONCE LIMIT_LAST BLIND_RETRY */
 /*
  * Leases: usage is the sum of its holders. Never too much is granted, and a free slot is never "full".
@@ -42,7 +42,7 @@
  *     at most the limit in force at the claim. Units are held until `ended` has reached memory.
  *   I4, refusals. "Full" is answered only if at some instant of the call: units really held by the living
  *     + n > the limit. So the dead, claims, and torn reads are no reason for it.
- *   I4 and I7, BUSY. It is answered only if during the call another living broker was in an operation.
+ *   I4 and I7, BUSY (CONTEND). It is answered only if during the call another living broker was in an operation.
  *     Alone, beside whatever the dead and the idle left behind, a call is granted or rightly refused.
  *   No livelock (CONTEND). A broker whose turn it is (KEEP) is BUSY only if since its claim somebody was granted,
  *     gave back or died, or if one in its way is still in the pass (look, claim, withdraw) or release that it was in when
@@ -57,6 +57,8 @@
  *   SB > 0: each broker's stores pass through a buffer of that depth (TSO), and death empties it: a process is
  *     dead when it has left the CPU. SB = 0 and three brokers: sequentially consistent. The only place where a load
  *     must not overtake a store is between claim and sum, which needs two brokers to show.
+ *   CONTEND: with the ghosts that judge BUSY. They count a pass as ended when its withdrawal is in memory, so SB = 0.
+ *   With three brokers nobody dies then.
  *   MORTAL, KEEPS: masks of slots that may die, that never give back. MAXN: the largest n. OPS*: acquires of a slot.
  *   The list is a mask. A new record's reset and insertion are one step, as nobody sees it before.
  *   Incarnations are small numbers, aliveness is a bit, counters are small: they don't wrap.
