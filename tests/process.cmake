@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests with several real processes; included by CMakeLists.txt beside it.
+function(k2k_process_test name library timeout)
+  add_executable(${name} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${name}.c)
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${name} PRIVATE ${library} Threads::Threads)
+  if(library STREQUAL "k2k-registry-static")
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS process TIMEOUT ${timeout} SKIP_RETURN_CODE 77)
+endfunction()
+
+k2k_process_test(process_create k2k-registry 120)

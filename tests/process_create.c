@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_create - many creators of one name, creators that die, and what they leave in /dev/shm
+ */
+#include "process.h"
+
+enum { CREATORS = 16 };
+
+static int create_small(const char *name, struct k2k_registry **handle)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 16;
+	return k2k_registry_create(name, &options, handle);
+}
+
+TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_left)
+{
+	enum { ROUNDS = 40 };
+	struct shared {
+		struct meeting meeting;
+		atomic_int won, lost, other;
+	} *shared = shared_bytes(sizeof *shared);
+	const char *name = fresh_registry();
+	pid_t creators[CREATORS];
+
+	for (int i = 0; i < CREATORS; i++) {
+		creators[i] = spawn();
+		if (creators[i] != 0)
+			continue;
+		for (int round = 0; round < ROUNDS; round++) {
+			struct k2k_registry *admin = NULL;
+			int code;
+
+			meet(&shared->meeting, CREATORS + 1);
+			code = create_small(name, &admin);
+			CHECK((code == 0) == (admin != NULL));
+			atomic_fetch_add(code == 0 ? &shared->won : code == K2K_EEXIST ? &shared->lost : &shared->other, 1);
+			if (code && code != K2K_EEXIST)
+				FAIL("create: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+			/* who lost finds the winner's, complete */
+			if (code == K2K_EEXIST)
+				admin = open_as(name, K2K_ROLE_ADMIN);
+			CHECK_EQ(k2k_registry_close(&admin), 0);
+			meet(&shared->meeting, CREATORS + 1);
+		}
+		exit(0);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		int lives;
+
+		meet(&shared->meeting, CREATORS + 1);
+		meet(&shared->meeting, CREATORS + 1);
+		CHECK_EQ(atomic_exchange(&shared->won, 0), 1);
+		CHECK_EQ(atomic_exchange(&shared->lost, 0), CREATORS - 1);
+		CHECK_EQ(objects_of(name, &lives), 1);
+		CHECK_EQ(lives, 1);
+		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		check_nothing_left(name);
+	}
+	for (int i = 0; i < CREATORS; i++)
+		spawn_wait(creators[i]);
+}
+
+TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
+{
+	enum { ACTORS = 6, STEPS = 150 };
+	const char *name = fresh_registry();
+	pid_t actors[ACTORS];
+	int lives;
+
+	for (int i = 0; i < ACTORS; i++) {
+		actors[i] = spawn();
+		if (actors[i] != 0)
+			continue;
+		random_seed((uint64_t)i);
+		for (int step = 0; step < STEPS; step++) {
+			struct k2k_registry *reg = NULL;
+			size_t count = 0;
+			int code;
+
+			switch (i % 3) {
+			case 0:
+				code = create_small(name, NULL);
+				if (code != 0 && code != K2K_EEXIST)
+					FAIL("create: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+				break;
+			case 1:
+				code = k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL);
+				if (code != 0 && code != K2K_ENOREGISTRY)
+					FAIL("destroy: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+				break;
+			default:
+				code = k2k_registry_open(name, step % 2 ? K2K_ROLE_BROKER : K2K_ROLE_ADMIN, NULL, &reg);
+				if (code == K2K_ENOREGISTRY)
+					break;
+				if (code)
+					FAIL("open: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+				code = k2k_tenant_count(reg, &count);
+				if (code != 0 && code != K2K_EFENCED)
+					FAIL("count: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+				CHECK_EQ(count, 0);
+				CHECK_EQ(k2k_registry_close(&reg), 0);
+			}
+		}
+		exit(0);
+	}
+	for (int i = 0; i < ACTORS; i++)
+		spawn_wait(actors[i]);
+	/* whatever came last: one name or none, and no live that nothing refers to */
+	CHECK_EQ(objects_of(name, &lives), lives);
+	CHECK(lives <= 1);
+	if (lives)
+		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	check_nothing_left(name);
+}
+
+static void make_file(const char *format, ...)
+{
+	char path[256];
+	va_list ap;
+	int fd;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof path, format, ap);
+	va_end(ap);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	CHECK(fd >= 0);
+	CHECK(write(fd, "mine", 4) == 4);
+	close(fd);
+}
+
+static int exists(const char *format, ...)
+{
+	char path[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof path, format, ap);
+	va_end(ap);
+	return access(path, F_OK) == 0;
+}
+
+TEST(creators_killed_at_any_moment_leave_nothing_once_the_next_has_created)
+{
+	enum { KILLS = 120 };
+	static const char uuid[] = "01234567-89ab-4def-8123-456789abcdef";
+	const char *name = fresh_registry();
+	struct k2k_registry *neighbour;
+	char neighbour_name[80];
+	uint64_t longest_ns;
+	int lives;
+
+	/* neighbours whose names begin alike, and files that are no registry's: all stay */
+	snprintf(neighbour_name, sizeof neighbour_name, "%s-2", name);
+	CHECK_EQ(create_small(neighbour_name, &neighbour), 0);
+	make_file("/dev/shm/k2k.%s.live.%s", name, uuid);
+	make_file("/dev/shm/k2k.%s.live.notes", name);
+	make_file("/dev/shm/k2k.%s.txt", name);
+	longest_ns = now_ns();
+	CHECK_EQ(create_small(name, NULL), 0);
+	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	longest_ns = now_ns() - longest_ns;
+	random_seed(1);
+	for (int i = 0; i < KILLS; i++) {
+		struct gate ready;
+		pid_t creator;
+
+		gate_make(&ready);
+		creator = spawn();
+		if (creator == 0) {
+			struct k2k_registry *admin = NULL;
+
+			gate_open(&ready);
+			for (;;) {
+				if (create_small(name, &admin) == 0)
+					k2k_registry_close(&admin);
+				k2k_registry_destroy(name, 0, NULL);
+			}
+		}
+		gate_wait(&ready);
+		close(ready.fd[0]);
+		close(ready.fd[1]);
+		pause_ns(random_below(2 * longest_ns + 1));
+		spawn_kill(creator);
+		/* killed in the middle of destroy: ends it, or finds the registry whole */
+		int code = create_small(name, NULL);
+		for (uint64_t end = now_ns() + 5000000000u; code == K2K_EEXIST && now_ns() < end;) {
+			struct k2k_registry *admin;
+
+			if (k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin) == 0) {
+				check_clean(admin);
+				CHECK_EQ(k2k_registry_close(&admin), 0);
+				break;
+			}
+			code = create_small(name, NULL);
+		}
+		CHECK(code == 0 || code == K2K_EEXIST);
+		CHECK_EQ(objects_of(name, &lives), 1);
+		CHECK_EQ(lives, 1 + 2);
+		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		CHECK_EQ(objects_of(name, &lives), 0);
+		CHECK_EQ(lives, 2);
+	}
+	CHECK(exists("/dev/shm/k2k.%s.live.%s", name, uuid));
+	CHECK(exists("/dev/shm/k2k.%s.live.notes", name));
+	CHECK(exists("/dev/shm/k2k.%s.txt", name));
+	check_clean(neighbour);
+	close_and_destroy(neighbour_name, &neighbour);
+}
+
+TEST(a_creator_stopped_between_its_two_names_loses_nothing_to_a_sweeper)
+{
+	/* many stops: some hit the few microseconds in between */
+	enum { STOPS = 120 };
+	const char *name = fresh_registry();
+	struct shared {
+		atomic_int code;
+	} *shared = shared_bytes(sizeof *shared);
+
+	random_seed(2);
+	for (int i = 0; i < STOPS; i++) {
+		struct gate ready;
+		pid_t creator;
+		int lives, code;
+
+		gate_make(&ready);
+		atomic_store(&shared->code, 1);
+		creator = spawn();
+		if (creator == 0) {
+			gate_open(&ready);
+			atomic_store(&shared->code, create_small(name, NULL));
+			exit(0);
+		}
+		gate_wait(&ready);
+		close(ready.fd[0]);
+		close(ready.fd[1]);
+		pause_ns(random_below(600000));
+		kill(creator, SIGSTOP);
+		code = create_small(name, NULL);
+		CHECK(code == 0 || code == K2K_EEXIST);
+		CHECK(kill(creator, SIGCONT) == 0);
+		spawn_wait(creator);
+		/* one of the two won */
+		CHECK_EQ(atomic_load(&shared->code), code == 0 ? K2K_EEXIST : 0);
+		CHECK_EQ(objects_of(name, &lives), 1);
+		CHECK_EQ(lives, 1);
+		struct k2k_registry *admin = open_as(name, K2K_ROLE_ADMIN);
+		check_clean(admin);
+		close_and_destroy(name, &admin);
+	}
+}
