@@ -5,7 +5,7 @@
 #include "handle.h"
 #include "tenant.h"
 
-#define ROUNDS 60
+#define PATIENCE_NS UINT64_C(20000000)
 #define PAUSE_NS UINT64_C(50000)
 
 struct resource {
@@ -81,13 +81,15 @@ static int try_acquire(struct acquisition *a)
 
 static int acquire(struct acquisition *a)
 {
+	uint64_t deadline = 0;
 	int code;
 
-	for (int round = 1;; round++) {
-		code = try_acquire(a);
-		if (code != K2K_LEASE_AGAIN)
-			break;
-		if (round == ROUNDS)
+	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN) {
+		uint64_t now = k2k_clock_monotonic_ns();
+
+		if (!deadline)
+			deadline = now + PATIENCE_NS;
+		if (now >= deadline)
 			return k2k_fail(K2K_EBUSY, "leases", NULL,
 			                "requests of other brokers stand in the way: is one of them stopped?");
 		/* longer for higher slots: those that would give way to each other come apart */

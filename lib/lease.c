@@ -3,7 +3,11 @@
 
 #include <sched.h>
 
-#define LOOKS 256               /* with a claim kept: some 0.1 ms, more where we are preempted */
+#include "clock.h"
+
+#define LOOKS 32                /* with a claim kept, between two pauses */
+#define KEEP_NS UINT64_C(5000000)        /* how long: two passes of the others, who may be preempted in them */
+#define PAUSE_NS UINT64_C(20000)
 #define READS 64                /* of a record that is being reset: two stores long */
 
 static int corrupt(uint32_t slot, const char *what)
@@ -163,149 +167,216 @@ int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t
 
 /* ---- acquire ------------------------------------------------------------------- */
 
-static uint64_t sum_wanted(const struct k2k_holdings *h, enum k2k_resource resource)
-{
-	uint64_t sum = 0;
+enum outlook {
+	FITS,
+	FULL,
+	LOOK_AGAIN,
+	OUR_TURN,
+	GIVE_WAY,
+};
 
-	for (uint32_t i = 0; i < h->count; i++)
-		sum = k2k_sat_add(sum, h->list[i].asked[resource] - h->list[i].ended[resource]);
+/* A sum over all brokers: UINT64_MAX is a legal limit, so 64 bits could wrap, or stop just at it. */
+typedef unsigned __int128 k2k_sum;
+
+static uint64_t narrow(k2k_sum sum)
+{
+	return sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
+}
+
+/* One acquire, and what its looks found. */
+struct attempt {
+	const struct k2k_leaser *leaser;
+	const struct k2k_lease_request *request;
+	uint64_t own_held;
+	uint64_t used, limit;
+};
+
+static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
+{
+	return h->asked[resource] - h->ended[resource];
+}
+
+/* Own held + n, and of the others what they want. Our own record is left out: its claim is n. */
+static k2k_sum sum_wanted(const struct attempt *a, const struct k2k_holdings *others)
+{
+	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount;
+
+	for (uint32_t i = 0; i < others->count; i++)
+		sum += wanted(&others->list[i], a->request->resource);
 	return sum;
 }
 
-static uint64_t sum_held(const struct k2k_holdings *h, enum k2k_resource resource)
+static k2k_sum sum_held(const struct attempt *a, const struct k2k_holdings *others)
 {
-	uint64_t sum = 0;
+	k2k_sum sum = a->own_held;
 
-	for (uint32_t i = 0; i < h->count; i++)
-		sum = k2k_sat_add(sum, h->list[i].held[resource]);
+	for (uint32_t i = 0; i < others->count; i++)
+		sum += others->list[i].held[a->request->resource];
 	return sum;
 }
 
-/* Leaves only those that want or hold some of it and were alive after their counters were read. */
-static void keep_living(struct k2k_holdings *h, struct k2k_census *census, uint64_t own, enum k2k_resource resource)
+static k2k_sum sum_of_turn(const struct attempt *a, const struct k2k_holdings *others)
+{
+	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount;
+
+	for (uint32_t i = 0; i < others->count; i++) {
+		const struct k2k_holding *h = &others->list[i];
+
+		sum += h->broker_slot < a->leaser->broker->slot ? wanted(h, a->request->resource)
+		                                                : h->held[a->request->resource];
+	}
+	return sum;
+}
+
+static int collect_others(const struct attempt *a, struct k2k_holdings *others)
+{
+	int code = k2k_lease_collect(a->leaser->map, a->request->slot, others);
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; !code && i < others->count; i++) {
+		const struct k2k_holding *h = &others->list[i];
+
+		if (h->broker_slot != a->leaser->broker->slot &&
+		    (wanted(h, a->request->resource) || h->held[a->request->resource]))
+			others->list[kept++] = *h;
+	}
+	others->count = kept;
+	return code;
+}
+
+/* Asked after their counters were read. */
+static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *others)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < h->count; i++) {
-		const struct k2k_holding *at = &h->list[i];
+	for (uint32_t i = 0; i < others->count; i++)
+		if (k2k_census_alive(a->leaser->census, others->list[i].incarnation))
+			others->list[kept++] = others->list[i];
+	others->count = kept;
+}
 
-		if (at->asked[resource] == at->ended[resource] && at->held[resource] == 0)
+/* Has no holder given anything back since the first reads? */
+static bool still_hold(const struct attempt *a, const struct k2k_holdings *others)
+{
+	for (uint32_t i = 0; i < others->count; i++) {
+		const struct k2k_holding *h = &others->list[i];
+		const struct k2k_shm_lease *record = &a->leaser->map->leases[h->index];
+
+		if (h->held[a->request->resource] == 0)
 			continue;
-		if (at->incarnation == own || k2k_census_alive(census, at->incarnation))
-			h->list[kept++] = *at;
-	}
-	h->count = kept;
-}
-
-/* Has any of the living changed, or anybody come, since `before`? Records are only ever added at the head. */
-static bool same_again(const struct k2k_holdings *before, const struct k2k_holdings *after, enum k2k_resource resource)
-{
-	uint32_t matched = 0;
-
-	for (uint32_t i = 0; i < after->count; i++) {
-		const struct k2k_holding *now = &after->list[i], *then = NULL;
-
-		for (uint32_t j = 0; j < before->count && !then; j++)
-			if (before->list[j].index == now->index)
-				then = &before->list[j];
-		if (!then)
-			continue; /* wanted nothing or was dead; if it wants now, it saw our claim: it changes nothing for "full" */
-		if (then->incarnation != now->incarnation || then->asked[resource] != now->asked[resource] ||
-		    then->ended[resource] != now->ended[resource])
+		/* observe[lease-ended]: nothing given back; the incarnation after it: relaxed, ordered by that acquire */
+		if (k2k_load_acquire(&record->claims[a->request->resource].ended) != h->ended[a->request->resource] ||
+		    k2k_load_relaxed(&record->incarnation) != h->incarnation)
 			return false;
-		matched++;
 	}
-	return matched == before->count;
+	return true;
 }
 
-static bool lower_claims(const struct k2k_holdings *h, uint32_t own_slot, enum k2k_resource resource)
+static int look(struct attempt *a, enum outlook *outlook)
 {
-	for (uint32_t i = 0; i < h->count; i++) {
-		const struct k2k_holding *at = &h->list[i];
+	const struct k2k_lease_request *request = a->request;
+	struct k2k_holdings others;
+	uint64_t limit_again;
+	k2k_sum sum;
+	int code;
 
-		if (at->broker_slot < own_slot && at->asked[resource] - at->ended[resource] > at->held[resource])
-			return true;
-	}
-	return false;
-}
-
-enum verdict { FITS, FULL, LOOK_AGAIN, GIVE_WAY };
-
-static int look(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t limit, uint64_t *used,
-                enum verdict *verdict)
-{
-	enum k2k_resource resource = request->resource;
-	struct k2k_holdings first, second;
-	int code = k2k_lease_collect(leaser->map, request->slot, &first);
-
+	a->limit = request->limit(a->leaser->map, request->slot, request->resource);
+	code = collect_others(a, &others);
 	if (code)
 		return code;
-	*verdict = FITS;
-	*used = sum_wanted(&first, resource);
-	if (*used <= limit && !request->exact_used)
+	*outlook = FITS;
+	sum = sum_wanted(a, &others);
+	a->used = narrow(sum);
+	if (sum <= a->limit && !request->exact_used)
 		return 0;
-	keep_living(&first, leaser->census, leaser->broker->incarnation, resource);
-	*used = sum_wanted(&first, resource);
-	if (*used <= limit)
+	/* after all reads above, before all questions below: the moment that "full" is about */
+	limit_again = request->limit(a->leaser->map, request->slot, request->resource);
+	leave_out_the_dead(a, &others);
+	sum = sum_wanted(a, &others);
+	a->used = narrow(sum);
+	if (sum <= a->limit)
 		return 0;
-	*used = sum_held(&first, resource);
-	if (*used <= limit && request->amount <= limit - *used) {
-		/* only claims stand in the way */
-		*verdict = lower_claims(&first, leaser->broker->slot, resource) ? GIVE_WAY : LOOK_AGAIN;
-		return 0;
+	sum = sum_held(a, &others);
+	a->used = narrow(sum);
+	if (sum + request->amount > limit_again) {
+		a->limit = limit_again;
+		*outlook = still_hold(a, &others) ? FULL : LOOK_AGAIN;
+	} else {
+		*outlook = sum_of_turn(a, &others) <= a->limit ? OUR_TURN : GIVE_WAY;
 	}
-	code = k2k_lease_collect(leaser->map, request->slot, &second);
-	if (code)
-		return code;
-	*verdict = same_again(&first, &second, resource) ? FULL : LOOK_AGAIN;
 	return 0;
+}
+
+/* With our claim made. 0: granted, K2K_EBUSY: full; the claim is withdrawn where not granted. */
+static int decide(struct attempt *a, struct k2k_shm_claim *claim)
+{
+	uint64_t n = a->request->amount, deadline = 0;
+	enum outlook outlook = LOOK_AGAIN;
+	int code;
+
+	for (unsigned int i = 1;; i++) {
+		code = look(a, &outlook);
+		if (code || outlook == FITS || outlook == FULL || outlook == GIVE_WAY)
+			break;
+		if (i % LOOKS == 0) {
+			uint64_t now = k2k_clock_monotonic_ns();
+
+			if (deadline && now >= deadline)
+				break;
+			if (!deadline)
+				deadline = now + KEEP_NS;
+			k2k_clock_sleep_ns(PAUSE_NS);
+		} else {
+			sched_yield();
+		}
+	}
+	if (!code && outlook == FITS) {
+		/* relaxed: ours. publish[lease-held]: this incarnation, and the claim before */
+		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
+		return 0;
+	}
+	/* relaxed: ours. publish[lease-ended]: who sees it sees the claim that it ends */
+	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n);
+	return code ? code : outlook == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
+}
+
+/* Without a claim: those that retry don't hold up the one whose turn it is. */
+static int look_before(struct attempt *a)
+{
+	enum outlook outlook = LOOK_AGAIN;
+	int code = look(a, &outlook);
+
+	if (code)
+		return code;
+	return outlook == FITS ? 0 : outlook == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
 }
 
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t *used,
                       uint64_t *limit)
 {
-	uint64_t n = request->amount;
-	struct k2k_shm_lease *record;
+	struct attempt a = { .leaser = leaser, .request = request };
 	struct k2k_shm_claim *claim;
+	struct k2k_shm_lease *record;
 	int code = obtain(leaser, request->slot, request->generation, &record);
 
 	if (code)
 		return code;
 	claim = &record->claims[request->resource];
-	*limit = request->limit(leaser->map, request->slot, request->resource);
 	/* relaxed, here and below on our own record: only we write it, under our mutex */
-	*used = k2k_load_relaxed(&claim->held);
-	if (n > *limit || *used > *limit - n) {
-		uint64_t held[K2K_RESOURCES];
-
-		code = k2k_lease_sum(leaser->map, leaser->census, request->slot, held);
-		*used = held[request->resource];
-		return code ? code : K2K_EBUSY;
+	a.own_held = k2k_load_relaxed(&claim->held);
+	code = look_before(&a);
+	if (!code) {
+		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount); /* publish[lease-asked]: this incarnation before it */
+		/*
+		 * fence[lease-claim], with itself in another process: of two that claim, at least one sees the other's. Without
+		 * it both could sum before either claim left its store buffer.
+		 */
+		k2k_fence_seq_cst();
+		code = decide(&a, claim);
 	}
-	k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + n); /* publish[lease-asked]: compared by others */
-	/*
-	 * fence[lease-claim], with itself in another process: of two that claim, at least one sees the other's. Without it
-	 * both could sum before either claim left its store buffer.
-	 */
-	k2k_fence_seq_cst();
-	*limit = request->limit(leaser->map, request->slot, request->resource);
-	for (int i = 0; i < LOOKS; i++) {
-		enum verdict verdict = FULL;
-
-		code = look(leaser, request, *limit, used, &verdict);
-		if (!code && verdict == FITS) {
-			k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n); /* publish[lease-held]: after the claim */
-			return 0;
-		}
-		if (code || verdict == FULL || verdict == GIVE_WAY) {
-			k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n); /* publish[lease-ended]: the claim before */
-			return code ? code : verdict == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
-		}
-		if (i % 8 == 7)
-			sched_yield();
-	}
-	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n); /* publish[lease-ended]: as above */
-	return K2K_LEASE_AGAIN;
+	*used = a.used;
+	*limit = a.limit;
+	return code;
 }
 
 int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, enum k2k_resource resource,

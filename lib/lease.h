@@ -12,19 +12,21 @@
  * count to repair, no scan, no timer. The next owner of the slot resets the
  * record at its first use: incarnation 0, the counters, its own incarnation.
  *
- * Acquire n:
- * 1. Own held + n above the limit: full.
- * 2. Claim, full fence, load the limit, sum asked - ended over the list. `ended`
- *    is read before `asked`, and the incarnation again after both: a sum can only be
- *    too high. It fits: grant. Of two that claim, at least one sees the other.
- * 3. It doesn't: sum again without the dead. It fits: grant.
- * 4. "Full" is answered only if a second collect finds the same incarnations,
- *    asked and ended, every holder was seen alive in between, and the held of the
- *    living + n is above the limit. Then there was a moment when all of it was held.
- * 5. Else claims stand in the way: whoever sees one of a lower slot withdraws and tries
- *    again; the lowest keeps its claim and looks again. After a bound: busy.
+ * Acquire n: look; if it fits, claim, full fence, look again; if it still fits, grant. A look:
+ * 1. L = limit. Own held + n > L: full.
+ * 2. Copy the other records: incarnation, ended, asked, held, and the incarnation
+ *    again. `ended` before `asked`: a sum of asked - ended can only be too high.
+ *    Own held + n + sum <= L: fits. (Of two that claim, at least one sees the other.)
+ * 3. The limit again; then leave out the dead. It fits now: fits.
+ * 4. Own held + n + the held of the living > limit: look at `ended` and the incarnation of
+ *    each holder once more. All as before: full, because there was a moment, that
+ *    of the second load of the limit, when all of it was held. Else look again.
+ * 5. Else claims stand in the way. If own + the claims of lower slots + what higher ones
+ *    hold fits, it is our turn: keep the claim, look again. Else withdraw, and start over.
+ *    After a bound: busy.
  *
- * (Held and pending counts with two equal sums, the obvious form, grant too much.)
+ * (Held and pending counts with two equal sums, the obvious form, grant too much
+ * and refuse what is free. Which of two wins in every schedule can't be bounded: that is consensus.)
  *
  * acquire, killed after:   others see                       recovery
  *   CLAIMED, fields        nothing                          FREE, by the writer
@@ -71,8 +73,8 @@ static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 
 /*
  * In a read section, under the handle's mutex. 0: granted. K2K_EBUSY stands for
- * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN; K2K_EFULL: no
- * record free; K2K_ECORRUPT. *used and *limit: what was decided on.
+ * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN: others' claims stand in the way; K2K_EFULL: no
+ * record free; K2K_ECORRUPT. *used and *limit: what was decided on. Keeps a claim, and the section, for 5 ms at most.
  */
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t *used,
                       uint64_t *limit);

@@ -500,7 +500,7 @@ K2K_API int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id,
  * processes. lease and verdict may be null.
  * Context: takes a mutex of the handle; near the limit asks the kernel whether
  *   other brokers live; waits only while another broker's request is decided,
- *   some milliseconds at most. Killed: what it held is free.
+ *   some 20 ms at most. Killed: what it held is free.
  */
 
 /* One kernel slot. BROKER. Tenant 0: always granted, nothing is counted.
