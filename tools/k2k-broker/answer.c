@@ -186,7 +186,8 @@ static void put_tenant(const struct broker_tenant *tenant, void *tenants)
 		must(NULL);
 }
 
-void answer_add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts, uint64_t number)
+void answer_add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts,
+                       uint64_t number)
 {
 	struct json_object *object = object_new(), *tenants = must(json_object_new_array());
 

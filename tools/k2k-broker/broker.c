@@ -440,7 +440,8 @@ static void message(struct broker *broker, struct broker_inbox *inbox, const str
 
 /* ---- one request -------------------------------------------------------------------- */
 
-static void count(struct broker_counts *counts, const struct broker_request *request, const struct broker_answer *answer)
+static void count(struct broker_counts *counts, const struct broker_request *request,
+                  const struct broker_answer *answer)
 {
 	counts->decisions[answer->decision]++;
 	if (answer->decision == BROKER_REFUSED)

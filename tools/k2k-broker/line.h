@@ -44,7 +44,10 @@ struct line_error {
 	char text[160];
 };
 
-/* `kind` and what follows from line_next. 0, or -1 with *error. On 0 the request's strings live until line_free_request(*owner). */
+/*
+ * `kind` and what follows from line_next. 0, or -1 with *error. On 0 the
+ * request's strings live until line_free_request(*owner).
+ */
 int line_parse(enum line_kind kind, const char *line, size_t size, struct broker_request *request, void **owner,
                struct line_error *error);
 void line_free_request(void *owner);

@@ -188,7 +188,10 @@ static int wait_for(int fd, short events, int stop_fd, int timeout)
 	return poll(polls, 2, timeout) > 0 && polls[0].revents ? 1 : polls[1].revents ? 0 : -1;
 }
 
-/* Pieces of at most PIPE_BUF: a pipe that is ready takes one without waiting, so that a reader who sleeps can't keep us from SIGTERM. */
+/*
+ * Pieces of at most PIPE_BUF: a pipe that is ready takes one without waiting, so
+ * that a reader who sleeps can't keep us from SIGTERM. 1: told to stop.
+ */
 static int write_all(struct text *out, int stop_fd)
 {
 	for (size_t done = 0; done < out->size;) {

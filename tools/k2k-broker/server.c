@@ -25,9 +25,9 @@ struct connection {
 	TAILQ_ENTRY(connection) next;
 	int fd;
 	int at_end;                            /* its input has ended */
-	int deaf;                              /* it can't be written to any more */
+	int deaf;                              /* it can't be written to any more; what it asked before is done still */
 	int stopped;                           /* lines wait until some of out is written */
-	short ready;                           /* what poll said */
+	int ready;                             /* poll said so */
 	struct text out;
 	STAILQ_HEAD(, queued) queue;
 	size_t queued, queue_max;
@@ -47,7 +47,7 @@ struct server {
 
 /* ---- the socket ----------------------------------------------------------------- */
 
-/* Who starts a broker in this directory holds its lock from the first look until it listens: of two, one finds the other. */
+/* A broker that starts holds the directory's lock from its first look until it listens: of two, one finds the other. */
 static int lock_directory(const char *path)
 {
 	char *copy = must(strdup(path));
@@ -233,10 +233,6 @@ static void read_some(struct connection *connection)
 
 static void work(struct connection *connection, struct broker *broker, struct answer_counts *counts)
 {
-	if (connection->ready & (POLLHUP | POLLERR))
-		connection->deaf = 1;     /* it has gone; what it had asked before is done still */
-	if (connection->deaf)
-		drop_output(connection);
 	if (connection->ready && !connection->at_end && !connection->stopped)
 		read_some(connection);
 	connection->stopped = answer_lines(&connection->input, connection->at_end, broker, &connection->inbox, counts,
@@ -318,7 +314,7 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 			return 0;
 		count = 2;
 		TAILQ_FOREACH(connection, &server->connections, next) {
-			connection->ready = ready > 0 ? polls[count].revents : 0;
+			connection->ready = ready > 0 && polls[count].revents;
 			count++;
 		}
 		TAILQ_FOREACH(connection, &server->connections, next)
