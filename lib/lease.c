@@ -284,6 +284,12 @@ static int look(struct attempt *a, enum outlook *outlook)
 	code = collect_others(a, &others);
 	if (code)
 		return code;
+	if ((k2k_sum)a->own_held + request->amount > a->limit) {
+		leave_out_the_dead(a, &others);
+		a->used = narrow(sum_held(a, &others));
+		*outlook = FULL;
+		return 0;
+	}
 	*outlook = FITS;
 	sum = sum_wanted(a, &others);
 	a->used = narrow(sum);

@@ -14,3 +14,11 @@ foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_recovery)
     set_tests_properties(${test}.${name} PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
   endforeach()
 endforeach()
+
+# Example programs are not built with sanitizers: their runtime would have to come first.
+if(NOT K2K_SANITIZE)
+  add_test(NAME the_example_of_the_readme_works
+           COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/readme_example.sh ${PROJECT_SOURCE_DIR}/README.md ${CMAKE_C_COMPILER}
+                   ${PROJECT_SOURCE_DIR}/include $<TARGET_FILE:k2k-registry>)
+  set_tests_properties(the_example_of_the_readme_works PROPERTIES LABELS process TIMEOUT 60)
+endif()
