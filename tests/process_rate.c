@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_rate - admit is exact over several processes: real clock, whole seconds, every grant recounted
+ *
+ * The brokers keep their own books by verdict.window. In every second that they
+ * worked through from beginning to end the sum is the limit: not one more, and
+ * not one less, since all of them ask all the time.
+ */
+#define HARNESS_TIMEOUT_S 90
+#include "process.h"
+
+enum { BOOKS = 24 };
+
+struct books {
+	atomic_ullong granted[BOOKS];            /* messages, by second */
+	atomic_ullong rejected[BOOKS];
+	atomic_ullong total;                     /* messages granted, whatever the second */
+};
+
+static uint64_t first_second;
+
+static atomic_ullong *book(atomic_ullong *books, uint64_t second)
+{
+	if (second < first_second || second - first_second >= BOOKS)
+		FAIL("second %" PRIu64 ", begun at %" PRIu64, second, first_second);
+	return &books[second - first_second];
+}
+
+static uint64_t this_second(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec;
+}
+
+/* Asks for n at once, up to `most`; falls back to 1, so that the limit is reached to the last message. */
+static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *books, uint64_t most, uint64_t until)
+{
+	uint64_t n = 1;
+
+	while (this_second() < until) {
+		struct k2k_verdict verdict = K2K_VERDICT_INIT;
+		int code = k2k_message_admit(reg, id, no_tag, n, &verdict);
+
+		CHECK_EQ(verdict.code, code);
+		CHECK(verdict.used <= verdict.limit);
+		CHECK_EQ(verdict.remaining, verdict.limit - verdict.used);
+		if (code == 0) {
+			atomic_fetch_add(book(books->granted, verdict.window), n);
+			atomic_fetch_add(&books->total, n);
+			n = 1 + random_below(most);
+		} else {
+			CHECK_EQ(code, K2K_ERATE);
+			CHECK(verdict.used + n > verdict.limit);
+			CHECK(verdict.retry_after_ns > 0 && verdict.retry_after_ns <= 1000000000u);
+			atomic_fetch_add(book(books->rejected, verdict.window), 1);
+			if (n == 1) /* leaves the processor to others; late once in a while is no matter */
+				sched_yield();
+			n = 1;
+		}
+	}
+}
+
+static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int seconds, unsigned int stop_one)
+{
+	struct books *books = shared_bytes(sizeof *books);
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+	pid_t brokers[16];
+	uint64_t until;
+
+	register_tenant(admin, 7, limit, 0);
+	first_second = this_second();
+	until = first_second + seconds + 2;
+	for (uint32_t i = 0; i < processes; i++) {
+		brokers[i] = spawn();
+		if (brokers[i] == 0) {
+			struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+
+			random_seed(i);
+			hammer(reg, 7, books, most, until);
+			CHECK_EQ(k2k_registry_close(&reg), 0);
+			exit(0);
+		}
+	}
+	/* one that is stopped and continued, over the edges of seconds too, takes nothing from the exactness */
+	random_seed(99);
+	while (stop_one && this_second() + 1 < until) {
+		CHECK(kill(brokers[0], SIGSTOP) == 0);
+		pause_ns(random_below(300000000));
+		CHECK(kill(brokers[0], SIGCONT) == 0);
+		pause_ns(random_below(100000000));
+	}
+	for (uint32_t i = 0; i < processes; i++)
+		spawn_wait(brokers[i]);
+	/* the first and the last second are not whole ones */
+	for (uint64_t second = first_second + 1; second + 1 < until; second++) {
+		uint64_t granted = atomic_load(book(books->granted, second));
+
+		if (granted != limit)
+			FAIL("second %" PRIu64 " granted %" PRIu64 " of %" PRIu64, second - first_second, granted, limit);
+		CHECK(atomic_load(book(books->rejected, second)) > 0);
+	}
+	CHECK(atomic_load(&books->granted[0]) <= limit);
+	CHECK_EQ(tenant_info(admin, 7).admitted_total, atomic_load(&books->total));
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+TEST(in_each_of_eleven_seconds_six_brokers_were_granted_exactly_the_limit)
+{
+	run(6, 50000, 7, 11, 0);
+}
+
+TEST(a_broker_that_stops_and_goes_on_takes_nothing_from_the_exactness)
+{
+	run(3, 1, 1, 4, 1);
+}
