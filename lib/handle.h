@@ -139,6 +139,8 @@ struct k2k_mended {
 };
 /* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
+/* The part of it that killed brokers leave: claims of costs, of leases. */
+int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct k2k_mended *mended);
 /* reap.c: frees what was retired and has passed. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
 /* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */

@@ -22,7 +22,7 @@ struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;         /* a bit a slot */
 	uint64_t token;          /* for what is unlinked now */
-	bool stamped, has_budgets, has_costs;
+	bool stamped, has_budgets, has_costs, has_leases;
 	struct k2k_mended *mended;
 	int code;
 };
@@ -80,6 +80,8 @@ static void choose(struct batch *batch, uint32_t slot)
 	/* observe[cell-has-costs]: raised before the first record; its raiser's section is over */
 	if (k2k_load_acquire(&map->cells[slot].has_costs))
 		batch->has_costs = true;
+	if (k2k_load_acquire(&map->cells[slot].lease_head)) /* observe[lease-link]: only whether there are any */
+		batch->has_leases = true;
 }
 
 static int unlink_records(struct batch *batch)
@@ -90,6 +92,9 @@ static int unlink_records(struct batch *batch)
 	batch->token = k2k_grace_next(map);
 	if (batch->has_budgets)
 		code = unlink_budgets(batch);
+	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
+	if (!code)
+		code = k2k_recover_claims(batch->reg, batch->has_costs, batch->has_leases, batch->mended);
 	if (!code && batch->has_costs)
 		code = k2k_ledger_sweep(map, unlink_cost, batch);
 	if (!code && batch->stamped)

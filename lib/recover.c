@@ -168,20 +168,30 @@ static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t w
 	return 0;
 }
 
+/* *word is the record's state afterwards. */
+static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, uint32_t index, uint64_t *word)
+{
+	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	int code;
+
+	*word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
+	if (!is_abandoned(r, *word))
+		return 0;
+	r->mended->engagements++;
+	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index), K2K_HASH_ABSENT);
+	*word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
+	return code;
+}
+
 static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_t index)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
 	enum k2k_tenant_state state;
-	int code = 0;
+	uint64_t word;
+	int code = recover_cost_claim(r, hash, index, &word);
 
-	if (is_abandoned(r, word)) {
-		code = recover_claim(&hash->pool, index, word, k2k_hash_is_linked(hash, index), K2K_HASH_ABSENT);
-		if (code)
-			return code;
-		r->mended->engagements++;
-		word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
-	}
+	if (code)
+		return code;
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE) {
 		/* relaxed, both: a live record keeps its key */
 		if (is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state))
@@ -306,6 +316,22 @@ static int recover_all(struct recovery *r)
 	if (!code && r->stamped)
 		k2k_grace_publish(r->map, r->token);
 	return code ? code : rebuild_lists(r->map);
+}
+
+int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct k2k_mended *mended)
+{
+	struct recovery r = { .reg = reg, .map = &reg->map, .mended = mended };
+	struct k2k_hash ledger = k2k_ledger_hash(r.map);
+	struct k2k_pool lease_pool = k2k_lease_pool(r.map);
+	uint32_t ledger_high = costs ? k2k_pool_high(&ledger.pool) : 0, lease_high = leases ? k2k_pool_high(&lease_pool) : 0;
+	uint64_t word;
+	int code = 0;
+
+	for (uint32_t i = 0; !code && i < ledger_high; i++)
+		code = recover_cost_claim(&r, &ledger, i, &word);
+	for (uint32_t i = 0; !code && i < lease_high; i++)
+		code = recover_lease(&r, &lease_pool, i);
+	return code;
 }
 
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
