@@ -221,7 +221,7 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	k2k_u64 full_at = UINT64_MAX;
 	struct fixture f;
 	uint64_t word;
-	uint32_t slot, linked, unlinked, lease, other;
+	uint32_t slot, linked = 0, unlinked, lease, other;
 
 	fixture_open(&f);
 	CHECK_EQ(k2k_tenant_register(f.admin, 5, NULL), 0);
@@ -250,6 +250,28 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	CHECK_EQ(cost_for(f.broker, 5, tag_of(0, 3)), 5);
 	CHECK_EQ(k2k_registry_repair(f.admin, &info), 0);
 	CHECK_EQ(info.engagements + info.leases + info.tenants + info.budgets, 0);
+	fixture_close(&f);
+}
+
+TEST(what_dead_brokers_claimed_comes_back_when_a_tenant_goes)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_hash hash;
+	struct fixture f;
+	uint32_t index;
+
+	fixture_open(&f);
+	hash = k2k_ledger_hash(&f.admin->map);
+	CHECK_EQ(k2k_tenant_register(f.admin, 5, NULL), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
+	for (int i = 0; i < 10; i++)
+		CHECK(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &index));
+	CHECK_EQ(k2k_registry_info(f.admin, &info), 0);
+	CHECK_EQ(info.engagements.used, 11);
+	CHECK_EQ(k2k_tenant_deregister(f.admin, 5, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }), 0);
+	CHECK_EQ(k2k_registry_info(f.admin, &info), 0);
+	CHECK_EQ(info.engagements.used, 0);
 	fixture_close(&f);
 }
 
