@@ -1,0 +1,1184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * unit_badinput.c - every public call, used wrongly.
+ *
+ * One table has every function of the header: how it is called rightly, in which roles, and all the ways
+ * to call it wrongly. The tests below run over the table; one of them compares it with the header, so that
+ * a function that is added there and not here is noticed.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "badinput.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdbool.h>
+
+#include "k2k/registry.h"
+
+enum { A = 1 << K2K_ROLE_ADMIN, B = 1 << K2K_ROLE_BROKER, O = 1 << K2K_ROLE_OBSERVER, ANY = A | B | O };
+enum { NONE = INT_MIN };         /* *expected: there is no such variant */
+
+#define ID 7u
+#define UNKNOWN 4711u
+
+static const struct k2k_audit_tag tag = { 3, 1 };
+
+/* The wrong sizes and flags of any struct; false where there is no such variant. */
+static bool spoil(int variant, uint32_t *size, uint32_t *flags)
+{
+	switch (variant) {
+	case 0: *size -= 1; return true;
+	case 1: *size = 0; return true;
+	case 2: *size = 8; return true;
+	case 3: *size = (1u << 20) + 1; return true;
+	case 4: *size = UINT32_MAX; return true;
+	case 5: *flags = UINT32_C(1) << 31; return true;
+	case 6: *flags = UINT32_C(1) << 20; return true;
+	default: return false;
+	}
+}
+
+#define NO_VARIANT return *expected = NONE, 0
+#define UNLESS_SPOILT(variant, s)                                  \
+	if (!spoil((variant), &(s).size, &(s).flags))              \
+		NO_VARIANT
+
+/*
+ * Each: variant 0 is right (and undoes what it did), the others are wrong. *expected comes in as K2K_EINVAL
+ * (0 for variant 0), and may be changed.
+ */
+static int call_info(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+
+	if (variant == 1)
+		return k2k_registry_info(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, info);
+	return k2k_registry_info(reg, &info);
+}
+
+/* Lists: null count, null list with room, spoilt first element. */
+#define CALL_LIST(function, element, ...)                                                             \
+	struct element list[4] = { { .size = sizeof list[0] } };                                      \
+	size_t count = 12345;                                                                         \
+	int code;                                                                                     \
+	switch (variant) {                                                                            \
+	case 0: return function(reg, __VA_ARGS__ list, 4, &count);                                    \
+	case 1: return function(reg, __VA_ARGS__ list, 4, NULL);                                      \
+	case 2: code = function(reg, __VA_ARGS__ NULL, 1, &count); break;                             \
+	case 3: code = function(reg, __VA_ARGS__ NULL, SIZE_MAX, &count); break;                      \
+	default:                                                                                      \
+		UNLESS_SPOILT(variant - 4, list[0]);                                                  \
+		code = function(reg, __VA_ARGS__ list, 1, &count);                                    \
+	}                                                                                             \
+	CHECK_EQ(count, 12345);                                                                       \
+	return code
+
+static int call_check(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_registry_check, k2k_finding, );
+}
+
+static int call_repair(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_repair_info info = { .size = sizeof info };
+
+	if (variant == 1)
+		return k2k_registry_repair(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, info);
+	return k2k_registry_repair(reg, &info);
+}
+
+static int call_register(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+	int code;
+
+	switch (variant) {
+	case 0:
+		code = k2k_tenant_register(reg, 100, NULL);
+		if (!code)
+			CHECK_EQ(k2k_tenant_deregister(reg, 100, NULL), 0);
+		return code;
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_register(reg, 0, NULL);
+	case 2: *expected = K2K_EEXIST; return k2k_tenant_register(reg, ID, NULL);
+	case 3: quota.budget_count = 1; return k2k_tenant_register(reg, 101, &quota);
+	case 4: quota.budget_count = UINT32_MAX; return k2k_tenant_register(reg, 101, &quota);
+	default:
+		UNLESS_SPOILT(variant - 5, quota);
+		return k2k_tenant_register(reg, 101, &quota);
+	}
+}
+
+static int call_update(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+
+	switch (variant) {
+	case 0: return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_RATE);
+	case 1: return k2k_tenant_update(reg, ID, NULL, K2K_UPDATE_RATE);
+	case 2: return k2k_tenant_update(reg, ID, &quota, 1u << 4);
+	case 3: return k2k_tenant_update(reg, ID, &quota, UINT32_MAX);
+	case 4: *expected = K2K_EUNSPECIFIED; return k2k_tenant_update(reg, 0, &quota, K2K_UPDATE_RATE);
+	case 5: *expected = K2K_ENOTENANT; return k2k_tenant_update(reg, UNKNOWN, &quota, K2K_UPDATE_RATE);
+	case 6: quota.budget_count = 3; return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_BUDGETS);
+	default:
+		UNLESS_SPOILT(variant - 7, quota);
+		return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_RATE);
+	}
+}
+
+static int call_deregister(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+
+	switch (variant) {
+	case 0:
+		k2k_tenant_register(reg, 102, NULL);
+		return k2k_tenant_deregister(reg, 102, NULL);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_deregister(reg, 0, NULL);
+	case 2: *expected = K2K_ENOTENANT; return k2k_tenant_deregister(reg, UNKNOWN, &totals);
+	case 3: *expected = K2K_ENOTENANT; return k2k_tenant_deregister(reg, UINT64_MAX, NULL);
+	default:
+		UNLESS_SPOILT(variant - 4, totals);
+		return k2k_tenant_deregister(reg, ID, &totals);
+	}
+}
+
+static int call_get(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_tenant_info info = { .size = sizeof info }, before;
+	k2k_tenant_id id = ID;
+	int code;
+
+	switch (variant) {
+	case 0: break;
+	case 1: return k2k_tenant_get(reg, ID, NULL);
+	case 2: *expected = K2K_ENOTENANT; id = UNKNOWN; break;
+	case 3: *expected = K2K_ENOTENANT; id = 0; break;
+	default: UNLESS_SPOILT(variant - 4, info);
+	}
+	before = info;
+	code = k2k_tenant_get(reg, id, &info);
+	if (code)
+		CHECK(memcmp(&before, &info, sizeof info) == 0);
+	return code;
+}
+
+static int call_is_registered(struct k2k_registry *reg, int variant, int *expected)
+{
+	int registered;
+
+	switch (variant) {
+	case 0: return k2k_tenant_is_registered(reg, ID, &registered);
+	case 1: return k2k_tenant_is_registered(reg, ID, NULL);
+	case 2: return k2k_tenant_is_registered(reg, 0, NULL);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_count(struct k2k_registry *reg, int variant, int *expected)
+{
+	size_t count;
+
+	switch (variant) {
+	case 0: return k2k_tenant_count(reg, &count);
+	case 1: return k2k_tenant_count(reg, NULL);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_ids(struct k2k_registry *reg, int variant, int *expected)
+{
+	k2k_tenant_id ids[2];
+	size_t count = 12345;
+	int code;
+
+	switch (variant) {
+	case 0: return k2k_tenant_ids(reg, ids, 2, &count);
+	case 1: return k2k_tenant_ids(reg, ids, 2, NULL);
+	case 2: code = k2k_tenant_ids(reg, NULL, 1, &count); break;
+	case 3: code = k2k_tenant_ids(reg, NULL, SIZE_MAX, &count); break;
+	default: NO_VARIANT;
+	}
+	CHECK_EQ(count, 12345);
+	return code;
+}
+
+static int call_budget_set(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_budget_set(reg, ID, 1, 1000000);
+	case 1: return k2k_budget_set(reg, ID, 1, K2K_UNLIMITED);
+	case 2: *expected = K2K_EUNSPECIFIED; return k2k_budget_set(reg, 0, 1, 1);
+	case 3: *expected = K2K_ENOTENANT; return k2k_budget_set(reg, UNKNOWN, 1, 1);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_budget_unset(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: k2k_budget_set(reg, ID, 2, 5); return k2k_budget_unset(reg, ID, 2);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_budget_unset(reg, 0, 1);
+	case 2: *expected = K2K_ENOTENANT; return k2k_budget_unset(reg, UNKNOWN, 1);
+	case 3: *expected = K2K_ENOBUDGET; return k2k_budget_unset(reg, ID, UINT64_MAX);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_budget_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_budget_info all[4] = { { .size = sizeof all[0] } };
+	size_t n;
+
+	if (variant == 100)
+		return *expected = K2K_ENOTENANT, k2k_budget_list(reg, UNKNOWN, all, 4, &n);
+	CALL_LIST(k2k_budget_list, k2k_budget_info, ID,);
+}
+
+static int call_broker_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_broker_list, k2k_broker_info, );
+}
+
+static int call_lease_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_lease_info all[4] = { { .size = sizeof all[0] } };
+	size_t n;
+
+	if (variant == 100)
+		return *expected = K2K_ENOTENANT, k2k_lease_list(reg, UNKNOWN, all, 4, &n);
+	CALL_LIST(k2k_lease_list, k2k_lease_info, ID,);
+}
+
+static int call_usage_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_usage_info all[4] = { { .size = sizeof all[0] } };
+	size_t n;
+
+	if (variant == 100)
+		return *expected = K2K_ENOTENANT, k2k_usage_list(reg, UNKNOWN, all, 4, &n);
+	CALL_LIST(k2k_usage_list, k2k_usage_info, ID,);
+}
+
+static int messages(int (*function)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t,
+                                    struct k2k_verdict *),
+                    struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT, before;
+	k2k_tenant_id id = ID;
+	uint64_t n = 1;
+	int code;
+
+	switch (variant) {
+	case 0: break;
+	case 1: n = 0; break;
+	case 2: n = K2K_ADMIT_MAX + 1; break;
+	case 3: n = UINT64_MAX; break;
+	case 4: *expected = K2K_ENOTENANT; return function(reg, UNKNOWN, tag, 1, NULL);
+	case 5: *expected = K2K_ENOTENANT; return function(reg, UNKNOWN, tag, K2K_ADMIT_MAX, &verdict);
+	case 6: n = 0; id = 0; break;
+	default:
+		UNLESS_SPOILT(variant - 7, verdict);
+		if (verdict.size > sizeof verdict)
+			NO_VARIANT; /* of a later version, for all it knows */
+	}
+	before = verdict;
+	code = function(reg, id, tag, n, &verdict);
+	if (code == K2K_EINVAL)
+		CHECK(memcmp(&before, &verdict, sizeof verdict) == 0);
+	return code;
+}
+
+static int call_quota_check(struct k2k_registry *reg, int variant, int *expected)
+{
+	return messages(k2k_quota_check, reg, variant, expected);
+}
+
+static int call_admit(struct k2k_registry *reg, int variant, int *expected)
+{
+	return messages(k2k_message_admit, reg, variant, expected);
+}
+
+static int call_record(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_message_record(reg, ID);
+	case 1: *expected = K2K_ENOTENANT; return k2k_message_record(reg, UNKNOWN);
+	case 2: *expected = K2K_ENOTENANT; return k2k_message_record(reg, UINT64_MAX);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_track(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_usage_track(reg, ID, tag, 5);
+	case 1: *expected = K2K_ENOTENANT; return k2k_usage_track(reg, UNKNOWN, tag, 5);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_engagement(struct k2k_registry *reg, int variant, int *expected)
+{
+	uint64_t ns;
+
+	switch (variant) {
+	case 0: return k2k_usage_engagement(reg, tag, &ns);
+	case 1: return k2k_usage_engagement(reg, tag, NULL);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_engagement_for(struct k2k_registry *reg, int variant, int *expected)
+{
+	uint64_t ns = 777;
+	int code;
+
+	switch (variant) {
+	case 0: return k2k_usage_engagement_for(reg, ID, tag, &ns);
+	case 1: return k2k_usage_engagement_for(reg, ID, tag, NULL);
+	case 2: *expected = K2K_ENOTENANT; code = k2k_usage_engagement_for(reg, UNKNOWN, tag, &ns); break;
+	case 3: *expected = K2K_ENOTENANT; code = k2k_usage_engagement_for(reg, 0, tag, &ns); break;
+	default: NO_VARIANT;
+	}
+	CHECK_EQ(ns, 777);
+	return code;
+}
+
+/* ---- leases: kernels and GPU memory alike ------------------------------------------------ */
+
+static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes, struct k2k_lease *lease,
+                       struct k2k_verdict *verdict)
+{
+	return memory ? k2k_gpu_memory_acquire(reg, id, bytes, lease, verdict) : k2k_kernel_acquire(reg, id, lease, verdict);
+}
+
+static int release_any(struct k2k_registry *reg, bool memory, struct k2k_lease *lease)
+{
+	return memory ? k2k_gpu_memory_release(reg, lease) : k2k_kernel_release(reg, lease);
+}
+
+static int release_id_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes)
+{
+	return memory ? k2k_gpu_memory_release_id(reg, id, bytes) : k2k_kernel_release_id(reg, id);
+}
+
+static int acquire(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	struct k2k_lease lease = K2K_LEASE_INIT, before;
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	k2k_tenant_id id = ID;
+	uint64_t bytes = 1;
+	int code;
+
+	switch (variant) {
+	case 0: break;
+	case 1: *expected = K2K_ENOTENANT; id = UNKNOWN; break;
+	case 2:
+		*expected = memory ? K2K_EINVAL : 0; /* no amount of a kernel's to be wrong */
+		bytes = 0;
+		break;
+	case 3: *expected = memory ? K2K_EGPUMEM : 0; bytes = UINT64_MAX; break;
+	default:
+		if (variant < 20 ? !spoil(variant - 4, &lease.size, &lease.flags)
+		                 : !spoil(variant - 20, &verdict.size, &verdict.flags))
+			NO_VARIANT;
+	}
+	before = lease;
+	code = acquire_any(reg, memory, id, bytes, &lease, &verdict);
+	if (code)
+		CHECK(memcmp(&before, &lease, sizeof lease) == 0);
+	else
+		CHECK_EQ(release_any(reg, memory, &lease), 0);
+	return code;
+}
+
+static int release(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	struct k2k_lease lease = { sizeof lease, memory ? K2K_LEASE_GPU_MEMORY : K2K_LEASE_KERNEL, ID, 1, 1 };
+	struct k2k_lease kept = lease, before;
+	int code;
+
+	if (variant == 1)
+		return release_any(reg, memory, NULL);
+	if (variant > 20) {
+		UNLESS_SPOILT(variant - 21, lease);
+		return release_any(reg, memory, &lease);
+	}
+	acquire_any(reg, memory, ID, 1, &kept, NULL);
+	lease = kept;
+	switch (variant) {
+	case 0: break;
+	case 2: lease.flags = memory ? K2K_LEASE_KERNEL : K2K_LEASE_GPU_MEMORY; break;
+	case 3: lease.flags = K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY; break;
+	case 4: lease.flags = 0; break;
+	case 5: lease.generation = 0; break;
+	case 6: *expected = K2K_ENOTHELD; lease.amount = 0; break;
+	case 7: *expected = K2K_ENOTHELD; lease.amount = UINT64_MAX; break;
+	case 8: *expected = K2K_ENOTHELD; lease.amount = 2; break;
+	case 9: *expected = K2K_ESTALE; lease.generation += 1000; break;
+	case 10: *expected = K2K_ESTALE; lease.id = UNKNOWN; break;
+	case 11: *expected = K2K_ESTALE; lease.generation = UINT64_MAX; break;
+	default:
+		release_any(reg, memory, &kept);
+		NO_VARIANT;
+	}
+	before = lease;
+	code = release_any(reg, memory, &lease);
+	if (code) {
+		CHECK(memcmp(&before, &lease, sizeof lease) == 0);
+		release_any(reg, memory, &kept);
+	} else {
+		CHECK_EQ(lease.amount, 0);
+	}
+	return code;
+}
+
+static int release_id(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	int code;
+
+	switch (variant) {
+	case 0: acquire_any(reg, memory, ID, 1, NULL, NULL); return release_id_any(reg, memory, ID, 1);
+	case 1: *expected = K2K_ENOTENANT; return release_id_any(reg, memory, UNKNOWN, 1);
+	case 2: *expected = K2K_ENOTHELD; return release_id_any(reg, memory, ID, 1);
+	case 3: *expected = memory ? K2K_EINVAL : K2K_ENOTHELD; return release_id_any(reg, memory, ID, 0);
+	case 4:
+		acquire_any(reg, memory, ID, 1, NULL, NULL);
+		*expected = memory ? K2K_ENOTHELD : 0;
+		code = release_id_any(reg, memory, ID, 2);
+		if (code)
+			release_id_any(reg, memory, ID, 1);
+		return code;
+	default: NO_VARIANT;
+	}
+}
+
+static int call_kernel_acquire(struct k2k_registry *reg, int v, int *expected) { return acquire(reg, false, v, expected); }
+static int call_kernel_release(struct k2k_registry *reg, int v, int *expected) { return release(reg, false, v, expected); }
+static int call_kernel_release_id(struct k2k_registry *reg, int v, int *expected) { return release_id(reg, false, v, expected); }
+static int call_memory_acquire(struct k2k_registry *reg, int v, int *expected) { return acquire(reg, true, v, expected); }
+static int call_memory_release(struct k2k_registry *reg, int v, int *expected) { return release(reg, true, v, expected); }
+static int call_memory_release_id(struct k2k_registry *reg, int v, int *expected) { return release_id(reg, true, v, expected); }
+
+/* ---- audit --------------------------------------------------------------------------------- */
+
+static void silent(void *context, const struct k2k_audit_event *event)
+{
+	(void)context, (void)event;
+}
+
+static int call_set_sink(struct k2k_registry *reg, int variant, int *expected)
+{
+	int code;
+
+	if (variant > 0)
+		NO_VARIANT;
+	code = k2k_registry_set_audit_sink(reg, silent, NULL);
+	if (!code)
+		CHECK_EQ(k2k_registry_set_audit_sink(reg, NULL, NULL), 0);
+	return code;
+}
+
+static int call_cross_tenant(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_audit_cross_tenant(reg, 1, 2, "a", "b", tag);
+	case 1: return k2k_audit_cross_tenant(reg, 1, 2, NULL, "b", tag);
+	case 2: return k2k_audit_cross_tenant(reg, 1, 2, "a", NULL, tag);
+	default: NO_VARIANT;
+	}
+}
+
+/* ---- the table -------------------------------------------------------------------------------- */
+
+static const struct entry {
+	const char *name;
+	int roles;               /* 0: takes no handle; has tests of its own below */
+	int (*call)(struct k2k_registry *reg, int variant, int *expected);
+} table[] = {
+	{ "k2k_strerror", 0, NULL },
+	{ "k2k_errname", 0, NULL },
+	{ "k2k_error_detail", 0, NULL },
+	{ "k2k_registry_plan", 0, NULL },
+	{ "k2k_registry_create", 0, NULL },
+	{ "k2k_registry_open", 0, NULL },
+	{ "k2k_registry_close", 0, NULL },
+	{ "k2k_registry_destroy", 0, NULL },
+	{ "k2k_audit_level_name", 0, NULL },
+	{ "k2k_audit_type_name", 0, NULL },
+	{ "k2k_is_cross_tenant", 0, NULL },
+	{ "k2k_version", 0, NULL },
+	{ "k2k_registry_info", ANY, call_info },
+	{ "k2k_registry_check", ANY, call_check },
+	{ "k2k_registry_repair", A, call_repair },
+	{ "k2k_tenant_register", A, call_register },
+	{ "k2k_tenant_update", A, call_update },
+	{ "k2k_tenant_deregister", A, call_deregister },
+	{ "k2k_tenant_get", ANY, call_get },
+	{ "k2k_tenant_is_registered", ANY, call_is_registered },
+	{ "k2k_tenant_count", ANY, call_count },
+	{ "k2k_tenant_ids", ANY, call_ids },
+	{ "k2k_budget_set", A, call_budget_set },
+	{ "k2k_budget_unset", A, call_budget_unset },
+	{ "k2k_budget_list", ANY, call_budget_list },
+	{ "k2k_broker_list", ANY, call_broker_list },
+	{ "k2k_lease_list", ANY, call_lease_list },
+	{ "k2k_usage_list", ANY, call_usage_list },
+	{ "k2k_quota_check", ANY, call_quota_check },
+	{ "k2k_message_record", B, call_record },
+	{ "k2k_message_admit", B, call_admit },
+	{ "k2k_usage_track", B, call_track },
+	{ "k2k_usage_engagement", ANY, call_engagement },
+	{ "k2k_usage_engagement_for", ANY, call_engagement_for },
+	{ "k2k_kernel_acquire", B, call_kernel_acquire },
+	{ "k2k_kernel_release", B, call_kernel_release },
+	{ "k2k_kernel_release_id", B, call_kernel_release_id },
+	{ "k2k_gpu_memory_acquire", B, call_memory_acquire },
+	{ "k2k_gpu_memory_release", B, call_memory_release },
+	{ "k2k_gpu_memory_release_id", B, call_memory_release_id },
+	{ "k2k_registry_set_audit_sink", ANY, call_set_sink },
+	{ "k2k_audit_cross_tenant", B, call_cross_tenant },
+};
+enum { ENTRIES = sizeof table / sizeof table[0], VARIANTS = 128 };
+
+static const struct entry *find_entry(const char *name)
+{
+	for (int i = 0; i < ENTRIES; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+static const char *what_of(const struct entry *e, int role, int variant)
+{
+	static char text[128];
+
+	snprintf(text, sizeof text, "%s, role %d, variant %d", e->name, role, variant);
+	return text;
+}
+
+#define CHECK_CODE(found, wanted, what)                                                                   \
+	do {                                                                                              \
+		int code_f = (found), code_e = (wanted);                                                  \
+		if (code_f != code_e)                                                                     \
+			FAIL("%s: %d (%s), expected %d (%s); detail: %s", (what), code_f, k2k_errname(code_f), \
+			     code_e, k2k_errname(code_e), k2k_error_detail()->text);                      \
+	} while (0)
+
+/* ---- a registry with every role open ------------------------------------------------------ */
+
+struct fixture {
+	const char *name;
+	struct k2k_registry *handles[4];         /* by role */
+	struct k2k_registry *watcher;            /* an observer of the test's own */
+	struct bytes bytes;
+};
+
+/* A copy of all shared bytes, once the brokers' helpers have answered the grace periods so far. */
+static void copy_bytes(struct fixture *f)
+{
+	struct k2k_broker_info list[4];
+	size_t count, behind;
+
+	do {
+		list[0].size = sizeof list[0];
+		list[0].flags = 0;
+		CHECK_EQ(k2k_broker_list(f->watcher, list, 4, &count), 0);
+		behind = 0;
+		for (size_t i = 0; i < count; i++)
+			behind += list[i].grace_behind != 0;
+	} while (behind);
+	bytes_copy(&f->bytes);
+}
+
+static void set_up(struct fixture *f)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_budget budget = { 1, 1000000 };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+
+	memset(f, 0, sizeof *f);
+	options.max_tenants = 16;
+	options.max_engagements = 64;
+	options.max_budgets = 16;
+	f->name = fresh_registry();
+	CHECK_EQ(k2k_registry_create(f->name, &options, NULL), 0);
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+		CHECK_EQ(k2k_registry_open(f->name, (enum k2k_role)role, NULL, &f->handles[role]), 0);
+	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, NULL, &f->watcher), 0);
+	quota.budget_count = 1;
+	quota.budgets = &budget;
+	CHECK_EQ(k2k_tenant_register(f->handles[K2K_ROLE_ADMIN], ID, &quota), 0);
+	bytes_open(&f->bytes, f->name);
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+/* Reads the names of all declarations out of the header itself. */
+TEST(every_function_of_the_header_is_in_the_table)
+{
+	static char text[1 << 20];
+	FILE *file = fopen(K2K_HEADER, "re");
+	int declared = 0;
+	size_t n;
+
+	CHECK(file != NULL);
+	n = fread(text, 1, sizeof text - 1, file);
+	CHECK(n > 1000 && n < sizeof text - 1);
+	fclose(file);
+	for (char *at = text; (at = strstr(at, "\nK2K_API ")) != NULL;) {
+		char name[64] = "", *end = strchr(at + 1, '(');
+
+		CHECK(end != NULL);
+		for (char *p = at + 9; p < end; p++)
+			if (strncmp(p, "k2k_", 4) == 0)
+				snprintf(name, sizeof name, "%.*s", (int)(end - p), p);
+		if (!find_entry(name))
+			FAIL("\"%s\" is in the header, but not in the table of this test", name);
+		if (!dlsym(RTLD_DEFAULT, name))
+			FAIL("%s is in the header, but the library does not export it", name);
+		declared++;
+		at = end;
+	}
+	CHECK_EQ(declared, ENTRIES);
+}
+
+TEST(a_null_handle_is_invalid_in_every_call)
+{
+	for (int i = 0; i < ENTRIES; i++)
+		for (int variant = 0; table[i].call && variant < VARIANTS; variant++) {
+			int expected = 0, code = table[i].call(NULL, variant, &expected);
+
+			if (expected == NONE)
+				continue;
+			if (expected == K2K_EUNSPECIFIED)
+				CHECK(code == K2K_EUNSPECIFIED || code == K2K_EINVAL);
+			else
+				CHECK_CODE(code, K2K_EINVAL, what_of(&table[i], 0, variant));
+		}
+}
+
+TEST(right_calls_succeed_in_their_roles_and_only_there)
+{
+	static struct traces before;
+	struct fixture f;
+
+	set_up(&f);
+	for (int i = 0; i < ENTRIES; i++)
+		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++) {
+			bool allowed = table[i].roles & (1 << role);
+			int expected = allowed ? 0 : K2K_EROLE;
+
+			copy_bytes(&f);
+			traces_take(&before, f.name);
+			CHECK_CODE(table[i].call(f.handles[role], 0, &expected), allowed ? 0 : K2K_EROLE,
+			           what_of(&table[i], role, 0));
+			CHECK_TRACES(&before, f.name, what_of(&table[i], role, 0));
+			if (!allowed)
+				CHECK_BYTES(&f.bytes, what_of(&table[i], role, 0));
+			if (!allowed)
+				CHECK_EQ(k2k_error_detail()->code, K2K_EROLE);
+		}
+}
+
+TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
+{
+	static struct traces before;
+	struct fixture f;
+	int tried = 0;
+
+	set_up(&f);
+	for (int i = 0; i < ENTRIES; i++)
+		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
+			for (int variant = 1; (table[i].roles & (1 << role)) && variant < VARIANTS; variant++) {
+				int expected = K2K_EINVAL, code;
+
+				copy_bytes(&f);
+				traces_take(&before, f.name);
+				code = table[i].call(f.handles[role], variant, &expected);
+				if (expected == NONE)
+					continue;
+				CHECK_CODE(code, expected, what_of(&table[i], role, variant));
+				CHECK_TRACES(&before, f.name, what_of(&table[i], role, variant));
+				if (expected == K2K_EINVAL && strstr(table[i].name, "_release") == NULL) {
+					CHECK_BYTES(&f.bytes, what_of(&table[i], role, variant));
+					CHECK_EQ(k2k_error_detail()->code, K2K_EINVAL);
+					CHECK(k2k_error_detail()->text[0] != '\0');
+				}
+				tried++;
+			}
+	CHECK(tried > 300);
+}
+
+TEST(plain_rejections_leave_the_detail_alone)
+{
+	static const int32_t plain[] = { K2K_ERATE, K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM, K2K_ENOTENANT, K2K_EUNBOOKED,
+		                         K2K_EGONE, K2K_ENOTHELD, K2K_ESTALE };
+	struct k2k_quota none = K2K_QUOTA_STANDARD;
+	struct k2k_budget empty = { 1, 0 };
+	struct fixture f;
+	int rejected = 0;
+
+	set_up(&f);
+	none.max_messages_per_sec = none.max_gpu_memory_bytes = none.max_concurrent_kernels = 0;
+	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 20, &none), 0);
+	none = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
+	none.budget_count = 1;
+	none.budgets = &empty;
+	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 21, &none), 0);
+	for (int i = -8; i < ENTRIES; i++)
+		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+			for (int variant = 1; variant < VARIANTS; variant++) {
+				struct k2k_registry *reg = f.handles[role], *broker = f.handles[K2K_ROLE_BROKER];
+				struct k2k_error_detail before, after;
+				int expected = K2K_EINVAL, code;
+
+				if (i >= 0 && !(table[i].roles & (1 << role)))
+					break;
+				if (i < 0 && (role > 1 || variant > 1))
+					break;
+				CHECK_EQ(k2k_registry_open("no such name", K2K_ROLE_ADMIN, NULL, &reg), K2K_EINVAL);
+				before = *k2k_error_detail();
+				switch (i) {
+				case -8: code = k2k_message_admit(broker, 20, tag, 1, NULL); CHECK_EQ(code, K2K_ERATE); break;
+				case -7: code = k2k_quota_check(broker, 20, tag, 1, NULL); CHECK_EQ(code, K2K_ERATE); break;
+				case -6: code = k2k_message_admit(broker, 21, tag, 1, NULL); CHECK_EQ(code, K2K_EBUDGET); break;
+				case -5: code = k2k_quota_check(broker, 21, tag, 1, NULL); CHECK_EQ(code, K2K_EBUDGET); break;
+				case -4: code = k2k_kernel_acquire(broker, 20, NULL, NULL); CHECK_EQ(code, K2K_EKERNELS); break;
+				case -3: code = k2k_gpu_memory_acquire(broker, 20, 1, NULL, NULL); CHECK_EQ(code, K2K_EGPUMEM); break;
+				case -2:
+					CHECK_EQ(k2k_usage_track(broker, ID, tag, UINT64_MAX), 0);
+					code = k2k_usage_track(broker, ID, tag, 1);
+					CHECK_EQ(code, K2K_EUNBOOKED);
+					break;
+				case -1: code = k2k_kernel_release_id(broker, 20); CHECK_EQ(code, K2K_ENOTHELD); break;
+				default: code = table[i].call(f.handles[role], variant, &expected);
+				}
+				after = *k2k_error_detail();
+				for (size_t p = 0; p < sizeof plain / sizeof plain[0]; p++)
+					if (code == plain[p]) {
+						if (memcmp(&before, &after, sizeof before) != 0)
+							FAIL("%s wrote the detail: %s", i < 0 ? k2k_errname(code) : what_of(&table[i], role, variant),
+							     after.text);
+						rejected++;
+					}
+			}
+	CHECK(rejected > 25);
+}
+
+/* The pointer that the caller had, and a copy of it that he kept. */
+TEST(a_closed_handle_is_invalid_in_every_call)
+{
+	static struct traces before, opened;
+	struct fixture f;
+
+	set_up(&f);
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
+		struct k2k_registry *kept = f.handles[role];
+
+		CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
+		CHECK(f.handles[role] == NULL);
+		CHECK_EQ(k2k_registry_close(&f.handles[role]), K2K_EINVAL);
+		copy_bytes(&f);
+		traces_take(&before, f.name);
+		for (int i = 0; i < ENTRIES; i++)
+			for (int variant = 0; table[i].call && variant < VARIANTS; variant++) {
+				int expected = K2K_EINVAL, code = table[i].call(kept, variant, &expected);
+
+				if (expected != NONE && code != K2K_EUNSPECIFIED)
+					CHECK_CODE(code, K2K_EINVAL, what_of(&table[i], role, variant));
+			}
+		CHECK_EQ(k2k_registry_close(&kept), K2K_EINVAL);
+		CHECK_BYTES(&f.bytes, "a closed handle");
+		CHECK_TRACES(&before, f.name, "a closed handle");
+	}
+	/* and what was opened is gone, 20 times over */
+	traces_take(&opened, f.name);
+	for (int i = 0; i < 20; i++) {
+		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+			CHECK_EQ(k2k_registry_open(f.name, (enum k2k_role)role, NULL, &f.handles[role]), 0);
+		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+			CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
+		CHECK_TRACES(&opened, f.name, "open and close");
+	}
+}
+
+static void in_child(struct fixture *f, bool handlers_ran)
+{
+	static struct traces before;
+
+	alarm(20);
+	traces_take(&before, f->name);
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+		for (int i = 0; i < ENTRIES; i++)
+			for (int variant = 0; table[i].call && variant < VARIANTS; variant++) {
+				int expected = K2K_EINVAL, code = table[i].call(f->handles[role], variant, &expected);
+
+				/* wrong arguments may be found first */
+				if (expected == NONE || (variant > 0 && code == K2K_EINVAL) || code == K2K_EUNSPECIFIED)
+					continue;
+				CHECK_CODE(code, K2K_EFORKED, what_of(&table[i], role, variant));
+				CHECK(k2k_error_detail()->code == K2K_EFORKED);
+			}
+	CHECK_TRACES(&before, f->name, "a forked child's calls");
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
+		struct k2k_registry *kept = f->handles[role], *fresh = (struct k2k_registry *)&before;
+		int code = k2k_registry_open(f->name, (enum k2k_role)role, NULL, &fresh);
+
+		CHECK_CODE(code, handlers_ran ? 0 : K2K_EFORKED, "open in a child");
+		CHECK(handlers_ran ? fresh != NULL : fresh == NULL);
+		CHECK_EQ(k2k_registry_close(&f->handles[role]), K2K_EFORKED);
+		CHECK(f->handles[role] == NULL);
+		CHECK_EQ(k2k_tenant_count(kept, &(size_t){ 0 }), K2K_EFORKED);
+		if (handlers_ran) {
+			CHECK_EQ(k2k_tenant_count(fresh, &(size_t){ 0 }), 0);
+			CHECK_EQ(k2k_registry_close(&fresh), 0);
+		}
+	}
+}
+
+static void fork_test(pid_t (*how)(void), bool handlers_ran)
+{
+	static struct traces before;
+	struct fixture f;
+	pid_t pid;
+
+	set_up(&f);
+	for (int i = 0; i < ENTRIES; i++) /* the thread has used the registry */
+		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
+			table[i].call(f.handles[role], 0, &(int){ 0 });
+	traces_take(&before, f.name);
+	copy_bytes(&f);
+	fflush(NULL);
+	pid = how();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		in_child(&f, handlers_ran);
+		_exit(0);
+	}
+	spawn_wait(pid);
+	if (!handlers_ran)
+		CHECK_BYTES(&f.bytes, "a forked child");
+	CHECK_TRACES(&before, f.name, "a forked child");
+	/* the parent's are as they were, its leases and its life too */
+	for (int i = 0; i < ENTRIES; i++)
+		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
+			if (table[i].roles & (1 << role))
+				CHECK_CODE(table[i].call(f.handles[role], 0, &(int){ 0 }), 0, what_of(&table[i], role, 0));
+	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
+	CHECK_EQ(k2k_error_detail()->pid, getpid());
+}
+
+TEST(a_forked_child_is_told_so_in_every_call_and_may_open_for_itself)
+{
+	fork_test(fork, true);
+}
+
+TEST(a_child_of_the_bare_fork_is_told_so_even_in_open)
+{
+	fork_test(_Fork, false);
+}
+
+TEST(a_destroyed_registry_is_fenced_in_every_call)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
+	CHECK_EQ(k2k_error_detail()->pid, getpid());
+	CHECK_EQ(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+		for (int i = 0; i < ENTRIES; i++) {
+			if (!table[i].call || !(table[i].roles & (1 << role)))
+				continue;
+			if (strcmp(table[i].name, "k2k_registry_set_audit_sink") == 0)
+				continue; /* shares nothing; is fenced once any other call was */
+			WAIT_UNTIL(table[i].call(f.handles[role], 0, &(int){ 0 }) == K2K_EFENCED, 5);
+		}
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
+		CHECK_EQ(call_set_sink(f.handles[role], 0, &(int){ 0 }), K2K_EFENCED);
+		CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
+	}
+}
+
+/* ---- calls without a handle ------------------------------------------------------------------ */
+
+TEST(names_that_are_no_names_are_refused)
+{
+	char longest[K2K_NAME_MAX + 2];
+	const char *bad[] = { NULL, "", "a/b", "../x", ".", "a.b", "a b", "a\n", "\xc3\xa4", "%s%n", longest };
+	static struct traces before;
+
+	memset(longest, 'x', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct k2k_registry *reg = (struct k2k_registry *)&before;
+
+		traces_take(&before, "/no/");
+		CHECK_EQ(k2k_registry_create(bad[i], NULL, NULL), K2K_EINVAL);
+		CHECK_EQ(k2k_registry_create(bad[i], NULL, &reg), K2K_EINVAL);
+		CHECK(reg == NULL);
+		reg = (struct k2k_registry *)&before;
+		CHECK_EQ(k2k_registry_open(bad[i], K2K_ROLE_OBSERVER, NULL, &reg), K2K_EINVAL);
+		CHECK(reg == NULL);
+		CHECK_EQ(k2k_registry_destroy(bad[i], K2K_DESTROY_FORCE, NULL), K2K_EINVAL);
+		CHECK_STR(k2k_error_detail()->field, "name");
+	}
+}
+
+TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
+{
+	static struct traces before;
+	const char *name = fresh_registry();
+
+	for (int i = 0; i < 30; i++) {
+		struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+		struct k2k_registry_plan plan = { .size = sizeof plan };
+		struct k2k_registry *reg = (struct k2k_registry *)&before;
+
+		options.max_tenants = 16;
+		switch (i) {
+		case 0: options.max_tenants = (1u << 24) + 1; break;
+		case 1: options.max_tenants = UINT64_MAX; break;
+		case 2: options.max_tenants = (UINT64_C(1) << 32) + 1; break;
+		case 3: options.max_engagements = (1u << 28) + 1; break;
+		case 4: options.max_leases = (UINT64_C(1) << 32) + 16; break;
+		case 5: options.max_budgets = UINT64_MAX; break;
+		case 6: options.flags = K2K_CREATE_MODE; options.mode = 0; break;
+		case 7: options.flags = K2K_CREATE_MODE; options.mode = 0400; break;
+		case 8: options.flags = K2K_CREATE_MODE; options.mode = 0200; break;
+		case 9: options.flags = K2K_CREATE_MODE; options.mode = 04600; break;
+		case 10: options.flags = K2K_CREATE_MODE; options.mode = UINT32_MAX; break;
+		case 11: options.max_engagements = UINT64_MAX; break;
+		default:
+			if (!spoil(i - 12, &options.size, &options.flags))
+				continue;
+		}
+		traces_take(&before, name);
+		CHECK_CODE(k2k_registry_create(name, &options, &reg), K2K_EINVAL, "create");
+		CHECK(reg == NULL);
+		CHECK_CODE(k2k_registry_plan(&options, &plan), K2K_EINVAL, "plan");
+		CHECK_TRACES(&before, name, "create with wrong options");
+	}
+	for (int i = 0; i < 8; i++) {
+		struct k2k_registry_plan plan = { .size = sizeof plan };
+
+		if (spoil(i, &plan.size, &plan.flags))
+			CHECK_EQ(k2k_registry_plan(NULL, &plan), K2K_EINVAL);
+	}
+	CHECK_EQ(k2k_registry_plan(NULL, NULL), K2K_EINVAL);
+	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &(struct k2k_registry *){ NULL }), K2K_ENOREGISTRY);
+}
+
+TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
+{
+	static struct traces before;
+	static const int roles[] = { 0, 4, -1, 7, INT_MAX, INT_MIN };
+	struct k2k_registry *reg;
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
+	copy_bytes(&f);
+	traces_take(&before, f.name);
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, NULL), K2K_EINVAL);
+	CHECK_EQ(k2k_registry_close(NULL), K2K_EINVAL);
+	for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+		reg = f.handles[K2K_ROLE_ADMIN];
+		CHECK_EQ(k2k_registry_open(f.name, (enum k2k_role)roles[i], NULL, &reg), K2K_EINVAL);
+		CHECK(reg == NULL);
+	}
+	for (int i = 0; i < 9; i++) {
+		struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+		char longest[65];
+
+		memset(longest, 'x', 64);
+		longest[64] = '\0';
+		if (i == 8)
+			options.actor = longest;
+		else if (!spoil(i, &options.size, &options.flags))
+			continue;
+		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+			CHECK_CODE(k2k_registry_open(f.name, (enum k2k_role)role, &options, &reg), K2K_EINVAL, "open");
+		if (i < 8)
+			CHECK_CODE(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, &options), K2K_EINVAL, "destroy");
+	}
+	CHECK_EQ(k2k_registry_destroy(f.name, 2, NULL), K2K_EINVAL);
+	CHECK_EQ(k2k_registry_destroy(f.name, UINT32_MAX, NULL), K2K_EINVAL);
+	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
+		CHECK_EQ(k2k_registry_open("no-such-registry", (enum k2k_role)role, NULL, &reg), K2K_ENOREGISTRY);
+	CHECK_EQ(k2k_registry_destroy("no-such-registry", 0, NULL), K2K_ENOREGISTRY);
+	CHECK_EQ(k2k_registry_create(f.name, NULL, &reg), K2K_EEXIST);
+	CHECK(reg == NULL);
+	CHECK_BYTES(&f.bytes, "open and destroy with wrong arguments");
+	CHECK_TRACES(&before, f.name, "open and destroy with wrong arguments");
+}
+
+TEST(the_65th_broker_is_refused_and_leaves_nothing)
+{
+	static struct traces before;
+	struct k2k_registry *brokers[K2K_BROKERS_MAX], *one_more = (struct k2k_registry *)&before;
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
+	for (int i = 0; i < K2K_BROKERS_MAX; i++)
+		CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
+	copy_bytes(&f);
+	traces_take(&before, f.name);
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), K2K_ENOBROKERSLOT);
+	CHECK(one_more == NULL);
+	CHECK_TRACES(&before, f.name, "the 65th broker");
+	CHECK_BYTES(&f.bytes, "the 65th broker");
+	CHECK_EQ(k2k_registry_close(&brokers[17]), 0);
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), 0);
+}
+
+/* As a caller of a later version, whose structs have grown. */
+TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
+{
+	struct { struct k2k_broker_info info; uint64_t later[5]; } list[3];
+	struct { struct k2k_tenant_info info; uint64_t later[5]; } got;
+	struct { struct k2k_registry_info info; uint64_t later[5]; } all;
+	struct { struct k2k_verdict verdict; uint64_t later[2]; } verdict;
+	struct { struct k2k_quota quota; uint64_t later[2]; } quota = { .quota = K2K_QUOTA_STANDARD };
+	struct { struct k2k_lease lease; uint64_t later; } lease;
+	struct k2k_registry *second;
+	struct fixture f;
+	size_t count;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &second), 0);
+	memset(list, 0x55, sizeof list);
+	list[0].info.size = sizeof list[0];
+	list[0].info.flags = 0;
+	CHECK_EQ(k2k_broker_list(f.handles[K2K_ROLE_OBSERVER], &list[0].info, 2, &count), 0);
+	CHECK_EQ(count, 2);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(list[i].info.size, sizeof list[0]);
+		CHECK_EQ(list[i].info.flags, 0);
+		CHECK_EQ(list[i].info.slot, i);
+		CHECK_EQ(list[i].info.pid, getpid());
+		CHECK_EQ(list[i].info.state, K2K_BROKER_ACTIVE);
+	}
+	CHECK_EQ(list[2].info.slot, 0x55555555);
+	memset(&got, 0, sizeof got);
+	got.info.size = sizeof got;
+	CHECK_EQ(k2k_tenant_get(f.handles[K2K_ROLE_OBSERVER], ID, &got.info), 0);
+	CHECK_EQ(got.info.size, sizeof got);
+	CHECK_EQ(got.info.id, ID);
+	memset(&all, 0, sizeof all);
+	all.info.size = sizeof all;
+	CHECK_EQ(k2k_registry_info(f.handles[K2K_ROLE_OBSERVER], &all.info), 0);
+	CHECK_EQ(all.info.size, sizeof all);
+	CHECK_STR(all.info.name, f.name);
+	memset(&verdict, 0, sizeof verdict);
+	verdict.verdict.size = sizeof verdict;
+	CHECK_EQ(k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict), 0);
+	CHECK_EQ(verdict.verdict.used, 3);
+	quota.quota.size = sizeof quota;
+	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 30, &quota.quota), 0);
+	memset(&lease, 0, sizeof lease);
+	lease.lease.size = sizeof lease;
+	CHECK_EQ(k2k_kernel_acquire(second, 30, &lease.lease, NULL), 0);
+	CHECK_EQ(lease.lease.size, sizeof lease);
+	CHECK_EQ(k2k_kernel_release(second, &lease.lease), 0);
+}
+
+TEST(lists_with_too_little_room_say_how_much_is_needed)
+{
+	k2k_tenant_id ids[4] = { 0, 0, 0, 99 };
+	struct k2k_budget_info budgets[3] = { { .size = sizeof budgets[0] } };
+	struct fixture f;
+	size_t count;
+
+	set_up(&f);
+	for (k2k_tenant_id id = 40; id < 45; id++)
+		CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], id, NULL), 0);
+	CHECK_EQ(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], ids, 3, &count), 0);
+	CHECK_EQ(count, 6);
+	CHECK_EQ(ids[3], 99);
+	CHECK_EQ(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], NULL, 0, &count), 0);
+	CHECK_EQ(count, 6);
+	for (uint64_t e = 50; e < 55; e++)
+		CHECK_EQ(k2k_budget_set(f.handles[K2K_ROLE_ADMIN], ID, e, e), 0);
+	budgets[2].id = 99;
+	CHECK_EQ(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], ID, budgets, 2, &count), 0);
+	CHECK_EQ(count, 6);
+	CHECK_EQ(budgets[2].id, 99);
+	CHECK_EQ(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL, 0, &count), 0);
+	CHECK_EQ(count, 6);
+}
+
+TEST(every_code_has_a_name_and_a_text_of_its_own)
+{
+	static const int codes[] = {
+		K2K_OK, K2K_EPERM, K2K_ENOREGISTRY, K2K_EIO, K2K_ENOMEM, K2K_EBUSY, K2K_EEXIST, K2K_EINVAL, K2K_EFULL,
+		K2K_EUNSPECIFIED, K2K_ENOTENANT, K2K_ENOBUDGET, K2K_ERATE, K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM, K2K_EUNBOOKED,
+		K2K_EGONE, K2K_ENOTHELD, K2K_ESTALE, K2K_ENOBROKERSLOT, K2K_ELAYOUT, K2K_EBOOT, K2K_EOWNER, K2K_ECORRUPT,
+		K2K_EFENCED, K2K_EFORKED, K2K_EROLE,
+	};
+	const int count = sizeof codes / sizeof codes[0];
+	static char text[1 << 20];
+	FILE *file = fopen(K2K_HEADER, "re");
+	int declared = 0;
+
+	for (int i = 0; i < count; i++) {
+		CHECK(k2k_strerror(codes[i]) && k2k_strerror(codes[i])[0]);
+		CHECK(strncmp(k2k_errname(codes[i]), "K2K_", 4) == 0);
+		CHECK(strcmp(k2k_errname(codes[i]), k2k_errname(12345)) != 0);
+		CHECK(strcmp(k2k_strerror(codes[i]), k2k_strerror(12345)) != 0);
+		for (int j = 0; j < i; j++) {
+			CHECK(strcmp(k2k_strerror(codes[i]), k2k_strerror(codes[j])) != 0);
+			CHECK(strcmp(k2k_errname(codes[i]), k2k_errname(codes[j])) != 0);
+		}
+	}
+	CHECK(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) && k2k_errname(-3));
+	/* the header's list of codes is this one */
+	CHECK(file != NULL);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	for (char *at = text; (at = strstr(at, "\n\tK2K_")) != NULL; at++) {
+		char name[40];
+		int value, known = 0;
+
+		if (sscanf(at, " %39[A-Z0-9_] = %d,", name, &value) != 2 || (name[4] != 'E' && value != 0) || value > 0)
+			continue;
+		for (int i = 0; i < count; i++)
+			known += codes[i] == value && strcmp(k2k_errname(value), name) == 0;
+		if (known != 1)
+			FAIL("%s = %d of the header is \"%s\"", name, value, k2k_errname(value));
+		declared++;
+	}
+	CHECK_EQ(declared, count);
+}
+
+TEST(names_of_levels_and_types_are_never_null)
+{
+	static const int others[] = { 0, -1, 5, 99, INT_MAX, INT_MIN };
+
+	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_INFO), "Info");
+	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_WARNING), "Warning");
+	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_SECURITY), "Security");
+	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_SECURITY_VIOLATION), "SecurityViolation");
+	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED), "ResourceLimitExceeded");
+	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_AUTHORIZATION_CHECK), "AuthorizationCheck");
+	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_CONFIGURATION_CHANGE), "ConfigurationChange");
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		CHECK(k2k_audit_level_name((enum k2k_audit_level)others[i]) != NULL);
+		CHECK(k2k_audit_type_name((enum k2k_audit_type)others[i]) != NULL);
+	}
+	CHECK_STR(k2k_version(), "0.1.0");
+	CHECK_EQ(k2k_is_cross_tenant(0, 0), 0);
+	CHECK_EQ(k2k_is_cross_tenant(0, 1), 1);
+	CHECK_EQ(k2k_is_cross_tenant(UINT64_MAX, UINT64_MAX), 0);
+	CHECK_EQ(k2k_is_cross_tenant(UINT64_MAX, 0), 1);
+	CHECK_EQ(k2k_is_cross_tenant(UINT64_C(1) << 32, 0), 1);
+}
