@@ -584,13 +584,13 @@ struct fixture {
 /* A copy of all shared bytes, once the brokers' helpers have answered the grace periods so far. */
 static void copy_bytes(struct fixture *f)
 {
-	struct k2k_broker_info list[4];
+	struct k2k_broker_info list[K2K_BROKERS_MAX];
 	size_t count, behind;
 
 	do {
 		list[0].size = sizeof list[0];
 		list[0].flags = 0;
-		CHECK_EQ(k2k_broker_list(f->watcher, list, 4, &count), 0);
+		CHECK_EQ(k2k_broker_list(f->watcher, list, K2K_BROKERS_MAX, &count), 0);
 		behind = 0;
 		for (size_t i = 0; i < count; i++)
 			behind += list[i].grace_behind != 0;
