@@ -4,17 +4,12 @@
  */
 #include "handle.h"
 
-uint64_t k2k_deadline(const struct k2k_registry *reg)
-{
-	return k2k_sat_add(k2k_clock_monotonic_ns(), reg->timeout_ns);
-}
-
 static int check_name(struct k2k_registry *reg)
 {
 	int code = 0;
 
 	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: under the writer's lock, which the destroyer held */
-		k2k_objects_finish_destroy_locked(reg->name, &reg->defs);
+		k2k_sweep_poisoned_locked(reg->name, &reg->defs);
 	code = k2k_segment_check_identity(&reg->defs);
 	if (code)
 		k2k_handle_fence(reg);
@@ -71,23 +66,4 @@ void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 		k2k_writer_end(&reg->map);
 	}
 	k2k_change_leave(reg, lock);
-}
-
-/* ---- waiting for a grace period ------------------------------------------------- */
-
-int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
-{
-	uint64_t pid;
-	char comm[16];
-	const struct k2k_shm_slot *slot;
-
-	if (behind >= K2K_SLOTS)
-		return k2k_fail(K2K_EBUSY, what, NULL, "all free %s wait for a grace period", what);
-	slot = &reg->map.slots[behind];
-	/* relaxed: for people */
-	pid = k2k_load_relaxed(&slot->pid);
-	k2k_identity_comm(comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
-	return k2k_fail_pid(K2K_EBUSY, what, pid,
-	                    "all free %s wait for broker %u, process %llu (%s), to answer a grace period: is it stopped?", what,
-	                    behind, (unsigned long long)pid, comm);
 }

@@ -445,6 +445,6 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	info->engagements = mended.engagements;
 	info->leases = mended.leases;
 	info->brokers = mended.brokers;
-	k2k_objects_sweep(reg->name, &info->files);
+	k2k_sweep(reg->name, &info->files);
 	return 0;
 }

@@ -148,9 +148,12 @@ int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, 
 /* Totals of a retired or live registration as they are now. */
 int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
 
-/* objects.c: names in /dev/shm. */
-int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs);
-void k2k_objects_finish_destroy_locked(const char *name, struct k2k_segment *defs);
-void k2k_objects_sweep(const char *name, uint64_t *removed);
+/* sweep.c: what killed creators and destroyers leave. Counts in *removed where it is not null. */
+void k2k_sweep(const char *name, uint64_t *removed);
+/* Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look again. */
+int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
+/* The same under the writer's lock. */
+void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
+int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
 
 #endif

@@ -17,40 +17,6 @@ const char *k2k_version(void)
 	return "0.1.0";
 }
 
-int k2k_gate_error(uint32_t gate)
-{
-	if (gate == K2K_GATE_FORKED)
-		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): open one in the child");
-	if (gate & K2K_GATE_FENCED)
-		return k2k_fail(K2K_EFENCED, "handle", NULL, "the registry was destroyed, removed or replaced: close and open");
-	if (gate & K2K_GATE_CLOSED)
-		return k2k_fail_argument("registry", "this handle is closed");
-	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't do this",
-	                gate & K2K_GATE_ADMIN ? "ADMIN" : gate & K2K_GATE_BROKER ? "BROKER" : "OBSERVER");
-}
-
-void k2k_handle_fence(struct k2k_registry *reg)
-{
-	uint32_t open = reg->role;
-
-	/* publish[gate]: nothing; only from open to fenced, never over a close or a fork */
-	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
-}
-
-/* Somebody may have removed or replaced the name: each process must notice, or two groups would use two registries. */
-int k2k_handle_watch(struct k2k_registry *reg)
-{
-	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
-
-	if (k2k_load_relaxed(&reg->watched_second) == second) /* relaxed: two threads may both look */
-		return 0;
-	k2k_store_relaxed(&reg->watched_second, second);
-	if (k2k_segment_check_identity(&reg->defs) == 0)
-		return 0;
-	k2k_handle_fence(reg);
-	return k2k_gate_error(K2K_GATE_FENCED);
-}
-
 static void tick(void *context)
 {
 	struct k2k_registry *reg = context;
@@ -121,7 +87,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) /* relaxed: as good as coming earlier */
-		return k2k_objects_finish_destroy(reg->name, &reg->defs);
+		return k2k_sweep_poisoned(reg->name, &reg->defs);
 	k2k_segment_live_path(path, reg->name, ((struct k2k_shm_header *)(void *)reg->defs.base)->uuid);
 	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)
@@ -176,7 +142,7 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 			return 0;
 		close_objects(reg);
 		if (code == K2K_ENOREGISTRY && reg->role != K2K_GATE_BROKER)
-			k2k_objects_sweep(reg->name, NULL);
+			k2k_sweep(reg->name, NULL);
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
@@ -232,7 +198,7 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		goto left;
 	if (reg->role == K2K_GATE_ADMIN)
-		k2k_objects_sweep(reg->name, NULL);
+		k2k_sweep(reg->name, NULL);
 	if (reg->role == K2K_GATE_BROKER) {
 		code = start_helper(reg);
 		if (code)

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * objects.c (F7) - create, destroy, and the names in /dev/shm.
+ * create.c (F7) - plan and create.
  *
  * create, killed after:        others see        the next create, destroy or open as ADMIN
  *   built, unnamed             nothing           the kernel has freed it
  *   creator's byte locked      nothing           "
  *   live linked                no registry       sweeps it: its byte is free and no defs refers to it
  *   defs linked                the registry      -
- *
- * destroy, killed after:
- *   poisoned                   FENCED            unlinks defs, then live
- *   defs unlinked              no registry       sweeps live
- *   live unlinked              no registry       -
- *
- * The creator holds a byte of its live from before the link of live until after that of defs, so that a
- * sweeper never takes a live that is about to be referred to: it locks that byte, looks at defs again, and
- * only then unlinks.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -234,7 +223,7 @@ static int check_free(const char *name)
 		return 0;
 	if (code == 0) {
 		poisoned = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)defs.base)->poisoned); /* relaxed: final once set */
-		code = poisoned ? k2k_objects_finish_destroy(name, &defs) : 0;
+		code = poisoned ? k2k_sweep_poisoned(name, &defs) : 0;
 		k2k_segment_close(&defs);
 		if (code == K2K_ENOREGISTRY)
 			return 0;
@@ -261,7 +250,7 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 		code = check_free(name);
 	if (code)
 		return code;
-	k2k_objects_sweep(name, NULL);
+	k2k_sweep(name, NULL);
 	code = check_room(&plan);
 	if (code)
 		return code;
@@ -277,224 +266,4 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 	if (code || !handle)
 		return code;
 	return k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
-}
-
-/* ---- sweep ---------------------------------------------------------------------------- */
-
-/* The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other errors: can't tell. */
-static int referenced(const char *name, uint8_t uuid[16])
-{
-	char path[K2K_PATH_MAX];
-	struct k2k_shm_header header;
-	int code;
-
-	k2k_segment_defs_path(path, name);
-	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
-	if (!code)
-		memcpy(uuid, header.uuid, sizeof(header.uuid));
-	return code;
-}
-
-static bool is_referenced(const char *name, const uint8_t uuid[16])
-{
-	uint8_t current[16];
-	int code = referenced(name, current);
-
-	return code == K2K_ENOREGISTRY ? false : code ? true : memcmp(current, uuid, sizeof(current)) == 0;
-}
-
-static bool sweep_one(const char *name, const char *path)
-{
-	struct k2k_shm_header header;
-	struct k2k_segment live;
-	struct k2k_lock byte;
-	char expected[K2K_PATH_MAX];
-	bool removed = false;
-
-	if (k2k_segment_peek(path, K2K_LIVE_MAGIC, &header) != 0)
-		return false; /* not ours, not readable, or not a registry's */
-	k2k_segment_live_path(expected, name, header.uuid);
-	if (strcmp(expected, path) != 0 || is_referenced(name, header.uuid))
-		return false;
-	if (k2k_segment_refer(&live, path) != 0)
-		return false;
-	if (k2k_lock_try(&live, K2K_LOCK_BYTE_CREATOR, &byte) == 0) {
-		removed = !is_referenced(name, header.uuid) && unlink(path) == 0;
-		k2k_lock_drop(&byte);
-	}
-	k2k_segment_close(&live);
-	return removed;
-}
-
-void k2k_objects_sweep(const char *name, uint64_t *removed)
-{
-	char prefix[K2K_PATH_MAX], path[K2K_PATH_MAX];
-	size_t length;
-	struct dirent *entry;
-	DIR *dir = opendir(K2K_SHM_DIR);
-
-	if (!dir)
-		return;
-	length = (size_t)snprintf(prefix, sizeof(prefix), "k2k.%s.live.", name);
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, length) != 0 || strlen(entry->d_name) != length + 36)
-			continue;
-		snprintf(path, sizeof(path), K2K_SHM_DIR "/%.150s", entry->d_name);
-		if (sweep_one(name, path) && removed)
-			(*removed)++;
-	}
-	closedir(dir);
-}
-
-/* ---- destroy ---------------------------------------------------------------------------- */
-
-static int unlink_both(const char *name, struct k2k_segment *defs)
-{
-	uint8_t uuid[16];
-	char live_path[K2K_PATH_MAX];
-
-	memcpy(uuid, ((struct k2k_shm_header *)(void *)defs->base)->uuid, sizeof(uuid));
-	k2k_segment_live_path(live_path, name, uuid);
-	if (unlink(defs->path) != 0 && errno != ENOENT)
-		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s",
-		                      defs->path);
-	if (unlink(live_path) != 0 && errno != ENOENT)
-		return k2k_fail_errno(K2K_EIO, errno, "live", "can't remove %s", live_path);
-	return 0;
-}
-
-/*
- * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we may.
- * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
- */
-int k2k_objects_finish_destroy(const char *name, struct k2k_segment *defs)
-{
-	struct k2k_lock lock;
-	int code;
-
-	if (!defs->writable)
-		return k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)
-		               ? K2K_EFENCED
-		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
-		                          "registry %s was being destroyed: any administrator's command ends that", name);
-	code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
-	if (code)
-		return K2K_EFENCED;
-	code = k2k_segment_check_identity(defs);
-	if (!code)
-		code = unlink_both(name, defs);
-	k2k_lock_drop(&lock);
-	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
-}
-
-void k2k_objects_finish_destroy_locked(const char *name, struct k2k_segment *defs)
-{
-	if (k2k_segment_check_identity(defs) == 0)
-		unlink_both(name, defs);
-}
-
-static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)
-{
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
-		/* observe[slot-owner]: its pid, for people */
-		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
-
-		if (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX && k2k_lock_is_held(live, owner)) {
-			uint64_t pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
-
-			return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker",
-			                    (unsigned long long)pid);
-		}
-	}
-	return 0;
-}
-
-static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs)
-{
-	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
-	char path[K2K_PATH_MAX];
-	struct k2k_segment live;
-	struct k2k_map map;
-	int code = k2k_segment_check_identity(defs);
-
-	if (code)
-		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
-	k2k_segment_live_path(path, name, words->header.uuid);
-	if (!(flags & K2K_DESTROY_FORCE) && k2k_segment_open(&live, "live", path, true, NULL) == 0) {
-		code = k2k_map_bind(&map, defs, &live);
-		if (!code)
-			code = check_no_brokers(&map, &live);
-		k2k_segment_close(&live);
-		if (code)
-			return code;
-	}
-	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
-	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
-	k2k_store_release(&words->poisoned, 1);
-	return unlink_both(name, defs);
-}
-
-/* Of another boot, another layout, or damaged: nobody of ours can be attached; by the names alone. */
-static int destroy_foreign(const char *name, int why, uint32_t flags)
-{
-	char path[K2K_PATH_MAX];
-	struct k2k_shm_header header;
-
-	if (why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE))
-		return why;
-	k2k_segment_defs_path(path, name);
-	/* a file that is no registry of ours, or not our file, stays */
-	if (k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0)
-		return why;
-	if (unlink(path) != 0)
-		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s", path);
-	k2k_objects_sweep(name, NULL);
-	return 0;
-}
-
-int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
-{
-	uint64_t timeout_ns = K2K_DEFAULT_TIMEOUT_NS, deadline;
-	char path[K2K_PATH_MAX];
-	struct k2k_segment defs;
-	struct k2k_trust trust = { false, 0 };
-	struct k2k_map map;
-	struct k2k_lock lock;
-	int code = k2k_segment_check_name(name);
-
-	if (code)
-		return code;
-	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
-		return k2k_fail_argument("flags", "unknown flags");
-	if (options) {
-		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT);
-		if (code)
-			return code;
-		if (options->flags & K2K_OPEN_TIMEOUT)
-			timeout_ns = options->timeout_ns;
-		trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		trust.owner = options->owner_uid;
-	}
-	deadline = k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns);
-	k2k_segment_defs_path(path, name);
-	code = k2k_segment_open(&defs, "defs", path, true, &trust);
-	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
-		return destroy_foreign(name, code, flags);
-	if (code == K2K_ENOREGISTRY)
-		k2k_objects_sweep(name, NULL);
-	if (code)
-		return code;
-	memset(&map, 0, sizeof(map));
-	map.defs = (struct k2k_shm_defs *)(void *)defs.base;
-	code = k2k_writer_lock(&map, &defs, deadline, &lock);
-	if (code == K2K_EFENCED)
-		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
-	if (!code) {
-		code = destroy_locked(name, flags, &defs);
-		k2k_writer_unlock(&map, &lock);
-	}
-	k2k_segment_close(&defs);
-	if (!code)
-		k2k_objects_sweep(name, NULL);
-	return code;
 }

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * destroy.c (F7) - removes a registry.
+ *
+ * killed after:                others see        the next command on this name
+ *   poisoned                   FENCED            unlinks defs, then live
+ *   defs unlinked              no registry       sweeps live
+ *   live unlinked              no registry       -
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "handle.h"
+
+static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		/* observe[slot-owner]: its pid, for people */
+		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
+
+		if (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX && k2k_lock_is_held(live, owner)) {
+			uint64_t pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
+
+			return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker",
+			                    (unsigned long long)pid);
+		}
+	}
+	return 0;
+}
+
+static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs)
+{
+	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
+	char path[K2K_PATH_MAX];
+	struct k2k_segment live;
+	struct k2k_map map;
+	int code = k2k_segment_check_identity(defs);
+
+	if (code)
+		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
+	k2k_segment_live_path(path, name, words->header.uuid);
+	if (!(flags & K2K_DESTROY_FORCE) && k2k_segment_open(&live, "live", path, true, NULL) == 0) {
+		code = k2k_map_bind(&map, defs, &live);
+		if (!code)
+			code = check_no_brokers(&map, &live);
+		k2k_segment_close(&live);
+		if (code)
+			return code;
+	}
+	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
+	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
+	k2k_store_release(&words->poisoned, 1);
+	return k2k_sweep_unlink(name, defs);
+}
+
+/* Of another boot, another layout, or damaged: nobody of ours can be attached; by the names alone. */
+static int destroy_foreign(const char *name, int why, uint32_t flags)
+{
+	char path[K2K_PATH_MAX];
+	struct k2k_shm_header header;
+
+	if (why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE))
+		return why;
+	k2k_segment_defs_path(path, name);
+	/* a file that is no registry of ours, or not our file, stays */
+	if (k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0)
+		return why;
+	if (unlink(path) != 0)
+		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s", path);
+	k2k_sweep(name, NULL);
+	return 0;
+}
+
+int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
+{
+	uint64_t timeout_ns = K2K_DEFAULT_TIMEOUT_NS, deadline;
+	char path[K2K_PATH_MAX];
+	struct k2k_segment defs;
+	struct k2k_trust trust = { false, 0 };
+	struct k2k_map map;
+	struct k2k_lock lock;
+	int code = k2k_segment_check_name(name);
+
+	if (code)
+		return code;
+	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
+		return k2k_fail_argument("flags", "unknown flags");
+	if (options) {
+		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT);
+		if (code)
+			return code;
+		if (options->flags & K2K_OPEN_TIMEOUT)
+			timeout_ns = options->timeout_ns;
+		trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
+		trust.owner = options->owner_uid;
+	}
+	deadline = k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns);
+	k2k_segment_defs_path(path, name);
+	code = k2k_segment_open(&defs, "defs", path, true, &trust);
+	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
+		return destroy_foreign(name, code, flags);
+	if (code == K2K_ENOREGISTRY)
+		k2k_sweep(name, NULL);
+	if (code)
+		return code;
+	memset(&map, 0, sizeof(map));
+	map.defs = (struct k2k_shm_defs *)(void *)defs.base;
+	code = k2k_writer_lock(&map, &defs, deadline, &lock);
+	if (code == K2K_EFENCED)
+		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
+	if (!code) {
+		code = destroy_locked(name, flags, &defs);
+		k2k_writer_unlock(&map, &lock);
+	}
+	k2k_segment_close(&defs);
+	if (!code)
+		k2k_sweep(name, NULL);
+	return code;
+}

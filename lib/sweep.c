@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sweep.c (F7) - what killed creators and destroyers leave in /dev/shm.
+ *
+ * A live that no defs refers to is garbage, unless its creator is about to link defs: the creator holds a byte
+ * of its live from before the link of live until after that of defs. So the sweeper locks that byte, looks at defs
+ * again, and only then unlinks. A defs that is poisoned is a registry whose destroyer is at work, or was killed:
+ * whoever gets the writer's lock finishes it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "handle.h"
+
+/* The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other errors: can't tell. */
+static int referenced(const char *name, uint8_t uuid[16])
+{
+	char path[K2K_PATH_MAX];
+	struct k2k_shm_header header;
+	int code;
+
+	k2k_segment_defs_path(path, name);
+	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
+	if (!code)
+		memcpy(uuid, header.uuid, sizeof(header.uuid));
+	return code;
+}
+
+static bool is_referenced(const char *name, const uint8_t uuid[16])
+{
+	uint8_t current[16];
+	int code = referenced(name, current);
+
+	return code == K2K_ENOREGISTRY ? false : code ? true : memcmp(current, uuid, sizeof(current)) == 0;
+}
+
+static bool sweep_one(const char *name, const char *path)
+{
+	struct k2k_shm_header header;
+	struct k2k_segment live;
+	struct k2k_lock byte;
+	char expected[K2K_PATH_MAX];
+	bool removed = false;
+
+	if (k2k_segment_peek(path, K2K_LIVE_MAGIC, &header) != 0)
+		return false; /* not ours, not readable, or not a registry's */
+	k2k_segment_live_path(expected, name, header.uuid);
+	if (strcmp(expected, path) != 0 || is_referenced(name, header.uuid))
+		return false;
+	if (k2k_segment_refer(&live, path) != 0)
+		return false;
+	if (k2k_lock_try(&live, K2K_LOCK_BYTE_CREATOR, &byte) == 0) {
+		removed = !is_referenced(name, header.uuid) && unlink(path) == 0;
+		k2k_lock_drop(&byte);
+	}
+	k2k_segment_close(&live);
+	return removed;
+}
+
+void k2k_sweep(const char *name, uint64_t *removed)
+{
+	char prefix[K2K_PATH_MAX], path[K2K_PATH_MAX];
+	size_t length;
+	struct dirent *entry;
+	DIR *dir = opendir(K2K_SHM_DIR);
+
+	if (!dir)
+		return;
+	length = (size_t)snprintf(prefix, sizeof(prefix), "k2k.%s.live.", name);
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, length) != 0 || strlen(entry->d_name) != length + 36)
+			continue;
+		snprintf(path, sizeof(path), K2K_SHM_DIR "/%.150s", entry->d_name);
+		if (sweep_one(name, path) && removed)
+			(*removed)++;
+	}
+	closedir(dir);
+}
+
+/* ---- poisoned ---------------------------------------------------------------------- */
+
+int k2k_sweep_unlink(const char *name, struct k2k_segment *defs)
+{
+	uint8_t uuid[16];
+	char live_path[K2K_PATH_MAX];
+
+	memcpy(uuid, ((struct k2k_shm_header *)(void *)defs->base)->uuid, sizeof(uuid));
+	k2k_segment_live_path(live_path, name, uuid);
+	if (unlink(defs->path) != 0 && errno != ENOENT)
+		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s",
+		                      defs->path);
+	if (unlink(live_path) != 0 && errno != ENOENT)
+		return k2k_fail_errno(K2K_EIO, errno, "live", "can't remove %s", live_path);
+	return 0;
+}
+
+/*
+ * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we may.
+ * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
+ */
+int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
+{
+	struct k2k_lock lock;
+	int code;
+
+	if (!defs->writable)
+		return k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)
+		               ? K2K_EFENCED
+		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
+		                          "registry %s was being destroyed: any administrator's command ends that", name);
+	code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
+	if (code)
+		return K2K_EFENCED;
+	code = k2k_segment_check_identity(defs);
+	if (!code)
+		code = k2k_sweep_unlink(name, defs);
+	k2k_lock_drop(&lock);
+	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
+}
+
+void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs)
+{
+	if (k2k_segment_check_identity(defs) == 0)
+		k2k_sweep_unlink(name, defs);
+}
