@@ -18,3 +18,5 @@ k2k_process_test(process_rate k2k-registry 120)
 k2k_process_test(process_windows k2k-registry-static 120)
 # counts whole seconds: every process must get its turn in each
 set_tests_properties(process_rate PROPERTIES RUN_SERIAL TRUE)
+k2k_process_test(process_register k2k-registry 120)
+k2k_process_test(process_stop k2k-registry 120)

@@ -19,35 +19,6 @@
 
 enum { PATIENCE_S = 20 };
 
-/* ---- memory that a test shares with its children --------------------------- */
-
-HARNESS_USED static void *shared_bytes(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-/* All of `parties` meet here, round after round. Spins: the last steps of all of them are nanoseconds apart. */
-struct meeting {
-	atomic_uint arrived, round;
-};
-
-HARNESS_USED static void meet(struct meeting *meeting, unsigned int parties)
-{
-	unsigned int round = atomic_load(&meeting->round);
-
-	if (atomic_fetch_add(&meeting->arrived, 1) + 1 == parties) {
-		atomic_store(&meeting->arrived, 0);
-		atomic_fetch_add(&meeting->round, 1);
-		return;
-	}
-	for (uint64_t spins = 0; atomic_load(&meeting->round) == round; spins++)
-		if (spins > 200)
-			sched_yield();
-}
-
 /* ---- numbers without a pattern; the seed is printed where a test fails ------ */
 
 HARNESS_USED static uint64_t random_state = 1;
@@ -65,9 +36,65 @@ HARNESS_USED static uint64_t random_below(uint64_t limit)
 	return random_state % limit;
 }
 
+/* ---- memory that a test shares with its children --------------------------- */
+
+HARNESS_USED static void *shared_bytes(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+/* All of `parties` meet here, round after round. Spins a while: two that have a processor each leave some 0.1 us apart. */
+struct meeting {
+	atomic_uint arrived, round;
+};
+
+HARNESS_USED static void meet(struct meeting *meeting, unsigned int parties)
+{
+	unsigned int round = atomic_load(&meeting->round);
+
+	if (atomic_fetch_add(&meeting->arrived, 1) + 1 == parties) {
+		atomic_store(&meeting->arrived, 0);
+		atomic_fetch_add(&meeting->round, 1);
+		return;
+	}
+	for (uint64_t spins = 0; atomic_load(&meeting->round) == round; spins++)
+		if (spins > 2000)
+			sched_yield();
+}
+
+/* Some nanoseconds up to a microsecond, so that races after a meeting hit each other at each point once. */
+HARNESS_USED static void dither(void)
+{
+	for (uint64_t n = random_below(300); n > 0; n--)
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
 HARNESS_USED static void pause_ns(uint64_t ns)
 {
 	nanosleep(&(struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) }, NULL);
+}
+
+/* Waits for all of them in the order in which they end: one that fails ends the test at once, whoever waits for it. */
+HARNESS_USED static void wait_all(const pid_t *children, size_t count)
+{
+	for (size_t ended = 0; ended < count;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, 0);
+
+		CHECK(pid > 0);
+		for (size_t i = 0; i < count; i++) {
+			if (children[i] != pid)
+				continue;
+			ended++;
+			if (WIFSIGNALED(status))
+				FAIL("child %ld was killed by signal %d", (long)pid, WTERMSIG(status));
+			if (WEXITSTATUS(status) != 0)
+				FAIL("child %ld ended with %d", (long)pid, WEXITSTATUS(status));
+		}
+	}
 }
 
 /* ---- registries -------------------------------------------------------------- */

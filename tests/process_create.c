@@ -58,8 +58,7 @@ TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_le
 		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
 		check_nothing_left(name);
 	}
-	for (int i = 0; i < CREATORS; i++)
-		spawn_wait(creators[i]);
+	wait_all(creators, CREATORS);
 }
 
 TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
@@ -105,8 +104,7 @@ TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
 		}
 		exit(0);
 	}
-	for (int i = 0; i < ACTORS; i++)
-		spawn_wait(actors[i]);
+	wait_all(actors, ACTORS);
 	/* whatever came last: one name or none, and no live that nothing refers to */
 	CHECK_EQ(objects_of(name, &lives), lives);
 	CHECK(lives <= 1);

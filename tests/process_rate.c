@@ -92,8 +92,7 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 		CHECK(kill(brokers[0], SIGCONT) == 0);
 		pause_ns(random_below(100000000));
 	}
-	for (uint32_t i = 0; i < processes; i++)
-		spawn_wait(brokers[i]);
+	wait_all(brokers, processes);
 	/* the first and the last second are not whole ones */
 	for (uint64_t second = first_second + 1; second + 1 < until; second++) {
 		uint64_t granted = atomic_load(book(books->granted, second));

@@ -130,8 +130,7 @@ static void run(uint64_t count, void (*work)(struct k2k_registry *, struct windo
 			exit(0);
 		}
 	}
-	for (int i = 0; i < PROCESSES; i++)
-		spawn_wait(brokers[i]);
+	wait_all(brokers, PROCESSES);
 	for (uint64_t second = 1; used_up && second < count; second++)
 		if (atomic_load(&windows->bits[second]) != UINT64_MAX)
 			FAIL("second %" PRIu64 " was used up, but granted only %" PRIx64, second,
