@@ -13,3 +13,4 @@ function(k2k_badinput_test name label timeout library)
 endfunction()
 
 k2k_badinput_test(unit_badinput unit 60 k2k-registry)
+k2k_badinput_test(unit_audit unit 60 k2k-registry-static)

@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * unit_audit.c - what the application's audit sink is told, word for word; and what it may do.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#define HARNESS_TIMEOUT_S 20
+#include "audit_recorder.h"
+
+#include <semaphore.h>
+
+struct fixture {
+	const char *name;
+	struct k2k_registry *admin, *broker, *observer;
+	struct recorder *r;      /* of the broker */
+};
+
+static const struct k2k_audit_tag tag = { 77, 5 }, none = { 0, 0 };
+static struct recorder of_broker = RECORDER_INIT, of_admin = RECORDER_INIT, other = RECORDER_INIT;
+
+/* Tenant 1: 5 messages a second, 1 kernel, 100 bytes, engagement 5: 1000 ns. Tenant 2: the same. */
+static void set_up(struct fixture *f)
+{
+	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	struct k2k_budget budget = { 5, 1000 };
+	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 1, &budget };
+
+	sizes.max_tenants = 16;
+	sizes.max_engagements = 4096;
+	sizes.max_budgets = 16;
+	options.actor = "tests";
+	f->name = fresh_registry();
+	CHECK_EQ(k2k_registry_create(f->name, &sizes, NULL), 0);
+	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_ADMIN, &options, &f->admin), 0);
+	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_BROKER, &options, &f->broker), 0);
+	inject_clock(f->broker);
+	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, &options, &f->observer), 0);
+	inject_clock(f->observer);
+	CHECK_EQ(k2k_tenant_register(f->admin, 1, &quota), 0);
+	CHECK_EQ(k2k_tenant_register(f->admin, 2, &quota), 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(f->broker, record, &of_broker), 0);
+	f->r = &of_broker;
+}
+
+static void advance(uint64_t ns)
+{
+	atomic_fetch_add(&injected_ns, ns);
+}
+
+static void admit_all(struct k2k_registry *reg, k2k_tenant_id id)
+{
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(k2k_message_admit(reg, id, none, 1, NULL), 0);
+}
+
+/* ---- each event ------------------------------------------------------------------------- */
+
+TEST(a_cross_tenant_attempt_is_told_with_all_its_fields)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "gemm", "softmax", tag), 0);
+	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker softmax|"
+	                  "cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
+	                  "from_tenant=1 to_tenant=2 source_kernel=gemm destination_kernel=softmax org_id=77 engagement_id=5");
+	CHECK_EQ(k2k_audit_cross_tenant(f.broker, UINT64_MAX, 0, "", "", (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }), 0);
+	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker |"
+	                  "cross-tenant K2K send rejected: from tenant 18446744073709551615 to tenant 0|"
+	                  "from_tenant=18446744073709551615 to_tenant=0 source_kernel= destination_kernel= "
+	                  "org_id=18446744073709551615 engagement_id=18446744073709551615");
+}
+
+TEST(a_rate_rejection_is_told_with_used_and_limit)
+{
+	struct fixture f;
+
+	set_up(&f);
+	admit_all(f.broker, 1);
+	CHECK_NO_EVENTS(f.r);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
+	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
+	                  "tenant 1 quota exceeded: tenant 1 message-rate: 5/5|tenant=1 org_id=77 engagement_id=5");
+	/* a peek is told as well: another tenant, so no repeat */
+	admit_all(f.broker, 2);
+	CHECK_EQ(k2k_quota_check(f.broker, 2, none, 1, NULL), K2K_ERATE);
+	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
+	                  "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
+	/* an observer's own sink is told of its own peeks only */
+	CHECK_EQ(k2k_registry_set_audit_sink(f.observer, record, &other), 0);
+	CHECK_EQ(k2k_quota_check(f.observer, 2, none, 1, NULL), K2K_ERATE);
+	CHECK_EVENTS(&other, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
+	                     "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
+	CHECK_NO_EVENTS(f.r);
+}
+
+TEST(a_budget_rejection_is_told_with_both_numbers)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_usage_track(f.broker, 1, tag, 1500), 0);
+	CHECK_NO_EVENTS(f.r);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_EBUDGET);
+	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
+	                  "tenant 1 quota exceeded: tenant 1 engagement 5 budget exceeded: 1500ns >= 1000ns|"
+	                  "tenant=1 org_id=77 engagement_id=5");
+}
+
+TEST(an_unknown_tenant_is_told_as_an_authorization_check)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_message_admit(f.broker, 99, tag, 1, NULL), K2K_ENOTENANT);
+	CHECK_EQ(k2k_quota_check(f.broker, 98, none, 1, NULL), K2K_ENOTENANT);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 97, NULL, NULL), K2K_ENOTENANT);
+	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 96, 1, NULL, NULL), K2K_ENOTENANT);
+	CHECK_EVENTS(f.r,
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 99 not registered|"
+	             "tenant=99 org_id=77 engagement_id=5",
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 98 not registered|"
+	             "tenant=98 org_id=0 engagement_id=0",
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 97 not registered|"
+	             "tenant=97 org_id=0 engagement_id=0",
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 96 not registered|"
+	             "tenant=96 org_id=0 engagement_id=0");
+}
+
+TEST(kernel_and_memory_rejections_are_told)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 60, NULL, NULL), 0);
+	CHECK_NO_EVENTS(f.r);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 41, NULL, NULL), K2K_EGPUMEM);
+	CHECK_EVENTS(f.r,
+	             "Warning ResourceLimitExceeded K2K_EKERNELS x1 k2k_tenant_registry -|"
+	             "tenant 1 quota exceeded: tenant 1 kernel-slots: 1/1|tenant=1 org_id=0 engagement_id=0",
+	             "Warning ResourceLimitExceeded K2K_EGPUMEM x1 k2k_tenant_registry -|"
+	             "tenant 1 quota exceeded: tenant 1 gpu-memory: 60/100|tenant=1 org_id=0 engagement_id=0");
+}
+
+TEST(changes_of_definitions_are_told_by_the_programs_name)
+{
+	struct k2k_budget budgets[] = { { 8, 800 }, { 9, 900 } };
+	struct k2k_quota quota = { sizeof quota, 0, 11, 22, 33, 2, budgets };
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	CHECK_EQ(k2k_tenant_register(f.admin, 50, &quota), 0);
+	CHECK_EVENTS(&of_admin,
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
+	             "tenant=50 generation=3 max_messages_per_sec=11 max_gpu_memory_bytes=22 max_concurrent_kernels=33",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=8 budget_ns=800",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=9 budget_ns=900");
+	quota.max_messages_per_sec = 12;
+	CHECK_EQ(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_RATE), 0);
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
+	                        "tenant=50 generation=3 max_messages_per_sec=12");
+	CHECK_EQ(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY), 0);
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
+	                        "tenant=50 generation=3 max_gpu_memory_bytes=22 max_concurrent_kernels=33");
+	CHECK_EQ(k2k_tenant_deregister(f.admin, 50, &totals), 0);
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 deregistered|tenant=50 generation=3");
+	CHECK_EQ(k2k_tenant_register(f.admin, 51, NULL), 0);
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 51 registered|"
+	                        "tenant=51 generation=4 max_messages_per_sec=100000 max_gpu_memory_bytes=2147483648 "
+	                        "max_concurrent_kernels=16");
+	/* what failed is not told */
+	CHECK_EQ(k2k_tenant_register(f.admin, 51, NULL), K2K_EEXIST);
+	CHECK_EQ(k2k_tenant_deregister(f.admin, 52, NULL), K2K_ENOTENANT);
+	CHECK_EQ(k2k_budget_unset(f.admin, 51, 1), K2K_ENOBUDGET);
+	CHECK_EQ(k2k_budget_set(f.admin, 52, 1, 1), K2K_ENOTENANT);
+	CHECK_NO_EVENTS(&of_admin);
+	CHECK_NO_EVENTS(f.r);
+}
+
+TEST(a_budget_set_or_unset_is_told)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	CHECK_EQ(k2k_budget_set(f.admin, 1, 6, 0), 0);
+	CHECK_EQ(k2k_budget_unset(f.admin, 1, 6), 0);
+	/* one change is one event */
+	CHECK_EVENTS(&of_admin,
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 generation=1 engagement_id=6 budget_ns=0",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget unset|"
+	             "tenant=1 generation=1 engagement_id=6 budget_ns=18446744073709551615");
+}
+
+TEST(the_actor_is_the_processs_name_unless_given)
+{
+	struct k2k_registry *reg;
+	struct fixture f;
+
+	set_up(&f);
+	prctl(PR_SET_NAME, "my program");
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &reg), 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(reg, record, &of_admin), 0);
+	CHECK_EQ(k2k_tenant_deregister(reg, 2, NULL), 0);
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 my program -|tenant 2 deregistered|tenant=2 generation=2");
+}
+
+TEST(the_longest_numbers_and_names_are_not_cut)
+{
+	struct k2k_budget budget = { UINT64_MAX, UINT64_MAX - 1 };
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+	char name[300], expected[2048];
+	struct fixture f;
+
+	set_up(&f);
+	quota.budget_count = 1;
+	quota.budgets = &budget;
+	CHECK_EQ(k2k_tenant_register(f.admin, UINT64_MAX, &quota), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, UINT64_MAX, (struct k2k_audit_tag){ 0, UINT64_MAX }, UINT64_MAX), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, UINT64_MAX, (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }, 1, NULL), K2K_EBUDGET);
+	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
+	                  "tenant 18446744073709551615 quota exceeded: tenant 18446744073709551615 engagement 18446744073709551615 "
+	                  "budget exceeded: 18446744073709551615ns >= 18446744073709551614ns|"
+	                  "tenant=18446744073709551615 org_id=18446744073709551615 engagement_id=18446744073709551615");
+	memset(name, 'k', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	for (size_t length = sizeof name - 1;; length = 96 - (length == 96)) {
+		name[length] = '\0';
+		snprintf(expected, sizeof expected,
+		         "Security SecurityViolation K2K_OK x1 k2k_broker %s|cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
+		         "from_tenant=1 to_tenant=2 source_kernel=%s destination_kernel=%s org_id=0 engagement_id=0",
+		         name, name, name);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, name, name, none), 0);
+		CHECK_EVENTS(f.r, expected);
+		if (length == 95)
+			break;
+	}
+}
+
+/* ---- coalescing ----------------------------------------------------------------------------- */
+
+#define RATE(count, used, id) "Warning ResourceLimitExceeded K2K_ERATE x" count " k2k_tenant_registry -|" \
+	"tenant " id " quota exceeded: tenant " id " message-rate: " used "/5|tenant=" id " org_id=77 engagement_id=5"
+
+TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 3, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
+	advance(SECOND - 1);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 2, NULL), 0);
+	for (int i = 0; i < 40; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
+	CHECK_EVENTS(f.r, RATE("1", "3", "1"));
+	/* the next second's first lets them out, with the newest numbers, and is told itself */
+	advance(1);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 4, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 2, NULL), K2K_ERATE);
+	CHECK_EVENTS(f.r, RATE("41", "5", "1"), RATE("1", "4", "1"));
+	/* no repeats: nothing is let out */
+	advance(SECOND);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
+}
+
+TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
+{
+	struct fixture f;
+
+	set_up(&f);
+	for (int round = 0; round < 2; round++) {
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+		CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+		CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 77, 6 }, 6, NULL), K2K_ERATE);
+		CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 78, 5 }, 6, NULL), K2K_ERATE);
+		CHECK_EQ(k2k_message_admit(f.broker, 3, tag, 6, NULL), K2K_ENOTENANT);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag), 0);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 2, 1, "a", "b", tag), 0);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "c", tag), 0);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "c", "b", tag), 0);
+		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "b", "a", tag), 0);
+		if (round == 0)
+			CHECK_EQ(of_broker.events, 11);
+	}
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EQ(of_broker.sum, 22);
+	/* where two share a place they push each other out: more events, the same sum */
+	CHECK(of_broker.events <= 22);
+}
+
+TEST(a_thousand_kinds_sum_up_exactly)
+{
+	struct fixture f;
+
+	set_up(&f);
+	for (int round = 0; round < 3; round++) {
+		for (uint64_t i = 0; i < 1000; i++)
+			CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ i, i * 7 }, 6, NULL), K2K_ERATE);
+		advance(round * SECOND / 2);
+	}
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EQ(of_broker.sum, 3000);
+}
+
+TEST(the_helper_lets_repeats_out_within_two_seconds)
+{
+	struct fixture f;
+	struct timespec now;
+
+	set_up(&f);
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	nanosleep(&(struct timespec){ 2, 200000000 }, NULL);
+	CHECK_EQ(recorded(f.r), 1); /* the second is not over */
+	clock_gettime(CLOCK_REALTIME, &now);
+	advance(SECOND);
+	WAIT_UNTIL(recorded(f.r) == 2, 3);
+	CHECK(!pthread_equal(of_broker.thread[1], pthread_self()));
+	/* its time is that of the newest repeat, not of its letting out */
+	CHECK(of_broker.time_ns[1] < (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
+	CHECK(of_broker.time_ns[1] >= of_broker.time_ns[0]);
+	CHECK_EVENTS(f.r, RATE("1", "0", "1"), RATE("9", "0", "1"));
+}
+
+TEST(close_and_a_new_sink_let_repeats_out_to_the_old_one)
+{
+	struct k2k_registry *kept;
+	struct fixture f;
+
+	set_up(&f);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+	CHECK_EVENTS(f.r, RATE("1", "0", "1"), RATE("3", "0", "1"));
+	CHECK_NO_EVENTS(&other);
+	for (int i = 0; i < 7; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+	kept = f.broker;
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EVENTS(&other, RATE("1", "0", "2"), RATE("6", "0", "2"));
+	CHECK_EQ(k2k_message_admit(kept, 1, tag, 6, NULL), K2K_EINVAL);
+	CHECK_NO_EVENTS(&other);
+	CHECK_NO_EVENTS(f.r);
+}
+
+TEST(a_new_sink_is_told_of_its_first_rejection_even_if_the_old_one_was)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
+	CHECK_EVENTS(&other, RATE("1", "0", "1"));
+}
+
+TEST(without_a_sink_nothing_is_told_and_nothing_is_kept_for_later)
+{
+	struct fixture f;
+
+	set_up(&f);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, &other), 0);
+	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+	advance(SECOND);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EVENTS(&other, RATE("1", "0", "1"));
+	CHECK_NO_EVENTS(f.r);
+}
+
+/* Totals count every rejection, told or not. */
+TEST(totals_count_each_rejection_that_events_stand_for)
+{
+	struct k2k_tenant_info info = { .size = sizeof info };
+	struct fixture f;
+
+	set_up(&f);
+	for (int i = 0; i < 25; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EQ(k2k_tenant_get(f.observer, 1, &info), 0);
+	CHECK_EQ(info.rejected_total.rate, 25);
+	CHECK_EQ(of_broker.sum, 25);
+}
+
+/* ---- what a sink may do ------------------------------------------------------------------- */
+
+static struct fixture *in_sink;
+static int entered, codes[8];
+static sem_t is_inside, may_go;
+
+static void refused(void *context, const struct k2k_audit_event *event)
+{
+	struct k2k_registry *reg = in_sink->broker, *copy = reg;
+
+	(void)context, (void)event;
+	entered++;
+	codes[0] = k2k_registry_set_audit_sink(reg, NULL, NULL);
+	codes[1] = k2k_registry_set_audit_sink(reg, record, &other);
+	codes[2] = k2k_registry_close(&copy);
+	CHECK(copy == reg);
+	codes[3] = k2k_tenant_count(reg, &(size_t){ 0 });
+}
+
+TEST(a_sink_can_neither_close_nor_replace)
+{
+	struct fixture f;
+
+	set_up(&f);
+	in_sink = &f;
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, refused, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(entered, 1);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(codes[i], K2K_EBUSY);
+	CHECK_EQ(codes[3], 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE); /* still open, still this sink */
+	CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(entered, 2);
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EQ(entered, 3);
+}
+
+static void calls_everything(void *context, const struct k2k_audit_event *event)
+{
+	struct k2k_tenant_info info = { .size = sizeof info };
+	struct k2k_broker_info list[2] = { { .size = sizeof list[0] } };
+	struct k2k_registry *reg = in_sink->broker;
+	size_t count;
+
+	(void)context, (void)event;
+	if (entered++ > 0)
+		return;
+	CHECK_EQ(k2k_tenant_get(reg, 1, &info), 0);
+	CHECK_EQ(k2k_broker_list(reg, list, 2, &count), 0);
+	CHECK_EQ(k2k_message_admit(reg, 2, tag, 1, NULL), 0);
+	CHECK_EQ(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);     /* enters the sink once more */
+	CHECK_EQ(k2k_kernel_acquire(reg, 2, NULL, NULL), 0);
+	CHECK_EQ(k2k_kernel_acquire(reg, 2, NULL, NULL), K2K_EKERNELS);
+	CHECK_EQ(k2k_kernel_release_id(reg, 2), 0);
+	CHECK_EQ(k2k_usage_track(reg, 2, tag, 1), 0);
+	CHECK_EQ(k2k_tenant_update(in_sink->admin, 2, &(struct k2k_quota)K2K_QUOTA_STANDARD, 0), 0);
+	CHECK_EQ(k2k_registry_check(reg, NULL, 0, &count), 0);
+	CHECK_EQ(count, 0);
+}
+
+TEST(a_sink_may_call_the_registry)
+{
+	struct fixture f;
+
+	set_up(&f);
+	in_sink = &f;
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, calls_everything, NULL), 0);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	CHECK(entered >= 3);
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+}
+
+static void calls_from_admin(void *context, const struct k2k_audit_event *event)
+{
+	(void)context;
+	if (entered++ == 0) {
+		CHECK_STR(event->description, "tenant 60 registered");
+		CHECK_EQ(k2k_tenant_register(in_sink->admin, 61, NULL), 0);
+		CHECK_EQ(k2k_tenant_deregister(in_sink->admin, 60, NULL), 0);
+	}
+}
+
+TEST(a_sink_may_change_definitions)
+{
+	struct fixture f;
+	int registered;
+
+	set_up(&f);
+	in_sink = &f;
+	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, calls_from_admin, NULL), 0);
+	CHECK_EQ(k2k_tenant_register(f.admin, 60, NULL), 0);
+	CHECK_EQ(entered, 3);
+	CHECK_EQ(k2k_tenant_is_registered(f.observer, 60, &registered), 0);
+	CHECK_EQ(registered, 0);
+	CHECK_EQ(k2k_tenant_is_registered(f.observer, 61, &registered), 0);
+	CHECK_EQ(registered, 1);
+}
+
+static void forks(void *context, const struct k2k_audit_event *event)
+{
+	pid_t pid;
+
+	(void)context, (void)event;
+	if (entered++)
+		return;
+	pid = spawn();
+	if (pid == 0) {
+		struct k2k_registry *fresh;
+		size_t count;
+
+		alarm(10);
+		CHECK_EQ(k2k_message_admit(in_sink->broker, 1, tag, 1, NULL), K2K_EFORKED);
+		CHECK_EQ(k2k_tenant_count(in_sink->broker, &count), K2K_EFORKED);
+		CHECK_EQ(k2k_registry_open(in_sink->name, K2K_ROLE_OBSERVER, NULL, &fresh), 0);
+		CHECK_EQ(k2k_tenant_count(fresh, &count), 0);
+		CHECK_EQ(count, 2);
+		_exit(0);
+	}
+	spawn_wait(pid);
+}
+
+TEST(a_sink_may_fork)
+{
+	struct fixture f;
+
+	set_up(&f);
+	in_sink = &f;
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, forks, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	CHECK_EQ(entered, 1);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), 0);
+}
+
+/* ---- while it is being replaced ---------------------------------------------------------------- */
+
+static void waits_then_acquires(void *context, const struct k2k_audit_event *event)
+{
+	(void)context, (void)event;
+	sem_post(&is_inside);
+	sem_wait(&may_go);
+	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* the replacer waits for us by now */
+	codes[0] = k2k_kernel_acquire(in_sink->broker, 1, NULL, NULL);
+	codes[1] = k2k_kernel_release_id(in_sink->broker, 1);
+}
+
+static void *reject_one(void *context)
+{
+	CHECK_EQ(k2k_message_admit(context, 1, tag, 6, NULL), K2K_ERATE);
+	return NULL;
+}
+
+TEST(a_sink_that_calls_the_registry_while_it_is_replaced_finishes)
+{
+	struct fixture f;
+	pthread_t thread;
+
+	set_up(&f);
+	in_sink = &f;
+	sem_init(&is_inside, 0, 0);
+	sem_init(&may_go, 0, 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, waits_then_acquires, NULL), 0);
+	CHECK(pthread_create(&thread, NULL, reject_one, f.broker) == 0);
+	sem_wait(&is_inside);
+	sem_post(&may_go);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	pthread_join(thread, NULL);
+	CHECK_EQ(codes[0], 0);
+	CHECK_EQ(codes[1], 0);
+}
+
+static void waits(void *context, const struct k2k_audit_event *event)
+{
+	(void)context, (void)event;
+	sem_post(&is_inside);
+	sem_wait(&may_go);
+}
+
+static void *replace(void *context)
+{
+	CHECK_EQ(k2k_registry_set_audit_sink(context, NULL, NULL), 0);
+	return NULL;
+}
+
+TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
+{
+	struct fixture f;
+	pthread_t rejecter, replacer;
+	pid_t pid;
+
+	set_up(&f);
+	sem_init(&is_inside, 0, 0);
+	sem_init(&may_go, 0, 0);
+	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, waits, NULL), 0);
+	CHECK(pthread_create(&rejecter, NULL, reject_one, f.broker) == 0);
+	sem_wait(&is_inside);
+	CHECK(pthread_create(&replacer, NULL, replace, f.broker) == 0);
+	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* it waits for the rejecter by now */
+	pid = spawn();
+	if (pid == 0) {
+		alarm(5);
+		CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), K2K_EFORKED);
+		CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EFORKED);
+		CHECK_EQ(k2k_registry_close(&f.broker), K2K_EFORKED);
+		_exit(0);
+	}
+	sem_post(&may_go);
+	pthread_join(rejecter, NULL);
+	pthread_join(replacer, NULL);
+	spawn_wait(pid);
+}
+
+/* A thread that never used the registry, in a child by _Fork(), while other threads wait for grace periods of their process. */
+static void *replace_until_told(void *context)
+{
+	while (sem_trywait(&may_go) != 0)
+		CHECK_EQ(k2k_registry_set_audit_sink(context, record, &other), 0);
+	return NULL;
+}
+
+static void *fork_bare(void *context)
+{
+	pid_t pid = _Fork();
+
+	if (pid == 0) {
+		alarm(5);
+		CHECK_EQ(k2k_tenant_count(context, &(size_t){ 0 }), K2K_EFORKED);
+		CHECK_EQ(k2k_message_admit(context, 1, tag, 1, NULL), K2K_EFORKED);
+		_exit(0);
+	}
+	spawn_wait(pid);
+	return NULL;
+}
+
+TEST(a_thread_new_to_the_registry_is_told_of_the_bare_fork_too)
+{
+	struct fixture f;
+	pthread_t replacer, forker;
+
+	set_up(&f);
+	sem_init(&may_go, 0, 0);
+	CHECK(pthread_create(&replacer, NULL, replace_until_told, f.broker) == 0);
+	for (int i = 0; i < 200; i++) {
+		CHECK(pthread_create(&forker, NULL, fork_bare, f.broker) == 0);
+		pthread_join(forker, NULL);
+	}
+	sem_post(&may_go);
+	pthread_join(replacer, NULL);
+}
