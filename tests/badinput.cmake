@@ -14,3 +14,4 @@ endfunction()
 
 k2k_badinput_test(unit_badinput unit 60 k2k-registry)
 k2k_badinput_test(unit_audit unit 60 k2k-registry-static)
+k2k_badinput_test(unit_audit_threads unit 60 k2k-registry-static)
