@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_fork - fork() in a broker: the child is not attached, and can open for itself
+ */
+#include "process.h"
+
+#include <pthread.h>
+#include <urcu/urcu-bp.h>
+
+enum { TENANT = 7 };
+
+static void ignore_event(void *context, const struct k2k_audit_event *event)
+{
+	(void)context, (void)event;
+}
+
+/* Every call that takes a handle, on one that was inherited. */
+static void every_call_answers_forked(struct k2k_registry *reg)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	struct k2k_tenant_info tenant = { .size = sizeof tenant };
+	struct k2k_lease lease = { sizeof lease, K2K_LEASE_KERNEL, TENANT, 1, 1 };
+	struct k2k_lease bytes = { sizeof bytes, K2K_LEASE_GPU_MEMORY, TENANT, 1, 1 };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+	k2k_tenant_id ids[2];
+	size_t count;
+	uint64_t ns;
+	int registered;
+
+#define FORKED(call) CHECK_EQ(call, K2K_EFORKED)
+	FORKED(k2k_message_admit(reg, TENANT, no_tag, 1, NULL));
+	FORKED(k2k_message_record(reg, TENANT));
+	FORKED(k2k_quota_check(reg, TENANT, no_tag, 1, NULL));
+	FORKED(k2k_usage_track(reg, TENANT, no_tag, 1));
+	FORKED(k2k_usage_engagement(reg, no_tag, &ns));
+	FORKED(k2k_usage_engagement_for(reg, TENANT, no_tag, &ns));
+	FORKED(k2k_kernel_acquire(reg, TENANT, NULL, NULL));
+	FORKED(k2k_kernel_release(reg, &lease));
+	FORKED(k2k_kernel_release_id(reg, TENANT));
+	FORKED(k2k_gpu_memory_acquire(reg, TENANT, 1, NULL, NULL));
+	FORKED(k2k_gpu_memory_release(reg, &bytes));
+	FORKED(k2k_gpu_memory_release_id(reg, TENANT, 1));
+	FORKED(k2k_registry_info(reg, &info));
+	FORKED(k2k_registry_check(reg, NULL, 0, &count));
+	FORKED(k2k_registry_repair(reg, &repaired));
+	FORKED(k2k_tenant_register(reg, 99, NULL));
+	FORKED(k2k_tenant_update(reg, TENANT, &quota, K2K_UPDATE_RATE));
+	FORKED(k2k_tenant_deregister(reg, TENANT, NULL));
+	FORKED(k2k_tenant_get(reg, TENANT, &tenant));
+	FORKED(k2k_tenant_is_registered(reg, TENANT, &registered));
+	FORKED(k2k_tenant_count(reg, &count));
+	FORKED(k2k_tenant_ids(reg, ids, 2, &count));
+	FORKED(k2k_budget_set(reg, TENANT, 1, 1));
+	FORKED(k2k_budget_unset(reg, TENANT, 1));
+	FORKED(k2k_budget_list(reg, TENANT, NULL, 0, &count));
+	FORKED(k2k_broker_list(reg, NULL, 0, &count));
+	FORKED(k2k_lease_list(reg, TENANT, NULL, 0, &count));
+	FORKED(k2k_usage_list(reg, TENANT, NULL, 0, &count));
+	FORKED(k2k_audit_cross_tenant(reg, 1, 2, "a", "b", no_tag));
+	FORKED(k2k_registry_set_audit_sink(reg, ignore_event, NULL));
+#undef FORKED
+}
+
+/* What a child does that wants to work too. */
+static void child_works(const char *name, struct k2k_registry *inherited)
+{
+	struct k2k_registry *reg;
+
+	every_call_answers_forked(inherited);
+	reg = open_as(name, K2K_ROLE_BROKER);
+	CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+	CHECK_EQ(k2k_usage_track(reg, TENANT, no_tag, 5), 0);
+	CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+	every_call_answers_forked(inherited);
+	CHECK_EQ(k2k_registry_close(&inherited), K2K_EFORKED);
+	CHECK(!inherited);
+	CHECK_EQ(k2k_registry_close(&inherited), K2K_EINVAL);
+	/* what the child has of its own is not touched by that */
+	CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+	CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
+	CHECK_EQ(k2k_registry_close(&reg), 0);
+}
+
+TEST(a_child_is_not_attached_but_can_open_for_itself_and_close_harms_nobody)
+{
+	struct k2k_registry *admin, *reg;
+	const char *name = small_registry(4, &admin);
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 4);
+	pid_t broker = spawn();
+	if (broker == 0) {
+		reg = open_as(name, K2K_ROLE_BROKER);
+		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		for (int i = 0; i < 20; i++) {
+			pid_t child = spawn();
+
+			if (child == 0) {
+				child_works(name, reg);
+				exit(0);
+			}
+			spawn_wait(child);
+			CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+			CHECK_EQ(brokers_alive(reg), 1);
+		}
+		CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		exit(0);
+	}
+	spawn_wait(broker);
+	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 60);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+/* ---- forks while other threads are in calls --------------------------------- */
+
+struct crowd {
+	const char *name;
+	struct k2k_registry *reg;
+	atomic_int stop;
+	void (*fork_hooks[3])(void);     /* before, parent, child; null: the library's */
+};
+
+static void *sends(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	while (!atomic_load(&crowd->stop)) {
+		CHECK_EQ(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL), 0);
+		CHECK_EQ(k2k_usage_track(crowd->reg, TENANT, no_tag, 1), 0);
+	}
+	return NULL;
+}
+
+static void *holds(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	while (!atomic_load(&crowd->stop)) {
+		CHECK_EQ(k2k_kernel_acquire(crowd->reg, TENANT, NULL, NULL), 0);
+		CHECK_EQ(k2k_kernel_release_id(crowd->reg, TENANT), 0);
+	}
+	return NULL;
+}
+
+static void *opens(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	while (!atomic_load(&crowd->stop)) {
+		struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+		struct k2k_registry *reg;
+
+		options.flags = crowd->fork_hooks[0] ? K2K_OPEN_CALLER_FORK_HOOKS : 0;
+		CHECK_EQ(k2k_registry_open(crowd->name, K2K_ROLE_BROKER, &options, &reg), 0);
+		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+	}
+	return NULL;
+}
+
+/* A child must end within seconds: one that hangs in a lock that some thread held is a failure, not a timeout. */
+static void wait_for_child(pid_t pid, int i)
+{
+	uint64_t end = now_ns() + 10000000000u;
+	int status;
+	pid_t ended;
+
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
+		if (now_ns() > end) {
+			kill(pid, SIGKILL);
+			FAIL("child %d hangs", i);
+		}
+		pause_ns(200000);
+	}
+	CHECK(ended == pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		FAIL("child %d ended with status %x", i, status);
+}
+
+static void fork_among_threads(void *(*const *work)(void *), int threads, int forks, void (*const hooks[3])(void))
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+	pid_t broker;
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
+	/* no handle but those of the broker's own kind */
+	CHECK_EQ(k2k_registry_close(&admin), 0);
+	broker = spawn();
+	if (broker == 0) {
+		struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+		struct crowd crowd = { .name = name };
+		pthread_t ids[4];
+
+		if (hooks) {
+			memcpy(crowd.fork_hooks, hooks, sizeof crowd.fork_hooks);
+			options.flags = K2K_OPEN_CALLER_FORK_HOOKS;
+		}
+		CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &crowd.reg), 0);
+		for (int i = 0; i < threads; i++)
+			CHECK(pthread_create(&ids[i], NULL, work[i], &crowd) == 0);
+		for (int i = 0; i < forks; i++) {
+			if (hooks)
+				hooks[0]();
+			pid_t child = fork();
+
+			CHECK(child >= 0);
+			if (child == 0) {
+				if (hooks)
+					hooks[2]();
+				child_works(name, crowd.reg);
+				_exit(0);
+			}
+			if (hooks)
+				hooks[1]();
+			wait_for_child(child, i);
+		}
+		atomic_store(&crowd.stop, 1);
+		for (int i = 0; i < threads; i++)
+			CHECK(pthread_join(ids[i], NULL) == 0);
+		CHECK_EQ(k2k_registry_close(&crowd.reg), 0);
+		exit(0);
+	}
+	spawn_wait(broker);
+	admin = open_as(name, K2K_ROLE_ADMIN);
+	CHECK_EQ(brokers_alive(admin), 0);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+TEST(a_fork_while_other_threads_send_and_hold_leaves_a_child_that_works)
+{
+	void *(*const work[])(void *) = { sends, holds, holds };
+
+	fork_among_threads(work, 3, 60, NULL);
+}
+
+TEST(a_fork_while_other_threads_open_and_close_leaves_a_child_that_works)
+{
+	void *(*const work[])(void *) = { opens, opens, sends };
+
+	fork_among_threads(work, 3, 60, NULL);
+}
+
+TEST(a_program_that_calls_the_hooks_of_liburcu_itself_can_fork_too)
+{
+	void *(*const work[])(void *) = { sends, holds, opens };
+	void (*const hooks[3])(void) = { urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child };
+
+	fork_among_threads(work, 3, 60, hooks);
+}
+
+TEST(a_child_may_call_the_hooks_itself_where_its_parent_left_them_to_the_library)
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
+	pid_t broker = spawn();
+	if (broker == 0) {
+		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+		pid_t child = fork();
+
+		CHECK(child >= 0);
+		if (child == 0) {
+			struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+			struct k2k_registry *own;
+			pid_t grandchild;
+
+			CHECK_EQ(k2k_registry_close(&reg), K2K_EFORKED);
+			options.flags = K2K_OPEN_CALLER_FORK_HOOKS;
+			CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &own), 0);
+			/* its only open handle leaves the hooks to the program */
+			urcu_bp_before_fork();
+			grandchild = fork();
+			if (grandchild == 0) {
+				urcu_bp_after_fork_child();
+				child_works(name, own);
+				_exit(0);
+			}
+			urcu_bp_after_fork_parent();
+			wait_for_child(grandchild, 1);
+			CHECK_EQ(k2k_registry_close(&own), 0);
+			_exit(0);
+		}
+		wait_for_child(child, 0);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		exit(0);
+	}
+	spawn_wait(broker);
+	close_and_destroy(name, &admin);
+}
