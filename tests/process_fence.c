@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_fence - a registry that is destroyed, removed or replaced under its users: all of them notice
+ */
+#include "process.h"
+
+enum { TENANT = 7, USERS = 3, NOTICE_S = 5 };
+
+static const enum k2k_role roles[USERS] = { K2K_ROLE_BROKER, K2K_ROLE_OBSERVER, K2K_ROLE_ADMIN };
+
+/* Uses the registry until it is fenced, then checks that everything says so, and that a close is a close. */
+static void use_until_fenced(const char *name, enum k2k_role role, struct gate *ready)
+{
+	struct k2k_registry *reg = open_as(name, role), *again;
+	struct k2k_registry_info info = { .size = sizeof info };
+	uint64_t end;
+	int code, registered;
+	size_t count;
+
+	CHECK_EQ(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), 0);
+	gate_open(ready);
+	/* the parent removes it any time now */
+	end = now_ns() + (NOTICE_S + PATIENCE_S) * UINT64_C(1000000000);
+	while ((code = k2k_registry_info(reg, &info)) == 0) {
+		CHECK(now_ns() < end);
+		pause_ns(1000000);
+	}
+	CHECK_EQ(code, K2K_EFENCED);
+	CHECK_EQ(k2k_error_detail()->code, K2K_EFENCED);
+	CHECK_EQ(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
+	CHECK_EQ(k2k_tenant_is_registered(reg, TENANT, &registered), K2K_EFENCED);
+	CHECK_EQ(k2k_tenant_count(reg, &count), K2K_EFENCED);
+	CHECK_EQ(k2k_broker_list(reg, NULL, 0, &count), K2K_EFENCED);
+	if (role == K2K_ROLE_BROKER) {
+		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
+		CHECK_EQ(k2k_message_admit(reg, 0, no_tag, 1, NULL), K2K_EFENCED);
+		CHECK_EQ(k2k_message_record(reg, TENANT), K2K_EFENCED);
+		CHECK_EQ(k2k_usage_track(reg, TENANT, no_tag, 1), K2K_EFENCED);
+		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EFENCED);
+		CHECK_EQ(k2k_kernel_release_id(reg, TENANT), K2K_EFENCED);
+		CHECK_EQ(k2k_audit_cross_tenant(reg, 1, 2, "a", "b", no_tag), K2K_EFENCED);
+	}
+	if (role == K2K_ROLE_ADMIN)
+		CHECK_EQ(k2k_tenant_register(reg, 99, NULL), K2K_EFENCED);
+	CHECK_EQ(k2k_registry_close(&reg), 0);
+	CHECK_EQ(k2k_registry_open(name, role, NULL, &again), K2K_ENOREGISTRY);
+}
+
+static void path_of(char path[256], const char *name, int defs)
+{
+	char prefix[128];
+	DIR *dir = opendir("/dev/shm");
+	struct dirent *entry;
+
+	CHECK(dir);
+	snprintf(prefix, sizeof prefix, defs ? "k2k.%s.defs" : "k2k.%s.live.", name);
+	path[0] = '\0';
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			snprintf(path, 256, "/dev/shm/%.200s", entry->d_name);
+	closedir(dir);
+	CHECK(path[0]);
+}
+
+static void with_users(void (*remove_it)(const char *name))
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+	struct gate ready;
+	pid_t users[USERS];
+	uint64_t begun_ns;
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 4);
+	CHECK_EQ(k2k_registry_close(&admin), 0);
+	gate_make(&ready);
+	for (int i = 0; i < USERS; i++) {
+		users[i] = spawn();
+		if (users[i] == 0) {
+			use_until_fenced(name, roles[i], &ready);
+			exit(0);
+		}
+	}
+	for (int i = 0; i < USERS; i++)
+		gate_wait(&ready);
+	begun_ns = now_ns();
+	remove_it(name);
+	wait_all(users, USERS);
+	CHECK(now_ns() - begun_ns < NOTICE_S * UINT64_C(1000000000));
+	/* the next command, whatever it finds, leaves nothing unreferenced */
+	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
+	check_nothing_left(name);
+}
+
+static void destroy_it(const char *name)
+{
+	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
+	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	check_nothing_left(name);
+}
+
+static void remove_both(const char *name)
+{
+	char defs[256], live[256];
+
+	path_of(defs, name, 1);
+	path_of(live, name, 0);
+	CHECK(unlink(live) == 0 && unlink(defs) == 0);
+}
+
+static void remove_defs(const char *name)
+{
+	char defs[256];
+
+	path_of(defs, name, 1);
+	CHECK(unlink(defs) == 0);
+}
+
+TEST(users_of_a_destroyed_registry_are_told_within_seconds)
+{
+	with_users(destroy_it);
+}
+
+TEST(users_whose_names_were_removed_are_told_within_seconds)
+{
+	with_users(remove_both);
+}
+
+TEST(users_whose_defs_was_removed_are_told_and_live_is_swept_by_the_next_command)
+{
+	with_users(remove_defs);
+}
+
+TEST(users_of_a_replaced_registry_are_told_and_never_touch_the_new_one)
+{
+	struct k2k_registry *admin, *fresh;
+	const char *name = small_registry(4, &admin);
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct gate ready;
+	pid_t broker;
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 4);
+	gate_make(&ready);
+	broker = spawn();
+	if (broker == 0) {
+		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+		int code;
+
+		gate_open(&ready);
+		while ((code = k2k_message_admit(reg, TENANT, no_tag, 1, NULL)) == 0)
+			;
+		CHECK_EQ(code, K2K_EFENCED);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		/* again, by the same name: the new one */
+		reg = open_as(name, K2K_ROLE_BROKER);
+		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_ENOTENANT);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		exit(0);
+	}
+	gate_wait(&ready);
+	remove_both(name);
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
+	CHECK_EQ(k2k_registry_create(name, &options, &fresh), 0);
+	spawn_wait(broker);
+	CHECK_EQ(k2k_tenant_register(admin, 99, NULL), K2K_EFENCED);
+	CHECK_EQ(k2k_registry_close(&admin), 0);
+	check_clean(fresh);
+	close_and_destroy(name, &fresh);
+}
+
+TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_command)
+{
+	enum { KILLS = 120 };
+	const char *name = fresh_registry();
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 16;
+	random_seed(21);
+	for (int i = 0; i < KILLS; i++) {
+		struct k2k_registry *reg;
+		struct gate ready;
+		pid_t destroyer;
+		int lives, code;
+
+		CHECK_EQ(k2k_registry_create(name, &options, NULL), 0);
+		gate_make(&ready);
+		destroyer = spawn();
+		if (destroyer == 0) {
+			gate_open(&ready);
+			k2k_registry_destroy(name, 0, NULL);
+			pause();
+		}
+		gate_wait(&ready);
+		close(ready.fd[0]);
+		close(ready.fd[1]);
+		pause_ns(random_below(i % 2 ? 150000 : 30000));
+		spawn_kill(destroyer);
+		/* the dead destroyer's lock goes with its memory: a broker in between may be asked to wait, not for long */
+		code = k2k_registry_open(name, i % 3 ? K2K_ROLE_ADMIN : K2K_ROLE_BROKER, NULL, &reg);
+		if (code == 0) {
+			check_clean(reg);
+			CHECK_EQ(objects_of(name, &lives), 1);
+			CHECK_EQ(lives, 1);
+			CHECK_EQ(k2k_registry_close(&reg), 0);
+			CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		} else {
+			CHECK_EQ(code, K2K_ENOREGISTRY);
+			if (i % 3 == 0) /* a broker can't finish it: the next command does */
+				CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
+		}
+		check_nothing_left(name);
+	}
+}
