@@ -15,6 +15,24 @@
 
 #include <sys/mman.h>
 
+/* spawn_wait() with a deadline: a child may hang with all signals blocked. */
+HARNESS_USED static void spawn_wait_within(pid_t pid, int seconds)
+{
+	siginfo_t info;
+
+	for (int i = 0; i < seconds * 1000; i++) {
+		info.si_pid = 0;
+		CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+		if (info.si_pid == pid) {
+			spawn_wait(pid);
+			return;
+		}
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	}
+	kill(pid, SIGKILL);
+	FAIL("child %ld hangs", (long)pid);
+}
+
 #define TRACES_MAX 131072
 
 struct traces {

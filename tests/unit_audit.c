@@ -7,6 +7,7 @@
 #endif
 #define HARNESS_TIMEOUT_S 20
 #include "audit_recorder.h"
+#include "badinput.h"
 
 #include <semaphore.h>
 
@@ -59,7 +60,7 @@ static void admit_all(struct k2k_registry *reg, k2k_tenant_id id)
 
 TEST(a_cross_tenant_attempt_is_told_with_all_its_fields)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "gemm", "softmax", tag), 0);
@@ -75,7 +76,7 @@ TEST(a_cross_tenant_attempt_is_told_with_all_its_fields)
 
 TEST(a_rate_rejection_is_told_with_used_and_limit)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	admit_all(f.broker, 1);
@@ -98,7 +99,7 @@ TEST(a_rate_rejection_is_told_with_used_and_limit)
 
 TEST(a_budget_rejection_is_told_with_both_numbers)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_usage_track(f.broker, 1, tag, 1500), 0);
@@ -111,7 +112,7 @@ TEST(a_budget_rejection_is_told_with_both_numbers)
 
 TEST(an_unknown_tenant_is_told_as_an_authorization_check)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_message_admit(f.broker, 99, tag, 1, NULL), K2K_ENOTENANT);
@@ -131,7 +132,7 @@ TEST(an_unknown_tenant_is_told_as_an_authorization_check)
 
 TEST(kernel_and_memory_rejections_are_told)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
@@ -151,7 +152,7 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 	struct k2k_budget budgets[] = { { 8, 800 }, { 9, 900 } };
 	struct k2k_quota quota = { sizeof quota, 0, 11, 22, 33, 2, budgets };
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
@@ -185,7 +186,7 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 
 TEST(a_budget_set_or_unset_is_told)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
@@ -200,8 +201,8 @@ TEST(a_budget_set_or_unset_is_told)
 
 TEST(the_actor_is_the_processs_name_unless_given)
 {
-	struct k2k_registry *reg;
-	struct fixture f;
+	static struct k2k_registry *reg;
+	static struct fixture f;
 
 	set_up(&f);
 	prctl(PR_SET_NAME, "my program");
@@ -216,7 +217,7 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 	struct k2k_budget budget = { UINT64_MAX, UINT64_MAX - 1 };
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	char name[300], expected[2048];
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	quota.budget_count = 1;
@@ -250,7 +251,7 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 
 TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 3, NULL), 0);
@@ -274,7 +275,7 @@ TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
 
 TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int round = 0; round < 2; round++) {
@@ -300,7 +301,7 @@ TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
 
 TEST(a_thousand_kinds_sum_up_exactly)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int round = 0; round < 3; round++) {
@@ -314,7 +315,7 @@ TEST(a_thousand_kinds_sum_up_exactly)
 
 TEST(the_helper_lets_repeats_out_within_two_seconds)
 {
-	struct fixture f;
+	static struct fixture f;
 	struct timespec now;
 
 	set_up(&f);
@@ -335,7 +336,7 @@ TEST(the_helper_lets_repeats_out_within_two_seconds)
 TEST(close_and_a_new_sink_let_repeats_out_to_the_old_one)
 {
 	struct k2k_registry *kept;
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int i = 0; i < 4; i++)
@@ -355,7 +356,7 @@ TEST(close_and_a_new_sink_let_repeats_out_to_the_old_one)
 
 TEST(a_new_sink_is_told_of_its_first_rejection_even_if_the_old_one_was)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
@@ -368,7 +369,7 @@ TEST(a_new_sink_is_told_of_its_first_rejection_even_if_the_old_one_was)
 
 TEST(without_a_sink_nothing_is_told_and_nothing_is_kept_for_later)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
@@ -389,7 +390,7 @@ TEST(without_a_sink_nothing_is_told_and_nothing_is_kept_for_later)
 TEST(totals_count_each_rejection_that_events_stand_for)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int i = 0; i < 25; i++)
@@ -421,7 +422,7 @@ static void refused(void *context, const struct k2k_audit_event *event)
 
 TEST(a_sink_can_neither_close_nor_replace)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	in_sink = &f;
@@ -463,7 +464,7 @@ static void calls_everything(void *context, const struct k2k_audit_event *event)
 
 TEST(a_sink_may_call_the_registry)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	in_sink = &f;
@@ -486,7 +487,7 @@ static void calls_from_admin(void *context, const struct k2k_audit_event *event)
 
 TEST(a_sink_may_change_definitions)
 {
-	struct fixture f;
+	static struct fixture f;
 	int registered;
 
 	set_up(&f);
@@ -512,7 +513,6 @@ static void forks(void *context, const struct k2k_audit_event *event)
 		struct k2k_registry *fresh;
 		size_t count;
 
-		alarm(10);
 		CHECK_EQ(k2k_message_admit(in_sink->broker, 1, tag, 1, NULL), K2K_EFORKED);
 		CHECK_EQ(k2k_tenant_count(in_sink->broker, &count), K2K_EFORKED);
 		CHECK_EQ(k2k_registry_open(in_sink->name, K2K_ROLE_OBSERVER, NULL, &fresh), 0);
@@ -520,12 +520,12 @@ static void forks(void *context, const struct k2k_audit_event *event)
 		CHECK_EQ(count, 2);
 		_exit(0);
 	}
-	spawn_wait(pid);
+	spawn_wait_within(pid, 10);
 }
 
 TEST(a_sink_may_fork)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	in_sink = &f;
@@ -555,7 +555,7 @@ static void *reject_one(void *context)
 
 TEST(a_sink_that_calls_the_registry_while_it_is_replaced_finishes)
 {
-	struct fixture f;
+	static struct fixture f;
 	pthread_t thread;
 
 	set_up(&f);
@@ -587,7 +587,7 @@ static void *replace(void *context)
 
 TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 {
-	struct fixture f;
+	static struct fixture f;
 	pthread_t rejecter, replacer;
 	pid_t pid;
 
@@ -601,7 +601,6 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* it waits for the rejecter by now */
 	pid = spawn();
 	if (pid == 0) {
-		alarm(5);
 		CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), K2K_EFORKED);
 		CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EFORKED);
 		CHECK_EQ(k2k_registry_close(&f.broker), K2K_EFORKED);
@@ -610,7 +609,7 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 	sem_post(&may_go);
 	pthread_join(rejecter, NULL);
 	pthread_join(replacer, NULL);
-	spawn_wait(pid);
+	spawn_wait_within(pid, 10);
 }
 
 /* A thread that never used the registry, in a child by _Fork(), while other threads wait for grace periods of their process. */
@@ -626,18 +625,17 @@ static void *fork_bare(void *context)
 	pid_t pid = _Fork();
 
 	if (pid == 0) {
-		alarm(5);
 		CHECK_EQ(k2k_tenant_count(context, &(size_t){ 0 }), K2K_EFORKED);
 		CHECK_EQ(k2k_message_admit(context, 1, tag, 1, NULL), K2K_EFORKED);
 		_exit(0);
 	}
-	spawn_wait(pid);
+	spawn_wait_within(pid, 10);
 	return NULL;
 }
 
 TEST(a_thread_new_to_the_registry_is_told_of_the_bare_fork_too)
 {
-	struct fixture f;
+	static struct fixture f;
 	pthread_t replacer, forker;
 
 	set_up(&f);

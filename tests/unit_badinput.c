@@ -668,7 +668,7 @@ TEST(a_null_handle_is_invalid_in_every_call)
 TEST(right_calls_succeed_in_their_roles_and_only_there)
 {
 	static struct traces before;
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int i = 0; i < ENTRIES; i++)
@@ -691,7 +691,7 @@ TEST(right_calls_succeed_in_their_roles_and_only_there)
 TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
 {
 	static struct traces before;
-	struct fixture f;
+	static struct fixture f;
 	int tried = 0;
 
 	set_up(&f);
@@ -723,7 +723,7 @@ TEST(plain_rejections_leave_the_detail_alone)
 		                         K2K_EGONE, K2K_ENOTHELD, K2K_ESTALE };
 	struct k2k_quota none = K2K_QUOTA_STANDARD;
 	struct k2k_budget empty = { 1, 0 };
-	struct fixture f;
+	static struct fixture f;
 	int rejected = 0;
 
 	set_up(&f);
@@ -777,7 +777,7 @@ TEST(plain_rejections_leave_the_detail_alone)
 TEST(a_closed_handle_is_invalid_in_every_call)
 {
 	static struct traces before, opened;
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
@@ -814,7 +814,6 @@ static void in_child(struct fixture *f, bool handlers_ran)
 {
 	static struct traces before;
 
-	alarm(20);
 	traces_take(&before, f->name);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 		for (int i = 0; i < ENTRIES; i++)
@@ -847,7 +846,7 @@ static void in_child(struct fixture *f, bool handlers_ran)
 static void fork_test(pid_t (*how)(void), bool handlers_ran)
 {
 	static struct traces before;
-	struct fixture f;
+	static struct fixture f;
 	pid_t pid;
 
 	set_up(&f);
@@ -863,7 +862,7 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 		in_child(&f, handlers_ran);
 		_exit(0);
 	}
-	spawn_wait(pid);
+	spawn_wait_within(pid, 10);
 	if (!handlers_ran)
 		CHECK_BYTES(&f.bytes, "a forked child");
 	CHECK_TRACES(&before, f.name, "a forked child");
@@ -888,7 +887,7 @@ TEST(a_child_of_the_bare_fork_is_told_so_even_in_open)
 
 TEST(a_destroyed_registry_is_fenced_in_every_call)
 {
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
@@ -982,7 +981,7 @@ TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
 	static struct traces before;
 	static const int roles[] = { 0, 4, -1, 7, INT_MAX, INT_MIN };
 	struct k2k_registry *reg;
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
@@ -1025,7 +1024,7 @@ TEST(the_65th_broker_is_refused_and_leaves_nothing)
 {
 	static struct traces before;
 	struct k2k_registry *brokers[K2K_BROKERS_MAX], *one_more = (struct k2k_registry *)&before;
-	struct fixture f;
+	static struct fixture f;
 
 	set_up(&f);
 	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
@@ -1051,7 +1050,7 @@ TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
 	struct { struct k2k_quota quota; uint64_t later[2]; } quota = { .quota = K2K_QUOTA_STANDARD };
 	struct { struct k2k_lease lease; uint64_t later; } lease;
 	struct k2k_registry *second;
-	struct fixture f;
+	static struct fixture f;
 	size_t count;
 
 	set_up(&f);
@@ -1096,7 +1095,7 @@ TEST(lists_with_too_little_room_say_how_much_is_needed)
 {
 	k2k_tenant_id ids[4] = { 0, 0, 0, 99 };
 	struct k2k_budget_info budgets[3] = { { .size = sizeof budgets[0] } };
-	struct fixture f;
+	static struct fixture f;
 	size_t count;
 
 	set_up(&f);
