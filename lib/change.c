@@ -20,9 +20,7 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, str
 {
 	int code;
 
-	if (!reg)
-		return k2k_fail_argument("registry", "null");
-	code = k2k_gate(reg, K2K_GATE_ADMIN);
+	code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
 	pthread_mutex_lock(&reg->mutex);
@@ -45,6 +43,7 @@ failed:
 	if (code == K2K_EFENCED)
 		k2k_handle_fence(reg);
 	pthread_mutex_unlock(&reg->mutex);
+	k2k_unhold(reg);
 	return code;
 }
 
@@ -52,6 +51,7 @@ void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock)
 {
 	k2k_writer_unlock(&reg->map, lock);
 	pthread_mutex_unlock(&reg->mutex);
+	k2k_unhold(reg);
 }
 
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)

@@ -100,30 +100,34 @@ static int full(struct change *change, const char *table, bool waiting)
 	return WAIT;
 }
 
-static bool grace_is_pending(const struct k2k_registry *reg)
+/* Records of retired tenants, retired budgets, or costs that wait for their second grace period. */
+static bool something_comes_back(const struct k2k_registry *reg)
 {
+	struct k2k_list tenants = k2k_tenant_retired_list(&reg->map), budgets = k2k_budget_retired_list(&reg->map);
 	uint32_t behind;
 
-	return k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
+	return k2k_list_count(&tenants) > 0 || k2k_list_count(&budgets) > 0 ||
+	       k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
 }
 
 static int add_budget(struct change *change, uint64_t since, const struct k2k_budget *budget)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_list retired = k2k_budget_retired_list(&reg->map);
+	/* asked before: what comes back meanwhile is found by the next try */
+	bool waiting = something_comes_back(reg);
 	uint32_t record;
 	int code;
 
 	code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
 	                         change->generation, budget->engagement_id, &record);
 	if (code == K2K_EFULL)
-		return full(change, "engagements", grace_is_pending(reg));
+		return full(change, "engagements", waiting);
 	if (code)
 		return code;
 	code = k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns,
 	                      record);
 	if (code == K2K_EFULL)
-		return full(change, "budgets", k2k_list_count(&retired) > 0);
+		return full(change, "budgets", waiting);
 	return code;
 }
 
@@ -306,9 +310,9 @@ static int try_update(struct change *change)
 
 /* ---- the frame ---------------------------------------------------------------------------- */
 
-static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
+static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
 {
-	uint64_t deadline = change->reg ? k2k_deadline(change->reg) : 0;
+	uint64_t deadline = k2k_deadline(change->reg);
 
 	for (;;) {
 		struct k2k_lock lock;
@@ -323,12 +327,30 @@ static int run(struct change *change, enum k2k_operation operation, int (*attemp
 		if (code != WAIT)
 			return code;
 		/* without the lock: others go on */
-		if (!k2k_grace_wait(&change->reg->grace, change->wait_token, deadline, &behind))
-			return k2k_held_up(change->reg, behind, change->full);
+		code = k2k_wait_passed(change->reg, change->wait_token, deadline, &behind);
+		if (code)
+			return code == K2K_EBUSY ? k2k_held_up(change->reg, behind, change->full) : code;
 		if (k2k_clock_monotonic_ns() >= deadline)
 			return k2k_held_up(change->reg, K2K_SLOTS, change->full);
 		k2k_clock_sleep_ns(RETRY_NS); /* passed, but kept by somebody who takes its final totals */
 	}
+}
+
+static void audit_change(struct change *change, const char *verb, uint32_t mask);
+
+/* The whole of a call: change, wait, change again, audit. */
+static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *), const char *verb,
+               uint32_t audited)
+{
+	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
+
+	if (code)
+		return code;
+	code = run_held(change, operation, attempt);
+	if (!code)
+		audit_change(change, verb, audited);
+	k2k_unhold(change->reg);
+	return code;
 }
 
 struct change_text {
@@ -390,9 +412,7 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	if (!code)
 		code = check_quota(change.quota);
 	if (!code)
-		code = run(&change, K2K_OP_REGISTER, try_register);
-	if (!code)
-		audit_change(&change, "registered", ALL_UPDATES);
+		code = run(&change, K2K_OP_REGISTER, try_register, "registered", ALL_UPDATES);
 	return code;
 }
 
@@ -409,9 +429,7 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
 		code = k2k_fail_argument("mask", "unknown bits");
 	if (!code)
-		code = run(&change, K2K_OP_UPDATE, try_update);
-	if (!code)
-		audit_change(&change, "updated", mask);
+		code = run(&change, K2K_OP_UPDATE, try_update, "updated", mask);
 	return code;
 }
 
@@ -428,9 +446,7 @@ static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struc
 		return k2k_fail_argument("registry", "null");
 	code = check_id(id);
 	if (!code)
-		code = run(&change, K2K_OP_BUDGET, attempt);
-	if (!code)
-		audit_change(&change, "updated", K2K_UPDATE_BUDGETS);
+		code = run(&change, K2K_OP_BUDGET, attempt, "updated", K2K_UPDATE_BUDGETS);
 	return code;
 }
 
@@ -499,8 +515,11 @@ static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_to
 	uint32_t behind;
 	int code;
 
-	if (!k2k_grace_wait(&reg->grace, change->wait_token, deadline, &behind))
+	code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
+	if (code == K2K_EBUSY)
 		return k2k_totals(reg, change->slot, change->generation, totals); /* not final */
+	if (code)
+		return code;
 	code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
 	if (code)
 		return code;
@@ -511,11 +530,36 @@ static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_to
 	return code;
 }
 
+static int deregister_held(struct change *change, struct k2k_tenant_totals *totals)
+{
+	struct k2k_registry *reg = change->reg;
+	struct k2k_lock lock, pinned = { NULL };
+	uint64_t deadline;
+	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
+
+	if (code)
+		return code;
+	deadline = k2k_deadline(reg);
+	code = retire(change, totals != NULL, &pinned);
+	k2k_change_end(reg, &lock, change->undo);
+	if (code)
+		return code;
+	if (totals) {
+		uint32_t size = totals->size;
+
+		memset(totals, 0, sizeof(*totals));
+		totals->size = size;
+		code = finish(change, deadline, totals);
+	}
+	k2k_lock_drop(&pinned);
+	/* whatever became of the totals, the tenant is gone */
+	audit_change(change, "deregistered", 0);
+	return code;
+}
+
 int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
 {
 	struct change change = { .reg = reg, .id = id };
-	struct k2k_lock lock, pinned = { NULL };
-	uint64_t deadline;
 	int code;
 
 	if (!reg)
@@ -523,23 +567,11 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k
 	code = check_id(id);
 	if (!code && totals)
 		code = K2K_CHECK_STRUCT(totals, 0);
-	if (code)
-		return code;
-	code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
-	if (code)
-		return code;
-	deadline = k2k_deadline(reg);
-	code = retire(&change, totals != NULL, &pinned);
-	k2k_change_end(reg, &lock, change.undo);
-	if (!code && totals) {
-		uint32_t size = totals->size;
-
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-		code = finish(&change, deadline, totals);
-	}
-	k2k_lock_drop(&pinned);
 	if (!code)
-		audit_change(&change, "deregistered", 0);
+		code = k2k_hold(reg, K2K_GATE_ADMIN);
+	if (code)
+		return code;
+	code = deregister_held(&change, totals);
+	k2k_unhold(reg);
 	return code;
 }

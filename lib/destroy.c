@@ -29,22 +29,33 @@ static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)
 	return 0;
 }
 
-static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs)
+/* Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE. */
+static int check_unused(const char *path, const struct k2k_segment *defs, const struct k2k_trust *trust)
+{
+	struct k2k_segment live;
+	struct k2k_map map;
+	int code = k2k_segment_open(&live, "live", path, true, trust);
+
+	if (code)
+		return code == K2K_ENOREGISTRY ? 0 : code;
+	code = k2k_map_bind(&map, defs, &live);
+	if (!code)
+		code = check_no_brokers(&map, &live);
+	k2k_segment_close(&live);
+	return code;
+}
+
+static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs, const struct k2k_trust *trust)
 {
 	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
 	char path[K2K_PATH_MAX];
-	struct k2k_segment live;
-	struct k2k_map map;
 	int code = k2k_segment_check_identity(defs);
 
 	if (code)
 		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	k2k_segment_live_path(path, name, words->header.uuid);
-	if (!(flags & K2K_DESTROY_FORCE) && k2k_segment_open(&live, "live", path, true, NULL) == 0) {
-		code = k2k_map_bind(&map, defs, &live);
-		if (!code)
-			code = check_no_brokers(&map, &live);
-		k2k_segment_close(&live);
+	if (!(flags & K2K_DESTROY_FORCE)) {
+		code = check_unused(path, defs, trust);
 		if (code)
 			return code;
 	}
@@ -110,7 +121,7 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	if (code == K2K_EFENCED)
 		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	if (!code) {
-		code = destroy_locked(name, flags, &defs);
+		code = destroy_locked(name, flags, &defs, &trust);
 		k2k_writer_unlock(&map, &lock);
 	}
 	k2k_segment_close(&defs);

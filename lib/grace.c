@@ -14,8 +14,7 @@
 #include "error.h"
 
 #define TICK_NS K2K_NS_PER_SEC
-#define POLL_FIRST_NS UINT64_C(20000)
-#define POLL_MOST_NS UINT64_C(2000000)
+#define WAKE_AGAIN_NS UINT64_C(20000)
 
 _Thread_local struct urcu_bp_reader *k2k_grace_reader;
 
@@ -183,20 +182,6 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 	return passed;
 }
 
-bool k2k_grace_wait(const struct k2k_grace *grace, uint64_t token, uint64_t deadline_ns, uint32_t *behind)
-{
-	uint64_t pause_ns = POLL_FIRST_NS;
-
-	while (k2k_grace_passed(grace, behind) < token) {
-		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			return false;
-		k2k_clock_sleep_ns(pause_ns);
-		if (pause_ns < POLL_MOST_NS)
-			pause_ns += pause_ns / 2;
-	}
-	return true;
-}
-
 /* ---- the helper --------------------------------------------------------------- */
 
 static void answer(struct k2k_helper *helper)
@@ -259,7 +244,7 @@ void k2k_helper_stop(struct k2k_helper *helper)
 	k2k_store_release(&helper->stop, 1); /* publish[helper-stop] */
 	while (!k2k_load_acquire(&helper->stopped)) { /* observe[helper-stopped] */
 		wake(helper->map);
-		k2k_clock_sleep_ns(POLL_FIRST_NS);
+		k2k_clock_sleep_ns(WAKE_AGAIN_NS);
 	}
 	pthread_join(helper->thread, NULL);
 	helper->running = false;

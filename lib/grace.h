@@ -101,9 +101,6 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind);
 uint64_t k2k_grace_next(const struct k2k_map *map);
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token);
 
-/* Polls until the token has passed: true; or the deadline (CLOCK_MONOTONIC ns): false, and the slot that holds it up. */
-bool k2k_grace_wait(const struct k2k_grace *grace, uint64_t token, uint64_t deadline_ns, uint32_t *behind);
-
 /* ---- the helper thread of a broker ---------------------------------------- */
 
 struct k2k_helper {

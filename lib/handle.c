@@ -40,6 +40,24 @@ uint64_t k2k_deadline(const struct k2k_registry *reg)
 	return k2k_sat_add(k2k_clock_monotonic_ns(), reg->timeout_ns);
 }
 
+#define POLL_FIRST_NS UINT64_C(20000)
+#define POLL_MOST_NS UINT64_C(2000000)
+
+int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns, uint32_t *behind)
+{
+	uint64_t pause_ns = POLL_FIRST_NS;
+	int code;
+
+	while ((code = k2k_gate(reg, K2K_GATE_ANY)) == 0 && k2k_grace_passed(&reg->grace, behind) < token) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return K2K_EBUSY;
+		k2k_clock_sleep_ns(pause_ns);
+		if (pause_ns < POLL_MOST_NS)
+			pause_ns += pause_ns / 2;
+	}
+	return code;
+}
+
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
 {
 	uint64_t pid;

@@ -50,7 +50,9 @@ struct k2k_registry {
 	struct k2k_helper helper;
 	struct k2k_passed passed;
 	struct k2k_audit audit;
+	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
+	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
 	bool caller_hooks;
@@ -87,6 +89,26 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	if (k2k_unlikely(code))
 		k2k_read_unlock();
 	return code;
+}
+
+/*
+ * Begins a call that takes a mutex or waits: 0, to be ended with k2k_unhold(); or the error.
+ * Waits must look at the gate in between (k2k_wait_passed), so that close need not wait for them.
+ */
+static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
+{
+	int code = k2k_enter(reg, roles);
+
+	if (code)
+		return code;
+	k2k_add_relaxed(&reg->users, 1); /* relaxed: inside the section that close waits for */
+	k2k_read_unlock();
+	return 0;
+}
+
+static inline void k2k_unhold(struct k2k_registry *reg)
+{
+	atomic_fetch_sub_explicit(&reg->users, 1, memory_order_release); /* publish[handle-users]: all that the call did */
 }
 
 /* Adds a reason to a null or too small struct. */
@@ -132,6 +154,8 @@ void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
 /* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);
+/* Polls until the token has passed: 0; K2K_EBUSY, without a detail, and who is behind, after the deadline; or what the gate says. */
+int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns, uint32_t *behind);
 
 /* What recovery and reaping did, for repair. */
 struct k2k_mended {

@@ -133,7 +133,7 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 	if (!code && verdict)
 		code = K2K_CHECK_STRUCT(verdict, 0);
 	if (!code)
-		code = k2k_gate(reg, K2K_GATE_BROKER);
+		code = k2k_hold(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
 	if (id == K2K_TENANT_UNSPECIFIED) {
@@ -157,6 +157,7 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		k2k_audit_reject(&reg->audit, a.sink, &rejection, k2k_clock_now(&reg->clock).second);
 		k2k_audit_leave(a.sink);
 	}
+	k2k_unhold(reg);
 	return code;
 }
 
@@ -167,8 +168,10 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 	struct k2k_leaser leaser = leaser_of(reg);
 	uint64_t state_gen;
 	uint32_t slot;
-	int code;
+	int code = k2k_hold(reg, K2K_GATE_BROKER);
 
+	if (code)
+		return code;
 	pthread_mutex_lock(&reg->mutex);
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_BROKER);
@@ -180,6 +183,7 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 		code = k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen), resource->resource, amount);
 	k2k_read_unlock();
 	pthread_mutex_unlock(&reg->mutex);
+	k2k_unhold(reg);
 	return code;
 }
 

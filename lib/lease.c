@@ -417,7 +417,7 @@ int k2k_lease_reap(const struct k2k_map *map, uint32_t slot)
 	struct k2k_shm_lease *record;
 	int code;
 
-	/* first the head: killed below, what is left is found by its dead generation */
+	/* first the head: killed below, recovery finds what is left by not being in the list */
 	k2k_store_release(&map->cells[slot].lease_head, 0); /* publish[lease-link]: an empty list */
 	while ((code = walk(map, slot, link, &steps, &record)) == 0) {
 		uint32_t index = link - 1;

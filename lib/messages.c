@@ -67,35 +67,56 @@ static void decide_on_rate(struct request *r)
 	r->limit = r->rate.limit;
 }
 
+/* The budget in force at r->version. AGAIN: the definition has changed meanwhile. */
+enum { AGAIN = 1 };
+
+static int decide_on_budget(struct request *r)
+{
+	const struct k2k_map *map = &r->reg->map;
+	uint64_t used, limit;
+	int code = k2k_budget_check(map, r->slot, k2k_tenant_generation(r->state_gen), r->version, r->tag.engagement_id, &used,
+	                            &limit);
+
+	/*
+	 * A budget is unlinked right after the version is raised: who walked past its place, and took that for "no budget",
+	 * sees the new version now. The walk before, the version after: fence[tenant-select] of k2k_tenant_prepare.
+	 */
+	k2k_fence_acquire();
+	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[r->slot].select)) != r->version) /* relaxed: ordered by the fence */
+		return AGAIN;
+	if (code == K2K_EBUDGET) {
+		r->used = used;
+		r->limit = limit;
+	}
+	return code;
+}
+
 /* Rate, then budget. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT. `roll`: begin the window where it is due. */
 static inline int decide(struct request *r, bool roll)
 {
 	const struct k2k_map *map = &r->reg->map;
 	struct k2k_shm_cell *cell = &map->cells[r->slot];
-	uint64_t used, limit;
 	int code;
 
+	/* again where the window has rolled, or the definition was changed: each time somebody else got on */
 	for (;;) {
 		code = k2k_rate_look(cell, &r->reg->clock, roll, &r->rate);
 		if (k2k_unlikely(code))
 			return code;
 		k2k_rate_set_limit(&r->rate, k2k_tenant_rate(map, r->slot, &r->version));
 		decide_on_rate(r);
-		if (k2k_likely(k2k_rate_fits(&r->rate, r->n)))
-			break;
-		if (k2k_rate_unchanged(cell, &r->rate))
-			return K2K_ERATE;
+		if (k2k_unlikely(!k2k_rate_fits(&r->rate, r->n))) {
+			if (k2k_rate_unchanged(cell, &r->rate))
+				return K2K_ERATE;
+			continue;
+		}
+		/* relaxed: carried by the version, or by LIVE */
+		if (k2k_likely(!(k2k_load_relaxed(&map->tenants[r->slot].flags) & K2K_DEF_HAS_BUDGETS)))
+			return 0;
+		code = decide_on_budget(r);
+		if (code != AGAIN)
+			return code;
 	}
-	/* relaxed: carried by the version, or by LIVE */
-	if (k2k_likely(!(k2k_load_relaxed(&map->tenants[r->slot].flags) & K2K_DEF_HAS_BUDGETS)))
-		return 0;
-	code = k2k_budget_check(map, r->slot, k2k_tenant_generation(r->state_gen), r->version, r->tag.engagement_id, &used,
-	                        &limit);
-	if (code == K2K_EBUDGET) {
-		r->used = used;
-		r->limit = limit;
-	}
-	return code;
 }
 
 /* ---- the audit of a rejection -------------------------------------------------------- */

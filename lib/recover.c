@@ -219,6 +219,14 @@ static int recover_lease(struct recovery *r, const struct k2k_pool *pool, uint32
 		r->mended->leases++;
 		return recover_claim(pool, index, word, current ? k2k_lease_is_linked(r->map, index) : K2K_ENOTHELD, K2K_ENOTHELD);
 	}
+	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && current && state == K2K_TENANT_RETIRED) {
+		/* not in the list: taken out by a reaper that was killed. LIVE comes after the link, so it is not a new one */
+		int code = k2k_lease_is_linked(r->map, index);
+
+		if (code && code != K2K_ENOTHELD)
+			return code;
+		current = code == 0;
+	}
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && !current) {
 		r->mended->leases++;
 		k2k_pool_free(pool, index);

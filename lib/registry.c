@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #define RETRY_NS UINT64_C(1000000)
+#define USERS_POLL_NS UINT64_C(50000)
 #define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT)
 
 static pthread_mutex_t closed_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -213,6 +214,12 @@ left:
 	return code;
 }
 
+static void destroy_mutexes(struct k2k_registry *reg)
+{
+	pthread_mutex_destroy(&reg->sink_mutex);
+	pthread_mutex_destroy(&reg->mutex);
+}
+
 int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
                       struct k2k_registry **handle)
 {
@@ -239,9 +246,10 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 	if (code)
 		goto failed;
 	pthread_mutex_init(&reg->mutex, NULL);
+	pthread_mutex_init(&reg->sink_mutex, NULL);
 	code = open_parts(reg, &trust);
 	if (code) {
-		pthread_mutex_destroy(&reg->mutex);
+		destroy_mutexes(reg);
 		k2k_audit_fini(&reg->audit);
 		goto failed;
 	}
@@ -285,14 +293,14 @@ int k2k_registry_close(struct k2k_registry **handle)
 		return k2k_fail_argument("registry", "this handle is closed");
 	*handle = NULL;
 	k2k_grace_synchronize_process(); /* calls that passed the gate and read */
-	pthread_mutex_lock(&reg->mutex); /* calls that passed the gate and hold it */
-	pthread_mutex_unlock(&reg->mutex);
+	while (k2k_load_acquire(&reg->users) != 0) /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+		k2k_clock_sleep_ns(USERS_POLL_NS);
 	k2k_helper_stop(&reg->helper);
 	k2k_audit_set(&reg->audit, NULL, NULL);
 	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
 	close_objects(reg);
 	k2k_grace_leave_process(reg->caller_hooks);
-	pthread_mutex_destroy(&reg->mutex);
+	destroy_mutexes(reg);
 	k2k_audit_fini(&reg->audit);
 	give_back(reg);
 	return 0;
@@ -302,14 +310,16 @@ int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink, v
 {
 	int code;
 
-	if (!reg)
-		return k2k_fail_argument("registry", "null");
-	if (k2k_audit_is_inside())
-		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't replace itself");
-	pthread_mutex_lock(&reg->mutex);
-	code = k2k_gate(reg, K2K_GATE_ANY);
-	if (!code)
+	code = k2k_hold(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	if (k2k_audit_is_inside()) {
+		code = k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't replace itself");
+	} else {
+		pthread_mutex_lock(&reg->sink_mutex);
 		code = k2k_audit_set(&reg->audit, sink, context);
-	pthread_mutex_unlock(&reg->mutex);
+		pthread_mutex_unlock(&reg->sink_mutex);
+	}
+	k2k_unhold(reg);
 	return code;
 }

@@ -20,6 +20,7 @@ static void die(struct fixture *f, struct k2k_lock *lock)
 {
 	k2k_lock_drop(lock);
 	pthread_mutex_unlock(&f->admin->mutex);
+	k2k_unhold(f->admin);
 }
 
 static size_t findings(struct k2k_registry *reg)
