@@ -37,7 +37,7 @@ nothing_is_left() {
 	found=$(ls -A "$DIR/tmp")
 	[[ -z $found ]] || fail "left as temporary files: $found"
 	found=$(grep -ls "K2K_REGISTRY=quickstart-$pid_ran-" /proc/[0-9]*/environ)
-	[[ -z $found ]] || fail "left as processes: $found"
+	[[ -z $found ]] || fail "left as processes: $found: $(tr "\0" " " 2>/dev/null <"${found%%environ*}cmdline")"
 }
 
 # tool NAME: of the build, or of the directory of tools
