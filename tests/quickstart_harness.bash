@@ -16,6 +16,7 @@ has() { [[ $1 == *"$2"* ]] || fail "'$2' is missing in: $1"; }
 # start ARGUMENT...: with SIGINT as a terminal's user has it, and with a directory for temporary files that only it uses
 start() {
 	mkdir -p "$DIR/tmp"
+	: >"$DIR/out"       # what an earlier run printed is not taken for this one's
 	TMPDIR=$DIR/tmp env --default-signal=INT "$QUICKSTART" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null &
 	pid=$!
 }
@@ -34,7 +35,7 @@ run() { start "${@:2}"; ends "$1"; }
 nothing_is_left() {
 	local found
 	found=$(compgen -G "/dev/shm/k2k.quickstart-$pid_ran-*") && fail "left in /dev/shm: $found"
-	found=$(ls -A "$DIR/tmp")
+	found=$(ls -A "$DIR/tmp") || fail "its directory is gone"
 	[[ -z $found ]] || fail "left as temporary files: $found"
 	found=$(grep -ls "K2K_REGISTRY=quickstart-$pid_ran-" /proc/[0-9]*/environ)
 	[[ -z $found ]] || fail "left as processes: $found: $(tr "\0" " " 2>/dev/null <"${found%%environ*}cmdline")"
