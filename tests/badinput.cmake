@@ -5,3 +5,5 @@ target_compile_definitions(unit_badinput PRIVATE K2K_HEADER="${PROJECT_SOURCE_DI
 target_link_libraries(unit_badinput PRIVATE ${CMAKE_DL_LIBS})
 k2k_test(NAME unit_audit SOURCES unit_audit.c)
 k2k_test(NAME unit_audit_threads SOURCES unit_audit_threads.c)
+k2k_test(NAME process_files SOURCES process_files.c LABEL process)
+target_link_libraries(process_files PRIVATE ${CMAKE_DL_LIBS})
