@@ -135,6 +135,7 @@ static int fill_header(struct k2k_segment *seg, const struct k2k_shm_header *pla
 	header->clock = K2K_CLOCK_MONOTONIC_COARSE_HOST;
 	header->object_mode = mode;
 	header->checksum = k2k_layout_checksum(header);
+	seg->header = *header;
 	return code;
 }
 
@@ -197,7 +198,7 @@ static int name_objects(struct creation *creation, const char *name)
 	int code;
 
 	k2k_segment_defs_path(defs_path, name);
-	k2k_segment_live_path(live_path, name, ((struct k2k_shm_header *)(void *)creation->defs.base)->uuid);
+	k2k_segment_live_path(live_path, name, creation->defs.header.uuid);
 	code = k2k_lock_try(&creation->live, K2K_LOCK_BYTE_CREATOR, &creation->byte);
 	if (!code)
 		code = k2k_segment_link(&creation->live, live_path);

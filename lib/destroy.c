@@ -53,7 +53,7 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 
 	if (code)
 		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
-	k2k_segment_live_path(path, name, words->header.uuid);
+	k2k_segment_live_path(path, name, defs->header.uuid);
 	if (!(flags & K2K_DESTROY_FORCE)) {
 		code = check_unused(path, defs, trust);
 		if (code)
@@ -65,22 +65,38 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 	return k2k_sweep_unlink(name, defs);
 }
 
-/* Of another boot, another layout, or damaged: nobody of ours can be attached; by the names alone. */
-static int destroy_foreign(const char *name, int why, uint32_t flags)
+/*
+ * Of another boot, another layout, or damaged: by the name alone. Under its writer's lock, and only if it still is what it
+ * was: two who replace it at once must not remove the new one.
+ */
+static int destroy_foreign(const char *name, int why, uint32_t flags, const struct k2k_trust *trust)
 {
 	char path[K2K_PATH_MAX];
+	struct k2k_segment defs, again;
 	struct k2k_shm_header header;
+	struct k2k_lock lock;
+	int code;
 
-	if (why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE))
-		return why;
+	/* a file that is no registry's, or not our file, stays */
 	k2k_segment_defs_path(path, name);
-	/* a file that is no registry of ours, or not our file, stays */
-	if (k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0)
+	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) || k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||
+	    k2k_segment_refer(&defs, path) != 0)
 		return why;
-	if (unlink(path) != 0)
-		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s", path);
-	k2k_sweep(name, NULL);
-	return 0;
+	code = k2k_lock_try(&defs, K2K_LOCK_BYTE_WRITER, &lock);
+	if (!code) {
+		code = k2k_segment_open(&again, "defs", path, true, trust);
+		if (code == 0)
+			k2k_segment_close(&again);
+		if (code == why && k2k_segment_check_identity(&defs) == 0)
+			code = unlink(path) == 0 ? 0 : k2k_fail_errno(K2K_EPERM, errno, "defs", "can't remove %s", path);
+		else
+			code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was replaced meanwhile", name);
+		k2k_lock_drop(&lock);
+	}
+	k2k_segment_close(&defs);
+	if (!code)
+		k2k_sweep(name, NULL);
+	return code == K2K_EBUSY ? k2k_fail(K2K_EBUSY, "writer", NULL, "somebody else is removing %s", path) : code;
 }
 
 int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
@@ -110,7 +126,7 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	k2k_segment_defs_path(path, name);
 	code = k2k_segment_open(&defs, "defs", path, true, &trust);
 	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
-		return destroy_foreign(name, code, flags);
+		return destroy_foreign(name, code, flags, &trust);
 	if (code == K2K_ENOREGISTRY)
 		k2k_sweep(name, NULL);
 	if (code)

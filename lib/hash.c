@@ -30,7 +30,8 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 				return code;
 			seen = head;
 		}
-		k2k_store_relaxed(&entry->next, head); /* relaxed: carried by the CAS */
+		/* publish[entry-link]: generation and key first: who still stands on the former use sees that by its bucket */
+		k2k_store_release(&entry->next, head);
 		/* publish[entry-link]: key and counters of this record before it can be found */
 		if (k2k_cas_acq_rel(&hash->heads[bucket], &head, index + 1))
 			return 0;

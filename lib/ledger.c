@@ -37,8 +37,10 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 	code = k2k_hash_insert(&hash, *index, &key, true, &other);
 	if (code) {
 		k2k_pool_unclaim(&hash.pool, *index);
+		if (code != 1)
+			return code;
 		*index = other;
-		return code == 1 ? 0 : code;
+		return 0;
 	}
 	/* publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the link */
 	k2k_store_release(&map->ledger[*index].entry.state, k2k_entry_word(K2K_ENTRY_LIVE, incarnation));

@@ -59,9 +59,10 @@ static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
 	if (id == K2K_TENANT_UNSPECIFIED)
 		return 0;
 	code = k2k_tenant_find(&reg->map, id, &out->slot, &word);
-	out->generation = k2k_tenant_generation(word);
 	if (code)
 		k2k_read_unlock();
+	else
+		out->generation = k2k_tenant_generation(word);
 	return code;
 }
 
@@ -99,7 +100,8 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 	out.stride = capacity ? list->size : 0;
 	code = k2k_ledger_sweep(&reg->map, add_usage, &out);
 	k2k_read_unlock();
-	*count = out.count;
+	if (!code)
+		*count = out.count;
 	return code;
 }
 
@@ -229,7 +231,8 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants; i++)
 		code = add_leases_of_slot(&out, i);
 	k2k_read_unlock();
-	*count = out.count;
+	if (!code)
+		*count = out.count;
 	return code;
 }
 

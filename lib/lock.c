@@ -148,11 +148,13 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	while (!found && fgets(line, sizeof(line), file)) {
 		unsigned int major, minor;
 		unsigned long long inode, start, end;
+		char end_text[32];      /* a number, or EOF */
 
 		if (strncmp(line, "lock:", 5) != 0)
 			continue;
-		if (sscanf(line, "lock:%*s%*s%*s%*s%*s%x:%x:%llu%llu%llu", &major, &minor, &inode, &start, &end) != 5)
+		if (sscanf(line, "lock:%*s%*s%*s%*s%*s%x:%x:%llu%llu%31s", &major, &minor, &inode, &start, end_text) != 5)
 			continue;
+		end = strcmp(end_text, "EOF") == 0 ? UINT64_MAX : strtoull(end_text, NULL, 10);
 		found = inode == seg->inode && start <= byte && byte <= end;
 	}
 	fclose(file);

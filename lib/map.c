@@ -71,7 +71,7 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 static int bind_section(const struct k2k_segment *seg, const char *object, enum k2k_section_kind kind, size_t stride,
                         void **base, uint64_t *count)
 {
-	const struct k2k_shm_header *header = (const struct k2k_shm_header *)(const void *)seg->base;
+	const struct k2k_shm_header *header = &seg->header;
 	uint32_t sections = header->section_count;
 
 	if (sections > K2K_SECTIONS_MAX)
@@ -112,7 +112,7 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	memset(map, 0, sizeof(*map));
 	map->defs = (struct k2k_shm_defs *)(void *)defs->base;
 	map->live = (struct k2k_shm_live *)(void *)live->base;
-	if (memcmp(map->defs->header.uuid, map->live->header.uuid, sizeof(map->live->header.uuid)) != 0)
+	if (memcmp(defs->header.uuid, live->header.uuid, sizeof(live->header.uuid)) != 0)
 		return k2k_fail(K2K_ECORRUPT, "live", "uuid", "defs and live belong to different registries");
 #define BIND(seg, object, kind, field, counter) \
 	do { \

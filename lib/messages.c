@@ -32,7 +32,7 @@ static int check_arguments(const struct k2k_registry *reg, uint64_t n, const str
 		return k2k_fail_argument("registry", "null");
 	if (k2k_unlikely(n == 0 || n > K2K_ADMIT_MAX))
 		return k2k_fail_argument("n", "not from 1 to 2^32");
-	if (verdict && k2k_unlikely(verdict->size < sizeof(*verdict) || verdict->flags))
+	if (verdict && k2k_unlikely(verdict->size != sizeof(*verdict) || verdict->flags))
 		return K2K_CHECK_STRUCT(verdict, 0);
 	return 0;
 }

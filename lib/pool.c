@@ -13,13 +13,13 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
                     uint32_t *index)
 {
-	/* relaxed: a hint; and a count that only saves a search in vain */
-	uint32_t start = k2k_load_relaxed(&pool->shared->hint);
-	uint32_t freed = k2k_load_relaxed(&pool->shared->freed);
+	uint32_t start = k2k_load_relaxed(&pool->shared->hint); /* relaxed: a hint */
+	/* observe[pool-freed]: the state of what was given back until then; so "full as of this count" is true */
+	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 	bool asked = false, waiting = false;
 	uint64_t token = 0;
 
-	if (k2k_load_relaxed(full_at) == freed)
+	if (k2k_load_relaxed(full_at) == freed) /* relaxed: ours */
 		return false;
 	if (start >= pool->capacity)
 		start = 0;
@@ -59,15 +59,15 @@ void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 
 	k2k_store_relaxed(&entry->gen, 0); /* relaxed: nobody was told of it */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE); /* publish[entry-state]: all we wrote there */
-	k2k_add_relaxed(&pool->shared->freed, 1); /* relaxed: a count that only saves a search */
+	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free */
 }
 
 static void given_back(const struct k2k_pool *pool, uint32_t index)
 {
-	/* relaxed, both: a hint, and a count that only saves a search */
+	/* relaxed, both: a hint */
 	if (index < k2k_load_relaxed(&pool->shared->hint))
 		k2k_store_relaxed(&pool->shared->hint, index);
-	k2k_add_relaxed(&pool->shared->freed, 1);
+	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free, or retired */
 }
 
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)

@@ -97,8 +97,8 @@ int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant
 
 int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered)
 {
-	uint64_t state_gen;
-	uint32_t slot;
+	uint64_t state_gen = 0;
+	uint32_t slot = 0;
 	int code = !reg || registered ? 0 : k2k_fail_argument("registered", "null");
 
 	if (!code)
@@ -106,6 +106,9 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 	if (code)
 		return code;
 	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	/* what is no longer the registration that was found has been deregistered meanwhile */
+	if (!code && !k2k_tenant_still(&reg->map, slot, state_gen))
+		code = K2K_ENOTENANT;
 	k2k_read_unlock();
 	if (code && code != K2K_ENOTENANT)
 		return code;
@@ -127,7 +130,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: seen late, it is as if we had come earlier */
-		code = K2K_EFENCED;
+		code = k2k_tenant_fenced();
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
 		const struct k2k_shm_tenant *tenant = &reg->map.tenants[i];
 		uint64_t word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: its id */

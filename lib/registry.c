@@ -89,7 +89,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		return code;
 	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) /* relaxed: as good as coming earlier */
 		return k2k_sweep_poisoned(reg->name, &reg->defs);
-	k2k_segment_live_path(path, reg->name, ((struct k2k_shm_header *)(void *)reg->defs.base)->uuid);
+	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
 	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */

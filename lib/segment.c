@@ -228,7 +228,7 @@ static int check_file(const char *object, const char *path, const struct stat *s
 /* Each difference by its own name; what another version may have laid out otherwise is looked at last. */
 static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
 {
-	const struct k2k_shm_header *h = (const struct k2k_shm_header *)(const void *)seg->base;
+	const struct k2k_shm_header *h = &seg->header;
 	uint64_t magic = strcmp(object, "defs") == 0 ? K2K_DEFS_MAGIC : K2K_LIVE_MAGIC;
 	uint8_t boot_id[16];
 	int code;
@@ -300,6 +300,7 @@ int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *pa
 	code = map(seg, object, fd);
 	if (code)
 		goto failed;
+	memcpy(&seg->header, seg->base, sizeof(seg->header));
 	code = check_header(seg, object, &st);
 	if (code) {
 		munmap(seg->base, seg->bytes);

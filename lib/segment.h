@@ -32,6 +32,7 @@ struct k2k_segment {
 	dev_t device;
 	ino_t inode;
 	char path[K2K_PATH_MAX];
+	struct k2k_shm_header header;    /* as it was checked: `live` may change under us at any time */
 };
 
 /* Whose files are trusted, besides root's and one's own. */

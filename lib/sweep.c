@@ -84,11 +84,9 @@ void k2k_sweep(const char *name, uint64_t *removed)
 
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs)
 {
-	uint8_t uuid[16];
 	char live_path[K2K_PATH_MAX];
 
-	memcpy(uuid, ((struct k2k_shm_header *)(void *)defs->base)->uuid, sizeof(uuid));
-	k2k_segment_live_path(live_path, name, uuid);
+	k2k_segment_live_path(live_path, name, defs->header.uuid);
 	if (unlink(defs->path) != 0 && errno != ENOENT)
 		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s",
 		                      defs->path);

@@ -10,6 +10,11 @@ int k2k_tenant_corrupt(const char *what, uint32_t where)
 	return k2k_fail_values(K2K_ECORRUPT, "tenants", "chain", 0, where, "bucket %u of the tenants: %s", where, what);
 }
 
+int k2k_tenant_fenced(void)
+{
+	return k2k_fail(K2K_EFENCED, "defs", NULL, "the registry is being destroyed: close, and open again");
+}
+
 /*
  * The whole bucket. Without a read section we may stand on a definition that is
  * another tenant's by now: its bucket, or its word of state and generation,
@@ -188,7 +193,8 @@ void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
 	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))]; /* relaxed: ours */
 
-	k2k_store_relaxed(&tenant->next, k2k_load_relaxed(head)); /* relaxed: published by the head; heads are ours to change */
+	/* publish[tenant-link]: state and id first: who still stands on the former use sees that; relaxed: heads are ours */
+	k2k_store_release(&tenant->next, k2k_load_relaxed(head));
 	k2k_store_release(head, slot + 1); /* publish[tenant-link]: the definition's fields */
 }
 
