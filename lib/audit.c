@@ -2,6 +2,7 @@
 #include "audit.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,12 +48,15 @@ bool k2k_audit_is_inside(void)
 	return inside > 0;
 }
 
-int k2k_audit_init(struct k2k_audit *audit, const char *actor)
+int k2k_audit_init(struct k2k_audit *audit, const char *actor, const struct k2k_clock *clock)
 {
 	memset(audit, 0, sizeof(*audit));
 	if (strlen(actor) >= sizeof(audit->actor))
 		return k2k_fail_argument("actor", "longer than 63 bytes");
 	strcpy(audit->actor, actor);
+	audit->clock = clock;
+	pthread_mutex_init(&audit->mutex, NULL);
+	pthread_cond_init(&audit->wake, NULL);
 	return 0;
 }
 
@@ -60,6 +64,8 @@ void k2k_audit_fini(struct k2k_audit *audit)
 {
 	free(audit->sink);
 	free(audit->entries);
+	pthread_cond_destroy(&audit->wake);
+	pthread_mutex_destroy(&audit->mutex);
 }
 
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
@@ -284,7 +290,8 @@ static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t be
 	}
 }
 
-void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
+/* Lets out what was counted in seconds that are over. */
+static void flush(struct k2k_audit *audit)
 {
 	struct k2k_sink *sink;
 
@@ -293,8 +300,49 @@ void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second)
 	k2k_read_unlock();
 	if (!sink)
 		return;
-	flush_to(audit, sink, before_second);
+	flush_to(audit, sink, k2k_clock_now(audit->clock).second);
 	k2k_audit_leave(sink);
+}
+
+static bool wait_a_second(struct k2k_audit *audit)
+{
+	struct timespec until;
+	bool stop;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_mutex_lock(&audit->mutex);
+	if (!audit->stop)
+		pthread_cond_timedwait(&audit->wake, &audit->mutex, &until);
+	stop = audit->stop;
+	pthread_mutex_unlock(&audit->mutex);
+	return !stop;
+}
+
+static void *run_flusher(void *argument)
+{
+	struct k2k_audit *audit = argument;
+
+	while (wait_a_second(audit))
+		flush(audit);
+	return NULL;
+}
+
+static int start_flusher(struct k2k_audit *audit)
+{
+	sigset_t all, before;
+	int error;
+
+	if (audit->flushing)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&audit->flusher, NULL, run_flusher, audit);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return k2k_fail_errno(K2K_ENOMEM, error, "sink", "can't start a thread");
+	audit->flushing = true;
+	return 0;
 }
 
 void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
@@ -339,8 +387,12 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	struct k2k_sink *fresh, *old;
 	int code = make_sink(audit, function, context, &fresh);
 
-	if (code)
+	if (!code && function)
+		code = start_flusher(audit);
+	if (code) {
+		free(fresh);
 		return code;
+	}
 	/* publish[audit-sink]: function, context, and the entries */
 	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
 	if (!old)
@@ -351,4 +403,17 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	flush_to(audit, old, UINT64_MAX);
 	free(old);
 	return 0;
+}
+
+void k2k_audit_stop(struct k2k_audit *audit)
+{
+	if (audit->flushing) {
+		pthread_mutex_lock(&audit->mutex);
+		audit->stop = true;
+		pthread_cond_signal(&audit->wake);
+		pthread_mutex_unlock(&audit->mutex);
+		pthread_join(audit->flusher, NULL);
+		audit->flushing = false;
+	}
+	k2k_audit_set(audit, NULL, NULL);
 }

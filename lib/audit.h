@@ -6,7 +6,7 @@
  *    lock of ours held: it may fork, block, or call the registry.
  * 2. Replacing it returns when no thread runs the old one any more.
  * 3. A repeat of a rejection within a second is counted, and comes out as one
- *    event with the number: by the next that takes its place, by the helper
+ *    event with the number: by the next that takes its place, by a thread of the handle
  *    within two seconds, by close, or by a change of the sink. The sum of all
  *    counts is exact.
  * 4. Counting never waits: a thread that finds an entry busy for long lets its
@@ -15,7 +15,10 @@
 #ifndef K2K_AUDIT_H
 #define K2K_AUDIT_H
 
+#include <pthread.h>
+
 #include "base.h"
+#include "clock.h"
 #include "k2k/registry.h"
 
 #define K2K_AUDIT_ENTRIES 256
@@ -42,16 +45,25 @@ struct k2k_audit_entry {
 
 struct k2k_audit {
 	_Atomic(struct k2k_sink *) sink;
+	const struct k2k_clock *clock;
+	/* the flusher: a thread of its own, so that a sink that blocks holds up nobody's grace period */
+	pthread_t flusher;
+	bool flushing;
+	bool stop;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
 	char actor[64];
 	struct k2k_audit_entry *entries; /* allocated with the first sink */
 };
 
-int k2k_audit_init(struct k2k_audit *audit, const char *actor);
+int k2k_audit_init(struct k2k_audit *audit, const char *actor, const struct k2k_clock *clock);
 void k2k_audit_fini(struct k2k_audit *audit);
 
 /* Inside a sink of this thread? Then close and set_audit_sink would wait for themselves. */
 bool k2k_audit_is_inside(void);
 
+/* Ends the flusher, lets out what is pending, and has no sink afterwards. */
+void k2k_audit_stop(struct k2k_audit *audit);
 /* One at a time: the caller's mutex. */
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
 
@@ -74,8 +86,5 @@ void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const stru
 /* A change of a definition: fields are tenant, generation, then what changed. */
 void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
                       const struct k2k_audit_field *fields, uint32_t count);
-
-/* Lets out what was counted in seconds before this one. */
-void k2k_audit_flush(struct k2k_audit *audit, uint64_t before_second);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "handle.h"
 
+#define HANDLE_POLL_NS UINT64_C(50000)
+
 static int check_name(struct k2k_registry *reg)
 {
 	int code = 0;
@@ -16,17 +18,33 @@ static int check_name(struct k2k_registry *reg)
 	return code;
 }
 
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock)
+/* Other threads of this handle may be waiting for a stopped writer: not longer than the deadline, either. */
+static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
+{
+	while (pthread_mutex_trylock(&reg->mutex) != 0) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return k2k_fail_pid(K2K_EBUSY, "handle", k2k_load_relaxed(&reg->map.defs->writer_pid), /* relaxed: for people */
+			                    "other threads of this process wait for the writer's lock");
+		k2k_clock_sleep_ns(HANDLE_POLL_NS);
+	}
+	return 0;
+}
+
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock)
 {
 	int code;
 
 	code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	pthread_mutex_lock(&reg->mutex);
+	code = lock_handle(reg, deadline_ns);
+	if (code) {
+		k2k_unhold(reg);
+		return code;
+	}
 	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
 	if (!code)
-		code = k2k_writer_lock(&reg->map, &reg->defs, k2k_deadline(reg), lock);
+		code = k2k_writer_lock(&reg->map, &reg->defs, deadline_ns, lock);
 	if (code)
 		goto failed;
 	code = check_name(reg);

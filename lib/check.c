@@ -361,7 +361,7 @@ static int check_as_reader(struct findings *f)
 static int check_as_admin(struct findings *f)
 {
 	struct k2k_lock lock;
-	int code = k2k_change_begin(f->reg, K2K_OP_CHECK, &lock);
+	int code = k2k_change_begin(f->reg, K2K_OP_CHECK, k2k_deadline(f->reg), &lock);
 
 	if (code)
 		return code;
@@ -418,11 +418,12 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
 	struct k2k_lock lock;
+	uint64_t files = 0;
 	uint32_t size;
-	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
+	int code = reg ? K2K_CHECK_STRUCT(info, 0) : k2k_fail_argument("registry", "null");
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_CHECK, &lock); /* recovery is counted here, not in begin */
+		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* recovery is counted here, not in begin */
 	if (code)
 		return code;
 	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
@@ -434,17 +435,19 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	}
 	if (!code)
 		k2k_writer_end(&reg->map);
+	if (!code)
+		k2k_sweep(reg->name, &files);
 	k2k_change_leave(reg, &lock);
 	if (code)
 		return code;
 	size = info->size;
 	memset(info, 0, sizeof(*info));
 	info->size = size;
+	info->files = files;
 	info->tenants = mended.tenants;
 	info->budgets = mended.budgets;
 	info->engagements = mended.engagements;
 	info->leases = mended.leases;
 	info->brokers = mended.brokers;
-	k2k_sweep(reg->name, &info->files);
 	return 0;
 }

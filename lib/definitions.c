@@ -20,6 +20,7 @@
 enum { WAIT = 1 };
 
 #define RETRY_NS UINT64_C(200000)
+#define RETRY_MOST_NS UINT64_C(10000000)
 
 #define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
 
@@ -93,7 +94,11 @@ static int last_of_each(const struct k2k_quota *quota, struct numbered **list, u
 /* A table is full; `waiting`: something of it is retired, and comes back. */
 static int full(struct change *change, const char *table, bool waiting)
 {
+	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
+
 	change->full = table;
+	if (!waiting && k2k_recover_claims(change->reg, true, true, &mended) == 0)
+		waiting = mended.engagements > 0; /* killed brokers had claimed some */
 	if (!waiting)
 		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);
 	change->wait_token = k2k_load_relaxed(&change->reg->map.defs->grace_token); /* relaxed: under the lock */
@@ -115,20 +120,20 @@ static int add_budget(struct change *change, uint64_t since, const struct k2k_bu
 	struct k2k_registry *reg = change->reg;
 	/* asked before: what comes back meanwhile is found by the next try */
 	bool waiting = something_comes_back(reg);
+	struct k2k_list free_list = k2k_budget_free_list(&reg->map);
 	uint32_t record;
 	int code;
 
+	/* first, so that a full table of budgets takes no ledger record */
+	if (k2k_list_count(&free_list) == 0)
+		return full(change, "budgets", waiting);
 	code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
 	                         change->generation, budget->engagement_id, &record);
 	if (code == K2K_EFULL)
 		return full(change, "engagements", waiting);
 	if (code)
 		return code;
-	code = k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns,
-	                      record);
-	if (code == K2K_EFULL)
-		return full(change, "budgets", waiting);
-	return code;
+	return k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns, record);
 }
 
 static void set_budget_count(struct change *change, int64_t by)
@@ -175,6 +180,17 @@ static int change_one_budget(struct change *change, uint64_t version, const stru
 	return 0;
 }
 
+/* What fails in it halfway must not be taken for done: the intent stays raised, or recovery does it. */
+static int reap(struct change *change)
+{
+	int code;
+
+	change->undo = true;
+	code = k2k_reap(change->reg, NULL);
+	change->undo = code != 0;
+	return code;
+}
+
 /* ---- register ----------------------------------------------------------------------- */
 
 static int add_all_budgets(struct change *change)
@@ -210,7 +226,7 @@ static int try_register(struct change *change)
 		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered", change->id);
 	if (code != K2K_ENOTENANT)
 		return code;
-	code = k2k_reap(reg, NULL);
+	code = reap(change);
 	if (code)
 		return code;
 	code = k2k_tenant_build(&reg->map, change->id, &limits, &change->slot, &change->generation);
@@ -280,7 +296,7 @@ static int try_update(struct change *change)
 	int code = find_live(change);
 
 	if (!code)
-		code = k2k_reap(reg, NULL);
+		code = reap(change);
 	if (code)
 		return code;
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
@@ -312,12 +328,12 @@ static int try_update(struct change *change)
 
 static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
 {
-	uint64_t deadline = k2k_deadline(change->reg);
+	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
 	for (;;) {
 		struct k2k_lock lock;
 		uint32_t behind;
-		int code = k2k_change_begin(change->reg, operation, &lock);
+		int code = k2k_change_begin(change->reg, operation, deadline, &lock);
 
 		if (code)
 			return code;
@@ -332,7 +348,9 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 			return code == K2K_EBUSY ? k2k_held_up(change->reg, behind, change->full) : code;
 		if (k2k_clock_monotonic_ns() >= deadline)
 			return k2k_held_up(change->reg, K2K_SLOTS, change->full);
-		k2k_clock_sleep_ns(RETRY_NS); /* passed, but kept by somebody who takes its final totals */
+		k2k_clock_sleep_ns(pause_ns); /* passed, but kept by somebody who takes its final totals */
+		if (pause_ns < RETRY_MOST_NS)
+			pause_ns *= 2;
 	}
 }
 
@@ -388,7 +406,9 @@ static void audit_change(struct change *change, const char *verb, uint32_t mask)
 	if (mask & K2K_UPDATE_KERNELS)
 		add_field(&text, "max_concurrent_kernels", change->quota->max_concurrent_kernels);
 	snprintf(description, sizeof(description), "tenant %" PRIu64 " %s", change->id, verb);
-	k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
+	/* a change of budgets alone is told by its budgets */
+	if (mask != K2K_UPDATE_BUDGETS)
+		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
 	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < change->quota->budget_count; i++) {
 		text.count = 2;
 		add_field(&text, "engagement_id", change->quota->budgets[i].engagement_id);
@@ -491,11 +511,12 @@ static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
 	int code = find_live(change);
 
 	if (!code)
-		code = k2k_reap(change->reg, NULL);
-	if (!code && pin)
-		code = k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned);
+		code = reap(change);
 	if (code)
 		return code;
+	/* taken by a reader's lock, say: then others may reap it first, and what we have counted here is all that can be told */
+	if (pin && k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned) != 0)
+		pinned->page = NULL;
 	token = k2k_grace_next(map);
 	change->undo = true;
 	code = k2k_tenant_retire(map, change->slot, token);
@@ -507,26 +528,30 @@ static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
 	return 0;
 }
 
-/* Waits without the lock; then, with it, takes the totals and frees the slot. */
-static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
+/*
+ * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
+ * somebody has reaped it before us, *totals stays as it was counted before.
+ */
+static int finish(struct change *change, uint64_t deadline, struct k2k_lock *pinned, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
 	struct k2k_lock lock;
 	uint32_t behind;
-	int code;
+	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
 
-	code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
-	if (code == K2K_EBUSY)
-		return k2k_totals(reg, change->slot, change->generation, totals); /* not final */
-	if (code)
-		return code;
-	code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
-	if (code)
-		return code;
-	code = k2k_reap_slot(reg, change->slot, change->generation, totals);
-	k2k_change_end(reg, &lock, code != 0);
 	if (!code)
-		totals->final = 1;
+		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+	if (code == K2K_EBUSY)
+		return pinned->page ? k2k_totals(reg, change->slot, change->generation, totals) : 0;
+	if (code)
+		return code;
+	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
+	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
+		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
+		totals->final = code == 0;
+	}
+	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
+	k2k_change_end(reg, &lock, code != 0);
 	return code;
 }
 
@@ -534,23 +559,24 @@ static int deregister_held(struct change *change, struct k2k_tenant_totals *tota
 {
 	struct k2k_registry *reg = change->reg;
 	struct k2k_lock lock, pinned = { NULL };
-	uint64_t deadline;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, &lock);
+	uint64_t deadline = k2k_deadline(reg);
+	uint32_t size = totals ? totals->size : 0;
+	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
 
 	if (code)
 		return code;
-	deadline = k2k_deadline(reg);
 	code = retire(change, totals != NULL, &pinned);
+	if (!code && totals) {
+		memset(totals, 0, sizeof(*totals));
+		totals->size = size;
+		if (!pinned.page)
+			code = k2k_totals(reg, change->slot, change->generation, totals);
+	}
 	k2k_change_end(reg, &lock, change->undo);
 	if (code)
 		return code;
-	if (totals) {
-		uint32_t size = totals->size;
-
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-		code = finish(change, deadline, totals);
-	}
+	if (totals)
+		code = finish(change, deadline, &pinned, totals);
 	k2k_lock_drop(&pinned);
 	/* whatever became of the totals, the tenant is gone */
 	audit_change(change, "deregistered", 0);

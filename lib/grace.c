@@ -34,18 +34,18 @@ void k2k_grace_synchronize_process(void)
 
 /* ---- fork ------------------------------------------------------------------ */
 
+/* All of it under the fork guard, which the handlers hold over a fork: no child finds it half changed. */
 static struct {
-	pthread_mutex_t mutex;
 	uint32_t hooked;                 /* handles that leave the hooks to us */
-	uint32_t users;
-	bool handlers;                   /* pthread_atfork was called */
 	bool around;                     /* this fork: we called urcu_bp_before_fork */
 	uint32_t *whole;                 /* a page that a child finds zeroed: 1 where liburcu is consistent */
-} process = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+} process;
+static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
+static int handlers_error;
 
 static void before_fork(void)
 {
-	/* no descriptor of a lock in the making may be inherited (lock.h) */
+	/* no descriptor of a lock in the making may be inherited either (lock.h) */
 	k2k_lock_fork_guard(true);
 	process.around = process.hooked > 0;
 	if (process.around)
@@ -65,36 +65,43 @@ static void after_fork_child(void)
 		urcu_bp_after_fork_child();
 	if (process.whole)
 		*process.whole = 1;
+	process.hooked = 0; /* none of the inherited handles is open here */
 	k2k_lock_fork_guard(false);
 }
 
-static int prepare_process(void)
+static void register_handlers(void)
 {
-	uint32_t *page;
+	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
 
-	if (!process.handlers) {
-		int error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+static int make_page(void)
+{
+	uint32_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-		if (error)
-			return k2k_fail_errno(K2K_ENOMEM, error, "process", "can't register fork handlers");
-		process.handlers = true;
+	if (page == MAP_FAILED)
+		return k2k_fail_errno(K2K_ENOMEM, errno, "process", "can't map a page");
+	if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
+		int error = errno;
+
+		munmap(page, 4096);
+		return k2k_fail_errno(K2K_EIO, error, "process", "MADV_WIPEONFORK");
 	}
-	if (!process.whole) {
-		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (page == MAP_FAILED)
-			return k2k_fail_errno(K2K_ENOMEM, errno, "process", "can't map a page");
-		if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
-			int error = errno;
+	*page = 1;
+	process.whole = page;
+	return 0;
+}
 
-			munmap(page, 4096);
-			return k2k_fail_errno(K2K_EIO, error, "process", "MADV_WIPEONFORK");
-		}
-		*page = 1;
-		process.whole = page;
-	}
+static int join_guarded(bool caller_hooks)
+{
+	int code = process.whole ? 0 : make_page();
+
+	if (code)
+		return code;
 	if (*process.whole != 1)
 		return k2k_fail(K2K_EFORKED, "process", "fork",
 		                "this child was made without running fork handlers: execute a program instead");
+	if (!caller_hooks)
+		process.hooked++;
 	return 0;
 }
 
@@ -102,28 +109,21 @@ int k2k_grace_join_process(bool caller_hooks)
 {
 	int code;
 
-	pthread_mutex_lock(&process.mutex);
-	code = prepare_process();
-	if (!code) {
-		k2k_lock_fork_guard(true);
-		process.users++;
-		if (!caller_hooks)
-			process.hooked++;
-		k2k_lock_fork_guard(false);
-	}
-	pthread_mutex_unlock(&process.mutex);
+	pthread_once(&handlers_once, register_handlers);
+	if (handlers_error)
+		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process", "can't register fork handlers");
+	k2k_lock_fork_guard(true);
+	code = join_guarded(caller_hooks);
+	k2k_lock_fork_guard(false);
 	return code;
 }
 
 void k2k_grace_leave_process(bool caller_hooks)
 {
-	pthread_mutex_lock(&process.mutex);
 	k2k_lock_fork_guard(true);
-	process.users--;
 	if (!caller_hooks)
 		process.hooked--;
 	k2k_lock_fork_guard(false);
-	pthread_mutex_unlock(&process.mutex);
 }
 
 /* ---- across processes -------------------------------------------------------- */

@@ -36,7 +36,11 @@ enum {
 };
 
 struct k2k_registry {
+	/* these three live as long as the process: a call on a closed handle may look at them at any time */
 	k2k_u32 *gate;
+	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
+	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
+
 	uint32_t role;                   /* K2K_GATE_... of it */
 	struct k2k_map map;
 	struct k2k_clock clock;
@@ -51,11 +55,10 @@ struct k2k_registry {
 	struct k2k_passed passed;
 	struct k2k_audit audit;
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
-	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
-	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
 	bool caller_hooks;
+	uint64_t held_up_by;             /* while opening: a destroyer */
 	struct k2k_registry *next_closed;
 };
 
@@ -81,6 +84,9 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 
 	if (k2k_unlikely(!reg))
 		return k2k_fail_argument("registry", "null");
+	/* a thread new to us in a child without fork handlers: liburcu's mutex may be locked there for ever */
+	if (k2k_unlikely(!k2k_grace_reader) && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
+		return k2k_gate_error(K2K_GATE_FORKED);
 	k2k_read_lock();
 	code = k2k_gate(reg, roles);
 	/* a broker's helper watches the name; others do it here, at most once a second */
@@ -146,7 +152,7 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
  * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
  * killed writer left. 0, to be ended with k2k_change_end(); or the error.
  */
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, struct k2k_lock *lock);
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock);
 /* undo: the change failed half way. */
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
 /* Gives up the lock; the intent stays as it is. */

@@ -22,7 +22,9 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_reso
 	struct k2k_limits limits;
 
 	k2k_tenant_limits(map, slot, &limits);
-	return resource == K2K_RESOURCE_KERNELS ? limits.kernels : limits.gpu_memory_bytes;
+	if (resource == K2K_RESOURCE_GPU_MEMORY)
+		return limits.gpu_memory_bytes;
+	return limits.kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : limits.kernels;
 }
 
 static struct k2k_leaser leaser_of(struct k2k_registry *reg)
@@ -38,6 +40,7 @@ struct acquisition {
 	k2k_tenant_id id;
 	uint64_t amount, used, limit, generation;
 	bool exact_used;
+	uint64_t blocker_pid;    /* of a broker whose request stood in the way at the last look */
 	struct k2k_sink *sink;
 };
 
@@ -47,6 +50,23 @@ static void count_rejection(struct acquisition *a, uint32_t slot)
 
 	/* relaxed: a count */
 	k2k_add_relaxed(a->resource->resource == K2K_RESOURCE_KERNELS ? &cold->rejected_kernels : &cold->rejected_gpu_memory, 1);
+}
+
+/* Who has asked and not got it? For the error. */
+static void find_blocker(struct acquisition *a, uint32_t slot)
+{
+	enum k2k_resource resource = a->resource->resource;
+	struct k2k_registry *reg = a->reg;
+	struct k2k_holdings holdings;
+
+	if (k2k_lease_collect(&reg->map, slot, &holdings) != 0)
+		return;
+	for (uint32_t i = 0; i < holdings.count; i++) {
+		const struct k2k_holding *h = &holdings.list[i];
+
+		if (h->broker_slot != reg->broker.slot && h->asked[resource] - h->ended[resource] > h->held[resource])
+			a->blocker_pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid); /* relaxed: for people */
+	}
 }
 
 /* One round, in a read section of its own: pauses happen outside. */
@@ -66,6 +86,8 @@ static int try_acquire(struct acquisition *a)
 	if (!code) {
 		request.generation = a->generation = k2k_tenant_generation(state_gen);
 		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
+		if (code == K2K_LEASE_AGAIN)
+			find_blocker(a, request.slot);
 		if (code == K2K_EBUSY) {
 			count_rejection(a, request.slot);
 			code = a->resource->rejection;
@@ -90,8 +112,9 @@ static int acquire(struct acquisition *a)
 		if (!deadline)
 			deadline = now + PATIENCE_NS;
 		if (now >= deadline)
-			return k2k_fail(K2K_EBUSY, "leases", NULL,
-			                "requests of other brokers stand in the way: is one of them stopped?");
+			return k2k_fail_pid(K2K_EBUSY, "leases", a->blocker_pid,
+			                    "a request of process %llu stands in the way: is it stopped?",
+			                    (unsigned long long)a->blocker_pid);
 		/* longer for higher slots: those that would give way to each other come apart */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
@@ -106,7 +129,7 @@ static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdi
 	verdict->reserved = 0;
 	verdict->used = a->used;
 	verdict->limit = a->limit;
-	verdict->remaining = k2k_sat_sub(a->limit, a->used);
+	verdict->remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED : k2k_sat_sub(a->limit, a->used);
 	verdict->window = 0;
 	verdict->retry_after_ns = code ? K2K_NEVER_NS : 0;
 }

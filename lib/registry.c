@@ -10,8 +10,7 @@
 #define USERS_POLL_NS UINT64_C(50000)
 #define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT)
 
-static pthread_mutex_t closed_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct k2k_registry *closed;
+static struct k2k_registry *closed;     /* under the fork guard, so that no child finds it half changed */
 
 const char *k2k_version(void)
 {
@@ -24,7 +23,6 @@ static void tick(void *context)
 
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) || k2k_segment_check_identity(&reg->defs) != 0) /* relaxed: a look a second */
 		k2k_handle_fence(reg);
-	k2k_audit_flush(&reg->audit, k2k_clock_now(&reg->clock).second);
 }
 
 static uint64_t ask_passed(void *context)
@@ -42,11 +40,11 @@ static int new_handle(struct k2k_registry **handle)
 	struct k2k_registry *reg;
 	k2k_u32 *gate;
 
-	pthread_mutex_lock(&closed_mutex);
+	k2k_lock_fork_guard(true);
 	reg = closed;
 	if (reg)
 		closed = reg->next_closed;
-	pthread_mutex_unlock(&closed_mutex);
+	k2k_lock_fork_guard(false);
 	if (!reg) {
 		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE);
 		gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -56,12 +54,12 @@ static int new_handle(struct k2k_registry **handle)
 				munmap(gate, 4096);
 			return k2k_fail(K2K_ENOMEM, "handle", NULL, "no memory for a handle");
 		}
-	} else {
-		gate = reg->gate;
+		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
+		reg->gate = gate;
+		pthread_mutex_init(&reg->mutex, NULL);
+		pthread_mutex_init(&reg->sink_mutex, NULL);
 	}
-	memset(reg, 0, sizeof(*reg));
-	reg->gate = gate;
-	k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
+	memset((char *)reg + offsetof(struct k2k_registry, role), 0, sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
 	reg->lease_full_at = UINT64_MAX;
 	reg->defs.fd = -1;
@@ -72,10 +70,10 @@ static int new_handle(struct k2k_registry **handle)
 
 static void give_back(struct k2k_registry *reg)
 {
-	pthread_mutex_lock(&closed_mutex);
+	k2k_lock_fork_guard(true);
 	reg->next_closed = closed;
 	closed = reg;
-	pthread_mutex_unlock(&closed_mutex);
+	k2k_lock_fork_guard(false);
 }
 
 static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -87,8 +85,11 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
 	if (code)
 		return code;
-	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) /* relaxed: as good as coming earlier */
+	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) { /* relaxed: as good as coming earlier */
+		/* relaxed: for people */
+		reg->held_up_by = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->writer_pid);
 		return k2k_sweep_poisoned(reg->name, &reg->defs);
+	}
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
 	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)
@@ -147,7 +148,8 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
-			return k2k_fail(K2K_EBUSY, "name", NULL, "registry %s is being replaced again and again", reg->name);
+			return k2k_fail_pid(K2K_EBUSY, "name", reg->held_up_by,
+			                    "registry %s is being destroyed, or replaced again and again", reg->name);
 		k2k_clock_sleep_ns(RETRY_NS);
 	}
 }
@@ -173,7 +175,7 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 	}
 	k2k_identity_read(&identity);
 	k2k_identity_comm(comm, identity.comm[0], identity.comm[1]);
-	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm);
+	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm, &reg->clock);
 }
 
 static int start_helper(struct k2k_registry *reg)
@@ -214,12 +216,6 @@ left:
 	return code;
 }
 
-static void destroy_mutexes(struct k2k_registry *reg)
-{
-	pthread_mutex_destroy(&reg->sink_mutex);
-	pthread_mutex_destroy(&reg->mutex);
-}
-
 int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
                       struct k2k_registry **handle)
 {
@@ -245,11 +241,8 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 	code = apply_options(reg, options, &trust);
 	if (code)
 		goto failed;
-	pthread_mutex_init(&reg->mutex, NULL);
-	pthread_mutex_init(&reg->sink_mutex, NULL);
 	code = open_parts(reg, &trust);
 	if (code) {
-		destroy_mutexes(reg);
 		k2k_audit_fini(&reg->audit);
 		goto failed;
 	}
@@ -296,11 +289,10 @@ int k2k_registry_close(struct k2k_registry **handle)
 	while (k2k_load_acquire(&reg->users) != 0) /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
 		k2k_clock_sleep_ns(USERS_POLL_NS);
 	k2k_helper_stop(&reg->helper);
-	k2k_audit_set(&reg->audit, NULL, NULL);
+	k2k_audit_stop(&reg->audit);
 	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
 	close_objects(reg);
 	k2k_grace_leave_process(reg->caller_hooks);
-	destroy_mutexes(reg);
 	k2k_audit_fini(&reg->audit);
 	give_back(reg);
 	return 0;

@@ -13,7 +13,7 @@ static const struct k2k_limits some_limits = { .rate = 10, .gpu_memory_bytes = 1
 
 static void begin(struct fixture *f, enum k2k_operation operation, struct k2k_lock *lock)
 {
-	CHECK_EQ(k2k_change_begin(f->admin, operation, lock), 0);
+	CHECK_EQ(k2k_change_begin(f->admin, operation, k2k_deadline(f->admin), lock), 0);
 }
 
 static void die(struct fixture *f, struct k2k_lock *lock)

@@ -251,7 +251,7 @@ K2K_API int k2k_registry_plan(const struct k2k_create_options *options, struct k
  * Creates a registry. Its name appears only when it is complete. With `handle`
  * not null also opens it as ADMIN.
  * Returns: EEXIST; ENOMEM (needed and free bytes in the detail's expected and
- *   found), EPERM, EIO.
+ *   found), EPERM, EIO; with `handle` what k2k_registry_open returns, where somebody destroyed it at once.
  * Context: system calls, allocates all memory at once. Killed: what was built
  *   is gone, or is swept by the next create, destroy or open as ADMIN.
  */
@@ -547,8 +547,8 @@ struct k2k_audit_event {
 	const struct k2k_audit_field *fields;    /* from_tenant, to_tenant, ...; tenant, org_id, engagement_id; tenant, generation, ... */
 };
 
-/* Called synchronously in the thread that caused the event, or, with repeats counted before, in the handle's helper thread. The event is valid only
- * during the call. May call the registry, but neither close nor set_audit_sink (K2K_EBUSY). */
+/* Called synchronously in the thread that caused the event, or, with repeats counted before, in a thread of the handle (all
+ * signals blocked; it starts with the first sink). The event is valid only during the call. May call the registry, but neither close nor set_audit_sink (K2K_EBUSY). */
 typedef void (*k2k_audit_sink)(void *context, const struct k2k_audit_event *event);
 
 /* Replaces the sink of this handle (null: none). Returns when the old one no longer runs; repeats counted until then go to the old one. Any role. */
