@@ -382,6 +382,19 @@ static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *con
 	return 0;
 }
 
+static void stop_flusher(struct k2k_audit *audit)
+{
+	if (!audit->flushing)
+		return;
+	pthread_mutex_lock(&audit->mutex);
+	audit->stop = true;
+	pthread_cond_signal(&audit->wake);
+	pthread_mutex_unlock(&audit->mutex);
+	pthread_join(audit->flusher, NULL);
+	audit->flushing = false;
+	audit->stop = false;
+}
+
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
 {
 	struct k2k_sink *fresh, *old;
@@ -393,6 +406,8 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 		free(fresh);
 		return code;
 	}
+	if (!function)
+		stop_flusher(audit);
 	/* publish[audit-sink]: function, context, and the entries */
 	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
 	if (!old)
@@ -403,17 +418,4 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	flush_to(audit, old, UINT64_MAX);
 	free(old);
 	return 0;
-}
-
-void k2k_audit_stop(struct k2k_audit *audit)
-{
-	if (audit->flushing) {
-		pthread_mutex_lock(&audit->mutex);
-		audit->stop = true;
-		pthread_cond_signal(&audit->wake);
-		pthread_mutex_unlock(&audit->mutex);
-		pthread_join(audit->flusher, NULL);
-		audit->flushing = false;
-	}
-	k2k_audit_set(audit, NULL, NULL);
 }

@@ -62,8 +62,6 @@ void k2k_audit_fini(struct k2k_audit *audit);
 /* Inside a sink of this thread? Then close and set_audit_sink would wait for themselves. */
 bool k2k_audit_is_inside(void);
 
-/* Ends the flusher, lets out what is pending, and has no sink afterwards. */
-void k2k_audit_stop(struct k2k_audit *audit);
 /* One at a time: the caller's mutex. */
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
 

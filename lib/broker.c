@@ -83,8 +83,10 @@ bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
 
 static int draw(struct k2k_census *census, struct k2k_broker *broker)
 {
+	uint64_t number = 0, pid;
+	char comm[16];
+
 	for (int i = 0; i < DRAWS; i++) {
-		uint64_t number;
 		int code;
 
 		if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
@@ -100,7 +102,9 @@ static int draw(struct k2k_census *census, struct k2k_broker *broker)
 		broker->incarnation = number;
 		return 0;
 	}
-	return k2k_fail(K2K_EBUSY, "live", "lock", "somebody holds locks on all of %s: see /proc/*/fdinfo", census->live->path);
+	pid = k2k_lock_find_holder(census->live, number, comm);
+	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s", (unsigned long long)pid, comm,
+	                    census->live->path);
 }
 
 static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)

@@ -108,6 +108,19 @@ static int check_room(const struct k2k_registry_plan *plan)
 	return 0;
 }
 
+/* It was there when we asked, and is not any more: the numbers as they are now. */
+static int no_room(const struct k2k_registry_plan *plan)
+{
+	struct k2k_error_detail detail = *k2k_error_detail();
+	struct k2k_room room;
+
+	detail.expected = plan->total_bytes;
+	if (k2k_room_read(&room) == 0)
+		detail.found = room.shm_bytes < room.memory_bytes ? room.shm_bytes : room.memory_bytes;
+	k2k_restore_detail(&detail);
+	return K2K_ENOMEM;
+}
+
 /* ---- create ------------------------------------------------------------------------- */
 
 struct creation {
@@ -229,6 +242,8 @@ static int check_free(const char *name)
 		if (code == K2K_ENOREGISTRY)
 			return 0;
 	}
+	if (code == K2K_EIO || code == K2K_ENOMEM)
+		return code;
 	/* whatever is there, it has the name */
 	return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
 }
@@ -259,6 +274,8 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 	creation.defs.fd = -1;
 	creation.live.fd = -1;
 	code = build(&creation, options, &sizes);
+	if (code == K2K_ENOMEM)
+		code = no_room(&plan);
 	if (!code)
 		code = name_objects(&creation, name);
 	k2k_lock_drop(&creation.byte);

@@ -289,7 +289,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 	while (k2k_load_acquire(&reg->users) != 0) /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
 		k2k_clock_sleep_ns(USERS_POLL_NS);
 	k2k_helper_stop(&reg->helper);
-	k2k_audit_stop(&reg->audit);
+	k2k_audit_set(&reg->audit, NULL, NULL);
 	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
 	close_objects(reg);
 	k2k_grace_leave_process(reg->caller_hooks);

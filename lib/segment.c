@@ -80,6 +80,23 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 	return 0;
 }
 
+/* What creating and naming can run into. */
+static int create_failed(int error, const char *object, const char *what)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return k2k_fail_errno(K2K_EPERM, error, object, "%s", what);
+	case ENOSPC:
+	case ENOMEM:
+	case EDQUOT:
+		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
+	default:
+		return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
+	}
+}
+
 static int map(struct k2k_segment *seg, const char *object, int fd)
 {
 	int protection = seg->writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -105,6 +122,7 @@ static void remember(struct k2k_segment *seg, const struct stat *st, int fd)
 	seg->fd = fd;
 }
 
+/* In steps: EINTR is no failure. */
 static int reserve(int fd, off_t bytes, const char *object)
 {
 	for (off_t done = 0; done < bytes;) {
@@ -113,8 +131,7 @@ static int reserve(int fd, off_t bytes, const char *object)
 		if (fallocate(fd, 0, done, step) == 0)
 			done += step;
 		else if (errno != EINTR)
-			return k2k_fail_errno(errno == ENOSPC || errno == ENOMEM ? K2K_ENOMEM : K2K_EIO, errno, object,
-			                      "can't reserve %lld bytes in " K2K_SHM_DIR, (long long)bytes);
+			return create_failed(errno, object, "can't reserve its bytes in " K2K_SHM_DIR);
 	}
 	return 0;
 }
@@ -143,7 +160,7 @@ int k2k_segment_build(struct k2k_segment *seg, const char *object, size_t bytes,
 	seg->writable = true;
 	fd = open(K2K_SHM_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, object, "can't create in " K2K_SHM_DIR);
+		return create_failed(errno, object, "can't create in " K2K_SHM_DIR);
 	if (has_group && fchown(fd, (uid_t)-1, group) != 0) {
 		code = k2k_fail_errno(errno == EPERM ? K2K_EPERM : K2K_EIO, errno, object, "can't give it to group %u",
 		                      (unsigned int)group);
@@ -180,7 +197,7 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 		/* older kernels ask for CAP_DAC_READ_SEARCH there */
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", (int)seg->fd);
 		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
-			return k2k_fail_errno(K2K_EIO, errno, path, "can't name it");
+			return create_failed(errno, path, "can't name it");
 	}
 	if (stat(path, &st) != 0 || st.st_dev != seg->device || st.st_ino != seg->inode)
 		return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
@@ -190,6 +207,11 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 
 static int open_failed(int error, const char *object, const char *path)
 {
+	struct stat st;
+
+	/* a device on a file system without devices, say, is refused before we can look at what was opened */
+	if ((error == EACCES || error == EPERM) && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
 	switch (error) {
 	case ENOENT:
 		return k2k_fail_errno(K2K_ENOREGISTRY, error, object, "%s", path);
