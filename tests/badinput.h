@@ -138,13 +138,28 @@ HARNESS_USED static void traces_take(struct traces *t, const char *registry)
 	traces_threads(t);
 }
 
-#define CHECK_TRACES(before, registry, what)                                                       \
-	do {                                                                                       \
-		static struct traces traces_after;                                                 \
-		traces_take(&traces_after, (registry));                                            \
-		if (strcmp(traces_after.text, (before)->text) != 0)                                \
-			FAIL("%s left something behind. Before:\n%sAfter:\n%s", (what), (before)->text, \
-			     traces_after.text);                                                   \
+/* The first line of `text` that `other` lacks. */
+HARNESS_USED static const char *traces_missing(const struct traces *text, const struct traces *other)
+{
+	static char line[600];
+
+	for (const char *at = text->text; *at; at = strchr(at, '\n') + 1) {
+		snprintf(line, sizeof line, "%.*s", (int)(strchr(at, '\n') - at) + 1, at);
+		if (!strstr(other->text, line))
+			return line;
+	}
+	return "(nothing)\n";
+}
+
+#define CHECK_TRACES(before, registry, what)                                                             \
+	do {                                                                                             \
+		static struct traces traces_after;                                                       \
+		traces_take(&traces_after, (registry));                                                  \
+		if (strcmp(traces_after.text, (before)->text) != 0) {                                    \
+			fprintf(stderr, "# gone: %s", traces_missing((before), &traces_after));          \
+			fprintf(stderr, "# new: %s", traces_missing(&traces_after, (before)));           \
+			FAIL("%s left something behind", (what));                                        \
+		}                                                                                        \
 	} while (0)
 
 /* ---- shared bytes ----------------------------------------------------------- */

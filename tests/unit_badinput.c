@@ -885,6 +885,30 @@ TEST(a_child_of_the_bare_fork_is_told_so_even_in_open)
 	fork_test(_Fork, false);
 }
 
+/* A create that should also open, and can't, is a failed create. */
+TEST(a_create_that_cannot_open_leaves_no_registry)
+{
+	static struct fixture f;
+	const char *name = fresh_registry();
+	pid_t pid;
+
+	set_up(&f);
+	fflush(NULL);
+	pid = _Fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		static struct traces before;
+		struct k2k_registry *reg = (struct k2k_registry *)&before;
+
+		traces_take(&before, name);
+		CHECK_EQ(k2k_registry_create(name, NULL, &reg), K2K_EFORKED);
+		CHECK(reg == NULL);
+		CHECK_TRACES(&before, name, "create in a child by _Fork()");
+		_exit(0);
+	}
+	spawn_wait_within(pid, 10);
+}
+
 TEST(a_destroyed_registry_is_fenced_in_every_call)
 {
 	static struct fixture f;
