@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_steps - creators, destroyers and openers that are killed, or held, at each of their system calls
+ *
+ * The parent traces the child and lets it run from one system call to the next:
+ * so each state that can be seen in /dev/shm comes up, and not only by luck.
+ */
+#include "process.h"
+
+#include <sys/ptrace.h>
+
+enum { MOST_STEPS = 2000, TENANT = 7 };
+
+struct outcome {
+	atomic_int code, registered;
+};
+static struct outcome *outcome;          /* of the traced child */
+
+static int create_small(const char *name)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
+	return k2k_registry_create(name, &options, NULL);
+}
+
+static void create(const char *name)
+{
+	atomic_store(&outcome->code, create_small(name));
+}
+
+static void destroy(const char *name)
+{
+	atomic_store(&outcome->code, k2k_registry_destroy(name, 0, NULL));
+}
+
+static void open_broker(const char *name)
+{
+	struct k2k_registry *reg;
+	int code = k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), registered = 0;
+
+	if (code == 0) {
+		code = k2k_tenant_is_registered(reg, TENANT, &registered);
+		atomic_store(&outcome->registered, registered);
+	}
+	atomic_store(&outcome->code, code);
+}
+
+/* ---- tracing --------------------------------------------------------------------- */
+
+static pid_t start_traced(void (*work)(const char *), const char *name)
+{
+	int status;
+	pid_t pid;
+
+	if (!outcome)
+		outcome = shared_bytes(sizeof *outcome);
+	atomic_store(&outcome->code, 1);
+	pid = spawn();
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(HARNESS_SKIPPED);
+		raise(SIGSTOP);
+		work(name);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
+		SKIP("may not trace");
+	CHECK(WIFSTOPPED(status));
+	CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) == 0);
+	return pid;
+}
+
+/* To the next entry into a system call, or return from one. 0: it has ended, well. */
+static int step(pid_t pid)
+{
+	long deliver = 0;
+	int status;
+
+	for (;;) {
+		CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)deliver) == 0);
+		CHECK(waitpid(pid, &status, 0) == pid);
+		if (WIFEXITED(status)) {
+			CHECK_EQ(WEXITSTATUS(status), 0);
+			return 0;
+		}
+		CHECK(WIFSTOPPED(status));
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return 1;
+		deliver = WSTOPSIG(status);
+	}
+}
+
+/* False where it ended before. */
+static int run_to(pid_t pid, int steps)
+{
+	for (int i = 0; i < steps; i++)
+		if (!step(pid))
+			return 0;
+	return 1;
+}
+
+static void let_go(pid_t pid)
+{
+	CHECK(ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0);
+	spawn_wait(pid);
+}
+
+static void is_whole(const char *name)
+{
+	struct k2k_registry *admin;
+	int lives;
+
+	/* first: to open it sweeps */
+	CHECK_EQ(objects_of(name, &lives), 1);
+	CHECK_EQ(lives, 1);
+	admin = open_as(name, K2K_ROLE_ADMIN);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+/* ---- tests ----------------------------------------------------------------------- */
+
+TEST(a_creator_killed_at_any_system_call_leaves_nothing_once_the_next_has_created)
+{
+	const char *name = fresh_registry();
+	int steps;
+
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		pid_t creator = start_traced(create, name);
+		int code;
+
+		if (!run_to(creator, steps))
+			break;
+		spawn_kill(creator);
+		code = create_small(name);
+		CHECK(code == 0 || code == K2K_EEXIST);
+		is_whole(name);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	CHECK_EQ(atomic_load(&outcome->code), 0);
+	is_whole(name);
+}
+
+TEST(a_destroyer_killed_at_any_system_call_is_finished_by_the_next_command)
+{
+	const char *name = fresh_registry();
+	int steps;
+
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		struct k2k_registry *reg;
+		pid_t destroyer;
+		int code;
+
+		CHECK_EQ(create_small(name), 0);
+		destroyer = start_traced(destroy, name);
+		if (!run_to(destroyer, steps))
+			break;
+		spawn_kill(destroyer);
+		switch (steps % 3) {
+		case 0: /* a create: of a new one, unless the old one is still whole */
+			code = create_small(name);
+			CHECK(code == 0 || code == K2K_EEXIST);
+			is_whole(name);
+			break;
+		case 1: /* a destroy */
+			code = k2k_registry_destroy(name, 0, NULL);
+			CHECK(code == 0 || code == K2K_ENOREGISTRY);
+			break;
+		default: /* an open by an administrator */
+			code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg);
+			if (code == 0)
+				close_and_destroy(name, &reg);
+			else
+				CHECK_EQ(code, K2K_ENOREGISTRY);
+		}
+		check_nothing_left(name);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	CHECK_EQ(atomic_load(&outcome->code), 0);
+	check_nothing_left(name);
+}
+
+TEST(a_creator_held_at_any_system_call_loses_nothing_to_one_who_sweeps)
+{
+	const char *name = fresh_registry();
+	int steps;
+
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		pid_t creator = start_traced(create, name);
+		struct k2k_registry *reg;
+		int code;
+
+		if (!run_to(creator, steps))
+			break;
+		code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg);
+		if (code == 0)
+			CHECK_EQ(k2k_registry_close(&reg), 0);
+		else
+			CHECK_EQ(code, K2K_ENOREGISTRY);
+		CHECK(code == 0 || k2k_registry_destroy(name, 0, NULL) == K2K_ENOREGISTRY);
+		let_go(creator);
+		CHECK_EQ(atomic_load(&outcome->code), 0);
+		is_whole(name);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	is_whole(name);
+}
+
+static void sweep(const char *name)
+{
+	struct k2k_registry *reg;
+	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg);
+
+	atomic_store(&outcome->code, code);
+}
+
+TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_meanwhile)
+{
+	const char *name = fresh_registry();
+	int between, steps, defs = 0, lives = 0;
+
+	/* the step at which a creator has named live, and not yet defs */
+	for (between = 1; lives == 0 || defs; between++) {
+		pid_t creator = start_traced(create, name);
+
+		CHECK(run_to(creator, between));
+		defs = objects_of(name, &lives);
+		spawn_kill(creator);
+		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), defs ? 0 : K2K_ENOREGISTRY);
+	}
+	between--;
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		pid_t creator = start_traced(create, name), sweeper;
+
+		CHECK(run_to(creator, between));
+		sweeper = start_traced(sweep, name);
+		CHECK(run_to(sweeper, steps));
+		if (atomic_load(&outcome->code) != 1) { /* it has its answer */
+			spawn_kill(sweeper);
+			let_go(creator);
+			break;
+		}
+		let_go(creator);
+		let_go(sweeper);
+		is_whole(name);
+	}
+	CHECK(steps > 5 && steps < MOST_STEPS);
+	is_whole(name);
+}
+
+TEST(of_a_creator_held_at_any_system_call_and_another_exactly_one_wins)
+{
+	const char *name = fresh_registry();
+	int steps;
+
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		pid_t creator = start_traced(create, name);
+		int code;
+
+		if (!run_to(creator, steps))
+			break;
+		code = create_small(name);
+		CHECK(code == 0 || code == K2K_EEXIST);
+		let_go(creator);
+		CHECK_EQ(atomic_load(&outcome->code), code == 0 ? K2K_EEXIST : 0);
+		is_whole(name);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	is_whole(name);
+}
+
+TEST(a_destroyer_held_at_any_system_call_never_removes_the_registry_that_comes_after)
+{
+	const char *name = fresh_registry();
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	int steps;
+
+	options.flags = K2K_OPEN_TIMEOUT;
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		pid_t destroyer;
+		int code, created = 0, lives;
+
+		CHECK_EQ(create_small(name), 0);
+		destroyer = start_traced(destroy, name);
+		if (!run_to(destroyer, steps))
+			break;
+		/* another destroyer, who doesn't wait: destroys, finds nothing, or finds the lock taken */
+		code = k2k_registry_destroy(name, 0, &options);
+		CHECK(code == 0 || code == K2K_ENOREGISTRY || code == K2K_EBUSY);
+		if (code != K2K_EBUSY)
+			created = create_small(name) == 0;
+		let_go(destroyer);
+		/* the second one destroyed the old: the first may find the new one, whole, as any destroyer, or nothing */
+		code = atomic_load(&outcome->code);
+		CHECK(code == 0 || code == K2K_ENOREGISTRY);
+		if ((created && code == K2K_ENOREGISTRY) || objects_of(name, &lives))
+			is_whole(name);
+		check_nothing_left(name);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	check_nothing_left(name);
+}
+
+TEST(an_opener_held_at_any_system_call_while_its_registry_is_replaced_gets_the_new_one_or_is_told)
+{
+	const char *name = fresh_registry();
+	int steps, fenced = 0, fresh = 0;
+
+	for (steps = 1; steps < MOST_STEPS; steps++) {
+		struct k2k_registry *admin;
+		pid_t opener;
+		int code;
+
+		CHECK_EQ(create_small(name), 0);
+		opener = start_traced(open_broker, name);
+		CHECK(run_to(opener, steps));
+		if (atomic_load(&outcome->code) != 1) { /* it has its answer */
+			spawn_kill(opener);
+			break;
+		}
+		CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+		CHECK_EQ(create_small(name), 0);
+		admin = open_as(name, K2K_ROLE_ADMIN);
+		register_tenant(admin, TENANT, 10, 4);
+		let_go(opener);
+		code = atomic_load(&outcome->code);
+		if (code == 0)
+			CHECK_EQ(atomic_load(&outcome->registered), 1);
+		else /* there was a moment without one, and it may have been at that moment */
+			CHECK(code == K2K_EFENCED || code == K2K_ENOREGISTRY);
+		fenced += code == K2K_EFENCED;
+		fresh += code == 0;
+		WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
+		check_clean(admin);
+		close_and_destroy(name, &admin);
+	}
+	CHECK(steps > 20 && steps < MOST_STEPS);
+	CHECK(fresh > 0 && fenced > 0);
+	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	check_nothing_left(name);
+}
