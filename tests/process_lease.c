@@ -92,6 +92,43 @@ TEST(five_that_race_for_two_slots_fill_both_in_every_round)
 	race_for_the_last(5, 2, 4000);
 }
 
+TEST(two_that_ask_all_the_time_never_hold_the_only_slot_together)
+{
+	enum { PROCESSES = 2, STEPS = 400000 };
+	struct oracle *oracle = shared_bytes(sizeof *oracle);
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+	pid_t brokers[PROCESSES];
+
+	/* no meeting: their claims drift past each other, and meet at every distance */
+	register_tenant(admin, TENANT, 0, 1);
+	for (int i = 0; i < PROCESSES; i++) {
+		brokers[i] = spawn();
+		if (brokers[i] != 0)
+			continue;
+		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+
+		random_seed((uint64_t)i);
+		meet(&oracle->meeting, PROCESSES);
+		for (int step = 0; step < STEPS; step++) {
+			int code = k2k_kernel_acquire(reg, TENANT, NULL, NULL);
+
+			CHECK(code == 0 || code == K2K_EKERNELS || code == K2K_EBUSY);
+			if (code)
+				continue;
+			count_grant(oracle, 1);
+			atomic_fetch_sub(&oracle->held, 1);
+			CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
+			dither();
+		}
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		exit(0);
+	}
+	wait_all(brokers, PROCESSES);
+	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	close_and_destroy(name, &admin);
+}
+
 TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 {
 	enum { PROCESSES = 4, STEPS = 40000, LIMIT = 2 };
