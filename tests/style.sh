@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   style.sh SOURCE [CHECK]
+#
+# Proves that the checks in scripts/ notice what they are for: breaks a copy of the sources in one place, and expects
+# a new finding with the right words.
+set -euo pipefail
+export LC_ALL=C
+SOURCE=$1 ONLY=${2:-}
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+failed=0 ran=0
+
+# broken CHECK FILE SED-SCRIPT FINDING: what the check says of FILE once it is changed so
+broken() {
+	[[ -z $ONLY || $1 == "$ONLY" ]] || return 0
+	local check=$SOURCE/scripts/check-$1 file=$2 edit=$3 finding=$4 before after new status=0
+	rm -rf "$DIR/copy"
+	mkdir "$DIR/copy"
+	(cd "$SOURCE" && tar -cf - CMakeLists.txt include lib tools scripts) | tar -xf - -C "$DIR/copy"
+	before=$("$check" "$DIR/copy") || true
+	[[ -e $DIR/copy/$file ]] || echo '/* SPDX-License-Identifier: LGPL-2.1-or-later */' >"$DIR/copy/$file"
+	sed -i "$edit" "$DIR/copy/$file"
+	after=$("$check" "$DIR/copy") || status=$?
+	new=$(comm -13 <(sort <<<"$before") <(sort <<<"$after"))
+	ran=$((ran + 1))
+	if [[ $status == 1 && $new == *"$finding"* ]]; then
+		echo "ok check-$1 notices: $finding"
+	else
+		echo "not ok check-$1 of $file after sed '$edit': no '$finding', exit status $status"
+		failed=$((failed + 1))
+	fi
+}
+include() { printf '$a #include "%s"' "$1"; }
+
+broken floors lib/hash.c "$(include tenant.h)"          'tenant.h lies on a higher floor'
+broken floors lib/layout.h "$(include map.h)"           'map.h lies on a higher floor'
+broken floors lib/budget.c "$(include lease.h)"         'lease.h is a peer'
+broken floors lib/lease.h '1i #include <urcu/urcu-bp.h>' 'only grace.h includes liburcu'
+broken floors lib/map.c '1i #include <stdio.h>'         'its own header map.h comes first'
+broken floors lib/attic.c ''                            'attic.c is on no floor'
+broken floors lib/map.c "$(include attic.h)"            'attic.h is on no floor'
+broken floors tools/k2k-broker/main.c "$(include handle.h)" 'handle.h: a tool includes its own headers'
+broken floors tools/k2k-broker/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/grace.h includes liburcu'
+
+add() { printf '$a \\\n\\\nstatic inline void added(k2k_u64 *p)\\\n{\\\n\\\n\\\n\\\n\\\n%s\\\n}' "$1"; }
+broken labels lib/map.c "$(add '\tk2k_load_acquire(p);')"          'no observe[...] at: k2k_load_acquire(p)'
+broken labels lib/map.c "$(add '\tk2k_store_release(p, 1);')"      'no publish[...] at: k2k_store_release(p, 1)'
+broken labels lib/map.c "$(add '\tatomic_exchange_explicit(p, 1, memory_order_acq_rel);')" 'no observe or publish[...]'
+broken labels lib/map.c "$(add '\tatomic_store(p, 1);')"           'no publish[...] at: atomic_store(p, 1)'
+broken labels lib/map.c "$(add '\tk2k_store_release(p, 1); /* observe[x-y] */')"  'no publish[...]'
+broken labels lib/map.c "$(add '\tk2k_store_release(p, 1); /* publish[x-y] */')" 'publish[x-y] has no observe[x-y]'
+broken labels lib/map.c "$(add '\tk2k_load_acquire(p); /* observe[x-y] */')"     'observe[x-y] has no publish[x-y]'
+broken labels lib/map.c "$(add '\t/* see publish[x-y] */')"        'publish[x-y] is at no access'
+broken labels lib/map.c "$(add '\tk2k_fence_seq_cst();')"          'a fence without a word'
+broken labels lib/map.c "$(add '\tk2k_fence_seq_cst(); /* fence[x-y] */')" 'fence[x-y] does not say with whom'
+broken labels lib/map.c "$(add '\tk2k_store_relaxed(p, 1);')"      'relaxed without a reason'
+broken labels lib/broker.c 's/observe\[slot-state\]/observe[slot-stale]/' 'observe[slot-stale] is at no access'
+broken labels lib/broker.c 's/fence\[grace-attach\] with fence\[grace-writer\]/-/' 'fence[grace-attach] is at no access'
+
+broken files lib/map.c '1d'                                 'no SPDX-License-Identifier'
+broken files tools/k2k-broker/main.c '$r '"$SOURCE/include/k2k/registry.h"$'\n$r '"$SOURCE/include/k2k/registry.h" 'more than 800 lines'
+broken files lib/map.c '$a /* TO''DO */'                     'a TODO without a reason'
+broken files lib/map.c '$a /* see /wo''rk/main */'           'which is not in this project'
+broken files scripts/check-files '1,2!b; 2d'                 'no SPDX-License-Identifier'
+
+((ran > 0)) || failed=1
+echo "$((ran - failed)) passed, $failed failed"
+((failed == 0))
