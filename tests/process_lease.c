@@ -131,16 +131,17 @@ TEST(two_that_ask_all_the_time_never_hold_the_only_slot_together)
 
 TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 {
-	enum { PROCESSES = 4, STEPS = 40000, LIMIT = 2 };
+	enum { PROCESSES = 4, STOPS = 6000, LIMIT = 2 };
 	struct oracle *oracle = shared_bytes(sizeof *oracle);
 	struct k2k_registry *admin;
 	const char *name = small_registry(4, &admin);
 	pid_t brokers[PROCESSES];
-	atomic_int *permits = shared_bytes(sizeof *permits);
+	atomic_int *permits = shared_bytes(2 * sizeof *permits), *stop = permits + 1;
 
 	/*
 	 * Who asks has one of as many permits as there are slots, and keeps it until the slot is given back: so at any time
-	 * there is a slot for who asks, though slots wander from broker to broker while they are being counted.
+	 * there is a slot for who asks, though slots wander from broker to broker while a stopped one is in the middle of
+	 * counting them.
 	 */
 	register_tenant(admin, TENANT, 0, LIMIT);
 	atomic_store(permits, LIMIT);
@@ -151,7 +152,7 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		random_seed((uint64_t)i);
-		for (int step = 0; step < STEPS; step++) {
+		for (int step = 0; !atomic_load(stop); step++) {
 			struct k2k_lease lease = K2K_LEASE_INIT;
 			int free_permits = atomic_load(permits), code;
 
@@ -163,7 +164,7 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 			if (code)
 				FAIL("step %d: %s, though a slot was free all the time", step, k2k_errname(code));
 			count_grant(oracle, LIMIT);
-			if (step % 16 == 0)
+			if (step % 2)
 				sched_yield();
 			atomic_fetch_sub(&oracle->held, 1);
 			CHECK_EQ(k2k_kernel_release(reg, &lease), 0);
@@ -172,6 +173,17 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 		CHECK_EQ(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
+	WAIT_UNTIL(brokers_alive(admin) == PROCESSES, PATIENCE_S);
+	random_seed(77);
+	for (int i = 0; i < STOPS; i++) {
+		pid_t victim = brokers[random_below(PROCESSES)];
+
+		if (kill(victim, SIGSTOP) != 0)
+			break;
+		pause_ns(random_below(100000));
+		kill(victim, SIGCONT);
+	}
+	atomic_store(stop, 1);
 	wait_all(brokers, PROCESSES);
 	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
 	close_and_destroy(name, &admin);
