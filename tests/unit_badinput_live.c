@@ -212,6 +212,19 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 	} while (verdict.window != (uint64_t)now.tv_sec + 1);
 }
 
+TEST(check_finds_it_at_the_edge_of_a_second_too)
+{
+	uint64_t end;
+	size_t count;
+
+	set_up();
+	cell_of(1)->window = UINT64_C(1) << 63;
+	for (end = now_ns() + 1300000000u; now_ns() < end;) {
+		CHECK_EQ(k2k_registry_check(observer, NULL, 0, &count), 0);
+		CHECK_EQ(count, 1);
+	}
+}
+
 TEST(lists_of_leases_that_are_damaged_are_told)
 {
 	struct k2k_lease_info list[8] = { { .size = sizeof list[0] } };
