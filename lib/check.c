@@ -9,6 +9,8 @@
  * No finding are: a dead broker's slot, its claims and its leases (they count as
  * nothing and are taken by whoever needs them), and tenants that wait for a
  * grace period.
+ *
+ * Loads are relaxed where they have no label: numbers that are compared; what matters is found again on the second look.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -66,8 +68,6 @@ static bool is_marked(const uint8_t *seen, uint32_t index)
 {
 	return seen[index / 8] & (1u << index % 8);
 }
-
-/* relaxed in all of check: numbers that are compared; what matters is found again on the second look */
 
 static void check_tenant_chain(struct findings *f, uint32_t bucket, uint8_t *seen)
 {

@@ -223,6 +223,20 @@ static int name_objects(struct creation *creation, const char *name)
 	return code;
 }
 
+/* A create that answers an error leaves nothing. */
+static int open_or_remove(struct creation *creation, const char *name, struct k2k_registry **handle)
+{
+	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
+
+	if (code) {
+		struct k2k_error_detail detail = *k2k_error_detail();
+
+		k2k_sweep_ours(name, &creation->defs);
+		k2k_restore_detail(&detail);
+	}
+	return code;
+}
+
 /* 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is removed. */
 static int check_free(const char *name)
 {
@@ -279,9 +293,9 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 	if (!code)
 		code = name_objects(&creation, name);
 	k2k_lock_drop(&creation.byte);
+	if (!code && handle)
+		code = open_or_remove(&creation, name, handle);
 	k2k_segment_close(&creation.live);
 	k2k_segment_close(&creation.defs);
-	if (code || !handle)
-		return code;
-	return k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
+	return code;
 }

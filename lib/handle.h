@@ -182,7 +182,9 @@ int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, str
 void k2k_sweep(const char *name, uint64_t *removed);
 /* Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look again. */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
-/* The same under the writer's lock. */
+/* Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody is writing. */
+int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
+/* Of a poisoned registry, under the writer's lock. */
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
 

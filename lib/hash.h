@@ -75,9 +75,9 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 			return 0;
 		}
 		next = k2k_load_acquire(&entry->next); /* observe[entry-link]: the fields of the record it leads to */
+		/* relaxed: the next link was acquired after them. Of another bucket: reused under us (see 4), or damaged */
 		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key)) !=
 		                 bucket)) {
-			/* relaxed, above: reused under us (see 4), or damaged */
 			if (restarts++ > K2K_HASH_RESTARTS)
 				return k2k_hash_corrupt(hash, bucket, "a record of another bucket is in the chain");
 			link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: as above */

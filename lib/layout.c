@@ -34,7 +34,6 @@ K2K_ASSERT_AT(k2k_shm_defs, grace_token, 1088);
 K2K_ASSERT_AT(k2k_shm_defs, grace_wake, 1096);
 K2K_ASSERT_AT(k2k_shm_defs, generation, 1152);
 K2K_ASSERT_AT(k2k_shm_defs, intent, 1160);
-K2K_ASSERT_AT(k2k_shm_defs, intent_slot, 1164);
 K2K_ASSERT_AT(k2k_shm_defs, writer_pid, 1168);
 K2K_ASSERT_AT(k2k_shm_defs, writer_pid_namespace, 1176);
 K2K_ASSERT_AT(k2k_shm_defs, writer_comm, 1184);

@@ -128,7 +128,7 @@ struct k2k_shm_defs {
 	/* the writer's: who it is and what it does. Only the holder of the writer's lock writes here */
 	_Alignas(64) k2k_u64 generation;         /* of the newest registration */
 	k2k_u32 intent;                          /* enum k2k_operation */
-	k2k_u32 intent_slot;                     /* the tenant slot it is about + 1, 0 where unknown */
+	uint32_t reserved4;
 	k2k_u64 writer_pid;
 	k2k_u64 writer_pid_namespace;
 	k2k_u64 writer_comm[2];

@@ -60,7 +60,7 @@ static void zero(struct k2k_shm_lease *record)
 static void reset(struct k2k_shm_lease *record, uint64_t incarnation)
 {
 	k2k_store_relaxed(&record->incarnation, 0); /* relaxed: ordered by the fence */
-	/* fence[lease-reset] with observe[lease-reset]: who reads a zero below reads the 0 above afterwards, and reads again */
+	/* fence[lease-reset] with that of copy(): who reads a zero below reads the 0 above afterwards, and reads again */
 	k2k_fence_release();
 	zero(record);
 	k2k_store_release(&record->incarnation, incarnation); /* publish[lease-incarnation]: the zeroes */
@@ -114,7 +114,8 @@ static int copy(const struct k2k_shm_lease *record, struct k2k_holding *holding,
 			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked); /* observe[lease-asked] */
 			holding->held[i] = k2k_load_acquire(&record->claims[i].held); /* observe[lease-held] */
 		}
-		k2k_fence_acquire(); /* observe[lease-reset]: the counters before, the incarnation again after */
+		/* fence[lease-reset] with that of reset(): the counters before, the incarnation again after */
+		k2k_fence_acquire();
 		if (k2k_load_relaxed(&record->incarnation) == holding->incarnation) /* relaxed: ordered by the fence */
 			return 0;
 	}

@@ -42,6 +42,7 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 			continue;
 		}
 		raise_high(pool, at + 1);
+		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
 		if (k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
 			k2k_store_relaxed(&pool->shared->hint, at + 1); /* relaxed: a hint */
 			*index = at;

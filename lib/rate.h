@@ -122,12 +122,12 @@ static inline bool k2k_rate_unchanged(struct k2k_shm_cell *cell, const struct k2
 
 /*
  * Counts n where nothing was counted since the look: true. Else false, nothing changed: look again.
- * publish[rate-admitted]: the window that was looked at; observe[rate-admitted].
  */
 static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rate, uint64_t n)
 {
 	uint64_t expected = rate->admitted;
 
+	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it fails, what others counted */
 	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
 }
 

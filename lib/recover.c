@@ -278,7 +278,7 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 	return 0;
 }
 
-/* True where it belongs to one of the two lists. relaxed, in both: under the lock */
+/* True where it belongs to one of the two lists. relaxed: under the lock */
 static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free, uint64_t *token)
 {
 	enum k2k_tenant_state state = k2k_tenant_state(k2k_load_relaxed(&map->tenants[slot].state_gen));
@@ -288,6 +288,7 @@ static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free,
 	return *is_free || state == K2K_TENANT_RETIRED;
 }
 
+/* The same. relaxed: under the lock */
 static bool look_budget(const struct k2k_map *map, uint32_t index, bool *is_free, uint64_t *token)
 {
 	uint64_t word = k2k_load_relaxed(&map->budgets[index].entry.state);

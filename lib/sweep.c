@@ -95,13 +95,26 @@ int k2k_sweep_unlink(const char *name, struct k2k_segment *defs)
 	return 0;
 }
 
+int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
+{
+	struct k2k_lock lock;
+	int code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
+
+	if (code)
+		return K2K_EFENCED;
+	code = k2k_segment_check_identity(defs);
+	if (!code)
+		code = k2k_sweep_unlink(name, defs);
+	k2k_lock_drop(&lock);
+	return code;
+}
+
 /*
  * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we may.
  * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
  */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 {
-	struct k2k_lock lock;
 	int code;
 
 	if (!defs->writable)
@@ -109,13 +122,7 @@ int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 		               ? K2K_EFENCED
 		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
 		                          "registry %s was being destroyed: any administrator's command ends that", name);
-	code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
-	if (code)
-		return K2K_EFENCED;
-	code = k2k_segment_check_identity(defs);
-	if (!code)
-		code = k2k_sweep_unlink(name, defs);
-	k2k_lock_drop(&lock);
+	code = k2k_sweep_ours(name, defs);
 	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
 }
 

@@ -85,7 +85,7 @@ void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock)
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 {
 	/*
-	 * Before the first change: the stores that follow are themselves releases or follow one; seen out of order by nobody
+	 * relaxed, then a fence: before the first change. The stores that follow are themselves releases or follow one; seen out of order by nobody
 	 * but the next holder of the lock, for whom the kernel has ended them all.
 	 */
 	k2k_store_relaxed(&map->defs->intent, (uint32_t)operation);
@@ -94,9 +94,8 @@ void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 
 void k2k_writer_end(const struct k2k_map *map)
 {
-	k2k_fence_release();
-	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: as above */
-	k2k_store_relaxed(&map->defs->intent_slot, 0);
+	k2k_fence_release(); /* all changes, then the word that says so; read under the lock, which the kernel orders */
+	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: ordered by the fence */
 }
 
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map)

@@ -251,7 +251,8 @@ K2K_API int k2k_registry_plan(const struct k2k_create_options *options, struct k
  * Creates a registry. Its name appears only when it is complete. With `handle`
  * not null also opens it as ADMIN.
  * Returns: EEXIST; ENOMEM (needed and free bytes in the detail's expected and
- *   found), EPERM, EIO; with `handle` what k2k_registry_open returns, where somebody destroyed it at once.
+ *   found), EPERM, EIO; with `handle` also what k2k_registry_open
+ *   returns: then the registry is removed again.
  * Context: system calls, allocates all memory at once. Killed: what was built
  *   is gone, or is swept by the next create, destroy or open as ADMIN.
  */
