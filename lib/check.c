@@ -251,7 +251,7 @@ static void check_cells(struct findings *f)
 		if (k2k_tenant_state(word) != K2K_TENANT_LIVE)
 			continue;
 		if (k2k_rate_look(&reg->map.cells[i], &reg->clock, false, &rate) != 0)
-			find(f, "I3", "cells", "slot %u: %.100s", i, k2k_error_detail()->text);
+			find(f, "I3", "cells", "slot %u: its window is second %" PRIu64 ", which has not come", i, rate.second);
 		if (k2k_lease_collect(&reg->map, i, &holdings) != 0) {
 			find(f, "I4", "leases", "slot %u: %.100s", i, k2k_error_detail()->text);
 			continue;
@@ -278,7 +278,7 @@ static void check_slots(struct findings *f)
 		uint64_t token = k2k_load_acquire(&map->defs->grace_token); /* observe[grace-token]: only compared */
 
 		if (ack > token)
-			find(f, "I2", "brokers", "slot %u has answered grace period %" PRIu64 ", but %" PRIu64 " was the last", i, ack, token);
+			find(f, "I2", "brokers", "slot %u has answered grace period %" PRIu64 ", which has not begun", i, ack);
 		if (owner != 0 && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX))
 			find(f, "I6", "brokers", "slot %u has owner %" PRIu64 ", which is nobody's", i, owner);
 	}
@@ -315,7 +315,7 @@ static void look(struct findings *f)
 	check_slots(f);
 }
 
-/* Keeps what both looks found. */
+/* Keeps what both looks found. A text holds no number that moves by itself. */
 static void intersect(struct findings *f, const struct findings *again)
 {
 	size_t kept = 0;
