@@ -7,11 +7,11 @@
  */
 #include "process.h"
 
-enum { TENANT = 7 };
+enum { TENANT = 7, RACES_S = 4 };
 
 struct oracle {
 	struct meeting meeting;
-	atomic_int held, winners, refused, busy, most;
+	atomic_int held, winners, busy, most, enough;
 	atomic_ullong bytes;
 };
 
@@ -25,12 +25,13 @@ static void count_grant(struct oracle *oracle, int limit)
 		;
 }
 
-/* Rounds: all ask for the last `limit` slots in the same moment; as many as there are slots get one. */
+/* Rounds: all ask for the last `limit` slots in the same moment; as many as there are slots get one. Ends early on a busy machine. */
 static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 {
 	struct oracle *oracle = shared_bytes(sizeof *oracle);
 	struct k2k_registry *admin;
 	const char *name = small_registry(4, &admin);
+	uint64_t end_ns = now_ns() + RACES_S * UINT64_C(1000000000);
 	pid_t brokers[16];
 
 	register_tenant(admin, TENANT, 0, limit);
@@ -41,7 +42,7 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		random_seed(i);
-		for (int round = 0; round < rounds; round++) {
+		for (int round = 0; round < rounds && !atomic_load(&oracle->enough); round++) {
 			struct k2k_lease lease = K2K_LEASE_INIT;
 			struct k2k_verdict verdict = K2K_VERDICT_INIT;
 			int code;
@@ -65,6 +66,8 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 
 				if (winners + atomic_exchange(&oracle->busy, 0) < (int)limit)
 					FAIL("round %d: %d of %u asked for %u slots and got them", round, winners, processes, limit);
+				if (now_ns() > end_ns) /* all see it after the meeting */
+					atomic_store(&oracle->enough, 1);
 			}
 			if (code == 0) {
 				atomic_fetch_sub(&oracle->held, 1);
