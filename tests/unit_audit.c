@@ -620,6 +620,12 @@ static void *replace_until_told(void *context)
 	return NULL;
 }
 
+#ifdef __SANITIZE_THREAD__
+enum { FORKS = 10 };     /* each takes half a second there */
+#else
+enum { FORKS = 200 };
+#endif
+
 static void *fork_bare(void *context)
 {
 	pid_t pid = _Fork();
@@ -641,7 +647,7 @@ TEST(a_thread_new_to_the_registry_is_told_of_the_bare_fork_too)
 	set_up(&f);
 	sem_init(&may_go, 0, 0);
 	CHECK(pthread_create(&replacer, NULL, replace_until_told, f.broker) == 0);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < FORKS; i++) {
 		CHECK(pthread_create(&forker, NULL, fork_bare, f.broker) == 0);
 		pthread_join(forker, NULL);
 	}
