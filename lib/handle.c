@@ -29,7 +29,7 @@ int k2k_handle_watch(struct k2k_registry *reg)
 	if (k2k_load_relaxed(&reg->watched_second) == second) /* relaxed: two threads may both look */
 		return 0;
 	k2k_store_relaxed(&reg->watched_second, second);
-	if (k2k_segment_check_identity(&reg->defs) == 0)
+	if (k2k_segment_check_identity(&reg->defs) == 0 && k2k_segment_check_identity(&reg->live) == 0)
 		return 0;
 	k2k_handle_fence(reg);
 	return k2k_gate_error(K2K_GATE_FENCED);

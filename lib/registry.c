@@ -21,7 +21,8 @@ static void tick(void *context)
 {
 	struct k2k_registry *reg = context;
 
-	if (k2k_load_relaxed(&reg->map.defs->poisoned) || k2k_segment_check_identity(&reg->defs) != 0) /* relaxed: a look a second */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) || /* relaxed: a look a second */
+	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
 }
 
