@@ -36,10 +36,11 @@ enum {
 };
 
 struct k2k_registry {
-	/* these three live as long as the process: a call on a closed handle may look at them at any time */
+	/* these live as long as the process: a call on a closed handle may look at them at any time */
 	k2k_u32 *gate;
 	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
 	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
+	struct k2k_registry *next_of_all;
 
 	uint32_t role;                   /* K2K_GATE_... of it */
 	struct k2k_map map;

@@ -10,7 +10,8 @@
 #define USERS_POLL_NS UINT64_C(50000)
 #define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT)
 
-static struct k2k_registry *closed;     /* under the fork guard, so that no child finds it half changed */
+/* Under the fork guard, so that no child finds them half changed. Every handle is in `all`, for those who look for leaks. */
+static struct k2k_registry *all, *closed;
 
 const char *k2k_version(void)
 {
@@ -59,6 +60,10 @@ static int new_handle(struct k2k_registry **handle)
 		reg->gate = gate;
 		pthread_mutex_init(&reg->mutex, NULL);
 		pthread_mutex_init(&reg->sink_mutex, NULL);
+		k2k_lock_fork_guard(true);
+		reg->next_of_all = all;
+		all = reg;
+		k2k_lock_fork_guard(false);
 	}
 	memset((char *)reg + offsetof(struct k2k_registry, role), 0, sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
