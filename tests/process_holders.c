@@ -82,6 +82,7 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 	CHECK_EQ(k2k_registry_close(&broker), 0);
 	spawn_kill(pid);
 	WAIT_UNTIL(k2k_tenant_register(admin, 9, NULL) == 0, 5);
+	CHECK_EQ(k2k_registry_close(&admin), 0);
 }
 
 static pid_t hold_shared(const char *path, off_t start, off_t length, int command)
@@ -124,6 +125,7 @@ TEST(a_reader_that_locks_the_writers_byte_is_named)
 		spawn_kill(pid);
 	}
 	WAIT_UNTIL(k2k_tenant_register(admin, 9, NULL) == 0, 5);
+	CHECK_EQ(k2k_registry_close(&admin), 0);
 }
 
 TEST(a_reader_that_locks_all_of_live_is_named_and_fakes_no_life)

@@ -24,9 +24,9 @@ enum { TENANT = 7, ROUNDS = 1000000, CALLERS = 2 };
 
 /* ---- traps -------------------------------------------------------------------- */
 
-static _Thread_local volatile int trapped __attribute__((tls_model("initial-exec")));
+HARNESS_USED static _Thread_local volatile int trapped __attribute__((tls_model("initial-exec")));
 
-static void trap(void)
+HARNESS_USED static void trap(void)
 {
 	if (trapped)
 		abort();

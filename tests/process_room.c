@@ -238,6 +238,7 @@ TEST(without_descriptors_a_change_changes_nothing)
 	CHECK_EQ(registered, 0);
 	spare_descriptors(100);
 	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), 0);
+	CHECK_EQ(k2k_registry_close(&reg), 0);
 }
 
 TEST(without_address_space_open_leaves_nothing)
@@ -333,4 +334,5 @@ TEST(a_program_that_closes_our_descriptors_loses_nothing)
 	CHECK_EQ(list[0].kernels, 1);
 	gate_open(&seen);
 	spawn_wait_within(pid, 20);
+	CHECK_EQ(k2k_registry_close(&watcher), 0);
 }
