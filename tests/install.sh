@@ -111,7 +111,7 @@ find_package_in() {
 		add_executable(static consumer.$2)
 		target_link_libraries(static PRIVATE k2k::registry_static)
 	END
-	cmake -S "$DIR/src" -B "$DIR/b" -DCMAKE_PREFIX_PATH="$PREFIX" >"$DIR/log" 2>&1 &&
+	cmake -G Ninja -S "$DIR/src" -B "$DIR/b" -DCMAKE_PREFIX_PATH="$PREFIX" >"$DIR/log" 2>&1 &&
 		cmake --build "$DIR/b" >>"$DIR/log" 2>&1 || fail "$(tail -n 20 "$DIR/log")"
 	needs_library "$DIR/b/shared" || fail "k2k::registry is not the shared library"
 	needs_library "$DIR/b/static" && fail "k2k::registry_static is the shared library"
@@ -123,7 +123,7 @@ install_serves_c_through_find_package() {
 	to_prefix
 	find_package_in C c
 	sed -i "s/ ${VERSION%.*} REQUIRED/ 999.0 REQUIRED/" "$DIR/src/CMakeLists.txt"
-	cmake -S "$DIR/src" -B "$DIR/c" -DCMAKE_PREFIX_PATH="$PREFIX" >/dev/null 2>&1 && fail "version 999.0 was found"
+	cmake -G Ninja -S "$DIR/src" -B "$DIR/c" -DCMAKE_PREFIX_PATH="$PREFIX" >/dev/null 2>&1 && fail "version 999.0 was found"
 	return 0
 }
 
