@@ -236,7 +236,10 @@ TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_mea
 
 		CHECK(run_to(creator, between));
 		sweeper = start_traced(sweep, name);
-		CHECK(run_to(sweeper, steps));
+		if (!run_to(sweeper, steps)) { /* it has ended: it needed fewer calls than the last one */
+			let_go(creator);
+			break;
+		}
 		if (atomic_load(&outcome->code) != 1) { /* it has its answer */
 			spawn_kill(sweeper);
 			let_go(creator);
