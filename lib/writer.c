@@ -53,6 +53,7 @@ int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_
 	struct k2k_identity own;
 	int code;
 
+	k2k_identity_read(&own); /* before: who is stopped with the lock and without its name there can't be named */
 	while ((code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, lock)) == K2K_EBUSY) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
 			return held_up(map, defs);
@@ -63,13 +64,12 @@ int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_
 	if (code)
 		return code;
 	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
-	k2k_identity_read(&own);
 	/* relaxed, all: for people */
+	k2k_store_relaxed(&map->defs->writer_pid, own.pid);
 	k2k_store_relaxed(&map->defs->writer_comm[0], own.comm[0]);
 	k2k_store_relaxed(&map->defs->writer_comm[1], own.comm[1]);
 	k2k_store_relaxed(&map->defs->writer_pid_namespace, own.pid_namespace);
 	k2k_store_relaxed(&map->defs->writer_since_ns, k2k_clock_monotonic_ns());
-	k2k_store_relaxed(&map->defs->writer_pid, own.pid);
 	return 0;
 }
 

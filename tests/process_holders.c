@@ -65,7 +65,9 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 		WAIT_UNTIL(is_locked(bytes.defs_path, (off_t)K2K_LOCK_BYTE_WRITER), 5);
 		kill(pid, SIGSTOP);
 		CHECK(waitpid(pid, NULL, WUNTRACED) == pid);
-	} while (!is_locked(bytes.defs_path, (off_t)K2K_LOCK_BYTE_WRITER));
+		/* with the lock, and not in the few instructions in which it has not signed yet, or no longer */
+	} while (!is_locked(bytes.defs_path, (off_t)K2K_LOCK_BYTE_WRITER) ||
+	         ((struct k2k_shm_defs *)(void *)bytes.defs)->writer_pid != (uint64_t)pid);
 	bytes_copy(&bytes);
 	CHECK_NAMES(pid, k2k_tenant_register(admin, 9, NULL));
 	CHECK_HAS(k2k_error_detail()->text, "stopped-one");
