@@ -10,7 +10,7 @@ static int check_name(struct k2k_registry *reg)
 {
 	int code = 0;
 
-	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: under the writer's lock, which the destroyer held */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED) /* relaxed: under the writer's lock, which the destroyer held */
 		k2k_sweep_poisoned_locked(reg->name, &reg->defs);
 	code = k2k_segment_check_identity(&reg->defs);
 	if (code)

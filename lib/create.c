@@ -250,7 +250,8 @@ static int check_free(const char *name)
 	if (code == K2K_ENOREGISTRY)
 		return 0;
 	if (code == 0) {
-		poisoned = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)defs.base)->poisoned); /* relaxed: final once set */
+		/* relaxed: final once set */
+		poisoned = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)defs.base)->poisoned) == K2K_POISONED;
 		code = poisoned ? k2k_sweep_poisoned(name, &defs) : 0;
 		k2k_segment_close(&defs);
 		if (code == K2K_ENOREGISTRY)

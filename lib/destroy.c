@@ -61,7 +61,7 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 	}
 	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
 	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
-	k2k_store_release(&words->poisoned, 1);
+	k2k_store_release(&words->poisoned, K2K_POISONED);
 	return k2k_sweep_unlink(name, defs);
 }
 

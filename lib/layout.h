@@ -46,6 +46,7 @@
 #define K2K_SECTIONS_MAX 16
 #define K2K_SLOTS 64                     /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
+#define K2K_POISONED UINT32_C(0x44414544)       /* "DEAD": many bits, so that no single one that flips removes a registry */
 
 enum k2k_section_kind {
 	K2K_SECTION_TENANT_HEADS = 1,
@@ -117,7 +118,7 @@ struct k2k_shm_defs {
 	struct k2k_shm_header header;
 
 	/* read by every lookup, written once: by destroy */
-	_Alignas(64) k2k_u32 poisoned;           /* 0, or 1: being destroyed */
+	_Alignas(64) k2k_u32 poisoned;           /* 0, or K2K_POISONED: being destroyed */
 	uint8_t reserved0[60];
 
 	/* read by helpers and by allocators */

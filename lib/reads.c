@@ -130,7 +130,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: seen late, it is as if we had come earlier */
-		code = k2k_tenant_fenced();
+		code = k2k_tenant_fenced(&reg->map);
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
 		const struct k2k_shm_tenant *tenant = &reg->map.tenants[i];
 		uint64_t word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: its id */

@@ -24,7 +24,7 @@ struct batch {
 	uint64_t token;          /* for what is unlinked now */
 	bool stamped, has_budgets, has_costs, has_leases;
 	struct k2k_mended *mended;
-	int code;
+	int code;                /* of the choice */
 };
 
 static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generation)
@@ -87,10 +87,10 @@ static void choose(struct batch *batch, uint32_t slot)
 static int unlink_records(struct batch *batch)
 {
 	const struct k2k_map *map = &batch->reg->map;
-	int code = 0;
+	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
-	if (batch->has_budgets)
+	if (!code && batch->has_budgets)
 		code = unlink_budgets(batch);
 	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
 	if (!code)
@@ -118,6 +118,7 @@ static int free_slots(struct batch *batch)
 
 			if (code)
 				return code;
+			batch->chosen[slot / 8] &= (uint8_t)~(1u << slot % 8); /* once, wherever the links lead */
 			k2k_list_remove(&retired, previous, slot);
 			k2k_tenant_free(map, slot);
 			batch->mended->tenants++;
@@ -129,7 +130,14 @@ static int free_slots(struct batch *batch)
 	return 0;
 }
 
-static void free_budgets(struct k2k_registry *reg, uint64_t passed)
+/* The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery rebuilds it. */
+static int not_retired(const char *object, uint64_t word, uint32_t index)
+{
+	return k2k_fail_values(K2K_ECORRUPT, object, "retired list", K2K_ENTRY_RETIRED, word,
+	                       "record %u is in the list of retired ones, but is not", index);
+}
+
+static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 {
 	struct k2k_list retired = k2k_budget_retired_list(&reg->map);
 	uint32_t index;
@@ -137,11 +145,14 @@ static void free_budgets(struct k2k_registry *reg, uint64_t passed)
 	while (k2k_list_first(&retired, &index)) {
 		uint64_t word = k2k_load_relaxed(&reg->map.budgets[index].entry.state); /* relaxed: ours */
 
-		if (k2k_entry_state(word) != K2K_ENTRY_RETIRED || k2k_entry_above(word) > passed)
-			return;
+		if (k2k_entry_state(word) != K2K_ENTRY_RETIRED)
+			return not_retired("budgets", word, index);
+		if (k2k_entry_above(word) > passed)
+			return 0;
 		k2k_list_remove(&retired, UINT32_MAX, index);
 		k2k_budget_free(&reg->map, index);
 	}
+	return 0;
 }
 
 static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slot)
@@ -152,7 +163,13 @@ static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slo
 	bool more = k2k_list_first(&retired, &slot);
 
 	for (; more && steps++ < map->sizes.tenants; more = k2k_list_next(&retired, slot, &slot)) {
-		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed) /* relaxed: ours */
+		uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed, both: ours */
+
+		if (k2k_tenant_state(word) != K2K_TENANT_RETIRED) {
+			batch->code = not_retired("tenants", word, slot);
+			return;
+		}
+		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* in the order of tokens */
 		/* somebody who waits for its final totals keeps a byte of it locked, or is us */
 		if (slot == own_slot || !k2k_lock_is_held(&batch->reg->defs, K2K_LOCK_BYTE_PIN(slot)))
@@ -173,9 +190,9 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 	if (!k2k_list_first(&retired, &first) && !k2k_list_first(&budgets, &first))
 		return 0;
 	passed = k2k_grace_passed(&reg->grace, &behind);
-	free_budgets(reg, passed);
-	if (!k2k_list_first(&retired, &first))
-		return 0;
+	code = free_budgets(reg, passed);
+	if (code || !k2k_list_first(&retired, &first))
+		return code;
 	batch.chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1);
 	if (!batch.chosen)
 		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");

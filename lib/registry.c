@@ -22,7 +22,7 @@ static void tick(void *context)
 {
 	struct k2k_registry *reg = context;
 
-	if (k2k_load_relaxed(&reg->map.defs->poisoned) || /* relaxed: a look a second */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED || /* relaxed: a look a second */
 	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
 }
@@ -84,18 +84,24 @@ static void give_back(struct k2k_registry *reg)
 
 static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
+	const struct k2k_shm_defs *defs;
 	char path[K2K_PATH_MAX];
+	uint32_t poisoned;
 	int code;
 
 	k2k_segment_defs_path(path, reg->name);
 	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
 	if (code)
 		return code;
-	if (k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->poisoned)) { /* relaxed: as good as coming earlier */
-		/* relaxed: for people */
-		reg->held_up_by = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)reg->defs.base)->writer_pid);
+	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
+	poisoned = k2k_load_relaxed(&defs->poisoned); /* relaxed: as good as coming earlier */
+	if (poisoned == K2K_POISONED) {
+		reg->held_up_by = k2k_load_relaxed(&defs->writer_pid); /* relaxed: for people */
 		return k2k_sweep_poisoned(reg->name, &reg->defs);
 	}
+	if (poisoned)
+		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
+		                       "the word of %s that says \"being destroyed\" is damaged", path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
 	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)

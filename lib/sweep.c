@@ -24,6 +24,9 @@ static int referenced(const char *name, uint8_t uuid[16])
 
 	k2k_segment_defs_path(path, name);
 	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
+	/* with one bit of its UUID wrong it would seem to refer to nothing, and its live to be garbage */
+	if (!code && header.checksum != k2k_layout_checksum(&header))
+		code = K2K_ECORRUPT;
 	if (!code)
 		memcpy(uuid, header.uuid, sizeof(header.uuid));
 	return code;

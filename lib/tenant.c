@@ -10,8 +10,12 @@ int k2k_tenant_corrupt(const char *what, uint32_t where)
 	return k2k_fail_values(K2K_ECORRUPT, "tenants", "chain", 0, where, "bucket %u of the tenants: %s", where, what);
 }
 
-int k2k_tenant_fenced(void)
+int k2k_tenant_fenced(const struct k2k_map *map)
 {
+	uint32_t word = k2k_load_relaxed(&map->defs->poisoned); /* relaxed: final once set */
+
+	if (word != K2K_POISONED)
+		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, word, "the word that says \"being destroyed\" is damaged");
 	return k2k_fail(K2K_EFENCED, "defs", NULL, "the registry is being destroyed: close, and open again");
 }
 

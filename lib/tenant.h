@@ -54,7 +54,8 @@ static inline uint32_t k2k_tenant_bucket(const struct k2k_map *map, k2k_tenant_i
 }
 
 int k2k_tenant_corrupt(const char *what, uint32_t where) __attribute__((cold));
-int k2k_tenant_fenced(void) __attribute__((cold));
+/* Of a poison word that is not 0: K2K_EFENCED, or K2K_ECORRUPT where no destroy has written it. */
+int k2k_tenant_fenced(const struct k2k_map *map) __attribute__((cold));
 int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket, uint32_t *slot, uint64_t *state_gen);
 
 /*
@@ -69,7 +70,7 @@ static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, u
 	const struct k2k_shm_tenant *tenant;
 
 	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0)) /* relaxed: seen late, it is as if we had come earlier */
-		return k2k_tenant_fenced();
+		return k2k_tenant_fenced(map);
 	if (link == 0)
 		return K2K_ENOTENANT;
 	if (k2k_unlikely(link > map->sizes.tenants))

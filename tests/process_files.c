@@ -385,7 +385,7 @@ TEST(what_a_killed_destroy_left_is_no_registry_any_more)
 	struct k2k_registry *reg;
 
 	set_up();
-	((struct k2k_shm_defs *)(void *)bytes.defs)->poisoned = 1;
+	((struct k2k_shm_defs *)(void *)bytes.defs)->poisoned = K2K_POISONED;
 	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), K2K_ENOREGISTRY);
 	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_ENOREGISTRY);
 	CHECK(access(bytes.defs_path, F_OK) == 0);

@@ -330,7 +330,7 @@ TEST(a_destroy_killed_after_its_poison_is_finished_by_the_next_command)
 
 	fixture_open(&f);
 	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	f.admin->map.defs->poisoned = 1;
+	f.admin->map.defs->poisoned = K2K_POISONED;
 	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_EFENCED);
 	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &reg), K2K_ENOREGISTRY);
 	CHECK_EQ(k2k_registry_create(f.name, NULL, &reg), 0);

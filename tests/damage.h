@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * damage.h - a small registry with something in every state, to be damaged; and pauses that take no time.
+ *
+ * Link with -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns: a pause of the library then only moves the
+ * clock that its deadlines are measured by. So what a call waits for can be added up, and costs a test nothing.
+ */
+#ifndef K2K_TESTS_DAMAGE_H
+#define K2K_TESTS_DAMAGE_H
+
+#include "badinput.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "budget.h"
+#include "handle.h"
+#include "k2k/registry.h"
+#include "tenant.h"
+
+#define DAMAGE_USED __attribute__((unused))
+
+/* ---- pauses ------------------------------------------------------------------------ */
+
+uint64_t __real_k2k_clock_monotonic_ns(void);
+uint64_t __wrap_k2k_clock_monotonic_ns(void);
+void __wrap_k2k_clock_sleep_ns(uint64_t ns);
+
+static _Atomic uint64_t paused_ns;
+
+uint64_t __wrap_k2k_clock_monotonic_ns(void)
+{
+	return __real_k2k_clock_monotonic_ns() + paused_ns;
+}
+
+void __wrap_k2k_clock_sleep_ns(uint64_t ns)
+{
+	paused_ns += ns;
+	sched_yield(); /* whom we wait for may have to run */
+}
+
+/* What this thread has computed and waited for. Time in which others ran is not counted: a busy machine makes no call slow. */
+DAMAGE_USED static uint64_t spent_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec + paused_ns;
+}
+
+/* ---- the registry --------------------------------------------------------------------- */
+
+enum { DAMAGE_TENANTS = 8 };
+
+/* Its clock stands still; its brokers' helpers don't run, so that nothing moves unless a test does it. */
+struct damage {
+	const char *name;
+	struct k2k_registry *admin, *a, *b, *observer;
+	k2k_tenant_id ids[DAMAGE_TENANTS];      /* [0..5] have everything, [6] was retired, [7] has nothing */
+	struct k2k_map map;                     /* both objects, writable */
+	struct bytes bytes;
+	_Atomic uint64_t clock_ns;
+};
+
+static const struct k2k_audit_tag damage_tag = { 1, 1 };
+
+#define DAMAGE_MUST(call)                                                                        \
+	do {                                                                                     \
+		int damage_code = (call);                                                        \
+		if (damage_code)                                                                 \
+			FAIL("%s: %s: %s", #call, k2k_errname(damage_code), k2k_error_detail()->text); \
+	} while (0)
+
+DAMAGE_USED static void damage_open(struct damage *d, enum k2k_role role, struct k2k_registry **reg)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+
+	options.flags = K2K_OPEN_TIMEOUT;
+	options.timeout_ns = 20000000;
+	DAMAGE_MUST(k2k_registry_open(d->name, role, &options, reg));
+	(*reg)->clock.injected_ns = &d->clock_ns;
+}
+
+/* Waits for the helpers, while they still run. */
+DAMAGE_USED static void damage_wait_answered(struct damage *d)
+{
+	uint64_t deadline = __real_k2k_clock_monotonic_ns() + 10 * K2K_NS_PER_SEC;
+	uint32_t behind;
+
+	while (k2k_grace_passed(&d->admin->grace, &behind) < d->admin->map.defs->grace_token)
+		if (__real_k2k_clock_monotonic_ns() > deadline)
+			FAIL("broker %u does not answer", behind);
+		else
+			sched_yield();
+}
+
+DAMAGE_USED static void damage_register(struct damage *d, k2k_tenant_id id, uint32_t budgets)
+{
+	struct k2k_budget list[2] = { { 1, 1000000 }, { 2, 2000000 } };
+	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 10, budgets, list };
+
+	DAMAGE_MUST(k2k_tenant_register(d->admin, id, &quota));
+}
+
+DAMAGE_USED static void damage_use(struct damage *d, k2k_tenant_id id)
+{
+	DAMAGE_MUST(k2k_message_admit(d->a, id, damage_tag, 3, NULL));
+	DAMAGE_MUST(k2k_message_record(d->b, id));
+	DAMAGE_MUST(k2k_usage_track(d->a, id, damage_tag, 100));
+	DAMAGE_MUST(k2k_usage_track(d->b, id, (struct k2k_audit_tag){ 1, 5 }, 50));
+	DAMAGE_MUST(k2k_kernel_acquire(d->a, id, NULL, NULL));
+	DAMAGE_MUST(k2k_gpu_memory_acquire(d->a, id, 100, NULL, NULL));
+	DAMAGE_MUST(k2k_kernel_acquire(d->b, id, NULL, NULL));
+}
+
+/* An id that shares the bucket of another. */
+DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of)
+{
+	k2k_tenant_id id = 100;
+
+	while (k2k_tenant_bucket(map, id) != k2k_tenant_bucket(map, of))
+		id++;
+	return id;
+}
+
+/*
+ * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and leases of all of them;
+ * two brokers that live. At most 64 KiB.
+ */
+DAMAGE_USED static void damage_populate(struct damage *d)
+{
+	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	k2k_tenant_id gone = 4711;
+	uint64_t timeout_ns;
+
+	sizes.max_tenants = 16;
+	sizes.max_engagements = 32;
+	sizes.max_leases = 16;
+	sizes.max_budgets = 16;
+	d->name = fresh_registry();
+	d->clock_ns = 5000 * K2K_NS_PER_SEC + 123456789;
+	DAMAGE_MUST(k2k_registry_create(d->name, &sizes, NULL));
+	damage_open(d, K2K_ROLE_ADMIN, &d->admin);
+	damage_open(d, K2K_ROLE_BROKER, &d->a);
+	damage_open(d, K2K_ROLE_BROKER, &d->b);
+	damage_open(d, K2K_ROLE_OBSERVER, &d->observer);
+	for (int i = 0; i < 5; i++)
+		d->ids[i] = (k2k_tenant_id)i + 1;
+	d->ids[5] = damage_neighbour(&d->admin->map, 1);
+	d->ids[6] = 77;
+	d->ids[7] = UINT64_C(0xfedcba9876543210);
+
+	damage_register(d, gone, 1);
+	DAMAGE_MUST(k2k_usage_track(d->a, gone, damage_tag, 1));
+	damage_wait_answered(d);
+	timeout_ns = d->admin->timeout_ns;
+	d->admin->timeout_ns = UINT64_MAX; /* of a clock that leaps: see above */
+	DAMAGE_MUST(k2k_tenant_deregister(d->admin, gone, &totals));
+	d->admin->timeout_ns = timeout_ns;
+	CHECK_EQ(totals.final, 1);
+	damage_wait_answered(d);
+	k2k_helper_stop(&d->a->helper);
+	k2k_helper_stop(&d->b->helper);
+	for (uint32_t i = 0; i < DAMAGE_TENANTS; i++)
+		damage_register(d, d->ids[i], i == 7 ? 0 : i < 2 || i == 6 ? 2 : i % 2);
+	for (int i = 0; i < 7; i++)
+		if (i < 4 || i > 5)
+			damage_use(d, d->ids[i]);
+	CHECK_EQ(k2k_message_admit(d->a, 1, damage_tag, 1000, NULL), K2K_ERATE);
+	DAMAGE_MUST(k2k_kernel_release_id(d->b, 2));
+	DAMAGE_MUST(k2k_budget_set(d->admin, 1, 1, 3000000));
+	DAMAGE_MUST(k2k_budget_unset(d->admin, 2, 2));
+	DAMAGE_MUST(k2k_tenant_deregister(d->admin, d->ids[6], NULL));
+
+	bytes_open(&d->bytes, d->name);
+	CHECK(d->bytes.defs_bytes + d->bytes.live_bytes <= 65536);
+	d->map = d->admin->map;
+	bytes_copy(&d->bytes);
+}
+
+DAMAGE_USED static void damage_close(struct damage *d)
+{
+	DAMAGE_MUST(k2k_registry_close(&d->observer));
+	DAMAGE_MUST(k2k_registry_close(&d->b));
+	DAMAGE_MUST(k2k_registry_close(&d->a));
+	DAMAGE_MUST(k2k_registry_close(&d->admin));
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * unit_damage.c - what single damaged words did, and do no more. Found by damage_bits and fuzz_registry.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "damage.h"
+
+static struct damage d;
+
+static void corrupt(int code)
+{
+	if (code != K2K_ECORRUPT)
+		FAIL("%d (%s) instead of K2K_ECORRUPT", code, k2k_errname(code));
+	CHECK_EQ(k2k_error_detail()->code, K2K_ECORRUPT);
+	CHECK(k2k_error_detail()->object[0] && k2k_error_detail()->text[0]);
+}
+
+static void files_are_there(void)
+{
+	CHECK(access(d.bytes.defs_path, F_OK) == 0);
+	CHECK(access(d.bytes.live_path, F_OK) == 0);
+}
+
+TEST(a_flipped_bit_of_the_poison_word_is_damage_and_destroys_nothing)
+{
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	static const enum k2k_role roles[] = { K2K_ROLE_OBSERVER, K2K_ROLE_BROKER, K2K_ROLE_ADMIN };
+	struct k2k_registry *reg;
+	size_t count;
+
+	damage_populate(&d);
+	for (int bit = 0; bit < 32; bit++) {
+		d.map.defs->poisoned = UINT32_C(1) << bit;
+		for (int i = 0; i < 3; i++)
+			corrupt(k2k_registry_open(d.name, roles[i], NULL, &reg));
+		CHECK_EQ(k2k_registry_create(d.name, NULL, NULL), K2K_EEXIST);
+		corrupt(k2k_tenant_count(d.observer, &count));
+		corrupt(k2k_message_admit(d.a, 1, damage_tag, 1, NULL));
+		corrupt(k2k_tenant_register(d.admin, 1000, NULL));
+		k2k_registry_repair(d.admin, &repaired);
+		files_are_there();
+	}
+	d.map.defs->poisoned = 0;
+	CHECK_EQ(k2k_message_admit(d.a, 1, damage_tag, 1, NULL), 0);
+	CHECK_EQ(k2k_tenant_register(d.admin, 1000, NULL), 0);
+}
+
+TEST(a_defs_whose_header_is_damaged_keeps_its_live)
+{
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+
+	damage_populate(&d);
+	for (int byte = 0; byte < 16; byte++) {
+		d.bytes.defs[offsetof(struct k2k_shm_header, uuid) + (size_t)byte] ^= 4;
+		DAMAGE_MUST(k2k_registry_repair(d.admin, &repaired));
+		files_are_there();
+		CHECK_EQ(repaired.files, 0);
+		d.bytes.defs[offsetof(struct k2k_shm_header, uuid) + (size_t)byte] ^= 4;
+	}
+}
+
+/* Lists are derived; a slot in one of them that has another state is not theirs to free. */
+TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
+{
+	k2k_tenant_id next = 1000;
+	size_t before, after;
+
+	damage_populate(&d);
+	CHECK_EQ(k2k_registry_close(&d.a), 0);
+	CHECK_EQ(k2k_registry_close(&d.b), 0);
+	CHECK_EQ(k2k_tenant_count(d.observer, &before), 0);
+	for (uint32_t i = 0; i < d.map.sizes.tenants; i++) {
+		if (k2k_tenant_state(d.map.tenants[i].state_gen) != K2K_TENANT_LIVE)
+			continue;
+		d.map.defs->tenant_retired.head = i + 1;
+		d.map.defs->tenant_retired.tail = i + 1;
+		corrupt(k2k_tenant_register(d.admin, next, NULL));
+		CHECK_EQ(k2k_tenant_count(d.observer, &after), 0);
+		CHECK_EQ(after, before);
+		/* what failed was undone, and the lists with it */
+		CHECK_EQ(k2k_tenant_register(d.admin, next, NULL), 0);
+		CHECK_EQ(k2k_tenant_deregister(d.admin, next++, NULL), 0);
+	}
+}
