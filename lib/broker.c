@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "delay.h"
 #include "error.h"
 
 #define DRAWS 16        /* a drawn byte is taken once in 2^61 times, or by somebody's shared locks on many bytes */
@@ -156,6 +157,7 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot)
 	 */
 	k2k_store_release(&slot->ack, k2k_load_acquire(&map->defs->grace_token));
 	k2k_store_release(&slot->state, K2K_SLOT_ACTIVE); /* publish[slot-state]: the ack before it */
+	K2K_DELAY(active);
 	/*
 	 * fence[grace-attach] with fence[grace-writer]: either the writer sees us ACTIVE and waits for our ack, or our first
 	 * read sees its unlink. Without it our ACTIVE could still sit in the store buffer while we read an old link.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "delay.h"
 #include "error.h"
 
 #define TICK_NS K2K_NS_PER_SEC
@@ -140,7 +141,9 @@ static void wake(const struct k2k_map *map)
 
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 {
+	K2K_DELAY(unlinked);
 	k2k_store_release(&map->defs->grace_token, token); /* publish[grace-token]: every unlink stamped with it */
+	K2K_DELAY(published);
 	/* relaxed: only wakes; who misses it looks again within a second */
 	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)token);
 	wake(map);
@@ -170,6 +173,7 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 		/* observe[slot-state]: ATTACHING was stored by this owner, or the state is the dead one's and we wait for nothing more than needed */
 		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
 			continue;
+		K2K_DELAY(slot_active);
 		ack = k2k_load_acquire(&slot->ack); /* observe[grace-ack]: its readers are through */
 		/* newer than our look at the token is well; newer than the token itself is damage, and counts as nothing */
 		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token)) /* observe[grace-token]: only compared */
@@ -192,7 +196,9 @@ static void answer(struct k2k_helper *helper)
 
 	if (k2k_load_relaxed(&slot->ack) == token) /* relaxed: we wrote it; where others damaged it we write it again */
 		return;
+	K2K_DELAY(token_seen);
 	urcu_bp_synchronize_rcu();
+	K2K_DELAY(synchronized);
 	k2k_store_release(&slot->ack, token); /* publish[grace-ack]: all that our readers did before */
 }
 

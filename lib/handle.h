@@ -17,6 +17,7 @@
 
 #include "audit.h"
 #include "clock.h"
+#include "delay.h"
 #include "error.h"
 #include "grace.h"
 #include "lease.h"
@@ -89,6 +90,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	if (k2k_unlikely(!k2k_grace_reader) && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
 		return k2k_gate_error(K2K_GATE_FORKED);
 	k2k_read_lock();
+	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
 	/* a broker's helper watches the name; others do it here, at most once a second */
 	if (k2k_likely(!code) && reg->role != K2K_GATE_BROKER)

@@ -32,6 +32,7 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 		}
 		/* publish[entry-link]: generation and key first: who still stands on the former use sees that by its bucket */
 		k2k_store_release(&entry->next, head);
+		K2K_DELAY(inserting);
 		/* publish[entry-link]: key and counters of this record before it can be found */
 		if (k2k_cas_acq_rel(&hash->heads[bucket], &head, index + 1))
 			return 0;

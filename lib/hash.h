@@ -17,6 +17,7 @@
 #ifndef K2K_HASH_H
 #define K2K_HASH_H
 
+#include "delay.h"
 #include "pool.h"
 
 #define K2K_HASH_RESTARTS 1000
@@ -70,6 +71,7 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 		if (k2k_unlikely(steps++ > most))
 			return k2k_hash_corrupt(hash, bucket, "the chain does not end");
 		entry = k2k_pool_at(&hash->pool, link - 1);
+		K2K_DELAY(hash_walked);
 		if (k2k_hash_matches(entry, key) && (!accept || accept(entry, context))) {
 			*index = link - 1;
 			return 0;

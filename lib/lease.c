@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "clock.h"
+#include "delay.h"
 
 #define LOOKS 32                /* with a claim kept, between two pauses */
 #define KEEP_NS UINT64_C(5000000)        /* how long: two passes of the others, who may be preempted in them */
@@ -337,6 +338,7 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 			sched_yield();
 		}
 	}
+	K2K_DELAY(summed);
 	if (!code && outlook == FITS) {
 		/* relaxed: ours. publish[lease-held]: this incarnation, and the claim before */
 		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
@@ -379,6 +381,7 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 		 * it both could sum before either claim left its store buffer.
 		 */
 		k2k_fence_seq_cst();
+		K2K_DELAY(lease_claimed);
 		code = decide(&a, claim);
 	}
 	*used = a.used;
@@ -404,6 +407,7 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	if (held < amount)
 		return K2K_ENOTHELD;
 	k2k_store_release(&claim->held, held - amount); /* publish[lease-held]: before ended: never free and held at once */
+	K2K_DELAY(given_back);
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount); /* publish[lease-ended]: held before */
 	return 0;
 }

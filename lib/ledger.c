@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ledger.h"
 
+#include "delay.h"
 #include "error.h"
 
 #define SWEEP_RETRIES 1000
@@ -33,6 +34,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 		k2k_store_release(&map->cells[slot].has_costs, 1);
 	if (!k2k_pool_claim(&hash.pool, incarnation, passed, full_at, index))
 		return K2K_EFULL;
+	K2K_DELAY(claimed);
 	fill(&map->ledger[*index], &key);
 	code = k2k_hash_insert(&hash, *index, &key, true, &other);
 	if (code) {

@@ -315,6 +315,7 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code) {
 			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id, gpu_ns);
+			K2K_DELAY(booked);
 			/*
 			 * What was answered with 0 is in the final totals in any case: they wait for this section. GONE tells that
 			 * totals which were not final may lack it.

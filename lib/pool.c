@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pool.h"
 
+#include "delay.h"
+
 static void raise_high(const struct k2k_pool *pool, uint32_t to)
 {
 	uint32_t high = k2k_load_relaxed(&pool->shared->high); /* relaxed: the CAS below decides */
@@ -42,6 +44,7 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 			continue;
 		}
 		raise_high(pool, at + 1);
+		K2K_DELAY(chosen);
 		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
 		if (k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
 			k2k_store_relaxed(&pool->shared->hint, at + 1); /* relaxed: a hint */

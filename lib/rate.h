@@ -39,6 +39,7 @@
 #define K2K_RATE_H
 
 #include "clock.h"
+#include "delay.h"
 #include "error.h"
 #include "layout.h"
 
@@ -88,6 +89,7 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
 		now = k2k_clock_now(clock);
 		rate->rest_ns = K2K_NS_PER_SEC - now.ns;
+		K2K_DELAY(window_seen);
 		/* observe[rate-admitted]: if a later window's base is in it, the look at window below is no older (5) */
 		rate->admitted = k2k_load_acquire(&cell->admitted);
 		if (rate->second < now.second) {
@@ -97,6 +99,7 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 			rate->used = 0;
 			if (!roll)
 				return 0;
+			K2K_DELAY(rolling);
 			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
 			if (!k2k_cas_acq_rel(&cell->window, &rate->window, rolled))
 				continue;
@@ -127,6 +130,7 @@ static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rat
 {
 	uint64_t expected = rate->admitted;
 
+	K2K_DELAY(counting);
 	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it fails, what others counted */
 	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
 }

@@ -198,6 +198,7 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
 	choose_passed(&batch, passed, own_slot);
 	code = unlink_records(&batch);
+	K2K_DELAY(records_unlinked);
 	if (!code)
 		code = free_slots(&batch);
 	free(batch.chosen);

@@ -40,11 +40,13 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket
 		if (steps++ > most)
 			return k2k_tenant_corrupt("the chain does not end", bucket);
 		tenant = &map->tenants[link - 1];
+		K2K_DELAY(walked);
 		word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: cell and limits of this generation */
 		found_id = k2k_load_relaxed(&tenant->id); /* relaxed: carried by the link */
 		if (found_id == id && k2k_tenant_state(word) == K2K_TENANT_LIVE) {
 			*slot = link - 1;
 			*state_gen = word;
+			K2K_DELAY(found);
 			return 0;
 		}
 		next = k2k_load_acquire(&tenant->next); /* observe[tenant-link]: the fields of the next */
@@ -117,6 +119,7 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 	k2k_store_relaxed(&tenant->burst[other], 0);
 	k2k_store_relaxed(&cold->gpu_memory_bytes[other], limits->gpu_memory_bytes);
 	k2k_store_relaxed(&cold->kernels[other], limits->kernels);
+	K2K_DELAY(prepared);
 }
 
 void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot)
@@ -168,6 +171,7 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	/* given before used: a killed writer wastes a number, and none is given twice */
 	k2k_store_release(&map->defs->generation, gen); /* publish[generation] seen by observe[generation] in info */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen)); /* publish[tenant-state]: no old reader takes it for LIVE */
+	K2K_DELAY(building);
 	k2k_list_remove(&free_list, UINT32_MAX, *slot);
 	reset_cell(map, *slot);
 	k2k_store_relaxed(&tenant->id, id);
@@ -189,6 +193,7 @@ void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
 
 	/* publish[tenant-state]: cell, limits and budgets of this generation */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_LIVE, k2k_tenant_generation(word)));
+	K2K_DELAY(live);
 	k2k_tenant_link(map, slot);
 }
 
@@ -242,8 +247,10 @@ int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token)
 	int code;
 
 	k2k_store_relaxed(&map->tenants_cold[slot].retired_token, token); /* relaxed: carried by the state */
+	K2K_DELAY(stamped);
 	/* publish[tenant-state]: the token; never RETIRED without it */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word)));
+	K2K_DELAY(retired);
 	code = k2k_tenant_unlink(map, slot);
 	if (!code) {
 		struct k2k_list retired = k2k_tenant_retired_list(map);

@@ -21,6 +21,7 @@
 #ifndef K2K_TENANT_H
 #define K2K_TENANT_H
 
+#include "delay.h"
 #include "error.h"
 #include "list.h"
 #include "map.h"
@@ -81,6 +82,7 @@ static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, u
 	/* relaxed: the id is at least as new as the word before it; written before LIVE, never while LIVE */
 	if (k2k_likely(k2k_load_relaxed(&tenant->id) == id && k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
 		*slot = link - 1;
+		K2K_DELAY(found);
 		return 0;
 	}
 	return k2k_tenant_walk(map, id, bucket, slot, state_gen);

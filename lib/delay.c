@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "delay.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base.h"
+
+/*
+ * Three of four points are passed at once: many short detours find more than a few long ones. A read section that
+ * sleeps holds up all reuse, so long sleeps are rare.
+ */
+enum {
+	IN = 1024,               /* of so many: */
+	SPINS = 240,
+	YIELDS = 4,             /* where all processors are busy, for milliseconds */
+	SLEEPS = 15,
+	LONG_SLEEPS = 1,
+	SPINS_MOST = 4096,
+};
+#define SLEEP_MOST_NS UINT64_C(100000)
+#define LONG_SLEEP_MOST_NS UINT64_C(5000000)
+
+static k2k_u64 base, threads, epoch;
+
+static _Thread_local struct {
+	uint64_t state, epoch;
+} dice;
+
+static uint64_t draw(void)
+{
+	uint64_t now = k2k_load_relaxed(&epoch); /* relaxed, all here: which numbers are drawn matters to nobody */
+
+	if (dice.state == 0 || dice.epoch != now) {
+		uint64_t seed = k2k_load_relaxed(&base);
+		struct timespec ts;
+
+		if (seed == 0) {
+			clock_gettime(CLOCK_MONOTONIC, &ts);
+			seed = (uint64_t)ts.tv_nsec << 32 | (uint32_t)getpid();
+		}
+		dice.state = k2k_mix64(seed + k2k_add_relaxed(&threads, 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+		dice.epoch = now;
+	}
+	dice.state ^= dice.state << 13;
+	dice.state ^= dice.state >> 7;
+	dice.state ^= dice.state << 17;
+	return k2k_mix64(dice.state);
+}
+
+void k2k_delay_seed(uint64_t seed)
+{
+	/* relaxed, all: as above */
+	k2k_store_relaxed(&base, seed);
+	k2k_store_relaxed(&threads, 0);
+	k2k_add_relaxed(&epoch, 1);
+}
+
+static void sleep_below(uint64_t most_ns, uint64_t random)
+{
+	nanosleep(&(struct timespec){ 0, (long)(random % most_ns) }, NULL);
+}
+
+/* Null: no list, so all of them, now and then. */
+static const char *chosen_points(void)
+{
+	static _Thread_local const char *points;
+	static _Thread_local bool asked;
+
+	if (!asked)
+		points = getenv("K2K_DELAYS_AT");
+	asked = true;
+	return points;
+}
+
+static bool is_chosen(const char *points, const char *point)
+{
+	size_t length = strlen(point);
+
+	for (const char *at = points; (at = strstr(at, point)); at += length)
+		if ((at == points || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+			return true;
+	return false;
+}
+
+void k2k_delay(const char *point)
+{
+	const char *points = chosen_points();
+	uint64_t random, kind;
+
+	if (points && !is_chosen(points, point))
+		return;
+	random = draw();
+	kind = random % (points ? SPINS + YIELDS + SLEEPS + LONG_SLEEPS : IN);
+	random >>= 32;
+	if (kind < LONG_SLEEPS)
+		sleep_below(LONG_SLEEP_MOST_NS, random);
+	else if ((kind -= LONG_SLEEPS) < SLEEPS)
+		sleep_below(SLEEP_MOST_NS, random);
+	else if ((kind -= SLEEPS) < YIELDS)
+		sched_yield();
+	else if ((kind -= YIELDS) < SPINS)
+		for (random %= SPINS_MOST; random > 0; random--)
+			atomic_signal_fence(memory_order_seq_cst);
+}
