@@ -34,8 +34,13 @@ struct ward {
 static struct ward wards[PARTICIPANTS];
 static struct k2k_registry *admin;
 static uint64_t dice, kills, kills_of_admins, kills_while_stopped, stops, restarts, left, checks, probes_named, probes_unnamed,
-	probes, slowest_death_ns, slowest_check_ns;
+	slowest_death_ns, slowest_check_ns;
 static volatile sig_atomic_t interrupted;
+
+static uint64_t any(uint64_t below)
+{
+	return storm_random(&dice, below);
+}
 
 static void interrupt(int number)
 {
@@ -266,6 +271,21 @@ static void restart_those_that_left(void)
 
 /* ---- checks on the way ---------------------------------------------------------------------- */
 
+/* Stops an administrator, in the middle of a change where one comes soon. */
+static void stop_a_writer(void)
+{
+	uint32_t p = BROKERS + (uint32_t)any(ADMINS);
+	const struct storm_task *task = &storm->tasks[WORKERS + p - BROKERS];
+	uint64_t until_ns = storm_now_ns() + 20 * STORM_MS;
+	uint32_t op;
+
+	do
+		op = atomic_load(&task->op);
+	while (op != OP_REGISTER && op != OP_DEREGISTER && op != OP_UPDATE && storm_now_ns() < until_ns);
+	storm_sleep_ns(any(STORM_MS / 10));
+	stop_one(p, STORM_NS);
+}
+
 /*
  * A change of ours while administrators may be stopped in the middle of one: it is made, or one of them is named.
  * Then they are continued; with the last change of any killed one ended, everything must be in order, whatever brokers do.
@@ -274,9 +294,10 @@ static void probe_and_check(void)
 {
 	struct k2k_repair_info info = { .size = sizeof info };
 	uint64_t begun_ns = storm_now_ns();
-	int code = k2k_tenant_register(admin, PROBE_ID, NULL);
+	int code;
 
-	probes++;
+	stop_a_writer();
+	code = k2k_tenant_register(admin, PROBE_ID, NULL);
 	if (code == K2K_EBUSY) {
 		uint64_t pid = k2k_error_detail()->pid;
 
@@ -304,11 +325,6 @@ static void probe_and_check(void)
 }
 
 /* ---- the storm --------------------------------------------------------------------------------- */
-
-static uint64_t any(uint64_t below)
-{
-	return storm_random(&dice, below);
-}
 
 static void act(void)
 {
