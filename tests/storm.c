@@ -276,13 +276,15 @@ static void stop_a_writer(void)
 {
 	uint32_t p = BROKERS + (uint32_t)any(ADMINS);
 	const struct storm_task *task = &storm->tasks[WORKERS + p - BROKERS];
-	uint64_t until_ns = storm_now_ns() + 20 * STORM_MS;
+	uint64_t until_ns = storm_now_ns() + 30 * STORM_MS;
 	uint32_t op;
 
+	/* those that wait for nothing but the lock */
 	do
 		op = atomic_load(&task->op);
-	while (op != OP_REGISTER && op != OP_DEREGISTER && op != OP_UPDATE && storm_now_ns() < until_ns);
-	storm_sleep_ns(any(STORM_MS / 10));
+	while (op != OP_UPDATE && op != OP_BUDGET && op != OP_REPAIR && storm_now_ns() < until_ns);
+	for (uint64_t spins = any(3000); spins > 0; spins--)
+		atomic_signal_fence(memory_order_seq_cst);
 	stop_one(p, STORM_NS);
 }
 
