@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * torture_readers - nothing that a reader stands on is used again before it leaves
+ *
+ *	torture_readers [--reuses N | --duration SECONDS] [--seed N]
+ *
+ * Brokers read, admit, book and take leases in several processes of several
+ * threads; an observer reads without a slot; administrators register, update and
+ * deregister the same few tenants in a registry of 32 slots, as fast as they
+ * can. Meanwhile processes are stopped, continued, killed and replaced.
+ *
+ * The idea is that of rcutorture, the torture test of the Linux kernel's RCU
+ * (Paul E. McKenney, kernel/rcu/rcutorture.c): readers that dwell in their
+ * sections note how many grace periods ago what they look at was removed. Where
+ * that is more than the one that is going on, grace periods do not work. The
+ * table it prints is rcutorture's "Reader Pipe", its two last columns must be 0.
+ * It counts as failed where fewer than 100,000 slots were used again, and where
+ * nobody ever stood on what was removed: then nothing was tested.
+ */
+#include "torture.h"
+#include "torture_calls.h"
+#include "torture_looks.h"
+
+#include <pthread.h>
+
+enum { BROKERS = 3, OBSERVERS = 1, CHURNERS = 2, PROCESSES = BROKERS + OBSERVERS + CHURNERS, THREADS = 2 };
+enum { REUSES_WANTED = 100000, END_S = 60 };
+
+static struct {
+	uint64_t reuses, duration_s, seed;
+} options;
+
+/* ---- readers ------------------------------------------------------------------------ */
+
+static void read_as_broker(struct reader *r)
+{
+	static const struct {
+		uint32_t weight;
+		void (*act)(struct reader *);
+	} acts[] = {
+		{ 20, find_and_stay }, { 15, walk_tenants }, { 15, walk_costs }, { 10, walk_budgets }, { 10, find_cost },
+		{ 10, find_budget },   { 10, find_leases },  { 10, call_get },   { 40, call_admit },   { 5, call_check },
+		{ 40, call_track },    { 10, call_cost },    { 20, call_lease }, { 1, call_lists },
+	};
+	uint32_t sum = 0, at;
+
+	for (size_t i = 0; i < K2K_COUNT_OF(acts); i++)
+		sum += acts[i].weight;
+	at = (uint32_t)roll(&r->dice, sum);
+	for (size_t i = 0; i < K2K_COUNT_OF(acts); at -= acts[i++].weight)
+		if (at < acts[i].weight) {
+			acts[i].act(r);
+			return;
+		}
+}
+
+static void read_as_observer(struct reader *r)
+{
+	switch (roll(&r->dice, 8)) {
+	case 0: call_lists(r); break;
+	case 1: call_cost(r); break;
+	case 2:
+	case 3: call_check(r); break;
+	default: call_get(r); break;
+	}
+}
+
+static void *run_reader(void *argument)
+{
+	struct reader *r = argument;
+
+	while (!atomic_load(&r->t->stop)) {
+		if (r->broker)
+			read_as_broker(r);
+		else
+			read_as_observer(r);
+		/* leaves the processor to those who deregister */
+		pause_ns(roll(&r->dice, 100000));
+	}
+	return NULL;
+}
+
+/* ---- churners -------------------------------------------------------------------------- */
+
+struct churner {
+	struct torture *t;
+	struct k2k_registry *reg;
+	struct dice dice;
+};
+
+static struct k2k_quota quota_of(uint32_t tenant, uint32_t variant)
+{
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+
+	quota.max_messages_per_sec = rate_of(tenant, variant);
+	quota.max_gpu_memory_bytes = memory_of(tenant, variant);
+	quota.max_concurrent_kernels = kernels_of(tenant, variant);
+	return quota;
+}
+
+/* 0; or a reason that lies in the registry being so full and so busy: counted. */
+static int refused(struct churner *c, int code, const char *what)
+{
+	if (code == K2K_EFULL || code == K2K_EBUSY)
+		count(&c->t->refused);
+	else if (code && code != K2K_ENOTENANT && code != K2K_EEXIST && code != K2K_ENOBUDGET)
+		FAIL("%s: %s (%s)", what, k2k_errname(code), k2k_error_detail()->text);
+	return code;
+}
+
+static void deregister(struct churner *c, uint32_t tenant)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	bool wait = roll(&c->dice, 32) == 0;
+
+	if (refused(c, k2k_tenant_deregister(c->reg, id_of(tenant), wait ? &totals : NULL), "deregister"))
+		return;
+	if (wait && totals.final && totals.generation < GENERATIONS) {
+		CHECK_EQ(totals.id, id_of(tenant));
+		CHECK(totals.admitted_total >= atomic_load(&c->t->admitted[totals.generation]));
+		CHECK(totals.gpu_ns_total + totals.unattributed_ns >= atomic_load(&c->t->booked_ns[totals.generation]));
+		count(&c->t->finals);
+	}
+}
+
+static void churn(struct churner *c)
+{
+	uint32_t tenant = (uint32_t)roll(&c->dice, IDS), variant = (uint32_t)roll(&c->dice, VARIANTS);
+	uint32_t engagement = (uint32_t)roll(&c->dice, ENGAGEMENTS);
+	struct k2k_budget budgets[2] = {
+		{ tag_of(engagement).engagement_id, budget_of(tenant, engagement, variant) },
+		{ tag_of((engagement + 1) % ENGAGEMENTS).engagement_id, budget_of(tenant, (engagement + 1) % ENGAGEMENTS, variant) },
+	};
+	struct k2k_quota quota = quota_of(tenant, variant);
+	uint64_t kind = roll(&c->dice, 32);
+	int code;
+
+	quota.budgets = budgets;
+	quota.budget_count = kind < 16 ? 0 : (uint32_t)kind % 3;
+	if (kind < 28) {
+		code = refused(c, k2k_tenant_register(c->reg, id_of(tenant), &quota), "register");
+		if (code == 0) {
+			count(&c->t->registrations);
+			atomic_fetch_add(&c->t->budgets, quota.budget_count);
+		} else if (code == K2K_EEXIST) {
+			deregister(c, tenant);
+		}
+	} else if (kind < 30) {
+		uint32_t mask = K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | (kind % 2 ? K2K_UPDATE_BUDGETS : 0);
+
+		if (refused(c, k2k_tenant_update(c->reg, id_of(tenant), &quota, mask), "update") == 0)
+			count(&c->t->updates);
+	} else if (kind == 30) {
+		refused(c, k2k_budget_set(c->reg, id_of(tenant), budgets[0].engagement_id, budgets[0].budget_ns), "budget_set");
+	} else {
+		refused(c, k2k_budget_unset(c->reg, id_of(tenant), budgets[0].engagement_id), "budget_unset");
+	}
+}
+
+static void *run_churner(void *argument)
+{
+	struct churner *c = argument;
+
+	while (!atomic_load(&c->t->stop))
+		churn(c);
+	return NULL;
+}
+
+/* ---- processes ------------------------------------------------------------------------------ */
+
+enum role { BROKER, OBSERVER, CHURNER };
+
+static enum role role_of(uint32_t process)
+{
+	return process < BROKERS ? BROKER : process < BROKERS + OBSERVERS ? OBSERVER : CHURNER;
+}
+
+/* The n-th process that was started, with all its threads, until it is told to stop. */
+static void run_process(struct torture *t, uint32_t process, uint64_t n)
+{
+	enum role role = role_of(process);
+	/* administrators wait for each other anyhow, with pauses */
+	uint64_t count = role == CHURNER ? 1 : THREADS;
+	atomic_ullong leased[IDS] = { 0 };
+	struct reader readers[THREADS];
+	struct churner churners[THREADS];
+	pthread_t threads[THREADS];
+	struct k2k_registry *reg;
+
+#ifdef K2K_DELAYS
+	k2k_delay_seed(t->seed ^ k2k_mix64(n + 1));
+#endif
+	reg = open_as(t->name, role == BROKER     ? K2K_ROLE_BROKER
+	                       : role == OBSERVER ? K2K_ROLE_OBSERVER
+	                                          : K2K_ROLE_ADMIN);
+	memset(readers, 0, sizeof readers);
+	for (uint64_t i = 0; i < count; i++) {
+		struct dice dice = dice_of(t->seed, n * THREADS + i);
+
+		readers[i] = (struct reader){ .t = t, .reg = reg, .broker = role == BROKER, .dice = dice, .leased = leased };
+		churners[i] = (struct churner){ t, reg, dice };
+		CHECK(pthread_create(&threads[i], NULL, role == CHURNER ? run_churner : run_reader,
+		                     role == CHURNER ? (void *)&churners[i] : &readers[i]) == 0);
+	}
+	for (uint64_t i = 0; i < count; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK_EQ(k2k_registry_close(&reg), 0);
+}
+
+struct crew {
+	struct torture *t;
+	pid_t pids[PROCESSES];
+	uint64_t started, stops, kills;
+	struct dice dice;
+};
+
+static void start(struct crew *crew, uint32_t process)
+{
+	uint64_t n = crew->started++;
+
+	crew->pids[process] = spawn();
+	if (crew->pids[process] == 0) {
+		run_process(crew->t, process, n);
+		exit(0);
+	}
+}
+
+static void check_nobody_ended(void)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	CHECK(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+	if (info.si_pid)
+		FAIL("process %ld ended before it was told to, with %d", (long)info.si_pid, info.si_status);
+}
+
+/* Stops one for some milliseconds, or kills it: readers mostly. */
+static void harass(struct crew *crew)
+{
+	uint32_t victim = (uint32_t)roll(&crew->dice, roll(&crew->dice, 4) ? BROKERS : PROCESSES);
+	pid_t pid = crew->pids[victim];
+
+	if (roll(&crew->dice, 4)) {
+		stop_process(pid);
+		pause_ns(roll(&crew->dice, 10000000));
+		CHECK(kill(pid, SIGCONT) == 0);
+		crew->stops++;
+	} else {
+		spawn_kill(pid);
+		crew->kills++;
+		start(crew, victim);
+	}
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+static uint64_t reuses(const atomic_ullong *taken, uint64_t records)
+{
+	return k2k_sat_sub(atomic_load(taken), records);
+}
+
+static void report(const struct crew *crew, uint64_t grace_periods, double seconds)
+{
+	const struct torture *t = crew->t;
+
+	printf("# looks at:               in use     removed      passed      reused\n");
+	for (int what = 0; what < WHATS; what++)
+		printf("#   %-20s %11llu %11llu %11llu %11llu\n", what_names[what], atomic_load(&t->ages[what][IN_USE]),
+		       atomic_load(&t->ages[what][REMOVED]), atomic_load(&t->ages[what][PASSED]), atomic_load(&t->ages[what][REUSED]));
+	printf("# used again: %" PRIu64 " tenant slots, at least %" PRIu64 " budgets and costs, %" PRIu64 " leases\n",
+	       reuses(&t->registrations, SLOTS), reuses(&t->budgets, BUDGETS), reuses(&t->leases, LEASES));
+	printf("# %.1f s: %.0f registrations a second, %" PRIu64 " grace periods, %llu updates, %llu final totals, %llu refused\n",
+	       seconds, (double)atomic_load(&t->registrations) / seconds, grace_periods, atomic_load(&t->updates),
+	       atomic_load(&t->finals), atomic_load(&t->refused));
+	printf("# %llu calls: %llu rejections, %llu too late to be certain, %llu not booked, %llu leases busy\n",
+	       atomic_load(&t->calls), atomic_load(&t->rejections), atomic_load(&t->gone), atomic_load(&t->unbooked),
+	       atomic_load(&t->busy));
+	printf("# %" PRIu64 " stops, %" PRIu64 " kills; seed %" PRIu64 "\n", crew->stops, crew->kills, t->seed);
+	fflush(stdout);
+}
+
+/* All is given back: no record stays behind with nobody to free it. */
+static void check_nothing_kept(struct k2k_registry *admin)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+
+	check_clean(admin);
+	for (uint32_t tenant = 0; tenant < IDS; tenant++) {
+		int code = k2k_tenant_deregister(admin, id_of(tenant), &totals);
+
+		CHECK(code == K2K_ENOTENANT || (code == 0 && totals.final));
+		CHECK_EQ(totals.kernels, 0);
+	}
+	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	CHECK_EQ(k2k_registry_info(admin, &info), 0);
+	CHECK_EQ(info.tenants.used + info.tenants.retired, 0);
+	CHECK_EQ(info.budgets.used, 0);
+	CHECK_EQ(info.engagements.used, 0);
+	CHECK_EQ(info.leases.used + info.leases.retired, 0);
+	check_clean(admin);
+}
+
+static void check_tested(const struct torture *t)
+{
+	static const enum what removed[] = { TENANT_FOUND, TENANT_WALKED, COST_WALKED, BUDGET_WALKED };
+
+	for (size_t i = 0; i < K2K_COUNT_OF(removed); i++)
+		if (atomic_load(&t->ages[removed[i]][REMOVED]) == 0)
+			FAIL("nobody stood on removed %s: nothing was tested", what_names[removed[i]]);
+	for (int what = 0; what < WHATS; what++)
+		CHECK(atomic_load(&t->ages[what][IN_USE]) > 0);
+	CHECK(reuses(&t->leases, LEASES) > 0 && reuses(&t->budgets, BUDGETS) > 0 && atomic_load(&t->finals) > 0);
+}
+
+TEST(what_readers_stand_on_is_not_used_again_before_they_leave)
+{
+	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
+	struct torture *t = shared_bytes(sizeof *t);
+	struct crew crew = { .t = t, .dice = dice_of(options.seed, UINT64_MAX) };
+	struct k2k_registry *admin;
+	uint64_t begin, tokens;
+
+	t->seed = options.seed;
+	t->name = fresh_registry();
+	sizes.max_tenants = SLOTS;
+	sizes.max_engagements = COSTS;
+	sizes.max_budgets = BUDGETS;
+	sizes.max_leases = LEASES;
+	CHECK_EQ(k2k_registry_create(t->name, &sizes, &admin), 0);
+	tokens = k2k_load_relaxed(&admin->map.defs->grace_token);
+	begin = now_ns();
+	for (uint32_t process = 0; process < PROCESSES; process++)
+		start(&crew, process);
+	while (options.duration_s ? now_ns() - begin < options.duration_s * K2K_NS_PER_SEC
+	                          : reuses(&t->registrations, SLOTS) < options.reuses) {
+		check_nobody_ended();
+		harass(&crew);
+		pause_ns(roll(&crew.dice, 100000000));
+	}
+	atomic_store(&t->stop, 1);
+	wait_all(crew.pids, PROCESSES);
+	report(&crew, k2k_load_relaxed(&admin->map.defs->grace_token) - tokens, (double)(now_ns() - begin) / 1e9);
+	check_nothing_kept(admin);
+	if (reuses(&t->registrations, SLOTS) < (options.reuses ? options.reuses : REUSES_WANTED))
+		FAIL("only %" PRIu64 " slots were used again", reuses(&t->registrations, SLOTS));
+	check_tested(t);
+	close_and_destroy(t->name, &admin);
+}
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t value = strtoull(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || *end)
+		FAIL("not a number: %s", text);
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	char timeout[24];
+
+	options.seed = now_ns() ^ (uint64_t)getpid() << 40;
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+		if (strcmp(argv[i], "--list") == 0 && argc == 2)
+			return harness_main(argc, argv);
+		else if (strcmp(argv[i], "--reuses") == 0)
+			options.reuses = number(value);
+		else if (strcmp(argv[i], "--duration") == 0)
+			options.duration_s = number(value);
+		else if (strcmp(argv[i], "--seed") == 0)
+			options.seed = number(value);
+		else
+			FAIL("not an option: %s", argv[i]);
+		i++;
+	}
+	if (!options.reuses && !options.duration_s)
+		options.reuses = REUSES_WANTED;
+	if (options.duration_s) {
+		snprintf(timeout, sizeof timeout, "%" PRIu64, options.duration_s + END_S);
+		setenv("K2K_TEST_TIMEOUT", timeout, 0);
+	}
+	printf("# seed %" PRIu64 "\n", options.seed);
+	return harness_main(1, argv);
+}
