@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CONFIGS: "-DSB=2" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCONTEND" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" */
-/* MUTATIONS: NO_FENCE ASKED_FIRST:2 ONE_COLLECT:3 NO_ALIVE_BETWEEN:3 PENDING_FORM PENDING_GRANTS NO_INC_RECHECK:9 RESET_LATE ENDED_FIRST:9 LIMIT_ONCE:4 LIMIT_LAST:3 BLIND_RETRY:5 */
+/* CONFIGS: "-DSB=2" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DDETACH -DOPS1=1" "-DCONTEND" "-DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=7" "-DSB=1 -DEXACT -DOPS1=1 -DREOPS=0" */
+/* FULL: "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=2 -DDETACH" "-DCONTEND -DDETACH" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" */
+/* MUTATIONS: NO_FENCE ASKED_FIRST:2 ONE_COLLECT:3 NO_ALIVE_BETWEEN:3 PENDING_FORM PENDING_GRANTS NO_INC_RECHECK:10 RESET_LATE ENDED_FIRST:7 LIMIT_ONCE:4 LIMIT_LAST:3 BLIND_RETRY:6 */
 /*
  * Leases: usage is the sum of its holders. Never too much is granted, and a free slot is never "full".
  *
- * What is modelled
+ * What is modelled (lib/lease.c; the functions are named where they begin)
  *
  *   One tenant, one kind of lease. A broker slot has a record {incarnation, asked, ended, held} that only
  *   the slot's owner writes, and a list of records with its head in the tenant's cell; none is ever removed.
  *     claim    asked += n                      withdraw  ended += n
  *     grant    held += n                       release   held -= n, then ended += n
  *     reset    incarnation = 0; asked = ended = held = 0; incarnation = own     by a slot's new owner
- *   A record is new: reset, then inserted (CAS at the head). Then the claim. Incarnation 0 counts nothing.
+ *   At an incarnation's first use: a record there is reset, a new one filled and inserted (CAS at the head). Then the
+ *   first look. Incarnation 0 counts nothing.
  *
  *   acquire(n), under the broker's private mutex:
  *     look:   L = limit; own held + n > L: FULL
  *             head; of each record but one's own: incarnation, ended, asked, held, incarnation again
  *             (another one: read this record again); 0 is left out
- *             own held + n + sum of (asked - ended) <= L: FITS
+ *             own held + n + sum of (asked - ended) <= L: FITS (not with EXACT: goes on, to tell what is used)
  *             L2 = limit, once more, after all those reads
  *             of each record that counts (asked - ended or held is not 0): dead? leave it out
  *             own held + n + sum of (asked - ended) <= L: FITS
@@ -33,17 +35,20 @@
  *
  *   Any broker may stop for ever, or die, before each of its stores and while idle; its slot is taken again
  *   once (REOPS) by a new incarnation. Between its stores a broker only reads, which nobody sees: to die
- *   there is to have died earlier. The limit may be changed once (NEWLIMIT), down or up.
+ *   there is to have died earlier. Or it detaches (DETACH): its slot is free at once, its lock is dropped at any time after
+ *   that, the next owner may reset the record before. The limit may be changed once (NEWLIMIT), down or up; it is one word
+ *   here: that a reader gets whole sets of limits while they are updated is intent.pml's.
  *
  * Invariants (each is an assert)
  *
- *   I4, grants. At a grant the units really held by the living are at most the limit that the grant loaded,
- *     or, when it was raised meanwhile, the limit. The load follows the claim; so with a lowered limit this is
- *     at most the limit in force at the claim. Units are held until `ended` has reached memory.
- *   I4, refusals. "Full" is answered only if at some instant of the call: units really held by the living
- *     + n > the limit. So the dead, claims, and torn reads are no reason for it.
- *   I4 and I7, BUSY (CONTEND). It is answered only if during the call another living broker was in an operation.
- *     Alone, beside whatever the dead and the idle left behind, a call is granted or rightly refused.
+ *   I4, grants: no grant while the sum exceeds the limit in force at the claim. Here: at a grant the units really held by the
+ *     living are at most the limit that the grant loaded, which it did after its claim, or, when it was raised meanwhile,
+ *     the limit. Units are held until `ended` has reached memory.
+ *   I4, refusals: what the dead held is no reason for a refusal, a free slot is never answered full. Here: "full" is answered
+ *     only if at some instant of the call: units really held by the living + n > the limit. No claim and no torn read counts.
+ *   I6 and I7, BUSY (CONTEND): killed after any store, every other process goes on at once; a stopped one blocks nobody
+ *     beyond what it holds or has claimed. Here: BUSY is answered only if during the call another living broker was in an
+ *     operation. Alone, beside whatever the dead and the idle left behind, a call is granted or rightly refused.
  *   No livelock (CONTEND). A broker whose turn it is (KEEP) is BUSY only if since its claim somebody was granted,
  *     gave back or died, or if one in its way is still in the pass (look, claim, withdraw) or release that it was in when
  *     the claim was made. With three brokers and a limit of 2: has not ended two passes since (TWO_PASSES), because
@@ -168,10 +173,12 @@ byte inc[NB], asked[NB], ended[NB], held[NB];
 byte linked;            /* bit s: the record of slot s is in the list */
 byte limit = LIMIT;
 byte dead;              /* bit i - 1: incarnation i is dead */
+byte closing[NB];       /* the incarnation that has given its slot back, and still has its lock */
 
 /* ---- ghosts ---- */
 byte deaths;
 byte really[NB];        /* units held, until `ended` says otherwise */
+byte parting[NB];          /* units of the one that is closing */
 byte need[NB];          /* the n of the call in progress, 0: none */
 bit  sawfull[NB];       /* at an instant of the call, really + n > limit */
 #ifdef CONTEND
@@ -186,11 +193,16 @@ bit  moved[NB];         /* since the claim somebody was granted, freed or died *
 #endif
 
 #if NB == 3
-#define TOTAL (really[0] + really[1] + really[2])
+#define SUM(w) (w[0] + w[1] + w[2])
 #define EACH(X) X(0); X(1); X(2)
 #else
-#define TOTAL (really[0] + really[1])
+#define SUM(w) (w[0] + w[1])
 #define EACH(X) X(0); X(1)
+#endif
+#ifdef DETACH
+#define TOTAL (SUM(really) + SUM(parting))
+#else
+#define TOTAL SUM(really)
 #endif
 
 #define G_FULL(i)    sawfull[i] = sawfull[i] || (need[i] && TOTAL + need[i] > limit)
@@ -232,7 +244,10 @@ chan buf[NB] = [SB] of { byte, byte };
 inline apply(me, f, v)          /* a store reaches memory */
 {
 	if
-	:: f == INC   -> inc[me] = v
+	:: f == INC   -> inc[me] = v;
+#ifdef DETACH
+		if :: parting[me] -> parting[me] = 0; EACH(G_MOVED) :: else fi
+#endif
 	:: f == ASKED -> asked[me] = v
 #ifdef PENDING_FORM
 	:: f == HELD  -> if :: v < held[me] -> really[me] = v :: else fi; held[me] = v
@@ -255,11 +270,6 @@ inline apply(me, f, v)          /* a store reaches memory */
 
 #define STORE(f, v) if :: atomic { PUT(f, v) } :: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died } fi
 
-#if NB == 3
-#define SUM(w) (w[0] + w[1] + w[2])
-#else
-#define SUM(w) (w[0] + w[1])
-#endif
 #define IS_DEAD(i)  (dead & (1 << ((i) - 1)))
 
 inline drop(s)
@@ -330,13 +340,34 @@ endidle:
 #ifdef CONTEND
 		BUSY(1); EACH(G_COMPANY); company[me] = (OTHERS != 0);
 #endif
-		goto look }
+		goto obtain }
 	:: atomic { h > 0 && !(KEEPS & (1 << me)) -> BUSY(1); EACH(G_COMPANY); EACH(G_STAND);
 		if :: n = 1 :: h > 1 -> n = h fi; goto release }
 	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
+#ifdef DETACH
+	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) && DRAINED(me) && !closing[me] ->
+		closing[me] = my; parting[me] = really[me]; really[me] = 0; deaths++; goto left_slot }
+#endif
 	fi;
 
-look:   /* without an own claim first, then with it */
+obtain: /* obtain(), reset(): the record, at this incarnation's first use */
+	if
+	:: atomic { !ready && !(linked & (1 << me)) -> inc[me] = my; linked = linked | (1 << me); ready = 1 }
+	:: atomic { !ready && (linked & (1 << me)) };
+#ifdef RESET_LATE
+		STORE(INC, my);
+#else
+		STORE(INC, 0);
+#endif
+		STORE(ASKED, 0); STORE(ENDED, 0); STORE(HELD, 0);
+#ifndef RESET_LATE
+		STORE(INC, my);
+#endif
+		ready = 1
+	:: else
+	fi;
+
+look:   /* look(): without an own claim first (look_before()), then with it (decide()) */
 	atomic { L = limit;
 #ifdef CONTEND
 		if :: claimed -> st = stood[me] :: else fi;
@@ -349,7 +380,7 @@ look:   /* without an own claim first, then with it */
 #ifdef PENDING_FORM
 	goto pending;
 #endif
-	/* the first collect */
+	/* collect_others(), copy() */
 	do
 	:: j < NB ->
 read:
@@ -380,8 +411,12 @@ read:
 	:: atomic { else -> j = 0; x = 0; next_counted(); break }
 	od;
 	if
+#ifndef EXACT
 	:: atomic { h + n + SUM(cd) <= L -> v = FITS; goto verdict }
 	:: atomic { else ->
+#else
+	:: atomic { true ->
+#endif
 #ifdef LIMIT_ONCE
 		x = L
 #else
@@ -389,7 +424,7 @@ read:
 #endif
 		}
 	fi;
-	/* who of those counted is dead? */
+	/* leave_out_the_dead() */
 	do
 	:: atomic { j < NB ->
 #ifndef NO_ALIVE_BETWEEN
@@ -409,7 +444,7 @@ read:
 		:: else -> goto turn
 		fi }
 	fi;
-	/* the second collect */
+	/* still_hold() */
 #ifndef ONE_COLLECT
 	do
 	:: j < NB ->
@@ -451,7 +486,7 @@ pending:
 		fi; goto verdict };
 #endif
 
-turn:   /* claims stand in the way: whose turn is it? */
+turn:   /* sum_of_turn(): claims stand in the way: whose turn is it? */
 	atomic {
 		x = 0; j = 0;
 		do
@@ -491,22 +526,7 @@ verdict:
 		if :: claimed -> v = FULL; goto withdraw :: else -> if :: DRAINED(me) -> EACH(G_PASS) :: else fi; goto answered fi
 	fi };
 
-claim:
-	if                      /* the record, at this incarnation's first use */
-	:: atomic { !ready && !(linked & (1 << me)) -> inc[me] = my; linked = linked | (1 << me); ready = 1 }
-	:: atomic { !ready && (linked & (1 << me)) };
-#ifdef RESET_LATE
-		STORE(INC, my);
-#else
-		STORE(INC, 0);
-#endif
-		STORE(ASKED, 0); STORE(ENDED, 0); STORE(HELD, 0);
-#ifndef RESET_LATE
-		STORE(INC, my);
-#endif
-		ready = 1
-	:: else
-	fi;
+claim:  /* k2k_lease_acquire() */
 #ifdef PENDING_FORM
 	STORE(ASKED, n);
 #else
@@ -525,7 +545,7 @@ claim:
 #endif
 		goto look };
 
-grant:
+grant:  /* decide(), granted */
 #ifdef PENDING_GRANTS
 	STORE(ASKED, 0);
 #endif
@@ -540,7 +560,7 @@ grant:
 #endif
 	atomic { end_call(); goto endidle };
 
-withdraw:
+withdraw:       /* decide(), not granted */
 #ifdef PENDING_FORM
 	STORE(ASKED, 0);
 #else
@@ -564,7 +584,7 @@ answered:
 #endif
 		end_call(); goto endidle };
 
-release:
+release:        /* k2k_lease_release() */
 #ifdef PENDING_FORM
 	STORE(HELD, h - n);
 #elif defined(ENDED_FIRST)
@@ -583,7 +603,9 @@ died:
 		od;
 #endif
 		deaths++; dead = dead | (1 << (my - 1)); really[me] = 0;
-		EACH(G_MOVED); EACH(G_PASS); EACH(G_PASS); end_call(); forget();
+		EACH(G_MOVED); EACH(G_PASS); EACH(G_PASS);
+left_slot:
+		end_call(); forget();
 		a = 0; e = 0; h = 0; ops = 0; ready = 0; my = 0;
 		if
 		:: REOPS > 0 && !again -> again = 1; goto attach
@@ -605,6 +627,23 @@ end:
 	:: atomic { buf[2]?f,v -> apply(2, f, v); f = 0; v = 0 }
 #endif
 	od
+}
+#endif
+
+#ifdef DETACH
+active proctype kernel()         /* the lock of one that has detached goes after its owner word */
+{
+	byte s;
+end:
+	do
+	:: atomic { closing[0] -> s = 0; goto unlock }
+	:: atomic { closing[1] -> s = 1; goto unlock }
+#if NB == 3
+	:: atomic { closing[2] -> s = 2; goto unlock }
+#endif
+	od;
+unlock:
+	atomic { dead = dead | (1 << (closing[s] - 1)); closing[s] = 0; parting[s] = 0; s = 0; goto end }
 }
 #endif
 
