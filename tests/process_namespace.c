@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_namespace - brokers that have equal pids in namespaces of their own, and brokers of different users
+ *
+ * Needs root.
+ */
+#include "process.h"
+
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+enum { TENANT = 7, SLOTS = 2, USER_A = 65532, USER_B = 65533, GROUP = 4242 };
+
+/* What a broker is told to do, and what it did. */
+struct broker {
+	pid_t pid;               /* as the test sees it */
+	struct gate command, done;
+	struct answer {
+		_Atomic int code, own_pid;
+		_Atomic uint64_t namespace;
+		_Atomic uint64_t admitted;
+	} *answer;
+};
+
+/* 'k': take a kernel slot; 'a': admit 5 messages; 'e': leave. */
+static void obey(const char *name, struct broker *broker, struct gate *ready)
+{
+	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+	struct stat st;
+	char command;
+
+	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+	atomic_store(&broker->answer->own_pid, getpid());
+	atomic_store(&broker->answer->namespace, st.st_ino);
+	gate_open(ready);
+	while (read(broker->command.fd[0], &command, 1) == 1) {
+		int code = command == 'k'   ? k2k_kernel_acquire(reg, TENANT, NULL, NULL)
+		           : command == 'a' ? k2k_message_admit(reg, TENANT, no_tag, 5, NULL)
+		                            : k2k_registry_close(&reg);
+
+		if (command == 'a' && code == 0)
+			atomic_fetch_add(&broker->answer->admitted, 5);
+		atomic_store(&broker->answer->code, code);
+		gate_open(&broker->done);
+		if (command == 'e')
+			exit(0);
+	}
+	exit(1);
+}
+
+static int tell(struct broker *broker, char command)
+{
+	CHECK(write(broker->command.fd[1], &command, 1) == 1);
+	gate_wait(&broker->done);
+	return atomic_load(&broker->answer->code);
+}
+
+static struct broker new_broker(void)
+{
+	struct broker broker = { .answer = shared_bytes(sizeof *broker.answer) };
+
+	gate_make(&broker.command);
+	gate_make(&broker.done);
+	return broker;
+}
+
+static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid, uint64_t namespace)
+{
+	struct k2k_broker_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
+	size_t count;
+
+	CHECK_EQ(k2k_broker_list(reg, list, K2K_BROKERS_MAX, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].pid == pid && list[i].pid_namespace == namespace)
+			return list[i];
+	FAIL("no broker with pid %" PRIu64 " in namespace %" PRIu64, pid, namespace);
+}
+
+/* ---- two namespaces ---------------------------------------------------------------- */
+
+/* A process that is pid 1 of a namespace of its own, with a /proc of it: like in a container that shares /dev/shm. */
+static struct broker start_in_namespace(const char *name)
+{
+	struct broker broker = new_broker();
+	struct gate ready, pids;
+	pid_t middle;
+
+	gate_make(&ready);
+	gate_make(&pids);
+	middle = spawn();
+	if (middle == 0) {
+		pid_t pid;
+
+		CHECK(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
+		pid = fork();
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			CHECK(getpid() == 1);
+			CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+			CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+			obey(name, &broker, &ready);
+		}
+		CHECK(write(pids.fd[1], &pid, sizeof pid) == sizeof pid);
+		/* ends as its child does */
+		CHECK(waitpid(pid, NULL, 0) == pid);
+		_exit(0);
+	}
+	CHECK(read(pids.fd[0], &broker.pid, sizeof broker.pid) == sizeof broker.pid);
+	gate_wait(&ready);
+	return broker;
+}
+
+static void need_namespaces(void)
+{
+	static char why[200];
+	pid_t pid;
+	int status;
+
+	if (geteuid() != 0)
+		SKIP("needs root");
+	pid = spawn();
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : errno);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status != 0) {
+		snprintf(why, sizeof why, "no pid namespaces here: %s", strerror(WEXITSTATUS(status)));
+		SKIP(why);
+	}
+}
+
+/* One of two with the same pid is killed: the other is not taken for dead, and the one is not taken for alive. */
+static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim, struct broker *survivor)
+{
+	uint64_t gone = atomic_load(&victim->answer->namespace), here = atomic_load(&survivor->answer->namespace);
+
+	CHECK_EQ(tell(victim, 'k'), 0);
+	CHECK_EQ(tell(survivor, 'k'), 0);
+	CHECK_EQ(tell(survivor, 'k'), K2K_EKERNELS);
+	CHECK(kill(victim->pid, SIGKILL) == 0);
+	WAIT_UNTIL(find_broker(admin, 1, gone).state == K2K_BROKER_DEAD, PATIENCE_S);
+	/* alive; whether it runs can't be told from outside of its namespace */
+	CHECK_EQ(find_broker(admin, 1, here).state, K2K_BROKER_UNKNOWN);
+	CHECK_EQ(find_broker(admin, 1, here).kernels, 1);
+	CHECK_EQ(find_broker(admin, 1, gone).kernels, 0);
+	CHECK_EQ(brokers_alive(admin), 1);
+	CHECK_EQ(tenant_info(admin, TENANT).kernels, 1);
+	/* the survivor goes on, takes what the dead one held, and no more */
+	CHECK_EQ(tell(survivor, 'a'), 0);
+	CHECK_EQ(tell(survivor, 'k'), 0);
+	CHECK_EQ(tell(survivor, 'k'), K2K_EKERNELS);
+	check_clean(admin);
+}
+
+TEST(of_two_brokers_with_equal_pids_in_two_namespaces_only_the_killed_one_is_dead)
+{
+	struct k2k_registry *admin;
+	struct stat st;
+
+	need_namespaces();
+	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+	for (int second = 0; second < 2; second++) {
+		const char *name = small_registry(4, &admin);
+		struct broker brokers[2];
+		uint64_t namespaces[2];
+
+		register_tenant(admin, TENANT, 1000, SLOTS);
+		for (int i = 0; i < 2; i++) {
+			brokers[i] = start_in_namespace(name);
+			namespaces[i] = atomic_load(&brokers[i].answer->namespace);
+			CHECK_EQ(atomic_load(&brokers[i].answer->own_pid), 1);
+			CHECK_EQ(tell(&brokers[i], 'a'), 0);
+		}
+		CHECK(namespaces[0] != namespaces[1] && namespaces[0] != st.st_ino && namespaces[1] != st.st_ino);
+		CHECK_EQ(brokers_alive(admin), 2);
+		CHECK(find_broker(admin, 1, namespaces[0]).incarnation != find_broker(admin, 1, namespaces[1]).incarnation);
+		CHECK_EQ(find_broker(admin, 1, namespaces[0]).state, K2K_BROKER_UNKNOWN);
+		kill_one_of_two(admin, &brokers[second], &brokers[!second]);
+		/* what both have sent is there, also the dead one's */
+		CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 15);
+		CHECK_EQ(tell(&brokers[!second], 'e'), 0);
+		CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+		WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
+		check_clean(admin);
+		close_and_destroy(name, &admin);
+	}
+}
+
+/* ---- two users ---------------------------------------------------------------------- */
+
+static struct broker start_as(const char *name, struct k2k_registry *inherited, uid_t user)
+{
+	struct broker broker = new_broker();
+	struct gate ready;
+
+	gate_make(&ready);
+	broker.pid = spawn();
+	if (broker.pid == 0) {
+		CHECK_EQ(k2k_registry_close(&inherited), K2K_EFORKED);
+		CHECK(setgroups(0, NULL) == 0 && setgid(GROUP) == 0 && setuid(user) == 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of the user has cleared it */
+		CHECK(geteuid() == user && getegid() == GROUP);
+		obey(name, &broker, &ready);
+	}
+	gate_wait(&ready);
+	return broker;
+}
+
+TEST(brokers_of_two_users_share_a_registry_through_their_group)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	const char *name = fresh_registry();
+	struct broker a, b, heir, fillers[K2K_BROKERS_MAX - 2];
+	struct k2k_registry *admin;
+	struct stat st;
+	uint64_t namespace;
+	uint32_t place;
+
+	if (geteuid() != 0)
+		SKIP("needs root");
+	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+	namespace = st.st_ino;
+	options.flags = K2K_CREATE_GROUP | K2K_CREATE_MODE;
+	options.gid = GROUP;
+	options.mode = 0660;
+	options.max_tenants = options.max_engagements = options.max_budgets = 4;
+	options.max_leases = 256;
+	CHECK_EQ(k2k_registry_create(name, &options, &admin), 0);
+	register_tenant(admin, TENANT, 30, SLOTS);
+
+	/* both count into the same totals, and against the same limit */
+	a = start_as(name, admin, USER_A);
+	b = start_as(name, admin, USER_B);
+	CHECK_EQ(tell(&a, 'a'), 0);
+	CHECK_EQ(tell(&b, 'a'), 0);
+	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 10);
+	for (int i = 0; i < 200; i++) {
+		struct broker *sender = i % 2 ? &a : &b;
+		int code = tell(sender, 'a');
+
+		CHECK(code == 0 || code == K2K_ERATE);
+		CHECK(tenant_info(admin, TENANT).messages_this_second <= 30);
+	}
+	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, atomic_load(&a.answer->admitted) + atomic_load(&b.answer->admitted));
+	CHECK_EQ(tell(&a, 'k'), 0);
+	CHECK_EQ(tell(&b, 'k'), 0);
+	CHECK_EQ(tell(&b, 'k'), K2K_EKERNELS);
+
+	/* every other place is taken: the killed one's goes to a broker of the other user */
+	for (int i = 0; i < K2K_BROKERS_MAX - 2; i++)
+		fillers[i] = start_as(name, admin, i % 2 ? USER_A : USER_B);
+	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
+	place = find_broker(admin, (uint64_t)a.pid, namespace).slot;
+	kill_broker(admin, a.pid);
+	heir = start_as(name, admin, USER_B);
+	CHECK_EQ(find_broker(admin, (uint64_t)heir.pid, namespace).slot, place);
+	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
+	CHECK_EQ(tell(&heir, 'k'), 0);
+	CHECK_EQ(tell(&b, 'k'), K2K_EKERNELS);
+	CHECK_EQ(tenant_info(admin, TENANT).kernels, SLOTS);
+	check_clean(admin);
+
+	for (int i = 0; i < K2K_BROKERS_MAX - 2; i++)
+		CHECK_EQ(tell(&fillers[i], 'e'), 0);
+	CHECK_EQ(tell(&b, 'e'), 0);
+	CHECK_EQ(tell(&heir, 'e'), 0);
+	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
+	close_and_destroy(name, &admin);
+}
