@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, PROBE_TIMEOUT_MS = 100 };
+enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
 
 /* What only the supervisor knows of a participant. */
 struct ward {
@@ -271,56 +271,67 @@ static void restart_those_that_left(void)
 
 /* ---- checks on the way ---------------------------------------------------------------------- */
 
-/* Stops an administrator, in the middle of a change where one comes soon. */
+/* Stops an administrator in the middle of a change that waits for nothing but the lock, where one comes soon. */
 static void stop_a_writer(void)
 {
-	uint32_t p = BROKERS + (uint32_t)any(ADMINS);
+	uint32_t p = BROKERS + (uint32_t)any(ADMINS), op;
 	const struct storm_task *task = &storm->tasks[WORKERS + p - BROKERS];
-	uint64_t until_ns = storm_now_ns() + 30 * STORM_MS;
-	uint32_t op;
+	uint64_t until_ns = storm_now_ns() + 50 * STORM_MS;
 
-	/* those that wait for nothing but the lock */
 	do
 		op = atomic_load(&task->op);
 	while (op != OP_UPDATE && op != OP_BUDGET && op != OP_REPAIR && storm_now_ns() < until_ns);
-	for (uint64_t spins = any(3000); spins > 0; spins--)
-		atomic_signal_fence(memory_order_seq_cst);
+	/* the lock is held for a small part of it */
+	until_ns = storm_now_ns() + any(200000);
+	while (storm_now_ns() < until_ns)
+		;
 	stop_one(p, STORM_NS);
 }
 
-/*
- * A change of ours while administrators may be stopped in the middle of one: it is made, or one of them is named.
- * Then they are continued; with the last change of any killed one ended, everything must be in order, whatever brokers do.
- */
-static void probe_and_check(void)
+static void continue_admins(void)
 {
-	struct k2k_repair_info info = { .size = sizeof info };
-	uint64_t begun_ns = storm_now_ns();
+	for (uint32_t p = BROKERS; p < PARTICIPANTS; p++)
+		continue_one(p);
+}
+
+/* A change of ours while administrators may be stopped in the middle of one: it is made, or one of them is named. */
+static bool probe(void)
+{
 	int code;
 
 	stop_a_writer();
 	code = k2k_tenant_register(admin, PROBE_ID, NULL);
 	if (code == K2K_EBUSY) {
-		uint64_t pid = k2k_error_detail()->pid;
+		const struct k2k_error_detail *detail = k2k_error_detail();
 
-		if (pid && !storm_is_participant(pid))
-			storm_violation("a register was held up: %s", k2k_error_detail()->text);
-		*(storm_is_stopped(pid) ? &probes_named : &probes_unnamed) += 1;
-	} else if (code) {
+		if (detail->pid && !storm_is_participant(detail->pid))
+			storm_violation("a register was held up: %s", detail->text);
+		*(detail->pid && storm_is_stopped(detail->pid) ? &probes_named : &probes_unnamed) += 1;
+	} else if (code && code != K2K_EEXIST) {
 		storm_violation("a register: %s: %s", k2k_errname(code), k2k_error_detail()->text);
 	}
-	for (uint32_t p = BROKERS; p < PARTICIPANTS; p++)
-		continue_one(p);
-	while ((code = k2k_registry_repair(admin, &info)) == K2K_EBUSY && storm_now_ns() - begun_ns < HANG_S * STORM_NS)
-		;
-	if (code)
-		storm_violation("repair: %s: %s", k2k_errname(code), k2k_error_detail()->text);
-	storm_check_clean(admin, "in the storm");
+	return code == K2K_EBUSY;
+}
+
+/* With the last change of a killed administrator ended, and none stopped, all is in order, whatever brokers do. */
+static void probe_and_check(void)
+{
+	uint64_t begun_ns;
+	int code;
+
+	atomic_store(&storm->only_updates, 1);
+	for (int tries = 0; tries < PROBES && !probe(); tries++)
+		continue_admins();
+	atomic_store(&storm->only_updates, 0);
+	begun_ns = storm_now_ns();
+	continue_admins();
+	/* no repair: any change finishes what killed ones left */
 	do
 		code = k2k_tenant_deregister(admin, PROBE_ID, NULL);
 	while (code == K2K_EBUSY && storm_now_ns() - begun_ns < HANG_S * STORM_NS);
 	if (code && code != K2K_ENOTENANT)
 		storm_violation("deregister: %s: %s", k2k_errname(code), k2k_error_detail()->text);
+	storm_check_clean(admin, "in the storm");
 	checks++;
 	if (storm_now_ns() - begun_ns > slowest_check_ns)
 		slowest_check_ns = storm_now_ns() - begun_ns;

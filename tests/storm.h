@@ -61,6 +61,7 @@ enum {
 	FIRST_FRESH_ID = 1000,
 	CONTESTED_ID = 600,              /* both administrators', to race for */
 	PROBE_ID = 700,                  /* the supervisor's */
+	UNKNOWN_ID = 800,                /* never registered */
 
 	BROKER_NICE = 8,
 	ADMIN_TIMEOUT_MS = 150,
@@ -190,6 +191,7 @@ struct storm {
 	uint64_t seed, begun_ns, begun_second, seconds, supervisor;
 	uint64_t pause_ns;               /* of an administrator after a registration */
 	_Atomic uint32_t phase;          /* enum storm_phase */
+	_Atomic uint32_t only_updates;           /* by administrators: they wait for no grace period */
 	_Atomic uint32_t violations;
 	char texts[8][400];
 	struct storm_participant participants[PARTICIPANTS];

@@ -318,14 +318,25 @@ static void be_refused(struct admin *a)
 		storm_violation("administrator %u: a second register of tenant %" PRIu64 ": %s", a->number, id, k2k_errname(code));
 }
 
-static void repair(struct admin *a)
+/* Any change, a refused one too, ends what a killed administrator left half done. So does repair. */
+static bool finish_others(struct admin *a)
 {
-	struct k2k_repair_info info = { .size = sizeof info };
-	struct storm_call call = storm_call_begin(a->task, a->participant, OP_REPAIR);
-	int code = ended(a, &call, k2k_registry_repair(reg, &info));
+	struct storm_call call;
+	int code;
 
+	if (storm_random(&a->task->random, 2)) {
+		struct k2k_repair_info info = { .size = sizeof info };
+
+		call = storm_call_begin(a->task, a->participant, OP_REPAIR);
+		code = ended(a, &call, k2k_registry_repair(reg, &info));
+	} else {
+		call = storm_call_begin(a->task, a->participant, OP_DEREGISTER);
+		code = ended(a, &call, k2k_tenant_deregister(reg, UNKNOWN_ID, NULL));
+		code = code == K2K_ENOTENANT ? 0 : code;
+	}
 	if (code && code != K2K_EBUSY)
-		storm_violation("administrator %u: repair: %s: %s", a->number, k2k_errname(code), last_text());
+		storm_violation("administrator %u: %s: %s: %s", a->number, storm_op_name(call.op), k2k_errname(code), last_text());
+	return code != K2K_EBUSY;
 }
 
 /* ---- the process ---------------------------------------------------------------------- */
@@ -341,15 +352,11 @@ static bool resolve(struct admin *a, struct storm_place *place)
 		deregister(a, place, true);
 		return true;
 	case PLACE_UPDATING:
-	case PLACE_BUDGET: {
-		/* a killed one's update is made or not; what recovery has to do for that, the next change does */
-		struct k2k_repair_info info = { .size = sizeof info };
-		struct storm_call call = storm_call_begin(a->task, a->participant, OP_REPAIR);
-
-		if (ended(a, &call, k2k_registry_repair(reg, &info)) == 0)
+	case PLACE_BUDGET:
+		/* made or not */
+		if (finish_others(a))
 			check_place(a, place, true);
 		return true;
-	}
 	default:
 		return false;
 	}
@@ -360,14 +367,14 @@ static void work(struct admin *a)
 	uint64_t dice = storm_random(&a->task->random, 100);
 	struct storm_place *place = &storm->places[a->number + ADMINS * storm_random(&a->task->random, PLACES / ADMINS)];
 
-	if (dice < 4) {
+	if (dice < 4 || atomic_load(&storm->only_updates)) {
 		change_rate(a);
 	} else if (dice < 8) {
 		contest(a);
 	} else if (dice < 9) {
 		be_refused(a);
 	} else if (dice < 10) {
-		repair(a);
+		finish_others(a);
 	} else if (!resolve(a, place)) {
 		if (atomic_load(&place->state) == PLACE_EMPTY)
 			register_new(a, place);
@@ -387,19 +394,8 @@ static void work(struct admin *a)
 /* What a predecessor was doing to the rates that are ours. */
 static void find_rates(struct admin *a)
 {
-	struct k2k_repair_info repaired = { .size = sizeof repaired };
-
-	for (;;) {
-		struct storm_call call = storm_call_begin(a->task, a->participant, OP_REPAIR);
-		int code = ended(a, &call, k2k_registry_repair(reg, &repaired));
-
-		if (code == 0)
-			break;
-		if (code != K2K_EBUSY) {
-			storm_violation("administrator %u: repair: %s: %s", a->number, k2k_errname(code), last_text());
-			break;
-		}
-	}
+	while (!finish_others(a))
+		;
 	for (uint32_t i = STABLE - STABLE_UPDATED; i < STABLE; i++) {
 		struct k2k_tenant_info info = { .size = sizeof info };
 		int code;
