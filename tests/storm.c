@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
+enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, SUSPECT_MS = 700, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
 
 /* What only the supervisor knows of a participant. */
 struct ward {
@@ -339,11 +339,25 @@ static void probe_and_check(void)
 
 /* ---- the storm --------------------------------------------------------------------------------- */
 
+/* It did nothing for a while: let it be seen whether it hangs. */
+static bool is_suspect(uint32_t p)
+{
+	struct storm_task *task;
+	uint32_t count = tasks_of(p, &task);
+
+	for (uint32_t t = 0; t < count; t++)
+		if (!wards[p].stopped && storm_now_ns() - wards[p].beat_at_ns[t] > SUSPECT_MS * STORM_MS)
+			return true;
+	return false;
+}
+
 static void act(void)
 {
 	uint32_t p = (uint32_t)any(PARTICIPANTS);
 	uint64_t what = any(100);
 
+	if (is_suspect(p))
+		return;
 	if (what < 45) {
 		kill_one(p);
 		restart(p);

@@ -318,25 +318,26 @@ static void be_refused(struct admin *a)
 		storm_violation("administrator %u: a second register of tenant %" PRIu64 ": %s", a->number, id, k2k_errname(code));
 }
 
-/* Any change, a refused one too, ends what a killed administrator left half done. So does repair. */
+/* Any change, a refused one too, ends what a killed administrator left half done. False: held up. */
 static bool finish_others(struct admin *a)
 {
-	struct storm_call call;
-	int code;
+	struct storm_call call = storm_call_begin(a->task, a->participant, OP_DEREGISTER);
+	int code = ended(a, &call, k2k_tenant_deregister(reg, UNKNOWN_ID, NULL));
 
-	if (storm_random(&a->task->random, 2)) {
-		struct k2k_repair_info info = { .size = sizeof info };
-
-		call = storm_call_begin(a->task, a->participant, OP_REPAIR);
-		code = ended(a, &call, k2k_registry_repair(reg, &info));
-	} else {
-		call = storm_call_begin(a->task, a->participant, OP_DEREGISTER);
-		code = ended(a, &call, k2k_tenant_deregister(reg, UNKNOWN_ID, NULL));
-		code = code == K2K_ENOTENANT ? 0 : code;
-	}
-	if (code && code != K2K_EBUSY)
-		storm_violation("administrator %u: %s: %s: %s", a->number, storm_op_name(call.op), k2k_errname(code), last_text());
+	if (code != K2K_ENOTENANT && code != K2K_EBUSY)
+		storm_violation("administrator %u: deregister of an unknown tenant: %s: %s", a->number, k2k_errname(code), last_text());
 	return code != K2K_EBUSY;
+}
+
+/* Seldom: it clears the places of dead brokers, which are to be taken over by living ones. */
+static void repair(struct admin *a)
+{
+	struct k2k_repair_info info = { .size = sizeof info };
+	struct storm_call call = storm_call_begin(a->task, a->participant, OP_REPAIR);
+	int code = ended(a, &call, k2k_registry_repair(reg, &info));
+
+	if (code && code != K2K_EBUSY)
+		storm_violation("administrator %u: repair: %s: %s", a->number, k2k_errname(code), last_text());
 }
 
 /* ---- the process ---------------------------------------------------------------------- */
@@ -374,7 +375,8 @@ static void work(struct admin *a)
 	} else if (dice < 9) {
 		be_refused(a);
 	} else if (dice < 10) {
-		finish_others(a);
+		if (storm_random(&a->task->random, 20) == 0)
+			repair(a);
 	} else if (!resolve(a, place)) {
 		if (atomic_load(&place->state) == PLACE_EMPTY)
 			register_new(a, place);
