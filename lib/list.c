@@ -21,6 +21,7 @@ void k2k_list_clear(const struct k2k_list *list)
 	k2k_store_relaxed(&list->shared->head, 0);
 	k2k_store_relaxed(&list->shared->tail, 0);
 	k2k_store_relaxed(&list->shared->count, 0);
+	list->shared->reserved = 0;
 }
 
 void k2k_list_append(const struct k2k_list *list, uint32_t index)

@@ -60,6 +60,7 @@ static int recover_tenant(struct recovery *r, uint32_t slot)
 		return 0;
 	case K2K_TENANT_LIVE:
 		k2k_store_relaxed(&r->map->tenants_cold[slot].budget_count, 0); /* counted again below */
+		k2k_store_relaxed(&r->map->tenants_cold[slot].retired_token, 0); /* of a deregister killed before it said so */
 		code = k2k_tenant_is_linked(r->map, slot);
 		if (code == K2K_ENOTENANT) {
 			k2k_tenant_link(r->map, slot);

@@ -37,7 +37,8 @@ uint64_t __wrap_k2k_clock_monotonic_ns(void)
 void __wrap_k2k_clock_sleep_ns(uint64_t ns)
 {
 	paused_ns += ns;
-	sched_yield(); /* whom we wait for may have to run */
+	if (ns < 10000000)
+		sched_yield(); /* whom we wait for may have to run; check waits for nobody */
 }
 
 /* What this thread has computed and waited for. Time in which others ran is not counted: a busy machine makes no call slow. */

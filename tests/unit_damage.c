@@ -61,6 +61,24 @@ TEST(a_defs_whose_header_is_damaged_keeps_its_live)
 	}
 }
 
+/* Its token is written before it is RETIRED: what is live again must not keep it. */
+TEST(a_deregister_killed_after_its_token_leaves_a_tenant_like_others)
+{
+	struct k2k_finding finding = { .size = sizeof finding };
+	size_t count;
+	uint32_t slot = 0;
+
+	damage_populate(&d);
+	while (d.map.tenants[slot].id != 1)
+		slot++;
+	d.map.defs->intent = K2K_OP_DEREGISTER;
+	d.map.tenants_cold[slot].retired_token = d.map.defs->grace_token + 1;
+	CHECK_EQ(k2k_tenant_register(d.admin, 1000, NULL), 0);
+	CHECK_EQ(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	if (count)
+		FAIL("%s: %s", finding.object, finding.text);
+}
+
 /* Lists are derived; a slot in one of them that has another state is not theirs to free. */
 TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 {

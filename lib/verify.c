@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads are relaxed where they have no label: see verify.h. */
+#include "verify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tenant.h"
+#include "writer.h"
+
+void k2k_look_find(struct k2k_look *look, const char *invariant, const char *object, const char *format, ...)
+{
+	struct k2k_finding *finding;
+	va_list args;
+
+	if (look->count == K2K_FINDINGS_MAX)
+		return;
+	finding = &look->list[look->count++];
+	memset(finding, 0, sizeof(*finding));
+	snprintf(finding->invariant, sizeof(finding->invariant), "%s", invariant);
+	snprintf(finding->object, sizeof(finding->object), "%s", object);
+	va_start(args, format);
+	vsnprintf(finding->text, sizeof(finding->text), format, args);
+	va_end(args);
+}
+
+bool k2k_look_mark(uint8_t *seen, uint32_t index)
+{
+	bool was = seen[index / 8] & (1u << index % 8);
+
+	seen[index / 8] |= (uint8_t)(1u << index % 8);
+	return was;
+}
+
+bool k2k_look_marked(const uint8_t *seen, uint32_t index)
+{
+	return seen[index / 8] & (1u << index % 8);
+}
+
+bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+{
+	uint64_t word;
+
+	if (slot >= map->sizes.tenants)
+		return false;
+	word = k2k_load_relaxed(&map->tenants[slot].state_gen);
+	return k2k_tenant_generation(word) == generation &&
+	       (k2k_tenant_state(word) == K2K_TENANT_LIVE || k2k_tenant_state(word) == K2K_TENANT_RETIRED);
+}
+
+static bool is_zero(const volatile unsigned char *p, size_t bytes)
+{
+	while (bytes && *p == 0) {
+		p++;
+		bytes--;
+	}
+	return bytes == 0;
+}
+
+void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const volatile void *field, size_t bytes)
+{
+	if (look->defs_header->compatible || look->live_header->compatible)
+		return; /* a later version may keep something there */
+	if (!is_zero(field, bytes))
+		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0", index);
+}
+
+/* ---- pooled records ------------------------------------------------------------------ */
+
+void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index, uint64_t word)
+{
+	uint64_t claimer = k2k_entry_above(word);
+
+	if (claimer != K2K_INCARNATION_WRITER && (claimer < K2K_LOCK_BYTE_LIFE_MIN || claimer >= K2K_LOCK_BYTE_LIFE_MAX))
+		k2k_look_find(look, "I6", object, "record %u was taken by nobody", index);
+	else if (claimer == K2K_INCARNATION_WRITER && k2k_entry_state(word) == K2K_ENTRY_CLAIMED && look->alone &&
+	         k2k_writer_intent(look->map) == K2K_OP_NONE)
+		k2k_look_find(look, "I6", object, "record %u was taken by a writer, and there is none", index);
+}
+
+static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, const char *object, uint32_t bucket, uint8_t *seen)
+{
+	uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: its fields */
+
+	while (link != 0) {
+		const struct k2k_shm_entry *entry;
+		unsigned int state;
+
+		if (link > hash->pool.capacity) {
+			k2k_look_find(look, "I5", object, "bucket %u: a link points outside of the table", bucket);
+			return;
+		}
+		entry = k2k_pool_at(&hash->pool, link - 1);
+		if (k2k_look_mark(seen, link - 1)) {
+			k2k_look_find(look, "I5", object, "bucket %u: record %u is linked twice", bucket, link - 1);
+			return;
+		}
+		if (k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key)) != bucket)
+			k2k_look_find(look, "I5", object, "record %u is in bucket %u, which is not its own", link - 1, bucket);
+		state = k2k_entry_state(k2k_load_relaxed(&entry->state));
+		if (state == K2K_ENTRY_FREE || state == K2K_ENTRY_RETIRED)
+			k2k_look_find(look, "I2", object, "record %u is linked, but %s", link - 1,
+			              state == K2K_ENTRY_FREE ? "free" : "retired");
+		link = k2k_load_acquire(&entry->next); /* observe[entry-link]: as above */
+	}
+}
+
+static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry *entry, const char *object, uint32_t index,
+                               const uint8_t *seen)
+{
+	if (!k2k_look_marked(seen, index))
+		k2k_look_find(look, "I5", object, "record %u is live, but not linked", index);
+	if (!k2k_look_has_tenant(look->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen)))
+		k2k_look_find(look, "I2", object, "record %u belongs to no tenant", index);
+}
+
+static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object, uint32_t index,
+                          const uint8_t *seen)
+{
+	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	uint64_t word = k2k_load_relaxed(&entry->state);
+
+	switch (k2k_entry_state(word)) {
+	case K2K_ENTRY_FREE:
+		if (k2k_entry_above(word))
+			k2k_look_find(look, "I2", object, "record %u is free, and somebody's", index);
+		break;
+	case K2K_ENTRY_LIVE:
+		look_at_live_entry(look, entry, object, index, seen);
+		k2k_look_at_claim(look, object, index, word);
+		break;
+	case K2K_ENTRY_CLAIMED:
+		k2k_look_at_claim(look, object, index, word);
+		break;
+	default:
+		if (k2k_entry_above(word) > k2k_load_relaxed(&look->map->defs->grace_token))
+			k2k_look_find(look, "I2", object, "record %u is retired with a token that was not published", index);
+		if (k2k_load_relaxed(&entry->next) > hash->pool.capacity)
+			k2k_look_find(look, "I2", object, "record %u is retired, and its link points outside of the table", index);
+	}
+}
+
+void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object)
+{
+	uint8_t *seen = calloc(hash->pool.capacity / 8 + 1, 1);
+
+	if (!seen)
+		return;
+	for (uint32_t i = 0; i <= hash->mask; i++)
+		look_at_chain(look, hash, object, i, seen);
+	for (uint32_t i = 0; i < hash->pool.capacity; i++)
+		look_at_entry(look, hash, object, i, seen);
+	free(seen);
+}
+
+/* ---- all ------------------------------------------------------------------------------ */
+
+static void look_at_header(struct k2k_look *look, const char *object, const void *mapped, const struct k2k_shm_header *header)
+{
+	if (memcmp(mapped, header, sizeof(*header)) != 0)
+		k2k_look_find(look, "layout", object, "the header is not as it was at attach: nobody can attach any more");
+}
+
+void k2k_look_at_all(struct k2k_look *look)
+{
+	enum k2k_operation intent = k2k_writer_intent(look->map);
+
+	look->count = 0;
+	look_at_header(look, "defs", look->map->defs, look->defs_header);
+	look_at_header(look, "live", look->map->live, look->live_header);
+	if (intent != K2K_OP_NONE)
+		k2k_look_find(look, "intent", "writer", "an operation has not ended (%s): any change finishes it, or repair",
+		              k2k_writer_operation_name(intent));
+	k2k_look_at_definitions(look);
+	k2k_look_at_live(look);
+}

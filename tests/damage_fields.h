@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * damage_fields.h - what each bit of a registry means, and whether check must find it flipped.
+ */
+#ifndef K2K_TESTS_DAMAGE_FIELDS_H
+#define K2K_TESTS_DAMAGE_FIELDS_H
+
+#include "damage.h"
+
+enum policy {
+	FOUND,          /* check finds every bit */
+	PART,           /* some values are as good as the right one: why says which */
+	ANY,            /* a number that may be any, or words for people */
+	NOTHING,        /* means nothing: no answer changes */
+};
+
+/* A record's use: most fields mean something only in some of them. */
+enum use { LIVE, RETIRED, IDLE, USES };
+
+struct field {
+	const char *name;
+	size_t first_bit, bits;
+	enum policy policy[USES];
+	const char *why;
+};
+
+#define BITS(type, member, from, count, live, retired, idle, why) \
+	{ #member, offsetof(struct type, member) * 8 + (from), (count), { live, retired, idle }, why }
+#define FIELD(type, member, live, retired, idle, why) \
+	BITS(type, member, 0, sizeof(((struct type *)0)->member) * 8, live, retired, idle, why)
+
+static const struct field header_fields[] = {
+	{ "header", 0, sizeof(struct k2k_shm_header) * 8, { FOUND, FOUND, FOUND }, NULL },
+};
+
+static const struct field defs_fields[] = {
+	FIELD(k2k_shm_defs, poisoned, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, reserved0, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_defs, grace_token, 0, 32, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_defs, grace_token, 32, 32, PART, PART, PART, "a larger one may be true"),
+	FIELD(k2k_shm_defs, grace_wake, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, reserved1, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, generation, PART, PART, PART, "a larger one may be true"),
+	FIELD(k2k_shm_defs, intent, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, reserved4, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, writer_pid, ANY, ANY, ANY, "the writer's, who is check itself"),
+	FIELD(k2k_shm_defs, writer_pid_namespace, ANY, ANY, ANY, "the same"),
+	FIELD(k2k_shm_defs, writer_comm, ANY, ANY, ANY, "the same"),
+	FIELD(k2k_shm_defs, writer_since_ns, ANY, ANY, ANY, "the same"),
+	FIELD(k2k_shm_defs, reserved2, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, tenant_free, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, tenant_retired, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, budget_free, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, budget_retired, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field live_fields[] = {
+	FIELD(k2k_shm_live, ledger_pool.hint, ANY, ANY, ANY, "where a search begins"),
+	FIELD(k2k_shm_live, ledger_pool.high, PART, PART, PART, "a larger one only takes time"),
+	FIELD(k2k_shm_live, ledger_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
+	FIELD(k2k_shm_live, ledger_pool.reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, reserved0, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, lease_pool.hint, ANY, ANY, ANY, "where a search begins"),
+	FIELD(k2k_shm_live, lease_pool.high, PART, PART, PART, "a larger one only takes time"),
+	FIELD(k2k_shm_live, lease_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
+	FIELD(k2k_shm_live, lease_pool.reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, reserved1, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field head_fields[] = {
+	{ "head", 0, 32, { FOUND, FOUND, FOUND }, NULL },
+};
+
+static const struct field tenant_fields[] = {
+	FIELD(k2k_shm_tenant, id, PART, NOTHING, NOTHING, "another id of the same bucket"),
+	BITS(k2k_shm_tenant, state_gen, 0, 8, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_tenant, state_gen, 8, 56, PART, PART, PART, "an earlier generation, where no record has the right one"),
+	BITS(k2k_shm_tenant, select, 0, 8, FOUND, NOTHING, NOTHING, NULL),
+	BITS(k2k_shm_tenant, select, 8, 56, PART, NOTHING, NOTHING, "a version may be any from that of the budgets on"),
+	FIELD(k2k_shm_tenant, next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
+	BITS(k2k_shm_tenant, flags, 0, 1, PART, NOTHING, NOTHING, "set where there are no budgets it costs a look"),
+	BITS(k2k_shm_tenant, flags, 1, 31, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_tenant, rate, ANY, NOTHING, NOTHING, "a limit may be any"),
+	FIELD(k2k_shm_tenant, burst, FOUND, NOTHING, NOTHING, NULL),
+};
+
+static const struct field tenant_cold_fields[] = {
+	FIELD(k2k_shm_tenant_cold, gpu_memory_bytes, ANY, NOTHING, NOTHING, "a limit may be any"),
+	FIELD(k2k_shm_tenant_cold, kernels, ANY, NOTHING, NOTHING, "a limit may be any"),
+	FIELD(k2k_shm_tenant_cold, registered_at_ns, ANY, NOTHING, NOTHING, "for people"),
+	FIELD(k2k_shm_tenant_cold, retired_token, FOUND, PART, NOTHING, "an earlier token, in order"),
+	FIELD(k2k_shm_tenant_cold, budget_count, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, label, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, reserved, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field budget_fields[] = {
+	BITS(k2k_shm_budget, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_budget, entry.state, 2, 62, FOUND, PART, FOUND, "an earlier token"),
+	FIELD(k2k_shm_budget, entry.gen, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_budget, entry.key, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_budget, entry.slot, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_budget, entry.next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
+	FIELD(k2k_shm_budget, budget_ns, ANY, NOTHING, NOTHING, "a budget may be any"),
+	FIELD(k2k_shm_budget, since, PART, NOTHING, NOTHING, "an earlier version"),
+	FIELD(k2k_shm_budget, until, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_budget, ledger, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_budget, list_next, NOTHING, FOUND, FOUND, NULL),
+};
+
+static const struct field cell_fields[] = {
+	FIELD(k2k_shm_cell, admitted, ANY, ANY, NOTHING, "a count"),
+	BITS(k2k_shm_cell, window, 0, K2K_WINDOW_BASE_BITS, ANY, NOTHING, NOTHING, "a count"),
+	BITS(k2k_shm_cell, window, K2K_WINDOW_BASE_BITS, 64 - K2K_WINDOW_BASE_BITS, PART, NOTHING, NOTHING, "a second that is over"),
+	FIELD(k2k_shm_cell, lease_head, FOUND, FOUND, NOTHING, NULL),
+	BITS(k2k_shm_cell, has_costs, 0, 1, PART, PART, NOTHING, "set where there are no costs it costs a look"),
+	BITS(k2k_shm_cell, has_costs, 1, 31, FOUND, FOUND, NOTHING, NULL),
+	FIELD(k2k_shm_cell, reserved, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field cell_cold_fields[] = {
+	FIELD(k2k_shm_cell_cold, rejected_rate, ANY, ANY, NOTHING, "a count"),
+	FIELD(k2k_shm_cell_cold, rejected_budget, ANY, ANY, NOTHING, "a count"),
+	FIELD(k2k_shm_cell_cold, rejected_kernels, ANY, ANY, NOTHING, "a count"),
+	FIELD(k2k_shm_cell_cold, rejected_gpu_memory, ANY, ANY, NOTHING, "a count"),
+	FIELD(k2k_shm_cell_cold, unattributed_ns, ANY, ANY, NOTHING, "a count"),
+	FIELD(k2k_shm_cell_cold, reserved, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field cost_fields[] = {
+	BITS(k2k_shm_cost, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_cost, entry.state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known; an earlier token"),
+	FIELD(k2k_shm_cost, entry.gen, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_cost, entry.key, PART, NOTHING, NOTHING, "another engagement of the same bucket"),
+	FIELD(k2k_shm_cost, entry.slot, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_cost, entry.next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
+	FIELD(k2k_shm_cost, cost_ns, ANY, NOTHING, NOTHING, "a count"),
+	FIELD(k2k_shm_cost, reserved_ns, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_cost, reserved, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field lease_fields[] = {
+	BITS(k2k_shm_lease, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_lease, entry.state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known"),
+	FIELD(k2k_shm_lease, entry.gen, FOUND, FOUND, NOTHING, NULL),
+	FIELD(k2k_shm_lease, entry.key, PART, PART, NOTHING, "another broker's place"),
+	FIELD(k2k_shm_lease, entry.slot, FOUND, FOUND, NOTHING, NULL),
+	FIELD(k2k_shm_lease, entry.next, FOUND, FOUND, NOTHING, NULL),
+	FIELD(k2k_shm_lease, incarnation, PART, PART, NOTHING, "a broker's that is dead: then it counts as nothing"),
+	FIELD(k2k_shm_lease, claims, PART, PART, NOTHING, "counters; held is at most asked - ended"),
+	FIELD(k2k_shm_lease, reserved, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field slot_fields[] = {
+	FIELD(k2k_shm_slot, owner, PART, PART, PART, "a broker that is dead"),
+	FIELD(k2k_shm_slot, ack, PART, PART, PART, "an earlier token"),
+	FIELD(k2k_shm_slot, state, FOUND, PART, PART, "of a place that is free it may be any that there is"),
+	FIELD(k2k_shm_slot, reserved0, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_slot, pid, ANY, ANY, NOTHING, "for people"),
+	FIELD(k2k_shm_slot, pid_namespace, ANY, ANY, NOTHING, "for people"),
+	FIELD(k2k_shm_slot, start_time, ANY, ANY, NOTHING, "for people"),
+	FIELD(k2k_shm_slot, attached_at_ns, ANY, ANY, NOTHING, "for people"),
+	FIELD(k2k_shm_slot, comm, ANY, ANY, NOTHING, "for people"),
+	FIELD(k2k_shm_slot, reserved1, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_slot, cross_tenant_total, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_slot, unknown_tenant_total, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_slot, reserved2, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_slot, reserved3, FOUND, FOUND, FOUND, NULL),
+};
+
+/* Between the sections and behind them. */
+static const struct field gap_fields[] = {
+	{ "gap", 0, SIZE_MAX, { NOTHING, NOTHING, NOTHING }, NULL },
+};
+
+struct region {
+	const char *name;
+	const void *base;               /* in the damaged registry's map */
+	size_t stride, count;
+	const struct field *fields;
+	size_t field_count;
+	enum use (*use)(const struct k2k_map *map, uint32_t index);
+};
+
+static enum use use_of_tenant(const struct k2k_map *map, uint32_t index)
+{
+	enum k2k_tenant_state state = k2k_tenant_state(map->tenants[index].state_gen);
+
+	return state == K2K_TENANT_LIVE ? LIVE : state == K2K_TENANT_RETIRED ? RETIRED : IDLE;
+}
+
+static enum use use_of_entry(const struct k2k_shm_entry *entry)
+{
+	unsigned int state = k2k_entry_state(entry->state);
+
+	return state == K2K_ENTRY_LIVE ? LIVE : state == K2K_ENTRY_RETIRED ? RETIRED : IDLE;
+}
+
+static enum use use_of_budget(const struct k2k_map *map, uint32_t index)
+{
+	return use_of_entry(&map->budgets[index].entry);
+}
+
+static enum use use_of_cost(const struct k2k_map *map, uint32_t index)
+{
+	return use_of_entry(&map->ledger[index].entry);
+}
+
+static enum use use_of_lease(const struct k2k_map *map, uint32_t index)
+{
+	return use_of_entry(&map->leases[index].entry);
+}
+
+static enum use use_of_slot(const struct k2k_map *map, uint32_t index)
+{
+	return map->slots[index].owner ? LIVE : IDLE;
+}
+
+static enum use use_always(const struct k2k_map *map, uint32_t index)
+{
+	(void)map, (void)index;
+	return LIVE;
+}
+
+enum { REGIONS = 15 };
+
+#define REGION(name, base, count, fields, use) \
+	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }
+
+static void regions_of(const struct k2k_map *map, struct region regions[REGIONS])
+{
+	struct region all[REGIONS] = {
+		REGION("defs", map->defs, 1, defs_fields, use_always),
+		REGION("defs.header", &map->defs->header, 1, header_fields, use_always),
+		REGION("tenant heads", map->tenant_heads, map->tenant_mask + 1, head_fields, use_always),
+		REGION("tenant", map->tenants, map->sizes.tenants, tenant_fields, use_of_tenant),
+		REGION("tenant", map->tenants_cold, map->sizes.tenants, tenant_cold_fields, use_of_tenant),
+		REGION("budget heads", map->budget_heads, map->budget_mask + 1, head_fields, use_always),
+		REGION("budget", map->budgets, map->sizes.budgets, budget_fields, use_of_budget),
+		REGION("live", map->live, 1, live_fields, use_always),
+		REGION("live.header", &map->live->header, 1, header_fields, use_always),
+		REGION("slot", map->slots, K2K_SLOTS, slot_fields, use_of_slot),
+		REGION("cell", map->cells, map->sizes.tenants, cell_fields, use_of_tenant),
+		REGION("cell", map->cells_cold, map->sizes.tenants, cell_cold_fields, use_of_tenant),
+		REGION("ledger heads", map->ledger_heads, map->ledger_mask + 1, head_fields, use_always),
+		REGION("cost", map->ledger, map->sizes.engagements, cost_fields, use_of_cost),
+		REGION("lease", map->leases, map->sizes.leases, lease_fields, use_of_lease),
+	};
+
+	memcpy(regions, all, sizeof all);
+}
+
+struct meaning {
+	const struct region *region;
+	const struct field *field;
+	enum use use;
+	uint32_t index;
+};
+
+/* What the bit is; the region is null where it belongs to nothing. */
+static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
+                       struct meaning *meaning)
+{
+	*meaning = (struct meaning){ NULL, gap_fields, IDLE, 0 };
+	for (int r = 0; r < REGIONS; r++) {
+		const struct region *region = &regions[r];
+		ptrdiff_t at = (const unsigned char *)byte - (const unsigned char *)region->base;
+
+		if (at < 0 || (size_t)at >= region->stride * region->count)
+			continue;
+		for (size_t f = 0; f < region->field_count; f++) {
+			const struct field *field = &region->fields[f];
+			size_t in_record = (size_t)at % region->stride * 8 + bit;
+
+			if (in_record < field->first_bit || in_record - field->first_bit >= field->bits)
+				continue;
+			meaning->region = region;
+			meaning->field = field;
+			meaning->index = (uint32_t)((size_t)at / region->stride);
+			meaning->use = region->use(map, meaning->index);
+			return;
+		}
+	}
+}
+
+#endif
