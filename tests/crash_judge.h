@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_judge.h - what is left after a kill, seen through the interface, and whether that may be so (crash_scene.h)
+ */
+#ifndef K2K_TESTS_CRASH_JUDGE_H
+#define K2K_TESTS_CRASH_JUDGE_H
+
+#include "crash_scene.h"
+
+/* What there is: as the interface says it, and how many records that takes. */
+struct sight {
+	char *meaning;
+	uint64_t tenants, budgets, engagements, leases;  /* records in use; retired ones are on their way back */
+};
+
+static void sight_free(struct sight *sight)
+{
+	free(sight->meaning);
+	memset(sight, 0, sizeof *sight);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	k2k_tenant_id x = *(const k2k_tenant_id *)a, y = *(const k2k_tenant_id *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_engagement(const void *a, const void *b)
+{
+	const struct k2k_usage_info *x = a, *y = b;
+
+	return x->engagement_id < y->engagement_id ? -1 : x->engagement_id > y->engagement_id;
+}
+
+static int by_budget(const void *a, const void *b)
+{
+	const struct k2k_budget_info *x = a, *y = b;
+
+	return x->engagement_id < y->engagement_id ? -1 : x->engagement_id > y->engagement_id;
+}
+
+static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
+{
+	struct k2k_tenant_info info = tenant_info(reg, id);
+	struct k2k_budget_info budgets[BUDGETS] = { { .size = sizeof budgets[0] } };
+	struct k2k_usage_info usage[ENGAGEMENTS] = { { .size = sizeof usage[0] } };
+	size_t count;
+
+	fprintf(out, "tenant %" PRIu64 ": rate %" PRIu64 " memory %" PRIu64 " kernels %u; admitted %" PRIu64 ", %" PRIu64
+	        " in this second; rejected %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "; unattributed %" PRIu64 "; holds %" PRIu64
+	        " kernels, %" PRIu64 " bytes\n",
+	        id, info.max_messages_per_sec, info.max_gpu_memory_bytes, info.max_concurrent_kernels, info.admitted_total,
+	        info.messages_this_second, info.rejected_total.rate, info.rejected_total.budget, info.rejected_total.kernels,
+	        info.rejected_total.gpu_memory, info.unattributed_ns, info.kernels, info.gpu_memory_bytes);
+	CHECK_EQ(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
+	CHECK_EQ(count, info.budget_count);
+	qsort(budgets, count, sizeof budgets[0], by_budget);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns\n", budgets[i].engagement_id, budgets[i].used_ns,
+		        budgets[i].budget_ns);
+	CHECK_EQ(k2k_usage_list(reg, id, usage, ENGAGEMENTS, &count), 0);
+	qsort(usage, count, sizeof usage[0], by_engagement);
+	for (size_t i = 0; i < count; i++)
+		if (usage[i].gpu_ns)
+			fprintf(out, "  engagement %" PRIu64 ": %" PRIu64 " ns\n", usage[i].engagement_id, usage[i].gpu_ns);
+}
+
+static char *see_meaning(struct k2k_registry *reg)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	k2k_tenant_id ids[TENANTS];
+	char *text = NULL;
+	size_t count, length;
+	FILE *out = open_memstream(&text, &length);
+
+	CHECK(out != NULL);
+	CHECK_EQ(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
+	CHECK(count <= TENANTS);
+	qsort(ids, count, sizeof ids[0], by_id);
+	CHECK_EQ(k2k_registry_info(reg, &info), 0);
+	CHECK_EQ(info.tenants.used, count);
+	fprintf(out, "%zu tenants; unknown %" PRIu64 ", cross %" PRIu64 "\n", count, info.unknown_tenant_total,
+	        info.cross_tenant_total);
+	for (size_t i = 0; i < count; i++) {
+		CHECK(i == 0 || ids[i] != ids[i - 1]);
+		if (ids[i] != BYSTANDERS)
+			write_tenant(out, reg, ids[i]);
+	}
+	fclose(out);
+	return text;
+}
+
+/* Lets `repair` give back what it can. A stopped broker keeps what is retired; retired ledger records stay so until one is needed. */
+static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry *reg)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+
+	do {
+		wait_answered(reg);
+		CHECK_EQ(k2k_registry_repair(reg, &repaired), 0);
+		CHECK_EQ(k2k_registry_info(reg, &info), 0);
+	} while (repaired.tenants + repaired.budgets + repaired.engagements + repaired.leases > 0 ||
+	         (!scene->stopped && info.tenants.retired + info.budgets.retired > 0));
+	return info;
+}
+
+static void see_records(struct scene *scene, struct k2k_registry *reg, struct sight *sight)
+{
+	struct k2k_registry_info info = settle(scene, reg);
+
+	sight->tenants = info.tenants.used;
+	sight->budgets = info.budgets.used;
+	sight->engagements = info.engagements.used;
+	sight->leases = info.leases.used;
+}
+
+/* ---- 1 and 2: others go on ------------------------------------------------------------------ */
+
+static void bystander_goes_on(struct scene *scene)
+{
+	struct stage *stage = scene->stage;
+	int code;
+
+	atomic_fetch_add(&stage->round_asked, 1);
+	gate_expect(&scene->answered, "a broker at work goes on after a kill");
+	code = atomic_load(&stage->round_code);
+	CHECK(code == 0 || (code == K2K_EFENCED && scene->operation->removes));
+	if (atomic_load(&stage->round_sleeps))
+		FAIL("a broker at work went to sleep %" PRIu64 " times in one round of calls", atomic_load(&stage->round_sleeps));
+	if (atomic_load(&stage->round_cpu_ns) > BYSTANDER_CPU_NS)
+		FAIL("a call of a broker at work took %" PRIu64 " ns of its processor", atomic_load(&stage->round_cpu_ns));
+}
+
+/* May find the registry gone where the operation removes it. */
+static void attach_works(struct scene *scene)
+{
+	pid_t pid = spawn();
+
+	if (pid == 0) {
+		struct k2k_registry *reg;
+		int code = k2k_registry_open(scene->name, K2K_ROLE_BROKER, NULL, &reg);
+
+		if (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry))
+			_exit(0);
+		CHECK_EQ(code, 0);
+		reg->clock.injected_ns = &scene->stage->clock_ns;
+		if (!scene->operation->no_registry)
+			CHECK_EQ(k2k_message_admit(reg, BYSTANDERS, no_tag, 1, NULL), 0);
+		CHECK_EQ(k2k_registry_close(&reg), 0);
+		_exit(0);
+	}
+	spawn_wait(pid);
+}
+
+static void change_works(struct scene *scene, struct k2k_registry *reg)
+{
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+
+	if (!scene->operation->no_registry)
+		CHECK_EQ(k2k_tenant_update(reg, BYSTANDERS, &quota, K2K_UPDATE_RATE), 0);
+}
+
+/* ---- the sight ---------------------------------------------------------------------------------- */
+
+/* Of odd numbers an attach comes first; only an administrator can end what an administrator began. */
+static struct sight look(struct scene *scene, size_t number)
+{
+	bool by_attach = number % 2, may_be_gone = scene->operation->removes || scene->operation->no_registry;
+	struct sight sight = { .meaning = NULL };
+	struct k2k_registry *reg;
+	int code;
+
+	if (scene->bystander)
+		bystander_goes_on(scene);
+	if (by_attach)
+		attach_works(scene);
+	code = k2k_registry_open(scene->name, K2K_ROLE_ADMIN, NULL, &reg);
+	if (code == K2K_ENOREGISTRY && may_be_gone) {
+		check_nothing_left(scene->name);
+		CHECK(asprintf(&sight.meaning, "no registry\n") > 0);
+		return sight;
+	}
+	CHECK_EQ(code, 0);
+	reg->clock.injected_ns = &scene->stage->clock_ns;
+	if (!by_attach || scene->operation->role == K2K_ROLE_ADMIN)
+		change_works(scene, reg);
+	check_clean(reg);
+	sight.meaning = see_meaning(reg);
+	if (scene->bystander)
+		pause_bystander(scene);
+	see_records(scene, reg, &sight);
+	check_clean(reg);
+	if (scene->bystander)
+		resume_bystander(scene);
+	CHECK_EQ(k2k_registry_close(&reg), 0);
+	return sight;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------------- */
+
+struct oracle {
+	struct sight before, after;
+};
+
+struct tally {
+	size_t kills;
+	size_t before, after, either;    /* either: the operation changes nothing that can still be seen once its caller is dead */
+	size_t unreached;
+};
+
+static void oracle_free(struct oracle *oracle)
+{
+	sight_free(&oracle->before);
+	sight_free(&oracle->after);
+}
+
+/* What it is like without the operation, and with all of it. */
+HARNESS_USED static void consult(struct oracle *oracle, const struct operation *operation, enum state state)
+{
+	struct scene scene;
+
+	scene_open(&scene, operation, state);
+	scene.victim = start_victim(&scene, operation);
+	end_process(&scene.victim);
+	oracle->before = look(&scene, 0);
+	scene_close(&scene);
+
+	scene_open(&scene, operation, state);
+	scene.victim = start_victim(&scene, operation);
+	victim_bring_to_end(scene.victim);
+	CHECK_EQ(atomic_load(&scene.stage->run_code), operation->expected);
+	end_process(&scene.victim);
+	oracle->after = look(&scene, 0);
+	scene_close(&scene);
+}
+
+static bool same(const struct sight *a, const struct sight *b)
+{
+	return strcmp(a->meaning, b->meaning) == 0 && a->tenants == b->tenants && a->budgets == b->budgets &&
+	       a->engagements == b->engagements && a->leases == b->leases;
+}
+
+static bool is_between(uint64_t number, uint64_t a, uint64_t b)
+{
+	return (a <= number && number <= b) || (b <= number && number <= a);
+}
+
+/* It did not happen, but for empty records that are made beforehand: of an engagement without cost, of a lease that holds nothing. */
+static bool left_records(const struct sight *sight, const struct oracle *oracle)
+{
+	return strcmp(sight->meaning, oracle->before.meaning) == 0 && sight->tenants == oracle->before.tenants &&
+	       sight->budgets == oracle->before.budgets &&
+	       is_between(sight->engagements, oracle->before.engagements, oracle->after.engagements) &&
+	       is_between(sight->leases, oracle->before.leases, oracle->after.leases);
+}
+
+static void print_sight(const char *title, const struct sight *sight)
+{
+	fprintf(stderr, "--- %s: tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64 ", leases %" PRIu64 "\n%s", title,
+	        sight->tenants, sight->budgets, sight->engagements, sight->leases, sight->meaning);
+}
+
+/* `where` names the point, for the reader of a failure. */
+HARNESS_USED static void judge(struct scene *scene, const struct oracle *oracle, size_t number, const char *where, struct tally *tally)
+{
+	struct sight sight = look(scene, number);
+
+	tally->kills++;
+	if (same(&sight, &oracle->after)) {
+		*(same(&oracle->before, &oracle->after) ? &tally->either : &tally->after) += 1;
+	} else if (same(&sight, &oracle->before) || (scene->operation->may_leave_record && left_records(&sight, oracle))) {
+		tally->before++;
+	} else {
+		print_sight("found", &sight);
+		print_sight("before", &oracle->before);
+		print_sight("after", &oracle->after);
+		FAIL("%s, %s, killed %s: neither before nor after", scene->operation->name, state_names[scene->state], where);
+	}
+	sight_free(&sight);
+}
+
+#endif

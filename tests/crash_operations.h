@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_operations.h - every operation that writes, as the crash tests kill it
+ */
+#ifndef K2K_TESTS_CRASH_OPERATIONS_H
+#define K2K_TESTS_CRASH_OPERATIONS_H
+
+#include "crash_scene.h"
+
+#define NEW_TENANT 8
+#define NEW_ENGAGEMENT 71
+
+/* ---- an administrator's ----------------------------------------------------------- */
+
+static int run_register(struct victim *v)
+{
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+
+	return k2k_tenant_register(v->reg, NEW_TENANT, &quota);
+}
+
+static int run_register_budgets(struct victim *v)
+{
+	struct k2k_budget budgets[] = { { ENGAGEMENT, 7 }, { NEW_ENGAGEMENT, 8 } };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+
+	quota.budgets = budgets;
+	quota.budget_count = 2;
+	return k2k_tenant_register(v->reg, NEW_TENANT, &quota);
+}
+
+/* Leaves no slot free but what is retired. */
+static void fill_table(struct scene *scene)
+{
+	k2k_tenant_id id = 50;
+	size_t count;
+	int code;
+
+	do {
+		CHECK_EQ(k2k_tenant_count(scene->admin, &count), 0);
+		code = count < TENANTS - 1 ? k2k_tenant_register(scene->admin, id++, NULL) : K2K_EFULL;
+	} while (code == 0);
+	CHECK_EQ(code, K2K_EFULL);
+	register_with(scene->admin, 60, ENGAGEMENT);
+	deregister(scene->admin, 60);
+}
+
+static const struct k2k_quota *other_quota(void)
+{
+	static const struct k2k_budget budgets[] = { { ENGAGEMENT, K2K_UNLIMITED }, { NEW_ENGAGEMENT, 9 }, { 72, 10 } };
+	static const struct k2k_quota quota = { sizeof quota, 0, 55, 66, 77, 3, budgets };
+
+	return &quota;
+}
+
+static int run_update_rate(struct victim *v)
+{
+	return k2k_tenant_update(v->reg, SUBJECT, other_quota(), K2K_UPDATE_RATE);
+}
+
+static int run_update_memory(struct victim *v)
+{
+	return k2k_tenant_update(v->reg, SUBJECT, other_quota(), K2K_UPDATE_GPU_MEMORY);
+}
+
+static int run_update_kernels(struct victim *v)
+{
+	return k2k_tenant_update(v->reg, SUBJECT, other_quota(), K2K_UPDATE_KERNELS);
+}
+
+static int run_update_budgets(struct victim *v)
+{
+	return k2k_tenant_update(v->reg, SUBJECT, other_quota(), K2K_UPDATE_BUDGETS);
+}
+
+static int run_update_all(struct victim *v)
+{
+	return k2k_tenant_update(v->reg, SUBJECT, other_quota(),
+	                         K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS);
+}
+
+static int run_deregister(struct victim *v)
+{
+	return k2k_tenant_deregister(v->reg, SUBJECT, NULL);
+}
+
+static int run_deregister_totals(struct victim *v)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+
+	return k2k_tenant_deregister(v->reg, SUBJECT, &totals);
+}
+
+static int run_budget_new(struct victim *v)
+{
+	return k2k_budget_set(v->reg, SUBJECT, NEW_ENGAGEMENT, 12);
+}
+
+static int run_budget_again(struct victim *v)
+{
+	return k2k_budget_set(v->reg, SUBJECT, ENGAGEMENT, 12);
+}
+
+static int run_budget_unset(struct victim *v)
+{
+	return k2k_budget_unset(v->reg, SUBJECT, ENGAGEMENT);
+}
+
+static int run_repair(struct victim *v)
+{
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+
+	return k2k_registry_repair(v->reg, &repaired);
+}
+
+static int run_check(struct victim *v)
+{
+	size_t count;
+
+	return k2k_registry_check(v->reg, NULL, 0, &count);
+}
+
+/* A change that changes nothing that can be seen: what it does besides is recovery and reaping. */
+HARNESS_USED static int run_neutral_update(struct victim *v)
+{
+	static const struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+
+	return k2k_tenant_update(v->reg, BYSTANDERS, &quota, K2K_UPDATE_RATE);
+}
+
+static int run_open_admin(struct victim *v)
+{
+	return k2k_registry_open(v->name, K2K_ROLE_ADMIN, NULL, &v->reg);
+}
+
+static int run_close(struct victim *v)
+{
+	return k2k_registry_close(&v->reg);
+}
+
+static int run_create(struct victim *v)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	return k2k_registry_create(v->name, &options, NULL);
+}
+
+static int run_create_opened(struct victim *v)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	return k2k_registry_create(v->name, &options, &v->reg);
+}
+
+static int run_destroy(struct victim *v)
+{
+	return k2k_registry_destroy(v->name, K2K_DESTROY_FORCE, NULL);
+}
+
+static const struct operation admin_operations[] HARNESS_USED = {
+	{ "register", K2K_ROLE_ADMIN, run_register, 0 },
+	{ "register with budgets", K2K_ROLE_ADMIN, run_register_budgets, 0 },
+	{ "register, reusing a slot", K2K_ROLE_ADMIN, run_register, 0, .arrange = fill_table },
+	{ "update rate", K2K_ROLE_ADMIN, run_update_rate, 0 },
+	{ "update memory", K2K_ROLE_ADMIN, run_update_memory, 0 },
+	{ "update kernels", K2K_ROLE_ADMIN, run_update_kernels, 0 },
+	{ "update budgets", K2K_ROLE_ADMIN, run_update_budgets, 0, .may_leave_record = true },
+	{ "update all", K2K_ROLE_ADMIN, run_update_all, 0, .may_leave_record = true },
+	{ "deregister", K2K_ROLE_ADMIN, run_deregister, 0 },
+	{ "deregister with totals", K2K_ROLE_ADMIN, run_deregister_totals, 0 },
+	{ "budget set, new", K2K_ROLE_ADMIN, run_budget_new, 0, .may_leave_record = true },
+	{ "budget set, again", K2K_ROLE_ADMIN, run_budget_again, 0 },
+	{ "budget unset", K2K_ROLE_ADMIN, run_budget_unset, 0 },
+	{ "repair", K2K_ROLE_ADMIN, run_repair, 0 },
+	{ "check", K2K_ROLE_ADMIN, run_check, 0 },
+	{ "open as administrator", 0, run_open_admin, 0 },
+	{ "close as administrator", K2K_ROLE_ADMIN, run_close, 0 },
+	{ "create", 0, run_create, 0, .no_registry = true },
+	{ "create and open", 0, run_create_opened, 0, .no_registry = true },
+	{ "destroy", 0, run_destroy, 0, .removes = true },
+};
+
+/* ---- a broker's ------------------------------------------------------------------------ */
+
+static int run_attach(struct victim *v)
+{
+	return k2k_registry_open(v->name, K2K_ROLE_BROKER, NULL, &v->reg);
+}
+
+static void hold_some(struct victim *v)
+{
+	CHECK_EQ(k2k_kernel_acquire(v->reg, SUBJECT, &v->lease, NULL), 0);
+	CHECK_EQ(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, NULL, NULL), 0);
+}
+
+static void hold_memory(struct victim *v)
+{
+	CHECK_EQ(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, &v->lease, NULL), 0);
+}
+
+static int run_record(struct victim *v)
+{
+	return k2k_message_record(v->reg, SUBJECT);
+}
+
+static int run_admit(struct victim *v)
+{
+	return k2k_message_admit(v->reg, SUBJECT, tag_of(ENGAGEMENT), 3, NULL);
+}
+
+static int run_admit_unknown(struct victim *v)
+{
+	return k2k_message_admit(v->reg, 12345, tag_of(ENGAGEMENT), 1, NULL);
+}
+
+static int run_cross_tenant(struct victim *v)
+{
+	return k2k_audit_cross_tenant(v->reg, 1, 2, "a", "b", no_tag);
+}
+
+static void record_some(struct k2k_registry *broker)
+{
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(k2k_message_record(broker, SUBJECT), 0);
+}
+
+static void record_limit(struct k2k_registry *broker)
+{
+	CHECK_EQ(k2k_message_admit(broker, SUBJECT, no_tag, SUBJECT_RATE, NULL), 0);
+}
+
+static void use_up_budget(struct k2k_registry *broker)
+{
+	CHECK_EQ(k2k_usage_track(broker, SUBJECT, tag_of(ENGAGEMENT), 1001 * MS), 0);
+}
+
+static void next_second(struct scene *scene)
+{
+	atomic_fetch_add(&scene->stage->clock_ns, SECOND);
+}
+
+static int run_track(struct victim *v)
+{
+	return k2k_usage_track(v->reg, SUBJECT, tag_of(ENGAGEMENT), 5);
+}
+
+static int run_track_new(struct victim *v)
+{
+	return k2k_usage_track(v->reg, SUBJECT, tag_of(NEW_ENGAGEMENT), 5);
+}
+
+static void fill_ledger(struct k2k_registry *broker)
+{
+	uint64_t engagement = 100;
+	int code;
+
+	do
+		code = k2k_usage_track(broker, SUBJECT, tag_of(engagement++), 1);
+	while (code == 0);
+	CHECK_EQ(code, K2K_EUNBOOKED);
+}
+
+static int run_kernel(struct victim *v)
+{
+	return k2k_kernel_acquire(v->reg, SUBJECT, &v->lease, NULL);
+}
+
+static int run_kernel_release(struct victim *v)
+{
+	return k2k_kernel_release(v->reg, &v->lease);
+}
+
+static int run_memory(struct victim *v)
+{
+	return k2k_gpu_memory_acquire(v->reg, SUBJECT, 5000, &v->lease, NULL);
+}
+
+static int run_memory_release(struct victim *v)
+{
+	return k2k_gpu_memory_release(v->reg, &v->lease);
+}
+
+static void take_all(struct k2k_registry *broker)
+{
+	for (int i = 0; i < SUBJECT_KERNELS - 1; i++)
+		CHECK_EQ(k2k_kernel_acquire(broker, SUBJECT, NULL, NULL), 0);
+	CHECK_EQ(k2k_gpu_memory_acquire(broker, SUBJECT, SUBJECT_MEMORY - 5000, NULL, NULL), 0);
+}
+
+/* After those that the state gave something. */
+static void take_rest(struct victim *v)
+{
+	int code;
+
+	do
+		code = k2k_kernel_acquire(v->reg, SUBJECT, NULL, NULL);
+	while (code == 0);
+	CHECK_EQ(code, K2K_EKERNELS);
+	while (k2k_gpu_memory_acquire(v->reg, SUBJECT, 1000, NULL, NULL) == 0)
+		;
+}
+
+static int run_attach_and_use(struct victim *v)
+{
+	int code = k2k_registry_open(v->name, K2K_ROLE_BROKER, NULL, &v->reg);
+
+	return code ? code : k2k_kernel_acquire(v->reg, SUBJECT, &v->lease, NULL);
+}
+
+static const struct operation broker_operations[] HARNESS_USED = {
+	{ "attach", 0, run_attach, 0 },
+	{ "attach in a dead one's slot", 0, run_attach, 0, .has_dead = true },
+	{ "attach there and use it", 0, run_attach_and_use, 0, .has_dead = true, .may_leave_record = true },
+	{ "detach", K2K_ROLE_BROKER, run_close, 0 },
+	{ "detach, holding leases", K2K_ROLE_BROKER, run_close, 0, .prepare = hold_some },
+	{ "record", K2K_ROLE_BROKER, run_record, 0, .occupy = record_some },
+	{ "admit", K2K_ROLE_BROKER, run_admit, 0, .occupy = record_some },
+	{ "admit, rolling the window", K2K_ROLE_BROKER, run_admit, 0, .occupy = record_limit, .arrange = next_second },
+	{ "admit, at the limit", K2K_ROLE_BROKER, run_admit, K2K_ERATE, .occupy = record_limit },
+	{ "admit, budget used up", K2K_ROLE_BROKER, run_admit, K2K_EBUDGET, .occupy = use_up_budget },
+	{ "admit, unknown tenant", K2K_ROLE_BROKER, run_admit_unknown, K2K_ENOTENANT },
+	{ "cross-tenant attempt", K2K_ROLE_BROKER, run_cross_tenant, 0 },
+	{ "track", K2K_ROLE_BROKER, run_track, 0 },
+	{ "track, new engagement", K2K_ROLE_BROKER, run_track_new, 0, .may_leave_record = true },
+	{ "track, ledger full", K2K_ROLE_BROKER, run_track_new, K2K_EUNBOOKED, .occupy = fill_ledger },
+	{ "kernel acquire, first", K2K_ROLE_BROKER, run_kernel, 0, .may_leave_record = true },
+	{ "kernel acquire, again", K2K_ROLE_BROKER, run_kernel, 0, .prepare = hold_some },
+	{ "kernel acquire, the limit's last", K2K_ROLE_BROKER, run_kernel, 0, .occupy = take_all, .may_leave_record = true },
+	{ "kernel acquire, at the limit", K2K_ROLE_BROKER, run_kernel, K2K_EKERNELS, .prepare = take_rest },
+	{ "kernel release", K2K_ROLE_BROKER, run_kernel_release, 0, .prepare = hold_some },
+	{ "memory acquire, first", K2K_ROLE_BROKER, run_memory, 0, .may_leave_record = true },
+	{ "memory acquire, the limit's last", K2K_ROLE_BROKER, run_memory, 0, .occupy = take_all, .may_leave_record = true },
+	{ "memory acquire, at the limit", K2K_ROLE_BROKER, run_memory, K2K_EGPUMEM, .prepare = take_rest },
+	{ "memory release", K2K_ROLE_BROKER, run_memory_release, 0, .prepare = hold_memory },
+};
+
+#endif

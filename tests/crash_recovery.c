@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_recovery - two deaths deep: an operation is killed after each of its stores, and what recovers from that is killed
+ * after each store and each system call of its own
+ *
+ * What the second death leaves is judged as what the first one left: the first operation happened, or it did not.
+ */
+#define HARNESS_TIMEOUT_S 7200
+
+#include "crash_run.h"
+
+static const struct operation
+	change = { "the next change", K2K_ROLE_ADMIN, run_neutral_update, 0 },
+	repair = { "repair", K2K_ROLE_ADMIN, run_repair, 0 },
+	attach = { "the next attach", 0, run_attach, 0 },
+	open_admin = { "the next open", 0, run_open_admin, 0, .removes = true };
+
+/* Of each half-done state that `operation` can leave one death, and of each of those every death of `recovery`. */
+static void kill_recovery(const struct operation *operation, enum state state, const struct operation *recovery)
+{
+	struct points firsts = { 0 }, all = { 0 };
+	bool by_names = operation->no_registry || operation->removes;    /* half-done states that system calls make */
+	struct oracle oracle;
+	struct tally tally = { 0 };
+	char name[128];
+
+	if (!is_wanted(operation))
+		return;
+	consult(&oracle, operation, state);
+	CHECK(discover(&firsts, operation, state, false, NULL));
+	for (size_t i = 0; i < firsts.count; i++) {
+		struct death first = { operation, &firsts.list[i] };
+		struct points points = { 0 };
+
+		if (!first.point->is_change && !by_names)
+			continue;
+		if (!discover(&points, recovery, state, false, &first)) {
+			tally.unreached++;
+			continue;
+		}
+		for (size_t j = 0; j < points.count; j++)
+			if (is_next())
+				kill_at(recovery, state, &oracle, &points, j, &first, &tally);
+		all.steps += points.steps;
+		all.changes += points.changes;
+		all.calls += points.calls;
+		points_free(&points);
+	}
+	snprintf(name, sizeof name, "%s, then %s", operation->name, recovery->name);
+	print_row(name, state, &all, &tally);
+	points_free(&firsts);
+	oracle_free(&oracle);
+}
+
+static void kill_recovery_of_admins(const struct operation *recovery, enum state state)
+{
+	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++)
+		if (admin_operations[i].role && admin_operations[i].run != run_close && admin_operations[i].run != run_check)
+			kill_recovery(&admin_operations[i], state, recovery);
+}
+
+static void kill_recovery_of_brokers(const struct operation *recovery, enum state state)
+{
+	for (size_t i = 0; i < sizeof broker_operations / sizeof broker_operations[0]; i++)
+		kill_recovery(&broker_operations[i], state, recovery);
+}
+
+TEST(a_change_after_a_killed_administrator) { kill_recovery_of_admins(&change, STATE_HALF_FULL); }
+TEST(a_change_that_reaps_after_a_killed_administrator) { kill_recovery_of_admins(&change, STATE_PASSED); }
+TEST(a_repair_after_a_killed_administrator) { kill_recovery_of_admins(&repair, STATE_EMPTY); }
+TEST(an_attach_after_a_killed_broker) { kill_recovery_of_brokers(&attach, STATE_HALF_FULL); }
+TEST(a_repair_after_a_killed_broker) { kill_recovery_of_brokers(&repair, STATE_HALF_FULL); }
+
+TEST(the_next_open_after_a_killed_creator_or_destroyer)
+{
+	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++)
+		if (admin_operations[i].no_registry || admin_operations[i].removes)
+			kill_recovery(&admin_operations[i], STATE_EMPTY, &open_admin);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_run.h - kills one operation at its points, in turn
+ *
+ * Each case prints one line, which scripts/crash-test makes its table of:
+ *	# kills | operation | state | instructions | stores | calls | kills | before | after | either | unreached
+ * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N. K2K_CRASH_ONLY=TEXT: only
+ * operations whose name contains it.
+ */
+#ifndef K2K_TESTS_CRASH_RUN_H
+#define K2K_TESTS_CRASH_RUN_H
+
+#include "crash_judge.h"
+#include "crash_operations.h"
+
+#include <dlfcn.h>
+
+static size_t number_of(const char *variable, size_t otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static bool is_wanted(const struct operation *operation)
+{
+	const char *only = getenv("K2K_CRASH_ONLY");
+
+	return !only || strstr(operation->name, only);
+}
+
+/* Which one is next: every N-th, over all cases of a program, so that a sample is spread over them. */
+HARNESS_USED static bool is_next(void)
+{
+	static size_t number;
+	size_t every = number_of("K2K_CRASH_EVERY", 1);
+
+	return number++ % every == number_of("K2K_CRASH_SEED", 0) % every;
+}
+
+/* An earlier death, of which the registry bears the marks. */
+struct death {
+	const struct operation *operation;
+	const struct point *point;
+};
+
+/* A victim of `operation` at its first instruction; where `earlier` is given, after that death. False: that point wasn't reached. */
+static bool open_with_victim(struct scene *scene, const struct operation *operation, enum state state, const struct death *earlier)
+{
+	scene_open(scene, earlier ? earlier->operation : operation, state);
+	if (earlier) {
+		bool there;
+
+		scene->victim = start_victim(scene, earlier->operation);
+		there = victim_bring_to(scene->victim, earlier->point);
+		end_process(&scene->victim);
+		if (!there)
+			return false;
+	}
+	scene->victim = start_victim(scene, operation);
+	return true;
+}
+
+/* False where the earlier point wasn't reached this time. */
+static bool discover(struct points *points, const struct operation *operation, enum state state, bool every_instruction,
+                     const struct death *earlier)
+{
+	struct scene scene;
+	bool there = open_with_victim(&scene, operation, state, earlier);
+
+	if (there) {
+		if (scene.bystander)
+			pause_bystander(&scene);
+		victim_discover(scene.victim, scene_changed, &scene, every_instruction, points);
+	}
+	scene_close(&scene);
+	return there;
+}
+
+static void describe(char text[200], const struct point *point, size_t number, size_t count)
+{
+	Dl_info info = { .dli_fname = "?" };
+
+	dladdr((void *)point->at, &info);
+	snprintf(text, 200, "at point %zu of %zu, after %s+%#lx (%s, arrival %u)", number + 1, count, info.dli_fname,
+	         (unsigned long)(point->at - (uintptr_t)info.dli_fbase), point->is_call ? "system call" : "store", point->arrival);
+}
+
+static void kill_at(const struct operation *operation, enum state state, const struct oracle *oracle, const struct points *points,
+                    size_t number, const struct death *earlier, struct tally *tally)
+{
+	enum { TRIES = 3 };      /* a wait may take more turns or fewer */
+	struct scene scene;
+	bool there = false;
+	char where[512], last[200], first[200] = "";
+
+	describe(last, &points->list[number], number, points->count);
+	if (earlier)
+		describe(first, earlier->point, 0, 0);
+	snprintf(where, sizeof where, "%s%s%s %s", earlier ? operation->name : "", last, earlier ? "; before it" : "", first);
+	for (int i = 0; !there && i < TRIES; i++) {
+		there = open_with_victim(&scene, operation, state, earlier) &&
+		        victim_bring_to(scene.victim, &points->list[number]);
+		end_process(&scene.victim);
+		if (there)
+			judge(&scene, oracle, number, where, tally);
+		scene_close(&scene);
+	}
+	tally->unreached += !there;
+}
+
+static void print_row(const char *operation, enum state state, const struct points *points, const struct tally *tally)
+{
+	printf("# kills | %s | %s | %zu | %zu | %zu | %zu | %zu | %zu | %zu | %zu\n", operation, state_names[state], points->steps,
+	       points->changes, points->calls, tally->kills, tally->before, tally->after, tally->either, tally->unreached);
+	fflush(stdout);
+	CHECK(tally->unreached * 20 <= tally->kills + 20);
+}
+
+HARNESS_USED static void kill_everywhere(const struct operation *operation, enum state state, bool every_instruction)
+{
+	struct points points = { 0 };
+	struct oracle oracle;
+	struct tally tally = { 0 };
+
+	if (!is_wanted(operation))
+		return;
+	consult(&oracle, operation, state);
+	CHECK(discover(&points, operation, state, every_instruction, NULL));
+	for (size_t i = 0; i < points.count; i++)
+		if (is_next())
+			kill_at(operation, state, &oracle, &points, i, NULL, &tally);
+	print_row(operation->name, state, &points, &tally);
+	points_free(&points);
+	oracle_free(&oracle);
+}
+
+#endif

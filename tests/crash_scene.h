@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_scene.h - where an operation is killed: a registry in a known state, a broker at work beside it, and a judge
+ *
+ * The processes of one scene:
+ *   director    this one: creates the registry, traces and kills, judges. Holds an administrator's handle, so no threads.
+ *   bystander   a broker that admits, tracks, acquires, releases and looks up its own tenant the whole time
+ *   stopped     in some states: a broker under SIGSTOP, which holds a slot of each subject and keeps grace periods from ending
+ *   dead        in some states: a broker that was killed; its broker slot comes before all free ones
+ *   victim      runs the operation, is killed in it (crash_trace.h)
+ *
+ * The judge, after each kill:
+ *   1. each call of the bystander works at once: with success, without going to sleep, in at most BYSTANDER_CPU_NS of its
+ *      own processor time (what other processes take from the processor is not its delay)
+ *   2. one administrative operation, or one attach, is successful
+ *   3. the checker finds nothing
+ *   4. what can be seen through the interface is what it was before the operation, or what it is after it
+ *   5. so are the numbers of records in use, once `repair` has given back what the dead had claimed
+ * "Before" and "after" are what the same judge saw where the victim was killed before the first instruction and after the
+ * last.
+ */
+#ifndef K2K_TESTS_CRASH_SCENE_H
+#define K2K_TESTS_CRASH_SCENE_H
+
+#include "crash_trace.h"
+
+#include "handle.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+
+#define BYSTANDER_CPU_NS UINT64_C(20000000)
+#define SECOND UINT64_C(1000000000)
+#define MS UINT64_C(1000000)
+
+enum {
+	TENANTS = 8, ENGAGEMENTS = 16, LEASES = 32, BUDGETS = 16,
+	SUBJECT = 7,             /* the tenant that operations are about */
+	BYSTANDERS = 900,        /* the bystander's */
+	ENGAGEMENT = 70,         /* of the subject: has a cost and a budget */
+	SUBJECT_RATE = 100, SUBJECT_KERNELS = 4,
+};
+#define SUBJECT_MEMORY UINT64_C(1048576)
+
+enum state {
+	STATE_EMPTY,             /* nothing but what the operation needs */
+	STATE_HALF_FULL,         /* others with budgets, costs, leases */
+	STATE_REMOVED,           /* slots that were used before: chains and free lists in another order */
+	STATE_WAITING,           /* a retired tenant whose grace period can't end: a stopped broker is behind */
+	STATE_PASSED,            /* a retired tenant whose grace period has ended: the next change reaps it */
+	STATE_STOPPED,           /* a stopped broker that holds something of every tenant */
+	STATES,
+};
+static const char *const state_names[STATES] HARNESS_USED = { "empty", "half full", "removed", "waiting", "passed", "stopped" };
+
+struct scene;
+
+struct victim {
+	const char *name;
+	struct k2k_registry *reg;
+	struct k2k_lease lease;
+	_Atomic uint64_t *clock_ns;
+};
+
+struct operation {
+	const char *name;
+	enum k2k_role role;              /* that the victim attaches in before it begins; 0: none */
+	int (*run)(struct victim *victim);
+	int expected;                    /* its code */
+	void (*arrange)(struct scene *scene);            /* what it needs besides the state; by the director, last */
+	void (*occupy)(struct k2k_registry *broker);     /* by the bystander, before it works */
+	void (*prepare)(struct victim *victim);          /* by the victim, before it begins */
+	bool no_subject;                 /* the subject isn't registered */
+	bool has_dead;                   /* a dead broker's slot is the first to be taken */
+	bool no_registry;                /* of that name, before */
+	bool removes;                    /* the registry may be gone: FENCED is an answer */
+	bool may_leave_record;           /* killed half way it may leave an empty record, which is found and used by the next */
+};
+
+/* ---- what the director shares with the others --------------------------------------------- */
+
+struct stage {
+	_Atomic uint64_t clock_ns;       /* the brokers' clock stands still: which window a call is in doesn't depend on its speed */
+	atomic_uint round_asked, pause_asked;
+	atomic_int round_code;           /* of the last round asked for */
+	_Atomic uint64_t round_cpu_ns;   /* the longest call in it */
+	_Atomic uint64_t round_sleeps;
+	_Atomic uint64_t rounds;         /* of the bystander, all */
+	atomic_int fenced_is_fine;
+	atomic_int run_code;             /* the victim's */
+};
+
+struct scene {
+	const struct operation *operation;
+	enum state state;
+	const char *name;
+	struct k2k_registry *admin;
+	struct stage *stage;
+	struct gate ready, answered, paused, resume;
+	pid_t bystander, stopped, victim;
+	uint32_t bystander_slot;
+	/* for victim_discover() */
+	unsigned char *seen_defs, *seen_live;
+};
+
+/* A gate that must open soon. */
+static void gate_expect(struct gate *gate, const char *what)
+{
+	struct pollfd fd = { .fd = gate->fd[0], .events = POLLIN };
+
+	int status;
+
+	if (poll(&fd, 1, PATIENCE_S * 1000) == 1) {
+		gate_wait(gate);
+		return;
+	}
+	if (waitpid(-1, &status, WNOHANG) > 0)
+		FAIL("a process of the scene ended (%#x) before: %s", (unsigned int)status, what);
+	FAIL("not within %d s: %s", PATIENCE_S, what);
+}
+
+static void gate_close(struct gate *gate)
+{
+	close(gate->fd[0]);
+	close(gate->fd[1]);
+}
+
+static struct k2k_registry *open_with_clock(struct scene *scene, enum k2k_role role)
+{
+	struct k2k_registry *reg = open_as(scene->name, role);
+
+	reg->clock.injected_ns = &scene->stage->clock_ns;
+	return reg;
+}
+
+static struct k2k_audit_tag tag_of(uint64_t engagement)
+{
+	return (struct k2k_audit_tag){ 1, engagement };
+}
+
+/* ---- the bystander ---------------------------------------------------------------------------- */
+
+struct meter {
+	uint64_t cpu_ns, sleeps;
+	int code;
+};
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t thread_sleeps(void)
+{
+	struct rusage usage;
+
+	CHECK(getrusage(RUSAGE_THREAD, &usage) == 0);
+	return (uint64_t)usage.ru_nvcsw;
+}
+
+static uint64_t metered_from;
+
+static void meter_start(void)
+{
+	metered_from = thread_cpu_ns();
+}
+
+static void meter_stop(struct meter *meter, int code)
+{
+	uint64_t took = thread_cpu_ns() - metered_from;
+
+	if (took > meter->cpu_ns)
+		meter->cpu_ns = took;
+	if (code && !meter->code)
+		meter->code = code;
+}
+
+/* Every kind of call a broker makes. */
+static struct meter bystander_round(struct k2k_registry *reg)
+{
+	struct meter meter = { 0, thread_sleeps(), 0 };
+	struct k2k_tenant_info info = { .size = sizeof info };
+	struct k2k_lease lease = K2K_LEASE_INIT, memory = K2K_LEASE_INIT;
+
+	meter_start();
+	meter_stop(&meter, k2k_message_admit(reg, BYSTANDERS, tag_of(1), 1, NULL));
+	meter_start();
+	meter_stop(&meter, k2k_usage_track(reg, BYSTANDERS, tag_of(1), 5));
+	meter_start();
+	meter_stop(&meter, k2k_kernel_acquire(reg, BYSTANDERS, &lease, NULL));
+	meter_start();
+	meter_stop(&meter, k2k_gpu_memory_acquire(reg, BYSTANDERS, 4096, &memory, NULL));
+	meter_start();
+	meter_stop(&meter, k2k_tenant_get(reg, BYSTANDERS, &info));
+	if (lease.amount) {
+		meter_start();
+		meter_stop(&meter, k2k_kernel_release(reg, &lease));
+	}
+	if (memory.amount) {
+		meter_start();
+		meter_stop(&meter, k2k_gpu_memory_release(reg, &memory));
+	}
+	meter.sleeps = thread_sleeps() - meter.sleeps;
+	return meter;
+}
+
+static void bystand(struct scene *scene)
+{
+	struct stage *stage = scene->stage;
+	struct k2k_registry *reg = open_with_clock(scene, K2K_ROLE_BROKER);
+	unsigned int answered = 0;
+
+	CHECK_EQ(bystander_round(reg).code, 0);  /* all its records are there */
+	gate_open(&scene->ready);
+	gate_wait(&scene->resume);
+	if (scene->operation->occupy)
+		scene->operation->occupy(reg);
+	gate_open(&scene->ready);
+	for (;;) {
+		unsigned int asked = atomic_load(&stage->round_asked);
+		struct meter meter;
+
+		if (atomic_load(&stage->pause_asked)) {
+			gate_open(&scene->paused);
+			gate_wait(&scene->resume);
+			continue;
+		}
+		meter = bystander_round(reg);
+		if (meter.code && !(meter.code == K2K_EFENCED && atomic_load(&stage->fenced_is_fine)))
+			FAIL("a call of a broker at work answered %s", k2k_errname(meter.code));
+		atomic_fetch_add(&stage->rounds, 1);
+		if (asked != answered) {
+			answered = asked;
+			atomic_store(&stage->round_code, meter.code);
+			atomic_store(&stage->round_cpu_ns, meter.cpu_ns);
+			atomic_store(&stage->round_sleeps, meter.sleeps);
+			gate_open(&scene->answered);
+		} else {
+			sched_yield();
+		}
+	}
+}
+
+static void pause_bystander(struct scene *scene)
+{
+	atomic_store(&scene->stage->pause_asked, 1);
+	gate_expect(&scene->paused, "the bystander pauses");
+}
+
+static void resume_bystander(struct scene *scene)
+{
+	atomic_store(&scene->stage->pause_asked, 0);
+	gate_open(&scene->resume);
+}
+
+/* ---- the states ------------------------------------------------------------------------------------ */
+
+static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t engagement)
+{
+	struct k2k_budget budget = { engagement, 1000 * MS };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+
+	quota.max_messages_per_sec = SUBJECT_RATE;
+	quota.max_concurrent_kernels = SUBJECT_KERNELS;
+	quota.max_gpu_memory_bytes = SUBJECT_MEMORY;
+	quota.budget_count = 1;
+	quota.budgets = &budget;
+	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+}
+
+static void wait_answered(struct k2k_registry *reg)
+{
+	struct k2k_broker_info brokers[K2K_BROKERS_MAX] = { { .size = sizeof brokers[0] } };
+	uint64_t behind;
+	size_t count;
+
+	do {
+		CHECK_EQ(k2k_broker_list(reg, brokers, K2K_BROKERS_MAX, &count), 0);
+		behind = 0;
+		for (size_t i = 0; i < count; i++)
+			behind += brokers[i].state == K2K_BROKER_ACTIVE ? brokers[i].grace_behind : 0;
+		sched_yield();
+	} while (behind);
+}
+
+static void deregister(struct k2k_registry *admin, k2k_tenant_id id)
+{
+	CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+}
+
+/* A broker that comes, uses all tenants there are, and stays until it is stopped or killed. */
+static pid_t start_user(struct scene *scene)
+{
+	pid_t pid = spawn();
+
+	if (pid == 0) {
+		struct k2k_registry *reg = open_with_clock(scene, K2K_ROLE_BROKER);
+		k2k_tenant_id ids[TENANTS];
+		size_t count;
+
+		CHECK_EQ(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
+		for (size_t i = 0; i < count; i++) {
+			/* an operation that fills the subject up has it for itself */
+			if (ids[i] == SUBJECT && scene->operation->occupy)
+				continue;
+			CHECK_EQ(k2k_usage_track(reg, ids[i], tag_of(ENGAGEMENT), 11), 0);
+			CHECK_EQ(k2k_kernel_acquire(reg, ids[i], NULL, NULL), 0);
+			CHECK_EQ(k2k_gpu_memory_acquire(reg, ids[i], 1000, NULL, NULL), 0);
+		}
+		gate_open(&scene->ready);
+		for (;;)
+			pause();
+	}
+	gate_expect(&scene->ready, "a broker is ready");
+	return pid;
+}
+
+/* Before the bystander comes. */
+static void arrange_early(struct scene *scene)
+{
+	struct k2k_registry *admin = scene->admin;
+
+	if (scene->state == STATE_REMOVED) {
+		for (k2k_tenant_id id = 31; id <= 34; id++)
+			register_with(admin, id, id);
+		deregister(admin, 34);
+		deregister(admin, 32);
+	}
+	CHECK_EQ(k2k_tenant_register(admin, BYSTANDERS, &(struct k2k_quota)K2K_QUOTA_UNLIMITED), 0);
+	if (!scene->operation->no_subject)
+		register_with(admin, SUBJECT, ENGAGEMENT);
+	if (scene->state == STATE_HALF_FULL) {
+		register_with(admin, 21, 21);
+		register_with(admin, 22, ENGAGEMENT);
+	}
+	if (scene->state == STATE_WAITING || scene->state == STATE_PASSED)
+		register_with(admin, 41, ENGAGEMENT);
+}
+
+static void arrange_late(struct scene *scene)
+{
+	struct k2k_registry *admin = scene->admin;
+
+	switch (scene->state) {
+	case STATE_HALF_FULL:
+		kill_broker(admin, start_user(scene));
+		break;
+	case STATE_REMOVED:
+		deregister(admin, 33);
+		wait_answered(admin);
+		register_with(admin, 35, ENGAGEMENT);
+		break;
+	case STATE_WAITING:
+		scene->stopped = start_user(scene);
+		stop_process(scene->stopped);
+		deregister(admin, 41);
+		break;
+	case STATE_PASSED:
+		kill_broker(admin, start_user(scene));
+		deregister(admin, 41);
+		wait_answered(admin);
+		break;
+	case STATE_STOPPED:
+		scene->stopped = start_user(scene);
+		stop_process(scene->stopped);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- beginning and end -------------------------------------------------------------------------------- */
+
+static void create_small(const char *name, struct k2k_registry **admin)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	options.max_tenants = TENANTS;
+	options.max_engagements = ENGAGEMENTS;
+	options.max_leases = LEASES;
+	options.max_budgets = BUDGETS;
+	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+}
+
+/* A victim of `operation`, at its first instruction. */
+static pid_t start_victim(struct scene *scene, const struct operation *operation)
+{
+	pid_t pid = spawn();
+
+	if (pid == 0) {
+		struct victim victim = { .name = scene->name, .lease = K2K_LEASE_INIT, .clock_ns = &scene->stage->clock_ns };
+		int code;
+
+		if (operation->role)
+			victim.reg = open_with_clock(scene, operation->role);
+		if (operation->prepare)
+			operation->prepare(&victim);
+		victim_offer();
+		operation_begins();
+		code = operation->run(&victim);
+		atomic_store(&scene->stage->run_code, code);
+		operation_ends();
+		pause();
+	}
+	victim_take(pid);
+	return pid;
+}
+
+static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
+{
+	struct k2k_broker_info brokers[K2K_BROKERS_MAX] = { { .size = sizeof brokers[0] } };
+	size_t count;
+
+	CHECK_EQ(k2k_broker_list(reg, brokers, K2K_BROKERS_MAX, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		if (brokers[i].pid == (uint64_t)pid && brokers[i].state != K2K_BROKER_DEAD)
+			return brokers[i].slot;
+	FAIL("process %ld is in no broker slot", (long)pid);
+}
+
+HARNESS_USED static void scene_open(struct scene *scene, const struct operation *operation, enum state state)
+{
+	pid_t dead = 0;
+
+	memset(scene, 0, sizeof *scene);
+	scene->operation = operation;
+	scene->state = state;
+	scene->name = fresh_registry();
+	scene->stage = shared_bytes(sizeof *scene->stage);
+	atomic_store(&scene->stage->fenced_is_fine, operation->removes);
+	gate_make(&scene->ready);
+	gate_make(&scene->answered);
+	gate_make(&scene->paused);
+	gate_make(&scene->resume);
+	if (operation->no_registry)
+		return;
+	create_small(scene->name, &scene->admin);
+	atomic_store(&scene->stage->clock_ns, k2k_clock_now(&scene->admin->clock).second * SECOND + 500 * MS);
+	if (operation->has_dead)
+		dead = start_user(scene);        /* has used nothing but its slot */
+	arrange_early(scene);
+	scene->bystander = spawn();
+	if (scene->bystander == 0)
+		bystand(scene);
+	gate_expect(&scene->ready, "the bystander is ready");
+	arrange_late(scene);
+	gate_open(&scene->resume);
+	gate_expect(&scene->ready, "the bystander has occupied what it should");
+	if (operation->arrange)
+		operation->arrange(scene);
+	if (dead)
+		kill_broker(scene->admin, dead);
+	wait_answered(scene->admin);
+	scene->bystander_slot = slot_of(scene->admin, scene->bystander);
+}
+
+static void end_process(pid_t *pid)
+{
+	if (*pid > 0)
+		victim_kill(*pid);
+	*pid = 0;
+}
+
+HARNESS_USED static void scene_close(struct scene *scene)
+{
+	int code;
+
+	end_process(&scene->victim);
+	end_process(&scene->bystander);
+	end_process(&scene->stopped);
+	if (scene->admin)
+		CHECK_EQ(k2k_registry_close(&scene->admin), 0);
+	code = k2k_registry_destroy(scene->name, 0, NULL);
+	CHECK(code == 0 || (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry)));
+	check_nothing_left(scene->name);
+	gate_close(&scene->ready);
+	gate_close(&scene->answered);
+	gate_close(&scene->paused);
+	gate_close(&scene->resume);
+	munmap(scene->stage, sizeof *scene->stage);
+	free(scene->seen_defs);
+	free(scene->seen_live);
+	memset(scene, 0, sizeof *scene);
+}
+
+/* ---- for victim_discover(): did the operation change a byte? --------------------------------------------- */
+
+/* The bystander's helper answers grace periods: that is not the operation's. */
+static void forget_answers(const struct scene *scene)
+{
+	const k2k_u64 *ack = &scene->admin->map.slots[scene->bystander_slot].ack;
+
+	memcpy(scene->seen_live + ((const unsigned char *)ack - scene->admin->live.base), (const void *)ack, sizeof *ack);
+}
+
+HARNESS_USED static bool scene_changed(void *context)
+{
+	struct scene *scene = context;
+	const struct k2k_registry *reg = scene->admin;
+	bool changed;
+
+	if (!reg)
+		return false;
+	if (!scene->seen_defs) {
+		scene->seen_defs = malloc(reg->defs.bytes);
+		scene->seen_live = malloc(reg->live.bytes);
+		CHECK(scene->seen_defs && scene->seen_live);
+	}
+	forget_answers(scene);
+	changed = memcmp(scene->seen_defs, reg->defs.base, reg->defs.bytes) != 0 ||
+	          memcmp(scene->seen_live, reg->live.base, reg->live.bytes) != 0;
+	if (changed) {
+		memcpy(scene->seen_defs, reg->defs.base, reg->defs.bytes);
+		memcpy(scene->seen_live, reg->live.base, reg->live.bytes);
+	}
+	return changed;
+}
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * crash_trace.h - a victim: a forked child under ptrace, run to any instruction of one operation, and killed there
+ *
+ * A point is the moment after an instruction: which instruction, at its how-manieth arrival, and, where it repeats itself
+ * (rep movs), after how many of its iterations. victim_discover() steps through the whole operation once and finds the
+ * points that matter: after each instruction that changed a byte of what it watches, and after each system call.
+ * victim_bring_to() takes another victim of the same kind there, by a hardware breakpoint, so that nothing in its memory
+ * differs from what runs in production. A forked child has its parent's addresses: a point found in one is the
+ * same in the next.
+ *
+ * Only the thread that runs the operation is stepped; a helper thread of it runs freely, and is killed with it.
+ * x86-64 only: debug registers.
+ */
+#ifndef K2K_TESTS_CRASH_TRACE_H
+#define K2K_TESTS_CRASH_TRACE_H
+
+#include "process.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+
+struct point {
+	uintptr_t at;            /* the instruction */
+	uint32_t arrival;        /* 1: the first time that it is reached */
+	uint32_t iteration;      /* 0 but for instructions that repeat themselves */
+	bool is_call;            /* a system call; else it changed a byte */
+	bool is_change;
+};
+
+struct points {
+	struct point *list;
+	size_t count, room;
+	size_t steps;            /* instructions in all */
+	size_t changes, calls;
+};
+
+HARNESS_USED static void points_add(struct points *points, struct point point)
+{
+	if (points->count == points->room) {
+		points->room = points->room ? 2 * points->room : 256;
+		points->list = realloc(points->list, points->room * sizeof *points->list);
+		CHECK(points->list != NULL);
+	}
+	points->list[points->count++] = point;
+}
+
+HARNESS_USED static void points_free(struct points *points)
+{
+	free(points->list);
+	memset(points, 0, sizeof *points);
+}
+
+/* ---- how often each instruction was reached --------------------------------------- */
+
+enum { ARRIVALS = 1 << 16 };
+
+struct arrivals {
+	struct {
+		uintptr_t at;
+		uint32_t count;
+	} table[ARRIVALS];
+	uintptr_t last;
+	uint32_t iteration;
+	size_t used;
+};
+
+static struct point arrive(struct arrivals *arrivals, uintptr_t at)
+{
+	size_t i = (at * UINT64_C(0x9e3779b97f4a7c15)) >> 48;
+
+	while (arrivals->table[i].at && arrivals->table[i].at != at)
+		i = (i + 1) % ARRIVALS;
+	if (!arrivals->table[i].at)
+		CHECK(++arrivals->used < ARRIVALS / 2);
+	arrivals->table[i].at = at;
+	if (at == arrivals->last) {
+		arrivals->iteration++;
+	} else {
+		arrivals->table[i].count++;
+		arrivals->iteration = 0;
+	}
+	arrivals->last = at;
+	return (struct point){ at, arrivals->table[i].count, arrivals->iteration, false, false };
+}
+
+/* ---- the traced process -------------------------------------------------------------- */
+
+/* Run by the victim around the operation; places to stop at. */
+__attribute__((noinline)) HARNESS_USED static void operation_begins(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noinline)) HARNESS_USED static void operation_ends(void)
+{
+	__asm__ volatile("nop" ::: "memory");
+}
+
+HARNESS_USED static uintptr_t victim_at(pid_t pid)
+{
+	errno = 0;
+	long at = ptrace(PTRACE_PEEKUSER, pid, (void *)offsetof(struct user, regs.rip), NULL);
+
+	CHECK(errno == 0);
+	return (uintptr_t)at;
+}
+
+static void debug_register(pid_t pid, int number, uintptr_t value)
+{
+	size_t offset = offsetof(struct user, u_debugreg) + (size_t)number * sizeof(long);
+
+	CHECK(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) == 0);
+}
+
+/* Stops in the thread alone that is traced, at up to two addresses; 0: none. */
+static void break_at(pid_t pid, uintptr_t first, uintptr_t second)
+{
+	debug_register(pid, 7, 0);
+	debug_register(pid, 0, first);
+	debug_register(pid, 1, second);
+	debug_register(pid, 7, (first ? 1u : 0) | (second ? 4u : 0));
+}
+
+static void wait_trap(pid_t pid, const char *what)
+{
+	long deliver = 0;
+	int status;
+
+	for (;;) {
+		CHECK(waitpid(pid, &status, __WALL) == pid);
+		if (!WIFSTOPPED(status))
+			FAIL("the victim ended (%d) in %s", status, what);
+		if (WSTOPSIG(status) == SIGTRAP)
+			return;
+		deliver = WSTOPSIG(status);
+		if (deliver == SIGSEGV || deliver == SIGBUS || deliver == SIGABRT || deliver == SIGILL)
+			FAIL("the victim got signal %ld in %s at %#lx", deliver, what, (unsigned long)victim_at(pid));
+		CHECK(ptrace(PTRACE_CONT, pid, NULL, (void *)deliver) == 0);
+	}
+}
+
+static void victim_run(pid_t pid)
+{
+	CHECK(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0);
+	wait_trap(pid, "a run");
+}
+
+static void victim_step(pid_t pid)
+{
+	CHECK(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
+	wait_trap(pid, "a step");
+}
+
+/* In the child that spawn() made: waits to be traced. */
+HARNESS_USED static void victim_offer(void)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+		_exit(HARNESS_SKIPPED);
+	raise(SIGSTOP);
+}
+
+/* In the parent: takes it to the first instruction of the operation. */
+HARNESS_USED static void victim_take(pid_t pid)
+{
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
+		SKIP("may not trace");
+	CHECK(WIFSTOPPED(status));
+	CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL) == 0);
+	break_at(pid, (uintptr_t)operation_begins, 0);
+	victim_run(pid);
+	CHECK_EQ(victim_at(pid), (uintptr_t)operation_begins);
+	break_at(pid, 0, 0);
+}
+
+static bool is_system_call(uintptr_t at)
+{
+	/* our own text is the victim's, the kernel's page of it too */
+	const unsigned char *text = (const unsigned char *)at;
+
+	return text[0] == 0x0f && text[1] == 0x05;
+}
+
+/*
+ * Steps to the end of the operation. `changed` says whether what is watched differs from what it was at the last
+ * call. `every`: all instructions are points.
+ */
+HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), void *context, bool every, struct points *points)
+{
+	struct arrivals *arrivals = calloc(1, sizeof *arrivals);
+	uintptr_t at;
+
+	CHECK(arrivals != NULL);
+	changed(context);
+	while ((at = victim_at(pid)) != (uintptr_t)operation_ends) {
+		struct point point = arrive(arrivals, at);
+
+		point.is_call = is_system_call(at);
+		victim_step(pid);
+		point.is_change = changed(context);
+		points->steps++;
+		points->calls += point.is_call;
+		points->changes += point.is_change && !point.is_call;
+		if (every || point.is_call || point.is_change)
+			points_add(points, point);
+	}
+	free(arrivals);
+}
+
+/* False where it came to the end without passing that point. */
+HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
+{
+	uintptr_t end = (uintptr_t)operation_ends, at = victim_at(pid);
+	uint32_t arrivals = at == point->at ? 1 : 0;
+
+	break_at(pid, point->at, end);
+	while (arrivals < point->arrival) {
+		victim_run(pid);
+		at = victim_at(pid);
+		if (at == end)
+			return false;
+		CHECK_EQ(at, point->at);
+		arrivals++;
+	}
+	break_at(pid, 0, 0);
+	for (uint32_t i = 0; i <= point->iteration; i++) {
+		if (i > 0 && victim_at(pid) != point->at)
+			return false;
+		victim_step(pid);
+	}
+	return true;
+}
+
+HARNESS_USED static void victim_bring_to_end(pid_t pid)
+{
+	break_at(pid, (uintptr_t)operation_ends, 0);
+	victim_run(pid);
+	break_at(pid, 0, 0);
+}
+
+HARNESS_USED static void victim_kill(pid_t pid)
+{
+	int status;
+
+	CHECK(kill(pid, SIGKILL) == 0);
+	do
+		CHECK(waitpid(pid, &status, __WALL) == pid);
+	while (!WIFSIGNALED(status) && !WIFEXITED(status));
+}
+
+#endif
