@@ -139,14 +139,19 @@ static void wake(const struct k2k_map *map)
 	syscall(SYS_futex, &map->defs->grace_wake, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+void k2k_grace_wake(const struct k2k_map *map)
+{
+	/* relaxed, both: only wakes; who misses it looks again within a second */
+	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
+	wake(map);
+}
+
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 {
 	K2K_DELAY(unlinked);
 	k2k_store_release(&map->defs->grace_token, token); /* publish[grace-token]: every unlink stamped with it */
 	K2K_DELAY(published);
-	/* relaxed: only wakes; who misses it looks again within a second */
-	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)token);
-	wake(map);
+	k2k_grace_wake(map);
 	/*
 	 * fence[grace-writer] with fence[grace-attach]: what is asked after this about slots is no older than the unlinks.
 	 * Without it the look at a slot could be older than an attach that still read the old link.

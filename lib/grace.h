@@ -100,6 +100,8 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind);
 /* The writer's: the stamp for what is retired now, and its publication. */
 uint64_t k2k_grace_next(const struct k2k_map *map);
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token);
+/* The last step of a publication alone, for one whose writer was killed before it. */
+void k2k_grace_wake(const struct k2k_map *map);
 
 /* ---- the helper thread of a broker ---------------------------------------- */
 

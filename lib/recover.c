@@ -325,6 +325,8 @@ static int recover_all(struct recovery *r)
 		code = recover_lease(r, &leases, i);
 	if (!code && r->stamped)
 		k2k_grace_publish(r->map, r->token);
+	else if (!code)
+		k2k_grace_wake(r->map);
 	return code ? code : rebuild_lists(r->map);
 }
 

@@ -79,6 +79,22 @@ TEST(a_deregister_killed_after_its_token_leaves_a_tenant_like_others)
 		FAIL("%s: %s", finding.object, finding.text);
 }
 
+/* Between the token and the word that brokers wait on: they look again within a second, but the words must agree. */
+TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
+{
+	struct k2k_finding finding = { .size = sizeof finding };
+	size_t count;
+
+	damage_populate(&d);
+	d.map.defs->intent = K2K_OP_DEREGISTER;
+	d.map.defs->grace_token++;
+	CHECK_EQ(k2k_tenant_register(d.admin, 1000, NULL), 0);
+	CHECK_EQ(d.map.defs->grace_wake, (uint32_t)d.map.defs->grace_token);
+	CHECK_EQ(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	if (count)
+		FAIL("%s: %s", finding.object, finding.text);
+}
+
 /* Lists are derived; a slot in one of them that has another state is not theirs to free. */
 TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 {
