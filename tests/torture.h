@@ -21,7 +21,8 @@
 /* Small tables: what is given back is soon taken again. */
 enum {
 	SLOTS = 32,              /* of tenants */
-	IDS = 32,
+	IDS = 34,
+	HOT = 4,                 /* of the ids: so many of the calls name one of them */
 	ENGAGEMENTS = 4,         /* a tenant */
 	COSTS = 120,
 	BUDGETS = 40,
@@ -88,6 +89,12 @@ HARNESS_USED static uint32_t tenant_of(k2k_tenant_id id)
 HARNESS_USED static struct k2k_audit_tag tag_of(uint32_t engagement)
 {
 	return (struct k2k_audit_tag){ 1, engagement + 77 };
+}
+
+/* Half of the time one of the few that come and go the most. */
+HARNESS_USED static uint32_t some_tenant(struct dice *dice)
+{
+	return (uint32_t)roll(dice, roll(dice, 2) ? HOT : IDS);
 }
 
 /* 65536 and more: some calls of up to ADMIT_MOST are admitted, and some are not. */

@@ -59,7 +59,7 @@ static uint64_t certain(struct reader *r, uint32_t tenant, uint64_t before)
 static void call_get(struct reader *r)
 {
 	int registered = -1;
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS);
+	uint32_t tenant = some_tenant(&r->dice);
 
 	get(r, tenant);
 	CHECK_EQ(k2k_tenant_is_registered(r->reg, id_of(tenant), &registered), 0);
@@ -87,7 +87,7 @@ static void check_verdict(struct reader *r, uint32_t tenant, uint32_t engagement
 
 static void call_admit(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
 	uint64_t n = 1 + roll(&r->dice, ADMIT_MOST), generation = 0;
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	bool book = roll(&r->dice, 4) == 0;
@@ -105,7 +105,7 @@ static void call_admit(struct reader *r)
 
 static void call_check(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	int code = k2k_quota_check(r->reg, id_of(tenant), tag_of(engagement), 1 + roll(&r->dice, ADMIT_MOST), &verdict);
 
@@ -114,7 +114,7 @@ static void call_check(struct reader *r)
 
 static void call_track(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
 	uint64_t ns = unit_of(tenant, engagement) * (1 + roll(&r->dice, UNITS_MOST)), generation = 0;
 	bool book = roll(&r->dice, 4) == 0;
 	int code;
@@ -136,7 +136,7 @@ static void call_track(struct reader *r)
 
 static void call_cost(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
 	uint64_t ns = 0, generation = get(r, tenant), last = r->cost[tenant][engagement];
 	int code = k2k_usage_engagement_for(r->reg, id_of(tenant), tag_of(engagement), &ns);
 
@@ -165,7 +165,7 @@ static void note_lease(struct reader *r, uint32_t tenant, uint64_t generation)
 
 static void call_lease(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS);
+	uint32_t tenant = some_tenant(&r->dice);
 	bool memory = roll(&r->dice, 2);
 	uint64_t amount = memory ? unit_of(tenant, 0) : 1;
 	struct k2k_lease lease = K2K_LEASE_INIT;

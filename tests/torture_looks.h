@@ -113,7 +113,7 @@ static bool find_tenant(struct reader *r, uint32_t tenant, uint32_t *slot, uint6
 
 static void find_and_stay(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), slot;
+	uint32_t tenant = some_tenant(&r->dice), slot;
 	uint64_t generation, version;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
@@ -226,7 +226,7 @@ static void walk_budgets(struct reader *r)
 
 static void find_cost(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
 	uint64_t generation, before, after;
 	int code;
 
@@ -251,7 +251,7 @@ static void find_cost(struct reader *r)
 
 static void find_budget(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
 	uint64_t generation, version;
 	int code;
 
@@ -273,7 +273,7 @@ static void find_budget(struct reader *r)
 
 static void find_leases(struct reader *r)
 {
-	uint32_t tenant = (uint32_t)roll(&r->dice, IDS), slot;
+	uint32_t tenant = some_tenant(&r->dice), slot;
 	struct k2k_holdings holdings;
 	uint64_t generation;
 	int code;

@@ -25,6 +25,7 @@
 
 enum { BROKERS = 3, OBSERVERS = 1, CHURNERS = 2, PROCESSES = BROKERS + OBSERVERS + CHURNERS, THREADS = 2 };
 enum { REUSES_WANTED = 100000, END_S = 60 };
+#define PHASE_NS UINT64_C(200000000)
 
 static struct {
 	uint64_t reuses, duration_s, seed;
@@ -108,10 +109,9 @@ static int refused(struct churner *c, int code, const char *what)
 	return code;
 }
 
-static void deregister(struct churner *c, uint32_t tenant)
+static void deregister(struct churner *c, uint32_t tenant, bool wait)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
-	bool wait = roll(&c->dice, 32) == 0;
 
 	if (refused(c, k2k_tenant_deregister(c->reg, id_of(tenant), wait ? &totals : NULL), "deregister"))
 		return;
@@ -123,17 +123,17 @@ static void deregister(struct churner *c, uint32_t tenant)
 	}
 }
 
-static void churn(struct churner *c)
+/* K2K_EEXIST where it is there. */
+static int change(struct churner *c, uint32_t tenant, uint64_t kind)
 {
-	uint32_t tenant = (uint32_t)roll(&c->dice, IDS), variant = (uint32_t)roll(&c->dice, VARIANTS);
+	uint32_t variant = (uint32_t)roll(&c->dice, VARIANTS);
 	uint32_t engagement = (uint32_t)roll(&c->dice, ENGAGEMENTS);
 	struct k2k_budget budgets[2] = {
 		{ tag_of(engagement).engagement_id, budget_of(tenant, engagement, variant) },
 		{ tag_of((engagement + 1) % ENGAGEMENTS).engagement_id, budget_of(tenant, (engagement + 1) % ENGAGEMENTS, variant) },
 	};
 	struct k2k_quota quota = quota_of(tenant, variant);
-	uint64_t kind = roll(&c->dice, 32);
-	int code;
+	int code = 0;
 
 	quota.budgets = budgets;
 	quota.budget_count = kind < 16 ? 0 : (uint32_t)kind % 3;
@@ -142,8 +142,6 @@ static void churn(struct churner *c)
 		if (code == 0) {
 			count(&c->t->registrations);
 			atomic_fetch_add(&c->t->budgets, quota.budget_count);
-		} else if (code == K2K_EEXIST) {
-			deregister(c, tenant);
 		}
 	} else if (kind < 30) {
 		uint32_t mask = K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | (kind % 2 ? K2K_UPDATE_BUDGETS : 0);
@@ -155,14 +153,52 @@ static void churn(struct churner *c)
 	} else {
 		refused(c, k2k_budget_unset(c->reg, id_of(tenant), budgets[0].engagement_id), "budget_unset");
 	}
+	return code;
+}
+
+/* Half of all are registered, so many slots are free: nobody waits, many slots are used again. */
+static void churn_widely(struct churner *c)
+{
+	uint32_t tenant = (uint32_t)roll(&c->dice, IDS);
+
+	if (change(c, tenant, roll(&c->dice, 32)) == K2K_EEXIST)
+		deregister(c, tenant, roll(&c->dice, 32) == 0);
+}
+
+/* All but the hot ones are registered, which leaves two slots for the hot: each is used again as soon as it may be. */
+static void churn_tightly(struct churner *c)
+{
+	uint32_t tenant = (uint32_t)roll(&c->dice, HOT);
+
+	deregister(c, tenant, false);
+	tenant = (tenant + 1 + (uint32_t)roll(&c->dice, HOT - 1)) % HOT;
+	if (change(c, tenant, roll(&c->dice, 24)) == 0 && roll(&c->dice, 8) == 0)
+		for (uint64_t updates = 4; updates > 0; updates--)
+			change(c, tenant, 28 + roll(&c->dice, 4));
+}
+
+static void fill(struct churner *c)
+{
+	for (uint32_t tenant = HOT; tenant < IDS; tenant++)
+		change(c, tenant, roll(&c->dice, 24));
 }
 
 static void *run_churner(void *argument)
 {
 	struct churner *c = argument;
+	bool was_tight = false;
 
-	while (!atomic_load(&c->t->stop))
-		churn(c);
+	while (!atomic_load(&c->t->stop)) {
+		bool tight = now_ns() / PHASE_NS % 5 == 0;
+
+		if (tight && !was_tight)
+			fill(c);
+		if (tight)
+			churn_tightly(c);
+		else
+			churn_widely(c);
+		was_tight = tight;
+	}
 	return NULL;
 }
 
