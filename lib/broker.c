@@ -103,7 +103,7 @@ static int draw(struct k2k_census *census, struct k2k_broker *broker)
 		broker->incarnation = number;
 		return 0;
 	}
-	pid = k2k_lock_find_holder(census->live, number, comm);
+	pid = k2k_lock_find_holder(census->live, number, false, comm);
 	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s", (unsigned long long)pid, comm,
 	                    census->live->path);
 }

@@ -59,7 +59,7 @@ static int reopen(const struct k2k_segment *seg, int flags)
 	return -1;
 }
 
-static int try_guarded(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
+static int try_guarded(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock, void (*sign)(void *), void *context)
 {
 	struct flock want = byte_lock(F_WRLCK, byte);
 	void *page;
@@ -86,20 +86,27 @@ static int try_guarded(const struct k2k_segment *seg, uint64_t byte, struct k2k_
 		munmap(page, 4096);
 	} else {
 		lock->page = page;
+		if (sign)
+			sign(context);
 	}
 	close(fd);
 	return code;
 }
 
-int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
+int k2k_lock_try_signed(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock, void (*sign)(void *), void *context)
 {
 	int code;
 
 	lock->page = NULL;
 	k2k_lock_fork_guard(true);
-	code = try_guarded(seg, byte, lock);
+	code = try_guarded(seg, byte, lock, sign, context);
 	k2k_lock_fork_guard(false);
 	return code;
+}
+
+int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
+{
+	return k2k_lock_try_signed(seg, byte, lock, NULL, NULL);
 }
 
 void k2k_lock_drop(struct k2k_lock *lock)
@@ -137,7 +144,7 @@ bool k2k_lock_is_held(struct k2k_segment *seg, uint64_t byte)
 }
 
 /* Lines of fdinfo look like "lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776 1099511627776". */
-static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte)
+static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
 {
 	FILE *file = fopen(path, "re");
 	char line[256];
@@ -149,10 +156,12 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 		unsigned int major, minor;
 		unsigned long long inode, start, end;
 		char end_text[32];      /* a number, or EOF */
+		char type[16];
 
 		if (strncmp(line, "lock:", 5) != 0)
 			continue;
-		if (sscanf(line, "lock:%*s%*s%*s%*s%*s%x:%x:%llu%llu%31s", &major, &minor, &inode, &start, end_text) != 5)
+		if (sscanf(line, "lock:%*s%*s%*s%15s%*s%x:%x:%llu%llu%31s", type, &major, &minor, &inode, &start, end_text) != 6 ||
+		    (for_writing && strcmp(type, "WRITE") != 0))
 			continue;
 		end = strcmp(end_text, "EOF") == 0 ? UINT64_MAX : strtoull(end_text, NULL, 10);
 		found = inode == seg->inode && start <= byte && byte <= end;
@@ -161,7 +170,7 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	return found;
 }
 
-uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, char command[16])
+uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16])
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *process;
@@ -183,7 +192,7 @@ uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, char
 			continue;
 		while (!holder && (fd = readdir(fds))) {
 			snprintf(path, sizeof(path), "/proc/%.20s/fdinfo/%.20s", process->d_name, fd->d_name);
-			if (isdigit((unsigned char)fd->d_name[0]) && fdinfo_has(path, seg, byte))
+			if (isdigit((unsigned char)fd->d_name[0]) && fdinfo_has(path, seg, byte, for_writing))
 				holder = strtoull(process->d_name, NULL, 10);
 		}
 		closedir(fds);

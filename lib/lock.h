@@ -36,13 +36,18 @@ struct k2k_lock {
 
 /* Tries once. 0; K2K_EBUSY without a detail where somebody holds it; K2K_EFENCED where the name is not this object's any more. */
 int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock);
+/* The same; with the lock held it calls sign(context), and only then closes the descriptor: until then k2k_lock_find_holder finds us. */
+int k2k_lock_try_signed(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock, void (*sign)(void *context), void *context);
 void k2k_lock_drop(struct k2k_lock *lock);
 
 /* Does anybody hold it for writing? Where that can't be told (no name, no descriptor): true. No memory barrier. */
 bool k2k_lock_is_held(struct k2k_segment *seg, uint64_t byte);
 
-/* A pid of a process that has a lock on `byte`, from /proc (slow), or 0. `command` gets its comm. */
-uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, char command[16]);
+/*
+ * A pid of a process that has a lock on `byte`, and its descriptor still open, from /proc (slow), or 0. `for_writing`:
+ * leaves shared locks out. `command` gets its comm.
+ */
+uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16]);
 
 void k2k_lock_fork_guard(bool enter);
 

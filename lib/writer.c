@@ -23,23 +23,36 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	}
 }
 
+/*
+ * Who has the lock: it has the descriptor still open that it took it on, or it has signed. In this order, for before it
+ * signs the last one's signature is there: that stays until the next one's, so that one that gives the lock back is
+ * named, too. Where others' descriptors may not be looked at, the last one is named for the time between lock and signature.
+ */
+static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment *defs, char comm[16])
+{
+	uint64_t pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, true, comm);
+
+	if (pid)
+		return pid;
+	/* relaxed, all: names for people; the holder may change while we ask */
+	k2k_identity_comm(comm, k2k_load_relaxed(&map->defs->writer_comm[0]), k2k_load_relaxed(&map->defs->writer_comm[1]));
+	return k2k_load_relaxed(&map->defs->writer_pid);
+}
+
 static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
 {
 	char comm[16];
 	uint64_t pid;
 
 	if (k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)) {
-		/* relaxed, all: names for people; the holder may change while we ask */
-		pid = k2k_load_relaxed(&map->defs->writer_pid);
-		k2k_identity_comm(comm, k2k_load_relaxed(&map->defs->writer_comm[0]),
-		                  k2k_load_relaxed(&map->defs->writer_comm[1]));
+		pid = find_writer(map, defs, comm);
 		if (pid)
 			return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
 			                    (unsigned long long)pid, comm,
-			                    k2k_writer_operation_name(k2k_load_relaxed(&map->defs->intent)));
+			                    k2k_writer_operation_name(k2k_load_relaxed(&map->defs->intent))); /* relaxed: for people */
 		return k2k_fail(K2K_EBUSY, "writer", NULL, "another process is writing");
 	}
-	pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, comm);
+	pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, false, comm);
 	if (pid)
 		return k2k_fail_pid(K2K_EBUSY, "writer", pid,
 		                    "process %llu (%s), a reader, keeps a lock on %s: it needs no read rights there",
@@ -47,38 +60,47 @@ static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
 	return k2k_fail(K2K_EBUSY, "writer", NULL, "the writer's lock of %s was taken all the time", defs->path);
 }
 
+struct signature {
+	const struct k2k_map *map;
+	struct k2k_identity own;
+};
+
+static void sign(void *context)
+{
+	const struct signature *signature = context;
+	struct k2k_shm_defs *defs = signature->map->defs;
+
+	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
+	/* relaxed, all: for people */
+	k2k_store_relaxed(&defs->writer_pid, signature->own.pid);
+	k2k_store_relaxed(&defs->writer_comm[0], signature->own.comm[0]);
+	k2k_store_relaxed(&defs->writer_comm[1], signature->own.comm[1]);
+	k2k_store_relaxed(&defs->writer_pid_namespace, signature->own.pid_namespace);
+	k2k_store_relaxed(&defs->writer_since_ns, k2k_clock_monotonic_ns());
+}
+
 int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_t deadline_ns, struct k2k_lock *lock)
 {
+	struct signature signature = { .map = map };
 	uint64_t pause_ns = POLL_FIRST_NS;
-	struct k2k_identity own;
 	int code;
 
-	k2k_identity_read(&own); /* before: who is stopped with the lock and without its name there can't be named */
-	while ((code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, lock)) == K2K_EBUSY) {
+	k2k_identity_read(&signature.own); /* before: it takes longer than most changes */
+	while ((code = k2k_lock_try_signed(defs, K2K_LOCK_BYTE_WRITER, lock, sign, &signature)) == K2K_EBUSY) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
 			return held_up(map, defs);
 		k2k_clock_sleep_ns(pause_ns);
 		if (pause_ns < POLL_MOST_NS)
 			pause_ns += pause_ns / 2;
 	}
-	if (code)
-		return code;
-	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
-	/* relaxed, all: for people */
-	k2k_store_relaxed(&map->defs->writer_pid, own.pid);
-	k2k_store_relaxed(&map->defs->writer_comm[0], own.comm[0]);
-	k2k_store_relaxed(&map->defs->writer_comm[1], own.comm[1]);
-	k2k_store_relaxed(&map->defs->writer_pid_namespace, own.pid_namespace);
-	k2k_store_relaxed(&map->defs->writer_since_ns, k2k_clock_monotonic_ns());
-	return 0;
+	return code;
 }
 
-void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock)
+void k2k_writer_unlock(struct k2k_lock *lock)
 {
 	if (!lock->page)
 		return;
-	k2k_store_relaxed(&map->defs->writer_pid, 0); /* relaxed: for people */
-	k2k_fence_seq_cst(); /* as in k2k_writer_lock: all stores, then the lock */
+	k2k_fence_seq_cst(); /* as in sign(): all stores, then the lock */
 	k2k_lock_drop(lock);
 }
 

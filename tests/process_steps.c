@@ -46,6 +46,14 @@ static void open_broker(const char *name)
 	atomic_store(&outcome->code, code);
 }
 
+static void change(const char *name)
+{
+	struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
+	int code = k2k_budget_set(reg, TENANT, 1, 1 + (uint64_t)getpid());
+
+	atomic_store(&outcome->code, code ? code : k2k_registry_close(&reg));
+}
+
 /* ---- tracing --------------------------------------------------------------------- */
 
 static pid_t start_traced(void (*work)(const char *), const char *name)
@@ -343,4 +351,36 @@ TEST(an_opener_held_at_any_system_call_while_its_registry_is_replaced_gets_the_n
 	CHECK(fresh > 0 && fenced > 0);
 	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	check_nothing_left(name);
+}
+
+TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_holds_up)
+{
+	struct k2k_registry *admin, *impatient;
+	const char *name = small_registry(4, &admin);
+	int held_up = 0, steps = 0;
+
+	register_tenant(admin, TENANT, 10, 4);
+	impatient = open_patient(name, K2K_ROLE_ADMIN, 5000000);
+	for (; steps < MOST_STEPS; steps++) {
+		pid_t pid = start_traced(change, name);
+		int code;
+
+		if (!run_to(pid, steps))
+			break;
+		/* who wrote last is ourselves: no name that is left over is taken for the holder's */
+		code = k2k_budget_set(impatient, TENANT, 2, 1 + (uint64_t)steps);
+		if (code) {
+			CHECK_EQ(code, K2K_EBUSY);
+			CHECK_STR(k2k_error_detail()->object, "writer");
+			CHECK_EQ(k2k_error_detail()->pid, (uint64_t)pid);
+			held_up++;
+		}
+		let_go(pid);
+		CHECK_EQ(atomic_load(&outcome->code), 0);
+	}
+	CHECK(steps < MOST_STEPS);
+	CHECK(held_up >= 3); /* after the lock, at the mapping that keeps it, at the end of its descriptor */
+	CHECK_EQ(k2k_registry_close(&impatient), 0);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
 }
