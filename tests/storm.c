@@ -192,7 +192,8 @@ static void bury(uint32_t p, uint64_t since_ns)
 	if (atomic_load(&participant->stops) & 1)
 		atomic_fetch_add(&participant->stops, 1);
 	wards[p].stopped = false;
-	atomic_store(&participant->dying, 0);
+	if (atomic_load(&participant->deaths) & 1)
+		atomic_fetch_add(&participant->deaths, 1);
 }
 
 static void kill_one(uint32_t p)
@@ -202,7 +203,7 @@ static void kill_one(uint32_t p)
 	int status;
 
 	/* first: what it holds is nobody's from the kill on */
-	atomic_store(&participant->dying, 1);
+	atomic_fetch_add(&participant->deaths, 1);
 	kill(atomic_load(&participant->pid), SIGKILL);
 	if (waitpid(atomic_load(&participant->pid), &status, 0) < 0 || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL))
 		storm_violation("participant %u ended by itself: status %x", p, (unsigned int)status);
@@ -304,7 +305,7 @@ static bool probe(void)
 	if (code == K2K_EBUSY) {
 		const struct k2k_error_detail *detail = k2k_error_detail();
 
-		if (detail->pid && !storm_is_participant(detail->pid))
+		if (detail->pid ? !storm_is_participant(detail->pid) : storm_must_name(detail))
 			storm_violation("a register was held up: %s", detail->text);
 		*(detail->pid && storm_is_stopped(detail->pid) ? &probes_named : &probes_unnamed) += 1;
 	} else if (code && code != K2K_EEXIST) {

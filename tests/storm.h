@@ -181,7 +181,7 @@ struct storm_account {
 
 struct storm_participant {
 	_Atomic pid_t pid;
-	_Atomic uint32_t dying;          /* raised before the SIGKILL, lowered when nothing of it is alive */
+	_Atomic uint32_t deaths;         /* odd: from before the SIGKILL until nothing of it is alive */
 	_Atomic uint32_t stops;          /* odd: stopped */
 	uint32_t incarnations;
 };
@@ -238,6 +238,7 @@ void storm_set_bound(_Atomic uint64_t *word, uint64_t amount);
 void storm_add_pid(pid_t pid);
 bool storm_is_participant(uint64_t pid);      /* or was one, or is the supervisor */
 bool storm_is_stopped(uint64_t pid);
+bool storm_must_name(const struct k2k_error_detail *detail);     /* somebody holds the writer's lock */
 void storm_check_clean(struct k2k_registry *reg, const char *when);
 
 /* ---- the parts ----------------------------------------------------------------- */

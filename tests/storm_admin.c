@@ -26,16 +26,16 @@ static const char *last_text(void)
 }
 
 /*
- * Who holds an administrator up is named. Except in two moments: the holder is stopped between its lock and its
- * signature; what was waited for comes at the deadline. So nobody is named now and then, but not often.
+ * Who holds an administrator up is named. Nobody is only where what was waited for comes at the deadline, or is kept by
+ * those who wait for final totals.
  */
 static void check_busy(struct admin *a, enum storm_op op)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 
-	if (detail->code != K2K_EBUSY || (detail->pid && !storm_is_participant(detail->pid)))
-		storm_violation("administrator %u: %s: K2K_EBUSY names process %" PRIu64 ", which is none of ours: %s", a->number,
-		                storm_op_name(op), detail->pid, detail->text);
+	if (detail->code != K2K_EBUSY || (detail->pid ? !storm_is_participant(detail->pid) : storm_must_name(detail)))
+		storm_violation("administrator %u: %s: K2K_EBUSY names process %" PRIu64 ": %s", a->number, storm_op_name(op), detail->pid,
+		                detail->text);
 	else if (!detail->pid)
 		a->task->named_nobody++;
 	else if (storm_is_stopped(detail->pid))

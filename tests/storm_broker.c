@@ -253,24 +253,29 @@ static void read_tenant(struct worker *w)
 
 /* ---- leases ------------------------------------------------------------------------ */
 
-static bool is_dying(uint32_t worker)
-{
-	return atomic_load(&storm->participants[worker / THREADS].dying) != 0;
-}
-
-/* After a grant, our own bound raised: was there a moment when more than the limit was held? The dying don't count. */
+/*
+ * After a grant, our own bound raised: was there a moment when more than the limit was held? Who was dying at any time
+ * from before the first look until after the second doesn't count.
+ */
 static void check_least(struct worker *w, uint32_t stable, int resource)
 {
 	struct storm_bounds *bounds = &storm->bounds[stable][resource];
+	uint32_t deaths[BROKERS];
 	uint64_t first[WORKERS], sum = 0;
 
+	for (int p = 0; p < BROKERS; p++)
+		deaths[p] = atomic_load(&storm->participants[p].deaths);
 	for (int i = 0; i < WORKERS; i++)
 		first[i] = atomic_load(&bounds->least[i]);
 	for (int i = 0; i < WORKERS; i++)
 		if (atomic_load(&bounds->least[i]) != first[i])
 			return;
-	for (uint32_t i = 0; i < WORKERS; i++)
-		sum += is_dying(i) ? 0 : STORM_AMOUNT(first[i]);
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		uint32_t before = deaths[i / THREADS];
+
+		if (before % 2 == 0 && atomic_load(&storm->participants[i / THREADS].deaths) == before)
+			sum += STORM_AMOUNT(first[i]);
+	}
 	w->task->snapshots++;
 	if (sum > storm_stable_limit(stable, resource))
 		storm_violation("broker %u: after its grant %" PRIu64 " %s of tenant %" PRIu64 " are held, of %" PRIu64, w->participant,
