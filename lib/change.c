@@ -56,7 +56,7 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 	}
 	if (!code)
 		return 0;
-	k2k_writer_unlock(lock);
+	k2k_writer_unlock(&reg->map, lock);
 failed:
 	if (code == K2K_EFENCED)
 		k2k_handle_fence(reg);
@@ -67,7 +67,7 @@ failed:
 
 void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock)
 {
-	k2k_writer_unlock(lock);
+	k2k_writer_unlock(&reg->map, lock);
 	pthread_mutex_unlock(&reg->mutex);
 	k2k_unhold(reg);
 }

@@ -138,7 +138,7 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	if (!code) {
 		code = destroy_locked(name, flags, &defs, &trust);
-		k2k_writer_unlock(&lock);
+		k2k_writer_unlock(&map, &lock);
 	}
 	k2k_segment_close(&defs);
 	if (!code)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "writer.h"
 
+#include <errno.h>
+#include <signal.h>
+
 #include "broker.h"
 #include "clock.h"
 #include "error.h"
@@ -23,20 +26,33 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	}
 }
 
+/* A killed writer leaves its signature. A pid of another namespace can't be asked for. */
+static bool is_gone(const struct k2k_map *map, uint64_t pid)
+{
+	struct k2k_identity own;
+
+	k2k_identity_read(&own);
+	return k2k_load_relaxed(&map->defs->writer_pid_namespace) == own.pid_namespace && /* relaxed: for people */
+	       kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
 /*
- * Who has the lock: it has the descriptor still open that it took it on, or it has signed. In this order, for before it
- * signs the last one's signature is there: that stays until the next one's, so that one that gives the lock back is
- * named, too. Where others' descriptors may not be looked at, the last one is named for the time between lock and signature.
+ * Who has the lock has signed, with a time; or has the descriptor still open that it took the lock on; or is giving it
+ * back: then the time is gone and the name is still there. Descriptors are looked at where it may not have signed: that is slow.
  */
 static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment *defs, char comm[16])
 {
-	uint64_t pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, true, comm);
-
-	if (pid)
-		return pid;
 	/* relaxed, all: names for people; the holder may change while we ask */
+	uint64_t pid = k2k_load_relaxed(&map->defs->writer_pid);
+
+	if (!k2k_load_relaxed(&map->defs->writer_since_ns) || is_gone(map, pid)) {
+		uint64_t holder = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, true, comm);
+
+		if (holder)
+			return holder;
+	}
 	k2k_identity_comm(comm, k2k_load_relaxed(&map->defs->writer_comm[0]), k2k_load_relaxed(&map->defs->writer_comm[1]));
-	return k2k_load_relaxed(&map->defs->writer_pid);
+	return pid;
 }
 
 static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
@@ -96,10 +112,11 @@ int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_
 	return code;
 }
 
-void k2k_writer_unlock(struct k2k_lock *lock)
+void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock)
 {
 	if (!lock->page)
 		return;
+	k2k_store_relaxed(&map->defs->writer_since_ns, 0); /* relaxed: for people */
 	k2k_fence_seq_cst(); /* as in sign(): all stores, then the lock */
 	k2k_lock_drop(lock);
 }

@@ -16,7 +16,7 @@
 
 /* 0; K2K_EBUSY naming who holds it up; K2K_EPERM; K2K_EFENCED. deadline: CLOCK_MONOTONIC ns. */
 int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_t deadline_ns, struct k2k_lock *lock);
-void k2k_writer_unlock(struct k2k_lock *lock);
+void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock);
 
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation);
 void k2k_writer_end(const struct k2k_map *map);
