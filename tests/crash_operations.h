@@ -162,7 +162,7 @@ static int run_destroy(struct victim *v)
 static const struct operation admin_operations[] HARNESS_USED = {
 	{ "register", K2K_ROLE_ADMIN, run_register, 0 },
 	{ "register with budgets", K2K_ROLE_ADMIN, run_register_budgets, 0 },
-	{ "register, reusing a slot", K2K_ROLE_ADMIN, run_register, 0, .arrange = fill_table },
+	{ "register, reusing a slot", K2K_ROLE_ADMIN, run_register, 0, .arrange = fill_table, .needs_grace_period = true },
 	{ "update rate", K2K_ROLE_ADMIN, run_update_rate, 0 },
 	{ "update memory", K2K_ROLE_ADMIN, run_update_memory, 0 },
 	{ "update kernels", K2K_ROLE_ADMIN, run_update_kernels, 0 },

@@ -20,11 +20,12 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 {
 	struct points firsts = { 0 }, all = { 0 };
 	bool by_names = operation->no_registry || operation->removes;    /* half-done states that system calls make */
+	static size_t firsts_seen;
 	struct oracle oracle;
 	struct tally tally = { 0 };
 	char name[128];
 
-	if (!is_wanted(operation))
+	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
 	CHECK(discover(&firsts, operation, state, false, NULL));
@@ -32,14 +33,14 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 		struct death first = { operation, &firsts.list[i] };
 		struct points points = { 0 };
 
-		if (!first.point->is_change && !by_names)
+		if ((!first.point->is_change && !by_names) || !is_next(&firsts_seen))
 			continue;
 		if (!discover(&points, recovery, state, false, &first)) {
 			tally.unreached++;
 			continue;
 		}
 		for (size_t j = 0; j < points.count; j++)
-			if (is_next())
+			if (is_next(&points_seen))
 				kill_at(recovery, state, &oracle, &points, j, &first, &tally);
 		all.steps += points.steps;
 		all.changes += points.changes;

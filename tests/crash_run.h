@@ -4,8 +4,8 @@
  *
  * Each case prints one line, which scripts/crash-test makes its table of:
  *	# kills | operation | state | instructions | stores | calls | kills | before | after | either | unreached
- * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N. K2K_CRASH_ONLY=TEXT: only
- * operations whose name contains it.
+ * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where there are two deaths, of
+ * each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
  */
 #ifndef K2K_TESTS_CRASH_RUN_H
 #define K2K_TESTS_CRASH_RUN_H
@@ -29,14 +29,15 @@ static bool is_wanted(const struct operation *operation)
 	return !only || strstr(operation->name, only);
 }
 
-/* Which one is next: every N-th, over all cases of a program, so that a sample is spread over them. */
-HARNESS_USED static bool is_next(void)
+/* Every N-th; the counter runs on over all cases of a program, so that a sample is spread over them. */
+static bool is_next(size_t *counter)
 {
-	static size_t number;
 	size_t every = number_of("K2K_CRASH_EVERY", 1);
 
-	return number++ % every == number_of("K2K_CRASH_SEED", 0) % every;
+	return (*counter)++ % every == number_of("K2K_CRASH_SEED", 0) % every;
 }
+
+static size_t points_seen;
 
 /* An earlier death, of which the registry bears the marks. */
 struct death {
@@ -123,12 +124,12 @@ HARNESS_USED static void kill_everywhere(const struct operation *operation, enum
 	struct oracle oracle;
 	struct tally tally = { 0 };
 
-	if (!is_wanted(operation))
+	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
 	CHECK(discover(&points, operation, state, every_instruction, NULL));
 	for (size_t i = 0; i < points.count; i++)
-		if (is_next())
+		if (is_next(&points_seen))
 			kill_at(operation, state, &oracle, &points, i, NULL, &tally);
 	print_row(operation->name, state, &points, &tally);
 	points_free(&points);
