@@ -4,30 +4,31 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "clock.h"
 
 /*
- * Three of four points are passed at once: many short detours find more than a few long ones. A read section that
- * sleeps holds up all reuse, so long sleeps are rare.
+ * Three of four points are passed at once: many short detours find more than a few long ones. What needs several grace
+ * periods to go wrong needs long sleeps; but a read section that sleeps holds up all reuse, so those are given out by
+ * time: a thread takes some 2 a second, wherever it is then.
  */
 enum {
 	IN = 1024,               /* of so many: */
 	SPINS = 240,
-	YIELDS = 4,             /* where all processors are busy, for milliseconds */
-	SLEEPS = 15,
-	LONG_SLEEPS = 1,
+	YIELDS = 4,              /* where all processors are busy, for milliseconds */
+	SLEEPS = 16,
 	SPINS_MOST = 4096,
 };
 #define SLEEP_MOST_NS UINT64_C(100000)
-#define LONG_SLEEP_MOST_NS UINT64_C(5000000)
+#define LONG_SLEEP_MOST_NS UINT64_C(20000000)
+#define LONG_SLEEPS_APART_NS UINT64_C(1000000000)
+#define LONG_SLEEPS_APART_CHOSEN_NS UINT64_C(100000000)  /* where few points are chosen */
 
 static k2k_u64 base, threads, epoch;
 
 static _Thread_local struct {
-	uint64_t state, epoch;
+	uint64_t state, epoch, long_sleep_at_ns;
 } dice;
 
 static uint64_t draw(void)
@@ -36,12 +37,9 @@ static uint64_t draw(void)
 
 	if (dice.state == 0 || dice.epoch != now) {
 		uint64_t seed = k2k_load_relaxed(&base);
-		struct timespec ts;
 
-		if (seed == 0) {
-			clock_gettime(CLOCK_MONOTONIC, &ts);
-			seed = (uint64_t)ts.tv_nsec << 32 | (uint32_t)getpid();
-		}
+		if (seed == 0)
+			seed = k2k_clock_monotonic_ns() ^ (uint64_t)getpid() << 40;
 		dice.state = k2k_mix64(seed + k2k_add_relaxed(&threads, 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
 		dice.epoch = now;
 	}
@@ -57,11 +55,6 @@ void k2k_delay_seed(uint64_t seed)
 	k2k_store_relaxed(&base, seed);
 	k2k_store_relaxed(&threads, 0);
 	k2k_add_relaxed(&epoch, 1);
-}
-
-static void sleep_below(uint64_t most_ns, uint64_t random)
-{
-	nanosleep(&(struct timespec){ 0, (long)(random % most_ns) }, NULL);
 }
 
 /* Null: no list, so all of them, now and then. */
@@ -89,17 +82,21 @@ static bool is_chosen(const char *points, const char *point)
 void k2k_delay(const char *point)
 {
 	const char *points = chosen_points();
-	uint64_t random, kind;
+	uint64_t random, kind, now;
 
 	if (points && !is_chosen(points, point))
 		return;
 	random = draw();
-	kind = random % (points ? SPINS + YIELDS + SLEEPS + LONG_SLEEPS : IN);
-	random >>= 32;
-	if (kind < LONG_SLEEPS)
-		sleep_below(LONG_SLEEP_MOST_NS, random);
-	else if ((kind -= LONG_SLEEPS) < SLEEPS)
-		sleep_below(SLEEP_MOST_NS, random);
+	kind = random % (points ? SPINS + YIELDS + SLEEPS : IN);
+	random >>= 16;
+	now = k2k_clock_monotonic_ns();
+	if (now >= dice.long_sleep_at_ns) {
+		dice.long_sleep_at_ns = now + random % (points ? LONG_SLEEPS_APART_CHOSEN_NS : LONG_SLEEPS_APART_NS);
+		k2k_clock_sleep_ns(draw() % LONG_SLEEP_MOST_NS);
+		return;
+	}
+	if (kind < SLEEPS)
+		k2k_clock_sleep_ns(random % SLEEP_MOST_NS);
 	else if ((kind -= SLEEPS) < YIELDS)
 		sched_yield();
 	else if ((kind -= YIELDS) < SPINS)
