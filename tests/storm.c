@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, SUSPECT_MS = 700, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
+enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, SUSPECT_MS = 700, CALL_WITHIN_MS = 3, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
 
 /* What only the supervisor knows of a participant. */
 struct ward {
@@ -352,6 +352,21 @@ static bool is_suspect(uint32_t p)
 	return false;
 }
 
+/* Waits until a thread of it begins a call, where that is soon, and somewhat longer: most of the time they wait. */
+static void wait_for_call(uint32_t p)
+{
+	struct storm_task *task;
+	uint64_t now = storm_now_ns(), until_ns = now + CALL_WITHIN_MS * STORM_MS;
+	uint64_t longer_ns = any(p < BROKERS ? 5000 : 200000);
+
+	tasks_of(p, &task);
+	while ((atomic_load(&task->since_ns) < now || atomic_load(&task->op) == OP_NONE) && storm_now_ns() < until_ns)
+		;
+	until_ns = storm_now_ns() + longer_ns;
+	while (storm_now_ns() < until_ns)
+		;
+}
+
 static void act(void)
 {
 	uint32_t p = (uint32_t)any(PARTICIPANTS);
@@ -359,7 +374,11 @@ static void act(void)
 
 	if (is_suspect(p))
 		return;
-	if (what < 45) {
+	if (what < 25) {
+		kill_one(p);
+		restart(p);
+	} else if (what < 45) {
+		wait_for_call(p);
 		kill_one(p);
 		restart(p);
 	} else if (what < 55) {
