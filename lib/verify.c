@@ -50,20 +50,13 @@ bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t gene
 	       (k2k_tenant_state(word) == K2K_TENANT_LIVE || k2k_tenant_state(word) == K2K_TENANT_RETIRED);
 }
 
-static bool is_zero(const volatile unsigned char *p, size_t bytes)
+void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const void *field, size_t bytes)
 {
-	while (bytes && *p == 0) {
-		p++;
-		bytes--;
-	}
-	return bytes == 0;
-}
+	static const unsigned char zeroes[64];
 
-void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const volatile void *field, size_t bytes)
-{
 	if (look->defs_header->compatible || look->live_header->compatible)
 		return; /* a later version may keep something there */
-	if (!is_zero(field, bytes))
+	if (memcmp(field, zeroes, bytes < sizeof(zeroes) ? bytes : sizeof(zeroes)) != 0)
 		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0", index);
 }
 

@@ -51,7 +51,7 @@ bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t gene
 void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index, uint64_t word);
 /* Buckets, chains and the common head of each record. */
 void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object);
-/* Reserved fields are zero, as long as no feature is known that uses them. */
-void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const volatile void *field, size_t bytes);
+/* Reserved fields, of at most 64 bytes, are zero, as long as no feature is known that uses them. */
+void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const void *field, size_t bytes);
 
 #endif

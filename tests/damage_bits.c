@@ -295,6 +295,8 @@ static void print_tables(void)
 			       tallies[c].codes[i].count);
 		putchar('\n');
 	}
+	if (!row_count)
+		return;
 	printf("# %-12s %-22s %-7s %7s %7s %7s %7s %7s\n", "record", "field", "use", "bits", "found", "told", "changed", "policy");
 	for (int i = 0; i < row_count; i++) {
 		const struct row *row = &rows[i];

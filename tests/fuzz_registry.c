@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fuzz_registry.c - arbitrary bytes in both objects, for attach, every call, check and repair (libFuzzer).
+ *
+ * An input is an image of a real registry and a list of patches:
+ *
+ *	0     which image: empty, in use, put in order, with everything half done, full
+ *	1     FIX_... below
+ *	2..   patches of 12 bytes: what, object, offset (16 bits), value (64 bits)
+ *
+ * With RAW what follows is both headers themselves. What may come of it: an answer that is documented, CORRUPT with what
+ * and where among them; each within a second of its own time and pauses (sanitizers are slow); no change to a
+ * neighbour's bytes, no name left, no descriptor, no mapping.
+ *
+ * K2K_FUZZ_SEEDS names a directory that is filled with inputs to start from.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#define main harness_main
+int harness_main(int argc, char **argv);
+#include "damage.h"
+#undef main
+
+#define CALL_NS 1000000000u
+#define LOOK_AROUND 128 /* executions between two looks at what is left behind */
+
+enum {
+	FIX_DEFS = 1,           /* the checksum of the header, so that what lies behind it is reached */
+	FIX_LIVE = 2,
+	FOLLOW_UUID = 4,        /* live has the name that the patched header of defs says */
+	RAW = 8,
+	DESTROY = 16,           /* at the end */
+	AUDIT = 32,             /* with a sink */
+	LONG = 64,              /* with more changes, and everything read again afterwards */
+};
+
+enum operation { SET64, SET32, SET8, XOR64, ADD64, ADD32, COPY, CUT, OPERATIONS };
+
+struct patch {
+	uint8_t operation, object;
+	uint16_t offset;
+	uint64_t value;
+};
+enum { PATCH_BYTES = 12, PATCHES_MAX = 24, HEAD_BYTES = 2 };
+
+/* ---- images ---------------------------------------------------------------------------- */
+
+enum { IMAGES = 5, OBJECTS = 2, OBJECT_MAX = 65536 };
+struct image {
+	unsigned char *bytes[OBJECTS];
+	size_t size[OBJECTS];
+	uint16_t *words[OBJECTS];       /* offsets of words that are not 0 */
+	size_t word_count[OBJECTS];
+	uint8_t uuid[16];
+};
+static struct image images[IMAGES];
+static char name[64];
+static struct damage neighbour;
+
+static void keep(struct image *image, const struct bytes *bytes)
+{
+	const unsigned char *from[OBJECTS] = { bytes->defs, bytes->live };
+	const size_t size[OBJECTS] = { bytes->defs_bytes, bytes->live_bytes };
+
+	for (int o = 0; o < OBJECTS; o++) {
+		image->bytes[o] = malloc(size[o]);
+		image->words[o] = malloc(size[o] / 8 * sizeof(uint16_t));
+		CHECK(image->bytes[o] && image->words[o] && size[o] <= OBJECT_MAX);
+		memcpy(image->bytes[o], from[o], size[o]);
+		image->size[o] = size[o];
+		image->word_count[o] = 0;
+		for (size_t at = 0; at + 8 <= size[o]; at += 8) {
+			uint64_t word;
+
+			memcpy(&word, image->bytes[o] + at, 8);
+			if (word)
+				image->words[o][image->word_count[o]++] = (uint16_t)at;
+		}
+	}
+	memcpy(image->uuid, ((const struct k2k_shm_header *)(const void *)image->bytes[0])->uuid, 16);
+}
+
+static void make_empty(struct image *image)
+{
+	struct bytes bytes;
+	const char *fresh = fresh_registry();
+	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
+
+	sizes.max_tenants = 4;
+	sizes.max_engagements = 4;
+	sizes.max_leases = 4;
+	sizes.max_budgets = 4;
+	DAMAGE_MUST(k2k_registry_create(fresh, &sizes, NULL));
+	bytes_open(&bytes, fresh);
+	keep(image, &bytes);
+}
+
+/* By hand, what writers and brokers leave that are killed: one thing of each kind. */
+static void leave_half_done(struct damage *d)
+{
+	struct k2k_shm_defs *defs = d->map.defs;
+	uint64_t dead = UINT64_C(1) << 60 | 12345;
+	uint32_t slot = 0;
+
+	defs->intent = K2K_OP_REGISTER;
+	while (d->map.tenants[slot].id != 5)
+		slot++;
+	d->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_BUILDING, k2k_tenant_generation(d->map.tenants[slot].state_gen));
+	for (uint32_t i = 0; i <= d->map.tenant_mask; i++) /* live, not linked; the one above, too */
+		if (d->map.tenant_heads[i] == slot + 1)
+			d->map.tenant_heads[i] = 0;
+	d->map.tenants_cold[1].retired_token = defs->grace_token + 1; /* retired, still linked */
+	d->map.tenants[1].state_gen = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(d->map.tenants[1].state_gen));
+	for (uint32_t i = 0, budgets = 0; i < d->map.sizes.budgets; i++)
+		if (k2k_entry_state(d->map.budgets[i].entry.state) == K2K_ENTRY_LIVE && budgets++ < 2)
+			d->map.budgets[i].entry.state = k2k_entry_word(budgets == 1 ? K2K_ENTRY_CLAIMED : K2K_ENTRY_RETIRED,
+			                                               budgets == 1 ? K2K_INCARNATION_WRITER : defs->grace_token + 1);
+	d->map.ledger[0].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
+	d->map.ledger[d->map.sizes.engagements - 1].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
+	d->map.leases[0].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
+	defs->tenant_free.head = UINT32_MAX;
+}
+
+static void fill_tables(struct damage *d)
+{
+	k2k_tenant_id id = 1000;
+
+	while (k2k_tenant_register(d->admin, id, NULL) == 0)
+		id++;
+	for (uint64_t e = 100; k2k_usage_track(d->a, 1, (struct k2k_audit_tag){ 0, e }, 1) == 0; e++)
+		;
+	for (uint64_t e = 1; k2k_budget_set(d->admin, 1, e, 5) == 0; e++)
+		;
+	for (id = 1000; k2k_kernel_acquire(d->a, id, NULL, NULL) == 0; id++)
+		;
+	for (int i = 0; i < K2K_SLOTS; i++) /* all places taken, by brokers that are dead */
+		if (!d->map.slots[i].owner)
+			d->map.slots[i].owner = (UINT64_C(1) << 60) + (uint64_t)i;
+}
+
+static void make_images(void)
+{
+	static struct damage d[4];
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+
+	make_empty(&images[0]);
+	for (int i = 0; i < 4; i++) {
+		damage_populate(&d[i]);
+		if (i == 2)
+			leave_half_done(&d[i]);
+		if (i == 3)
+			fill_tables(&d[i]);
+		if (i == 1) {
+			DAMAGE_MUST(k2k_registry_close(&d[i].a));
+			DAMAGE_MUST(k2k_registry_close(&d[i].b));
+			DAMAGE_MUST(k2k_registry_repair(d[i].admin, &repaired));
+		}
+		keep(&images[1 + i], &d[i].bytes);
+		if (i != 1) {
+			DAMAGE_MUST(k2k_registry_close(&d[i].a));
+			DAMAGE_MUST(k2k_registry_close(&d[i].b));
+		}
+		DAMAGE_MUST(k2k_registry_close(&d[i].observer));
+		DAMAGE_MUST(k2k_registry_close(&d[i].admin));
+	}
+	harness_cleanup(harness_pid);
+}
+
+/* ---- what must not change ------------------------------------------------------------------ */
+
+static size_t mappings_at_start;
+
+static size_t count_lines(const char *path, const char *part)
+{
+	FILE *file = fopen(path, "re");
+	char line[512];
+	size_t count = 0;
+
+	while (file && fgets(line, sizeof line, file))
+		count += strstr(line, part) != NULL;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+static size_t count_names(const char *path, const char *prefix)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	size_t count = 0;
+
+	while (dir && (entry = readdir(dir)))
+		count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+__attribute__((format(printf, 1, 2), noreturn)) static void broken(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("== ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	abort(); /* the fuzzer keeps the input */
+}
+
+static void look_around(void)
+{
+	static struct traces left;
+	char prefix[80];
+	long at = bytes_differ(neighbour.bytes.defs, neighbour.bytes.defs_copy, neighbour.bytes.defs_bytes);
+
+	if (at >= 0)
+		broken("byte %ld of a neighbour's defs was changed", at);
+	at = bytes_differ(neighbour.bytes.live, neighbour.bytes.live_copy, neighbour.bytes.live_bytes);
+	if (at >= 0)
+		broken("byte %ld of a neighbour's live was changed", at);
+	if (access(neighbour.bytes.defs_path, F_OK) != 0 || access(neighbour.bytes.live_path, F_OK) != 0)
+		broken("a neighbour was removed");
+	snprintf(prefix, sizeof prefix, "k2k.%s.", name);
+	if (count_names("/dev/shm", prefix))
+		broken("names were left in /dev/shm");
+	left.used = 0;
+	traces_descriptors(&left);
+	if (strstr(left.text, "/k2k."))
+		broken("descriptors were left open:\n%s", left.text);
+	if (count_lines("/proc/self/maps", "/k2k.") != mappings_at_start)
+		broken("mappings were left");
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+static uint64_t began_ns;
+
+/* A code that is documented, and that a caller who makes no mistake can get. */
+static int judge(const char *what, int code)
+{
+	uint64_t took_ns = spent_ns() - began_ns;
+
+	if (took_ns > CALL_NS)
+		broken("%s took %" PRIu64 " ms", what, took_ns / 1000000);
+	if (code > 0 || strcmp(k2k_errname(code), "K2K_UNKNOWN") == 0)
+		broken("%s answered %d", what, code);
+	if (code == K2K_EINVAL || code == K2K_EROLE || code == K2K_EFORKED || code == K2K_EIO)
+		broken("%s answered %s: %s", what, k2k_errname(code), k2k_error_detail()->text);
+	if (code == K2K_ECORRUPT &&
+	    (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] || !k2k_error_detail()->text[0]))
+		broken("%s answered CORRUPT and does not say what", what);
+	return code;
+}
+
+#define ASK(call) (began_ns = spent_ns(), judge(#call, (call)))
+
+static void read_tenant(struct k2k_registry *reg, k2k_tenant_id id)
+{
+	struct k2k_tenant_info info = { .size = sizeof info };
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	int registered;
+	uint64_t ns;
+
+	if (ASK(k2k_tenant_get(reg, id, &info)) == 0 && info.id != id)
+		broken("asked for tenant %" PRIu64 ", got %" PRIu64, id, info.id);
+	ASK(k2k_tenant_is_registered(reg, id, &registered));
+	ASK(k2k_usage_engagement_for(reg, id, damage_tag, &ns));
+	if (ASK(k2k_quota_check(reg, id, damage_tag, 900, &verdict)) == 0 && verdict.used > verdict.limit)
+		broken("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used, verdict.limit);
+}
+
+static void read_all(struct k2k_registry *reg)
+{
+	static struct k2k_budget_info budgets[8];
+	static struct k2k_lease_info leases[8];
+	static struct k2k_usage_info usage[8];
+	static struct k2k_broker_info brokers[8];
+	struct k2k_registry_info info = { .size = sizeof info };
+	k2k_tenant_id ids[8] = { 0 };
+	size_t count = 0;
+	uint64_t ns;
+
+	budgets[0].size = sizeof budgets[0];
+	leases[0].size = sizeof leases[0];
+	usage[0].size = sizeof usage[0];
+	brokers[0].size = sizeof brokers[0];
+	if (ASK(k2k_tenant_ids(reg, ids, 8, &count)) == 0 && count > reg->map.sizes.tenants)
+		broken("%zu tenants", count);
+	for (k2k_tenant_id id = 1; id <= 4; id++)
+		read_tenant(reg, id);
+	for (size_t i = 0; i < 8 && i < count; i++)
+		if (ids[i] > 4)
+			read_tenant(reg, ids[i]);
+	ASK(k2k_budget_list(reg, 0, budgets, 8, &count));
+	ASK(k2k_budget_list(reg, 1, budgets, 8, &count));
+	ASK(k2k_lease_list(reg, 0, leases, 8, &count));
+	ASK(k2k_lease_list(reg, 1, leases, 8, &count));
+	ASK(k2k_usage_list(reg, 0, usage, 8, &count));
+	ASK(k2k_usage_engagement(reg, damage_tag, &ns));
+	ASK(k2k_broker_list(reg, brokers, 8, &count));
+	ASK(k2k_registry_info(reg, &info));
+}
+
+static void check(struct k2k_registry *reg)
+{
+	static struct k2k_finding findings[4];
+	size_t count;
+
+	findings[0].size = sizeof findings[0];
+	ASK(k2k_registry_check(reg, findings, 4, &count));
+}
+
+static void send_all(struct k2k_registry *reg)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+
+	for (k2k_tenant_id id = 1; id <= 3; id++) {
+		struct k2k_lease lease = K2K_LEASE_INIT, memory = K2K_LEASE_INIT;
+
+		if (ASK(k2k_message_admit(reg, id, damage_tag, 1, &verdict)) == 0 && verdict.used > verdict.limit)
+			broken("%" PRIu64 " used of %" PRIu64 ", and admitted", verdict.used, verdict.limit);
+		ASK(k2k_message_record(reg, id));
+		ASK(k2k_usage_track(reg, id, damage_tag, 1));
+		ASK(k2k_usage_track(reg, id, (struct k2k_audit_tag){ 1, 90 + id }, 1));
+		ASK(k2k_kernel_acquire(reg, id, &lease, &verdict));
+		ASK(k2k_gpu_memory_acquire(reg, id, 10, &memory, NULL));
+		if (lease.amount)
+			ASK(k2k_kernel_release(reg, &lease));
+		if (memory.amount && id != 3)
+			ASK(k2k_gpu_memory_release(reg, &memory));
+		ASK(k2k_kernel_release_id(reg, id));
+	}
+	ASK(k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
+}
+
+static void change_all(struct k2k_registry *reg, unsigned int flags)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	struct k2k_budget list[2] = { { 1, 7 }, { 3, 8 } };
+	struct k2k_quota quota = { sizeof quota, 0, 10, 20, 3, 2, list };
+
+	ASK(k2k_tenant_register(reg, 4711, &quota));
+	list[0].budget_ns = K2K_UNLIMITED;
+	ASK(k2k_tenant_update(reg, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS));
+	ASK(k2k_tenant_deregister(reg, 3, &totals));
+	ASK(k2k_registry_repair(reg, &repaired));
+	if (!(flags & LONG))
+		return;
+	ASK(k2k_budget_set(reg, 2, 9, 5));
+	ASK(k2k_budget_unset(reg, 2, 9));
+	ASK(k2k_tenant_register(reg, 4712, NULL));
+	ASK(k2k_tenant_deregister(reg, 4711, NULL));
+	ASK(k2k_tenant_register(reg, 4711, NULL));
+}
+
+static void on_event(void *context, const struct k2k_audit_event *event)
+{
+	size_t length = strlen(event->description);
+
+	for (uint32_t i = 0; i < event->field_count; i++)
+		length += strlen(event->fields[i].key) + strlen(event->fields[i].value);
+	*(size_t *)context = length;
+}
+
+static void attach(enum k2k_role role, struct k2k_registry **reg)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+
+	options.flags = K2K_OPEN_TIMEOUT;
+	options.timeout_ns = 2000000;
+	ASK(k2k_registry_open(name, role, &options, reg));
+}
+
+static void call_everything(unsigned int flags)
+{
+	struct k2k_registry *observer, *broker, *admin;
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	size_t seen = 0;
+
+	attach(K2K_ROLE_OBSERVER, &observer);
+	if (observer) {
+		read_all(observer);
+		check(observer);
+	}
+	attach(K2K_ROLE_BROKER, &broker);
+	if (broker && (flags & AUDIT))
+		ASK(k2k_registry_set_audit_sink(broker, on_event, &seen));
+	if (broker)
+		send_all(broker);
+	attach(K2K_ROLE_ADMIN, &admin);
+	if (admin) {
+		change_all(admin, flags);
+		check(admin);
+	}
+	if (broker && (flags & LONG))
+		send_all(broker);
+	if (observer && (flags & LONG))
+		read_all(observer);
+	if (flags & DESTROY) {
+		options.flags = K2K_OPEN_TIMEOUT;
+		options.timeout_ns = 2000000;
+		ASK(k2k_registry_destroy(name, K2K_DESTROY_FORCE, &options));
+	}
+	if (admin)
+		ASK(k2k_registry_close(&admin));
+	if (broker)
+		ASK(k2k_registry_close(&broker));
+	if (observer)
+		ASK(k2k_registry_close(&observer));
+}
+
+/* ---- one input ------------------------------------------------------------------------------------ */
+
+static struct {
+	_Alignas(64) unsigned char bytes[OBJECTS][OBJECT_MAX];
+	size_t size[OBJECTS];
+} now;
+
+static struct patch patch_at(const uint8_t *data)
+{
+	struct patch patch = { (uint8_t)(data[0] % OPERATIONS), (uint8_t)(data[1] % OBJECTS), 0, 0 };
+
+	memcpy(&patch.offset, data + 2, 2);
+	memcpy(&patch.value, data + 4, 8);
+	return patch;
+}
+
+static void apply(struct patch patch)
+{
+	unsigned char *bytes = now.bytes[patch.object];
+	size_t size = now.size[patch.object], at, from = patch.value % OBJECT_MAX;
+	uint64_t word = 0;
+	uint32_t half = 0;
+
+	if (patch.operation == CUT) {
+		/* rarely, and not to the same size each time: most inputs are to get past it */
+		if (patch.value % 16 == 0)
+			now.size[patch.object] = patch.offset;
+		return;
+	}
+	if (size < 64)
+		return;
+	at = patch.offset % (size - 63);
+	memcpy(&word, bytes + at, 8);
+	memcpy(&half, bytes + at, 4);
+	switch (patch.operation) {
+	case SET64: word = patch.value; break;
+	case XOR64: word ^= patch.value; break;
+	case ADD64: word += patch.value; break;
+	case SET32: half = (uint32_t)patch.value; break;
+	case ADD32: half += (uint32_t)patch.value; break;
+	case SET8: bytes[at] = (unsigned char)patch.value; return;
+	case COPY:
+		if (from + 64 <= size)
+			memmove(bytes + at, bytes + from, 64);
+		return;
+	}
+	if (patch.operation == SET32 || patch.operation == ADD32)
+		memcpy(bytes + at, &half, 4);
+	else
+		memcpy(bytes + at, &word, 8);
+}
+
+static void write_object(const char *path, int object, mode_t mode)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+
+	CHECK(fd >= 0);
+	CHECK(write(fd, now.bytes[object], now.size[object]) == (ssize_t)now.size[object]);
+	close(fd);
+}
+
+static void fix(int object)
+{
+	struct k2k_shm_header *header = (struct k2k_shm_header *)(void *)now.bytes[object];
+
+	header->checksum = k2k_layout_checksum(header);
+}
+
+static void fill_raw(const uint8_t *data, size_t size)
+{
+	for (int o = 0; o < OBJECTS; o++) {
+		size_t n = size < sizeof(struct k2k_shm_header) ? size : sizeof(struct k2k_shm_header);
+
+		memcpy(now.bytes[o], data, n);
+		data += n;
+		size -= n;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static unsigned long executions;
+	char defs_path[K2K_PATH_MAX], live_path[K2K_PATH_MAX];
+	const struct image *image;
+	unsigned int flags;
+
+	if (size < HEAD_BYTES)
+		return -1;
+	image = &images[data[0] % IMAGES];
+	flags = data[1];
+	for (int o = 0; o < OBJECTS; o++) {
+		memcpy(now.bytes[o], image->bytes[o], image->size[o]);
+		now.size[o] = image->size[o];
+	}
+	if (flags & RAW)
+		fill_raw(data + HEAD_BYTES, size - HEAD_BYTES);
+	else
+		for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX; at += PATCH_BYTES, n++)
+			apply(patch_at(data + at));
+	if (flags & FIX_DEFS)
+		fix(0);
+	if (flags & FIX_LIVE)
+		fix(1);
+	k2k_segment_defs_path(defs_path, name);
+	k2k_segment_live_path(live_path, name, flags & FOLLOW_UUID ? ((struct k2k_shm_header *)(void *)now.bytes[0])->uuid : image->uuid);
+	write_object(live_path, 1, 0660);
+	write_object(defs_path, 0, 0640);
+	call_everything(flags);
+	unlink(defs_path);
+	unlink(live_path);
+	if (executions++ % LOOK_AROUND == 0)
+		look_around();
+	return 0;
+}
+
+/* ---- mutation: patches of words that mean something, with values that are near the right ones ------------ */
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+
+static uint64_t state;
+
+static uint64_t draw(uint64_t below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % below;
+}
+
+static uint64_t draw_value(void)
+{
+	static const uint64_t hurtful[] = { 0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 4095, 4096, UINT16_MAX,
+		                            INT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 40, UINT64_C(1) << 41,
+		                            UINT64_C(1) << 61, UINT64_C(1) << 62, UINT64_C(1) << 63, UINT64_C(1) << 34, K2K_POISONED };
+	switch (draw(5)) {
+	case 0: return UINT64_C(1) << draw(64);
+	case 1: return draw(48);
+	case 2: return draw(12) << (draw(2) ? 8 : 2) | draw(5);  /* a generation or token with a state */
+	case 3: return draw(UINT64_MAX);
+	default: return hurtful[draw(sizeof hurtful / sizeof hurtful[0])];
+	}
+}
+
+static void draw_patch(uint8_t *to, const struct image *image)
+{
+	struct patch patch = { (uint8_t)draw(OPERATIONS), (uint8_t)draw(OBJECTS), 0, draw_value() };
+
+	if (draw(4))
+		patch.offset = image->words[patch.object][draw(image->word_count[patch.object])];
+	else
+		patch.offset = (uint16_t)(draw(image->size[patch.object]) & ~UINT64_C(3));
+	if (draw(2) && (patch.operation == SET32 || patch.operation == ADD32))
+		patch.offset = (uint16_t)(patch.offset + 4);
+	if (patch.operation == COPY)
+		patch.value = image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
+	to[0] = patch.operation;
+	to[1] = patch.object;
+	memcpy(to + 2, &patch.offset, 2);
+	memcpy(to + 4, &patch.value, 8);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+	size_t patches;
+
+	state = k2k_mix64(seed + 1u) | 1;
+	if (size < HEAD_BYTES || max_size < HEAD_BYTES + PATCH_BYTES || (data[1] & RAW) || draw(8) == 0)
+		return LLVMFuzzerMutate(data, size, max_size);
+	patches = (size - HEAD_BYTES) / PATCH_BYTES;
+	switch (draw(6)) {
+	case 0:
+		data[0] = (uint8_t)draw(IMAGES);
+		break;
+	case 1:
+		data[1] ^= (uint8_t)(1u << draw(7));
+		break;
+	case 2:
+		if (patches) {
+			size_t at = draw(patches);
+
+			patches--;
+			memmove(data + HEAD_BYTES + at * PATCH_BYTES, data + HEAD_BYTES + (at + 1) * PATCH_BYTES, (patches - at) * PATCH_BYTES);
+			break;
+		}
+		/* fall through */
+	case 3:
+		if (patches) {
+			draw_patch(data + HEAD_BYTES + draw(patches) * PATCH_BYTES, &images[data[0] % IMAGES]);
+			break;
+		}
+		/* fall through */
+	default:
+		if (patches < PATCHES_MAX && HEAD_BYTES + (patches + 1) * PATCH_BYTES <= max_size)
+			draw_patch(data + HEAD_BYTES + patches++ * PATCH_BYTES, &images[data[0] % IMAGES]);
+	}
+	return HEAD_BYTES + patches * PATCH_BYTES;
+}
+
+/* ---- start ----------------------------------------------------------------------------------------------- */
+
+static void write_seed(const char *dir, int number, const void *data, size_t size)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/seed-%04d", dir, number);
+	file = fopen(path, "we");
+	CHECK(file != NULL);
+	CHECK(fwrite(data, 1, size, file) == size);
+	fclose(file);
+}
+
+/* Each image as it is; then patched once in each of its words in turn, spread over some inputs. */
+static void write_seeds(const char *dir)
+{
+	int number = 0;
+
+	state = 1;
+	for (uint8_t i = 0; i < IMAGES; i++) {
+		uint8_t plain[HEAD_BYTES] = { i, FIX_DEFS | FIX_LIVE }, raw[HEAD_BYTES + 2 * sizeof(struct k2k_shm_header)] = { i, RAW };
+
+		write_seed(dir, number++, plain, sizeof plain);
+		for (int o = 0; o < OBJECTS; o++)
+			memcpy(raw + HEAD_BYTES + (size_t)o * sizeof(struct k2k_shm_header), images[i].bytes[o], sizeof(struct k2k_shm_header));
+		write_seed(dir, number++, raw, sizeof raw);
+		for (int n = 0; n < 40; n++) {
+			uint8_t patched[HEAD_BYTES + PATCH_BYTES] = { i, FIX_DEFS | FIX_LIVE };
+
+			draw_patch(patched + HEAD_BYTES, &images[i]);
+			write_seed(dir, number++, patched, sizeof patched);
+		}
+	}
+}
+
+static void remove_neighbour(void)
+{
+	if (getpid() == harness_pid)
+		harness_cleanup(harness_pid);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
+	const char *seeds = getenv("K2K_FUZZ_SEEDS");
+	struct k2k_registry *reg;
+
+	(void)argc, (void)argv;
+	umask(0);
+	harness_pid = getpid();
+	make_images();
+	snprintf(name, sizeof name, "test-%ld-fuzz", (long)getpid());
+	if (seeds)
+		write_seeds(seeds);
+	neighbour.name = fresh_registry();
+	sizes.max_tenants = sizes.max_engagements = sizes.max_leases = sizes.max_budgets = 4;
+	DAMAGE_MUST(k2k_registry_create(neighbour.name, &sizes, &reg));
+	DAMAGE_MUST(k2k_tenant_register(reg, 1, NULL));
+	DAMAGE_MUST(k2k_registry_close(&reg));
+	bytes_open(&neighbour.bytes, neighbour.name);
+	bytes_copy(&neighbour.bytes);
+	mappings_at_start = count_lines("/proc/self/maps", "/k2k.");
+	atexit(remove_neighbour);
+	return 0;
+}
