@@ -73,10 +73,10 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 		select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
 		limits->version = K2K_SELECT_VERSION(select);
 		limits->algorithm = (uint32_t)(select & 0xff);
-		K2K_DELAY(selected);
 		set = (uint32_t)(limits->version & 1);
 		/* relaxed, all: between the two looks at select */
 		limits->rate = k2k_load_relaxed(&tenant->rate[set]);
+		K2K_DELAY(half_copied);
 		limits->gpu_memory_bytes = k2k_load_relaxed(&cold->gpu_memory_bytes[set]);
 		limits->kernels = k2k_load_relaxed(&cold->kernels[set]);
 		k2k_fence_acquire(); /* the copies before, the second look after */
