@@ -7,6 +7,11 @@
 
 #include "crash_scene.h"
 
+/* By an administrator, by a broker, by somebody who isn't attached: title, function, further fields. */
+#define ADMIN(title, ...) { .name = (title), .role = K2K_ROLE_ADMIN, .run = __VA_ARGS__ }
+#define BROKER(title, ...) { .name = (title), .role = K2K_ROLE_BROKER, .run = __VA_ARGS__ }
+#define NOBODY(title, ...) { .name = (title), .run = __VA_ARGS__ }
+
 #define NEW_TENANT 8
 #define NEW_ENGAGEMENT 71
 
@@ -160,26 +165,26 @@ static int run_destroy(struct victim *v)
 }
 
 static const struct operation admin_operations[] HARNESS_USED = {
-	{ "register", K2K_ROLE_ADMIN, run_register, 0 },
-	{ "register with budgets", K2K_ROLE_ADMIN, run_register_budgets, 0 },
-	{ "register, reusing a slot", K2K_ROLE_ADMIN, run_register, 0, .arrange = fill_table, .needs_grace_period = true },
-	{ "update rate", K2K_ROLE_ADMIN, run_update_rate, 0 },
-	{ "update memory", K2K_ROLE_ADMIN, run_update_memory, 0 },
-	{ "update kernels", K2K_ROLE_ADMIN, run_update_kernels, 0 },
-	{ "update budgets", K2K_ROLE_ADMIN, run_update_budgets, 0, .may_leave_record = true },
-	{ "update all", K2K_ROLE_ADMIN, run_update_all, 0, .may_leave_record = true },
-	{ "deregister", K2K_ROLE_ADMIN, run_deregister, 0 },
-	{ "deregister with totals", K2K_ROLE_ADMIN, run_deregister_totals, 0 },
-	{ "budget set, new", K2K_ROLE_ADMIN, run_budget_new, 0, .may_leave_record = true },
-	{ "budget set, again", K2K_ROLE_ADMIN, run_budget_again, 0 },
-	{ "budget unset", K2K_ROLE_ADMIN, run_budget_unset, 0 },
-	{ "repair", K2K_ROLE_ADMIN, run_repair, 0 },
-	{ "check", K2K_ROLE_ADMIN, run_check, 0 },
-	{ "open as administrator", 0, run_open_admin, 0 },
-	{ "close as administrator", K2K_ROLE_ADMIN, run_close, 0 },
-	{ "create", 0, run_create, 0, .no_registry = true },
-	{ "create and open", 0, run_create_opened, 0, .no_registry = true },
-	{ "destroy", 0, run_destroy, 0, .removes = true },
+	ADMIN("register", run_register),
+	ADMIN("register with budgets", run_register_budgets),
+	ADMIN("register, reusing a slot", run_register, .arrange = fill_table, .needs_grace_period = true),
+	ADMIN("update rate", run_update_rate),
+	ADMIN("update memory", run_update_memory),
+	ADMIN("update kernels", run_update_kernels),
+	ADMIN("update budgets", run_update_budgets, .may_leave_record = true),
+	ADMIN("update all", run_update_all, .may_leave_record = true),
+	ADMIN("deregister", run_deregister),
+	ADMIN("deregister with totals", run_deregister_totals),
+	ADMIN("budget set, new", run_budget_new, .may_leave_record = true),
+	ADMIN("budget set, again", run_budget_again),
+	ADMIN("budget unset", run_budget_unset),
+	ADMIN("repair", run_repair),
+	ADMIN("check", run_check),
+	NOBODY("open as administrator", run_open_admin),
+	ADMIN("close as administrator", run_close),
+	NOBODY("create", run_create, .no_registry = true),
+	NOBODY("create and open", run_create_opened, .no_registry = true),
+	NOBODY("destroy", run_destroy, .removes = true),
 };
 
 /* ---- a broker's ------------------------------------------------------------------------ */
@@ -310,30 +315,30 @@ static int run_attach_and_use(struct victim *v)
 }
 
 static const struct operation broker_operations[] HARNESS_USED = {
-	{ "attach", 0, run_attach, 0 },
-	{ "attach in a dead one's slot", 0, run_attach, 0, .has_dead = true },
-	{ "attach there and use it", 0, run_attach_and_use, 0, .has_dead = true, .may_leave_record = true },
-	{ "detach", K2K_ROLE_BROKER, run_close, 0 },
-	{ "detach, holding leases", K2K_ROLE_BROKER, run_close, 0, .prepare = hold_some },
-	{ "record", K2K_ROLE_BROKER, run_record, 0, .occupy = record_some },
-	{ "admit", K2K_ROLE_BROKER, run_admit, 0, .occupy = record_some },
-	{ "admit, rolling the window", K2K_ROLE_BROKER, run_admit, 0, .occupy = record_limit, .arrange = next_second },
-	{ "admit, at the limit", K2K_ROLE_BROKER, run_admit, K2K_ERATE, .occupy = record_limit },
-	{ "admit, budget used up", K2K_ROLE_BROKER, run_admit, K2K_EBUDGET, .occupy = use_up_budget },
-	{ "admit, unknown tenant", K2K_ROLE_BROKER, run_admit_unknown, K2K_ENOTENANT },
-	{ "cross-tenant attempt", K2K_ROLE_BROKER, run_cross_tenant, 0 },
-	{ "track", K2K_ROLE_BROKER, run_track, 0 },
-	{ "track, new engagement", K2K_ROLE_BROKER, run_track_new, 0, .may_leave_record = true },
-	{ "track, ledger full", K2K_ROLE_BROKER, run_track_new, K2K_EUNBOOKED, .occupy = fill_ledger },
-	{ "kernel acquire, first", K2K_ROLE_BROKER, run_kernel, 0, .may_leave_record = true },
-	{ "kernel acquire, again", K2K_ROLE_BROKER, run_kernel, 0, .prepare = hold_some },
-	{ "kernel acquire, the limit's last", K2K_ROLE_BROKER, run_kernel, 0, .occupy = take_all, .may_leave_record = true },
-	{ "kernel acquire, at the limit", K2K_ROLE_BROKER, run_kernel, K2K_EKERNELS, .prepare = take_rest },
-	{ "kernel release", K2K_ROLE_BROKER, run_kernel_release, 0, .prepare = hold_some },
-	{ "memory acquire, first", K2K_ROLE_BROKER, run_memory, 0, .may_leave_record = true },
-	{ "memory acquire, the limit's last", K2K_ROLE_BROKER, run_memory, 0, .occupy = take_all, .may_leave_record = true },
-	{ "memory acquire, at the limit", K2K_ROLE_BROKER, run_memory, K2K_EGPUMEM, .prepare = take_rest },
-	{ "memory release", K2K_ROLE_BROKER, run_memory_release, 0, .prepare = hold_memory },
+	NOBODY("attach", run_attach),
+	NOBODY("attach in a dead one's slot", run_attach, .has_dead = true),
+	NOBODY("attach there and use it", run_attach_and_use, .has_dead = true, .may_leave_record = true),
+	BROKER("detach", run_close),
+	BROKER("detach, holding leases", run_close, .prepare = hold_some),
+	BROKER("record", run_record, .occupy = record_some),
+	BROKER("admit", run_admit, .occupy = record_some),
+	BROKER("admit, rolling the window", run_admit, .occupy = record_limit, .arrange = next_second),
+	BROKER("admit, at the limit", run_admit, .expected = K2K_ERATE, .occupy = record_limit),
+	BROKER("admit, budget used up", run_admit, .expected = K2K_EBUDGET, .occupy = use_up_budget),
+	BROKER("admit, unknown tenant", run_admit_unknown, .expected = K2K_ENOTENANT),
+	BROKER("cross-tenant attempt", run_cross_tenant),
+	BROKER("track", run_track),
+	BROKER("track, new engagement", run_track_new, .may_leave_record = true),
+	BROKER("track, ledger full", run_track_new, .expected = K2K_EUNBOOKED, .occupy = fill_ledger),
+	BROKER("kernel acquire, first", run_kernel, .may_leave_record = true),
+	BROKER("kernel acquire, again", run_kernel, .prepare = hold_some),
+	BROKER("kernel acquire, the limit's last", run_kernel, .occupy = take_all, .may_leave_record = true),
+	BROKER("kernel acquire, at the limit", run_kernel, .expected = K2K_EKERNELS, .prepare = take_rest),
+	BROKER("kernel release", run_kernel_release, .prepare = hold_some),
+	BROKER("memory acquire, first", run_memory, .may_leave_record = true),
+	BROKER("memory acquire, the limit's last", run_memory, .occupy = take_all, .may_leave_record = true),
+	BROKER("memory acquire, at the limit", run_memory, .expected = K2K_EGPUMEM, .prepare = take_rest),
+	BROKER("memory release", run_memory_release, .prepare = hold_memory),
 };
 
 #endif

@@ -10,10 +10,10 @@
 #include "crash_run.h"
 
 static const struct operation
-	change = { "the next change", K2K_ROLE_ADMIN, run_neutral_update, 0 },
-	repair = { "repair", K2K_ROLE_ADMIN, run_repair, 0 },
-	attach = { "the next attach", 0, run_attach, 0 },
-	open_admin = { "the next open", 0, run_open_admin, 0, .removes = true };
+	change = ADMIN("the next change", run_neutral_update),
+	repair = ADMIN("repair", run_repair),
+	attach = NOBODY("the next attach", run_attach),
+	open_admin = NOBODY("the next open", run_open_admin, .removes = true);
 
 /* Of each half-done state that `operation` can leave one death, and of each of those every death of `recovery`. */
 static void kill_recovery(const struct operation *operation, enum state state, const struct operation *recovery)
