@@ -184,7 +184,7 @@ static struct sight look(struct scene *scene, size_t number)
 	}
 	CHECK_EQ(code, 0);
 	reg->clock.injected_ns = &scene->stage->clock_ns;
-	if (!by_attach || scene->operation->role == K2K_ROLE_ADMIN)
+	if (!by_attach || scene->has_changed)
 		change_works(scene, reg);
 	check_clean(reg);
 	sight.meaning = see_meaning(reg);
