@@ -65,6 +65,7 @@ int k2k_ledger_sweep(const struct k2k_map *map, int (*visit)(void *context, cons
 		state = k2k_entry_state(word);
 		if (state != K2K_ENTRY_LIVE && state != K2K_ENTRY_CLAIMED)
 			continue;
+		copy.claimed = state == K2K_ENTRY_CLAIMED;
 		copy.index = i;
 		copy.generation = k2k_load_acquire(&record->entry.gen); /* observe[cost-gen]: its own cost and key, not those before */
 		/* relaxed, all: between the two looks at the state */

@@ -63,6 +63,7 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
  * for those who can't find by key. Returns visit's first non-zero value.
  */
 struct k2k_cost_copy {
+	bool claimed;            /* not LIVE yet, or taken again and not yet filled */
 	uint32_t index, slot;
 	uint64_t generation, engagement, cost_ns;
 };

@@ -39,7 +39,12 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	struct k2k_hash hash = k2k_ledger_hash(&batch->reg->map);
 	int code;
 
-	if (!is_chosen(batch, cost->slot, cost->generation))
+	/*
+	 * A claim is left alone: the dead ones were decided on before, and a living broker has none for a tenant whose grace
+	 * period has passed. What looks like one was retired by a reaper that was killed, and is another tenant's by now: it
+	 * has its old key until it is filled.
+	 */
+	if (cost->claimed || !is_chosen(batch, cost->slot, cost->generation))
 		return 0;
 	k2k_pool_retire(&hash.pool, cost->index, batch->token);
 	batch->stamped = true;

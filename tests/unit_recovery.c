@@ -302,6 +302,41 @@ TEST(a_reap_killed_halfway_is_done_again)
 	fixture_close(&f);
 }
 
+TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
+{
+	struct k2k_hash hash;
+	struct k2k_lock lock;
+	struct fixture f;
+	uint64_t word, token, taken;
+	uint32_t slot, index = 0, behind;
+
+	fixture_open(&f);
+	hash = k2k_ledger_hash(&f.admin->map);
+	taken = k2k_entry_word(K2K_ENTRY_CLAIMED, f.broker->broker.incarnation);
+	CHECK_EQ(k2k_tenant_register(f.admin, 5, NULL), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
+	CHECK_EQ(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
+	CHECK_EQ(k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &index), 0);
+	CHECK_EQ(k2k_tenant_deregister(f.admin, 5, NULL), 0);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
+	begin(&f, K2K_OP_REGISTER, &lock);
+	/* killed after the tenant's records were retired, before the tenant itself was free */
+	token = k2k_grace_next(&f.admin->map);
+	k2k_pool_retire(&hash.pool, index, token);
+	CHECK_EQ(k2k_hash_unlink(&hash, index), 0);
+	k2k_grace_publish(&f.admin->map, token);
+	die(&f, &lock);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, 10);
+	/* a living broker has taken it, and not yet filled it: generation, key and cost are those of before */
+	f.admin->map.ledger[index].entry.state = taken;
+	CHECK_EQ(k2k_tenant_register(f.admin, 6, NULL), 0);
+	CHECK_EQ(k2k_tenant_state(f.admin->map.tenants[slot].state_gen) == K2K_TENANT_RETIRED, 0);
+	CHECK_EQ(f.admin->map.ledger[index].entry.state, taken);
+	k2k_pool_unclaim(&hash.pool, index);
+	CHECK_EQ(findings(f.admin), 0);
+	fixture_close(&f);
+}
+
 TEST(destroyed_lists_are_rebuilt)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
