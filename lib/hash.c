@@ -69,6 +69,7 @@ int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 		uint32_t steps = 0;
 
 		if (link == index + 1) {
+			K2K_DELAY(unlinking);
 			/* publish[entry-link]: the successor was published before; passing it on must not lose that */
 			if (k2k_cas_acq_rel(&hash->heads[bucket], &link, next))
 				return 0;

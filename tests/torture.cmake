@@ -3,6 +3,19 @@
 k2k_test(NAME torture_readers SOURCES torture_readers.c ARGS --reuses 100000 LABEL torture TIMEOUT 900)
 set_tests_properties(torture_readers PROPERTIES RUN_SERIAL TRUE)
 
+# Long delays at a few points: what is found there takes hours with delays everywhere.
+function(k2k_torture_at name)
+  add_test(NAME torture_${name} COMMAND torture_readers --reuses 5000)
+  list(JOIN ARGN " " points)
+  set_tests_properties(torture_${name} PROPERTIES LABELS torture TIMEOUT 300 RUN_SERIAL TRUE
+                       ENVIRONMENT "K2K_DELAYS_AT=${points}")
+endfunction()
+if(K2K_DELAYS)
+  k2k_torture_at(calls found half_copied window_seen counting booked)
+  k2k_torture_at(records chosen claimed inserting hash_walked unlinking records_unlinked)
+  k2k_torture_at(writers retired unlinked published live)
+endif()
+
 # The delays are in the library where they were asked for, and in no other build, not even as an unused function.
 add_test(NAME torture_delays COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/torture_delays.sh ${CMAKE_NM} $<BOOL:${K2K_DELAYS}>
          $<TARGET_FILE:k2k-registry> $<TARGET_FILE:k2k-registry-static>)
