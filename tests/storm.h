@@ -191,7 +191,7 @@ struct storm {
 	uint64_t seed, begun_ns, begun_second, seconds, supervisor;
 	uint64_t pause_ns;               /* of an administrator after a registration */
 	_Atomic uint32_t phase;          /* enum storm_phase */
-	_Atomic uint32_t only_updates;           /* by administrators: they wait for no grace period */
+	_Atomic uint32_t only_short;             /* changes that wait for no final totals */
 	_Atomic uint32_t violations;
 	char texts[8][400];
 	struct storm_participant participants[PARTICIPANTS];

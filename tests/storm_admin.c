@@ -237,7 +237,7 @@ static void deregister(struct admin *a, struct storm_place *place, bool again)
 {
 	struct storm_account *account = &storm->accounts[place->now];
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
-	bool with_totals = storm_random(&a->task->random, 2);
+	bool with_totals = !atomic_load(&storm->only_short) && storm_random(&a->task->random, 2);
 	struct storm_call call;
 	int code;
 
@@ -368,7 +368,7 @@ static void work(struct admin *a)
 	uint64_t dice = storm_random(&a->task->random, 100);
 	struct storm_place *place = &storm->places[a->number + ADMINS * storm_random(&a->task->random, PLACES / ADMINS)];
 
-	if (dice < 4 || atomic_load(&storm->only_updates)) {
+	if (dice < (atomic_load(&storm->only_short) ? 30 : 4)) {
 		change_rate(a);
 	} else if (dice < 8) {
 		contest(a);
@@ -380,7 +380,7 @@ static void work(struct admin *a)
 	} else if (!resolve(a, place)) {
 		if (atomic_load(&place->state) == PLACE_EMPTY)
 			register_new(a, place);
-		else if (storm_now_ns() >= place->leave_at_ns)
+		else if (storm_now_ns() >= place->leave_at_ns || atomic_load(&storm->only_short))
 			deregister(a, place, false);
 		else if (dice < 13)
 			update(a, place);
