@@ -52,13 +52,13 @@ DAMAGE_USED static uint64_t spent_ns(void)
 
 /* ---- the registry --------------------------------------------------------------------- */
 
-enum { DAMAGE_TENANTS = 8 };
+enum { DAMAGE_TENANTS = 8, DAMAGE_IDS };
 
 /* Its clock stands still; its brokers' helpers don't run, so that nothing moves unless a test does it. */
 struct damage {
 	const char *name;
 	struct k2k_registry *admin, *a, *b, *observer;
-	k2k_tenant_id ids[DAMAGE_TENANTS];      /* [0..5] have everything, [6] was retired, [7] has nothing */
+	k2k_tenant_id ids[DAMAGE_IDS];          /* [0..5] have everything, [6] was retired, [7] has nothing, [8] never was */
 	struct k2k_map map;                     /* both objects, writable */
 	struct bytes bytes;
 	_Atomic uint64_t clock_ns;
@@ -115,10 +115,9 @@ DAMAGE_USED static void damage_use(struct damage *d, k2k_tenant_id id)
 	DAMAGE_MUST(k2k_kernel_acquire(d->b, id, NULL, NULL));
 }
 
-/* An id that shares the bucket of another. */
-DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of)
+/* An id, from `id` on, that shares the bucket of another. */
+DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of, k2k_tenant_id id)
 {
-	k2k_tenant_id id = 100;
 
 	while (k2k_tenant_bucket(map, id) != k2k_tenant_bucket(map, of))
 		id++;
@@ -149,7 +148,8 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	damage_open(d, K2K_ROLE_OBSERVER, &d->observer);
 	for (int i = 0; i < 5; i++)
 		d->ids[i] = (k2k_tenant_id)i + 1;
-	d->ids[5] = damage_neighbour(&d->admin->map, 1);
+	d->ids[5] = damage_neighbour(&d->admin->map, 1, 100);
+	d->ids[8] = damage_neighbour(&d->admin->map, 1, d->ids[5] + 1);
 	d->ids[6] = 77;
 	d->ids[7] = UINT64_C(0xfedcba9876543210);
 

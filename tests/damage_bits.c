@@ -18,6 +18,7 @@ int harness_main(int argc, char **argv);
 
 #define STRIDE 11
 #define CALL_MS 100
+#define HANGS_S 30 /* one flip, with all its calls: a call that never ends */
 #define FAILURES_SHOWN 20
 
 static size_t stride = STRIDE, first_bit;
@@ -186,7 +187,7 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	int code;
 
 	digest = UINT64_C(0xcbf29ce484222325);
-	for (int i = 0; i < DAMAGE_TENANTS; i++)
+	for (int i = 0; i < DAMAGE_IDS; i++)
 		ask_of_tenant(reg, d.ids[i]);
 	code = ASK(ids, k2k_tenant_ids(reg, ids, 64, &count));
 	digest_list(code, ids, sizeof *ids, count, sizes->tenants);
@@ -219,7 +220,7 @@ static void send_all(struct k2k_registry *reg)
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	struct k2k_lease lease = K2K_LEASE_INIT;
 
-	for (int i = 0; i < DAMAGE_TENANTS; i++) {
+	for (int i = 0; i < DAMAGE_IDS; i++) {
 		k2k_tenant_id id = d.ids[i];
 
 		ASK(admit, k2k_message_admit(reg, id, damage_tag, 1, &verdict), K2K_ENOTENANT, K2K_ERATE, K2K_EBUDGET);
@@ -337,6 +338,7 @@ static void flip(size_t byte, unsigned int bit)
 	doing.bit = bit;
 	doing.call = "-";
 	meaning_of(&d.map, regions, mapped_at(byte), bit, &doing.meaning);
+	alarm(HANGS_S);
 	*byte_at(byte) ^= (unsigned char)(1u << bit);
 }
 
@@ -350,7 +352,7 @@ static void files_are_there(void)
 
 static void set_up(void)
 {
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM };
 
 	damage_populate(&d);
 	regions_of(&d.map, regions);
@@ -424,6 +426,7 @@ TEST(no_flipped_bit_crashes_hangs_or_spreads)
 	bits = (d.bytes.defs_bytes + d.bytes.live_bytes) * 8;
 	for (size_t at = first_bit % stride; at < bits; at += stride, done++)
 		flip_and_ask(at / 8, (unsigned int)(at % 8), undamaged);
+	alarm(0);
 	CHECK_TRACES(&before, prefix, "a flip");
 	CHECK_BYTES(&other.bytes, "a flip");
 	CHECK_EQ(ask_all(d.observer), undamaged);
@@ -491,6 +494,7 @@ TEST(an_attach_survives_each_flipped_bit)
 		flip(slots + at / 8, (unsigned int)(at % 8));
 		open_damaged(false);
 	}
+	alarm(0);
 	CHECK_TRACES(&before, prefix, "an attach");
 	printf("# %zu bits flipped\n", count);
 	print_tables();

@@ -95,6 +95,48 @@ TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
 		FAIL("%s: %s", finding.object, finding.text);
 }
 
+TEST(chains_of_definitions_that_never_end_are_told)
+{
+	struct k2k_finding finding = { .size = sizeof finding };
+	int registered, told = 0;
+	size_t count;
+
+	damage_populate(&d);
+	for (uint32_t i = 0; i < d.map.sizes.tenants; i++)
+		d.map.tenants[i].next = i + 1;
+	for (k2k_tenant_id id = 1000; id < 1100; id++) {
+		int code = k2k_tenant_is_registered(d.observer, id, &registered);
+
+		if (code)
+			corrupt(code);
+		told += code != 0;
+	}
+	CHECK(told > 0);
+	corrupt(k2k_tenant_register(d.admin, d.ids[8], NULL));
+	corrupt(k2k_tenant_deregister(d.admin, d.ids[8], NULL));
+	CHECK_EQ(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	CHECK(count > 0);
+	CHECK_STR(finding.invariant, "I1");
+	bytes_restore(&d.bytes);
+
+	for (uint32_t i = 0; i < d.map.sizes.budgets; i++)
+		d.map.budgets[i].entry.next = i + 1;
+	for (uint64_t engagement = told = 0; engagement < 100; engagement++) {
+		int code = k2k_message_admit(d.a, 1, (struct k2k_audit_tag){ 1, 100 + engagement }, 1, NULL);
+
+		if (code)
+			corrupt(code);
+		told += code != 0;
+	}
+	CHECK(told > 0);
+	CHECK_EQ(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	CHECK(count > 0);
+	CHECK_STR(finding.object, "budgets");
+	bytes_restore(&d.bytes);
+	CHECK_EQ(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	CHECK_EQ(count, 0);
+}
+
 /* Lists are derived; a slot in one of them that has another state is not theirs to free. */
 TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 {
