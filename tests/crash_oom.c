@@ -89,6 +89,25 @@ static void remove_cgroup(void)
 		rmdir(cgroup);
 }
 
+/* A test that failed leaves its own. */
+static void remove_those_of_the_dead(const char *mount)
+{
+	DIR *dir = opendir(mount);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char path[512];
+		long pid;
+
+		if (sscanf(entry->d_name, "k2k-test-%ld", &pid) != 1 || kill((pid_t)pid, 0) == 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", mount, entry->d_name);
+		rmdir(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static void make_cgroup(void)
 {
 	char mount[200], limit[32];
@@ -104,6 +123,7 @@ static void make_cgroup(void)
 		snprintf(cgroup, sizeof cgroup, "%s", mount);
 		write_text("cgroup.subtree_control", "+memory");
 	}
+	remove_those_of_the_dead(mount);
 	snprintf(cgroup, sizeof cgroup, "%s/k2k-test-%ld", mount, (long)getpid());
 	if (mkdir(cgroup, 0755) != 0) {
 		snprintf(why, sizeof why, "can't make %s: %s", cgroup, strerror(errno));
