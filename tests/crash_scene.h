@@ -6,7 +6,7 @@
  *   director    this one: creates the registry, traces and kills, judges. Holds an administrator's handle, so no threads.
  *   bystander   a broker that admits, tracks, acquires, releases and looks up its own tenant the whole time
  *   stopped     in some states: a broker under SIGSTOP, which holds a slot of each subject and keeps grace periods from ending
- *   dead        in some states: a broker that was killed; its broker slot comes before all free ones
+ *   dead        for some operations: a broker that was killed, and nothing but dead ones' slots are left
  *   victim      runs the operation, is killed in it (crash_trace.h)
  *
  * The judge, after each kill:
@@ -71,7 +71,7 @@ struct operation {
 	void (*occupy)(struct k2k_registry *broker);     /* by the bystander, before it works */
 	void (*prepare)(struct victim *victim);          /* by the victim, before it begins */
 	bool no_subject;                 /* the subject isn't registered */
-	bool has_dead;                   /* a dead broker's slot is the first to be taken */
+	bool has_dead;                   /* all broker slots have owners, and most of them are dead */
 	bool no_registry;                /* of that name, before */
 	bool removes;                    /* the registry may be gone: FENCED is an answer */
 	bool needs_grace_period;         /* to end: not possible beside a stopped broker */
@@ -427,6 +427,20 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
 	FAIL("process %ld is in no broker slot", (long)pid);
 }
 
+/* As after as many brokers that were killed: incarnations whose bytes nobody has locked. */
+static void fill_with_dead(const struct k2k_registry *reg)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		struct k2k_shm_slot *slot = &reg->map.slots[i];
+
+		if (atomic_load(&slot->owner) == 0) {
+			atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
+			atomic_store(&slot->state, K2K_SLOT_ACTIVE);
+			atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
+		}
+	}
+}
+
 HARNESS_USED static bool is_possible(const struct operation *operation, enum state state)
 {
 	return !operation->needs_grace_period || (state != STATE_WAITING && state != STATE_STOPPED);
@@ -450,9 +464,9 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 		return;
 	create_small(scene->name, &scene->admin);
 	atomic_store(&scene->stage->clock_ns, k2k_clock_now(&scene->admin->clock).second * SECOND + 500 * MS);
-	if (operation->has_dead)
-		dead = start_user(scene);        /* has used nothing but its slot */
 	arrange_early(scene);
+	if (operation->has_dead)
+		dead = start_user(scene);
 	scene->bystander = spawn();
 	if (scene->bystander == 0)
 		bystand(scene);
@@ -462,8 +476,10 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 	gate_expect(&scene->ready, "the bystander has occupied what it should");
 	if (operation->arrange)
 		operation->arrange(scene);
-	if (dead)
+	if (dead) {
 		kill_broker(scene->admin, dead);
+		fill_with_dead(scene->admin);
+	}
 	wait_answered(scene->admin);
 	scene->bystander_slot = slot_of(scene->admin, scene->bystander);
 }
