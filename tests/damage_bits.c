@@ -16,7 +16,7 @@ int harness_main(int argc, char **argv);
 #include "damage_fields.h"
 #undef main
 
-#define STRIDE 11
+#define STRIDE 17
 #define CALL_MS 100
 #define HANGS_S 30 /* one flip, with all its calls: a call that never ends */
 #define FAILURES_SHOWN 20
