@@ -318,7 +318,7 @@ static int look(struct attempt *a, enum outlook *outlook)
 /* With our claim made. 0: granted, K2K_EBUSY: full; the claim is withdrawn where not granted. */
 static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 {
-	uint64_t n = a->request->amount, deadline = 0;
+	uint64_t n = a->request->amount, deadline = 0, now;
 	enum outlook outlook = LOOK_AGAIN;
 	int code;
 
@@ -326,17 +326,15 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 		code = look(a, &outlook);
 		if (code || outlook == FITS || outlook == FULL || outlook == GIVE_WAY)
 			break;
-		if (i % LOOKS == 0) {
-			uint64_t now = k2k_clock_monotonic_ns();
-
-			if (deadline && now >= deadline)
-				break;
-			if (!deadline)
-				deadline = now + KEEP_NS;
+		now = k2k_clock_monotonic_ns(); /* each time: where many run, a yield takes long */
+		if (deadline && now >= deadline)
+			break;
+		if (!deadline)
+			deadline = now + KEEP_NS;
+		if (i % LOOKS == 0)
 			k2k_clock_sleep_ns(PAUSE_NS);
-		} else {
+		else
 			sched_yield();
-		}
 	}
 	K2K_DELAY(summed);
 	if (!code && outlook == FITS) {
