@@ -273,19 +273,13 @@ static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t
 	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
 }
 
-static void wait_answered(struct k2k_registry *reg)
+/* Until the bystander's helper has answered the newest grace period; no other broker both lives and runs. */
+static void wait_answered(const struct scene *scene)
 {
-	struct k2k_broker_info brokers[K2K_BROKERS_MAX] = { { .size = sizeof brokers[0] } };
-	uint64_t behind;
-	size_t count;
+	const struct k2k_map *map = &scene->admin->map;
 
-	do {
-		CHECK_EQ(k2k_broker_list(reg, brokers, K2K_BROKERS_MAX, &count), 0);
-		behind = 0;
-		for (size_t i = 0; i < count; i++)
-			behind += brokers[i].state == K2K_BROKER_ACTIVE ? brokers[i].grace_behind : 0;
+	while (atomic_load(&map->slots[scene->bystander_slot].ack) < atomic_load(&map->defs->grace_token))
 		sched_yield();
-	} while (behind);
 }
 
 static void deregister(struct k2k_registry *admin, k2k_tenant_id id)
@@ -352,7 +346,7 @@ static void arrange_late(struct scene *scene)
 		break;
 	case STATE_REMOVED:
 		deregister(admin, 33);
-		wait_answered(admin);
+		wait_answered(scene);
 		register_with(admin, 35, ENGAGEMENT);
 		break;
 	case STATE_WAITING:
@@ -363,7 +357,7 @@ static void arrange_late(struct scene *scene)
 	case STATE_PASSED:
 		kill_broker(admin, start_user(scene));
 		deregister(admin, 41);
-		wait_answered(admin);
+		wait_answered(scene);
 		break;
 	case STATE_STOPPED:
 		scene->stopped = start_user(scene);
@@ -471,6 +465,7 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 	if (scene->bystander == 0)
 		bystand(scene);
 	gate_expect(&scene->ready, "the bystander is ready");
+	scene->bystander_slot = slot_of(scene->admin, scene->bystander);
 	arrange_late(scene);
 	gate_open(&scene->resume);
 	gate_expect(&scene->ready, "the bystander has occupied what it should");
@@ -480,8 +475,7 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 		kill_broker(scene->admin, dead);
 		fill_with_dead(scene->admin);
 	}
-	wait_answered(scene->admin);
-	scene->bystander_slot = slot_of(scene->admin, scene->bystander);
+	wait_answered(scene);
 }
 
 static void end_process(pid_t *pid)
