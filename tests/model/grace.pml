@@ -18,17 +18,22 @@
  *   Brokers attach, read, and detach or stay:
  *     attach:  take a slot whose owner is 0 or dead; ATTACHING; ack = token; ACTIVE; fence; first read
  *     read:    enter a section; load a bucket's head; use the record; leave
- *     detach:  end and join the helper; owner word 0; drop the lock
+ *     detach:  end and join the helper; owner word 0; drop the lock. The slot is free before the lock is, and may be taken
  *     helper:  load the token; wait until the sections that were open have ended; store it into ack
  *   A broker may die, or stop for ever, at any step, with all of its threads. Its slot goes to another
  *   incarnation. Nobody clears a slot: a new owner finds the ack and the ACTIVE that the last one left.
  *
+ *   In the code: k2k_tenant_retire(), k2k_grace_publish(), k2k_grace_passed(), k2k_reap(), recover_all(); k2k_broker_attach(),
+ *   k2k_helper_start(), answer(), k2k_helper_stop(), k2k_broker_detach(). An update changes no record in place that a reader
+ *   could stand on but the set that is out of force: see intent.pml; what it retires goes the way of all records here.
+ *
  * What is checked
  *
- *   I1  A record is linked only with the generation it holds, never twice, and is never filled while it
- *       is linked.
- *   I2  The bytes of a record never change while a reader of a process that is not dead holds it.
- *   I6  All of this after any kill, KILLS of them in a run.
+ *   I1  An id is in the hash at most once, and only for a LIVE definition of that id and generation. Here: a record is
+ *       linked only with the generation it holds, never twice, and is never filled while it is linked.
+ *   I2  No reader acts on a record of another tenant or generation: nothing is reused before its grace period. Here: the
+ *       bytes of a record never change while a reader of a process that is not dead holds it.
+ *   I6  Killed after any store of any operation, the recovery's own stores included: all of this holds, KILLS in a run.
  *   I7  No deadlock: a registration takes a FREE record without a look at anybody; one that must reuse
  *       waits only where a slot is in the way, and gives up only where its owner is stopped. Every
  *       other end but "done", "stopped" and "dead" is an invalid end state.

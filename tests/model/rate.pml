@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CONFIGS: "-DDEATHS=2" "-DLIMIT=3" "-DLIMIT=1" "-DCALLERS=3 -DLAST=1 -DDEATHS=0" "-DRECORDS=3 -DCALLERS=1" "-DRECORDS=3 -DLAST=1 -DDEATHS=0" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0" "-DLOOK_EARLY" "-DLOOK_LATE" */
-/* MUTATIONS: NO_RECHECK NO_RECHECK_REJECT FETCH_ADD BASE_AFTER NO_CLAMP A_FIRST */
+/* CONFIGS: "-DDEATHS=1" "-DLIMIT=3" "-DLIMIT=1" "-DCALLERS=3 -DLAST=1 -DDEATHS=0 -DLIMIT=1" "-DRECORDS=2 -DCALLERS=1" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DLAST=1 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0 -DCAP=10" */
+/* FULL: "-DDEATHS=2" "-DCALLERS=3 -DLAST=1 -DDEATHS=0" "-DRECORDS=3 -DLAST=1 -DDEATHS=0" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0" */
+/* MUTATIONS: NO_RECHECK NO_RECHECK_REJECT:6 FETCH_ADD BASE_AFTER NO_CLAMP A_FIRST */
 /*
  * The rate words of one tenant: `admitted`, a total that only grows, and `window`, one word of a second and the low bits
  * of `admitted` when that second began. Callers admit n messages at once, a recorder adds one at a time without asking,
  * an administrator changes the limit. One step is one access to shared memory; between any two of them a process may be
  * passed by all the others, and may stop there for ever.
  *
- * I3, as it is asserted here. Let base(W) be the true value of `admitted` that the installer of window W read.
+ * The code: look is k2k_rate_look(), the rest decide() and admit() in messages.c; the recorder is k2k_message_record(). One
+ * that fails to count looks at all words again. That a limit is one word is shown in intent.pml (update).
+ *
+ * I3: per window admitted <= limit, and = limit where more was asked. I8: rate is exact. As it is asserted here: let base(W) be the true value of `admitted` that the installer of window W read.
  *  (a) A call that is counted ends within its limit, counted from the base of the window that it names (which its answer
  *      carries), and from the base of the window in force when its CAS succeeded. Such intervals do not overlap, so both
  *      the messages that name a window and those in [base(W), base(next)) are at most the largest limit among their calls.
@@ -22,7 +26,7 @@
  * window, and take room in the new one; so does the one of (f). "= limit where more was asked" is therefore true of
  * admitted - base(W), and not of a sum by the answers' seconds, which may be lower by what raced with the installation.
  *
- * Limits. A call loads the limit once. After a fall, a call that had loaded the old one may still be counted under it, in
+ * Limits. A call loads the limit after each look at the words, and decides by what it loaded last. After a fall, a call that had loaded the old one may still be counted under it, in
  * whichever window it lands; every other call keeps to the new one, and finds what the first has used.
  * Unlimited calls add without asking, as the recorder does. While others add less than half the modulus in one window,
  * all of the above holds exactly: the limit is at most the other half. Beyond it, `used` is known only modulo the modulus
@@ -38,9 +42,7 @@
  * Mutations, each of which must fail.
  *  NO_RECHECK         the window is not looked at again after `admitted` was read: a caller that slept since then holds
  *                     an old base, the difference wraps, and it is counted beyond a full window: (a), (b).
- *  NO_RECHECK_REJECT  no look at the window between a failed CAS and a rejection: rejected in a window long gone: (c).
- *                     Either look is enough for (a) to (e), LOOK_EARLY and LOOK_LATE each leave one out; (f) needs the
- *                     one after the CAS.
+ *  NO_RECHECK_REJECT  no look at the window before a rejection: rejected by a limit that was set after that window: (c).
  *  FETCH_ADD          add, verify, give back: losers in flight reject others, and get into the base: (a), (b), (c).
  *  BASE_AFTER         the second is installed first and its base filled in later: others use the old base, rejected
  *                     without cause, and what they add in between is forgotten: (a), (b), (c).
@@ -138,7 +140,7 @@ inline forget()
 inline read_admitted()
 {
 	a = admitted;
-	ta = total; tb = tbase; spent = SPENT; wrong = (window == w && total - tbase >= M)
+	ta = total; tb = tbase; wrong = (window == w && total - tbase >= M)
 }
 
 inline install(low)
@@ -146,13 +148,13 @@ inline install(low)
 	assert(now > SECOND(window));					/* (e) */
 	window = WORD(now, low);
 	w = window;
-	tbase = ta; tb = tbase; count = 0; spent = SPENT; now = 0; ta = 0
+	tbase = ta; tb = tbase; count = 0; now = 0; ta = 0
 }
 
 /* A call under a limit is counted. */
 inline counted()
 {
-#if !defined(NO_RECHECK) && !defined(NO_RECHECK_REJECT) && !defined(LOOK_LATE)
+#if !defined(NO_RECHECK) && !defined(NO_RECHECK_REJECT)
 	assert(window == w || count == 0);				/* (f) */
 #endif
 	total = total + n;
@@ -168,13 +170,13 @@ proctype caller(bool rec)
 	byte w, now, a, n, lim;
 	short base;
 	byte ta, tb;		/* ghosts: total when a was read, true base of w */
-	bool spent, wrong;	/* ghosts: (c) held when a was read; the base is not exact */
+	bool spent, wrong;	/* ghosts: (c) held when the limit was read; the base is not exact */
 
 end:	atomic {
 		if
-		:: rec && recorded < RECORDS -> recorded++; n = 1; lim = NONE
-		:: !rec && (limit != NONE || admitted < CAP) -> n = 1; lim = CLAMP(limit)
-		:: !rec && (limit != NONE || admitted < CAP) -> n = NMAX; lim = CLAMP(limit)
+		:: rec && recorded < RECORDS -> recorded++; n = 1
+		:: !rec && (limit != NONE || admitted < CAP) -> n = 1
+		:: !rec && (limit != NONE || admitted < CAP) -> n = NMAX
 		fi
 	}
 
@@ -201,7 +203,7 @@ roll:
 	:: DIE
 	fi;
 	if
-	:: atomic { window == w -> window = WORD(SECOND(w), a % M); w = window; goto loop }
+	:: atomic { window == w -> window = WORD(SECOND(w), a % M); w = window; goto decide }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -213,7 +215,7 @@ roll:
 	fi;
 #endif
 	if
-	:: atomic { window == w -> install(a % M); base = a; goto loop }
+	:: atomic { window == w -> install(a % M); base = a; goto decide }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -228,21 +230,26 @@ same:
 #endif
 	if
 #ifdef NO_RECHECK
-	:: atomic { base = a - ((a + M - BASE(w)) % M); goto loop }
+	:: atomic { base = a - ((a + M - BASE(w)) % M); goto decide }
 #else
-	:: atomic { window == w -> base = a - ((a + M - BASE(w)) % M); ta = 0; goto loop }
+	:: atomic { window == w -> base = a - ((a + M - BASE(w)) % M); ta = 0; goto decide }
 	:: atomic { window != w -> drop(); goto again }
 #endif
 	:: DIE
 	fi;
 
-loop:
+decide: /* k2k_tenant_rate(), k2k_rate_fits() */
 	if
-	:: atomic { lim == NONE ->
+	:: atomic { lim = (rec -> NONE : CLAMP(limit)); spent = SPENT }
+	:: DIE
+	fi;
+	if
+	:: atomic { lim == NONE && (rec || admitted < CAP) ->
 		admitted = admitted + n; total = total + n; flying = flying + n; SUM;
 		wrapped = wrapped || total - tbase >= M;
 		drop(); lim = 0;
 		goto book }
+	:: atomic { lim == NONE && !(rec || admitted < CAP) -> forget(); goto end }
 #ifdef FETCH_ADD
 	:: atomic { lim != NONE ->
 		read_admitted(); ta = 0;
@@ -252,27 +259,18 @@ loop:
 		:: else -> goto give_back
 		fi }
 #else
-	:: atomic { lim != NONE && a - base + n > lim ->
+	:: atomic { lim != NONE && a - base + n > lim ->        /* k2k_rate_unchanged() */
 		if
-#if !defined(NO_RECHECK_REJECT) && !defined(LOOK_EARLY)
-		:: window != w -> drop(); goto again
+#ifndef NO_RECHECK_REJECT
+		:: window != w -> drop(); lim = 0; goto again
 #endif
 		:: else -> assert(spent); forget(); goto end		/* (c) */
 		fi }
-	:: atomic { lim != NONE && a - base + n <= lim ->
+	:: atomic { lim != NONE && a - base + n <= lim ->       /* k2k_rate_take() */
 		if
 		:: admitted == a -> admitted = a + n; flying = flying + n; SUM; counted(); goto book
-		:: else -> read_admitted(); ta = 0
+		:: else -> drop(); lim = 0; goto again
 		fi }
-#endif
-	:: DIE
-	fi;
-	if
-#if !defined(NO_RECHECK_REJECT) && !defined(LOOK_LATE)
-	:: atomic { window != w -> drop(); goto again }
-	:: atomic { window == w -> goto loop }
-#else
-	:: goto loop
 #endif
 	:: DIE
 	fi;
