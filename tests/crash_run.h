@@ -90,7 +90,7 @@ static void describe(char text[200], const struct point *point, size_t number, s
 static void kill_at(const struct operation *operation, enum state state, const struct oracle *oracle, const struct points *points,
                     size_t number, const struct death *earlier, struct tally *tally)
 {
-	enum { TRIES = 3 };      /* a wait may take more turns or fewer */
+	enum { FAST_TRIES = 2, TRIES = 4 };      /* a wait may take more turns or fewer; the last ones are as slow as the discovery */
 	struct scene scene;
 	bool there = false;
 	char where[512], last[200], first[200] = "";
@@ -101,7 +101,7 @@ static void kill_at(const struct operation *operation, enum state state, const s
 	snprintf(where, sizeof where, "%s%s%s %s", earlier ? operation->name : "", last, earlier ? "; before it" : "", first);
 	for (int i = 0; !there && i < TRIES; i++) {
 		there = open_with_victim(&scene, operation, state, earlier) &&
-		        victim_bring_to(scene.victim, &points->list[number]);
+		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim, &points->list[number]);
 		end_process(&scene.victim);
 		if (there)
 			judge(&scene, oracle, number, where, tally);

@@ -236,6 +236,24 @@ HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
 	return true;
 }
 
+/* The same, one instruction at a time: for points that are there only where others had time meanwhile. */
+HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
+{
+	struct arrivals *arrivals = calloc(1, sizeof *arrivals);
+	bool there = false;
+	uintptr_t at;
+
+	CHECK(arrivals != NULL);
+	while (!there && (at = victim_at(pid)) != (uintptr_t)operation_ends) {
+		struct point now = arrive(arrivals, at);
+
+		victim_step(pid);
+		there = now.at == point->at && now.arrival == point->arrival && now.iteration == point->iteration;
+	}
+	free(arrivals);
+	return there;
+}
+
 HARNESS_USED static void victim_bring_to_end(pid_t pid)
 {
 	break_at(pid, (uintptr_t)operation_ends, 0);
