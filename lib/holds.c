@@ -83,6 +83,10 @@ static int try_acquire(struct acquisition *a)
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
 		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
+	/* 0 is no registration's: it means "the current one", so a lease of it could not be given back */
+	if (!code && k2k_tenant_generation(state_gen) == 0)
+		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0, "tenant slot %u is live without a generation",
+		                       request.slot);
 	if (!code) {
 		request.generation = a->generation = k2k_tenant_generation(state_gen);
 		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);

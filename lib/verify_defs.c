@@ -135,6 +135,8 @@ static void look_at_fields(struct k2k_look *look, uint32_t slot)
 	const struct k2k_shm_tenant *tenant = &look->map->tenants[slot];
 	uint64_t select = k2k_load_relaxed(&tenant->select);
 
+	if (k2k_tenant_generation(k2k_load_relaxed(&tenant->state_gen)) == 0)
+		k2k_look_find(look, "I1", "tenants", "slot %u is live without a generation", slot);
 	if (k2k_load_relaxed(&tenant->id) == K2K_TENANT_UNSPECIFIED)
 		k2k_look_find(look, "I1", "tenants", "slot %u defines tenant 0", slot);
 	if ((select & 0xff) != 0 || K2K_SELECT_VERSION(select) == 0)

@@ -370,7 +370,7 @@ static void attach(enum k2k_role role, struct k2k_registry **reg)
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 
 	options.flags = K2K_OPEN_TIMEOUT;
-	options.timeout_ns = 2000000;
+	options.timeout_ns = 200000000;
 	ASK(k2k_registry_open(name, role, &options, reg));
 }
 
@@ -410,7 +410,7 @@ static void call_everything(unsigned int flags)
 		read_all(observer);
 	if (flags & DESTROY) {
 		options.flags = K2K_OPEN_TIMEOUT;
-		options.timeout_ns = 2000000;
+		options.timeout_ns = 200000000;
 		ASK(k2k_registry_destroy(name, K2K_DESTROY_FORCE, &options));
 	}
 	detach(&admin);

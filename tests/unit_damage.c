@@ -95,6 +95,26 @@ TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
 		FAIL("%s: %s", finding.object, finding.text);
 }
 
+/* Generation 0 stands for "the current one", and a lease of it could never be given back. */
+TEST(a_tenant_without_a_generation_hands_out_no_lease)
+{
+	struct k2k_finding finding = { .size = sizeof finding };
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	uint32_t slot = 0;
+	size_t count;
+
+	damage_populate(&d);
+	while (d.map.tenants[slot].id != d.ids[7])
+		slot++;
+	d.map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_LIVE, 0);
+	corrupt(k2k_kernel_acquire(d.a, d.ids[7], &lease, NULL));
+	CHECK_EQ(lease.amount, 0);
+	corrupt(k2k_gpu_memory_acquire(d.a, d.ids[7], 1, &lease, NULL));
+	CHECK_EQ(k2k_registry_check(d.observer, &finding, 1, &count), 0);
+	CHECK(count > 0);
+	CHECK_STR(finding.invariant, "I1");
+}
+
 TEST(chains_of_definitions_that_never_end_are_told)
 {
 	struct k2k_finding finding = { .size = sizeof finding };
