@@ -4,6 +4,9 @@
  * after each store and each system call of its own
  *
  * What the second death leaves is judged as what the first one left: the first operation happened, or it did not.
+ *
+ * Of the first deaths one is taken for each half-done state that recovery tells apart: one that makes it run through the
+ * same points as before, each as often, is not killed into again.
  */
 #define HARNESS_TIMEOUT_S 7200
 
@@ -15,6 +18,26 @@ static const struct operation
 	attach = NOBODY("the next attach", run_attach),
 	open_admin = NOBODY("the next open", run_open_admin, .removes = true);
 
+enum { PATHS = 1024 };
+
+/* Whether these points, in this order, are new to it. */
+static bool is_new_path(uint64_t paths[PATHS], const struct points *points)
+{
+	uint64_t hash = 1;
+	size_t i = 0;
+
+	for (size_t j = 0; j < points->count; j++) {
+		hash = (hash ^ points->list[j].at) * UINT64_C(0x9e3779b97f4a7c15);
+		hash = (hash ^ ((uint64_t)points->list[j].arrival << 32 | points->list[j].iteration)) * UINT64_C(0x9e3779b97f4a7c15);
+	}
+	while (paths[i] && paths[i] != hash)
+		CHECK(++i < PATHS);
+	if (paths[i])
+		return false;
+	paths[i] = hash;
+	return true;
+}
+
 /* Of each half-done state that `operation` can leave one death, and of each of those every death of `recovery`. */
 static void kill_recovery(const struct operation *operation, enum state state, const struct operation *recovery)
 {
@@ -23,6 +46,7 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 	static size_t firsts_seen;
 	struct oracle oracle;
 	struct tally tally = { 0 };
+	uint64_t paths[PATHS] = { 0 };
 	char name[128];
 
 	if (!is_wanted(operation) || !is_possible(operation, state))
@@ -32,6 +56,7 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 	for (size_t i = 0; i < firsts.count; i++) {
 		struct death first = { operation, &firsts.list[i] };
 		struct points points = { 0 };
+		bool is_new;
 
 		if ((!first.point->is_change && !by_names) || !is_next(&firsts_seen))
 			continue;
@@ -39,7 +64,8 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 			tally.unreached++;
 			continue;
 		}
-		for (size_t j = 0; j < points.count; j++)
+		is_new = is_new_path(paths, &points);
+		for (size_t j = 0; is_new && j < points.count; j++)
 			if (is_next(&points_seen))
 				kill_at(recovery, state, &oracle, &points, j, &first, &tally);
 		all.steps += points.steps;
