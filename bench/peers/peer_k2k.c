@@ -5,6 +5,8 @@
 #include <k2k/registry.h>
 #include <string.h>
 
+enum { DEFAULT_TENANTS = 4096 };
+
 static const struct k2k_audit_tag tag = { .org_id = 1, .engagement_id = 1 };
 static char name[K2K_NAME_MAX + 1];
 static struct k2k_registry *admin, *broker;
@@ -23,7 +25,9 @@ static void create(const struct peer_options *options, const uint64_t *ids)
 
 	/* whoever finds it, knows of which run it is */
 	strncpy(name, last ? last + 1 : options->directory, sizeof(name) - 1);
-	sizes.max_tenants = options->tenants;
+	/* the default is what most have, and has room for 1,000 */
+	if (options->tenants > DEFAULT_TENANTS)
+		sizes.max_tenants = options->tenants;
 	quota.max_messages_per_sec = options->limit;
 	must(k2k_registry_create(name, &sizes, &admin), "create");
 	for (unsigned i = 0; i < options->tenants; i++)
