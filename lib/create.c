@@ -7,6 +7,9 @@
  *   creator's byte locked      nothing           "
  *   live linked                no registry       sweeps it: its byte is free and no defs refers to it
  *   defs linked                the registry      -
+ *
+ * Model: tests/model/create.pml, with destroy, attach and the sweepers. Its steps are system calls on names and lock bytes, which the kernel
+ * orders; the one word in memory, `poisoned`, is published before the unlink and looked at again under the writer's lock.
  */
 #include <errno.h>
 #include <string.h>

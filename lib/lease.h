@@ -34,7 +34,8 @@
  *   reset                  a record that counts nothing     the next owner resets again
  *   asked, held            nothing: its incarnation is dead -
  *
- * Model: tests/model/lease.pml.
+ * Model: tests/model/lease.pml, with store buffers. What it takes as ordered otherwise: the claim's seq_cst fence between `asked` and
+ * all looks; lease-link, lease-incarnation, lease-asked, lease-ended and lease-held, stored with release, looked at with acquire.
  */
 #ifndef K2K_LEASE_H
 #define K2K_LEASE_H

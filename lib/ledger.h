@@ -14,6 +14,10 @@
  *   linked                                   cost 0            LIVE
  *   LIVE                                     cost 0            -
  *   added                                    the cost          -
+ *
+ * Model: tests/model/ledger.pml. It takes memory as sequentially consistent. Here every decision is a compare-exchange of the
+ * word that it is about; what else must be seen with that word is ordered by entry-state (acquire and release), entry-link
+ * (release; each walk acquires) and cost-gen. No decision reads one word after it wrote another, so no fence is needed.
  */
 #ifndef K2K_LEDGER_H
 #define K2K_LEDGER_H

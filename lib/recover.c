@@ -16,6 +16,10 @@
  *
  * Killed itself at any point: the intent is still raised, and every step finds
  * what is done already done. Cost: one pass over all tables.
+ *
+ * Models: tests/model/intent.pml and ledger.pml. They take memory as sequentially consistent. Writers follow each other by the lock, with
+ * the seq_cst fences of k2k_writer_lock() and k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its
+ * lock. Readers are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
  */
 #include <stdlib.h>
 
