@@ -16,6 +16,26 @@
 #define LOOKS 5
 #define PAUSE_NS UINT64_C(15000000)      /* all of them together stay below 100 ms */
 
+static void look_at_header(struct k2k_look *look, const char *object, const void *mapped, const struct k2k_shm_header *header)
+{
+	if (memcmp(mapped, header, sizeof(*header)) != 0)
+		k2k_look_find(look, "layout", object, "the header is not as it was at attach: nobody can attach any more");
+}
+
+static void look_at_all(struct k2k_look *look)
+{
+	enum k2k_operation intent = k2k_writer_intent(look->map);
+
+	look->count = 0;
+	look_at_header(look, "defs", look->map->defs, look->defs_header);
+	look_at_header(look, "live", look->map->live, look->live_header);
+	if (intent != K2K_OP_NONE)
+		k2k_look_find(look, "intent", "writer", "an operation has not ended (%s): any change finishes it, or repair",
+		              k2k_writer_operation_name(intent));
+	k2k_look_at_definitions(look);
+	k2k_look_at_live(look);
+}
+
 /* Keeps what both looks found. A text holds no number that moves by itself. */
 static void intersect(struct k2k_look *f, const struct k2k_look *again)
 {
@@ -38,10 +58,10 @@ static int look_until_stable(struct k2k_look *f)
 	if (!again)
 		return k2k_fail(K2K_ENOMEM, "check", NULL, "no memory");
 	*again = *f;
-	k2k_look_at_all(f);
+	look_at_all(f);
 	for (int i = 0; f->count && i < LOOKS; i++) {
 		k2k_clock_sleep_ns(PAUSE_NS);
-		k2k_look_at_all(again);
+		look_at_all(again);
 		intersect(f, again);
 	}
 	free(again);

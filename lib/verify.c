@@ -147,25 +147,3 @@ void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const 
 		look_at_entry(look, hash, object, i, seen);
 	free(seen);
 }
-
-/* ---- all ------------------------------------------------------------------------------ */
-
-static void look_at_header(struct k2k_look *look, const char *object, const void *mapped, const struct k2k_shm_header *header)
-{
-	if (memcmp(mapped, header, sizeof(*header)) != 0)
-		k2k_look_find(look, "layout", object, "the header is not as it was at attach: nobody can attach any more");
-}
-
-void k2k_look_at_all(struct k2k_look *look)
-{
-	enum k2k_operation intent = k2k_writer_intent(look->map);
-
-	look->count = 0;
-	look_at_header(look, "defs", look->map->defs, look->defs_header);
-	look_at_header(look, "live", look->map->live, look->live_header);
-	if (intent != K2K_OP_NONE)
-		k2k_look_find(look, "intent", "writer", "an operation has not ended (%s): any change finishes it, or repair",
-		              k2k_writer_operation_name(intent));
-	k2k_look_at_definitions(look);
-	k2k_look_at_live(look);
-}

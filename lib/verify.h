@@ -32,7 +32,6 @@ struct k2k_look {
 	size_t count;
 };
 
-void k2k_look_at_all(struct k2k_look *look);
 void k2k_look_at_definitions(struct k2k_look *look);
 void k2k_look_at_live(struct k2k_look *look);
 
