@@ -43,6 +43,8 @@ broken floors lib/attic.c ''                            'attic.c is on no floor'
 broken floors lib/map.c "$(include attic.h)"            'attic.h is on no floor'
 broken floors tools/k2k-broker/main.c "$(include handle.h)" 'handle.h: a tool includes its own headers'
 broken floors tools/k2k-broker/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/grace.h includes liburcu'
+broken floors tools/k2k-bench/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/grace.h includes liburcu'
+broken floors tools/k2k-bench/floors_urcu.c "$(include handle.h)" 'handle.h: a tool includes its own headers'
 
 add() { printf '$a \\\n\\\nstatic inline void added(k2k_u64 *p)\\\n{\\\n\\\n\\\n\\\n\\\n%s\\\n}' "$1"; }
 broken labels lib/map.c "$(add '\tk2k_load_acquire(p);')"          'no observe[...] at: k2k_load_acquire(p)'

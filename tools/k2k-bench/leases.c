@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Kernel slots and GPU memory: taken and given back, by one broker alone, and beside seven others. */
+#include "bench.h"
+
+#include <string.h>
+
+enum { OTHERS = 7, SHARED_TENANT = 1, OWN_TENANT = 2 };
+
+static struct office {
+	char alone[K2K_NAME_MAX + 1], shared[K2K_NAME_MAX + 1];
+} *office;
+
+/* Each of the others attaches, and keeps a slot and some memory of one tenant. */
+static void attach_and_hold(void *context, unsigned int worker, unsigned int order)
+{
+	struct k2k_registry *reg = open_broker(office->shared);
+	int code = k2k_kernel_acquire(reg, SHARED_TENANT, NULL, NULL);
+
+	(void)context;
+	(void)worker;
+	(void)order;
+	if (!code)
+		code = k2k_gpu_memory_acquire(reg, SHARED_TENANT, 4096, NULL, NULL);
+	if (code)
+		die_of(code, "taking a lease");
+}
+
+static struct crew others = { .size = OTHERS, .work = attach_and_hold };
+
+struct leasing { struct k2k_registry *reg; k2k_tenant_id id; };
+
+static void loop_kernel(void *state, uint64_t calls)
+{
+	struct leasing *l = state;
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	int bad = 0;
+
+	for (; calls; calls--) {
+		int code = k2k_kernel_acquire(l->reg, l->id, &lease, NULL);
+
+		if (!code)
+			code = k2k_kernel_release(l->reg, &lease);
+		if (code)
+			bad = code;
+		lease = (struct k2k_lease)K2K_LEASE_INIT;
+	}
+	if (bad)
+		die_of(bad, "a kernel slot taken and given back");
+}
+
+static void loop_memory(void *state, uint64_t calls)
+{
+	struct leasing *l = state;
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	int bad = 0;
+
+	for (; calls; calls--) {
+		int code = k2k_gpu_memory_acquire(l->reg, l->id, 1 << 20, &lease, NULL);
+
+		if (!code)
+			code = k2k_gpu_memory_release(l->reg, &lease);
+		if (code)
+			bad = code;
+		lease = (struct k2k_lease)K2K_LEASE_INIT;
+	}
+	if (bad)
+		die_of(bad, "GPU memory taken and given back");
+}
+
+static struct leasing alone, beside, among;
+static struct loop loops[] = {
+	{ loop_kernel, &alone, 0 }, { loop_kernel, &beside, 0 }, { loop_kernel, &among, 0 },
+	{ loop_memory, &alone, 0 }, { loop_memory, &among, 0 },
+};
+
+static void hire_others(void *state)
+{
+	(void)state;
+	office = shared_memory(sizeof(*office));
+	crew_hire(&others);
+}
+
+static void open_leases(void *state)
+{
+	(void)state;
+	register_tenants(create_registry(office->alone, "lease-1", 64, 64), 1);
+	alone = (struct leasing){ open_broker(office->alone), tenant_id(0) };
+
+	struct k2k_registry *admin = create_registry(office->shared, "lease-8", 64, 64);
+	for (k2k_tenant_id id = SHARED_TENANT; id <= OWN_TENANT; id++) {
+		int code = k2k_tenant_register(admin, id, &high_quota);
+
+		if (code)
+			die_of(code, "registering a tenant");
+	}
+	beside = (struct leasing){ open_broker(office->shared), OWN_TENANT };
+	among = (struct leasing){ beside.reg, SHARED_TENANT };
+	crew_order(&others, OTHERS, 0);
+	crew_wait(&others, OTHERS);
+}
+
+static void round_leases(void *state, struct sample *samples)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++)
+		samples[i].value = time_loop(&loops[i]);
+}
+
+#define ROW(name, text, goal, target) { name, text, UNIT_NS, AGAINST_FETCH_ADD, goal, target }
+static const struct row_spec rows[] = {
+	ROW("kernel_1", "kernel slot taken and given back, 1 broker attached", GOAL_NONE, 0),
+	ROW("kernel_8", "kernel slot taken and given back, 8 brokers attached", GOAL_RATIO_AT_MOST, 10),
+	ROW("kernel_8_holding", "kernel slot, each of 8 brokers holds one of that tenant", GOAL_RATIO_AT_MOST, 10),
+	ROW("memory_1", "GPU memory taken and given back, 1 broker attached", GOAL_NONE, 0),
+	ROW("memory_8_holding", "GPU memory, each of 8 brokers holds some of that tenant", GOAL_NONE, 0),
+};
+const struct bench_case lease_case = { ROWS(rows), .hire = hire_others, .open = open_leases, .round = round_leases };

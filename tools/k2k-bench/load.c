@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Latencies while 8 brokers, each a process, admit 5,000 messages a second each
+ * at random over 1,000 tenants: of those calls, and of a slot's way from
+ * deregister to the next register. The table is full: register has to wait
+ * until no broker can still look at what was deregistered.
+ *
+ * A broker sleeps until each message is due, by the clock and not by the
+ * message before. A latency contains one reading of the clock.
+ */
+#include "bench.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BROKERS = 8, PER_S = 5000, PERIOD_NS = 1000000000 / PER_S, TENANTS = 1000 };
+enum { REUSE_PAUSE_NS = 500000, REUSES_MAX = 4096 };
+enum { ORDER_ATTACH, ORDER_ADMIT };
+#define MESSAGES_MAX (2 * PER_S)
+
+static struct office {
+	char registry[K2K_NAME_MAX + 1];
+	uint64_t start_ns, end_ns;               /* CLOCK_MONOTONIC */
+	struct { size_t count; uint64_t latency_ns[MESSAGES_MAX]; } desk[BROKERS];
+} *office;
+
+static struct k2k_registry *admin, *attached;
+static uint64_t *ids;
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
+		;
+}
+
+static void broker(void *context, unsigned int worker, unsigned int order)
+{
+	static uint64_t at;
+	uint64_t due = office->start_ns + worker * (uint64_t)PERIOD_NS / BROKERS;
+	size_t count = 0;
+
+	(void)context;
+	if (order == ORDER_ATTACH) {
+		attached = open_broker(office->registry);
+		ids = ids_in_random_order(TENANTS);
+		at = worker * (TENANTS / BROKERS);
+		return;
+	}
+	for (; due < office->end_ns && count < MESSAGES_MAX; due += PERIOD_NS) {
+		uint64_t start;
+		int code;
+
+		sleep_until(due);
+		if (monotonic_ns() >= office->end_ns)
+			break;
+		start = now_ns();
+		code = k2k_message_admit(attached, ids[at], (struct k2k_audit_tag){ 1, 1 }, 1, NULL);
+		office->desk[worker].latency_ns[count++] = now_ns() - start;
+		if (code)
+			die_of(code, "admit");
+		at = at + 1 == TENANTS ? 0 : at + 1;
+	}
+	office->desk[worker].count = count;
+}
+
+static struct crew brokers = { .size = BROKERS, .work = broker };
+
+static void hire_brokers(void *state)
+{
+	(void)state;
+	office = shared_memory(sizeof(*office));
+	crew_hire(&brokers);
+}
+
+static void open_load(void *state)
+{
+	(void)state;
+	admin = create_registry(office->registry, "load", TENANTS + 1, 64);
+	register_tenants(admin, TENANTS + 1);
+	crew_order(&brokers, BROKERS, ORDER_ATTACH);
+	crew_wait(&brokers, BROKERS);
+}
+
+/* One tenant leaves, another takes its slot: the only one there is. */
+static size_t reuse_slots(uint64_t *latency_ns)
+{
+	static uint64_t next = TENANTS;
+	size_t count = 0;
+
+	while (monotonic_ns() < office->end_ns && count < REUSES_MAX) {
+		uint64_t start = now_ns();
+		int code = k2k_tenant_deregister(admin, tenant_id(next), NULL);
+
+		if (!code)
+			code = k2k_tenant_register(admin, tenant_id(++next), &high_quota);
+		latency_ns[count++] = now_ns() - start;
+		if (code)
+			die_of(code, "deregister, and register in its place");
+		sleep_until(monotonic_ns() + REUSE_PAUSE_NS);
+	}
+	return count;
+}
+
+static void percentiles(uint64_t *latency_ns, size_t count, struct sample *samples)
+{
+	qsort(latency_ns, count, sizeof(*latency_ns), compare_u64);
+	samples[0].value = quantile_u64(latency_ns, count, 0.5);
+	samples[1].value = quantile_u64(latency_ns, count, 0.99);
+	samples[2].value = quantile_u64(latency_ns, count, 0.999);
+}
+
+static void round_load(void *state, struct sample *samples)
+{
+	static uint64_t all[BROKERS * MESSAGES_MAX], reuse[REUSES_MAX];
+	uint64_t length_ns = options.quick ? 100000000 : 1000000000;
+	size_t count = 0, reuses;
+
+	(void)state;
+	office->start_ns = monotonic_ns() + 2 * PERIOD_NS;
+	office->end_ns = office->start_ns + length_ns;
+	crew_order(&brokers, BROKERS, ORDER_ADMIT);
+	reuses = reuse_slots(reuse);
+	crew_wait(&brokers, BROKERS);
+	for (int i = 0; i < BROKERS; i++) {
+		memcpy(all + count, office->desk[i].latency_ns, office->desk[i].count * sizeof(*all));
+		count += office->desk[i].count;
+	}
+	if (!count || !reuses)
+		die("the brokers under load did not get to run");
+	percentiles(all, count, samples);
+	percentiles(reuse, reuses, samples + 3);
+	samples[6].value = (double)count / BROKERS / ((double)length_ns / 1e9);
+}
+
+#define ROW(name, text, unit, goal, target) { name, text, unit, AGAINST_NOTHING, goal, target }
+static const struct row_spec rows[] = {
+	ROW("load_admit_p50", "admit with 8 brokers at work, p50; contains the timer", UNIT_NS, GOAL_NONE, 0),
+	ROW("load_admit_p99", "admit with 8 brokers at work, p99", UNIT_NS, GOAL_NONE, 0),
+	ROW("load_admit_p999", "admit with 8 brokers at work, p99.9", UNIT_NS, GOAL_NONE, 0),
+	ROW("reuse_p50", "deregister to reusable with 8 brokers at work, p50", UNIT_NS, GOAL_NONE, 0),
+	ROW("reuse_p99", "deregister to reusable, p99", UNIT_NS, GOAL_VALUE_AT_MOST, 1e6),
+	ROW("reuse_p999", "deregister to reusable, p99.9", UNIT_NS, GOAL_NONE, 0),
+	ROW("load_messages", "messages that each of the 8 did; 5,000 were asked for", UNIT_PER_S, GOAL_NONE, 0),
+};
+const struct bench_case load_case = { ROWS(rows), .most_rounds = 7, .hire = hire_brokers, .open = open_load,
+	.round = round_load };
