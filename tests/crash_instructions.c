@@ -44,9 +44,10 @@ static uint64_t stores_seen, changes_seen;
 static unsigned char *store_at, store_before[LONGEST_STORE];
 static size_t store_range;
 
-/* The library's calls of mmap come here (--wrap=mmap): what an operation maps itself is watched too. */
+/* The library's calls of mmap, by either name, come here (--wrap): what an operation maps itself is watched too. */
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 
 static void watch(unsigned char *base, size_t bytes)
 {
@@ -67,6 +68,11 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd
 	if (counting && base != MAP_FAILED && (flags & MAP_SHARED) && fd >= 0 && (protection & PROT_WRITE))
 		watch(base, bytes);
 	return base;
+}
+
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
 }
 
 static void on_store(int number, siginfo_t *info, void *context)

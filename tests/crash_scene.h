@@ -421,8 +421,11 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
 	FAIL("process %ld is in no broker slot", (long)pid);
 }
 
-/* As after as many brokers that were killed: incarnations whose bytes nobody has locked. */
-static void fill_with_dead(const struct k2k_registry *reg)
+/*
+ * As after as many brokers that were killed: incarnations whose bytes nobody has locked. They started long ago: whether a
+ * victim's start, in ticks of 10 ms, is another number than a dead one's must not be left to chance.
+ */
+static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
@@ -431,7 +434,10 @@ static void fill_with_dead(const struct k2k_registry *reg)
 			atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 			atomic_store(&slot->state, K2K_SLOT_ACTIVE);
 			atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
+			atomic_store(&slot->start_time, 1);
 		}
+		if (i == dead_slot)
+			atomic_store(&slot->start_time, 1);
 	}
 }
 
@@ -472,8 +478,10 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 	if (operation->arrange)
 		operation->arrange(scene);
 	if (dead) {
+		uint32_t dead_slot = slot_of(scene->admin, dead);
+
 		kill_broker(scene->admin, dead);
-		fill_with_dead(scene->admin);
+		fill_with_dead(scene->admin, dead_slot);
 	}
 	wait_answered(scene);
 }
