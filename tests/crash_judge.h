@@ -96,8 +96,13 @@ static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry 
 {
 	struct k2k_registry_info info = { .size = sizeof info };
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	unsigned int rounds = 0;
 
 	do {
+		if (++rounds > 1000)
+			FAIL("repair gives something back each time: %" PRIu64 " tenants, %" PRIu64 " budgets, %" PRIu64
+			     " engagements, %" PRIu64 " leases",
+			     repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases);
 		if (scene->bystander)
 			wait_answered(scene);
 		CHECK_EQ(k2k_registry_repair(reg, &repaired), 0);

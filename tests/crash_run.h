@@ -78,12 +78,12 @@ static bool discover(struct points *points, const struct operation *operation, e
 	return there;
 }
 
-static void describe(char text[200], const struct point *point, size_t number, size_t count)
+static void describe(char text[200], const struct point *point)
 {
 	Dl_info info = { .dli_fname = "?" };
 
 	dladdr((void *)point->at, &info);
-	snprintf(text, 200, "at point %zu of %zu, after %s+%#lx (%s, arrival %u)", number + 1, count, info.dli_fname,
+	snprintf(text, 200, "after %s+%#lx (%s, arrival %u)", info.dli_fname,
 	         (unsigned long)(point->at - (uintptr_t)info.dli_fbase), point->is_call ? "system call" : "store", point->arrival);
 }
 
@@ -95,10 +95,11 @@ static void kill_at(const struct operation *operation, enum state state, const s
 	bool there = false;
 	char where[512], last[200], first[200] = "";
 
-	describe(last, &points->list[number], number, points->count);
+	describe(last, &points->list[number]);
 	if (earlier)
-		describe(first, earlier->point, 0, 0);
-	snprintf(where, sizeof where, "%s%s%s %s", earlier ? operation->name : "", last, earlier ? "; before it" : "", first);
+		describe(first, earlier->point);
+	snprintf(where, sizeof where, "%s%s%s at point %zu of %zu, %s", first, earlier ? ", then " : "", earlier ? operation->name : "",
+	         number + 1, points->count, last);
 	for (int i = 0; !there && i < TRIES; i++) {
 		there = open_with_victim(&scene, operation, state, earlier) &&
 		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim, &points->list[number]);
