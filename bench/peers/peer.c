@@ -154,7 +154,8 @@ static _Noreturn void sender_main(const struct peer *peer, const struct peer_opt
 	uint64_t *order = draw(options, ids, process), before;
 	int64_t start;
 
-	peer->attach(options, process);
+	if (peer->attach)
+		peer->attach(options, process);
 	if (options->verify) {
 		uint64_t unknown = mix(options->tenants);
 		int64_t answer = 1;

@@ -47,7 +47,7 @@ struct peer {
 	int bare;                  /* counts, and neither finds nor checks: nothing to verify */
 	/* In the first process, before the fork. */
 	void (*create)(const struct peer_options *options, const uint64_t *ids);
-	/* In each process that sends, before its first message. */
+	/* In each process that sends, before its first message; may be null. */
 	void (*attach)(const struct peer_options *options, unsigned process);
 	/*
 	 * Decides on `count` messages, one after the other, and returns how many were admitted. answers is null,

@@ -26,12 +26,6 @@ static void create(const struct peer_options *options, const uint64_t *ids)
 	pthread_mutex_init(&shared->mutex, &attributes);
 }
 
-static void attach(const struct peer_options *options, unsigned process)
-{
-	(void)options;
-	(void)process;
-}
-
 static unsigned send(const uint64_t *ids, unsigned count, int64_t *answers)
 {
 	unsigned admitted = 0;
@@ -67,7 +61,7 @@ static uint64_t total(const struct peer_options *options, const uint64_t *ids)
 
 int main(int argc, char **argv)
 {
-	static const struct peer peer = { "mutex", 0, create, attach, send, total, NULL };
+	static const struct peer peer = { "mutex", 0, create, NULL, send, total, NULL };
 
 	return peer_main(argc, argv, &peer);
 }

@@ -25,12 +25,6 @@ static void create(const struct peer_options *options, const uint64_t *ids)
 	pthread_rwlock_init(&shared->lock, &attributes);
 }
 
-static void attach(const struct peer_options *options, unsigned process)
-{
-	(void)options;
-	(void)process;
-}
-
 /* Second and count in one word, so that a new second can't lose what others count meanwhile. */
 static int64_t admit(struct table_entry *entry, uint32_t now)
 {
@@ -79,7 +73,7 @@ static uint64_t total(const struct peer_options *options, const uint64_t *ids)
 
 int main(int argc, char **argv)
 {
-	static const struct peer peer = { "rwlock", 0, create, attach, send, total, NULL };
+	static const struct peer peer = { "rwlock", 0, create, NULL, send, total, NULL };
 
 	return peer_main(argc, argv, &peer);
 }
