@@ -52,6 +52,19 @@ uint64_t k2k_clock_realtime_ns(void)
 	return read_ns(CLOCK_REALTIME);
 }
 
+uint64_t k2k_clock_keep(struct k2k_clock *clock)
+{
+	uint64_t second = k2k_clock_now(clock).second, next, soon;
+	struct timespec tick = { 0, 0 };
+
+	k2k_store_relaxed(&clock->kept, second); /* relaxed: a number that carries nothing else */
+	/* the coarse clock shows a second up to one tick late; and who wakes before it does must not spin */
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	next = (second + 1) * K2K_NS_PER_SEC + (uint64_t)clock->offset_ns + (uint64_t)tick.tv_nsec;
+	soon = k2k_clock_monotonic_ns() + (uint64_t)tick.tv_nsec;
+	return next > soon ? next : soon;
+}
+
 void k2k_clock_sleep_ns(uint64_t ns)
 {
 	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };

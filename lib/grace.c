@@ -14,7 +14,6 @@
 #include "delay.h"
 #include "error.h"
 
-#define TICK_NS K2K_NS_PER_SEC
 #define WAKE_AGAIN_NS UINT64_C(20000)
 
 _Thread_local struct urcu_bp_reader *k2k_grace_reader;
@@ -207,24 +206,28 @@ static void answer(struct k2k_helper *helper)
 	k2k_store_release(&slot->ack, token); /* publish[grace-ack]: all that our readers did before */
 }
 
+static void wait_until(const struct k2k_helper *helper, uint32_t seen, uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
+
+	/* the form with a bitset takes a moment, not a length */
+	syscall(SYS_futex, &helper->map->defs->grace_wake, FUTEX_WAIT_BITSET, seen, &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
 static void *run(void *argument)
 {
 	struct k2k_helper *helper = argument;
-	uint64_t next_tick = k2k_clock_monotonic_ns() + TICK_NS;
-	struct timespec second = { 1, 0 };
 
 	while (!k2k_load_acquire(&helper->stop)) { /* observe[helper-stop] */
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake); /* relaxed: compared by the kernel again */
-		uint64_t now;
+		uint64_t second = k2k_load_relaxed(&helper->clock->kept); /* relaxed, both: ours */
+		uint64_t next = k2k_clock_keep(helper->clock); /* first: what follows may wait for a reader */
 
 		answer(helper);
-		now = k2k_clock_monotonic_ns();
-		if (now >= next_tick) {
+		if (second && second != k2k_load_relaxed(&helper->clock->kept))
 			helper->tick(helper->context);
-			next_tick = now + TICK_NS;
-		}
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
-			syscall(SYS_futex, &helper->map->defs->grace_wake, FUTEX_WAIT, seen, &second, NULL, 0);
+			wait_until(helper, seen, next);
 	}
 	k2k_store_release(&helper->stopped, 1); /* publish[helper-stopped] */
 	return NULL;

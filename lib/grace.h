@@ -40,6 +40,7 @@
 #include <pthread.h>
 
 #include "broker.h"
+#include "clock.h"
 
 /*
  * liburcu's pointer to this thread's reader, cached in a variable of our own: in
@@ -109,7 +110,8 @@ struct k2k_helper {
 	const struct k2k_map *map;
 	uint32_t slot;
 	k2k_u32 stop, stopped;           /* process-private */
-	void (*tick)(void *context);     /* about once a second */
+	struct k2k_clock *clock;         /* it keeps the second there */
+	void (*tick)(void *context);     /* once a second */
 	void *context;
 	pthread_t thread;
 	bool running;

@@ -93,11 +93,24 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
 	/* a broker's helper watches the name; others do it here, at most once a second */
-	if (k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
+	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);
 	if (k2k_unlikely(code))
 		k2k_read_unlock();
 	return code;
+}
+
+/* The same for a broker's message where nothing is unusual: true inside a read section. Else false, nothing is known. */
+static inline bool k2k_enter_shortly(struct k2k_registry *reg)
+{
+	if (k2k_unlikely(!reg || !k2k_grace_reader))
+		return false;
+	k2k_read_lock();
+	K2K_DELAY(entered);
+	if (k2k_likely(k2k_load_acquire(reg->gate) == K2K_GATE_BROKER)) /* observe[gate]: the handle's fields */
+		return true;
+	k2k_read_unlock();
+	return false;
 }
 
 /*

@@ -99,6 +99,27 @@ static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_ha
 	return k2k_hash_walk(hash, bucket, link, 0, key, NULL, 0, index);
 }
 
+#define K2K_HASH_NEAR 4
+
+/* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
+static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct k2k_hash_key *key, uint32_t *index)
+{
+	/* observe[entry-link]: the fields of the record it leads to */
+	uint32_t at = k2k_load_acquire(&hash->heads[k2k_hash_bucket(hash, key->gen, key->key)]) - 1;
+
+	for (int i = 0; i < K2K_HASH_NEAR && k2k_likely(at < hash->pool.capacity); i++) {
+		const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, at);
+
+		K2K_DELAY(hash_walked);
+		if (k2k_likely(k2k_hash_matches(entry, key))) {
+			*index = at;
+			return true;
+		}
+		at = k2k_load_acquire(&entry->next) - 1; /* observe[entry-link]: the fields of the record it leads to */
+	}
+	return false;
+}
+
 /*
  * Links the filled record `index`. 0; or K2K_HASH_ABSENT's opposite: 1 and *other where
  * a record of that key stands already (with `unique`); K2K_ECORRUPT.

@@ -44,6 +44,16 @@ static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint
 	return k2k_hash_find(&hash, &key, index);
 }
 
+/* The same where it is one of the first of its bucket: true. Else false, nothing is known. */
+static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement,
+                                        uint32_t *index)
+{
+	struct k2k_hash hash = k2k_ledger_hash(map);
+	struct k2k_hash_key key = { generation, engagement, slot };
+
+	return k2k_hash_find_near(&hash, &key, index);
+}
+
 /*
  * Finds the record or makes one, for a claimer of this incarnation. 0, K2K_EFULL
  * (no detail), K2K_ECORRUPT. In a read section, or under the writer's lock.
@@ -60,6 +70,15 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 	                                              memory_order_relaxed))
 		;
 	return ns - (k2k_sat_add(cost, ns) - cost);
+}
+
+/* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
+static inline bool k2k_ledger_add_shortly(struct k2k_shm_cost *record, uint64_t ns)
+{
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
+
+	return cost <= UINT64_MAX - ns && atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns, memory_order_relaxed,
+	                                                                          memory_order_relaxed);
 }
 
 /*

@@ -51,7 +51,8 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 	struct plan plan;
 
 	begin(&plan, defs);
-	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), heads_for(sizes->tenants));
+	/* twice as many: so that 4 of 5 tenants are the first of their bucket, where a message finds them by one look */
+	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), 2 * heads_for(sizes->tenants));
 	add(&plan, K2K_SECTION_TENANTS, sizeof(struct k2k_shm_tenant), sizes->tenants);
 	add(&plan, K2K_SECTION_TENANTS_COLD, sizeof(struct k2k_shm_tenant_cold), sizes->tenants);
 	add(&plan, K2K_SECTION_BUDGET_HEADS, sizeof(k2k_u32), heads_for(sizes->budgets));

@@ -14,128 +14,143 @@
 #include "rate.h"
 #include "tenant.h"
 
-struct request {
-	struct k2k_registry *reg;
-	k2k_tenant_id id;
-	struct k2k_audit_tag tag;
-	uint64_t n;
+/*
+ * What an answer was decided on. Set field by field, and its address goes to inlined functions only: so where all
+ * goes well it stays in registers (as a struct in memory it costs an admission as much as its atomic).
+ */
+struct decision {
 	uint32_t slot;
 	uint64_t state_gen;
 	uint64_t version;        /* of the definition */
 	struct k2k_rate rate;
-	uint64_t used, limit;    /* what it was decided on */
+	uint64_t used, limit;
+	uint64_t rest_ns;        /* of the second, where the rate refused */
 };
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static ALWAYS_INLINE bool arguments_are_fine(uint64_t n, const struct k2k_verdict *verdict)
+{
+	return n - 1 < K2K_ADMIT_MAX && (!verdict || (verdict->size == sizeof(*verdict) && verdict->flags == 0));
+}
 
 static int check_arguments(const struct k2k_registry *reg, uint64_t n, const struct k2k_verdict *verdict)
 {
-	if (k2k_unlikely(!reg))
+	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	if (k2k_unlikely(n == 0 || n > K2K_ADMIT_MAX))
+	if (n == 0 || n > K2K_ADMIT_MAX)
 		return k2k_fail_argument("n", "not from 1 to 2^32");
-	if (verdict && k2k_unlikely(verdict->size != sizeof(*verdict) || verdict->flags))
-		return K2K_CHECK_STRUCT(verdict, 0);
-	return 0;
+	return verdict ? K2K_CHECK_STRUCT(verdict, 0) : 0;
 }
 
-static void fill_verdict(const struct request *r, int code, struct k2k_verdict *verdict)
+static ALWAYS_INLINE void fill_verdict(const struct decision *d, uint64_t n, int code, struct k2k_verdict *verdict)
 {
 	verdict->code = code;
 	verdict->reserved = 0;
-	verdict->used = r->used;
-	verdict->limit = r->limit;
-	verdict->remaining = r->limit == K2K_UNLIMITED ? K2K_UNLIMITED : k2k_sat_sub(r->limit, r->used);
-	verdict->window = r->rate.second;
+	verdict->used = d->used;
+	verdict->limit = d->limit;
+	verdict->remaining = d->limit == K2K_UNLIMITED ? K2K_UNLIMITED : k2k_sat_sub(d->limit, d->used);
+	verdict->window = d->rate.second;
 	verdict->retry_after_ns = 0;
 	if (code == K2K_ERATE)
-		verdict->retry_after_ns = r->n <= r->rate.effective ? r->rate.rest_ns : K2K_NEVER_NS;
+		verdict->retry_after_ns = n <= d->rate.effective ? d->rest_ns : K2K_NEVER_NS;
 	else if (code)
 		verdict->retry_after_ns = K2K_NEVER_NS;
 }
 
-static void pass_unspecified(uint64_t n, struct k2k_verdict *verdict)
+static ALWAYS_INLINE void decide_nothing(struct decision *d)
 {
-	struct request r = { .n = n, .limit = K2K_UNLIMITED };
+	d->slot = 0;
+	d->state_gen = 0;
+	d->rate.second = 0;
+	d->rate.effective = 0;
+	d->used = 0;
+	d->limit = 0;
+	d->rest_ns = 0;
+}
 
+/* Of tenant 0: passes, counted nowhere. Ends the read section. */
+static __attribute__((noinline)) int pass_unspecified(uint64_t n, struct k2k_verdict *verdict)
+{
+	struct decision d;
+
+	k2k_read_unlock();
+	decide_nothing(&d);
+	d.limit = K2K_UNLIMITED;
 	if (verdict)
-		fill_verdict(&r, 0, verdict);
+		fill_verdict(&d, n, 0, verdict);
+	return 0;
 }
 
-/* The rate's numbers; the window ones stay for a budget's rejection. */
-static void decide_on_rate(struct request *r)
-{
-	r->used = r->rate.used;
-	r->limit = r->rate.limit;
-}
-
-/* The budget in force at r->version. AGAIN: the definition has changed meanwhile. */
+/* The budget in force at a version. AGAIN: the definition has changed meanwhile. */
 enum { AGAIN = 1 };
 
-static int decide_on_budget(struct request *r)
-{
-	const struct k2k_map *map = &r->reg->map;
+struct budget_answer {
+	int code;
 	uint64_t used, limit;
-	int code = k2k_budget_check(map, r->slot, k2k_tenant_generation(r->state_gen), r->version, r->tag.engagement_id, &used,
-	                            &limit);
+};
 
+static __attribute__((noinline)) struct budget_answer decide_on_budget(const struct k2k_map *map, uint32_t slot,
+                                                                       uint64_t state_gen, uint64_t version,
+                                                                       uint64_t engagement)
+{
+	struct budget_answer answer;
+
+	answer.code = k2k_budget_check(map, slot, k2k_tenant_generation(state_gen), version, engagement, &answer.used, &answer.limit);
 	/*
 	 * A budget is unlinked right after the version is raised: who walked past its place, and took that for "no budget",
 	 * sees the new version now. The walk before, the version after: fence[tenant-select] of k2k_tenant_prepare.
 	 */
 	k2k_fence_acquire();
-	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[r->slot].select)) != r->version) /* relaxed: ordered by the fence */
-		return AGAIN;
-	if (code == K2K_EBUDGET) {
-		r->used = used;
-		r->limit = limit;
-	}
-	return code;
+	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version) /* relaxed: ordered by the fence */
+		answer.code = AGAIN;
+	return answer;
 }
 
 /* Rate, then budget. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT. `roll`: begin the window where it is due. */
-static inline int decide(struct request *r, bool roll)
+static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n, bool roll, struct decision *d)
 {
-	const struct k2k_map *map = &r->reg->map;
-	struct k2k_shm_cell *cell = &map->cells[r->slot];
-	int code;
+	const struct k2k_map *map = &reg->map;
+	struct k2k_shm_cell *cell = &map->cells[d->slot];
+	uint64_t now = k2k_clock_second(&reg->clock);
 
-	/* again where the window has rolled, or the definition was changed: each time somebody else got on */
+	/* again where the window has rolled, or the definition was changed: each time somebody else, or the clock, got on */
 	for (;;) {
-		code = k2k_rate_look(cell, &r->reg->clock, roll, &r->rate);
+		int code = k2k_rate_look(cell, &reg->clock, now, roll, &d->rate);
+
 		if (k2k_unlikely(code))
 			return code;
-		k2k_rate_set_limit(&r->rate, k2k_tenant_rate(map, r->slot, &r->version));
-		decide_on_rate(r);
-		if (k2k_unlikely(!k2k_rate_fits(&r->rate, r->n))) {
-			if (k2k_rate_unchanged(cell, &r->rate))
+		k2k_rate_set_limit(&d->rate, k2k_tenant_rate(map, d->slot, &d->version));
+		d->used = d->rate.used;
+		d->limit = d->rate.limit;
+		if (k2k_unlikely(!k2k_rate_fits(&d->rate, n))) {
+			struct k2k_instant exact = k2k_clock_now(&reg->clock);
+
+			/* "no" holds for the newest second only, and while it is in force */
+			if (exact.second <= d->rate.second && k2k_rate_unchanged(cell, &d->rate)) {
+				d->rest_ns = K2K_NS_PER_SEC - exact.ns;
 				return K2K_ERATE;
+			}
+			now = exact.second;
 			continue;
 		}
 		/* relaxed: carried by the version, or by LIVE */
-		if (k2k_likely(!(k2k_load_relaxed(&map->tenants[r->slot].flags) & K2K_DEF_HAS_BUDGETS)))
-			return 0;
-		code = decide_on_budget(r);
-		if (code != AGAIN)
-			return code;
+		if (k2k_unlikely(k2k_load_relaxed(&map->tenants[d->slot].flags) & K2K_DEF_HAS_BUDGETS)) {
+			struct budget_answer answer = decide_on_budget(map, d->slot, d->state_gen, d->version, engagement);
+
+			if (answer.code == AGAIN)
+				continue;
+			if (answer.code == K2K_EBUDGET) {
+				d->used = answer.used;
+				d->limit = answer.limit;
+			}
+			return answer.code;
+		}
+		return 0;
 	}
 }
 
-/* ---- the audit of a rejection -------------------------------------------------------- */
-
-/* Inside the section; what comes of it is reported outside. */
-static inline struct k2k_sink *keep_sink(struct k2k_registry *reg, int code)
-{
-	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
-
-	return k2k_unlikely(rejected) ? k2k_audit_enter(&reg->audit) : NULL;
-}
-
-static void report(const struct request *r, int code, struct k2k_sink *sink)
-{
-	struct k2k_rejection rejection = { .code = code, .tenant = r->id, .tag = r->tag, .used = r->used, .limit = r->limit };
-
-	k2k_audit_reject(&r->reg->audit, sink, &rejection, k2k_clock_now(&r->reg->clock).second);
-	k2k_audit_leave(sink);
-}
+/* ---- what did not pass --------------------------------------------------------------- */
 
 static void count_unknown(struct k2k_registry *reg)
 {
@@ -143,116 +158,168 @@ static void count_unknown(struct k2k_registry *reg)
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 }
 
-/* ---- check ----------------------------------------------------------------------------- */
-
-static int peek(struct request *r)
+static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 {
-	int code = k2k_tenant_find(&r->reg->map, r->id, &r->slot, &r->state_gen);
-
-	if (code)
-		return code;
-	code = decide(r, false);
-	/* without a read section of this registry the slot may be another tenant's by now */
-	return k2k_tenant_still(&r->reg->map, r->slot, r->state_gen) ? code : K2K_ENOTENANT;
-}
-
-int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                    struct k2k_verdict *verdict)
-{
-	struct request r = { .reg = reg, .id = id, .tag = tag, .n = n };
-	struct k2k_sink *sink;
-	int code = check_arguments(reg, n, verdict);
-
-	if (!code)
-		code = k2k_enter(reg, K2K_GATE_ANY);
-	if (code)
-		return code;
-	if (id == K2K_TENANT_UNSPECIFIED) {
-		k2k_read_unlock();
-		pass_unspecified(n, verdict);
-		return 0;
-	}
-	code = peek(&r);
-	sink = keep_sink(reg, code);
-	k2k_read_unlock();
-	if (verdict)
-		fill_verdict(&r, code, verdict);
-	if (sink)
-		report(&r, code, sink);
-	return code;
-}
-
-/* ---- admit ------------------------------------------------------------------------------- */
-
-static void count_rejection(const struct request *r, int code)
-{
-	struct k2k_shm_cell_cold *cold = &r->reg->map.cells_cold[r->slot];
+	struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 
 	/* relaxed, both: counts */
 	if (code == K2K_ERATE)
 		k2k_add_relaxed(&cold->rejected_rate, 1);
 	else if (code == K2K_EBUDGET)
 		k2k_add_relaxed(&cold->rejected_budget, 1);
+	else if (code == K2K_ENOTENANT)
+		count_unknown(reg);
 }
 
-static inline int admit(struct request *r)
+/* Ends the read section; what comes of the audit is reported outside. Returns the code. */
+static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, int code,
+                                                  uint64_t used, uint64_t limit)
 {
-	int code = k2k_tenant_find(&r->reg->map, r->id, &r->slot, &r->state_gen);
-	struct k2k_shm_cell *cell;
+	struct k2k_rejection rejection = { .code = code, .tenant = id, .tag = tag, .used = used, .limit = limit };
+	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
+	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
 
-	if (k2k_unlikely(code)) {
-		if (code == K2K_ENOTENANT)
-			count_unknown(r->reg);
-		return code;
+	k2k_read_unlock();
+	if (sink) {
+		k2k_audit_reject(&reg->audit, sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_leave(sink);
 	}
-	cell = &r->reg->map.cells[r->slot];
-	do {
-		code = decide(r, true);
-		if (k2k_unlikely(code)) {
-			count_rejection(r, code);
-			return code;
+	return code;
+}
+
+/* ---- the short way ------------------------------------------------------------------------ */
+
+/*
+ * Nearly every message: no argument is wrong, the tenant is near the head of its bucket, its window is of this second, its rate has
+ * room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
+ * the call begins anew the long way.
+ * It calls nothing and repeats nothing, so it needs few registers: in one function with the long way it takes twice as long.
+ */
+static ALWAYS_INLINE bool find_window_shortly(const struct k2k_registry *reg, k2k_tenant_id id, bool roll, struct decision *d)
+{
+	uint64_t now = k2k_load_relaxed(&reg->clock.kept); /* relaxed: a number that carries nothing else */
+
+	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) && now != 0 && !reg->clock.injected_ns &&
+	                  k2k_rate_look_shortly(&reg->map.cells[d->slot], now, roll, &d->rate));
+}
+
+static ALWAYS_INLINE bool decide_shortly(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n, bool roll, struct decision *d)
+{
+	const struct k2k_shm_tenant *tenant;
+
+	if (k2k_unlikely(!find_window_shortly(reg, id, roll, d)))
+		return false;
+	tenant = &reg->map.tenants[d->slot];
+	if (k2k_unlikely(!k2k_tenant_rate_shortly(tenant, &d->limit, &d->version)))
+		return false;
+	d->used = d->rate.used;
+	d->rate.effective = d->limit < K2K_RATE_MAX ? d->limit : K2K_RATE_MAX;
+	/* relaxed: carried by the version, or by LIVE */
+	return k2k_likely(d->used + n <= d->rate.effective && !(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS));
+}
+
+/* ---- check and admit -------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
+                                           struct k2k_verdict *verdict)
+{
+	struct decision d;
+	int code = check_arguments(reg, n, verdict);
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return pass_unspecified(n, verdict);
+	decide_nothing(&d);
+	code = k2k_tenant_find(&reg->map, id, &d.slot, &d.state_gen);
+	if (!code) {
+		code = decide(reg, tag.engagement_id, n, false, &d);
+		/* without a read section of this registry the slot may be another tenant's by now */
+		if (!k2k_tenant_still(&reg->map, d.slot, d.state_gen))
+			code = K2K_ENOTENANT;
+	}
+	if (verdict)
+		fill_verdict(&d, n, code, verdict);
+	if (code)
+		return refuse(reg, id, tag, code, d.used, d.limit);
+	k2k_read_unlock();
+	return 0;
+}
+
+int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
+                    struct k2k_verdict *verdict)
+{
+	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+		struct decision d;
+		bool passes = decide_shortly(reg, id, n, false, &d);
+
+		k2k_read_unlock();
+		if (k2k_likely(passes)) {
+			if (verdict)
+				fill_verdict(&d, n, 0, verdict);
+			return 0;
 		}
-	} while (k2k_unlikely(!k2k_rate_take(cell, &r->rate, r->n)));
-	r->used += r->n;
+	}
+	return check(reg, id, tag, n, verdict);
+}
+
+static __attribute__((noinline)) int admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
+                                           struct k2k_verdict *verdict)
+{
+	struct decision d;
+	int code = check_arguments(reg, n, verdict);
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_BROKER);
+	if (code)
+		return code;
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return pass_unspecified(n, verdict);
+	decide_nothing(&d);
+	code = k2k_tenant_find(&reg->map, id, &d.slot, &d.state_gen);
+	if (!code) {
+		do
+			code = decide(reg, tag.engagement_id, n, true, &d);
+		while (!code && !k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n));
+	}
+	if (!code)
+		d.used += n;
+	if (verdict)
+		fill_verdict(&d, n, code, verdict);
+	if (code) {
+		count_rejection(reg, d.slot, code);
+		return refuse(reg, id, tag, code, d.used, d.limit);
+	}
+	k2k_read_unlock();
 	return 0;
 }
 
 int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                       struct k2k_verdict *verdict)
 {
-	struct request r;
-	struct k2k_sink *sink;
-	int code = check_arguments(reg, n, verdict);
+	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+		struct decision d;
+		bool passes;
 
-	if (k2k_likely(!code))
-		code = k2k_enter(reg, K2K_GATE_BROKER);
-	if (k2k_unlikely(code))
-		return code;
-	if (id == K2K_TENANT_UNSPECIFIED) {
+		do /* again where another message was counted meanwhile */
+			passes = decide_shortly(reg, id, n, true, &d);
+		while (k2k_likely(passes) && k2k_unlikely(!k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n)));
 		k2k_read_unlock();
-		pass_unspecified(n, verdict);
-		return 0;
+		if (k2k_likely(passes)) {
+			d.used += n;
+			if (verdict)
+				fill_verdict(&d, n, 0, verdict);
+			return 0;
+		}
 	}
-	r.reg = reg;
-	r.id = id;
-	r.tag = tag;
-	r.n = n;
-	r.used = 0;
-	r.limit = 0;
-	r.rate.second = 0;
-	code = admit(&r);
-	sink = keep_sink(reg, code);
-	k2k_read_unlock();
-	if (verdict)
-		fill_verdict(&r, code, verdict);
-	if (k2k_unlikely(sink != NULL))
-		report(&r, code, sink);
-	return code;
+	return admit(reg, id, tag, n, verdict);
 }
 
 /* ---- record ------------------------------------------------------------------------------- */
 
-int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
+static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant_id id)
 {
 	uint64_t state_gen;
 	struct k2k_rate rate;
@@ -264,12 +331,27 @@ int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code)
-			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, true, &rate);
-		if (!code) /* publish[rate-admitted]: the window that was looked at; observe[rate-admitted] */
-			k2k_add_acq_rel(&reg->map.cells[slot].admitted, 1);
+			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_second(&reg->clock), true, &rate);
+		if (!code)
+			k2k_rate_count(&reg->map.cells[slot], 1);
 	}
 	k2k_read_unlock();
 	return code;
+}
+
+int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
+{
+	if (k2k_likely(k2k_enter_shortly(reg))) {
+		struct decision d;
+		bool found = find_window_shortly(reg, id, true, &d);
+
+		if (k2k_likely(found))
+			k2k_rate_count(&reg->map.cells[d.slot], 1);
+		k2k_read_unlock();
+		if (k2k_likely(found))
+			return 0;
+	}
+	return record(reg, id);
 }
 
 /* ---- track ---------------------------------------------------------------------------------- */
@@ -303,7 +385,7 @@ static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, ui
 	return K2K_EUNBOOKED;
 }
 
-int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
+static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t gpu_ns)
 {
 	uint64_t state_gen;
 	uint32_t slot;
@@ -314,7 +396,7 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code) {
-			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id, gpu_ns);
+			code = book(reg, slot, k2k_tenant_generation(state_gen), engagement, gpu_ns);
 			K2K_DELAY(booked);
 			/*
 			 * What was answered with 0 is in the final totals in any case: they wait for this section. GONE tells that
@@ -328,4 +410,23 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 	}
 	k2k_read_unlock();
 	return code;
+}
+
+int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
+{
+	if (k2k_likely(k2k_enter_shortly(reg))) {
+		uint64_t state_gen;
+		uint32_t slot, index;
+		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
+		              k2k_ledger_find_near(&reg->map, slot, k2k_tenant_generation(state_gen), tag.engagement_id, &index) &&
+		              k2k_ledger_add_shortly(&reg->map.ledger[index], gpu_ns);
+		bool still;
+
+		K2K_DELAY(booked);
+		still = booked && k2k_tenant_still(&reg->map, slot, state_gen);
+		k2k_read_unlock();
+		if (k2k_likely(booked))
+			return k2k_likely(still) ? 0 : K2K_EGONE; /* as in track() */
+	}
+	return track(reg, id, tag.engagement_id, gpu_ns);
 }

@@ -53,7 +53,6 @@ struct k2k_rate {
 	uint64_t used;
 	uint64_t limit;          /* as given */
 	uint64_t effective;      /* as it counts */
-	uint64_t rest_ns;        /* until the next second begins */
 };
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
@@ -72,42 +71,46 @@ static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
 	return rate->effective == UINT64_MAX || (rate->used <= rate->effective && n <= rate->effective - rate->used);
 }
 
-int k2k_rate_corrupt(uint64_t second, uint64_t now) __attribute__((cold));
+/* The window is ahead of the second that was known here. 0: the clock has come as far; K2K_ECORRUPT. */
+int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
 /*
- * Looks; with `roll` begins the second where nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
+ * Looks, in a second that has begun (an older one will do: then the window only begins late); with `roll` begins it
+ * where nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
  * Killed after the roll: the second has begun, nothing is counted in it.
  */
-static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, bool roll, struct k2k_rate *rate)
+static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t now, bool roll,
+                                struct k2k_rate *rate)
 {
 	for (;;) {
-		struct k2k_instant now;
 		uint64_t base;
 
 		/* observe[rate-window]: an `admitted` at least as new as the base (2) */
 		rate->window = k2k_load_acquire(&cell->window);
 		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
-		now = k2k_clock_now(clock);
-		rate->rest_ns = K2K_NS_PER_SEC - now.ns;
 		K2K_DELAY(window_seen);
 		/* observe[rate-admitted]: if a later window's base is in it, the look at window below is no older (5) */
 		rate->admitted = k2k_load_acquire(&cell->admitted);
-		if (rate->second < now.second) {
-			uint64_t rolled = k2k_rate_pack(now.second, rate->admitted);
+		if (k2k_unlikely(rate->second < now)) {
+			uint64_t expected = rate->window, rolled = k2k_rate_pack(now, rate->admitted);
 
-			rate->second = now.second;
+			rate->second = now;
 			rate->used = 0;
 			if (!roll)
 				return 0;
 			K2K_DELAY(rolling);
 			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
-			if (!k2k_cas_acq_rel(&cell->window, &rate->window, rolled))
+			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))
 				continue;
 			rate->window = rolled;
 			return 0;
 		}
-		if (k2k_unlikely(rate->second > now.second + K2K_RATE_SECONDS_AHEAD))
-			return k2k_rate_corrupt(rate->second, now.second);
+		if (k2k_unlikely(rate->second > now + K2K_RATE_SECONDS_AHEAD)) {
+			int code = k2k_rate_ahead(clock, rate->second);
+
+			if (code)
+				return code;
+		}
 		/* relaxed: ordered by the acquire of `admitted` before it */
 		if (k2k_unlikely(k2k_load_relaxed(&cell->window) != rate->window))
 			continue;
@@ -115,6 +118,21 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 		rate->used = rate->admitted - base;
 		return 0;
 	}
+}
+
+/* The same look where the window is of this second, or no roll is asked and it is over: true. Else false, nothing is known. */
+static inline bool k2k_rate_look_shortly(struct k2k_shm_cell *cell, uint64_t now, bool roll, struct k2k_rate *rate)
+{
+	uint64_t second;
+
+	rate->window = k2k_load_acquire(&cell->window); /* observe[rate-window]: as above */
+	second = rate->window >> K2K_WINDOW_BASE_BITS;
+	rate->second = now;
+	K2K_DELAY(window_seen);
+	rate->admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as above */
+	rate->used = second == now ? (rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK : 0;
+	/* relaxed: ordered by the acquire of `admitted` before it */
+	return (roll ? second == now : second <= now) && k2k_load_relaxed(&cell->window) == rate->window;
 }
 
 /* Is the window that was looked at still in force? A rejection holds only then. */
@@ -133,6 +151,12 @@ static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rat
 	K2K_DELAY(counting);
 	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it fails, what others counted */
 	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
+}
+
+/* Counts n whatever the limit, in the window that was looked at or a later one. */
+static inline void k2k_rate_count(struct k2k_shm_cell *cell, uint64_t n)
+{
+	k2k_add_acq_rel(&cell->admitted, n); /* publish[rate-admitted]: the window that was looked at; observe[rate-admitted] */
 }
 
 #endif

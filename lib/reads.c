@@ -19,7 +19,7 @@
 static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
 {
 	struct k2k_rate rate = { .used = 0 };
-	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, false, &rate);
+	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_now(&reg->clock).second, false, &rate);
 
 	info->admitted_total = rate.admitted;
 	info->messages_this_second = rate.used;

@@ -194,6 +194,7 @@ static int start_helper(struct k2k_registry *reg)
 {
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
+	reg->helper.clock = &reg->clock;
 	reg->helper.tick = tick;
 	reg->helper.context = reg;
 	return k2k_helper_start(&reg->helper);

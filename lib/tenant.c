@@ -24,12 +24,14 @@ int k2k_tenant_fenced(const struct k2k_map *map)
  * another tenant's by now: its bucket, or its word of state and generation,
  * tells; then the walk starts again.
  */
-int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket, uint32_t *slot, uint64_t *state_gen)
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
 {
 	uint64_t steps = 0, most = 4 * (uint64_t)map->sizes.tenants + RESTARTS;
-	uint32_t restarts = 0;
+	uint32_t restarts = 0, bucket = k2k_tenant_bucket(map, id);
 	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: the definition's fields */
 
+	if (k2k_load_relaxed(&map->defs->poisoned) != 0) /* relaxed: seen late, it is as if we had come earlier */
+		return k2k_tenant_fenced(map);
 	while (link != 0) {
 		const struct k2k_shm_tenant *tenant;
 		uint64_t word, found_id;

@@ -57,7 +57,39 @@ static inline uint32_t k2k_tenant_bucket(const struct k2k_map *map, k2k_tenant_i
 int k2k_tenant_corrupt(const char *what, uint32_t where) __attribute__((cold));
 /* Of a poison word that is not 0: K2K_EFENCED, or K2K_ECORRUPT where no destroy has written it. */
 int k2k_tenant_fenced(const struct k2k_map *map) __attribute__((cold));
-int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket, uint32_t *slot, uint64_t *state_gen);
+/* As k2k_tenant_find. */
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen);
+
+#define K2K_TENANT_NEAR 4
+
+/* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
+static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
+{
+	/* observe[tenant-link]: the definition's fields */
+	uint32_t index = k2k_load_acquire(&map->tenant_heads[k2k_tenant_bucket(map, id)]) - 1;
+
+	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0)) /* relaxed: seen late, it is as if we had come earlier */
+		return false;
+	for (int i = 0; i < K2K_TENANT_NEAR; i++) {
+		const struct k2k_shm_tenant *tenant = &map->tenants[index];
+
+		if (k2k_unlikely(index >= map->sizes.tenants)) /* the chain's end, too */
+			return false;
+		K2K_DELAY(walked);
+		*slot = index;
+		*state_gen = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: id, cell and limits of this generation */
+		/*
+		 * relaxed: the id is at least as new as the word before it; written before LIVE, never while LIVE. So whatever
+		 * led here, it is this tenant's registration.
+		 */
+		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id && k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
+			K2K_DELAY(found);
+			return true;
+		}
+		index = k2k_load_acquire(&tenant->next) - 1; /* observe[tenant-link]: the fields of the next */
+	}
+	return false;
+}
 
 /*
  * 0, the slot and its (LIVE, generation); K2K_ENOTENANT (no detail), K2K_EFENCED,
@@ -66,26 +98,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t bucket
  */
 static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
 {
-	uint32_t bucket = k2k_tenant_bucket(map, id);
-	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: the definition's fields */
-	const struct k2k_shm_tenant *tenant;
-
-	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0)) /* relaxed: seen late, it is as if we had come earlier */
-		return k2k_tenant_fenced(map);
-	if (link == 0)
-		return K2K_ENOTENANT;
-	if (k2k_unlikely(link > map->sizes.tenants))
-		return k2k_tenant_corrupt("a link points outside of the table", bucket);
-	/* the first of the bucket, as a rule */
-	tenant = &map->tenants[link - 1];
-	*state_gen = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: id, cell and limits of this generation */
-	/* relaxed: the id is at least as new as the word before it; written before LIVE, never while LIVE */
-	if (k2k_likely(k2k_load_relaxed(&tenant->id) == id && k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
-		*slot = link - 1;
-		K2K_DELAY(found);
-		return 0;
-	}
-	return k2k_tenant_walk(map, id, bucket, slot, state_gen);
+	return k2k_likely(k2k_tenant_find_near(map, id, slot, state_gen)) ? 0 : k2k_tenant_walk(map, id, slot, state_gen);
 }
 
 /* Is it still the registration that was found? Orders what was copied before. */
@@ -95,18 +108,23 @@ static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, ui
 	return k2k_load_relaxed(&map->tenants[slot].state_gen) == state_gen; /* relaxed: ordered by the fence */
 }
 
-/* The rate in force and the version it belongs to. */
+/* The rate in force and the version it belongs to: true. False: it has changed meanwhile. */
+static inline bool k2k_tenant_rate_shortly(const struct k2k_shm_tenant *tenant, uint64_t *rate, uint64_t *version)
+{
+	uint64_t select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
+
+	*version = K2K_SELECT_VERSION(select);
+	*rate = k2k_load_relaxed(&tenant->rate[*version & 1]); /* relaxed: between the two looks at select */
+	k2k_fence_acquire(); /* the copy before, the second look after */
+	return k2k_load_relaxed(&tenant->select) == select;
+}
+
 static inline uint64_t k2k_tenant_rate(const struct k2k_map *map, uint32_t slot, uint64_t *version)
 {
-	const struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	uint64_t select, rate;
+	uint64_t rate;
 
-	do {
-		select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
-		*version = K2K_SELECT_VERSION(select);
-		rate = k2k_load_relaxed(&tenant->rate[*version & 1]); /* relaxed: between the two looks at select */
-		k2k_fence_acquire(); /* the copy before, the second look after */
-	} while (k2k_unlikely(k2k_load_relaxed(&tenant->select) != select));
+	while (k2k_unlikely(!k2k_tenant_rate_shortly(&map->tenants[slot], &rate, version)))
+		;
 	return rate;
 }
 

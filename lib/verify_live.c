@@ -167,7 +167,7 @@ static void look_at_cell(struct k2k_look *look, uint32_t slot)
 		k2k_look_find(look, "layout", "cells", "slot %u: whether it has costs is not 0 or 1", slot);
 	if (state != K2K_TENANT_LIVE)
 		return;
-	if (k2k_rate_look(&map->cells[slot], look->clock, false, &rate) != 0)
+	if (k2k_rate_look(&map->cells[slot], look->clock, k2k_clock_now(look->clock).second, false, &rate) != 0)
 		k2k_look_find(look, "I3", "cells", "slot %u: its window is second %" PRIu64 ", which has not come", slot, rate.second);
 	if (k2k_lease_collect(map, slot, &holdings) != 0)
 		k2k_look_find(look, "I4", "leases", "slot %u: %.100s", slot, k2k_error_detail()->text);

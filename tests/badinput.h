@@ -13,6 +13,7 @@
 
 #include "harness.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 
 /* spawn_wait() with a deadline: a child may hang with all signals blocked. */
@@ -116,16 +117,33 @@ HARNESS_USED static void traces_mappings(struct traces *t)
 	fclose(maps);
 }
 
+/* A thread that was joined may still be ending: the kernel says so in its flags (PF_EXITING), field 9. */
+HARNESS_USED static bool thread_is_ending(const char *id)
+{
+	char path[64], line[512] = "", *after;
+	unsigned int flags = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", id);
+	file = fopen(path, "re");
+	if (!file)
+		return true;
+	after = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	return !after || sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || (flags & 0x4);
+}
+
 HARNESS_USED static void traces_threads(struct traces *t)
 {
 	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
 	int n = 0;
 
 	CHECK(tasks != NULL);
-	while (readdir(tasks))
-		n++;
+	while ((entry = readdir(tasks)))
+		n += entry->d_name[0] != '.' && !thread_is_ending(entry->d_name);
 	closedir(tasks);
-	traces_add(t, "threads %d\n", n - 2);
+	traces_add(t, "threads %d\n", n);
 }
 
 HARNESS_USED static void traces_take(struct traces *t, const char *registry)
