@@ -105,6 +105,26 @@ static int try_acquire(struct acquisition *a)
 	return code;
 }
 
+/*
+ * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So it may be tried in
+ * there, but not waited for.
+ */
+static bool lock_shortly(struct k2k_registry *reg)
+{
+	if (!k2k_enter_shortly(reg))
+		return false;
+	if (pthread_mutex_trylock(&reg->mutex) == 0)
+		return true;
+	k2k_read_unlock();
+	return false;
+}
+
+static void unlock_shortly(struct k2k_registry *reg)
+{
+	pthread_mutex_unlock(&reg->mutex);
+	k2k_read_unlock();
+}
+
 static int acquire(struct acquisition *a)
 {
 	uint64_t deadline = 0;
@@ -122,8 +142,24 @@ static int acquire(struct acquisition *a)
 		/* longer for higher slots: those that would give way to each other come apart */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
-	if (code == K2K_EFULL)
-		return k2k_fail(K2K_EFULL, "leases", NULL, "the table of leases is full");
+	return code;
+}
+
+static int acquire_waiting(struct acquisition *a)
+{
+	struct k2k_registry *reg = a->reg;
+	int code = k2k_hold(reg, K2K_GATE_BROKER);
+
+	if (code)
+		return code;
+	if (a->id == K2K_TENANT_UNSPECIFIED) {
+		a->limit = K2K_UNLIMITED;
+	} else {
+		pthread_mutex_lock(&reg->mutex);
+		code = acquire(a);
+		pthread_mutex_unlock(&reg->mutex);
+	}
+	k2k_unhold(reg);
 	return code;
 }
 
@@ -159,17 +195,18 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 	code = check_lease_argument(lease);
 	if (!code && verdict)
 		code = K2K_CHECK_STRUCT(verdict, 0);
-	if (!code)
-		code = k2k_hold(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	if (id == K2K_TENANT_UNSPECIFIED) {
-		a.limit = K2K_UNLIMITED;
+	if (id != K2K_TENANT_UNSPECIFIED && lock_shortly(reg)) {
+		code = try_acquire(&a);
+		unlock_shortly(reg);
 	} else {
-		pthread_mutex_lock(&reg->mutex);
-		code = acquire(&a);
-		pthread_mutex_unlock(&reg->mutex);
+		code = K2K_LEASE_AGAIN;
 	}
+	if (code == K2K_LEASE_AGAIN)
+		code = acquire_waiting(&a);
+	if (code == K2K_EFULL)
+		code = k2k_fail(K2K_EFULL, "leases", NULL, "the table of leases is full");
 	if (verdict)
 		fill_verdict(&a, code, verdict);
 	if (!code && lease) {
@@ -184,30 +221,42 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		k2k_audit_reject(&reg->audit, a.sink, &rejection, k2k_clock_now(&reg->clock).second);
 		k2k_audit_leave(a.sink);
 	}
-	k2k_unhold(reg);
 	return code;
+}
+
+/* In a read section, under the mutex. */
+static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation, uint64_t amount,
+                          const struct resource *resource)
+{
+	struct k2k_leaser leaser = leaser_of(reg);
+	uint64_t state_gen;
+	uint32_t slot;
+	int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+
+	if (generation && (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
+		return K2K_ESTALE;
+	return code ? code : k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen), resource->resource, amount);
 }
 
 /* generation 0: the current one. */
 static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation, uint64_t amount,
                    const struct resource *resource)
 {
-	struct k2k_leaser leaser = leaser_of(reg);
-	uint64_t state_gen;
-	uint32_t slot;
-	int code = k2k_hold(reg, K2K_GATE_BROKER);
+	int code;
 
+	if (lock_shortly(reg)) {
+		code = release_locked(reg, id, generation, amount, resource);
+		unlock_shortly(reg);
+		return code;
+	}
+	code = k2k_hold(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
 	pthread_mutex_lock(&reg->mutex);
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
-		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
-	if (generation && (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
-		code = K2K_ESTALE;
-	if (!code)
-		code = k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen), resource->resource, amount);
+		code = release_locked(reg, id, generation, amount, resource);
 	k2k_read_unlock();
 	pthread_mutex_unlock(&reg->mutex);
 	k2k_unhold(reg);

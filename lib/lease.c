@@ -198,6 +198,42 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 	return h->asked[resource] - h->ended[resource];
 }
 
+/*
+ * The first half of a look, without keeping what was seen: own held + n + what all others want is within the limit.
+ * False: not so, or not to be had this way.
+ */
+static bool fits_shortly(struct attempt *a)
+{
+	const struct k2k_lease_request *request = a->request;
+	const struct k2k_map *map = a->leaser->map;
+	uint32_t link = k2k_load_acquire(&map->cells[request->slot].lease_head); /* observe[lease-link]: the record's key */
+	k2k_sum sum = (k2k_sum)a->own_held + request->amount;
+	struct k2k_shm_lease *record;
+	uint32_t steps = 0;
+
+	a->limit = request->limit(map, request->slot, request->resource);
+	for (; link != 0; link = k2k_load_acquire(&record->entry.next)) { /* observe[lease-link]: the next one's key */
+		const struct k2k_shm_claim *claim;
+		uint64_t incarnation, ended;
+
+		if (link > map->sizes.leases || steps++ >= K2K_SLOTS)
+			return false;
+		record = &map->leases[link - 1];
+		if (k2k_load_relaxed(&record->entry.key) == a->leaser->broker->slot) /* relaxed: carried by the link */
+			continue;
+		/* as in copy(), of one resource */
+		incarnation = k2k_load_acquire(&record->incarnation); /* observe[lease-incarnation] */
+		claim = &record->claims[request->resource];
+		ended = k2k_load_acquire(&claim->ended); /* observe[lease-ended]: before asked */
+		sum += incarnation ? k2k_load_acquire(&claim->asked) - ended : 0; /* observe[lease-asked] */
+		k2k_fence_acquire(); /* fence[lease-reset] with that of reset() */
+		if (k2k_load_relaxed(&record->incarnation) != incarnation) /* relaxed: ordered by the fence */
+			return false;
+	}
+	a->used = narrow(sum);
+	return sum <= a->limit;
+}
+
 /* Own held + n, and of the others what they want. Our own record is left out: its claim is n. */
 static k2k_sum sum_wanted(const struct attempt *a, const struct k2k_holdings *others)
 {
@@ -282,6 +318,9 @@ static int look(struct attempt *a, enum outlook *outlook)
 	k2k_sum sum;
 	int code;
 
+	*outlook = FITS;
+	if (!request->exact_used && fits_shortly(a))
+		return 0;
 	a->limit = request->limit(a->leaser->map, request->slot, request->resource);
 	code = collect_others(a, &others);
 	if (code)
@@ -292,7 +331,6 @@ static int look(struct attempt *a, enum outlook *outlook)
 		*outlook = FULL;
 		return 0;
 	}
-	*outlook = FITS;
 	sum = sum_wanted(a, &others);
 	a->used = narrow(sum);
 	if (sum <= a->limit && !request->exact_used)
