@@ -134,23 +134,20 @@ static int find_slot(const struct k2k_map *map, struct k2k_census *census, struc
 	                       K2K_SLOTS);
 }
 
-static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot)
+static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot, const struct k2k_identity *own)
 {
-	struct k2k_identity identity;
-
 	/*
 	 * Stale identity under a new owner would name the wrong process, and a stale ACTIVE would have writers wait for an
 	 * ack that this owner has not given yet. Released, so that who sees ATTACHING under this owner waits for nothing.
 	 */
 	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING); /* publish[slot-state] seen by observe[slot-state] in grace.c */
-	k2k_identity_read(&identity);
 	/* relaxed: for people; ACTIVE below is released after them */
-	k2k_store_relaxed(&slot->pid, identity.pid);
-	k2k_store_relaxed(&slot->pid_namespace, identity.pid_namespace);
-	k2k_store_relaxed(&slot->start_time, identity.start_time);
+	k2k_store_relaxed(&slot->pid, own->pid);
+	k2k_store_relaxed(&slot->pid_namespace, own->pid_namespace);
+	k2k_store_relaxed(&slot->start_time, own->start_time);
 	k2k_store_relaxed(&slot->attached_at_ns, k2k_clock_realtime_ns());
-	k2k_store_relaxed(&slot->comm[0], identity.comm[0]);
-	k2k_store_relaxed(&slot->comm[1], identity.comm[1]);
+	k2k_store_relaxed(&slot->comm[0], own->comm[0]);
+	k2k_store_relaxed(&slot->comm[1], own->comm[1]);
 	/*
 	 * Everything stamped up to this token was unlinked before it was published, and we have read nothing yet.
 	 * observe[grace-token]: the unlinks before it. publish[grace-ack]: no reader of ours is older.
@@ -165,7 +162,8 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot)
 	k2k_fence_seq_cst();
 }
 
-int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, struct k2k_broker *broker)
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
+                      struct k2k_broker *broker)
 {
 	int code;
 
@@ -179,7 +177,7 @@ int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, stru
 		broker->incarnation = 0;
 		return code;
 	}
-	sign(map, &map->slots[broker->slot]);
+	sign(map, &map->slots[broker->slot], own);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 	}
 	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
 	if (!code)
-		code = k2k_writer_lock(&reg->map, &reg->defs, deadline_ns, lock);
+		code = k2k_writer_lock(&reg->map, &reg->defs, &reg->own, deadline_ns, lock);
 	if (code)
 		goto failed;
 	code = check_name(reg);

@@ -106,6 +106,7 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	struct k2k_segment defs;
 	struct k2k_trust trust = { false, 0 };
 	struct k2k_map map;
+	struct k2k_identity own;
 	struct k2k_lock lock;
 	int code = k2k_segment_check_name(name);
 
@@ -133,7 +134,8 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 		return code;
 	memset(&map, 0, sizeof(map));
 	map.defs = (struct k2k_shm_defs *)(void *)defs.base;
-	code = k2k_writer_lock(&map, &defs, deadline, &lock);
+	k2k_identity_read(&own);
+	code = k2k_writer_lock(&map, &defs, &own, deadline, &lock);
 	if (code == K2K_EFENCED)
 		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	if (!code) {

@@ -44,6 +44,7 @@ struct k2k_registry {
 	struct k2k_registry *next_of_all;
 
 	uint32_t role;                   /* K2K_GATE_... of it */
+	struct k2k_identity own;         /* as it was at open; for people */
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at, lease_full_at;

@@ -130,7 +130,7 @@ static int attach(struct k2k_registry *reg)
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
-		code = k2k_broker_attach(&reg->map, &reg->census, &reg->broker);
+		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
 		if (code)
 			return code;
 	}
@@ -168,7 +168,6 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 
 static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options, struct k2k_trust *trust)
 {
-	struct k2k_identity identity;
 	char comm[16];
 	int code;
 
@@ -185,8 +184,8 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 		trust->owner = options->owner_uid;
 		reg->caller_hooks = options->flags & K2K_OPEN_CALLER_FORK_HOOKS;
 	}
-	k2k_identity_read(&identity);
-	k2k_identity_comm(comm, identity.comm[0], identity.comm[1]);
+	k2k_identity_read(&reg->own);
+	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
 	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm, &reg->clock);
 }
 

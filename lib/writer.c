@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "broker.h"
 #include "clock.h"
 #include "error.h"
 
@@ -27,12 +26,9 @@ const char *k2k_writer_operation_name(uint32_t operation)
 }
 
 /* A killed writer leaves its signature. A pid of another namespace can't be asked for. */
-static bool is_gone(const struct k2k_map *map, uint64_t pid)
+static bool is_gone(const struct k2k_map *map, const struct k2k_identity *own, uint64_t pid)
 {
-	struct k2k_identity own;
-
-	k2k_identity_read(&own);
-	return k2k_load_relaxed(&map->defs->writer_pid_namespace) == own.pid_namespace && /* relaxed: for people */
+	return k2k_load_relaxed(&map->defs->writer_pid_namespace) == own->pid_namespace && /* relaxed: for people */
 	       kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
@@ -40,12 +36,12 @@ static bool is_gone(const struct k2k_map *map, uint64_t pid)
  * Who has the lock has signed, with a time; or has the descriptor still open that it took the lock on; or is giving it
  * back: then the time is gone and the name is still there. Descriptors are looked at where it may not have signed: that is slow.
  */
-static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment *defs, char comm[16])
+static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_identity *own, char comm[16])
 {
 	/* relaxed, all: names for people; the holder may change while we ask */
 	uint64_t pid = k2k_load_relaxed(&map->defs->writer_pid);
 
-	if (!k2k_load_relaxed(&map->defs->writer_since_ns) || is_gone(map, pid)) {
+	if (!k2k_load_relaxed(&map->defs->writer_since_ns) || is_gone(map, own, pid)) {
 		uint64_t holder = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, true, comm);
 
 		if (holder)
@@ -55,13 +51,13 @@ static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment 
 	return pid;
 }
 
-static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
+static int held_up(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own)
 {
 	char comm[16];
 	uint64_t pid;
 
 	if (k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)) {
-		pid = find_writer(map, defs, comm);
+		pid = find_writer(map, defs, own, comm);
 		if (pid)
 			return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
 			                    (unsigned long long)pid, comm,
@@ -78,7 +74,7 @@ static int held_up(const struct k2k_map *map, struct k2k_segment *defs)
 
 struct signature {
 	const struct k2k_map *map;
-	struct k2k_identity own;
+	const struct k2k_identity *own;
 };
 
 static void sign(void *context)
@@ -88,23 +84,23 @@ static void sign(void *context)
 
 	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
 	/* relaxed, all: for people */
-	k2k_store_relaxed(&defs->writer_pid, signature->own.pid);
-	k2k_store_relaxed(&defs->writer_comm[0], signature->own.comm[0]);
-	k2k_store_relaxed(&defs->writer_comm[1], signature->own.comm[1]);
-	k2k_store_relaxed(&defs->writer_pid_namespace, signature->own.pid_namespace);
+	k2k_store_relaxed(&defs->writer_pid, signature->own->pid);
+	k2k_store_relaxed(&defs->writer_comm[0], signature->own->comm[0]);
+	k2k_store_relaxed(&defs->writer_comm[1], signature->own->comm[1]);
+	k2k_store_relaxed(&defs->writer_pid_namespace, signature->own->pid_namespace);
 	k2k_store_relaxed(&defs->writer_since_ns, k2k_clock_monotonic_ns());
 }
 
-int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_t deadline_ns, struct k2k_lock *lock)
+int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own, uint64_t deadline_ns,
+                    struct k2k_lock *lock)
 {
-	struct signature signature = { .map = map };
+	struct signature signature = { map, own };
 	uint64_t pause_ns = POLL_FIRST_NS;
 	int code;
 
-	k2k_identity_read(&signature.own); /* before: it takes longer than most changes */
 	while ((code = k2k_lock_try_signed(defs, K2K_LOCK_BYTE_WRITER, lock, sign, &signature)) == K2K_EBUSY) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			return held_up(map, defs);
+			return held_up(map, defs, own);
 		k2k_clock_sleep_ns(pause_ns);
 		if (pause_ns < POLL_MOST_NS)
 			pause_ns += pause_ns / 2;

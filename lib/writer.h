@@ -11,11 +11,13 @@
 #ifndef K2K_WRITER_H
 #define K2K_WRITER_H
 
+#include "broker.h"
 #include "lock.h"
 #include "map.h"
 
-/* 0; K2K_EBUSY naming who holds it up; K2K_EPERM; K2K_EFENCED. deadline: CLOCK_MONOTONIC ns. */
-int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, uint64_t deadline_ns, struct k2k_lock *lock);
+/* 0; K2K_EBUSY naming who holds it up; K2K_EPERM; K2K_EFENCED. own: what to sign with. deadline: CLOCK_MONOTONIC ns. */
+int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own, uint64_t deadline_ns,
+                    struct k2k_lock *lock);
 void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock);
 
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation);
