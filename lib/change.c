@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * change.c (F7) - the frame of every change of definitions.
+ * change.c (F7) - the frame of every change of definitions, and of many.
  */
 #include "handle.h"
 
 #define HANDLE_POLL_NS UINT64_C(50000)
+#define CLOSING UINT64_C(1)      /* in place of the thread that has a batch: none begins any more */
+
+/*
+ * What a thread is known by: the address of a variable of its own. In a forked child it is the same, so look at the gate
+ * first. relaxed, here and below: who finds itself in batch_thread has put itself there; the others only wait.
+ */
+static uint64_t own_thread(void)
+{
+	return (uint64_t)(uintptr_t)&k2k_grace_reader;
+}
+
+static bool is_in_batch(const struct k2k_registry *reg)
+{
+	return k2k_load_relaxed(&reg->batch_thread) == own_thread(); /* relaxed: as above */
+}
 
 static int check_name(struct k2k_registry *reg)
 {
@@ -24,51 +39,67 @@ static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 	while (pthread_mutex_trylock(&reg->mutex) != 0) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
 			return k2k_fail_pid(K2K_EBUSY, "handle", k2k_load_relaxed(&reg->map.defs->writer_pid), /* relaxed: for people */
-			                    "other threads of this process wait for the writer's lock");
+			                    "other threads of this process wait for the writer's lock, or have it for a batch");
 		k2k_clock_sleep_ns(HANDLE_POLL_NS);
 	}
 	return 0;
 }
 
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock)
+/* The handle's mutex, then the writer's lock, then the name. */
+static int take(struct k2k_registry *reg, uint64_t deadline_ns, struct k2k_lock *lock)
 {
-	int code;
+	int code = lock_handle(reg, deadline_ns);
 
-	code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	code = lock_handle(reg, deadline_ns);
-	if (code) {
-		k2k_unhold(reg);
-		return code;
-	}
 	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
 	if (!code)
 		code = k2k_writer_lock(&reg->map, &reg->defs, &reg->own, deadline_ns, lock);
+	if (!code) {
+		code = check_name(reg);
+		if (code)
+			k2k_writer_unlock(&reg->map, lock);
+	}
 	if (code)
-		goto failed;
-	code = check_name(reg);
+		pthread_mutex_unlock(&reg->mutex);
+	return code;
+}
+
+static void give_back(struct k2k_registry *reg, struct k2k_lock *lock)
+{
+	k2k_writer_unlock(&reg->map, lock);
+	pthread_mutex_unlock(&reg->mutex);
+}
+
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock)
+{
+	int code = k2k_hold(reg, K2K_GATE_ADMIN);
+
+	if (code)
+		return code;
+	lock->page = NULL; /* stays so within a batch, which has the lock */
+	if (!is_in_batch(reg))
+		code = take(reg, deadline_ns, lock);
 	if (!code && operation != K2K_OP_CHECK) {
 		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
 			code = k2k_recover(reg, NULL);
 		if (!code)
 			k2k_writer_begin(&reg->map, operation);
+		else if (lock->page)
+			give_back(reg, lock);
 	}
 	if (!code)
 		return 0;
-	k2k_writer_unlock(&reg->map, lock);
-failed:
 	if (code == K2K_EFENCED)
 		k2k_handle_fence(reg);
-	pthread_mutex_unlock(&reg->mutex);
 	k2k_unhold(reg);
 	return code;
 }
 
 void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock)
 {
-	k2k_writer_unlock(&reg->map, lock);
-	pthread_mutex_unlock(&reg->mutex);
+	if (lock->page)
+		give_back(reg, lock);
 	k2k_unhold(reg);
 }
 
@@ -84,4 +115,76 @@ void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 		k2k_writer_end(&reg->map);
 	}
 	k2k_change_leave(reg, lock);
+}
+
+/* ---- batches ------------------------------------------------------------------- */
+
+int k2k_batch_begin(struct k2k_registry *reg)
+{
+	struct k2k_lock lock;
+	uint64_t nobody = 0;
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock);
+	if (code)
+		return code;
+	if (!lock.page)
+		code = k2k_fail_argument("batch", "this thread has begun one on this handle already");
+	/* relaxed: as above */
+	else if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(), memory_order_relaxed,
+	                                                  memory_order_relaxed))
+		code = k2k_gate_error(K2K_GATE_CLOSED);
+	if (code) {
+		k2k_change_leave(reg, &lock);
+		return code;
+	}
+	reg->batch_lock = lock;
+	k2k_unhold(reg);
+	return 0;
+}
+
+static void end_batch(struct k2k_registry *reg, uint64_t next)
+{
+	struct k2k_lock lock = reg->batch_lock;
+
+	k2k_store_relaxed(&reg->batch_thread, next); /* relaxed: as above; before the mutex, which the next one needs */
+	give_back(reg, &lock);
+}
+
+int k2k_batch_end(struct k2k_registry *reg)
+{
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	/* whoever is in a batch ends it, also where the handle was fenced meanwhile; relaxed: nothing is read behind it */
+	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && is_in_batch(reg)) {
+		end_batch(reg, 0);
+		return 0;
+	}
+	code = k2k_gate(reg, K2K_GATE_ADMIN);
+	return code ? code : k2k_fail_argument("batch", "this thread has begun none on this handle");
+}
+
+int k2k_batch_close(struct k2k_registry *reg)
+{
+	uint64_t deadline_ns = k2k_deadline(reg);
+
+	for (;;) {
+		uint64_t thread = 0;
+
+		/* relaxed: as above */
+		if (atomic_compare_exchange_strong_explicit(&reg->batch_thread, &thread, CLOSING, memory_order_relaxed,
+		                                            memory_order_relaxed) || thread == CLOSING)
+			return 0;
+		if (thread == own_thread()) {
+			end_batch(reg, CLOSING);
+			return 0;
+		}
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return k2k_fail_pid(K2K_EBUSY, "handle", reg->own.pid, "another thread of this process has not ended its batch");
+		k2k_clock_sleep_ns(HANDLE_POLL_NS);
+	}
 }

@@ -57,12 +57,21 @@ static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 	return now;
 }
 
+/* The second that is kept, or 0. */
+static inline uint64_t k2k_clock_kept(const struct k2k_clock *clock)
+{
+	/* relaxed, both: numbers that carry nothing else */
+	if (k2k_unlikely(clock->injected_ns != NULL))
+		return k2k_load_relaxed(clock->injected_ns) / K2K_NS_PER_SEC;
+	return k2k_load_relaxed(&clock->kept);
+}
+
 /* A second that has begun, as cheaply as can be. */
 static inline uint64_t k2k_clock_second(const struct k2k_clock *clock)
 {
-	uint64_t second = k2k_load_relaxed(&clock->kept); /* relaxed: a number that carries nothing else */
+	uint64_t second = k2k_clock_kept(clock);
 
-	return k2k_likely(second != 0 && !clock->injected_ns) ? second : k2k_clock_now(clock).second;
+	return k2k_likely(second != 0) ? second : k2k_clock_now(clock).second;
 }
 
 /* Keeps the second that it is. Returns when the next one will have begun, in CLOCK_MONOTONIC of this process. */

@@ -197,8 +197,11 @@ static int add_all_budgets(struct change *change)
 {
 	struct numbered *list;
 	uint32_t count, added = 0;
-	int code = last_of_each(change->quota, &list, &count);
+	int code;
 
+	if (!change->quota->budget_count)
+		return 0;
+	code = last_of_each(change->quota, &list, &count);
 	for (uint32_t i = 0; !code && i < count; i++) {
 		if (list[i].budget.budget_ns == K2K_UNLIMITED)
 			continue;

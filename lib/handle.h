@@ -39,12 +39,14 @@ enum {
 struct k2k_registry {
 	/* these live as long as the process: a call on a closed handle may look at them at any time */
 	k2k_u32 *gate;
-	pthread_mutex_t mutex;           /* leases of a broker, changes of an administrator: one at a time a handle */
+	pthread_mutex_t mutex;           /* leases of a broker, changes or a batch of an administrator: one at a time a handle */
 	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
 	struct k2k_registry *next_of_all;
 
 	uint32_t role;                   /* K2K_GATE_... of it */
 	struct k2k_identity own;         /* as it was at open; for people */
+	k2k_u64 batch_thread;            /* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
+	struct k2k_lock batch_lock;      /* that thread's */
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at, lease_full_at;
@@ -167,13 +169,19 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 
 /*
  * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
- * killed writer left. 0, to be ended with k2k_change_end(); or the error.
+ * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread it has the locks
+ * already, and has looked at the name when it took them; *lock is empty then.
  */
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock);
 /* undo: the change failed half way. */
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
 /* Gives up the lock; the intent stays as it is. */
 void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
+/*
+ * Before a close: this thread's batch is ended, another's is waited for, none begins any more. K2K_EBUSY after the handle's
+ * timeout: nothing is changed.
+ */
+int k2k_batch_close(struct k2k_registry *reg);
 /* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);

@@ -197,9 +197,9 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_
  */
 static ALWAYS_INLINE bool find_window_shortly(const struct k2k_registry *reg, k2k_tenant_id id, bool roll, struct decision *d)
 {
-	uint64_t now = k2k_load_relaxed(&reg->clock.kept); /* relaxed: a number that carries nothing else */
+	uint64_t now = k2k_clock_kept(&reg->clock);
 
-	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) && now != 0 && !reg->clock.injected_ns &&
+	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) && now != 0 &&
 	                  k2k_rate_look_shortly(&reg->map.cells[d->slot], now, roll, &d->rate));
 }
 

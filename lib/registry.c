@@ -287,6 +287,12 @@ int k2k_registry_close(struct k2k_registry **handle)
 	reg = *handle;
 	if (k2k_audit_is_inside())
 		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't close its registry");
+	if (k2k_load_acquire(reg->gate) & (K2K_GATE_ANY | K2K_GATE_FENCED)) { /* observe[gate]: the handle's fields */
+		int code = k2k_batch_close(reg);
+
+		if (code)
+			return code;
+	}
 	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
 	gate = atomic_exchange_explicit(reg->gate, K2K_GATE_CLOSED, memory_order_acq_rel);
 	if (gate == K2K_GATE_FORKED) {

@@ -57,11 +57,17 @@ static int held_up(const struct k2k_map *map, struct k2k_segment *defs, const st
 	uint64_t pid;
 
 	if (k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)) {
+		uint32_t intent = k2k_load_relaxed(&map->defs->intent); /* relaxed: for people */
+
 		pid = find_writer(map, defs, own, comm);
+		if (pid && intent == K2K_OP_NONE)
+			return k2k_fail_pid(K2K_EBUSY, "writer", pid,
+			                    "process %llu (%s) has the writer's lock: is it in a batch, or stopped?",
+			                    (unsigned long long)pid, comm);
 		if (pid)
 			return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
 			                    (unsigned long long)pid, comm,
-			                    k2k_writer_operation_name(k2k_load_relaxed(&map->defs->intent))); /* relaxed: for people */
+			                    k2k_writer_operation_name(intent));
 		return k2k_fail(K2K_EBUSY, "writer", NULL, "another process is writing");
 	}
 	pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, false, comm);

@@ -495,6 +495,27 @@ static int call_cross_tenant(struct k2k_registry *reg, int variant, int *expecte
 	}
 }
 
+static int call_batch_begin(struct k2k_registry *reg, int variant, int *expected)
+{
+	int code;
+
+	if (variant > 0)
+		NO_VARIANT;
+	code = k2k_batch_begin(reg);
+	if (!code)
+		CHECK_EQ(k2k_batch_end(reg), 0);
+	return code;
+}
+
+static int call_batch_end(struct k2k_registry *reg, int variant, int *expected)
+{
+	if (variant > 1)
+		NO_VARIANT;
+	if (variant == 0)
+		(void)k2k_batch_begin(reg);
+	return k2k_batch_end(reg);
+}
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 static const struct entry {
@@ -520,6 +541,8 @@ static const struct entry {
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },
+	{ "k2k_batch_begin", A, call_batch_begin },
+	{ "k2k_batch_end", A, call_batch_end },
 	{ "k2k_tenant_get", ANY, call_get },
 	{ "k2k_tenant_is_registered", ANY, call_is_registered },
 	{ "k2k_tenant_count", ANY, call_count },

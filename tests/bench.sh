@@ -46,7 +46,7 @@ rows() {
 			echo "${op}_$where"
 		done
 	done
-	echo track_new kernel_1 kernel_8 kernel_8_holding memory_1 memory_8_holding register update deregister register_10k \
+	echo track_new kernel_1 kernel_8 kernel_8_holding memory_1 memory_8_holding register register_in_batch update deregister register_10k \
 		engagement_10k load_admit_p50 load_admit_p99 load_admit_p999 reuse_p50 reuse_p99 reuse_p999 load_messages \
 		attach_1 attach_2 attach_4 attach_8 attach_16 attach_32 attach_64 attach_64_all memory_tenant \
 		memory_engagement list_json_10k list_csv_10k list_table_10k

@@ -133,6 +133,20 @@ HARNESS_USED static int run_neutral_update(struct victim *v)
 	return k2k_tenant_update(v->reg, BYSTANDERS, &quota, K2K_UPDATE_RATE);
 }
 
+/* Three changes, of which one can be seen: so what is left has no third form, wherever the batch was killed. */
+static int run_batch(struct victim *v)
+{
+	int code = k2k_batch_begin(v->reg);
+
+	if (!code)
+		code = run_neutral_update(v);
+	if (!code)
+		code = run_register(v);
+	if (!code)
+		code = run_neutral_update(v);
+	return code ? code : k2k_batch_end(v->reg);
+}
+
 static int run_open_admin(struct victim *v)
 {
 	return k2k_registry_open(v->name, K2K_ROLE_ADMIN, NULL, &v->reg);
@@ -168,6 +182,7 @@ static const struct operation admin_operations[] HARNESS_USED = {
 	ADMIN("register", run_register),
 	ADMIN("register with budgets", run_register_budgets),
 	ADMIN("register, reusing a slot", run_register, .arrange = fill_table, .needs_grace_period = true),
+	ADMIN("register in a batch", run_batch),
 	ADMIN("update rate", run_update_rate),
 	ADMIN("update memory", run_update_memory),
 	ADMIN("update kernels", run_update_kernels),

@@ -19,6 +19,7 @@ k2k_process_test(process_windows k2k-registry-static 120)
 # counts whole seconds: every process must get its turn in each
 set_tests_properties(process_rate PROPERTIES RUN_SERIAL TRUE)
 k2k_process_test(process_register k2k-registry 120)
+k2k_process_test(process_batch k2k-registry 120)
 k2k_process_test(process_stop k2k-registry 120)
 k2k_process_test(process_fork k2k-registry 150)
 target_link_libraries(process_fork PRIVATE PkgConfig::URCU_BP)

@@ -274,7 +274,8 @@ K2K_API int k2k_registry_open(const char *name, enum k2k_role role, const struct
 /*
  * Detaches and sets *handle to null. Refuses new calls, waits for those under
  * way in other threads, flushes coalesced audit events, gives all leases back.
- * Returns: EBUSY from inside an audit sink. In a forked child it frees the
+ * Returns: EBUSY from inside an audit sink, or where another thread does not end its
+ *   batch in time: the handle stays open. In a forked child it frees the
  *   child's copy, touches nothing shared, and answers EFORKED.
  */
 K2K_API int k2k_registry_close(struct k2k_registry **handle);
@@ -385,6 +386,26 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
 
+/*
+ * A batch: from begin to end the calling thread has the writer's lock for all its changes through this handle
+ * (register, update, deregister, budgets, check, repair), and takes it once instead of once a change: 100,000
+ * tenants are registered in the time of some thousand. It is no transaction: each call in it is complete
+ * by itself when it returns, seen by all, audited, and stays so whatever becomes of the batch.
+ * Meanwhile other processes' changes, and those of other threads and other handles of this process, wait as long as
+ * their timeouts allow, and answer EBUSY with this process's pid: so keep it short. Nothing else waits: admissions,
+ * leases, bookings and reads go on. What waits for a grace period in a batch (a full table, final totals) waits
+ * with the lock held, up to the handle's timeout, as it would without. A removed or replaced name is noticed within a
+ * second.
+ * Role: ADMIN. Returns, begin: EBUSY (the writer's lock: the detail names the process), EPERM, EIO, ENOMEM, EINVAL in a
+ *   batch of the same thread. end: EINVAL where this thread has begun none; it ends a batch on a handle that was fenced, too.
+ * Context: begin makes system calls, and waits up to the handle's timeout; end makes one system call. A thread must not end inside
+ *   its batch. close by the thread that has the batch ends it; close by another waits for its end, up to the timeout: then
+ *   EBUSY, and the handle stays open. A child that is forked in a batch does not have it (EFORKED). An audit sink runs inside of it.
+ * Killed: what had returned is done, the call under way is completed or undone by the next writer, and the lock is free.
+ */
+K2K_API int k2k_batch_begin(struct k2k_registry *reg);
+K2K_API int k2k_batch_end(struct k2k_registry *reg);
+
 /* A consistent copy. Any role. ENOTENANT. Tenant 0 is never registered. */
 K2K_API int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info);
 K2K_API int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered);
@@ -464,6 +485,11 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  * Exact over all processes: in each second the messages counted by admit are at
  * most the limit, and as many as the limit where more was asked. A call that
  * was decided while the limit was changed counts under one of the two limits.
+ * For a broker a second begins when its helper thread wakes for it: some
+ * milliseconds late, and later where the helper does not get to run, or waits for
+ * a thread that stays in a read section of liburcu-bp. A window that begins late
+ * admits no more than any other, and before a message is refused the clock
+ * itself is asked.
  */
 
 /*

@@ -8,7 +8,7 @@
  * an administrator changes the limit. One step is one access to shared memory; between any two of them a process may be
  * passed by all the others, and may stop there for ever.
  *
- * The code: look is k2k_rate_look(), the rest decide() and admit() in messages.c; the recorder is k2k_message_record(). One
+ * The code: look is k2k_rate_look() and its short form, the rest decide(), its short form and admit() in messages.c; the recorder is k2k_message_record(). One
  * that fails to count looks at all words again. That a limit is one word is shown in intent.pml (update).
  *
  * I3: per window admitted <= limit, and = limit where more was asked. I8: rate is exact. As it is asserted here: let base(W) be the true value of `admitted` that the installer of window W read.
@@ -35,7 +35,7 @@
  *
  * Abstractions. The modulus is 8 for 2^34, the limit is clamped to half of it (2^33), n is 1 or a quarter (2^32).
  * The clock is a choice: a call may read any second up to LAST, a past one too. This contains each clock that ticks,
- * a process stopped after reading it, and a neighbour who is ahead. Damage (a second far ahead) is not modelled.
+ * a process stopped after reading it, a second that is kept and old, and a neighbour who is ahead. Damage (a second far ahead) is not modelled.
  * Death: a process ends at any of its steps and a new one takes its place; DEATHS bounds how many. Without it, any
  * process may still stop for ever at any step, since each assertion holds in every prefix of a run.
  *

@@ -53,6 +53,8 @@ static const char help[] =
 "               fetch_add_two. two_apart: the slower one's speed by its speed alone, the median\n"
 "               of the rounds\n"
 "  track_new    16,384 engagements that a tenant has not used\n"
+"  register, update, deregister  1,000 in turn, each by itself. register_in_batch, register_100k, _1m:\n"
+"               between k2k_batch_begin() and k2k_batch_end(), which register_100k and _1m count in\n"
 "  kernel, memory  one taken and given back, with a lease\n"
 "  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock. Percentiles of\n"
 "               a second each; the messages lost to others show in load_messages. reuse: from\n"

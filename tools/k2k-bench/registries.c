@@ -97,12 +97,14 @@ struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *wh
 
 void register_tenants(struct k2k_registry *admin, uint64_t tenants)
 {
-	for (uint64_t i = 0; i < tenants; i++) {
-		int code = k2k_tenant_register(admin, tenant_id(i), &high_quota);
+	int code = k2k_batch_begin(admin);
 
-		if (code)
-			die_of(code, "registering a tenant");
-	}
+	for (uint64_t i = 0; !code && i < tenants; i++)
+		code = k2k_tenant_register(admin, tenant_id(i), &high_quota);
+	if (!code)
+		code = k2k_batch_end(admin);
+	if (code)
+		die_of(code, "registering tenants");
 }
 
 struct k2k_registry *open_broker(const char *name)
