@@ -21,13 +21,14 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 }
 
 /* Text from shared memory (a process's name) may hold any bytes. */
-static void copy_printable(char *to, size_t room, const char *from)
+static size_t copy_printable(char *to, size_t room, const char *from)
 {
 	size_t i;
 
 	for (i = 0; i + 1 < room && from && from[i]; i++)
 		to[i] = (unsigned char)from[i] < 0x20 || (unsigned char)from[i] >= 0x7f ? '?' : from[i];
 	to[i] = 0;
+	return i;
 }
 
 static void print_time(char *text, size_t room, uint64_t ns)
@@ -41,16 +42,16 @@ static void print_time(char *text, size_t room, uint64_t ns)
 
 #define CELL 320
 
-static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
+/* Returns the length. */
+static size_t print_for_program(char text[CELL], const struct field *field, const struct value *value)
 {
 	if (field->kind == KIND_TEXT)
-		copy_printable(text, CELL, value->text);
-	else if (is_unlimited(field, value))
-		snprintf(text, CELL, "unlimited");
-	else if (field->kind == KIND_BOOL)
-		snprintf(text, CELL, "%s", value->number ? "true" : "false");
-	else
-		snprintf(text, CELL, "%" PRIu64, value->number);
+		return copy_printable(text, CELL, value->text);
+	if (is_unlimited(field, value))
+		return copy_printable(text, CELL, "unlimited");
+	if (field->kind == KIND_BOOL)
+		return copy_printable(text, CELL, value->number ? "true" : "false");
+	return units_print_number(text, value->number);
 }
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
