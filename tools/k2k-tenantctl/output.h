@@ -56,6 +56,8 @@ struct list {
 	const struct field *fields;
 	size_t field_count, rows;
 	struct libscols_table *table;
+	json_object *row;       /* one tree for all rows: each changes its values */
+	struct place *places;   /* of the fields in it */
 };
 /* `extra` fields stand beside the array, in JSON only. */
 void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields, size_t field_count,
