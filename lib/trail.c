@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+#define ENTRIES 256
+#define NAME_BYTES 96    /* of names that are compared; longer ones are an event each */
+#define SPINS 200
+#define LOOK_NS UINT64_C(50000000)
+#define QUIET_LOOKS 40   /* after so many without anything new: two seconds */
+
+/* Names, kinds and codes of layout.h are those of the public header. */
+_Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RINGS && K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
+               "as many kinds and rings in the layout as in the header");
+_Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 && K2K_EVENT_VALUES <= K2K_AUDIT_VALUES, "as much room");
+
+/* An event that may be open, and what a repeat of it must be. */
+struct k2k_trail_entry {
+	k2k_u32 busy;
+	bool taken;
+	uint64_t n, second;
+	int32_t code;
+	k2k_tenant_id tenant, to;
+	struct k2k_audit_tag tag;
+	char source[NAME_BYTES], destination[NAME_BYTES];
+};
+
+int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *options)
+{
+	memset(trail, 0, sizeof(*trail));
+	if (options->rejects) {
+		trail->entries = calloc(ENTRIES, sizeof(*trail->entries));
+		if (!trail->entries)
+			return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+	}
+	trail->map = options->map;
+	trail->clock = options->clock;
+	trail->pid = options->pid;
+	trail->incarnation = options->incarnation;
+	strncpy(trail->actor, options->actor, sizeof(trail->actor) - 1);
+	trail->ring = k2k_ring_of(options->map, options->ring);
+	if (options->rejects)
+		k2k_ring_own(&trail->ring);
+	trail->turnover = k2k_ring_turnover(&trail->ring);
+	trail->quiet = QUIET_LOOKS;
+	return 0;
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+static uint32_t kind_of(int32_t code)
+{
+	switch (code) {
+	case K2K_ERATE: return K2K_AUDIT_KIND_RATE;
+	case K2K_EBUDGET: return K2K_AUDIT_KIND_BUDGET;
+	case K2K_EKERNELS: return K2K_AUDIT_KIND_KERNELS;
+	case K2K_EGPUMEM: return K2K_AUDIT_KIND_GPU_MEMORY;
+	case K2K_ENOTENANT: return K2K_AUDIT_KIND_UNKNOWN_TENANT;
+	default: return K2K_AUDIT_KIND_CROSS_TENANT;
+	}
+}
+
+static void sign(const struct k2k_trail *trail, struct k2k_event_body *body)
+{
+	body->time_ns = k2k_clock_realtime_ns();
+	body->monotonic_ns = k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
+	if (!body->pid) {
+		body->pid = trail->pid;
+		body->incarnation = trail->incarnation;
+	}
+}
+
+/* As much as there is room for, whole characters of UTF-8. True: cut. */
+static bool copy_name(char into[K2K_EVENT_NAME_BYTES], const char *name)
+{
+	size_t length = strnlen(name, K2K_EVENT_NAME_BYTES);
+	bool cut = length == K2K_EVENT_NAME_BYTES;
+
+	if (cut)
+		for (length--; length > 0 && ((unsigned char)name[length] & 0xc0) == 0x80; length--)
+			;
+	memcpy(into, name, length);
+	return cut;
+}
+
+static uint64_t append(struct k2k_trail *trail, const struct k2k_rejection *r, bool open)
+{
+	struct k2k_event_body body;
+
+	memset(&body, 0, sizeof(body));
+	body.kind = (uint16_t)kind_of(r->code);
+	body.code = r->code;
+	body.tenant = r->tenant;
+	body.to = r->to;
+	body.org_id = r->tag.org_id;
+	body.engagement_id = r->tag.engagement_id;
+	body.used = r->used;
+	body.limit = r->limit;
+	if (r->code == 0) {
+		if (copy_name(body.more.kernels.source, r->source))
+			body.flags |= K2K_EVENT_CUT_SOURCE;
+		if (copy_name(body.more.kernels.destination, r->destination))
+			body.flags |= K2K_EVENT_CUT_DESTINATION;
+	}
+	sign(trail, &body);
+	return k2k_ring_append(&trail->ring, &body, open);
+}
+
+void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body)
+{
+	sign(trail, body);
+	memcpy(body->more.change.actor, trail->actor, sizeof(body->more.change.actor));
+	k2k_ring_append(&trail->ring, body, false);
+}
+
+void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
+{
+	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
+	k2k_trail_tell(trail, body);
+	k2k_ring_wake(trail->map);
+}
+
+/* ---- repeats ------------------------------------------------------------------------- */
+
+static bool same(const struct k2k_trail_entry *e, const struct k2k_rejection *r, uint64_t second)
+{
+	return e->taken && e->second == second && e->code == r->code && e->tenant == r->tenant && e->to == r->to &&
+	       e->tag.org_id == r->tag.org_id && e->tag.engagement_id == r->tag.engagement_id &&
+	       (r->code != 0 || (strcmp(e->source, r->source) == 0 && strcmp(e->destination, r->destination) == 0));
+}
+
+static uint64_t hash_name(uint64_t hash, const char *name)
+{
+	while (*name)
+		hash = k2k_mix64(hash ^ (unsigned char)*name++);
+	return hash;
+}
+
+static struct k2k_trail_entry *entry_for(struct k2k_trail *trail, const struct k2k_rejection *r)
+{
+	uint64_t hash = k2k_mix64(r->tenant ^ k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
+
+	if (r->code == 0)
+		hash = hash_name(hash_name(hash ^ k2k_mix64(r->to), r->source), r->destination);
+	return &trail->entries[hash % ENTRIES];
+}
+
+/* At most SPINS tries: the holder may be preempted, and nobody waits for it. */
+static bool try_enter(struct k2k_trail_entry *entry)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t idle = 0;
+
+		if (k2k_cas_acq_rel(&entry->busy, &idle, 1)) /* observe[trail-entry]: what the last one left */
+			return true;
+	}
+	return false;
+}
+
+static void leave(struct k2k_trail_entry *entry)
+{
+	k2k_store_release(&entry->busy, 0); /* publish[trail-entry]: what we leave */
+}
+
+static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
+{
+	if (!entry->taken)
+		return;
+	k2k_ring_close(&trail->ring, entry->n);
+	entry->taken = false;
+	k2k_add_relaxed(&trail->open, UINT32_MAX); /* relaxed: a count, less one */
+}
+
+static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct k2k_rejection *r, uint64_t n,
+                   uint64_t second)
+{
+	entry->taken = true;
+	entry->n = n;
+	entry->second = second;
+	entry->code = r->code;
+	entry->tenant = r->tenant;
+	entry->to = r->to;
+	entry->tag = r->tag;
+	if (r->code == 0) {
+		strcpy(entry->source, r->source);
+		strcpy(entry->destination, r->destination);
+	}
+	k2k_add_relaxed(&trail->open, 1); /* relaxed: a count */
+}
+
+void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, uint64_t second)
+{
+	struct k2k_trail_entry *entry;
+	uint64_t n;
+
+	if (r->code == 0 && (strnlen(r->source, NAME_BYTES) == NAME_BYTES || strnlen(r->destination, NAME_BYTES) == NAME_BYTES)) {
+		append(trail, r, false);
+		return;
+	}
+	entry = entry_for(trail, r);
+	if (!try_enter(entry)) {
+		append(trail, r, false);
+		return;
+	}
+	if (!same(entry, r, second) || !k2k_ring_repeat(&trail->ring, entry->n, kind_of(r->code))) {
+		vacate(trail, entry);
+		n = append(trail, r, true);
+		if (n)
+			occupy(trail, entry, r, n, second);
+	}
+	leave(entry);
+}
+
+/* ---- the helper ------------------------------------------------------------------------ */
+
+static bool is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second, uint64_t newest)
+{
+	return entry->taken && (entry->second < second || newest - entry->n > trail->ring.mask / 2);
+}
+
+/* True: something was closed. */
+static bool close_due(struct k2k_trail *trail, uint64_t second)
+{
+	uint64_t newest = k2k_ring_newest(&trail->ring);
+	bool closed = false;
+
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		struct k2k_trail_entry *entry = &trail->entries[i];
+
+		if (!try_enter(entry))
+			continue; /* in use now: the next look */
+		if (is_due(trail, entry, second, newest)) {
+			vacate(trail, entry);
+			closed = true;
+		}
+		leave(entry);
+	}
+	return closed;
+}
+
+uint64_t k2k_trail_look(struct k2k_trail *trail)
+{
+	uint64_t turnover = k2k_ring_turnover(&trail->ring);
+	/* relaxed: counted before what the next look finds */
+	bool news = turnover != trail->turnover;
+
+	if (k2k_load_relaxed(&trail->open) && close_due(trail, k2k_clock_now(trail->clock).second))
+		news = true;
+	trail->turnover = turnover;
+	if (news)
+		k2k_ring_wake(trail->map);
+	trail->quiet = news ? 0 : trail->quiet < QUIET_LOOKS ? trail->quiet + 1 : QUIET_LOOKS;
+	return trail->quiet < QUIET_LOOKS ? LOOK_NS : 0;
+}
+
+void k2k_trail_close(struct k2k_trail *trail)
+{
+	if (trail->entries) {
+		close_due(trail, UINT64_MAX);
+		k2k_ring_wake(trail->map);
+		free(trail->entries);
+	}
+	memset(trail, 0, sizeof(*trail));
+}
