@@ -68,6 +68,13 @@ static const struct help {
 	  "BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
 	  "deregistered can't be used again.\n", "brokers" },
 	{ "leases", NULL, "leases [ID]", "which brokers hold a tenant's kernels and GPU memory", "", "leases 42" },
+	{ "audit", "verify", "audit verify FILE... [--key FILE]", "is a log of k2k-auditd as it was written?",
+	  "Names the first line that was changed, removed, inserted or moved. FILE: the log and its\n"
+	  "rotated files, in any order.\n"
+	  "  --key FILE            the key that it was made with, readable for its owner only\n"
+	  "  --head FILE           knows the last line; FILE.head of the newest unless given\n"
+	  "Exit code 1 where something was found, or the head is missing.\n",
+	  "audit verify audit.log audit.log.1 --key audit.key" },
 	{ "version", NULL, "version", "versions of the program and of its library", "", "version" },
 };
 #define HELPS (sizeof(helps) / sizeof(helps[0]))

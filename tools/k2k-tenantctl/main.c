@@ -43,6 +43,8 @@ static const struct option long_options[] = {
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
+	{ "key", required_argument, NULL, OPTION_BASE + OPT_KEY },
+	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
 	{ NULL, 0, NULL, 0 }
 };
 static const char short_options[] = ":r:o:JyqhV";
@@ -57,10 +59,10 @@ static const char short_options[] = ":r:o:JyqhV";
 #define MANY SIZE_MAX
 
 static const struct command {
-	const char *name, *second;      /* "budget" has a second word */
+	const char *name, *second;      /* "budget" and "audit" have a second word */
 	int (*run)(struct ctl *ctl);
 	size_t min, max;                /* arguments */
-	uint32_t options;               /* besides the global ones */
+	uint64_t options;               /* besides the global ones */
 } commands[] = {
 	{ "init", NULL, cmd_init, 0, 0, INIT },
 	{ "info", NULL, cmd_info, 0, 0, 0 },
@@ -80,6 +82,7 @@ static const struct command {
 	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
 	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
+	{ "audit", "verify", cmd_audit_verify, 1, MANY, OPT_BIT(OPT_KEY) | OPT_BIT(OPT_HEAD) },
 	{ "version", NULL, cmd_version, 0, 0, 0 },
 };
 
@@ -223,11 +226,29 @@ static bool settle_globals(struct ctl *ctl)
 	return true;
 }
 
+/* "set, unset or list": the second words of a command. */
+static void second_words(const char *first, char *text, size_t room)
+{
+	size_t count = 0, at = 0, used = 0;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		count += !strcmp(commands[i].name, first);
+	text[0] = 0;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, first) || used >= room)
+			continue;
+		used += (size_t)snprintf(text + used, room - used, "%s%s",
+		                         !at ? "" : at + 1 == count ? " or " : ", ", commands[i].second);
+		at++;
+	}
+}
+
 /* Takes the command's words from the arguments. Null with the failure told. */
 static const struct command *find_command(struct ctl *ctl)
 {
 	const char *first = ctl->arguments[0], *second = ctl->argument_count > 1 ? ctl->arguments[1] : "";
 	bool group = false;
+	char words[80];
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *c = &commands[i];
@@ -241,12 +262,15 @@ static const struct command *find_command(struct ctl *ctl)
 		ctl->argument_count -= c->second ? 2 : 1;
 		return c;
 	}
-	if (!group)
+	if (!group) {
 		fail_usage(ctl, "'%.100s': unknown command; '" CTL_NAME " --help' lists them", first);
-	else if (ctl->argument_count < 2)
-		fail_usage(ctl, "%s: set, unset or list is missing; see '" CTL_NAME " %s --help'", first, first);
+		return NULL;
+	}
+	second_words(first, words, sizeof(words));
+	if (ctl->argument_count < 2)
+		fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first, words, first);
 	else
-		fail_usage(ctl, "%s '%.100s': unknown command; it is set, unset or list", first, second);
+		fail_usage(ctl, "%s '%.100s': unknown command; it is %s", first, second, words);
 	return NULL;
 }
 
