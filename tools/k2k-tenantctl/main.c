@@ -43,11 +43,15 @@ static const struct option long_options[] = {
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
+	{ "follow", no_argument, NULL, OPTION_BASE + OPT_FOLLOW },
+	{ "since", required_argument, NULL, OPTION_BASE + OPT_SINCE },
+	{ "tenant", required_argument, NULL, OPTION_BASE + OPT_TENANT },
+	{ "type", required_argument, NULL, OPTION_BASE + OPT_TYPE },
 	{ "key", required_argument, NULL, OPTION_BASE + OPT_KEY },
 	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
 	{ NULL, 0, NULL, 0 }
 };
-static const char short_options[] = ":r:o:JyqhV";
+static const char short_options[] = ":r:o:JyqfhV";
 
 #define GLOBAL (OPT_BIT(OPT_MAX_TENANTS) - 1)
 #define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
@@ -56,6 +60,7 @@ static const char short_options[] = ":r:o:JyqhV";
               OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
               OPT_BIT(OPT_IF_MISSING))
 #define PEEK (OPT_BIT(OPT_ORG) | OPT_BIT(OPT_ENGAGEMENT) | OPT_BIT(OPT_COUNT))
+#define TAIL (OPT_BIT(OPT_FOLLOW) | OPT_BIT(OPT_SINCE) | OPT_BIT(OPT_TENANT) | OPT_BIT(OPT_TYPE))
 #define MANY SIZE_MAX
 
 static const struct command {
@@ -82,6 +87,8 @@ static const struct command {
 	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
 	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
+	{ "audit", "tail", cmd_audit_tail, 0, 0, TAIL },
+	{ "audit", "stats", cmd_audit_stats, 0, 0, 0 },
 	{ "audit", "verify", cmd_audit_verify, 1, MANY, OPT_BIT(OPT_KEY) | OPT_BIT(OPT_HEAD) },
 	{ "version", NULL, cmd_version, 0, 0, 0 },
 };
@@ -122,6 +129,7 @@ static int option_of(int value)
 	case 'J': return OPT_JSON;
 	case 'y': return OPT_YES;
 	case 'q': return OPT_QUIET;
+	case 'f': return OPT_FOLLOW;
 	case 'h': return OPT_HELP;
 	case 'V': return OPT_VERSION;
 	}
