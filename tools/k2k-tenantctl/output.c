@@ -21,14 +21,13 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 }
 
 /* Text from shared memory (a process's name) may hold any bytes. */
-static size_t copy_printable(char *to, size_t room, const char *from)
+static void copy_printable(char *to, size_t room, const char *from)
 {
 	size_t i;
 
 	for (i = 0; i + 1 < room && from && from[i]; i++)
 		to[i] = (unsigned char)from[i] < 0x20 || (unsigned char)from[i] >= 0x7f ? '?' : from[i];
 	to[i] = 0;
-	return i;
 }
 
 static void print_time(char *text, size_t room, uint64_t ns)
@@ -42,16 +41,16 @@ static void print_time(char *text, size_t room, uint64_t ns)
 
 #define CELL 320
 
-/* Returns the length. */
-static size_t print_for_program(char text[CELL], const struct field *field, const struct value *value)
+static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
 {
 	if (field->kind == KIND_TEXT)
-		return copy_printable(text, CELL, value->text);
-	if (is_unlimited(field, value))
-		return copy_printable(text, CELL, "unlimited");
-	if (field->kind == KIND_BOOL)
-		return copy_printable(text, CELL, value->number ? "true" : "false");
-	return units_print_number(text, value->number);
+		copy_printable(text, CELL, value->text);
+	else if (is_unlimited(field, value))
+		snprintf(text, CELL, "unlimited");
+	else if (field->kind == KIND_BOOL)
+		snprintf(text, CELL, "%s", value->number ? "true" : "false");
+	else
+		units_print_number(text, value->number);
 }
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
@@ -104,46 +103,53 @@ static struct place json_place(json_object *tree, const struct field *field)
 	return (struct place){ tree, NULL, key };
 }
 
-static json_object *json_empty(enum kind kind)
-{
-	switch (kind) {
-	case KIND_BOOL: return check_memory(json_object_new_boolean(0));
-	case KIND_COUNT: return check_memory(json_object_new_int64(0));
-	default: return check_memory(json_object_new_string(""));
-	}
-}
-
 static void json_hang(struct place *place, json_object *value)
 {
 	json_add(place->parent, place->key, value);
 	place->value = value;
 }
 
-/* A value that is there is changed: that is far cheaper than a new one. */
+/* Written as the text that hangs at it, which is ours to change: json-c takes several times as long to format a number. */
+static json_object *json_new_number(void)
+{
+	json_object *number = check_memory(json_object_new_int64(0));
+
+	json_object_set_serializer(number, json_object_userdata_to_json_string,
+	                           check_memory(calloc(1, UNITS_TEXT + sizeof("\"\""))), json_object_free_userdata);
+	return number;
+}
+
+static void json_print_number(char *text, const struct field *field, const struct value *value)
+{
+	if (is_unlimited(field, value)) {
+		strcpy(text, "null");
+	} else if (field->kind == KIND_BOOL) {
+		strcpy(text, value->number ? "true" : "false");
+	} else if (field->kind == KIND_COUNT) {
+		units_print_number(text, value->number);
+	} else {
+		size_t length = units_print_number(text + 1, value->number);
+
+		text[0] = text[length + 1] = '"';
+		text[length + 2] = 0;
+	}
+}
+
 static void json_put(struct place *place, const struct field *field, const struct value *value)
 {
 	char text[CELL];
-	int done;
 
 	if (field->kind == KIND_JSON) {
-		json_hang(place, value->json);
-		return;
+		if (value->json != place->value)
+			json_hang(place, json_object_get(value->json));
+	} else if (field->kind == KIND_TEXT) {
+		copy_printable(text, sizeof(text), value->text);
+		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
+	} else {
+		if (!place->value)
+			json_hang(place, json_new_number());
+		json_print_number(json_object_get_userdata(place->value), field, value);
 	}
-	if (is_unlimited(field, value) || (field->kind == KIND_TEXT && !value->text)) {
-		if (place->value)
-			json_hang(place, NULL);
-		return;
-	}
-	if (!place->value)
-		json_hang(place, json_empty(field->kind));
-	if (field->kind == KIND_BOOL)
-		done = json_object_set_boolean(place->value, value->number != 0);
-	else if (field->kind == KIND_COUNT)
-		done = json_object_set_int64(place->value, (int64_t)value->number);
-	else
-		done = json_object_set_string_len(place->value, text, (int)print_for_program(text, field, value));
-	if (!done)
-		out_of_memory();
 }
 
 void json_set(json_object *parent, const struct field *field, const struct value *value)

@@ -42,7 +42,7 @@ struct field {
 struct value {
 	uint64_t number;        /* all kinds but TEXT and JSON */
 	const char *text;       /* TEXT */
-	json_object *json;      /* JSON; belongs to the output from then on, which takes it in that form only */
+	json_object *json;      /* JSON; may be changed and given again for the next row. Other forms leave it out */
 	const char *color;      /* of the table's cell, or null */
 };
 #define NUMBER(n) ((struct value){ .number = (n) })
