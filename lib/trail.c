@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker.h"
 #include "error.h"
 
 #define ENTRIES 256
@@ -120,7 +121,32 @@ void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
 	k2k_trail_tell(trail, body);
+	trail->told = true;
+	/* in a long batch: before they miss anything */
+	if ((k2k_ring_newest(&trail->ring) & trail->ring.mask / 2) == 0)
+		k2k_trail_wake(trail);
+}
+
+void k2k_trail_wake(struct k2k_trail *trail)
+{
+	if (!trail->told)
+		return;
+	trail->told = false;
 	k2k_ring_wake(trail->map);
+}
+
+int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor)
+{
+	struct k2k_identity own;
+	char comm[16];
+	int code = k2k_clock_open(&teller->clock);
+
+	if (code)
+		return code;
+	k2k_identity_read(&own);
+	k2k_identity_comm(comm, own.comm[0], own.comm[1]);
+	return k2k_trail_open(&teller->trail, &(struct k2k_trail_options){ .map = map, .clock = &teller->clock, .ring = K2K_RING_ADMIN,
+	                                                                   .pid = own.pid, .actor = actor ? actor : comm });
 }
 
 /* ---- repeats ------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ struct k2k_trail {
 	char actor[K2K_EVENT_ACTOR_BYTES];
 	struct k2k_trail_entry *entries; /* a broker's */
 	k2k_u32 open;                    /* entries whose event may be open */
+	bool told;                       /* an administrator's: readers are not awake yet */
 	/* the helper's */
 	uint64_t turnover;               /* as of its last look */
 	uint32_t quiet;                  /* looks since that found anything new */
@@ -49,8 +50,16 @@ void k2k_trail_close(struct k2k_trail *trail);
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second);
 /* Writes an event that is no rejection; fills in the times, who it is where body says 0, and the actor. */
 void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body);
-/* The same of an administrator, who has the writer's lock; and wakes readers. */
+/* The same of an administrator, who has the writer's lock; readers are woken by k2k_trail_wake, when it is given back. */
 void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body);
+void k2k_trail_wake(struct k2k_trail *trail);
+
+/* Of one who has no handle: creates, or destroys. actor null: the process's comm. */
+struct k2k_teller {
+	struct k2k_clock clock;
+	struct k2k_trail trail;
+};
+int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor);
 
 /* The helper's look. How long until the next, in ns; 0: when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);
