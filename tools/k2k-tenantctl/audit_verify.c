@@ -140,7 +140,7 @@ struct behind {
 	struct later *lines;
 	size_t count, room;
 	bool home;                   /* the wrong line follows from one there: it is true, and only stands elsewhere */
-	bool goes_on;                /* the next line follows from the wrong one, with the number behind the wanted one */
+	uint64_t next;               /* the number of the next line, where that follows from the wrong one; else 0 */
 };
 
 struct wrong {
@@ -185,8 +185,8 @@ static int read_behind(struct verify *v, struct chain_reader *reader, const stru
 			struct later later = { chain_parse(text, size, &line), false, line.seq };
 
 			later.wanted = later.parsed && is_wanted(v, text, &line);
-			if (!b->count && wrong->parsed && later.parsed && line.seq == v->seq + 2)
-				b->goes_on = chain_follows(&v->key, wrong->line.mac, text, &line);
+			if (!b->count && wrong->parsed && later.parsed && chain_follows(&v->key, wrong->line.mac, text, &line))
+				b->next = line.seq;
 			if (wrong->parsed && later.parsed && line.seq + 1 == wrong->line.seq)
 				b->home |= chain_follows(&v->key, line.mac, wrong->text, &wrong->line);
 			note_behind(b, later);
@@ -218,21 +218,22 @@ static bool wanted_is_behind(const struct behind *b)
 static void judge(struct verify *v, const struct wrong *wrong, const struct behind *b)
 {
 	uint64_t wanted = v->seq + 1, seq = wrong->parsed ? wrong->line.seq : 0;
-	bool past_head = v->has_head && v->head.count == v->seq && !memcmp(v->head.last, v->mac, sizeof(v->mac));
+	bool in_place = b->next == wanted + 1;
+	bool past_head = !b->next && v->has_head && v->head.count == v->seq && !memcmp(v->head.last, v->mac, sizeof(v->mac));
 
 	set_place(v, seq);
 	if (wanted_is_behind(b) && b->home && !stands_behind(b, seq))
 		find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq, wanted);
 	else if (wanted_is_behind(b))
 		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it", wanted);
-	else if (seq == wanted + 1 && !b->goes_on)
-		find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
-	else if (seq > wanted && !b->goes_on)
-		find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted, seq - 1);
-	else if (seq && seq < wanted && !b->goes_on)
-		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
 	else if (past_head)
 		find(v, "inserted", "behind the last line of the log, and not its next");
+	else if (seq == wanted + 1 && !in_place)
+		find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
+	else if (seq > wanted && !in_place)
+		find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted, seq - 1);
+	else if (seq && seq < wanted && !in_place)
+		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
 	else
 		find(v, "changed", "not line %" PRIu64 " of the log as it was written", wanted);
 }
