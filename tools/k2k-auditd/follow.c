@@ -77,7 +77,8 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	const struct k2k_error_detail *detail = k2k_error_detail();
 	bool detailed = detail->code == code && detail->text[0];
 	json_object *object;
-	bool news = !follow->told || follow->error != code;
+	/* destroyed, then not there: that is one thing */
+	bool news = !follow->told || (follow->error != code && !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
 
 	if (follow->reg)
 		k2k_registry_close(&follow->reg);
@@ -96,25 +97,24 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	return 1;
 }
 
-/* Where its instance is the one of before, the position stays. */
-static size_t attached(struct follow *follow, const struct position *at, struct text *bodies)
+static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
 {
-	struct position begin = *at;
 	json_object *object = must(json_object_new_object());
 
-	if (strcmp(at->uuid, follow->uuid) != 0)
-		position_begin(&begin, follow->uuid);
 	put_text(object, "kind", "registry.attached");
 	put_text(object, "registry", follow->name);
-	position_put(&begin, object);
+	position_put(begin, object);
 	add(bodies, object);
+	follow->told = true;
 	return 1;
 }
 
 size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies)
 {
+	struct position begin = *at;
+	bool other, back;
 	size_t count;
-	int code = 0;
+	int code;
 
 	if (!follow->reg) {
 		if (steady_ns() < follow->next_ns)
@@ -124,20 +124,20 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 			return gone(follow, code, bodies);
 		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	}
-	if (strcmp(at->uuid, follow->uuid) != 0)
-		return attached(follow, at, bodies);
-	memcpy(follow->cursor.next, at->next, sizeof(at->next));
-	follow->records[0].size = sizeof(follow->records[0]);
+	other = strcmp(at->uuid, follow->uuid) != 0;
+	if (other)
+		position_begin(&begin, follow->uuid);
+	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
+	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
 	code = k2k_audit_read(follow->reg, &follow->cursor, 0, follow->records, BATCH, &count);
 	if (code)
 		return gone(follow, code, bodies);
-	if (follow->error) {
-		/* only now: an opened registry that can't be read is no news */
-		follow->error = 0;
-		follow->backoff_ns = BACKOFF_FIRST_NS;
-		if (follow->told)
-			return attached(follow, at, bodies);
-	}
+	/* a registry that can be opened and not be read is no news */
+	back = follow->error && follow->told;
+	follow->error = 0;
+	follow->backoff_ns = BACKOFF_FIRST_NS;
+	if (other || back)
+		return attached(follow, &begin, bodies);
 	for (size_t i = 0; i < count; i++) {
 		json_object *object = must(json_object_new_object());
 
