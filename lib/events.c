@@ -376,6 +376,14 @@ static int enter(struct k2k_registry *reg)
 	return code;
 }
 
+/* Flags are results here: of an earlier use. */
+static int check_records(const struct k2k_audit_record *records, size_t capacity, const size_t *count)
+{
+	if (!count)
+		return k2k_fail_argument("count", "null");
+	return capacity ? k2k_check_struct(records, records ? records->size : 0, 0, 0, sizeof(*records), "records") : 0;
+}
+
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
@@ -387,7 +395,7 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_OPEN_TOO))
 		code = k2k_fail_argument("flags", "unknown flags");
 	if (reg && !code)
-		code = K2K_CHECK_LIST(records, capacity, count);
+		code = check_records(records, capacity, count);
 	if (!code)
 		code = enter(reg);
 	if (code)

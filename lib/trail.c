@@ -18,15 +18,24 @@ _Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RING
                "as many kinds and rings in the layout as in the header");
 _Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 && K2K_EVENT_VALUES <= K2K_AUDIT_VALUES, "as much room");
 
-/* An event that may be open, and what a repeat of it must be. */
+enum { KEY_WORDS = 5, NAME_WORDS = NAME_BYTES / 8, KEY_WORDS_MOST = KEY_WORDS + 2 * NAME_WORDS };
+
+/*
+ * An event that may be open, and what a repeat of it must be. Private memory, but a repeat takes no lock: it reads
+ * between two looks at `version`, which is odd while somebody changes the entry. What it goes by is the event's number, and
+ * the ring adds only to the event of that number.
+ */
 struct k2k_trail_entry {
-	k2k_u32 busy;
-	bool taken;
-	uint64_t n, second;
-	int32_t code;
-	k2k_tenant_id tenant, to;
-	struct k2k_audit_tag tag;
-	char source[NAME_BYTES], destination[NAME_BYTES];
+	k2k_u64 version;
+	k2k_u64 n;               /* 0: none */
+	k2k_u64 second;
+	k2k_u64 key[KEY_WORDS_MOST];
+};
+
+/* What makes two rejections alike, as words. */
+struct key {
+	uint32_t kind, count;
+	uint64_t words[KEY_WORDS_MOST];
 };
 
 int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *options)
@@ -151,100 +160,149 @@ int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const 
 
 /* ---- repeats ------------------------------------------------------------------------- */
 
-static bool same(const struct k2k_trail_entry *e, const struct k2k_rejection *r, uint64_t second)
+/* False: its names are too long to be compared. */
+static bool make_key(const struct k2k_rejection *r, struct key *key)
 {
-	return e->taken && e->second == second && e->code == r->code && e->tenant == r->tenant && e->to == r->to &&
-	       e->tag.org_id == r->tag.org_id && e->tag.engagement_id == r->tag.engagement_id &&
-	       (r->code != 0 || (strcmp(e->source, r->source) == 0 && strcmp(e->destination, r->destination) == 0));
+	size_t source, destination;
+
+	key->kind = kind_of(r->code);
+	key->count = KEY_WORDS;
+	key->words[0] = key->kind;
+	key->words[1] = r->tenant;
+	key->words[2] = r->to;
+	key->words[3] = r->tag.org_id;
+	key->words[4] = r->tag.engagement_id;
+	if (r->code != 0)
+		return true;
+	source = strnlen(r->source, NAME_BYTES);
+	destination = strnlen(r->destination, NAME_BYTES);
+	if (source == NAME_BYTES || destination == NAME_BYTES)
+		return false;
+	key->count = KEY_WORDS_MOST;
+	memset(key->words + KEY_WORDS, 0, sizeof(key->words) - KEY_WORDS * sizeof(*key->words));
+	memcpy(key->words + KEY_WORDS, r->source, source);
+	memcpy(key->words + KEY_WORDS + NAME_WORDS, r->destination, destination);
+	return true;
 }
 
-static uint64_t hash_name(uint64_t hash, const char *name)
+static struct k2k_trail_entry *entry_for(struct k2k_trail *trail, const struct key *key)
 {
-	while (*name)
-		hash = k2k_mix64(hash ^ (unsigned char)*name++);
-	return hash;
-}
+	uint64_t hash = 0;
 
-static struct k2k_trail_entry *entry_for(struct k2k_trail *trail, const struct k2k_rejection *r)
-{
-	uint64_t hash = k2k_mix64(r->tenant ^ k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
-
-	if (r->code == 0)
-		hash = hash_name(hash_name(hash ^ k2k_mix64(r->to), r->source), r->destination);
+	for (uint32_t i = 0; i < key->count; i++)
+		hash = k2k_mix64(hash ^ key->words[i]);
 	return &trail->entries[hash % ENTRIES];
 }
 
-/* At most SPINS tries: the holder may be preempted, and nobody waits for it. */
-static bool try_enter(struct k2k_trail_entry *entry)
+/* The number of the event that it repeats, or 0. relaxed, all: between two looks at the version, or with the entry entered */
+static uint64_t find_same(const struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
 {
-	for (int i = 0; i < SPINS; i++) {
-		uint32_t idle = 0;
+	uint64_t n = k2k_load_relaxed(&entry->n);
 
-		if (k2k_cas_acq_rel(&entry->busy, &idle, 1)) /* observe[trail-entry]: what the last one left */
-			return true;
-	}
-	return false;
+	if (n == 0 || k2k_load_relaxed(&entry->second) != second)
+		return 0;
+	for (uint32_t i = 0; i < key->count; i++)
+		if (k2k_load_relaxed(&entry->key[i]) != key->words[i])
+			return 0;
+	return n;
+}
+
+static bool repeat(struct k2k_trail *trail, const struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
+{
+	uint64_t version = k2k_load_acquire(&entry->version), n; /* observe[trail-entry]: what the last one left */
+
+	if (version % 2)
+		return false;
+	n = find_same(entry, key, second);
+	k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
+	return n && k2k_load_relaxed(&entry->version) == version && k2k_ring_repeat(&trail->ring, n, key->kind); /* relaxed: ordered by the fence */
+}
+
+static bool enter(struct k2k_trail_entry *entry)
+{
+	uint64_t version = k2k_load_relaxed(&entry->version); /* relaxed: the compare-exchange decides */
+
+	/* observe[trail-entry]: what the last one left; publish[trail-entry]: nothing yet */
+	if (version % 2 || !k2k_cas_acq_rel(&entry->version, &version, version + 1))
+		return false;
+	k2k_fence_release(); /* with the one of repeat(): who reads a word of ours reads the odd version afterwards */
+	return true;
 }
 
 static void leave(struct k2k_trail_entry *entry)
 {
-	k2k_store_release(&entry->busy, 0); /* publish[trail-entry]: what we leave */
+	uint64_t version = k2k_load_relaxed(&entry->version); /* relaxed: ours */
+
+	k2k_store_release(&entry->version, version + 1); /* publish[trail-entry]: what we leave */
 }
 
+/* relaxed, all: with the entry entered; a count */
 static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
 {
-	if (!entry->taken)
+	uint64_t n = k2k_load_relaxed(&entry->n);
+
+	if (n == 0)
 		return;
-	k2k_ring_close(&trail->ring, entry->n);
-	entry->taken = false;
-	k2k_add_relaxed(&trail->open, UINT32_MAX); /* relaxed: a count, less one */
+	k2k_ring_close(&trail->ring, n);
+	k2k_store_relaxed(&entry->n, 0);
+	k2k_add_relaxed(&trail->open, UINT32_MAX);
 }
 
-static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct k2k_rejection *r, uint64_t n,
-                   uint64_t second)
+/* The same. relaxed, all: as there */
+static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t n, uint64_t second)
 {
-	entry->taken = true;
-	entry->n = n;
-	entry->second = second;
-	entry->code = r->code;
-	entry->tenant = r->tenant;
-	entry->to = r->to;
-	entry->tag = r->tag;
-	if (r->code == 0) {
-		strcpy(entry->source, r->source);
-		strcpy(entry->destination, r->destination);
-	}
-	k2k_add_relaxed(&trail->open, 1); /* relaxed: a count */
+	for (uint32_t i = 0; i < key->count; i++)
+		k2k_store_relaxed(&entry->key[i], key->words[i]);
+	k2k_store_relaxed(&entry->second, second);
+	k2k_store_relaxed(&entry->n, n);
+	k2k_add_relaxed(&trail->open, 1);
+}
+
+/* With the entry entered, in which another thread may have been before. */
+static void begin_anew(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key,
+                       const struct k2k_rejection *r, uint64_t second)
+{
+	uint64_t n = find_same(entry, key, second);
+
+	if (n && k2k_ring_repeat(&trail->ring, n, key->kind))
+		return;
+	vacate(trail, entry);
+	n = append(trail, r, true);
+	if (n)
+		occupy(trail, entry, key, n, second);
 }
 
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, uint64_t second)
 {
 	struct k2k_trail_entry *entry;
-	uint64_t n;
+	struct key key;
 
-	if (r->code == 0 && (strnlen(r->source, NAME_BYTES) == NAME_BYTES || strnlen(r->destination, NAME_BYTES) == NAME_BYTES)) {
+	if (!make_key(r, &key)) {
 		append(trail, r, false);
 		return;
 	}
-	entry = entry_for(trail, r);
-	if (!try_enter(entry)) {
-		append(trail, r, false);
-		return;
+	entry = entry_for(trail, &key);
+	/* at most SPINS tries: who changes the entry may be preempted, and nobody waits for it */
+	for (int i = 0; i < SPINS; i++) {
+		if (repeat(trail, entry, &key, second))
+			return;
+		if (enter(entry)) {
+			begin_anew(trail, entry, &key, r, second);
+			leave(entry);
+			return;
+		}
 	}
-	if (!same(entry, r, second) || !k2k_ring_repeat(&trail->ring, entry->n, kind_of(r->code))) {
-		vacate(trail, entry);
-		n = append(trail, r, true);
-		if (n)
-			occupy(trail, entry, r, n, second);
-	}
-	leave(entry);
+	append(trail, r, false);
 }
 
 /* ---- the helper ------------------------------------------------------------------------ */
 
+/* relaxed, both: with the entry entered */
 static bool is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second, uint64_t newest)
 {
-	return entry->taken && (entry->second < second || newest - entry->n > trail->ring.mask / 2);
+	uint64_t n = k2k_load_relaxed(&entry->n);
+
+	return n && (k2k_load_relaxed(&entry->second) < second || newest - n > trail->ring.mask / 2);
 }
 
 /* True: something was closed. */
@@ -256,7 +314,7 @@ static bool close_due(struct k2k_trail *trail, uint64_t second)
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		struct k2k_trail_entry *entry = &trail->entries[i];
 
-		if (!try_enter(entry))
+		if (!enter(entry))
 			continue; /* in use now: the next look */
 		if (is_due(trail, entry, second, newest)) {
 			vacate(trail, entry);
