@@ -449,6 +449,7 @@ cli_auditd_refuses_wrong_options() {
 	auditd 2 --file a --keep 1001
 	auditd 2 --file a --sync sometimes
 	auditd 2 --no-such
+	auditd 2 --stdout -r 'no/name'
 	auditd 0 --help
 	has "$out" "Exit status"
 	auditd 0 --version

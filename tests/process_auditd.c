@@ -225,7 +225,7 @@ TEST(each_event_is_there_once_however_often_the_sink_is_killed)
 	name = make_registry(1 << 14, &admin);
 	register_tenant(admin, TENANT, 1, 1);
 	reject_for(name, told, stop, brokers, 300000);
-	for (end = now_ns() + UINT64_C(8000000000); now_ns() < end; kills++) {
+	for (end = now_ns() + UINT64_C(5000000000); now_ns() < end; kills++) {
 		auditd = start_auditd(name, "30000", kills % 2 ? "--sync=each" : "--sync=interval");
 		/* from before it can be ready to when it has written for a while */
 		pause_ns(random_below(4) ? random_below(20000000) : random_below(300000000));
@@ -242,7 +242,7 @@ TEST(each_event_is_there_once_however_often_the_sink_is_killed)
 	CHECK_EQ(r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT], atomic_load(&told->unknown));
 	printf("# %" PRIu64 " kills, of which %" PRIu64 " wrote; %" PRIu64 " lines; %llu over the rate, %llu cross-tenant\n", kills,
 	       r->stops - 1, r->lines, atomic_load(&told->rate), atomic_load(&told->cross));
-	CHECK(kills > 20 && r->stops > 5 && atomic_load(&told->cross) > 100);
+	CHECK(kills > 10 && r->stops > 5 && atomic_load(&told->cross) > 100);
 	free(r);
 	close_and_destroy(name, &admin);
 }

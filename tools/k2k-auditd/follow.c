@@ -44,18 +44,6 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
-static void add(struct text *bodies, json_object *object)
-{
-	size_t size;
-	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-	                                                     &size);
-
-	must((void *)(uintptr_t)text);
-	text_add(bodies, text + 1, size - 2);
-	text_add(bodies, "\n", 1);
-	json_object_put(object);
-}
-
 static int attach(struct follow *follow)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
@@ -92,7 +80,7 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	put_text(object, "kind", "registry.gone");
 	put_text(object, "registry", follow->name);
 	put_text(object, "error", k2k_errname(code));
-	add(bodies, object);
+	text_add_body(bodies, object);
 	say("registry %s: %s; waiting for it", follow->name, detailed ? detail->text : k2k_strerror(code));
 	return 1;
 }
@@ -104,7 +92,7 @@ static size_t attached(struct follow *follow, const struct position *begin, stru
 	put_text(object, "kind", "registry.attached");
 	put_text(object, "registry", follow->name);
 	position_put(begin, object);
-	add(bodies, object);
+	text_add_body(bodies, object);
 	follow->told = true;
 	return 1;
 }
@@ -142,7 +130,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 		json_object *object = must(json_object_new_object());
 
 		event_put(object, &follow->records[i]);
-		add(bodies, object);
+		text_add_body(bodies, object);
 	}
 	return count;
 }
