@@ -12,7 +12,7 @@
 void *must(void *memory)
 {
 	if (!memory) {
-		fputs("k2k-auditd: out of memory\n", stderr);
+		fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
 		exit(10);
 	}
 	return memory;

@@ -44,18 +44,6 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
-static void add(struct text *bodies, json_object *object)
-{
-	size_t size;
-	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-	                                                     &size);
-
-	must((void *)(uintptr_t)text);
-	text_add(bodies, text + 1, size - 2);
-	text_add(bodies, "\n", 1);
-	json_object_put(object);
-}
-
 static int attach(struct follow *follow)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
@@ -77,7 +65,8 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	const struct k2k_error_detail *detail = k2k_error_detail();
 	bool detailed = detail->code == code && detail->text[0];
 	json_object *object;
-	bool news = !follow->told || follow->error != code;
+	/* destroyed, then not there: that is one thing */
+	bool news = !follow->told || (follow->error != code && !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
 
 	if (follow->reg)
 		k2k_registry_close(&follow->reg);
@@ -91,30 +80,29 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	put_text(object, "kind", "registry.gone");
 	put_text(object, "registry", follow->name);
 	put_text(object, "error", k2k_errname(code));
-	add(bodies, object);
+	text_add_body(bodies, object);
 	say("registry %s: %s; waiting for it", follow->name, detailed ? detail->text : k2k_strerror(code));
 	return 1;
 }
 
-/* Where its instance is the one of before, the position stays. */
-static size_t attached(struct follow *follow, const struct position *at, struct text *bodies)
+static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
 {
-	struct position begin = *at;
 	json_object *object = must(json_object_new_object());
 
-	if (strcmp(at->uuid, follow->uuid) != 0)
-		position_begin(&begin, follow->uuid);
 	put_text(object, "kind", "registry.attached");
 	put_text(object, "registry", follow->name);
-	position_put(&begin, object);
-	add(bodies, object);
+	position_put(begin, object);
+	text_add_body(bodies, object);
+	follow->told = true;
 	return 1;
 }
 
 size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies)
 {
+	struct position begin = *at;
+	bool other, back;
 	size_t count;
-	int code = 0;
+	int code;
 
 	if (!follow->reg) {
 		if (steady_ns() < follow->next_ns)
@@ -124,25 +112,25 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 			return gone(follow, code, bodies);
 		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	}
-	if (strcmp(at->uuid, follow->uuid) != 0)
-		return attached(follow, at, bodies);
-	memcpy(follow->cursor.next, at->next, sizeof(at->next));
-	follow->records[0].size = sizeof(follow->records[0]);
+	other = strcmp(at->uuid, follow->uuid) != 0;
+	if (other)
+		position_begin(&begin, follow->uuid);
+	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
+	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
 	code = k2k_audit_read(follow->reg, &follow->cursor, 0, follow->records, BATCH, &count);
 	if (code)
 		return gone(follow, code, bodies);
-	if (follow->error) {
-		/* only now: an opened registry that can't be read is no news */
-		follow->error = 0;
-		follow->backoff_ns = BACKOFF_FIRST_NS;
-		if (follow->told)
-			return attached(follow, at, bodies);
-	}
+	/* a registry that can be opened and not be read is no news */
+	back = follow->error && follow->told;
+	follow->error = 0;
+	follow->backoff_ns = BACKOFF_FIRST_NS;
+	if (other || back)
+		return attached(follow, &begin, bodies);
 	for (size_t i = 0; i < count; i++) {
 		json_object *object = must(json_object_new_object());
 
 		event_put(object, &follow->records[i]);
-		add(bodies, object);
+		text_add_body(bodies, object);
 	}
 	return count;
 }

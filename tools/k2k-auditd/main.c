@@ -311,6 +311,10 @@ static int run(struct destination *d, struct follow *follow, int once)
 		}
 		if (!bodies.size)
 			count = follow_read(follow, position_of(d), &bodies);
+		if (follow_error(follow) == K2K_EINVAL) {
+			status = 2;     /* its name is none: it will never come */
+			break;
+		}
 		code = hup_signal ? tick(d) : 0;
 		hup_signal = 0;
 		if (!code)

@@ -2,6 +2,7 @@
 #include "util.h"
 #include "event.h"
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,18 @@ void text_free(struct text *text)
 {
 	free(text->bytes);
 	*text = (struct text){ 0 };
+}
+
+void text_add_body(struct text *text, json_object *object)
+{
+	size_t size;
+	const char *bytes = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+	                                                      &size);
+
+	must((void *)(uintptr_t)bytes);
+	text_add(text, bytes + 1, size - 2);
+	text_add(text, "\n", 1);
+	json_object_put(object);
 }
 
 static uint64_t clock_ns(clockid_t clock)

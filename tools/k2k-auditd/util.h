@@ -3,6 +3,7 @@
 #ifndef K2K_AUDITD_UTIL_H
 #define K2K_AUDITD_UTIL_H
 
+#include <json-c/json_object.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,8 @@ struct text {
 void text_add(struct text *text, const char *bytes, size_t size);
 void text_take(struct text *text, size_t size);      /* from its beginning */
 void text_free(struct text *text);
+/* The members of an object, without its braces, and a newline: a body. Frees the object. */
+void text_add_body(struct text *text, json_object *object);
 
 uint64_t wall_ns(void);              /* since 1970 */
 uint64_t steady_ns(void);            /* CLOCK_MONOTONIC */

@@ -5,11 +5,10 @@
  * Lines are taken in the order of the files, and those by the number of their first line. The first
  * that is not the one that has to come decides; what happened there is told by what comes behind it:
  *
- *   the line that has to come (number and mac) is further behind     what stands before it was inserted, or,
- *     where its own number is nowhere else, it was moved: reordered
- *   it is nowhere, but its number is here, or the next line goes on  changed
- *     from this one
- *   it is nowhere, and a higher number is here                       removed
+ *   the line that has to come (number and mac) is further behind: what stands before it was
+ *     inserted, or, where it follows from a line further behind, moved: reordered
+ *   it is nowhere, and a higher number is here: removed; a lower one: inserted
+ *   it is nowhere, but its number is here, or the next line goes on from this one: changed
  */
 #include "commands.h"
 #include "output.h"
@@ -140,7 +139,14 @@ static int by_first(const void *a, const void *b)
 struct behind {
 	struct later *lines;
 	size_t count, room;
-	bool goes_on;                /* the next line follows from the wrong one, with the number behind the wanted one */
+	bool home;                   /* the wrong line follows from one there: it is true, and only stands elsewhere */
+	uint64_t next;               /* the number of the next line, where that follows from the wrong one; else 0 */
+};
+
+struct wrong {
+	bool parsed;
+	struct chain_line line;
+	char text[CHAIN_LINE_MAX];
 };
 
 static bool is_wanted(const struct verify *v, const char *text, const struct chain_line *line)
@@ -158,7 +164,7 @@ static void note_behind(struct behind *b, struct later later)
 }
 
 /* Everything behind the wrong line, in this file and in those after it. */
-static int read_behind(struct verify *v, struct chain_reader *reader, const struct chain_line *wrong, struct behind *b)
+static int read_behind(struct verify *v, struct chain_reader *reader, const struct wrong *wrong, struct behind *b)
 {
 	struct chain_reader next;
 	enum chain_read what;
@@ -179,8 +185,10 @@ static int read_behind(struct verify *v, struct chain_reader *reader, const stru
 			struct later later = { chain_parse(text, size, &line), false, line.seq };
 
 			later.wanted = later.parsed && is_wanted(v, text, &line);
-			if (!b->count && wrong && later.parsed && line.seq == v->seq + 2)
-				b->goes_on = chain_follows(&v->key, wrong->mac, text, &line);
+			if (!b->count && wrong->parsed && later.parsed && chain_follows(&v->key, wrong->line.mac, text, &line))
+				b->next = line.seq;
+			if (wrong->parsed && later.parsed && line.seq + 1 == wrong->line.seq)
+				b->home |= chain_follows(&v->key, line.mac, wrong->text, &wrong->line);
 			note_behind(b, later);
 		}
 		if (what == CHAIN_FAILED)
@@ -207,46 +215,44 @@ static bool wanted_is_behind(const struct behind *b)
 	return false;
 }
 
-/* `wrong` null: no line at all. */
-static void judge(struct verify *v, const struct chain_line *wrong, const struct behind *b)
+static void judge(struct verify *v, const struct wrong *wrong, const struct behind *b)
 {
-	uint64_t wanted = v->seq + 1, seq = wrong ? wrong->seq : 0;
-	bool past_head = v->has_head && v->head.count == v->seq && !memcmp(v->head.last, v->mac, sizeof(v->mac));
+	uint64_t wanted = v->seq + 1, seq = wrong->parsed ? wrong->line.seq : 0;
+	bool in_place = b->next == wanted + 1;
+	bool past_head = !b->next && v->has_head && v->head.count == v->seq && !memcmp(v->head.last, v->mac, sizeof(v->mac));
 
 	set_place(v, seq);
-	if (wanted_is_behind(b)) {
-		if (wrong && seq > wanted && !stands_behind(b, seq))
-			find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq, wanted);
-		else
-			find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it", wanted);
-	} else if (wrong && seq > wanted && !b->goes_on) {
-		if (stands_behind(b, wanted))
-			find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq, wanted);
-		else if (seq == wanted + 1)
-			find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
-		else
-			find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted, seq - 1);
-	} else if (wrong && seq < wanted && !b->goes_on) {
-		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
-	} else if (past_head) {
+	if (wanted_is_behind(b) && b->home && !stands_behind(b, seq))
+		find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq, wanted);
+	else if (wanted_is_behind(b))
+		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it", wanted);
+	else if (past_head)
 		find(v, "inserted", "behind the last line of the log, and not its next");
-	} else {
+	else if (seq == wanted + 1 && !in_place)
+		find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
+	else if (seq > wanted && !in_place)
+		find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted, seq - 1);
+	else if (seq && seq < wanted && !in_place)
+		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
+	else
 		find(v, "changed", "not line %" PRIu64 " of the log as it was written", wanted);
-	}
 }
 
-static int look_behind(struct verify *v, struct chain_reader *reader, const struct chain_line *wrong)
+static int look_behind(struct verify *v, struct chain_reader *reader, const char *text, size_t size)
 {
 	struct behind behind = { 0 };
-	struct chain_line copy;
+	struct wrong *wrong = check_memory(calloc(1, sizeof(*wrong)));
 	int exit_code;
 
-	if (wrong)
-		copy = *wrong;
-	exit_code = read_behind(v, reader, wrong ? &copy : NULL, &behind);
+	if (size < sizeof(wrong->text)) {
+		memcpy(wrong->text, text, size);
+		wrong->parsed = chain_parse(wrong->text, size, &wrong->line);
+	}
+	exit_code = read_behind(v, reader, wrong, &behind);
 	if (!exit_code)
-		judge(v, wrong ? &copy : NULL, &behind);
+		judge(v, wrong, &behind);
 	free(behind.lines);
+	free(wrong);
 	return exit_code;
 }
 
@@ -335,7 +341,7 @@ static int verify_line(struct verify *v, struct chain_reader *reader, const char
 		accept(v, text, size, &line);
 		return 0;
 	}
-	return look_behind(v, reader, parsed ? &line : NULL);
+	return look_behind(v, reader, text, size);
 }
 
 static int verify_file(struct verify *v)
@@ -353,7 +359,8 @@ static int verify_file(struct verify *v)
 		exit_code = verify_line(v, &reader, text, size);
 	if (!exit_code && !v->what && what == CHAIN_FAILED)
 		exit_code = fail_file(v->ctl, name, errno);
-	if (!exit_code && !v->what && what == CHAIN_HALF) {
+	v->half = what == CHAIN_HALF;
+	if (!exit_code && !v->what && v->half && v->file + 1 < v->count) {
 		v->line++;
 		set_place(v, v->seq + 1);
 		find(v, "changed", "half a line, and not at the end of the log");
