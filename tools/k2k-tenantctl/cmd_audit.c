@@ -148,6 +148,7 @@ static int find_event(struct tail *tail, struct k2k_audit_record *records)
 	for (uint32_t i = 0; i < K2K_AUDIT_RINGS; i++)
 		if (i != tail->ring)
 			cursor.next[i] = tail->start.newest[i] + 1;
+	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
 	code = k2k_audit_read(tail->reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
 	if (code)
 		return code;
@@ -337,6 +338,7 @@ static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool 
 	size_t count, newer = 0;
 	int code;
 
+	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
 	code = k2k_audit_read(tail->reg, &tail->cursor, flags, records, BATCH, &count);
 	if (code)
 		return code;
@@ -365,7 +367,11 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 			fflush(stdout);
 		else
 			list_page(&tail->list);
-		code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
+		if (!ferror(stdout))
+			code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
+		/* its last events first: the next read says it too */
+		if (code == K2K_EFENCED)
+			code = 0;
 	}
 	return code;
 }
@@ -408,7 +414,6 @@ int cmd_audit_tail(struct ctl *ctl)
 	if (exit_code)
 		return exit_code;
 	records = check_memory(calloc(BATCH, sizeof(*records)));
-	records->size = sizeof(*records);
 	exit_code = print_tail(&tail, records);
 	free(records);
 	k2k_registry_close(&tail.reg);
