@@ -172,12 +172,15 @@ static void round_tail(void *state, struct sample *samples)
 	(void)state;
 	if (read(out, text, sizeof(text)) <= 0 || clock_getcpuclockid(pid, &clock))
 		die("audit tail -f printed nothing");
-	/* until it sleeps: it has used nothing for a while, and all that it had to say is read */
+	/* until it sleeps: it has used nothing for a while, and all that it had to say is read. If it ever does: else that is measured */
 	fcntl(out, F_SETFL, O_NONBLOCK);
-	do {
+	for (int looks = 0; looks < 40; looks++) {
 		before = cpu_of(clock);
 		sleep_ns(50000000);
-	} while (read(out, text, sizeof(text)) > 0 || cpu_of(clock) != before);
+		if (read(out, text, sizeof(text)) <= 0 && cpu_of(clock) == before)
+			break;
+	}
+	before = cpu_of(clock);
 	sleep_ns(length_ns);
 	after = cpu_of(clock);
 	samples[0].value = (double)(after - before) * 1e9 / (double)length_ns;
