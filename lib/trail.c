@@ -77,7 +77,7 @@ static void sign(const struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	body->time_ns = k2k_clock_realtime_ns();
 	body->monotonic_ns = k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
-	if (!body->incarnation) { /* a broker that was killed while it attached has no pid yet */
+	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD) { /* which names the dead one, whatever it had signed with */
 		body->pid = trail->pid;
 		body->incarnation = trail->incarnation;
 	}

@@ -48,7 +48,7 @@ void k2k_trail_close(struct k2k_trail *trail);
 
 /* A broker's, while its mapping is kept (in a read section, say). */
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second);
-/* Writes an event that is no rejection; fills in the times, who it is where body says 0, and the actor. */
+/* Writes an event that is no rejection; fills in the times, who it is (not of a broker found dead), and the actor. */
 void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body);
 /* The same of an administrator, who has the writer's lock; readers are woken by k2k_trail_wake, when it is given back. */
 void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body);

@@ -35,7 +35,6 @@
 
 enum {
 	TENANTS = 8, ENGAGEMENTS = 16, LEASES = 32, BUDGETS = 16,
-	AUDIT_EVENTS = 4,        /* each instruction of a discovery compares all there is */
 	SUBJECT = 7,             /* the tenant that operations are about */
 	BYSTANDERS = 900,        /* the bystander's */
 	ENGAGEMENT = 70,         /* of the subject: has a cost and a budget */
@@ -379,7 +378,7 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	options.max_engagements = ENGAGEMENTS;
 	options.max_leases = LEASES;
 	options.max_budgets = BUDGETS;
-	options.max_audit_events = AUDIT_EVENTS;
+	options.max_audit_events = 2; /* all bytes are compared after each instruction */
 	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
 }
 

@@ -185,6 +185,58 @@ TEST(a_snapshot_of_a_flood_shows_whole_events)
 	flood_and_read(16, K2K_AUDIT_OPEN_TOO, 1000 * MS);
 }
 
+/* ---- deaths -------------------------------------------------------------------------------------- */
+
+enum { DEATHS = 500 };
+static pthread_barrier_t together;
+
+static void *find_dead(void *reg)
+{
+	for (int i = 0; i < DEATHS; i++) {
+		pthread_barrier_wait(&together);
+		k2k_bury_all(reg);
+		pthread_barrier_wait(&together);
+	}
+	return NULL;
+}
+
+TEST(of_many_that_find_a_dead_broker_one_tells)
+{
+	const unsigned int kind = K2K_AUDIT_KIND_BROKER_DEAD;
+	struct k2k_registry *brokers[THREADS];
+	pthread_t threads[THREADS];
+	struct k2k_shm_slot *slot;
+	struct fixture f;
+
+	fixture_open(&f);
+	CHECK_EQ(pthread_barrier_init(&together, NULL, THREADS + 1), 0);
+	for (int i = 0; i < THREADS; i++) {
+		CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
+		CHECK_EQ(pthread_create(&threads[i], NULL, find_dead, brokers[i]), 0);
+	}
+	slot = &f.admin->map.slots[40];
+	f.admin->map.live->lease_pool.high = f.admin->map.sizes.leases; /* so that adding up takes long, and they come together */
+	for (uint64_t i = 0; i < DEATHS; i++) {
+		slot->owner = K2K_LOCK_BYTE_LIFE_MIN + i; /* nobody has that byte locked; and it signed with nothing */
+		pthread_barrier_wait(&together);
+		pthread_barrier_wait(&together);
+		if (stats_of(f.admin).written[kind] != i + 1)
+			FAIL("death %" PRIu64 " was told %" PRIu64 " times", i, stats_of(f.admin).written[kind] - i);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+		CHECK_EQ(k2k_registry_close(&brokers[i]), 0);
+	}
+	reader_open(&r, f.admin);
+	reader_take_all(&r);
+	for (size_t i = 0; i < r.count; i++) {
+		CHECK(r.records[i].kind == kind || r.records[i].kind == K2K_AUDIT_KIND_CREATED);
+		if (r.records[i].kind == kind)
+			CHECK(r.records[i].incarnation >= K2K_LOCK_BYTE_LIFE_MIN && r.records[i].pid == 0);
+	}
+	fixture_close(&f);
+}
+
 /* ---- sleepers ----------------------------------------------------------------------------------- */
 
 struct sleeper {
