@@ -148,10 +148,10 @@ int k2k_batch_begin(struct k2k_registry *reg)
 
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
-	struct k2k_lock lock = reg->batch_lock;
-
-	k2k_store_relaxed(&reg->batch_thread, next); /* relaxed: as above; before the mutex, which the next one needs */
-	give_back(reg, &lock);
+	k2k_writer_unlock(&reg->map, &reg->batch_lock);
+	/* publish[batch]: from here on a closer may unmap the registry; the mutex outlives that, and the next one needs it */
+	k2k_store_release(&reg->batch_thread, next);
+	pthread_mutex_unlock(&reg->mutex);
 }
 
 int k2k_batch_end(struct k2k_registry *reg)
@@ -176,9 +176,8 @@ int k2k_batch_close(struct k2k_registry *reg)
 	for (;;) {
 		uint64_t thread = 0;
 
-		/* relaxed: as above */
-		if (atomic_compare_exchange_strong_explicit(&reg->batch_thread, &thread, CLOSING, memory_order_relaxed,
-		                                            memory_order_relaxed) || thread == CLOSING)
+		/* observe[batch]: whoever had one does nothing more with what is closed now */
+		if (k2k_cas_acq_rel(&reg->batch_thread, &thread, CLOSING) || thread == CLOSING)
 			return 0;
 		if (thread == own_thread()) {
 			end_batch(reg, CLOSING);

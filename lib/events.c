@@ -308,7 +308,7 @@ static uint32_t choose(const struct reading *reading)
 static int check_cursor(const struct reading *reading)
 {
 	for (uint32_t i = 0; i < K2K_RINGS; i++)
-		if (reading->cursor->next[i] > reading->heads[i].newest + 1)
+		if (reading->cursor->next[i] > k2k_sat_add(reading->heads[i].newest, 1))
 			return k2k_fail_values(K2K_EINVAL, "cursor", "next", reading->heads[i].newest, reading->cursor->next[i],
 			                       "ring %u has no event %llu yet: a cursor of another registry?", i,
 			                       (unsigned long long)reading->cursor->next[i]);

@@ -162,10 +162,10 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 	return (unsigned char *)array + stride * index;
 }
 
-/* A struct that has grown: `last` is the first field that callers of an earlier version don't have. */
+/* A struct that has grown: as it is now, or as it was before it had `last`. */
 #define K2K_CHECK_GROWN(pointer, known_flags, last) \
 	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              offsetof(__typeof__(*(pointer)), last), #pointer) \
+	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last) ? 0 : sizeof(*(pointer)), #pointer) \
 	           : k2k_fail_argument(#pointer, "null"))
 #define K2K_HAS_FIELD(pointer, field) \
 	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))

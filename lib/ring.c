@@ -9,6 +9,7 @@
 
 #include "delay.h"
 
+#define NUMBER_MAX (UINT64_C(1) << 62)   /* above it is damage: so that readers may count on */
 #define TRIES 4          /* at a place that others take at the same time: each of them is newer, or ends it */
 
 struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
@@ -181,7 +182,14 @@ uint64_t k2k_ring_turnover(const struct k2k_ring *ring)
 
 uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 {
-	return k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: its claimer had attached */
+	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: its claimer had attached */
+
+	return claimed < NUMBER_MAX ? claimed : NUMBER_MAX;
+}
+
+uint64_t k2k_ring_backed_out(uint64_t n)
+{
+	return count_word(n, 0) | K2K_EVENT_CLOSED;
 }
 
 /* False: written over meanwhile. */

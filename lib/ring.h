@@ -77,6 +77,9 @@ uint64_t k2k_ring_newest(const struct k2k_ring *ring);
 /* abandoned: the owner, asked after `newest`, which is at least n, was read, does not live. */
 enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned, struct k2k_event_copy *copy);
 
+/* The count word of an event whose writer backed out: for check. */
+uint64_t k2k_ring_backed_out(uint64_t n);
+
 /* ---- sleeping ---------------------------------------------------------------- */
 
 uint32_t k2k_ring_wake_word(const struct k2k_map *map);

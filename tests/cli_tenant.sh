@@ -189,6 +189,27 @@ cli_list_is_sorted_and_keeps_64_bits() {
 	has "$out" 18446744073709551615
 }
 
+cli_a_listed_tenant_shows_nothing_of_the_one_before_it() {
+	init
+	ctl 0 register 1 --rate 18446744073709551/s --kernels 4000000 --gpu-memory 1125899906842624 --budget 7=1h --budget 8=1h -q
+	ctl 0 register 2 --preset unlimited -q
+	ctl 0 register 3 --rate 5/s --kernels 0 --gpu-memory 0 --budget 9=1s -q
+	ctl 0 register 4 --preset unlimited --kernels 3 --budget 7=0s -q
+	ctl 0 register 5 -q
+	ctl 0 list -J
+	one_object
+	local id list=$out
+	is "$(sed -n 4p <<<"$list" | sed 's/"generation":"[0-9]*"/"generation":"G"/')" \
+		'{"id":"3","generation":"G","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0"}]},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0"}},'
+	for id in 1 2 3 4 5; do
+		ctl 0 show $id -J
+		is "$(sed -n $((id + 1))p <<<"$list" | sed 's/,$//')" "$(sed -n 2p <<<"$out")"
+	done
+	ctl 9 show 2 1 6 -J
+	is "$(sed -n 2p <<<"$out")" "$(sed -n 3p <<<"$list")"
+	is "$(sed -n 3p <<<"$out")," "$(sed -n 2p <<<"$list")"
+}
+
 cli_list_of_no_tenants_is_empty() {
 	init
 	ctl 0 list -J

@@ -634,6 +634,27 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	fixture_close(&f);
 }
 
+TEST(numbers_that_cannot_be_end_every_walk)
+{
+	static const uint64_t numbers[] = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2, UINT64_C(1) << 62, 3 };
+	struct k2k_shm_ring *ring;
+	struct fixture f;
+
+	open_small(&f, 4);
+	ring = &f.broker->map.rings[f.broker->broker.slot];
+	cross_numbered(&f, 1, 9);
+	for (size_t i = 0; i < K2K_COUNT_OF(numbers); i++) {
+		ring->claimed = numbers[i];
+		reader_open(&r, f.broker);
+		reader_take(&r, K2K_AUDIT_OPEN_TOO);
+		CHECK(r.count <= 5 + 1);
+		cross_numbered(&f, 1, 1);
+	}
+	memset(ring, 0, sizeof *ring);
+	memset((void *)&f.broker->map.events[f.broker->broker.slot * 4], 0, 4 * sizeof(struct k2k_shm_event));
+	fixture_close(&f);
+}
+
 /* ---- options --------------------------------------------------------------------------------------------- */
 
 TEST(an_older_callers_options_get_the_default)

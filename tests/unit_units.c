@@ -446,6 +446,31 @@ TEST(what_is_printed_is_short_and_exact)
 	prints(units_print_rate, units_parse_rate, UINT64_MAX - 1, "18446744073709551614/s");
 }
 
+static void prints_number(uint64_t value)
+{
+	char text[UNITS_TEXT], expected[UNITS_TEXT];
+	size_t length;
+
+	memset(text, '#', sizeof(text));
+	length = units_print_number(text, value);
+	snprintf(expected, sizeof(expected), "%" PRIu64, value);
+	CHECK_STR(text, expected);
+	CHECK_EQ(length, strlen(expected));
+}
+
+TEST(a_plain_number_is_printed_with_all_its_digits)
+{
+	uint64_t power = 1;
+
+	prints_number(0);
+	prints_number(UINT64_MAX);
+	for (int digits = 1; digits <= 20; digits++, power *= 10) {
+		prints_number(power - 1);
+		prints_number(power);
+		prints_number(power + 1);
+	}
+}
+
 TEST(what_is_printed_reads_back)
 {
 	uint64_t x = 88172645463325252u;

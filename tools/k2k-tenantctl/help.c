@@ -22,6 +22,7 @@ static const struct help {
 	  "  --max-engagements N   65536: (tenant, engagement) pairs that GPU time is booked on\n"
 	  "  --max-leases N        4 x tenants: (tenant, broker) pairs that hold something\n"
 	  "  --max-budgets N       16384\n"
+	  "  --audit-events N      256: that each broker's audit ring keeps; rounded up to a power of two\n"
 	  "  --mode MODE           0660: who may be a broker; the definitions lose write for group and others\n"
 	  "  --group GROUP         group of the registry's files\n"
 	  "  --if-missing          one that exists already is good enough\n"

@@ -31,6 +31,7 @@ static const struct option long_options[] = {
 	{ "max-engagements", required_argument, NULL, OPTION_BASE + OPT_MAX_ENGAGEMENTS },
 	{ "max-leases", required_argument, NULL, OPTION_BASE + OPT_MAX_LEASES },
 	{ "max-budgets", required_argument, NULL, OPTION_BASE + OPT_MAX_BUDGETS },
+	{ "audit-events", required_argument, NULL, OPTION_BASE + OPT_AUDIT_EVENTS },
 	{ "mode", required_argument, NULL, OPTION_BASE + OPT_MODE },
 	{ "group", required_argument, NULL, OPTION_BASE + OPT_GROUP },
 	{ "plan", no_argument, NULL, OPTION_BASE + OPT_PLAN },
@@ -53,7 +54,7 @@ static const char short_options[] = ":r:o:JyqhV";
 #define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
                OPT_BIT(OPT_BUDGET) | OPT_BIT(OPT_IF_MISSING))
 #define INIT (OPT_BIT(OPT_MAX_TENANTS) | OPT_BIT(OPT_MAX_ENGAGEMENTS) | OPT_BIT(OPT_MAX_LEASES) | \
-              OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
+              OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_AUDIT_EVENTS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
               OPT_BIT(OPT_IF_MISSING))
 #define PEEK (OPT_BIT(OPT_ORG) | OPT_BIT(OPT_ENGAGEMENT) | OPT_BIT(OPT_COUNT))
 #define MANY SIZE_MAX

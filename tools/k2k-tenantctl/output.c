@@ -50,7 +50,7 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 	else if (field->kind == KIND_BOOL)
 		snprintf(text, CELL, "%s", value->number ? "true" : "false");
 	else
-		snprintf(text, CELL, "%" PRIu64, value->number);
+		units_print_number(text, value->number);
 }
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
@@ -69,23 +69,21 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 	}
 }
 
-static json_object *json_of(const struct field *field, const struct value *value)
-{
-	char text[CELL];
+/* ---- JSON ----------------------------------------------------------------- */
 
-	if (field->kind == KIND_JSON)
-		return value->json;
-	if (is_unlimited(field, value) || (field->kind == KIND_TEXT && !value->text))
-		return NULL;
-	if (field->kind == KIND_BOOL)
-		return check_memory(json_object_new_boolean(value->number != 0));
-	if (field->kind == KIND_COUNT)
-		return check_memory(json_object_new_int64((int64_t)value->number));
-	print_for_program(text, field, value);
-	return check_memory(json_object_new_string(text));
+/* Where a field's value hangs in its tree. */
+struct place {
+	json_object *parent, *value;    /* the value that is there, or null */
+	const char *key;                /* of the value in its parent */
+};
+
+static void json_add(json_object *parent, const char *key, json_object *value)
+{
+	if (json_object_object_add(parent, key, value))
+		out_of_memory();
 }
 
-void json_set(json_object *parent, const struct field *field, const struct value *value)
+static struct place json_place(json_object *tree, const struct field *field)
 {
 	const char *key = field->key, *dot;
 	char name[64];
@@ -94,17 +92,72 @@ void json_set(json_object *parent, const struct field *field, const struct value
 		json_object *child;
 
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
-		if (!json_object_object_get_ex(parent, name, &child)) {
+		if (!json_object_object_get_ex(tree, name, &child)) {
 			child = check_memory(json_object_new_object());
-			json_object_object_add(parent, name, child);
+			json_add(tree, name, child);
 		}
-		parent = child;
+		tree = child;
 		key = dot + 1;
 	}
-	json_object_object_add(parent, key, json_of(field, value));
+	json_add(tree, key, NULL);
+	return (struct place){ tree, NULL, key };
 }
 
-/* ---- JSON ----------------------------------------------------------------- */
+static void json_hang(struct place *place, json_object *value)
+{
+	json_add(place->parent, place->key, value);
+	place->value = value;
+}
+
+/* Written as the text that hangs at it, which is ours to change: json-c takes several times as long to format a number. */
+static json_object *json_new_number(void)
+{
+	json_object *number = check_memory(json_object_new_int64(0));
+
+	json_object_set_serializer(number, json_object_userdata_to_json_string,
+	                           check_memory(calloc(1, UNITS_TEXT + sizeof("\"\""))), json_object_free_userdata);
+	return number;
+}
+
+static void json_print_number(char *text, const struct field *field, const struct value *value)
+{
+	if (is_unlimited(field, value)) {
+		strcpy(text, "null");
+	} else if (field->kind == KIND_BOOL) {
+		strcpy(text, value->number ? "true" : "false");
+	} else if (field->kind == KIND_COUNT) {
+		units_print_number(text, value->number);
+	} else {
+		size_t length = units_print_number(text + 1, value->number);
+
+		text[0] = text[length + 1] = '"';
+		text[length + 2] = 0;
+	}
+}
+
+static void json_put(struct place *place, const struct field *field, const struct value *value)
+{
+	char text[CELL];
+
+	if (field->kind == KIND_JSON) {
+		if (value->json != place->value)
+			json_hang(place, json_object_get(value->json));
+	} else if (field->kind == KIND_TEXT) {
+		copy_printable(text, sizeof(text), value->text);
+		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
+	} else {
+		if (!place->value)
+			json_hang(place, json_new_number());
+		json_print_number(json_object_get_userdata(place->value), field, value);
+	}
+}
+
+void json_set(json_object *parent, const struct field *field, const struct value *value)
+{
+	struct place place = json_place(parent, field);
+
+	json_put(&place, field, value);
+}
 
 static void json_print(json_object *object, size_t drop)
 {
@@ -121,8 +174,8 @@ static json_object *json_envelope(const struct ctl *ctl)
 {
 	json_object *envelope = check_memory(json_object_new_object());
 
-	json_object_object_add(envelope, "schema", check_memory(json_object_new_string(CTL_SCHEMA)));
-	json_object_object_add(envelope, "registry", check_memory(json_object_new_string(ctl->registry)));
+	json_add(envelope, "schema", check_memory(json_object_new_string(CTL_SCHEMA)));
+	json_add(envelope, "registry", check_memory(json_object_new_string(ctl->registry)));
 	return envelope;
 }
 
@@ -138,7 +191,7 @@ static json_object *json_failure(const struct ctl *ctl, size_t i)
 
 	for (size_t j = f->has_tenant ? 0 : 1; j < 2; j++)
 		json_set(object, &fields[j], &values[j]);
-	json_object_object_add(object, "message", check_memory(json_object_new_string(f->message)));
+	json_add(object, "message", check_memory(json_object_new_string(f->message)));
 	return object;
 }
 
@@ -324,7 +377,7 @@ void block_end(struct libscols_table *block)
 void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields, size_t field_count,
                 const struct field *extra, const struct value *extra_values, size_t extra_count)
 {
-	*l = (struct list){ ctl, key, fields, field_count, 0, NULL };
+	*l = (struct list){ ctl, key, fields, field_count, 0, NULL, NULL, NULL };
 	if (ctl->format == FORMAT_TABLE) {
 		l->table = table_of(ctl, fields, field_count);
 	} else if (ctl->format == FORMAT_CSV) {
@@ -337,6 +390,11 @@ void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct f
 		json_print(envelope, 1);
 		json_object_put(envelope);
 		printf(",\"%s\":[", key);
+		l->row = check_memory(json_object_new_object());
+		l->places = check_memory(calloc(field_count, sizeof(*l->places)));
+		for (size_t i = 0; i < field_count; i++)
+			if (fields[i].key)
+				l->places[i] = json_place(l->row, &fields[i]);
 	}
 }
 
@@ -349,14 +407,11 @@ void list_row(struct list *l, const struct value *values)
 	} else if (l->ctl->format == FORMAT_CSV) {
 		csv_row(l->fields, values, l->field_count);
 	} else {
-		json_object *object = check_memory(json_object_new_object());
-
 		for (size_t i = 0; i < l->field_count; i++)
 			if (l->fields[i].key)
-				json_set(object, &l->fields[i], &values[i]);
+				json_put(&l->places[i], &l->fields[i], &values[i]);
 		fputs(rows ? ",\n" : "\n", stdout);
-		json_print(object, 0);
-		json_object_put(object);
+		json_print(l->row, 0);
 	}
 }
 
@@ -367,6 +422,8 @@ void list_end(struct list *l)
 		if (!l->rows && !l->ctl->failure_count)
 			note(l->ctl, "no %s", l->key);
 	} else if (l->ctl->format == FORMAT_JSON) {
+		json_object_put(l->row);
+		free(l->places);
 		fputs(l->rows ? "\n]" : "]", stdout);
 		if (l->ctl->failure_count) {
 			putchar(',');

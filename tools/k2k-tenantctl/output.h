@@ -40,7 +40,7 @@ struct field {
 struct value {
 	uint64_t number;        /* all kinds but TEXT and JSON */
 	const char *text;       /* TEXT */
-	json_object *json;      /* JSON; belongs to the output from then on, which takes it in that form only */
+	json_object *json;      /* JSON; may be changed and given again for the next row. Other forms leave it out */
 	const char *color;      /* of the table's cell, or null */
 };
 #define NUMBER(n) ((struct value){ .number = (n) })
@@ -56,6 +56,8 @@ struct list {
 	const struct field *fields;
 	size_t field_count, rows;
 	struct libscols_table *table;
+	json_object *row;       /* one tree for all rows: each changes its values */
+	struct place *places;   /* of the fields in it */
 };
 /* `extra` fields stand beside the array, in JSON only. */
 void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields, size_t field_count,

@@ -189,15 +189,17 @@ static uint64_t kernels_limit(uint32_t kernels)
 	return kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : kernels;
 }
 
-static json_object *json_budgets(const struct tenants *tenants, const struct tenant *t)
+static void json_budgets(json_object *array, const struct tenants *tenants, const struct tenant *t)
 {
 	static const struct field fields[] = {
 		{ "engagement", NULL, KIND_ID, 0 },
 		{ "budget_ns", NULL, KIND_NS, 0 },
 		{ "used_ns", NULL, KIND_NS, 0 },
 	};
-	json_object *array = check_memory(json_object_new_array());
+	size_t before = json_object_array_length(array);
 
+	if (before)
+		json_object_array_del_idx(array, 0, before);
 	for (size_t i = 0; i < t->budget_count; i++) {
 		const struct k2k_budget_info *b = &tenants->budgets[t->first_budget + i];
 		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns), NUMBER(b->used_ns) };
@@ -208,10 +210,9 @@ static json_object *json_budgets(const struct tenants *tenants, const struct ten
 		if (json_object_array_add(array, budget))
 			out_of_memory();
 	}
-	return array;
 }
 
-static void print_row(struct list *list, const struct tenants *tenants, const struct tenant *t)
+static void print_row(struct list *list, const struct tenants *tenants, const struct tenant *t, json_object *budgets)
 {
 	const struct k2k_tenant_info *i = &t->info;
 	const struct value values[TENANT_FIELDS] = {
@@ -220,7 +221,7 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 		NUMBER(i->max_messages_per_sec),
 		NUMBER(kernels_limit(i->max_concurrent_kernels)),
 		NUMBER(i->max_gpu_memory_bytes),
-		{ .json = list->ctl->format == FORMAT_JSON ? json_budgets(tenants, t) : NULL },
+		{ .json = budgets },
 		NUMBER(t->budget_count),
 		NUMBER(i->admitted_total),
 		NUMBER(saturating_sum(&i->rejected_total)),
@@ -235,6 +236,8 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 		NUMBER(i->gpu_memory_bytes),
 	};
 
+	if (budgets)
+		json_budgets(budgets, tenants, t);
 	list_row(list, values);
 }
 
@@ -285,6 +288,7 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants, co
 
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 {
+	json_object *budgets = NULL;
 	struct list list;
 
 	if (blocks && ctl->format == FORMAT_TABLE) {
@@ -295,10 +299,13 @@ void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 		}
 		return;
 	}
+	if (ctl->format == FORMAT_JSON)
+		budgets = check_memory(json_object_new_array());
 	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, NULL, NULL, 0);
 	for (size_t i = 0; i < tenants->count; i++)
-		print_row(&list, tenants, &tenants->rows[i]);
+		print_row(&list, tenants, &tenants->rows[i], budgets);
 	list_end(&list);
+	json_object_put(budgets);
 }
 
 int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)

@@ -361,6 +361,21 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 	return 0;
 }
 
+/* Not by snprintf: a long list prints millions of numbers. */
+size_t units_print_number(char text[UNITS_TEXT], uint64_t number)
+{
+	char digits[UNITS_TEXT];
+	size_t first = sizeof(digits), length;
+
+	do
+		digits[--first] = (char)('0' + number % 10);
+	while (number /= 10);
+	length = sizeof(digits) - first;
+	memcpy(text, digits + first, length);
+	text[length] = 0;
+	return length;
+}
+
 char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
 {
 	const struct unit *best = &size_units[0];

@@ -43,6 +43,8 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 
 #define UNITS_TEXT 48           /* room for any of these, with its terminator */
 
+/* The plain decimal number. Returns its length. */
+size_t units_print_number(char text[UNITS_TEXT], uint64_t number);
 /* Each fills `text` and returns it. "unlimited" is the caller's affair. */
 char *units_print_size(char text[UNITS_TEXT], uint64_t bytes);
 char *units_print_duration(char text[UNITS_TEXT], uint64_t ns);

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What a call on the message path takes, in instructions: of the library as it is shipped, so in plain Release builds alone
+# (preset `instructions`). Each function instructions_... of the script is a test of its own.
+find_path(CALLGRIND_INCLUDE valgrind/callgrind.h)
+if(NOT CALLGRIND_INCLUDE OR NOT CMAKE_BUILD_TYPE STREQUAL "Release" OR NOT "${CMAKE_C_FLAGS}" STREQUAL "" OR K2K_SANITIZE OR
+   K2K_DELAYS OR CMAKE_CROSSCOMPILING)
+  return()
+endif()
+
+add_executable(instructions instructions.c)
+target_compile_definitions(instructions PRIVATE _GNU_SOURCE)
+target_include_directories(instructions PRIVATE ${CALLGRIND_INCLUDE})
+target_link_libraries(instructions PRIVATE k2k-registry)
+
+set(path ${CMAKE_CURRENT_LIST_DIR}/instructions.sh)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+file(STRINGS ${path} lines REGEX "^instructions_[a-z0-9_]+\\(\\)")
+foreach(line IN LISTS lines)
+  string(REGEX MATCH "^instructions_[a-z0-9_]+" name "${line}")
+  add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:instructions> ${name})
+  set_tests_properties(${name} PROPERTIES LABELS instructions TIMEOUT 240 SKIP_RETURN_CODE 77)
+endforeach()
