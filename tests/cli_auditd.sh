@@ -133,6 +133,24 @@ cli_auditd_goes_on_after_a_rotation_that_was_killed() {
 	verified log log.*[0-9]
 	is "$(jq -s -r '[.[] | select(.ring == 64) | .sequence | tonumber] | sort | map(tostring) | join(" ")' log log.*[0-9]) " \
 		"$(numbers_to 21)"
+	# killed before the last renaming: there is room, and nothing may be dropped
+	local before
+	rm -f log*
+	for ((i = 0; i < 20; i++)); do
+		[[ ! -e log.2 ]] || break
+		events 3
+		auditd 0 --file log --key key --once --max-size 3000
+	done
+	mv log.2 log.3
+	mv log.1 log.2
+	before=$(cksum <log.3)
+	for ((i = 0; i < 20; i++)); do
+		[[ ! -e log.1 ]] || break
+		events 3
+		auditd 0 --file log --key key --once --max-size 3000 --keep 3
+	done
+	is "$(cksum <log.3)" "$before"
+	verified log log.1 log.2 log.3
 }
 
 cli_auditd_reopens_on_sighup() {
