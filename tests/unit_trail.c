@@ -379,6 +379,8 @@ TEST(close_ends_what_is_open)
 	CHECK_EQ(r.count, 1);
 	CHECK_EQ(r.records[0].count, 5);
 	CHECK_EQ(r.cursor.waiting, 0);
+	/* by itself, not only because its writer is gone: readers need not ask */
+	CHECK(f.admin->map.events[r.records[0].ring * 256 + 1].count & K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
 
@@ -630,6 +632,38 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	CHECK_EQ(ring.shared->written[K2K_AUDIT_KIND_RATE], 2);
 	for (int i = 0; i < 4; i++)
 		memset(&ring.events[i], 0, sizeof ring.events[i]);
+	memset(ring.shared, 0, sizeof *ring.shared);
+	fixture_close(&f);
+}
+
+TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE, .code = K2K_ERATE };
+	struct k2k_shm_event *event;
+	struct k2k_event_copy copy;
+	struct k2k_ring ring;
+	struct fixture f;
+	uint64_t n, word;
+
+	open_small(&f, 4);
+	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
+	n = k2k_ring_append(&ring, &body, true);
+	event = &ring.events[n & 3];
+	CHECK(k2k_ring_repeat(&ring, n, body.kind));
+	CHECK_EQ(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
+	CHECK_EQ(copy.count, 2);
+	word = event->count;
+	event->count = word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS); /* another has the place, and is about to say so */
+	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
+	k2k_ring_close(&ring, n);
+	CHECK_EQ(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
+	event->count = word;
+	CHECK(!k2k_ring_repeat(&ring, n + 4, body.kind));
+	k2k_ring_close(&ring, n);
+	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
+	CHECK_EQ(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_THERE);
+	CHECK_EQ(copy.count, 2);
+	memset((void *)event, 0, sizeof *event);
 	memset(ring.shared, 0, sizeof *ring.shared);
 	fixture_close(&f);
 }
