@@ -355,7 +355,11 @@ cli_auditd_prints_and_keeps_its_place() {
 	echo nonsense >state
 	auditd 4 --stdout --state state --once
 	# a reader that leaves, one that is full
-	"$AUDITD" --stdout | head -n 1 >/dev/null
+	local line=
+	"$AUDITD" --stdout 2>err | head -n 1 >/dev/null
+	is "${PIPESTATUS[0]}" 10
+	# also when it has written all that there is
+	"$AUDITD" --stdout 2>err | { until [[ $line == *'"sequence":"6"'* ]]; do read -r line; done; }
 	is "${PIPESTATUS[0]}" 10
 	"$AUDITD" --stdout --once >/dev/full 2>err
 	is "$?" 10
