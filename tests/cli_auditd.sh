@@ -133,6 +133,24 @@ cli_auditd_goes_on_after_a_rotation_that_was_killed() {
 	verified log log.*[0-9]
 	is "$(jq -s -r '[.[] | select(.ring == 64) | .sequence | tonumber] | sort | map(tostring) | join(" ")' log log.*[0-9]) " \
 		"$(numbers_to 21)"
+	# killed before the last renaming: there is room, and nothing may be dropped
+	local before
+	rm -f log*
+	for ((i = 0; i < 20; i++)); do
+		[[ ! -e log.2 ]] || break
+		events 3
+		auditd 0 --file log --key key --once --max-size 3000
+	done
+	mv log.2 log.3
+	mv log.1 log.2
+	before=$(cksum <log.3)
+	for ((i = 0; i < 20; i++)); do
+		[[ ! -e log.1 ]] || break
+		events 3
+		auditd 0 --file log --key key --once --max-size 3000 --keep 3
+	done
+	is "$(cksum <log.3)" "$before"
+	verified log log.1 log.2 log.3
 }
 
 cli_auditd_reopens_on_sighup() {
@@ -337,7 +355,11 @@ cli_auditd_prints_and_keeps_its_place() {
 	echo nonsense >state
 	auditd 4 --stdout --state state --once
 	# a reader that leaves, one that is full
-	"$AUDITD" --stdout | head -n 1 >/dev/null
+	local line=
+	"$AUDITD" --stdout 2>err | head -n 1 >/dev/null
+	is "${PIPESTATUS[0]}" 10
+	# also when it has written all that there is
+	"$AUDITD" --stdout 2>err | { until [[ $line == *'"sequence":"6"'* ]]; do read -r line; done; }
 	is "${PIPESTATUS[0]}" 10
 	"$AUDITD" --stdout --once >/dev/full 2>err
 	is "$?" 10

@@ -234,7 +234,7 @@ static int write_to(struct destination *d, struct text *bodies)
 
 static int tick(struct destination *d)
 {
-	return d->log ? logfile_tick(d->log) : 0;
+	return d->log ? logfile_tick(d->log) : stream_tick(d->stream);
 }
 
 static uint64_t wait_time(const struct destination *d)

@@ -269,3 +269,10 @@ int stream_write(struct stream *stream, struct text *bodies)
 	}
 	return code;
 }
+
+int stream_tick(const struct stream *stream)
+{
+	struct pollfd out = { .fd = stream->fd };
+
+	return stream->kind == STREAM_STDOUT && poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) ? -EPIPE : 0;
+}

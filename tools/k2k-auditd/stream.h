@@ -23,5 +23,7 @@ void stream_close(struct stream **stream);
 const struct position *stream_position(const struct stream *stream);
 /* As logfile_write, but never REWOUND. */
 int stream_write(struct stream *stream, struct text *bodies);
+/* -EPIPE: the reader of standard output has gone. Else 0. */
+int stream_tick(const struct stream *stream);
 
 #endif
