@@ -6,7 +6,7 @@
  *
  *	0     which image: empty, in use, put in order, with everything half done, full
  *	1     FIX_... below
- *	2..   patches of 12 bytes: what, object, offset (16 bits), value (64 bits)
+ *	2..   patches of 12 bytes: what, object, offset (16 bits, in steps of 2 bytes), value (64 bits)
  *
  * With RAW what follows is both headers themselves. What may come of it: an answer that is documented, CORRUPT with what
  * and where among them; each within a second of its own time and pauses (sanitizers are slow); no change to a
@@ -46,11 +46,11 @@ enum { PATCH_BYTES = 12, PATCHES_MAX = 24, HEAD_BYTES = 2 };
 
 /* ---- images ---------------------------------------------------------------------------- */
 
-enum { IMAGES = 5, OBJECTS = 2, OBJECT_MAX = 65536 };
+enum { IMAGES = 5, OBJECTS = 2, OBJECT_MAX = 2 * 65536 };
 struct image {
 	unsigned char *bytes[OBJECTS];
 	size_t size[OBJECTS];
-	uint16_t *words[OBJECTS];       /* offsets of words that are not 0 */
+	uint16_t *words[OBJECTS];       /* offsets of words that are not 0, in steps of 2 bytes */
 	size_t word_count[OBJECTS];
 	uint8_t uuid[16];
 };
@@ -75,7 +75,7 @@ static void keep(struct image *image, const struct bytes *bytes)
 
 			memcpy(&word, image->bytes[o] + at, 8);
 			if (word)
-				image->words[o][image->word_count[o]++] = (uint16_t)at;
+				image->words[o][image->word_count[o]++] = (uint16_t)(at / 2);
 		}
 	}
 	memcpy(image->uuid, ((const struct k2k_shm_header *)(const void *)image->bytes[0])->uuid, 16);
@@ -451,12 +451,12 @@ static void apply(struct patch patch)
 	if (patch.operation == CUT) {
 		/* rarely, and not to the same size each time: most inputs are to get past it */
 		if (patch.value % 16 == 0)
-			now.size[patch.object] = patch.offset;
+			now.size[patch.object] = 2 * (size_t)patch.offset;
 		return;
 	}
 	if (size < 64)
 		return;
-	at = patch.offset % (size - 63);
+	at = 2 * (size_t)patch.offset % (size - 63);
 	memcpy(&word, bytes + at, 8);
 	memcpy(&half, bytes + at, 4);
 	switch (patch.operation) {
@@ -577,11 +577,11 @@ static void draw_patch(uint8_t *to, const struct image *image)
 	if (draw(4))
 		patch.offset = image->words[patch.object][draw(image->word_count[patch.object])];
 	else
-		patch.offset = (uint16_t)(draw(image->size[patch.object]) & ~UINT64_C(3));
+		patch.offset = (uint16_t)(draw(image->size[patch.object] / 2) & ~UINT64_C(1));
 	if (draw(2) && (patch.operation == SET32 || patch.operation == ADD32))
-		patch.offset = (uint16_t)(patch.offset + 4);
+		patch.offset = (uint16_t)(patch.offset + 2);
 	if (patch.operation == COPY)
-		patch.value = image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
+		patch.value = 2 * (uint64_t)image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
 	to[0] = patch.operation;
 	to[1] = patch.object;
 	memcpy(to + 2, &patch.offset, 2);

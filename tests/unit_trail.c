@@ -550,8 +550,8 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 
 	open_small(&f, 4);
 	slot = f.broker->broker.slot;
-	ring = &f.broker->map.rings[slot];
-	events = &f.broker->map.events[slot * 4];
+	ring = &f.admin->map.rings[slot];
+	events = &f.admin->map.events[slot * 4];
 	begin_event(ring, events, 3);
 	ring->claimed++; /* another one took a number only */
 	cross_numbered(&f, 3, 3);

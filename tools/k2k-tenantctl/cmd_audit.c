@@ -318,6 +318,8 @@ static void *watch_reader(void *unused)
 	(void)unused;
 	while (poll(&out, 1, -1) != 1)
 		;
+	if (out.revents & POLLNVAL)
+		return NULL; /* closed by this program, at its end */
 	_exit(EXIT_SYSTEM);
 }
 
