@@ -5,7 +5,7 @@ set_tests_properties(torture_readers PROPERTIES RUN_SERIAL TRUE)
 
 # Long delays at a few points: what is found there takes hours with delays everywhere.
 function(k2k_torture_at name)
-  add_test(NAME torture_${name} COMMAND torture_readers --reuses 5000)
+  add_test(NAME torture_${name} COMMAND torture_readers --reuses 8000)
   list(JOIN ARGN " " points)
   set_tests_properties(torture_${name} PROPERTIES LABELS torture TIMEOUT 300 RUN_SERIAL TRUE
                        ENVIRONMENT "K2K_DELAYS_AT=${points}")

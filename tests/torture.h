@@ -73,9 +73,12 @@ HARNESS_USED static void dwell(struct dice *dice)
 
 /* ---- tenants -------------------------------------------------------------------- */
 
+/* Of a quarter of the buckets, so that many are found behind others. */
 HARNESS_USED static k2k_tenant_id id_of(uint32_t tenant)
 {
-	return k2k_mix64(tenant + 1);
+	for (uint64_t x = tenant * UINT64_C(1000) + 1;; x++)
+		if ((k2k_mix64(k2k_mix64(x)) & (2 * SLOTS - 1)) < SLOTS / 2)
+			return k2k_mix64(x);
 }
 
 HARNESS_USED static uint32_t tenant_of(k2k_tenant_id id)
