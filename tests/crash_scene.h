@@ -100,7 +100,7 @@ struct scene {
 	struct gate ready, answered, paused, resume;
 	pid_t bystander, stopped, victim;
 	uint32_t bystander_slot;
-	bool has_changed;                /* a victim was an administrator's */
+	bool has_changed;                /* a victim has raised an intent, as administrators do */
 	/* for victim_discover() */
 	unsigned char *seen_defs, *seen_live;
 };
@@ -387,7 +387,7 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 {
 	pid_t pid = spawn();
 
-	scene->has_changed |= operation->role == K2K_ROLE_ADMIN;
+	scene->has_changed |= operation->role == K2K_ROLE_ADMIN || operation->removes;
 	if (pid == 0) {
 		struct victim victim = { .name = scene->name, .lease = K2K_LEASE_INIT, .clock_ns = &scene->stage->clock_ns };
 		int code;
