@@ -223,14 +223,15 @@ static ALWAYS_INLINE bool decide_shortly(const struct k2k_registry *reg, k2k_ten
 
 /* ---- check and admit -------------------------------------------------------------------- */
 
-static __attribute__((noinline)) int check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                                           struct k2k_verdict *verdict)
+/* The long way of both. `admits`: what passes is counted, what doesn't too. Without, it is a peek. */
+static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n, bool admits,
+                                          struct k2k_verdict *verdict)
 {
 	struct decision d;
 	int code = check_arguments(reg, n, verdict);
 
 	if (!code)
-		code = k2k_enter(reg, K2K_GATE_ANY);
+		code = k2k_enter(reg, admits ? K2K_GATE_BROKER : K2K_GATE_ANY);
 	if (code)
 		return code;
 	if (id == K2K_TENANT_UNSPECIFIED)
@@ -238,17 +239,35 @@ static __attribute__((noinline)) int check(struct k2k_registry *reg, k2k_tenant_
 	decide_nothing(&d);
 	code = k2k_tenant_find(&reg->map, id, &d.slot, &d.state_gen);
 	if (!code) {
-		code = decide(reg, tag.engagement_id, n, false, &d);
-		/* without a read section of this registry the slot may be another tenant's by now */
-		if (!k2k_tenant_still(&reg->map, d.slot, d.state_gen))
+		do
+			code = decide(reg, tag.engagement_id, n, admits, &d);
+		while (!code && admits && !k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n));
+		/* without a read section of this registry the slot may be another tenant's by now; a broker has one */
+		if (!admits && !k2k_tenant_still(&reg->map, d.slot, d.state_gen))
 			code = K2K_ENOTENANT;
 	}
+	if (!code && admits)
+		d.used += n;
 	if (verdict)
 		fill_verdict(&d, n, code, verdict);
+	if (code && admits)
+		count_rejection(reg, d.slot, code);
 	if (code)
-		return refuse(reg, id, tag, code, d.used, d.limit, false);
+		return refuse(reg, id, tag, code, d.used, d.limit, admits);
 	k2k_read_unlock();
 	return 0;
+}
+
+static __attribute__((noinline)) int check_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
+                                                     struct k2k_verdict *verdict)
+{
+	return decide_at_length(reg, id, tag, n, false, verdict);
+}
+
+static __attribute__((noinline)) int admit_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
+                                                     struct k2k_verdict *verdict)
+{
+	return decide_at_length(reg, id, tag, n, true, verdict);
 }
 
 int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
@@ -265,38 +284,7 @@ int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 			return 0;
 		}
 	}
-	return check(reg, id, tag, n, verdict);
-}
-
-static __attribute__((noinline)) int admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                                           struct k2k_verdict *verdict)
-{
-	struct decision d;
-	int code = check_arguments(reg, n, verdict);
-
-	if (!code)
-		code = k2k_enter(reg, K2K_GATE_BROKER);
-	if (code)
-		return code;
-	if (id == K2K_TENANT_UNSPECIFIED)
-		return pass_unspecified(n, verdict);
-	decide_nothing(&d);
-	code = k2k_tenant_find(&reg->map, id, &d.slot, &d.state_gen);
-	if (!code) {
-		do
-			code = decide(reg, tag.engagement_id, n, true, &d);
-		while (!code && !k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n));
-	}
-	if (!code)
-		d.used += n;
-	if (verdict)
-		fill_verdict(&d, n, code, verdict);
-	if (code) {
-		count_rejection(reg, d.slot, code);
-		return refuse(reg, id, tag, code, d.used, d.limit, true);
-	}
-	k2k_read_unlock();
-	return 0;
+	return check_at_length(reg, id, tag, n, verdict);
 }
 
 int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
@@ -317,7 +305,7 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 			return 0;
 		}
 	}
-	return admit(reg, id, tag, n, verdict);
+	return admit_at_length(reg, id, tag, n, verdict);
 }
 
 /* ---- record ------------------------------------------------------------------------------- */

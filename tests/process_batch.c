@@ -224,16 +224,15 @@ static void *call_it(void *argument)
 	return NULL;
 }
 
-static int call_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_registry *), uint64_t *pid)
+static void check_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_registry *), int expected, uint64_t pid)
 {
 	struct caller caller = { .reg = reg, .call = call };
 	pthread_t thread;
 
 	CHECK_EQ(pthread_create(&thread, NULL, call_it, &caller), 0);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
-	if (pid)
-		*pid = caller.pid;
-	return caller.code;
+	CHECK_EQ(caller.code, expected);
+	CHECK_EQ(caller.pid, pid);
 }
 
 static int register_one(struct k2k_registry *reg) { return k2k_tenant_register(reg, 50, NULL); }
@@ -246,14 +245,11 @@ TEST(other_threads_and_other_handles_wait_for_a_batch)
 	struct caller waiting;
 	pthread_t thread;
 	int registered;
-	uint64_t pid;
 
 	impatient = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
 	CHECK_EQ(k2k_batch_begin(impatient), 0);
-	CHECK_EQ(call_in_thread(impatient, register_one, &pid), K2K_EBUSY);
-	CHECK_EQ(pid, (uint64_t)getpid());
-	CHECK_EQ(call_in_thread(impatient, k2k_batch_begin, &pid), K2K_EBUSY);
-	CHECK_EQ(pid, (uint64_t)getpid());
+	check_in_thread(impatient, register_one, K2K_EBUSY, (uint64_t)getpid());
+	check_in_thread(impatient, k2k_batch_begin, K2K_EBUSY, (uint64_t)getpid());
 	other = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
 	CHECK_EQ(register_one(other), K2K_EBUSY);
 	CHECK_EQ(k2k_error_detail()->pid, (uint64_t)getpid());
@@ -295,7 +291,7 @@ TEST(only_the_thread_that_began_a_batch_can_end_it)
 	CHECK_EQ(k2k_batch_begin(admin), 0);
 	CHECK_EQ(k2k_batch_begin(admin), K2K_EINVAL);
 	CHECK_HAS(k2k_error_detail()->text, "has begun one");
-	CHECK_EQ(call_in_thread(admin, k2k_batch_end, NULL), K2K_EINVAL);
+	check_in_thread(admin, k2k_batch_end, K2K_EINVAL, 0);
 	check_is_locked(name);
 	CHECK_EQ(k2k_batch_end(admin), 0);
 	check_is_free(name);
@@ -324,13 +320,11 @@ TEST(a_close_ends_the_batch_of_its_thread_and_waits_for_that_of_another)
 	const char *name = small_registry(64, &admin);
 	struct caller closing;
 	pthread_t thread;
-	uint64_t pid;
 
 	register_tenant(admin, 1, 10, 4);
 	reg = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
 	CHECK_EQ(k2k_batch_begin(reg), 0);
-	CHECK_EQ(call_in_thread(reg, close_it, &pid), K2K_EBUSY);
-	CHECK_EQ(pid, (uint64_t)getpid());
+	check_in_thread(reg, close_it, K2K_EBUSY, (uint64_t)getpid());
 	/* the handle is as it was, and so is the batch */
 	change(reg);
 	check_is_locked(name);
