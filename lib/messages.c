@@ -308,6 +308,17 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 	return admit_at_length(reg, id, tag, n, verdict);
 }
 
+/* ---- what reports what has happened ------------------------------------------------------- */
+
+/* Of record and track, which ask nothing: the application's sink isn't called. */
+static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag)
+{
+	struct k2k_rejection rejection = { .code = K2K_ENOTENANT, .tenant = id, .tag = tag };
+
+	count_unknown(reg);
+	k2k_trail_reject(&reg->trail, &rejection, k2k_clock_now(&reg->clock).second);
+}
+
 /* ---- record ------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant_id id)
@@ -325,6 +336,8 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_second(&reg->clock), true, &rate);
 		if (!code)
 			k2k_rate_count(&reg->map.cells[slot], 1);
+		else if (code == K2K_ENOTENANT)
+			tell_unknown(reg, id, (struct k2k_audit_tag){ 0, 0 });
 	}
 	k2k_read_unlock();
 	return code;
@@ -396,10 +409,7 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 			if ((code == 0 || code == K2K_EUNBOOKED) && !k2k_tenant_still(&reg->map, slot, state_gen))
 				code = K2K_EGONE;
 		} else if (code == K2K_ENOTENANT) {
-			struct k2k_rejection rejection = { .code = code, .tenant = id, .tag = tag };
-
-			count_unknown(reg);
-			k2k_trail_reject(&reg->trail, &rejection, k2k_clock_now(&reg->clock).second);
+			tell_unknown(reg, id, tag);
 		}
 	}
 	k2k_read_unlock();

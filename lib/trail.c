@@ -297,7 +297,7 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 
 /* ---- the helper ------------------------------------------------------------------------ */
 
-/* relaxed, both: with the entry entered */
+/* relaxed, both: with the entry entered; without, a hint */
 static bool is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second, uint64_t newest)
 {
 	uint64_t n = k2k_load_relaxed(&entry->n);
@@ -314,8 +314,9 @@ static bool close_due(struct k2k_trail *trail, uint64_t second)
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		struct k2k_trail_entry *entry = &trail->entries[i];
 
-		if (!enter(entry))
-			continue; /* in use now: the next look */
+		/* entered only where it seems due: who finds it entered writes an event of its own. In use now: the next look. */
+		if (!is_due(trail, entry, second, newest) || !enter(entry))
+			continue;
 		if (is_due(trail, entry, second, newest)) {
 			vacate(trail, entry);
 			closed = true;

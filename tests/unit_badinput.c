@@ -57,6 +57,7 @@ static void set_up(struct fixture *f)
 	options.max_tenants = 16;
 	options.max_engagements = 64;
 	options.max_budgets = 16;
+	options.max_audit_events = 4; /* all bytes are compared after each call */
 	f->name = fresh_registry();
 	CHECK_EQ(k2k_registry_create(f->name, &options, NULL), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)

@@ -172,6 +172,8 @@ TEST(info_counts_what_there_is)
 	fixture_open(&f);
 	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
 	CHECK_EQ(k2k_message_admit(f.broker, 5, no_tag, 1, NULL), K2K_ENOTENANT);
+	CHECK_EQ(k2k_message_record(f.broker, 5), K2K_ENOTENANT);
+	CHECK_EQ(k2k_usage_track(f.broker, 5, no_tag, 1), K2K_ENOTENANT);
 	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", no_tag), 0);
 	CHECK_EQ(k2k_registry_info(f.admin, &info), 0);
 	CHECK_STR(info.name, f.name);
@@ -179,7 +181,7 @@ TEST(info_counts_what_there_is)
 	CHECK_EQ(info.tenants.used, 1);
 	CHECK_EQ(info.tenants.capacity, 4096);
 	CHECK_EQ(info.leases.capacity, 16384);
-	CHECK_EQ(info.unknown_tenant_total, 1);
+	CHECK_EQ(info.unknown_tenant_total, 3);
 	CHECK_EQ(info.cross_tenant_total, 1);
 	CHECK_EQ(info.generation, 1);
 	fixture_close(&f);

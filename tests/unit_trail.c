@@ -348,15 +348,18 @@ TEST(what_tells_rejections_apart_makes_events_of_their_own)
 		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(1, 2)), 0);
 		CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(1, 1), 1, NULL), K2K_ENOTENANT);
 		CHECK_EQ(k2k_message_admit(f.broker, 2, tag_of(1, 1), 1, NULL), K2K_ENOTENANT);
+		CHECK_EQ(k2k_message_record(f.broker, 2), K2K_ENOTENANT);
 	}
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
 	for (size_t i = 0; i < 7; i++)
 		CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->count, 2);
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, i)->count, 2);
-	CHECK_EQ(r.count, 10);
+	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tenant, 2);
+	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tag.org_id, 0);
+	CHECK_EQ(r.count, 11);
 	fixture_close(&f);
 }
 

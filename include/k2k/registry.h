@@ -501,7 +501,7 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
 K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                             struct k2k_verdict *verdict);
 
-/* Counts one message without asking. BROKER. ENOTENANT. Killed: counted or not. */
+/* Counts one message without asking. BROKER. ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not. */
 K2K_API int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id);
 
 /*
