@@ -32,4 +32,10 @@ int cmd_quota(struct ctl *ctl);
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);
 
+/* document_write.c */
+int cmd_export(struct ctl *ctl);
+/* cmd_apply.c */
+int cmd_apply(struct ctl *ctl);
+int cmd_diff(struct ctl *ctl);
+
 #endif

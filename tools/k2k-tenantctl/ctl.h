@@ -23,7 +23,7 @@
 /* What scripts may rely on. */
 enum {
 	EXIT_DONE       = 0,
-	EXIT_NO         = 1,    /* exists, quota, check: the answer is no */
+	EXIT_NO         = 1,    /* exists, quota, diff, check: the answer is no */
 	EXIT_USAGE      = 2,    /* usage or validation; nothing was changed */
 	EXIT_MISSING    = 3,    /* no such tenant or budget */
 	EXIT_EXISTS     = 4,
@@ -45,9 +45,10 @@ enum option_id {
 	OPT_MAX_TENANTS, OPT_MAX_ENGAGEMENTS, OPT_MAX_LEASES, OPT_MAX_BUDGETS, OPT_MODE, OPT_GROUP, OPT_PLAN,
 	OPT_IF_MISSING, OPT_PRESET, OPT_RATE, OPT_KERNELS, OPT_GPU_MEMORY, OPT_BUDGET,
 	OPT_ORG, OPT_ENGAGEMENT, OPT_COUNT,
+	OPT_FILE, OPT_PRUNE,
 	OPT_END
 };
-#define OPT_BIT(id) (UINT32_C(1) << (id))
+#define OPT_BIT(id) (UINT64_C(1) << (id))
 
 struct failure {
 	int code;               /* K2K_E... */

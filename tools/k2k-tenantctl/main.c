@@ -43,9 +43,11 @@ static const struct option long_options[] = {
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
+	{ "file", required_argument, NULL, OPTION_BASE + OPT_FILE },
+	{ "prune", no_argument, NULL, OPTION_BASE + OPT_PRUNE },
 	{ NULL, 0, NULL, 0 }
 };
-static const char short_options[] = ":r:o:JyqhV";
+static const char short_options[] = ":r:o:f:JyqhV";
 
 #define GLOBAL (OPT_BIT(OPT_MAX_TENANTS) - 1)
 #define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
@@ -60,7 +62,7 @@ static const struct command {
 	const char *name, *second;      /* "budget" has a second word */
 	int (*run)(struct ctl *ctl);
 	size_t min, max;                /* arguments */
-	uint32_t options;               /* besides the global ones */
+	uint64_t options;               /* besides the global ones */
 } commands[] = {
 	{ "init", NULL, cmd_init, 0, 0, INIT },
 	{ "info", NULL, cmd_info, 0, 0, 0 },
@@ -80,6 +82,9 @@ static const struct command {
 	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
 	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
+	{ "apply", NULL, cmd_apply, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
+	{ "diff", NULL, cmd_diff, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
+	{ "export", NULL, cmd_export, 0, 0, 0 },
 	{ "version", NULL, cmd_version, 0, 0, 0 },
 };
 
@@ -116,6 +121,7 @@ static int option_of(int value)
 	switch (value) {
 	case 'r': return OPT_REGISTRY;
 	case 'o': return OPT_OUTPUT;
+	case 'f': return OPT_FILE;
 	case 'J': return OPT_JSON;
 	case 'y': return OPT_YES;
 	case 'q': return OPT_QUIET;
