@@ -37,5 +37,8 @@ int cmd_export(struct ctl *ctl);
 /* cmd_apply.c */
 int cmd_apply(struct ctl *ctl);
 int cmd_diff(struct ctl *ctl);
+/* cmd_save.c */
+int cmd_save(struct ctl *ctl);
+int cmd_load(struct ctl *ctl);
 
 #endif

@@ -82,6 +82,12 @@ static const struct help {
 	  "Exit code 1 where something differs.\n", "diff -f tenants.yaml" },
 	{ "export", NULL, "export", "all tenants as a document for 'apply': YAML, or JSON with -J", "",
 	  "export > tenants.yaml" },
+	{ "save", NULL, "save FILE", "writes tenants with generations, totals and GPU time into a file",
+	  "The file is replaced as a whole, or not at all. What brokers count afterwards is not in it: stop\n"
+	  "them first. Leases are not in it either; they belong to processes.\n", "save /var/lib/k2k/default.json" },
+	{ "load", NULL, "load FILE", "restores what 'save' wrote into a new registry, of any size that it fits",
+	  "Refused where a tenant is there that the file does not have, and where something has no room.\n"
+	  "A load that was killed can be repeated.\n", "load /var/lib/k2k/default.json" },
 	{ "version", NULL, "version", "versions of the program and of its library", "", "version" },
 };
 #define HELPS (sizeof(helps) / sizeof(helps[0]))

@@ -84,6 +84,8 @@ static const struct command {
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
 	{ "apply", NULL, cmd_apply, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
 	{ "diff", NULL, cmd_diff, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
+	{ "save", NULL, cmd_save, 1, 1, 0 },
+	{ "load", NULL, cmd_load, 1, 1, 0 },
 	{ "export", NULL, cmd_export, 0, 0, 0 },
 	{ "version", NULL, cmd_version, 0, 0, 0 },
 };
