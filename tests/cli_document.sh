@@ -52,6 +52,18 @@ cli_apply_keeps_usage_and_generation() {
 	json '.tenants[0]|[.generation,.usage.admitted_total,.usage.gpu_ns_total,.quota.budgets[0].used_ns]' '["1","5","1000","1000"]'
 }
 
+cli_an_unlimited_budget_in_a_document_is_none() {
+	init
+	ctl 0 register 42 --budget 7=1h --budget 8=1h -q
+	doc 'tenants: [{id: 42, budgets: {7: unlimited, 8: 1h}}]'
+	ctl 1 diff -f "$DIR/doc"
+	is "$out" "update tenant 42: budget 7: 1h -> none"
+	ctl 0 apply -f "$DIR/doc" -q
+	ctl 0 diff -f "$DIR/doc"
+	ctl 0 budget list 42 -J
+	json '[.budgets[].engagement]' '["8"]'
+}
+
 cli_what_export_wrote_changes_nothing_when_applied() {
 	init
 	ctl 0 export
