@@ -35,6 +35,7 @@ struct change {
 	uint64_t wait_token;     /* with WAIT */
 	uint32_t slot;
 	uint64_t generation;
+	const struct k2k_tenant_image *image;   /* of a restore, else null */
 };
 
 static int check_id(k2k_tenant_id id)
@@ -214,6 +215,64 @@ static int add_all_budgets(struct change *change)
 	return code;
 }
 
+/* What the image says was counted, in a tenant that nobody else has seen. */
+static int restore_counts(struct change *change)
+{
+	const struct k2k_tenant_image *image = change->image;
+	const struct k2k_map *map = &change->reg->map;
+	struct k2k_shm_cell_cold *cold = &map->cells_cold[change->slot];
+	int code = 0;
+
+	/* relaxed, all: carried by LIVE */
+	k2k_store_relaxed(&map->cells[change->slot].admitted, image->admitted_total);
+	k2k_store_relaxed(&cold->rejected_rate, image->rejected_total.rate);
+	k2k_store_relaxed(&cold->rejected_budget, image->rejected_total.budget);
+	k2k_store_relaxed(&cold->rejected_kernels, image->rejected_total.kernels);
+	k2k_store_relaxed(&cold->rejected_gpu_memory, image->rejected_total.gpu_memory);
+	k2k_store_relaxed(&cold->unattributed_ns, image->unattributed_ns);
+	k2k_store_relaxed(&map->tenants_cold[change->slot].registered_at_ns, image->registered_at_ns);
+	for (uint32_t i = 0; !code && i < image->usage_count; i++) {
+		uint32_t record;
+
+		code = k2k_ledger_obtain(map, K2K_INCARNATION_WRITER, &change->reg->passed, &change->reg->ledger_full_at, change->slot,
+		                         change->generation, image->usage[i].engagement_id, &record);
+		if (code == K2K_EFULL)
+			return k2k_fail(K2K_EFULL, "engagements", NULL, "the table of engagements is full");
+		if (!code)
+			k2k_ledger_add(&map->ledger[record], image->usage[i].gpu_ns);
+	}
+	return code;
+}
+
+/* The generation before the image's counts as given: so the next one is the image's. */
+static int pass_generations(struct change *change)
+{
+	struct k2k_shm_defs *defs = change->reg->map.defs;
+	uint64_t generation = k2k_load_relaxed(&defs->generation); /* relaxed: under the lock */
+
+	if (change->image->generation <= generation)
+		return k2k_fail_values(K2K_EINVAL, "tenant", "generation", generation + 1, change->image->generation,
+		                       "generation %" PRIu64 " has been passed: this registry is at %" PRIu64, change->image->generation,
+		                       generation);
+	k2k_store_release(&defs->generation, change->image->generation - 1); /* publish[generation] seen by observe[generation] in info */
+	return 0;
+}
+
+static int check_image(const struct k2k_tenant_image *image)
+{
+	int code = K2K_CHECK_STRUCT(image, 0);
+
+	if (!code && !image->quota)
+		code = k2k_fail_argument("quota", "null");
+	if (!code)
+		code = check_quota(image->quota);
+	if (!code && image->usage_count && !image->usage)
+		code = k2k_fail_argument("usage", "null, but usage_count is not 0");
+	if (!code && (!image->generation || image->generation > K2K_GENERATION_MAX))
+		code = k2k_fail_argument("generation", "0, or larger than any that is given");
+	return code;
+}
+
 static int try_register(struct change *change)
 {
 	struct k2k_registry *reg = change->reg;
@@ -232,6 +291,16 @@ static int try_register(struct change *change)
 	code = reap(change);
 	if (code)
 		return code;
+	if (change->image) {
+		struct k2k_list free_list = k2k_tenant_free_list(&reg->map);
+
+		/* asked before: what is refused for want of room is not to use up the generation */
+		if (k2k_list_count(&free_list) == 0)
+			return full(change, "tenants", false);
+		code = pass_generations(change);
+		if (code)
+			return code;
+	}
 	code = k2k_tenant_build(&reg->map, change->id, &limits, &change->slot, &change->generation);
 	if (code == K2K_EFULL)
 		return full(change, "tenants", k2k_list_count(&retired) > 0);
@@ -239,6 +308,10 @@ static int try_register(struct change *change)
 		return code;
 	change->undo = true;
 	code = add_all_budgets(change);
+	if (!code && change->image)
+		code = restore_counts(change);
+	if (code == WAIT && change->image) /* another attempt would need the generation again */
+		code = k2k_fail(K2K_EFULL, change->full, NULL, "the table of %s is full", change->full);
 	if (code)
 		return code;
 	k2k_tenant_publish(&reg->map, change->slot);
@@ -468,6 +541,42 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	if (!code)
 		code = run(&change, K2K_OP_REGISTER, try_register, "registered", ALL_UPDATES);
 	return code;
+}
+
+int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
+{
+	struct change change = { .reg = reg, .image = image };
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	code = check_image(image);
+	if (code)
+		return code;
+	change.id = image->id;
+	change.quota = image->quota;
+	code = check_id(image->id);
+	if (!code)
+		code = run(&change, K2K_OP_REGISTER, try_register, "restored", ALL_UPDATES);
+	return code;
+}
+
+int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
+{
+	struct k2k_lock lock;
+	int code;
+
+	if (!reg)
+		return k2k_fail_argument("registry", "null");
+	if (generation > K2K_GENERATION_MAX)
+		return k2k_fail_argument("generation", "larger than any that is given");
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* one store: nothing to complete or to undo */
+	if (code)
+		return code;
+	if (k2k_load_relaxed(&reg->map.defs->generation) < generation) /* relaxed: under the lock */
+		k2k_store_release(&reg->map.defs->generation, generation); /* publish[generation] seen by observe[generation] in info */
+	k2k_change_leave(reg, &lock);
+	return 0;
 }
 
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)

@@ -34,6 +34,20 @@ static int run_register_budgets(struct victim *v)
 	return k2k_tenant_register(v->reg, NEW_TENANT, &quota);
 }
 
+static int run_restore(struct victim *v)
+{
+	struct k2k_budget budgets[] = { { ENGAGEMENT, 7 } };
+	struct k2k_usage usage[] = { { ENGAGEMENT, 3 }, { NEW_ENGAGEMENT, 4 } };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+	struct k2k_tenant_image image = { .size = sizeof image, .id = NEW_TENANT, .generation = 1 << 20, .registered_at_ns = 5,
+		                          .admitted_total = 6, .unattributed_ns = 7, .quota = &quota, .usage = usage,
+		                          .usage_count = 2 };
+
+	quota.budgets = budgets;
+	quota.budget_count = 1;
+	return k2k_tenant_restore(v->reg, &image);
+}
+
 /* Leaves no slot free but what is retired. */
 static void fill_table(struct scene *scene)
 {
@@ -183,6 +197,7 @@ static int run_destroy(struct victim *v)
 static const struct operation admin_operations[] HARNESS_USED = {
 	ADMIN("register", run_register),
 	ADMIN("register with budgets", run_register_budgets),
+	ADMIN("restore", run_restore),
 	ADMIN("register, reusing a slot", run_register, .arrange = fill_table, .needs_grace_period = true),
 	ADMIN("register in a batch", run_batch),
 	ADMIN("update rate", run_update_rate),

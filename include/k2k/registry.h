@@ -386,6 +386,34 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
 
+/* A tenant as it was in another registry. */
+struct k2k_usage {
+	uint64_t engagement_id, gpu_ns;
+};
+struct k2k_tenant_image {
+	uint32_t size, flags;
+	k2k_tenant_id id;
+	uint64_t generation;                /* above all that this registry has given out */
+	uint64_t registered_at_ns;          /* since 1970 */
+	uint64_t admitted_total;
+	struct k2k_rejected rejected_total;
+	uint64_t unattributed_ns;
+	const struct k2k_quota *quota;
+	const struct k2k_usage *usage;      /* of the same engagement: the sum, saturating */
+	uint32_t usage_count, reserved;
+};
+/*
+ * Registers a tenant with the generation, the totals and the costs that it had elsewhere: all of it or nothing, and
+ * nobody sees it before it is whole. ADMIN. So that no generation is given twice, those of many are restored in rising order,
+ * and the registry goes on above the last.
+ * Returns: EUNSPECIFIED, EEXIST, EBUSY as register; EINVAL also for a generation that this registry has passed, 0, and one
+ *   larger than any that is given; EFULL also where room would come back after a grace period. Where it fails with EFULL the generation may be used up.
+ * Context, Killed: as register; a killed one may have used up its generation.
+ */
+K2K_API int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image);
+/* No registration gets a generation up to this one any more: those that were deregistered elsewhere stay theirs. ADMIN. EBUSY. Killed: done or not. */
+K2K_API int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation);
+
 /*
  * A batch: from begin to end the calling thread has the writer's lock for all its changes through this handle
  * (register, update, deregister, budgets, check, repair), and takes it once instead of once a change: 100,000

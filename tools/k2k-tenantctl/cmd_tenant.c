@@ -225,8 +225,8 @@ static int deregister_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t 
  * Each call waits for its final totals. Where one waited in vain the others would
  * as well, one full timeout each: so the handle is opened anew with a short one.
  */
-static int deregister_all(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
-                          struct k2k_tenant_totals *totals, size_t *done)
+int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
+                       struct k2k_tenant_totals *totals, size_t *done)
 {
 	struct k2k_open_options options;
 	int exit_code = EXIT_DONE;
@@ -276,7 +276,7 @@ int cmd_deregister(struct ctl *ctl)
 		exit_code = deregister_dry_run(ctl, ids, count);
 	} else if (!exit_code && !(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
 		totals = check_memory(calloc(count, sizeof(*totals)));
-		exit_code = deregister_all(ctl, &reg, ids, count, totals, &done);
+		exit_code = tenants_deregister(ctl, &reg, ids, count, totals, &done);
 		if (exit_code && count > 1)
 			exit_code = EXIT_PARTLY;
 		if (!ctl->quiet && (done || count > 1))

@@ -37,4 +37,13 @@ int cmd_audit_stats(struct ctl *ctl);
 /* audit_verify.c */
 int cmd_audit_verify(struct ctl *ctl);
 
+/* document_write.c */
+int cmd_export(struct ctl *ctl);
+/* cmd_apply.c */
+int cmd_apply(struct ctl *ctl);
+int cmd_diff(struct ctl *ctl);
+/* cmd_save.c */
+int cmd_save(struct ctl *ctl);
+int cmd_load(struct ctl *ctl);
+
 #endif

@@ -23,7 +23,7 @@
 /* What scripts may rely on. */
 enum {
 	EXIT_DONE       = 0,
-	EXIT_NO         = 1,    /* exists, quota, check: the answer is no */
+	EXIT_NO         = 1,    /* exists, quota, diff, check: the answer is no */
 	EXIT_USAGE      = 2,    /* usage or validation; nothing was changed */
 	EXIT_MISSING    = 3,    /* no such tenant or budget */
 	EXIT_EXISTS     = 4,
@@ -45,6 +45,7 @@ enum option_id {
 	OPT_MAX_TENANTS, OPT_MAX_ENGAGEMENTS, OPT_MAX_LEASES, OPT_MAX_BUDGETS, OPT_AUDIT_EVENTS, OPT_MODE, OPT_GROUP, OPT_PLAN,
 	OPT_IF_MISSING, OPT_PRESET, OPT_RATE, OPT_KERNELS, OPT_GPU_MEMORY, OPT_BUDGET,
 	OPT_ORG, OPT_ENGAGEMENT, OPT_COUNT,
+	OPT_FILE, OPT_PRUNE,
 	OPT_FOLLOW, OPT_SINCE, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
 	OPT_END
 };

@@ -69,6 +69,26 @@ static const struct help {
 	  "BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
 	  "deregistered can't be used again.\n", "brokers" },
 	{ "leases", NULL, "leases [ID]", "which brokers hold a tenant's kernels and GPU memory", "", "leases 42" },
+	{ "apply", NULL, "apply -f FILE [--prune]", "makes the tenants what a document says",
+	  "  -f, --file FILE       YAML or JSON; - is standard input\n"
+	  "  --prune               deregister the tenants that it does not name; asks on a terminal, elsewhere -y is needed\n"
+	  "Of tenants that it does not name nothing is changed otherwise. What an entry leaves out takes the\n"
+	  "value of its preset, 'standard' where none is named; budgets that it leaves out are removed.\n"
+	  "    version: 1\n"
+	  "    tenants:\n"
+	  "      - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: 1h}}\n"
+	  "      - {id: 43, preset: unlimited}\n"
+	  "All of it is checked before the first change. Usage is kept.\n", "apply -f tenants.yaml --prune -y" },
+	{ "diff", NULL, "diff -f FILE [--prune]", "what 'apply' would change",
+	  "Exit code 1 where something differs.\n", "diff -f tenants.yaml" },
+	{ "export", NULL, "export", "all tenants as a document for 'apply': YAML, or JSON with -J", "",
+	  "export > tenants.yaml" },
+	{ "save", NULL, "save FILE", "writes tenants with generations, totals and GPU time into a file",
+	  "The file is replaced as a whole, or not at all. What brokers count afterwards is not in it: stop\n"
+	  "them first. Leases are not in it either; they belong to processes.\n", "save /var/lib/k2k/default.json" },
+	{ "load", NULL, "load FILE", "restores what 'save' wrote into a new registry, of any size that it fits",
+	  "Refused where a tenant is there that the file does not have, and where something has no room.\n"
+	  "A load that was killed can be repeated.\n", "load /var/lib/k2k/default.json" },
 	{ "audit", "tail", "audit tail [-f] [options]", "who was refused what, and who changed what: all processes' events by time",
 	  "  -f, --follow          goes on: sleeps until there is something new\n"
 	  "  --since RING:SEQ      from this event on, as the column EVENT shows it: 3:17, admin:5\n"
@@ -99,7 +119,7 @@ static const char options[] =
 	"  -r, --registry NAME   the registry; else K2K_REGISTRY of the environment, else 'default'\n"
 	"  -o, --output FORM     table, json or csv; -J is -o json\n"
 	"      --dry-run         check everything, say what would be done, change nothing\n"
-	"  -y, --yes             destroy with brokers attached\n"
+	"  -y, --yes             destroy with brokers attached; apply --prune without asking\n"
 	"  -q, --quiet           changes, check, exists and quota print nothing: the exit code says it\n"
 	"      --timeout DUR     longest wait for others, 5s unless given: 250ms, 1.5s, 1h30m\n"
 	"      --color WHEN      auto, always or never; NO_COLOR is honoured\n"

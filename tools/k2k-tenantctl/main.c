@@ -44,6 +44,8 @@ static const struct option long_options[] = {
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
+	{ "file", required_argument, NULL, OPTION_BASE + OPT_FILE },
+	{ "prune", no_argument, NULL, OPTION_BASE + OPT_PRUNE },
 	{ "follow", no_argument, NULL, OPTION_BASE + OPT_FOLLOW },
 	{ "since", required_argument, NULL, OPTION_BASE + OPT_SINCE },
 	{ "tenant", required_argument, NULL, OPTION_BASE + OPT_TENANT },
@@ -52,7 +54,8 @@ static const struct option long_options[] = {
 	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
 	{ NULL, 0, NULL, 0 }
 };
-static const char short_options[] = ":r:o:JyqfhV";
+/* -f is --file FILE, but in the commands of `audit` --follow. */
+static const char short_options[] = ":r:o:f:JyqhV", audit_short_options[] = ":r:o:fJyqhV";
 
 #define GLOBAL (OPT_BIT(OPT_MAX_TENANTS) - 1)
 #define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
@@ -88,6 +91,11 @@ static const struct command {
 	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
 	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
+	{ "apply", NULL, cmd_apply, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
+	{ "diff", NULL, cmd_diff, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
+	{ "save", NULL, cmd_save, 1, 1, 0 },
+	{ "load", NULL, cmd_load, 1, 1, 0 },
+	{ "export", NULL, cmd_export, 0, 0, 0 },
 	{ "audit", "tail", cmd_audit_tail, 0, 0, TAIL },
 	{ "audit", "stats", cmd_audit_stats, 0, 0, 0 },
 	{ "audit", "verify", cmd_audit_verify, 1, MANY, OPT_BIT(OPT_KEY) | OPT_BIT(OPT_HEAD) },
@@ -127,10 +135,10 @@ static int option_of(int value)
 	switch (value) {
 	case 'r': return OPT_REGISTRY;
 	case 'o': return OPT_OUTPUT;
+	case 'f': return OPT_FILE;
 	case 'J': return OPT_JSON;
 	case 'y': return OPT_YES;
 	case 'q': return OPT_QUIET;
-	case 'f': return OPT_FOLLOW;
 	case 'h': return OPT_HELP;
 	case 'V': return OPT_VERSION;
 	}
@@ -165,13 +173,27 @@ static void read_output_option(struct ctl *ctl, struct complaint *c, const char 
 		complain(c, "--output '%.200s': no such form; it is table, json or csv", text);
 }
 
+/* Is the first word, behind the options before it, `audit`? */
+static bool is_audit(int argc, char **argv)
+{
+	char first[sizeof(short_options) + 1] = "+";
+
+	strcat(first, short_options);
+	while (getopt_long(argc, argv, first, long_options, NULL) != -1)
+		;
+	return optind < argc && !strcmp(argv[optind], "audit");
+}
+
 static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **argv)
 {
+	bool audit;
 	int answer;
 
 	opterr = 0;
-	while ((answer = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		int id = option_of(answer);
+	audit = is_audit(argc, argv);
+	optind = 0;     /* from the start */
+	while ((answer = getopt_long(argc, argv, audit ? audit_short_options : short_options, long_options, NULL)) != -1) {
+		int id = answer == 'f' && audit ? OPT_FOLLOW : option_of(answer);
 
 		if (answer == ':' || answer == '?' || id < 0) {
 			complain_of_option(c, answer, argv);

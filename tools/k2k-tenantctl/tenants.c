@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- reading -------------------------------------------------------------- */
 
@@ -141,6 +142,21 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		}
 	}
 	return 0;
+}
+
+int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *tenants)
+{
+	k2k_tenant_id *ids;
+	size_t count;
+	int code = fetch_list(reg, LIST_TENANT_IDS, 0, (void **)&ids, &count), exit_code;
+
+	*tenants = (struct tenants){ 0 };
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	qsort(ids, count, sizeof(*ids), compare_ids);
+	exit_code = tenants_load(ctl, reg, ids, count, true, tenants);
+	free(ids);
+	return exit_code;
 }
 
 void tenants_free(struct tenants *tenants)
@@ -286,26 +302,100 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants, co
 	block_end(block);
 }
 
-void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
+static const struct field totals_fields[] = {
+	{ "id", "TENANT", KIND_ID, 0 },
+	{ "generation", "GEN", KIND_ID, 0 },
+	{ "final", "FINAL", KIND_BOOL, 0 },
+	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, 0 },
+	{ NULL, "REJECTED", KIND_TOTAL, 0 },
+	{ "usage.rejected_total.rate", NULL, KIND_TOTAL, 0 },
+	{ "usage.rejected_total.budget", NULL, KIND_TOTAL, 0 },
+	{ "usage.rejected_total.kernels", NULL, KIND_TOTAL, 0 },
+	{ "usage.rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
+	{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, 0 },
+	{ "usage.unattributed_ns", "UNATTRIBUTED", KIND_NS, 0 },
+	{ "usage.kernels", "KERNELS-ENDED", KIND_COUNT, 0 },
+	{ "usage.gpu_memory_bytes", "MEMORY-ENDED", KIND_BYTES, 0 },
+};
+#define TOTALS_FIELDS (sizeof(totals_fields) / sizeof(totals_fields[0]))
+
+static void totals_values(const struct k2k_tenant_totals *t, struct value values[TOTALS_FIELDS])
+{
+	const struct value all[TOTALS_FIELDS] = {
+		NUMBER(t->id), NUMBER(t->generation), NUMBER(t->final), NUMBER(t->admitted_total),
+		NUMBER(saturating_sum(&t->rejected_total)), NUMBER(t->rejected_total.rate),
+		NUMBER(t->rejected_total.budget), NUMBER(t->rejected_total.kernels),
+		NUMBER(t->rejected_total.gpu_memory), NUMBER(t->gpu_ns_total), NUMBER(t->unattributed_ns),
+		NUMBER(t->kernels), NUMBER(t->gpu_memory_bytes),
+	};
+
+	memcpy(values, all, sizeof(all));
+}
+
+static json_object *totals_json(const struct k2k_tenant_totals *totals, size_t count)
+{
+	json_object *array = check_memory(json_object_new_array());
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *one = check_memory(json_object_new_object());
+		struct value values[TOTALS_FIELDS];
+
+		totals_values(&totals[i], values);
+		for (size_t j = 0; j < TOTALS_FIELDS; j++)
+			if (totals_fields[j].key)
+				json_set(one, &totals_fields[j], &values[j]);
+		if (json_object_array_add(array, one))
+			out_of_memory();
+	}
+	return array;
+}
+
+static void print_list(struct ctl *ctl, const struct tenants *tenants, const struct field *extra,
+                       const struct value *extra_values, size_t extra_count)
 {
 	json_object *budgets = NULL;
 	struct list list;
 
-	if (blocks && ctl->format == FORMAT_TABLE) {
-		for (size_t i = 0; i < tenants->count; i++) {
-			if (i)
-				putchar('\n');
-			print_block(ctl, tenants, &tenants->rows[i]);
-		}
-		return;
-	}
 	if (ctl->format == FORMAT_JSON)
 		budgets = check_memory(json_object_new_array());
-	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, extra, extra_values, extra_count);
 	for (size_t i = 0; i < tenants->count; i++)
 		print_row(&list, tenants, &tenants->rows[i], budgets);
 	list_end(&list);
 	json_object_put(budgets);
+}
+
+void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants, const struct applied *applied)
+{
+	static const struct field fields[] = {
+		{ "registered", NULL, KIND_COUNT, 0 },
+		{ "updated", NULL, KIND_COUNT, 0 },
+		{ "deregistered", NULL, KIND_COUNT, 0 },
+		{ "unchanged", NULL, KIND_COUNT, 0 },
+		{ "totals", NULL, KIND_JSON, 0 },
+	};
+	json_object *totals = NULL;
+
+	if (ctl->format == FORMAT_JSON)
+		totals = totals_json(applied->totals, applied->deregistered);
+	print_list(ctl, tenants, fields, (const struct value[]){
+		NUMBER(applied->registered), NUMBER(applied->updated), NUMBER(applied->deregistered),
+		NUMBER(applied->unchanged), { .json = totals },
+	}, sizeof(fields) / sizeof(fields[0]));
+	json_object_put(totals);
+}
+
+void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
+{
+	if (!blocks || ctl->format != FORMAT_TABLE) {
+		print_list(ctl, tenants, NULL, NULL, 0);
+		return;
+	}
+	for (size_t i = 0; i < tenants->count; i++) {
+		if (i)
+			putchar('\n');
+		print_block(ctl, tenants, &tenants->rows[i]);
+	}
 }
 
 int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)
@@ -325,34 +415,13 @@ int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)
 {
-	static const struct field fields[] = {
-		{ "id", "TENANT", KIND_ID, 0 },
-		{ "generation", "GEN", KIND_ID, 0 },
-		{ "final", "FINAL", KIND_BOOL, 0 },
-		{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, 0 },
-		{ NULL, "REJECTED", KIND_TOTAL, 0 },
-		{ "usage.rejected_total.rate", NULL, KIND_TOTAL, 0 },
-		{ "usage.rejected_total.budget", NULL, KIND_TOTAL, 0 },
-		{ "usage.rejected_total.kernels", NULL, KIND_TOTAL, 0 },
-		{ "usage.rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
-		{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, 0 },
-		{ "usage.unattributed_ns", "UNATTRIBUTED", KIND_NS, 0 },
-		{ "usage.kernels", "KERNELS-ENDED", KIND_COUNT, 0 },
-		{ "usage.gpu_memory_bytes", "MEMORY-ENDED", KIND_BYTES, 0 },
-	};
 	struct list list;
 
-	list_begin(&list, ctl, "tenants", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	list_begin(&list, ctl, "tenants", totals_fields, TOTALS_FIELDS, NULL, NULL, 0);
 	for (size_t i = 0; i < count; i++) {
-		const struct k2k_tenant_totals *t = &totals[i];
-		const struct value values[] = {
-			NUMBER(t->id), NUMBER(t->generation), NUMBER(t->final), NUMBER(t->admitted_total),
-			NUMBER(saturating_sum(&t->rejected_total)), NUMBER(t->rejected_total.rate),
-			NUMBER(t->rejected_total.budget), NUMBER(t->rejected_total.kernels),
-			NUMBER(t->rejected_total.gpu_memory), NUMBER(t->gpu_ns_total), NUMBER(t->unattributed_ns),
-			NUMBER(t->kernels), NUMBER(t->gpu_memory_bytes),
-		};
+		struct value values[TOTALS_FIELDS];
 
+		totals_values(&totals[i], values);
 		list_row(&list, values);
 	}
 	list_end(&list);
@@ -364,23 +433,14 @@ int cmd_list(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
 	struct tenants tenants;
-	k2k_tenant_id *ids;
-	size_t count;
-	int code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	int exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 
 	if (exit_code)
 		return exit_code;
-	code = fetch_list(reg, LIST_TENANT_IDS, 0, (void **)&ids, &count);
-	if (code) {
-		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
-	} else {
-		qsort(ids, count, sizeof(*ids), compare_ids);
-		exit_code = tenants_load(ctl, reg, ids, count, true, &tenants);
-		if (!exit_code)
-			tenants_print(ctl, &tenants, false);
-		tenants_free(&tenants);
-		free(ids);
-	}
+	exit_code = tenants_load_all(ctl, reg, &tenants);
+	if (!exit_code)
+		tenants_print(ctl, &tenants, false);
+	tenants_free(&tenants);
 	k2k_registry_close(&reg);
 	return exit_code ? exit_code : ctl->failure_count ? EXIT_PARTLY : EXIT_DONE;
 }

@@ -25,14 +25,31 @@ struct tenants {
  */
 int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count, bool skip_missing,
                  struct tenants *tenants);
+/* The same of all tenants, by id. One that is deregistered meanwhile is left out. */
+int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *tenants);
 void tenants_free(struct tenants *tenants);
 
 /* As `list`: a line each. As `show`: a block each. JSON and csv are the same in both. */
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks);
 
+/* What apply did: how many, with the totals of what was deregistered. */
+struct applied {
+	size_t registered, updated, deregistered, unchanged;
+	const struct k2k_tenant_totals *totals;
+};
+/* The tenants that apply changed, as `list` has them, and in JSON the rest beside them. */
+void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants, const struct applied *applied);
+
 /* What a change prints when it is done: the tenant as `show` has it. Closes the handle. Returns the exit code. */
 int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id);
 
+/*
+ * Deregisters each and waits for its totals, which *done of are in `totals` then.
+ * Returns 0 or an exit code, each failure told. *reg may be another handle
+ * afterwards, or null.
+ */
+int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
+                       struct k2k_tenant_totals *totals, size_t *done);
 /* The final totals of what was deregistered. */
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count);
 

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# k2k-tenantctl: apply, diff, export
+. "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+
+# doc LINE...: $DIR/doc, with the version above
+doc() { printf '%s\n' 'version: 1' "$@" >"$DIR/doc"; }
+
+cli_apply_registers_updates_and_leaves_the_rest() {
+	init
+	ctl 0 register 41 --rate 9/s -q
+	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 8=2s -q
+	ctl 0 register 44 --kernels 4 --rate 100k/s -q
+	doc 'tenants:' \
+		'  - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: 1h, 9: 5s}}' \
+		'  - {id: 0x2b, preset: unlimited}' \
+		'  - id: 44' \
+		'    kernels: 4'
+	ctl 0 apply -f "$DIR/doc"
+	has "$out" "1 registered, 1 updated, 0 deregistered, 1 as they should be"
+	ctl 0 list -J
+	json '[.tenants[]|.id+":"+(.quota.rate_per_sec//"-")+","+(.quota.kernels//"-"|tostring)]|join(" ")' \
+		"41:9,16 42:5000,4 43:-,- 44:100000,4"
+	json '[.tenants[1].quota.budgets[]|.engagement+"="+.budget_ns]|join(" ")' "7=3600000000000 9=5000000000"
+	ctl 0 check
+}
+
+cli_apply_takes_json_and_standard_input() {
+	init
+	echo '{"version":1,"tenants":[{"id":"18446744073709551615","rate":"5/s","kernels":3,"budgets":{"7":"1m"}}]}' >"$DIR/doc"
+	ctl 0 apply -f - -J <"$DIR/doc"
+	one_object
+	json '[.registered,.updated,.deregistered,.unchanged]' '[1,0,0,0]'
+	json .tenants[0].id 18446744073709551615
+	json .tenants[0].quota.gpu_memory_bytes 2147483648
+	json .totals '[]'
+	ctl 0 apply --file "$DIR/doc" -o csv
+	is "$(wc -l <<<"$out")" 1
+	printf '{"version" :\t1,\n\t"tenants":\n\t[\n\t\t{"id":5}]}' >"$DIR/doc"
+	ctl 0 apply -f "$DIR/doc" -q
+	is "$out" ""
+	ctl 0 exists 5
+}
+
+cli_apply_keeps_usage_and_generation() {
+	init
+	ctl 0 register 42 --budget 7=1h -q
+	attach
+	say K2K_OK admit 42 7 5
+	say K2K_OK track 42 7 1000
+	doc 'tenants: [{id: 42, rate: 7/s, budgets: {7: 2h}}]'
+	ctl 0 apply -f "$DIR/doc" -J
+	json '.tenants[0]|[.generation,.usage.admitted_total,.usage.gpu_ns_total,.quota.budgets[0].used_ns]' '["1","5","1000","1000"]'
+}
+
+cli_an_unlimited_budget_in_a_document_is_none() {
+	init
+	ctl 0 register 42 --budget 7=1h --budget 8=1h -q
+	doc 'tenants: [{id: 42, budgets: {7: unlimited, 8: 1h}}]'
+	ctl 1 diff -f "$DIR/doc"
+	is "$out" "update tenant 42: budget 7: 1h -> none"
+	ctl 0 apply -f "$DIR/doc" -q
+	ctl 0 diff -f "$DIR/doc"
+	ctl 0 budget list 42 -J
+	json '[.budgets[].engagement]' '["8"]'
+}
+
+cli_what_export_wrote_changes_nothing_when_applied() {
+	init
+	ctl 0 export
+	ctl 0 apply -f - <<<"$out"
+	has "$out" "nothing to do"
+	ctl 0 register 1 --preset unlimited -q
+	ctl 0 register 2 --rate 0 --kernels 0 --gpu-memory 0 --budget 0=0 --budget 18446744073709551615=1ns -q
+	ctl 0 register 3 --rate 18446744073709551614/s --gpu-memory 18446744073709551614 --kernels 4294967294 \
+		--budget 7=18446744073709551614ns --budget 8=1h1m1.000000001s -q
+	ctl 0 register 18446744073709551615 --gpu-memory 1GB -q
+	local before form
+	before=$("$TOOL" list -J)
+	for form in -J "-o table"; do
+		# shellcheck disable=SC2086
+		ctl 0 export $form
+		echo "$out" >"$DIR/doc"
+		ctl 0 diff -f "$DIR/doc"
+		has "$out" "no difference"
+		ctl 0 apply -f "$DIR/doc" --prune
+		has "$out" "nothing to do: all 4"
+		is "$("$TOOL" list -J)" "$before"
+		# and from nothing it makes the same
+		ctl 0 init -r "$K2K_REGISTRY-2" --max-tenants 8 --max-engagements 64 -q
+		ctl 0 apply -r "$K2K_REGISTRY-2" -f "$DIR/doc" -q
+		is "$("$TOOL" -r "$K2K_REGISTRY-2" export)" "$("$TOOL" export)"
+		ctl 0 destroy -r "$K2K_REGISTRY-2" -q
+	done
+	ctl 2 export -o csv
+	ctl 0 export -J
+	one_object
+	json '[.schema,.registry,.version]' "[\"k2k-tenantctl/1\",\"$K2K_REGISTRY\",1]"
+}
+
+cli_diff_says_what_apply_would_change_and_changes_nothing() {
+	init
+	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 8=2s -q
+	ctl 0 register 44 -q
+	local before
+	before=$("$TOOL" list -J)
+	doc 'tenants:' '  - {id: 42, rate: 6/s, budgets: {8: 3s, 9: 4s}}' '  - {id: 43, preset: unlimited}'
+	ctl 1 diff -f "$DIR/doc"
+	is "$out" "update tenant 42: rate 5/s -> 6/s, budget 7: 1s -> none, budget 8: 2s -> 3s, budget 9: none -> 4s
+register tenant 43: rate unlimited, kernels unlimited, GPU memory unlimited"
+	ctl 1 diff -f "$DIR/doc" --prune -J
+	one_object
+	json .differs true
+	json '[.changes[]|.action+" "+.tenant]|join(",")' "update 42,register 43,deregister 44"
+	ctl 1 diff -f "$DIR/doc" -q
+	is "$out" ""
+	ctl 0 apply -f "$DIR/doc" --prune --dry-run -J
+	json .dry_run true
+	json '.changes|length' 3
+	is "$("$TOOL" list -J)" "$before"
+	ctl 0 apply -f "$DIR/doc" -q
+	ctl 0 diff -f "$DIR/doc" -J
+	json '[.differs,.changes]' '[false,[]]'
+	ctl 1 diff -f "$DIR/doc" --prune
+	is "$out" "deregister tenant 44"
+}
+
+cli_prune_needs_y_away_from_a_terminal() {
+	init
+	ctl 0 register 41 -q
+	ctl 0 register 42 -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK admit 43 7 5
+	doc 'tenants: [{id: 42}, {id: 50}]'
+	ctl 2 apply -f "$DIR/doc" --prune </dev/null
+	has "$err" "(41, 43)"
+	has "$err" "-y"
+	ctl 1 exists 50
+	ctl 0 exists 41
+	ctl 0 apply -f "$DIR/doc" --prune -y -J </dev/null
+	one_object
+	json '[.registered,.deregistered,.unchanged]' '[1,2,1]'
+	json '[.totals[]|.id,.final,.usage.admitted_total]' '["41",true,"0","43",true,"5"]'
+	# none left to ask about
+	ctl 0 apply -f "$DIR/doc" --prune </dev/null
+	doc 'tenants: []'
+	ctl 0 apply -f "$DIR/doc" --prune -y
+	has "$out" "50"
+	ctl 0 list -J
+	json .tenants '[]'
+}
+
+# on_terminal ANSWER ARGUMENT...: the tool on a terminal of its own; all it says is in $out
+on_terminal() {
+	local answer=$1; shift
+	out=$(python3 - "$answer" "$TOOL" "$@" <<'END'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+said, answered = b"", sys.argv[1] == ""
+while True:
+    try:
+        got = os.read(fd, 4096)
+    except OSError:
+        break
+    if not got:
+        break
+    said += got
+    if not answered and b"[y/N]" in said:
+        os.write(fd, sys.argv[1].encode() + b"\n")
+        answered = True
+status = os.waitpid(pid, 0)[1]
+sys.stdout.buffer.write(said)
+sys.exit(os.waitstatus_to_exitcode(status))
+END
+	)
+	got=$?
+}
+
+cli_prune_asks_on_a_terminal() {
+	init
+	ctl 0 register 41 -q
+	doc 'tenants: [{id: 42}]'
+	on_terminal n apply -f "$DIR/doc" --prune
+	is "$got" 2
+	has "$out" "Deregister 1 tenant"
+	has "$out" "nothing was changed"
+	ctl 0 exists 41
+	on_terminal y apply -f "$DIR/doc" --prune
+	is "$got" 0
+	ctl 1 exists 41
+	ctl 0 exists 42
+}
+
+cli_a_long_apply_shows_a_bar_on_a_terminal_and_nowhere_else() {
+	ctl 0 init --max-tenants 100000 -q
+	{ echo 'version: 1'; echo 'tenants:'; seq -f '  - {id: %.0f, rate: 5/s}' 1 60000; } >"$DIR/doc"
+	ctl 0 apply -f "$DIR/doc" --dry-run -q
+	is "$err" ""
+	on_terminal "" apply -f "$DIR/doc"
+	is "$got" 0
+	has "$out" "[###"
+	has "$out" "%"
+	has "$out" "60000 registered"
+	ctl 0 apply -f "$DIR/doc"
+	is "$err" ""
+	has "$out" "nothing to do: all 60000"
+	ctl 0 check
+}
+
+# refused LINE COLUMN WHY TEXT: of a document
+refused() {
+	printf '%b' "$4" >"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "$DIR/doc: line $1, column $2: "
+	has "$err" "$3"
+	ctl 2 diff -f "$DIR/doc" -J
+	error_object K2K_EINVAL
+}
+
+cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
+	init
+	ctl 0 register 42 -q
+	local before head='version: 1\ntenants:\n  - {id: 42, rate: 1/s}\n'
+	before=$("$TOOL" list -J)
+	refused 4 21 "no such unit" "$head"'  - {id: 43, rate: 5q/s}'
+	refused 4 24 "'s' or 'min'" "$head"'  - {id: 43, rate: "5k/x"}'
+	refused 4 27 "even" "$head"'  - {id: 43, gpu_memory: 0.3KiB}'
+	refused 4 23 "digit" "$head"'  - {id: 43, kernels: -1}'
+	refused 4 23 "digit" "$head"'  - {id: 43, kernels: null}'
+	refused 4 23 "too large" "$head"'  - {id: 43, kernels: 4294967295}'
+	refused 4 29 "unit is missing" "$head"'  - {id: 43, budgets: {7: 10}}'
+	refused 4 9 "digit" "$head"'  - id: x'
+	refused 4 10 "digit" "$head"'  - id: 4x'
+	refused 4 9 "too large" "$head"'  - id: 18446744073709551616'
+	refused 4 9 "no tenant" "$head"'  - id: 0x0'
+	refused 4 5 "has no id" "$head"'  - rate: 5/s'
+	refused 4 5 "twice: first in line 3, column 5" "$head"'  - {id: 0x2a}'
+	refused 5 5 "'rate' is there twice" "$head"'  - rate: 1/s\n    rate: 2/s'
+	refused 4 15 "no such key" "$head"'  - {id: 43,  rates: 1/s}'
+	refused 4 31 "engagement 7 is there twice" "$head"'  - {id: 43, budgets: {7: 1h, 0x7: 2h}}'
+	refused 4 22 "no such preset" "$head"'  - {id: 43, preset: big}'
+	refused 4 20 "single value" "$head"'  - {id: 43, rate: [5]}'
+	refused 4 23 "mapping is expected" "$head"'  - {id: 43, budgets: [7]}'
+	refused 4 5 "mapping is expected" "$head"'  - 43'
+	refused 4 9 "anchors" "$head"'  - id: &a 43'
+	refused 4 9 "alias" "$head"'  - id: *a'
+	refused 4 9 "tags" "$head"'  - id: !!str 43'
+	refused 4 6 "no such key" "$head"'  - {<<: {id: 43}}'
+	refused 4 14 "" "$head"'  - {id: 43, \\"'
+	refused 4 1 "" "$head"'\t- id: 43'
+	refused 4 1 "second document" "$head"'---\nversion: 1\n'
+	refused 4 1 "no such key" "$head"'tenant: []\n'
+	refused 4 1 "'tenants' is there twice" "$head"'tenants: []\n'
+	refused 1 10 "only 1" 'version: 2\ntenants: []\n'
+	refused 3 1 "'version' is missing" '\ntenants: []\n'
+	refused 2 1 "'tenants' is missing" 'version: 1\n'
+	refused 2 9 "list is expected" 'version: 1\ntenants:\n'
+	refused 1 1 "empty" ''
+	refused 1 1 "mapping is expected" '[]'
+	refused 1 2 "no such key" '{"generation": 5, "version": 1, "tenants": []}'
+	printf 'version: 1\ntenants: [{id: 7, rate: "\xff"}]' >"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "byte 37"
+	is "$("$TOOL" list -J)" "$before"
+	ctl 2 apply
+	ctl 2 diff -f ""
+	ctl 10 apply -f "$DIR/none"
+	has "$err" "No such file"
+	ctl 10 diff -f "$DIR"
+}
+
+cli_a_document_that_does_not_fit_is_5_before_anything_changes() {
+	ctl 0 init --max-tenants 2 --max-budgets 2 --max-engagements 8 -q
+	ctl 0 register 1 --rate 1/s -q
+	doc 'tenants: [{id: 1, rate: 2/s}, {id: 2}, {id: 3}]'
+	ctl 5 apply -f "$DIR/doc"
+	has "$err" "--max-tenants"
+	ctl 5 apply -f "$DIR/doc" --dry-run
+	ctl 0 show 1 -J
+	json .tenants[0].quota.rate_per_sec 1
+	doc 'tenants: [{id: 1, rate: 2/s, budgets: {1: 1s, 2: 1s, 3: 1s}}]'
+	ctl 5 apply -f "$DIR/doc" -J
+	error_object K2K_EFULL
+	has "$err" "--max-budgets"
+	# with those gone that it does not name there is room
+	ctl 0 register 4 -q
+	doc 'tenants: [{id: 1}, {id: 2, budgets: {1: 1s, 2: 1s}}]'
+	ctl 5 apply -f "$DIR/doc"
+	ctl 0 apply -f "$DIR/doc" --prune -y
+	has "$out" "1 registered, 1 updated, 1 deregistered, 0 as"
+	ctl 0 check
+}
+
+cli_without_a_registry_documents_are_6() {
+	init
+	doc 'tenants: [{id: 1}]'
+	ctl 6 apply -r "$K2K_REGISTRY-none" -f "$DIR/doc"
+	ctl 6 export -r "$K2K_REGISTRY-none"
+	ctl 6 diff -r "$K2K_REGISTRY-none" -f "$DIR/doc"
+}
+
+run_tests "$@"

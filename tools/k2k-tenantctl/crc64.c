@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reflected polynomial of ECMA-182, inverted before and after: CRC-64/XZ. "123456789" gives 995dc9bbdf1939fa. */
+#include "document.h"
+
+#define POLYNOMIAL UINT64_C(0xc96c5795d7870f42)
+
+uint64_t crc64(uint64_t crc, const void *data, size_t length)
+{
+	static uint64_t table[256];
+	const unsigned char *p = data;
+
+	for (unsigned int i = 0; !table[1] && i < 256; i++) {
+		/* entry 1 last: it says that the others are there */
+		unsigned int at = 255 - i == 1 ? 0 : 255 - i == 0 ? 1 : 255 - i;
+		uint64_t value = at;
+
+		for (int bit = 0; bit < 8; bit++)
+			value = value & 1 ? value >> 1 ^ POLYNOMIAL : value >> 1;
+		table[at] = value;
+	}
+	crc = ~crc;
+	for (size_t i = 0; i < length; i++)
+		crc = table[(crc ^ p[i]) & 0xff] ^ crc >> 8;
+	return ~crc;
+}

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * document.c - from text to entries, by libyaml's events.
+ *
+ * Each take_...() is called with the event that begins its value, uses up the
+ * whole value, and returns false where something is wrong: then it has been told,
+ * and nothing more is read.
+ */
+#include "document.h"
+#include "progress.h"
+#include "units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yaml.h>
+
+struct source {
+	struct ctl *ctl;
+	struct document *document;
+	enum document_kind kind;
+	yaml_parser_t parser;
+	yaml_event_t event;
+	bool has_event;
+	int exit_code;
+	struct progress progress;
+};
+
+static const char *const rate_forms = "a rate is like 5000/s, 5k/s, 6000/min (a whole number a second), or unlimited";
+static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
+static const char *const size_forms = "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
+static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
+static const char *const id_forms = "an id is decimal or 0x..., at most 18446744073709551615";
+static const char *const number_forms = "a whole number, at most 18446744073709551615";
+
+/* ---- faults ----------------------------------------------------------------- */
+
+static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	progress_end(&s->progress);
+	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s", s->document->name, line, column, text);
+	return false;
+}
+
+/* About the event that is being looked at. */
+#define bad(s, ...) bad_at((s), (s)->event.start_mark.line + 1, (s)->event.start_mark.column + 1, __VA_ARGS__)
+
+static bool bad_yaml(struct source *s)
+{
+	const yaml_parser_t *p = &s->parser;
+
+	if (p->error == YAML_MEMORY_ERROR)
+		out_of_memory();
+	if (p->error == YAML_READER_ERROR) {
+		progress_end(&s->progress);
+		s->exit_code = fail_usage(s->ctl, "%s: byte %zu: %s", s->document->name, p->problem_offset + 1,
+		                          p->problem ? p->problem : "can't be read");
+		return false;
+	}
+	return bad_at(s, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s%s%s", p->context ? p->context : "",
+	              p->context ? ": " : "", p->problem ? p->problem : "neither YAML nor JSON");
+}
+
+/* ---- events ----------------------------------------------------------------- */
+
+static bool next(struct source *s)
+{
+	if (s->has_event)
+		yaml_event_delete(&s->event);
+	s->has_event = false;
+	if (!yaml_parser_parse(&s->parser, &s->event))
+		return bad_yaml(s);
+	s->has_event = true;
+	switch (s->event.type) {
+	case YAML_ALIAS_EVENT:
+		return bad(s, "an alias (*%.60s): write out what it stands for", (char *)s->event.data.alias.anchor);
+	case YAML_SCALAR_EVENT:
+		if (s->event.data.scalar.anchor || s->event.data.scalar.tag)
+			return bad(s, "anchors and tags are not understood here");
+		return true;
+	case YAML_SEQUENCE_START_EVENT:
+		if (s->event.data.sequence_start.anchor || s->event.data.sequence_start.tag)
+			return bad(s, "anchors and tags are not understood here");
+		return true;
+	case YAML_MAPPING_START_EVENT:
+		if (s->event.data.mapping_start.anchor || s->event.data.mapping_start.tag)
+			return bad(s, "anchors and tags are not understood here");
+		return true;
+	default:
+		return true;
+	}
+}
+
+static const char *scalar(const struct source *s)
+{
+	return (const char *)s->event.data.scalar.value;
+}
+
+static bool is_scalar(struct source *s, const char *what)
+{
+	if (s->event.type != YAML_SCALAR_EVENT)
+		return bad(s, "%s: a single value is expected", what);
+	if (strlen(scalar(s)) != s->event.data.scalar.length)
+		return bad(s, "%s: has a character 0 in it", what);
+	return true;
+}
+
+/* The scalar is wrong: at its character, where its text stands in the file as it is; else where it begins. */
+static bool bad_scalar(struct source *s, const char *what, const struct units_fault *fault, const char *forms)
+{
+	const yaml_mark_t *start = &s->event.start_mark, *end = &s->event.end_mark;
+	size_t length = s->event.data.scalar.length, quote = 0, column = start->column + 1;
+
+	if (s->event.data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
+	    s->event.data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE)
+		quote = 1;
+	if (start->line == end->line && end->column - start->column == length + 2 * quote)
+		column += quote + fault->position - 1;
+	return bad_at(s, start->line + 1, column, "%s '%.100s': %s; %s", what, scalar(s), fault->what, forms);
+}
+
+static bool take_u64(struct source *s, const char *what, int (*parse)(const char *, uint64_t *, struct units_fault *),
+                     const char *forms, uint64_t *value)
+{
+	struct units_fault fault;
+
+	if (!is_scalar(s, what))
+		return false;
+	return !parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, forms);
+}
+
+static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	return units_parse_count(text, 0, UINT64_MAX, value, fault);
+}
+
+static bool take_kernels(struct source *s, uint32_t *kernels)
+{
+	struct units_fault fault;
+
+	if (!is_scalar(s, "kernels"))
+		return false;
+	return !units_parse_kernels(scalar(s), kernels, &fault) || bad_scalar(s, "kernels", &fault, kernels_forms);
+}
+
+/* ---- keys ------------------------------------------------------------------- */
+
+/* The next key of a mapping: its number in `keys`, count at the mapping's end, -1 where something is wrong. */
+static int take_key(struct source *s, const char *of, const char *const *keys, size_t count, uint32_t *seen)
+{
+	char all[300] = "";
+
+	if (!next(s))
+		return -1;
+	if (s->event.type == YAML_MAPPING_END_EVENT)
+		return (int)count;
+	if (!is_scalar(s, "a key"))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(keys[i], scalar(s))) {
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "", keys[i]);
+			continue;
+		}
+		if (*seen & UINT32_C(1) << i)
+			return bad(s, "'%s' is there twice", keys[i]), -1;
+		*seen |= UINT32_C(1) << i;
+		return (int)i;
+	}
+	bad(s, "'%.60s': %s has no such key; its keys are %s", scalar(s), of, all);
+	return -1;
+}
+
+static bool is_mapping(struct source *s, const char *what, const char *form)
+{
+	return s->event.type == YAML_MAPPING_START_EVENT || bad(s, "%s: a mapping is expected, like %s", what, form);
+}
+
+/* ---- engagements ------------------------------------------------------------ */
+
+static int by_engagement(const void *a, const void *b)
+{
+	const struct engagement_ns *x = a, *y = b;
+
+	if (x->engagement != y->engagement)
+		return x->engagement < y->engagement ? -1 : 1;
+	return x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
+}
+
+/* {7: 1h, 8: 2h}; one key may be written in two ways, so numbers are compared. */
+static bool take_engagements(struct source *s, const char *what,
+                             int (*parse)(const char *, uint64_t *, struct units_fault *), const char *forms,
+                             struct engagements *list, size_t *first, size_t *count)
+{
+	struct engagement_ns *own;
+
+	*first = list->count;
+	if (!is_mapping(s, what, "{7: 1h}"))
+		return false;
+	for (;;) {
+		struct engagement_ns *item;
+
+		if (!next(s))
+			return false;
+		if (s->event.type == YAML_MAPPING_END_EVENT)
+			break;
+		if (list->count == list->room) {
+			list->room = list->room * 2 + 64;
+			list->list = check_memory(realloc(list->list, list->room * sizeof(*list->list)));
+		}
+		item = &list->list[list->count];
+		item->line = s->event.start_mark.line + 1;
+		item->column = s->event.start_mark.column + 1;
+		if (!take_u64(s, "engagement", units_parse_id, id_forms, &item->engagement) || !next(s) ||
+		    !take_u64(s, what, parse, forms, &item->ns))
+			return false;
+		list->count++;
+	}
+	*count = list->count - *first;
+	if (*count < 2)
+		return true;
+	own = &list->list[*first];
+	qsort(own, *count, sizeof(*own), by_engagement);
+	for (size_t i = 1; i < *count; i++)
+		if (own[i].engagement == own[i - 1].engagement)
+			return bad_at(s, own[i].line, own[i].column, "engagement %" PRIu64 " is there twice", own[i].engagement);
+	return true;
+}
+
+/* Those without a budget are not kept: no budget is how the library says it. */
+static void drop_unlimited(struct engagements *list, size_t first, size_t *count)
+{
+	size_t kept = first;
+
+	for (size_t i = first; i < first + *count; i++)
+		if (list->list[i].ns != K2K_UNLIMITED)
+			list->list[kept++] = list->list[i];
+	list->count = kept;
+	*count = kept - first;
+}
+
+/* ---- entries ---------------------------------------------------------------- */
+
+static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
+{
+	static const char *const keys[] = { "rate", "budget", "kernels", "gpu_memory" };
+	uint64_t *const values[] = { &rejected->rate, &rejected->budget, &rejected->kernels, &rejected->gpu_memory };
+	uint32_t seen = 0;
+	int key;
+
+	if (!is_mapping(s, "rejected_total", "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
+		return false;
+	while ((key = take_key(s, "rejected_total", keys, 4, &seen)) != 4)
+		if (key < 0 || !next(s) || !take_u64(s, keys[key], parse_number, number_forms, values[key]))
+			return false;
+	return seen == 15 || bad(s, "rejected_total: rate, budget, kernels and gpu_memory are needed");
+}
+
+enum key {
+	KEY_ID, KEY_PRESET, KEY_RATE, KEY_KERNELS, KEY_GPU_MEMORY, KEY_BUDGETS, PLAIN_KEYS,
+	KEY_GENERATION = PLAIN_KEYS, KEY_REGISTERED_AT, KEY_ADMITTED, KEY_REJECTED, KEY_UNATTRIBUTED, KEY_GPU_NS, SAVED_KEYS,
+};
+static const char *const entry_keys[] = {
+	"id", "preset", "rate", "kernels", "gpu_memory", "budgets",
+	"generation", "registered_at_ns", "admitted_total", "rejected_total", "unattributed_ns", "gpu_ns",
+};
+
+static bool take_preset(struct source *s, struct k2k_quota *quota)
+{
+	if (!is_scalar(s, "preset"))
+		return false;
+	if (!strcmp(scalar(s), "unlimited"))
+		*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
+	else if (strcmp(scalar(s), "standard"))
+		return bad(s, "preset '%.60s': no such preset; it is standard or unlimited", scalar(s));
+	return true;
+}
+
+static bool take_id(struct source *s, struct entry *e)
+{
+	if (!take_u64(s, "id", units_parse_id, id_forms, &e->id))
+		return false;
+	return e->id != K2K_TENANT_UNSPECIFIED || bad(s, "id 0 stands for 'no tenant'; ids run from 1 to 18446744073709551615");
+}
+
+static bool take_value(struct source *s, enum key key, struct entry *e, struct k2k_quota *preset)
+{
+	struct document *d = s->document;
+
+	switch (key) {
+	case KEY_ID: return take_id(s, e);
+	case KEY_PRESET: return take_preset(s, preset);
+	case KEY_RATE: return take_u64(s, "rate", units_parse_rate, rate_forms, &e->rate);
+	case KEY_KERNELS: return take_kernels(s, &e->kernels);
+	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", units_parse_size, size_forms, &e->gpu_memory_bytes);
+	case KEY_BUDGETS:
+		if (!take_engagements(s, "budgets", units_parse_duration, duration_forms, &d->budgets, &e->first_budget,
+		                      &e->budget_count))
+			return false;
+		drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
+		return true;
+	case KEY_GENERATION: return take_u64(s, "generation", parse_number, number_forms, &e->generation);
+	case KEY_REGISTERED_AT: return take_u64(s, "registered_at_ns", parse_number, number_forms, &e->registered_at_ns);
+	case KEY_ADMITTED: return take_u64(s, "admitted_total", parse_number, number_forms, &e->admitted_total);
+	case KEY_REJECTED: return take_rejected(s, &e->rejected_total);
+	case KEY_UNATTRIBUTED: return take_u64(s, "unattributed_ns", parse_number, number_forms, &e->unattributed_ns);
+	case KEY_GPU_NS:
+		return take_engagements(s, "gpu_ns", parse_number, number_forms, &d->costs, &e->first_cost, &e->cost_count);
+	case SAVED_KEYS: break;
+	}
+	return false;
+}
+
+static bool take_entry(struct source *s)
+{
+	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS;
+	struct k2k_quota preset = K2K_QUOTA_STANDARD;
+	struct document *d = s->document;
+	struct entry e = { .line = s->event.start_mark.line + 1, .column = s->event.start_mark.column + 1 };
+	uint32_t seen = 0;
+	int key;
+
+	if (!is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
+		return false;
+	while ((key = take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count)
+		if (key < 0 || !next(s) || !take_value(s, (enum key)key, &e, &preset))
+			return false;
+	if (!(seen & 1u << KEY_ID))
+		return bad_at(s, e.line, e.column, "this tenant has no id");
+	/* what was saved is whole: nothing in it is a preset's affair */
+	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
+		if (i != KEY_PRESET && !(seen & 1u << i))
+			return bad_at(s, e.line, e.column, "tenant %" PRIu64 ": has no %s", e.id, entry_keys[i]);
+	if (s->kind == DOCUMENT_SAVED && !e.generation)
+		return bad_at(s, e.line, e.column, "tenant %" PRIu64 ": generation 0 is never given", e.id);
+	if (!(seen & 1u << KEY_RATE))
+		e.rate = preset.max_messages_per_sec;
+	if (!(seen & 1u << KEY_KERNELS))
+		e.kernels = preset.max_concurrent_kernels;
+	if (!(seen & 1u << KEY_GPU_MEMORY))
+		e.gpu_memory_bytes = preset.max_gpu_memory_bytes;
+	if (d->count == d->room) {
+		d->room = d->room * 2 + 64;
+		d->entries = check_memory(realloc(d->entries, d->room * sizeof(*d->entries)));
+	}
+	d->entries[d->count++] = e;
+	progress_step(&s->progress, s->parser.mark.index);
+	return true;
+}
+
+static bool take_tenants(struct source *s)
+{
+	if (s->event.type != YAML_SEQUENCE_START_EVENT)
+		return bad(s, "tenants: a list is expected; [] is the empty one");
+	for (;;) {
+		if (!next(s))
+			return false;
+		if (s->event.type == YAML_SEQUENCE_END_EVENT)
+			return true;
+		if (!take_entry(s))
+			return false;
+	}
+}
+
+/* ---- the whole -------------------------------------------------------------- */
+
+static bool take_exactly(struct source *s, const char *what, const char *text)
+{
+	return is_scalar(s, what) && (!strcmp(scalar(s), text) || bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
+}
+
+static bool take_root(struct source *s)
+{
+	enum { VERSION, TENANTS, SCHEMA, REGISTRY, GENERATION, SAVED_AT, CHECKSUM, ALL };
+	static const char *const keys[] = { "version", "tenants", "schema", "registry", "generation", "saved_at_ns", "checksum" };
+	size_t count = s->kind == DOCUMENT_SAVED ? ALL : GENERATION;
+	uint64_t when;
+	uint32_t seen = 0;
+	int key;
+
+	if (s->event.type == YAML_STREAM_END_EVENT)
+		return bad(s, "empty; a document without tenants is {version: 1, tenants: []}");
+	if (!next(s) || !is_mapping(s, "a document", "{version: 1, tenants: []}"))
+		return false;
+	while ((key = take_key(s, "a document", keys, count, &seen)) != (int)count) {
+		if (key < 0 || !next(s))
+			return false;
+		if (key == VERSION ? !take_exactly(s, "version", "1") :
+		    key == TENANTS ? !take_tenants(s) :
+		    key == SCHEMA ? !take_exactly(s, "schema", CTL_SCHEMA) :
+		    key == GENERATION ? !take_u64(s, "generation", parse_number, number_forms, &s->document->generation) :
+		    key == SAVED_AT ? !take_u64(s, "saved_at_ns", parse_number, number_forms, &when) :
+		    !is_scalar(s, keys[key]))
+			return false;
+	}
+	for (int i = VERSION; i <= TENANTS; i++)
+		if (!(seen & 1u << i))
+			return bad(s, "'%s' is missing", keys[i]);
+	if (s->kind == DOCUMENT_SAVED && !(seen & 1u << GENERATION))
+		return bad(s, "'generation' is missing");
+	if (!next(s) || !next(s))       /* the document's end, and what follows */
+		return false;
+	return s->event.type == YAML_STREAM_END_EVENT || bad(s, "a second document; only one is understood");
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
+}
+
+static bool order_entries(struct source *s)
+{
+	struct document *d = s->document;
+
+	if (d->count)
+		qsort(d->entries, d->count, sizeof(*d->entries), by_id);
+	for (size_t i = 1; i < d->count; i++)
+		if (d->entries[i].id == d->entries[i - 1].id)
+			return bad_at(s, d->entries[i].line, d->entries[i].column,
+			              "tenant %" PRIu64 " is there twice: first in line %zu, column %zu", d->entries[i].id,
+			              d->entries[i - 1].line, d->entries[i - 1].column);
+	return true;
+}
+
+int read_file(struct ctl *ctl, const char *path, char **data, size_t *length)
+{
+	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	size_t room = 1 << 16;
+	ssize_t got = 0;
+	int error;
+
+	*data = NULL;
+	*length = 0;
+	if (fd >= 0) {
+		*data = check_memory(malloc(room));
+		while ((got = read(fd, *data + *length, room - *length - 1)) > 0 || (got < 0 && errno == EINTR)) {
+			if (got > 0)
+				*length += (size_t)got;
+			if (room - *length < 4096)
+				*data = check_memory(realloc(*data, room *= 2));
+		}
+	}
+	error = errno;
+	if (fd > STDERR_FILENO)
+		close(fd);
+	if (fd >= 0 && got == 0) {
+		(*data)[*length] = 0;
+		return 0;
+	}
+	free(*data);
+	*data = NULL;
+	return fail_with(ctl, error == EACCES || error == EPERM ? K2K_EPERM : K2K_EIO, "%s: %s",
+	                 fd == STDIN_FILENO ? "standard input" : path, strerror(error));
+}
+
+/* Is it, at a glance, what `save` wrote? */
+static bool looks_saved(const char *data)
+{
+	return strstr(data, CHECKSUM_MARK) != NULL;
+}
+
+/* The last thing in a saved file, and right for all before it. */
+static int verify_checksum(struct ctl *ctl, const struct document *d, const char *data, size_t length)
+{
+	static const char mark[] = CHECKSUM_MARK;
+	size_t tail = sizeof(mark) - 1 + 16 + sizeof("\"}\n") - 1;
+	char expected[64];
+
+	if (!looks_saved(data))
+		return fail_usage(ctl, "%s: has no checksum at its end: it is cut short, or was not made by 'save'", d->name);
+	if (length < tail || memcmp(data + length - tail, mark, sizeof(mark) - 1))
+		return fail_usage(ctl, "%s: does not end with its checksum: something was cut off or added", d->name);
+	snprintf(expected, sizeof(expected), "%016" PRIx64 "\"}\n", crc64(0, data, length - tail));
+	if (memcmp(data + length - 16 - 3, expected, 16 + 3))
+		return fail_usage(ctl, "%s: the checksum is wrong: it was damaged or changed since it was saved", d->name);
+	return 0;
+}
+
+static void parse(struct source *s, const char *data, size_t length)
+{
+	if (!yaml_parser_initialize(&s->parser))
+		out_of_memory();
+	yaml_parser_set_input_string(&s->parser, (const unsigned char *)data, length);
+	progress_begin(&s->progress, s->ctl, "reading", length);
+	/* the stream's start, and the document's */
+	if (next(s) && next(s) && take_root(s))
+		order_entries(s);
+	progress_end(&s->progress);
+	if (s->has_event)
+		yaml_event_delete(&s->event);
+	yaml_parser_delete(&s->parser);
+}
+
+int document_read(struct ctl *ctl, const char *path, enum document_kind kind, struct document *document)
+{
+	struct source s = { .ctl = ctl, .document = document, .kind = kind };
+	size_t length;
+	char *data;
+
+	*document = (struct document){ .name = strcmp(path, "-") ? path : "standard input" };
+	s.exit_code = read_file(ctl, path, &data, &length);
+	if (s.exit_code)
+		return s.exit_code;
+	if (kind == DOCUMENT_SAVED)
+		s.exit_code = verify_checksum(ctl, document, data, length);
+	else if (looks_saved(data))
+		s.exit_code = fail_usage(ctl, "%s: was made by 'save': 'load' reads it", document->name);
+	if (!s.exit_code)
+		parse(&s, data, length);
+	free(data);
+	if (s.exit_code)
+		document_free(document);
+	return s.exit_code;
+}
+
+void document_free(struct document *document)
+{
+	free(document->entries);
+	free(document->budgets.list);
+	free(document->costs.list);
+	*document = (struct document){ 0 };
+}

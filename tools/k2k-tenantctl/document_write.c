@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* document_write.c - from tenants to text; and the command export. */
+#include "commands.h"
+#include "document.h"
+#include "units.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void write_text(FILE *out, bool json, const char *key, const char *text)
+{
+	fprintf(out, json ? ", \"%s\": \"%s\"" : ", %s: %s", key, text);
+}
+
+void document_write_limits(FILE *out, bool json, const struct tenants *tenants, const struct tenant *t)
+{
+	const struct k2k_tenant_info *i = &t->info;
+	char text[UNITS_TEXT];
+
+	fprintf(out, json ? "{\"id\": \"%" PRIu64 "\"" : "{id: %" PRIu64, i->id);
+	write_text(out, json, "rate", i->max_messages_per_sec == K2K_UNLIMITED ?
+	           "unlimited" : units_print_rate(text, i->max_messages_per_sec));
+	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
+		write_text(out, json, "kernels", "unlimited");
+	else
+		fprintf(out, json ? ", \"kernels\": %" PRIu32 : ", kernels: %" PRIu32, i->max_concurrent_kernels);
+	write_text(out, json, "gpu_memory", i->max_gpu_memory_bytes == K2K_UNLIMITED ?
+	           "unlimited" : units_print_size(text, i->max_gpu_memory_bytes));
+	if (!json && !t->budget_count)
+		return;
+	fputs(json ? ", \"budgets\": {" : ", budgets: {", out);
+	for (size_t b = 0; b < t->budget_count; b++) {
+		const struct k2k_budget_info *budget = &tenants->budgets[t->first_budget + b];
+
+		fprintf(out, json ? "%s\"%" PRIu64 "\": \"%s\"" : "%s%" PRIu64 ": %s", b ? ", " : "", budget->engagement_id,
+		        units_print_duration(text, budget->budget_ns));
+	}
+	fputs("}", out);
+}
+
+static void write_document(struct ctl *ctl, const struct tenants *tenants)
+{
+	bool json = ctl->format == FORMAT_JSON;
+
+	if (json)
+		printf("{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"version\": %d, \"tenants\": [", ctl->registry,
+		       DOCUMENT_VERSION);
+	else
+		printf("version: %d\ntenants:%s\n", DOCUMENT_VERSION, tenants->count ? "" : " []");
+	for (size_t i = 0; i < tenants->count; i++) {
+		fputs(json ? (i ? ",\n" : "\n") : "  - ", stdout);
+		document_write_limits(stdout, json, tenants, &tenants->rows[i]);
+		fputs(json ? "}" : "}\n", stdout);
+	}
+	if (json)
+		puts("]}");
+	ctl->json_done = json;
+}
+
+int cmd_export(struct ctl *ctl)
+{
+	struct k2k_registry *reg;
+	struct tenants tenants;
+	int exit_code;
+
+	if (ctl->format == FORMAT_CSV)
+		return fail_usage(ctl, "export: a document is YAML, or JSON with -J; csv has no form for it");
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	if (exit_code)
+		return exit_code;
+	exit_code = tenants_load_all(ctl, reg, &tenants);
+	k2k_registry_close(&reg);
+	if (exit_code)
+		return exit_code;
+	/* a tenant that could not be read is told; a document without it would read as one to be removed */
+	if (ctl->failure_count)
+		exit_code = EXIT_PARTLY;
+	else
+		write_document(ctl, &tenants);
+	tenants_free(&tenants);
+	return exit_code;
+}
