@@ -10,3 +10,8 @@ foreach(line IN LISTS lines)
   add_test(NAME ${name} COMMAND bash ${path} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${name})
   set_tests_properties(${name} PROPERTIES LABELS package TIMEOUT 240 SKIP_RETURN_CODE 77 FIXTURES_REQUIRED packages)
 endforeach()
+
+foreach(name IN ITEMS musl containers)
+  add_test(NAME ${name} COMMAND bash ${PROJECT_SOURCE_DIR}/tests/${name}.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS package TIMEOUT 240 SKIP_RETURN_CODE 77)
+endforeach()
