@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Debian packages: `cmake --preset package && cmake --build --preset package` leaves them in build/package/packages.
+#   libk2k-registry0      the shared library
+#   libk2k-registry-dev   header, static library, k2k-registry.pc, CMake package
+#   k2k-tools             the programs, units, sysusers.d, tmpfiles.d
+# What other files install without a COMPONENT goes to k2k-tools.
+set(K2K_PACKAGE_MAINTAINER "k2k-registry maintainers <maintainers@k2k-registry.invalid>" CACHE STRING
+  "who answers for the packages, as Name <address>")
+
+set(here ${CMAKE_CURRENT_LIST_DIR}/debian)
+set(made ${PROJECT_BINARY_DIR}/packaging)
+set(library libk2k-registry${PROJECT_VERSION_MAJOR})
+set(version ${PROJECT_VERSION}-1)
+
+# ---- what each package says of itself: changelog and copyright, compressed without a time, so that equal sources make equal files
+find_program(GZIP gzip REQUIRED)
+foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools)
+  string(REGEX REPLACE ":.*" "" component ${pair})
+  string(REGEX REPLACE ".*:" "" package ${pair})
+  file(MAKE_DIRECTORY ${made}/${package})
+  configure_file(${here}/changelog.in ${made}/${package}/changelog.Debian @ONLY)
+  execute_process(COMMAND ${GZIP} -9nkf ${made}/${package}/changelog.Debian COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES ${made}/${package}/changelog.Debian.gz ${here}/copyright
+    DESTINATION share/doc/${package} COMPONENT ${component})
+endforeach()
+file(STRINGS ${made}/${library}/changelog.Debian first LIMIT_COUNT 1)
+if(NOT first MATCHES "\\(${version}\\)")
+  message(FATAL_ERROR "${here}/changelog.in begins with '${first}', not with ${version}")
+endif()
+
+# ---- units and what they need
+configure_file(${CMAKE_CURRENT_LIST_DIR}/units/k2k-registry@.service.in ${made}/k2k-registry@.service @ONLY)
+install(FILES ${made}/k2k-registry@.service DESTINATION lib/systemd/system COMPONENT tools)
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
+
+# ---- control files: dpkg-shlibdeps of others reads symbols and shlibs, ldconfig runs by the trigger
+configure_file(${here}/symbols.in ${made}/symbols @ONLY)
+file(WRITE ${made}/shlibs "libk2k-registry ${PROJECT_VERSION_MAJOR} ${library} (>= ${PROJECT_VERSION})\n")
+file(WRITE ${made}/triggers "activate-noawait ldconfig\n")
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
+set(CPACK_PACKAGE_NAME k2k-registry)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_STRIP_FILES ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_COMPONENTS_ALL library dev tools)
+set(CPACK_COMPONENTS_GROUPING IGNORE)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER ${K2K_PACKAGE_MAINTAINER})
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/lib)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+
+# the first line of each description is its synopsis
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
+set(about "GPU message brokers run as several processes on one host and serve many
+tenants. The registry answers all of them from shared memory: who may send
+now, whose budget is left, and whom to bill. Limits are exact over all
+processes, and a process killed anywhere blocks nobody.
+")
+
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME ${library})
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBRARY_DESCRIPTION "multi-process tenant registry for GPU brokers (shared library)\n${about}\nThis package has the shared library.")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${made}/symbols ${made}/shlibs ${made}/triggers)
+
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME libk2k-registry-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_DESCRIPTION "multi-process tenant registry for GPU brokers (development files)\n${about}\nThis package has the header, the static library, and what pkg-config and\nCMake need.")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${library} (= ${version}), liburcu-dev")
+set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
+
+set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nand units.")
+# beside what its programs link: the account of its units
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${here}/postinst ${here}/postrm)
+
+include(CPack)

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   musl.sh SOURCE BUILD
+#
+# The library compiled with musl, without a warning, and tested as static programs, beside the tool of BUILD on one registry.
+# Debian has no liburcu for musl. Its headers serve; of its static library, compiled for glibc, nothing is missing in musl
+# but __fprintf_chk, which prints before an abort: that is here. It is good for a test, not for delivery: where musl is the
+# system's library, liburcu comes compiled for it. The tools are not compiled: Debian has json-c and smartcols for glibc alone.
+# Exit code 77: skipped.
+set -euo pipefail
+SOURCE=$1 BUILD=$2
+export LC_ALL=C
+command -v musl-gcc >/dev/null || { echo "# skipped: no musl-gcc" >&2; exit 77; }
+fail() { echo "# $*" >&2; exit 1; }
+DIR=$(mktemp -d) NAME=musl-$$
+trap 'rm -rf "$DIR" /dev/shm/k2k."$NAME".*' EXIT
+triplet=$(gcc -dumpmachine) libdir=$(pkg-config --variable=libdir liburcu-bp)
+
+mkdir "$DIR/include"
+for name in urcu linux asm asm-generic; do
+	for path in /usr/include/"$name" /usr/include/"$triplet/$name"; do
+		[[ ! -e $path ]] || ln -sfn "$path" "$DIR/include/$name"
+	done
+done
+CC=(musl-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-cpp -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+	-I"$SOURCE/include" -I"$SOURCE/lib" -I"$SOURCE/tests" -isystem "$DIR/include")
+sources=$(sed -n '/^set(K2K_LIB_SOURCES/,/)/p' "$SOURCE/lib/CMakeLists.txt" | grep -oE '[a-z_0-9]+\.c')
+(($(wc -w <<<"$sources") >= 30)) || fail "only these sources were found: $sources"
+xargs -P "$(nproc)" -I{} "${CC[@]}" -c "$SOURCE/lib/{}" -o "$DIR/{}.o" <<<"$sources" || fail "the library does not compile"
+cat >"$DIR/missing.c" <<'END'
+#include <stdarg.h>
+#include <stdio.h>
+int __fprintf_chk(FILE *to, int flag, const char *format, ...);
+int __fprintf_chk(FILE *to, int flag, const char *format, ...)
+{
+	va_list arguments;
+	int written;
+
+	(void)flag;
+	va_start(arguments, format);
+	written = vfprintf(to, format, arguments);
+	va_end(arguments);
+	return written;
+}
+END
+"${CC[@]}" -c "$DIR/missing.c" -o "$DIR/missing.o"
+ar rcs "$DIR/libk2k.a" "$DIR"/*.c.o
+# program NAME SOURCE
+program() { "${CC[@]}" -static "$2" "$DIR/libk2k.a" "$libdir/liburcu-bp.a" "$libdir/liburcu-common.a" "$DIR/missing.o" -o "$DIR/$1" || fail "$2 does not link"; }
+
+program consumer "$SOURCE/tests/install_consumer.c"
+[[ $("$DIR/consumer" "$NAME") == *" ok" ]] || fail "a static program with musl ended with $?"
+[[ $(readelf -d "$DIR/consumer") != *NEEDED* ]] || fail "the static program needs a shared library"
+for test in unit_reference unit_limits unit_leases process_kill process_fork; do
+	program "$test" "$SOURCE/tests/$test.c"
+	"$DIR/$test" >"$DIR/log" 2>&1 || fail "$test with musl ended with $?: $(tail -n 20 "$DIR/log")"
+	echo "$test: $(grep -c '^ok' "$DIR/log") passed with musl"
+done
+
+# one registry: made and read with glibc, used with musl
+cat >"$DIR/broker.c" <<'END'
+#include <k2k/registry.h>
+int main(int argc, char **argv)
+{
+	struct k2k_audit_tag tag = { 1, 2 };
+	struct k2k_registry *broker;
+
+	if (argc != 2 || k2k_registry_open(argv[1], K2K_ROLE_BROKER, NULL, &broker))
+		return 2;
+	return k2k_message_admit(broker, 7, tag, 5, NULL) || k2k_usage_track(broker, 7, tag, 11) || k2k_registry_close(&broker);
+}
+END
+program broker "$DIR/broker.c"
+ctl=("$BUILD/tools/k2k-tenantctl/k2k-tenantctl" -r "$NAME")
+"${ctl[@]}" -q init
+"${ctl[@]}" -q register 7
+"$DIR/broker" "$NAME" || fail "a broker with musl on a registry made with glibc ended with $?"
+list=$("${ctl[@]}" -J show 7 | tr -d ' \n')
+[[ $list == *'"admitted_total":"5"'* && $list == *'"gpu_ns_total":"11"'* ]] || fail "glibc sees other counts: $list"
+"${ctl[@]}" -q check
+"${ctl[@]}" -y -q destroy
+echo "ok"

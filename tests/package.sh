@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   package.sh SOURCE BUILD TEST
+#
+# Runs the function TEST below on the packages in BUILD/packages. They are installed in a copy-on-write view of this
+# machine, in a mount namespace with a /dev/shm of its own: nothing of it is seen outside, and nothing stays.
+# Exit code 77: skipped.
+set -euo pipefail
+SOURCE=$1 BUILD=$2 TEST=$3 INSIDE=${4-}
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH K2K_REGISTRY
+DEBS=("$BUILD"/packages/*.deb)
+NAMES=(k2k-tools libk2k-registry-dev libk2k-registry0)
+
+fail() { echo "# $TEST: $*" >&2; exit 1; }
+skip() { echo "# skipped: $*" >&2; exit 77; }
+expect() { # STATUS COMMAND...
+	local status=0
+	"${@:2}" >/tmp/out 2>&1 || status=$?
+	[[ $status == "$1" ]] || fail "${*:2}: exit status $status, not $1: $(</tmp/out)"
+}
+
+# in_a_root FUNCTION: it runs in the copy, as root
+in_a_root() {
+	local dir status=0
+	((EUID == 0)) || skip "needs root, to mount"
+	dir=$(mktemp -d)
+	unshare --mount --propagation private bash -euc '
+		dir=$1 source=$2 build=$3; shift 3
+		mount -t tmpfs tmpfs "$dir"
+		mkdir "$dir/up" "$dir/work" "$dir/root"
+		mount -t overlay overlay -o lowerdir=/,upperdir="$dir/up",workdir="$dir/work" "$dir/root" || exit 77
+		mount -t proc proc "$dir/root/proc"
+		mount --rbind /dev "$dir/root/dev"
+		mount -t tmpfs -o mode=1777,size=64m shm "$dir/root/dev/shm"
+		mount -t tmpfs -o mode=1777 tmpfs "$dir/root/tmp"
+		mount -t tmpfs tmpfs "$dir/root/run"
+		mkdir -p "$dir/root$source" "$dir/root$build"
+		mount --bind "$source" "$dir/root$source"
+		mount --bind "$build" "$dir/root$build"
+		exec chroot "$dir/root" bash "$source/tests/package.sh" "$source" "$build" "$@"
+	' bash "$dir" "$SOURCE" "$BUILD" "$TEST" "$1" || status=$?
+	rmdir "$dir"
+	((status != 77)) || skip "no overlay of the root file system can be mounted here"
+	return $status
+}
+install_all() { dpkg -i "${DEBS[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"; }
+
+# ---- the tests -----------------------------------------------------------------------------------------------------
+
+package_lintian_finds_no_errors() {
+	command -v lintian >/dev/null || skip "no lintian"
+	((${#DEBS[@]} == 3)) || fail "not three packages: ${DEBS[*]}"
+	lintian --allow-root --fail-on error --no-tag-display-limit "${DEBS[@]}" || fail "lintian ended with $?"
+}
+
+package_is_installed_used_and_removed() { in_a_root use; }
+use() {
+	local name files
+	install_all
+	for name in "${NAMES[@]}"; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$name") == installed ]] || fail "$name is not installed"
+	done
+	[[ -z $(dpkg --verify "${NAMES[@]}") ]] || fail "dpkg --verify: $(dpkg --verify "${NAMES[@]}")"
+	files=$(dpkg -L "${NAMES[@]}" | sort -u | while read -r path; do [[ -d $path ]] || echo "$path"; done)
+	getent group k2k >/dev/null || fail "there is no group k2k"
+	[[ $(stat -c %a:%U:%G /var/lib/k2k) == 750:root:k2k ]] || fail "/var/lib/k2k is $(stat -c %a:%U:%G /var/lib/k2k)"
+	[[ $(ldd /usr/bin/k2k-tenantctl) == *"=> /lib/"*libk2k-registry.so.0* || $(ldd /usr/bin/k2k-tenantctl) == *"=> /usr/lib/"* ]] ||
+		fail "k2k-tenantctl takes its library from elsewhere: $(ldd /usr/bin/k2k-tenantctl)"
+
+	# what the unit does, and what a broker of the group may, and others may not
+	local as_broker=(setpriv --reuid 65534 --regid 65534 --groups "$(getent group k2k | cut -d: -f3)")
+	local as_other=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	expect 0 k2k-tenantctl init --if-missing --group k2k --mode 0660
+	expect 0 k2k-tenantctl register 7 --kernels 1
+	[[ $(echo '{"kernel":"add","name":"a","tenant":7}' | "${as_broker[@]}" k2k-broker 2>&1) == *'"decision":"ADDED"'* ]] ||
+		fail "a broker of the group is refused"
+	expect 7 "${as_other[@]}" k2k-tenantctl list
+	expect 7 "${as_broker[@]}" k2k-tenantctl register 8
+	expect 0 "${as_broker[@]}" k2k-tenantctl show 7
+
+	# installed again over itself, then removed: the registry stays, and serves who comes next
+	install_all
+	expect 0 k2k-tenantctl show 7
+	dpkg -r "${NAMES[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	for name in $files; do
+		[[ ! -e $name ]] || fail "$name is left after the packages were removed"
+	done
+	compgen -G '/dev/shm/k2k.default.*' >/dev/null || fail "removing the packages removed the registry"
+	install_all
+	expect 0 k2k-tenantctl check
+	expect 0 k2k-tenantctl show 7
+	expect 0 k2k-tenantctl -y destroy
+	dpkg -P "${NAMES[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	[[ ! -e /var/lib/k2k ]] || fail "/var/lib/k2k is left after a purge"
+	[[ -z $(ls /dev/shm) ]] || fail "left in /dev/shm: $(ls /dev/shm)"
+	! ldconfig -p | grep k2k || fail "the linker still knows the library"
+}
+
+package_serves_consumers() { in_a_root consume; }
+consume() {
+	local version out program
+	version=$(sed -n 's/^project(.* VERSION \([0-9.]*\) .*/\1/p' "$SOURCE/CMakeLists.txt")
+	install_all
+	mkdir /tmp/src
+	cp "$SOURCE/tests/install_consumer.c" /tmp/src/consumer.c
+	cp "$SOURCE/tests/install_consumer.c" /tmp/src/consumer.cc
+	cat >/tmp/src/CMakeLists.txt <<-END
+		cmake_minimum_required(VERSION 3.22)
+		project(consumer LANGUAGES C CXX)
+		find_package(k2k-registry ${version%.*} REQUIRED)
+		foreach(suffix IN ITEMS c cc)
+		  add_executable(shared_\${suffix} consumer.\${suffix})
+		  target_link_libraries(shared_\${suffix} PRIVATE k2k::registry)
+		  add_executable(static_\${suffix} consumer.\${suffix})
+		  target_link_libraries(static_\${suffix} PRIVATE k2k::registry_static)
+		endforeach()
+	END
+	{ cmake -G Ninja -S /tmp/src -B /tmp/b && cmake --build /tmp/b; } >/tmp/log 2>&1 || fail "$(tail -n 20 /tmp/log)"
+	cd /tmp/src
+	gcc consumer.c $(pkg-config --cflags --libs k2k-registry) -o /tmp/b/shared_pc
+	gcc -static consumer.c $(pkg-config --static --cflags --libs k2k-registry) -o /tmp/b/static_pc
+	g++ consumer.cc $(pkg-config --cflags --libs k2k-registry) -o /tmp/b/shared_pcc
+	g++ -static consumer.cc $(pkg-config --static --cflags --libs k2k-registry) -o /tmp/b/static_pcc
+	for program in /tmp/b/{shared,static}_{c,cc,pc,pcc}; do
+		out=$("$program" consumer) || fail "$program ended with $?"
+		[[ $out == "$version ok" ]] || fail "$program printed '$out'"
+		case ${program##*/}:$(readelf -d "$program") in
+		shared_*NEEDED*libk2k-registry.so.0* | static_*) ;;
+		*) fail "$program is not linked with the shared library" ;;
+		esac
+	done
+	! readelf -d /tmp/b/static_* | grep libk2k-registry || fail "a static program needs the shared library"
+	# what dpkg-shlibdeps says to who packages such a program
+	mkdir -p /tmp/deb/debian
+	printf 'Source: x\nMaintainer: x <x@x.invalid>\n\nPackage: x\nArchitecture: any\nDescription: x\n' >/tmp/deb/debian/control
+	out=$(cd /tmp/deb && dpkg-shlibdeps -O /tmp/b/shared_c 2>/dev/null)
+	[[ $out == *"libk2k-registry0 (>= 0.1.0)"* ]] || fail "dpkg-shlibdeps says '$out'"
+}
+
+package_tells_the_symbols_that_are_exported() {
+	local dir=$BUILD/packages-symbols
+	rm -rf "$dir"
+	dpkg-deb -R "$BUILD"/packages/libk2k-registry0_*.deb "$dir"
+	diff <(sed -n 's/^ \([^@]*\)@.*/\1/p' "$dir/DEBIAN/symbols" | sort) \
+		<(nm -D --defined-only "$dir"/usr/lib/*/libk2k-registry.so.0 | awk '{ print $3 }' | sort) ||
+		fail "the symbols file of the package (<) and its library (>) differ; see scripts/abi"
+	rm -rf "$dir"
+}
+
+package_units_are_well_formed() { in_a_root units; }
+units() {
+	local out
+	command -v systemd-analyze >/dev/null || skip "no systemd-analyze"
+	install_all
+	for unit in /lib/systemd/system/k2k-*.service; do
+		unit=${unit##*/}
+		out=$(systemd-analyze verify --man=no "${unit/@./@default.}" 2>&1 | grep -F k2k || true)
+		[[ -z $out ]] || fail "$unit: $out"
+	done
+	out=$(systemd-tmpfiles --create k2k.conf 2>&1) && [[ -z $out ]] || fail "tmpfiles: $out"
+	out=$(systemd-sysusers --dry-run k2k.conf 2>&1) && [[ $out != *rror* ]] || fail "sysusers: $out"
+	# the very commands of the unit
+	while read -r command; do
+		command=${command//\$K2K_INIT_OPTIONS/--max-tenants 100}
+		expect 0 env K2K_REGISTRY=default $command
+	done < <(sed -n 's/^Exec\(Start\|Reload\)=//p' /lib/systemd/system/k2k-registry@.service)
+	expect 0 k2k-tenantctl info
+}
+
+if [[ -n $INSIDE ]]; then
+	"$INSIDE"
+else
+	[[ -e ${DEBS[0]} ]] || fail "there are no packages in $BUILD/packages: cmake --build $BUILD --target package"
+	"$TEST"
+	echo "ok $TEST"
+fi
