@@ -44,10 +44,11 @@ enum option_id {
 	/* of single commands */
 	OPT_MAX_TENANTS, OPT_MAX_ENGAGEMENTS, OPT_MAX_LEASES, OPT_MAX_BUDGETS, OPT_MODE, OPT_GROUP, OPT_PLAN,
 	OPT_IF_MISSING, OPT_PRESET, OPT_RATE, OPT_KERNELS, OPT_GPU_MEMORY, OPT_BUDGET,
+	OPT_MAX_SERIES,
 	OPT_ORG, OPT_ENGAGEMENT, OPT_COUNT,
 	OPT_END
 };
-#define OPT_BIT(id) (UINT32_C(1) << (id))
+#define OPT_BIT(id) (UINT64_C(1) << (id))
 
 struct failure {
 	int code;               /* K2K_E... */

@@ -40,6 +40,7 @@ static const struct option long_options[] = {
 	{ "kernels", required_argument, NULL, OPTION_BASE + OPT_KERNELS },
 	{ "gpu-memory", required_argument, NULL, OPTION_BASE + OPT_GPU_MEMORY },
 	{ "budget", required_argument, NULL, OPTION_BASE + OPT_BUDGET },
+	{ "max-series", required_argument, NULL, OPTION_BASE + OPT_MAX_SERIES },
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
@@ -60,7 +61,7 @@ static const struct command {
 	const char *name, *second;      /* "budget" has a second word */
 	int (*run)(struct ctl *ctl);
 	size_t min, max;                /* arguments */
-	uint32_t options;               /* besides the global ones */
+	uint64_t options;               /* besides the global ones */
 } commands[] = {
 	{ "init", NULL, cmd_init, 0, 0, INIT },
 	{ "info", NULL, cmd_info, 0, 0, 0 },
@@ -73,6 +74,8 @@ static const struct command {
 	{ "list", NULL, cmd_list, 0, 0, 0 },
 	{ "show", NULL, cmd_show, 1, MANY, 0 },
 	{ "exists", NULL, cmd_exists, 1, 1, 0 },
+	{ "metrics", NULL, cmd_metrics, 0, 0, OPT_BIT(OPT_MAX_SERIES) },
+	{ "stat", NULL, cmd_stat, 0, 2, 0 },
 	{ "budget", "set", cmd_budget_set, 3, 3, 0 },
 	{ "budget", "unset", cmd_budget_unset, 2, 2, 0 },
 	{ "budget", "list", cmd_budget_list, 0, 1, 0 },
