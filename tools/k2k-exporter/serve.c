@@ -168,8 +168,7 @@ struct server *serve_start(const struct serve_options *options, uint16_t *port)
 	if (make_answers(s) == 0)
 		s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, &options->address,
 		                             MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
-		                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
-		                             MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+		                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS, MHD_OPTION_END);
 	info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
 	if (!info) {
 		int error = errno ? errno : EINVAL;
