@@ -3,8 +3,8 @@
  * k2k-exporter - a registry's metrics for Prometheus to scrape
  */
 #include "serve.h"
-#include "units.h"
 
+#include "../k2k-tenantctl/units.h"
 #include "../metrics/metrics.h"
 
 #include <arpa/inet.h>
