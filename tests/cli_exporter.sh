@@ -81,7 +81,11 @@ cli_exporter_finds_a_registry_that_comes_and_goes() {
 	init
 	ctl 0 register 43 -q
 	ctl 0 register 44 -q
-	until_true 20 scraped 'tenants{}' 2
+	local text=
+	until [[ $text == *"k2k_tenants{registry=\"$K2K_REGISTRY\"} 2"* ]]; do
+		text=$(curl -sS "$url")
+		has "$text" "k2k_up{registry=\"$K2K_REGISTRY\"} 1"
+	done
 	# what is wrong is told once, not with each scrape
 	is "$(uniq -d "$DIR/exporter.err")" ""
 	has "$(<"$DIR/exporter.err")" "each scrape tries again"

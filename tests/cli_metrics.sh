@@ -43,6 +43,7 @@ cli_metrics_tell_what_was_counted() {
 	say K2K_OK admit 42 0 10
 	say K2K_ERATE admit 42 0 11
 	say K2K_OK track 42 7 1500000001
+	say K2K_OK track 42 8 1
 	ctl 0 register 43 --preset unlimited --budget 7=1us -q
 	say K2K_OK track 43 7 1000
 	say K2K_EBUDGET admit 43 7 1
@@ -62,7 +63,7 @@ cli_metrics_tell_what_was_counted() {
 	metric 'requests_rejected_total{tenant="43",reason="budget"}' 1
 	metric 'requests_rejected_total{tenant="42",reason="kernels"}' 1
 	metric 'requests_rejected_total{tenant="42",reason="gpu_memory"}' 2
-	metric 'gpu_seconds_total{tenant="42"}' 1.500000001
+	metric 'gpu_seconds_total{tenant="42"}' 1.500000002
 	metric 'gpu_unattributed_seconds_total{tenant="42"}' 0
 	metric 'kernels_held{tenant="42"}' 1
 	metric 'gpu_memory_held_bytes{tenant="42"}' 1000
@@ -141,6 +142,7 @@ cli_metrics_have_one_form() {
 
 cli_stat_counts_each_interval_exactly() {
 	init
+	ctl 0 register 41 -q
 	ctl 0 register 42 --rate 5/s --kernels 1 --gpu-memory 1K -q
 	ctl 0 register 43 -q
 	attach
@@ -169,15 +171,15 @@ cli_stat_counts_each_interval_exactly() {
 			step=1
 			;;
 		1,70,123456789,1)       # one that goes takes nothing from the counts, and one that comes is counted whole
-			ctl 0 deregister 43 -q
-			ctl 0 register 43 -q
-			say K2K_OK admit 43 0 5
+			ctl 0 deregister 41 -q
+			ctl 0 register 41 -q
+			say K2K_OK admit 41 0 5
 			step=2
 			;;
 		2,75,123456789,1)
 			json .kernels 1
 			json .gpu_memory_bytes 5
-			json .tenants 2
+			json .tenants 3
 			json .brokers 1
 			step=3
 			;;
