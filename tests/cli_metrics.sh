@@ -75,6 +75,11 @@ cli_metrics_tell_what_was_counted() {
 	metric 'cross_tenant_attempts_total{}' 1
 	metric 'unknown_tenant_requests_total{}' 1
 	metric 'tenant_registrations_total{}' 2
+	metric 'audit_events_written_total{kind="register"}' 2
+	metric 'audit_events_written_total{kind="cross_tenant"}' 1
+	metric 'audit_events_lost_total{kind="cross_tenant"}' 0
+	# two rejections, of one second or of two
+	is "$(grep -E '^k2k_audit_(events_written|repeats)_total.*kind="gpu_memory"' <<<"$out" | awk '{ n += $2 } END { print n }')" 2
 	metric 'table_used_records{table="tenants"}' 2
 	metric 'table_capacity_records{table="tenants"}' 16
 	metric 'brokers{state="active"}' 1

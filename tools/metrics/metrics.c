@@ -361,6 +361,21 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	put_tables(o, r);
 }
 
+static void put_audit_kinds(struct out *o, const char *name, const uint64_t counts[K2K_AUDIT_KINDS], const char *help)
+{
+	family(o, name, "counter", help);
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
+			series(o, name, COUNT, counts[kind], ",kind=\"%s\"", k2k_audit_kind_name(kind));
+}
+
+static void put_audit(struct out *o, const struct k2k_audit_stats *a)
+{
+	put_audit_kinds(o, "audit_events_written_total", a->written, "Events written to the audit trail.");
+	put_audit_kinds(o, "audit_repeats_total", a->coalesced, "Repeats that were counted in an event written before.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost, "Events that could not be written to the audit trail.");
+}
+
 int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_series, struct metrics_past *past, char **text,
                  size_t *length)
 {
@@ -374,6 +389,7 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 	single(&o, "up", "gauge", COUNT, s != NULL, "Whether the registry could be read; 0: there is nothing else.");
 	if (s) {
 		put_registry(&o, &s->registry);
+		put_audit(&o, &s->audit);
 		put_broker_states(&o, s);
 		put_brokers(&o, s);
 		single(&o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");

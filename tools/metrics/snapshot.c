@@ -158,6 +158,9 @@ static int take(struct k2k_registry *reg, struct snapshot *s)
 
 	s->registry.size = sizeof(s->registry);
 	code = k2k_registry_info(reg, &s->registry);
+	s->audit.size = sizeof(s->audit);
+	if (!code)
+		code = k2k_audit_stats(reg, &s->audit);
 	if (!code)
 		code = take_tenants(reg, s);
 	if (!code)

@@ -23,6 +23,7 @@ struct snapshot {
 	size_t budget_count;
 	struct k2k_broker_info *brokers;        /* by slot */
 	size_t broker_count;
+	struct k2k_audit_stats audit;
 	uint64_t taken_ns;              /* CLOCK_MONOTONIC, when it was begun */
 	uint64_t took_ns;
 };
