@@ -52,6 +52,16 @@ static const struct help {
 	{ "show", NULL, "show ID...", "everything about these tenants", "", "show 42 -J" },
 	{ "exists", NULL, "exists ID", "exit code 0: the tenant is registered, 1: it is not", "",
 	  "exists 42 -q || k2k-tenantctl register 42" },
+	{ "metrics", NULL, "metrics [--max-series N]", "everything that is counted, as text for Prometheus",
+	  "  --max-series N        so many tenants (and budgets) have series of their own, 1000 unless given:\n"
+	  "                        those registered first; the rest are summed under tenant=\"other\"\n"
+	  "For a server to scrape, k2k-exporter has the same; it also keeps the sum from falling when\n"
+	  "a tenant of it is deregistered.\n", "metrics --max-series 100" },
+	{ "stat", NULL, "stat [INTERVAL [COUNT]]", "what happens in the whole registry, a line for each interval",
+	  "INTERVAL is like 1s or 250ms. Without COUNT it goes on until it is stopped; without both it is one\n"
+	  "line about one second. The table shows rates; JSON (one object a line) and csv show the exact\n"
+	  "number in each interval. What a tenant counted just before it was deregistered is not seen.\n",
+	  "stat 2s 5" },
 	{ "budget", "set", "budget set ID ENG DUR", "sets the GPU time that a tenant has for an engagement",
 	  "Usage is kept. 'unlimited' removes the budget, if there is one.\n", "budget set 42 7 1h30m" },
 	{ "budget", "unset", "budget unset ID ENG", "removes a budget", "Usage is kept.\n", "budget unset 42 7" },

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# k2k-tenantctl: metrics and stat
+. "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+
+clean() {
+	command -v promtool >/dev/null || skip "no promtool"
+	promtool check metrics <<<"$out" >"$DIR/promtool" 2>&1 || fail "promtool: $(<"$DIR/promtool")"
+	[[ ! -s $DIR/promtool ]] || fail "promtool: $(<"$DIR/promtool")"
+}
+# metric LABELS VALUE: the one series k2k_LABELS... of the output, without its registry, has the value
+metric() {
+	local got
+	got=$(sed -n "s/^k2k_\\([a-z_]*\\){registry=\"$K2K_REGISTRY\",\\{0,1\\}\\(.*\\)} /\\1{\\2} /p" <<<"$out" | grep -F "$1 ") ||
+		fail "no series $1 in: $out"
+	is "$got" "$1 $2"
+}
+
+cli_metrics_are_clean_for_promtool() {
+	init
+	ctl 0 metrics
+	clean
+	ctl 0 register 42 --budget 7=1h --budget 8=1h -q
+	ctl 0 register 43 --preset unlimited -q
+	cp "$BROKER" "$DIR/a\"b\\c"
+	BROKER="$DIR/a\"b\\c" attach
+	say K2K_OK kernel 42
+	local n
+	for n in 0 1 2 1000 18446744073709551615; do
+		ctl 0 metrics --max-series $n
+		clean
+		is "$err" ""
+	done
+	metric "broker_info{slot=\"0\",pid=\"$broker_pid\",command=\"a?b?c\"}" 1
+	# a series twice is what promtool does not notice
+	is "$(grep -v '^#' <<<"$out" | sed 's/ [^ ]*$//' | sort | uniq -d)" ""
+	is "$(grep '^# TYPE' <<<"$out" | sort | uniq -d)" ""
+}
+
+cli_metrics_tell_what_was_counted() {
+	init
+	ctl 0 register 42 --rate 10/s --kernels 1 --gpu-memory 1K --budget 7=1s -q
+	attach
+	say K2K_OK admit 42 0 10
+	say K2K_ERATE admit 42 0 11
+	say K2K_OK track 42 7 1500000001
+	say K2K_OK track 42 8 1
+	ctl 0 register 43 --preset unlimited --budget 7=1us -q
+	say K2K_OK track 43 7 1000
+	say K2K_EBUDGET admit 43 7 1
+	say K2K_OK kernel 42
+	say K2K_EKERNELS kernel 42
+	say K2K_OK memory 42 1000
+	say K2K_EGPUMEM memory 42 25
+	say K2K_EGPUMEM memory 42 26
+	say K2K_OK cross 42 43
+	say K2K_ENOTENANT track 99 0 1
+	ctl 0 metrics
+	clean
+	metric 'up{}' 1
+	metric 'messages_admitted_total{tenant="42"}' 10
+	metric 'requests_rejected_total{tenant="42",reason="rate"}' 1
+	metric 'requests_rejected_total{tenant="42",reason="budget"}' 0
+	metric 'requests_rejected_total{tenant="43",reason="budget"}' 1
+	metric 'requests_rejected_total{tenant="42",reason="kernels"}' 1
+	metric 'requests_rejected_total{tenant="42",reason="gpu_memory"}' 2
+	metric 'gpu_seconds_total{tenant="42"}' 1.500000002
+	metric 'gpu_unattributed_seconds_total{tenant="42"}' 0
+	metric 'kernels_held{tenant="42"}' 1
+	metric 'gpu_memory_held_bytes{tenant="42"}' 1000
+	metric 'messages_per_second_limit{tenant="42"}' 10
+	metric 'kernels_limit{tenant="42"}' 1
+	metric 'gpu_memory_limit_bytes{tenant="42"}' 1024
+	metric 'budget_limit_seconds{tenant="42",engagement="7"}' 1
+	metric 'budget_used_seconds{tenant="42",engagement="7"}' 1.500000001
+	metric 'cross_tenant_attempts_total{}' 1
+	metric 'unknown_tenant_requests_total{}' 1
+	metric 'tenant_registrations_total{}' 2
+	metric 'audit_events_written_total{kind="register"}' 2
+	metric 'audit_events_written_total{kind="cross_tenant"}' 1
+	metric 'audit_events_lost_total{kind="cross_tenant"}' 0
+	# two rejections, of one second or of two
+	is "$(grep -E '^k2k_audit_(events_written|repeats)_total.*kind="gpu_memory"' <<<"$out" | awk '{ n += $2 } END { print n }')" 2
+	metric 'table_used_records{table="tenants"}' 2
+	metric 'table_capacity_records{table="tenants"}' 16
+	metric 'brokers{state="active"}' 1
+	metric 'broker_kernels_held{slot="0"}' 1
+	metric 'broker_gpu_memory_held_bytes{slot="0"}' 1000
+	# a stopped and a dead broker
+	kill -STOP "$broker_pid"
+	until_true 20 broker_state stopped
+	ctl 0 metrics
+	metric 'brokers{state="stopped"}' 1
+	metric 'broker_stopped{slot="0"}' 1
+	kill -KILL "$broker_pid"
+	until_true 20 broker_state dead
+	ctl 0 metrics
+	metric 'brokers{state="dead"}' 1
+	metric 'kernels_held{tenant="42"}' 0
+	lacks "$out" 'k2k_broker_stopped{'
+}
+
+cli_metrics_sum_what_has_no_series_of_its_own() {
+	init
+	ctl 0 register 50 --rate 1000/s --kernels 1 --gpu-memory 100 -q      # the first that is registered has its own first
+	ctl 0 register 9 --rate 2000/s --kernels 2 --gpu-memory 200 --budget 1=1s --budget 2=2s -q
+	ctl 0 register 7 --preset unlimited --rate 4000/s --budget 1=4s -q
+	attach
+	say K2K_OK admit 50 0 1
+	say K2K_OK admit 9 0 20
+	say K2K_OK admit 7 0 300
+	say K2K_OK track 9 2 500000000
+	say K2K_OK track 7 1 250000000
+	ctl 0 metrics --max-series 1
+	metric 'tenants_summed{}' 2
+	metric 'messages_admitted_total{tenant="50"}' 1
+	metric 'messages_admitted_total{tenant="other"}' 320
+	metric 'gpu_seconds_total{tenant="other"}' 0.75
+	metric 'messages_per_second_limit{tenant="other"}' 6000
+	metric 'kernels_limit{tenant="other"}' +Inf
+	metric 'budget_limit_seconds{tenant="9",engagement="1"}' 1
+	metric 'budget_limit_seconds{tenant="other",engagement="other"}' 6
+	metric 'budget_used_seconds{tenant="other",engagement="other"}' 0.75
+	lacks "$out" 'tenant="7"'
+	ctl 0 metrics --max-series 0
+	metric 'messages_admitted_total{tenant="other"}' 321
+	lacks "$out" 'tenant="50"'
+	ctl 0 metrics --max-series 3
+	metric 'messages_admitted_total{tenant="7"}' 300
+	metric 'tenants_summed{}' 0
+	lacks "$out" 'tenant="other"}'
+}
+
+cli_metrics_have_one_form() {
+	ctl 6 metrics
+	is "$out" ""
+	init
+	ctl 2 metrics -J
+	error_object K2K_EINVAL
+	ctl 2 metrics -o csv
+	ctl 2 metrics 42
+	ctl 2 metrics --max-series -1
+	ctl 2 metrics --max-series 1k
+	ctl 2 list --max-series 1
+	"$TOOL" metrics >/dev/full 2>"$DIR/err"
+	is $? 10
+}
+
+cli_stat_counts_each_interval_exactly() {
+	init
+	ctl 0 register 41 -q
+	ctl 0 register 42 --rate 5/s --kernels 1 --gpu-memory 1K -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK admit 43 0 1000
+	mkfifo "$DIR/lines"
+	"$TOOL" stat 250ms -J >"$DIR/lines" &
+	local stat=$! admitted=0 gpu=0 kernels=0 step=0
+	brokers+=("$stat")
+	exec 9<"$DIR/lines"
+	while read -r -t 20 -u 9 out; do
+		# without a process a line, so as not to fall behind on a busy machine
+		[[ $out =~ \"admitted\":\"([0-9]+)\".*\"kernels\":\"([0-9]+)\".*\"gpu_ns\":\"([0-9]+)\" ]] || fail "$out"
+		admitted=$((admitted + BASH_REMATCH[1])) kernels=$((kernels + BASH_REMATCH[2])) gpu=$((gpu + BASH_REMATCH[3]))
+		case $step,$admitted,$gpu,$kernels in
+		0,*)    # what happened before the first line is in no line, or in that one
+			is "$admitted" 0
+			one_object
+			json .schema k2k-tenantctl/1
+			json .registry "$K2K_REGISTRY"
+			json '[.admitted,.rejected.rate,.gpu_ns,.interval_ns,.time_ns]|map(type)|unique' '["string"]'
+			say K2K_OK admit 43 0 70
+			say K2K_OK track 43 1 123456789
+			say K2K_OK kernel 42
+			say K2K_EKERNELS kernel 42
+			say K2K_OK memory 42 5
+			step=1
+			;;
+		1,70,123456789,1)       # one that goes takes nothing from the counts, and one that comes is counted whole
+			ctl 0 deregister 41 -q
+			ctl 0 register 41 -q
+			say K2K_OK admit 41 0 5
+			step=2
+			;;
+		2,75,123456789,1)
+			json .kernels 1
+			json .gpu_memory_bytes 5
+			json .tenants 3
+			json .brokers 1
+			step=3
+			;;
+		3,75,123456789,1) break ;;      # and nothing after it
+		*) ((admitted <= 75 && gpu <= 123456789 && kernels <= 1)) || fail "step $step: $admitted $gpu $kernels" ;;
+		esac
+	done
+	is "$step" 3
+	kill -INT "$stat"
+	exec 9<&-
+}
+
+cli_stat_keeps_its_intervals() {
+	init
+	local begun=${EPOCHREALTIME/./} took
+	ctl 0 stat 100ms 10 -o csv
+	took=$((${EPOCHREALTIME/./} - begun))
+	((took >= 1000000)) || fail "10 times 100 ms took $took us"
+	is "$(wc -l <<<"$out")" 11
+	has "$out" "time_ns,interval_ns,tenants,brokers,admitted,rejected.rate"
+	# no turn is shorter by what the one before was late: sums of any number of them are whole intervals at least
+	is "$(tail -n +2 <<<"$out" | awk -F, '{ sum += $2 } END { print (sum >= 990000000) }')" 1
+	ctl 0 stat
+	is "$(wc -l <<<"$out")" 2
+	has "$out" "ADMITTED/s"
+}
+
+cli_stat_refuses_what_is_no_interval() {
+	init
+	local bad
+	for bad in 0s 2 1us unlimited 2d x ""; do
+		ctl 2 stat "$bad"
+	done
+	ctl 2 stat 1s 0
+	ctl 2 stat 1s x
+	ctl 2 stat 1s 1 1
+	ctl 6 -r "$K2K_REGISTRY-none" stat
+}
+
+cli_stat_ends_with_its_reader_or_its_registry() {
+	init
+	mkfifo "$DIR/lines"
+	"$TOOL" stat 20ms >"$DIR/lines" 2>"$DIR/err" &
+	local stat=$!
+	head -n 2 "$DIR/lines" >/dev/null
+	wait "$stat"
+	is $? 10
+	is "$(<"$DIR/err")" ""
+	"$TOOL" stat 20ms -J >"$DIR/lines" 2>"$DIR/err" &
+	stat=$!
+	exec 9<"$DIR/lines"
+	read -r -t 20 -u 9 || fail "no line"
+	ctl 0 destroy -q
+	cat <&9 >/dev/null
+	wait "$stat"
+	is $? 6
+	has "$(<"$DIR/err")" "registry '$K2K_REGISTRY'"
+}
+
+run_tests "$@"

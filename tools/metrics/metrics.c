@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "metrics.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- text ------------------------------------------------------------------- */
+
+struct out {
+	char *bytes;
+	size_t length, room;
+	bool failed;                    /* no memory: what follows is dropped */
+	const char *registry;
+};
+
+static void put(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct out *o, const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	if (!o->failed && o->room - o->length < 1024) {
+		size_t room = o->room * 2 + 16384;
+		char *bytes = realloc(o->bytes, room);
+
+		o->failed = !bytes;
+		if (bytes) {
+			o->bytes = bytes;
+			o->room = room;
+		}
+	}
+	if (o->failed)
+		return;
+	va_start(args, format);
+	length = vsnprintf(o->bytes + o->length, o->room - o->length, format, args);
+	va_end(args);
+	/* no line is near 1024 bytes; one that were would be no line */
+	o->failed = length < 0 || (size_t)length >= o->room - o->length;
+	if (!o->failed)
+		o->length += (size_t)length;
+}
+
+enum unit { COUNT, SECONDS, LIMIT };
+
+static void put_value(struct out *o, enum unit unit, uint64_t value)
+{
+	uint64_t rest = value % 1000000000;
+	int digits = 9;
+
+	if (unit == LIMIT && value == UINT64_MAX) {
+		put(o, " +Inf\n");
+	} else if (unit == SECONDS && rest) {
+		for (; rest % 10 == 0; rest /= 10)
+			digits--;
+		put(o, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits, (unsigned long long)rest);
+	} else {
+		put(o, " %llu\n", (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
+	}
+}
+
+static void family(struct out *o, const char *name, const char *type, const char *help)
+{
+	put(o, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
+}
+
+/* A series: the labels behind that of the registry begin with a comma. */
+static void series(struct out *o, const char *name, enum unit unit, uint64_t value, const char *labels, ...)
+    __attribute__((format(printf, 5, 6)));
+
+static void series(struct out *o, const char *name, enum unit unit, uint64_t value, const char *labels, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, labels);
+	vsnprintf(text, sizeof(text), labels, args);
+	va_end(args);
+	put(o, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
+	put_value(o, unit, value);
+}
+
+static void single(struct out *o, const char *name, const char *type, enum unit unit, uint64_t value, const char *help)
+{
+	family(o, name, type, help);
+	series(o, name, unit, value, "%s", "");
+}
+
+/* Bytes from shared memory: no quotes, backslashes, or halves of characters in a label. */
+static const char *label_text(char *to, size_t room, const char *from, size_t most)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < room && i < most && from[i]; i++) {
+		unsigned char c = (unsigned char)from[i];
+
+		to[i] = c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? '?' : (char)c;
+	}
+	to[i] = 0;
+	return to;
+}
+
+/* ---- amounts ------------------------------------------------------------------ */
+
+static void add(uint64_t *sum, uint64_t n)
+{
+	if (__builtin_add_overflow(*sum, n, sum))
+		*sum = UINT64_MAX;      /* unlimited stays unlimited, too */
+}
+
+static void amounts_of(struct metrics_amounts *a, const struct snapshot_tenant *t)
+{
+	const struct k2k_tenant_info *i = &t->info;
+
+	*a = (struct metrics_amounts){ .n = {
+		[AMOUNT_ADMITTED] = i->admitted_total,
+		[AMOUNT_REJECTED_RATE] = i->rejected_total.rate,
+		[AMOUNT_REJECTED_BUDGET] = i->rejected_total.budget,
+		[AMOUNT_REJECTED_KERNELS] = i->rejected_total.kernels,
+		[AMOUNT_REJECTED_MEMORY] = i->rejected_total.gpu_memory,
+		[AMOUNT_GPU_NS] = t->gpu_ns,
+		[AMOUNT_UNATTRIBUTED_NS] = i->unattributed_ns,
+		[AMOUNT_KERNELS] = i->kernels,
+		[AMOUNT_MEMORY] = i->gpu_memory_bytes,
+		[AMOUNT_LIMIT_RATE] = i->max_messages_per_sec,
+		[AMOUNT_LIMIT_KERNELS] = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX :
+		                                                                              i->max_concurrent_kernels,
+		[AMOUNT_LIMIT_MEMORY] = i->max_gpu_memory_bytes,
+	} };
+}
+
+/* ---- what left the sum ---------------------------------------------------------- */
+
+struct metrics_past_tenant {
+	uint64_t generation;
+	uint64_t counters[AMOUNT_COUNTERS];
+};
+
+void metrics_forget(struct metrics_past *past)
+{
+	free(past->rest);
+	*past = (struct metrics_past){ 0 };
+}
+
+/*
+ * `rest` is who is in the sum now, by generation. Who was in it and is not any
+ * more was deregistered, or now has a series of its own: what it had counted
+ * when it was last seen stays in the sum.
+ */
+static int past_update(struct metrics_past *past, const struct snapshot *s, const struct snapshot_tenant *rest,
+                       size_t count)
+{
+	struct metrics_past_tenant *now;
+	size_t at = 0;
+
+	if (strcmp(past->uuid, s->registry.uuid)) {
+		metrics_forget(past);
+		memcpy(past->uuid, s->registry.uuid, sizeof(past->uuid));
+	}
+	now = calloc(count + 1, sizeof(*now));
+	if (!now)
+		return K2K_ENOMEM;
+	for (size_t i = 0; i < past->rest_count; i++) {
+		const struct metrics_past_tenant *was = &past->rest[i];
+
+		while (at < count && rest[at].info.generation < was->generation)
+			at++;
+		if (at < count && rest[at].info.generation == was->generation)
+			continue;
+		for (size_t n = 0; n < AMOUNT_COUNTERS; n++)
+			add(&past->gone.n[n], was->counters[n]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct metrics_amounts a;
+
+		amounts_of(&a, &rest[i]);
+		now[i].generation = rest[i].info.generation;
+		memcpy(now[i].counters, a.n, sizeof(now[i].counters));
+	}
+	free(past->rest);
+	past->rest = now;
+	past->rest_count = count;
+	return 0;
+}
+
+/* ---- tenants ---------------------------------------------------------------------- */
+
+static const struct tenant_metric {
+	const char *name, *type, *labels;
+	enum metrics_amount amount;
+	enum unit unit;
+	const char *help;
+} tenant_metrics[] = {
+	{ "messages_admitted_total", "counter", "", AMOUNT_ADMITTED, COUNT, "Messages admitted, or recorded without asking." },
+	{ "requests_rejected_total", "counter", ",reason=\"rate\"", AMOUNT_REJECTED_RATE, COUNT,
+	  "Requests rejected by a limit: rate, budget, kernels or gpu_memory." },
+	{ "requests_rejected_total", NULL, ",reason=\"budget\"", AMOUNT_REJECTED_BUDGET, COUNT, NULL },
+	{ "requests_rejected_total", NULL, ",reason=\"kernels\"", AMOUNT_REJECTED_KERNELS, COUNT, NULL },
+	{ "requests_rejected_total", NULL, ",reason=\"gpu_memory\"", AMOUNT_REJECTED_MEMORY, COUNT, NULL },
+	{ "gpu_seconds_total", "counter", "", AMOUNT_GPU_NS, SECONDS, "GPU time booked, over all engagements." },
+	{ "gpu_unattributed_seconds_total", "counter", "", AMOUNT_UNATTRIBUTED_NS, SECONDS,
+	  "GPU time that could not be booked on an engagement, because the table of engagements is full." },
+	{ "kernels_held", "gauge", "", AMOUNT_KERNELS, COUNT, "Kernel slots held by living brokers." },
+	{ "gpu_memory_held_bytes", "gauge", "", AMOUNT_MEMORY, COUNT, "GPU memory held by living brokers." },
+	{ "messages_per_second_limit", "gauge", "", AMOUNT_LIMIT_RATE, LIMIT, "Messages that a second may have; +Inf is unlimited." },
+	{ "kernels_limit", "gauge", "", AMOUNT_LIMIT_KERNELS, LIMIT, "Kernel slots that may be held at once; +Inf is unlimited." },
+	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, LIMIT, "GPU memory that may be held at once; +Inf is unlimited." },
+};
+
+static void put_tenants(struct out *o, const struct snapshot *s, size_t own, const struct metrics_past *past)
+{
+	struct metrics_amounts sum = past ? past->gone : (struct metrics_amounts){ { 0 } }, a;
+	bool with_sum = s->tenant_count > own;
+
+	for (size_t n = 0; n < AMOUNT_COUNTERS; n++)
+		with_sum = with_sum || sum.n[n];
+	for (size_t i = own; i < s->tenant_count; i++) {
+		amounts_of(&a, &s->tenants[i]);
+		for (size_t n = 0; n < AMOUNTS; n++)
+			add(&sum.n[n], a.n[n]);
+	}
+	for (size_t m = 0; m < sizeof(tenant_metrics) / sizeof(tenant_metrics[0]); m++) {
+		const struct tenant_metric *metric = &tenant_metrics[m];
+
+		if (metric->type)
+			family(o, metric->name, metric->type, metric->help);
+		for (size_t i = 0; i < own; i++) {
+			amounts_of(&a, &s->tenants[i]);
+			series(o, metric->name, metric->unit, a.n[metric->amount], ",tenant=\"%llu\"%s",
+			       (unsigned long long)s->tenants[i].info.id, metric->labels);
+		}
+		if (with_sum)
+			series(o, metric->name, metric->unit, sum.n[metric->amount], ",tenant=\"other\"%s", metric->labels);
+	}
+}
+
+static void put_budget(struct out *o, const struct snapshot *s, size_t own, bool used, const char *name)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->budget_count; i++) {
+		const struct k2k_budget_info *b = &s->budgets[i];
+		uint64_t ns = used ? b->used_ns : b->budget_ns;
+
+		if (i < own)
+			series(o, name, SECONDS, ns, ",tenant=\"%llu\",engagement=\"%llu\"", (unsigned long long)b->id,
+			       (unsigned long long)b->engagement_id);
+		else
+			add(&sum, ns);
+	}
+	if (s->budget_count > own)
+		series(o, name, SECONDS, sum, ",tenant=\"other\",engagement=\"other\"");
+}
+
+static void put_budgets(struct out *o, const struct snapshot *s, size_t own)
+{
+	family(o, "budget_limit_seconds", "gauge", "GPU time that an engagement of a tenant may use, where it has a budget.");
+	put_budget(o, s, own, false, "budget_limit_seconds");
+	family(o, "budget_used_seconds", "gauge", "GPU time of the budget that is used.");
+	put_budget(o, s, own, true, "budget_used_seconds");
+}
+
+/* ---- brokers ------------------------------------------------------------------------ */
+
+static void put_broker_states(struct out *o, const struct snapshot *s)
+{
+	static const char *const names[] = {
+		[K2K_BROKER_ACTIVE] = "active", [K2K_BROKER_STOPPED] = "stopped", [K2K_BROKER_DEAD] = "dead",
+		[K2K_BROKER_UNKNOWN] = "unknown",
+	};
+
+	family(o, "brokers", "gauge", "Brokers by state; the place of a dead one waits for the next.");
+	for (uint32_t state = K2K_BROKER_ACTIVE; state <= K2K_BROKER_UNKNOWN; state++) {
+		uint64_t count = 0;
+
+		for (size_t i = 0; i < s->broker_count; i++)
+			count += s->brokers[i].state == state;
+		series(o, "brokers", COUNT, count, ",state=\"%s\"", names[state]);
+	}
+}
+
+static uint64_t broker_stopped(const struct k2k_broker_info *b) { return b->state == K2K_BROKER_STOPPED; }
+static uint64_t broker_attached(const struct k2k_broker_info *b) { return b->attached_at_ns; }
+static uint64_t broker_kernels(const struct k2k_broker_info *b) { return b->kernels; }
+static uint64_t broker_memory(const struct k2k_broker_info *b) { return b->gpu_memory_bytes; }
+static uint64_t broker_behind(const struct k2k_broker_info *b) { return b->grace_behind; }
+
+static void put_brokers(struct out *o, const struct snapshot *s)
+{
+	static const struct {
+		const char *name;
+		uint64_t (*value)(const struct k2k_broker_info *b);
+		enum unit unit;
+		const char *help;
+	} gauges[] = {
+		{ "broker_stopped", broker_stopped, COUNT, "1: the broker is alive but does not run (SIGSTOP, a debugger)." },
+		{ "broker_attached_timestamp_seconds", broker_attached, SECONDS, "When the broker attached, since 1970." },
+		{ "broker_kernels_held", broker_kernels, COUNT, "Kernel slots that the broker holds." },
+		{ "broker_gpu_memory_held_bytes", broker_memory, COUNT, "GPU memory that the broker holds." },
+		{ "broker_grace_periods_behind", broker_behind, COUNT,
+		  "Grace periods not yet answered; while above 0, what was deregistered can not be used again." },
+	};
+	char comm[sizeof(s->brokers->comm) + 1];
+
+	family(o, "broker_info", "gauge", "Who is attached, without the dead: always 1.");
+	for (size_t i = 0; i < s->broker_count; i++) {
+		const struct k2k_broker_info *b = &s->brokers[i];
+
+		if (b->state != K2K_BROKER_DEAD)
+			series(o, "broker_info", COUNT, 1, ",slot=\"%lu\",pid=\"%llu\",command=\"%s\"", (unsigned long)b->slot,
+			       (unsigned long long)b->pid, label_text(comm, sizeof(comm), b->comm, sizeof(b->comm)));
+	}
+	for (size_t g = 0; g < sizeof(gauges) / sizeof(gauges[0]); g++) {
+		family(o, gauges[g].name, "gauge", gauges[g].help);
+		for (size_t i = 0; i < s->broker_count; i++)
+			if (s->brokers[i].state != K2K_BROKER_DEAD)
+				series(o, gauges[g].name, gauges[g].unit, gauges[g].value(&s->brokers[i]), ",slot=\"%lu\"",
+				       (unsigned long)s->brokers[i].slot);
+	}
+}
+
+/* ---- the registry --------------------------------------------------------------------- */
+
+static void put_tables(struct out *o, const struct k2k_registry_info *r)
+{
+	const struct { const char *name; const struct k2k_table_info *table; } tables[] = {
+		{ "tenants", &r->tenants }, { "engagements", &r->engagements }, { "leases", &r->leases }, { "budgets", &r->budgets },
+	};
+
+	family(o, "table_used_records", "gauge", "Records in use.");
+	for (size_t i = 0; i < 4; i++)
+		series(o, "table_used_records", COUNT, tables[i].table->used, ",table=\"%s\"", tables[i].name);
+	family(o, "table_retired_records", "gauge", "Records that wait for a grace period before they can be used again.");
+	for (size_t i = 0; i < 4; i++)
+		series(o, "table_retired_records", COUNT, tables[i].table->retired, ",table=\"%s\"", tables[i].name);
+	family(o, "table_capacity_records", "gauge", "Records that there are; fixed when the registry is created.");
+	for (size_t i = 0; i < 4; i++)
+		series(o, "table_capacity_records", COUNT, tables[i].table->capacity, ",table=\"%s\"", tables[i].name);
+}
+
+static void put_registry(struct out *o, const struct k2k_registry_info *r)
+{
+	char uuid[sizeof(r->uuid) + 1];
+
+	family(o, "registry_info", "gauge", "What the registry is: always 1.");
+	series(o, "registry_info", COUNT, 1, ",uuid=\"%s\",layout=\"%lu\",library=\"%s\"",
+	       label_text(uuid, sizeof(uuid), r->uuid, sizeof(r->uuid)), (unsigned long)r->layout_version, k2k_version());
+	single(o, "registry_created_timestamp_seconds", "gauge", SECONDS, r->created_at_ns,
+	       "When the registry was created, since 1970.");
+	family(o, "registry_size_bytes", "gauge", "Shared memory that the registry takes.");
+	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
+	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
+	single(o, "tenant_registrations_total", "counter", COUNT, r->generation, "Registrations of tenants since creation.");
+	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
+	       "Requests for tenants that are not registered.");
+	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
+	       "Messages to another tenant's kernel, all rejected.");
+	put_tables(o, r);
+}
+
+static void put_audit_kinds(struct out *o, const char *name, const uint64_t counts[K2K_AUDIT_KINDS], const char *help)
+{
+	family(o, name, "counter", help);
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
+			series(o, name, COUNT, counts[kind], ",kind=\"%s\"", k2k_audit_kind_name(kind));
+}
+
+static void put_audit(struct out *o, const struct k2k_audit_stats *a)
+{
+	put_audit_kinds(o, "audit_events_written_total", a->written, "Events written to the audit trail.");
+	put_audit_kinds(o, "audit_repeats_total", a->coalesced, "Repeats that were counted in an event written before.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost, "Events that could not be written to the audit trail.");
+}
+
+int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_series, struct metrics_past *past, char **text,
+                 size_t *length)
+{
+	struct out o = { .registry = registry };
+	size_t own = !s ? 0 : max_series < s->tenant_count ? (size_t)max_series : s->tenant_count;
+
+	*text = NULL;
+	*length = 0;
+	if (s && past && past_update(past, s, s->tenants + own, s->tenant_count - own))
+		return K2K_ENOMEM;
+	single(&o, "up", "gauge", COUNT, s != NULL, "Whether the registry could be read; 0: there is nothing else.");
+	if (s) {
+		put_registry(&o, &s->registry);
+		put_audit(&o, &s->audit);
+		put_broker_states(&o, s);
+		put_brokers(&o, s);
+		single(&o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
+		single(&o, "tenants_summed", "gauge", COUNT, s->tenant_count - own,
+		       "Tenants without series of their own: summed as tenant=\"other\".");
+		put_tenants(&o, s, own, past);
+		put_budgets(&o, s, max_series < s->budget_count ? (size_t)max_series : s->budget_count);
+		single(&o, "collect_duration_seconds", "gauge", SECONDS, s->took_ns, "Time that reading the registry took.");
+	}
+	if (o.failed) {
+		free(o.bytes);
+		return K2K_ENOMEM;
+	}
+	*text = o.bytes;
+	*length = o.length;
+	return 0;
+}
