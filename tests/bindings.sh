@@ -84,6 +84,27 @@ with open("/proc/self/maps") as maps:
 	sys.exit(sys.argv[1] not in maps.read())' "$DIR/prefix" || fail "another library was loaded"
 }
 
+# A wheel is an archive that can be imported from.
+bindings_python_becomes_a_wheel() {
+	local python
+	python=$(tool python3)
+	"$python" -c 'import setuptools, wheel' 2>/dev/null || skip "no setuptools, or no wheel, for $python"
+	cp -r "$BINDINGS/python" "$DIR/source"
+	cd "$DIR/source"
+	"$python" -c 'import setuptools.build_meta; setuptools.build_meta.build_wheel("..")' >"$DIR/log" 2>&1 || fail "$(cat "$DIR/log")"
+	cd /
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib PYTHONPATH=$(echo "$DIR"/k2k_registry-*-py3-none-any.whl) "$python" -c '
+import importlib.metadata, k2k_registry
+assert ".whl/" in k2k_registry.__file__, k2k_registry.__file__
+assert importlib.metadata.version("k2k-registry") == k2k_registry.version()' || fail "the wheel does not work"
+}
+
+bindings_python_example_of_the_readme_works() {
+	sed -n '/^```python/,/^```/p' "$BINDINGS/README.md" | sed "/^\`/d; s/\"example\"/\"$K2K_TEST_NAME-x\"/g" >"$DIR/example.py"
+	grep -q 'TenantRegistry.create("bindings' "$DIR/example.py" || fail "no example was found"
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib PYTHONPATH=$BINDINGS/python "$(tool python3)" "$DIR/example.py" || fail "it ended with $?"
+}
+
 bindings_rust() {
 	layout
 	export LD_LIBRARY_PATH=$BUILD/lib K2K_REGISTRY_LIB_DIR=$BUILD/lib

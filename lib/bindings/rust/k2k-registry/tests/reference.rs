@@ -76,8 +76,7 @@ fn test_check_quota_message_rate() {
     let tag = AuditTag::default();
     // a second may end meanwhile: then again, with another tenant
     for tenant in 1..20 {
-        let mut quota = TenantQuota::default();
-        quota.max_messages_per_sec = 5;
+        let quota = TenantQuota { max_messages_per_sec: 5, ..Default::default() };
         reg.admin.register(tenant, quota).unwrap();
         let window = reg.broker.check_quota_of(tenant, tag, 1).unwrap().window;
         for _ in 0..5 {
@@ -128,8 +127,7 @@ fn test_audit_cross_tenant_logs_event() {
 #[test]
 fn test_kernel_slot_acquire_release() {
     let reg = Fixture::new();
-    let mut quota = TenantQuota::default();
-    quota.max_concurrent_kernels = 2;
+    let quota = TenantQuota { max_concurrent_kernels: 2, ..Default::default() };
     reg.admin.register(1, quota).unwrap();
     assert!(reg.broker.acquire_kernel_slot(1).is_ok());
     assert!(reg.broker.acquire_kernel_slot(1).is_ok());

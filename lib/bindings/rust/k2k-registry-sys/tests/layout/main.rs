@@ -49,7 +49,7 @@ macro_rules! values {
 macro_rules! functions {
     ($($function:ident)*) => {
         fn functions() -> Vec<usize> {
-            vec![$($function as usize),*]
+            vec![$($function as *const () as usize),*]
         }
     };
 }
