@@ -41,10 +41,10 @@ class Binding(RegistryTest):
         self.assertEqual((budget.engagement_id, budget.budget_ns), (largest, largest - 1))
 
     def test_an_update_changes_what_is_named(self):
-        self.admin.register(1, TenantQuota(budgets={7: 5, 8: 5}))
+        self.admin.register(1, TenantQuota(1, 2, 3, budgets={7: 5, 8: 5}))
         self.admin.update(1, max_messages_per_sec=9, budgets={7: None, 9: 6})
         info = self.admin.get(1)
-        self.assertEqual((info.max_messages_per_sec, info.max_concurrent_kernels), (9, 16))
+        self.assertEqual((info.max_messages_per_sec, info.max_gpu_memory_bytes, info.max_concurrent_kernels), (9, 2, 3))
         self.assertEqual({budget.engagement_id: budget.budget_ns for budget in self.admin.budgets(1)}, {8: 5, 9: 6})
         self.assertRaises(TypeError, self.admin.update, 1, rate=5)
 
@@ -59,6 +59,9 @@ class Binding(RegistryTest):
         self.assertEqual(len(self.broker), 500)
         self.assertIn(500, self.broker)
         self.assertNotIn(501, self.broker)
+        # the batch has ended: another handle gets the writer's lock
+        with TenantRegistry.open(self.name, Role.ADMIN, timeout_ns=0) as other:
+            other.register(501)
 
     def test_infos_are_copies_with_texts(self):
         self.admin.register(1)
