@@ -4,8 +4,6 @@
 #include "delay.h"
 #include "error.h"
 
-#define SWEEP_RETRIES 1000
-
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
 	/* relaxed, all: carried by the generation for sweeps, by the CAS that links the record for walks */
@@ -46,47 +44,5 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 	}
 	/* publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the link */
 	k2k_store_release(&map->ledger[*index].entry.state, k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
-	return 0;
-}
-
-int k2k_ledger_sweep(const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost), void *context)
-{
-	struct k2k_hash hash = k2k_ledger_hash(map);
-	uint32_t high = k2k_pool_high(&hash.pool), retries = 0;
-
-	for (uint32_t i = 0; i < high; i++) {
-		const struct k2k_shm_cost *record = &map->ledger[i];
-		struct k2k_cost_copy copy;
-		uint64_t word;
-		unsigned int state;
-		int code;
-
-		word = k2k_load_acquire(&record->entry.state); /* observe[entry-state]: the key of this use of the record */
-		state = k2k_entry_state(word);
-		if (state != K2K_ENTRY_LIVE && state != K2K_ENTRY_CLAIMED)
-			continue;
-		copy.claimed = state == K2K_ENTRY_CLAIMED;
-		copy.index = i;
-		copy.generation = k2k_load_acquire(&record->entry.gen); /* observe[cost-gen]: its own cost and key, not those before */
-		/* relaxed, all: between the two looks at the state */
-		copy.slot = k2k_load_relaxed(&record->entry.slot);
-		copy.engagement = k2k_load_relaxed(&record->entry.key);
-		copy.cost_ns = k2k_load_relaxed(&record->cost_ns);
-		k2k_fence_acquire(); /* the copies before, the second look after */
-		if (k2k_load_relaxed(&record->entry.state) != word) { /* relaxed: ordered by the fence */
-			if (retries++ > SWEEP_RETRIES)
-				return k2k_fail_values(K2K_ECORRUPT, "engagements", "state", word, i, "record %u does not hold still", i);
-			i--;
-			continue;
-		}
-		retries = 0;
-		if (state == K2K_ENTRY_CLAIMED && copy.cost_ns == 0)
-			continue; /* a claim in the making, or of a killed process */
-		if (copy.slot >= map->sizes.tenants)
-			continue; /* damage, or a claim in the making; check reports it */
-		code = visit(context, &copy);
-		if (code)
-			return code;
-	}
 	return 0;
 }

@@ -42,6 +42,7 @@ void (*const op_loops[OP_COUNT])(void *, uint64_t) = {
 struct walk {
 	struct population *population;
 	bool hot;
+	uint64_t hottest;
 	struct target target;
 	struct loop loops[OP_COUNT];
 };
@@ -51,7 +52,13 @@ static void open_walk(void *state)
 	struct walk *w = state;
 
 	population_need(w->population);
-	w->target = (struct target){ w->population->broker, w->population->ids, w->hot ? 1 : w->population->tenants, 0 };
+	w->target = (struct target){ w->population->broker, w->population->ids, w->population->tenants, 0 };
+	if (w->hot) {
+		/* registered last, so the first of its bucket: as 4 of 5 are */
+		w->hottest = tenant_id(w->population->tenants - 1);
+		w->target.ids = &w->hottest;
+		w->target.count = 1;
+	}
 	/* at random each sample is at least one walk over all of them */
 	for (int op = 0; op < OP_COUNT; op++)
 		w->loops[op] = (struct loop){ op_loops[op], &w->target, w->target.count };
