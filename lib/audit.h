@@ -19,21 +19,12 @@
 
 #include "base.h"
 #include "clock.h"
-#include "k2k/registry.h"
+#include "rejection.h"
 
 #define K2K_AUDIT_ENTRIES 256
 #define K2K_AUDIT_NAME_BYTES 96          /* longer kernel names are not coalesced */
 
 struct k2k_sink;
-
-/* One kind of rejection of one tenant and tag. */
-struct k2k_rejection {
-	int32_t code;                    /* K2K_ERATE, ..., K2K_ENOTENANT; 0: a cross-tenant attempt */
-	k2k_tenant_id tenant, to;
-	struct k2k_audit_tag tag;
-	uint64_t used, limit;            /* of the newest; not part of what makes it a repeat */
-	const char *source, *destination;        /* of a cross-tenant attempt */
-};
 
 struct k2k_audit_entry {
 	k2k_u32 busy;

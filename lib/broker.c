@@ -114,6 +114,16 @@ static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *br
 	return k2k_cas_acq_rel(&slot->owner, &from, broker->incarnation);
 }
 
+static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k_broker *broker)
+{
+	broker->predecessor = owner;
+	/* relaxed, all: for people; the dead one's until we sign */
+	broker->predecessor_attached_ns = k2k_load_relaxed(&slot->attached_at_ns);
+	broker->predecessor_identity.pid = k2k_load_relaxed(&slot->pid);
+	broker->predecessor_identity.comm[0] = k2k_load_relaxed(&slot->comm[0]);
+	broker->predecessor_identity.comm[1] = k2k_load_relaxed(&slot->comm[1]);
+}
+
 static int find_slot(const struct k2k_map *map, struct k2k_census *census, struct k2k_broker *broker)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
@@ -127,6 +137,7 @@ static int find_slot(const struct k2k_map *map, struct k2k_census *census, struc
 
 		if (!k2k_census_alive(census, owner) && take(&map->slots[i], owner, broker)) {
 			broker->slot = i;
+			remember(&map->slots[i], owner, broker);
 			return 0;
 		}
 	}

@@ -40,6 +40,9 @@ struct k2k_broker {
 	struct k2k_lock life;
 	uint64_t incarnation;    /* 0: not attached */
 	uint32_t slot;
+	/* the dead one whose slot it took: its incarnation, or 0, and how it had signed */
+	uint64_t predecessor, predecessor_attached_ns;
+	struct k2k_identity predecessor_identity;
 };
 
 void k2k_identity_read(struct k2k_identity *identity);

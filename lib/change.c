@@ -68,6 +68,7 @@ static int take(struct k2k_registry *reg, uint64_t deadline_ns, struct k2k_lock 
 static void give_back(struct k2k_registry *reg, struct k2k_lock *lock)
 {
 	k2k_writer_unlock(&reg->map, lock);
+	k2k_trail_wake(&reg->trail);
 	pthread_mutex_unlock(&reg->mutex);
 }
 

@@ -34,6 +34,7 @@ static void look_at_all(struct k2k_look *look)
 		              k2k_writer_operation_name(intent));
 	k2k_look_at_definitions(look);
 	k2k_look_at_live(look);
+	k2k_look_at_trail(look);
 }
 
 /* Keeps what both looks found. A text holds no number that moves by itself. */
@@ -141,6 +142,18 @@ static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended
 	}
 }
 
+static void tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
+
+	body.more.change.values[0] = mended->tenants;
+	body.more.change.values[1] = mended->budgets;
+	body.more.change.values[2] = mended->engagements;
+	body.more.change.values[3] = mended->leases;
+	body.more.change.values[4] = mended->brokers;
+	k2k_trail_tell_locked(&reg->trail, &body);
+}
+
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
@@ -154,12 +167,15 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	if (code)
 		return code;
 	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
+	k2k_bury_all(reg);
 	clear_dead_slots(reg, &mended);
 	code = k2k_recover(reg, &mended);
 	if (!code) {
 		k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
 		code = k2k_reap(reg, &mended);
 	}
+	if (!code)
+		tell_repair(reg, &mended);
 	if (!code)
 		k2k_writer_end(&reg->map);
 	if (!code)

@@ -25,11 +25,13 @@
 #define DEFAULT_BUDGETS 16384
 #define MOST_TENANTS (1u << 24)
 #define MOST_RECORDS (1u << 28)
+#define DEFAULT_EVENTS 256
+#define MOST_EVENTS (1u << 16)
 #define DEFAULT_MODE 0660u
 
 static int check_create_options(const struct k2k_create_options *options)
 {
-	int code = K2K_CHECK_STRUCT(options, K2K_CREATE_GROUP | K2K_CREATE_MODE);
+	int code = K2K_CHECK_GROWN(options, K2K_CREATE_GROUP | K2K_CREATE_MODE, max_audit_events);
 
 	if (code)
 		return code;
@@ -41,6 +43,8 @@ static int check_create_options(const struct k2k_create_options *options)
 		return k2k_fail_argument("max_leases", "above 2^28");
 	if (options->max_budgets > MOST_RECORDS)
 		return k2k_fail_argument("max_budgets", "above 2^28");
+	if (K2K_HAS_FIELD(options, max_audit_events) && options->max_audit_events > MOST_EVENTS)
+		return k2k_fail_argument("max_audit_events", "above 2^16");
 	if ((options->flags & K2K_CREATE_MODE) && ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
 		return k2k_fail_argument("mode", "not 0600 to 0777 with read and write for the owner");
 	return 0;
@@ -49,6 +53,16 @@ static int check_create_options(const struct k2k_create_options *options)
 static uint32_t or_default(uint64_t value, uint32_t otherwise)
 {
 	return value ? (uint32_t)value : otherwise;
+}
+
+/* The next from `least` on. */
+static uint32_t power_of_two(uint32_t least)
+{
+	uint32_t power = 1;
+
+	while (power < least)
+		power *= 2;
+	return power;
 }
 
 static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes *sizes)
@@ -63,6 +77,7 @@ static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes
 	sizes->engagements = or_default(from->max_engagements, DEFAULT_ENGAGEMENTS);
 	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants);
 	sizes->budgets = or_default(from->max_budgets, DEFAULT_BUDGETS);
+	sizes->events = power_of_two(or_default(K2K_HAS_FIELD(from, max_audit_events) ? from->max_audit_events : 0, DEFAULT_EVENTS));
 	return 0;
 }
 
@@ -71,7 +86,7 @@ int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_regis
 	struct k2k_shm_header defs, live;
 	struct k2k_sizes sizes;
 	struct k2k_room room;
-	int code = K2K_CHECK_STRUCT(plan, 0);
+	int code = K2K_CHECK_GROWN(plan, 0, max_audit_events);
 
 	if (!code)
 		code = read_sizes(options, &sizes);
@@ -90,6 +105,8 @@ int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_regis
 	plan->max_engagements = sizes.engagements;
 	plan->max_leases = sizes.leases;
 	plan->max_budgets = sizes.budgets;
+	if (K2K_HAS_FIELD(plan, max_audit_events))
+		plan->max_audit_events = sizes.events;
 	return 0;
 }
 
@@ -162,6 +179,26 @@ static void fill_list(const struct k2k_list *list)
 		k2k_list_append(list, i);
 }
 
+/* The first event of the administrators' ring. */
+static int tell(const struct k2k_map *map, mode_t mode)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
+	uint64_t *values = body.more.change.values;
+	struct k2k_teller teller;
+	int code = k2k_teller_open(&teller, map, NULL);
+
+	if (code)
+		return code;
+	values[0] = map->sizes.tenants;
+	values[1] = map->sizes.engagements;
+	values[2] = map->sizes.leases;
+	values[3] = map->sizes.budgets;
+	values[4] = map->sizes.events;
+	values[5] = mode;
+	k2k_trail_tell_locked(&teller.trail, &body);
+	return 0;
+}
+
 static int fill(struct creation *creation, const struct k2k_shm_header *defs, const struct k2k_shm_header *live, mode_t mode)
 {
 	struct k2k_list tenants, budgets;
@@ -187,7 +224,7 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs, co
 	/* relaxed: nobody has it yet; a token of 0 stands for "never" */
 	k2k_store_relaxed(&map.defs->grace_token, 1);
 	k2k_store_relaxed(&map.defs->grace_wake, 1);
-	return 0;
+	return tell(&map, mode);
 }
 
 static int build(struct creation *creation, const struct k2k_create_options *options, const struct k2k_sizes *sizes)

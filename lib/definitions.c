@@ -329,6 +329,35 @@ static int try_update(struct change *change)
 
 /* ---- the frame ---------------------------------------------------------------------------- */
 
+/*
+ * In the trail: after it took effect, before the intent is cleared. Killed in between, what is complete
+ * lacks an event; no event tells of what did not happen.
+ */
+static void tell_change(struct change *change, enum k2k_operation operation)
+{
+	uint32_t mask = operation == K2K_OP_REGISTER ? ALL_UPDATES : change->mask;
+	const struct k2k_quota *quota = change->quota;
+	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
+
+	/* as the sink is told: a change of budgets alone by its budgets */
+	if (mask != K2K_UPDATE_BUDGETS) {
+		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER : K2K_AUDIT_KIND_UPDATE;
+		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec : 0;
+		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY ? quota->max_gpu_memory_bytes : 0;
+		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS ? quota->max_concurrent_kernels : 0;
+		body.more.change.values[3] = mask & K2K_UPDATE_BUDGETS ? quota->budget_count : 0;
+		body.more.change.values[4] = mask;
+		k2k_trail_tell_locked(&change->reg->trail, &body);
+		memset(&body.more, 0, sizeof(body.more));
+	}
+	body.kind = K2K_AUDIT_KIND_BUDGET_CHANGE;
+	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < quota->budget_count; i++) {
+		body.engagement_id = quota->budgets[i].engagement_id;
+		body.limit = quota->budgets[i].budget_ns;
+		k2k_trail_tell_locked(&change->reg->trail, &body);
+	}
+}
+
 static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
 {
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
@@ -342,6 +371,8 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 			return code;
 		change->undo = false;
 		code = attempt(change);
+		if (!code)
+			tell_change(change, operation);
 		k2k_change_end(change->reg, &lock, change->undo);
 		if (code != WAIT)
 			return code;
@@ -531,6 +562,34 @@ static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
 	return 0;
 }
 
+static void tell_deregistered(struct change *change)
+{
+	const struct k2k_shm_cell_cold *cold = &change->reg->map.cells_cold[change->slot];
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER, .tenant = change->id, .generation = change->generation };
+	uint64_t *values = body.more.change.values;
+
+	/* relaxed, all: counts, to which calls under way may add */
+	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
+	values[1] = k2k_load_relaxed(&cold->rejected_rate);
+	values[2] = k2k_load_relaxed(&cold->rejected_budget);
+	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
+	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
+	k2k_trail_tell_locked(&change->reg->trail, &body);
+}
+
+static void tell_totals(struct change *change, const struct k2k_tenant_totals *totals)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = change->id, .generation = change->generation };
+	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
+		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
+		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
+		                                    totals->gpu_memory_bytes };
+
+	memcpy(body.more.change.values, values, sizeof(values));
+	k2k_trail_tell_locked(&change->reg->trail, &body);
+}
+
 /*
  * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
  * somebody has reaped it before us, *totals stays as it was counted before.
@@ -552,6 +611,8 @@ static int finish(struct change *change, uint64_t deadline, struct k2k_lock *pin
 	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
 		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
 		totals->final = code == 0;
+		if (!code)
+			tell_totals(change, totals);
 	}
 	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
 	k2k_change_end(reg, &lock, code != 0);
@@ -569,6 +630,8 @@ static int deregister_held(struct change *change, struct k2k_tenant_totals *tota
 	if (code)
 		return code;
 	code = retire(change, totals != NULL, &pinned);
+	if (!code)
+		tell_deregistered(change);
 	if (!code && totals) {
 		memset(totals, 0, sizeof(*totals));
 		totals->size = size;

@@ -3,6 +3,7 @@
  * destroy.c (F7) - removes a registry.
  *
  * killed after:                others see        the next command on this name
+ *   told in the trail          an event too many -
  *   poisoned                   FENCED            unlinks defs, then live
  *   defs unlinked              no registry       sweeps live
  *   live unlinked              no registry       -
@@ -13,56 +14,82 @@
 
 #include "handle.h"
 
-static int check_no_brokers(const struct k2k_map *map, struct k2k_segment *live)
+static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {
+	uint32_t count = 0;
+
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		/* observe[slot-owner]: its pid, for people */
 		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
 
 		if (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX && k2k_lock_is_held(live, owner)) {
-			uint64_t pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
-
-			return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker",
-			                    (unsigned long long)pid);
+			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
+			count++;
 		}
 	}
+	return count;
+}
+
+static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DESTROYED };
+	struct k2k_teller teller;
+
+	if (k2k_teller_open(&teller, map, actor) != 0)
+		return; /* in a strange time namespace: the event's times would be wrong */
+	body.more.change.values[0] = flags;
+	body.more.change.values[1] = brokers;
+	k2k_trail_tell_locked(&teller.trail, &body);
+}
+
+/* Is nobody attached? Then, or by force, tells those who read the trail. */
+static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uint32_t flags, const char *actor)
+{
+	uint64_t pid = 0;
+	uint32_t brokers = count_brokers(map, live, &pid);
+
+	if (brokers && !(flags & K2K_DESTROY_FORCE))
+		return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker", (unsigned long long)pid);
+	tell(map, flags, brokers, actor);
 	return 0;
 }
 
-/* Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE. */
-static int check_unused(const char *path, const struct k2k_segment *defs, const struct k2k_trust *trust)
-{
-	struct k2k_segment live;
-	struct k2k_map map;
-	int code = k2k_segment_open(&live, "live", path, true, trust);
-
-	if (code)
-		return code == K2K_ENOREGISTRY ? 0 : code;
-	code = k2k_map_bind(&map, defs, &live);
-	if (!code)
-		code = check_no_brokers(&map, &live);
-	k2k_segment_close(&live);
-	return code;
-}
-
-static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs, const struct k2k_trust *trust)
+static int poison(const char *name, struct k2k_segment *defs)
 {
 	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
+
+	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
+	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
+	k2k_store_release(&words->poisoned, K2K_POISONED);
+	return k2k_sweep_unlink(name, defs);
+}
+
+/* Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE. */
+static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs, const struct k2k_trust *trust, const char *actor)
+{
 	char path[K2K_PATH_MAX];
+	struct k2k_segment live;
+	struct k2k_map map;
 	int code = k2k_segment_check_identity(defs);
 
 	if (code)
 		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	k2k_segment_live_path(path, name, defs->header.uuid);
-	if (!(flags & K2K_DESTROY_FORCE)) {
-		code = check_unused(path, defs, trust);
-		if (code)
-			return code;
+	code = k2k_segment_open(&live, "live", path, true, trust);
+	if (code)
+		return code == K2K_ENOREGISTRY || (flags & K2K_DESTROY_FORCE) ? poison(name, defs) : code;
+	code = k2k_map_bind(&map, defs, &live);
+	if (!code)
+		code = look_at_live(&map, &live, flags, actor);
+	if (!code || (flags & K2K_DESTROY_FORCE)) {
+		bool bound = code == 0;
+
+		code = poison(name, defs);
+		if (bound)
+			k2k_ring_wake(&map);
 	}
-	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
-	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
-	k2k_store_release(&words->poisoned, K2K_POISONED);
-	return k2k_sweep_unlink(name, defs);
+	k2k_segment_close(&live);
+	return code;
 }
 
 /*
@@ -139,7 +166,7 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	if (code == K2K_EFENCED)
 		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	if (!code) {
-		code = destroy_locked(name, flags, &defs, &trust);
+		code = destroy_locked(name, flags, &defs, &trust, options ? options->actor : NULL);
 		k2k_writer_unlock(&map, &lock);
 	}
 	k2k_segment_close(&defs);

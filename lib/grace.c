@@ -222,10 +222,16 @@ static void *run(void *argument)
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake); /* relaxed: compared by the kernel again */
 		uint64_t second = k2k_load_relaxed(&helper->clock->kept); /* relaxed, both: ours */
 		uint64_t next = k2k_clock_keep(helper->clock); /* first: what follows may wait for a reader */
+		uint64_t nap;
 
 		answer(helper);
 		if (second && second != k2k_load_relaxed(&helper->clock->kept))
 			helper->tick(helper->context);
+		nap = helper->look(helper->context);
+		if (nap) {
+			nap += k2k_clock_monotonic_ns();
+			next = nap < next ? nap : next;
+		}
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
 			wait_until(helper, seen, next);
 	}

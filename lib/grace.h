@@ -112,6 +112,7 @@ struct k2k_helper {
 	k2k_u32 stop, stopped;           /* process-private */
 	struct k2k_clock *clock;         /* it keeps the second there */
 	void (*tick)(void *context);     /* once a second */
+	uint64_t (*look)(void *context); /* each time it wakes; in how many ns again, 0: when the next second begins */
 	void *context;
 	pthread_t thread;
 	bool running;

@@ -22,6 +22,7 @@
 #include "grace.h"
 #include "lease.h"
 #include "map.h"
+#include "trail.h"
 #include "writer.h"
 
 #define K2K_DEFAULT_TIMEOUT_NS (UINT64_C(5) * K2K_NS_PER_SEC)
@@ -59,6 +60,8 @@ struct k2k_registry {
 	struct k2k_helper helper;
 	struct k2k_passed passed;
 	struct k2k_audit audit;
+	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
+	k2k_u32 sleepers;                /* of the users, those in k2k_audit_wait */
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
@@ -159,6 +162,14 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 	return (unsigned char *)array + stride * index;
 }
 
+/* A struct that has grown: as it is now, or as it was before it had `last`. */
+#define K2K_CHECK_GROWN(pointer, known_flags, last) \
+	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
+	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last) ? 0 : sizeof(*(pointer)), #pointer) \
+	           : k2k_fail_argument(#pointer, "null"))
+#define K2K_HAS_FIELD(pointer, field) \
+	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))
+
 #define K2K_CHECK_LIST(list, capacity, count) \
 	(!(count)                  ? k2k_fail_argument("count", "null") \
 	 : (capacity) && !(list)   ? k2k_fail_argument(#list, "null") \
@@ -187,6 +198,16 @@ int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);
 /* Polls until the token has passed: 0; K2K_EBUSY, without a detail, and who is behind, after the deadline; or what the gate says. */
 int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns, uint32_t *behind);
+
+/* deaths.c: tells once of each broker that was found dead, and what came back. */
+struct k2k_dead {
+	uint32_t slot;
+	uint64_t incarnation, pid, attached_at_ns, comm[2];
+};
+/* of a slot that its caller has just taken from a dead one, before it takes leases. */
+void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead);
+/* Of all slots. A broker's helper, or an administrator with the writer's lock. */
+void k2k_bury_all(struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */
 struct k2k_mended {

@@ -99,8 +99,12 @@ static int try_acquire(struct acquisition *a)
 	} else if (code == K2K_ENOTENANT) {
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1); /* relaxed: a count */
 	}
-	if (code == a->resource->rejection || code == K2K_ENOTENANT)
+	if (code == a->resource->rejection || code == K2K_ENOTENANT) {
+		struct k2k_rejection rejection = { .code = code, .tenant = a->id, .used = a->used, .limit = a->limit };
+
+		k2k_trail_reject(&reg->trail, &rejection, k2k_clock_now(&reg->clock).second);
 		a->sink = k2k_audit_enter(&reg->audit);
+	}
 	k2k_read_unlock();
 	return code;
 }
@@ -347,6 +351,7 @@ int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_ten
 {
 	struct k2k_rejection rejection = { .tenant = from, .to = to, .tag = tag, .source = source, .destination = destination };
 	struct k2k_sink *sink;
+	uint64_t second;
 	int code;
 
 	if (reg && !source)
@@ -357,10 +362,12 @@ int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_ten
 	if (code)
 		return code;
 	k2k_add_relaxed(&reg->map.slots[reg->broker.slot].cross_tenant_total, 1); /* relaxed: a count */
+	second = k2k_clock_now(&reg->clock).second;
+	k2k_trail_reject(&reg->trail, &rejection, second);
 	sink = k2k_audit_enter(&reg->audit);
 	k2k_read_unlock();
 	if (sink) {
-		k2k_audit_reject(&reg->audit, sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_reject(&reg->audit, sink, &rejection, second);
 		k2k_audit_leave(sink);
 	}
 	return 0;

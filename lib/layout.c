@@ -46,9 +46,10 @@ K2K_ASSERT_SIZE(k2k_shm_list, 16);
 K2K_ASSERT_AT(k2k_shm_list, tail, 4);
 K2K_ASSERT_AT(k2k_shm_list, count, 8);
 
-K2K_ASSERT_SIZE(k2k_shm_live, 1152);
+K2K_ASSERT_SIZE(k2k_shm_live, 1216);
 K2K_ASSERT_AT(k2k_shm_live, ledger_pool, 1024);
 K2K_ASSERT_AT(k2k_shm_live, lease_pool, 1088);
+K2K_ASSERT_AT(k2k_shm_live, audit_wake, 1152);
 K2K_ASSERT_SIZE(k2k_shm_pool, 16);
 K2K_ASSERT_AT(k2k_shm_pool, high, 4);
 K2K_ASSERT_AT(k2k_shm_pool, freed, 8);
@@ -116,6 +117,28 @@ K2K_ASSERT_AT(k2k_shm_slot, pid, 64);
 K2K_ASSERT_AT(k2k_shm_slot, comm, 96);
 K2K_ASSERT_AT(k2k_shm_slot, cross_tenant_total, 128);
 K2K_ASSERT_AT(k2k_shm_slot, unknown_tenant_total, 136);
+K2K_ASSERT_AT(k2k_shm_slot, buried, 144);
+
+K2K_ASSERT_SIZE(k2k_shm_ring, 448);
+K2K_ASSERT_AT(k2k_shm_ring, claimed, 0);
+K2K_ASSERT_AT(k2k_shm_ring, since, 8);
+K2K_ASSERT_AT(k2k_shm_ring, written, 64);
+K2K_ASSERT_AT(k2k_shm_ring, coalesced, 192);
+K2K_ASSERT_AT(k2k_shm_ring, lost, 320);
+
+K2K_ASSERT_SIZE(k2k_shm_event, 256);
+K2K_ASSERT_AT(k2k_shm_event, sequence, 0);
+K2K_ASSERT_AT(k2k_shm_event, count, 8);
+K2K_ASSERT_AT(k2k_shm_event, given_up, 16);
+K2K_ASSERT_AT(k2k_shm_event, words, 24);
+K2K_ASSERT_SIZE(k2k_event_body, K2K_EVENT_WORDS * 8);
+K2K_ASSERT_AT(k2k_event_body, kind, 16);
+K2K_ASSERT_AT(k2k_event_body, code, 20);
+K2K_ASSERT_AT(k2k_event_body, tenant, 24);
+K2K_ASSERT_AT(k2k_event_body, pid, 80);
+K2K_ASSERT_AT(k2k_event_body, more, 96);
+K2K_ASSERT_AT(k2k_event_body, more.kernels.destination, 164);
+K2K_ASSERT_AT(k2k_event_body, more.change.actor, 168);
 
 _Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
@@ -140,7 +163,7 @@ uint64_t k2k_layout_fingerprint(void)
 		sizeof(struct k2k_shm_header), sizeof(struct k2k_shm_defs), sizeof(struct k2k_shm_live),
 		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
 		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
-		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot),
+		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
 		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
 		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
 		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_head),
@@ -150,6 +173,8 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
 		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
 		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned),
+		offsetof(struct k2k_shm_slot, buried), offsetof(struct k2k_shm_ring, written), offsetof(struct k2k_shm_event, words),
+		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,
 	};
 
 	return fnv1a(FNV_START, facts, sizeof(facts));

@@ -20,6 +20,8 @@
  *            ledger heads            u32 each, power of two
  *            ledger                  64 bytes each: GPU time of (tenant, engagement)
  *            leases                  128 bytes each: what (tenant, broker slot) holds
+ *            audit rings             65 of 448 bytes: one a broker slot, the last the administrators'
+ *            audit events            256 bytes each: those of ring 0, of ring 1, ...; a power of two each
  *
  * Rules. Fixed-width integers and atomics of them, no pointers, no padding that
  * is not named. A link is a u32: index + 1, 0 ends the chain. Enumerators that
@@ -60,6 +62,8 @@ enum k2k_section_kind {
 	K2K_SECTION_LEDGER_HEADS = 9,
 	K2K_SECTION_LEDGER       = 10,
 	K2K_SECTION_LEASES       = 11,
+	K2K_SECTION_RINGS        = 12,
+	K2K_SECTION_EVENTS       = 13,
 };
 
 struct k2k_shm_section {
@@ -158,6 +162,9 @@ struct k2k_shm_live {
 	uint8_t reserved0[48];
 	_Alignas(64) struct k2k_shm_pool lease_pool;
 	uint8_t reserved1[48];
+
+	_Alignas(64) k2k_u32 audit_wake;         /* futex: counts what readers of the rings may not have seen */
+	uint8_t reserved2[60];
 };
 
 /* ---- tenants: definitions ------------------------------------------------ */
@@ -320,8 +327,72 @@ struct k2k_shm_slot {
 	/* counters of this slot; kept by the next owner */
 	k2k_u64 cross_tenant_total;
 	k2k_u64 unknown_tenant_total;
-	k2k_u64 reserved2[6];
+	k2k_u64 buried;                  /* the incarnation whose death was told in the audit trail last */
+	k2k_u64 reserved2[5];
 	uint8_t reserved3[64];
+};
+
+/* ---- the audit trail --------------------------------------------------------- */
+
+#define K2K_RINGS (K2K_SLOTS + 1)
+#define K2K_RING_ADMIN K2K_SLOTS
+#define K2K_EVENT_KINDS 16
+
+/* Written by the threads of the slot's owner; the last ring by the holder of the writer's lock. Protocol and proof: ring.h. */
+struct k2k_shm_ring {
+	_Alignas(64) k2k_u64 claimed;            /* number of the newest event that somebody began; the first is 1 */
+	k2k_u64 since;                           /* events up to this one were begun by owners before this one: all dead or gone */
+	k2k_u64 reserved[6];
+	/* by kind, since creation */
+	_Alignas(64) k2k_u64 written[K2K_EVENT_KINDS];
+	k2k_u64 coalesced[K2K_EVENT_KINDS];
+	k2k_u64 lost[K2K_EVENT_KINDS];           /* given up by their writers */
+};
+
+#define K2K_EVENT_NAME_BYTES 68
+#define K2K_EVENT_ACTOR_BYTES 64
+#define K2K_EVENT_VALUES 9
+
+enum {
+	K2K_EVENT_CUT_SOURCE      = 1 << 0,
+	K2K_EVENT_CUT_DESTINATION = 1 << 1,
+};
+
+/* What an event tells; in shared memory as words. Names and texts end with a zero byte. */
+struct k2k_event_body {
+	uint64_t time_ns;                        /* since 1970 */
+	uint64_t monotonic_ns;                   /* as the initial time namespace counts it */
+	uint16_t kind;                           /* enum k2k_audit_kind of the public header; 0: no event, its writer backed out */
+	uint16_t flags;
+	int32_t code;
+	uint64_t tenant, to;
+	uint64_t org_id, engagement_id;
+	uint64_t generation;
+	uint64_t used, limit;
+	uint64_t pid, incarnation;
+	union {
+		struct {
+			char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
+		} kernels;                       /* of a cross-tenant attempt */
+		struct {
+			uint64_t values[K2K_EVENT_VALUES];       /* of a broker found dead the last two are its comm */
+			char actor[K2K_EVENT_ACTOR_BYTES];
+		} change;                        /* of kinds that are no rejection */
+	} more;
+};
+
+#define K2K_EVENT_WORDS 29
+
+/* count = closed: 1 bit | low 23 bits of the event's number | how many: 40 bits. So a count is only ever added to the event that was meant. */
+#define K2K_EVENT_COUNT_BITS 40
+#define K2K_EVENT_NUMBER_BITS 23
+#define K2K_EVENT_CLOSED (UINT64_C(1) << 63)
+
+struct k2k_shm_event {
+	k2k_u64 sequence;                        /* 0: never used; 2n - 1: event n is being written; 2n: it is there */
+	k2k_u64 count;
+	k2k_u64 given_up;                        /* the highest number whose writer found this place taken */
+	k2k_u64 words[K2K_EVENT_WORDS];
 };
 
 #define K2K_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")

@@ -448,6 +448,32 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	return 0;
 }
 
+uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint64_t held[K2K_RESOURCES])
+{
+	struct k2k_pool pool = k2k_lease_pool(map);
+	uint32_t high = k2k_pool_high(&pool), records = 0;
+
+	held[K2K_RESOURCE_KERNELS] = held[K2K_RESOURCE_GPU_MEMORY] = 0;
+	for (uint32_t i = 0; i < high; i++) {
+		struct k2k_shm_lease *lease = &map->leases[i];
+		bool holds = false;
+
+		/* observe[lease-incarnation]: its counters, or zeroes */
+		if (k2k_load_acquire(&lease->incarnation) != incarnation)
+			continue;
+		if (k2k_entry_state(k2k_load_relaxed(&lease->entry.state)) != K2K_ENTRY_LIVE) /* relaxed: of a dead one it stays so, or is freed */
+			continue;
+		for (int r = 0; r < K2K_RESOURCES; r++) {
+			uint64_t n = k2k_load_acquire(&lease->claims[r].held); /* observe[lease-held]: as ever */
+
+			held[r] = k2k_sat_add(held[r], n);
+			holds = holds || n;
+		}
+		records += holds;
+	}
+	return records;
+}
+
 /* ---- the writer's ---------------------------------------------------------------- */
 
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot)

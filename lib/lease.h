@@ -98,6 +98,9 @@ int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, struct k2k_holdi
 /* What living brokers hold. */
 int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot, uint64_t held[K2K_RESOURCES]);
 
+/* What one broker's records hold, and how many do; of a dead one, as it died. */
+uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint64_t held[K2K_RESOURCES]);
+
 /* The writer's, after the tenant's grace period: all records of the list become free. */
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot);
 /* The writer's: is the record in its tenant's list? 0, K2K_ENOTHELD, K2K_ECORRUPT. */

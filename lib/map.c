@@ -66,6 +66,8 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 	add(&plan, K2K_SECTION_LEDGER_HEADS, sizeof(k2k_u32), heads_for(sizes->engagements));
 	add(&plan, K2K_SECTION_LEDGER, sizeof(struct k2k_shm_cost), sizes->engagements);
 	add(&plan, K2K_SECTION_LEASES, sizeof(struct k2k_shm_lease), sizes->leases);
+	add(&plan, K2K_SECTION_RINGS, sizeof(struct k2k_shm_ring), K2K_RINGS);
+	add(&plan, K2K_SECTION_EVENTS, sizeof(struct k2k_shm_event), K2K_RINGS * (uint64_t)sizes->events);
 	end(&plan);
 }
 
@@ -108,6 +110,7 @@ static int wrong_count(const char *object, uint64_t expected, uint64_t found)
 int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live)
 {
 	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold, ledger_heads, ledger, leases;
+	uint64_t rings, events;
 	int code = 0;
 
 	memset(map, 0, sizeof(*map));
@@ -133,6 +136,8 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	BIND(live, "live", K2K_SECTION_LEDGER_HEADS, ledger_heads, ledger_heads);
 	BIND(live, "live", K2K_SECTION_LEDGER, ledger, ledger);
 	BIND(live, "live", K2K_SECTION_LEASES, leases, leases);
+	BIND(live, "live", K2K_SECTION_RINGS, rings, rings);
+	BIND(live, "live", K2K_SECTION_EVENTS, events, events);
 #undef BIND
 	if (code)
 		return code;
@@ -142,6 +147,10 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 		return wrong_count("live", tenants, cells);
 	if (slots != K2K_SLOTS)
 		return wrong_count("live", K2K_SLOTS, slots);
+	if (rings != K2K_RINGS)
+		return wrong_count("live", K2K_RINGS, rings);
+	if (events % K2K_RINGS || (events / K2K_RINGS & (events / K2K_RINGS - 1)))
+		return wrong_count("live", K2K_RINGS, events);
 	if ((tenant_heads & (tenant_heads - 1)) || (budget_heads & (budget_heads - 1)) ||
 	    (ledger_heads & (ledger_heads - 1)))
 		return wrong_count("heads", 0, tenant_heads);
@@ -152,5 +161,6 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	map->sizes.engagements = (uint32_t)ledger;
 	map->sizes.leases = (uint32_t)leases;
 	map->sizes.budgets = (uint32_t)budgets;
+	map->sizes.events = (uint32_t)(events / K2K_RINGS);
 	return 0;
 }

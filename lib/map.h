@@ -12,6 +12,7 @@
 
 struct k2k_sizes {
 	uint32_t tenants, engagements, leases, budgets;
+	uint32_t events;                         /* of one audit ring: a power of two */
 };
 
 struct k2k_map {
@@ -29,6 +30,8 @@ struct k2k_map {
 	k2k_u32 *ledger_heads;
 	struct k2k_shm_cost *ledger;
 	struct k2k_shm_lease *leases;
+	struct k2k_shm_ring *rings;              /* K2K_RINGS of them */
+	struct k2k_shm_event *events;            /* of one ring after the other */
 
 	uint32_t tenant_mask, budget_mask, ledger_mask;  /* heads - 1 */
 	struct k2k_sizes sizes;

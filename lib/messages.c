@@ -2,8 +2,8 @@
 /*
  * messages.c (F7) - what happens on every message: check, record, admit, track.
  *
- * One read section around find, look and take; then, outside of it, the audit
- * of a rejection. No system call, no lock, no allocation.
+ * One read section around find, look, take and the trail of a rejection; then,
+ * outside of it, the application's sink. No system call, no lock, no allocation.
  *
  * Killed: before the one store that counts (rate.h, ledger.h) nothing has
  * happened, after it all of it. A total of rejections may miss the last one.
@@ -171,17 +171,20 @@ static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry 
 		count_unknown(reg);
 }
 
-/* Ends the read section; what comes of the audit is reported outside. Returns the code. */
+/* Ends the read section; the sink is called outside. counted: it is no peek, and goes into the trail. Returns the code. */
 static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, int code,
-                                                  uint64_t used, uint64_t limit)
+                                                  uint64_t used, uint64_t limit, bool counted)
 {
 	struct k2k_rejection rejection = { .code = code, .tenant = id, .tag = tag, .used = used, .limit = limit };
 	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
 	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
+	uint64_t second = k2k_clock_now(&reg->clock).second;
 
+	if (rejected && counted)
+		k2k_trail_reject(&reg->trail, &rejection, second);
 	k2k_read_unlock();
 	if (sink) {
-		k2k_audit_reject(&reg->audit, sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_reject(&reg->audit, sink, &rejection, second);
 		k2k_audit_leave(sink);
 	}
 	return code;
@@ -243,7 +246,7 @@ static __attribute__((noinline)) int check(struct k2k_registry *reg, k2k_tenant_
 	if (verdict)
 		fill_verdict(&d, n, code, verdict);
 	if (code)
-		return refuse(reg, id, tag, code, d.used, d.limit);
+		return refuse(reg, id, tag, code, d.used, d.limit, false);
 	k2k_read_unlock();
 	return 0;
 }
@@ -290,7 +293,7 @@ static __attribute__((noinline)) int admit(struct k2k_registry *reg, k2k_tenant_
 		fill_verdict(&d, n, code, verdict);
 	if (code) {
 		count_rejection(reg, d.slot, code);
-		return refuse(reg, id, tag, code, d.used, d.limit);
+		return refuse(reg, id, tag, code, d.used, d.limit, true);
 	}
 	k2k_read_unlock();
 	return 0;
@@ -385,7 +388,7 @@ static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, ui
 	return K2K_EUNBOOKED;
 }
 
-static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t gpu_ns)
+static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
 {
 	uint64_t state_gen;
 	uint32_t slot;
@@ -396,7 +399,7 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code) {
-			code = book(reg, slot, k2k_tenant_generation(state_gen), engagement, gpu_ns);
+			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id, gpu_ns);
 			K2K_DELAY(booked);
 			/*
 			 * What was answered with 0 is in the final totals in any case: they wait for this section. GONE tells that
@@ -405,7 +408,10 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 			if ((code == 0 || code == K2K_EUNBOOKED) && !k2k_tenant_still(&reg->map, slot, state_gen))
 				code = K2K_EGONE;
 		} else if (code == K2K_ENOTENANT) {
+			struct k2k_rejection rejection = { .code = code, .tenant = id, .tag = tag };
+
 			count_unknown(reg);
+			k2k_trail_reject(&reg->trail, &rejection, k2k_clock_now(&reg->clock).second);
 		}
 	}
 	k2k_read_unlock();
@@ -428,5 +434,5 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 		if (k2k_likely(booked))
 			return k2k_likely(still) ? 0 : K2K_EGONE; /* as in track() */
 	}
-	return track(reg, id, tag.engagement_id, gpu_ns);
+	return track(reg, id, tag, gpu_ns);
 }

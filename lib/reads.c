@@ -301,22 +301,25 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_pool(&ledger.pool, &info->engagements);
 	count_pool(&leases, &info->leases);
 	count_brokers(reg, info);
+	info->max_audit_events = map->sizes.events;
 	copy_files(reg, info);
 }
 
 int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
+	struct k2k_registry_info copy;
 	uint32_t size;
-	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
+	int code = reg ? K2K_CHECK_GROWN(info, 0, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
 	size = info->size;
-	memset(info, 0, sizeof(*info));
-	info->size = size;
-	copy_info(reg, info);
+	memset(&copy, 0, sizeof(copy));
+	copy.size = size;
+	copy_info(reg, &copy);
 	k2k_read_unlock();
+	memcpy(info, &copy, size < sizeof(copy) ? size : sizeof(copy));
 	return 0;
 }

@@ -354,8 +354,10 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
 	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false, mended ? mended : &ignored };
-	int code = recover_all(&r);
+	int code;
 
+	k2k_bury_all(reg); /* before records of tenants that are gone become free */
+	code = recover_all(&r);
 	if (!code)
 		k2k_writer_end(&reg->map);
 	return code;

@@ -25,6 +25,15 @@ static void tick(void *context)
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED || /* relaxed: a look a second */
 	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
+	else
+		k2k_bury_all(reg);
+}
+
+static uint64_t look(void *context)
+{
+	struct k2k_registry *reg = context;
+
+	return k2k_trail_look(&reg->trail);
 }
 
 static uint64_t ask_passed(void *context)
@@ -189,12 +198,37 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm, &reg->clock);
 }
 
+/* Before anything of this handle is written to its ring. */
+static int open_trail(struct k2k_registry *reg)
+{
+	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .ring = K2K_RING_ADMIN, .pid = reg->own.pid,
+		                             .actor = reg->audit.actor };
+	const struct k2k_broker *broker = &reg->broker;
+	int code;
+
+	if (reg->role == K2K_GATE_BROKER) {
+		options.ring = broker->slot;
+		options.incarnation = broker->incarnation;
+		options.rejects = true;
+	}
+	code = k2k_trail_open(&reg->trail, &options);
+	if (!code && broker->predecessor) {
+		struct k2k_dead dead = { broker->slot, broker->predecessor, broker->predecessor_identity.pid,
+			                 broker->predecessor_attached_ns,
+			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
+
+		k2k_bury(reg, &dead);
+	}
+	return code;
+}
+
 static int start_helper(struct k2k_registry *reg)
 {
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
 	reg->helper.clock = &reg->clock;
 	reg->helper.tick = tick;
+	reg->helper.look = look;
 	reg->helper.context = reg;
 	return k2k_helper_start(&reg->helper);
 }
@@ -214,12 +248,18 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 		goto left;
 	if (reg->role == K2K_GATE_ADMIN)
 		k2k_sweep(reg->name, NULL);
+	if (reg->role != K2K_GATE_OBSERVER)
+		code = open_trail(reg);
+	if (code)
+		goto detached;
 	if (reg->role == K2K_GATE_BROKER) {
 		code = start_helper(reg);
 		if (code)
-			goto detached;
+			goto told;
 	}
 	return 0;
+told:
+	k2k_trail_close(&reg->trail);
 detached:
 	k2k_broker_detach(&reg->map, &reg->broker);
 	close_objects(reg);
@@ -304,10 +344,14 @@ int k2k_registry_close(struct k2k_registry **handle)
 		return k2k_fail_argument("registry", "this handle is closed");
 	*handle = NULL;
 	k2k_grace_synchronize_process(); /* calls that passed the gate and read */
-	while (k2k_load_acquire(&reg->users) != 0) /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+	while (k2k_load_acquire(&reg->users) != 0) { /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: asked again and again */
+			k2k_ring_disturb(&reg->map);
 		k2k_clock_sleep_ns(USERS_POLL_NS);
+	}
 	k2k_helper_stop(&reg->helper);
 	k2k_audit_set(&reg->audit, NULL, NULL);
+	k2k_trail_close(&reg->trail);
 	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
 	close_objects(reg);
 	k2k_grace_leave_process(reg->caller_hooks);

@@ -34,6 +34,7 @@ struct k2k_look {
 
 void k2k_look_at_definitions(struct k2k_look *look);
 void k2k_look_at_live(struct k2k_look *look);
+void k2k_look_at_trail(struct k2k_look *look);
 
 /* ---- for both halves ------------------------------------------------------------- */
 

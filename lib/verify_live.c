@@ -196,6 +196,9 @@ static void look_at_slot(struct k2k_look *look, uint32_t index)
 		k2k_look_find(look, "I2", "brokers", "slot %u is a living broker's, and no grace period waits for it", index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved0, sizeof(slot->reserved0));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved1, sizeof(slot->reserved1));
+	if (k2k_load_relaxed(&slot->buried) != 0 &&
+	    (k2k_load_relaxed(&slot->buried) < K2K_LOCK_BYTE_LIFE_MIN || k2k_load_relaxed(&slot->buried) >= K2K_LOCK_BYTE_LIFE_MAX))
+		k2k_look_find(look, "layout", "brokers", "slot %u: the death of nobody was told", index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved2, sizeof(slot->reserved2));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved3, sizeof(slot->reserved3));
 }

@@ -516,6 +516,58 @@ static int call_batch_end(struct k2k_registry *reg, int variant, int *expected)
 	return k2k_batch_end(reg);
 }
 
+static int call_audit_read(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_record records[2] = { { .size = sizeof records[0], .flags = UINT32_MAX } };
+	size_t count = 12345;
+	int code;
+
+	switch (variant) {
+	case 0:
+		do /* of a registry that is gone the last events, and then the error */
+			code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		while (!code && count);
+		return code;
+	case 1: return k2k_audit_read(reg, &cursor, 0, records, 2, NULL);
+	case 2: code = k2k_audit_read(reg, &cursor, 0, NULL, 2, &count); break;
+	case 3: code = k2k_audit_read(reg, NULL, 0, records, 2, &count); break;
+	case 4: code = k2k_audit_read(reg, &cursor, 2, records, 2, &count); break;
+	case 5: code = k2k_audit_read(reg, &cursor, UINT32_MAX, records, 2, &count); break;
+	case 6: records[0].size--; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
+	case 7: records[0].size = 0; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
+	case 8: cursor.next[64] = UINT64_MAX; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
+	case 9: cursor.next[0] = UINT64_MAX / 2; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
+	default:
+		UNLESS_SPOILT(variant - 10, cursor);
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+	}
+	CHECK_EQ(count, 12345);
+	return code;
+}
+
+static int call_audit_wait(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+
+	if (variant == 1)
+		return k2k_audit_wait(reg, NULL, 0);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, cursor);
+	return k2k_audit_wait(reg, &cursor, 0);
+}
+
+static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+
+	if (variant == 1)
+		return k2k_audit_stats(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, stats);
+	return k2k_audit_stats(reg, &stats);
+}
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 static const struct entry {
@@ -567,6 +619,12 @@ static const struct entry {
 	{ "k2k_gpu_memory_release_id", B, call_memory_release_id },
 	{ "k2k_registry_set_audit_sink", ANY, call_set_sink },
 	{ "k2k_audit_cross_tenant", B, call_cross_tenant },
+	{ "k2k_audit_kind_name", 0, NULL },
+	{ "k2k_audit_kind_level", 0, NULL },
+	{ "k2k_audit_kind_type", 0, NULL },
+	{ "k2k_audit_read", ANY, call_audit_read },
+	{ "k2k_audit_wait", ANY, call_audit_wait },
+	{ "k2k_audit_stats", ANY, call_audit_stats },
 };
 enum { ENTRIES = sizeof table / sizeof table[0], VARIANTS = 128 };
 

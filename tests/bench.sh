@@ -46,6 +46,7 @@ rows() {
 			echo "${op}_$where"
 		done
 	done
+	echo reject_repeat reject_distinct reject_repeat_sink reject_distinct_sink audit_events audit_read tail_idle
 	echo track_new kernel_1 kernel_8 kernel_8_holding memory_1 memory_8_holding register register_in_batch update deregister register_10k \
 		engagement_10k load_admit_p50 load_admit_p99 load_admit_p999 reuse_p50 reuse_p99 reuse_p999 load_messages \
 		attach_1 attach_2 attach_4 attach_8 attach_16 attach_32 attach_64 attach_64_all memory_tenant \

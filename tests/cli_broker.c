@@ -4,7 +4,7 @@
  * call a line, and answers each with the name of the code it got.
  *
  *   admit TENANT ENGAGEMENT N   track TENANT ENGAGEMENT NS   kernel TENANT   memory TENANT BYTES
- *   cross FROM TO
+ *   cross FROM TO [ENGAGEMENT NAME]    NAME: of the source, to the end of the line
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include <k2k/registry.h>
 
-static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n)
+static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, const char *name)
 {
 	struct k2k_audit_tag tag = { 0, n[1] };
 
@@ -25,7 +25,7 @@ static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n)
 	if (!strcmp(word, "memory"))
 		return k2k_gpu_memory_acquire(reg, n[0], n[1], NULL, NULL);
 	if (!strcmp(word, "cross"))
-		return k2k_audit_cross_tenant(reg, n[0], n[1], "a", "b", tag);
+		return k2k_audit_cross_tenant(reg, n[0], n[1], name, "b", (struct k2k_audit_tag){ 0, n[2] });
 	return K2K_EINVAL;
 }
 
@@ -44,10 +44,11 @@ int main(int argc, char **argv)
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
 		uint64_t n[3] = { 0, 0, 0 };
+		char name[200] = "a";
 
-		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64, word, &n[0], &n[1], &n[2]) < 1)
+		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %199[^\n]", word, &n[0], &n[1], &n[2], name) < 1)
 			continue;
-		puts(k2k_errname(obey(reg, word, n)));
+		puts(k2k_errname(obey(reg, word, n, name)));
 		fflush(stdout);
 	}
 	k2k_registry_close(&reg);

@@ -25,7 +25,7 @@ cli_every_command_has_help_with_an_example() {
 
 cli_an_unknown_command_is_a_usage_error() {
 	local command
-	for command in frobnicate apply diff export save load top stat audit metrics completion Show help "" regist; do
+	for command in frobnicate apply diff export save load top stat metrics completion Show help "" regist; do
 		ctl 2 "$command"
 		has "$err" "unknown command"
 	done
@@ -34,6 +34,8 @@ cli_an_unknown_command_is_a_usage_error() {
 	has "$err" "no command given"
 	ctl 2 budget
 	ctl 2 budget frobnicate
+	ctl 2 audit
+	ctl 2 audit frobnicate
 	ctl 2 -J frobnicate
 	error_object K2K_EINVAL
 }

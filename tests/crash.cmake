@@ -2,8 +2,8 @@
 # Operations killed at any instruction. x86-64: that takes its debug registers. scripts/crash-test runs all of it; a
 # plain ctest takes a sample.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
-  set(programs crash_points crash_recovery crash_instructions)
-  set(samples 5 25 10)     # every so manieth point
+  set(programs crash_points crash_recovery crash_instructions crash_audit)
+  set(samples 5 25 10 4)     # every so manieth point
   foreach(program sample IN ZIP_LISTS programs samples)
     set(path ${CMAKE_CURRENT_LIST_DIR}/${program}.c)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})

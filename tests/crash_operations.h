@@ -162,6 +162,7 @@ static int run_create(struct victim *v)
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
 	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	options.max_audit_events = 2;
 	return k2k_registry_create(v->name, &options, NULL);
 }
 
@@ -170,6 +171,7 @@ static int run_create_opened(struct victim *v)
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
 	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	options.max_audit_events = 2;
 	return k2k_registry_create(v->name, &options, &v->reg);
 }
 

@@ -126,7 +126,7 @@ DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k
 
 /*
  * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and leases of all of them;
- * two brokers that live. At most 64 KiB.
+ * two brokers that live; events of all of them. At most 128 KiB.
  */
 DAMAGE_USED static void damage_populate(struct damage *d)
 {
@@ -139,6 +139,7 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	sizes.max_engagements = 32;
 	sizes.max_leases = 16;
 	sizes.max_budgets = 16;
+	sizes.max_audit_events = 2;
 	d->name = fresh_registry();
 	d->clock_ns = 5000 * K2K_NS_PER_SEC + 123456789;
 	DAMAGE_MUST(k2k_registry_create(d->name, &sizes, NULL));
@@ -176,7 +177,7 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	DAMAGE_MUST(k2k_tenant_deregister(d->admin, d->ids[6], NULL));
 
 	bytes_open(&d->bytes, d->name);
-	CHECK(d->bytes.defs_bytes + d->bytes.live_bytes <= 65536);
+	CHECK(d->bytes.defs_bytes + d->bytes.live_bytes <= 131072);
 	d->map = d->admin->map;
 	bytes_copy(&d->bytes);
 }

@@ -76,7 +76,7 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 
 #define CALLS(X) \
 	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) X(usage_list) X(engagement) \
-	X(engagement_for) X(quota_check) X(admit) X(record) X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) \
+	X(engagement_for) X(quota_check) X(admit) X(record) X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) X(audit_stats) \
 	X(open_observer) X(open_broker) X(open_admin)
 #define AS_ENUM(name) CALL_##name,
 #define AS_TEXT(name) #name,
@@ -172,6 +172,33 @@ static void ask_of_tenant(struct k2k_registry *reg, k2k_tenant_id id)
 		wrong("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used, verdict.limit);
 }
 
+/* Every event that is there, and no more than can be. */
+static void ask_trail(struct k2k_registry *reg)
+{
+	static struct k2k_audit_record records[128];
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+	size_t count, all = 0;
+
+	ASK(audit_stats, k2k_audit_stats(reg, &stats));
+	do {
+		records[0].size = sizeof records[0];
+		if (ASK(audit_read, k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, 128, &count)) != 0)
+			return;
+		for (size_t i = 0; i < count; i++) {
+			const struct k2k_audit_record *e = &records[i];
+
+			if (e->ring >= K2K_AUDIT_RINGS || e->kind >= K2K_AUDIT_KINDS || !e->kind != !!(e->flags & K2K_AUDIT_LOST) ||
+			    !memchr(e->actor, 0, sizeof e->actor) || !memchr(e->source, 0, sizeof e->source) ||
+			    !memchr(e->destination, 0, sizeof e->destination))
+				wrong("event %" PRIu64 " of ring %u can't be", e->sequence, e->ring);
+		}
+		all += count;
+	} while (count && all < 10000);
+	if (all > (reg->map.sizes.events + 1) * K2K_RINGS)
+		wrong("%zu events, of at most %u", all, reg->map.sizes.events * K2K_RINGS);
+}
+
 /* The answers of all reads as one number. */
 static uint64_t ask_all(struct k2k_registry *reg)
 {
@@ -212,6 +239,7 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	brokers[0].flags = 0;
 	ASK(broker_list, k2k_broker_list(reg, brokers, K2K_SLOTS, &count));
 	ASK(info, k2k_registry_info(reg, &info));
+	ask_trail(reg);
 	return digest;
 }
 

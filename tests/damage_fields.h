@@ -65,6 +65,8 @@ static const struct field live_fields[] = {
 	FIELD(k2k_shm_live, lease_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
 	FIELD(k2k_shm_live, lease_pool.reserved, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_live, reserved1, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, audit_wake, ANY, ANY, ANY, "a count that is compared with itself"),
+	FIELD(k2k_shm_live, reserved2, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field head_fields[] = {
@@ -165,8 +167,50 @@ static const struct field slot_fields[] = {
 	FIELD(k2k_shm_slot, reserved1, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, cross_tenant_total, ANY, ANY, ANY, "a count"),
 	FIELD(k2k_shm_slot, unknown_tenant_total, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_slot, buried, PART, PART, PART, "another broker that is dead"),
 	FIELD(k2k_shm_slot, reserved2, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, reserved3, FOUND, FOUND, FOUND, NULL),
+};
+
+static const struct field ring_fields[] = {
+	FIELD(k2k_shm_ring, claimed, PART, PART, PART, "a larger one: writers may have been killed before they wrote"),
+	FIELD(k2k_shm_ring, since, PART, PART, PART, "any number that was begun"),
+	FIELD(k2k_shm_ring, reserved, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, written, 0, 64, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, written, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART, "a count: all together at most what was begun"),
+	BITS(k2k_shm_ring, coalesced, 0, 64, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, coalesced, 64, 64 * 6, ANY, ANY, ANY, "a count"),
+	BITS(k2k_shm_ring, coalesced, 64 * 7, 64 * (K2K_EVENT_KINDS - 7), FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, lost, 0, 64, FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, lost, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART, "a count: all together at most what was begun"),
+};
+
+/* In use: LIVE an event that is there, RETIRED one that is being written, or never was ended, IDLE none. */
+#define BODY(member, live, why) \
+	{ "words." #member, (offsetof(struct k2k_shm_event, words) + offsetof(struct k2k_event_body, member)) * 8, \
+	  sizeof(((struct k2k_event_body *)0)->member) * 8, { live, ANY, FOUND }, why }
+
+static const struct field event_fields[] = {
+	FIELD(k2k_shm_event, sequence, PART, PART, FOUND, "odd: its writer was killed; earlier, of this place"),
+	BITS(k2k_shm_event, count, 0, K2K_EVENT_COUNT_BITS, PART, ANY, FOUND, "how many, of a rejection; being written: not read"),
+	BITS(k2k_shm_event, count, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS, FOUND, ANY, FOUND, "being written: not read"),
+	BITS(k2k_shm_event, count, 63, 1, PART, ANY, FOUND, "open: its second is not over; being written: not read"),
+	FIELD(k2k_shm_event, given_up, PART, PART, PART, "a number of this place that was begun"),
+	BODY(time_ns, ANY, "for people"),
+	BODY(monotonic_ns, ANY, "for people"),
+	BODY(kind, PART, "another kind of the same code, which has the same values"),
+	BODY(flags, PART, "of a cross-tenant attempt: whether a name was cut"),
+	BODY(code, FOUND, "being written: not read"),
+	BODY(tenant, ANY, "a tenant may be any"),
+	BODY(to, PART, "of a cross-tenant attempt: any"),
+	BODY(org_id, ANY, "may be any"),
+	BODY(engagement_id, ANY, "may be any"),
+	BODY(generation, PART, "of a change: any"),
+	BODY(used, ANY, "a count"),
+	BODY(limit, ANY, "a limit may be any"),
+	BODY(pid, ANY, "for people"),
+	BODY(incarnation, PART, "another broker's; being written: not read"),
+	BODY(more, PART, "names and numbers; being written: not read"),
 };
 
 /* Between the sections and behind them. */
@@ -217,13 +261,20 @@ static enum use use_of_slot(const struct k2k_map *map, uint32_t index)
 	return map->slots[index].owner ? LIVE : IDLE;
 }
 
+static enum use use_of_event(const struct k2k_map *map, uint32_t index)
+{
+	uint64_t sequence = map->events[index].sequence;
+
+	return sequence == 0 ? IDLE : sequence % 2 ? RETIRED : LIVE;
+}
+
 static enum use use_always(const struct k2k_map *map, uint32_t index)
 {
 	(void)map, (void)index;
 	return LIVE;
 }
 
-enum { REGIONS = 15 };
+enum { REGIONS = 17 };
 
 #define REGION(name, base, count, fields, use) \
 	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }
@@ -246,6 +297,8 @@ static void regions_of(const struct k2k_map *map, struct region regions[REGIONS]
 		REGION("ledger heads", map->ledger_heads, map->ledger_mask + 1, head_fields, use_always),
 		REGION("cost", map->ledger, map->sizes.engagements, cost_fields, use_of_cost),
 		REGION("lease", map->leases, map->sizes.leases, lease_fields, use_of_lease),
+		REGION("audit ring", map->rings, K2K_RINGS, ring_fields, use_always),
+		REGION("audit event", map->events, K2K_RINGS * map->sizes.events, event_fields, use_of_event),
 	};
 
 	memcpy(regions, all, sizeof all);

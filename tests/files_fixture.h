@@ -31,7 +31,8 @@
 #define STRANGER 4242
 
 HARNESS_USED static const struct k2k_create_options small = {
-	.size = sizeof small, .max_tenants = 16, .max_engagements = 64, .max_leases = 64, .max_budgets = 16
+	.size = sizeof small, .max_tenants = 16, .max_engagements = 64, .max_leases = 64, .max_budgets = 16,
+	.max_audit_events = 1
 };
 HARNESS_USED static const char *name;
 HARNESS_USED static struct bytes bytes;

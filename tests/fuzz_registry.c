@@ -91,6 +91,7 @@ static void make_empty(struct image *image)
 	sizes.max_engagements = 4;
 	sizes.max_leases = 4;
 	sizes.max_budgets = 4;
+	sizes.max_audit_events = 1;
 	DAMAGE_MUST(k2k_registry_create(fresh, &sizes, NULL));
 	bytes_open(&bytes, fresh);
 	keep(image, &bytes);
@@ -278,6 +279,9 @@ static void read_all(struct k2k_registry *reg)
 	static struct k2k_usage_info usage[8];
 	static struct k2k_broker_info brokers[8];
 	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_record events[8] = { { .size = sizeof events[0] } };
 	k2k_tenant_id ids[8] = { 0 };
 	size_t count = 0;
 	uint64_t ns;
@@ -301,6 +305,9 @@ static void read_all(struct k2k_registry *reg)
 	ASK(k2k_usage_engagement(reg, damage_tag, &ns));
 	ASK(k2k_broker_list(reg, brokers, 8, &count));
 	ASK(k2k_registry_info(reg, &info));
+	ASK(k2k_audit_stats(reg, &stats));
+	ASK(k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, events, 8, &count));
+	ASK(k2k_audit_read(reg, &cursor, 0, events, 8, &count));
 }
 
 static void check(struct k2k_registry *reg)
@@ -676,6 +683,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		write_seeds(seeds);
 	neighbour.name = fresh_registry();
 	sizes.max_tenants = sizes.max_engagements = sizes.max_leases = sizes.max_budgets = 4;
+	sizes.max_audit_events = 1;
 	DAMAGE_MUST(k2k_registry_create(neighbour.name, &sizes, &reg));
 	DAMAGE_MUST(k2k_tenant_register(reg, 1, NULL));
 	DAMAGE_MUST(k2k_registry_close(&reg));

@@ -418,6 +418,9 @@ static void read_all(struct k2k_registry *reg, k2k_tenant_id id)
 	struct k2k_broker_info brokers[4] = { { .size = sizeof brokers[0] } };
 	struct k2k_registry_info info = { .size = sizeof info };
 	struct k2k_tenant_info tenant = { .size = sizeof tenant };
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_record events[4] = { { .size = sizeof events[0] } };
+	struct k2k_audit_stats stats = { .size = sizeof stats };
 	k2k_tenant_id ids[4];
 	uint64_t ns;
 	size_t count;
@@ -433,6 +436,8 @@ static void read_all(struct k2k_registry *reg, k2k_tenant_id id)
 	EXPECT(k2k_usage_engagement(reg, tag, &ns));
 	EXPECT(k2k_usage_engagement_for(reg, id, tag, &ns));
 	EXPECT(k2k_quota_check(reg, id, tag, 1, NULL), K2K_ERATE, K2K_EBUDGET);
+	EXPECT(k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, events, 4, &count));
+	EXPECT(k2k_audit_stats(reg, &stats));
 	if ((ns & 7) == 0)
 		EXPECT(k2k_broker_list(reg, brokers, 4, &count)); /* looks into /proc */
 }

@@ -232,8 +232,9 @@ struct k2k_create_options {
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
+	uint64_t max_audit_events;   /* 256: events that each of the 65 audit rings keeps; rounded up to a power of two; at most 2^16 */
 };
-#define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0 }
+#define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 struct k2k_registry_plan {
 	uint32_t size, flags;
@@ -242,6 +243,7 @@ struct k2k_registry_plan {
 	uint64_t memory_free_bytes;      /* MemAvailable */
 	uint64_t cgroup_free_bytes;      /* memory controller's room; UINT64_MAX = no limit */
 	uint64_t max_tenants, max_engagements, max_leases, max_budgets;   /* with the defaults filled in */
+	uint64_t max_audit_events;       /* of one ring */
 };
 
 /* Says how many bytes a registry of these sizes takes, and how many are free. Creates nothing. options may be null. */
@@ -302,6 +304,7 @@ struct k2k_registry_info {
 	uint64_t unknown_tenant_total, cross_tenant_total;   /* requests for unknown tenants, cross-tenant attempts, since creation */
 	uint32_t owner_uid, owner_gid, defs_mode, live_mode;
 	struct k2k_table_info tenants, engagements, leases, budgets;
+	uint64_t max_audit_events;             /* that each audit ring keeps */
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
 
@@ -584,6 +587,131 @@ K2K_API int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink
 /* Counts and audits a rejected cross-tenant attempt (level Security). BROKER. source and destination: kernel names, not null. */
 K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to, const char *source,
                                    const char *destination, struct k2k_audit_tag tag);
+
+/* ---- the audit trail ------------------------------------------------------ *
+ *
+ * Rings in shared memory, one for each broker slot and one for the
+ * administrators, keep the newest events of every process: written without a
+ * lock or a system call, also where no process listens, and readable after
+ * their writer's death. The oldest is written over. The sink above is apart
+ * from it, and gets what it gets.
+ *
+ * 1. A repeat of a rejection (same kind, tenants, tag and names) by the same
+ *    broker in the same second is counted in the event of the first: exactly.
+ *    Such an event is open until its second is over, or until its place is
+ *    needed. Names of 96 bytes or more are not compared: an event each.
+ * 2. Within a ring events have sequence numbers: 1, 2, 3, ... What a reader
+ *    misses, because it was written over or never completed, it is told in
+ *    numbers (K2K_AUDIT_LOST).
+ * 3. A broker killed while it writes costs at most that event.
+ * 4. k2k_quota_check is a peek and leaves no event.
+ */
+#define K2K_AUDIT_RINGS 65           /* one a broker slot, then the administrators' */
+#define K2K_AUDIT_RING_ADMIN 64
+#define K2K_AUDIT_KINDS 16           /* length of arrays that are indexed by kind */
+#define K2K_AUDIT_VALUES 10
+#define K2K_AUDIT_NAME_MAX 67        /* bytes of a kernel's name that an event keeps; what is cut is marked */
+
+enum k2k_audit_kind {
+	K2K_AUDIT_KIND_CROSS_TENANT   = 1,   /* Security, SecurityViolation, by "k2k_broker" */
+	K2K_AUDIT_KIND_RATE           = 2,   /* Warning, ResourceLimitExceeded, by "k2k_tenant_registry", as the next three */
+	K2K_AUDIT_KIND_BUDGET         = 3,
+	K2K_AUDIT_KIND_KERNELS        = 4,
+	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
+	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,   /* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
+	/* the others: ConfigurationChange, by the program's name; Info, and Warning where a broker was found dead */
+	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets given, K2K_UPDATE_... */
+	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same; of what the mask (value 4) does not name: 0 */
+	K2K_AUDIT_KIND_DEREGISTER     = 9,   /* values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0; unattributed ns */
+	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,  /* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
+	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
+	                                        came back, lease records that held them, when it had attached (ns since 1970) */
+	K2K_AUDIT_KIND_CREATED        = 12,  /* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
+	K2K_AUDIT_KIND_DESTROYED      = 13,  /* values: flags, brokers attached */
+	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended */
+	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,  /* follows a deregister whose caller waited for them: admitted; rejected: rate, budget, kernels,
+	                                        GPU memory; GPU ns; unattributed ns; kernels, GPU memory bytes that ended with it */
+};
+/* "cross_tenant", "rate", ..., "final_totals"; for others "unknown". Never null. Any context. */
+K2K_API const char *k2k_audit_kind_name(uint32_t kind);
+K2K_API enum k2k_audit_level k2k_audit_kind_level(uint32_t kind);   /* of an unknown kind: Info, ConfigurationChange */
+K2K_API enum k2k_audit_type k2k_audit_kind_type(uint32_t kind);
+
+/* In a record's flags. */
+enum {
+	K2K_AUDIT_OPEN            = 1 << 0,  /* the count may still rise: only with K2K_AUDIT_OPEN_TOO */
+	K2K_AUDIT_LOST            = 1 << 1,  /* no event: `count` numbers from `sequence` on are missing; kind 0 */
+	K2K_AUDIT_CUT_SOURCE      = 1 << 2,
+	K2K_AUDIT_CUT_DESTINATION = 1 << 3,
+};
+
+struct k2k_audit_record {
+	uint32_t size, flags;
+	uint32_t ring;               /* the writer's broker slot, or K2K_AUDIT_RING_ADMIN */
+	uint32_t kind;               /* enum k2k_audit_kind */
+	enum k2k_audit_level level;
+	enum k2k_audit_type type;
+	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
+	uint32_t reserved;
+	uint64_t sequence;           /* in its ring */
+	uint64_t time_ns;            /* since 1970; of the first of `count`, as are used and limit */
+	uint64_t monotonic_ns;       /* CLOCK_MONOTONIC of the initial time namespace */
+	uint64_t count;              /* how many equal rejections this event stands for; 1 for others */
+	k2k_tenant_id tenant, to;    /* to: of a cross-tenant attempt */
+	uint64_t generation;         /* of a change; 0 for others */
+	struct k2k_audit_tag tag;
+	uint64_t used, limit;
+	uint64_t pid;                /* who wrote it */
+	uint64_t incarnation;        /* of the broker; 0 for administrators */
+	uint64_t values[K2K_AUDIT_VALUES];       /* by kind, see there; else 0 */
+	char actor[64];
+	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
+};
+
+/* Where a reader stands. Begin with K2K_AUDIT_CURSOR_INIT; next may be kept and used again with the same registry (its uuid). */
+struct k2k_audit_cursor {
+	uint32_t size, flags;
+	uint32_t wake, waiting;      /* the library's: what k2k_audit_wait waits for */
+	uint64_t next[K2K_AUDIT_RINGS];          /* sequence to read next; 0: from the oldest that is there */
+};
+#define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 } }
+
+/* Flags of k2k_audit_read. */
+enum {
+	K2K_AUDIT_OPEN_TOO = 1 << 0,     /* also what is still open or being written: a snapshot; a follower would see it half counted */
+};
+
+/*
+ * Takes up to `capacity` events that are after the cursor, and moves it past them. What
+ * is there is merged by monotonic_ns; within a ring by sequence. Without
+ * K2K_AUDIT_OPEN_TOO a ring's events wait for the oldest that is open: at most a
+ * second longer than its second, while its broker runs. *count 0: nothing new.
+ * Texts are valid UTF-8 without control characters. Any role.
+ * Returns: EFENCED only once nothing is left to take: the last events of a
+ *   destroyed registry can be read through handles that were open.
+ * Context: reads only; asks the kernel whether a broker lives where an event of its is unfinished.
+ */
+K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
+                           struct k2k_audit_record *records, size_t capacity, size_t *count);
+
+/*
+ * Sleeps until there may be something that k2k_audit_read with this cursor did not find, or for timeout_ns
+ * (UINT64_MAX: no limit). 0 in both cases. Any role. Returns: EFENCED; EINVAL where another thread closes the handle.
+ * Brokers wake sleepers within a twentieth of a second after an event is complete, where there were events
+ * lately, else when the next second begins; administrators at once.
+ */
+K2K_API int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns);
+
+/* Since creation, over all rings, by kind: events written; repeats counted in them; given up without a trace in a ring. */
+struct k2k_audit_stats {
+	uint32_t size, flags;
+	uint64_t written[K2K_AUDIT_KINDS], coalesced[K2K_AUDIT_KINDS], lost[K2K_AUDIT_KINDS];
+	uint64_t capacity;           /* events that a ring keeps */
+	uint64_t newest[K2K_AUDIT_RINGS];        /* sequence of the newest of each ring; 0: none yet */
+};
+K2K_API int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats);
+
+/* ---- small things --------------------------------------------------------- */
 
 /* 1 where from and to differ (0 against 1 too), else 0. Any context. */
 K2K_API int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to);

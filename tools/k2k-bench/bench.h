@@ -88,7 +88,7 @@ struct row {
 
 /* Each file's cases; run.c lists them all. */
 extern const struct bench_case floor_case, urcu_case, lease_case, definition_case, sum_case, register_case, memory_case,
-        list_case, pair_case, load_case, attach_case, new_engagement_case, hot_case, random_1k_case, random_100k_case,
+        list_case, audit_case, tail_case, pair_case, load_case, attach_case, new_engagement_case, hot_case, random_1k_case, random_100k_case,
         random_1m_case, hot_1m_case, sum_1m_case, list_1m_case, register_1m_case;
 extern const struct bench_case *const all_cases[];
 extern const size_t all_case_count;
@@ -190,6 +190,9 @@ void meet(struct meeting *meeting, uint32_t parties);
 /* The calling process on the n-th of its processors, if it has that many. */
 void pin_to(unsigned int n);
 unsigned int processors(void);
+
+/* k2k-tenantctl beside this program, as installed, or as built; else in PATH. By list.c. */
+const char *find_tool(void);
 
 /* ---- run.c, output.c ----------------------------------------------------------------- */
 

@@ -14,8 +14,7 @@
 
 static const char *const forms[] = { "json", "csv", "table" };
 
-/* Beside this program, as installed, or as built; else in PATH. */
-static const char *find_tool(void)
+const char *find_tool(void)
 {
 	static char path[PATH_MAX + 64];
 	char self[PATH_MAX] = "";

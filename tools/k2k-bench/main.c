@@ -57,6 +57,8 @@ static const char help[] =
 "  register, update, deregister  1,000 in turn, each by itself. register_in_batch, register_100k, _1m:\n"
 "               between k2k_batch_begin() and k2k_batch_end(), which register_100k and _1m count in\n"
 "  kernel, memory  one taken and given back, with a lease\n"
+"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so that each is\n"
+"               an event. tail_idle: what a follower uses of a processor while nothing happens\n"
 "  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock. Percentiles of\n"
 "               a second each; the messages lost to others show in load_messages. reuse: from\n"
 "               deregister until register has the only free slot again\n"

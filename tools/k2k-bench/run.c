@@ -9,7 +9,7 @@
 /* Floors first; in the order of the table. */
 const struct bench_case *const all_cases[] = {
 	&floor_case, &urcu_case, &pair_case, &hot_case, &random_1k_case, &random_100k_case, &new_engagement_case, &lease_case,
-	&definition_case, &register_case, &sum_case, &load_case, &attach_case, &memory_case, &list_case,
+	&audit_case, &tail_case, &definition_case, &register_case, &sum_case, &load_case, &attach_case, &memory_case, &list_case,
 	&hot_1m_case, &random_1m_case, &sum_1m_case, &register_1m_case, &list_1m_case,
 };
 const size_t all_case_count = sizeof(all_cases) / sizeof(all_cases[0]);

@@ -38,6 +38,7 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		{ OPT_MAX_ENGAGEMENTS, "--max-engagements", &options->max_engagements, UINT64_C(1) << 28 },
 		{ OPT_MAX_LEASES, "--max-leases", &options->max_leases, UINT64_C(1) << 28 },
 		{ OPT_MAX_BUDGETS, "--max-budgets", &options->max_budgets, UINT64_C(1) << 28 },
+		{ OPT_AUDIT_EVENTS, "--audit-events", &options->max_audit_events, UINT64_C(1) << 16 },
 	};
 
 	*options = (struct k2k_create_options)K2K_CREATE_OPTIONS_INIT;
@@ -77,6 +78,7 @@ static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
 		{ "max_engagements", "engagements", KIND_COUNT, 0 },
 		{ "max_leases", "leases", KIND_COUNT, 0 },
 		{ "max_budgets", "budgets", KIND_COUNT, 0 },
+		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
 	};
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
 	int code = k2k_registry_plan(options, &plan);
@@ -87,6 +89,7 @@ static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
 		NUMBER(plan.defs_bytes), NUMBER(plan.live_bytes), NUMBER(plan.total_bytes), NUMBER(plan.shm_free_bytes),
 		NUMBER(plan.memory_free_bytes), NUMBER(plan.cgroup_free_bytes), NUMBER(plan.max_tenants),
 		NUMBER(plan.max_engagements), NUMBER(plan.max_leases), NUMBER(plan.max_budgets),
+		NUMBER(plan.max_audit_events),
 	}, sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
 }
@@ -184,6 +187,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg)
 		{ "tables.budgets.used", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
+		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases, &info.budgets };
@@ -207,6 +211,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg)
 		NUMBER(t[1]->used), NUMBER(t[1]->retired), NUMBER(t[1]->capacity),
 		NUMBER(t[2]->used), NUMBER(t[2]->retired), NUMBER(t[2]->capacity),
 		NUMBER(t[3]->used), NUMBER(t[3]->retired), NUMBER(t[3]->capacity),
+		NUMBER(info.max_audit_events),
 	}, sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
 }

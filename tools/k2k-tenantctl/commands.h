@@ -31,5 +31,10 @@ int cmd_quota(struct ctl *ctl);
 /* cmd_brokers.c */
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);
+/* cmd_audit.c */
+int cmd_audit_tail(struct ctl *ctl);
+int cmd_audit_stats(struct ctl *ctl);
+/* audit_verify.c */
+int cmd_audit_verify(struct ctl *ctl);
 
 #endif

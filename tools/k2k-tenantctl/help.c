@@ -22,6 +22,7 @@ static const struct help {
 	  "  --max-engagements N   65536: (tenant, engagement) pairs that GPU time is booked on\n"
 	  "  --max-leases N        4 x tenants: (tenant, broker) pairs that hold something\n"
 	  "  --max-budgets N       16384\n"
+	  "  --audit-events N      256: that each broker's audit ring keeps; rounded up to a power of two\n"
 	  "  --mode MODE           0660: who may be a broker; the definitions lose write for group and others\n"
 	  "  --group GROUP         group of the registry's files\n"
 	  "  --if-missing          one that exists already is good enough\n"
@@ -68,6 +69,28 @@ static const struct help {
 	  "BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
 	  "deregistered can't be used again.\n", "brokers" },
 	{ "leases", NULL, "leases [ID]", "which brokers hold a tenant's kernels and GPU memory", "", "leases 42" },
+	{ "audit", "tail", "audit tail [-f] [options]", "who was refused what, and who changed what: all processes' events by time",
+	  "  -f, --follow          goes on: sleeps until there is something new\n"
+	  "  --since RING:SEQ      from this event on, as the column EVENT shows it: 3:17, admin:5\n"
+	  "  --since SEQ           from event SEQ of each ring on\n"
+	  "  --since DUR           what is not older: 10m, 1h30m; 0s: only what is new\n"
+	  "  --tenant ID           only events that are about the tenant, on either side\n"
+	  "  --type T              only this kind (rate, register, ...) or type (SecurityViolation, ...)\n"
+	  "A table on a terminal, else one JSON object a line; -o says which. Each broker has a ring of\n"
+	  "events, the oldest of which are written over: what is missing is told by a line 'lost', whatever\n"
+	  "was asked for. With -f a rejection comes when its second is over, with the number of its repeats;\n"
+	  "without, those of this second come too, counted so far ('+', \"open\":true).\n",
+	  "audit tail -f --type SecurityViolation -J" },
+	{ "audit", "stats", "audit stats", "events by kind: written, repeats counted in them, lost",
+	  "Lost here: given up by their writers, because others stood in the way. What was written over is not\n"
+	  "counted; 'audit tail --since 1' tells it.\n", "audit stats -J" },
+	{ "audit", "verify", "audit verify FILE... [--key FILE]", "is a log of k2k-auditd as it was written?",
+	  "Names the first line that was changed, removed, inserted or moved. FILE: the log and its\n"
+	  "rotated files, in any order.\n"
+	  "  --key FILE            the key that it was made with, readable for its owner only\n"
+	  "  --head FILE           knows the last line; FILE.head of the newest unless given\n"
+	  "Exit code 1 where something was found, or the head is missing.\n",
+	  "audit verify audit.log audit.log.1 --key audit.key" },
 	{ "version", NULL, "version", "versions of the program and of its library", "", "version" },
 };
 #define HELPS (sizeof(helps) / sizeof(helps[0]))

@@ -31,6 +31,7 @@ static const struct option long_options[] = {
 	{ "max-engagements", required_argument, NULL, OPTION_BASE + OPT_MAX_ENGAGEMENTS },
 	{ "max-leases", required_argument, NULL, OPTION_BASE + OPT_MAX_LEASES },
 	{ "max-budgets", required_argument, NULL, OPTION_BASE + OPT_MAX_BUDGETS },
+	{ "audit-events", required_argument, NULL, OPTION_BASE + OPT_AUDIT_EVENTS },
 	{ "mode", required_argument, NULL, OPTION_BASE + OPT_MODE },
 	{ "group", required_argument, NULL, OPTION_BASE + OPT_GROUP },
 	{ "plan", no_argument, NULL, OPTION_BASE + OPT_PLAN },
@@ -43,24 +44,31 @@ static const struct option long_options[] = {
 	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
 	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
 	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
+	{ "follow", no_argument, NULL, OPTION_BASE + OPT_FOLLOW },
+	{ "since", required_argument, NULL, OPTION_BASE + OPT_SINCE },
+	{ "tenant", required_argument, NULL, OPTION_BASE + OPT_TENANT },
+	{ "type", required_argument, NULL, OPTION_BASE + OPT_TYPE },
+	{ "key", required_argument, NULL, OPTION_BASE + OPT_KEY },
+	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
 	{ NULL, 0, NULL, 0 }
 };
-static const char short_options[] = ":r:o:JyqhV";
+static const char short_options[] = ":r:o:JyqfhV";
 
 #define GLOBAL (OPT_BIT(OPT_MAX_TENANTS) - 1)
 #define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
                OPT_BIT(OPT_BUDGET) | OPT_BIT(OPT_IF_MISSING))
 #define INIT (OPT_BIT(OPT_MAX_TENANTS) | OPT_BIT(OPT_MAX_ENGAGEMENTS) | OPT_BIT(OPT_MAX_LEASES) | \
-              OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
+              OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_AUDIT_EVENTS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
               OPT_BIT(OPT_IF_MISSING))
 #define PEEK (OPT_BIT(OPT_ORG) | OPT_BIT(OPT_ENGAGEMENT) | OPT_BIT(OPT_COUNT))
+#define TAIL (OPT_BIT(OPT_FOLLOW) | OPT_BIT(OPT_SINCE) | OPT_BIT(OPT_TENANT) | OPT_BIT(OPT_TYPE))
 #define MANY SIZE_MAX
 
 static const struct command {
-	const char *name, *second;      /* "budget" has a second word */
+	const char *name, *second;      /* "budget" and "audit" have a second word */
 	int (*run)(struct ctl *ctl);
 	size_t min, max;                /* arguments */
-	uint32_t options;               /* besides the global ones */
+	uint64_t options;               /* besides the global ones */
 } commands[] = {
 	{ "init", NULL, cmd_init, 0, 0, INIT },
 	{ "info", NULL, cmd_info, 0, 0, 0 },
@@ -80,6 +88,9 @@ static const struct command {
 	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
 	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
 	{ "leases", NULL, cmd_leases, 0, 1, 0 },
+	{ "audit", "tail", cmd_audit_tail, 0, 0, TAIL },
+	{ "audit", "stats", cmd_audit_stats, 0, 0, 0 },
+	{ "audit", "verify", cmd_audit_verify, 1, MANY, OPT_BIT(OPT_KEY) | OPT_BIT(OPT_HEAD) },
 	{ "version", NULL, cmd_version, 0, 0, 0 },
 };
 
@@ -119,6 +130,7 @@ static int option_of(int value)
 	case 'J': return OPT_JSON;
 	case 'y': return OPT_YES;
 	case 'q': return OPT_QUIET;
+	case 'f': return OPT_FOLLOW;
 	case 'h': return OPT_HELP;
 	case 'V': return OPT_VERSION;
 	}
@@ -223,11 +235,29 @@ static bool settle_globals(struct ctl *ctl)
 	return true;
 }
 
+/* "set, unset or list": the second words of a command. */
+static void second_words(const char *first, char *text, size_t room)
+{
+	size_t count = 0, at = 0, used = 0;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		count += !strcmp(commands[i].name, first);
+	text[0] = 0;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, first) || used >= room)
+			continue;
+		used += (size_t)snprintf(text + used, room - used, "%s%s",
+		                         !at ? "" : at + 1 == count ? " or " : ", ", commands[i].second);
+		at++;
+	}
+}
+
 /* Takes the command's words from the arguments. Null with the failure told. */
 static const struct command *find_command(struct ctl *ctl)
 {
 	const char *first = ctl->arguments[0], *second = ctl->argument_count > 1 ? ctl->arguments[1] : "";
 	bool group = false;
+	char words[80];
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *c = &commands[i];
@@ -241,12 +271,15 @@ static const struct command *find_command(struct ctl *ctl)
 		ctl->argument_count -= c->second ? 2 : 1;
 		return c;
 	}
-	if (!group)
+	if (!group) {
 		fail_usage(ctl, "'%.100s': unknown command; '" CTL_NAME " --help' lists them", first);
-	else if (ctl->argument_count < 2)
-		fail_usage(ctl, "%s: set, unset or list is missing; see '" CTL_NAME " %s --help'", first, first);
+		return NULL;
+	}
+	second_words(first, words, sizeof(words));
+	if (ctl->argument_count < 2)
+		fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first, words, first);
 	else
-		fail_usage(ctl, "%s '%.100s': unknown command; it is set, unset or list", first, second);
+		fail_usage(ctl, "%s '%.100s': unknown command; it is %s", first, second, words);
 	return NULL;
 }
 

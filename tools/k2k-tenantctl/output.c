@@ -319,6 +319,8 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 			continue;
 		column = check_memory(scols_table_new_column(table, fields[i].heading, 0, right ? SCOLS_FL_RIGHT : 0));
 		scols_cell_set_color(scols_column_get_header(column), "bold");
+		if (fields[i].flags / FIELD_WIDTH(1))
+			scols_column_set_whint(column, fields[i].flags / FIELD_WIDTH(1));
 	}
 	return table;
 }
@@ -432,6 +434,28 @@ void list_end(struct list *l)
 		fputs("}\n", stdout);
 		l->ctl->json_done = true;
 	}
+}
+
+void list_page(struct list *l)
+{
+	if (l->ctl->format == FORMAT_TABLE && !scols_table_is_empty(l->table)) {
+		table_print(l->table);
+		l->table = table_of(l->ctl, l->fields, l->field_count);
+		scols_table_enable_noheadings(l->table, 1);
+	}
+	fflush(stdout);
+}
+
+json_object *line_begin(const struct ctl *ctl)
+{
+	return json_envelope(ctl);
+}
+
+void line_end(json_object *line)
+{
+	json_print(line, 0);
+	putchar('\n');
+	json_object_put(line);
 }
 
 void print_record(struct ctl *ctl, const struct field *fields, const struct value *values, size_t count)

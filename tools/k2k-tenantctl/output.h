@@ -29,6 +29,8 @@ enum kind {                     /* in JSON           in csv    in a table   */
 enum {
 	FIELD_LIMIT = 1 << 0,   /* UINT64_MAX is null in JSON, "unlimited" elsewhere */
 };
+/* In a field's flags: the width of its column is at least this, so that all pages of a list have the same. */
+#define FIELD_WIDTH(width) ((unsigned int)(width) << 8)
 
 struct field {
 	const char *key;        /* null: in tables only */
@@ -64,6 +66,12 @@ void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct f
                 const struct field *extra, const struct value *extra_values, size_t extra_count);
 void list_row(struct list *l, const struct value *values);
 void list_end(struct list *l);
+/* Not JSON: prints the rows there are, to go on without a header. For what comes in bits. */
+void list_page(struct list *l);
+
+/* A JSON object on a line of its own, for what has no end: the envelope, to which members are added. */
+json_object *line_begin(const struct ctl *ctl);
+void line_end(json_object *line);
 
 /* A single thing: its fields stand in the JSON object itself; in a table one below the other. */
 void print_record(struct ctl *ctl, const struct field *fields, const struct value *values, size_t field_count);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ring.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "delay.h"
+
+#define NUMBER_MAX (UINT64_C(1) << 62)   /* above it is damage: so that readers may count on */
+#define TRIES 4          /* at a place that others take at the same time: each of them is newer, or ends it */
+
+struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
+{
+	struct k2k_ring ring = { &map->rings[index], &map->events[(size_t)index * map->sizes.events], map->sizes.events - 1, 0 };
+
+	return ring;
+}
+
+static struct k2k_shm_event *place_of(const struct k2k_ring *ring, uint64_t n)
+{
+	return &ring->events[n & ring->mask];
+}
+
+static uint64_t number_of(uint64_t sequence)
+{
+	return sequence / 2 + sequence % 2;
+}
+
+static uint64_t count_word(uint64_t n, uint64_t count)
+{
+	return (n & ((UINT64_C(1) << K2K_EVENT_NUMBER_BITS) - 1)) << K2K_EVENT_COUNT_BITS | count;
+}
+
+/* Is it what event n's count may be, open or closed? */
+static bool counts(uint64_t word, uint64_t n)
+{
+	return (word & ~K2K_EVENT_CLOSED) >> K2K_EVENT_COUNT_BITS == count_word(n, 0) >> K2K_EVENT_COUNT_BITS;
+}
+
+/* ---- append ---------------------------------------------------------------------- */
+
+void k2k_ring_own(struct k2k_ring *ring)
+{
+	ring->since = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: what was begun under it */
+	k2k_store_release(&ring->shared->since, ring->since); /* publish[ring-since]: that its owners before us are dead, with all they stored */
+}
+
+/* Of its place, and begun: else it is damage. */
+static bool can_be(const struct k2k_ring *ring, uint64_t number, uint64_t place)
+{
+	return ((number ^ place) & ring->mask) == 0 &&
+	       number <= k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: at least what led to the number */
+}
+
+static bool stands_in_the_way(const struct k2k_ring *ring, uint64_t sequence, uint64_t n)
+{
+	uint64_t number = number_of(sequence);
+
+	if (sequence == 0 || !can_be(ring, number, n))
+		return false;
+	return number >= n || (sequence % 2 && number > ring->since);
+}
+
+static bool take(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n)
+{
+	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: its number was claimed */
+
+	for (int i = 0; i < TRIES && !stands_in_the_way(ring, sequence, n); i++) {
+		K2K_DELAY(place_seen);
+		/* publish[event-sequence]: that n is claimed; observe[event-sequence]: as above */
+		if (k2k_cas_acq_rel(&event->sequence, &sequence, 2 * n - 1))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t lose(const struct k2k_ring *ring, uint32_t kind)
+{
+	k2k_add_relaxed(&ring->shared->lost[kind], 1); /* relaxed: a count */
+	return 0;
+}
+
+static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n, uint32_t kind)
+{
+	uint64_t highest = k2k_load_relaxed(&event->given_up); /* relaxed: the compare-exchange decides */
+
+	while (highest < n || !can_be(ring, highest, n))
+		if (k2k_cas_acq_rel(&event->given_up, &highest, n)) /* publish[event-given-up]: n never comes */
+			break;
+	return lose(ring, kind);
+}
+
+/* Has somebody of this number, or of a later one, been told that the place is taken? Then readers may hold n for given up. */
+static bool is_given_up(const struct k2k_ring *ring, const struct k2k_shm_event *event, uint64_t n)
+{
+	uint64_t highest = k2k_load_acquire(&event->given_up); /* observe[event-given-up]: of this place */
+
+	return highest >= n && can_be(ring, highest, n);
+}
+
+static void fill(struct k2k_shm_event *event, const struct k2k_event_body *body, uint64_t count)
+{
+	uint64_t words[K2K_EVENT_WORDS];
+
+	memcpy(words, body, sizeof(words));
+	for (int i = 0; i < K2K_EVENT_WORDS; i++)
+		k2k_store_relaxed(&event->words[i], words[i]); /* relaxed, both: between the two stores of the sequence */
+	K2K_DELAY(words_written);
+	k2k_store_relaxed(&event->count, count);
+}
+
+uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, bool open)
+{
+	static const struct k2k_event_body nothing;
+	/* publish[ring-claimed]: our attach, for who asks whether the owner lives; observe[ring-claimed]: as good as any */
+	uint64_t n = k2k_add_acq_rel(&ring->shared->claimed, 1) + 1;
+	struct k2k_shm_event *event = place_of(ring, n);
+	bool backs_out;
+
+	K2K_DELAY(number_claimed);
+	if (!take(ring, event, n))
+		return give_up(ring, event, n, body->kind);
+	K2K_DELAY(place_taken);
+	/*
+	 * fence[event-taken] with fence[event-looked]: either the reader sees the place taken, or we see what it took for
+	 * "given up". And, as a release fence with the acquire fence of copy(): who reads one of our words below sees 2n - 1 afterwards.
+	 */
+	k2k_fence_seq_cst();
+	backs_out = is_given_up(ring, event, n);
+	fill(event, backs_out ? &nothing : body, count_word(n, backs_out ? 0 : 1) | (open && !backs_out ? 0 : K2K_EVENT_CLOSED));
+	K2K_DELAY(event_filled);
+	k2k_store_release(&event->sequence, 2 * n); /* publish[event-sequence]: words and count */
+	if (backs_out)
+		return lose(ring, body->kind);
+	k2k_add_relaxed(&ring->shared->written[body->kind], 1); /* relaxed: a count */
+	return n;
+}
+
+/* ---- the count --------------------------------------------------------------------- */
+
+bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
+{
+	struct k2k_shm_event *event = place_of(ring, n);
+	uint64_t word = k2k_load_relaxed(&event->count); /* relaxed, all: one word, compared whole */
+
+	/* the number itself too: of its low bits there may be another after 2^23 events */
+	if (k2k_load_relaxed(&event->sequence) != 2 * n)
+		return false;
+	while (counts(word, n) && !(word & K2K_EVENT_CLOSED)) {
+		K2K_DELAY(count_seen);
+		if (k2k_cas_acq_rel(&event->count, &word, word + 1)) { /* publish[event-count]: nothing but itself */
+			k2k_add_relaxed(&ring->shared->coalesced[kind], 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+void k2k_ring_close(const struct k2k_ring *ring, uint64_t n)
+{
+	struct k2k_shm_event *event = place_of(ring, n);
+	uint64_t word = k2k_load_relaxed(&event->count); /* relaxed: one word, compared whole */
+
+	while (counts(word, n) && !(word & K2K_EVENT_CLOSED))
+		if (k2k_cas_acq_rel(&event->count, &word, word | K2K_EVENT_CLOSED)) /* publish[event-count]: nothing but itself */
+			break;
+}
+
+uint64_t k2k_ring_turnover(const struct k2k_ring *ring)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < K2K_EVENT_KINDS; i++) /* relaxed, both: counts */
+		sum += k2k_load_relaxed(&ring->shared->written[i]) + k2k_load_relaxed(&ring->shared->lost[i]);
+	return sum;
+}
+
+/* ---- read ---------------------------------------------------------------------------- */
+
+uint64_t k2k_ring_newest(const struct k2k_ring *ring)
+{
+	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: its claimer had attached */
+
+	return claimed < NUMBER_MAX ? claimed : NUMBER_MAX;
+}
+
+uint64_t k2k_ring_backed_out(uint64_t n)
+{
+	return count_word(n, 0) | K2K_EVENT_CLOSED;
+}
+
+/* False: written over meanwhile. */
+static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event_copy *into, uint64_t *count)
+{
+	uint64_t words[K2K_EVENT_WORDS];
+
+	*count = k2k_load_acquire(&event->count); /* observe[event-count]: nothing but itself */
+	for (int i = 0; i < K2K_EVENT_WORDS; i++)
+		words[i] = k2k_load_relaxed(&event->words[i]); /* relaxed, here and below: between two looks at the sequence, ordered by the fence */
+	K2K_DELAY(words_read);
+	k2k_fence_acquire();
+	memcpy(&into->body, words, sizeof(into->body));
+	into->count = *count & ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1);
+	return k2k_load_relaxed(&event->sequence) == 2 * n;
+}
+
+enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned, struct k2k_event_copy *into)
+{
+	const struct k2k_shm_event *event = place_of(ring, n);
+	/* observe[ring-since]: so that what stands below of dead ones is all that they stored */
+	bool dead = k2k_load_acquire(&ring->shared->since) >= n || abandoned;
+	bool given_up = is_given_up(ring, event, n);
+	uint64_t sequence, count;
+
+	/* fence[event-looked] with fence[event-taken]: see there */
+	k2k_fence_seq_cst();
+	sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: words and count */
+	if (sequence == 2 * n) {
+		if (!copy(event, n, into, &count) || !counts(count, n) || into->body.kind == 0 || into->body.kind >= K2K_EVENT_KINDS)
+			return K2K_EVENT_MISSING;
+		return dead || (count & K2K_EVENT_CLOSED) ? K2K_EVENT_THERE : K2K_EVENT_OPEN;
+	}
+	if (number_of(sequence) > n || dead)
+		return K2K_EVENT_MISSING;
+	return sequence != 2 * n - 1 && given_up ? K2K_EVENT_MISSING : K2K_EVENT_PENDING;
+}
+
+/* ---- sleeping ------------------------------------------------------------------------- */
+
+uint32_t k2k_ring_wake_word(const struct k2k_map *map)
+{
+	return k2k_load_acquire(&map->live->audit_wake); /* observe[audit-wake]: the events that it was raised for */
+}
+
+void k2k_ring_disturb(const struct k2k_map *map)
+{
+	syscall(SYS_futex, &map->live->audit_wake, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void k2k_ring_wake(const struct k2k_map *map)
+{
+	k2k_add_acq_rel(&map->live->audit_wake, 1); /* publish[audit-wake]: the events before it */
+	k2k_ring_disturb(map);
+}
+
+void k2k_ring_sleep(const struct k2k_map *map, uint32_t seen, uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
+
+	syscall(SYS_futex, &map->live->audit_wake, FUTEX_WAIT, seen, &ts, NULL, 0);
+}

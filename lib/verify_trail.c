@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * verify_trail.c (F6, on top of its peers) - the audit rings.
+ *
+ * Loads are relaxed where they have no label: see verify.h.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "ring.h"
+#include "verify.h"
+
+#define OBJECT "audit"
+#define FLAGS (K2K_EVENT_CUT_SOURCE | K2K_EVENT_CUT_DESTINATION)
+
+static const int32_t codes[K2K_EVENT_KINDS] = {
+	[K2K_AUDIT_KIND_RATE] = K2K_ERATE,
+	[K2K_AUDIT_KIND_BUDGET] = K2K_EBUDGET,
+	[K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
+	[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM,
+	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
+};
+
+static void look_at_ring(struct k2k_look *look, uint32_t index)
+{
+	const struct k2k_shm_ring *ring = &look->map->rings[index];
+	uint64_t told = 0, claimed;
+
+	for (int i = 0; i < K2K_EVENT_KINDS; i++)
+		told = k2k_sat_add(told, k2k_sat_add(k2k_load_relaxed(&ring->written[i]), k2k_load_relaxed(&ring->lost[i])));
+	/* after the counts, each of which was raised after it: */
+	k2k_fence_acquire();
+	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least what was told */
+	if (told > claimed)
+		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were written, or lost, than were begun", index);
+	if (k2k_load_relaxed(&ring->since) > claimed)
+		k2k_look_find(look, "I6", OBJECT, "ring %u: its owner came after more events than were begun", index);
+	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) || k2k_load_relaxed(&ring->coalesced[0]))
+		k2k_look_find(look, "layout", OBJECT, "ring %u counts events of no kind", index);
+	for (int i = K2K_AUDIT_KIND_REGISTER; i < K2K_EVENT_KINDS; i++)
+		if (k2k_load_relaxed(&ring->coalesced[i]))
+			k2k_look_find(look, "layout", OBJECT, "ring %u counts repeats of a kind that has none: %d", index, i);
+	k2k_look_at_reserved(look, OBJECT, index, ring->reserved, sizeof(ring->reserved));
+}
+
+static bool is_zero(const void *bytes, size_t count)
+{
+	static const unsigned char zeroes[sizeof(struct k2k_event_body)];
+
+	return memcmp(bytes, zeroes, count) == 0;
+}
+
+/* A text that ends, and nothing behind its end. */
+static bool is_text(const char *text, size_t room)
+{
+	size_t length = strnlen(text, room);
+
+	return length < room && is_zero(text + length, room - length);
+}
+
+static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ring)
+{
+	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD && ring == K2K_RING_ADMIN)
+		return body->incarnation == 0;
+	return body->incarnation >= K2K_LOCK_BYTE_LIFE_MIN && body->incarnation < K2K_LOCK_BYTE_LIFE_MAX;
+}
+
+/* What does not fit in it, or null. */
+static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
+{
+	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT, cross = body->kind == K2K_AUDIT_KIND_CROSS_TENANT;
+
+	if (body->code != codes[body->kind])
+		return "its code is not that of its kind";
+	if (body->flags & (cross ? ~FLAGS : ~0))
+		return "it has unknown flags";
+	if (count == 0 || (count > 1 && !rejection))
+		return "it stands for none, or for too many";
+	if (!has_right_incarnation(body, ring))
+		return "it was written by nobody";
+	if (rejection != (ring != K2K_RING_ADMIN) && body->kind != K2K_AUDIT_KIND_BROKER_DEAD)
+		return "its kind is not of this ring";
+	if (rejection && body->generation)
+		return "a rejection has no generation";
+	if (!cross && body->to)
+		return "it has a second tenant";
+	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
+	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
+		return "a kernel's name does not end";
+	if (rejection && !cross && !is_zero(&body->more, sizeof(body->more)))
+		return "it has values, and its kind has none";
+	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
+		return "its actor's name does not end";
+	return NULL;
+}
+
+static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t n)
+{
+	const struct k2k_shm_event *event = &ring->events[n & ring->mask];
+	struct k2k_event_copy copy;
+	const char *fault;
+
+	switch (k2k_ring_read(ring, n, true, &copy)) {
+	case K2K_EVENT_THERE:
+		fault = find_fault(&copy.body, copy.count, index);
+		if (fault)
+			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s", index, n, fault);
+		break;
+	case K2K_EVENT_MISSING:
+		/* its writer backed out: then there is nothing at all. Else written over meanwhile, or damaged */
+		if (k2k_load_relaxed(&event->sequence) == 2 * n &&
+		    !(is_zero(&copy.body, sizeof(copy.body)) && k2k_load_relaxed(&event->count) == k2k_ring_backed_out(n)))
+			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": its count is another's, or it is of no kind", index, n);
+		break;
+	default:
+		break;
+	}
+}
+
+static void look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
+{
+	const struct k2k_shm_event *event = &ring->events[place];
+	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: it was claimed */
+	uint64_t given_up = k2k_load_acquire(&event->given_up); /* observe[event-given-up]: it was claimed */
+	uint64_t n = sequence / 2 + sequence % 2, claimed = k2k_ring_newest(ring);
+
+	if (given_up && (((given_up ^ place) & ring->mask) || given_up > claimed))
+		k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 ": nobody can have given up its event", index, place);
+	if (sequence == 0) {
+		if (!is_zero(event->words, sizeof(event->words)) || k2k_load_relaxed(&event->count))
+			/* or it was taken since */
+			if (k2k_load_relaxed(&event->sequence) == 0)
+				k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 " was never used, and is not empty", index, place);
+		return;
+	}
+	if (((n ^ place) & ring->mask) || n > claimed)
+		k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 ": its event is not its own, or was not begun", index, place);
+	else if (sequence % 2 == 0)
+		look_at_there(look, ring, index, n);
+}
+
+void k2k_look_at_trail(struct k2k_look *look)
+{
+	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2, sizeof(look->map->live->reserved2));
+	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+		struct k2k_ring ring = k2k_ring_of(look->map, i);
+
+		look_at_ring(look, i);
+		for (uint64_t place = 0; place <= ring.mask; place++)
+			look_at_place(look, &ring, i, place);
+	}
+}

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests of k2k-auditd and of 'audit verify'; included by CMakeLists.txt beside it. Each function cli_... of a script
+# is a test of its own.
+
+if(NOT TARGET k2k-auditd)
+  return()
+endif()
+
+foreach(script cli_auditd cli_verify)
+  set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  file(STRINGS ${path} lines REGEX "^cli_[a-z0-9_]+\\(\\)")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCH "^cli_[a-z0-9_]+" name "${line}")
+    add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> ${name})
+    set_tests_properties(${name} PROPERTIES LABELS cli TIMEOUT 120 SKIP_RETURN_CODE 77
+      ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
+  endforeach()
+endforeach()
+
+k2k_test(NAME unit_auditd SOURCES ${CMAKE_CURRENT_LIST_DIR}/unit_auditd.c TIMEOUT 60 SHARED)
+target_include_directories(unit_auditd PRIVATE ${PROJECT_SOURCE_DIR}/tools/k2k-auditd)
+target_link_libraries(unit_auditd PRIVATE k2k-audit-chain)
+
+k2k_test(NAME process_auditd SOURCES ${CMAKE_CURRENT_LIST_DIR}/process_auditd.c LABEL process TIMEOUT 120 SHARED)
+target_compile_definitions(process_auditd PRIVATE K2K_AUDITD="$<TARGET_FILE:k2k-auditd>"
+  K2K_TENANTCTL="$<TARGET_FILE:k2k-tenantctl>")
+add_dependencies(process_auditd k2k-auditd k2k-tenantctl)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "follow.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BATCH = 256 };
+#define BACKOFF_FIRST_NS UINT64_C(50000000)
+#define BACKOFF_LAST_NS UINT64_C(2000000000)
+
+struct follow {
+	const char *name;
+	struct k2k_registry *reg;
+	char uuid[40];
+	bool told;                   /* in a line, that it is there, or that it is not */
+	int error;
+	uint64_t backoff_ns, next_ns;
+	struct k2k_audit_cursor cursor;
+	struct k2k_audit_record records[BATCH];
+};
+
+struct follow *follow_new(const char *registry)
+{
+	struct follow *follow = must(calloc(1, sizeof(*follow)));
+
+	follow->name = registry;
+	follow->error = K2K_ENOREGISTRY;
+	follow->backoff_ns = BACKOFF_FIRST_NS;
+	return follow;
+}
+
+void follow_free(struct follow **follow)
+{
+	if ((*follow)->reg)
+		k2k_registry_close(&(*follow)->reg);
+	free(*follow);
+	*follow = NULL;
+}
+
+int follow_error(const struct follow *follow)
+{
+	return follow->error;
+}
+
+static int attach(struct follow *follow)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	int code = k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
+
+	if (code)
+		return code;
+	code = k2k_registry_info(follow->reg, &info);
+	if (code)
+		k2k_registry_close(&follow->reg);
+	else
+		memcpy(follow->uuid, info.uuid, sizeof(follow->uuid));
+	return code;
+}
+
+/* Says it once, in a line and on standard error. */
+static size_t gone(struct follow *follow, int code, struct text *bodies)
+{
+	const struct k2k_error_detail *detail = k2k_error_detail();
+	bool detailed = detail->code == code && detail->text[0];
+	json_object *object;
+	/* destroyed, then not there: that is one thing */
+	bool news = !follow->told || (follow->error != code && !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
+
+	if (follow->reg)
+		k2k_registry_close(&follow->reg);
+	follow->error = code;
+	follow->told = true;
+	follow->next_ns = steady_ns() + follow->backoff_ns;
+	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS : follow->backoff_ns * 2;
+	if (!news)
+		return 0;
+	object = must(json_object_new_object());
+	put_text(object, "kind", "registry.gone");
+	put_text(object, "registry", follow->name);
+	put_text(object, "error", k2k_errname(code));
+	text_add_body(bodies, object);
+	say("registry %s: %s; waiting for it", follow->name, detailed ? detail->text : k2k_strerror(code));
+	return 1;
+}
+
+static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
+{
+	json_object *object = must(json_object_new_object());
+
+	put_text(object, "kind", "registry.attached");
+	put_text(object, "registry", follow->name);
+	position_put(begin, object);
+	text_add_body(bodies, object);
+	follow->told = true;
+	return 1;
+}
+
+size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies)
+{
+	struct position begin = *at;
+	bool other, back;
+	size_t count;
+	int code;
+
+	if (!follow->reg) {
+		if (steady_ns() < follow->next_ns)
+			return 0;
+		code = attach(follow);
+		if (code)
+			return gone(follow, code, bodies);
+		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
+	}
+	other = strcmp(at->uuid, follow->uuid) != 0;
+	if (other)
+		position_begin(&begin, follow->uuid);
+	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
+	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
+	code = k2k_audit_read(follow->reg, &follow->cursor, 0, follow->records, BATCH, &count);
+	if (code)
+		return gone(follow, code, bodies);
+	/* a registry that can be opened and not be read is no news */
+	back = follow->error && follow->told;
+	follow->error = 0;
+	follow->backoff_ns = BACKOFF_FIRST_NS;
+	if (other || back)
+		return attached(follow, &begin, bodies);
+	for (size_t i = 0; i < count; i++) {
+		json_object *object = must(json_object_new_object());
+
+		event_put(object, &follow->records[i]);
+		text_add_body(bodies, object);
+	}
+	return count;
+}
+
+void follow_wait(struct follow *follow, uint64_t timeout_ns)
+{
+	uint64_t now = steady_ns(), left = follow->next_ns > now ? follow->next_ns - now : 0;
+
+	if (follow->reg) {
+		k2k_audit_wait(follow->reg, &follow->cursor, timeout_ns);
+		return;
+	}
+	if (left > timeout_ns)
+		left = timeout_ns;
+	nanosleep(&(struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) }, NULL);
+}

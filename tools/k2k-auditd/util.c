@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "util.h"
+#include "event.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+void text_add(struct text *text, const char *bytes, size_t size)
+{
+	if (text->room - text->size < size) {
+		text->room = 2 * (text->size + size);
+		text->bytes = must(realloc(text->bytes, text->room));
+	}
+	memcpy(text->bytes + text->size, bytes, size);
+	text->size += size;
+}
+
+void text_take(struct text *text, size_t size)
+{
+	if (size == 0)
+		return;
+	text->size -= size;
+	memmove(text->bytes, text->bytes + size, text->size);
+}
+
+void text_free(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){ 0 };
+}
+
+void text_add_body(struct text *text, json_object *object)
+{
+	size_t size;
+	const char *bytes = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+	                                                      &size);
+
+	must((void *)(uintptr_t)bytes);
+	text_add(text, bytes + 1, size - 2);
+	text_add(text, "\n", 1);
+	json_object_put(object);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t steady_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+void say_args(const char *format, va_list args)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "k2k-auditd: %s\n", text);
+	syslog(LOG_CRIT, "%s", text);
+}
+
+void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_args(format, args);
+	va_end(args);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit_text.h"
+#include "units.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void add(char text[AUDIT_TEXT], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What has no room is left out at the end. */
+static void add(char text[AUDIT_TEXT], const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + length, AUDIT_TEXT - length, format, args);
+	va_end(args);
+}
+
+typedef char *unit_printer(char text[UNITS_TEXT], uint64_t value);
+
+static char *print_plain(char text[UNITS_TEXT], uint64_t value)
+{
+	units_print_number(text, value);
+	return text;
+}
+
+static void add_value(char text[AUDIT_TEXT], const char *before, unit_printer *print, uint64_t value)
+{
+	char number[UNITS_TEXT];
+
+	add(text, "%s%s%s", text[0] ? ", " : "", before, value == K2K_UNLIMITED ? "unlimited" : print(number, value));
+}
+
+static void add_tag(char text[AUDIT_TEXT], const struct k2k_audit_tag *tag)
+{
+	if (tag->org_id)
+		add_value(text, "organisation ", print_plain, tag->org_id);
+	if (tag->engagement_id)
+		add_value(text, "engagement ", print_plain, tag->engagement_id);
+}
+
+static void add_rejection(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	unit_printer *print = r->kind == K2K_AUDIT_KIND_BUDGET       ? units_print_duration :
+	                      r->kind == K2K_AUDIT_KIND_GPU_MEMORY ? units_print_size :
+	                                                             print_plain;
+	char number[UNITS_TEXT];
+
+	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
+		add_value(text, "", print, r->used);
+		add(text, " of %s used", r->limit == K2K_UNLIMITED ? "unlimited" : print(number, r->limit));
+	}
+	add_tag(text, &r->tag);
+}
+
+static void add_cross_tenant(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	add(text, "to tenant %" PRIu64 ": '%s%s' to '%s%s'", r->to, r->source, r->flags & K2K_AUDIT_CUT_SOURCE ? "..." : "",
+	    r->destination, r->flags & K2K_AUDIT_CUT_DESTINATION ? "..." : "");
+	add_tag(text, &r->tag);
+}
+
+static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	uint64_t mask = r->values[4], kernels = r->values[2];
+
+	if (mask & K2K_UPDATE_RATE)
+		add_value(text, "rate ", units_print_rate, r->values[0]);
+	if (mask & K2K_UPDATE_KERNELS)
+		add_value(text, "kernels ", print_plain, kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : kernels);
+	if (mask & K2K_UPDATE_GPU_MEMORY)
+		add_value(text, "GPU memory ", units_print_size, r->values[1]);
+	if ((mask & K2K_UPDATE_BUDGETS) && r->values[3])
+		add_value(text, "budgets ", print_plain, r->values[3]);
+}
+
+static void add_totals(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	uint64_t rejected = 0;
+
+	for (int i = 1; i <= 4; i++)
+		if (__builtin_add_overflow(rejected, r->values[i], &rejected))
+			rejected = UINT64_MAX;
+	add(text, "%" PRIu64 " admitted, %" PRIu64 " rejected", r->values[0], rejected);
+	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS)
+		add_value(text, "GPU time ", units_print_duration, r->values[5]);
+}
+
+static void add_dead(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	char size[UNITS_TEXT];
+
+	add(text, "'%s' in slot %" PRIu64 ": %" PRIu64 " kernels and %s came back", r->source, r->values[0], r->values[1],
+	    units_print_size(size, r->values[2]));
+}
+
+const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	text[0] = 0;
+	switch (r->kind) {
+	case K2K_AUDIT_KIND_CROSS_TENANT: add_cross_tenant(text, r); break;
+	case K2K_AUDIT_KIND_RATE:
+	case K2K_AUDIT_KIND_BUDGET:
+	case K2K_AUDIT_KIND_KERNELS:
+	case K2K_AUDIT_KIND_GPU_MEMORY:
+	case K2K_AUDIT_KIND_UNKNOWN_TENANT: add_rejection(text, r); break;
+	case K2K_AUDIT_KIND_REGISTER:
+	case K2K_AUDIT_KIND_UPDATE: add_definition(text, r); break;
+	case K2K_AUDIT_KIND_DEREGISTER:
+	case K2K_AUDIT_KIND_FINAL_TOTALS: add_totals(text, r); break;
+	case K2K_AUDIT_KIND_BUDGET_CHANGE:
+		add_value(text, "engagement ", print_plain, r->tag.engagement_id);
+		add_value(text, "budget ", units_print_duration, r->limit);
+		break;
+	case K2K_AUDIT_KIND_BROKER_DEAD: add_dead(text, r); break;
+	case K2K_AUDIT_KIND_CREATED:
+		add_value(text, "tenants ", print_plain, r->values[0]);
+		add_value(text, "events a ring ", print_plain, r->values[4]);
+		break;
+	case K2K_AUDIT_KIND_DESTROYED: add_value(text, "brokers attached ", print_plain, r->values[1]); break;
+	case K2K_AUDIT_KIND_REPAIR:
+		add(text, "tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64 ", leases %" PRIu64 ", brokers %" PRIu64,
+		    r->values[0], r->values[1], r->values[2], r->values[3], r->values[4]);
+		break;
+	}
+	return text;
+}
+
+const char *audit_event_name(char text[AUDIT_TEXT], uint32_t ring, uint64_t sequence)
+{
+	if (ring == K2K_AUDIT_RING_ADMIN)
+		snprintf(text, AUDIT_TEXT, "admin:%" PRIu64, sequence);
+	else
+		snprintf(text, AUDIT_TEXT, "%" PRIu32 ":%" PRIu64, ring, sequence);
+	return text;
+}

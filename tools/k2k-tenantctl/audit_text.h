@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a table says about an event, beside its columns. */
+#ifndef K2K_TENANTCTL_AUDIT_TEXT_H
+#define K2K_TENANTCTL_AUDIT_TEXT_H
+
+#include <k2k/registry.h>
+
+#define AUDIT_TEXT 320
+
+/* Returns text. */
+const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *record);
+/* "3:17", "admin:5": what --since reads. */
+const char *audit_event_name(char text[AUDIT_TEXT], uint32_t ring, uint64_t sequence);
+
+#endif
