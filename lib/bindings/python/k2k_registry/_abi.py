@@ -13,6 +13,11 @@ K2K_UNLIMITED = 18446744073709551615
 K2K_UNLIMITED_KERNELS = 4294967295
 K2K_NEVER_NS = 18446744073709551615
 K2K_TENANT_UNSPECIFIED = 0
+K2K_AUDIT_RINGS = 65
+K2K_AUDIT_RING_ADMIN = 64
+K2K_AUDIT_KINDS = 16
+K2K_AUDIT_VALUES = 10
+K2K_AUDIT_NAME_MAX = 67
 K2K_UPDATE_RATE = 1
 K2K_UPDATE_GPU_MEMORY = 2
 K2K_UPDATE_KERNELS = 4
@@ -67,6 +72,26 @@ K2K_AUDIT_SECURITY_VIOLATION = 1
 K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED = 2
 K2K_AUDIT_AUTHORIZATION_CHECK = 3
 K2K_AUDIT_CONFIGURATION_CHANGE = 4
+K2K_AUDIT_KIND_CROSS_TENANT = 1
+K2K_AUDIT_KIND_RATE = 2
+K2K_AUDIT_KIND_BUDGET = 3
+K2K_AUDIT_KIND_KERNELS = 4
+K2K_AUDIT_KIND_GPU_MEMORY = 5
+K2K_AUDIT_KIND_UNKNOWN_TENANT = 6
+K2K_AUDIT_KIND_REGISTER = 7
+K2K_AUDIT_KIND_UPDATE = 8
+K2K_AUDIT_KIND_DEREGISTER = 9
+K2K_AUDIT_KIND_BUDGET_CHANGE = 10
+K2K_AUDIT_KIND_BROKER_DEAD = 11
+K2K_AUDIT_KIND_CREATED = 12
+K2K_AUDIT_KIND_DESTROYED = 13
+K2K_AUDIT_KIND_REPAIR = 14
+K2K_AUDIT_KIND_FINAL_TOTALS = 15
+K2K_AUDIT_OPEN = 1
+K2K_AUDIT_LOST = 2
+K2K_AUDIT_CUT_SOURCE = 4
+K2K_AUDIT_CUT_DESTINATION = 8
+K2K_AUDIT_OPEN_TOO = 1
 
 
 class k2k_audit_tag(Structure):
@@ -153,6 +178,7 @@ class k2k_create_options(Structure):
         ("max_budgets", c_uint64),
         ("mode", c_uint32),
         ("gid", c_uint32),
+        ("max_audit_events", c_uint64),
     ]
 
 
@@ -170,6 +196,7 @@ class k2k_registry_plan(Structure):
         ("max_engagements", c_uint64),
         ("max_leases", c_uint64),
         ("max_budgets", c_uint64),
+        ("max_audit_events", c_uint64),
     ]
 
 
@@ -204,6 +231,7 @@ class k2k_registry_info(Structure):
         ("engagements", k2k_table_info),
         ("leases", k2k_table_info),
         ("budgets", k2k_table_info),
+        ("max_audit_events", c_uint64),
     ]
 
 
@@ -357,6 +385,57 @@ class k2k_audit_event(Structure):
     ]
 
 
+class k2k_audit_record(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("ring", c_uint32),
+        ("kind", c_uint32),
+        ("level", c_uint32),
+        ("type", c_uint32),
+        ("code", c_int32),
+        ("reserved", c_uint32),
+        ("sequence", c_uint64),
+        ("time_ns", c_uint64),
+        ("monotonic_ns", c_uint64),
+        ("count", c_uint64),
+        ("tenant", c_uint64),
+        ("to", c_uint64),
+        ("generation", c_uint64),
+        ("tag", k2k_audit_tag),
+        ("used", c_uint64),
+        ("limit", c_uint64),
+        ("pid", c_uint64),
+        ("incarnation", c_uint64),
+        ("values", c_uint64 * 10),
+        ("actor", c_char * 64),
+        ("source", c_char * 72),
+        ("destination", c_char * 72),
+    ]
+
+
+class k2k_audit_cursor(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("wake", c_uint32),
+        ("waiting", c_uint32),
+        ("next", c_uint64 * 65),
+    ]
+
+
+class k2k_audit_stats(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("written", c_uint64 * 16),
+        ("coalesced", c_uint64 * 16),
+        ("lost", c_uint64 * 16),
+        ("capacity", c_uint64),
+        ("newest", c_uint64 * 65),
+    ]
+
+
 k2k_audit_sink = CFUNCTYPE(None, c_void_p, POINTER(k2k_audit_event))
 
 STRUCTS = [
@@ -382,6 +461,9 @@ STRUCTS = [
     k2k_usage_info,
     k2k_audit_field,
     k2k_audit_event,
+    k2k_audit_record,
+    k2k_audit_cursor,
+    k2k_audit_stats,
 ]
 
 PROTOTYPES = {
@@ -427,6 +509,12 @@ PROTOTYPES = {
     "k2k_audit_type_name": (c_char_p, [c_uint32]),
     "k2k_registry_set_audit_sink": (c_int, [c_void_p, k2k_audit_sink, c_void_p]),
     "k2k_audit_cross_tenant": (c_int, [c_void_p, c_uint64, c_uint64, c_char_p, c_char_p, k2k_audit_tag]),
+    "k2k_audit_kind_name": (c_char_p, [c_uint32]),
+    "k2k_audit_kind_level": (c_uint32, [c_uint32]),
+    "k2k_audit_kind_type": (c_uint32, [c_uint32]),
+    "k2k_audit_read": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint32, POINTER(k2k_audit_record), c_size_t, POINTER(c_size_t)]),
+    "k2k_audit_wait": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint64]),
+    "k2k_audit_stats": (c_int, [c_void_p, POINTER(k2k_audit_stats)]),
     "k2k_is_cross_tenant": (c_int, [c_uint64, c_uint64]),
     "k2k_version": (c_char_p, []),
 }

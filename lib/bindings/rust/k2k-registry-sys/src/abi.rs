@@ -15,6 +15,11 @@ pub const K2K_UNLIMITED: u64 = 18446744073709551615;
 pub const K2K_UNLIMITED_KERNELS: u32 = 4294967295;
 pub const K2K_NEVER_NS: u64 = 18446744073709551615;
 pub const K2K_TENANT_UNSPECIFIED: u64 = 0;
+pub const K2K_AUDIT_RINGS: u32 = 65;
+pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
+pub const K2K_AUDIT_KINDS: u32 = 16;
+pub const K2K_AUDIT_VALUES: u32 = 10;
+pub const K2K_AUDIT_NAME_MAX: u32 = 67;
 pub const K2K_UPDATE_RATE: u32 = 1;
 pub const K2K_UPDATE_GPU_MEMORY: u32 = 2;
 pub const K2K_UPDATE_KERNELS: u32 = 4;
@@ -69,6 +74,26 @@ pub const K2K_AUDIT_SECURITY_VIOLATION: u32 = 1;
 pub const K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED: u32 = 2;
 pub const K2K_AUDIT_AUTHORIZATION_CHECK: u32 = 3;
 pub const K2K_AUDIT_CONFIGURATION_CHANGE: u32 = 4;
+pub const K2K_AUDIT_KIND_CROSS_TENANT: u32 = 1;
+pub const K2K_AUDIT_KIND_RATE: u32 = 2;
+pub const K2K_AUDIT_KIND_BUDGET: u32 = 3;
+pub const K2K_AUDIT_KIND_KERNELS: u32 = 4;
+pub const K2K_AUDIT_KIND_GPU_MEMORY: u32 = 5;
+pub const K2K_AUDIT_KIND_UNKNOWN_TENANT: u32 = 6;
+pub const K2K_AUDIT_KIND_REGISTER: u32 = 7;
+pub const K2K_AUDIT_KIND_UPDATE: u32 = 8;
+pub const K2K_AUDIT_KIND_DEREGISTER: u32 = 9;
+pub const K2K_AUDIT_KIND_BUDGET_CHANGE: u32 = 10;
+pub const K2K_AUDIT_KIND_BROKER_DEAD: u32 = 11;
+pub const K2K_AUDIT_KIND_CREATED: u32 = 12;
+pub const K2K_AUDIT_KIND_DESTROYED: u32 = 13;
+pub const K2K_AUDIT_KIND_REPAIR: u32 = 14;
+pub const K2K_AUDIT_KIND_FINAL_TOTALS: u32 = 15;
+pub const K2K_AUDIT_OPEN: u32 = 1;
+pub const K2K_AUDIT_LOST: u32 = 2;
+pub const K2K_AUDIT_CUT_SOURCE: u32 = 4;
+pub const K2K_AUDIT_CUT_DESTINATION: u32 = 8;
+pub const K2K_AUDIT_OPEN_TOO: u32 = 1;
 
 /// A handle, opaque.
 #[repr(C)]
@@ -227,6 +252,7 @@ pub struct k2k_create_options {
     pub max_budgets: u64,
     pub mode: u32,
     pub gid: u32,
+    pub max_audit_events: u64,
 }
 
 impl Default for k2k_create_options {
@@ -254,6 +280,7 @@ pub struct k2k_registry_plan {
     pub max_engagements: u64,
     pub max_leases: u64,
     pub max_budgets: u64,
+    pub max_audit_events: u64,
 }
 
 impl Default for k2k_registry_plan {
@@ -306,6 +333,7 @@ pub struct k2k_registry_info {
     pub engagements: k2k_table_info,
     pub leases: k2k_table_info,
     pub budgets: k2k_table_info,
+    pub max_audit_events: u64,
 }
 
 impl Default for k2k_registry_info {
@@ -574,6 +602,87 @@ impl Default for k2k_audit_event {
     }
 }
 
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_record {
+    pub size: u32,
+    pub flags: u32,
+    pub ring: u32,
+    pub kind: u32,
+    pub level: u32,
+    pub r#type: u32,
+    pub code: i32,
+    pub reserved: u32,
+    pub sequence: u64,
+    pub time_ns: u64,
+    pub monotonic_ns: u64,
+    pub count: u64,
+    pub tenant: k2k_tenant_id,
+    pub to: k2k_tenant_id,
+    pub generation: u64,
+    pub tag: k2k_audit_tag,
+    pub used: u64,
+    pub limit: u64,
+    pub pid: u64,
+    pub incarnation: u64,
+    pub values: [u64; 10],
+    pub actor: [c_char; 64],
+    pub source: [c_char; 72],
+    pub destination: [c_char; 72],
+}
+
+impl Default for k2k_audit_record {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_cursor {
+    pub size: u32,
+    pub flags: u32,
+    pub wake: u32,
+    pub waiting: u32,
+    pub next: [u64; 65],
+}
+
+impl Default for k2k_audit_cursor {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_stats {
+    pub size: u32,
+    pub flags: u32,
+    pub written: [u64; 16],
+    pub coalesced: [u64; 16],
+    pub lost: [u64; 16],
+    pub capacity: u64,
+    pub newest: [u64; 65],
+}
+
+impl Default for k2k_audit_stats {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
 extern "C" {
     pub fn k2k_strerror(code: c_int) -> *const c_char;
     pub fn k2k_errname(code: c_int) -> *const c_char;
@@ -617,6 +726,12 @@ extern "C" {
     pub fn k2k_audit_type_name(r#type: u32) -> *const c_char;
     pub fn k2k_registry_set_audit_sink(reg: *mut k2k_registry, sink: k2k_audit_sink, context: *mut c_void) -> c_int;
     pub fn k2k_audit_cross_tenant(reg: *mut k2k_registry, from: k2k_tenant_id, to: k2k_tenant_id, source: *const c_char, destination: *const c_char, tag: k2k_audit_tag) -> c_int;
+    pub fn k2k_audit_kind_name(kind: u32) -> *const c_char;
+    pub fn k2k_audit_kind_level(kind: u32) -> u32;
+    pub fn k2k_audit_kind_type(kind: u32) -> u32;
+    pub fn k2k_audit_read(reg: *mut k2k_registry, cursor: *mut k2k_audit_cursor, flags: u32, records: *mut k2k_audit_record, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_audit_wait(reg: *mut k2k_registry, cursor: *const k2k_audit_cursor, timeout_ns: u64) -> c_int;
+    pub fn k2k_audit_stats(reg: *mut k2k_registry, stats: *mut k2k_audit_stats) -> c_int;
     pub fn k2k_is_cross_tenant(from: k2k_tenant_id, to: k2k_tenant_id) -> c_int;
     pub fn k2k_version() -> *const c_char;
 }

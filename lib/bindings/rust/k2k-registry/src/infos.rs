@@ -81,6 +81,7 @@ infos! {
         engagements: Table = |i| i.engagements.into(),
         leases: Table = |i| i.leases.into(),
         budgets: Table = |i| i.budgets.into(),
+        max_audit_events: u64 = |i| i.max_audit_events,
     }
     BrokerInfo of k2k_broker_info {
         slot: u32 = |i| i.slot,

@@ -26,6 +26,8 @@ pub struct CreateOptions {
     pub max_engagements: u64,
     pub max_leases: u64,
     pub max_budgets: u64,
+    /// That each audit ring keeps.
+    pub max_audit_events: u64,
     pub mode: Option<u32>,
     pub gid: Option<u32>,
 }
@@ -95,6 +97,7 @@ impl TenantRegistry {
             max_engagements: options.max_engagements,
             max_leases: options.max_leases,
             max_budgets: options.max_budgets,
+            max_audit_events: options.max_audit_events,
             ..Default::default()
         };
         if let Some(mode) = options.mode {

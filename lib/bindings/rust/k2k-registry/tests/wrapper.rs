@@ -4,7 +4,8 @@ mod common;
 
 use common::{code, error, fresh_name, Fixture};
 use k2k_registry::{
-    destroy, version, AuditEvent, AuditTag, Code, OpenOptions, Role, TenantQuota, TenantRegistry, TenantUpdate, UNSPECIFIED_TENANT,
+    destroy, version, AuditEvent, AuditTag, Code, CreateOptions, OpenOptions, Role, TenantQuota, TenantRegistry, TenantUpdate,
+    UNSPECIFIED_TENANT,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -18,6 +19,16 @@ fn kernels(limit: u32) -> TenantQuota {
 #[test]
 fn the_crates_have_the_version_of_the_library() {
     assert_eq!(version(), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn tables_have_the_sizes_that_were_asked_for() {
+    let options = CreateOptions { max_tenants: 7, max_engagements: 100, max_leases: 50, max_budgets: 30, max_audit_events: 64, ..Default::default() };
+    let name = fresh_name();
+    let info = TenantRegistry::create_with(&name, &options).unwrap().info().unwrap();
+    let sizes = [info.tenants, info.engagements, info.leases, info.budgets].map(|table| table.capacity);
+    assert_eq!((sizes, info.max_audit_events), ([7, 100, 50, 30], 64));
+    destroy(&name, false, &OpenOptions::default()).unwrap();
 }
 
 #[test]

@@ -8,10 +8,10 @@ places! {
     k2k_lease { size, flags, id, generation, amount }
     k2k_error_detail { code, system_errno, expected, found, pid, object, field, text }
     k2k_open_options { size, flags, timeout_ns, owner_uid, reserved, actor }
-    k2k_create_options { size, flags, max_tenants, max_engagements, max_leases, max_budgets, mode, gid }
-    k2k_registry_plan { size, flags, defs_bytes, live_bytes, total_bytes, shm_free_bytes, memory_free_bytes, cgroup_free_bytes, max_tenants, max_engagements, max_leases, max_budgets }
+    k2k_create_options { size, flags, max_tenants, max_engagements, max_leases, max_budgets, mode, gid, max_audit_events }
+    k2k_registry_plan { size, flags, defs_bytes, live_bytes, total_bytes, shm_free_bytes, memory_free_bytes, cgroup_free_bytes, max_tenants, max_engagements, max_leases, max_budgets, max_audit_events }
     k2k_table_info { used, retired, capacity }
-    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets }
+    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets, max_audit_events }
     k2k_finding { size, flags, invariant, object, text }
     k2k_repair_info { size, flags, tenants, budgets, engagements, leases, brokers, files }
     k2k_rejected { rate, budget, kernels, gpu_memory }
@@ -23,6 +23,9 @@ places! {
     k2k_usage_info { size, flags, id, generation, engagement_id, gpu_ns }
     k2k_audit_field { key, value }
     k2k_audit_event { size, flags, level, r#type, code, field_count, time_ns, count, actor, target, description, fields }
+    k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination }
+    k2k_audit_cursor { size, flags, wake, waiting, next }
+    k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest }
 }
 values! {
     K2K_VERSION_MAJOR
@@ -36,6 +39,11 @@ values! {
     K2K_UNLIMITED_KERNELS
     K2K_NEVER_NS
     K2K_TENANT_UNSPECIFIED
+    K2K_AUDIT_RINGS
+    K2K_AUDIT_RING_ADMIN
+    K2K_AUDIT_KINDS
+    K2K_AUDIT_VALUES
+    K2K_AUDIT_NAME_MAX
     K2K_UPDATE_RATE
     K2K_UPDATE_GPU_MEMORY
     K2K_UPDATE_KERNELS
@@ -90,6 +98,26 @@ values! {
     K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED
     K2K_AUDIT_AUTHORIZATION_CHECK
     K2K_AUDIT_CONFIGURATION_CHANGE
+    K2K_AUDIT_KIND_CROSS_TENANT
+    K2K_AUDIT_KIND_RATE
+    K2K_AUDIT_KIND_BUDGET
+    K2K_AUDIT_KIND_KERNELS
+    K2K_AUDIT_KIND_GPU_MEMORY
+    K2K_AUDIT_KIND_UNKNOWN_TENANT
+    K2K_AUDIT_KIND_REGISTER
+    K2K_AUDIT_KIND_UPDATE
+    K2K_AUDIT_KIND_DEREGISTER
+    K2K_AUDIT_KIND_BUDGET_CHANGE
+    K2K_AUDIT_KIND_BROKER_DEAD
+    K2K_AUDIT_KIND_CREATED
+    K2K_AUDIT_KIND_DESTROYED
+    K2K_AUDIT_KIND_REPAIR
+    K2K_AUDIT_KIND_FINAL_TOTALS
+    K2K_AUDIT_OPEN
+    K2K_AUDIT_LOST
+    K2K_AUDIT_CUT_SOURCE
+    K2K_AUDIT_CUT_DESTINATION
+    K2K_AUDIT_OPEN_TOO
 }
 functions! {
     k2k_strerror
@@ -134,6 +162,12 @@ functions! {
     k2k_audit_type_name
     k2k_registry_set_audit_sink
     k2k_audit_cross_tenant
+    k2k_audit_kind_name
+    k2k_audit_kind_level
+    k2k_audit_kind_type
+    k2k_audit_read
+    k2k_audit_wait
+    k2k_audit_stats
     k2k_is_cross_tenant
     k2k_version
 }
