@@ -383,9 +383,12 @@ struct k2k_event_body {
 
 #define K2K_EVENT_WORDS 29
 
-/* count = closed: 1 bit | low 23 bits of the event's number | how many: 40 bits. So a count is only ever added to the event that was meant. */
-#define K2K_EVENT_COUNT_BITS 40
-#define K2K_EVENT_NUMBER_BITS 23
+/*
+ * count = closed: 1 bit | low 39 bits of the event's number | how many: 24 bits. So a count is only ever added to the event
+ * that was meant: an equal word comes 2^39 events later, after days. An event whose count is full is followed by another.
+ */
+#define K2K_EVENT_COUNT_BITS 24
+#define K2K_EVENT_NUMBER_BITS 39
 #define K2K_EVENT_CLOSED (UINT64_C(1) << 63)
 
 struct k2k_shm_event {

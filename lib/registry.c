@@ -218,6 +218,7 @@ static int open_trail(struct k2k_registry *reg)
 			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
 
 		k2k_bury(reg, &dead);
+		k2k_trail_look(&reg->trail); /* wakes readers; there is no helper yet */
 	}
 	return code;
 }

@@ -146,10 +146,10 @@ bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
 	struct k2k_shm_event *event = place_of(ring, n);
 	uint64_t word = k2k_load_relaxed(&event->count); /* relaxed, all: one word, compared whole */
 
-	/* the number itself too: of its low bits there may be another after 2^23 events */
+	/* the number itself too: its low bits come again */
 	if (k2k_load_relaxed(&event->sequence) != 2 * n)
 		return false;
-	while (counts(word, n) && !(word & K2K_EVENT_CLOSED)) {
+	while (counts(word, n) && !(word & K2K_EVENT_CLOSED) && counts(word + 1, n)) {
 		K2K_DELAY(count_seen);
 		if (k2k_cas_acq_rel(&event->count, &word, word + 1)) { /* publish[event-count]: nothing but itself */
 			k2k_add_relaxed(&ring->shared->coalesced[kind], 1);

@@ -53,7 +53,7 @@ struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index);
 void k2k_ring_own(struct k2k_ring *ring);
 /* The event's number; 0: given up, and counted as that. open: repeats may be added until it is closed. */
 uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, bool open);
-/* One more of event n. False: it is closed, or written over. */
+/* One more of event n. False: it is closed, full, or written over. */
 bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind);
 void k2k_ring_close(const struct k2k_ring *ring, uint64_t n);
 /* A number that differs after anything was appended, or given up. */

@@ -378,7 +378,7 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	options.max_engagements = ENGAGEMENTS;
 	options.max_leases = LEASES;
 	options.max_budgets = BUDGETS;
-	options.max_audit_events = 2; /* all bytes are compared after each instruction */
+	options.max_audit_events = 4; /* all bytes are compared after each instruction */
 	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
 }
 
@@ -518,12 +518,14 @@ HARNESS_USED static void scene_close(struct scene *scene)
 
 /* ---- for victim_discover(): did the operation change a byte? --------------------------------------------- */
 
-/* The bystander's helper answers grace periods: that is not the operation's. */
+/* The bystander's helper answers grace periods, and any helper wakes readers of the trail: that is not the operation's. */
 static void forget_answers(const struct scene *scene)
 {
 	const k2k_u64 *ack = &scene->admin->map.slots[scene->bystander_slot].ack;
+	const k2k_u32 *wake = &scene->admin->map.live->audit_wake;
 
 	memcpy(scene->seen_live + ((const unsigned char *)ack - scene->admin->live.base), (const void *)ack, sizeof *ack);
+	memcpy(scene->seen_live + ((const unsigned char *)wake - scene->admin->live.base), (const void *)wake, sizeof *wake);
 }
 
 HARNESS_USED static bool scene_changed(void *context)

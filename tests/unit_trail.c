@@ -657,6 +657,9 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
 	k2k_ring_close(&ring, n);
 	CHECK_EQ(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
+	event->count = word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1); /* full: nothing may run over into the number */
+	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
+	CHECK_EQ(event->count, word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1));
 	event->count = word;
 	CHECK(!k2k_ring_repeat(&ring, n + 4, body.kind));
 	k2k_ring_close(&ring, n);

@@ -28,7 +28,7 @@
  *
  *   The model is sequentially consistent. A number is taken, a place compared and exchanged, in one step each. The
  *   table of what is open, of which a repeat takes the number, is one variable: any number may be in it, and the count word
- *   decides. Numbers are whole in the count word: of the low 23 bits an equal one comes 2^23 events later.
+ *   decides. Numbers are whole in the count word: of the low 39 bits an equal one comes 2^39 events later.
  *
  * Memory ordering that gives this in C11.
  *     event-sequence    taken: acquire, release. Filled: release: words and count. Read: acquire; after the words an
