@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A tenant registry that several processes share.
+
+    from k2k_registry import AuditTag, Rejected, Role, TenantQuota, TenantRegistry
+
+    with TenantRegistry.create("example") as admin, TenantRegistry.open("example", Role.BROKER) as broker:
+        admin.register(42, TenantQuota(max_messages_per_sec=1000))
+        try:
+            broker.admit(42, AuditTag(1, 7))
+        except Rejected as rejected:
+            print(rejected, rejected.verdict.retry_after_ns)
+
+What a call promises is said in <k2k/registry.h>. A handle has one role: Role.ADMIN changes definitions, Role.BROKER
+admits, books and holds, Role.OBSERVER reads. Handles may be used from any thread; other threads run meanwhile. After
+a fork the child opens for itself. Times are nanoseconds, sizes bytes, None is "unlimited".
+"""
+import collections
+import ctypes
+import enum
+import weakref
+
+from . import _abi
+from ._load import load
+
+__all__ = ["AuditEvent", "AuditTag", "Error", "Rejected", "Role", "TenantQuota", "TenantRegistry", "UNSPECIFIED_TENANT",
+           "destroy", "is_cross_tenant", "version"]
+
+_lib = load()
+UNSPECIFIED_TENANT = _abi.K2K_TENANT_UNSPECIFIED
+AuditTag = collections.namedtuple("AuditTag", "org_id engagement_id", defaults=(0, 0))
+AuditEvent = collections.namedtuple("AuditEvent", "level type code time_ns count actor target description fields")
+
+
+class Role(enum.IntEnum):
+    ADMIN = _abi.K2K_ROLE_ADMIN
+    BROKER = _abi.K2K_ROLE_BROKER
+    OBSERVER = _abi.K2K_ROLE_OBSERVER
+
+
+class Error(Exception):
+    """A call's negative answer: code, its name ("K2K_EBUSY"), and the detail of what lies behind it, or None."""
+
+    def __init__(self, code, detail=None, verdict=None):
+        super().__init__(code, detail, verdict)
+        self.code, self.detail, self.verdict = code, detail, verdict
+        self.name = _lib.k2k_errname(code).decode()
+
+    def __str__(self):
+        text = self.detail.text if self.detail else _lib.k2k_strerror(self.code).decode()
+        return f"{text}: {self.verdict.used} of {self.verdict.limit}" if self.verdict else text
+
+
+class Rejected(Error):
+    """A limit stands in the way; verdict has used, limit, remaining, retry_after_ns and window."""
+
+
+_REJECTIONS = (_abi.K2K_ERATE, _abi.K2K_EBUDGET, _abi.K2K_EKERNELS, _abi.K2K_EGPUMEM)
+# these leave the thread's error detail as it was
+_PLAIN = _REJECTIONS + (_abi.K2K_ENOTENANT, _abi.K2K_EUNBOOKED, _abi.K2K_EGONE, _abi.K2K_ENOTHELD, _abi.K2K_ESTALE)
+_HIDDEN = ("size", "flags", "reserved")
+_tuples = {}
+
+
+def _copy(value):
+    """A ctypes struct as a named tuple that outlives it; bytes as text."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, ctypes.Array):
+        return tuple(_copy(item) for item in value)
+    if not isinstance(value, ctypes.Structure):
+        return value
+    kind = type(value)
+    names = [field[0] for field in kind._fields_ if field[0] not in _HIDDEN]
+    if kind not in _tuples:
+        _tuples[kind] = collections.namedtuple(kind.__name__[len("k2k_"):], names)
+    return _tuples[kind](*(_copy(getattr(value, name)) for name in names))
+
+
+def _sized(kind):
+    return kind(size=ctypes.sizeof(kind))
+
+
+def _unsigned(value, bits=64):
+    """ctypes would cut what is too large, and take it for another tenant or a small limit."""
+    if not 0 <= value < 1 << bits:
+        raise OverflowError(f"{value} is not in 0 ... 2^{bits} - 1")
+    return value
+
+
+def _limit(value, bits=64):
+    return (1 << bits) - 1 if value is None else _unsigned(value, bits)
+
+
+def _tag(tag):
+    return _abi.k2k_audit_tag(_unsigned(tag[0]), _unsigned(tag[1]))
+
+
+def _try(code, verdict=None):
+    if code == 0:
+        return
+    detail = None if code in _PLAIN else _copy(_lib.k2k_error_detail().contents)
+    if code in _REJECTIONS:
+        raise Rejected(code, detail, verdict and _copy(verdict))
+    raise Error(code, detail)
+
+
+class TenantQuota:
+    """Limits of a tenant; None is unlimited. budgets: nanoseconds by engagement."""
+
+    def __init__(self, max_messages_per_sec=100000, max_gpu_memory_bytes=2 << 30, max_concurrent_kernels=16, budgets=()):
+        self.max_messages_per_sec = max_messages_per_sec
+        self.max_gpu_memory_bytes = max_gpu_memory_bytes
+        self.max_concurrent_kernels = max_concurrent_kernels
+        self.budgets = dict(budgets)
+
+    @classmethod
+    def unlimited(cls):
+        return cls(None, None, None)
+
+    standard = classmethod(lambda cls: cls())
+
+    def with_engagement_budget(self, engagement_id, budget_ns):
+        self.budgets[engagement_id] = budget_ns
+        return self
+
+    def _native(self):
+        native = _sized(_abi.k2k_quota)
+        native.max_messages_per_sec = _limit(self.max_messages_per_sec)
+        native.max_gpu_memory_bytes = _limit(self.max_gpu_memory_bytes)
+        native.max_concurrent_kernels = _limit(self.max_concurrent_kernels, 32)
+        native.budget_count = len(self.budgets)
+        native.budgets = (_abi.k2k_budget * len(self.budgets))(
+            *((_unsigned(engagement), _limit(budget)) for engagement, budget in self.budgets.items()))
+        return native
+
+
+_UPDATES = {"max_messages_per_sec": _abi.K2K_UPDATE_RATE, "max_gpu_memory_bytes": _abi.K2K_UPDATE_GPU_MEMORY,
+            "max_concurrent_kernels": _abi.K2K_UPDATE_KERNELS, "budgets": _abi.K2K_UPDATE_BUDGETS}
+
+
+def _open_options(timeout_ns, owner_uid, actor):
+    options = _sized(_abi.k2k_open_options)
+    if timeout_ns is not None:
+        options.flags |= _abi.K2K_OPEN_TIMEOUT
+        options.timeout_ns = _unsigned(timeout_ns)
+    if owner_uid is not None:
+        options.flags |= _abi.K2K_OPEN_OWNER_UID
+        options.owner_uid = _unsigned(owner_uid, 32)
+    options.actor = actor.encode() if actor is not None else None
+    return options
+
+
+def _name(name):
+    """A zero byte would end the name early, for C."""
+    if "\0" in name:
+        raise ValueError(f"a name with a zero byte: {name!r}")
+    return name.encode()
+
+
+class _Handle:
+    """What close needs; apart from the registry, so that it may be collected."""
+
+    def __init__(self):
+        self.pointer, self.sink = ctypes.c_void_p(), None
+
+    def close(self):
+        # what it points to is null from then on, unless close refused
+        code = _lib.k2k_registry_close(ctypes.byref(self.pointer)) if self.pointer else 0
+        if not self.pointer:
+            self.sink = None
+        return code
+
+
+class TenantRegistry:
+    """A handle. It closes itself at the end of a `with`, when nothing refers to it any more, or with the program."""
+
+    def __init__(self, handle, name, role):
+        self._handle, self.name, self.role = handle, name, role
+        self._end = weakref.finalize(self, _Handle.close, handle)
+
+    @classmethod
+    def create(cls, name, mode=None, gid=None, **sizes):
+        """Creates a registry, and opens it as ADMIN. sizes: max_tenants, max_engagements, max_leases, max_budgets, ..."""
+        options, handle = _sized(_abi.k2k_create_options), _Handle()
+        for size, value in sizes.items():
+            if not size.startswith("max_") or not hasattr(options, size):
+                raise TypeError(f"create() knows no {size}")
+            setattr(options, size, _unsigned(value))
+        if mode is not None:
+            options.flags |= _abi.K2K_CREATE_MODE
+            options.mode = _unsigned(mode, 32)
+        if gid is not None:
+            options.flags |= _abi.K2K_CREATE_GROUP
+            options.gid = _unsigned(gid, 32)
+        _try(_lib.k2k_registry_create(_name(name), ctypes.byref(options), ctypes.byref(handle.pointer)))
+        return cls(handle, name, Role.ADMIN)
+
+    @classmethod
+    def open(cls, name, role=Role.OBSERVER, timeout_ns=None, owner_uid=None, actor=None):
+        options, handle = _open_options(timeout_ns, owner_uid, actor), _Handle()
+        _try(_lib.k2k_registry_open(_name(name), role, ctypes.byref(options), ctypes.byref(handle.pointer)))
+        return cls(handle, name, Role(role))
+
+    def close(self):
+        code = self._handle.close()
+        if not self._handle.pointer:
+            self._end.detach()
+        _try(code)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __len__(self):
+        return self.tenant_count()
+
+    def __contains__(self, tenant_id):
+        return self.is_registered(tenant_id)
+
+    def __bool__(self):
+        return True
+
+    def __repr__(self):
+        state = "" if self._handle.pointer else ", closed"
+        return f"<TenantRegistry {self.name!r}, {self.role.name.lower()}{state}>"
+
+    def _call(self, function, *arguments):
+        _try(function(self._handle.pointer, *arguments))
+
+    def _filled(self, function, kind, *arguments):
+        result = _sized(kind)
+        _try(function(self._handle.pointer, *arguments, ctypes.byref(result)))
+        return _copy(result)
+
+    def _number(self, function, kind, *arguments):
+        result = kind()
+        _try(function(self._handle.pointer, *arguments, ctypes.byref(result)))
+        return result.value
+
+    def _list(self, function, kind, *arguments):
+        room = 64
+        while True:
+            items, count = (kind * room)(), ctypes.c_size_t()
+            if issubclass(kind, ctypes.Structure):
+                items[0].size = ctypes.sizeof(kind)
+            _try(function(self._handle.pointer, *arguments, items, room, ctypes.byref(count)))
+            if count.value <= room:
+                return [_copy(item) for item in items[:count.value]]
+            room = count.value + count.value // 8
+
+    # ---- definitions -----------------------------------------------------------------------------------------------
+
+    def register(self, tenant_id, quota=None):
+        native = ctypes.byref(quota._native()) if quota else None
+        self._call(_lib.k2k_tenant_register, _unsigned(tenant_id), native)
+
+    def update(self, tenant_id, **changes):
+        """update(42, max_messages_per_sec=100, budgets={7: None}): what is named; of budgets those listed, None removes."""
+        unknown = changes.keys() - _UPDATES.keys()
+        if unknown:
+            raise TypeError(f"update() knows no {', '.join(sorted(unknown))}")
+        native, mask = TenantQuota(**changes)._native(), sum(_UPDATES[name] for name in changes)
+        self._call(_lib.k2k_tenant_update, _unsigned(tenant_id), ctypes.byref(native), mask)
+
+    def deregister(self, tenant_id):
+        """Whether it was registered."""
+        code = _lib.k2k_tenant_deregister(self._handle.pointer, _unsigned(tenant_id), None)
+        if code == _abi.K2K_ENOTENANT:
+            return False
+        _try(code)
+        return True
+
+    def deregister_with_totals(self, tenant_id):
+        return self._filled(_lib.k2k_tenant_deregister, _abi.k2k_tenant_totals, _unsigned(tenant_id))
+
+    def batch(self):
+        """`with admin.batch():` this thread's changes take the writer's lock once. Each is done when it returns."""
+        return _Batch(self)
+
+    def set_budget(self, tenant_id, engagement_id, budget_ns):
+        self._call(_lib.k2k_budget_set, _unsigned(tenant_id), _unsigned(engagement_id), _unsigned(budget_ns))
+
+    def unset_budget(self, tenant_id, engagement_id):
+        self._call(_lib.k2k_budget_unset, _unsigned(tenant_id), _unsigned(engagement_id))
+
+    def repair(self):
+        return self._filled(_lib.k2k_registry_repair, _abi.k2k_repair_info)
+
+    # ---- reads -----------------------------------------------------------------------------------------------------
+
+    def is_registered(self, tenant_id):
+        return bool(self._number(_lib.k2k_tenant_is_registered, ctypes.c_int, _unsigned(tenant_id)))
+
+    def get(self, tenant_id):
+        """A consistent copy, or None."""
+        try:
+            return self._filled(_lib.k2k_tenant_get, _abi.k2k_tenant_info, _unsigned(tenant_id))
+        except Error as error:
+            if error.code == _abi.K2K_ENOTENANT:
+                return None
+            raise
+
+    def tenant_count(self):
+        return self._number(_lib.k2k_tenant_count, ctypes.c_size_t)
+
+    def tenant_ids(self):
+        return self._list(_lib.k2k_tenant_ids, ctypes.c_uint64)
+
+    def info(self):
+        return self._filled(_lib.k2k_registry_info, _abi.k2k_registry_info)
+
+    def check(self):
+        """What is wrong with the registry: a list, empty if nothing is."""
+        return self._list(_lib.k2k_registry_check, _abi.k2k_finding)
+
+    def brokers(self):
+        return self._list(_lib.k2k_broker_list, _abi.k2k_broker_info)
+
+    def budgets(self, tenant_id=UNSPECIFIED_TENANT):
+        return self._list(_lib.k2k_budget_list, _abi.k2k_budget_info, _unsigned(tenant_id))
+
+    def leases(self, tenant_id=UNSPECIFIED_TENANT):
+        return self._list(_lib.k2k_lease_list, _abi.k2k_lease_info, _unsigned(tenant_id))
+
+    def usage(self, tenant_id=UNSPECIFIED_TENANT):
+        return self._list(_lib.k2k_usage_list, _abi.k2k_usage_info, _unsigned(tenant_id))
+
+    def get_engagement_cost(self, tag):
+        return self._number(_lib.k2k_usage_engagement, ctypes.c_uint64, _tag(tag))
+
+    def get_engagement_cost_for(self, tenant_id, tag):
+        """0 where there is no such tenant."""
+        try:
+            return self._number(_lib.k2k_usage_engagement_for, ctypes.c_uint64, _unsigned(tenant_id), _tag(tag))
+        except Error as error:
+            if error.code == _abi.K2K_ENOTENANT:
+                return 0
+            raise
+
+    # ---- messages --------------------------------------------------------------------------------------------------
+
+    def check_quota(self, tenant_id, tag=AuditTag(), messages=1):
+        """Would they be admitted now? Consumes nothing. Raises Rejected, or returns the verdict."""
+        return self._asked(_lib.k2k_quota_check, _unsigned(tenant_id), _tag(tag), _unsigned(messages))
+
+    def admit(self, tenant_id, tag=AuditTag(), messages=1):
+        """Checks and counts in one step, all or none. Raises Rejected, or returns the verdict."""
+        return self._asked(_lib.k2k_message_admit, _unsigned(tenant_id), _tag(tag), _unsigned(messages))
+
+    def record_message(self, tenant_id):
+        self._call(_lib.k2k_message_record, _unsigned(tenant_id))
+
+    def track_usage(self, tenant_id, tag, gpu_ns):
+        self._call(_lib.k2k_usage_track, _unsigned(tenant_id), _tag(tag), _unsigned(gpu_ns))
+
+    def _asked(self, function, *arguments):
+        verdict = _sized(_abi.k2k_verdict)
+        _try(function(self._handle.pointer, *arguments, ctypes.byref(verdict)), verdict)
+        return _copy(verdict)
+
+    # ---- leases: held until given back, or this handle is closed, or the process has died ----------------------------
+
+    def acquire_kernel_slot(self, tenant_id):
+        """A lease: release() it, or use it in a `with`. Or release_kernel_slot(tenant_id)."""
+        return Lease(self, _lib.k2k_kernel_acquire, _lib.k2k_kernel_release, _unsigned(tenant_id))
+
+    def release_kernel_slot(self, tenant_id):
+        self._call(_lib.k2k_kernel_release_id, _unsigned(tenant_id))
+
+    def acquire_gpu_memory(self, tenant_id, size_bytes):
+        return Lease(self, _lib.k2k_gpu_memory_acquire, _lib.k2k_gpu_memory_release, _unsigned(tenant_id), _unsigned(size_bytes))
+
+    def release_gpu_memory(self, tenant_id, size_bytes):
+        self._call(_lib.k2k_gpu_memory_release_id, _unsigned(tenant_id), _unsigned(size_bytes))
+
+    # ---- audit -----------------------------------------------------------------------------------------------------
+
+    def set_audit_sink(self, sink):
+        """Calls sink(AuditEvent) in the thread that causes an event, or, with repeats, in one of the handle's. None: no more."""
+        def call(_, event):
+            sink(_event(event.contents))
+
+        native = _abi.k2k_audit_sink(call) if sink else _abi.k2k_audit_sink()
+        self._call(_lib.k2k_registry_set_audit_sink, native, None)
+        self._handle.sink = native      # from here on the old one no longer runs
+
+    def audit_cross_tenant(self, from_tenant, to_tenant, source_kernel, destination_kernel, tag=AuditTag()):
+        self._call(_lib.k2k_audit_cross_tenant, _unsigned(from_tenant), _unsigned(to_tenant), _name(source_kernel),
+                   _name(destination_kernel), _tag(tag))
+
+    @staticmethod
+    def is_cross_tenant(from_tenant, to_tenant):
+        return is_cross_tenant(from_tenant, to_tenant)
+
+
+class Lease:
+    def __init__(self, registry, acquire, release, *arguments):
+        self._registry, self._release = registry, release
+        self._native, verdict = _sized(_abi.k2k_lease), _sized(_abi.k2k_verdict)
+        _try(acquire(registry._handle.pointer, *arguments, ctypes.byref(self._native), ctypes.byref(verdict)), verdict)
+        self.verdict = _copy(verdict)
+
+    def release(self):
+        self._registry._call(self._release, ctypes.byref(self._native))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # may be given back already; or its tenant has gone, and the slot with it
+        if self._native.amount:
+            try:
+                self.release()
+            except Error as error:
+                if error.code != _abi.K2K_ESTALE:
+                    raise
+
+
+class _Batch:
+    def __init__(self, registry):
+        self._registry = registry
+
+    def __enter__(self):
+        self._registry._call(_lib.k2k_batch_begin)
+
+    def __exit__(self, *_):
+        self._registry._call(_lib.k2k_batch_end)
+
+
+def _event(event):
+    fields = {_copy(field.key): _copy(field.value) for field in event.fields[:event.field_count]}
+    return AuditEvent(_lib.k2k_audit_level_name(event.level).decode(), _lib.k2k_audit_type_name(event.type).decode(),
+                      event.code, event.time_ns, event.count, _copy(event.actor), _copy(event.target),
+                      _copy(event.description), fields)
+
+
+def is_cross_tenant(from_tenant, to_tenant):
+    return bool(_lib.k2k_is_cross_tenant(_unsigned(from_tenant), _unsigned(to_tenant)))
+
+
+def destroy(name, force=False, timeout_ns=None, owner_uid=None):
+    """Removes a registry; handles that are open answer K2K_EFENCED. force: also with brokers attached."""
+    options = _open_options(timeout_ns, owner_uid, None)
+    _try(_lib.k2k_registry_destroy(_name(name), _abi.K2K_DESTROY_FORCE if force else 0, ctypes.byref(options)))
+
+
+def version():
+    return _lib.k2k_version().decode()

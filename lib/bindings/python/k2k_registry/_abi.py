@@ -1,0 +1,520 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Generated from <k2k/registry.h> by lib/bindings/generate: don't edit."""
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+
+K2K_VERSION_MAJOR = 0
+K2K_VERSION_MINOR = 1
+K2K_VERSION_PATCH = 0
+K2K_NAME_MAX = 64
+K2K_BROKERS_MAX = 64
+K2K_ADMIT_MAX = 4294967296
+K2K_RATE_MAX = 8589934592
+K2K_UNLIMITED = 18446744073709551615
+K2K_UNLIMITED_KERNELS = 4294967295
+K2K_NEVER_NS = 18446744073709551615
+K2K_TENANT_UNSPECIFIED = 0
+K2K_AUDIT_RINGS = 65
+K2K_AUDIT_RING_ADMIN = 64
+K2K_AUDIT_KINDS = 16
+K2K_AUDIT_VALUES = 10
+K2K_AUDIT_NAME_MAX = 67
+K2K_UPDATE_RATE = 1
+K2K_UPDATE_GPU_MEMORY = 2
+K2K_UPDATE_KERNELS = 4
+K2K_UPDATE_BUDGETS = 8
+K2K_LEASE_KERNEL = 1
+K2K_LEASE_GPU_MEMORY = 2
+K2K_OK = 0
+K2K_EPERM = -1
+K2K_ENOREGISTRY = -2
+K2K_EIO = -5
+K2K_ENOMEM = -12
+K2K_EBUSY = -16
+K2K_EEXIST = -17
+K2K_EINVAL = -22
+K2K_EFULL = -28
+K2K_EUNSPECIFIED = -5001
+K2K_ENOTENANT = -5002
+K2K_ENOBUDGET = -5003
+K2K_ERATE = -5004
+K2K_EBUDGET = -5005
+K2K_EKERNELS = -5006
+K2K_EGPUMEM = -5007
+K2K_EUNBOOKED = -5008
+K2K_EGONE = -5009
+K2K_ENOTHELD = -5010
+K2K_ESTALE = -5011
+K2K_ENOBROKERSLOT = -5012
+K2K_ELAYOUT = -5013
+K2K_EBOOT = -5014
+K2K_EOWNER = -5015
+K2K_ECORRUPT = -5016
+K2K_EFENCED = -5017
+K2K_EFORKED = -5018
+K2K_EROLE = -5019
+K2K_ROLE_ADMIN = 1
+K2K_ROLE_BROKER = 2
+K2K_ROLE_OBSERVER = 3
+K2K_OPEN_CALLER_FORK_HOOKS = 1
+K2K_OPEN_OWNER_UID = 2
+K2K_OPEN_TIMEOUT = 4
+K2K_CREATE_GROUP = 1
+K2K_CREATE_MODE = 2
+K2K_DESTROY_FORCE = 1
+K2K_BROKER_ACTIVE = 1
+K2K_BROKER_STOPPED = 2
+K2K_BROKER_DEAD = 3
+K2K_BROKER_UNKNOWN = 4
+K2K_AUDIT_INFO = 1
+K2K_AUDIT_WARNING = 2
+K2K_AUDIT_SECURITY = 3
+K2K_AUDIT_SECURITY_VIOLATION = 1
+K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED = 2
+K2K_AUDIT_AUTHORIZATION_CHECK = 3
+K2K_AUDIT_CONFIGURATION_CHANGE = 4
+K2K_AUDIT_KIND_CROSS_TENANT = 1
+K2K_AUDIT_KIND_RATE = 2
+K2K_AUDIT_KIND_BUDGET = 3
+K2K_AUDIT_KIND_KERNELS = 4
+K2K_AUDIT_KIND_GPU_MEMORY = 5
+K2K_AUDIT_KIND_UNKNOWN_TENANT = 6
+K2K_AUDIT_KIND_REGISTER = 7
+K2K_AUDIT_KIND_UPDATE = 8
+K2K_AUDIT_KIND_DEREGISTER = 9
+K2K_AUDIT_KIND_BUDGET_CHANGE = 10
+K2K_AUDIT_KIND_BROKER_DEAD = 11
+K2K_AUDIT_KIND_CREATED = 12
+K2K_AUDIT_KIND_DESTROYED = 13
+K2K_AUDIT_KIND_REPAIR = 14
+K2K_AUDIT_KIND_FINAL_TOTALS = 15
+K2K_AUDIT_OPEN = 1
+K2K_AUDIT_LOST = 2
+K2K_AUDIT_CUT_SOURCE = 4
+K2K_AUDIT_CUT_DESTINATION = 8
+K2K_AUDIT_OPEN_TOO = 1
+
+
+class k2k_audit_tag(Structure):
+    _fields_ = [
+        ("org_id", c_uint64),
+        ("engagement_id", c_uint64),
+    ]
+
+
+class k2k_budget(Structure):
+    _fields_ = [
+        ("engagement_id", c_uint64),
+        ("budget_ns", c_uint64),
+    ]
+
+
+class k2k_quota(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("max_messages_per_sec", c_uint64),
+        ("max_gpu_memory_bytes", c_uint64),
+        ("max_concurrent_kernels", c_uint32),
+        ("budget_count", c_uint32),
+        ("budgets", POINTER(k2k_budget)),
+    ]
+
+
+class k2k_verdict(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("code", c_int32),
+        ("reserved", c_uint32),
+        ("used", c_uint64),
+        ("limit", c_uint64),
+        ("remaining", c_uint64),
+        ("retry_after_ns", c_uint64),
+        ("window", c_uint64),
+    ]
+
+
+class k2k_lease(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("amount", c_uint64),
+    ]
+
+
+class k2k_error_detail(Structure):
+    _fields_ = [
+        ("code", c_int32),
+        ("system_errno", c_int32),
+        ("expected", c_uint64),
+        ("found", c_uint64),
+        ("pid", c_uint64),
+        ("object", c_char * 32),
+        ("field", c_char * 32),
+        ("text", c_char * 256),
+    ]
+
+
+class k2k_open_options(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("timeout_ns", c_uint64),
+        ("owner_uid", c_uint32),
+        ("reserved", c_uint32),
+        ("actor", c_char_p),
+    ]
+
+
+class k2k_create_options(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("max_tenants", c_uint64),
+        ("max_engagements", c_uint64),
+        ("max_leases", c_uint64),
+        ("max_budgets", c_uint64),
+        ("mode", c_uint32),
+        ("gid", c_uint32),
+        ("max_audit_events", c_uint64),
+    ]
+
+
+class k2k_registry_plan(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("defs_bytes", c_uint64),
+        ("live_bytes", c_uint64),
+        ("total_bytes", c_uint64),
+        ("shm_free_bytes", c_uint64),
+        ("memory_free_bytes", c_uint64),
+        ("cgroup_free_bytes", c_uint64),
+        ("max_tenants", c_uint64),
+        ("max_engagements", c_uint64),
+        ("max_leases", c_uint64),
+        ("max_budgets", c_uint64),
+        ("max_audit_events", c_uint64),
+    ]
+
+
+class k2k_table_info(Structure):
+    _fields_ = [
+        ("used", c_uint64),
+        ("retired", c_uint64),
+        ("capacity", c_uint64),
+    ]
+
+
+class k2k_registry_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("name", c_char * 72),
+        ("uuid", c_char * 40),
+        ("layout_version", c_uint32),
+        ("brokers", c_uint32),
+        ("created_at_ns", c_uint64),
+        ("defs_bytes", c_uint64),
+        ("live_bytes", c_uint64),
+        ("generation", c_uint64),
+        ("grace_token", c_uint64),
+        ("unknown_tenant_total", c_uint64),
+        ("cross_tenant_total", c_uint64),
+        ("owner_uid", c_uint32),
+        ("owner_gid", c_uint32),
+        ("defs_mode", c_uint32),
+        ("live_mode", c_uint32),
+        ("tenants", k2k_table_info),
+        ("engagements", k2k_table_info),
+        ("leases", k2k_table_info),
+        ("budgets", k2k_table_info),
+        ("max_audit_events", c_uint64),
+    ]
+
+
+class k2k_finding(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("invariant", c_char * 8),
+        ("object", c_char * 32),
+        ("text", c_char * 160),
+    ]
+
+
+class k2k_repair_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("tenants", c_uint64),
+        ("budgets", c_uint64),
+        ("engagements", c_uint64),
+        ("leases", c_uint64),
+        ("brokers", c_uint64),
+        ("files", c_uint64),
+    ]
+
+
+class k2k_rejected(Structure):
+    _fields_ = [
+        ("rate", c_uint64),
+        ("budget", c_uint64),
+        ("kernels", c_uint64),
+        ("gpu_memory", c_uint64),
+    ]
+
+
+class k2k_tenant_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("registered_at_ns", c_uint64),
+        ("max_messages_per_sec", c_uint64),
+        ("max_gpu_memory_bytes", c_uint64),
+        ("max_concurrent_kernels", c_uint32),
+        ("budget_count", c_uint32),
+        ("admitted_total", c_uint64),
+        ("rejected_total", k2k_rejected),
+        ("messages_this_second", c_uint64),
+        ("window", c_uint64),
+        ("unattributed_ns", c_uint64),
+        ("kernels", c_uint64),
+        ("gpu_memory_bytes", c_uint64),
+    ]
+
+
+class k2k_tenant_totals(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("admitted_total", c_uint64),
+        ("rejected_total", k2k_rejected),
+        ("gpu_ns_total", c_uint64),
+        ("unattributed_ns", c_uint64),
+        ("kernels", c_uint64),
+        ("gpu_memory_bytes", c_uint64),
+        ("final", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class k2k_budget_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("engagement_id", c_uint64),
+        ("budget_ns", c_uint64),
+        ("used_ns", c_uint64),
+    ]
+
+
+class k2k_broker_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("slot", c_uint32),
+        ("state", c_uint32),
+        ("incarnation", c_uint64),
+        ("pid", c_uint64),
+        ("pid_namespace", c_uint64),
+        ("attached_at_ns", c_uint64),
+        ("comm", c_char * 16),
+        ("kernels", c_uint64),
+        ("gpu_memory_bytes", c_uint64),
+        ("cross_tenant_total", c_uint64),
+        ("unknown_tenant_total", c_uint64),
+        ("grace_behind", c_uint64),
+    ]
+
+
+class k2k_lease_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("slot", c_uint32),
+        ("reserved", c_uint32),
+        ("pid", c_uint64),
+        ("kernels", c_uint64),
+        ("gpu_memory_bytes", c_uint64),
+    ]
+
+
+class k2k_usage_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("engagement_id", c_uint64),
+        ("gpu_ns", c_uint64),
+    ]
+
+
+class k2k_audit_field(Structure):
+    _fields_ = [
+        ("key", c_char_p),
+        ("value", c_char_p),
+    ]
+
+
+class k2k_audit_event(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("level", c_uint32),
+        ("type", c_uint32),
+        ("code", c_int32),
+        ("field_count", c_uint32),
+        ("time_ns", c_uint64),
+        ("count", c_uint64),
+        ("actor", c_char_p),
+        ("target", c_char_p),
+        ("description", c_char_p),
+        ("fields", POINTER(k2k_audit_field)),
+    ]
+
+
+class k2k_audit_record(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("ring", c_uint32),
+        ("kind", c_uint32),
+        ("level", c_uint32),
+        ("type", c_uint32),
+        ("code", c_int32),
+        ("reserved", c_uint32),
+        ("sequence", c_uint64),
+        ("time_ns", c_uint64),
+        ("monotonic_ns", c_uint64),
+        ("count", c_uint64),
+        ("tenant", c_uint64),
+        ("to", c_uint64),
+        ("generation", c_uint64),
+        ("tag", k2k_audit_tag),
+        ("used", c_uint64),
+        ("limit", c_uint64),
+        ("pid", c_uint64),
+        ("incarnation", c_uint64),
+        ("values", c_uint64 * 10),
+        ("actor", c_char * 64),
+        ("source", c_char * 72),
+        ("destination", c_char * 72),
+    ]
+
+
+class k2k_audit_cursor(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("wake", c_uint32),
+        ("waiting", c_uint32),
+        ("next", c_uint64 * 65),
+    ]
+
+
+class k2k_audit_stats(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("written", c_uint64 * 16),
+        ("coalesced", c_uint64 * 16),
+        ("lost", c_uint64 * 16),
+        ("capacity", c_uint64),
+        ("newest", c_uint64 * 65),
+    ]
+
+
+k2k_audit_sink = CFUNCTYPE(None, c_void_p, POINTER(k2k_audit_event))
+
+STRUCTS = [
+    k2k_audit_tag,
+    k2k_budget,
+    k2k_quota,
+    k2k_verdict,
+    k2k_lease,
+    k2k_error_detail,
+    k2k_open_options,
+    k2k_create_options,
+    k2k_registry_plan,
+    k2k_table_info,
+    k2k_registry_info,
+    k2k_finding,
+    k2k_repair_info,
+    k2k_rejected,
+    k2k_tenant_info,
+    k2k_tenant_totals,
+    k2k_budget_info,
+    k2k_broker_info,
+    k2k_lease_info,
+    k2k_usage_info,
+    k2k_audit_field,
+    k2k_audit_event,
+    k2k_audit_record,
+    k2k_audit_cursor,
+    k2k_audit_stats,
+]
+
+PROTOTYPES = {
+    "k2k_strerror": (c_char_p, [c_int]),
+    "k2k_errname": (c_char_p, [c_int]),
+    "k2k_error_detail": (POINTER(k2k_error_detail), []),
+    "k2k_registry_plan": (c_int, [POINTER(k2k_create_options), POINTER(k2k_registry_plan)]),
+    "k2k_registry_create": (c_int, [c_char_p, POINTER(k2k_create_options), POINTER(c_void_p)]),
+    "k2k_registry_open": (c_int, [c_char_p, c_uint32, POINTER(k2k_open_options), POINTER(c_void_p)]),
+    "k2k_registry_close": (c_int, [POINTER(c_void_p)]),
+    "k2k_registry_destroy": (c_int, [c_char_p, c_uint32, POINTER(k2k_open_options)]),
+    "k2k_registry_info": (c_int, [c_void_p, POINTER(k2k_registry_info)]),
+    "k2k_registry_check": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
+    "k2k_registry_repair": (c_int, [c_void_p, POINTER(k2k_repair_info)]),
+    "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
+    "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
+    "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),
+    "k2k_batch_begin": (c_int, [c_void_p]),
+    "k2k_batch_end": (c_int, [c_void_p]),
+    "k2k_tenant_get": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_info)]),
+    "k2k_tenant_is_registered": (c_int, [c_void_p, c_uint64, POINTER(c_int)]),
+    "k2k_tenant_count": (c_int, [c_void_p, POINTER(c_size_t)]),
+    "k2k_tenant_ids": (c_int, [c_void_p, POINTER(c_uint64), c_size_t, POINTER(c_size_t)]),
+    "k2k_budget_set": (c_int, [c_void_p, c_uint64, c_uint64, c_uint64]),
+    "k2k_budget_unset": (c_int, [c_void_p, c_uint64, c_uint64]),
+    "k2k_budget_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_budget_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_broker_list": (c_int, [c_void_p, POINTER(k2k_broker_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_lease_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_lease_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_usage_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_usage_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_quota_check": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64, POINTER(k2k_verdict)]),
+    "k2k_message_record": (c_int, [c_void_p, c_uint64]),
+    "k2k_message_admit": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64, POINTER(k2k_verdict)]),
+    "k2k_usage_track": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64]),
+    "k2k_usage_engagement": (c_int, [c_void_p, k2k_audit_tag, POINTER(c_uint64)]),
+    "k2k_usage_engagement_for": (c_int, [c_void_p, c_uint64, k2k_audit_tag, POINTER(c_uint64)]),
+    "k2k_kernel_acquire": (c_int, [c_void_p, c_uint64, POINTER(k2k_lease), POINTER(k2k_verdict)]),
+    "k2k_kernel_release": (c_int, [c_void_p, POINTER(k2k_lease)]),
+    "k2k_kernel_release_id": (c_int, [c_void_p, c_uint64]),
+    "k2k_gpu_memory_acquire": (c_int, [c_void_p, c_uint64, c_uint64, POINTER(k2k_lease), POINTER(k2k_verdict)]),
+    "k2k_gpu_memory_release": (c_int, [c_void_p, POINTER(k2k_lease)]),
+    "k2k_gpu_memory_release_id": (c_int, [c_void_p, c_uint64, c_uint64]),
+    "k2k_audit_level_name": (c_char_p, [c_uint32]),
+    "k2k_audit_type_name": (c_char_p, [c_uint32]),
+    "k2k_registry_set_audit_sink": (c_int, [c_void_p, k2k_audit_sink, c_void_p]),
+    "k2k_audit_cross_tenant": (c_int, [c_void_p, c_uint64, c_uint64, c_char_p, c_char_p, k2k_audit_tag]),
+    "k2k_audit_kind_name": (c_char_p, [c_uint32]),
+    "k2k_audit_kind_level": (c_uint32, [c_uint32]),
+    "k2k_audit_kind_type": (c_uint32, [c_uint32]),
+    "k2k_audit_read": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint32, POINTER(k2k_audit_record), c_size_t, POINTER(c_size_t)]),
+    "k2k_audit_wait": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint64]),
+    "k2k_audit_stats": (c_int, [c_void_p, POINTER(k2k_audit_stats)]),
+    "k2k_is_cross_tenant": (c_int, [c_uint64, c_uint64]),
+    "k2k_version": (c_char_p, []),
+}

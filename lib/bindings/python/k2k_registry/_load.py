@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Finds libk2k-registry and gives its functions their prototypes."""
+import ctypes
+import os
+import pathlib
+import subprocess
+
+from . import _abi
+
+SONAME = f"libk2k-registry.so.{_abi.K2K_VERSION_MAJOR}"
+
+
+def _candidates():
+    """The directory in K2K_REGISTRY_LIB_DIR and no other; else pkg-config's, else where the system's loader looks."""
+    directory = os.environ.get("K2K_REGISTRY_LIB_DIR")
+    if directory:
+        yield str(pathlib.Path(directory) / SONAME)
+        return
+    try:
+        found = subprocess.run(["pkg-config", "--variable=libdir", "k2k-registry"], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, check=True, text=True).stdout.strip()
+        yield str(pathlib.Path(found) / SONAME)
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    yield SONAME
+
+
+def load():
+    errors = []
+    for path in _candidates():
+        try:
+            library = ctypes.CDLL(path)
+            break
+        except OSError as error:
+            errors.append(str(error))
+    else:
+        raise ImportError("libk2k-registry is not to be found: " + "; ".join(errors))
+    for name, (result, arguments) in _abi.PROTOTYPES.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise ImportError(f"{path} has no {name}: it is another version") from None
+        function.restype, function.argtypes = result, arguments
+    version = library.k2k_version().decode()
+    ours = f"{_abi.K2K_VERSION_MAJOR}.{_abi.K2K_VERSION_MINOR}."
+    if not version.startswith(ours):
+        raise ImportError(f"{path} is version {version}, and this is for {ours}x")
+    return library

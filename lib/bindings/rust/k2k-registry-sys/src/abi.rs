@@ -1,0 +1,737 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Generated from <k2k/registry.h> by lib/bindings/generate: don't edit.
+use std::os::raw::{c_char, c_int, c_void};
+
+pub type k2k_tenant_id = u64;
+
+pub const K2K_VERSION_MAJOR: u32 = 0;
+pub const K2K_VERSION_MINOR: u32 = 1;
+pub const K2K_VERSION_PATCH: u32 = 0;
+pub const K2K_NAME_MAX: u32 = 64;
+pub const K2K_BROKERS_MAX: u32 = 64;
+pub const K2K_ADMIT_MAX: u64 = 4294967296;
+pub const K2K_RATE_MAX: u64 = 8589934592;
+pub const K2K_UNLIMITED: u64 = 18446744073709551615;
+pub const K2K_UNLIMITED_KERNELS: u32 = 4294967295;
+pub const K2K_NEVER_NS: u64 = 18446744073709551615;
+pub const K2K_TENANT_UNSPECIFIED: u64 = 0;
+pub const K2K_AUDIT_RINGS: u32 = 65;
+pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
+pub const K2K_AUDIT_KINDS: u32 = 16;
+pub const K2K_AUDIT_VALUES: u32 = 10;
+pub const K2K_AUDIT_NAME_MAX: u32 = 67;
+pub const K2K_UPDATE_RATE: u32 = 1;
+pub const K2K_UPDATE_GPU_MEMORY: u32 = 2;
+pub const K2K_UPDATE_KERNELS: u32 = 4;
+pub const K2K_UPDATE_BUDGETS: u32 = 8;
+pub const K2K_LEASE_KERNEL: u32 = 1;
+pub const K2K_LEASE_GPU_MEMORY: u32 = 2;
+pub const K2K_OK: i32 = 0;
+pub const K2K_EPERM: i32 = -1;
+pub const K2K_ENOREGISTRY: i32 = -2;
+pub const K2K_EIO: i32 = -5;
+pub const K2K_ENOMEM: i32 = -12;
+pub const K2K_EBUSY: i32 = -16;
+pub const K2K_EEXIST: i32 = -17;
+pub const K2K_EINVAL: i32 = -22;
+pub const K2K_EFULL: i32 = -28;
+pub const K2K_EUNSPECIFIED: i32 = -5001;
+pub const K2K_ENOTENANT: i32 = -5002;
+pub const K2K_ENOBUDGET: i32 = -5003;
+pub const K2K_ERATE: i32 = -5004;
+pub const K2K_EBUDGET: i32 = -5005;
+pub const K2K_EKERNELS: i32 = -5006;
+pub const K2K_EGPUMEM: i32 = -5007;
+pub const K2K_EUNBOOKED: i32 = -5008;
+pub const K2K_EGONE: i32 = -5009;
+pub const K2K_ENOTHELD: i32 = -5010;
+pub const K2K_ESTALE: i32 = -5011;
+pub const K2K_ENOBROKERSLOT: i32 = -5012;
+pub const K2K_ELAYOUT: i32 = -5013;
+pub const K2K_EBOOT: i32 = -5014;
+pub const K2K_EOWNER: i32 = -5015;
+pub const K2K_ECORRUPT: i32 = -5016;
+pub const K2K_EFENCED: i32 = -5017;
+pub const K2K_EFORKED: i32 = -5018;
+pub const K2K_EROLE: i32 = -5019;
+pub const K2K_ROLE_ADMIN: u32 = 1;
+pub const K2K_ROLE_BROKER: u32 = 2;
+pub const K2K_ROLE_OBSERVER: u32 = 3;
+pub const K2K_OPEN_CALLER_FORK_HOOKS: u32 = 1;
+pub const K2K_OPEN_OWNER_UID: u32 = 2;
+pub const K2K_OPEN_TIMEOUT: u32 = 4;
+pub const K2K_CREATE_GROUP: u32 = 1;
+pub const K2K_CREATE_MODE: u32 = 2;
+pub const K2K_DESTROY_FORCE: u32 = 1;
+pub const K2K_BROKER_ACTIVE: u32 = 1;
+pub const K2K_BROKER_STOPPED: u32 = 2;
+pub const K2K_BROKER_DEAD: u32 = 3;
+pub const K2K_BROKER_UNKNOWN: u32 = 4;
+pub const K2K_AUDIT_INFO: u32 = 1;
+pub const K2K_AUDIT_WARNING: u32 = 2;
+pub const K2K_AUDIT_SECURITY: u32 = 3;
+pub const K2K_AUDIT_SECURITY_VIOLATION: u32 = 1;
+pub const K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED: u32 = 2;
+pub const K2K_AUDIT_AUTHORIZATION_CHECK: u32 = 3;
+pub const K2K_AUDIT_CONFIGURATION_CHANGE: u32 = 4;
+pub const K2K_AUDIT_KIND_CROSS_TENANT: u32 = 1;
+pub const K2K_AUDIT_KIND_RATE: u32 = 2;
+pub const K2K_AUDIT_KIND_BUDGET: u32 = 3;
+pub const K2K_AUDIT_KIND_KERNELS: u32 = 4;
+pub const K2K_AUDIT_KIND_GPU_MEMORY: u32 = 5;
+pub const K2K_AUDIT_KIND_UNKNOWN_TENANT: u32 = 6;
+pub const K2K_AUDIT_KIND_REGISTER: u32 = 7;
+pub const K2K_AUDIT_KIND_UPDATE: u32 = 8;
+pub const K2K_AUDIT_KIND_DEREGISTER: u32 = 9;
+pub const K2K_AUDIT_KIND_BUDGET_CHANGE: u32 = 10;
+pub const K2K_AUDIT_KIND_BROKER_DEAD: u32 = 11;
+pub const K2K_AUDIT_KIND_CREATED: u32 = 12;
+pub const K2K_AUDIT_KIND_DESTROYED: u32 = 13;
+pub const K2K_AUDIT_KIND_REPAIR: u32 = 14;
+pub const K2K_AUDIT_KIND_FINAL_TOTALS: u32 = 15;
+pub const K2K_AUDIT_OPEN: u32 = 1;
+pub const K2K_AUDIT_LOST: u32 = 2;
+pub const K2K_AUDIT_CUT_SOURCE: u32 = 4;
+pub const K2K_AUDIT_CUT_DESTINATION: u32 = 8;
+pub const K2K_AUDIT_OPEN_TOO: u32 = 1;
+
+/// A handle, opaque.
+#[repr(C)]
+pub struct k2k_registry {
+    _private: [u8; 0],
+}
+
+pub type k2k_audit_sink = Option<unsafe extern "C" fn(context: *mut c_void, event: *const k2k_audit_event)>;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_tag {
+    pub org_id: u64,
+    pub engagement_id: u64,
+}
+
+impl Default for k2k_audit_tag {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_budget {
+    pub engagement_id: u64,
+    pub budget_ns: u64,
+}
+
+impl Default for k2k_budget {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_quota {
+    pub size: u32,
+    pub flags: u32,
+    pub max_messages_per_sec: u64,
+    pub max_gpu_memory_bytes: u64,
+    pub max_concurrent_kernels: u32,
+    pub budget_count: u32,
+    pub budgets: *const k2k_budget,
+}
+
+impl Default for k2k_quota {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_verdict {
+    pub size: u32,
+    pub flags: u32,
+    pub code: i32,
+    pub reserved: u32,
+    pub used: u64,
+    pub limit: u64,
+    pub remaining: u64,
+    pub retry_after_ns: u64,
+    pub window: u64,
+}
+
+impl Default for k2k_verdict {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_lease {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub amount: u64,
+}
+
+impl Default for k2k_lease {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_error_detail {
+    pub code: i32,
+    pub system_errno: i32,
+    pub expected: u64,
+    pub found: u64,
+    pub pid: u64,
+    pub object: [c_char; 32],
+    pub field: [c_char; 32],
+    pub text: [c_char; 256],
+}
+
+impl Default for k2k_error_detail {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_open_options {
+    pub size: u32,
+    pub flags: u32,
+    pub timeout_ns: u64,
+    pub owner_uid: u32,
+    pub reserved: u32,
+    pub actor: *const c_char,
+}
+
+impl Default for k2k_open_options {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_create_options {
+    pub size: u32,
+    pub flags: u32,
+    pub max_tenants: u64,
+    pub max_engagements: u64,
+    pub max_leases: u64,
+    pub max_budgets: u64,
+    pub mode: u32,
+    pub gid: u32,
+    pub max_audit_events: u64,
+}
+
+impl Default for k2k_create_options {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_registry_plan {
+    pub size: u32,
+    pub flags: u32,
+    pub defs_bytes: u64,
+    pub live_bytes: u64,
+    pub total_bytes: u64,
+    pub shm_free_bytes: u64,
+    pub memory_free_bytes: u64,
+    pub cgroup_free_bytes: u64,
+    pub max_tenants: u64,
+    pub max_engagements: u64,
+    pub max_leases: u64,
+    pub max_budgets: u64,
+    pub max_audit_events: u64,
+}
+
+impl Default for k2k_registry_plan {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_table_info {
+    pub used: u64,
+    pub retired: u64,
+    pub capacity: u64,
+}
+
+impl Default for k2k_table_info {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_registry_info {
+    pub size: u32,
+    pub flags: u32,
+    pub name: [c_char; 72],
+    pub uuid: [c_char; 40],
+    pub layout_version: u32,
+    pub brokers: u32,
+    pub created_at_ns: u64,
+    pub defs_bytes: u64,
+    pub live_bytes: u64,
+    pub generation: u64,
+    pub grace_token: u64,
+    pub unknown_tenant_total: u64,
+    pub cross_tenant_total: u64,
+    pub owner_uid: u32,
+    pub owner_gid: u32,
+    pub defs_mode: u32,
+    pub live_mode: u32,
+    pub tenants: k2k_table_info,
+    pub engagements: k2k_table_info,
+    pub leases: k2k_table_info,
+    pub budgets: k2k_table_info,
+    pub max_audit_events: u64,
+}
+
+impl Default for k2k_registry_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_finding {
+    pub size: u32,
+    pub flags: u32,
+    pub invariant: [c_char; 8],
+    pub object: [c_char; 32],
+    pub text: [c_char; 160],
+}
+
+impl Default for k2k_finding {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_repair_info {
+    pub size: u32,
+    pub flags: u32,
+    pub tenants: u64,
+    pub budgets: u64,
+    pub engagements: u64,
+    pub leases: u64,
+    pub brokers: u64,
+    pub files: u64,
+}
+
+impl Default for k2k_repair_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_rejected {
+    pub rate: u64,
+    pub budget: u64,
+    pub kernels: u64,
+    pub gpu_memory: u64,
+}
+
+impl Default for k2k_rejected {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_tenant_info {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub registered_at_ns: u64,
+    pub max_messages_per_sec: u64,
+    pub max_gpu_memory_bytes: u64,
+    pub max_concurrent_kernels: u32,
+    pub budget_count: u32,
+    pub admitted_total: u64,
+    pub rejected_total: k2k_rejected,
+    pub messages_this_second: u64,
+    pub window: u64,
+    pub unattributed_ns: u64,
+    pub kernels: u64,
+    pub gpu_memory_bytes: u64,
+}
+
+impl Default for k2k_tenant_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_tenant_totals {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub admitted_total: u64,
+    pub rejected_total: k2k_rejected,
+    pub gpu_ns_total: u64,
+    pub unattributed_ns: u64,
+    pub kernels: u64,
+    pub gpu_memory_bytes: u64,
+    pub r#final: u32,
+    pub reserved: u32,
+}
+
+impl Default for k2k_tenant_totals {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_budget_info {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub engagement_id: u64,
+    pub budget_ns: u64,
+    pub used_ns: u64,
+}
+
+impl Default for k2k_budget_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_broker_info {
+    pub size: u32,
+    pub flags: u32,
+    pub slot: u32,
+    pub state: u32,
+    pub incarnation: u64,
+    pub pid: u64,
+    pub pid_namespace: u64,
+    pub attached_at_ns: u64,
+    pub comm: [c_char; 16],
+    pub kernels: u64,
+    pub gpu_memory_bytes: u64,
+    pub cross_tenant_total: u64,
+    pub unknown_tenant_total: u64,
+    pub grace_behind: u64,
+}
+
+impl Default for k2k_broker_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_lease_info {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub slot: u32,
+    pub reserved: u32,
+    pub pid: u64,
+    pub kernels: u64,
+    pub gpu_memory_bytes: u64,
+}
+
+impl Default for k2k_lease_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_usage_info {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub engagement_id: u64,
+    pub gpu_ns: u64,
+}
+
+impl Default for k2k_usage_info {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_field {
+    pub key: *const c_char,
+    pub value: *const c_char,
+}
+
+impl Default for k2k_audit_field {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_event {
+    pub size: u32,
+    pub flags: u32,
+    pub level: u32,
+    pub r#type: u32,
+    pub code: i32,
+    pub field_count: u32,
+    pub time_ns: u64,
+    pub count: u64,
+    pub actor: *const c_char,
+    pub target: *const c_char,
+    pub description: *const c_char,
+    pub fields: *const k2k_audit_field,
+}
+
+impl Default for k2k_audit_event {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_record {
+    pub size: u32,
+    pub flags: u32,
+    pub ring: u32,
+    pub kind: u32,
+    pub level: u32,
+    pub r#type: u32,
+    pub code: i32,
+    pub reserved: u32,
+    pub sequence: u64,
+    pub time_ns: u64,
+    pub monotonic_ns: u64,
+    pub count: u64,
+    pub tenant: k2k_tenant_id,
+    pub to: k2k_tenant_id,
+    pub generation: u64,
+    pub tag: k2k_audit_tag,
+    pub used: u64,
+    pub limit: u64,
+    pub pid: u64,
+    pub incarnation: u64,
+    pub values: [u64; 10],
+    pub actor: [c_char; 64],
+    pub source: [c_char; 72],
+    pub destination: [c_char; 72],
+}
+
+impl Default for k2k_audit_record {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_cursor {
+    pub size: u32,
+    pub flags: u32,
+    pub wake: u32,
+    pub waiting: u32,
+    pub next: [u64; 65],
+}
+
+impl Default for k2k_audit_cursor {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_stats {
+    pub size: u32,
+    pub flags: u32,
+    pub written: [u64; 16],
+    pub coalesced: [u64; 16],
+    pub lost: [u64; 16],
+    pub capacity: u64,
+    pub newest: [u64; 65],
+}
+
+impl Default for k2k_audit_stats {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+extern "C" {
+    pub fn k2k_strerror(code: c_int) -> *const c_char;
+    pub fn k2k_errname(code: c_int) -> *const c_char;
+    pub fn k2k_error_detail() -> *const k2k_error_detail;
+    pub fn k2k_registry_plan(options: *const k2k_create_options, plan: *mut k2k_registry_plan) -> c_int;
+    pub fn k2k_registry_create(name: *const c_char, options: *const k2k_create_options, handle: *mut *mut k2k_registry) -> c_int;
+    pub fn k2k_registry_open(name: *const c_char, role: u32, options: *const k2k_open_options, handle: *mut *mut k2k_registry) -> c_int;
+    pub fn k2k_registry_close(handle: *mut *mut k2k_registry) -> c_int;
+    pub fn k2k_registry_destroy(name: *const c_char, flags: u32, options: *const k2k_open_options) -> c_int;
+    pub fn k2k_registry_info(reg: *mut k2k_registry, info: *mut k2k_registry_info) -> c_int;
+    pub fn k2k_registry_check(reg: *mut k2k_registry, findings: *mut k2k_finding, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_registry_repair(reg: *mut k2k_registry, info: *mut k2k_repair_info) -> c_int;
+    pub fn k2k_tenant_register(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota) -> c_int;
+    pub fn k2k_tenant_update(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota, mask: u32) -> c_int;
+    pub fn k2k_tenant_deregister(reg: *mut k2k_registry, id: k2k_tenant_id, totals: *mut k2k_tenant_totals) -> c_int;
+    pub fn k2k_batch_begin(reg: *mut k2k_registry) -> c_int;
+    pub fn k2k_batch_end(reg: *mut k2k_registry) -> c_int;
+    pub fn k2k_tenant_get(reg: *mut k2k_registry, id: k2k_tenant_id, info: *mut k2k_tenant_info) -> c_int;
+    pub fn k2k_tenant_is_registered(reg: *mut k2k_registry, id: k2k_tenant_id, registered: *mut c_int) -> c_int;
+    pub fn k2k_tenant_count(reg: *mut k2k_registry, count: *mut usize) -> c_int;
+    pub fn k2k_tenant_ids(reg: *mut k2k_registry, ids: *mut k2k_tenant_id, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_budget_set(reg: *mut k2k_registry, id: k2k_tenant_id, engagement_id: u64, budget_ns: u64) -> c_int;
+    pub fn k2k_budget_unset(reg: *mut k2k_registry, id: k2k_tenant_id, engagement_id: u64) -> c_int;
+    pub fn k2k_budget_list(reg: *mut k2k_registry, id: k2k_tenant_id, list: *mut k2k_budget_info, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_broker_list(reg: *mut k2k_registry, list: *mut k2k_broker_info, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_lease_list(reg: *mut k2k_registry, id: k2k_tenant_id, list: *mut k2k_lease_info, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_usage_list(reg: *mut k2k_registry, id: k2k_tenant_id, list: *mut k2k_usage_info, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_quota_check(reg: *mut k2k_registry, id: k2k_tenant_id, tag: k2k_audit_tag, n: u64, verdict: *mut k2k_verdict) -> c_int;
+    pub fn k2k_message_record(reg: *mut k2k_registry, id: k2k_tenant_id) -> c_int;
+    pub fn k2k_message_admit(reg: *mut k2k_registry, id: k2k_tenant_id, tag: k2k_audit_tag, n: u64, verdict: *mut k2k_verdict) -> c_int;
+    pub fn k2k_usage_track(reg: *mut k2k_registry, id: k2k_tenant_id, tag: k2k_audit_tag, gpu_ns: u64) -> c_int;
+    pub fn k2k_usage_engagement(reg: *mut k2k_registry, tag: k2k_audit_tag, gpu_ns: *mut u64) -> c_int;
+    pub fn k2k_usage_engagement_for(reg: *mut k2k_registry, id: k2k_tenant_id, tag: k2k_audit_tag, gpu_ns: *mut u64) -> c_int;
+    pub fn k2k_kernel_acquire(reg: *mut k2k_registry, id: k2k_tenant_id, lease: *mut k2k_lease, verdict: *mut k2k_verdict) -> c_int;
+    pub fn k2k_kernel_release(reg: *mut k2k_registry, lease: *mut k2k_lease) -> c_int;
+    pub fn k2k_kernel_release_id(reg: *mut k2k_registry, id: k2k_tenant_id) -> c_int;
+    pub fn k2k_gpu_memory_acquire(reg: *mut k2k_registry, id: k2k_tenant_id, bytes: u64, lease: *mut k2k_lease, verdict: *mut k2k_verdict) -> c_int;
+    pub fn k2k_gpu_memory_release(reg: *mut k2k_registry, lease: *mut k2k_lease) -> c_int;
+    pub fn k2k_gpu_memory_release_id(reg: *mut k2k_registry, id: k2k_tenant_id, bytes: u64) -> c_int;
+    pub fn k2k_audit_level_name(level: u32) -> *const c_char;
+    pub fn k2k_audit_type_name(r#type: u32) -> *const c_char;
+    pub fn k2k_registry_set_audit_sink(reg: *mut k2k_registry, sink: k2k_audit_sink, context: *mut c_void) -> c_int;
+    pub fn k2k_audit_cross_tenant(reg: *mut k2k_registry, from: k2k_tenant_id, to: k2k_tenant_id, source: *const c_char, destination: *const c_char, tag: k2k_audit_tag) -> c_int;
+    pub fn k2k_audit_kind_name(kind: u32) -> *const c_char;
+    pub fn k2k_audit_kind_level(kind: u32) -> u32;
+    pub fn k2k_audit_kind_type(kind: u32) -> u32;
+    pub fn k2k_audit_read(reg: *mut k2k_registry, cursor: *mut k2k_audit_cursor, flags: u32, records: *mut k2k_audit_record, capacity: usize, count: *mut usize) -> c_int;
+    pub fn k2k_audit_wait(reg: *mut k2k_registry, cursor: *const k2k_audit_cursor, timeout_ns: u64) -> c_int;
+    pub fn k2k_audit_stats(reg: *mut k2k_registry, stats: *mut k2k_audit_stats) -> c_int;
+    pub fn k2k_is_cross_tenant(from: k2k_tenant_id, to: k2k_tenant_id) -> c_int;
+    pub fn k2k_version() -> *const c_char;
+}

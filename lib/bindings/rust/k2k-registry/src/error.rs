@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+use crate::text;
+use k2k_registry_sys as sys;
+use std::ffi::CStr;
+use std::fmt;
+use std::time::Duration;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+macro_rules! codes {
+    ($($(#[$about:meta])* $name:ident = $code:ident,)*) => {
+        /// Why a call failed. `<k2k/registry.h>` says at each call which of them it may answer.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$about])* $name,)*
+            /// One that this crate does not know yet.
+            Other(i32),
+        }
+
+        impl Code {
+            pub fn from_number(number: i32) -> Self {
+                match number {
+                    $(sys::$code => Code::$name,)*
+                    _ => Code::Other(number),
+                }
+            }
+
+            pub fn number(self) -> i32 {
+                match self {
+                    $(Code::$name => sys::$code,)*
+                    Code::Other(number) => number,
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Permission = K2K_EPERM,
+    NoRegistry = K2K_ENOREGISTRY,
+    System = K2K_EIO,
+    NoMemory = K2K_ENOMEM,
+    /// A deadline passed; the detail names who holds it up.
+    Busy = K2K_EBUSY,
+    Exists = K2K_EEXIST,
+    Invalid = K2K_EINVAL,
+    /// A table is full; the detail's object names it.
+    Full = K2K_EFULL,
+    UnspecifiedTenant = K2K_EUNSPECIFIED,
+    NoTenant = K2K_ENOTENANT,
+    NoBudget = K2K_ENOBUDGET,
+    Rate = K2K_ERATE,
+    Budget = K2K_EBUDGET,
+    Kernels = K2K_EKERNELS,
+    GpuMemory = K2K_EGPUMEM,
+    Unbooked = K2K_EUNBOOKED,
+    Gone = K2K_EGONE,
+    NotHeld = K2K_ENOTHELD,
+    Stale = K2K_ESTALE,
+    NoBrokerSlot = K2K_ENOBROKERSLOT,
+    Layout = K2K_ELAYOUT,
+    OtherBoot = K2K_EBOOT,
+    Owner = K2K_EOWNER,
+    Corrupt = K2K_ECORRUPT,
+    Fenced = K2K_EFENCED,
+    Forked = K2K_EFORKED,
+    Role = K2K_EROLE,
+}
+
+impl Code {
+    /// A limit stands in the way.
+    pub fn is_rejection(self) -> bool {
+        matches!(self, Code::Rate | Code::Budget | Code::Kernels | Code::GpuMemory)
+    }
+
+    /// These leave the thread's error detail as it was.
+    fn is_plain(self) -> bool {
+        self.is_rejection() || matches!(self, Code::NoTenant | Code::Unbooked | Code::Gone | Code::NotHeld | Code::Stale)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: never null, a constant
+        f.write_str(&unsafe { CStr::from_ptr(sys::k2k_strerror(self.number())) }.to_string_lossy())
+    }
+}
+
+/// A request in numbers: messages, nanoseconds, kernels or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub used: u64,
+    /// `u64::MAX` is unlimited.
+    pub limit: u64,
+    pub remaining: u64,
+    /// Zero where it was not rejected; `None`: waiting alone does not help.
+    pub retry_after: Option<Duration>,
+    /// The second, of CLOCK_MONOTONIC, that a rate was decided in.
+    pub window: u64,
+}
+
+impl From<sys::k2k_verdict> for Verdict {
+    fn from(verdict: sys::k2k_verdict) -> Self {
+        Verdict {
+            used: verdict.used,
+            limit: verdict.limit,
+            remaining: verdict.remaining,
+            retry_after: match verdict.retry_after_ns {
+                sys::K2K_NEVER_NS => None,
+                ns => Some(Duration::from_nanos(ns)),
+            },
+            window: verdict.window,
+        }
+    }
+}
+
+/// What lies behind an error.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    pub system_errno: i32,
+    pub expected: u64,
+    pub found: u64,
+    /// Who holds it up, or 0.
+    pub pid: u64,
+    pub object: String,
+    pub field: String,
+    /// One sentence for people.
+    pub text: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Error {
+    code: Code,
+    detail: Option<Box<Detail>>,
+    verdict: Option<Verdict>,
+}
+
+impl Error {
+    /// To be called by the thread that has just been given `number`.
+    pub(crate) fn new(number: i32, verdict: Option<Verdict>) -> Self {
+        let code = Code::from_number(number);
+        let detail = if code.is_plain() {
+            None
+        } else {
+            // SAFETY: of this thread, and not null
+            let detail = unsafe { &*sys::k2k_error_detail() };
+            Some(Box::new(Detail {
+                system_errno: detail.system_errno,
+                expected: detail.expected,
+                found: detail.found,
+                pid: detail.pid,
+                object: text(&detail.object),
+                field: text(&detail.field),
+                text: text(&detail.text),
+            }))
+        };
+        Error { code, detail, verdict: verdict.filter(|_| code.is_rejection()) }
+    }
+
+    pub(crate) fn invalid(text: &str) -> Self {
+        let detail = Detail {
+            system_errno: 0,
+            expected: 0,
+            found: 0,
+            pid: 0,
+            object: String::new(),
+            field: String::new(),
+            text: text.to_string(),
+        };
+        Error { code: Code::Invalid, detail: Some(Box::new(detail)), verdict: None }
+    }
+
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    pub fn detail(&self) -> Option<&Detail> {
+        self.detail.as_deref()
+    }
+
+    /// Of a rejection.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.detail, &self.verdict) {
+            (Some(detail), _) => f.write_str(&detail.text),
+            (None, Some(verdict)) => write!(f, "{}: {} of {}", self.code, verdict.used, verdict.limit),
+            (None, None) => self.code.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Copies of what the registry holds.
+use crate::{text, TenantId};
+use k2k_registry_sys as sys;
+
+/// Requests that a limit stood in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    pub rate: u64,
+    pub budget: u64,
+    pub kernels: u64,
+    pub gpu_memory: u64,
+}
+
+impl From<sys::k2k_rejected> for Rejected {
+    fn from(from: sys::k2k_rejected) -> Self {
+        Rejected { rate: from.rate, budget: from.budget, kernels: from.kernels, gpu_memory: from.gpu_memory }
+    }
+}
+
+macro_rules! infos {
+    ($($(#[$about:meta])* $name:ident of $native:ident { $($field:ident: $kind:ty = $get:expr,)* })*) => {
+        $(
+            $(#[$about])*
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            #[non_exhaustive]
+            pub struct $name {
+                $(pub $field: $kind,)*
+            }
+
+            impl From<&sys::$native> for $name {
+                fn from(from: &sys::$native) -> Self {
+                    $name { $($field: { let get: fn(&sys::$native) -> $kind = $get; get(from) },)* }
+                }
+            }
+        )*
+    };
+}
+
+infos! {
+    TenantInfo of k2k_tenant_info {
+        tenant_id: TenantId = |i| i.id,
+        generation: u64 = |i| i.generation,
+        registered_at_ns: u64 = |i| i.registered_at_ns,
+        max_messages_per_sec: u64 = |i| i.max_messages_per_sec,
+        max_gpu_memory_bytes: u64 = |i| i.max_gpu_memory_bytes,
+        max_concurrent_kernels: u32 = |i| i.max_concurrent_kernels,
+        budget_count: u32 = |i| i.budget_count,
+        admitted_total: u64 = |i| i.admitted_total,
+        rejected_total: Rejected = |i| i.rejected_total.into(),
+        messages_this_window: u64 = |i| i.messages_this_second,
+        window: u64 = |i| i.window,
+        unattributed_ns: u64 = |i| i.unattributed_ns,
+        current_kernels: u64 = |i| i.kernels,
+        gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+    }
+    TenantTotals of k2k_tenant_totals {
+        tenant_id: TenantId = |i| i.id,
+        generation: u64 = |i| i.generation,
+        admitted_total: u64 = |i| i.admitted_total,
+        rejected_total: Rejected = |i| i.rejected_total.into(),
+        gpu_ns_total: u64 = |i| i.gpu_ns_total,
+        unattributed_ns: u64 = |i| i.unattributed_ns,
+        kernels: u64 = |i| i.kernels,
+        gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+        // no call under way can add to it any more
+        is_final: bool = |i| i.r#final != 0,
+    }
+    RegistryInfo of k2k_registry_info {
+        name: String = |i| text(&i.name),
+        uuid: String = |i| text(&i.uuid),
+        layout_version: u32 = |i| i.layout_version,
+        brokers: u32 = |i| i.brokers,
+        created_at_ns: u64 = |i| i.created_at_ns,
+        defs_bytes: u64 = |i| i.defs_bytes,
+        live_bytes: u64 = |i| i.live_bytes,
+        generation: u64 = |i| i.generation,
+        unknown_tenant_total: u64 = |i| i.unknown_tenant_total,
+        cross_tenant_total: u64 = |i| i.cross_tenant_total,
+        tenants: Table = |i| i.tenants.into(),
+        engagements: Table = |i| i.engagements.into(),
+        leases: Table = |i| i.leases.into(),
+        budgets: Table = |i| i.budgets.into(),
+        max_audit_events: u64 = |i| i.max_audit_events,
+    }
+    BrokerInfo of k2k_broker_info {
+        slot: u32 = |i| i.slot,
+        state: BrokerState = |i| BrokerState::from_number(i.state),
+        incarnation: u64 = |i| i.incarnation,
+        pid: u64 = |i| i.pid,
+        pid_namespace: u64 = |i| i.pid_namespace,
+        attached_at_ns: u64 = |i| i.attached_at_ns,
+        comm: String = |i| text(&i.comm),
+        kernels: u64 = |i| i.kernels,
+        gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+        cross_tenant_total: u64 = |i| i.cross_tenant_total,
+        unknown_tenant_total: u64 = |i| i.unknown_tenant_total,
+        grace_behind: u64 = |i| i.grace_behind,
+    }
+    LeaseInfo of k2k_lease_info {
+        tenant_id: TenantId = |i| i.id,
+        generation: u64 = |i| i.generation,
+        slot: u32 = |i| i.slot,
+        pid: u64 = |i| i.pid,
+        kernels: u64 = |i| i.kernels,
+        gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+    }
+    UsageInfo of k2k_usage_info {
+        tenant_id: TenantId = |i| i.id,
+        generation: u64 = |i| i.generation,
+        engagement_id: u64 = |i| i.engagement_id,
+        gpu_ns: u64 = |i| i.gpu_ns,
+    }
+    BudgetInfo of k2k_budget_info {
+        tenant_id: TenantId = |i| i.id,
+        generation: u64 = |i| i.generation,
+        engagement_id: u64 = |i| i.engagement_id,
+        budget_ns: u64 = |i| i.budget_ns,
+        used_ns: u64 = |i| i.used_ns,
+    }
+    /// Something that is wrong with the registry.
+    Finding of k2k_finding {
+        invariant: String = |i| text(&i.invariant),
+        object: String = |i| text(&i.object),
+        text: String = |i| text(&i.text),
+    }
+    /// What a repair has mended, in records, slots and files.
+    Repaired of k2k_repair_info {
+        tenants: u64 = |i| i.tenants,
+        budgets: u64 = |i| i.budgets,
+        engagements: u64 = |i| i.engagements,
+        leases: u64 = |i| i.leases,
+        brokers: u64 = |i| i.brokers,
+        files: u64 = |i| i.files,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    pub used: u64,
+    /// Waits for a grace period.
+    pub retired: u64,
+    pub capacity: u64,
+}
+
+impl From<sys::k2k_table_info> for Table {
+    fn from(from: sys::k2k_table_info) -> Self {
+        Table { used: from.used, retired: from.retired, capacity: from.capacity }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BrokerState {
+    Active,
+    /// Alive, but does not run.
+    Stopped,
+    /// Its slot waits for the next broker.
+    Dead,
+    /// Alive, but whether it runs can't be told; or a state that this crate does not know.
+    Unknown,
+}
+
+impl BrokerState {
+    fn from_number(number: u32) -> Self {
+        match number {
+            sys::K2K_BROKER_ACTIVE => BrokerState::Active,
+            sys::K2K_BROKER_STOPPED => BrokerState::Stopped,
+            sys::K2K_BROKER_DEAD => BrokerState::Dead,
+            _ => BrokerState::Unknown,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A tenant registry that several processes share.
+//!
+//! ```no_run
+//! use k2k_registry::{AuditTag, Code, Role, TenantQuota, TenantRegistry};
+//!
+//! let admin = TenantRegistry::create("example")?;
+//! let broker = TenantRegistry::open("example", Role::Broker)?;
+//! admin.register(42, TenantQuota::standard())?;
+//! match broker.admit(42, AuditTag::new(1, 7), 1) {
+//!     Ok(verdict) => println!("{} of {} this second", verdict.used, verdict.limit),
+//!     Err(error) if error.code() == Code::Rate => println!("{error}"),
+//!     Err(error) => return Err(error),
+//! }
+//! # Ok::<(), k2k_registry::Error>(())
+//! ```
+//!
+//! What a call promises, and which codes it answers, is said in `<k2k/registry.h>`. A handle has one role:
+//! [`Role::Admin`] changes definitions, [`Role::Broker`] admits, books and holds, [`Role::Observer`] reads; what a role
+//! does not allow answers [`Code::Role`]. Handles may be used from any thread. After a fork the child opens for itself.
+#![warn(missing_debug_implementations)]
+
+mod audit;
+mod error;
+mod infos;
+mod quota;
+mod registry;
+
+pub use audit::{AuditEvent, AuditEventType, AuditLevel, AuditSink, MemorySink};
+pub use error::{Code, Detail, Error, Result, Verdict};
+pub use infos::{
+    BrokerInfo, BrokerState, BudgetInfo, Finding, LeaseInfo, RegistryInfo, Rejected, Repaired, Table, TenantInfo, TenantTotals,
+    UsageInfo,
+};
+pub use quota::{AuditTag, TenantQuota, TenantUpdate};
+pub use registry::{destroy, version, Batch, CreateOptions, Lease, OpenOptions, Role, TenantRegistry};
+
+pub type TenantId = u64;
+
+/// No tenant: always admitted, never counted.
+pub const UNSPECIFIED_TENANT: TenantId = k2k_registry_sys::K2K_TENANT_UNSPECIFIED;
+
+/// A text in an array of C, up to its zero.
+fn text(bytes: &[std::os::raw::c_char]) -> String {
+    let bytes: Vec<u8> = bytes.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   bindings.sh SOURCE BUILD CC TEST
+#
+# Runs the function TEST below: the bindings in lib/bindings against the shared library of BUILD. Exit code 77: skipped.
+set -euo pipefail
+SOURCE=$1 BUILD=$2 CC=$3 TEST=$4
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+unset DESTDIR CFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH PYTHONPATH RUSTFLAGS K2K_REGISTRY_LIB_DIR
+BINDINGS=$SOURCE/lib/bindings
+DIR=$(mktemp -d)
+export K2K_TEST_NAME=bindings-$$
+trap 'rm -rf "$DIR" /dev/shm/k2k."$K2K_TEST_NAME"-*' EXIT
+
+fail() { echo "# $TEST: $*" >&2; exit 1; }
+skip() { echo "# skipped: $*" >&2; exit 77; }
+
+# What the C compiler and the library say.
+layout() {
+	"$CC" -Wall -Wextra -Werror -Wno-type-limits -I"$SOURCE/include" "$BINDINGS/layout.c" -L"$BUILD/lib" -lk2k-registry -o "$DIR/layout"
+	export K2K_LAYOUT=$DIR/layout.txt K2K_EXPORTS=$DIR/exports.txt
+	LD_LIBRARY_PATH=$BUILD/lib "$DIR/layout" >"$K2K_LAYOUT"
+	nm -D --defined-only "$BUILD/lib/libk2k-registry.so" | awk '{ print $3 }' >"$K2K_EXPORTS"
+}
+
+# The system's own where there is one: that is the oldest they have to serve.
+tool() {
+	if [[ -x /usr/bin/$1 ]]; then
+		echo "/usr/bin/$1"
+	else
+		command -v "$1"
+	fi
+}
+
+unittests() {
+	local python
+	python=$(tool python3) || skip "no python3"
+	(cd "$BINDINGS/python" && PYTHONPATH=. "$python" -m unittest discover -s tests -p "$1") 2>"$DIR/log" || fail "$(cat "$DIR/log")"
+	[[ $(sed -n 's/^Ran \([0-9]*\) tests.*/\1/p' "$DIR/log") -ge $2 ]] || fail "fewer than $2 tests: $(cat "$DIR/log")"
+	grep -q skipped "$DIR/log" && fail "$(cat "$DIR/log")"
+	return 0
+}
+
+# rust ARGUMENT...: cargo, without a network, and with nothing written beside the sources
+rust() {
+	local cargo
+	cargo=$(tool cargo) || skip "no cargo"
+	export CARGO_TARGET_DIR=$BUILD/bindings-rust CARGO_HOME=$BUILD/bindings-rust/home CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+	RUSTC=$(tool rustc) RUSTDOC=$(tool rustdoc)
+	export RUSTC RUSTDOC
+	mkdir -p "$CARGO_HOME"
+	(cd "$BINDINGS/rust" && "$cargo" "$@" --offline --locked) >"$DIR/log" 2>&1 || fail "$(cat "$DIR/log")"
+	! grep -E '^warning' "$DIR/log" || fail "$(cat "$DIR/log")"
+}
+ok() { grep -cE "^test .*\.\.\. ok$" "$DIR/log"; }
+
+bindings_follow_from_the_header() {
+	"$(tool python3)" "$BINDINGS/generate" --check
+}
+
+bindings_python_has_the_layout_of_the_c_compiler() {
+	layout
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib unittests test_abi.py 2
+}
+
+bindings_python_passes_the_reference_tests() {
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib unittests test_reference.py 12
+}
+
+bindings_python_keeps_what_it_adds() {
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib unittests 'test_[be]*.py' 20
+}
+
+# installed somewhere: pkg-config says where
+bindings_python_finds_the_library_by_pkg_config() {
+	local libdir
+	cmake --install "$BUILD" --prefix "$DIR/prefix" >/dev/null
+	libdir=$(dirname "$(find "$DIR/prefix" -name k2k-registry.pc)")/..
+	cd "$BINDINGS/python"
+	PKG_CONFIG_PATH=$libdir/pkgconfig "$(tool python3)" -c '
+import k2k_registry, sys
+with open("/proc/self/maps") as maps:
+	sys.exit(sys.argv[1] not in maps.read())' "$DIR/prefix" || fail "another library was loaded"
+}
+
+# A wheel is an archive that can be imported from.
+bindings_python_becomes_a_wheel() {
+	local python
+	python=$(tool python3)
+	"$python" -c 'import setuptools, wheel' 2>/dev/null || skip "no setuptools, or no wheel, for $python"
+	cp -r "$BINDINGS/python" "$DIR/source"
+	cd "$DIR/source"
+	"$python" -c 'import setuptools.build_meta; setuptools.build_meta.build_wheel("..")' >"$DIR/log" 2>&1 || fail "$(cat "$DIR/log")"
+	cd /
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib PYTHONPATH=$(echo "$DIR"/k2k_registry-*-py3-none-any.whl) "$python" -c '
+import importlib.metadata, k2k_registry
+assert ".whl/" in k2k_registry.__file__, k2k_registry.__file__
+assert importlib.metadata.version("k2k-registry") == k2k_registry.version()' || fail "the wheel does not work"
+}
+
+bindings_python_example_of_the_readme_works() {
+	sed -n '/^```python/,/^```/p' "$BINDINGS/README.md" | sed "/^\`/d; s/\"example\"/\"$K2K_TEST_NAME-x\"/g" >"$DIR/example.py"
+	grep -q 'TenantRegistry.create("bindings' "$DIR/example.py" || fail "no example was found"
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib PYTHONPATH=$BINDINGS/python "$(tool python3)" "$DIR/example.py" || fail "it ended with $?"
+}
+
+bindings_rust() {
+	layout
+	export LD_LIBRARY_PATH=$BUILD/lib K2K_REGISTRY_LIB_DIR=$BUILD/lib
+	rust test
+	[[ $(ok) -ge 26 ]] || fail "only $(ok) tests: $(cat "$DIR/log")"
+	for name in $(sed -n 's/^TEST(\([a-z_]*\))/test_\1/p' "$SOURCE/tests/unit_reference.c"); do
+		grep -q "^test $name \.\.\. ok$" "$DIR/log" || fail "$name was not run"
+	done
+}
+
+bindings_rust_finds_the_library_by_pkg_config() {
+	local libdir
+	cmake --install "$BUILD" --prefix "$DIR/prefix" >/dev/null
+	libdir=$(dirname "$(find "$DIR/prefix" -name libk2k-registry.so)")
+	export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
+	rust test -p k2k-registry --test reference
+	[[ $(ok) == 12 ]] || fail "$(cat "$DIR/log")"
+	grep -qF "native=$libdir" "$BUILD"/bindings-rust/debug/build/k2k-registry-sys-*/output || fail "not linked from $libdir"
+}
+
+"$TEST"
+echo "ok $TEST"
