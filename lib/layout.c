@@ -144,21 +144,19 @@ _Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no ro
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
                "atomics are lock-free: only such work between processes");
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo; public domain). */
-static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count)
+/* Every step is reversible: whatever one word is changed to, the result changes too. */
+static uint64_t digest(const uint64_t *words, size_t count)
 {
-	const unsigned char *p = bytes;
+	uint64_t hash = count;
 
-	while (count--)
-		hash = (hash ^ *p++) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < count; i++)
+		hash = k2k_mix64(hash ^ words[i]);
 	return hash;
 }
 
-#define FNV_START UINT64_C(0xcbf29ce484222325)
-
 uint64_t k2k_layout_fingerprint(void)
 {
-	static const uint32_t facts[] = {
+	static const uint64_t facts[] = {
 		K2K_LAYOUT_VERSION, K2K_SLOTS, K2K_STATE_BITS, K2K_ENTRY_STATE_BITS, K2K_WINDOW_BASE_BITS,
 		sizeof(struct k2k_shm_header), sizeof(struct k2k_shm_defs), sizeof(struct k2k_shm_live),
 		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
@@ -177,14 +175,17 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,
 	};
 
-	return fnv1a(FNV_START, facts, sizeof(facts));
+	return digest(facts, sizeof(facts) / sizeof(facts[0]));
 }
 
 uint64_t k2k_layout_checksum(const struct k2k_shm_header *header)
 {
-	struct k2k_shm_header copy;
+	union {
+		struct k2k_shm_header header;
+		uint64_t words[sizeof(struct k2k_shm_header) / sizeof(uint64_t)];
+	} copy;
 
-	memcpy(&copy, header, sizeof(copy));
-	copy.checksum = 0;
-	return fnv1a(FNV_START, &copy, sizeof(copy));
+	memcpy(&copy.header, header, sizeof(copy.header));
+	copy.header.checksum = 0;
+	return digest(copy.words, sizeof(copy.words) / sizeof(copy.words[0]));
 }
