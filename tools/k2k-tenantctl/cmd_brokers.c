@@ -108,21 +108,11 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 int cmd_leases(struct ctl *ctl)
 {
 	struct k2k_lease_info *leases;
-	struct k2k_registry *reg;
-	k2k_tenant_id id = K2K_TENANT_UNSPECIFIED;
 	size_t count;
-	int code, exit_code;
+	int exit_code = fetch_filtered(ctl, LIST_LEASES, (void **)&leases, &count);
 
-	if (!arg_tenant_filter(ctl, &id, &exit_code))
-		return exit_code;
-	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	code = fetch_list(reg, LIST_LEASES, id, (void **)&leases, &count);
-	k2k_registry_close(&reg);
-	if (code)
-		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, id, false) :
-		                               fail(ctl, code, "registry '%s'", ctl->registry);
 	qsort(leases, count, sizeof(*leases), compare_leases);
 	print_leases(ctl, leases, count);
 	free(leases);

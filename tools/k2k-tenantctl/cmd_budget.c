@@ -127,21 +127,11 @@ static void print_budgets(struct ctl *ctl, const struct k2k_budget_info *budgets
 int cmd_budget_list(struct ctl *ctl)
 {
 	struct k2k_budget_info *budgets;
-	struct k2k_registry *reg;
-	k2k_tenant_id id = K2K_TENANT_UNSPECIFIED;
 	size_t count;
-	int code, exit_code;
+	int exit_code = fetch_filtered(ctl, LIST_BUDGETS, (void **)&budgets, &count);
 
-	if (!arg_tenant_filter(ctl, &id, &exit_code))
-		return exit_code;
-	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	code = fetch_list(reg, LIST_BUDGETS, id, (void **)&budgets, &count);
-	k2k_registry_close(&reg);
-	if (code)
-		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, id, false) :
-		                               fail(ctl, code, "registry '%s'", ctl->registry);
 	qsort(budgets, count, sizeof(*budgets), compare);
 	print_budgets(ctl, budgets, count);
 	free(budgets);

@@ -104,6 +104,8 @@ enum listing { LIST_TENANT_IDS, LIST_BUDGETS, LIST_USAGE, LIST_BROKERS, LIST_LEA
  * tenants. Returns a K2K_E... code. *list is to be freed.
  */
 int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void **list, size_t *count);
+/* The same of the tenant that is the command's argument, or of all without one; opens the registry for it. Returns 0 or the exit code, with the failure told. */
+int fetch_filtered(struct ctl *ctl, enum listing what, void **list, size_t *count);
 
 /* ---- arguments.c: texts into numbers -------------------------------------- *
  * Each returns false with the failure told. `what` names the argument. */

@@ -77,3 +77,21 @@ int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, vo
 	*list = NULL;
 	return K2K_EBUSY;
 }
+
+int fetch_filtered(struct ctl *ctl, enum listing what, void **list, size_t *count)
+{
+	k2k_tenant_id id = K2K_TENANT_UNSPECIFIED;
+	struct k2k_registry *reg;
+	int code, exit_code;
+
+	if (!arg_tenant_filter(ctl, &id, &exit_code))
+		return exit_code;
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	if (exit_code)
+		return exit_code;
+	code = fetch_list(reg, what, id, list, count);
+	k2k_registry_close(&reg);
+	if (code == K2K_ENOTENANT)
+		return fail_tenant(ctl, code, id, false);
+	return code ? fail(ctl, code, "registry '%s'", ctl->registry) : EXIT_DONE;
+}
