@@ -148,6 +148,50 @@ static int call_deregister(struct k2k_registry *reg, int variant, int *expected)
 	}
 }
 
+static int call_restore(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+	struct k2k_usage usage[2] = { { 1, 1 }, { 2, 2 } };
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_tenant_image image = { .size = sizeof image, .id = 103, .quota = &quota, .usage = usage, .usage_count = 2 };
+	int code;
+
+	k2k_registry_info(reg, &info); /* where it fails, so does what comes */
+	image.generation = info.generation + 1;
+
+	switch (variant) {
+	case 0:
+		code = k2k_tenant_restore(reg, &image);
+		if (!code)
+			CHECK_EQ(k2k_tenant_deregister(reg, 103, NULL), 0);
+		return code;
+	case 1: return k2k_tenant_restore(reg, NULL);
+	case 2: image.quota = NULL; break;
+	case 3: image.usage = NULL; break;
+	case 4: image.generation = 0; break;
+	case 5: image.generation = 1; break; /* of the tenant that is there */
+	case 6: image.generation = UINT64_MAX; break;
+	case 7: *expected = K2K_EUNSPECIFIED; image.id = 0; break;
+	case 8: *expected = K2K_EEXIST; image.id = ID; break;
+	case 9: quota.budget_count = 1; break;
+	case 10: quota.budget_count = UINT32_MAX; break;
+	default:
+		if (variant < 30 ? !spoil(variant - 11, &image.size, &image.flags) : !spoil(variant - 30, &quota.size, &quota.flags))
+			NO_VARIANT;
+	}
+	return k2k_tenant_restore(reg, &image);
+}
+
+static int call_generation_pass(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_generation_pass(reg, 1);
+	case 1: return k2k_generation_pass(reg, UINT64_MAX);
+	case 2: return k2k_generation_pass(reg, UINT64_MAX / 2 + 1);
+	default: NO_VARIANT;
+	}
+}
+
 static int call_get(struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_tenant_info info = { .size = sizeof info }, before;
@@ -593,6 +637,8 @@ static const struct entry {
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },
+	{ "k2k_tenant_restore", A, call_restore },
+	{ "k2k_generation_pass", A, call_generation_pass },
 	{ "k2k_batch_begin", A, call_batch_begin },
 	{ "k2k_batch_end", A, call_batch_end },
 	{ "k2k_tenant_get", ANY, call_get },

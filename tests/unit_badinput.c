@@ -334,7 +334,7 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 	}
 	spawn_wait_within(pid, 10);
 	if (!handlers_ran)
-		CHECK_BYTES(&f.bytes, "a forked child");
+		check_bytes(&f, "a forked child");
 	CHECK_TRACES(&before, f.name, "a forked child");
 	/* the parent's are as they were, its leases and its life too */
 	for (int i = 0; i < ENTRIES; i++)

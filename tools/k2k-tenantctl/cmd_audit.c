@@ -434,7 +434,7 @@ int cmd_audit_stats(struct ctl *ctl)
 		{ "coalesced_total", "COALESCED", KIND_TOTAL, 0 },
 		{ "lost_total", "LOST", KIND_TOTAL, 0 },
 	};
-	static const struct field extra = { "max_audit_events", NULL, KIND_TOTAL, 0 };
+	static const struct field extra = { "max_audit_events", NULL, KIND_COUNT, 0 };
 	struct k2k_audit_stats stats = { .size = sizeof(stats) };
 	struct k2k_registry *reg;
 	struct list list;

@@ -305,6 +305,30 @@ class k2k_tenant_totals(Structure):
     ]
 
 
+class k2k_usage(Structure):
+    _fields_ = [
+        ("engagement_id", c_uint64),
+        ("gpu_ns", c_uint64),
+    ]
+
+
+class k2k_tenant_image(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("registered_at_ns", c_uint64),
+        ("admitted_total", c_uint64),
+        ("rejected_total", k2k_rejected),
+        ("unattributed_ns", c_uint64),
+        ("quota", POINTER(k2k_quota)),
+        ("usage", POINTER(k2k_usage)),
+        ("usage_count", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class k2k_budget_info(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -455,6 +479,8 @@ STRUCTS = [
     k2k_rejected,
     k2k_tenant_info,
     k2k_tenant_totals,
+    k2k_usage,
+    k2k_tenant_image,
     k2k_budget_info,
     k2k_broker_info,
     k2k_lease_info,
@@ -481,6 +507,8 @@ PROTOTYPES = {
     "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
     "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
     "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),
+    "k2k_tenant_restore": (c_int, [c_void_p, POINTER(k2k_tenant_image)]),
+    "k2k_generation_pass": (c_int, [c_void_p, c_uint64]),
     "k2k_batch_begin": (c_int, [c_void_p]),
     "k2k_batch_end": (c_int, [c_void_p]),
     "k2k_tenant_get": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_info)]),

@@ -466,6 +466,48 @@ impl Default for k2k_tenant_totals {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct k2k_usage {
+    pub engagement_id: u64,
+    pub gpu_ns: u64,
+}
+
+impl Default for k2k_usage {
+    /// All zero.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_tenant_image {
+    pub size: u32,
+    pub flags: u32,
+    pub id: k2k_tenant_id,
+    pub generation: u64,
+    pub registered_at_ns: u64,
+    pub admitted_total: u64,
+    pub rejected_total: k2k_rejected,
+    pub unattributed_ns: u64,
+    pub quota: *const k2k_quota,
+    pub usage: *const k2k_usage,
+    pub usage_count: u32,
+    pub reserved: u32,
+}
+
+impl Default for k2k_tenant_image {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct k2k_budget_info {
     pub size: u32,
     pub flags: u32,
@@ -698,6 +740,8 @@ extern "C" {
     pub fn k2k_tenant_register(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota) -> c_int;
     pub fn k2k_tenant_update(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota, mask: u32) -> c_int;
     pub fn k2k_tenant_deregister(reg: *mut k2k_registry, id: k2k_tenant_id, totals: *mut k2k_tenant_totals) -> c_int;
+    pub fn k2k_tenant_restore(reg: *mut k2k_registry, image: *const k2k_tenant_image) -> c_int;
+    pub fn k2k_generation_pass(reg: *mut k2k_registry, generation: u64) -> c_int;
     pub fn k2k_batch_begin(reg: *mut k2k_registry) -> c_int;
     pub fn k2k_batch_end(reg: *mut k2k_registry) -> c_int;
     pub fn k2k_tenant_get(reg: *mut k2k_registry, id: k2k_tenant_id, info: *mut k2k_tenant_info) -> c_int;

@@ -17,6 +17,8 @@ places! {
     k2k_rejected { rate, budget, kernels, gpu_memory }
     k2k_tenant_info { size, flags, id, generation, registered_at_ns, max_messages_per_sec, max_gpu_memory_bytes, max_concurrent_kernels, budget_count, admitted_total, rejected_total, messages_this_second, window, unattributed_ns, kernels, gpu_memory_bytes }
     k2k_tenant_totals { size, flags, id, generation, admitted_total, rejected_total, gpu_ns_total, unattributed_ns, kernels, gpu_memory_bytes, r#final, reserved }
+    k2k_usage { engagement_id, gpu_ns }
+    k2k_tenant_image { size, flags, id, generation, registered_at_ns, admitted_total, rejected_total, unattributed_ns, quota, usage, usage_count, reserved }
     k2k_budget_info { size, flags, id, generation, engagement_id, budget_ns, used_ns }
     k2k_broker_info { size, flags, slot, state, incarnation, pid, pid_namespace, attached_at_ns, comm, kernels, gpu_memory_bytes, cross_tenant_total, unknown_tenant_total, grace_behind }
     k2k_lease_info { size, flags, id, generation, slot, reserved, pid, kernels, gpu_memory_bytes }
@@ -134,6 +136,8 @@ functions! {
     k2k_tenant_register
     k2k_tenant_update
     k2k_tenant_deregister
+    k2k_tenant_restore
+    k2k_generation_pass
     k2k_batch_begin
     k2k_batch_end
     k2k_tenant_get
