@@ -93,7 +93,9 @@ extern const struct bench_case floor_case, urcu_case, lease_case, definition_cas
 extern const struct bench_case *const all_cases[];
 extern const size_t all_case_count;
 
-/* ---- failures: a message, and exit code 1 ----------------------------------- */
+/* ---- fail.c: a message, and exit code 1 -------------------------------------- */
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A call of the library failed. */

@@ -13,10 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { ROUNDS = 11, QUICK_ROUNDS = 3, ROUNDS_MAX = 1000, SAMPLE_NS = 2000000, QUICK_SAMPLE_NS = 1000000 };
-
-struct options options;
 
 static const char help[] =
 "Usage: k2k-bench [--quick] [--big] [--only TEXT] [--rounds N] [--json]\n"
@@ -73,33 +70,6 @@ static const char help[] =
 "Exit codes: 0 measured, whether targets are met or not; 1 it could not be measured; 2 wrong\n"
 "usage; 128 + the signal's number where one ended it (all registries are removed; SIGKILL\n"
 "alone leaves them: k2k-tenantctl -r NAME destroy -y).\n";
-
-_Noreturn void die(const char *format, ...)
-{
-	va_list args;
-	char text[600];
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(stderr, BENCH_NAME ": %s\n", text);
-	_exit(EXIT_FAILED);
-}
-
-_Noreturn void die_of(int code, const char *what)
-{
-	const struct k2k_error_detail *detail = k2k_error_detail();
-
-	die("%s: %s (%s)%s%s", what, k2k_strerror(code), k2k_errname(code), detail->code == code ? ": " : "",
-	    detail->code == code ? detail->text : "");
-}
-
-void *check_memory(void *memory)
-{
-	if (!memory)
-		die("out of memory");
-	return memory;
-}
 
 /* ---- options ------------------------------------------------------------------- */
 

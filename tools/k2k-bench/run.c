@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct options options;
+
 /* Floors first; in the order of the table. */
 const struct bench_case *const all_cases[] = {
 	&floor_case, &urcu_case, &pair_case, &hot_case, &random_1k_case, &random_100k_case, &new_engagement_case, &lease_case,
