@@ -19,6 +19,7 @@ struct line {
 	const char *first;                      /* the command's first word, or null */
 	const struct command *command;          /* null until it is whole */
 	const struct option_text *waiting;      /* the option whose argument comes next */
+	bool unknown;                           /* there is no such command */
 	bool dashes;                            /* -- was there */
 	char **operands;                        /* of the command */
 	size_t operand_count;
@@ -275,6 +276,7 @@ static void take_word(struct line *l, char *word)
 		l->command = command_called(word, NULL);
 	} else if (!l->command) {
 		l->command = command_called(l->first, word);
+		l->unknown |= !l->command;
 	} else {
 		l->operands[l->operand_count++] = word;
 	}
@@ -300,6 +302,8 @@ static void offer_word(const struct line *l, const char *typed)
 		offer_options(global_options, global_option_count, typed);
 	} else if (!l->first) {
 		offer_first_words(typed);
+	} else if (l->unknown) {
+		return;
 	} else if (!l->command) {
 		offer_second_words(l->first, typed);
 	} else if (l->operand_count < l->command->max) {
