@@ -11,6 +11,7 @@ spelled_options() {
 	grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+(\[=[A-Z]+\])?( [A-Za-z|=:-]*[A-Z|][A-Za-z:=]*)?(  |$)' | sed -E 's/^ +//; s/ +$//' |
 		grep -E -- '--[a-z-]+( [^ ]*[A-Z|][^ ]*|\[.*\])?$|--[a-z-]+$' | sort -u
 }
+words() { tr -s ' ' '\n' | sed '/^$/d'; }
 same() { diff <(echo "$1") <(echo "$2") >"$DIR/diff" || fail "$3: $(<"$DIR/diff")"; }
 page() {
 	[[ -e $1 ]] || fail "there is no page $1"
@@ -34,10 +35,13 @@ cli_pages_are_there_for_every_command_and_no_other() {
 		"$(section 'EXIT STATUS' <<<"$whole" | sed '/^$/d' | paste -d ' ' - - | sed -E 's/ +/ /g; s/^ //')" "exit codes"
 }
 
-cli_pages_have_the_options_summaries_and_examples_of_help() {
+cli_pages_have_the_options_and_examples_of_help_word_by_word() {
 	local word help text line
-	same "$("$TOOL" --help | spelled_options)" "$(page "$PAGES/tools/man1/k2k-tenantctl.1" | section OPTIONS | spelled_options)" \
+	page "$PAGES/tools/man1/k2k-tenantctl.1" >"$DIR/whole"
+	same "$("$TOOL" --help | spelled_options)" "$(section OPTIONS <"$DIR/whole" | spelled_options)" \
 		"global options, help (<) and page (>)"
+	same "$("$TOOL" --help | grep -E '^ +(-., )?--' | words)" \
+		"$(section OPTIONS <"$DIR/whole" | grep -v 'Options may stand' | words)" "global options, help (<) and page (>)"
 	has "$("$TOOL" apply --help | spelled_options)" "-f, --file FILE"
 	has "$("$TOOL" register --help | spelled_options)" "--preset standard|unlimited"
 	for word in $(first_words); do
@@ -50,11 +54,9 @@ cli_pages_have_the_options_summaries_and_examples_of_help() {
 		while read -r line; do
 			has "$text" "[OPTIONS] $line"
 		done < <(sed -n 's/^usage: k2k-tenantctl \[OPTIONS\] //p' <<<"$help")
-		# each text, from the command's summary to what its last option means, however it is broken into lines
-		text=$(tr -s ' \n' '  ' <<<"$text")
-		while read -r line; do
-			has "${text,}" "$line"
-		done < <(sed -nE 's/^ +(-., )?--.*[^ ]  +//p' <<<"$help" | tr -s ' ')
+		# and each word of what they mean
+		same "$(grep -E '^ +(-., )?--|^ {20}' <<<"$help" | words)" \
+			"$(section OPTIONS <<<"$text" | grep -vE '^   [a-z]|Those of all commands' | words)" "$word, help (<) and page (>)"
 	done
 }
 
@@ -72,9 +74,13 @@ cli_pages_of_the_other_programs_have_the_options_and_exit_codes_of_their_help() 
 	done
 }
 
-cli_pages_pass_mandocs_lint() {
+cli_pages_pass_mandocs_lint_and_fit_80_columns() {
 	(($(find -L "$PAGES" -path '*/man[0-9]/*' -type f | wc -l) > 70)) || fail "there are pages missing"
 	out=$(mandoc -T lint $(find "$PAGES"/library "$PAGES"/tools -path '*/man[0-9]/*' -type f) 2>&1)
+	is "$out" ""
+	# declarations are not filled
+	out=$(find "$PAGES"/library -path '*/man[0-9]/*' -type f -exec mandoc -T ascii {} + | col -bx |
+		grep -E '.{81}')
 	is "$out" ""
 }
 
