@@ -25,7 +25,7 @@ cli_every_command_has_help_with_an_example() {
 
 cli_an_unknown_command_is_a_usage_error() {
 	local command
-	for command in frobnicate applyx top statx completion Show help "" regist; do
+	for command in frobnicate applyx top statx completionx Show help "" regist; do
 		ctl 2 "$command"
 		has "$err" "unknown command"
 	done

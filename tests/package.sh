@@ -139,6 +139,26 @@ consume() {
 	[[ $out == *"libk2k-registry0 (>= 0.1.0)"* ]] || fail "dpkg-shlibdeps says '$out'"
 }
 
+package_has_a_manual_page_for_each_program_and_function_and_completion() {
+	local dir=$BUILD/packages-pages name
+	rm -rf "$dir"
+	for name in "${DEBS[@]}"; do
+		dpkg-deb -x "$name" "$dir/$(basename "${name%%_*}")"
+	done
+	(($(ls "$dir"/k2k-tools/usr/bin | wc -l) >= 5)) || fail "there are programs missing"
+	for name in "$dir"/k2k-tools/usr/bin/*; do
+		compgen -G "$dir/k2k-tools/usr/share/man/man[18]/${name##*/}.[18].gz" >/dev/null || fail "${name##*/} has no page"
+	done
+	for name in $(nm -D --defined-only "$dir"/libk2k-registry0/usr/lib/*/libk2k-registry.so.0 | awk '{ print $3 }'); do
+		gzip -dc "$dir/libk2k-registry-dev/usr/share/man/man3/$name.3.gz" | grep -q "$name(" || fail "$name has no page"
+	done
+	for name in bash-completion/completions/k2k-tenantctl zsh/vendor-completions/_k2k-tenantctl \
+		fish/vendor_completions.d/k2k-tenantctl.fish; do
+		grep -q 'completion words' "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
+	done
+	rm -rf "$dir"
+}
+
 package_tells_the_symbols_that_are_exported() {
 	local dir=$BUILD/packages-symbols
 	rm -rf "$dir"

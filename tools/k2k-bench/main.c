@@ -30,7 +30,7 @@ static const char help[] =
 "                leaves 1\n"
 "  --json        one JSON object instead of the table\n"
 "  -h, --help    this\n"
-"  -V, --version the version\n"
+"  -V, --version  the version\n"
 "\n"
 "How it measures\n"
 "  All rows take turns, round after round. A row's figure is the median of its rounds; beside\n"

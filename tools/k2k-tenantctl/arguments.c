@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool good_registry_name(const char *name)
+{
+	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return length > 0 && length <= K2K_NAME_MAX && !name[length];
+}
+
 static bool refuse(struct ctl *ctl, const char *what, const char *text, const struct units_fault *fault,
                    const char *forms)
 {

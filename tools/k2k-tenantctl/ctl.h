@@ -37,7 +37,7 @@ enum {
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
-/* Long options; the letters that some have are only another spelling. */
+/* Long options; commands.c has their names, and the letters that some have. */
 enum option_id {
 	OPT_REGISTRY, OPT_OUTPUT, OPT_JSON, OPT_DRY_RUN, OPT_YES, OPT_QUIET, OPT_TIMEOUT, OPT_COLOR, OPT_HELP,
 	OPT_VERSION,
@@ -50,7 +50,6 @@ enum option_id {
 	OPT_FOLLOW, OPT_SINCE, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
 	OPT_END
 };
-#define OPT_BIT(id) (UINT64_C(1) << (id))
 
 struct failure {
 	int code;               /* K2K_E... */
@@ -108,8 +107,9 @@ int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, vo
 int fetch_filtered(struct ctl *ctl, enum listing what, void **list, size_t *count);
 
 /* ---- arguments.c: texts into numbers -------------------------------------- *
- * Each returns false with the failure told. `what` names the argument. */
+ * Each but the first returns false with the failure told. `what` names the argument. */
 
+bool good_registry_name(const char *name);
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);      /* all arguments; *ids is to be freed */
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* k2k-tenantctl: the command line. What a command is called, what it takes, and who runs it. */
+/* k2k-tenantctl: the command line, read by the table of commands */
 #include "commands.h"
 #include "help.h"
 #include "output.h"
+#include "table.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -14,96 +15,57 @@
 #include <unistd.h>
 
 /* getopt_long's values: option ids begin behind all characters. */
-enum { OPTION_BASE = 256 };
+enum { OPTION_BASE = 256, LETTERS = 3 + 2 * ('z' - 'A' + 1) };
 
-static const struct option long_options[] = {
-	{ "registry", required_argument, NULL, OPTION_BASE + OPT_REGISTRY },
-	{ "output", required_argument, NULL, OPTION_BASE + OPT_OUTPUT },
-	{ "json", no_argument, NULL, OPTION_BASE + OPT_JSON },
-	{ "dry-run", no_argument, NULL, OPTION_BASE + OPT_DRY_RUN },
-	{ "yes", no_argument, NULL, OPTION_BASE + OPT_YES },
-	{ "quiet", no_argument, NULL, OPTION_BASE + OPT_QUIET },
-	{ "timeout", required_argument, NULL, OPTION_BASE + OPT_TIMEOUT },
-	{ "color", required_argument, NULL, OPTION_BASE + OPT_COLOR },
-	{ "help", no_argument, NULL, OPTION_BASE + OPT_HELP },
-	{ "version", no_argument, NULL, OPTION_BASE + OPT_VERSION },
-	{ "max-tenants", required_argument, NULL, OPTION_BASE + OPT_MAX_TENANTS },
-	{ "max-engagements", required_argument, NULL, OPTION_BASE + OPT_MAX_ENGAGEMENTS },
-	{ "max-leases", required_argument, NULL, OPTION_BASE + OPT_MAX_LEASES },
-	{ "max-budgets", required_argument, NULL, OPTION_BASE + OPT_MAX_BUDGETS },
-	{ "audit-events", required_argument, NULL, OPTION_BASE + OPT_AUDIT_EVENTS },
-	{ "mode", required_argument, NULL, OPTION_BASE + OPT_MODE },
-	{ "group", required_argument, NULL, OPTION_BASE + OPT_GROUP },
-	{ "plan", no_argument, NULL, OPTION_BASE + OPT_PLAN },
-	{ "if-missing", no_argument, NULL, OPTION_BASE + OPT_IF_MISSING },
-	{ "preset", required_argument, NULL, OPTION_BASE + OPT_PRESET },
-	{ "rate", required_argument, NULL, OPTION_BASE + OPT_RATE },
-	{ "kernels", required_argument, NULL, OPTION_BASE + OPT_KERNELS },
-	{ "gpu-memory", required_argument, NULL, OPTION_BASE + OPT_GPU_MEMORY },
-	{ "budget", required_argument, NULL, OPTION_BASE + OPT_BUDGET },
-	{ "max-series", required_argument, NULL, OPTION_BASE + OPT_MAX_SERIES },
-	{ "org", required_argument, NULL, OPTION_BASE + OPT_ORG },
-	{ "engagement", required_argument, NULL, OPTION_BASE + OPT_ENGAGEMENT },
-	{ "count", required_argument, NULL, OPTION_BASE + OPT_COUNT },
-	{ "file", required_argument, NULL, OPTION_BASE + OPT_FILE },
-	{ "prune", no_argument, NULL, OPTION_BASE + OPT_PRUNE },
-	{ "follow", no_argument, NULL, OPTION_BASE + OPT_FOLLOW },
-	{ "since", required_argument, NULL, OPTION_BASE + OPT_SINCE },
-	{ "tenant", required_argument, NULL, OPTION_BASE + OPT_TENANT },
-	{ "type", required_argument, NULL, OPTION_BASE + OPT_TYPE },
-	{ "key", required_argument, NULL, OPTION_BASE + OPT_KEY },
-	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
-	{ NULL, 0, NULL, 0 }
-};
-/* -f is --file FILE, but in the commands of `audit` --follow. */
-static const char short_options[] = ":r:o:f:JyqhV", audit_short_options[] = ":r:o:fJyqhV";
+/* Of all commands at once: which of them take an option is asked when the command is known. */
+static struct option long_options[OPT_END + 1];
 
-#define GLOBAL (OPT_BIT(OPT_MAX_TENANTS) - 1)
-#define QUOTA (OPT_BIT(OPT_PRESET) | OPT_BIT(OPT_RATE) | OPT_BIT(OPT_KERNELS) | OPT_BIT(OPT_GPU_MEMORY) | \
-               OPT_BIT(OPT_BUDGET) | OPT_BIT(OPT_IF_MISSING))
-#define INIT (OPT_BIT(OPT_MAX_TENANTS) | OPT_BIT(OPT_MAX_ENGAGEMENTS) | OPT_BIT(OPT_MAX_LEASES) | \
-              OPT_BIT(OPT_MAX_BUDGETS) | OPT_BIT(OPT_AUDIT_EVENTS) | OPT_BIT(OPT_MODE) | OPT_BIT(OPT_GROUP) | OPT_BIT(OPT_PLAN) | \
-              OPT_BIT(OPT_IF_MISSING))
-#define PEEK (OPT_BIT(OPT_ORG) | OPT_BIT(OPT_ENGAGEMENT) | OPT_BIT(OPT_COUNT))
-#define TAIL (OPT_BIT(OPT_FOLLOW) | OPT_BIT(OPT_SINCE) | OPT_BIT(OPT_TENANT) | OPT_BIT(OPT_TYPE))
-#define MANY SIZE_MAX
+static void name_options(const struct option_text *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct option *o = long_options;
 
-static const struct command {
-	const char *name, *second;      /* "budget" and "audit" have a second word */
-	int (*run)(struct ctl *ctl);
-	size_t min, max;                /* arguments */
-	uint64_t options;               /* besides the global ones */
-} commands[] = {
-	{ "init", NULL, cmd_init, 0, 0, INIT },
-	{ "info", NULL, cmd_info, 0, 0, 0 },
-	{ "check", NULL, cmd_check, 0, 0, 0 },
-	{ "repair", NULL, cmd_repair, 0, 0, 0 },
-	{ "destroy", NULL, cmd_destroy, 0, 0, 0 },
-	{ "register", NULL, cmd_register, 1, 1, QUOTA },
-	{ "update", NULL, cmd_update, 1, 1, QUOTA },
-	{ "deregister", NULL, cmd_deregister, 1, MANY, 0 },
-	{ "list", NULL, cmd_list, 0, 0, 0 },
-	{ "show", NULL, cmd_show, 1, MANY, 0 },
-	{ "exists", NULL, cmd_exists, 1, 1, 0 },
-	{ "metrics", NULL, cmd_metrics, 0, 0, OPT_BIT(OPT_MAX_SERIES) },
-	{ "stat", NULL, cmd_stat, 0, 2, 0 },
-	{ "budget", "set", cmd_budget_set, 3, 3, 0 },
-	{ "budget", "unset", cmd_budget_unset, 2, 2, 0 },
-	{ "budget", "list", cmd_budget_list, 0, 1, 0 },
-	{ "usage", NULL, cmd_usage, 0, 2, OPT_BIT(OPT_ENGAGEMENT) },
-	{ "quota", NULL, cmd_quota, 1, 1, PEEK },
-	{ "brokers", NULL, cmd_brokers, 0, 0, 0 },
-	{ "leases", NULL, cmd_leases, 0, 1, 0 },
-	{ "apply", NULL, cmd_apply, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
-	{ "diff", NULL, cmd_diff, 0, 0, OPT_BIT(OPT_FILE) | OPT_BIT(OPT_PRUNE) },
-	{ "save", NULL, cmd_save, 1, 1, 0 },
-	{ "load", NULL, cmd_load, 1, 1, 0 },
-	{ "export", NULL, cmd_export, 0, 0, 0 },
-	{ "audit", "tail", cmd_audit_tail, 0, 0, TAIL },
-	{ "audit", "stats", cmd_audit_stats, 0, 0, 0 },
-	{ "audit", "verify", cmd_audit_verify, 1, MANY, OPT_BIT(OPT_KEY) | OPT_BIT(OPT_HEAD) },
-	{ "version", NULL, cmd_version, 0, 0, 0 },
-};
+		while (o->name && o->val != OPTION_BASE + (int)options[i].id)
+			o++;
+		*o = (struct option){ options[i].name, options[i].argument ? required_argument : no_argument, NULL,
+		                      OPTION_BASE + (int)options[i].id };
+	}
+}
+
+static void read_table(void)
+{
+	name_options(global_options, global_option_count);
+	for (size_t i = 0; i < command_count; i++)
+		name_options(commands[i].options, commands[i].option_count);
+}
+
+/*
+ * One letter may be another option in another command (-f): those of the commands that begin with `first` come before
+ * the others.
+ */
+static const struct option_text *option_of_letter(const char *first, char letter)
+{
+	const struct option_text *found = find_letter(NULL, letter);
+
+	for (int others = 0; others <= 1; others++)
+		for (size_t i = 0; i < command_count && !found; i++)
+			if (others || !strcmp(commands[i].name, first))
+				found = find_letter(&commands[i], letter);
+	return found;
+}
+
+/* getopt's string of all letters; `order` is '+' where it has to stop at the first word. */
+static void spell_letters(char letters[LETTERS], const char *order, const char *first)
+{
+	size_t used = (size_t)sprintf(letters, "%s:", order);
+
+	for (int letter = 'A'; letter <= 'z'; letter++) {
+		const struct option_text *o = option_of_letter(first, (char)letter);
+
+		if (o)
+			used += (size_t)sprintf(letters + used, "%c%s", letter, o->argument ? ":" : "");
+	}
+}
 
 /*
  * The first thing wrong with the options. It is told when all of them are read,
@@ -132,25 +94,17 @@ static const char *option_name(int id)
 	return "?";
 }
 
-/* getopt's letters as option ids; -1 for what is none. */
-static int option_of(int value)
+/* getopt's values as option ids; -1 for what is none. */
+static int option_of(int value, const char *first)
 {
-	switch (value) {
-	case 'r': return OPT_REGISTRY;
-	case 'o': return OPT_OUTPUT;
-	case 'f': return OPT_FILE;
-	case 'J': return OPT_JSON;
-	case 'y': return OPT_YES;
-	case 'q': return OPT_QUIET;
-	case 'h': return OPT_HELP;
-	case 'V': return OPT_VERSION;
-	}
-	return value >= OPTION_BASE && value < OPTION_BASE + OPT_END ? value - OPTION_BASE : -1;
+	const struct option_text *o = value > 0 && value < OPTION_BASE ? option_of_letter(first, (char)value) : NULL;
+
+	return o ? (int)o->id : value >= OPTION_BASE && value < OPTION_BASE + OPT_END ? value - OPTION_BASE : -1;
 }
 
-static void complain_of_option(struct complaint *c, int answer, char **argv)
+static void complain_of_option(struct complaint *c, int answer, char **argv, const char *first)
 {
-	int id = option_of(optopt);
+	int id = option_of(optopt, first);
 
 	if (answer == ':')
 		complain(c, "--%s: its argument is missing", option_name(id));
@@ -176,30 +130,32 @@ static void read_output_option(struct ctl *ctl, struct complaint *c, const char 
 		complain(c, "--output '%.200s': no such form; it is table, json or csv", text);
 }
 
-/* Is the first word, behind the options before it, `audit`? */
-static bool is_audit(int argc, char **argv)
+/* The first word behind options, or "". */
+static const char *first_word(int argc, char **argv)
 {
-	char first[sizeof(short_options) + 1] = "+";
+	char letters[LETTERS];
 
-	strcat(first, short_options);
-	while (getopt_long(argc, argv, first, long_options, NULL) != -1)
+	spell_letters(letters, "+", "");
+	while (getopt_long(argc, argv, letters, long_options, NULL) != -1)
 		;
-	return optind < argc && !strcmp(argv[optind], "audit");
+	return optind < argc ? argv[optind] : "";
 }
 
 static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **argv)
 {
-	bool audit;
+	char letters[LETTERS];
+	const char *first;
 	int answer;
 
 	opterr = 0;
-	audit = is_audit(argc, argv);
+	first = first_word(argc, argv);
 	optind = 0;     /* from the start */
-	while ((answer = getopt_long(argc, argv, audit ? audit_short_options : short_options, long_options, NULL)) != -1) {
-		int id = answer == 'f' && audit ? OPT_FOLLOW : option_of(answer);
+	spell_letters(letters, "", first);
+	while ((answer = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+		int id = option_of(answer, first);
 
 		if (answer == ':' || answer == '?' || id < 0) {
-			complain_of_option(c, answer, argv);
+			complain_of_option(c, answer, argv, first);
 			continue;
 		}
 		ctl->option[id] = optarg ? optarg : "";
@@ -215,13 +171,6 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 	ctl->quiet = ctl->option[OPT_QUIET] != NULL;
 	ctl->arguments = argv + optind;
 	ctl->argument_count = (size_t)(argc - optind);
-}
-
-static bool good_name(const char *name)
-{
-	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return length > 0 && length <= K2K_NAME_MAX && !name[length];
 }
 
 static bool wants_color(const char *when)
@@ -241,7 +190,7 @@ static bool settle_globals(struct ctl *ctl)
 	if (!name)
 		name = getenv("K2K_REGISTRY");
 	ctl->registry = name && (*name || ctl->option[OPT_REGISTRY]) ? name : "default";
-	if (!good_name(ctl->registry)) {
+	if (!good_registry_name(ctl->registry)) {
 		fail_usage(ctl, "%s '%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -", from,
 		           ctl->registry, K2K_NAME_MAX);
 		return false;
@@ -265,10 +214,10 @@ static void second_words(const char *first, char *text, size_t room)
 {
 	size_t count = 0, at = 0, used = 0;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (size_t i = 0; i < command_count; i++)
 		count += !strcmp(commands[i].name, first);
 	text[0] = 0;
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < command_count; i++) {
 		if (strcmp(commands[i].name, first) || used >= room)
 			continue;
 		used += (size_t)snprintf(text + used, room - used, "%s%s",
@@ -284,7 +233,7 @@ static const struct command *find_command(struct ctl *ctl)
 	bool group = false;
 	char words[80];
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
 
 		if (strcmp(c->name, first))
@@ -308,12 +257,23 @@ static const struct command *find_command(struct ctl *ctl)
 	return NULL;
 }
 
+static bool takes(const struct command *c, int id)
+{
+	for (size_t i = 0; i < global_option_count; i++)
+		if ((int)global_options[i].id == id)
+			return true;
+	for (size_t i = 0; i < c->option_count; i++)
+		if ((int)c->options[i].id == id)
+			return true;
+	return false;
+}
+
 static bool fits(struct ctl *ctl, const struct command *c)
 {
 	const char *second = c->second ? c->second : "", *space = c->second ? " " : "";
 
 	for (int id = 0; id < OPT_END; id++)
-		if (ctl->option[id] && !((GLOBAL | c->options) & OPT_BIT(id))) {
+		if (ctl->option[id] && !takes(c, id)) {
 			fail_usage(ctl, "%s%s%s: has no option --%s; see '" CTL_NAME " %s%s%s --help'", c->name, space,
 			           second, option_name(id), c->name, space, second);
 			return false;
@@ -369,6 +329,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);       /* close_output() tells */
 	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
+	read_table();
 	read_options(&ctl, &complaint, argc, argv);
 	exit_code = run(&ctl, &complaint);
 	print_json_failure(&ctl);

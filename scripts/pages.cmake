@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Manual pages and completion scripts, made with everything else. The packages have pages compressed, as Debian wants them.
+find_program(SCDOC scdoc)
+if(NOT SCDOC)
+  message(FATAL_ERROR "scdoc is needed for the manual pages; without them: -DK2K_PAGES=OFF")
+endif()
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+set(here ${CMAKE_CURRENT_LIST_DIR})
+set(made ${PROJECT_BINARY_DIR}/pages)
+set(make_pages ${here}/make-pages)
+if(K2K_PACKAGE)
+  list(APPEND make_pages --gzip)
+endif()
+list(APPEND make_pages ${PROJECT_SOURCE_DIR} ${PROJECT_VERSION})
+
+# ---- of the library: made from its header
+set(header ${PROJECT_SOURCE_DIR}/include/k2k/registry.h)
+add_custom_command(OUTPUT ${made}/library.done
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${made}/library-sources
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/library-sources
+  COMMAND ${Python3_EXECUTABLE} ${here}/header-pages ${header} ${made}/library-sources
+  COMMAND bash -c "\"$@\" ${made}/library-sources/*.scd ${made}/library-sources/links" bash ${make_pages} ${made}/library
+  COMMAND ${CMAKE_COMMAND} -E touch ${made}/library.done
+  DEPENDS ${header} ${here}/header-pages ${here}/make-pages ${here}/packaging/debian/changelog.in
+  COMMENT "Manual pages of the library" VERBATIM)
+add_custom_target(library-pages ALL DEPENDS ${made}/library.done)
+install(DIRECTORY ${made}/library/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT dev)
+
+if(NOT K2K_TOOLS)
+  return()
+endif()
+
+# ---- of the tools: k2k-tenantctl's by a program that has its table of commands, the others by hand
+set(ctl ${PROJECT_SOURCE_DIR}/tools/k2k-tenantctl)
+add_executable(k2k-tenantctl-pages ${ctl}/pages.c ${ctl}/commands.c ${ctl}/completion_scripts.c)
+target_compile_definitions(k2k-tenantctl-pages PRIVATE K2K_TABLE_ALONE)
+target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include)
+
+set(written)
+foreach(tool IN ITEMS k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8)
+  string(REGEX REPLACE "\\..*" "" program ${tool})
+  if(TARGET ${program})
+    list(APPEND written ${PROJECT_SOURCE_DIR}/tools/${program}/${tool}.scd)
+  endif()
+endforeach()
+add_custom_command(OUTPUT ${made}/tools.done
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${made}/tools-sources
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/tools-sources
+  COMMAND k2k-tenantctl-pages ${made}/tools-sources ${PROJECT_VERSION}
+  COMMAND bash -c "\"$@\" ${made}/tools-sources/*.scd" bash ${make_pages} ${made}/tools ${written}
+  COMMAND ${CMAKE_COMMAND} -E touch ${made}/tools.done
+  DEPENDS k2k-tenantctl-pages ${written} ${here}/make-pages ${here}/packaging/debian/changelog.in
+  COMMENT "Manual pages of the tools" VERBATIM)
+add_custom_target(tools-pages ALL DEPENDS ${made}/tools.done)
+install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
+
+# ---- completion: where each shell looks by itself; Debian's zsh has a folder for what packages bring
+set(functions site-functions)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  set(functions vendor-completions)
+endif()
+install(FILES ${made}/tools-sources/k2k-tenantctl.bash RENAME k2k-tenantctl
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
+install(FILES ${made}/tools-sources/_k2k-tenantctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions} COMPONENT tools)
+install(FILES ${made}/tools-sources/k2k-tenantctl.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+  COMPONENT tools)

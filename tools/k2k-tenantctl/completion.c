@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * completion: the scripts, and what they ask: which words may stand where the last of those given stands. All comes
+ * from the table of commands; ids come from the registry, which is opened as an observer, and not waited for.
+ */
+#include "commands.h"
+#include "completion_scripts.h"
+#include "table.h"
+#include "units.h"
+
+#include <dirent.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct line {
+	const char *registry;
+	const char *first;                      /* the command's first word, or null */
+	const struct command *command;          /* null until it is whole */
+	const struct option_text *waiting;      /* the option whose argument comes next */
+	bool unknown;                           /* there is no such command */
+	bool dashes;                            /* -- was there */
+	char **operands;                        /* of the command */
+	size_t operand_count;
+};
+
+/* One candidate, where the word that is there is the beginning of it. `before` is a part of the word that stays. */
+static void offer(const char *typed, const char *before, const char *word, const char *text)
+{
+	if (strncmp(word, typed, strlen(typed)))
+		return;
+	printf("%s%s", before, word);
+	if (text) {
+		size_t length = strcspn(text, "\n");
+
+		printf("\t%.*s", (int)length, text);
+	}
+	putchar('\n');
+}
+
+/* ---- values ------------------------------------------------------------------ */
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Tenants, or a tenant's engagements: ids are sorted, and *count of them. Null where there are none to be had. */
+static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id tenant, size_t *count)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	struct k2k_registry *reg;
+	uint64_t *ids = NULL;
+	void *list;
+
+	options.flags = K2K_OPEN_TIMEOUT;
+	options.actor = CTL_NAME;
+	if (!good_registry_name(l->registry) || k2k_registry_open(l->registry, K2K_ROLE_OBSERVER, &options, &reg))
+		return NULL;
+	if (!fetch_list(reg, engagements ? LIST_USAGE : LIST_TENANT_IDS, tenant, &list, count)) {
+		ids = list;
+		if (engagements) {
+			const struct k2k_usage_info *usage = list;
+
+			ids = check_memory(calloc(*count + 1, sizeof(*ids)));
+			for (size_t i = 0; i < *count; i++)
+				ids[i] = usage[i].engagement_id;
+			free(list);
+		}
+		qsort(ids, *count, sizeof(*ids), compare_numbers);
+	}
+	k2k_registry_close(&reg);
+	return ids;
+}
+
+static bool is_named(const struct line *l, const char *word)
+{
+	for (size_t i = 0; i < l->operand_count; i++)
+		if (!strcmp(l->operands[i], word))
+			return true;
+	return false;
+}
+
+static void offer_ids(const struct line *l, bool engagements, const char *typed, const char *before)
+{
+	struct units_fault fault;
+	k2k_tenant_id tenant = K2K_TENANT_UNSPECIFIED;
+	char text[UNITS_TEXT];
+	uint64_t *ids;
+	size_t count;
+
+	/* an engagement is one of the tenant that was named */
+	if (engagements && (!l->operand_count || units_parse_id(l->operands[0], &tenant, &fault) || !tenant))
+		return;
+	ids = fetch_ids(l, engagements, tenant, &count);
+	for (size_t i = 0; ids && i < count; i++) {
+		units_print_number(text, ids[i]);
+		if (engagements || !is_named(l, text))
+			offer(typed, before, text, NULL);
+	}
+	free(ids);
+}
+
+static void offer_registries(const char *typed, const char *before)
+{
+	static const char prefix[] = "k2k.", suffix[] = ".defs";
+	DIR *dir = opendir("/dev/shm");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t length = strlen(entry->d_name), around = sizeof(prefix) + sizeof(suffix) - 2;
+		char name[K2K_NAME_MAX + 1];
+
+		if (length <= around || length - around > K2K_NAME_MAX || strncmp(entry->d_name, prefix, sizeof(prefix) - 1) ||
+		    strcmp(entry->d_name + length - sizeof(suffix) + 1, suffix))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(length - around), entry->d_name + sizeof(prefix) - 1);
+		/* anybody may leave a file there, with any name */
+		if (good_registry_name(name))
+			offer(typed, before, name, NULL);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void offer_groups(const char *typed, const char *before)
+{
+	struct group *group;
+
+	setgrent();
+	while ((group = getgrent()))
+		offer(typed, before, group->gr_name, NULL);
+	endgrent();
+}
+
+static void offer_words(const char *words, const char *typed, const char *before)
+{
+	char word[40];
+
+	for (; words && *words; words += strspn(words, " ")) {
+		size_t length = strcspn(words, " ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)length, words);
+		offer(typed, before, word, NULL);
+		words += length;
+	}
+}
+
+static void offer_values(const struct line *l, enum value_kind kind, const char *words, const char *typed, const char *before)
+{
+	offer_words(words, typed, before);
+	switch (kind) {
+	case VALUE_TENANT: case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
+	case VALUE_REGISTRY: offer_registries(typed, before); break;
+	case VALUE_GROUP: offer_groups(typed, before); break;
+	case VALUE_FILE: puts(":files"); break;
+	default: break;
+	}
+}
+
+/* ---- commands and options ------------------------------------------------------ */
+
+/* The option of the command; before the command is known, of any. */
+static const struct option_text *option_called(const struct line *l, const char *name, size_t length)
+{
+	const struct option_text *found = find_option(l->command, name, length);
+
+	for (size_t i = 0; !l->command && !found && i < command_count; i++)
+		found = find_option(&commands[i], name, length);
+	return found;
+}
+
+static const struct option_text *letter_called(const struct line *l, char letter)
+{
+	const struct option_text *found = find_letter(l->command, letter);
+
+	for (size_t i = 0; !l->command && !found && i < command_count; i++)
+		found = find_letter(&commands[i], letter);
+	return found;
+}
+
+static void offer_options(const struct option_text *options, size_t count, const char *typed)
+{
+	char spelt[40];
+
+	for (size_t i = 0; i < count; i++) {
+		if (i && options[i].id == options[i - 1].id)
+			continue;
+		snprintf(spelt, sizeof(spelt), "--%s", options[i].name);
+		offer(typed, "", spelt, options[i].text);
+	}
+}
+
+/* The option in a word that begins with it and ends with its argument, which is at *value; null in another. */
+static const struct option_text *option_with_value(const struct line *l, const char *word, const char **value)
+{
+	if (!strncmp(word, "--", 2)) {
+		const char *equals = strchr(word, '=');
+		const struct option_text *o = equals ? option_called(l, word + 2, (size_t)(equals - word) - 2) : NULL;
+
+		*value = equals ? equals + 1 : NULL;
+		return o && o->argument ? o : NULL;
+	}
+	for (size_t i = 1; word[0] == '-' && word[i]; i++) {
+		const struct option_text *o = letter_called(l, word[i]);
+
+		*value = word + i + 1;
+		if (o && o->argument)
+			return o;
+	}
+	return NULL;
+}
+
+static const struct command *command_called(const char *first, const char *second)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (!strcmp(commands[i].name, first) &&
+		    (second ? commands[i].second && !strcmp(commands[i].second, second) : !commands[i].second))
+			return &commands[i];
+	return NULL;
+}
+
+static void offer_first_words(const char *typed)
+{
+	for (size_t i = 0, next; i < command_count; i = next) {
+		char seconds[80] = "";
+		size_t used = 0;
+
+		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
+			if (commands[next].second && used < sizeof(seconds))
+				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
+				                         commands[next].second);
+		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
+	}
+}
+
+static void offer_second_words(const char *first, const char *typed)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (commands[i].second && !strcmp(commands[i].name, first))
+			offer(typed, "", commands[i].second, commands[i].summary);
+}
+
+/* ---- the line -------------------------------------------------------------------- */
+
+static void take_option(struct line *l, const char *word)
+{
+	const char *value;
+	const struct option_text *o = option_with_value(l, word, &value);
+
+	if (!o && !strncmp(word, "--", 2) && !strchr(word, '=')) {
+		o = option_called(l, word + 2, strlen(word) - 2);
+		l->waiting = o && o->argument ? o : NULL;
+	} else if (o && word[1] != '-' && !*value) {
+		l->waiting = o;
+	} else if (o && o->id == OPT_REGISTRY) {
+		l->registry = value;
+	}
+}
+
+static void take_word(struct line *l, char *word)
+{
+	if (l->waiting) {
+		if (l->waiting->id == OPT_REGISTRY)
+			l->registry = word;
+		l->waiting = NULL;
+	} else if (!l->dashes && !strcmp(word, "--")) {
+		l->dashes = true;
+	} else if (!l->dashes && word[0] == '-' && word[1]) {
+		take_option(l, word);
+	} else if (!l->first) {
+		l->first = word;
+		l->command = command_called(word, NULL);
+	} else if (!l->command) {
+		l->command = command_called(l->first, word);
+		l->unknown |= !l->command;
+	} else {
+		l->operands[l->operand_count++] = word;
+	}
+}
+
+static void offer_word(const struct line *l, const char *typed)
+{
+	const struct option_text *o = NULL;
+	const char *value = "";
+
+	if (!l->waiting && !l->dashes)
+		o = option_with_value(l, typed, &value);
+	if (l->waiting) {
+		offer_values(l, l->waiting->kind, l->waiting->words, typed, "");
+	} else if (o) {
+		char *before = check_memory(strndup(typed, (size_t)(value - typed)));
+
+		offer_values(l, o->kind, o->words, value, before);
+		free(before);
+	} else if (!l->dashes && typed[0] == '-') {
+		if (l->command)
+			offer_options(l->command->options, l->command->option_count, typed);
+		offer_options(global_options, global_option_count, typed);
+	} else if (!l->first) {
+		offer_first_words(typed);
+	} else if (l->unknown) {
+		return;
+	} else if (!l->command) {
+		offer_second_words(l->first, typed);
+	} else if (l->operand_count < l->command->max) {
+		const struct operand *operand = &l->command->operands[0];
+
+		for (size_t i = 0; i < l->operand_count && i + 1 < OPERANDS && l->command->max != MANY; i++)
+			operand++;
+		offer_values(l, operand->kind, operand->words, typed, "");
+	}
+}
+
+static void offer_last(struct ctl *ctl, char **words, size_t count)
+{
+	struct line l = { .registry = ctl->registry };
+
+	l.operands = check_memory(calloc(count, sizeof(*l.operands)));
+	for (size_t i = 0; i + 1 < count; i++)
+		take_word(&l, words[i]);
+	offer_word(&l, words[count - 1]);
+	free(l.operands);
+}
+
+int cmd_completion(struct ctl *ctl)
+{
+	const char *what = ctl->arguments[0], *script = completion_script(what);
+
+	if (!strcmp(what, "words")) {
+		if (ctl->argument_count < 2)
+			return fail_usage(ctl, "completion words: a word is missing; see '" CTL_NAME " completion --help'");
+		offer_last(ctl, ctl->arguments + 1, ctl->argument_count - 1);
+		return EXIT_DONE;
+	}
+	if (!script)
+		return fail_usage(ctl, "completion '%.100s': no such shell; it is bash, zsh or fish", what);
+	if (ctl->argument_count > 1)
+		return fail_usage(ctl, "completion: too many arguments; see '" CTL_NAME " completion --help'");
+	fputs(script, stdout);
+	return EXIT_DONE;
+}
