@@ -9,14 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-static uint64_t wall_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- printing ------------------------------------------------------------------ */
 
 static const struct field fields[] = {
@@ -77,15 +69,6 @@ static void print_row(struct ctl *ctl, struct list *csv, const struct snapshot *
 
 /* ---- the command ------------------------------------------------------------------ */
 
-/* At whole intervals since the beginning, so that what a turn takes is not added to each. */
-static void sleep_until(uint64_t ns)
-{
-	const struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) != 0)
-		;
-}
-
 static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns, uint64_t count)
 {
 	struct snapshot before, now;
@@ -95,6 +78,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
+	/* at whole intervals since the beginning, so that what a turn takes is not added to each */
 	next = before.taken_ns;
 	if (ctl->format == FORMAT_CSV)
 		list_begin(&csv, ctl, "stat", fields, FIELDS, NULL, NULL, 0);

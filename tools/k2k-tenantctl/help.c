@@ -62,6 +62,12 @@ static const struct help {
 	  "line about one second. The table shows rates; JSON (one object a line) and csv show the exact\n"
 	  "number in each interval. What a tenant counted just before it was deregistered is not seen.\n",
 	  "stat 2s 5" },
+	{ "top", NULL, "top [--once] [INTERVAL]", "live rates, use of limits, and brokers, on a terminal",
+	  "  --once                one frame about one interval, as text; so is output into a pipe, and -o json or csv,\n"
+	  "                        which show the exact number in the interval\n"
+	  "INTERVAL is like 2s, 1s unless given; a large registry is read less often. Keys: h shows them, q ends.\n"
+	  "A signal ends it as it would any command, and Ctrl-Z stops it; both leave the terminal as it was.\n",
+	  "top 2s" },
 	{ "budget", "set", "budget set ID ENG DUR", "sets the GPU time that a tenant has for an engagement",
 	  "Usage is kept. 'unlimited' removes the budget, if there is one.\n", "budget set 42 7 1h30m" },
 	{ "budget", "unset", "budget unset ID ENG", "removes a budget", "Usage is kept.\n", "budget unset 42 7" },

@@ -53,6 +53,7 @@ static const struct option long_options[] = {
 	{ "type", required_argument, NULL, OPTION_BASE + OPT_TYPE },
 	{ "key", required_argument, NULL, OPTION_BASE + OPT_KEY },
 	{ "head", required_argument, NULL, OPTION_BASE + OPT_HEAD },
+	{ "once", no_argument, NULL, OPTION_BASE + OPT_ONCE },
 	{ NULL, 0, NULL, 0 }
 };
 /* -f is --file FILE, but in the commands of `audit` --follow. */
@@ -87,6 +88,7 @@ static const struct command {
 	{ "exists", NULL, cmd_exists, 1, 1, 0 },
 	{ "metrics", NULL, cmd_metrics, 0, 0, OPT_BIT(OPT_MAX_SERIES) },
 	{ "stat", NULL, cmd_stat, 0, 2, 0 },
+	{ "top", NULL, cmd_top, 0, 1, OPT_BIT(OPT_ONCE) },
 	{ "budget", "set", cmd_budget_set, 3, 3, 0 },
 	{ "budget", "unset", cmd_budget_unset, 2, 2, 0 },
 	{ "budget", "list", cmd_budget_list, 0, 1, 0 },

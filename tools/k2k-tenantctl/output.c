@@ -313,7 +313,7 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
-		bool right = fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL;
+		bool right = (fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL) || (fields[i].flags & FIELD_RIGHT);
 
 		if (!fields[i].heading)
 			continue;
