@@ -30,11 +30,13 @@ static const struct field broker_fields[] = {
 	{ "pid", "PID", KIND_COUNT, 0 },
 	{ "comm", "COMMAND", KIND_TEXT, 0 },
 	{ "state", "STATE", KIND_TEXT, 0 },
-	{ "incarnation", "INCARNATION", KIND_ID, 0 },
-	{ "kernels", "KERNELS", KIND_COUNT, 0 },
-	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
-	{ "grace_behind", "BEHIND", KIND_TOTAL, 0 },
-	{ NULL, "SINCE", KIND_TIME, 0 },
+	{ "incarnation", NULL, KIND_ID, 0 },
+	{ NULL, "BEHIND", KIND_TOTAL, FIELD_SPARE },
+	{ "kernels", "KERNELS", KIND_COUNT, FIELD_SPARE },
+	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_SPARE },
+	{ "grace_behind", NULL, KIND_TOTAL, 0 },
+	{ NULL, "SINCE", KIND_TIME, FIELD_SPARE },
+	{ NULL, "INCARNATION", KIND_ID, FIELD_SPARE },
 };
 #define BROKER_FIELDS (sizeof(broker_fields) / sizeof(broker_fields[0]))
 
@@ -43,7 +45,8 @@ static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->c
 {
 	const struct value all[BROKER_FIELDS] = {
 		NUMBER(b->slot), NUMBER(b->pid), TEXT(comm), TEXT(broker_state_name(b->state)), NUMBER(b->incarnation),
-		NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind), NUMBER(b->attached_at_ns),
+		NUMBER(b->grace_behind), NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind),
+		NUMBER(b->attached_at_ns), NUMBER(b->incarnation),
 	};
 
 	memcpy(comm, b->comm, sizeof(b->comm));
@@ -52,7 +55,7 @@ static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->c
 	if (b->state == K2K_BROKER_STOPPED)
 		values[3].color = "red";
 	if (b->grace_behind && b->state != K2K_BROKER_DEAD)
-		values[7].color = "red";
+		values[5].color = "red";
 }
 
 void brokers_print(struct ctl *ctl, const struct k2k_broker_info *brokers, size_t count)

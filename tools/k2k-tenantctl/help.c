@@ -146,7 +146,7 @@ static const char options[] =
 static const char exit_codes[] =
 	"Exit codes: 0 done, 1 the answer is no, 2 usage, 3 no such tenant or budget, 4 exists already,\n"
 	"5 full, 6 no usable registry, 7 permission, 8 busy or timed out, 9 some of several failed,\n"
-	"10 the system failed.\n";
+	"10 the system failed; without a message: who read the output has gone, as in ... | head -1.\n";
 
 static void print_one(const struct help *h)
 {

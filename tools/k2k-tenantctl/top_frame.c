@@ -74,7 +74,7 @@ static void print_tenants(struct ctl *ctl, const struct top *t, const struct fie
 
 	fields[0] = (struct field){ "id", column[0].heading, KIND_ID, 0 };
 	for (size_t i = 1; i < columns; i++)
-		fields[i] = (struct field){ NULL, column[i].heading, KIND_TEXT, FIELD_RIGHT };
+		fields[i] = (struct field){ NULL, column[i].heading, KIND_TEXT, FIELD_RIGHT | FIELD_SPARE };
 	for (size_t i = 0; i < PROGRAM_FIELDS; i++)
 		fields[columns + i] = program_fields[i];
 	list_begin(&list, ctl, "tenants", fields, columns + PROGRAM_FIELDS, extra, extra_values, extra_count);

@@ -16,6 +16,7 @@
 
 #include <curses.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -151,19 +152,17 @@ static int draw_facts(const struct screen *s)
 	return line.y + 1;
 }
 
-/* Ids take what the longest needs, so that none is cut; and a column never gets narrower than its texts. */
+/* Ids take what the longest needs, filtered or not: the columns are to stay where they are. */
 static int id_width(const struct screen *s, const struct top_column *column)
 {
-	int width = column->width;
-	char text[TOP_TEXT];
-	size_t total = s->view == TOP_TENANTS ? s->top.now.tenant_count : s->top.now.broker_count;
+	uint64_t longest = 0;
+	int width;
 
-	for (size_t row = 0; row < total; row++) {
-		top_cell(&s->top, s->view, row, 0, text);
-		if ((int)strlen(text) > width)
-			width = (int)strlen(text);
-	}
-	return width;
+	for (size_t row = 0; s->view == TOP_TENANTS && row < s->top.now.tenant_count; row++)
+		if (s->top.now.tenants[row].info.id > longest)
+			longest = s->top.now.tenants[row].info.id;
+	width = snprintf(NULL, 0, "%" PRIu64, longest);
+	return width > column->width ? width : column->width;
 }
 
 static int attributes_of(const struct screen *s, enum top_mark mark)
