@@ -323,13 +323,12 @@ static size_t column_width(struct libscols_table *table, struct libscols_column 
 	return width;
 }
 
-/* A table whose lines are broken by the terminal can't be read: rather less of it, and `left_out` says what is missing. */
-static void table_narrow(struct libscols_table *table, const struct field *fields, size_t count, char *left_out, size_t room)
+/* A table whose lines are broken by the terminal can't be read: rather less of it. */
+static void table_narrow(struct libscols_table *table, const struct field *fields, size_t count)
 {
 	size_t columns = scols_table_get_ncols(table), total = 0, *widths;
 	struct winsize size;
 
-	left_out[0] = 0;
 	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
 		return;
 	widths = check_memory(calloc(columns + 1, sizeof(*widths)));
@@ -339,7 +338,6 @@ static void table_narrow(struct libscols_table *table, const struct field *field
 	}
 	for (size_t i = count, c = columns; i-- && total > size.ws_col;) {
 		struct libscols_column *column;
-		char before[200];
 
 		if (!fields[i].heading)
 			continue;
@@ -348,10 +346,23 @@ static void table_narrow(struct libscols_table *table, const struct field *field
 			continue;
 		scols_column_set_flags(column, scols_column_get_flags(column) | SCOLS_FL_HIDDEN);
 		total -= widths[c] + 1;
-		snprintf(before, sizeof(before), "%s", left_out);
-		snprintf(left_out, room, "%s%s%s", fields[i].heading, before[0] ? ", " : "", before);
 	}
 	free(widths);
+}
+
+/* What table_narrow left out: "A, B". */
+static void hidden_columns(struct libscols_table *table, char *text, size_t room)
+{
+	size_t length = 0;
+
+	text[0] = 0;
+	for (size_t c = 0; c < scols_table_get_ncols(table) && length < room; c++) {
+		struct libscols_column *column = scols_table_get_column(table, c);
+
+		if (scols_column_is_hidden(column))
+			length += (size_t)snprintf(text + length, room - length, "%s%s", length ? ", " : "",
+			                           scols_cell_get_data(scols_column_get_header(column)));
+	}
 }
 
 static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields, size_t count)
@@ -470,7 +481,8 @@ void list_end(struct list *l)
 	if (l->ctl->format == FORMAT_TABLE) {
 		char left_out[200];
 
-		table_narrow(l->table, l->fields, l->field_count, left_out, sizeof(left_out));
+		table_narrow(l->table, l->fields, l->field_count);
+		hidden_columns(l->table, left_out, sizeof(left_out));
 		table_print(l->table);
 		if (left_out[0])
 			note(l->ctl, "the terminal has no room for %s; -o csv has all", left_out);

@@ -107,11 +107,12 @@ static void draw_title(const struct screen *s)
 	const struct top_order *o = &s->top.order[s->view];
 	size_t columns;
 	time_t now = time(NULL);
-	char text[96], name[K2K_NAME_MAX + 8];
+	char text[96];
 	struct tm tm;
 
-	snprintf(name, sizeof(name), "%.*s", COLS, s->ctl->registry);
-	put_piece(&line, name, A_BOLD);
+	snprintf(text, sizeof(text), "registry %s", s->ctl->registry);
+	text[COLS < (int)sizeof(text) ? COLS : (int)sizeof(text) - 1] = 0;
+	put_piece(&line, text, A_BOLD);
 	if (s->paused)
 		put_piece(&line, "PAUSED", A_BOLD | A_REVERSE);
 	if (s->top.filter[0]) {
@@ -193,15 +194,18 @@ static void draw_table(struct screen *s, int y)
 	attrset(A_REVERSE);
 	mvhline(y, 0, ' ', COLS);
 	for (size_t c = 0, at = 0; c < fitting; at += (size_t)widths[c++] + 1) {
+		bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
+
 		attrset(c == o->column ? A_REVERSE | A_BOLD | A_UNDERLINE : A_REVERSE);
-		mvprintw(y, (int)at, column[c].form == FORM_TEXT ? "%-*s" : "%*s", widths[c], column[c].heading);
+		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], column[c].heading);
 	}
 	for (size_t n = 0; n < s->page && *first + n < o->count; n++)
 		for (size_t c = 0, at = 0; c < fitting; at += (size_t)widths[c++] + 1) {
+			bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
 			char text[TOP_TEXT];
 
 			attrset(attributes_of(s, top_cell(&s->top, s->view, o->rows[*first + n], c, text)));
-			mvprintw(y + 1 + (int)n, (int)at, column[c].form == FORM_TEXT ? "%-*s" : "%*s", widths[c], text);
+			mvprintw(y + 1 + (int)n, (int)at, left ? "%-*s" : "%*s", widths[c], text);
 		}
 	attrset(A_NORMAL);
 	if (!o->count)
