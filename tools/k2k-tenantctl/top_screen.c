@@ -34,6 +34,7 @@ struct screen {
 	struct ctl *ctl;
 	struct k2k_registry *reg;
 	uint64_t interval_ns, due_ns;
+	time_t looked_at;
 	char every[UNITS_TEXT];
 	struct top top;
 	enum top_view view;
@@ -106,7 +107,6 @@ static void draw_title(const struct screen *s)
 	struct line line = { 0, 0 };
 	const struct top_order *o = &s->top.order[s->view];
 	size_t columns;
-	time_t now = time(NULL);
 	char text[96];
 	struct tm tm;
 
@@ -123,7 +123,7 @@ static void draw_title(const struct screen *s)
 	put_piece(&line, text, A_NORMAL);
 	snprintf(text, sizeof(text), "every %s", s->every);
 	put_piece(&line, text, A_NORMAL);
-	if (gmtime_r(&now, &tm) && strftime(text, sizeof(text), "%H:%M:%S UTC", &tm))
+	if (gmtime_r(&s->looked_at, &tm) && strftime(text, sizeof(text), "%H:%M:%S UTC", &tm))
 		put_piece(&line, text, A_NORMAL);
 }
 
@@ -339,12 +339,18 @@ static void key_of_prompt(struct screen *s, int key)
 	}
 }
 
+static int look(struct screen *s)
+{
+	s->looked_at = time(NULL);
+	return top_look(&s->top, s->reg);
+}
+
 /* After a pause the next interval begins now: what happened in between would be no rate of anything. */
 static int go_on(struct screen *s)
 {
 	s->due_ns = snapshot_now() + s->interval_ns;
 	top_forget_before(&s->top);
-	return top_look(&s->top, s->reg);
+	return look(s);
 }
 
 static int key_of_table(struct screen *s, int key)
@@ -421,7 +427,7 @@ static int look_if_due(struct screen *s)
 
 	if (s->paused || now < s->due_ns)
 		return 0;
-	code = top_look(&s->top, s->reg);
+	code = look(s);
 	took = snapshot_now() - now;
 	s->due_ns += s->interval_ns;
 	if (s->due_ns < now + 5 * took)
@@ -500,7 +506,7 @@ int top_screen(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns, 
 
 	units_print_duration(s.every, interval_ns);
 	top_begin(&s.top);
-	code = top_look(&s.top, reg);
+	code = look(&s);
 	s.due_ns = s.top.now.taken_ns + interval_ns;
 	exit_code = code ? fail(ctl, code, "registry '%s'", ctl->registry) : show(&s);
 	top_end(&s.top);
