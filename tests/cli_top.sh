@@ -334,14 +334,39 @@ cli_top_is_stopped_and_goes_on() {
 	is "$(tm display -p '#{alternate_on} #{cursor_flag}')" "1 0"
 	keys '<' r
 	within column_is "4 3 2 1"
-	# stopped by somebody else the terminal is the shell's; it is taken back
+	# made smaller meanwhile
 	keys C-z
 	shows 'ready>'
 	resize 60 14
 	type_line 'clear; fg'
+	shows "of 4  q quit"
 	within column_is "4 3 2 1"
 	keys q
 	shows 'ready>'
+	# stopped by what it can't catch: the shell takes the terminal, and it is taken back
+	type_line 'clear; (echo $BASHPID >$D/pid; exec "$T" top 100ms)'
+	shows "1-4 of 4"
+	kill -STOP "$(<"$DIR/pid")"
+	shows Stopped
+	type_line fg
+	hides Stopped
+	keys '<' r
+	within column_is "4 3 2 1"
+	keys q
+	shows 'ready>'
+}
+
+cli_top_ends_by_a_signal_even_where_its_output_is_held() {
+	init
+	tenants 1 3
+	terminal 80 20
+	runs '(echo $BASHPID >$D/pid; exec "$T" top 10ms)'
+	shows "1-3 of 3"
+	keys C-s
+	# many frames that nobody takes
+	ctl 0 stat 300ms 1
+	kill -TERM "$(<"$DIR/pid")"
+	ended 143
 }
 
 cli_top_ends_where_its_terminal_is_gone() {

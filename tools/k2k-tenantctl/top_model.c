@@ -164,17 +164,6 @@ static uint64_t cell_id(const struct top *t, enum top_view view, size_t row, siz
 	return column == BROKER_PID ? t->now.brokers[row].pid : t->now.brokers[row].slot;
 }
 
-static const char *cell_text(const struct top *t, size_t row, char text[TOP_TEXT])
-{
-	const struct k2k_broker_info *b = &t->now.brokers[row];
-	size_t i;
-
-	for (i = 0; i < sizeof(b->comm) && b->comm[i]; i++)
-		text[i] = (unsigned char)b->comm[i] < 0x20 || (unsigned char)b->comm[i] >= 0x7f ? '?' : b->comm[i];
-	text[i] = 0;
-	return text;
-}
-
 static double percent_number(uint64_t p)
 {
 	return p == UINT64_MAX ? -1 : (double)p;
@@ -282,7 +271,7 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 		return MARK_NONE;
 	}
 	if (form == FORM_TEXT) {
-		cell_text(t, row, text);
+		snprintf(text, TOP_TEXT, "%s", t->now.brokers[row].comm);
 		return MARK_NONE;
 	}
 	number = cell_number(t, view, row, column);
@@ -333,13 +322,12 @@ static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct sorting *s = context;
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-	char one[TOP_TEXT], other[TOP_TEXT];
 	int order;
 
 	if (s->form == FORM_ID) {
 		order = by_id(s, x, y, s->column);
 	} else if (s->form == FORM_TEXT) {
-		order = strcmp(cell_text(s->top, x, one), cell_text(s->top, y, other));
+		order = strcmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm);
 	} else {
 		double p = cell_number(s->top, s->view, x, s->column), q = cell_number(s->top, s->view, y, s->column);
 

@@ -64,8 +64,7 @@ static void on_signal(int number)
 		}
 		ended_by = number;
 	}
-	if (write(wake_fd, &one, sizeof(one)) < 0)
-		errno = error;          /* full: it is awake */
+	(void)!write(wake_fd, &one, sizeof(one));       /* full: it is awake */
 	errno = error;
 }
 
@@ -491,6 +490,9 @@ static int show(struct screen *s)
 	nodelay(stdscr, TRUE);
 	begin_colors(s);
 	exit_code = watch(s, &mask, &code);
+	/* after Ctrl-S the last bytes, too, would wait; what was not stopped by TCOOFF is not started by TCOON */
+	tcflow(STDOUT_FILENO, TCOOFF);
+	tcflow(STDOUT_FILENO, TCOON);
 	endwin();
 	delscreen(terminal);
 	close(wake_fd);
