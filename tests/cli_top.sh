@@ -492,4 +492,18 @@ cli_top_once_is_one_frame_in_every_form() {
 }
 admitted() { [[ $("$TOOL" show 42 -J | jq -r '.tenants[0].usage.admitted_total') != 0 ]]; }
 
+cli_top_never_shows_more_of_a_rate_than_was_possible() {
+	local end=$((SECONDS + 20)) use=0
+	init
+	ctl 0 register 42 --rate 10/s -q
+	# all at the beginning of each second: far more than 10/s for those who look then
+	traffic "admit 42 7 10"
+	until ((use == 100)); do
+		((SECONDS <= end)) || fail "not in time"
+		ctl 0 top --once 300ms -J
+		use=$(jq '.tenants[0].used_percent.rate' <<<"$out")
+		((use <= 100)) || fail "$use %"
+	done
+}
+
 run_tests "$@"
