@@ -2,7 +2,7 @@
 # k2k-tenantctl: options, help, colours, and what becomes of the output
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-COMMANDS="init info check repair destroy register update deregister list show exists metrics stat usage quota brokers leases version"
+COMMANDS="init info check repair destroy register update deregister list show exists metrics stat top usage quota brokers leases version"
 
 cli_every_command_has_help_with_an_example() {
 	local command
@@ -25,7 +25,7 @@ cli_every_command_has_help_with_an_example() {
 
 cli_an_unknown_command_is_a_usage_error() {
 	local command
-	for command in frobnicate applyx top statx completionx Show help "" regist; do
+	for command in frobnicate applyx topx statx completionx Show help "" regist; do
 		ctl 2 "$command"
 		has "$err" "unknown command"
 	done

@@ -76,6 +76,16 @@ bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t 
 	       refuse(ctl, what, text, &fault, "a duration is like 250ms, 1.5s, 1h30m, or unlimited");
 }
 
+bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns)
+{
+	if (!arg_duration(ctl, "INTERVAL", text, ns))
+		return false;
+	if (*ns >= 1000000 && *ns <= UINT64_C(86400000000000))
+		return true;
+	fail_usage(ctl, "INTERVAL '%.100s': it is from 1ms to 1d", text);
+	return false;
+}
+
 bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *count)
 {
 	struct units_fault fault;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* brokers: who is attached, and who holds up a grace period. leases: who holds what. */
+#include "brokers.h"
 #include "commands.h"
 #include "output.h"
 
+#include <json-c/json.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const char *state_name(uint32_t state)
+const char *broker_state_name(uint32_t state)
 {
 	switch (state) {
 	case K2K_BROKER_ACTIVE: return "active";
@@ -22,40 +25,71 @@ static int compare_slots(const void *a, const void *b)
 	return (x->slot > y->slot) - (x->slot < y->slot);
 }
 
-static void print_brokers(struct ctl *ctl, const struct k2k_broker_info *brokers, size_t count)
+static const struct field broker_fields[] = {
+	{ "slot", "SLOT", KIND_COUNT, 0 },
+	{ "pid", "PID", KIND_COUNT, 0 },
+	{ "comm", "COMMAND", KIND_TEXT, 0 },
+	{ "state", "STATE", KIND_TEXT, 0 },
+	{ "incarnation", NULL, KIND_ID, 0 },
+	{ NULL, "BEHIND", KIND_TOTAL, FIELD_SPARE },
+	{ "kernels", "KERNELS", KIND_COUNT, FIELD_SPARE },
+	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_SPARE },
+	{ "grace_behind", NULL, KIND_TOTAL, 0 },
+	{ NULL, "SINCE", KIND_TIME, FIELD_SPARE },
+	{ NULL, "INCARNATION", KIND_ID, FIELD_SPARE },
+};
+#define BROKER_FIELDS (sizeof(broker_fields) / sizeof(broker_fields[0]))
+
+static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->comm) + 1],
+                          struct value values[BROKER_FIELDS])
 {
-	static const struct field fields[] = {
-		{ "slot", "SLOT", KIND_COUNT, 0 },
-		{ "pid", "PID", KIND_COUNT, 0 },
-		{ "comm", "COMMAND", KIND_TEXT, 0 },
-		{ "state", "STATE", KIND_TEXT, 0 },
-		{ "incarnation", "INCARNATION", KIND_ID, 0 },
-		{ "kernels", "KERNELS", KIND_COUNT, 0 },
-		{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
-		{ "grace_behind", "BEHIND", KIND_TOTAL, 0 },
-		{ NULL, "SINCE", KIND_TIME, 0 },
+	const struct value all[BROKER_FIELDS] = {
+		NUMBER(b->slot), NUMBER(b->pid), TEXT(comm), TEXT(broker_state_name(b->state)), NUMBER(b->incarnation),
+		NUMBER(b->grace_behind), NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind),
+		NUMBER(b->attached_at_ns), NUMBER(b->incarnation),
 	};
+
+	memcpy(comm, b->comm, sizeof(b->comm));
+	comm[sizeof(b->comm)] = 0;
+	memcpy(values, all, sizeof(all));
+	if (b->state == K2K_BROKER_STOPPED)
+		values[3].color = "red";
+	if (b->grace_behind && b->state != K2K_BROKER_DEAD)
+		values[5].color = "red";
+}
+
+void brokers_print(struct ctl *ctl, const struct k2k_broker_info *brokers, size_t count)
+{
 	struct list list;
 
-	list_begin(&list, ctl, "brokers", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	list_begin(&list, ctl, "brokers", broker_fields, BROKER_FIELDS, NULL, NULL, 0);
 	for (size_t i = 0; i < count; i++) {
-		const struct k2k_broker_info *b = &brokers[i];
-		char comm[sizeof(b->comm) + 1] = "";
-		struct value values[] = {
-			NUMBER(b->slot), NUMBER(b->pid), TEXT(comm), TEXT(state_name(b->state)), NUMBER(b->incarnation),
-			NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind),
-			NUMBER(b->attached_at_ns),
-		};
+		char comm[sizeof(brokers->comm) + 1];
+		struct value values[BROKER_FIELDS];
 
-		for (size_t c = 0; c < sizeof(b->comm) && b->comm[c]; c++)
-			comm[c] = b->comm[c];
-		if (b->state == K2K_BROKER_STOPPED)
-			values[3].color = "red";
-		if (b->grace_behind && b->state != K2K_BROKER_DEAD)
-			values[7].color = "red";
+		broker_values(&brokers[i], comm, values);
 		list_row(&list, values);
 	}
 	list_end(&list);
+}
+
+json_object *brokers_json(const struct k2k_broker_info *brokers, size_t count)
+{
+	json_object *array = check_memory(json_object_new_array());
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *one = check_memory(json_object_new_object());
+		char comm[sizeof(brokers->comm) + 1];
+		struct value values[BROKER_FIELDS];
+
+		broker_values(&brokers[i], comm, values);
+		for (size_t j = 0; j < BROKER_FIELDS; j++)
+			if (broker_fields[j].key)
+				json_set(one, &broker_fields[j], &values[j]);
+		if (json_object_array_add(array, one))
+			out_of_memory();
+	}
+	return array;
 }
 
 int cmd_brokers(struct ctl *ctl)
@@ -72,7 +106,7 @@ int cmd_brokers(struct ctl *ctl)
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	qsort(brokers, count, sizeof(*brokers), compare_slots);
-	print_brokers(ctl, brokers, count);
+	brokers_print(ctl, brokers, count);
 	free(brokers);
 	return EXIT_DONE;
 }

@@ -44,7 +44,7 @@ const struct exit_text exit_texts[] = {
 	{ EXIT_PERMISSION, "permission" },
 	{ EXIT_BUSY, "busy or timed out" },
 	{ EXIT_PARTLY, "some of several failed" },
-	{ EXIT_SYSTEM, "the system failed" },
+	{ EXIT_SYSTEM, "the system failed; without a message: who read the output has gone, as in ... | head -1" },
 };
 const size_t exit_text_count = sizeof(exit_texts) / sizeof(exit_texts[0]);
 
@@ -93,6 +93,11 @@ static const struct option_text metrics_options[] = {
 	{ OPT_MAX_SERIES, 0, "max-series", "N", VALUE_NUMBER, NULL,
 	  "so many tenants (and budgets) have series of their own, 1000 unless given:\n"
 	  "those registered first; the rest are summed under tenant=\"other\"" },
+};
+static const struct option_text top_options[] = {
+	{ OPT_ONCE, 0, "once", NULL, VALUE_NONE, NULL,
+	  "one frame about one interval, as text; so is output into a pipe, and -o json or csv,\n"
+	  "which show the exact number in the interval" },
 };
 static const struct option_text usage_options[] = {
 	{ OPT_ENGAGEMENT, 0, "engagement", "ENG", VALUE_ENGAGEMENT, NULL, "one engagement over all tenants" },
@@ -170,6 +175,10 @@ const struct command commands[] = {
 	  "line about one second. The table shows rates; JSON (one object a line) and csv show the exact\n"
 	  "number in each interval. What a tenant counted just before it was deregistered is not seen.\n", NULL,
 	  "stat 2s 5" },
+	{ "top", NULL, RUN(cmd_top), 0, 1, { { VALUE_DURATION, NULL } }, "top [--once] [INTERVAL]",
+	  "live rates, use of limits, and brokers, on a terminal", OPTIONS(top_options),
+	  "INTERVAL is like 2s, 1s unless given; a large registry is read less often. Keys: h shows them, q ends.\n"
+	  "A signal ends it as it would any command, and Ctrl-Z stops it; both leave the terminal as it was.\n", NULL, "top 2s" },
 	{ "budget", "set", RUN(cmd_budget_set), 3, 3, { TENANT, ENGAGEMENT, { VALUE_DURATION, "unlimited" } },
 	  "budget set ID ENG DUR", "sets the GPU time that a tenant has for an engagement", NO_OPTIONS,
 	  "Usage is kept. 'unlimited' removes the budget, if there is one.\n", NULL, "budget set 42 7 1h30m" },

@@ -24,6 +24,8 @@ int cmd_show(struct ctl *ctl);
 /* cmd_metrics.c, cmd_stat.c */
 int cmd_metrics(struct ctl *ctl);
 int cmd_stat(struct ctl *ctl);
+/* cmd_top.c */
+int cmd_top(struct ctl *ctl);
 /* cmd_budget.c */
 int cmd_budget_set(struct ctl *ctl);
 int cmd_budget_unset(struct ctl *ctl);

@@ -48,6 +48,7 @@ enum option_id {
 	OPT_ORG, OPT_ENGAGEMENT, OPT_COUNT,
 	OPT_FILE, OPT_PRUNE,
 	OPT_FOLLOW, OPT_SINCE, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
+	OPT_ONCE,
 	OPT_END
 };
 
@@ -113,6 +114,7 @@ bool good_registry_name(const char *name);
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);      /* all arguments; *ids is to be freed */
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
+bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns);     /* of stat and top */
 bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *count);
 bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mode);
 /* --preset, --rate, --kernels, --gpu-memory and --budget into a quota, and K2K_UPDATE_... of those given. budgets is to be freed. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -306,6 +307,64 @@ static void table_cell(struct libscols_line *line, size_t column, const char *te
 		scols_cell_set_color(scols_line_get_cell(line, column), color);
 }
 
+static size_t column_width(struct libscols_table *table, struct libscols_column *column, size_t number)
+{
+	struct libscols_iter *all = check_memory(scols_new_iter(SCOLS_ITER_FORWARD));
+	struct libscols_line *line;
+	size_t width = strlen(scols_cell_get_data(scols_column_get_header(column)));
+
+	while (!scols_table_next_line(table, all, &line)) {
+		const char *text = scols_cell_get_data(scols_line_get_cell(line, number));
+
+		if (text && strlen(text) > width)
+			width = strlen(text);
+	}
+	scols_free_iter(all);
+	return width;
+}
+
+/* A table whose lines are broken by the terminal can't be read: rather less of it. */
+static void table_narrow(struct libscols_table *table, const struct field *fields, size_t count)
+{
+	size_t columns = scols_table_get_ncols(table), total = 0, *widths;
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return;
+	widths = check_memory(calloc(columns + 1, sizeof(*widths)));
+	for (size_t c = 0; c < columns; c++) {
+		widths[c] = column_width(table, scols_table_get_column(table, c), c);
+		total += widths[c] + (c ? 1 : 0);
+	}
+	for (size_t i = count, c = columns; i-- && total > size.ws_col;) {
+		struct libscols_column *column;
+
+		if (!fields[i].heading)
+			continue;
+		column = scols_table_get_column(table, --c);
+		if (!(fields[i].flags & FIELD_SPARE))
+			continue;
+		scols_column_set_flags(column, scols_column_get_flags(column) | SCOLS_FL_HIDDEN);
+		total -= widths[c] + 1;
+	}
+	free(widths);
+}
+
+/* What table_narrow left out: "A, B". */
+static void hidden_columns(struct libscols_table *table, char *text, size_t room)
+{
+	size_t length = 0;
+
+	text[0] = 0;
+	for (size_t c = 0; c < scols_table_get_ncols(table) && length < room; c++) {
+		struct libscols_column *column = scols_table_get_column(table, c);
+
+		if (scols_column_is_hidden(column))
+			length += (size_t)snprintf(text + length, room - length, "%s%s", length ? ", " : "",
+			                           scols_cell_get_data(scols_column_get_header(column)));
+	}
+}
+
 static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields, size_t count)
 {
 	struct libscols_table *table = check_memory(scols_new_table());
@@ -313,7 +372,7 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
-		bool right = fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL;
+		bool right = (fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL) || (fields[i].flags & FIELD_RIGHT);
 
 		if (!fields[i].heading)
 			continue;
@@ -420,7 +479,13 @@ void list_row(struct list *l, const struct value *values)
 void list_end(struct list *l)
 {
 	if (l->ctl->format == FORMAT_TABLE) {
+		char left_out[200];
+
+		table_narrow(l->table, l->fields, l->field_count);
+		hidden_columns(l->table, left_out, sizeof(left_out));
 		table_print(l->table);
+		if (left_out[0])
+			note(l->ctl, "the terminal has no room for %s; -o csv has all", left_out);
 		if (!l->rows && !l->ctl->failure_count)
 			note(l->ctl, "no %s", l->key);
 	} else if (l->ctl->format == FORMAT_JSON) {

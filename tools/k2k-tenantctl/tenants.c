@@ -170,23 +170,24 @@ void tenants_free(struct tenants *tenants)
 
 static const struct field tenant_fields[] = {
 	{ "id", "TENANT", KIND_ID, 0 },
-	{ "generation", "GEN", KIND_ID, 0 },
-	{ "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT },
-	{ "quota.kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT },
-	{ "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_LIMIT },
+	{ "generation", NULL, KIND_ID, 0 },
+	{ "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
+	{ "quota.kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT | FIELD_SPARE },
+	{ "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_LIMIT | FIELD_SPARE },
 	{ "quota.budgets", NULL, KIND_JSON, 0 },
-	{ NULL, "BUDGETS", KIND_COUNT, 0 },
-	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, 0 },
-	{ NULL, "REJECTED", KIND_TOTAL, 0 },
+	{ NULL, "BUDGETS", KIND_COUNT, FIELD_SPARE },
+	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, FIELD_SPARE },
+	{ NULL, "REJECTED", KIND_TOTAL, FIELD_SPARE },
 	{ "usage.rejected_total.rate", NULL, KIND_TOTAL, 0 },
 	{ "usage.rejected_total.budget", NULL, KIND_TOTAL, 0 },
 	{ "usage.rejected_total.kernels", NULL, KIND_TOTAL, 0 },
 	{ "usage.rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
-	{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, 0 },
+	{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, FIELD_SPARE },
 	{ "usage.unattributed_ns", NULL, KIND_NS, 0 },
-	{ "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL, 0 },
-	{ "usage.kernels", "KERNELS-HELD", KIND_COUNT, 0 },
-	{ "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES, 0 },
+	{ "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL, FIELD_SPARE },
+	{ "usage.kernels", "KERNELS-HELD", KIND_COUNT, FIELD_SPARE },
+	{ "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES, FIELD_SPARE },
+	{ NULL, "GEN", KIND_ID, FIELD_SPARE },
 };
 #define TENANT_FIELDS (sizeof(tenant_fields) / sizeof(tenant_fields[0]))
 
@@ -250,6 +251,7 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 		NUMBER(i->messages_this_second),
 		NUMBER(i->kernels),
 		NUMBER(i->gpu_memory_bytes),
+		NUMBER(i->generation),
 	};
 
 	if (budgets)

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "top_model.h"
+#include "brokers.h"
+#include "ctl.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum tenant_column {
+	TENANT_ID, TENANT_MESSAGES, TENANT_REJECTED, TENANT_GPU, TENANT_USE_RATE, TENANT_USE_BUDGET, TENANT_USE_KERNELS,
+	TENANT_USE_MEMORY, TENANT_KERNELS, TENANT_MEMORY, TENANT_BY_RATE, TENANT_BY_BUDGET, TENANT_BY_KERNELS,
+	TENANT_BY_MEMORY, TENANT_COLUMNS
+};
+static const struct top_column tenant_columns[TENANT_COLUMNS] = {
+	[TENANT_ID] = { "TENANT", 6, FORM_ID },
+	[TENANT_MESSAGES] = { "MSG/s", 6, FORM_RATE },
+	[TENANT_REJECTED] = { "REJ/s", 6, FORM_RATE },
+	[TENANT_GPU] = { "GPU-s/s", 7, FORM_SECONDS },
+	[TENANT_USE_RATE] = { "RATE%", 5, FORM_PERCENT },
+	[TENANT_USE_BUDGET] = { "BUDG%", 5, FORM_PERCENT },
+	[TENANT_USE_KERNELS] = { "KERN%", 5, FORM_PERCENT },
+	[TENANT_USE_MEMORY] = { "MEM%", 5, FORM_PERCENT },
+	[TENANT_KERNELS] = { "KERNELS", 7, FORM_COUNT },
+	[TENANT_MEMORY] = { "MEMORY", 7, FORM_SIZE },
+	[TENANT_BY_RATE] = { "REJ-RATE", 8, FORM_RATE },
+	[TENANT_BY_BUDGET] = { "REJ-BUDG", 8, FORM_RATE },
+	[TENANT_BY_KERNELS] = { "REJ-KERN", 8, FORM_RATE },
+	[TENANT_BY_MEMORY] = { "REJ-MEM", 8, FORM_RATE },
+};
+
+enum broker_column {
+	BROKER_SLOT, BROKER_PID, BROKER_STATE, BROKER_BEHIND, BROKER_KERNELS, BROKER_MEMORY, BROKER_COMMAND, BROKER_COLUMNS
+};
+static const struct top_column broker_columns[BROKER_COLUMNS] = {
+	[BROKER_SLOT] = { "SLOT", 4, FORM_ID },
+	[BROKER_PID] = { "PID", 7, FORM_ID },
+	[BROKER_STATE] = { "STATE", 7, FORM_STATE },
+	[BROKER_BEHIND] = { "BEHIND", 6, FORM_COUNT },
+	[BROKER_KERNELS] = { "KERNELS", 7, FORM_COUNT },
+	[BROKER_MEMORY] = { "MEMORY", 7, FORM_SIZE },
+	[BROKER_COMMAND] = { "COMMAND", 16, FORM_TEXT },
+};
+
+const struct top_column *top_columns(enum top_view view, size_t *count)
+{
+	*count = view == TOP_TENANTS ? (size_t)TENANT_COLUMNS : (size_t)BROKER_COLUMNS;
+	return view == TOP_TENANTS ? tenant_columns : broker_columns;
+}
+
+/* ---- use of limits ---------------------------------------------------------- */
+
+static uint64_t percent(uint64_t used, uint64_t limit)
+{
+	__extension__ unsigned __int128 p;
+
+	if (!limit)
+		return 100;
+	p = (__extension__ (unsigned __int128)used * 100) / limit;
+	return p < UINT64_MAX ? (uint64_t)p : UINT64_MAX - 1;
+}
+
+/*
+ * Of the rate in the mean. Who uses up each second's messages at its beginning
+ * is seen twice or never in an interval that is short: as long as no second can
+ * have had more than its limit, that is 100 and not more.
+ */
+static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i, const struct change *c)
+{
+	const uint64_t second = 1000000000;
+	uint64_t seconds = (t->now.taken_ns + t->now.took_ns) / second - t->before.taken_ns / second + 1, most;
+	double mean;
+
+	if (i->max_messages_per_sec == K2K_UNLIMITED || !c->interval_ns)
+		return UINT64_MAX;
+	if (!i->max_messages_per_sec)
+		return 100;
+	mean = per_second(c->admitted, c) * 100 / (double)i->max_messages_per_sec;
+	if (mean > 100 && (__builtin_mul_overflow(seconds, i->max_messages_per_sec, &most) || c->admitted <= most))
+		return 100;
+	return mean < 1e18 ? (uint64_t)mean : UINT64_MAX - 1;
+}
+
+/* Budgets are by generation, as the tenants are: one walk. */
+static void use_of_limits(struct top *t)
+{
+	size_t b = 0;
+
+	for (size_t n = 0; n < t->now.tenant_count; n++) {
+		const struct k2k_tenant_info *i = &t->now.tenants[n].info;
+		struct top_use *use = &t->use[n];
+
+		*use = (struct top_use){ rate_percent(t, i, &t->each[n]), UINT64_MAX, UINT64_MAX, UINT64_MAX };
+		if (i->max_concurrent_kernels != K2K_UNLIMITED_KERNELS)
+			use->kernels = percent(i->kernels, i->max_concurrent_kernels);
+		if (i->max_gpu_memory_bytes != K2K_UNLIMITED)
+			use->memory = percent(i->gpu_memory_bytes, i->max_gpu_memory_bytes);
+		while (b < t->now.budget_count && t->now.budgets[b].generation < i->generation)
+			b++;
+		for (; b < t->now.budget_count && t->now.budgets[b].generation == i->generation; b++) {
+			uint64_t used = percent(t->now.budgets[b].used_ns, t->now.budgets[b].budget_ns);
+
+			if (use->budget == UINT64_MAX || used > use->budget)
+				use->budget = used;
+		}
+	}
+}
+
+/* ---- looking ------------------------------------------------------------------ */
+
+void top_begin(struct top *t)
+{
+	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = TENANT_MESSAGES, .falling = true } } };
+}
+
+void top_forget_before(struct top *t)
+{
+	snapshot_free(&t->now);
+	snapshot_free(&t->before);
+}
+
+int top_look(struct top *t, struct k2k_registry *reg)
+{
+	struct snapshot now;
+	int code = snapshot_take(reg, &now);
+
+	if (code)
+		return code;
+	snapshot_free(&t->before);
+	t->before = t->now;
+	t->now = now;
+	free(t->each);
+	free(t->use);
+	t->each = check_memory(calloc(now.tenant_count + 1, sizeof(*t->each)));
+	t->use = check_memory(calloc(now.tenant_count + 1, sizeof(*t->use)));
+	if (t->before.taken_ns)
+		changes(&t->now, &t->before, &t->all, t->each);
+	else
+		t->all = (struct change){ 0 };
+	holdings(&t->now, &t->held);
+	use_of_limits(t);
+	for (int view = 0; view < TOP_VIEWS; view++)
+		top_arrange(t, (enum top_view)view);
+	return 0;
+}
+
+void top_end(struct top *t)
+{
+	top_forget_before(t);
+	free(t->each);
+	free(t->use);
+	for (int view = 0; view < TOP_VIEWS; view++)
+		free(t->order[view].rows);
+}
+
+/* ---- cells ---------------------------------------------------------------------- */
+
+static uint64_t cell_id(const struct top *t, enum top_view view, size_t row, size_t column)
+{
+	if (view == TOP_TENANTS)
+		return t->now.tenants[row].info.id;
+	return column == BROKER_PID ? t->now.brokers[row].pid : t->now.brokers[row].slot;
+}
+
+static double percent_number(uint64_t p)
+{
+	return p == UINT64_MAX ? -1 : (double)p;
+}
+
+static double tenant_number(const struct top *t, size_t row, size_t column)
+{
+	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
+	const struct change *c = &t->each[row];
+	const struct top_use *use = &t->use[row];
+
+	switch ((enum tenant_column)column) {
+	case TENANT_USE_RATE: return percent_number(use->rate);
+	case TENANT_USE_BUDGET: return percent_number(use->budget);
+	case TENANT_USE_KERNELS: return percent_number(use->kernels);
+	case TENANT_USE_MEMORY: return percent_number(use->memory);
+	case TENANT_KERNELS: return (double)i->kernels;
+	case TENANT_MEMORY: return (double)i->gpu_memory_bytes;
+	default: break;
+	}
+	if (!c->interval_ns)
+		return -1;
+	switch ((enum tenant_column)column) {
+	case TENANT_MESSAGES: return per_second(c->admitted, c);
+	case TENANT_REJECTED:
+		return per_second(c->rate, c) + per_second(c->budget, c) + per_second(c->kernels, c) + per_second(c->memory, c);
+	case TENANT_GPU: return per_second(c->gpu_ns, c) / 1e9;
+	case TENANT_BY_RATE: return per_second(c->rate, c);
+	case TENANT_BY_BUDGET: return per_second(c->budget, c);
+	case TENANT_BY_KERNELS: return per_second(c->kernels, c);
+	case TENANT_BY_MEMORY: return per_second(c->memory, c);
+	default: return 0;
+	}
+}
+
+/* What a cell is sorted by, and shows; negative: nothing to tell. Not of ids and texts. */
+static double cell_number(const struct top *t, enum top_view view, size_t row, size_t column)
+{
+	const struct k2k_broker_info *b;
+
+	if (view == TOP_TENANTS)
+		return tenant_number(t, row, column);
+	b = &t->now.brokers[row];
+	switch ((enum broker_column)column) {
+	case BROKER_STATE: return b->state;
+	case BROKER_BEHIND: return (double)b->grace_behind;
+	case BROKER_KERNELS: return (double)b->kernels;
+	case BROKER_MEMORY: return (double)b->gpu_memory_bytes;
+	default: return 0;
+	}
+}
+
+/* Three digits that count, and a unit. */
+static void print_scaled(char text[TOP_TEXT], double number, double base, const char *const *units)
+{
+	while (number >= base && units[1]) {
+		number /= base;
+		units++;
+	}
+	snprintf(text, TOP_TEXT, number < 9.995 ? "%.2f%s" : number < 99.95 ? "%.1f%s" : "%.0f%s", number, *units);
+}
+
+static void print_rate(char text[TOP_TEXT], double number)
+{
+	static const char *const units[] = { "", "k", "M", "G", "T", "P", "E", NULL };
+
+	if (number <= 0)
+		strcpy(text, "0");
+	else if (number < 99.95)
+		snprintf(text, TOP_TEXT, "%.1f", number);
+	else if (number < 99999.5)
+		snprintf(text, TOP_TEXT, "%.0f", number);
+	else
+		print_scaled(text, number, 1000, units);
+}
+
+static void print_size(char text[TOP_TEXT], double bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL };
+
+	if (bytes <= 0)
+		strcpy(text, "0");
+	else if (bytes < 1024)
+		snprintf(text, TOP_TEXT, "%.0fB", bytes);
+	else
+		print_scaled(text, bytes, 1024, units);
+}
+
+static void print_seconds(char text[TOP_TEXT], double seconds)
+{
+	if (seconds <= 0)
+		strcpy(text, "0");
+	else
+		snprintf(text, TOP_TEXT, seconds < 99.9995 ? "%.3f" : "%.0f", seconds);
+}
+
+enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column, char text[TOP_TEXT])
+{
+	size_t columns;
+	enum top_form form = top_columns(view, &columns)[column].form;
+	double number;
+
+	if (form == FORM_ID) {
+		snprintf(text, TOP_TEXT, "%" PRIu64, cell_id(t, view, row, column));
+		return MARK_NONE;
+	}
+	if (form == FORM_TEXT) {
+		snprintf(text, TOP_TEXT, "%s", t->now.brokers[row].comm);
+		return MARK_NONE;
+	}
+	number = cell_number(t, view, row, column);
+	if (number < 0) {
+		strcpy(text, "-");
+		return MARK_NONE;
+	}
+	switch (form) {
+	case FORM_STATE:
+		snprintf(text, TOP_TEXT, "%s", broker_state_name((uint32_t)number));
+		return (uint32_t)number == K2K_BROKER_STOPPED ? MARK_ALARM : MARK_NONE;
+	case FORM_PERCENT:
+		if (number > 999)
+			strcpy(text, ">999");
+		else
+			snprintf(text, TOP_TEXT, "%.0f", number);
+		return number >= 100 ? MARK_ALARM : number >= 80 ? MARK_WARN : MARK_NONE;
+	case FORM_SECONDS: print_seconds(text, number); break;
+	case FORM_SIZE: print_size(text, number); break;
+	default: print_rate(text, number); break;
+	}
+	if (form == FORM_COUNT && number < 9999999)
+		snprintf(text, TOP_TEXT, "%.0f", number);
+	if (view == TOP_BROKERS && column == BROKER_BEHIND && number > 0 && t->now.brokers[row].state != K2K_BROKER_DEAD)
+		return MARK_ALARM;
+	return MARK_NONE;
+}
+
+/* ---- order ------------------------------------------------------------------------ */
+
+struct sorting {
+	const struct top *top;
+	enum top_view view;
+	size_t column;
+	bool falling;
+	enum top_form form;
+};
+
+static int by_id(const struct sorting *s, size_t x, size_t y, size_t column)
+{
+	uint64_t a = cell_id(s->top, s->view, x, column), b = cell_id(s->top, s->view, y, column);
+
+	return (a > b) - (a < b);
+}
+
+/* Equal ones by id, rising: rows without traffic keep their places. */
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	const struct sorting *s = context;
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	int order;
+
+	if (s->form == FORM_ID) {
+		order = by_id(s, x, y, s->column);
+	} else if (s->form == FORM_TEXT) {
+		order = strcmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm);
+	} else {
+		double p = cell_number(s->top, s->view, x, s->column), q = cell_number(s->top, s->view, y, s->column);
+
+		order = (p > q) - (p < q);
+	}
+	if (order)
+		return s->falling ? -order : order;
+	return by_id(s, x, y, 0);
+}
+
+static bool passes(const struct top *t, enum top_view view, size_t row)
+{
+	char text[TOP_TEXT];
+
+	if (view != TOP_TENANTS || !t->filter[0])
+		return true;
+	top_cell(t, view, row, TENANT_ID, text);
+	return strstr(text, t->filter) != NULL;
+}
+
+void top_arrange(struct top *t, enum top_view view)
+{
+	struct top_order *o = &t->order[view];
+	size_t total = view == TOP_TENANTS ? t->now.tenant_count : t->now.broker_count, columns;
+	struct sorting sorting = { t, view, o->column, o->falling, top_columns(view, &columns)[o->column].form };
+
+	free(o->rows);
+	o->rows = check_memory(calloc(total + 1, sizeof(*o->rows)));
+	o->count = 0;
+	for (size_t i = 0; i < total; i++)
+		if (passes(t, view, i))
+			o->rows[o->count++] = i;
+	qsort_r(o->rows, o->count, sizeof(*o->rows), compare_rows, &sorting);
+}
+
+void top_sort_by(struct top *t, enum top_view view, size_t column)
+{
+	size_t columns;
+	enum top_form form = top_columns(view, &columns)[column].form;
+
+	t->order[view].column = column;
+	t->order[view].falling = form != FORM_ID && form != FORM_TEXT && form != FORM_STATE;
+	top_arrange(t, view);
+}
+
+/* ---- the whole ---------------------------------------------------------------------- */
+
+static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
+{
+	struct top_fact *f = &facts[(*count)++];
+	va_list args;
+
+	f->name = name;
+	va_start(args, format);
+	vsnprintf(f->text, sizeof(f->text), format, args);
+	va_end(args);
+}
+
+static void say_table(struct top_fact *facts, size_t *count, const char *name, const struct k2k_table_info *table)
+{
+	char retired[40] = "";
+
+	if (table->retired)
+		snprintf(retired, sizeof(retired), ", %" PRIu64 " retired", table->retired);
+	say(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity, retired);
+}
+
+static void say_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name, uint64_t n)
+{
+	char text[TOP_TEXT] = "-";
+
+	if (t->all.interval_ns)
+		print_rate(text, per_second(n, &t->all));
+	say(facts, count, name, "%s/s", text);
+}
+
+static void say_brokers(const struct top *t, struct top_fact *facts, size_t *count)
+{
+	size_t stopped = 0, dead = 0, behind = 0;
+	char text[80] = "";
+
+	for (size_t i = 0; i < t->now.broker_count; i++) {
+		const struct k2k_broker_info *b = &t->now.brokers[i];
+
+		stopped += b->state == K2K_BROKER_STOPPED;
+		dead += b->state == K2K_BROKER_DEAD;
+		behind += b->state != K2K_BROKER_DEAD && b->grace_behind > 0;
+	}
+	if (stopped)
+		snprintf(text, sizeof(text), ", %zu stopped", stopped);
+	if (behind)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu behind", behind);
+	if (dead)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu dead", dead);
+	say(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
+}
+
+size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
+{
+	const struct k2k_registry_info *r = &t->now.registry;
+	char text[TOP_TEXT];
+	size_t count = 0;
+
+	say_table(facts, &count, "tenants", &r->tenants);
+	say_brokers(t, facts, &count);
+	say_rate(t, facts, &count, "messages", t->all.admitted);
+	say_rate(t, facts, &count, "rejected by rate", t->all.rate);
+	say_rate(t, facts, &count, "  by budget", t->all.budget);
+	say_rate(t, facts, &count, "  by kernels", t->all.kernels);
+	say_rate(t, facts, &count, "  by memory", t->all.memory);
+	if (t->all.interval_ns)
+		print_seconds(text, per_second(t->all.gpu_ns, &t->all) / 1e9);
+	else
+		strcpy(text, "-");
+	say(facts, &count, "GPU", "%s s/s", text);
+	say(facts, &count, "kernels held", "%" PRIu64, t->held.kernels);
+	print_size(text, (double)t->held.bytes);
+	say(facts, &count, "memory held", "%s", text);
+	say_table(facts, &count, "engagements", &r->engagements);
+	say_table(facts, &count, "leases", &r->leases);
+	say_table(facts, &count, "budgets", &r->budgets);
+	say_rate(t, facts, &count, "unknown tenants", t->all.unknown);
+	say_rate(t, facts, &count, "cross-tenant", t->all.cross);
+	return count;
+}
