@@ -15,7 +15,7 @@ add_executable(cli_broker ${CMAKE_CURRENT_LIST_DIR}/cli_broker.c)
 target_include_directories(cli_broker PRIVATE ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(cli_broker PRIVATE k2k-registry)
 
-foreach(script cli_command_line cli_document cli_registry cli_save cli_tenant cli_units cli_usage cli_rights cli_audit
+foreach(script cli_command_line cli_exit_codes cli_document cli_registry cli_save cli_tenant cli_units cli_usage cli_rights cli_audit
     cli_top cli_terminal)
   set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})

@@ -29,8 +29,10 @@ if(NOT first MATCHES "\\(${version}\\)")
 endif()
 
 # ---- units and what they need
-configure_file(${CMAKE_CURRENT_LIST_DIR}/units/k2k-registry@.service.in ${made}/k2k-registry@.service @ONLY)
-install(FILES ${made}/k2k-registry@.service DESTINATION lib/systemd/system COMPONENT tools)
+foreach(unit IN ITEMS k2k-registry@ k2k-registry-save@)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.service.in ${made}/${unit}.service @ONLY)
+  install(FILES ${made}/${unit}.service DESTINATION lib/systemd/system COMPONENT tools)
+endforeach()
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
 
