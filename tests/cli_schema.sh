@@ -105,6 +105,7 @@ traffic() {
 	real info 0 info
 	real check 0 check
 	real stat 0 stat 10ms 3
+	real top 0 top --once 10ms
 	real version 0 version
 	real repaired 0 repair
 	real audit-event 0 audit tail

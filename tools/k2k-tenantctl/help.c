@@ -50,7 +50,7 @@ static void print_exit_codes(void)
 	size_t column = (size_t)printf("Exit codes:");
 
 	for (size_t i = 0; i < exit_text_count; i++) {
-		char text[60];
+		char text[160];
 		size_t width = (size_t)snprintf(text, sizeof(text), "%d %s%s", exit_texts[i].code, exit_texts[i].text,
 		                                i + 1 < exit_text_count ? "," : ".\n");
 		bool wrap = column + 1 + width > EXIT_LINE;
