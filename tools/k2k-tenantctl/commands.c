@@ -44,7 +44,7 @@ const struct exit_text exit_texts[] = {
 	{ EXIT_PERMISSION, "permission" },
 	{ EXIT_BUSY, "busy or timed out" },
 	{ EXIT_PARTLY, "some of several failed" },
-	{ EXIT_SYSTEM, "the system failed; without a message: who read the output has gone, as in ... | head -1" },
+	{ EXIT_SYSTEM, "the system failed (without a message: who reads the output has gone)" },
 };
 const size_t exit_text_count = sizeof(exit_texts) / sizeof(exit_texts[0]);
 
