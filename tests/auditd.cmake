@@ -6,17 +6,8 @@ if(NOT TARGET k2k-auditd)
   return()
 endif()
 
-foreach(script cli_auditd cli_verify)
-  set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
-  file(STRINGS ${path} lines REGEX "^cli_[a-z0-9_]+\\(\\)")
-  foreach(line IN LISTS lines)
-    string(REGEX MATCH "^cli_[a-z0-9_]+" name "${line}")
-    add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> ${name})
-    set_tests_properties(${name} PROPERTIES LABELS cli TIMEOUT 120 SKIP_RETURN_CODE 77
-      ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
-  endforeach()
-endforeach()
+k2k_script_tests(cli SCRIPTS cli_auditd cli_verify ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
+  ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
 
 k2k_test(NAME unit_auditd SOURCES ${CMAKE_CURRENT_LIST_DIR}/unit_auditd.c TIMEOUT 60 SHARED)
 target_include_directories(unit_auditd PRIVATE ${PROJECT_SOURCE_DIR}/tools/k2k-auditd)

@@ -15,14 +15,6 @@ add_executable(cli_broker ${CMAKE_CURRENT_LIST_DIR}/cli_broker.c)
 target_include_directories(cli_broker PRIVATE ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(cli_broker PRIVATE k2k-registry)
 
-foreach(script cli_command_line cli_exit_codes cli_document cli_registry cli_save cli_tenant cli_units cli_usage cli_rights cli_audit
-    cli_top cli_terminal)
-  set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
-  file(STRINGS ${path} lines REGEX "^cli_[a-z0-9_]+\\(\\)")
-  foreach(line IN LISTS lines)
-    string(REGEX MATCH "^cli_[a-z0-9_]+" name "${line}")
-    add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> ${name})
-    set_tests_properties(${name} PROPERTIES LABELS cli TIMEOUT 120 SKIP_RETURN_CODE 77)
-  endforeach()
-endforeach()
+k2k_script_tests(cli SCRIPTS cli_command_line cli_exit_codes cli_document cli_registry cli_save cli_tenant cli_units cli_usage
+  cli_rights cli_audit cli_top cli_terminal
+  ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>)

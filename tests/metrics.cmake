@@ -5,17 +5,7 @@ if(NOT TARGET k2k-exporter)
   return()
 endif()
 
-foreach(script cli_metrics cli_exporter metrics_prometheus)
-  set(path ${CMAKE_CURRENT_LIST_DIR}/${script}.sh)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
-  file(STRINGS ${path} lines REGEX "^cli_[a-z0-9_]+\\(\\)")
-  foreach(line IN LISTS lines)
-    string(REGEX MATCH "^cli_[a-z0-9_]+" name "${line}")
-    add_test(NAME ${name} COMMAND bash ${path} $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> ${name})
-    set_tests_properties(${name} PROPERTIES LABELS cli TIMEOUT 120 SKIP_RETURN_CODE 77
-                         ENVIRONMENT "EXPORTER=$<TARGET_FILE:k2k-exporter>")
-    if(script STREQUAL metrics_prometheus)
-      set_tests_properties(${name} PROPERTIES LABELS metrics)
-    endif()
-  endforeach()
-endforeach()
+k2k_script_tests(cli SCRIPTS cli_metrics cli_exporter ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
+  ENVIRONMENT "EXPORTER=$<TARGET_FILE:k2k-exporter>")
+k2k_script_tests(cli SCRIPTS metrics_prometheus ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
+  ENVIRONMENT "EXPORTER=$<TARGET_FILE:k2k-exporter>" LABEL metrics)
