@@ -66,9 +66,9 @@ traffic() {
 	say K2K_OK kernel 42
 	say K2K_OK memory 43 1000
 	kill -KILL "$broker_pid"
-	until_true 10 eval '[[ ! -e /proc/$broker_pid ]] || grep -q "^State:.Z" /proc/$broker_pid/status 2>/dev/null'
+	until_true 60 eval '[[ ! -e /proc/$broker_pid ]] || grep -q "^State:.Z" /proc/$broker_pid/status 2>/dev/null'
 	attach 2>/dev/null
-	until_true 10 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
+	until_true 60 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
 	real brokers 0 brokers
 	say K2K_OK admit 42 7 3
 	say K2K_OK track 42 7 9007199254740993
@@ -153,17 +153,17 @@ logs() {
 	"$AUDITD" --file "$DIR/log" --key "$DIR/key" --sync each 2>/dev/null &
 	local auditd=$!
 	brokers+=("$auditd")
-	until_true 20 grep -qs '"kind":"lost"' "$DIR/log"
+	until_true 60 grep -qs '"kind":"lost"' "$DIR/log"
 	keep auditd-log "k2k-auditd --file" <"$DIR/log"
 	"$AUDITD" --stdout --once --state "$DIR/state" 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
 	rm "$DIR/log"
-	until_true 20 grep -qs '"kind":"log.problem"' "$DIR/log"
+	until_true 60 grep -qs '"kind":"log.problem"' "$DIR/log"
 	ctl 0 destroy -y -q
-	until_true 20 grep -qs '"kind":"registry.gone"' "$DIR/log"
+	until_true 60 grep -qs '"kind":"registry.gone"' "$DIR/log"
 	init
-	until_true 20 grep -qs '"kind":"registry.attached"' "$DIR/log"
+	until_true 60 grep -qs '"kind":"registry.attached"' "$DIR/log"
 	kill "$auditd"
 	wait "$auditd" || fail "k2k-auditd ended with $?"
 	keep auditd-log "k2k-auditd --file" <"$DIR/log"
@@ -194,7 +194,7 @@ broker_lines() {
 	"$BROKER_TOOL" --listen "$DIR/socket" &
 	broker_pid=$!
 	brokers+=("$broker_pid")
-	until_true 20 test -S "$DIR/socket"
+	until_true 60 test -S "$DIR/socket"
 	"$PYTHON" -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
