@@ -13,7 +13,7 @@ tenants() {
 
 # traffic LINE...: a broker that does this again and again, some fifty times a second, until `brokers` are ended.
 traffic() {
-	(while printf '%s\n' "$@" && sleep 0.02; do :; done | "$BROKER" "$K2K_REGISTRY") >/dev/null 2>&1 &
+	while printf '%s\n' "$@" && sleep 0.02; do :; done 2>/dev/null | "$BROKER" "$K2K_REGISTRY" >/dev/null 2>&1 &
 	brokers+=("$!")
 	disown "$!"
 }
