@@ -140,10 +140,12 @@ consume() {
 }
 
 package_has_a_manual_page_for_each_program_and_function_and_completion() {
-	local dir=$BUILD/packages-pages name
+	local dir=$BUILD/packages-pages deb name
 	rm -rf "$dir"
-	for name in "${DEBS[@]}"; do
-		dpkg-deb -x "$name" "$dir/$(basename "${name%%_*}")"
+	mkdir "$dir"
+	for deb in "${DEBS[@]}"; do
+		name=${deb##*/}
+		dpkg-deb -x "$deb" "$dir/${name%%_*}"
 	done
 	(($(ls "$dir"/k2k-tools/usr/bin | wc -l) >= 5)) || fail "there are programs missing"
 	for name in "$dir"/k2k-tools/usr/bin/*; do
