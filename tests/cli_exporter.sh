@@ -154,6 +154,20 @@ cli_exporter_only_reads() {
 	export_stop
 }
 
+cli_exporter_ends_well_amid_scrapes() {
+	local i scraper
+	init
+	for ((i = 0; i < 20; i++)); do
+		export_start
+		( while :; do curl -sS "$url" >/dev/null 2>&1 || exit; done ) &
+		scraper=$!
+		until_true 20 scraped 'tenants{}' 0
+		export_stop
+		kill "$scraper" 2>/dev/null
+		wait "$scraper" 2>/dev/null || :
+	done
+}
+
 cli_exporter_reads_a_fifth_of_the_time_at_most() {
 	# large tables take some time to read, however empty
 	ctl 0 init --max-engagements 300000 -q

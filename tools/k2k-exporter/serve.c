@@ -181,15 +181,21 @@ struct server *serve_start(const struct serve_options *options, uint16_t *port)
 	return s;
 }
 
-void serve_stop(struct server *s)
+static void forget_answers(struct server *s)
 {
 	struct MHD_Response *const responses[] = { s->text, s->index, s->health, s->missing, s->refused };
 
-	if (s->daemon)
-		MHD_stop_daemon(s->daemon);
 	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++)
 		if (responses[i])
 			MHD_destroy_response(responses[i]);
+}
+
+void serve_stop(struct server *s)
+{
+	/* until then its thread makes new texts */
+	if (s->daemon)
+		MHD_stop_daemon(s->daemon);
+	forget_answers(s);
 	if (s->reg)
 		k2k_registry_close(&s->reg);
 	metrics_forget(&s->past);
