@@ -188,9 +188,8 @@ cli_leases_tell_who_holds_what() {
 cli_a_list_of_5000_tenants_is_fast() {
 	local begin
 	ctl 0 init --max-tenants 6000 -q
-	begin=$SECONDS
-	# one process each: most of the time goes into starting them
-	seq 1 5000 | xargs -n 1 -P 2 "$TOOL" register -q
+	{ printf 'version: 1\ntenants:\n'; seq 1 5000 | sed 's/.*/  - {id: &}/'; } >"$DIR/tenants"
+	ctl 0 apply -f "$DIR/tenants" -q
 	ctl 0 list -o csv
 	is "$(wc -l <<<"$out")" 5001
 	begin=$SECONDS
