@@ -150,14 +150,27 @@ cli_prune_needs_y_away_from_a_terminal() {
 	json .tenants '[]'
 }
 
-# on_terminal ANSWER ARGUMENT...: the tool on a terminal of its own; all it says is in $out
+# on_terminal ANSWER ARGUMENT...: the tool on a terminal of its own; all it says is in $out. With SLOWLY=1 it may work for a
+# twentieth of the time only: how long that takes is not left to the machine.
 on_terminal() {
 	local answer=$1; shift
 	out=$(python3 - "$answer" "$TOOL" "$@" <<'END'
-import os, pty, sys
+import os, pty, signal, sys, threading, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])
+ended = threading.Event()
+
+def hold_back():
+    while not ended.is_set():
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.019)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.001)
+
+slowly = threading.Thread(target=hold_back)
+if os.environ.get("SLOWLY"):
+    slowly.start()
 said, answered = b"", sys.argv[1] == ""
 while True:
     try:
@@ -170,6 +183,9 @@ while True:
     if not answered and b"[y/N]" in said:
         os.write(fd, sys.argv[1].encode() + b"\n")
         answered = True
+ended.set()
+if slowly.ident:
+    slowly.join()
 status = os.waitpid(pid, 0)[1]
 sys.stdout.buffer.write(said)
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -198,7 +214,7 @@ cli_a_long_apply_shows_a_bar_on_a_terminal_and_nowhere_else() {
 	{ echo 'version: 1'; echo 'tenants:'; seq -f '  - {id: %.0f, rate: 5/s}' 1 60000; } >"$DIR/doc"
 	ctl 0 apply -f "$DIR/doc" --dry-run -q
 	is "$err" ""
-	on_terminal "" apply -f "$DIR/doc"
+	SLOWLY=1 on_terminal "" apply -f "$DIR/doc"
 	is "$got" 0
 	has "$out" "[###"
 	has "$out" "%"

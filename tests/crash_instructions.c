@@ -24,12 +24,15 @@ static const struct operation *operation_named(const char *name)
 	FAIL("no operation %s", name);
 }
 
-TEST(every_instruction_of_admit) { kill_everywhere(operation_named("admit"), STATE_EMPTY, true); }
-TEST(every_instruction_of_admit_rolling_the_window)
+static void kill_at_every_instruction(const char *name)
 {
-	kill_everywhere(operation_named("admit, rolling the window"), STATE_EMPTY, true);
+	kill_everywhere(operation_named(name), STATE_EMPTY, true);
+	check_reached();
 }
-TEST(every_instruction_of_register) { kill_everywhere(operation_named("register"), STATE_EMPTY, true); }
+
+TEST(every_instruction_of_admit) { kill_at_every_instruction("admit"); }
+TEST(every_instruction_of_admit_rolling_the_window) { kill_at_every_instruction("admit, rolling the window"); }
+TEST(every_instruction_of_register) { kill_at_every_instruction("register"); }
 
 /* ---- stores that fault ------------------------------------------------------------------------ */
 
@@ -183,8 +186,12 @@ static void compare(const struct operation *operation, enum state state)
 	/* a creator's objects have no name while it fills them: nobody else can see those stores, nor can crash_points */
 	if (!is_wanted(operation) || operation->no_registry)
 		return;
-	CHECK(discover(&points, operation, state, false, NULL));
-	count = count_stores(operation, state);
+	/* again where somebody's helper had its turn while the victim was stepped: a store that is left out is left out each time */
+	for (int i = 0; i == 0 || (i < 4 && count.changes < points.changes); i++) {
+		points_free(&points);
+		CHECK(discover(&points, operation, state, false, NULL));
+		count = count_stores(operation, state);
+	}
 	printf("# stores | %s | %s | %" PRIu64 " | %" PRIu64 " | %zu\n", operation->name, state_names[state], count.stores,
 	       count.changes, points.changes);
 	fflush(stdout);

@@ -10,6 +10,7 @@ static void kill_each(const struct operation *operations, size_t count, enum sta
 {
 	for (size_t i = 0; i < count; i++)
 		kill_everywhere(&operations[i], state, false);
+	check_reached();
 }
 
 #define KILL_EACH(operations, state) kill_each((operations), sizeof(operations) / sizeof((operations)[0]), (state))

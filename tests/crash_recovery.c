@@ -84,12 +84,14 @@ static void kill_recovery_of_admins(const struct operation *recovery, enum state
 	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++)
 		if (admin_operations[i].role && admin_operations[i].run != run_close && admin_operations[i].run != run_check)
 			kill_recovery(&admin_operations[i], state, recovery);
+	check_reached();
 }
 
 static void kill_recovery_of_brokers(const struct operation *recovery, enum state state)
 {
 	for (size_t i = 0; i < sizeof broker_operations / sizeof broker_operations[0]; i++)
 		kill_recovery(&broker_operations[i], state, recovery);
+	check_reached();
 }
 
 TEST(a_change_after_a_killed_administrator) { kill_recovery_of_admins(&change, STATE_HALF_FULL); }
@@ -103,4 +105,5 @@ TEST(the_next_open_after_a_killed_creator_or_destroyer)
 	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++)
 		if (admin_operations[i].no_registry || admin_operations[i].removes)
 			kill_recovery(&admin_operations[i], STATE_EMPTY, &open_admin);
+	check_reached();
 }

@@ -16,7 +16,11 @@ terminal() {
 }
 type_line() { tm send-keys -l -- "$1" && tm send-keys Enter; }
 keys() { tm send-keys "$@"; }
-resize() { tm resize-window -x "$1" -y "$2"; }
+# tmux itself passes a second size within a quarter of a second on later, or with no client never.
+resize() {
+	tm resize-window -x "$1" -y "$2"
+	stty -F "$(tm display -p '#{pane_tty}')" cols "$1" rows "$2"
+}
 
 # within COMMAND...: until it holds; else the test fails, with the screen.
 within() {
@@ -39,7 +43,11 @@ column_is() { [[ $(column) == "$1" ]]; }
 column_begins() { [[ $(column) == "$1"* ]]; }
 
 # runs LINE: in the shell, with what the terminal was like before it and after it. ended CODE: and that is how it ended.
-runs() { type_line "clear; echo above; stty -g >\$D/before; $1; echo code=\$?; stty -g >\$D/after; echo over"; }
+# Nothing of an earlier line is on the screen when it begins.
+runs() {
+	tm send-keys -R
+	type_line "clear; echo above; stty -g >\$D/before; $1; echo code=\$?; stty -g >\$D/after; echo over"
+}
 ended() {
 	shows "code=$1"
 	within test -s "$DIR/after"
