@@ -73,6 +73,7 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 }
 
 cli_audit_tail_is_a_table_on_a_terminal_and_json_elsewhere() {
+	needs_terminals
 	init
 	ctl 0 audit tail
 	is "${out:0:1}" "{"

@@ -154,6 +154,7 @@ cli_prune_needs_y_away_from_a_terminal() {
 # twentieth of the time only: how long that takes is not left to the machine.
 on_terminal() {
 	local answer=$1; shift
+	needs_terminals
 	out=$(python3 - "$answer" "$TOOL" "$@" <<'END'
 import os, pty, signal, sys, threading, time
 pid, fd = pty.fork()

@@ -17,6 +17,7 @@ fail() {
 	exit 1
 }
 skip() { echo "# skipped: $*" >&2; exit 77; }
+needs_terminals() { python3 -c 'import os; os.openpty()' 2>/dev/null || skip "no pseudo terminals are to be had here"; }
 
 # ctl CODE ARGUMENT...: runs the tool, which has to end with CODE; its output is in $out and $err.
 ctl() {

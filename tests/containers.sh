@@ -15,6 +15,7 @@ fail() { echo "# $*" >&2; exit 1; }
 
 if [[ ${3-} != inside ]]; then
 	((EUID == 0)) || { echo "# skipped: needs root, to mount" >&2; exit 77; }
+	unshare --mount --propagation private true 2>/dev/null || { echo "# skipped: no mount namespace can be made here" >&2; exit 77; }
 	dir=$(mktemp -d)
 	status=0
 	unshare --mount --propagation private bash "$HERE" "$1" "$BUILD" inside "$dir" || status=$?

@@ -25,6 +25,7 @@ expect() { # STATUS COMMAND...
 in_a_root() {
 	local dir status=0
 	((EUID == 0)) || skip "needs root, to mount"
+	unshare --mount --propagation private true 2>/dev/null || skip "no mount namespace can be made here"
 	dir=$(mktemp -d)
 	unshare --mount --propagation private bash -euc '
 		dir=$1 source=$2 build=$3; shift 3

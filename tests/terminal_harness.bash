@@ -8,6 +8,7 @@ screen() { tm capture-pane -p; }
 # terminal COLUMNS LINES: a shell whose $T is the tool and $D the test's directory.
 terminal() {
 	command -v tmux >/dev/null || skip "no tmux"
+	needs_terminals
 	echo "PS1='ready> '" >"$DIR/rc"
 	T=$TOOL D=$DIR TERM=screen SHELL=/bin/sh \
 		tm new-session -d -x "$1" -y "$2" "exec bash --noprofile --rcfile '$DIR/rc' -i" || fail "tmux"
