@@ -77,7 +77,7 @@ clean_up() {
 	for pid in "${brokers[@]}"; do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	rm -rf "$DIR" /dev/shm/k2k."$K2K_REGISTRY".*
+	rm -rf "$DIR" /dev/shm/k2k."$K2K_REGISTRY"[.-]*
 }
 
 run_test() {
