@@ -367,7 +367,7 @@ TEST(killed_writers_cost_an_event_each_at_most)
 	_Atomic uint64_t *calls = shared_bytes(sizeof *calls);
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	const unsigned int kind = K2K_AUDIT_KIND_CROSS_TENANT;
-	uint64_t told = 0, rounds = 60;
+	uint64_t told, rounds = 60;
 
 	random_seed(7);
 	for (uint64_t round = 0; round < rounds; round++) {

@@ -9,15 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-void *must(void *memory)
-{
-	if (!memory) {
-		fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
-		exit(10);
-	}
-	return memory;
-}
-
 static void put(json_object *object, const char *key, json_object *value)
 {
 	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY))

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* util.h - growing text, the time, and how this program says that something is wrong */
+/* util.h - bodies of lines, the time, and how this program says that something is wrong */
 #ifndef K2K_AUDITD_UTIL_H
 #define K2K_AUDITD_UTIL_H
+
+#include "../text/text.h"
 
 #include <json-c/json_object.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct text {
-	char *bytes;
-	size_t size, room;
-};
-void text_add(struct text *text, const char *bytes, size_t size);
-void text_take(struct text *text, size_t size);      /* from its beginning */
-void text_free(struct text *text);
 /* The members of an object, without its braces, and a newline: a body. Frees the object. */
 void text_add_body(struct text *text, json_object *object);
 

@@ -10,16 +10,6 @@
 
 #include <stddef.h>
 
-/* ---- growing text ------------------------------------------------------------- */
-
-struct text {
-	char *bytes;
-	size_t size, room;
-};
-void text_add(struct text *text, const char *bytes, size_t size);
-void text_take(struct text *text, size_t size);     /* from the front */
-void text_free(struct text *text);
-
 /* ---- from line to answer ------------------------------------------------------------ */
 
 struct answer_counts { uint64_t lines, malformed; };

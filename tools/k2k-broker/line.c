@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *must(void *memory)
-{
-	if (!memory) {
-		fputs("k2k-broker: out of memory\n", stderr);
-		exit(10);
-	}
-	return memory;
-}
-
 static int is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';

@@ -9,13 +9,11 @@
 #define K2K_BROKER_LINE_H
 
 #include "broker.h"
+#include "../text/text.h"
 
 #include <stddef.h>
 
 #define LINE_MAX_BYTES 8192                /* without its end */
-
-/* For a few bytes: a broker that can't have them ends, and the system gives back what it held. */
-void *must(void *memory);
 
 /* ---- bytes into lines ----------------------------------------------------------- */
 
