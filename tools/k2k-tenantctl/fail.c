@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
+#include "printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -86,19 +87,11 @@ static void reason_of(int code, char *text, size_t room)
 	}
 }
 
-/* Bytes from a command line or from shared memory are not to move a terminal's cursor, nor to spoil a JSON text. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
-			*text = '?';
-}
-
 static int record(struct ctl *ctl, int code, const k2k_tenant_id *tenant, char *message)
 {
 	struct failure *f;
 
-	make_printable(message);
+	printable(message);
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", message);
 	if (ctl->failure_count == ctl->failure_room) {
@@ -185,7 +178,7 @@ void note(const struct ctl *ctl, const char *message, ...)
 	va_start(args, message);
 	vsnprintf(text, sizeof(text), message, args);
 	va_end(args);
-	make_printable(text);
+	printable(text);
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", text);
 }
