@@ -214,12 +214,14 @@ const struct command commands[] = {
 	  "all tenants as a document for 'apply': YAML, or JSON with -J", NO_OPTIONS, "", NULL, "export > tenants.yaml" },
 	{ "save", NULL, RUN(cmd_save), 1, 1, { A_FILE }, "save FILE",
 	  "writes tenants with generations, totals and GPU time into a file", NO_OPTIONS,
-	  "The file is replaced as a whole, or not at all. What brokers count afterwards is not in it: stop\n"
-	  "them first. Leases are not in it either; they belong to processes.\n", NULL, "save /var/lib/k2k/default.json" },
+	  "The file is replaced as a whole, or not at all, and keeps its mode and owner; a new one is readable\n"
+	  "for its owner only. Symbolic links are followed. A device, a FIFO and a file that is mounted by\n"
+	  "itself are written into. FILE - is standard output. What brokers count afterwards is not in it:\n"
+	  "stop them first. Leases are not in it either; they belong to processes.\n", NULL, "save /var/lib/k2k/default.json" },
 	{ "load", NULL, RUN(cmd_load), 1, 1, { A_FILE }, "load FILE",
 	  "restores what 'save' wrote into a new registry, of any size that it fits", NO_OPTIONS,
 	  "Refused where a tenant is there that the file does not have, and where something has no room.\n"
-	  "A load that was killed can be repeated.\n", NULL, "load /var/lib/k2k/default.json" },
+	  "A load that was killed can be repeated. FILE - is standard input.\n", NULL, "load /var/lib/k2k/default.json" },
 	{ "audit", "tail", RUN(cmd_audit_tail), 0, 0, NOTHING, "audit tail [-f] [options]",
 	  "who was refused what, and who changed what: all processes' events by time", OPTIONS(tail_options),
 	  "A table on a terminal, else one JSON object a line; -o says which. Each broker has a ring of\n"

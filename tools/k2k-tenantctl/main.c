@@ -319,6 +319,25 @@ static void hold_standard_files(void)
 			_exit(EXIT_SYSTEM);
 }
 
+static void end_at_once(int number)
+{
+	_exit(128 + number);
+}
+
+/* The kernel keeps from process 1 what it has no handler for: in a container each command would have to be killed. */
+static void end_by_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = end_at_once }, was;
+
+	if (getpid() != 1)
+		return;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+			sigaction(numbers[i], &action, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl ctl = { .format = FORMAT_TABLE };
@@ -327,6 +346,8 @@ int main(int argc, char **argv)
 
 	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);       /* close_output() tells */
+	signal(SIGXFSZ, SIG_IGN);       /* a limit on file sizes is an error, as a full disk is */
+	end_by_signals();
 	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
 	read_table();
