@@ -33,7 +33,7 @@ UPDATED = {"max_messages_per_sec", "max_gpu_memory_bytes", "max_concurrent_kerne
 ALIKE = {"schema", "registry", "ring", "sequence", "level", "type", "time", "time_ns", "monotonic_ns", "count", "actor", "pid", "incarnation",
          "seq", "at_ns", "mac"}
 # Commands that print no JSON.
-NO_JSON = {"metrics", "completion"}
+NO_JSON = {"metrics", "completion", "help"}
 
 failed = 0
 

@@ -2,9 +2,9 @@
 /* init, info, destroy, version: the registry as a whole. */
 #include "commands.h"
 #include "dryrun.h"
+#include "names.h"
 #include "units.h"
 
-#include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,19 +13,8 @@
 
 static bool parse_group(struct ctl *ctl, const char *text, uint32_t *gid)
 {
-	struct units_fault fault;
-	const struct group *group;
-	uint64_t number;
-
-	group = getgrnam(text);
-	if (group) {
-		*gid = group->gr_gid;
+	if (group_parse(text, gid))
 		return true;
-	}
-	if (!units_parse_count(text, 0, UINT32_MAX - 1, &number, &fault)) {
-		*gid = (uint32_t)number;
-		return true;
-	}
 	fail_usage(ctl, "--group '%.200s': no such group; give its name or its number", text);
 	return false;
 }
@@ -275,6 +264,7 @@ int cmd_destroy(struct ctl *ctl)
 	if (ctl->dry_run)
 		return destroy_dry_run(ctl);
 	open_options(ctl, &options);
+	ctl->role = K2K_ROLE_ADMIN;
 	code = k2k_registry_destroy(ctl->registry, ctl->yes ? K2K_DESTROY_FORCE : 0, &options);
 	if (code == K2K_EBUSY)
 		return fail_busy(ctl);

@@ -39,7 +39,7 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
 /* Long options; commands.c has their names, and the letters that some have. */
 enum option_id {
-	OPT_REGISTRY, OPT_OUTPUT, OPT_JSON, OPT_DRY_RUN, OPT_YES, OPT_QUIET, OPT_TIMEOUT, OPT_COLOR, OPT_HELP,
+	OPT_REGISTRY, OPT_OWNER, OPT_OUTPUT, OPT_JSON, OPT_DRY_RUN, OPT_YES, OPT_QUIET, OPT_TIMEOUT, OPT_COLOR, OPT_HELP,
 	OPT_VERSION,
 	/* of single commands */
 	OPT_MAX_TENANTS, OPT_MAX_ENGAGEMENTS, OPT_MAX_LEASES, OPT_MAX_BUDGETS, OPT_AUDIT_EVENTS, OPT_MODE, OPT_GROUP, OPT_PLAN,
@@ -66,8 +66,11 @@ struct ctl {
 	uint64_t timeout_ns;
 
 	const char *option[OPT_END];    /* the last argument given to it, "" where it takes none, null where not given */
-	const char **budgets;           /* each --budget in turn */
-	size_t budget_count;
+	const char **budgets, **files;  /* each --budget and --file in turn */
+	size_t budget_count, file_count;
+	bool has_owner;                 /* --owner */
+	uint32_t owner_uid;
+	enum k2k_role role;             /* as which the registry was opened, or 0: for what to do about missing rights */
 	char **arguments;               /* behind the command */
 	size_t argument_count;
 
@@ -114,6 +117,7 @@ bool good_registry_name(const char *name);
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);      /* all arguments; *ids is to be freed */
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
+bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);    /* a duration; without a unit seconds */
 bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns);     /* of stat and top */
 bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *count);
 bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mode);

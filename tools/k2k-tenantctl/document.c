@@ -30,7 +30,7 @@ struct source {
 	struct progress progress;
 };
 
-static const char *const rate_forms = "a rate is like 5000/s, 5k/s, 6000/min (a whole number a second), or unlimited";
+static const char *const rate_forms = "a rate is like 5000/s, 5k/s, or unlimited";
 static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
 static const char *const size_forms = "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
 static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
