@@ -115,10 +115,10 @@ traffic() {
 }
 
 documents() {
-	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\n' >"$DIR/doc"
-	real changes 0 apply -f "$DIR/doc" --prune --dry-run
+	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\nend: true\n' >"$DIR/doc"
+	real changes 0 apply -f "$DIR/doc" --prune --max-prune 100% --dry-run
 	real differences 1 diff -f "$DIR/doc" --prune
-	real applied 0 apply -f "$DIR/doc" --prune -y
+	real applied 0 apply -f "$DIR/doc" --prune --max-prune 100% -y
 	real applied 0 apply -f "$DIR/doc"
 	real differences 0 diff -f "$DIR/doc"
 	ctl 0 register 43 --preset unlimited -q
@@ -137,6 +137,8 @@ errors() {
 	real audit-event 0 audit tail
 	real error 2 nonsense
 	real error 2 list --unknown-option
+	printf 'version: 1\ntenants:\n  - {id: x}\n  - {id: y}\n' >"$DIR/bad"
+	real error 2 apply -f "$DIR/bad"
 	real error 3 show 4711
 	real error 3 usage 4711
 	real error 3 budget unset 42 4711

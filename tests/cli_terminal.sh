@@ -10,10 +10,10 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	init
 	ctl 0 register 1 -q
 	ctl 0 register 2 -q
-	echo '{"version":1,"tenants":[{"id":1}]}' >"$DIR/doc"
+	echo '{"version":1,"tenants":[{"id":1}],"end":true}' >"$DIR/doc"
 	terminal 100 20
 	for answer in no Y '' yesno " y"; do
-		runs '"$T" apply -f $D/doc --prune'
+		runs '"$T" apply -f $D/doc --prune --max-prune 1'
 		within asked
 		type_line "$answer"
 		ended 2
@@ -21,13 +21,13 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 		is "$(ids)" "1 2"
 	done
 	# end of input
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	keys C-d
 	ended 2
 	is "$(ids)" "1 2"
 	# nobody asks twice what was interrupted
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	keys C-c
 	hides "code="
@@ -37,11 +37,11 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	is "$(ids)" "1 2"
 	ctl 0 check
 	# a document that is read from the keyboard can't be followed by an answer
-	runs '"$T" apply -f $D/doc --prune </dev/null'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1 </dev/null'
 	ended 2
 	shows "-y says that they may"
 	is "$(ids)" "1 2"
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	type_line yes
 	ended 0

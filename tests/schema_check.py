@@ -23,7 +23,8 @@ OPTIONAL = {
     "auditd-line": {"incarnation", "cut", "next.*"}, "auditd-state": {"next.*"},
     "bench": {"floors.*", "floor_rows.*"},
     "broker-line": {"window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
-    "changes": {"errors", "error.tenant"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant"},
+    "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement"},
+    "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant", "errors", "errors[].tenant"},
     "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant"},
     "totals": {"errors", "error.tenant"},
 }

@@ -356,7 +356,7 @@ int cmd_load(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
 	struct document document;
-	int exit_code = document_read(ctl, ctl->arguments[0], DOCUMENT_SAVED, &document);
+	int exit_code = document_read(ctl, (const char *const *)ctl->arguments, 1, DOCUMENT_SAVED, &document);
 
 	if (exit_code)
 		return exit_code;

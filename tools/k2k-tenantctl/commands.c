@@ -108,11 +108,13 @@ static const struct option_text quota_options[] = {
 	{ OPT_ENGAGEMENT, 0, "engagement", "E", VALUE_ENGAGEMENT, NULL, "engagement; 0 unless given" },
 	{ OPT_COUNT, 0, "count", "N", VALUE_NUMBER, NULL, "so many messages at once; 1 unless given" },
 };
-#define DOCUMENT_FILE { OPT_FILE, 'f', "file", "FILE", VALUE_FILE, NULL, "YAML or JSON; - is standard input" }
+#define DOCUMENT_FILE { OPT_FILE, 'f', "file", "FILE", VALUE_FILE, NULL, "YAML or JSON; - is standard input; several are read as one document" }
 static const struct option_text apply_options[] = {
 	DOCUMENT_FILE,
 	{ OPT_PRUNE, 0, "prune", NULL, VALUE_NONE, NULL,
 	  "deregister the tenants that it does not name; asks on a terminal, elsewhere -y is needed" },
+	{ OPT_MAX_PRUNE, 0, "max-prune", "SHARE", VALUE_TEXT, NULL,
+	  "refuse to deregister more than this share of all tenants, 30% unless given, or a number of them" },
 };
 static const struct option_text diff_options[] = {
 	DOCUMENT_FILE,
@@ -200,7 +202,7 @@ const struct command commands[] = {
 	  "deregistered can't be used again.\n", NULL, "brokers" },
 	{ "leases", NULL, RUN(cmd_leases), 0, 1, { TENANT }, "leases [ID]", "list which brokers hold a tenant's kernels and GPU memory",
 	  NO_OPTIONS, "", NULL, "leases 42" },
-	{ "apply", NULL, RUN(cmd_apply), 0, 0, NOTHING, "apply -f FILE [--prune]", "make the tenants what a document says",
+	{ "apply", NULL, RUN(cmd_apply), 0, 0, NOTHING, "apply -f FILE... [--prune]", "make the tenants what a document says",
 	  OPTIONS(apply_options),
 	  "Of tenants that it does not name nothing is changed otherwise. What an entry leaves out takes the\n"
 	  "value of its preset, 'standard' where none is named; budgets that it leaves out are removed.\n"
@@ -208,8 +210,10 @@ const struct command commands[] = {
 	  "    tenants:\n"
 	  "      - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: 1h}}\n"
 	  "      - {id: 43, preset: unlimited}\n"
-	  "All of it is checked before the first change. Usage is kept.\n", NULL, "apply -f tenants.yaml --prune -y" },
-	{ "diff", NULL, RUN(cmd_diff), 0, 0, NOTHING, "diff -f FILE [--prune]", "show what 'apply' would change",
+	  "    end: true\n"
+	  "All of it is checked before the first change. Usage is kept. --prune takes only what ends with\n"
+	  "'end: true', as an export does: of a file that was cut off it would remove the rest.\n", NULL, "apply -f tenants.yaml --prune -y" },
+	{ "diff", NULL, RUN(cmd_diff), 0, 0, NOTHING, "diff -f FILE... [--prune]", "show what 'apply' would change",
 	  OPTIONS(diff_options), "", "1 where something differs", "diff -f tenants.yaml" },
 	{ "export", NULL, RUN(cmd_export), 0, 0, NOTHING, "export",
 	  "write all tenants as a document for 'apply': YAML, or JSON with -J", NO_OPTIONS, "", NULL, "export > tenants.yaml" },

@@ -46,7 +46,7 @@ enum option_id {
 	OPT_IF_MISSING, OPT_PRESET, OPT_RATE, OPT_KERNELS, OPT_GPU_MEMORY, OPT_BUDGET,
 	OPT_MAX_SERIES,
 	OPT_ORG, OPT_ENGAGEMENT, OPT_COUNT,
-	OPT_FILE, OPT_PRUNE,
+	OPT_FILE, OPT_PRUNE, OPT_MAX_PRUNE,
 	OPT_FOLLOW, OPT_SINCE, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
 	OPT_ONCE,
 	OPT_END
@@ -91,6 +91,10 @@ int fail_usage(struct ctl *ctl, const char *message, ...) __attribute__((format(
 /* The same with a code of its own. Returns the exit code. */
 int fail_with(struct ctl *ctl, int code, const char *message, ...) __attribute__((format(printf, 3, 4)));
 /* For people only, and not with -q. */
+/* A question can be asked: somebody sits at a terminal. */
+bool can_ask(void);
+/* Asks it, and " [y/N] "; true for an answer of y or yes. */
+bool ask(const char *question, ...) __attribute__((format(printf, 1, 2)));
 void note(const struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
 _Noreturn void out_of_memory(void);
 void *check_memory(void *memory);       /* ends the program where it is null */

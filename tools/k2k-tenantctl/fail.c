@@ -211,6 +211,25 @@ int fail_with(struct ctl *ctl, int code, const char *message, ...)
 	return exit_code;
 }
 
+bool can_ask(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+bool ask(const char *question, ...)
+{
+	char text[600], answer[16];
+	va_list args;
+
+	va_start(args, question);
+	vsnprintf(text, sizeof(text), question, args);
+	va_end(args);
+	printable(text);
+	fflush(stdout);
+	fprintf(stderr, "%s [y/N] ", text);
+	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
+}
+
 void note(const struct ctl *ctl, const char *message, ...)
 {
 	char text[1200];

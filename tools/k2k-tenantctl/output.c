@@ -187,7 +187,7 @@ static json_object *json_failure(const struct ctl *ctl, size_t i)
 	return object;
 }
 
-/* "error" is the first failure; "errors" are all, where several tenants were named. */
+/* "error" is the first failure; "errors" are all, where there are several, or several tenants were named. */
 static void json_print_errors(const struct ctl *ctl)
 {
 	json_object *object = json_failure(ctl, 0);
@@ -195,7 +195,7 @@ static void json_print_errors(const struct ctl *ctl)
 	fputs("\"error\":", stdout);
 	json_print(object, 0);
 	json_object_put(object);
-	if (!ctl->failures[0].has_tenant)
+	if (!ctl->failures[0].has_tenant && ctl->failure_count == 1)
 		return;
 	fputs(",\"errors\":[", stdout);
 	for (size_t i = 0; i < ctl->failure_count; i++) {
