@@ -30,7 +30,7 @@ changes() {
 	real plan 0 init --plan
 	real changes 0 init --dry-run
 	real info 0 init "${sizes[@]}"
-	real info 0 init --if-missing
+	real info 0 init --if-missing --max-tenants 17
 	real changes 0 init --if-missing --dry-run
 	real tenants 0 list
 	real budgets 0 budget list
@@ -39,6 +39,7 @@ changes() {
 	real tenants 0 register 42 --rate 3000/s --kernels 1 --gpu-memory 1KiB --budget 7=1h --budget 9=0s
 	real tenants 0 register 43 --preset unlimited
 	real tenants 0 register 18446744073709551615 --rate 0/s
+	real tenants 0 register 42 --if-missing --rate unlimited --budget 7=2h --budget 11=1s
 	real changes 0 register 44 --budget 1=1s --dry-run
 	real changes 0 register 42 --if-missing --dry-run
 	real tenants 0 update 43 --kernels 5

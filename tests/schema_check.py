@@ -25,7 +25,7 @@ OPTIONAL = {
     "broker-line": {"window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
     "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement"},
     "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant", "errors", "errors[].tenant"},
-    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant"},
+    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement"}, "info": {"differences"},
     "totals": {"errors", "error.tenant"},
 }
 # Of an update only what was updated is told.

@@ -54,6 +54,19 @@ bool arg_tenant_to_change(struct ctl *ctl, const char *text, k2k_tenant_id *id)
 	return true;
 }
 
+bool arg_tenants_to_change(struct ctl *ctl, k2k_tenant_id **ids, size_t *count)
+{
+	if (!arg_ids(ctl, ids, count))
+		return false;
+	for (size_t i = 0; i < *count; i++)
+		if ((*ids)[i] == K2K_TENANT_UNSPECIFIED) {
+			fail(ctl, K2K_EUNSPECIFIED, "tenant 0");
+			free(*ids);
+			return false;
+		}
+	return true;
+}
+
 bool arg_tenant_filter(struct ctl *ctl, k2k_tenant_id *id, int *exit_code)
 {
 	if (!ctl->argument_count)

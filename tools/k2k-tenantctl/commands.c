@@ -69,7 +69,7 @@ static const struct option_text init_options[] = {
 	{ OPT_MODE, 0, "mode", "MODE", VALUE_NUMBER, NULL,
 	  "0660: who may be a broker; the definitions lose write for group and others" },
 	{ OPT_GROUP, 0, "group", "GROUP", VALUE_GROUP, NULL, "group of the registry's files" },
-	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "one that exists already is good enough" },
+	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "one that exists already is good enough; where it differs from\nwhat is asked for, that is told" },
 	{ OPT_PLAN, 0, "plan", NULL, VALUE_NONE, NULL, "only say how many bytes it takes, and how many are free" },
 };
 
@@ -84,7 +84,7 @@ static const struct option_text init_options[] = {
 
 static const struct option_text register_options[] = {
 	QUOTA_OPTIONS,
-	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "one that is registered already is good enough" },
+	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "one that is registered already is good enough; where it differs\nfrom what is asked for, that is told" },
 };
 static const struct option_text update_options[] = {
 	QUOTA_OPTIONS,
@@ -151,11 +151,11 @@ const struct command commands[] = {
 	{ "repair", NULL, RUN(cmd_repair), 0, 0, NOTHING, "repair", "finish what killed processes left", NO_OPTIONS,
 	  "Never needed for others to go on: every change begins with the part of it that it needs.\n", NULL, "repair" },
 	{ "destroy", NULL, RUN(cmd_destroy), 0, 0, NOTHING, "destroy [-y]", "remove the registry", NO_OPTIONS,
-	  "With brokers attached only with -y; they are told with their next call.\n",
+	  "Asks on a terminal. Elsewhere, with brokers attached, only with -y; they are told with their next call.\n",
 	  "8 with brokers attached, without -y", "destroy -y" },
-	{ "register", NULL, RUN(cmd_register), 1, 1, { { VALUE_NUMBER, NULL } }, "register ID [options]", "register tenants",
+	{ "register", NULL, RUN(cmd_register), 1, MANY, { { VALUE_NUMBER, NULL } }, "register ID... [options]", "register tenants",
 	  OPTIONS(register_options), UNLIMITED, NULL, "register 42 --rate 5k/s --kernels 4 --gpu-memory 2G --budget 7=1h" },
-	{ "update", NULL, RUN(cmd_update), 1, 1, { TENANT }, "update ID [options]",
+	{ "update", NULL, RUN(cmd_update), 1, MANY, { TENANT }, "update ID... [options]",
 	  "change the limits that are named, and keep all usage", OPTIONS(update_options),
 	  UNLIMITED "ENG=unlimited removes a budget. --preset sets rate, kernels and memory, but no budget.\n", NULL,
 	  "update 42 --rate unlimited --budget 7=unlimited" },

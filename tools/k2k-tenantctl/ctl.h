@@ -129,6 +129,7 @@ bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mod
 bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask);
 /* A tenant that a command would change: 0 is refused. */
 bool arg_tenant_to_change(struct ctl *ctl, const char *text, k2k_tenant_id *id);
+bool arg_tenants_to_change(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);        /* all arguments; *ids is to be freed */
 /* The first argument as the tenant that a list is of; without one *id stays as it is. Tenant 0, "all" to the library, is no tenant here. */
 bool arg_tenant_filter(struct ctl *ctl, k2k_tenant_id *id, int *exit_code);
 
