@@ -485,7 +485,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	json '.tenants[1].admitted' 0
 	json '[.tenants[0]|(.admitted|tonumber),(.gpu_ns|tonumber)]|.[0]>0 and .[1]>0 and .[1]%1000==0' true
 	json '.interval_ns|tonumber|.>=300000000' true
-	json '.brokers[0]|keys|join(" ")' "comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
+	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	ctl 0 top -o csv 20ms
 	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
 	is "$(wc -l <<<"$out")" 3

@@ -123,7 +123,7 @@ cli_brokers_are_told_with_their_state() {
 	say K2K_OK memory 42 4096
 	ctl 0 brokers -J
 	one_object
-	json '.brokers[0]|keys|join(" ")' "comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
+	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	json '.brokers[0]|[.slot,.pid,.state,.kernels,.gpu_memory_bytes,.grace_behind]' "[0,$broker_pid,\"active\",1,\"4096\",\"0\"]"
 	json '.brokers[0].comm' "$(cat /proc/$broker_pid/comm)"
 	json '.brokers[0].incarnation|type' string
@@ -132,7 +132,7 @@ cli_brokers_are_told_with_their_state() {
 	ctl 0 brokers
 	has "$out" active
 	ctl 0 brokers -o csv
-	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind"
+	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind,attached_at_ns"
 	kill -STOP "$broker_pid"
 	until_true 10 broker_state stopped
 	ctl 0 show 42 -J

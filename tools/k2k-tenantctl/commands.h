@@ -18,8 +18,9 @@ int cmd_register(struct ctl *ctl);
 int cmd_update(struct ctl *ctl);
 int cmd_deregister(struct ctl *ctl);
 int cmd_exists(struct ctl *ctl);
-/* tenants.c */
+/* cmd_list.c */
 int cmd_list(struct ctl *ctl);
+/* tenants.c */
 int cmd_show(struct ctl *ctl);
 /* cmd_metrics.c, cmd_stat.c */
 int cmd_metrics(struct ctl *ctl);

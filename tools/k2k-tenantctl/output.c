@@ -53,7 +53,7 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 	}
 	switch (field->kind) {
 	case KIND_NS: units_print_duration(text, value->number); break;
-	case KIND_BYTES: units_print_size(text, value->number); break;
+	case KIND_BYTES: units_print_short_size(text, value->number); break;
 	case KIND_RATE: units_print_rate(text, value->number); break;
 	case KIND_TIME: print_time(text, CELL, value->number); break;
 	case KIND_BOOL: snprintf(text, CELL, "%s", value->number ? "yes" : "no"); break;
@@ -363,6 +363,7 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 {
 	struct libscols_table *table = check_memory(scols_new_table());
 
+	scols_table_enable_noheadings(table, ctl->option[OPT_NO_HEADERS] != NULL);
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
@@ -436,7 +437,8 @@ void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct f
 	if (ctl->format == FORMAT_TABLE) {
 		l->table = table_of(ctl, fields, field_count);
 	} else if (ctl->format == FORMAT_CSV) {
-		csv_header(fields, field_count);
+		if (!ctl->option[OPT_NO_HEADERS])
+			csv_header(fields, field_count);
 	} else {
 		json_object *envelope = json_envelope(ctl);
 
