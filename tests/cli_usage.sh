@@ -141,6 +141,37 @@ cli_brokers_are_told_with_their_state() {
 	until_true 10 broker_state active
 }
 
+# freezer FOLDER FILE FROZEN THAWED: freezes the broker in a cgroup of this hierarchy, and thaws it.
+freezer() {
+	local group=$1/k2k-$K2K_REGISTRY
+	echo "$broker_pid" >"$group/cgroup.procs" || fail "it can't be moved"
+	echo "$3" >"$group/$2"
+	until_true 20 broker_state stopped
+	echo "$4" >"$group/$2"
+	until_true 20 broker_state active
+	echo "$broker_pid" >"$1/cgroup.procs"
+}
+
+cli_a_broker_that_its_cgroup_has_frozen_is_stopped() {
+	local done=0
+	init
+	attach
+	[[ $(id -u) == 0 ]] || skip "not root"
+	local root
+	for root in /sys/fs/cgroup/freezer /sys/fs/cgroup/unified /sys/fs/cgroup; do
+		mkdir "$root/k2k-$K2K_REGISTRY" 2>/dev/null || continue
+		if [[ -e $root/k2k-$K2K_REGISTRY/freezer.state ]]; then
+			freezer $root freezer.state FROZEN THAWED
+			done=1
+		elif [[ -e $root/k2k-$K2K_REGISTRY/cgroup.freeze ]]; then
+			freezer $root cgroup.freeze 1 0
+			done=1
+		fi
+		rmdir "$root/k2k-$K2K_REGISTRY"
+	done
+	((done)) || skip "no cgroups can be made here"
+}
+
 cli_what_a_dead_broker_held_is_counted_nowhere() {
 	init
 	ctl 0 register 42 -q
