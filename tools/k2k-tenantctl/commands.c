@@ -210,6 +210,13 @@ const struct command commands[] = {
 	  "ask whether a message would be admitted now; consumes nothing", OPTIONS(quota_options),
 	  "retry_after_ns 18446744073709551615 means that waiting alone does not help.\n", "1: no, with the limit that is hit",
 	  "quota 42 --engagement 7 --count 100" },
+	{ "explain", NULL, RUN(cmd_explain), 1, 1, { TENANT }, "explain ID",
+	  "explain which limit refuses a tenant, since when, by which broker, and what to do", NO_OPTIONS,
+	  "REFUSES: the smallest next request. REJECTED, SINCE, LAST and BY-BROKER come from the audit trail, as\n"
+	  "far back as its rings go.\n", NULL, "explain 42" },
+	{ "registries", NULL, RUN(cmd_registries), 0, 0, NOTHING, "registries", "list the registries of this host", NO_OPTIONS,
+	  "One that is not this user's, nor root's, is read only with --owner. A CREATED or other cell of - is of one\n"
+	  "that can't be read.\n", NULL, "registries -J" },
 	{ "brokers", NULL, RUN(cmd_brokers), 0, 0, NOTHING, "brokers", "list who is attached, and who holds up a grace period",
 	  NO_OPTIONS,
 	  "GRACE-BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"

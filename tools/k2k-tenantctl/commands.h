@@ -34,6 +34,10 @@ int cmd_budget_list(struct ctl *ctl);
 /* cmd_usage.c */
 int cmd_usage(struct ctl *ctl);
 int cmd_quota(struct ctl *ctl);
+/* cmd_explain.c */
+int cmd_explain(struct ctl *ctl);
+/* registries.c */
+int cmd_registries(struct ctl *ctl);
 /* cmd_brokers.c */
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);

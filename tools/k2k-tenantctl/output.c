@@ -22,6 +22,11 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
 }
 
+static bool is_none(const struct field *field, const struct value *value)
+{
+	return (field->flags & FIELD_NONE) && value->number == UINT64_MAX;
+}
+
 static void print_time(char *text, size_t room, uint64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000);
@@ -39,6 +44,8 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 		printable_copy(text, CELL, value->text, SIZE_MAX);
 	else if (is_unlimited(field, value))
 		snprintf(text, CELL, "unlimited");
+	else if (is_none(field, value))
+		text[0] = 0;
 	else if (field->kind == KIND_BOOL)
 		snprintf(text, CELL, "%s", value->number ? "true" : "false");
 	else
@@ -47,8 +54,8 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
-		snprintf(text, CELL, "unlimited");
+	if (is_unlimited(field, value) || is_none(field, value)) {
+		snprintf(text, CELL, "%s", is_none(field, value) ? "-" : "unlimited");
 		return;
 	}
 	switch (field->kind) {
@@ -113,7 +120,7 @@ static json_object *json_new_number(void)
 
 static void json_print_number(char *text, const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
+	if (is_unlimited(field, value) || is_none(field, value)) {
 		strcpy(text, "null");
 	} else if (field->kind == KIND_BOOL) {
 		strcpy(text, value->number ? "true" : "false");
