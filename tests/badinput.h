@@ -13,6 +13,8 @@
 
 #include "harness.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 

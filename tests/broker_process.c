@@ -6,6 +6,8 @@
  */
 #include "harness.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <k2k/registry.h>
 
 #include <poll.h>

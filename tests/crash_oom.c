@@ -8,6 +8,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 
 enum { TENANT = 7, SLOTS = 4, N = 3, LIMIT_MIB = 48, AT_ONCE_MS = 1500 };

@@ -11,11 +11,10 @@
 #define _GNU_SOURCE
 #endif
 #define HARNESS_TIMEOUT_S 3600
-#define main harness_main
-int harness_main(int argc, char **argv);
+#define HARNESS_OWN_MAIN
 #include "damage_fields.h"
-#undef main
 
+#include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 

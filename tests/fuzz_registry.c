@@ -17,10 +17,11 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#define main harness_main
-int harness_main(int argc, char **argv);
+#define HARNESS_OWN_MAIN
 #include "damage.h"
-#undef main
+
+#include <dirent.h>
+#include <fcntl.h>
 
 #define CALL_NS 1000000000u
 #define LOOK_AROUND 128 /* executions between two looks at what is left behind */

@@ -11,6 +11,7 @@
 
 #include "harness.h"
 
+#include <dirent.h>
 #include <k2k/registry.h>
 
 #include <sched.h>

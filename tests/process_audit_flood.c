@@ -9,6 +9,7 @@
 #define HARNESS_TIMEOUT_S 120
 #include "process.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/stat.h>

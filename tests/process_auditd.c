@@ -7,6 +7,7 @@
  */
 #include "process.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <stdbool.h>
 

@@ -4,6 +4,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+
 enum { TENANT = 7, USERS = 3, NOTICE_S = 5 };
 
 static const enum k2k_role roles[USERS] = { K2K_ROLE_BROKER, K2K_ROLE_OBSERVER, K2K_ROLE_ADMIN };

@@ -4,6 +4,8 @@
  */
 #include "files_fixture.h"
 
+#include <fcntl.h>
+
 /* ---- not a regular file --------------------------------------------------------------------- */
 
 static const char *const types[] = { "a directory", "a fifo", "a dangling symlink", "a symlink to a registry", "a symlink to itself",

@@ -4,6 +4,8 @@
  */
 #include "files_fixture.h"
 
+#include <fcntl.h>
+
 /* ---- who holds it up ------------------------------------------------------------------------------ */
 
 static bool is_locked(const char *path, off_t byte)

@@ -4,6 +4,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 

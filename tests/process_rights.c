@@ -6,6 +6,7 @@
  */
 #include "process.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <setjmp.h>
 

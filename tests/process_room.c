@@ -4,6 +4,8 @@
  */
 #include "files_fixture.h"
 
+#include <fcntl.h>
+
 /* ---- a file system of one's own under /dev/shm -------------------------------------------------- */
 
 static void own_shm(unsigned long flags, const char *options)

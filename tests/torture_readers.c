@@ -21,6 +21,7 @@
 #include "torture_calls.h"
 #include "torture_looks.h"
 
+#include <ctype.h>
 #include <pthread.h>
 
 enum { BROKERS = 3, OBSERVERS = 1, CHURNERS = 2, PROCESSES = BROKERS + OBSERVERS + CHURNERS, THREADS = 2 };
@@ -403,9 +404,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 
-		if (strcmp(argv[i], "--list") == 0 && argc == 2)
-			return harness_main(argc, argv);
-		else if (strcmp(argv[i], "--reuses") == 0)
+		if (strcmp(argv[i], "--reuses") == 0)
 			options.reuses = number(value);
 		else if (strcmp(argv[i], "--duration") == 0)
 			options.duration_s = number(value);

@@ -7,6 +7,8 @@
 #endif
 #include "damage.h"
 
+#include <fcntl.h>
+
 static struct damage d;
 
 static void corrupt(int code)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers with units: what is read, what is refused and where, and that what is printed reads back. */
-#define _GNU_SOURCE
 #include "harness.h"
 #include "units.h"
 
