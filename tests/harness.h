@@ -67,14 +67,6 @@ __attribute__((noreturn)) void _skip(const char *file, int line);
 			fail_msg("no \"%s\" in %s: %s", harness_part, #text, harness_text); \
 	} while (0)
 
-/* Until the tests are converted. */
-#define CHECK assert_true
-#define CHECK_EQ assert_int_equal
-#define CHECK_STR assert_string_equal
-#define CHECK_HAS assert_contains
-#define FAIL fail_msg
-#define SKIP(why) skip_msg("%s", why)
-
 HARNESS_USED static uint64_t now_ns(void)
 {
 	struct timespec t;
