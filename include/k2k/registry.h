@@ -374,8 +374,13 @@ struct k2k_tenant_totals {
  */
 K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota);
 
-/* Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
- * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing. */
+/*
+ * Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
+ * Audited is what differs from what was in force: a change of budgets by an event for each budget that is set, removed or
+ * given another value (none twice, whatever the list says), a change of limits by one event more. An update to what is in force
+ * already succeeds, and leaves no event. So do budget_set and budget_unset.
+ * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing.
+ */
 K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask);
 
 /*
@@ -648,8 +653,8 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
 	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,   /* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
 	/* the others: ConfigurationChange, by the program's name; Info, and Warning where a broker was found dead */
-	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets given, K2K_UPDATE_... */
-	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same; of what the mask (value 4) does not name: 0 */
+	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets (an event each follows), K2K_UPDATE_... */
+	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
 	K2K_AUDIT_KIND_DEREGISTER     = 9,   /* values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0; unattributed ns */
 	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,  /* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
 	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
