@@ -8,30 +8,39 @@
 #include "handle.h"
 #include "tenant.h"
 
+#include "rate.h"
+
 /* What the reader, a process of its own, is asked and answers. */
 struct shared {
+	_Atomic uint64_t clock_ns;
 	int code;
 	struct k2k_tenant_info info;
 	struct k2k_verdict verdict;
-	uint64_t ns;
+	uint64_t number;
 };
 
-typedef void (*reading)(struct k2k_registry *reg, struct shared *shared);
-/* `state` counts the points; between two of them the test makes the registry what it was. */
-typedef void (*interruption)(struct k2k_registry *admin, uint64_t state);
-typedef void (*judgement)(const struct shared *shared, uint64_t state);
+struct scene {
+	enum k2k_role role;
+	void (*read)(struct k2k_registry *reg, struct shared *shared);
+	/* The nth read: before it, in it, after it. */
+	void (*before)(struct k2k_registry *admin, uint64_t n);
+	void (*change)(struct k2k_registry *admin, uint64_t n);
+	void (*judge)(uint64_t n);
+};
 
 static const char *name;
+static struct shared *shared;
 
-static void read_again_and_again(enum k2k_role role, reading read, struct shared *shared)
+static void read_again_and_again(const struct scene *scene)
 {
-	struct k2k_registry *reg = open_as(name, role);
+	struct k2k_registry *reg = open_as(name, scene->role);
 
-	read(reg, shared); /* a thread's first call is another */
+	reg->clock.injected_ns = &shared->clock_ns;
+	scene->read(reg, shared); /* a thread's first call is another */
 	victim_offer();
 	for (;;) {
 		operation_begins();
-		read(reg, shared);
+		scene->read(reg, shared);
 		operation_ends();
 	}
 }
@@ -49,33 +58,52 @@ static bool nothing_changed(void *context)
 	return false;
 }
 
-/*
- * Interrupts one read after its first instruction, the next after its second, and so on. A read that takes another way than the
- * first did, say because a second has begun, may not come by: then it is interrupted when it has ended.
- */
-static void interrupt_everywhere(struct k2k_registry *admin, enum k2k_role role, reading read, interruption change, judgement judge)
+/* One read after its first instruction, the next after its second, and so on. False: not all went the same way up to there. */
+static bool interrupt_each(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t *n)
 {
-	struct shared *shared = shared_bytes(sizeof *shared);
 	struct points points = { 0 };
 	size_t interrupted = 0;
-	pid_t pid = spawn();
+	bool all;
 
-	if (pid == 0)
-		read_again_and_again(role, read, shared);
-	victim_take(pid);
 	victim_discover(pid, nothing_changed, NULL, true, &points);
+	CHECK(points.count > 50);
 	for (size_t i = 0; i < points.count; i++) {
+		++*n;
 		run_to(pid, operation_begins);
+		if (scene->before)
+			scene->before(admin, *n);
 		interrupted += victim_bring_to(pid, &points.list[i]);
-		change(admin, i + 1);
+		scene->change(admin, *n);
 		if (victim_at(pid) != (uintptr_t)operation_ends)
 			run_to(pid, operation_ends);
-		judge(shared, i + 1);
+		scene->judge(*n);
 	}
-	CHECK(points.count > 50);
-	CHECK(interrupted > points.count / 2);
-	victim_kill(pid);
+	all = interrupted == points.count;
 	points_free(&points);
+	run_to(pid, operation_begins);
+	return all;
+}
+
+/* Once a second a read looks at the registry's name, too: where that falls into it, again. */
+static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
+{
+	pid_t pid = spawn();
+	uint64_t n = 0;
+	int rounds = 0;
+
+	if (pid == 0)
+		read_again_and_again(scene);
+	victim_take(pid);
+	while (!interrupt_each(admin, scene, pid, &n))
+		CHECK(++rounds < 50);
+	victim_kill(pid);
+}
+
+static void begin(struct k2k_registry **admin)
+{
+	shared = shared_bytes(sizeof *shared);
+	shared->clock_ns = UINT64_C(1000000000000);
+	name = small_registry(1, admin);
 }
 
 /* ---- limits ----------------------------------------------------------------------------------- */
@@ -87,29 +115,28 @@ static void set_limits(struct k2k_registry *admin, uint64_t n)
 	CHECK_EQ(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS), 0);
 }
 
-/* Two updates: the first leaves the reader's set alone, the second writes it. And one that is prepared, but never in force. */
-static void update_twice(struct k2k_registry *admin, uint64_t n)
+/* One is put in force; the next is prepared in the set that the reader may be reading, but never in force. */
+static void update_and_prepare(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_limits never = { .rate = 77, .gpu_memory_bytes = 77, .kernels = 77 };
 
-	set_limits(admin, 2 * n - 1);
-	set_limits(admin, 2 * n);
+	set_limits(admin, n);
 	k2k_tenant_prepare(&admin->map, 0, &never);
 }
 
 static void check_limit(uint64_t limit, uint64_t base, uint64_t n)
 {
-	if (limit < base + 2 * n - 2 || limit > base + 2 * n)
-		FAIL("after %" PRIu64 " instructions: limit %" PRIu64 " of tenant at %" PRIu64, n, limit, base + 2 * n);
+	if (limit != base + n - 1 && limit != base + n)
+		FAIL("after %" PRIu64 " instructions: limit %" PRIu64 ", in force was %" PRIu64 " or one less", n, limit, base + n);
 }
 
-static void read_tenant(struct k2k_registry *reg, struct shared *shared)
+static void read_tenant(struct k2k_registry *reg, struct shared *answer)
 {
-	shared->info = (struct k2k_tenant_info){ .size = sizeof shared->info };
-	shared->code = k2k_tenant_get(reg, 1, &shared->info);
+	answer->info = (struct k2k_tenant_info){ .size = sizeof answer->info };
+	answer->code = k2k_tenant_get(reg, 1, &answer->info);
 }
 
-static void limits_are_of_one_set(const struct shared *shared, uint64_t n)
+static void limits_are_of_one_set(uint64_t n)
 {
 	const struct k2k_tenant_info *info = &shared->info;
 
@@ -119,41 +146,42 @@ static void limits_are_of_one_set(const struct shared *shared, uint64_t n)
 	CHECK_EQ(info->max_concurrent_kernels, info->max_messages_per_sec + 2000);
 }
 
-static void read_check(struct k2k_registry *reg, struct shared *shared)
+static void read_check(struct k2k_registry *reg, struct shared *answer)
 {
-	shared->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	shared->code = k2k_quota_check(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1, &shared->verdict);
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_quota_check(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1, &answer->verdict);
 }
 
-static void rate_is_one_that_was_in_force(const struct shared *shared, uint64_t n)
+static void rate_is_one_that_was_in_force(uint64_t n)
 {
 	CHECK_EQ(shared->code, 0);
 	check_limit(shared->verdict.limit, 1000, n);
 	CHECK_EQ(shared->verdict.remaining, shared->verdict.limit);
 }
 
-static void read_kernels(struct k2k_registry *reg, struct shared *shared)
+static void read_kernels(struct k2k_registry *reg, struct shared *answer)
 {
-	shared->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	shared->code = k2k_kernel_acquire(reg, 1, NULL, &shared->verdict);
-	if (shared->code == 0)
-		shared->code = k2k_kernel_release_id(reg, 1);
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_kernel_acquire(reg, 1, NULL, &answer->verdict);
+	if (answer->code == 0)
+		answer->code = k2k_kernel_release_id(reg, 1);
 }
 
-static void kernels_are_of_a_limit_that_was_in_force(const struct shared *shared, uint64_t n)
+static void kernels_are_of_a_limit_that_was_in_force(uint64_t n)
 {
 	CHECK_EQ(shared->code, 0);
 	check_limit(shared->verdict.limit, 3000, n);
 }
 
-static void interrupt_by_updates(enum k2k_role role, reading read, judgement judge)
+static void interrupt_by_updates(enum k2k_role role, void (*read)(struct k2k_registry *, struct shared *), void (*judge)(uint64_t))
 {
+	struct scene scene = { .role = role, .read = read, .change = update_and_prepare, .judge = judge };
 	struct k2k_registry *admin;
 
-	name = small_registry(1, &admin);
+	begin(&admin);
 	register_tenant(admin, 1, 1, 1);
 	set_limits(admin, 0);
-	interrupt_everywhere(admin, role, read, update_twice, judge);
+	interrupt_everywhere(admin, &scene);
 	close_and_destroy(name, &admin);
 }
 
@@ -175,6 +203,68 @@ TEST(a_brokers_check_is_decided_under_a_rate_that_was_in_force)
 TEST(a_kernel_slot_is_granted_under_a_limit_that_was_in_force)
 {
 	interrupt_by_updates(K2K_ROLE_BROKER, read_kernels, kernels_are_of_a_limit_that_was_in_force);
+}
+
+/* ---- windows ---------------------------------------------------------------------------------------- */
+
+/* As a broker counts three messages in the next second: in each there were three. */
+static void count_in_next_second(struct k2k_registry *admin, uint64_t n)
+{
+	struct k2k_shm_cell *cell = &admin->map.cells[0];
+
+	(void)n;
+	shared->clock_ns += UINT64_C(1000000000);
+	cell->window = k2k_rate_pack(shared->clock_ns / 1000000000u, cell->admitted);
+	cell->admitted += 3;
+}
+
+static void window_and_count_belong_together(uint64_t n)
+{
+	const struct k2k_tenant_info *info = &shared->info;
+
+	CHECK_EQ(shared->code, 0);
+	if (info->window == 1000 + n) /* seen before: three; over: none; the new one's three */
+		CHECK(info->admitted_total == 3 * n || (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
+	else
+		CHECK(info->window == 1000 + n - 1 && info->admitted_total == 3 * n && info->messages_this_second == 3);
+	CHECK(info->messages_this_second == 0 || info->messages_this_second == 3);
+}
+
+static void verdict_is_of_one_second(uint64_t n)
+{
+	const struct k2k_verdict *v = &shared->verdict;
+
+	CHECK_EQ(shared->code, 0);
+	CHECK(v->window == 1000 + n || (v->window == 1000 + n - 1 && v->used == 3));
+	CHECK(v->used == 0 || v->used == 3);
+}
+
+static void interrupt_by_windows(enum k2k_role role, void (*read)(struct k2k_registry *, struct shared *), void (*judge)(uint64_t))
+{
+	struct scene scene = { .role = role, .read = read, .change = count_in_next_second, .judge = judge };
+	struct k2k_registry *admin;
+
+	begin(&admin);
+	register_tenant(admin, 1, 100, 1);
+	shared->clock_ns -= UINT64_C(1000000000);
+	count_in_next_second(admin, 0);
+	interrupt_everywhere(admin, &scene);
+	close_and_destroy(name, &admin);
+}
+
+TEST(a_copy_of_a_tenant_counts_the_messages_of_one_second)
+{
+	interrupt_by_windows(K2K_ROLE_OBSERVER, read_tenant, window_and_count_belong_together);
+}
+
+TEST(a_check_counts_the_messages_of_one_second)
+{
+	interrupt_by_windows(K2K_ROLE_OBSERVER, read_check, verdict_is_of_one_second);
+}
+
+TEST(a_brokers_check_counts_the_messages_of_one_second)
+{
+	interrupt_by_windows(K2K_ROLE_BROKER, read_check, verdict_is_of_one_second);
 }
 
 /* ---- registrations -------------------------------------------------------------------------------- */
@@ -212,7 +302,7 @@ static void register_anew(struct k2k_registry *admin, uint64_t n)
 	restore(admin, 1, newest + 1);
 }
 
-static void all_is_of_one_registration(const struct shared *shared, uint64_t n)
+static void all_is_of_one_registration(uint64_t n)
 {
 	const struct k2k_tenant_info *info = &shared->info;
 	uint64_t seed = info->generation;
@@ -234,83 +324,133 @@ static void all_is_of_one_registration(const struct shared *shared, uint64_t n)
 	CHECK_EQ(info->unattributed_ns, seed);
 }
 
-/* Another tenant in the only place; and for the next read back to the first. */
+/* Another tenant in the only place; for the next read the first again. */
 static k2k_tenant_id there;
+
+static void put(struct k2k_registry *admin, k2k_tenant_id id)
+{
+	if (there == id)
+		return;
+	remove_tenant(admin, there);
+	restore(admin, id, newest + 1);
+	there = id;
+}
+
+static void back_to_first(struct k2k_registry *admin, uint64_t n)
+{
+	(void)n;
+	put(admin, 1);
+}
 
 static void replace(struct k2k_registry *admin, uint64_t n)
 {
 	(void)n;
-	remove_tenant(admin, there);
-	there = there == 1 ? 2 : 1;
-	restore(admin, there, newest + 1);
+	put(admin, 2);
 }
 
-static void nothing_of_another_tenant_is_read(const struct shared *shared, uint64_t n)
+static void nothing_of_another_tenant_is_read(uint64_t n)
 {
-	uint64_t before = newest - 1; /* who was there before is tenant 1, or who is there now */
-
 	if (shared->code == K2K_ENOTENANT)
 		return;
 	CHECK_EQ(shared->code, 0);
-	if (shared->ns != (there == 1 ? newest : before))
-		FAIL("after %" PRIu64 " instructions: %" PRIu64 ", tenant %" PRIu64 " is at %" PRIu64, n, shared->ns, there, newest);
+	if (shared->number != newest - 1)
+		FAIL("after %" PRIu64 " instructions: %" PRIu64 ", tenant 1 had %" PRIu64, n, shared->number, newest - 1);
 }
 
-static void read_cost(struct k2k_registry *reg, struct shared *shared)
+static void read_cost(struct k2k_registry *reg, struct shared *answer)
 {
-	shared->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &shared->ns);
+	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
 }
 
-static void read_limit(struct k2k_registry *reg, struct shared *shared)
+static void read_limit(struct k2k_registry *reg, struct shared *answer)
 {
-	read_check(reg, shared);
-	shared->ns = shared->verdict.limit;
+	read_check(reg, answer);
+	answer->number = answer->verdict.limit;
 }
 
-static void read_ids(struct k2k_registry *reg, struct shared *shared)
-{
-	k2k_tenant_id id = 0;
-	size_t count = 0;
-
-	shared->code = k2k_tenant_ids(reg, &id, 1, &count);
-	shared->ns = count ? id : 0;
-}
-
-/* Between the two there is a moment without any. */
-static void ids_are_of_those_who_were_there(const struct shared *shared, uint64_t n)
-{
-	(void)n;
-	CHECK_EQ(shared->code, 0);
-	CHECK(shared->ns <= 2);
-}
-
-static void interrupt_by_registrations(reading read, interruption change, judgement judge)
+static void interrupt_by_registrations(const struct scene *scene)
 {
 	struct k2k_registry *admin;
 
-	name = small_registry(1, &admin);
+	begin(&admin);
 	there = 1;
 	restore(admin, 1, 100);
-	interrupt_everywhere(admin, K2K_ROLE_OBSERVER, read, change, judge);
+	interrupt_everywhere(admin, scene);
 	close_and_destroy(name, &admin);
 }
 
 TEST(a_copy_of_a_tenant_is_of_one_registration)
 {
-	interrupt_by_registrations(read_tenant, register_anew, all_is_of_one_registration);
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_tenant, NULL, register_anew, all_is_of_one_registration });
 }
 
 TEST(a_cost_is_never_another_tenants)
 {
-	interrupt_by_registrations(read_cost, replace, nothing_of_another_tenant_is_read);
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_cost, back_to_first, replace, nothing_of_another_tenant_is_read });
 }
 
 TEST(a_check_is_never_decided_by_another_tenants_limit)
 {
-	interrupt_by_registrations(read_limit, replace, nothing_of_another_tenant_is_read);
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_limit, back_to_first, replace, nothing_of_another_tenant_is_read });
 }
 
-TEST(a_list_of_ids_has_nobody_who_never_was_there)
+/* ---- a registration that is never complete ------------------------------------------------------------------ */
+
+static k2k_tenant_id never;      /* in the bucket of tenant 1 */
+
+/* What a killed writer's successor would undo. */
+static void undo_building(struct k2k_registry *admin, uint64_t n)
 {
-	interrupt_by_registrations(read_ids, replace, ids_are_of_those_who_were_there);
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+
+	if (n == 1)
+		return;
+	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	CHECK_EQ(repaired.tenants, 1);
+	restore(admin, 1, newest + 2);
+}
+
+static void begin_another(struct k2k_registry *admin, uint64_t n)
+{
+	struct k2k_limits limits = { .rate = 1 };
+	uint64_t generation;
+	uint32_t slot;
+
+	(void)n;
+	remove_tenant(admin, 1);
+	CHECK_EQ(k2k_tenant_build(&admin->map, never, &limits, &slot, &generation), 0);
+}
+
+static void read_never(struct k2k_registry *reg, struct shared *answer)
+{
+	int registered = 0;
+	k2k_tenant_id id = 0;
+	size_t count = 0;
+
+	answer->code = k2k_tenant_is_registered(reg, never, &registered);
+	if (!answer->code && !registered)
+		answer->code = k2k_tenant_ids(reg, &id, 1, &count);
+	answer->number = registered || (count && id != 1);
+}
+
+static void nobody_has_seen_it(uint64_t n)
+{
+	CHECK_EQ(shared->code, 0);
+	if (shared->number)
+		FAIL("after %" PRIu64 " instructions a tenant was seen that never was registered", n);
+}
+
+TEST(a_registration_that_is_never_complete_is_never_seen)
+{
+	struct scene scene = { K2K_ROLE_OBSERVER, read_never, undo_building, begin_another, nobody_has_seen_it };
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	struct k2k_registry *admin;
+
+	begin(&admin);
+	for (never = 2; k2k_tenant_bucket(&admin->map, never) != k2k_tenant_bucket(&admin->map, 1); never++)
+		;
+	restore(admin, 1, 100);
+	interrupt_everywhere(admin, &scene);
+	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	close_and_destroy(name, &admin);
 }
