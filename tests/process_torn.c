@@ -58,45 +58,54 @@ static bool nothing_changed(void *context)
 	return false;
 }
 
-/* One read after its first instruction, the next after its second, and so on. False: not all went the same way up to there. */
-static bool interrupt_each(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t *n)
+/* Where a point is not on this read's way, because a record is in another place: as many instructions. */
+static void step(pid_t pid, size_t instructions)
 {
-	struct points points = { 0 };
-	size_t interrupted = 0;
-	bool all;
-
-	victim_discover(pid, nothing_changed, NULL, true, &points);
-	CHECK(points.count > 50);
-	for (size_t i = 0; i < points.count; i++) {
-		++*n;
-		run_to(pid, operation_begins);
-		if (scene->before)
-			scene->before(admin, *n);
-		interrupted += victim_bring_to(pid, &points.list[i]);
-		scene->change(admin, *n);
-		if (victim_at(pid) != (uintptr_t)operation_ends)
-			run_to(pid, operation_ends);
-		scene->judge(*n);
-	}
-	all = interrupted == points.count;
-	points_free(&points);
-	run_to(pid, operation_begins);
-	return all;
+	for (size_t i = 0; i < instructions && victim_at(pid) != (uintptr_t)operation_ends; i++)
+		victim_step(pid);
 }
 
-/* Once a second a read looks at the registry's name, too: where that falls into it, again. */
+static void begin_read(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
+{
+	run_to(pid, operation_begins);
+	if (scene->before)
+		scene->before(admin, n);
+}
+
+static void change_and_end(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
+{
+	scene->change(admin, n);
+	if (victim_at(pid) != (uintptr_t)operation_ends)
+		run_to(pid, operation_ends);
+	scene->judge(n);
+}
+
+/* Interrupts one read after its first instruction, the next after its second, and so on. */
 static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
 {
+	struct points points = { 0 };
 	pid_t pid = spawn();
 	uint64_t n = 0;
-	int rounds = 0;
 
 	if (pid == 0)
 		read_again_and_again(scene);
 	victim_take(pid);
-	while (!interrupt_each(admin, scene, pid, &n))
-		CHECK(++rounds < 50);
+	victim_discover(pid, nothing_changed, NULL, true, &points);
+	CHECK(points.count > 50);
+	for (size_t i = 0; i < points.count; i++) {
+		bool there;
+
+		begin_read(admin, scene, pid, ++n);
+		there = victim_bring_to(pid, &points.list[i]);
+		change_and_end(admin, scene, pid, n);
+		if (there)
+			continue;
+		begin_read(admin, scene, pid, ++n);
+		step(pid, i + 1);
+		change_and_end(admin, scene, pid, n);
+	}
 	victim_kill(pid);
+	points_free(&points);
 }
 
 static void begin(struct k2k_registry **admin)

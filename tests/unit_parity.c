@@ -169,6 +169,7 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
 	CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
 	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 2, no_tag, 5, NULL), 0);
 	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 7), 100), 0);
 	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
 	for (int second = 0; second < 3; second++) { /* in the window that is there, and where a new one is due */
@@ -184,6 +185,8 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, tag_of(3, 7), 1, &v), K2K_EBUDGET);
 			check_verdict(&v, K2K_EBUDGET, 100, 100, 0, K2K_NEVER_NS);
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 2, no_tag, 1, &v), 0);
+			CHECK_EQ(v.window, 1000 + second);
+			CHECK_EQ(v.used, second ? 0 : 5);
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 99, no_tag, 1, &v), K2K_ENOTENANT);
 		}
 		if (second == 0) {
