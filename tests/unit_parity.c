@@ -4,6 +4,7 @@
  * change, and what a tenant leaves to the next one in its place: nothing.
  */
 #include "registry_fixture.h"
+#include "tenant.h"
 #include "trail_reader.h"
 
 /* ---- all bytes of both objects ---------------------------------------------------------- */
@@ -148,6 +149,41 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 0, 1, &lease, &v), K2K_EFENCED);
 	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, 0, 1), K2K_EFENCED);
 	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+}
+
+/* ---- ids ---------------------------------------------------------------------------------------- */
+
+/* More of one bucket than the short way looks at. */
+TEST(ids_are_told_apart_by_all_64_bits)
+{
+	enum { IDS = 2 * K2K_TENANT_NEAR };
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	k2k_tenant_id ids[IDS + 1];
+	struct fixture f;
+	size_t n = 0;
+
+	options.max_tenants = IDS;
+	fixture_open_sized(&f, &options);
+	for (k2k_tenant_id id = 5; n <= IDS; id += UINT64_C(1) << 32)
+		if (n == 0 || k2k_tenant_bucket(&f.broker->map, id) == k2k_tenant_bucket(&f.broker->map, ids[0]))
+			ids[n++] = id;
+	for (size_t known = 0; known <= IDS; known++) {
+		for (size_t i = 0; i <= IDS; i++) {
+			int code = i < known ? 0 : K2K_ENOTENANT;
+
+			CHECK_EQ(is_registered(f.broker, ids[i]), i < known);
+			CHECK_EQ(k2k_message_admit(f.broker, ids[i], no_tag, 1, NULL), code);
+			CHECK_EQ(k2k_usage_track(f.broker, ids[i], tag_of(0, 7), 1), code);
+		}
+		for (size_t i = 0; i < known; i++) {
+			CHECK_EQ(info_of(f.broker, ids[i]).id, ids[i]);
+			CHECK_EQ(info_of(f.broker, ids[i]).admitted_total, known - i);
+			CHECK_EQ(cost_for(f.broker, ids[i], tag_of(0, 7)), known - i);
+		}
+		if (known < IDS)
+			CHECK_EQ(k2k_tenant_register(f.admin, ids[known], NULL), 0);
+	}
+	fixture_close(&f);
 }
 
 /* ---- peeks ------------------------------------------------------------------------------------ */
@@ -364,6 +400,20 @@ static void open_single(struct fixture *f)
 	fixture_open_sized(f, &options);
 }
 
+/* Of tenant 1; 0: none. */
+static uint64_t budget_of(const struct fixture *f, uint64_t engagement)
+{
+	struct k2k_budget_info list[4] = { { .size = sizeof list[0] } };
+	size_t count;
+
+	CHECK_EQ(k2k_budget_list(f->admin, 1, list, 4, &count), 0);
+	CHECK(count <= 4);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].engagement_id == engagement)
+			return list[i].budget_ns;
+	return 0;
+}
+
 TEST(a_change_keeps_every_total_and_the_time_of_registration)
 {
 	struct k2k_budget budgets[] = { { 7, K2K_UNLIMITED }, { 9, 5 } };
@@ -383,12 +433,21 @@ TEST(a_change_keeps_every_total_and_the_time_of_registration)
 	CHECK_EQ(before.budget_count, 1);
 	check_everything(&f, 1, &before);
 	for (uint32_t mask = 1; mask < 16; mask++) {
+		struct k2k_tenant_info was = info_of(f.admin, 1), is;
+
 		quota.max_messages_per_sec++;
 		quota.max_gpu_memory_bytes++;
 		quota.max_concurrent_kernels++;
 		budgets[1].budget_ns++;
 		CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, mask), 0);
 		check_everything(&f, 1, &before);
+		is = info_of(f.admin, 1);
+		/* what is named, and no more */
+		CHECK_EQ(is.max_messages_per_sec, mask & K2K_UPDATE_RATE ? quota.max_messages_per_sec : was.max_messages_per_sec);
+		CHECK_EQ(is.max_gpu_memory_bytes, mask & K2K_UPDATE_GPU_MEMORY ? quota.max_gpu_memory_bytes : was.max_gpu_memory_bytes);
+		CHECK_EQ(is.max_concurrent_kernels, mask & K2K_UPDATE_KERNELS ? quota.max_concurrent_kernels : was.max_concurrent_kernels);
+		CHECK_EQ(budget_of(&f, 9), mask & K2K_UPDATE_BUDGETS ? budgets[1].budget_ns : 0);
+		CHECK_EQ(budget_of(&f, 7), mask < K2K_UPDATE_BUDGETS ? 100 : 0);
 	}
 	CHECK_EQ(k2k_budget_set(f.admin, 1, 8, 1), 0);
 	check_everything(&f, 1, &before);
