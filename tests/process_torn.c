@@ -276,6 +276,60 @@ TEST(a_brokers_check_counts_the_messages_of_one_second)
 	interrupt_by_windows(K2K_ROLE_BROKER, read_check, verdict_is_of_one_second);
 }
 
+/* ---- admissions ---------------------------------------------------------------------------------------- */
+
+static uint64_t base;        /* of the second */
+
+/* Of three one has been counted, in a second of its own. */
+static void begin_second(struct k2k_registry *admin, uint64_t n)
+{
+	struct k2k_shm_cell *cell = &admin->map.cells[0];
+
+	(void)n;
+	base = cell->admitted;
+	shared->clock_ns += UINT64_C(1000000000);
+	cell->window = k2k_rate_pack(shared->clock_ns / 1000000000u, base);
+	cell->admitted = base + 1;
+}
+
+/* Another broker takes two, or what is left of them. */
+static void take_the_rest(struct k2k_registry *admin, uint64_t n)
+{
+	(void)n;
+	while (admin->map.cells[0].admitted < base + 3)
+		admin->map.cells[0].admitted++;
+}
+
+/* Two where two are left; two fit, one fits. */
+static void read_admit(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 2, &answer->verdict);
+}
+
+static struct k2k_registry *counted;
+
+static void two_or_none_were_admitted(uint64_t n)
+{
+	(void)n;
+	CHECK_EQ(counted->map.cells[0].admitted, base + 3);
+	CHECK(shared->code == 0 || shared->code == K2K_ERATE);
+	CHECK_EQ(shared->verdict.used, 3);
+}
+
+TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
+{
+	struct scene scene = { K2K_ROLE_BROKER, read_admit, begin_second, take_the_rest, two_or_none_were_admitted };
+	struct k2k_registry *admin;
+
+	begin(&admin);
+	register_tenant(admin, 1, 3, 1);
+	counted = admin;
+	begin_second(admin, 0);
+	interrupt_everywhere(admin, &scene);
+	close_and_destroy(name, &admin);
+}
+
 /* ---- registrations -------------------------------------------------------------------------------- */
 
 static uint64_t newest;      /* generation that was given */

@@ -4,6 +4,9 @@
  * change, and what a tenant leaves to the next one in its place: nothing.
  */
 #include "registry_fixture.h"
+
+#include <sys/mman.h>
+
 #include "tenant.h"
 #include "trail_reader.h"
 
@@ -122,6 +125,44 @@ TEST(tenant_zero_passes_and_touches_nothing_shared)
 		f.clock_ns += SECOND;
 	}
 	CHECK_EQ(sink_calls, 0);
+	fixture_close(&f);
+}
+
+/* Nor are they read: pages that can't be. The broker's helper reads none of these. */
+TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
+{
+	struct k2k_verdict v = K2K_VERDICT_INIT;
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	struct k2k_map kept;
+	struct fixture f;
+	void *nothing;
+
+	open_small(&f);
+	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), 0); /* the short way is open */
+	nothing = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(nothing != MAP_FAILED);
+	kept = f.broker->map;
+	f.broker->map.tenant_heads = f.broker->map.budget_heads = f.broker->map.ledger_heads = nothing;
+	f.broker->map.tenants = nothing;
+	f.broker->map.tenants_cold = nothing;
+	f.broker->map.budgets = nothing;
+	f.broker->map.cells = nothing;
+	f.broker->map.cells_cold = nothing;
+	f.broker->map.ledger = nothing;
+	f.broker->map.leases = nothing;
+	CHECK_EQ(k2k_quota_check(f.broker, 0, no_tag, 1, &v), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 0, no_tag, 1, &v), 0);
+	CHECK_EQ(k2k_message_record(f.broker, 0), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, 0, no_tag, 1), 0);
+	CHECK_EQ(k2k_kernel_acquire(f.broker, 0, &lease, &v), 0);
+	CHECK_EQ(k2k_kernel_release(f.broker, &lease), 0);
+	CHECK_EQ(k2k_kernel_release_id(f.broker, 0), 0);
+	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 0, 1, &lease, &v), 0);
+	CHECK_EQ(k2k_gpu_memory_release(f.broker, &lease), 0);
+	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, 0, 1), 0);
+	f.broker->map = kept;
+	CHECK_EQ(munmap(nothing, 1 << 20), 0);
 	fixture_close(&f);
 }
 
@@ -274,6 +315,12 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 	check_verdict(&v, 0, 10, UINT64_MAX - 1, UINT64_MAX - 11, 0);
 	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 3, &v), 0);
 	check_verdict(&v, 0, 6, UINT64_MAX - 1, UINT64_MAX - 7, 0);
+	f.clock_ns += SECOND; /* the long way says the same, though it counts as 2^33 */
+	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
+	check_verdict(&v, 0, K2K_ADMIT_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_ADMIT_MAX, 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
+	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	check_verdict(&v, K2K_ERATE, K2K_RATE_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_RATE_MAX, SECOND);
 	fixture_close(&f);
 }
 
@@ -561,7 +608,7 @@ TEST(a_place_keeps_nothing_of_the_tenant_before)
 
 TEST(an_engagement_costs_what_registered_tenants_have_booked)
 {
-	struct k2k_usage_info list[2] = { { .size = sizeof list[0] } };
+	struct k2k_usage_info list[20] = { { .size = sizeof list[0] } };
 	struct fixture f;
 	uint64_t ns;
 	size_t count;
@@ -573,14 +620,22 @@ TEST(an_engagement_costs_what_registered_tenants_have_booked)
 	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(2, 7), 30), 0);
 	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(2, 8), 4), 0);
 	CHECK_EQ(cost(f.broker, tag_of(0, 7)), 130);
+	/* the organisation is no part of the key, whatever other engagements there are */
+	for (uint64_t other = 0; other < 16; other++)
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(5, 100 + other), 0), 0);
+	for (uint64_t org = 0; org < 16; org++)
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(org, 107), 1), 0);
+	CHECK_EQ(cost_for(f.broker, 1, tag_of(9, 107)), 16);
+	CHECK_EQ(cost(f.broker, tag_of(9, 107)), 16);
 	/* at once, not only when its records are used again */
 	CHECK_EQ(k2k_tenant_deregister(f.admin, 2, NULL), 0);
 	CHECK_EQ(cost(f.broker, tag_of(0, 7)), 100);
 	CHECK_EQ(cost(f.broker, tag_of(0, 8)), 0);
 	CHECK_EQ(k2k_usage_engagement_for(f.broker, 2, tag_of(0, 7), &ns), K2K_ENOTENANT);
-	CHECK_EQ(k2k_usage_list(f.admin, 0, list, 2, &count), 0);
-	CHECK_EQ(count, 1);
-	CHECK_EQ(list[0].id, 1);
+	CHECK_EQ(k2k_usage_list(f.admin, 0, list, 20, &count), 0);
+	CHECK_EQ(count, 1 + 16);
+	for (size_t i = 0; i < count; i++)
+		CHECK_EQ(list[i].id, 1);
 	CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
 	CHECK_EQ(cost(f.broker, tag_of(0, 7)), 100);
 	CHECK_EQ(cost_for(f.broker, 2, tag_of(0, 7)), 0);
