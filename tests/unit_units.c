@@ -320,7 +320,7 @@ static void shows_size(uint64_t bytes, const char *expected)
 {
 	char text[UNITS_TEXT];
 
-	CHECK(strcmp(units_print_short_size(text, bytes), expected) == 0);
+	assert_string_equal(units_print_short_size(text, bytes), expected);
 }
 
 TEST(a_short_size_is_exact_where_that_is_short_and_never_more_than_it_is)
