@@ -7,9 +7,9 @@
  */
 #include "commands.h"
 #include "output.h"
-#include "printable.h"
 #include "tenants.h"
 #include "units.h"
+#include "../common/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
