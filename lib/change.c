@@ -13,7 +13,7 @@
  */
 static uint64_t own_thread(void)
 {
-	return (uint64_t)(uintptr_t)&k2k_grace_reader;
+	return (uint64_t)(uintptr_t)&k2k_thread_self;
 }
 
 static bool is_in_batch(const struct k2k_registry *reg)
@@ -122,6 +122,7 @@ void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 
 int k2k_batch_begin(struct k2k_registry *reg)
 {
+	K2K_UNCANCELLED;
 	struct k2k_lock lock;
 	uint64_t nobody = 0;
 	int code;
@@ -156,6 +157,7 @@ static void end_batch(struct k2k_registry *reg, uint64_t next)
 
 int k2k_batch_end(struct k2k_registry *reg)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)

@@ -94,6 +94,7 @@ static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 
 int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct k2k_look *f;
 	int code;
 
@@ -156,6 +157,7 @@ static void tell_repair(struct k2k_registry *reg, const struct k2k_mended *mende
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
 	struct k2k_lock lock;
 	uint64_t files = 0;

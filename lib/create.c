@@ -83,6 +83,7 @@ static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes
 
 int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
 {
+	K2K_UNCANCELLED;
 	struct k2k_shm_header defs, live;
 	struct k2k_sizes sizes;
 	struct k2k_room room;
@@ -305,6 +306,7 @@ static int check_free(const char *name)
 
 int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
 {
+	K2K_UNCANCELLED;
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
 	struct creation creation;
 	struct k2k_sizes sizes;

@@ -128,6 +128,7 @@ static int destroy_foreign(const char *name, int why, uint32_t flags, const stru
 
 int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
 {
+	K2K_UNCANCELLED;
 	uint64_t timeout_ns = K2K_DEFAULT_TIMEOUT_NS, deadline;
 	char path[K2K_PATH_MAX];
 	struct k2k_segment defs;

@@ -78,13 +78,21 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
 }
 
-/* No helper beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
+/* No thread beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
 int __real_k2k_helper_start(struct k2k_helper *helper);
 int __wrap_k2k_helper_start(struct k2k_helper *helper);
 
 int __wrap_k2k_helper_start(struct k2k_helper *helper)
 {
 	return counting ? 0 : __real_k2k_helper_start(helper);
+}
+
+int __real_k2k_watch_start(struct k2k_watch *watched, uint64_t (*often)(void *context), void *context);
+int __wrap_k2k_watch_start(struct k2k_watch *watched, uint64_t (*often)(void *context), void *context);
+
+int __wrap_k2k_watch_start(struct k2k_watch *watched, uint64_t (*often)(void *context), void *context)
+{
+	return counting ? 0 : __real_k2k_watch_start(watched, often, context);
 }
 
 static void on_store(int number, siginfo_t *info, void *context)
@@ -133,8 +141,10 @@ static void catch_stores(struct k2k_registry *reg)
 	struct sigaction store = { .sa_sigaction = on_store, .sa_flags = SA_SIGINFO };
 	struct sigaction trap = { .sa_sigaction = after_store, .sa_flags = SA_SIGINFO };
 
-	if (reg)
+	if (reg) {
+		k2k_watch_stop(&reg->watch);
 		k2k_helper_stop(&reg->helper);
+	}
 	CHECK(sigaction(SIGSEGV, &store, NULL) == 0 && sigaction(SIGTRAP, &trap, NULL) == 0);
 	if (reg && reg->defs.writable)
 		watch(reg->defs.base, reg->defs.bytes);

@@ -163,7 +163,9 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	d->admin->timeout_ns = timeout_ns;
 	CHECK_EQ(totals.final, 1);
 	damage_wait_answered(d);
+	k2k_watch_stop(&d->a->watch);
 	k2k_helper_stop(&d->a->helper);
+	k2k_watch_stop(&d->b->watch);
 	k2k_helper_stop(&d->b->helper);
 	for (uint32_t i = 0; i < DAMAGE_TENANTS; i++)
 		damage_register(d, d->ids[i], i == 7 ? 0 : i < 2 || i == 6 ? 2 : i % 2);
