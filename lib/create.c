@@ -316,6 +316,8 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 		*handle = NULL;
 	code = k2k_segment_check_name(name);
 	if (!code)
+		code = k2k_rcu_join();
+	if (!code)
 		code = k2k_registry_plan(options, &plan);
 	if (!code)
 		code = read_sizes(options, &sizes);

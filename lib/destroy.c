@@ -138,6 +138,8 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	struct k2k_lock lock;
 	int code = k2k_segment_check_name(name);
 
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)

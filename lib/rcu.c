@@ -98,8 +98,9 @@ int k2k_rcu_synchronize(void)
 	uint32_t spins = SPINS, free = 0;
 	int code;
 
-	/* observe[rcu-turn]: the phase */
-	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire, memory_order_relaxed)) {
+	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
+	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire,
+	                                                memory_order_relaxed)) {
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);
 	}
@@ -110,10 +111,13 @@ int k2k_rcu_synchronize(void)
 
 /* ---- fork ------------------------------------------------------------------ */
 
-static int handlers_error = EAGAIN;
-
-/* A page that a child finds zeroed, until the child's handler has run: 1 where all is as it should be. */
-static _Atomic(uint32_t *) whole;
+/*
+ * A page that a child finds zeroed until the child's handler has run: 1 where all is as it should be. Made, like the
+ * handlers, before main(): so whoever looks at it never finds it half made.
+ */
+static uint32_t *whole;
+static int handlers_error = EAGAIN, page_error = EAGAIN;
+static bool decided;             /* under the fork guard: `light` is what it will be */
 
 static void before_fork(void)
 {
@@ -126,71 +130,64 @@ static void after_fork_parent(void)
 	k2k_lock_fork_guard(false);
 }
 
-/* relaxed, all: no other thread is here yet */
 static void after_fork_child(void)
 {
-	uint32_t *page = k2k_load_relaxed(&whole);
-
 	k2k_thread_after_fork_child();
-	k2k_store_relaxed(&turn, 0);
+	k2k_store_relaxed(&turn, 0); /* relaxed, both: no other thread is here yet */
 	if (k2k_load_relaxed(&k2k_rcu.light))
-		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); /* if it is refused the next barrier() says so */
-	if (page)
-		*page = 1;
+		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); /* if it is refused, the next barrier() says so */
+	if (whole)
+		*whole = 1;
 	k2k_lock_fork_guard(false);
 }
 
-/* For every fork() of the process, whatever handles are open: a child may want to open one. */
-__attribute__((constructor(101))) static void register_handlers(void)
+static int make_page(void)
 {
-	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-}
+	uint32_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-static int make_page(uint32_t **page)
-{
-	uint32_t *fresh = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (fresh == MAP_FAILED)
-		return k2k_fail_errno(K2K_ENOMEM, errno, "process", "can't map a page");
-	if (madvise(fresh, 4096, MADV_WIPEONFORK) != 0) {
+	if (page == MAP_FAILED)
+		return errno;
+	if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
 		int error = errno;
 
-		munmap(fresh, 4096);
-		return k2k_fail_errno(K2K_EIO, error, "process", "MADV_WIPEONFORK");
+		munmap(page, 4096);
+		return error;
 	}
-	*fresh = 1;
-	*page = fresh;
+	*page = 1;
+	whole = page;
 	return 0;
 }
 
-/* Under the fork guard. With the page it is decided how readers and synchronizers meet: there is no reader yet. */
-static int make_whole(void)
+/* For every fork() of the process, whatever handles are open: a child may want to open one. */
+__attribute__((constructor(101))) static void prepare(void)
 {
-	uint32_t *page;
-	int code = make_page(&page);
+	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	page_error = make_page();
+}
 
-	if (code)
-		return code;
+/* With the first handle, not earlier: a program may have entered a sandbox since the library was loaded. */
+static void decide(void)
+{
+	/* relaxed: readers come after the open that we are part of */
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
-		k2k_store_relaxed(&k2k_rcu.light, 1); /* relaxed: readers come after the open that we are part of */
-	k2k_store_release(&whole, page); /* publish[rcu-whole]: the page's word, and `light` */
-	return 0;
+		k2k_store_relaxed(&k2k_rcu.light, 1);
+	decided = true;
 }
 
 int k2k_rcu_join(void)
 {
-	const uint32_t *page = k2k_load_acquire(&whole); /* observe[rcu-whole]: what it points to */
-	int code = 0;
-
 	if (handlers_error)
 		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process", "can't register fork handlers");
-	/* before the guard, which another thread of the parent's may have had: in such a child it would stay locked for ever */
-	if (page && *page != 1)
+	if (page_error)
+		return k2k_fail_errno(page_error == ENOMEM ? K2K_ENOMEM : K2K_EIO, page_error, "process",
+		                      "can't map a page that a forked child finds empty");
+	/* before the guard: another thread of the parent's may have had it, then it stays locked in such a child */
+	if (*whole != 1)
 		return k2k_fail(K2K_EFORKED, "process", "fork",
 		                "this child was made without running fork handlers: execute a program instead");
 	k2k_lock_fork_guard(true);
-	if (!k2k_load_relaxed(&whole)) /* relaxed: under the guard */
-		code = make_whole();
+	if (!decided)
+		decide();
 	k2k_lock_fork_guard(false);
-	return code ? code : barrier();
+	return barrier();
 }

@@ -27,8 +27,9 @@
  *    did not see it has flipped the phase. Its section then bears the phase that the next flip makes the current one. So
  *    each synchronizer first waits for sections of the phase that is not the current one.
  * 3. Who loads a phase after the flip is of the new one, and isn't waited for: the wait ends though readers keep coming.
- * 4. Our sections are short: they contain no wait, no sink, no lock that is waited for. So a synchronizer waits for as
- *    long as it takes a thread inside of one to get its turn. It blocks no signal, and holds no lock that fork() needs.
+ * 4. Our sections are short: no sink runs in them, and nobody waits in them for another thread or process. The longest
+ *    is a sweep of a whole table, or a reader's check, which looks several times within 100 ms. So the wait ends. It
+ *    blocks no signal, and holds no lock that fork() needs.
  * 5. fork() may come at any moment: the child's handler gives back the records of the threads that are not there, and
  *    the synchronizers' turn. No handler waits for a reader or a synchronizer.
  *
@@ -81,8 +82,9 @@ static inline void k2k_read_unlock(void)
 }
 
 /*
- * Before a handle opens, so before the first read section. K2K_ENOMEM: no fork handlers, or no memory; K2K_EFORKED in a
- * child that came without them (_Fork, clone); K2K_EIO: membarrier(2) worked once and is refused now, by a sandbox.
+ * First in every call that opens, creates or destroys, so before the first read section, and before any lock that may
+ * have been somebody's when the process was forked. K2K_ENOMEM: no fork handlers, or no memory; K2K_EFORKED in a child
+ * that came without them (_Fork, clone); K2K_EIO: membarrier(2) worked once and is refused now, by a sandbox.
  */
 int k2k_rcu_join(void);
 

@@ -251,9 +251,6 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 
 	if (code)
 		return code;
-	code = k2k_rcu_join();
-	if (code)
-		return code;
 	code = attach_until(reg, trust);
 	if (code)
 		return code;
@@ -289,6 +286,8 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 		return k2k_fail_argument("handle", "null");
 	*handle = NULL;
 	code = k2k_segment_check_name(name);
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (role != K2K_ROLE_ADMIN && role != K2K_ROLE_BROKER && role != K2K_ROLE_OBSERVER)
