@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <urcu/urcu-bp.h>
 
-enum { TENANT = 7, LIMIT = 2000 };
+enum { TENANT = 7, ROOMY = 8, LIMIT = 2000 };
 
 static uint64_t second_of(clockid_t id)
 {
@@ -30,10 +30,10 @@ struct seen {
  */
 static void send_for_ever(struct k2k_registry *broker, struct seen *seen)
 {
-	for (;;) {
+	for (int i = 0;; i++) {
 		struct k2k_verdict verdict = K2K_VERDICT_INIT;
 		uint64_t before = second_of(CLOCK_MONOTONIC_COARSE), after;
-		int code = k2k_message_admit(broker, TENANT, no_tag, 1, &verdict);
+		int code = k2k_message_admit(broker, i % 4 ? ROOMY : TENANT, no_tag, 1, &verdict);
 
 		after = second_of(CLOCK_MONOTONIC);
 		CHECK(code == 0 || code == K2K_ERATE);
@@ -52,6 +52,7 @@ TEST(a_broker_that_was_stopped_and_continued_counts_in_the_second_it_is)
 	pid_t broker;
 
 	register_tenant(admin, TENANT, LIMIT, 1);
+	register_tenant(admin, ROOMY, 1000000000, 1); /* its window has room when the broker is stopped */
 	broker = spawn();
 	if (broker == 0) {
 		send_for_ever(open_as(name, K2K_ROLE_BROKER), seen);
