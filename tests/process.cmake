@@ -37,3 +37,14 @@ k2k_process_test(process_trail k2k-registry 120)
 k2k_process_test(process_audit_flood k2k-registry 240)
 # compares what two processors do
 set_tests_properties(process_audit_flood PROPERTIES RUN_SERIAL TRUE)
+
+# not linked with the library: it loads it. The runtime of a sanitizer would have to come first, and has TLS of its own.
+if(NOT K2K_SANITIZE)
+  k2k_process_test(process_dlopen Threads::Threads 60)
+  add_library(process_dlopen_tls MODULE ${CMAKE_CURRENT_LIST_DIR}/process_dlopen_tls.c)
+  target_include_directories(process_dlopen PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(process_dlopen PRIVATE ${CMAKE_DL_LIBS})
+  target_compile_definitions(process_dlopen PRIVATE K2K_LIBRARY="$<TARGET_FILE:k2k-registry>"
+                             K2K_TLS_EATER="$<TARGET_FILE:process_dlopen_tls>")
+  add_dependencies(process_dlopen process_dlopen_tls k2k-registry)
+endif()
