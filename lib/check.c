@@ -101,6 +101,9 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = K2K_CHECK_LIST(list, capacity, count);
+	/* before malloc(), whose lock may be held for ever in a child that was made without fork handlers */
+	if (!code)
+		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
 	f = malloc(sizeof(*f));
