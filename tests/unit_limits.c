@@ -34,6 +34,36 @@ TEST(exactly_the_limit_passes_in_each_second)
 	fixture_close(&f);
 }
 
+TEST(no_message_passes_in_a_second_that_no_window_can_name)
+{
+	struct k2k_lease lease = { .size = sizeof lease };
+	struct fixture f;
+
+	fixture_open(&f);
+	f.clock_ns = (K2K_WINDOW_SECOND_MAX - 1) * SECOND;
+	register_rate(&f, 1, 3);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+	for (int i = 0; i < 2; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 3), 0);
+		assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
+		assert_int_equal(admit(&f, 2, 1), 0);
+	}
+	for (int i = 0; i < 3; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 1), K2K_EIO);
+		assert_string_equal(k2k_error_detail()->object, "clock");
+		assert_int_equal(k2k_message_record(f.broker, 1), K2K_EIO);
+		assert_int_equal(admit(&f, 2, 1), K2K_EIO);
+		assert_int_equal(info_of(f.admin, 1).admitted_total, 6);
+		assert_int_equal(info_of(f.admin, 1).rejected_total.rate, 2);
+	}
+	/* GPU time, leases and changes have no windows */
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 1000), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, NULL), 0);
+	fixture_close(&f);
+}
+
 TEST(a_batch_is_admitted_whole_or_not_at_all)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;

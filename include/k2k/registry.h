@@ -544,6 +544,7 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  * run. Only a call that is stopped between its look at the clock and its count is
  * counted in a second that may be over: one call a thread. Before a message is
  * refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short.
+ * EIO, nothing is counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
  */
 
 /*
@@ -557,7 +558,7 @@ K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k
                             struct k2k_verdict *verdict);
 
 /*
- * Counts one message without asking. BROKER. ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
+ * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
  * A second's count has 34 bits. Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as many
  * messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of 2^34, and the limit lets as many pass
  * again in this second, and where it was set within it, once more in the next. Totals stay exact.
