@@ -28,7 +28,7 @@
  * Killed: a writer after any store, see recover.c. A broker: 4. Model: tests/model/grace.pml.
  *
  * The helper does nothing but answer: it is the only thread that may wait for readers, and what must not wait, the
- * watch of the name, of deaths and of the trail, has a thread of its own (watch.h).
+ * watch of the name, of deaths and of the trail, is the agent's (agent.h).
  *
  * The idea of a polled token is DPDK's (rte_rcu_qsbr); that of readers that
  * need no registration LTTng-UST's.

@@ -27,9 +27,9 @@
  *    did not see it has flipped the phase. Its section then bears the phase that the next flip makes the current one. So
  *    each synchronizer first waits for sections of the phase that is not the current one.
  * 3. Who loads a phase after the flip is of the new one, and isn't waited for: the wait ends though readers keep coming.
- * 4. Our sections are short: no sink runs in them, and nobody waits in them for another thread or process. The longest
- *    is a sweep of a whole table, or a reader's check, which looks several times within 100 ms. So the wait ends. It
- *    blocks no signal, and holds no lock that fork() needs.
+ * 4. Our sections are short: no sink runs in them, and nobody waits in them for another thread than the handle's agent,
+ *    whose tasks never wait for a reader. The longest is a sweep of a whole table, or a reader's check, which looks
+ *    several times within 100 ms. So the wait ends. It blocks no signal, and holds no lock that fork() needs.
  * 5. fork() may come at any moment: the child's handler gives back the records of the threads that are not there, and
  *    the synchronizers' turn. No handler waits for a reader or a synchronizer.
  *

@@ -27,19 +27,26 @@ static void tick(struct k2k_registry *reg)
 		k2k_bury_all(reg);
 }
 
-/* The watch of a broker. Nothing in here waits for a reader, or for another process. */
+/*
+ * What a broker's agent does by itself: the name, deaths, the trail. Nothing in here waits for a reader, or for another
+ * process. It is also called after each task, and then does nothing before its time.
+ */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
-	uint64_t second = k2k_clock_now(&reg->clock).second, next, soon;
+	uint64_t now = k2k_clock_monotonic_ns(), second, next, soon;
 
+	if (now < reg->next_look_ns)
+		return reg->next_look_ns;
+	second = k2k_clock_now(&reg->clock).second;
 	if (second != reg->ticked_second) {
 		reg->ticked_second = second;
 		tick(reg);
 	}
 	soon = k2k_trail_look(&reg->trail);
 	next = k2k_clock_until_next_second(&reg->clock);
-	return soon && soon < next ? soon : next;
+	reg->next_look_ns = k2k_clock_monotonic_ns() + (soon && soon < next ? soon : next);
+	return reg->next_look_ns;
 }
 
 static uint64_t ask_passed(void *context)
@@ -105,7 +112,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	int code;
 
 	k2k_segment_defs_path(path, reg->name);
-	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
+	code = k2k_segment_open(&reg->defs, &reg->agent, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
@@ -118,7 +125,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
 		                       "the word of %s that says \"being destroyed\" is damaged", path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
-	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
+	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */
 		return k2k_segment_check_identity(&reg->defs) != 0
@@ -135,27 +142,33 @@ static void close_objects(struct k2k_registry *reg)
 	k2k_segment_close(&reg->defs);
 }
 
+static void detach(struct k2k_registry *reg)
+{
+	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
+	k2k_writer_close(&reg->writer);
+}
+
 static int attach(struct k2k_registry *reg)
 {
-	int code;
+	int code = 0;
 
-	reg->census.live = &reg->live;
+	reg->census.object = &reg->live;
+	reg->admins.object = &reg->defs;
 	reg->grace.map = &reg->map;
 	reg->grace.census = &reg->census;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
 		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
-		if (code)
-			return code;
+	} else if (reg->role == K2K_GATE_ADMIN) {
+		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
 	}
 	/* the last step: what we attached to is still what the name means */
-	if (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0) {
-		if (reg->role == K2K_GATE_BROKER)
-			k2k_broker_detach(&reg->map, &reg->broker);
-		return K2K_EFENCED;
+	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)) {
+		detach(reg);
+		code = K2K_EFENCED;
 	}
-	return 0;
+	return code;
 }
 
 static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -171,7 +184,7 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 			return 0;
 		close_objects(reg);
 		if (code == K2K_ENOREGISTRY && reg->role != K2K_GATE_BROKER)
-			k2k_sweep(reg->name, NULL);
+			k2k_sweep(&reg->agent, reg->name, NULL);
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
@@ -228,23 +241,22 @@ static int open_trail(struct k2k_registry *reg)
 	return code;
 }
 
+/* The last step of an open: what the agent looks at from now on is there. */
 static int start_threads(struct k2k_registry *reg)
 {
 	int code;
 
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first look is the next second's */
 	code = k2k_helper_start(&reg->helper);
 	if (code)
 		return code;
-	code = k2k_watch_start(&reg->watch, look, reg);
-	if (code)
-		k2k_helper_stop(&reg->helper);
-	return code;
+	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first tick is the next second's */
+	k2k_agent_set_wake(&reg->agent, look, reg);
+	return 0;
 }
 
-/* Everything after the audit was initialised; undone here where it fails. */
+/* Everything after the audit was initialised; undone here if it fails. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
 	int code = k2k_clock_open(&reg->clock);
@@ -255,7 +267,7 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		return code;
 	if (reg->role == K2K_GATE_ADMIN)
-		k2k_sweep(reg->name, NULL);
+		k2k_sweep(&reg->agent, reg->name, NULL);
 	if (reg->role != K2K_GATE_OBSERVER)
 		code = open_trail(reg);
 	if (code)
@@ -269,8 +281,28 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 told:
 	k2k_trail_close(&reg->trail);
 detached:
-	k2k_broker_detach(&reg->map, &reg->broker);
+	detach(reg);
 	close_objects(reg);
+	return code;
+}
+
+struct opening {
+	struct k2k_registry *reg;
+	const struct k2k_open_options *options;
+};
+
+/* On the agent: everything that opens a file. */
+static int open_on_agent(void *context)
+{
+	const struct opening *opening = context;
+	struct k2k_trust trust;
+	int code = apply_options(opening->reg, opening->options, &trust);
+
+	if (code)
+		return code;
+	code = open_parts(opening->reg, &trust);
+	if (code)
+		k2k_audit_fini(&opening->reg->audit);
 	return code;
 }
 
@@ -278,8 +310,8 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
                       struct k2k_registry **handle)
 {
 	K2K_UNCANCELLED;
+	struct opening opening = { NULL, options };
 	struct k2k_registry *reg = NULL;
-	struct k2k_trust trust;
 	int code;
 
 	if (!handle)
@@ -299,31 +331,33 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 	reg->role = role == K2K_ROLE_ADMIN    ? K2K_GATE_ADMIN
 	            : role == K2K_ROLE_BROKER ? K2K_GATE_BROKER
 	                                      : K2K_GATE_OBSERVER;
-	code = apply_options(reg, options, &trust);
-	if (code)
-		goto failed;
-	code = open_parts(reg, &trust);
+	opening.reg = reg;
+	code = k2k_agent_start(&reg->agent);
+	if (!code) {
+		code = k2k_agent_run(&reg->agent, open_on_agent, &opening);
+		if (code)
+			k2k_agent_stop(&reg->agent);
+	}
 	if (code) {
-		k2k_audit_fini(&reg->audit);
-		goto failed;
+		give_back(reg);
+		return code;
 	}
 	k2k_store_release(reg->gate, reg->role); /* publish[gate]: the handle's fields */
 	*handle = reg;
 	return 0;
-failed:
-	give_back(reg);
-	return code;
 }
 
 /* ---- close ------------------------------------------------------------------------- */
 
-/* The child has no mappings to undo (MADV_DONTFORK), no helper to join, and must not unlock anything: it only closes. */
-static int close_in_child(struct k2k_registry *reg)
+static int close_on_agent(void *context)
 {
-	reg->defs.base = NULL;
-	reg->live.base = NULL;
+	struct k2k_registry *reg = context;
+
+	k2k_agent_set_wake(&reg->agent, NULL, NULL);
+	k2k_trail_close(&reg->trail);
+	detach(reg);
 	close_objects(reg);
-	return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
+	return 0;
 }
 
 int k2k_registry_close(struct k2k_registry **handle)
@@ -350,7 +384,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	if (gate == K2K_GATE_FORKED) {
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;
-		return close_in_child(reg);
+		/* the child has no mapping (MADV_DONTFORK), no thread and no descriptor of it */
+		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
@@ -363,12 +398,10 @@ int k2k_registry_close(struct k2k_registry **handle)
 			k2k_ring_disturb(&reg->map);
 		k2k_clock_sleep_ns(USERS_POLL_NS);
 	}
-	k2k_watch_stop(&reg->watch);
 	k2k_helper_stop(&reg->helper);
 	k2k_audit_set(&reg->audit, NULL, NULL);
-	k2k_trail_close(&reg->trail);
-	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
-	close_objects(reg);
+	k2k_agent_run(&reg->agent, close_on_agent, reg);
+	k2k_agent_stop(&reg->agent);
 	k2k_audit_fini(&reg->audit);
 	give_back(reg);
 	return 0;

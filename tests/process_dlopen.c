@@ -33,16 +33,17 @@ TEST(the_library_can_be_loaded_where_static_tls_is_nearly_used_up)
 	void *library;
 
 	if (!dlopen(K2K_TLS_EATER, RTLD_NOW))
-		SKIP("this C library keeps less static TLS for later than the test's other library takes");
+		skip_msg("this C library keeps less static TLS for later than the test's other library takes");
 	library = dlopen(K2K_LIBRARY, RTLD_NOW);
 	if (!library)
-		FAIL("%s", dlerror());
-	CHECK(dl_iterate_phdr(find_tls, &bytes) == 1);
-	CHECK(bytes <= STATIC_TLS_MOST);
+		fail_msg("%s", dlerror());
+	assert_int_equal(dl_iterate_phdr(find_tls, &bytes), 1);
+	assert_true(bytes <= STATIC_TLS_MOST);
 	GET(library, k2k_registry_open);
 	struct k2k_registry *reg = NULL;
 
-	CHECK_EQ(p_k2k_registry_open("process-dlopen-none", K2K_ROLE_BROKER, NULL, &reg), K2K_ENOREGISTRY);
+	assert_int_equal(p_k2k_registry_open("process-dlopen-none", K2K_ROLE_BROKER, NULL, &reg),
+	                 K2K_ENOREGISTRY);
 }
 
 struct threads {
@@ -55,10 +56,10 @@ static void *calls_before_and_after(void *argument)
 {
 	struct threads *threads = argument;
 
-	CHECK_EQ(threads->admit(threads->broker, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(threads->admit(threads->broker, TENANT, no_tag, 1, NULL), 0);
 	atomic_store(&threads->called, 1);
 	while (!atomic_load(&threads->stop))
-		CHECK_EQ(threads->admit(threads->broker, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(threads->admit(threads->broker, TENANT, no_tag, 1, NULL), 0);
 	return NULL; /* and the library's handler of a thread that ends runs */
 }
 
@@ -72,7 +73,7 @@ TEST(dlclose_with_open_handles_leaves_the_library_at_work)
 	pid_t child;
 
 	if (!library)
-		FAIL("%s", dlerror());
+		fail_msg("%s", dlerror());
 	GET(library, k2k_registry_create);
 	GET(library, k2k_registry_open);
 	GET(library, k2k_registry_close);
@@ -83,22 +84,22 @@ TEST(dlclose_with_open_handles_leaves_the_library_at_work)
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 
-	CHECK_EQ(p_k2k_registry_create(name, NULL, &admin), 0);
-	CHECK_EQ(p_k2k_tenant_register(admin, TENANT, &quota), 0);
-	CHECK_EQ(p_k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &threads.broker), 0);
-	CHECK(pthread_create(&id, NULL, calls_before_and_after, &threads) == 0);
+	assert_int_equal(p_k2k_registry_create(name, NULL, &admin), 0);
+	assert_int_equal(p_k2k_tenant_register(admin, TENANT, &quota), 0);
+	assert_int_equal(p_k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &threads.broker), 0);
+	assert_int_equal(pthread_create(&id, NULL, calls_before_and_after, &threads), 0);
 	WAIT_UNTIL(atomic_load(&threads.called), PATIENCE_S);
-	CHECK(dlclose(library) == 0);
+	assert_int_equal(dlclose(library), 0);
 	/* fork handlers, the broker's threads, calls, and the end of a thread */
 	child = spawn();
 	if (child == 0)
 		exit(0);
 	spawn_wait(child);
 	atomic_store(&threads.stop, 1);
-	CHECK(pthread_join(id, NULL) == 0);
-	CHECK_EQ(p_k2k_tenant_deregister(admin, TENANT, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK_EQ(p_k2k_registry_close(&threads.broker), 0);
-	CHECK_EQ(p_k2k_registry_close(&admin), 0);
-	CHECK_EQ(p_k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(pthread_join(id, NULL), 0);
+	assert_int_equal(p_k2k_tenant_deregister(admin, TENANT, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(p_k2k_registry_close(&threads.broker), 0);
+	assert_int_equal(p_k2k_registry_close(&admin), 0);
+	assert_int_equal(p_k2k_registry_destroy(name, 0, NULL), 0);
 }

@@ -36,7 +36,7 @@ static void send_for_ever(struct k2k_registry *broker, struct seen *seen)
 		int code = k2k_message_admit(broker, i % 4 ? ROOMY : TENANT, no_tag, 1, &verdict);
 
 		after = second_of(CLOCK_MONOTONIC);
-		CHECK(code == 0 || code == K2K_ERATE);
+		assert_true(code == 0 || code == K2K_ERATE);
 		if (verdict.window < before || verdict.window > after)
 			atomic_fetch_add(&seen->wrong, 1);
 		atomic_fetch_add(code ? &seen->refused : &seen->admitted, 1);
@@ -64,18 +64,18 @@ TEST(a_broker_that_was_stopped_and_continued_counts_in_the_second_it_is)
 		atomic_store(&seen->running, 0);
 		WAIT_UNTIL(atomic_load(&seen->running), PATIENCE_S);
 		pause_ns(50000000);
-		CHECK(kill(broker, SIGSTOP) == 0);
+		assert_int_equal(kill(broker, SIGSTOP), 0);
 		second = second_of(CLOCK_MONOTONIC);
 		while (second_of(CLOCK_MONOTONIC_COARSE) < second + 2)
 			pause_ns(5000000);
-		CHECK(kill(broker, SIGCONT) == 0);
+		assert_int_equal(kill(broker, SIGCONT), 0);
 	}
 	atomic_store(&seen->running, 0);
 	WAIT_UNTIL(atomic_load(&seen->running), PATIENCE_S);
 	kill(broker, SIGKILL);
-	CHECK(waitpid(broker, NULL, 0) == broker);
-	CHECK(atomic_load(&seen->admitted) > 0 && atomic_load(&seen->refused) > 0);
-	CHECK_EQ(atomic_load(&seen->wrong), 0);
+	assert_true(waitpid(broker, NULL, 0) == broker);
+	assert_true(atomic_load(&seen->admitted) > 0 && atomic_load(&seen->refused) > 0);
+	assert_int_equal(atomic_load(&seen->wrong), 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -101,7 +101,7 @@ static bool has_event(struct k2k_registry *observer, struct k2k_audit_cursor *cu
 
 	do {
 		records[0].size = sizeof records[0];
-		CHECK_EQ(k2k_audit_read(observer, cursor, 0, records, 32, &count), 0);
+		assert_int_equal(k2k_audit_read(observer, cursor, 0, records, 32, &count), 0);
 		for (size_t i = 0; i < count; i++)
 			if (records[i].kind == (uint32_t)kind)
 				return true;
@@ -125,13 +125,13 @@ TEST(a_reader_of_the_programs_own_holds_up_neither_the_second_nor_the_trail_nor_
 	observer = open_as(name, K2K_ROLE_OBSERVER);
 	other = spawn();
 	if (other == 0) {
-		CHECK(open_as(name, K2K_ROLE_BROKER) != NULL);
+		assert_non_null(open_as(name, K2K_ROLE_BROKER));
 		_exit(0); /* found dead by the broker that lives */
 	}
-	CHECK(pthread_create(&reader, NULL, reads_own_data, NULL) == 0);
+	assert_int_equal(pthread_create(&reader, NULL, reads_own_data, NULL), 0);
 	WAIT_UNTIL(atomic_load(&inside), PATIENCE_S);
-	CHECK_EQ(k2k_tenant_deregister(admin, TENANT + 1, &totals), 0);
-	CHECK_EQ(totals.final, 1);
+	assert_int_equal(k2k_tenant_deregister(admin, TENANT + 1, &totals), 0);
+	assert_int_equal(totals.final, 1);
 	spawn_wait(other);
 	while (k2k_message_admit(broker, TENANT, no_tag, 1, &verdict) == 0)
 		;
@@ -139,11 +139,11 @@ TEST(a_reader_of_the_programs_own_holds_up_neither_the_second_nor_the_trail_nor_
 	cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	WAIT_UNTIL(has_event(observer, &cursor, K2K_AUDIT_KIND_BROKER_DEAD), PATIENCE_S);
 	/* and the watch of the name: the registry is destroyed, and the broker notices without a call of anybody's */
-	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	WAIT_UNTIL(k2k_message_admit(broker, TENANT, no_tag, 1, NULL) == K2K_EFENCED, PATIENCE_S);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	atomic_store(&leave, 1);
-	CHECK(pthread_join(reader, NULL) == 0);
+	assert_int_equal(pthread_join(reader, NULL), 0);
 }

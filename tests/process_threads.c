@@ -18,7 +18,7 @@ static void open_roles(const char *name, struct k2k_registry *handles[4])
 static void close_roles(struct k2k_registry *handles[4])
 {
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		CHECK_EQ(k2k_registry_close(&handles[role]), 0);
+		assert_int_equal(k2k_registry_close(&handles[role]), 0);
 }
 
 /* ---- cancellation ---------------------------------------------------------------- */
@@ -36,11 +36,11 @@ static void *runs_cancelled(void *argument)
 {
 	struct errand *errand = argument;
 
-	CHECK(pthread_cancel(pthread_self()) == 0); /* deferred: the next cancellation point that is reached acts on it */
+	assert_int_equal(pthread_cancel(pthread_self()), 0); /* deferred: the next cancellation point that is reached acts on it */
 	errand->run(errand);
 	errand->returned++;
 	pthread_testcancel();
-	FAIL("the request to end was lost");
+	fail_msg("the request to end was lost");
 }
 
 static void run_cancelled(struct errand *errand, const char *what)
@@ -49,11 +49,11 @@ static void run_cancelled(struct errand *errand, const char *what)
 	void *result;
 
 	errand->returned = 0;
-	CHECK(pthread_create(&id, NULL, runs_cancelled, errand) == 0);
-	CHECK(pthread_join(id, &result) == 0);
+	assert_int_equal(pthread_create(&id, NULL, runs_cancelled, errand), 0);
+	assert_int_equal(pthread_join(id, &result), 0);
 	if (!errand->returned)
-		FAIL("a thread was cancelled in the middle of %s", what);
-	CHECK(result == PTHREAD_CANCELED);
+		fail_msg("a thread was cancelled in the middle of %s", what);
+	assert_int_equal(result, PTHREAD_CANCELED);
 }
 
 static void make_call(struct errand *errand)
@@ -70,11 +70,11 @@ TEST(no_call_is_cancelled_in_its_middle_whether_it_succeeds_or_fails)
 	const char *name = small_registry(16, &handles[K2K_ROLE_ADMIN]);
 	int calls = 0;
 
-	CHECK_EQ(k2k_registry_close(&handles[K2K_ROLE_ADMIN]), 0);
+	assert_int_equal(k2k_registry_close(&handles[K2K_ROLE_ADMIN]), 0);
 	open_roles(name, handles);
 	quota.budget_count = 1;
 	quota.budgets = &budget;
-	CHECK_EQ(k2k_tenant_register(handles[K2K_ROLE_ADMIN], ID, &quota), 0);
+	assert_int_equal(k2k_tenant_register(handles[K2K_ROLE_ADMIN], ID, &quota), 0);
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			for (int variant = 0; variant < VARIANTS; variant++) {
@@ -89,18 +89,19 @@ TEST(no_call_is_cancelled_in_its_middle_whether_it_succeeds_or_fails)
 					           what_of(&table[i], role, variant));
 				calls++;
 			}
-	CHECK(calls > 500);
+	assert_true(calls > 500);
 	check_clean(handles[K2K_ROLE_ADMIN]);
 	close_roles(handles);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 }
 
 static void open_and_close(struct errand *errand)
 {
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
-		CHECK_EQ(k2k_registry_open(errand->name, (enum k2k_role)role, NULL, &errand->reg), 0);
+		assert_int_equal(k2k_registry_open(errand->name, (enum k2k_role)role, NULL, &errand->reg),
+		                 0);
 		errand->returned++;
-		CHECK_EQ(k2k_registry_close(&errand->reg), 0);
+		assert_int_equal(k2k_registry_close(&errand->reg), 0);
 		errand->returned++;
 	}
 }
@@ -111,17 +112,17 @@ static void create_and_destroy(struct errand *errand)
 	char name[80];
 
 	snprintf(name, sizeof name, "%s-c", errand->name);
-	CHECK_EQ(k2k_registry_plan(NULL, &plan), 0);
+	assert_int_equal(k2k_registry_plan(NULL, &plan), 0);
 	errand->returned++;
-	CHECK_EQ(k2k_registry_create(name, NULL, &errand->reg), 0);
+	assert_int_equal(k2k_registry_create(name, NULL, &errand->reg), 0);
 	errand->returned++;
-	CHECK_EQ(k2k_registry_create(name, NULL, NULL), K2K_EEXIST);
+	assert_int_equal(k2k_registry_create(name, NULL, NULL), K2K_EEXIST);
 	errand->returned++;
-	CHECK_EQ(k2k_registry_close(&errand->reg), 0);
+	assert_int_equal(k2k_registry_close(&errand->reg), 0);
 	errand->returned++;
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	errand->returned++;
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
 }
 
 TEST(opening_closing_creating_and_destroying_are_not_cancelled_in_their_middle)
@@ -132,10 +133,10 @@ TEST(opening_closing_creating_and_destroying_are_not_cancelled_in_their_middle)
 	pid_t child;
 
 	run_cancelled(&errand, "open or close");
-	CHECK_EQ(errand.returned, 7);
+	assert_int_equal(errand.returned, 7);
 	errand.run = create_and_destroy;
 	run_cancelled(&errand, "create or destroy");
-	CHECK_EQ(errand.returned, 6);
+	assert_int_equal(errand.returned, 6);
 	/* no lock of the library was left behind, which the next fork() would wait for */
 	child = spawn();
 	if (child == 0)
@@ -155,17 +156,19 @@ static void sink_with_cancellation_point(void *context, const struct k2k_audit_e
 
 static void be_refused(struct errand *errand)
 {
-	CHECK_EQ(k2k_message_admit(errand->reg, TENANT, no_tag, LIMIT + 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(errand->reg, TENANT, no_tag, LIMIT + 1, NULL),
+	                 K2K_ERATE);
 	errand->returned++;
-	CHECK_EQ(k2k_quota_check(errand->reg, TENANT, tag, LIMIT + 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_quota_check(errand->reg, TENANT, tag, LIMIT + 1, NULL), K2K_ERATE);
 	errand->returned++;
-	CHECK_EQ(k2k_gpu_memory_acquire(errand->reg, TENANT, UINT64_MAX / 2, NULL, NULL), K2K_EGPUMEM);
+	assert_int_equal(k2k_gpu_memory_acquire(errand->reg, TENANT, UINT64_MAX / 2, NULL, NULL),
+	                 K2K_EGPUMEM);
 	errand->returned++;
-	CHECK_EQ(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
+	assert_int_equal(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
 	errand->returned++;
 	/* told by the call that replaces the sink: what was counted until then */
-	CHECK_EQ(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(errand->reg, NULL, NULL), 0);
+	assert_int_equal(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(errand->reg, NULL, NULL), 0);
 }
 
 TEST(a_sink_is_not_cancelled_and_close_does_not_wait_for_one_that_was)
@@ -177,14 +180,15 @@ TEST(a_sink_is_not_cancelled_and_close_does_not_wait_for_one_that_was)
 
 	broker = open_as(name, K2K_ROLE_BROKER);
 	quota.max_messages_per_sec = LIMIT;
-	CHECK_EQ(k2k_tenant_register(admin, TENANT, &quota), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(broker, sink_with_cancellation_point, NULL), 0);
+	assert_int_equal(k2k_tenant_register(admin, TENANT, &quota), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(broker, sink_with_cancellation_point, NULL),
+	                 0);
 	errand.reg = broker;
 	run_cancelled(&errand, "a rejection");
-	CHECK_EQ(errand.returned, 5);
-	CHECK(atomic_load(&told) >= 4);
+	assert_int_equal(errand.returned, 5);
+	assert_true(atomic_load(&told) >= 4);
 	alarm(20);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -212,32 +216,32 @@ TEST(a_thread_cancelled_while_it_waits_for_the_writers_lock_makes_its_change_fir
 	pid_t other;
 
 	register_tenant(admin, TENANT, 1, 1);
-	CHECK(pipe(to_child) == 0 && pipe(to_parent) == 0);
+	assert_true(pipe(to_child) == 0 && pipe(to_parent) == 0);
 	other = spawn();
 	if (other == 0) {
 		struct k2k_registry *own = open_as(name, K2K_ROLE_ADMIN);
 
-		CHECK_EQ(k2k_batch_begin(own), 0);
-		CHECK(write(to_parent[1], &byte, 1) == 1);
-		CHECK(read(to_child[0], &byte, 1) == 1);
-		CHECK_EQ(k2k_batch_end(own), 0);
-		CHECK_EQ(k2k_registry_close(&own), 0);
+		assert_int_equal(k2k_batch_begin(own), 0);
+		assert_int_equal(write(to_parent[1], &byte, 1), 1);
+		assert_int_equal(read(to_child[0], &byte, 1), 1);
+		assert_int_equal(k2k_batch_end(own), 0);
+		assert_int_equal(k2k_registry_close(&own), 0);
 		exit(0);
 	}
-	CHECK(read(to_parent[0], &byte, 1) == 1);
+	assert_int_equal(read(to_parent[0], &byte, 1), 1);
 	errand.reg = admin;
-	CHECK(pthread_create(&id, NULL, updates, &errand) == 0);
+	assert_int_equal(pthread_create(&id, NULL, updates, &errand), 0);
 	WAIT_UNTIL(atomic_load((_Atomic int *)&errand.returned) == 1, PATIENCE_S);
-	CHECK(pthread_cancel(id) == 0);
-	CHECK(write(to_child[1], &byte, 1) == 1);
-	CHECK(pthread_join(id, &result) == 0);
-	CHECK_EQ(errand.returned, 2);
-	CHECK_EQ(errand.code, 0);
-	CHECK(result == PTHREAD_CANCELED);
+	assert_int_equal(pthread_cancel(id), 0);
+	assert_int_equal(write(to_child[1], &byte, 1), 1);
+	assert_int_equal(pthread_join(id, &result), 0);
+	assert_int_equal(errand.returned, 2);
+	assert_int_equal(errand.code, 0);
+	assert_int_equal(result, PTHREAD_CANCELED);
 	spawn_wait(other);
 	/* nothing is locked */
-	CHECK_EQ(tenant_info(admin, TENANT).max_messages_per_sec, K2K_UNLIMITED);
-	CHECK_EQ(k2k_tenant_deregister(admin, TENANT, NULL), 0);
+	assert_int_equal(tenant_info(admin, TENANT).max_messages_per_sec, K2K_UNLIMITED);
+	assert_int_equal(k2k_tenant_deregister(admin, TENANT, NULL), 0);
 	alarm(20);
 	close_and_destroy(name, &admin);
 }
@@ -255,10 +259,10 @@ static void *calls_once(void *argument)
 	struct crowd *crowd = argument;
 	int code = k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL);
 
-	CHECK(code == 0 || code == K2K_EINVAL);
+	assert_true(code == 0 || code == K2K_EINVAL);
 	/* its detail is its own: nothing of a thread before it that had the same record */
-	CHECK_EQ(k2k_error_detail()->code, code);
-	CHECK_EQ(k2k_message_admit(NULL, TENANT, no_tag, 1, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_error_detail()->code, code);
+	assert_int_equal(k2k_message_admit(NULL, TENANT, no_tag, 1, NULL), K2K_EINVAL);
 	pthread_exit(NULL);
 }
 
@@ -267,7 +271,7 @@ static int mappings(void)
 	FILE *file = fopen("/proc/self/maps", "re");
 	int lines = 0, c;
 
-	CHECK(file != NULL);
+	assert_non_null(file);
 	while ((c = fgetc(file)) != EOF)
 		lines += c == '\n';
 	fclose(file);
@@ -291,13 +295,13 @@ TEST(threads_that_come_and_go_leave_nothing_and_hold_up_nobody)
 			before = mappings();
 		broker = crowd.reg = open_as(name, K2K_ROLE_BROKER);
 		for (int t = 0; t < AT_ONCE; t++)
-			CHECK(pthread_create(&ids[t], NULL, calls_once, &crowd) == 0);
-		CHECK_EQ(k2k_registry_close(&broker), 0); /* waits for those that are inside, and not for those that are gone */
+			assert_int_equal(pthread_create(&ids[t], NULL, calls_once, &crowd), 0);
+		assert_int_equal(k2k_registry_close(&broker), 0); /* waits for those that are inside, and not for those that are gone */
 		for (int t = 0; t < AT_ONCE; t++)
-			CHECK(pthread_join(ids[t], NULL) == 0);
+			assert_int_equal(pthread_join(ids[t], NULL), 0);
 	}
 	/* a record for each of 4000 threads would be hundreds of pages */
-	CHECK(mappings() <= before + 8);
+	assert_true(mappings() <= before + 8);
 	close_and_destroy(name, &admin);
 }
 
@@ -308,9 +312,9 @@ static void *calls_for_ever(void *argument)
 	struct crowd *crowd = argument;
 
 	for (;;) {
-		CHECK_EQ(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_kernel_acquire(crowd->reg, TENANT, NULL, NULL), 0);
-		CHECK_EQ(k2k_kernel_release_id(crowd->reg, TENANT), 0);
+		assert_int_equal(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(crowd->reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_release_id(crowd->reg, TENANT), 0);
 	}
 	return NULL;
 }
@@ -322,8 +326,8 @@ static void *opens_for_ever(void *argument)
 	for (;;) {
 		struct k2k_registry *reg = open_as(crowd->name, K2K_ROLE_BROKER);
 
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 	}
 	return NULL;
 }
@@ -350,11 +354,11 @@ TEST(exit_from_any_thread_ends_a_process_whose_other_threads_are_in_calls)
 			pthread_t id;
 
 			alarm(20);
-			CHECK(pthread_create(&id, NULL, calls_for_ever, &crowd) == 0);
-			CHECK(pthread_create(&id, NULL, opens_for_ever, &crowd) == 0);
+			assert_int_equal(pthread_create(&id, NULL, calls_for_ever, &crowd), 0);
+			assert_int_equal(pthread_create(&id, NULL, opens_for_ever, &crowd), 0);
 			if (i % 2)
 				ends_the_process(NULL);
-			CHECK(pthread_create(&id, NULL, ends_the_process, NULL) == 0);
+			assert_int_equal(pthread_create(&id, NULL, ends_the_process, NULL), 0);
 			pthread_exit(NULL); /* the main thread goes first */
 		}
 		spawn_wait(child);
