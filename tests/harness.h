@@ -88,7 +88,7 @@ static void harness_alarm(int number HARNESS_USED)
 {
 	kill(-harness_pid, SIGKILL);
 }
-static void harness_run(void **state)
+HARNESS_USED static void harness_run(void **state)
 {
 	const char *seconds = getenv("K2K_TEST_TIMEOUT"), *skips = getenv("K2K_TEST_SKIP");
 	const struct CMUnitTest *test = *state;
@@ -125,7 +125,7 @@ static void harness_run(void **state)
 		fail_msg("\n%s ended with wait status %#x", test->name, (unsigned int)status);
 }
 /* skip() in the process of a test jumps to the end of the test as well. */
-static int harness_end(void **state HARNESS_USED)
+HARNESS_USED static int harness_end(void **state HARNESS_USED)
 {
 	if (getpid() != harness_runner)
 		_exit(HARNESS_SKIPPED);
