@@ -5,6 +5,7 @@
  */
 #include "registry_fixture.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "tenant.h"
@@ -62,6 +63,7 @@ static void open_small(struct fixture *f)
 	fixture_open_sized(f, &options);
 }
 
+static struct gate held_up;
 static uint64_t sink_calls;
 
 static void count_call(void *context, const struct k2k_audit_event *event)
@@ -743,6 +745,46 @@ TEST(repeats_of_each_rejection_are_coalesced_exactly)
 	}
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
 	assert_int_equal(sink_calls, 5 + 7 + 11 + 13 + 17);
+	fixture_close(&f);
+}
+
+/* Stays in a read section of the broker's process until a registration was begun: so its first attempt finds the budgets full. */
+static void *hold_up(void *fixture)
+{
+	const struct fixture *f = fixture;
+	uint64_t generation = f->broker->map.defs->generation;
+
+	k2k_read_lock();
+	gate_open(&held_up);
+	WAIT_UNTIL(f->broker->map.defs->generation != generation, 10);
+	k2k_read_unlock();
+	return NULL;
+}
+
+TEST(an_attempt_that_waits_for_room_is_told_once)
+{
+	struct k2k_budget budgets[] = { { 1, 10 }, { 2, 20 } };
+	struct k2k_quota quota = { sizeof quota, 0, 1, 1, 1, 2, budgets };
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct fixture f;
+	pthread_t reader;
+
+	options.max_budgets = 3;
+	fixture_open_sized(&f, &options);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	gate_make(&held_up);
+	assert_int_equal(pthread_create(&reader, NULL, hold_up, &f), 0);
+	gate_wait(&held_up);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, &quota), 0);
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	assert_true(info_of(f.admin, 2).generation > 2); /* it took more than one attempt */
+	reader_open(&r, f.admin);
+	reader_take(&r, 0);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_REGISTER, 1)->values[3], 2);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 2)->tag.engagement_id, 1);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 3)->tag.engagement_id, 2);
+	assert_true(!reader_find(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 4));
 	fixture_close(&f);
 }
 
