@@ -145,6 +145,10 @@ struct k2k_shm_defs {
 	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
+
+	/* the writer's */
+	_Alignas(64) k2k_u64 cut_ns;             /* GPU time of records that were cut out, because no tenant can be told of them */
+	uint8_t reserved5[56];
 };
 
 struct k2k_shm_pool {

@@ -75,6 +75,13 @@ static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
 int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
 /*
+ * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This second begins anew, as one
+ * that is used up: how much of it was used before nobody knows, and so it is never admitted twice (3). True: it was so.
+ * Who looked at the window before the damage and counts only now, counts within the limit of that window (7).
+ */
+bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
+
+/*
  * Looks, in a second that has begun (an older one will do: then the window only begins late); with `roll` begins it
  * where nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
  * Killed after the roll: the second has begun, nothing is counted in it.

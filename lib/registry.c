@@ -357,6 +357,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	close_objects(reg);
 	k2k_grace_leave_process(reg->caller_hooks);
 	k2k_audit_fini(&reg->audit);
+	free(reg->cuts);
+	reg->cuts = NULL;
 	give_back(reg);
 	return 0;
 }

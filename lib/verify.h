@@ -19,6 +19,7 @@
 #include "k2k/registry.h"
 #include "list.h"
 #include "map.h"
+#include "ring.h"
 
 #define K2K_FINDINGS_MAX 256     /* that are kept; more are counted as this many */
 
@@ -35,6 +36,9 @@ struct k2k_look {
 void k2k_look_at_definitions(struct k2k_look *look);
 void k2k_look_at_live(struct k2k_look *look);
 void k2k_look_at_trail(struct k2k_look *look);
+/* Of that the words of one ring, and one place: for repair, too. */
+void k2k_look_at_ring(struct k2k_look *look, uint32_t index);
+void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place);
 
 /* ---- for both halves ------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ static void look_at_words(struct k2k_look *look)
 	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
 	k2k_look_at_reserved(look, "defs", 2, &defs->reserved2, sizeof(defs->reserved2));
 	k2k_look_at_reserved(look, "defs", 4, &defs->reserved4, sizeof(defs->reserved4));
+	k2k_look_at_reserved(look, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
 }
 
 /* ---- lists of free and of retired records ------------------------------------------------ */

@@ -21,7 +21,7 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 };
 
-static void look_at_ring(struct k2k_look *look, uint32_t index)
+void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_shm_ring *ring = &look->map->rings[index];
 	uint64_t told = 0, claimed;
@@ -117,7 +117,7 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	}
 }
 
-static void look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
+void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
 	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: it was claimed */
@@ -145,8 +145,8 @@ void k2k_look_at_trail(struct k2k_look *look)
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		struct k2k_ring ring = k2k_ring_of(look->map, i);
 
-		look_at_ring(look, i);
+		k2k_look_at_ring(look, i);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			look_at_place(look, &ring, i, place);
+			k2k_look_at_place(look, &ring, i, place);
 	}
 }

@@ -3,8 +3,9 @@
 set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 k2k_test(NAME unit_damage SOURCES unit_damage.c)
+k2k_test(NAME damage_repair SOURCES damage_repair.c TIMEOUT 300)
 k2k_test(NAME damage_bits SOURCES damage_bits.c LABEL damage TIMEOUT 900)
-foreach(test IN ITEMS unit_damage damage_bits)
+foreach(test IN ITEMS unit_damage damage_repair damage_bits)
   target_link_options(${test} PRIVATE ${damage_wrap})
 endforeach()
 
