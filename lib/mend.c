@@ -118,10 +118,9 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
 			right = K2K_INCARNATION_WRITER;
 		break;
 	case K2K_ENTRY_RETIRED:
-		if (above > mend->token) {
-			right = mend->token;
-			mend->stamped = true;
-		}
+		/* of the next token: a killed remover's, or damage; it is published now */
+		mend->stamped = mend->stamped || above >= mend->token;
+		right = above < mend->token ? above : mend->token;
 		break;
 	}
 	/* publish[entry-state]: nothing but itself; who claimed it meanwhile keeps it */
@@ -150,7 +149,7 @@ bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_
 	return true;
 }
 
-uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, bool linked)
+uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, bool linked, uint64_t *count)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 	uint64_t word = k2k_load_acquire(&entry->state), live; /* observe[entry-state]: its key */
@@ -158,7 +157,10 @@ uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool
 	if (k2k_entry_state(word) != K2K_ENTRY_CLAIMED || !linked || k2k_census_alive(mend->census, k2k_entry_above(word)))
 		return word;
 	live = k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word));
-	return k2k_cas_acq_rel(&entry->state, &word, live) ? live : word; /* publish[entry-state]: its key; observe[entry-state] */
+	if (!k2k_cas_acq_rel(&entry->state, &word, live)) /* publish[entry-state]: its key; observe[entry-state] */
+		return word;
+	(*count)++;
+	return live;
 }
 
 void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index, void *field, size_t bytes)

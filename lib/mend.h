@@ -48,6 +48,7 @@ struct k2k_mend {
 	uint64_t token;          /* for what is retired now: not published yet */
 	bool stamped;            /* something was: the caller publishes the token */
 	struct k2k_mend_counts counts;
+	uint64_t adopted_costs, adopted_leases;     /* linked by brokers that died before they said LIVE: no damage */
 	struct k2k_look *look;   /* may be null */
 
 	/* for the parts: registrations by generation */
@@ -81,7 +82,7 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
 /* A record that is linked, or has a registration, and is FREE or RETIRED all the same: LIVE again. False: somebody took it. */
 bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, uint64_t generation);
 /* The state of a record, which is LIVE now where a dead one had claimed and linked it, as recovery does it. */
-uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, bool linked);
+uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, bool linked, uint64_t *count);
 void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index, void *field, size_t bytes);
 
 int k2k_mend_costs(struct k2k_mend *mend);

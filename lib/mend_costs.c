@@ -27,6 +27,13 @@ static uint32_t bucket_of(const struct k2k_hash *hash, const struct k2k_shm_entr
 	return k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
 }
 
+/* Stamped with the next token: a reaper was killed before it unlinked it, and recovery goes on. Of a live tenant nothing is reaped. */
+static bool is_unlinked_now(const struct k2k_mend *mend, uint64_t word, const struct k2k_registration *of)
+{
+	return word == k2k_entry_word(K2K_ENTRY_RETIRED, mend->token) &&
+	       k2k_tenant_state(k2k_load_relaxed(&mend->map->tenants[of->slot].state_gen)) == K2K_TENANT_RETIRED; /* relaxed: under the lock */
+}
+
 /* May the record that is linked here stay? */
 static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, uint32_t index)
 {
@@ -40,8 +47,7 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE || k2k_entry_state(word) == K2K_ENTRY_CLAIMED)
 		return true;
 	registration = k2k_mend_registration(mend, generation);
-	/* stamped with the next token: a remover was killed before it unlinked it; recovery goes on with that */
-	if (!registration || (k2k_entry_state(word) == K2K_ENTRY_RETIRED && k2k_entry_above(word) == mend->token))
+	if (!registration || is_unlinked_now(mend, word, registration))
 		return false;
 	if (!k2k_mend_revive(mend, &hash->pool, index, generation))
 		return false;
@@ -129,6 +135,17 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 	mend->counts.unattributed_ns = k2k_sat_add(mend->counts.unattributed_ns, ns);
 }
 
+/* Who still stands on it goes on from here. */
+static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
+{
+	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
+	uint32_t next = k2k_load_acquire(&entry->next); /* observe[entry-link]: only whether it can be */
+
+	/* publish[entry-link]: the end; who took the record meanwhile has set the link anew */
+	if (next > hash->pool.capacity && k2k_cas_acq_rel(&entry->next, &next, 0))
+		k2k_mend_tell(mend, &mend->counts.links, "I2", OBJECT, "record %u is not in use any more, and its link pointed outside of the table", index);
+}
+
 /*
  * A record is cut out in these steps. Killed after
  *   unlinked      LIVE, and in no chain: the next k2k_mend() finds it so, and does the same
@@ -144,6 +161,7 @@ static uint64_t begin_cut(struct k2k_mend *mend, const struct k2k_hash *hash, ui
 
 static void end_cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
+	mend_retired(mend, hash, index);
 	k2k_pool_retire(&hash->pool, index, mend->token);
 	mend->stamped = true;
 }
@@ -172,6 +190,11 @@ static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t i
 	              k2k_load_relaxed(&k2k_pool_at(&hash->pool, into)->key), ns, into);
 }
 
+static bool is_other(const struct k2k_shm_entry *entry, uint64_t than)
+{
+	return (uint64_t)(uintptr_t)entry != than;
+}
+
 /* In its chain, once. */
 static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, const struct k2k_registration *of,
                       const uint8_t *seen)
@@ -182,8 +205,10 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	int code;
 
 	if (k2k_look_marked(seen, index)) {
-		/* the first of its key from the head on keeps it */
-		if (k2k_hash_find(hash, &key, &other) == 0 && other != index)
+		uint32_t bucket = k2k_hash_bucket(hash, key.gen, key.key);
+		uint32_t head = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: its fields */
+
+		if (k2k_hash_walk(hash, bucket, head, 0, &key, is_other, (uint64_t)(uintptr_t)entry, &other) == 0)
 			merge(mend, hash, index, other, of->slot);
 		return;
 	}
@@ -193,17 +218,6 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 		              " linked any more: it is again", k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index); /* relaxed: as above */
 	else if (code == 1 && other != index)
 		merge(mend, hash, index, other, of->slot);
-}
-
-/* Who still stands on it goes on from here. */
-static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
-{
-	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	uint32_t next = k2k_load_acquire(&entry->next); /* observe[entry-link]: only whether it can be */
-
-	/* publish[entry-link]: the end; who took the record meanwhile has set the link anew */
-	if (next > hash->pool.capacity && k2k_cas_acq_rel(&entry->next, &next, 0))
-		k2k_mend_tell(mend, &mend->counts.links, "I2", OBJECT, "record %u is not in use any more, and its link pointed outside of the table", index);
 }
 
 static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, const uint8_t *seen)
@@ -216,7 +230,7 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	k2k_mend_state_word(mend, &hash->pool, index, OBJECT);
 	k2k_mend_reserved(mend, OBJECT, index, &cost->reserved_ns, sizeof(cost->reserved_ns));
 	k2k_mend_reserved(mend, OBJECT, index, cost->reserved, sizeof(cost->reserved));
-	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index));
+	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index), &mend->adopted_costs);
 	generation = k2k_load_relaxed(&cost->entry.gen); /* relaxed, both: a live record keeps them */
 	slot = k2k_load_relaxed(&cost->entry.slot);
 	of = k2k_mend_registration(mend, generation);
@@ -246,11 +260,13 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2k_hash_key *key)
 {
 	const struct k2k_shm_budget *budget = &mend->map->budgets[index];
+	const struct k2k_registration *of;
 
 	key->gen = k2k_load_relaxed(&budget->entry.gen);
 	key->key = k2k_load_relaxed(&budget->entry.key);
 	key->slot = k2k_load_relaxed(&budget->entry.slot);
-	return k2k_entry_state(k2k_load_relaxed(&budget->entry.state)) == K2K_ENTRY_LIVE && k2k_mend_registration(mend, key->gen);
+	of = k2k_mend_registration(mend, key->gen);
+	return k2k_entry_state(k2k_load_relaxed(&budget->entry.state)) == K2K_ENTRY_LIVE && of && of->slot == key->slot;
 }
 
 /* The definitions say which record a budget owns, and of what key: so the record's own key can be set right. */
@@ -259,17 +275,22 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1;
 	struct k2k_shm_entry *entry;
 	struct k2k_hash_key key;
-	uint64_t word, generation;
+	uint64_t word;
 
 	if (!key_of_budget(mend, index, &key) || record >= hash->pool.capacity)
 		return;
 	entry = k2k_pool_at(&hash->pool, record);
 	word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
-	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED || k2k_hash_matches(entry, &key))
+	if (k2k_hash_matches(entry, &key)) {
+		/* a reaper retires the budget before its record: so this one was not retired, but damaged */
+		if (k2k_mend_revive(mend, &hash->pool, record, key.gen))
+			k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT, "record %u of budget %u was in use, and said that it is not", record,
+			              index);
 		return;
-	generation = k2k_load_relaxed(&entry->gen); /* relaxed: a live record keeps it */
-	/* another's by now, who took it while it said that it was free: it keeps it */
-	if (k2k_mend_registration(mend, generation) && (generation != key.gen || k2k_hash_is_linked(hash, record) == 0))
+	}
+	/* another's by now, who took it while it said that it was free: it keeps it. relaxed: a live record keeps its key */
+	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED ||
+	    (k2k_mend_registration(mend, k2k_load_relaxed(&entry->gen)) && k2k_hash_is_linked(hash, record) == 0))
 		return;
 	/* observe[entry-state], publish[entry-state]: nobody takes it meanwhile */
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE &&

@@ -223,7 +223,8 @@ static void mend_lease(struct k2k_mend *mend, const struct k2k_pool *pool, uint3
 
 	k2k_mend_state_word(mend, pool, index, OBJECT);
 	k2k_mend_reserved(mend, OBJECT, index, lease->reserved, sizeof(lease->reserved));
-	if (k2k_entry_state(k2k_mend_adopt(mend, pool, index, k2k_look_marked(seen, index))) != K2K_ENTRY_LIVE)
+	if (k2k_entry_state(k2k_mend_adopt(mend, pool, index, k2k_look_marked(seen, index), &mend->adopted_leases)) !=
+	    K2K_ENTRY_LIVE)
 		return;
 	if (!k2k_look_marked(seen, index)) {
 		generation = k2k_load_relaxed(&lease->entry.gen); /* relaxed, both: a live record keeps them */

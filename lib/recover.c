@@ -330,6 +330,8 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struc
 	int code = k2k_mend(&mend);
 
 	mended->damage = mend.counts;
+	mended->engagements += mend.adopted_costs;
+	mended->leases += mend.adopted_leases;
 	*stamped = *stamped || mend.stamped;
 	return code;
 }
