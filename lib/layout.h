@@ -253,7 +253,7 @@ struct k2k_shm_cell_cold {
 enum k2k_entry_state {
 	K2K_ENTRY_FREE    = 0,           /* above: 0 */
 	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
-	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it */
+	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
 	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
 };
 #define K2K_ENTRY_STATE_BITS 2

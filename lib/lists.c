@@ -133,6 +133,7 @@ static void add_budget(struct out *out, uint32_t index)
 	slot = k2k_load_relaxed(&budget->entry.slot);
 	generation = k2k_load_relaxed(&budget->entry.gen);
 	engagement = k2k_load_relaxed(&budget->entry.key);
+	K2K_DELAY(half_copied);
 	budget_ns = k2k_load_relaxed(&budget->budget_ns);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || slot >= map->sizes.tenants)
 		return;

@@ -53,8 +53,8 @@ bool k2k_look_marked(const uint8_t *seen, uint32_t index);
 bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 /* What is claimed in a word's upper part is said by a broker's incarnation, or the writer's mark. */
 void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index, uint64_t word);
-/* Buckets, chains and the common head of each record. */
-void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object);
+/* Buckets, chains and the common head of each record. of_writer: records that only the writer takes, and a token tells when. */
+void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object, bool of_writer);
 /* Reserved fields, of at most 64 bytes, are zero, as long as no feature is known that uses them. */
 void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const void *field, size_t bytes);
 

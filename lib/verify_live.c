@@ -30,7 +30,7 @@ static void look_at_costs(struct k2k_look *look)
 	const struct k2k_map *map = look->map;
 	struct k2k_hash ledger = k2k_ledger_hash(map);
 
-	k2k_look_at_hash(look, &ledger, "engagements");
+	k2k_look_at_hash(look, &ledger, "engagements", false);
 	for (uint32_t i = 0; i < map->sizes.engagements; i++) {
 		const struct k2k_shm_cost *cost = &map->ledger[i];
 		uint32_t slot = k2k_load_relaxed(&cost->entry.slot);

@@ -101,7 +101,7 @@ static const struct field tenant_cold_fields[] = {
 
 static const struct field budget_fields[] = {
 	BITS(k2k_shm_budget, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_budget, entry.state, 2, 62, FOUND, PART, FOUND, "an earlier token"),
+	BITS(k2k_shm_budget, entry.state, 2, 62, PART, PART, FOUND, "an earlier token"),
 	FIELD(k2k_shm_budget, entry.gen, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.key, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.slot, FOUND, NOTHING, NOTHING, NULL),
