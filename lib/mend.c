@@ -50,7 +50,7 @@ const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend
 
 bool k2k_mend_is_over(const struct k2k_mend *mend, uint32_t slot, uint64_t generation)
 {
-	return slot < mend->map->sizes.tenants &&
+	return slot < mend->map->sizes.tenants && /* relaxed: under the lock */
 	       k2k_tenant_generation(k2k_load_relaxed(&mend->map->tenants[slot].state_gen)) == generation;
 }
 

@@ -272,7 +272,7 @@ static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2
 /* The definitions say which record a budget owns, and of what key: so the record's own key can be set right. */
 static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1;
+	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1; /* relaxed: under the lock */
 	struct k2k_shm_entry *entry;
 	struct k2k_hash_key key;
 	uint64_t word;
@@ -318,7 +318,7 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 		return;
 	/* where none is free, the budget's engagement answers CORRUPT until one is, and check tells of it */
 	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot, key.gen, key.key, &record) != 0 ||
-	    k2k_load_relaxed(&budget->ledger) == record + 1)
+	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the lock */
 		return;
 	k2k_store_relaxed(&budget->ledger, record + 1); /* relaxed: brokers look at the record's key before they trust it */
 	k2k_mend_tell(mend, &mend->counts.records, "I5", "budgets", "budget %u reads record %u now, which its engagement is booked on",

@@ -468,6 +468,8 @@ int cmd_show(struct ctl *ctl)
 		exit_code = tenants_load(ctl, reg, ids, count, false, &tenants);
 		if (!exit_code)
 			tenants_print(ctl, &tenants, true);
+		if (!exit_code && count == 1 && tenants.damaged)
+			exit_code = EXIT_REGISTRY;
 		tenants_free(&tenants);
 		k2k_registry_close(&reg);
 	}

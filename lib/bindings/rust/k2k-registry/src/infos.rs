@@ -82,6 +82,7 @@ infos! {
         leases: Table = |i| i.leases.into(),
         budgets: Table = |i| i.budgets.into(),
         max_audit_events: u64 = |i| i.max_audit_events,
+        cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
     }
     BrokerInfo of k2k_broker_info {
         slot: u32 = |i| i.slot,
@@ -132,6 +133,10 @@ infos! {
         leases: u64 = |i| i.leases,
         brokers: u64 = |i| i.brokers,
         files: u64 = |i| i.files,
+        damaged: u64 = |i| i.damaged,
+        cut_leases: u64 = |i| i.cut_leases,
+        cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
+        unattributed_ns: u64 = |i| i.unattributed_ns,
     }
 }
 
