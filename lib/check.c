@@ -82,13 +82,12 @@ static int check_as_reader(struct k2k_registry *reg, struct k2k_look *f)
 
 static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 {
-	struct k2k_lock lock;
-	int code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock);
+	int code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 
 	if (code)
 		return code;
 	code = look_until_stable(f);
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return code;
 }
 
@@ -142,6 +141,27 @@ static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended
 	}
 }
 
+struct sweeping {
+	struct k2k_registry *reg;
+	uint64_t files;
+};
+
+static int sweep_on_agent(void *context)
+{
+	struct sweeping *sweeping = context;
+
+	k2k_sweep(&sweeping->reg->agent, sweeping->reg->name, &sweeping->files);
+	return 0;
+}
+
+static uint64_t sweep_files(struct k2k_registry *reg)
+{
+	struct sweeping sweeping = { reg, 0 };
+
+	k2k_agent_run(&reg->agent, sweep_on_agent, &sweeping);
+	return sweeping.files;
+}
+
 /* For k2k_repair_list. relaxed memory is none of it: under the handle's mutex */
 static void keep_cuts(struct k2k_registry *reg, const struct k2k_look *look)
 {
@@ -189,7 +209,6 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
 	struct k2k_mended mended = { .look = NULL };
-	struct k2k_lock lock;
 	uint64_t files = 0;
 	int code = reg ? K2K_CHECK_GROWN(info, 0, damaged) : k2k_fail_argument("registry", "null");
 
@@ -198,13 +217,13 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	mended.look = calloc(1, sizeof(*mended.look));
 	if (!mended.look)
 		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* recovery is counted here, not in begin */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
 	if (!code) {
 		code = repair(reg, &mended);
 		keep_cuts(reg, mended.look);
 		if (!code)
-			k2k_sweep(reg->name, &files);
-		k2k_change_leave(reg, &lock);
+			files = sweep_files(reg);
+		k2k_change_leave(reg);
 	}
 	free(mended.look);
 	if (!code)
@@ -214,12 +233,11 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 
 int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
 {
-	struct k2k_lock lock;
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : k2k_fail_argument("registry", "null");
 	size_t stride;
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* the mutex is what it is for */
+		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* the mutex is what it is for */
 	if (code)
 		return code;
 	*count = reg->cut_count;
@@ -230,6 +248,6 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
 		*out = reg->cuts[i];
 		out->size = (uint32_t)stride;
 	}
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return 0;
 }

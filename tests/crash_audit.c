@@ -99,6 +99,7 @@ static void start_victim(struct scene *scene)
 
 	scene->victim = spawn();
 	if (scene->victim == 0) {
+		k2k_agent_in_caller = true;
 		struct victim victim = { attach(scene), scene->clock_ns };
 
 		for (uint64_t i = 1; i <= scene->prior; i++)

@@ -160,6 +160,7 @@ static struct count count_stores(const struct operation *operation, enum state s
 	if (pid == 0) {
 		struct victim victim = { .name = scene.name, .lease = K2K_LEASE_INIT, .clock_ns = &scene.stage->clock_ns };
 
+		k2k_agent_in_caller = true;
 		if (operation->role)
 			victim.reg = open_with_clock(&scene, operation->role);
 		if (operation->prepare)

@@ -393,6 +393,7 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 		struct victim victim = { .name = scene->name, .lease = K2K_LEASE_INIT, .clock_ns = &scene->stage->clock_ns };
 		int code;
 
+		k2k_agent_in_caller = true;
 		if (operation->role) {
 			victim.reg = open_with_clock(scene, operation->role);
 			if (scene->stopped)

@@ -28,7 +28,7 @@ k2k_process_test(process_fence k2k-registry 120)
 k2k_process_test(process_kill k2k-registry 120)
 k2k_process_test(process_rights k2k-registry 60)
 k2k_process_test(process_quiet k2k-registry 120)
-k2k_process_test(process_steps k2k-registry 120)
+k2k_process_test(process_steps k2k-registry-static 120)
 k2k_process_test(process_trail k2k-registry 120)
 k2k_process_test(process_audit_flood k2k-registry 240)
 # compares what two processors do

@@ -103,9 +103,8 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 		traces_take(&before, "k2k");
 		CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_ENOMEM, "filled before reservation %d", n);
 		CHECK(reg == NULL && before_fallocate == 0);
-		close(filler);
 		CHECK_TRACES(&before, "k2k", "a file system that filled up");
-		CHECK_EQ(shm_free(), 1 << 20);
+		WAIT_UNTIL(shm_free() == 1 << 20, 5); /* the filler is in the table of a thread that has ended */
 		/* needed and free, here too */
 		CHECK_EQ(k2k_error_detail()->expected, plan.total_bytes);
 		CHECK(k2k_error_detail()->found < plan.total_bytes);
@@ -222,20 +221,18 @@ TEST(without_descriptors_create_and_open_leave_nothing)
 	CHECK(created);
 }
 
-TEST(without_descriptors_a_change_changes_nothing)
+TEST(a_change_needs_no_descriptor)
 {
 	struct k2k_registry *reg;
 	int registered;
 
 	set_up();
 	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg), 0);
-	bytes_copy(&bytes);
 	spare_descriptors(0);
-	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), K2K_EIO);
-	CHECK(k2k_error_detail()->system_errno == EMFILE);
-	CHECK_BYTES(&bytes, "register without descriptors");
+	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), 0); /* it needs none */
 	CHECK_EQ(k2k_tenant_is_registered(reg, 5, &registered), 0);
-	CHECK_EQ(registered, 0);
+	CHECK_EQ(registered, 1);
+	CHECK_EQ(k2k_tenant_deregister(reg, 5, NULL), 0);
 	spare_descriptors(100);
 	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), 0);
 	CHECK_EQ(k2k_registry_close(&reg), 0);

@@ -7,6 +7,8 @@
  */
 #include "process.h"
 
+#include "agent.h"
+
 #include <sys/ptrace.h>
 
 enum { MOST_STEPS = 2000, TENANT = 7 };
@@ -69,6 +71,7 @@ static pid_t start_traced(void (*work)(const char *), const char *name)
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(HARNESS_SKIPPED);
 		raise(SIGSTOP);
+		k2k_agent_in_caller = true; /* all system calls in the thread that is traced */
 		work(name);
 		_exit(0);
 	}

@@ -2,7 +2,7 @@
 /*
  * unit_recovery.c - half-done states, made by hand: what a writer or a broker leaves that is killed between two stores.
  *
- * die() does what the kernel does for a killed writer: the lock is free, the intent still raised.
+ * die() does what the kernel does for a killed writer: its incarnation is dead, the intent still raised.
  */
 #include "budget.h"
 #include "ledger.h"
@@ -11,14 +11,23 @@
 
 static const struct k2k_limits some_limits = { .rate = 10, .gpu_memory_bytes = 10, .kernels = 10 };
 
-static void begin(struct fixture *f, enum k2k_operation operation, struct k2k_lock *lock)
+static void begin(struct fixture *f, enum k2k_operation operation)
 {
-	CHECK_EQ(k2k_change_begin(f->admin, operation, k2k_deadline(f->admin), lock), 0);
+	CHECK_EQ(k2k_change_begin(f->admin, operation, k2k_deadline(f->admin)), 0);
 }
 
-static void die(struct fixture *f, struct k2k_lock *lock)
+/* The incarnation ends, and another begins: what it had taken stays taken by the dead one. */
+static int end_life(void *context)
 {
-	k2k_lock_drop(lock);
+	struct k2k_registry *admin = context;
+
+	k2k_writer_close(&admin->writer);
+	return k2k_writer_open(&admin->writer, &admin->map, &admin->admins, &admin->own);
+}
+
+static void die(struct fixture *f)
+{
+	CHECK_EQ(k2k_agent_run(&f->admin->agent, end_life, f->admin), 0);
 	pthread_mutex_unlock(&f->admin->mutex);
 	k2k_unhold(f->admin);
 }
@@ -45,19 +54,18 @@ static void next_operation(struct fixture *f)
 
 TEST(a_register_killed_before_its_commit_did_not_happen)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t generation;
 	uint32_t slot, record;
 	size_t count;
 
 	fixture_open(&f);
-	begin(&f, K2K_OP_REGISTER, &lock);
+	begin(&f, K2K_OP_REGISTER);
 	CHECK_EQ(k2k_tenant_build(&f.admin->map, 5, &some_limits, &slot, &generation), 0);
 	CHECK_EQ(k2k_ledger_obtain(&f.admin->map, K2K_INCARNATION_WRITER, &f.admin->passed, &f.admin->ledger_full_at, slot,
 	                           generation, 7, &record), 0);
 	CHECK_EQ(k2k_budget_add(&f.admin->map, slot, generation, 1, 7, 100, record), 0);
-	die(&f, &lock);
+	die(&f);
 	CHECK(!is_registered(f.broker, 5));
 	next_operation(&f);
 	CHECK(!is_registered(f.broker, 5));
@@ -72,16 +80,15 @@ TEST(a_register_killed_before_its_commit_did_not_happen)
 
 TEST(a_register_killed_after_its_commit_happened)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t generation;
 	uint32_t slot;
 
 	fixture_open(&f);
-	begin(&f, K2K_OP_REGISTER, &lock);
+	begin(&f, K2K_OP_REGISTER);
 	CHECK_EQ(k2k_tenant_build(&f.admin->map, 5, &some_limits, &slot, &generation), 0);
 	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_LIVE, generation);
-	die(&f, &lock);
+	die(&f);
 	next_operation(&f);
 	CHECK(is_registered(f.broker, 5));
 	CHECK_EQ(k2k_message_admit(f.broker, 5, no_tag, 10, NULL), 0);
@@ -91,7 +98,6 @@ TEST(a_register_killed_after_its_commit_happened)
 
 TEST(a_deregister_killed_before_its_unlink_is_finished)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t word, token;
 	uint32_t slot;
@@ -99,12 +105,12 @@ TEST(a_deregister_killed_before_its_unlink_is_finished)
 	fixture_open(&f);
 	CHECK_EQ(k2k_tenant_register(f.admin, 4, NULL), 0);
 	CHECK_EQ(k2k_tenant_register(f.admin, 5, NULL), 0);
-	begin(&f, K2K_OP_DEREGISTER, &lock);
+	begin(&f, K2K_OP_DEREGISTER);
 	CHECK_EQ(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	token = k2k_grace_next(&f.admin->map);
 	f.admin->map.tenants_cold[slot].retired_token = token;
 	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word));
-	die(&f, &lock);
+	die(&f);
 	CHECK(!is_registered(f.broker, 5));
 	CHECK_EQ(f.admin->map.defs->grace_token, token - 1);
 	next_operation(&f);
@@ -116,25 +122,24 @@ TEST(a_deregister_killed_before_its_unlink_is_finished)
 
 TEST(a_deregister_killed_before_its_token_is_published_is_finished)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t word, token;
 	uint32_t slot;
 
 	fixture_open(&f);
 	CHECK_EQ(k2k_tenant_register(f.admin, 5, NULL), 0);
-	begin(&f, K2K_OP_DEREGISTER, &lock);
+	begin(&f, K2K_OP_DEREGISTER);
 	CHECK_EQ(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	token = k2k_grace_next(&f.admin->map);
 	CHECK_EQ(k2k_tenant_retire(&f.admin->map, slot, token), 0);
-	die(&f, &lock);
+	die(&f);
 	next_operation(&f);
 	/* the same number is not given to what is retired next */
 	CHECK(f.admin->map.defs->grace_token > token);
 	fixture_close(&f);
 }
 
-static void make_update(struct fixture *f, struct k2k_lock *lock, uint32_t *slot)
+static void make_update(struct fixture *f, uint32_t *slot)
 {
 	struct k2k_budget budgets[] = { { 7, 100 }, { 8, 200 } };
 	struct k2k_quota quota = quota_standard();
@@ -145,7 +150,7 @@ static void make_update(struct fixture *f, struct k2k_lock *lock, uint32_t *slot
 	quota.budgets = budgets;
 	quota.budget_count = 2;
 	CHECK_EQ(k2k_tenant_register(f->admin, 5, &quota), 0);
-	begin(f, K2K_OP_UPDATE, lock);
+	begin(f, K2K_OP_UPDATE);
 	CHECK_EQ(k2k_tenant_find(&f->admin->map, 5, slot, &word), 0);
 	k2k_tenant_prepare(&f->admin->map, *slot, &limits);
 	/* 7 changes, 8 ends */
@@ -175,13 +180,12 @@ static uint64_t budget_of(struct fixture *f, uint64_t engagement)
 
 TEST(an_update_killed_before_its_commit_did_not_happen)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint32_t slot;
 
 	fixture_open(&f);
-	make_update(&f, &lock, &slot);
-	die(&f, &lock);
+	make_update(&f, &slot);
+	die(&f);
 	CHECK_EQ(info_of(f.broker, 5).max_messages_per_sec, 100000);
 	next_operation(&f);
 	CHECK_EQ(info_of(f.broker, 5).max_messages_per_sec, 100000);
@@ -193,14 +197,13 @@ TEST(an_update_killed_before_its_commit_did_not_happen)
 
 TEST(an_update_killed_after_its_commit_happened)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint32_t slot;
 
 	fixture_open(&f);
-	make_update(&f, &lock, &slot);
+	make_update(&f, &slot);
 	k2k_tenant_flip(&f.admin->map, slot);
-	die(&f, &lock);
+	die(&f);
 	CHECK_EQ(info_of(f.broker, 5).max_messages_per_sec, 10);
 	CHECK_EQ(budget_of(&f, 7), 5000);
 	next_operation(&f);
@@ -278,7 +281,6 @@ TEST(what_dead_brokers_claimed_comes_back_when_a_tenant_goes)
 
 TEST(a_reap_killed_halfway_is_done_again)
 {
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t word;
 	uint32_t slot, behind;
@@ -291,11 +293,11 @@ TEST(a_reap_killed_halfway_is_done_again)
 	CHECK_EQ(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	CHECK_EQ(k2k_tenant_deregister(f.admin, 5, NULL), 0);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
-	begin(&f, K2K_OP_REGISTER, &lock);
+	begin(&f, K2K_OP_REGISTER);
 	/* the list of leases is cut off, its records are not yet free; the slot is free, but in no list */
 	f.admin->map.cells[slot].lease_head = 0;
 	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word));
-	die(&f, &lock);
+	die(&f);
 	next_operation(&f);
 	CHECK_EQ(k2k_usage_list(f.admin, 0, NULL, 0, &count), 0);
 	CHECK_EQ(count, 0);
@@ -305,7 +307,6 @@ TEST(a_reap_killed_halfway_is_done_again)
 TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 {
 	struct k2k_hash hash;
-	struct k2k_lock lock;
 	struct fixture f;
 	uint64_t word, token, taken;
 	uint32_t slot, index = 0, behind;
@@ -319,13 +320,13 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	CHECK_EQ(k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &index), 0);
 	CHECK_EQ(k2k_tenant_deregister(f.admin, 5, NULL), 0);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
-	begin(&f, K2K_OP_REGISTER, &lock);
+	begin(&f, K2K_OP_REGISTER);
 	/* killed after the tenant's records were retired, before the tenant itself was free */
 	token = k2k_grace_next(&f.admin->map);
 	k2k_pool_retire(&hash.pool, index, token);
 	CHECK_EQ(k2k_hash_unlink(&hash, index), 0);
 	k2k_grace_publish(&f.admin->map, token);
-	die(&f, &lock);
+	die(&f);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, 10);
 	/* a living broker has taken it, and not yet filled it: generation, key and cost are those of before */
 	f.admin->map.ledger[index].entry.state = taken;
@@ -340,7 +341,6 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 TEST(destroyed_lists_are_rebuilt)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
-	struct k2k_lock lock;
 	struct fixture f;
 
 	options.max_tenants = 4;
@@ -348,9 +348,9 @@ TEST(destroyed_lists_are_rebuilt)
 	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
 	CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
 	CHECK_EQ(k2k_tenant_deregister(f.admin, 1, NULL), 0);
-	begin(&f, K2K_OP_REGISTER, &lock);
+	begin(&f, K2K_OP_REGISTER);
 	memset(&f.admin->map.defs->tenant_free, 0xff, 4 * sizeof(struct k2k_shm_list));
-	die(&f, &lock);
+	die(&f);
 	for (k2k_tenant_id id = 3; id <= 5; id++)
 		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
 	CHECK_EQ(k2k_tenant_register(f.admin, 6, NULL), K2K_EFULL);
