@@ -14,8 +14,6 @@
 #include "ring.h"
 
 #define OBJECT "audit"
-/* Numbers that were begun and never counted: each is one of a killed thread. More are not the work of kills. */
-#define UNCOUNTED_MAX (UINT64_C(1) << 32)
 #define NUMBER_MAX (UINT64_C(1) << 62)
 #define LOOKS 3
 
@@ -26,11 +24,6 @@ struct scene {
 	uint32_t index;
 };
 
-static uint64_t number_of(uint64_t sequence)
-{
-	return sequence / 2 + sequence % 2;
-}
-
 static uint64_t told(const struct k2k_shm_ring *ring)
 {
 	uint64_t sum = 0;
@@ -39,20 +32,6 @@ static uint64_t told(const struct k2k_shm_ring *ring)
 		sum = k2k_sat_add(sum, k2k_sat_add(k2k_load_relaxed(&ring->written[i]), k2k_load_relaxed(&ring->lost[i])));
 	k2k_fence_acquire(); /* the counts, then `claimed`, which was raised before each of them */
 	return sum;
-}
-
-/* The highest number that stands in its own place, up to `most`. */
-static uint64_t highest(const struct k2k_ring *ring, uint64_t most)
-{
-	uint64_t found = 0;
-
-	for (uint64_t place = 0; place <= ring->mask; place++) {
-		uint64_t n = number_of(k2k_load_acquire(&ring->events[place].sequence)); /* observe[event-sequence]: compared */
-
-		if (((n ^ place) & ring->mask) == 0 && n <= most && n > found)
-			found = n;
-	}
-	return found;
 }
 
 static void forget_counts(struct scene *s)
@@ -93,17 +72,17 @@ static void mend_claimed(struct scene *s)
 {
 	struct k2k_shm_ring *ring = s->ring.shared;
 	uint64_t sum = told(ring), claimed = k2k_load_acquire(&ring->claimed), right; /* observe[ring-claimed]: at least what was told */
-	uint64_t newest = highest(&s->ring, claimed), reached = newest > sum ? newest : sum;
+	uint64_t newest = k2k_look_highest(&s->ring, claimed), reached = newest > sum ? newest : sum;
 
-	if (claimed < NUMBER_MAX && sum <= claimed && claimed - reached <= UNCOUNTED_MAX)
+	if (claimed < NUMBER_MAX && sum <= claimed && claimed - reached <= K2K_RING_UNCOUNTED_MAX)
 		return;
-	if (sum >= NUMBER_MAX || (sum > claimed && claimed - newest <= UNCOUNTED_MAX && highest(&s->ring, sum + UNCOUNTED_MAX) <= claimed)) {
+	if (sum >= NUMBER_MAX || (sum > claimed && claimed - newest <= K2K_RING_UNCOUNTED_MAX && k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX) <= claimed)) {
 		forget_counts(s);
 		sum = 0;
-		if (claimed < NUMBER_MAX && claimed - newest <= UNCOUNTED_MAX)
+		if (claimed < NUMBER_MAX && claimed - newest <= K2K_RING_UNCOUNTED_MAX)
 			return;
 	}
-	right = highest(&s->ring, sum + UNCOUNTED_MAX);
+	right = k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX);
 	right = right > sum ? right : sum;
 	if (k2k_cas_acq_rel(&ring->claimed, &claimed, right)) /* publish[ring-claimed]: the events up to it */
 		k2k_mend_tell(s->mend, &s->mend->counts.rings, "I6", OBJECT, "ring %u: the number of its newest event was %" PRIu64 ", which can't be: it"

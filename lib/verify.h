@@ -22,6 +22,8 @@
 #include "ring.h"
 
 #define K2K_FINDINGS_MAX 256     /* that are kept; more are counted as this many */
+/* Numbers of events that were begun and never counted: each is one of a killed thread. More are not the work of kills. */
+#define K2K_RING_UNCOUNTED_MAX (UINT64_C(1) << 32)
 
 struct k2k_look {
 	const struct k2k_map *map;
@@ -38,6 +40,8 @@ void k2k_look_at_live(struct k2k_look *look);
 void k2k_look_at_trail(struct k2k_look *look);
 /* Of that the words of one ring, and one place: for repair, too. */
 void k2k_look_at_ring(struct k2k_look *look, uint32_t index);
+/* The highest number that stands in its own place, up to `most`; 0: none. */
+uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most);
 void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place);
 
 /* ---- for both halves ------------------------------------------------------------- */
