@@ -219,7 +219,7 @@ void k2k_bury_all(struct k2k_registry *reg);
 struct k2k_mended {
 	uint64_t tenants, budgets, engagements, leases, brokers;
 	struct k2k_mend_counts damage;
-	struct k2k_look *look;           /* texts of the damage; null: nobody wants them */
+	struct k2k_look *look;           /* repair: texts of the damage; null: a change, which mends what it walks over */
 };
 /*
  * recover.c: makes `live` walkable again (mend.h), and adds up what that took. Under the writer's lock. token: the next one;

@@ -90,6 +90,8 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 {
 	uint32_t used = pool->capacity, high;
 
+	if (!mend->thorough)
+		return; /* one pass over the whole table */
 	/* observe[entry-state]: the mark was raised before it */
 	while (used > 0 && k2k_entry_state(k2k_load_acquire(&k2k_pool_at(pool, used - 1)->state)) == K2K_ENTRY_FREE)
 		used--;
@@ -186,7 +188,7 @@ int k2k_mend(struct k2k_mend *mend)
 	}
 	if (!code)
 		code = k2k_mend_leases(mend);
-	if (!code)
+	if (!code && mend->thorough)
 		k2k_mend_rings(mend);
 	free(mend->registrations);
 	mend->registrations = NULL;

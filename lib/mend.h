@@ -46,6 +46,7 @@ struct k2k_mend {
 	const struct k2k_passed *passed;
 	const struct k2k_shm_header *live_header;   /* as attach has checked it */
 	uint64_t token;          /* for what is retired now: not published yet */
+	bool thorough;           /* repair: also what no walk of a change needs: rings, and records above the marks */
 	bool stamped;            /* something was: the caller publishes the token */
 	struct k2k_mend_counts counts;
 	uint64_t adopted_costs, adopted_leases;     /* linked by brokers that died before they said LIVE: no damage */

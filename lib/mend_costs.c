@@ -329,6 +329,7 @@ int k2k_mend_costs(struct k2k_mend *mend)
 {
 	struct k2k_hash hash = k2k_ledger_hash(mend->map);
 	uint8_t *seen = calloc(hash.pool.capacity / 8 + 1, 1);
+	uint32_t high;
 
 	if (!seen)
 		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory to look at %u records", hash.pool.capacity);
@@ -337,7 +338,8 @@ int k2k_mend_costs(struct k2k_mend *mend)
 		restore_key(mend, &hash, i);
 	for (uint32_t i = 0; i <= hash.mask; i++)
 		follow(mend, &hash, i, seen);
-	for (uint32_t i = 0; i < hash.pool.capacity; i++)
+	high = mend->thorough ? hash.pool.capacity : k2k_pool_high(&hash.pool);
+	for (uint32_t i = 0; i < high; i++)
 		mend_cost(mend, &hash, i, seen);
 	for (uint32_t i = 0; i < mend->map->sizes.budgets; i++)
 		mend_budget(mend, i);

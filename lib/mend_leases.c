@@ -247,13 +247,15 @@ int k2k_mend_leases(struct k2k_mend *mend)
 {
 	struct k2k_pool pool = k2k_lease_pool(mend->map);
 	uint8_t *seen = calloc(pool.capacity / 8 + 1, 1);
+	uint32_t high;
 
 	if (!seen)
 		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory to look at %u records", pool.capacity);
 	k2k_mend_mark(mend, &pool, OBJECT);
 	for (size_t i = 0; i < mend->registration_count; i++)
 		follow(mend, &pool, &mend->registrations[i], seen);
-	for (uint32_t i = 0; i < pool.capacity; i++)
+	high = mend->thorough ? pool.capacity : k2k_pool_high(&pool);
+	for (uint32_t i = 0; i < high; i++)
 		mend_lease(mend, &pool, i, seen);
 	free(seen);
 	return 0;

@@ -46,9 +46,12 @@ static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
 	uint64_t owner = k2k_load_acquire(&slot->owner); /* observe[slot-owner]: as it is */
 	uint32_t state = k2k_load_acquire(&slot->state); /* observe[slot-state]: as it is */
-	bool lives = k2k_census_alive(mend->census, owner);
+	bool lives;
 
-	if (state == K2K_SLOT_ATTACHING || state == K2K_SLOT_ACTIVE || (state == K2K_SLOT_UNUSED && !lives))
+	if (state == K2K_SLOT_ATTACHING || state == K2K_SLOT_ACTIVE || (state == K2K_SLOT_UNUSED && owner == 0))
+		return;
+	lives = k2k_census_alive(mend->census, owner);
+	if (state == K2K_SLOT_UNUSED && !lives)
 		return;
 	/* between two stores of an attach, or of a detach, it looks the same: not for long */
 	k2k_clock_sleep_ns(LOOK_AGAIN_NS);

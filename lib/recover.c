@@ -326,7 +326,7 @@ static int rebuild_lists(const struct k2k_map *map)
 int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struct k2k_mended *mended)
 {
 	struct k2k_mend mend = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census, .passed = &reg->passed,
-		                 .live_header = &reg->live.header, .token = token, .counts = mended->damage, .look = mended->look };
+		                 .live_header = &reg->live.header, .token = token, .thorough = mended->look != NULL, .counts = mended->damage, .look = mended->look };
 	int code = k2k_mend(&mend);
 
 	mended->damage = mend.counts;
