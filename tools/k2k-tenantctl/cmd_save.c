@@ -5,7 +5,9 @@
  * save: definitions stand still (a batch) while they are read; counts go on
  * where brokers are attached. The file is written under another name, synced,
  * renamed, and its directory synced: under its own name it is whole or the one
- * before. It is read and written by its owner only.
+ * before. It is read and written by its owner only. Of a tenant whose window or
+ * leases a broker has damaged, nothing that the file has is lost: it is saved, told
+ * as a failure, and the exit code is 9.
  *
  * load: the file's checksum and all of its text are checked, then that all of it
  * fits; only then the first tenant is restored, in the order of generations. A
@@ -56,7 +58,7 @@ static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snaps
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	exit_code = tenants_load_all(ctl, reg, &s->tenants);
-	if (!exit_code && ctl->failure_count)
+	if (!exit_code && ctl->failure_count > s->tenants.damaged)
 		exit_code = EXIT_PARTLY;
 	if (!exit_code) {
 		code = fetch_list(reg, LIST_USAGE, 0, (void **)&s->usage, &s->usage_count);
@@ -211,6 +213,11 @@ int cmd_save(struct ctl *ctl)
 		for (size_t i = 0; i < s.usage_count; i++)
 			costs += s.usage[i].gpu_ns != 0;
 		say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs, s.info.generation);
+		if (s.tenants.damaged) {
+			note(ctl, "%zu tenants are damaged, and saved with their limits and totals; '" CTL_NAME " -r %s repair' mends them",
+			     s.tenants.damaged, ctl->registry);
+			exit_code = EXIT_PARTLY;
+		}
 	}
 	tenants_free(&s.tenants);
 	free(s.usage);
