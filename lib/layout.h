@@ -145,6 +145,10 @@ struct k2k_shm_defs {
 	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
+
+	/* the writer's */
+	_Alignas(64) k2k_u64 cut_ns;             /* GPU time of records that were cut out, because no tenant can be told of them */
+	uint8_t reserved5[56];
 };
 
 struct k2k_shm_pool {
@@ -251,7 +255,7 @@ struct k2k_shm_cell_cold {
 enum k2k_entry_state {
 	K2K_ENTRY_FREE    = 0,           /* above: 0 */
 	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
-	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it */
+	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
 	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
 };
 #define K2K_ENTRY_STATE_BITS 2

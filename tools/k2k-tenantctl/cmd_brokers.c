@@ -142,13 +142,20 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 int cmd_leases(struct ctl *ctl)
 {
 	struct k2k_lease_info *leases;
-	size_t count;
+	size_t count, kept = 0;
 	int exit_code = fetch_filtered(ctl, LIST_LEASES, (void **)&leases, &count);
 
 	if (exit_code)
 		return exit_code;
 	qsort(leases, count, sizeof(*leases), compare_leases);
-	print_leases(ctl, leases, count);
+	for (size_t i = 0; i < count; i++) {
+		if (leases[i].flags & K2K_TENANT_DAMAGED)
+			fail_with(ctl, K2K_ECORRUPT, "tenant %" PRIu64 ": the list of its leases is damaged: what it holds can't be told before '"
+			          CTL_NAME " -r %s repair'", leases[i].id, ctl->registry);
+		else
+			leases[kept++] = leases[i];
+	}
+	print_leases(ctl, leases, kept);
 	free(leases);
-	return EXIT_DONE;
+	return kept < count ? EXIT_PARTLY : EXIT_DONE;
 }

@@ -106,7 +106,7 @@ void open_options(const struct ctl *ctl, struct k2k_open_options *options);
 /* Returns 0 or the exit code, with the failure told. */
 int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg);
 
-enum listing { LIST_TENANT_IDS, LIST_BUDGETS, LIST_USAGE, LIST_BROKERS, LIST_LEASES, LIST_FINDINGS };
+enum listing { LIST_TENANT_IDS, LIST_BUDGETS, LIST_USAGE, LIST_BROKERS, LIST_LEASES, LIST_FINDINGS, LIST_CUTS };
 /*
  * A whole list of the library, however it grows meanwhile; id 0 = of all
  * tenants. Returns a K2K_E... code. *list is to be freed.

@@ -123,6 +123,12 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		code = k2k_tenant_get(reg, ids[i], &t->info);
 		if (!code) {
 			tenants->count++;
+		} else if (t->info.flags & K2K_TENANT_DAMAGED) {
+			/* its row is there, and what it lacks is told: it hides neither the rest of it nor the others */
+			fail_tenant(ctl, code, ids[i], true);
+			t->info.flags = 0;
+			tenants->damaged++;
+			tenants->count++;
 		} else if (code != K2K_ENOTENANT || !skip_missing) {
 			int exit_code = fail_tenant(ctl, code, ids[i], count > 1);
 
@@ -166,7 +172,8 @@ int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenan
 	*tenants = (struct tenants){ .rows = check_memory(calloc(1, sizeof(*tenants->rows))) };
 	tenants->rows[0].info.size = sizeof(tenants->rows[0].info);
 	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
-	if (!code)
+	/* what a broker has damaged are never its limits */
+	if (!code || tenants->rows[0].info.flags & K2K_TENANT_DAMAGED)
 		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets, &tenants->budget_count);
 	if (code) {
 		tenants_free(tenants);
@@ -464,6 +471,8 @@ int cmd_show(struct ctl *ctl)
 		exit_code = tenants_load(ctl, reg, ids, count, false, &tenants);
 		if (!exit_code)
 			tenants_print(ctl, &tenants, true);
+		if (!exit_code && count == 1 && tenants.damaged)
+			exit_code = EXIT_REGISTRY;
 		tenants_free(&tenants);
 		k2k_registry_close(&reg);
 	}

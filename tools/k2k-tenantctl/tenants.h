@@ -16,6 +16,7 @@ struct tenant {
 struct tenants {
 	struct tenant *rows;            /* in the order of the ids asked for */
 	size_t count;
+	size_t damaged;                 /* of them: 0 stands for what could not be told; each is told as a failure */
 	struct k2k_budget_info *budgets;        /* by tenant, then engagement */
 	size_t budget_count;
 };
