@@ -149,6 +149,7 @@ int k2k_batch_begin(struct k2k_registry *reg)
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
 	k2k_writer_unlock(&reg->map, &reg->batch_lock);
+	k2k_trail_wake(&reg->trail);
 	/* publish[batch]: from here on a closer may unmap the registry; the mutex outlives that, and the next one needs it */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);

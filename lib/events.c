@@ -9,8 +9,9 @@
 
 #include "handle.h"
 
-#define NAP_NS (5 * K2K_NS_PER_SEC)      /* of a sleeper, between two looks at the name */
-#define NAP_WAITING_NS K2K_NS_PER_SEC    /* where something is unfinished: its writer may have died */
+#define NAP_NS K2K_NS_PER_SEC            /* of a sleeper, between two looks: a writer may have died before it woke anybody */
+#define PAUSE_FIRST_NS UINT64_C(1000000) /* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
+#define PAUSE_DOUBLINGS 6                /* so 64 ms at most */
 
 static const struct {
 	const char *name;
@@ -406,18 +407,54 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	return code ? code : *count ? 0 : gone;
 }
 
+/* Is there a number that the cursor has not passed? One load a ring. */
+static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_cursor *cursor)
+{
+	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
+		uint64_t newest = k2k_ring_newest(&ring);
+
+		if (newest && newest >= cursor->next[i])
+			return true;
+	}
+	return false;
+}
+
+/* The word may be raised without end by one who may write it: so wakes in a row that bring nothing cost a longer pause each. */
+static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
+{
+	uint32_t wakes = k2k_load_relaxed(&reg->idle_wakes); /* relaxed, both: a heuristic of this handle */
+	uint64_t pause_ns = PAUSE_FIRST_NS << wakes;
+
+	if (wakes < PAUSE_DOUBLINGS)
+		k2k_store_relaxed(&reg->idle_wakes, wakes + 1);
+	k2k_clock_sleep_ns(left_ns < pause_ns ? left_ns : pause_ns);
+}
+
+/*
+ * Who wakes us says only that it is worth a look. A killed writer wakes nobody: so there is a look each second in any
+ * case.
+ */
 static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t deadline_ns)
 {
-	uint64_t nap_ns = cursor->waiting ? NAP_WAITING_NS : NAP_NS;
-
 	for (;;) {
-		uint64_t now = k2k_clock_monotonic_ns();
+		uint64_t now = k2k_clock_monotonic_ns(), left;
+		bool woken = k2k_ring_wake_word(&reg->map) != cursor->wake;
 		int code = ask_gone(reg);
 
-		if (code || k2k_ring_wake_word(&reg->map) != cursor->wake || now >= deadline_ns)
+		if (code || now >= deadline_ns)
 			return code;
-		k2k_ring_sleep(&reg->map, cursor->wake, deadline_ns - now < nap_ns ? deadline_ns - now : nap_ns);
-		if (cursor->waiting)
+		left = deadline_ns - now;
+		if (woken && has_news(reg, cursor)) {
+			k2k_store_relaxed(&reg->idle_wakes, 0); /* relaxed: as above */
+			return 0;
+		}
+		if (woken) {
+			pause_after_idle_wake(reg, left);
+			return ask_gone(reg);
+		}
+		k2k_ring_sleep(&reg->map, cursor->wake, left < NAP_NS ? left : NAP_NS);
+		if (cursor->waiting || has_news(reg, cursor))
 			return ask_gone(reg);
 	}
 }

@@ -62,6 +62,7 @@ struct k2k_registry {
 	struct k2k_audit audit;
 	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
 	k2k_u32 sleepers;                /* of the users, those in k2k_audit_wait */
+	k2k_u32 idle_wakes;              /* of k2k_audit_wait, in a row, that brought nothing */
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;

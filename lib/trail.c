@@ -11,6 +11,7 @@
 #define NAME_BYTES 96    /* of names that are compared; longer ones are an event each */
 #define SPINS 200
 #define LOOK_NS UINT64_C(50000000)
+#define WAKE_EVENTS 32   /* of a batch */
 #define QUIET_LOOKS 40   /* after so many without anything new: two seconds */
 
 /* Names, kinds and codes of layout.h are those of the public header. */
@@ -130,17 +131,19 @@ void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
 	k2k_trail_tell(trail, body);
-	trail->told = true;
-	/* in a long batch: before they miss anything */
-	if ((k2k_ring_newest(&trail->ring) & trail->ring.mask / 2) == 0)
-		k2k_trail_wake(trail);
+	trail->told++;
+	/* in a long batch: soon, and before they miss anything */
+	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS && trail->told <= trail->ring.mask / 2)
+		return;
+	trail->woken_ns = body->monotonic_ns;
+	k2k_trail_wake(trail);
 }
 
 void k2k_trail_wake(struct k2k_trail *trail)
 {
-	if (!trail->told)
+	if (trail->told == 0)
 		return;
-	trail->told = false;
+	trail->told = 0;
 	k2k_ring_wake(trail->map);
 }
 

@@ -27,7 +27,8 @@ struct k2k_trail {
 	char actor[K2K_EVENT_ACTOR_BYTES];
 	struct k2k_trail_entry *entries; /* a broker's */
 	k2k_u32 open;                    /* entries whose event may be open */
-	bool told;                       /* an administrator's: readers are not awake yet */
+	uint32_t told;                   /* an administrator's: events since readers were woken */
+	uint64_t woken_ns;               /* when that was; as monotonic_ns of an event */
 	/* the helper's */
 	uint64_t turnover;               /* as of its last look */
 	uint32_t quiet;                  /* looks since that found anything new */
@@ -50,7 +51,10 @@ void k2k_trail_close(struct k2k_trail *trail);
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second);
 /* Writes an event that is no rejection; fills in the times, who it is (not of a broker found dead), and the actor. */
 void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body);
-/* The same of an administrator, who has the writer's lock; readers are woken by k2k_trail_wake, when it is given back. */
+/*
+ * The same of an administrator, who has the writer's lock. Wakes readers at once if they were not woken within the last
+ * 50 ms, and after each 32 events; k2k_trail_wake, when the lock is given back, wakes them for the rest.
+ */
 void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body);
 void k2k_trail_wake(struct k2k_trail *trail);
 

@@ -232,7 +232,7 @@ struct k2k_create_options {
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
-	uint64_t max_audit_events;   /* 256: events that each of the 65 audit rings keeps; rounded up to a power of two; at most 2^16 */
+	uint64_t max_audit_events;   /* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most 2^16 */
 };
 #define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 
