@@ -82,7 +82,7 @@ bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
 	return alive;
 }
 
-static int draw(struct k2k_census *census, struct k2k_broker *broker)
+int k2k_broker_draw(struct k2k_census *census, struct k2k_lock *life, uint64_t *incarnation)
 {
 	uint64_t number = 0, pid;
 	char comm[16];
@@ -95,12 +95,12 @@ static int draw(struct k2k_census *census, struct k2k_broker *broker)
 		number &= K2K_LOCK_BYTE_LIFE_MAX - 1;
 		if (number < K2K_LOCK_BYTE_LIFE_MIN)
 			continue;
-		code = k2k_lock_try(census->live, number, &broker->life);
+		code = k2k_lock_try(census->live, number, life);
 		if (code == K2K_EBUSY)
 			continue;
 		if (code)
 			return code;
-		broker->incarnation = number;
+		*incarnation = number;
 		return 0;
 	}
 	pid = k2k_lock_find_holder(census->live, number, false, comm);
@@ -179,7 +179,7 @@ int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, cons
 	int code;
 
 	memset(broker, 0, sizeof(*broker));
-	code = draw(census, broker);
+	code = k2k_broker_draw(census, &broker->life, &broker->incarnation);
 	if (code)
 		return code;
 	code = find_slot(map, census, broker);

@@ -52,6 +52,9 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
 /* A full memory barrier after a "no": what the dead one stored is seen. */
 bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation);
 
+/* Draws an incarnation and locks its byte of live: whoever asks sees it alive until the lock is dropped. 0, or what locking can answer. */
+int k2k_broker_draw(struct k2k_census *census, struct k2k_lock *life, uint64_t *incarnation);
+
 /* K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and says `own`. */
 int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
                       struct k2k_broker *broker);

@@ -9,6 +9,7 @@
 
 #include "handle.h"
 
+#define MISSING_MOST (UINT64_C(1) << 48) /* numbers: a year of ten million a second */
 #define NAP_NS K2K_NS_PER_SEC            /* of a sleeper, between two looks: a writer may have died before it woke anybody */
 #define PAUSE_FIRST_NS UINT64_C(1000000) /* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
 #define PAUSE_DOUBLINGS 6                /* so 64 ms at most */
@@ -125,7 +126,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 /* The next record of a ring, where there is one. */
 struct head {
 	struct k2k_ring ring;
-	bool has;
+	bool has, damaged;       /* damaged: to be told, in place of all else */
 	uint32_t flags;
 	uint64_t n, newest;
 	uint64_t missing_from, missing;  /* numbers before it; where it has none, alone */
@@ -136,7 +137,7 @@ struct head {
 struct reading {
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor *cursor;
-	bool open_too;
+	bool open_too, damaged_too;
 	struct head heads[K2K_RINGS];
 };
 
@@ -146,8 +147,11 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 	struct k2k_registry *reg = reading->reg;
 	bool alive;
 
-	if (ring != K2K_RING_ADMIN)
-		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[ring].owner)); /* observe[slot-owner]: whose it is now */
+	if (ring != K2K_RING_ADMIN) {
+		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
+
+		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[slot].owner)); /* observe[slot-owner]: whose it is now */
+	}
 	alive = k2k_lock_is_held(&reg->defs, K2K_LOCK_BYTE_WRITER);
 	k2k_fence_seq_cst(); /* with that of k2k_writer_unlock(): a question about a lock is no barrier */
 	return !alive;
@@ -171,12 +175,35 @@ static uint64_t oldest(const struct head *head)
 static void forget_older(struct head *head)
 {
 	uint64_t end = head->missing_from + head->missing;
+	bool damaged;
 
-	head->newest = k2k_ring_newest(&head->ring);
+	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	if (!head->missing || head->missing_from >= oldest(head))
 		return;
 	head->missing_from = end < oldest(head) ? end : oldest(head);
 	head->missing = end - head->missing_from;
+}
+
+static bool is_told(const struct k2k_audit_cursor *cursor, uint32_t ring)
+{
+	return cursor->damaged[ring / 64] >> ring % 64 & 1;
+}
+
+/*
+ * How far the ring has come. A ring that has not come as far as the cursor, or farther than its places bear out, is
+ * damaged: that is told once, and then nothing of it until it can be read again.
+ */
+static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
+{
+	struct head *head = &reading->heads[ring];
+	bool damaged;
+
+	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
+	if (reading->damaged_too && next > head->newest && next - head->newest > 1)
+		damaged = true;
+	head->damaged = damaged && reading->damaged_too && !is_told(reading->cursor, ring);
+	if (!damaged)
+		reading->cursor->damaged[ring / 64] &= ~(UINT64_C(1) << ring % 64);
 }
 
 /* Finds the next record from number `next` on. */
@@ -187,7 +214,7 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 
 	head->has = false;
 	head->flags = 0;
-	head->newest = k2k_ring_newest(&head->ring);
+	look_at_newest(reading, ring, next);
 	if (first)
 		next = oldest(head);
 	head->missing_from = head->start = next;
@@ -225,10 +252,13 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 static void fill_lost(const struct reading *reading, const struct head *head, struct k2k_audit_record *record)
 {
 	record->flags = K2K_AUDIT_LOST;
+	/* no writer comes so far: one who may write the ring put the number there */
+	if (head->damaged || head->missing >= MISSING_MOST)
+		record->flags |= K2K_AUDIT_DAMAGED;
 	record->level = K2K_AUDIT_WARNING;
 	record->type = K2K_AUDIT_SECURITY_VIOLATION;
 	record->sequence = head->missing_from;
-	record->count = head->missing;
+	record->count = head->damaged ? 0 : head->missing;
 	/* when it was missed: before what follows it, or now */
 	record->time_ns = head->has ? head->copy.body.time_ns : k2k_clock_realtime_ns();
 	record->monotonic_ns = head->has ? head->copy.body.monotonic_ns
@@ -264,6 +294,19 @@ static void fill_event(const struct head *head, struct k2k_audit_record *record)
 	copy_more(body, record);
 }
 
+/* Of a follower, where all can see it. */
+static void count_loss(const struct reading *reading, const struct k2k_audit_record *record)
+{
+	struct k2k_follower *follower = &reading->reg->follower;
+
+	if (!follower->incarnation)
+		return;
+	if (record->flags & K2K_AUDIT_DAMAGED)
+		k2k_follower_count_damaged(follower);
+	else
+		k2k_follower_count_lost(follower, record->ring, record->sequence, record->count);
+}
+
 /* Takes the head's gap, or then its event, and moves on. */
 static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
 {
@@ -273,8 +316,16 @@ static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record
 	memset(record, 0, sizeof(*record));
 	record->size = size;
 	record->ring = ring;
+	if (head->damaged) {
+		fill_lost(reading, head, record);
+		count_loss(reading, record);
+		reading->cursor->damaged[ring / 64] |= UINT64_C(1) << ring % 64;
+		head->damaged = false;
+		return;
+	}
 	if (head->missing) {
 		fill_lost(reading, head, record);
+		count_loss(reading, record);
 		head->missing_from += head->missing;
 		head->missing = 0;
 		reading->cursor->next[ring] = head->missing_from;
@@ -295,7 +346,7 @@ static uint32_t choose(const struct reading *reading)
 		const struct head *head = &reading->heads[i];
 		uint64_t ns = head->has ? head->copy.body.monotonic_ns : UINT64_MAX;
 
-		if ((head->has || head->missing) && (best == K2K_RINGS || ns < best_ns)) {
+		if ((head->has || head->missing || head->damaged) && (best == K2K_RINGS || ns < best_ns)) {
 			best = i;
 			best_ns = ns;
 		}
@@ -308,7 +359,7 @@ static uint32_t choose(const struct reading *reading)
 /* Of a cursor that was kept: this ring has not come so far, so it is of another registry. */
 static int check_cursor(const struct reading *reading)
 {
-	for (uint32_t i = 0; i < K2K_RINGS; i++)
+	for (uint32_t i = 0; i < K2K_RINGS && !reading->damaged_too; i++)
 		if (reading->cursor->next[i] > k2k_sat_add(reading->heads[i].newest, 1))
 			return k2k_fail_values(K2K_EINVAL, "cursor", "next", reading->heads[i].newest, reading->cursor->next[i],
 			                       "ring %u has no event %llu yet: a cursor of another registry?", i,
@@ -326,8 +377,10 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	cursor->wake = k2k_ring_wake_word(&reading->reg->map);
 	cursor->waiting = 0;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+		bool damaged;
+
 		reading->heads[i].ring = k2k_ring_of(&reading->reg->map, i);
-		reading->heads[i].newest = k2k_ring_newest(&reading->heads[i].ring);
+		reading->heads[i].newest = k2k_ring_newest_seen(&reading->heads[i].ring, &damaged);
 	}
 	code = check_cursor(reading);
 	if (code)
@@ -388,12 +441,13 @@ static int check_records(const struct k2k_audit_record *records, size_t capacity
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
-	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO };
+	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO,
+		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
 
 	if (reg)
 		code = K2K_CHECK_STRUCT(cursor, 0);
-	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_OPEN_TOO))
+	if (reg && !code && (flags & ~(uint32_t)(K2K_AUDIT_OPEN_TOO | K2K_AUDIT_DAMAGED_TOO)))
 		code = k2k_fail_argument("flags", "unknown flags");
 	if (reg && !code)
 		code = check_records(records, capacity, count);
@@ -414,7 +468,7 @@ static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_curs
 		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
 		uint64_t newest = k2k_ring_newest(&ring);
 
-		if (newest && newest >= cursor->next[i])
+		if (newest && newest >= cursor->next[i] && !is_told(cursor, i))
 			return true;
 	}
 	return false;
@@ -472,6 +526,98 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
 	return code;
+}
+
+/* ---- followers ----------------------------------------------------------------------------- */
+
+int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags)
+{
+	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+
+	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_FAILING))
+		code = k2k_fail_argument("flags", "unknown flags");
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	if (reg->follower.incarnation)
+		k2k_follower_say(&reg->follower, cursor->next, k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
+		                 flags & K2K_AUDIT_FAILING);
+	else
+		code = k2k_fail(K2K_EROLE, "handle", "role", "this handle was not opened with K2K_OPEN_FOLLOWER");
+	k2k_read_unlock();
+	return code;
+}
+
+/* relaxed, all: numbers for people */
+static void fill_follower(struct k2k_registry *reg, uint32_t index, struct k2k_audit_follower_info *info)
+{
+	const struct k2k_shm_follower *follower = &reg->map.followers[index];
+	uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: who it is */
+	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
+	uint32_t size = info->size;
+
+	memset(info, 0, sizeof(*info));
+	info->size = size;
+	info->index = index;
+	said_ns = k2k_load_acquire(&follower->said_ns); /* observe[follower-said]: the words before it */
+	info->failing_since_ns = k2k_load_relaxed(&follower->failing_since_ns);
+	info->state = !owner                                                 ? K2K_FOLLOWER_NONE
+	              : !k2k_census_alive(&reg->census, owner)               ? K2K_FOLLOWER_DEAD
+	              : info->failing_since_ns                               ? K2K_FOLLOWER_FAILING
+	              : k2k_follower_is_prompt(follower, &reg->census, now_ns) ? K2K_FOLLOWER_ACTIVE
+	                                                                     : K2K_FOLLOWER_SILENT;
+	info->said_ago_ns = said_ns ? k2k_sat_sub(now_ns, said_ns) : K2K_NEVER_NS;
+	info->failures = k2k_load_relaxed(&follower->failures);
+	info->pid = k2k_load_relaxed(&follower->pid);
+	k2k_identity_comm(info->comm, k2k_load_relaxed(&follower->comm[0]), k2k_load_relaxed(&follower->comm[1]));
+	info->attached_at_ns = k2k_load_relaxed(&follower->attached_at_ns);
+	info->lost = k2k_load_relaxed(&follower->lost);
+	info->damaged = k2k_load_relaxed(&follower->damaged);
+	info->lost_ring = (uint32_t)k2k_load_relaxed(&follower->lost_ring);
+	info->lost_from = k2k_load_relaxed(&follower->lost_from);
+	info->lost_count = k2k_load_relaxed(&follower->lost_count);
+	info->lost_at_ns = k2k_load_relaxed(&follower->lost_at_ns);
+	for (uint32_t i = 0; owner && i < K2K_RINGS; i++) {
+		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
+		struct k2k_backlog backlog = k2k_follower_backlog(follower, &ring, i);
+
+		if (backlog.behind >= MISSING_MOST)
+			continue; /* of a damaged ring */
+		info->behind += backlog.behind;
+		info->overwritten += backlog.overwritten;
+		if (backlog.overwritten && !info->overwritten_from) {
+			info->overwritten_ring = i;
+			info->overwritten_from = backlog.from;
+			info->overwritten_count = backlog.overwritten;
+		}
+	}
+}
+
+int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count)
+{
+	size_t stride, found = 0;
+	int code = reg ? K2K_CHECK_LIST(followers, capacity, count) : 0;
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	stride = capacity ? followers->size : 0;
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
+		struct k2k_audit_follower_info info = { .size = (uint32_t)stride };
+
+		fill_follower(reg, i, &info);
+		/* a record that nobody has, and that nobody lost anything in, is none */
+		if (info.state == K2K_FOLLOWER_NONE && !info.lost && !info.damaged)
+			continue;
+		if (found < capacity)
+			memcpy(k2k_element(followers, stride, found), &info, sizeof(info));
+		found++;
+	}
+	*count = found;
+	k2k_read_unlock();
+	return 0;
 }
 
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)

@@ -57,6 +57,8 @@ struct k2k_registry {
 	struct k2k_census census;
 	struct k2k_grace grace;
 	struct k2k_broker broker;
+	struct k2k_follower follower;    /* an OBSERVER's with K2K_OPEN_FOLLOWER */
+	bool follows;
 	struct k2k_helper helper;
 	struct k2k_passed passed;
 	struct k2k_audit audit;

@@ -302,6 +302,8 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_pool(&leases, &info->leases);
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
+	if (reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT)
+		info->flags |= K2K_INFO_REQUIRE_AUDIT;
 	copy_files(reg, info);
 }
 
@@ -309,7 +311,7 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
 	struct k2k_registry_info copy;
 	uint32_t size;
-	int code = reg ? K2K_CHECK_GROWN(info, 0, max_audit_events) : 0;
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_REQUIRE_AUDIT, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

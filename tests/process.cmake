@@ -30,6 +30,7 @@ k2k_process_test(process_rights k2k-registry 60)
 k2k_process_test(process_quiet k2k-registry 120)
 k2k_process_test(process_steps k2k-registry 120)
 k2k_process_test(process_trail k2k-registry 120)
+k2k_process_test(process_follow k2k-registry-static 120)
 k2k_process_test(process_audit_flood k2k-registry 240)
 # compares what two processors do
 set_tests_properties(process_audit_flood PROPERTIES RUN_SERIAL TRUE)

@@ -29,6 +29,12 @@ static void cross(struct fixture *f, const char *source, const char *destination
 	CHECK_EQ(k2k_audit_cross_tenant(f->broker, 1, 2, source, destination, tag_of(3, 4)), 0);
 }
 
+/* The broker's ring of cross-tenant attempts. */
+static uint32_t security_ring(const struct fixture *f)
+{
+	return K2K_AUDIT_RING_SECURITY + f->broker->broker.slot;
+}
+
 static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
 {
 	struct k2k_audit_stats stats = { .size = sizeof stats };
@@ -52,7 +58,7 @@ static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
 	CHECK_EQ(e->used, used);
 	CHECK_EQ(e->limit, limit);
 	CHECK_EQ(e->count, count);
-	CHECK_EQ(e->ring, f->broker->broker.slot);
+	CHECK_EQ(e->ring, kind == K2K_AUDIT_KIND_CROSS_TENANT ? security_ring(f) : f->broker->broker.slot);
 	CHECK_EQ(e->pid, getpid());
 	CHECK_EQ(e->incarnation, f->broker->broker.incarnation);
 	CHECK_EQ(e->flags, 0);
@@ -255,17 +261,21 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	CHECK_STR(r.records[1].source, name);
 	longest[66] = '\0';
 	CHECK_STR(r.records[1].destination, longest);
-	/* of 96 bytes and more: an event each, which nobody waits for */
+	/* what is cut is not compared: so longer names cost no event each */
 	memset(name, 'c', sizeof name);
 	name[96] = '\0';
 	cross(&f, name, "x");
+	name[95] = 'd';
+	cross(&f, name, "x");
+	name[67] = '\0'; /* the same in the event, but for the mark */
 	cross(&f, name, "x");
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	CHECK_EQ(r.count, 4);
-	CHECK_EQ(r.records[2].flags, K2K_AUDIT_CUT_SOURCE);
-	CHECK_EQ(r.records[3].flags, K2K_AUDIT_CUT_SOURCE);
-	CHECK_EQ(strlen(r.records[3].source), 67);
+	CHECK_EQ(r.records[2].flags, K2K_AUDIT_OPEN | K2K_AUDIT_CUT_SOURCE);
+	CHECK_EQ(r.records[2].count, 2);
+	CHECK_EQ(strlen(r.records[2].source), 67);
+	CHECK_EQ(r.records[3].flags, K2K_AUDIT_OPEN);
 	fixture_close(&f);
 }
 
@@ -328,7 +338,8 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	CHECK_EQ(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
 	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
 	CHECK_EQ(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
-	CHECK_EQ(stats.newest[f.broker->broker.slot], 4);
+	CHECK_EQ(stats.newest[f.broker->broker.slot], 2);
+	CHECK_EQ(stats.newest[security_ring(&f)], 2);
 	CHECK_EQ(stats.capacity, 256);
 	fixture_close(&f);
 }
@@ -401,7 +412,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	uint32_t slot;
 
 	open_small(&f, 5); /* which is 8 */
-	slot = f.broker->broker.slot;
+	slot = security_ring(&f);
 	cross_numbered(&f, 1, 4);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -439,22 +450,117 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	fixture_close(&f);
 }
 
-TEST(a_repeat_of_what_is_written_over_is_a_new_event)
+static uint64_t count_of(uint32_t kind, uint64_t org, size_t *events)
 {
+	uint64_t sum = 0;
+
+	*events = 0;
+	for (size_t i = 0; i < r.count; i++)
+		if (r.records[i].kind == kind && r.records[i].tag.org_id == org) {
+			sum += r.records[i].count;
+			++*events;
+		}
+	return sum;
+}
+
+/* What comes when the event is written over waits for the next second: there is one event a second, and the count is exact. */
+TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
+{
+	struct k2k_audit_stats stats;
 	struct fixture f;
+	size_t events;
 
 	open_small(&f, 8);
 	cross_numbered(&f, 1, 1);
 	cross_numbered(&f, 1, 1);
 	cross_numbered(&f, 2, 9);
-	cross_numbered(&f, 1, 1);
+	for (int i = 0; i < 5; i++)
+		cross_numbered(&f, 1, 1);
+	CHECK_EQ(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 9);
+	next_second(&f);
+	cross_numbered(&f, 1, 1); /* for itself and for the five, or added to the helper's event of the five */
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
-	CHECK_EQ(r.records[r.count - 1].tag.org_id, 1);
-	CHECK_EQ(r.records[r.count - 1].count, 1);
-	CHECK_EQ(stats_of(f.broker).coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1);
-	CHECK_EQ(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 10);
+	CHECK_EQ(count_of(K2K_AUDIT_KIND_CROSS_TENANT, 1, &events), 6);
+	CHECK_EQ(events, 1);
+	stats = stats_of(f.broker);
+	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 10);
+	CHECK_EQ(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 6);
+	fixture_close(&f);
+}
+
+/* The helper's event for what nothing follows. */
+TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
+{
+	struct k2k_audit_stats stats;
+	struct fixture f;
+	size_t events;
+
+	open_small(&f, 8);
+	cross_numbered(&f, 1, 9);
+	for (int i = 0; i < 3; i++)
+		cross_numbered(&f, 1, 1);
+	next_second(&f);
+	WAIT_UNTIL(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT] == 10, 10);
+	next_second(&f);
+	reader_open(&r, f.broker);
+	reader_take_all(&r);
+	CHECK_EQ(count_of(K2K_AUDIT_KIND_CROSS_TENANT, 1, &events), 3);
+	CHECK_EQ(events, 1);
+	stats = stats_of(f.broker);
+	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] + stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 12);
+	/* and one that its handle's end finds */
+	cross_numbered(&f, 1, 9);
+	for (int i = 0; i < 3; i++)
+		cross_numbered(&f, 1, 1);
+	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
+	stats = stats_of(f.broker);
+	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 20);
+	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] + stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 24);
+	fixture_close(&f);
+}
+
+/* ---- the table of repeats ------------------------------------------------------------------------------ */
+
+enum { PAIRS = 10000 };
+
+TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
+{
+	const unsigned int kind = K2K_AUDIT_KIND_UNKNOWN_TENANT;
+	struct k2k_audit_stats stats;
+	struct fixture f;
+
+	fixture_open(&f); /* with rings of 256 events: nearly all are written over when their repeats come */
+	for (int round = 0; round < 4; round++)
+		for (uint64_t pair = 0; pair < PAIRS; pair++)
+			CHECK_EQ(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10), 1, NULL), K2K_ENOTENANT);
+	stats = stats_of(f.broker);
+	CHECK_EQ(stats.written[kind] + stats.lost[kind], PAIRS);
+	CHECK_EQ(stats.lost[kind], 0);
+	next_second(&f);
+	for (uint64_t pair = 0; pair < PAIRS; pair++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10), 1, NULL), K2K_ENOTENANT);
+	stats = stats_of(f.broker);
+	CHECK_EQ(stats.written[kind], 2 * PAIRS);
+	CHECK_EQ(stats.coalesced[kind], 3 * PAIRS);
+	fixture_close(&f);
+}
+
+TEST(no_number_of_rejections_writes_over_a_cross_tenant_attempt)
+{
+	struct fixture f;
+
+	fixture_open(&f);
+	cross_numbered(&f, 1, 10);
+	for (uint64_t i = 0; i < 2000; i++)
+		CHECK_EQ(k2k_message_admit(f.broker, 1000 + i, no_tag, 1, NULL), K2K_ENOTENANT);
+	next_second(&f);
+	reader_open(&r, f.admin);
+	reader_take_all(&r);
+	for (size_t i = 0; i < 10; i++)
+		CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->tag.org_id, i + 1);
 	fixture_close(&f);
 }
 
@@ -465,7 +571,7 @@ TEST(what_is_nearly_written_over_is_closed_before_its_second_ends)
 	open_small(&f, 64);
 	cross_numbered(&f, 1, 40);
 	reader_open(&r, f.broker);
-	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[f.broker->broker.slot] == 9), 10);
+	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[security_ring(&f)] == 9), 10);
 	CHECK_EQ(r.cursor.waiting, 1);
 	fixture_close(&f);
 }
@@ -519,8 +625,8 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	uint64_t n;
 
 	open_small(&f, 4);
-	ring = &f.broker->map.rings[f.broker->broker.slot];
-	events = &f.broker->map.events[f.broker->broker.slot * 4];
+	ring = &f.broker->map.rings[security_ring(&f)];
+	events = &f.broker->map.events[security_ring(&f) * 4];
 	n = begin_event(ring, events, 3);
 	CHECK_EQ(n, 1);
 	cross_numbered(&f, 2, 6); /* 5 finds the place of 1 taken */
@@ -530,7 +636,7 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	CHECK_EQ(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 4);
 	/* a reader of 5 knows that it never comes, one of 1 that it may */
 	reader_open(&r, f.broker);
-	r.cursor.next[f.broker->broker.slot] = 3;
+	r.cursor.next[security_ring(&f)] = 3;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	CHECK_EQ(reader_lost(&r), 1);
 	CHECK_EQ(r.records[r.count - 2].sequence, 5);
@@ -553,8 +659,8 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 
 	open_small(&f, 4);
 	slot = f.broker->broker.slot;
-	ring = &f.admin->map.rings[slot];
-	events = &f.admin->map.events[slot * 4];
+	ring = &f.admin->map.rings[security_ring(&f)];
+	events = &f.admin->map.events[security_ring(&f) * 4];
 	begin_event(ring, events, 3);
 	ring->claimed++; /* another one took a number only */
 	cross_numbered(&f, 3, 3);
@@ -564,7 +670,7 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	reader_take(&r, 0);
 	CHECK_EQ(r.count, 1); /* created */
 	CHECK_EQ(r.cursor.waiting, 1);
-	CHECK_EQ(r.cursor.next[slot], 1);
+	CHECK_EQ(r.cursor.next[security_ring(&f)], 1);
 	reader_open(&r, f.admin);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO); /* a snapshot takes neither for lost */
 	CHECK_EQ(r.count, 2);
@@ -598,7 +704,7 @@ TEST(an_open_event_of_a_dead_writer_counts_as_closed)
 	uint32_t slot;
 
 	fixture_open(&f);
-	slot = f.broker->broker.slot;
+	slot = security_ring(&f);
 	for (int i = 0; i < 3; i++)
 		cross(&f, "a", "b");
 	CHECK_EQ(k2k_registry_close(&f.broker), 0);
@@ -623,11 +729,11 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
 	ring.shared->claimed = 8;
 	ring.events[1].given_up = 13; /* nobody has such a number yet: damage is as none */
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 9);
+	CHECK_EQ(k2k_ring_append(&ring, &body, 1, false), 9);
 	ring.events[2].given_up = 9; /* of another place: the same */
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 10);
+	CHECK_EQ(k2k_ring_append(&ring, &body, 1, false), 10);
 	ring.events[3].given_up = 11;
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 0);
+	CHECK_EQ(k2k_ring_append(&ring, &body, 1, false), 0);
 	CHECK_EQ(ring.events[3].sequence, 22);
 	CHECK_EQ(k2k_ring_read(&ring, 11, false, &copy), K2K_EVENT_MISSING);
 	CHECK_EQ(k2k_ring_read(&ring, 10, false, &copy), K2K_EVENT_THERE);
@@ -650,7 +756,7 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 
 	open_small(&f, 4);
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
-	n = k2k_ring_append(&ring, &body, true);
+	n = k2k_ring_append(&ring, &body, 1, true);
 	event = &ring.events[n & 3];
 	CHECK(k2k_ring_repeat(&ring, n, body.kind));
 	CHECK_EQ(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
@@ -681,7 +787,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 	struct fixture f;
 
 	open_small(&f, 4);
-	ring = &f.broker->map.rings[f.broker->broker.slot];
+	ring = &f.broker->map.rings[security_ring(&f)];
 	cross_numbered(&f, 1, 9);
 	for (size_t i = 0; i < K2K_COUNT_OF(numbers); i++) {
 		ring->claimed = numbers[i];
@@ -691,7 +797,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 		cross_numbered(&f, 1, 1);
 	}
 	memset(ring, 0, sizeof *ring);
-	memset((void *)&f.broker->map.events[f.broker->broker.slot * 4], 0, 4 * sizeof(struct k2k_shm_event));
+	memset((void *)&f.broker->map.events[security_ring(&f) * 4], 0, 4 * sizeof(struct k2k_shm_event));
 	fixture_close(&f);
 }
 
@@ -727,7 +833,7 @@ TEST(an_older_callers_options_get_the_default)
 	CHECK_EQ(info.max_audit_events, 77);
 	cross_numbered(&f, 1, 3);
 	reader_open(&r, f.broker);
-	r.cursor.next[f.broker->broker.slot] = 1;
+	r.cursor.next[security_ring(&f)] = 1;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	CHECK_EQ(reader_lost(&r), 2);
 	CHECK_EQ(r.records[r.count - 1].sequence, 3);
