@@ -105,18 +105,22 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 
 	if (body->kind == K2K_AUDIT_KIND_CROSS_TENANT) {
 		strcpy(record->actor, "k2k_broker");
+		record->used = record->limit = 0;
+		k2k_identity_comm(record->comm, body->used, body->limit);
 		copy_text(record->source, body->more.kernels.source, sizeof(body->more.kernels.source));
 		copy_text(record->destination, body->more.kernels.destination, sizeof(body->more.kernels.destination));
 		return;
 	}
 	if (body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT) {
 		strcpy(record->actor, "k2k_tenant_registry");
+		k2k_identity_comm(record->comm, body->more.broker.comm[0], body->more.broker.comm[1]);
 		return;
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
 		count -= 2;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
+		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}
 	memcpy(record->values, values, count * sizeof(*values));
 }

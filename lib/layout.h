@@ -381,12 +381,15 @@ struct k2k_event_body {
 	uint64_t tenant, to;
 	uint64_t org_id, engagement_id;
 	uint64_t generation;
-	uint64_t used, limit;
+	uint64_t used, limit;                    /* of a cross-tenant attempt: the comm of its broker */
 	uint64_t pid, incarnation;
 	union {
 		struct {
 			char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
 		} kernels;                       /* of a cross-tenant attempt */
+		struct {
+			uint64_t comm[2];
+		} broker;                        /* of other rejections */
 		struct {
 			uint64_t values[K2K_EVENT_VALUES];       /* of a broker found dead the last two are its comm */
 			char actor[K2K_EVENT_ACTOR_BYTES];

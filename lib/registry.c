@@ -218,6 +218,7 @@ static int open_trail(struct k2k_registry *reg)
 	if (reg->role == K2K_GATE_BROKER) {
 		options.ring = broker->slot;
 		options.incarnation = broker->incarnation;
+		memcpy(options.comm, reg->own.comm, sizeof(options.comm));
 		options.rejects = true;
 	}
 	code = k2k_trail_open(&reg->trail, &options);

@@ -92,6 +92,7 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 	trail->clock = options->clock;
 	trail->pid = options->pid;
 	trail->incarnation = options->incarnation;
+	memcpy(trail->comm, options->comm, sizeof(trail->comm));
 	strncpy(trail->actor, options->actor, sizeof(trail->actor) - 1);
 	trail->census = options->census;
 	trail->ring = k2k_ring_of(options->map, options->ring);
@@ -169,10 +170,15 @@ static uint64_t append(struct k2k_trail *trail, const struct key *key, uint64_t 
 	body.to = key->words[KEY_TO];
 	body.org_id = key->words[KEY_ORG];
 	body.engagement_id = key->words[KEY_ENGAGEMENT];
-	body.used = used;
-	body.limit = limit;
-	if (key->count == KEY_WORDS_MOST)
+	if (key->count == KEY_WORDS_MOST) {
+		body.used = trail->comm[0];
+		body.limit = trail->comm[1];
 		memcpy(&body.more.kernels, key->words + KEY_WORDS, sizeof(body.more.kernels));
+	} else {
+		body.used = used;
+		body.limit = limit;
+		memcpy(body.more.broker.comm, trail->comm, sizeof(trail->comm));
+	}
 	sign(trail, &body);
 	return k2k_ring_append(ring_for(trail, key->kind), &body, count, open);
 }
@@ -236,7 +242,9 @@ void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
 	k2k_trail_tell(trail, body);
 	trail->told++;
-	/* in a long batch: soon, and before they miss anything */
+	/* in a long batch: soon, and before they miss anything. A teller wakes them once it has done what it tells of */
+	if (!trail->census)
+		return;
 	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS && trail->told <= trail->ring.mask / 2)
 		return;
 	trail->woken_ns = body->monotonic_ns;

@@ -35,7 +35,7 @@ struct k2k_trail {
 	struct k2k_census *census;       /* an administrator's; null: waits for no follower */
 	struct k2k_ring ring;            /* a broker's: of rejections */
 	struct k2k_ring security;        /* a broker's */
-	uint64_t pid, incarnation;
+	uint64_t pid, incarnation, comm[2];
 	char actor[K2K_EVENT_ACTOR_BYTES];
 	struct k2k_trail_entry *entries; /* a broker's */
 	k2k_u64 *used;                   /* a bit an entry: it has a key */
@@ -55,6 +55,7 @@ struct k2k_trail_options {
 	struct k2k_census *census;       /* may be null */
 	uint32_t ring;                   /* a broker's slot, or K2K_RING_ADMIN */
 	uint64_t pid, incarnation;
+	uint64_t comm[2];                /* a broker's */
 	const char *actor;
 	bool rejects;                    /* a broker's: with a table, and owner of the ring from now on */
 };

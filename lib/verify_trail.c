@@ -92,12 +92,14 @@ static const char *find_fault(const struct k2k_event_body *body, uint64_t count,
 		return "its kind is not of this ring";
 	if (rejection && body->generation)
 		return "a rejection has no generation";
+	if (rejection && !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm, sizeof(body->more.broker.comm)))
+		return "its broker's name does not end";
 	if (!cross && body->to)
 		return "it has a second tenant";
 	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
 	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
 		return "a kernel's name does not end";
-	if (rejection && !cross && !is_zero(&body->more, sizeof(body->more)))
+	if (rejection && !cross && !is_zero((const char *)&body->more + sizeof(body->more.broker), sizeof(body->more) - sizeof(body->more.broker)))
 		return "it has values, and its kind has none";
 	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
 		return "its actor's name does not end";

@@ -719,6 +719,7 @@ struct k2k_audit_record {
 	uint64_t values[K2K_AUDIT_VALUES];       /* by kind, see there; else 0 */
 	char actor[64];
 	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
+	char comm[16];               /* the broker's: of a rejection, and of one found dead; else "" */
 };
 
 /* Where a reader stands. Begin with K2K_AUDIT_CURSOR_INIT; next may be kept and used again with the same registry (its uuid). */
@@ -776,11 +777,11 @@ enum {
 K2K_API int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags);
 
 enum k2k_follower_state {
-	K2K_FOLLOWER_NONE    = 0,   /* nobody has the record; what it lost is told all the same */
-	K2K_FOLLOWER_ACTIVE  = 1,
-	K2K_FOLLOWER_SILENT  = 2,   /* alive, and has said nothing for three seconds, or not yet */
-	K2K_FOLLOWER_FAILING = 3,   /* can't write */
-	K2K_FOLLOWER_DEAD    = 4,   /* killed */
+	K2K_FOLLOWER_NONE    = 1,   /* nobody has the record; what it lost is told all the same */
+	K2K_FOLLOWER_ACTIVE  = 2,
+	K2K_FOLLOWER_SILENT  = 3,   /* alive, and has said nothing for three seconds, or not yet */
+	K2K_FOLLOWER_FAILING = 4,   /* can't write */
+	K2K_FOLLOWER_DEAD    = 5,   /* killed */
 };
 
 struct k2k_audit_follower_info {
