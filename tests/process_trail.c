@@ -75,6 +75,7 @@ static void change(const char *name, uint64_t first, struct list *list, struct g
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 
+	quota.max_messages_per_sec = 7;
 	list->pid = (uint64_t)getpid();
 	gate_wait(go);
 	for (uint64_t i = 0; i < 12; i++) {
