@@ -261,7 +261,7 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 	put_u64(object, "monotonic_ns", r->monotonic_ns);
 	put_u64(object, "count", r->count);
 	put_text(object, "actor", r->actor);
-	if (r->comm[0])
+	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD)
 		put_text(object, "comm", r->comm);
 	put_u64(object, "pid", r->pid);
 	if (r->incarnation)
