@@ -455,9 +455,8 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
 	for (;;) {
-		struct k2k_lock lock;
 		uint32_t behind;
-		int code = k2k_change_begin(change->reg, operation, deadline, &lock);
+		int code = k2k_change_begin(change->reg, operation, deadline);
 
 		if (code)
 			return code;
@@ -466,7 +465,7 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 		code = attempt(change);
 		if (!code)
 			tell_change(change, operation);
-		k2k_change_end(change->reg, &lock, change->undo);
+		k2k_change_end(change->reg, change->undo);
 		if (code != WAIT)
 			return code;
 		/* without the lock: others go on */
@@ -585,19 +584,18 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 
 int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 {
-	struct k2k_lock lock;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	if (generation > K2K_GENERATION_MAX)
 		return k2k_fail_argument("generation", "larger than any that is given");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* one store: nothing to complete or to undo */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* one store: nothing to complete or to undo */
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->generation) < generation) /* relaxed: under the lock */
 		k2k_store_release(&reg->map.defs->generation, generation); /* publish[generation] seen by observe[generation] in info */
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return 0;
 }
 
@@ -669,7 +667,22 @@ int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engage
 
 /* ---- deregister ------------------------------------------------------------------------------ */
 
-static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
+/* Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders it */
+static void pin(struct change *change, uint64_t incarnation)
+{
+	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
+}
+
+/* Outside of a turn: nobody else changes it while we live, and we only give up what is ours. */
+static void unpin(struct change *change)
+{
+	uint64_t own = change->reg->writer.incarnation;
+
+	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
+	k2k_cas_acq_rel(&change->reg->map.tenants_cold[change->slot].pinned_by, &own, 0);
+}
+
+static int retire(struct change *change, bool keep)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token;
@@ -679,9 +692,7 @@ static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
 		code = reap(change);
 	if (code)
 		return code;
-	/* taken by a reader's lock, say: then others may reap it first, and what we have counted here is all that can be told */
-	if (pin && k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned) != 0)
-		pinned->page = NULL;
+	pin(change, keep ? change->reg->writer.incarnation : 0);
 	token = k2k_grace_next(map);
 	change->undo = true;
 	code = k2k_tenant_retire(map, change->slot, token);
@@ -725,56 +736,54 @@ static void tell_totals(struct change *change, const struct k2k_tenant_totals *t
  * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
  * somebody has reaped it before us, *totals stays as it was counted before.
  */
-static int finish(struct change *change, uint64_t deadline, struct k2k_lock *pinned, struct k2k_tenant_totals *totals)
+static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock;
 	uint32_t behind;
 	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 	if (code == K2K_EBUSY || code == K2K_ENOAUDIT) /* the tenant is gone already */
-		return pinned->page ? k2k_totals(reg, change->slot, change->generation, totals) : 0;
+		return k2k_totals(reg, change->slot, change->generation, totals);
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
 	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
 		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
 		totals->final = code == 0;
-		if (!code)
+		if (!code) {
+			pin(change, 0);
 			tell_totals(change, totals);
+		}
 	}
-	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
-	k2k_change_end(reg, &lock, code != 0);
+	k2k_change_end(reg, code != 0);
 	return code;
 }
 
 static int deregister_held(struct change *change, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock, pinned = { NULL };
 	uint64_t deadline = k2k_deadline(reg);
 	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
 		return code;
-	code = retire(change, totals != NULL, &pinned);
+	code = retire(change, totals != NULL);
 	if (!code)
 		tell_deregistered(change);
 	if (!code && totals) {
 		memset(totals, 0, sizeof(*totals));
 		totals->size = size;
-		if (!pinned.page)
-			code = k2k_totals(reg, change->slot, change->generation, totals);
 	}
-	k2k_change_end(reg, &lock, change->undo);
+	k2k_change_end(reg, change->undo);
 	if (code)
 		return code;
 	if (totals)
-		code = finish(change, deadline, &pinned, totals);
-	k2k_lock_drop(&pinned);
+		code = finish(change, deadline, totals);
+	if (totals && !totals->final)
+		unpin(change);
 	/* whatever became of the totals, the tenant is gone */
 	audit_change(change, "deregistered", 0);
 	return code;

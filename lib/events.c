@@ -156,7 +156,7 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 
 		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[slot].owner)); /* observe[slot-owner]: whose it is now */
 	}
-	alive = k2k_lock_is_held(&reg->defs, K2K_LOCK_BYTE_WRITER);
+	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
 	k2k_fence_seq_cst(); /* with that of k2k_writer_unlock(): a question about a lock is no barrier */
 	return !alive;
 }

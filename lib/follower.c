@@ -49,7 +49,7 @@ int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census, co
 	int code;
 
 	memset(follower, 0, sizeof(*follower));
-	code = k2k_broker_draw(census, &follower->life, &follower->incarnation);
+	code = k2k_life_begin(census->object, &follower->life, &follower->incarnation);
 	if (code)
 		return code;
 	code = find_record(map, census, follower);

@@ -33,7 +33,7 @@ struct k2k_follower {
 	bool failing;
 };
 
-/* 0; K2K_EFULL: all records have living owners; or what locking can answer. */
+/* On the agent, both. 0; K2K_EFULL: all records have living owners; or what locking can answer. */
 int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
                         struct k2k_follower *follower);
 void k2k_follower_detach(struct k2k_follower *follower);

@@ -47,14 +47,16 @@ struct k2k_registry {
 	uint32_t role;                   /* K2K_GATE_... of it */
 	struct k2k_identity own;         /* as it was at open; for people */
 	k2k_u64 batch_thread;            /* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
-	struct k2k_lock batch_lock;      /* that thread's */
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at, lease_full_at;
 	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
 
+	struct k2k_agent agent;          /* has the descriptors of defs and live, and the locks */
 	struct k2k_segment defs, live;
-	struct k2k_census census;
+	struct k2k_census census;        /* of brokers */
+	struct k2k_census admins;
+	struct k2k_writer writer;        /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
 	struct k2k_follower follower;    /* an OBSERVER's with K2K_OPEN_FOLLOWER */
@@ -184,13 +186,13 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 /*
  * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
  * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread it has the locks
- * already, and has looked at the name when it took them; *lock is empty then.
+ * already, and has looked at the name when it took them; they are kept at the end of the change then.
  */
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock);
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
 /* undo: the change failed half way. */
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
+void k2k_change_end(struct k2k_registry *reg, bool undo);
 /* Gives up the lock; the intent stays as it is. */
-void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
+void k2k_change_leave(struct k2k_registry *reg);
 /*
  * Before a close: this thread's batch is ended, another's is waited for, none begins any more. K2K_EBUSY after the handle's
  * timeout: nothing is changed.
@@ -227,14 +229,28 @@ int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, 
 /* Totals of a retired or live registration as they are now. */
 int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
 
-/* sweep.c: what killed creators and destroyers leave. Counts in *removed where it is not null. */
-void k2k_sweep(const char *name, uint64_t *removed);
+/*
+ * sweep.c: what killed creators and destroyers leave. All on the agent, but for the last two.
+ * Counts in *removed if that is not null.
+ */
+void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed);
 /* Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look again. */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
 /* Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody is writing. */
 int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
-/* Of a poisoned registry, under the writer's lock. */
+/* Of a poisoned registry, in a writer's turn. */
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
+
+/* destroy.c: an administrator without a handle, for as long as it takes to change one thing. On the agent. */
+struct k2k_visitor {
+	struct k2k_map map;              /* of defs alone */
+	struct k2k_census admins;
+	struct k2k_identity own;
+	struct k2k_writer writer;
+};
+/* Takes the writer's turn: 0, to be ended with k2k_visitor_leave(); or the error of k2k_writer_lock(). */
+int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns);
+void k2k_visitor_leave(struct k2k_visitor *visitor);
 
 #endif

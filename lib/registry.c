@@ -99,7 +99,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	int code;
 
 	k2k_segment_defs_path(path, reg->name);
-	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
+	code = k2k_segment_open(&reg->defs, &reg->agent, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
@@ -112,7 +112,8 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
 		                       "the word of %s that says \"being destroyed\" is damaged", path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
-	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER || reg->follows, trust);
+	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER || reg->follows,
+	                        trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */
 		return k2k_segment_check_identity(&reg->defs) != 0
@@ -129,33 +130,36 @@ static void close_objects(struct k2k_registry *reg)
 	k2k_segment_close(&reg->defs);
 }
 
+static void detach(struct k2k_registry *reg)
+{
+	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
+	k2k_writer_close(&reg->writer);
+	k2k_follower_detach(&reg->follower);
+}
+
 static int attach(struct k2k_registry *reg)
 {
-	int code;
+	int code = 0;
 
-	reg->census.live = &reg->live;
+	reg->census.object = &reg->live;
+	reg->admins.object = &reg->defs;
 	reg->grace.map = &reg->map;
 	reg->grace.census = &reg->census;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
 		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
-		if (code)
-			return code;
-	}
-	if (reg->follows) {
+	} else if (reg->role == K2K_GATE_ADMIN) {
+		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
+	} else if (reg->follows) {
 		code = k2k_follower_attach(&reg->map, &reg->census, &reg->own, &reg->follower);
-		if (code)
-			return code;
 	}
 	/* the last step: what we attached to is still what the name means */
-	if (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0) {
-		if (reg->role == K2K_GATE_BROKER)
-			k2k_broker_detach(&reg->map, &reg->broker);
-		k2k_follower_detach(&reg->follower);
-		return K2K_EFENCED;
+	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)) {
+		detach(reg);
+		code = K2K_EFENCED;
 	}
-	return 0;
+	return code;
 }
 
 static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -171,7 +175,7 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 			return 0;
 		close_objects(reg);
 		if (code == K2K_ENOREGISTRY && reg->role != K2K_GATE_BROKER)
-			k2k_sweep(reg->name, NULL);
+			k2k_sweep(&reg->agent, reg->name, NULL);
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
@@ -210,8 +214,8 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 /* Before anything of this handle is written to its ring. */
 static int open_trail(struct k2k_registry *reg)
 {
-	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census, .ring = K2K_RING_ADMIN,
-		                             .pid = reg->own.pid, .actor = reg->audit.actor };
+	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census,
+		                             .ring = K2K_RING_ADMIN, .pid = reg->own.pid, .actor = reg->audit.actor };
 	const struct k2k_broker *broker = &reg->broker;
 	int code;
 
@@ -244,7 +248,7 @@ static int start_helper(struct k2k_registry *reg)
 	return k2k_helper_start(&reg->helper);
 }
 
-/* Everything after the audit was initialised; undone here where it fails. */
+/* Everything after the audit was initialised; undone here if it fails. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
 	int code = k2k_clock_open(&reg->clock);
@@ -258,7 +262,7 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		goto left;
 	if (reg->role == K2K_GATE_ADMIN)
-		k2k_sweep(reg->name, NULL);
+		k2k_sweep(&reg->agent, reg->name, NULL);
 	if (reg->role != K2K_GATE_OBSERVER)
 		code = open_trail(reg);
 	if (code)
@@ -272,19 +276,38 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 told:
 	k2k_trail_close(&reg->trail);
 detached:
-	k2k_broker_detach(&reg->map, &reg->broker);
-	k2k_follower_detach(&reg->follower);
+	detach(reg);
 	close_objects(reg);
 left:
 	k2k_grace_leave_process(reg->caller_hooks);
 	return code;
 }
 
+struct opening {
+	struct k2k_registry *reg;
+	const struct k2k_open_options *options;
+};
+
+/* On the agent: everything that opens a file. */
+static int open_on_agent(void *context)
+{
+	const struct opening *opening = context;
+	struct k2k_trust trust;
+	int code = apply_options(opening->reg, opening->options, &trust);
+
+	if (code)
+		return code;
+	code = open_parts(opening->reg, &trust);
+	if (code)
+		k2k_audit_fini(&opening->reg->audit);
+	return code;
+}
+
 int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
                       struct k2k_registry **handle)
 {
+	struct opening opening = { NULL, options };
 	struct k2k_registry *reg = NULL;
-	struct k2k_trust trust;
 	int code;
 
 	if (!handle)
@@ -302,31 +325,32 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 	reg->role = role == K2K_ROLE_ADMIN    ? K2K_GATE_ADMIN
 	            : role == K2K_ROLE_BROKER ? K2K_GATE_BROKER
 	                                      : K2K_GATE_OBSERVER;
-	code = apply_options(reg, options, &trust);
-	if (code)
-		goto failed;
-	code = open_parts(reg, &trust);
+	opening.reg = reg;
+	code = k2k_agent_start(&reg->agent);
+	if (!code) {
+		code = k2k_agent_run(&reg->agent, open_on_agent, &opening);
+		if (code)
+			k2k_agent_stop(&reg->agent);
+	}
 	if (code) {
-		k2k_audit_fini(&reg->audit);
-		goto failed;
+		give_back(reg);
+		return code;
 	}
 	k2k_store_release(reg->gate, reg->role); /* publish[gate]: the handle's fields */
 	*handle = reg;
 	return 0;
-failed:
-	give_back(reg);
-	return code;
 }
 
 /* ---- close ------------------------------------------------------------------------- */
 
-/* The child has no mappings to undo (MADV_DONTFORK), no helper to join, and must not unlock anything: it only closes. */
-static int close_in_child(struct k2k_registry *reg)
+static int close_on_agent(void *context)
 {
-	reg->defs.base = NULL;
-	reg->live.base = NULL;
+	struct k2k_registry *reg = context;
+
+	k2k_trail_close(&reg->trail);
+	detach(reg);
 	close_objects(reg);
-	return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
+	return 0;
 }
 
 int k2k_registry_close(struct k2k_registry **handle)
@@ -350,7 +374,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	if (gate == K2K_GATE_FORKED) {
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;
-		return close_in_child(reg);
+		/* the child has no mapping (MADV_DONTFORK), no thread and no descriptor of it */
+		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
@@ -363,10 +388,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	}
 	k2k_helper_stop(&reg->helper);
 	k2k_audit_set(&reg->audit, NULL, NULL);
-	k2k_trail_close(&reg->trail);
-	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
-	k2k_follower_detach(&reg->follower);
-	close_objects(reg);
+	k2k_agent_run(&reg->agent, close_on_agent, reg);
+	k2k_agent_stop(&reg->agent);
 	k2k_grace_leave_process(reg->caller_hooks);
 	k2k_audit_fini(&reg->audit);
 	give_back(reg);

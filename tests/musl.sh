@@ -23,6 +23,7 @@ for name in urcu linux asm asm-generic; do
 		[[ ! -e $path ]] || ln -sfn "$path" "$DIR/include/$name"
 	done
 done
+ln -s /usr/include/cmocka.h "$DIR/include/"
 CC=(musl-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-cpp -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 	-I"$SOURCE/include" -I"$SOURCE/lib" -I"$SOURCE/tests" -isystem "$DIR/include")
 sources=$(sed -n '/^set(K2K_LIB_SOURCES/,/)/p' "$SOURCE/lib/CMakeLists.txt" | grep -oE '[a-z_0-9]+\.c')
@@ -46,14 +47,15 @@ int __fprintf_chk(FILE *to, int flag, const char *format, ...)
 END
 "${CC[@]}" -c "$DIR/missing.c" -o "$DIR/missing.o"
 ar rcs "$DIR/libk2k.a" "$DIR"/*.c.o
-# program NAME SOURCE
-program() { "${CC[@]}" -static "$2" "$DIR/libk2k.a" "$libdir/liburcu-bp.a" "$libdir/liburcu-common.a" "$DIR/missing.o" -o "$DIR/$1" || fail "$2 does not link"; }
+# program NAME SOURCE [OBJECT...]
+program() { "${CC[@]}" -static "$2" "${@:3}" "$DIR/libk2k.a" "$libdir/liburcu-bp.a" "$libdir/liburcu-common.a" "$DIR/missing.o" -o "$DIR/$1" || fail "$2 does not link"; }
 
 program consumer "$SOURCE/tests/install_consumer.c"
 [[ $("$DIR/consumer" "$NAME") == *" ok" ]] || fail "a static program with musl ended with $?"
 [[ $(readelf -d "$DIR/consumer") != *NEEDED* ]] || fail "the static program needs a shared library"
+"${CC[@]}" -c "$SOURCE/tests/musl_cmocka.c" -o "$DIR/cmocka.o"
 for test in unit_reference unit_limits unit_leases process_kill process_fork; do
-	program "$test" "$SOURCE/tests/$test.c"
+	program "$test" "$SOURCE/tests/$test.c" "$DIR/cmocka.o"
 	"$DIR/$test" >"$DIR/log" 2>&1 || fail "$test with musl ended with $?: $(tail -n 20 "$DIR/log")"
 	echo "$test: $(grep -c '^ok' "$DIR/log") passed with musl"
 done

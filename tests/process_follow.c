@@ -24,7 +24,7 @@ static const char *scene(uint32_t flags, struct k2k_registry **admin)
 	options.max_tenants = 64;
 	options.max_engagements = options.max_budgets = 64;
 	options.max_audit_events = RING;
-	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
 }
 
@@ -40,7 +40,7 @@ static struct k2k_registry *follow(const char *name)
 {
 	struct k2k_registry *reg;
 
-	CHECK_EQ(try_follow(name, &reg), 0);
+	assert_int_equal(try_follow(name, &reg), 0);
 	return reg;
 }
 
@@ -50,8 +50,8 @@ static struct k2k_audit_follower_info follower_of(struct k2k_registry *reg)
 	struct k2k_audit_follower_info info = { .size = sizeof info };
 	size_t count;
 
-	CHECK_EQ(k2k_audit_follower_list(reg, &info, 1, &count), 0);
-	CHECK_EQ(count, 1);
+	assert_int_equal(k2k_audit_follower_list(reg, &info, 1, &count), 0);
+	assert_int_equal(count, 1);
 	return info;
 }
 
@@ -79,7 +79,7 @@ static pid_t start_follower(const char *name, struct orders *orders)
 
 		reader_open(&r, reg);
 		while (!orders->end) {
-			CHECK_EQ(k2k_audit_read(reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO,
+			assert_int_equal(k2k_audit_read(reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO,
 			                        (r.records[0].size = sizeof r.records[0], r.records), READER_RECORDS, &r.count), 0);
 			for (size_t i = 0; i < r.count; i++) {
 				if (r.records[i].flags & K2K_AUDIT_DAMAGED)
@@ -90,14 +90,14 @@ static pid_t start_follower(const char *name, struct orders *orders)
 					orders->last_kind = r.records[i].kind;
 				orders->updates += r.records[i].kind == K2K_AUDIT_KIND_UPDATE;
 			}
-			CHECK_EQ(k2k_audit_kept(reg, &r.cursor, orders->failing ? K2K_AUDIT_FAILING : 0), 0);
+			assert_int_equal(k2k_audit_kept(reg, &r.cursor, orders->failing ? K2K_AUDIT_FAILING : 0), 0);
 			if (!ready)
 				gate_open(&orders->ready);
 			ready = true;
 			if (!r.count)
-				CHECK_EQ(k2k_audit_wait(reg, &r.cursor, SECOND / 10), 0);
+				assert_int_equal(k2k_audit_wait(reg, &r.cursor, SECOND / 10), 0);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	gate_wait(&orders->ready);
@@ -121,15 +121,15 @@ TEST(followers_are_woken_within_a_batch_and_by_its_end)
 
 	register_tenant(admin, TENANT, 1, 1);
 	before = k2k_ring_wake_word(&admin->map);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	/* 16 events to a ring: readers are woken before they miss one */
 	for (int i = 0; i < 16; i++)
-		CHECK_EQ(update(admin), 0);
-	CHECK(k2k_ring_wake_word(&admin->map) != before);
+		assert_int_equal(update(admin), 0);
+	assert_int_not_equal(k2k_ring_wake_word(&admin->map), before);
 	/* one that wakes nobody at once, since another did so less than 50 ms ago */
 	WAIT_UNTIL((before = k2k_ring_wake_word(&admin->map), update(admin) == 0 && k2k_ring_wake_word(&admin->map) == before), 10);
-	CHECK_EQ(k2k_batch_end(admin), 0);
-	CHECK(k2k_ring_wake_word(&admin->map) != before);
+	assert_int_equal(k2k_batch_end(admin), 0);
+	assert_int_not_equal(k2k_ring_wake_word(&admin->map), before);
 	close_and_destroy(name, &admin);
 }
 
@@ -143,7 +143,7 @@ TEST(the_last_event_of_a_killed_broker_is_seen_within_a_second)
 	pid_t pid;
 
 	observer = open_as(name, K2K_ROLE_OBSERVER);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	gate_make(&ready);
 	gate_make(&go);
 	pid = spawn();
@@ -159,15 +159,15 @@ TEST(the_last_event_of_a_killed_broker_is_seen_within_a_second)
 	reader_open(&r, observer);
 	reader_take_all(&r);
 	gate_open(&go);
-	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	begun = now_ns();
 	do {
-		CHECK_EQ(k2k_audit_wait(observer, &r.cursor, UINT64_MAX), 0);
+		assert_int_equal(k2k_audit_wait(observer, &r.cursor, UINT64_MAX), 0);
 		reader_take(&r, 0);
 	} while (!reader_find(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0));
-	CHECK(now_ns() - begun < 3 * SECOND); /* a second, and a machine that is busy */
-	CHECK_EQ(k2k_registry_close(&observer), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_true(now_ns() - begun < 3 * SECOND); /* a second, and a machine that is busy */
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 }
 
 static _Atomic int stop;
@@ -189,16 +189,16 @@ TEST(a_word_that_is_raised_without_end_costs_a_follower_few_looks)
 
 	reader_open(&r, admin);
 	reader_take_all(&r);
-	CHECK_EQ(pthread_create(&thread, NULL, raise_word, &admin->map.live->audit_wake), 0);
+	assert_int_equal(pthread_create(&thread, NULL, raise_word, &admin->map.live->audit_wake), 0);
 	WAIT_UNTIL(k2k_ring_wake_word(&admin->map) != r.cursor.wake, 10);
 	for (end = now_ns() + SECOND; now_ns() < end; wakes++) {
-		CHECK_EQ(k2k_audit_wait(admin, &r.cursor, UINT64_MAX), 0);
+		assert_int_equal(k2k_audit_wait(admin, &r.cursor, UINT64_MAX), 0);
 		reader_take(&r, 0);
 	}
 	stop = 1;
-	CHECK_EQ(pthread_join(thread, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
 	printf("# %d looks in a second\n", wakes);
-	CHECK(wakes <= 40);
+	assert_true(wakes <= 40);
 	close_and_destroy(name, &admin);
 }
 
@@ -216,17 +216,17 @@ TEST(a_batch_with_a_follower_loses_no_event)
 
 	register_tenant(admin, TENANT, 1, 1);
 	pid = start_follower(name, orders);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	for (int i = 0; i < CHANGES; i++)
-		CHECK_EQ(update(admin), 0);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+		assert_int_equal(update(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	WAIT_UNTIL(orders->updates == CHANGES, 10);
-	CHECK_EQ(orders->lost, 0);
+	assert_int_equal(orders->lost, 0);
 	WAIT_UNTIL((info = follower_of(admin)).behind == 0, 10);
-	CHECK_EQ(info.state, K2K_FOLLOWER_ACTIVE);
-	CHECK_EQ(info.lost, 0);
-	CHECK_EQ(info.overwritten, 0);
-	CHECK_EQ(info.pid, (uint64_t)pid);
+	assert_int_equal(info.state, K2K_FOLLOWER_ACTIVE);
+	assert_int_equal(info.lost, 0);
+	assert_int_equal(info.overwritten, 0);
+	assert_int_equal(info.pid, (uint64_t)pid);
 	end_follower(pid, orders);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -248,24 +248,24 @@ TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 	stop_process(pid);
 	begun = now_ns();
 	for (int i = 0; i < 200; i++)
-		CHECK_EQ(update(admin), 0);
-	CHECK(now_ns() - begun < 10 * SECOND); /* 200 waits would be 400 */
+		assert_int_equal(update(admin), 0);
+	assert_true(now_ns() - begun < 10 * SECOND); /* 200 waits would be 400 */
 	info = follower_of(admin);
-	CHECK_EQ(info.behind, 200);
-	CHECK_EQ(info.overwritten, 200 - RING);
-	CHECK_EQ(info.overwritten_ring, K2K_AUDIT_RING_ADMIN);
-	CHECK_EQ(info.overwritten_count, 200 - RING);
+	assert_int_equal(info.behind, 200);
+	assert_int_equal(info.overwritten, 200 - RING);
+	assert_int_equal(info.overwritten_ring, K2K_AUDIT_RING_ADMIN);
+	assert_int_equal(info.overwritten_count, 200 - RING);
 	lost = info.lost + info.overwritten;
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, 10);
-	CHECK_EQ(kill(pid, SIGCONT), 0);
+	assert_int_equal(kill(pid, SIGCONT), 0);
 	WAIT_UNTIL(follower_of(admin).behind == 0, 10);
 	info = follower_of(admin);
-	CHECK_EQ(orders->lost, 200 - RING);
-	CHECK_EQ(info.lost + info.overwritten, lost);
-	CHECK_EQ(info.lost_ring, K2K_AUDIT_RING_ADMIN);
-	CHECK_EQ(info.lost_count, 200 - RING);
-	CHECK(info.lost_at_ns > 0);
-	CHECK_EQ(orders->updates, RING);
+	assert_int_equal(orders->lost, 200 - RING);
+	assert_int_equal(info.lost + info.overwritten, lost);
+	assert_int_equal(info.lost_ring, K2K_AUDIT_RING_ADMIN);
+	assert_int_equal(info.lost_count, 200 - RING);
+	assert_true(info.lost_at_ns > 0);
+	assert_int_equal(orders->updates, RING);
 	end_follower(pid, orders);
 	close_and_destroy(name, &admin);
 }
@@ -286,31 +286,31 @@ TEST(what_a_killed_follower_misses_is_told_and_the_next_one_goes_on_with_it)
 	spawn_kill(pid);
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_DEAD, 10);
 	for (int i = 0; i < 100; i++)
-		CHECK_EQ(update(admin), 0);
+		assert_int_equal(update(admin), 0);
 	info = follower_of(admin);
-	CHECK_EQ(info.overwritten, 100 - RING);
+	assert_int_equal(info.overwritten, 100 - RING);
 	kept = info.overwritten_from;
 	next = follow(name);
 	info = follower_of(admin);
-	CHECK_EQ(info.state, K2K_FOLLOWER_SILENT);
-	CHECK_EQ(info.pid, (uint64_t)getpid());
+	assert_int_equal(info.state, K2K_FOLLOWER_SILENT);
+	assert_int_equal(info.pid, (uint64_t)getpid());
 	reader_open(&r, next);
 	r.cursor.next[K2K_AUDIT_RING_ADMIN] = kept; /* as its log says */
 	reader_take(&r, 0);
-	CHECK_EQ(reader_lost(&r), 100 - RING);
-	CHECK_EQ(k2k_audit_kept(next, &r.cursor, 0), 0);
+	assert_int_equal(reader_lost(&r), 100 - RING);
+	assert_int_equal(k2k_audit_kept(next, &r.cursor, 0), 0);
 	/* read once more, it is the same loss */
 	r.cursor.next[K2K_AUDIT_RING_ADMIN] = kept;
 	reader_take(&r, 0);
-	CHECK_EQ(k2k_audit_kept(next, &r.cursor, 0), 0);
+	assert_int_equal(k2k_audit_kept(next, &r.cursor, 0), 0);
 	info = follower_of(admin);
-	CHECK_EQ(info.state, K2K_FOLLOWER_ACTIVE);
-	CHECK_EQ(info.lost, 100 - RING);
-	CHECK_EQ(info.overwritten, 0);
-	CHECK_EQ(k2k_registry_close(&next), 0);
+	assert_int_equal(info.state, K2K_FOLLOWER_ACTIVE);
+	assert_int_equal(info.lost, 100 - RING);
+	assert_int_equal(info.overwritten, 0);
+	assert_int_equal(k2k_registry_close(&next), 0);
 	/* that stays known */
-	CHECK_EQ(follower_of(admin).state, K2K_FOLLOWER_NONE);
-	CHECK_EQ(follower_of(admin).lost, 100 - RING);
+	assert_int_equal(follower_of(admin).state, K2K_FOLLOWER_NONE);
+	assert_int_equal(follower_of(admin).lost, 100 - RING);
 	check_clean(admin);
 	munmap(orders, sizeof *orders);
 	close_and_destroy(name, &admin);
@@ -324,16 +324,16 @@ TEST(there_is_room_for_eight_followers_and_only_they_may_say_what_is_kept)
 
 	for (int i = 0; i < K2K_FOLLOWERS; i++)
 		followers[i] = follow(name);
-	CHECK_EQ(try_follow(name, &ninth), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "followers");
-	CHECK_EQ(k2k_registry_close(&followers[3]), 0);
-	CHECK_EQ(try_follow(name, &followers[3]), 0);
+	assert_int_equal(try_follow(name, &ninth), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "followers");
+	assert_int_equal(k2k_registry_close(&followers[3]), 0);
+	assert_int_equal(try_follow(name, &followers[3]), 0);
 	for (int i = 0; i < K2K_FOLLOWERS; i++)
-		CHECK_EQ(k2k_registry_close(&followers[i]), 0);
+		assert_int_equal(k2k_registry_close(&followers[i]), 0);
 	options.flags = K2K_OPEN_FOLLOWER;
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &ninth), K2K_EINVAL);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &ninth), K2K_EINVAL);
 	reader_open(&r, admin);
-	CHECK_EQ(k2k_audit_kept(admin, &r.cursor, 0), K2K_EROLE);
+	assert_int_equal(k2k_audit_kept(admin, &r.cursor, 0), K2K_EROLE);
 	close_and_destroy(name, &admin);
 }
 
@@ -343,15 +343,15 @@ static void check_refused(struct k2k_registry *admin)
 {
 	int there;
 
-	CHECK_EQ(update(admin), K2K_ENOAUDIT);
-	CHECK_STR(k2k_error_detail()->object, "audit");
-	CHECK_EQ(k2k_tenant_register(admin, 77, NULL), K2K_ENOAUDIT);
-	CHECK_EQ(k2k_tenant_deregister(admin, TENANT, NULL), K2K_ENOAUDIT);
-	CHECK_EQ(k2k_budget_set(admin, TENANT, 1, 1), K2K_ENOAUDIT);
-	CHECK_EQ(k2k_tenant_is_registered(admin, TENANT, &there), 0);
-	CHECK_EQ(there, 1);
-	CHECK_EQ(k2k_tenant_is_registered(admin, 77, &there), 0);
-	CHECK_EQ(there, 0);
+	assert_int_equal(update(admin), K2K_ENOAUDIT);
+	assert_string_equal(k2k_error_detail()->object, "audit");
+	assert_int_equal(k2k_tenant_register(admin, 77, NULL), K2K_ENOAUDIT);
+	assert_int_equal(k2k_tenant_deregister(admin, TENANT, NULL), K2K_ENOAUDIT);
+	assert_int_equal(k2k_budget_set(admin, TENANT, 1, 1), K2K_ENOAUDIT);
+	assert_int_equal(k2k_tenant_is_registered(admin, TENANT, &there), 0);
+	assert_int_equal(there, 1);
+	assert_int_equal(k2k_tenant_is_registered(admin, 77, &there), 0);
+	assert_int_equal(there, 0);
 }
 
 TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
@@ -363,43 +363,43 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	const char *name = scene(K2K_CREATE_REQUIRE_AUDIT, &creator);
 	pid_t pid;
 
-	CHECK_EQ(k2k_registry_info(creator, &info), 0);
-	CHECK_EQ(info.flags, K2K_INFO_REQUIRE_AUDIT);
+	assert_int_equal(k2k_registry_info(creator, &info), 0);
+	assert_int_equal(info.flags, K2K_INFO_REQUIRE_AUDIT);
 	admin = open_patient(name, K2K_ROLE_ADMIN, SECOND / 20);
 	broker = open_as(name, K2K_ROLE_BROKER);
-	CHECK_EQ(k2k_tenant_register(admin, TENANT, NULL), K2K_ENOAUDIT);
+	assert_int_equal(k2k_tenant_register(admin, TENANT, NULL), K2K_ENOAUDIT);
 	pid = start_follower(name, orders);
 	register_tenant(creator, TENANT, K2K_UNLIMITED, 1);
-	CHECK_EQ(update(creator), 0);
+	assert_int_equal(update(creator), 0);
 	/* one that can't write */
 	orders->failing = 1;
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_FAILING, 10);
 	check_refused(admin);
-	CHECK_EQ(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
 	orders->failing = 0;
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_ACTIVE, 10);
-	CHECK_EQ(follower_of(admin).failures, 1);
-	CHECK_EQ(update(creator), 0);
+	assert_int_equal(follower_of(admin).failures, 1);
+	assert_int_equal(update(creator), 0);
 	/* one that is stopped */
 	stop_process(pid);
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, 10);
 	check_refused(admin);
-	CHECK_EQ(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
-	CHECK_EQ(kill(pid, SIGCONT), 0);
-	CHECK_EQ(update(creator), 0); /* waits for it */
+	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(update(creator), 0); /* waits for it */
 	/* in a batch, too: a change is refused as soon as the follower is gone */
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	WAIT_UNTIL(update(admin) == 0, 10);
 	spawn_kill(pid);
 	WAIT_UNTIL(follower_of(creator).state == K2K_FOLLOWER_DEAD, 10);
 	check_refused(admin);
-	CHECK_EQ(k2k_batch_end(admin), 0);
-	CHECK_EQ(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
 	/* what helps is possible */
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	check_clean(admin);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	munmap(orders, sizeof *orders);
 	close_and_destroy(name, &creator);
 }
@@ -414,14 +414,14 @@ static size_t read_damaged(uint32_t kind, size_t *damaged)
 	*damaged = 0;
 	do {
 		r.records[0].size = sizeof r.records[0];
-		CHECK_EQ(k2k_audit_read(r.reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO, r.records, READER_RECORDS, &r.count), 0);
+		assert_int_equal(k2k_audit_read(r.reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO, r.records, READER_RECORDS, &r.count), 0);
 		for (size_t i = 0; i < r.count; i++) {
 			found += r.records[i].kind == kind;
 			*damaged += (r.records[i].flags & K2K_AUDIT_DAMAGED) != 0;
 		}
 		all += r.count;
 	} while (r.count);
-	CHECK(all <= (size_t)K2K_RINGS * (RING + 2));
+	assert_true(all <= (size_t)K2K_RINGS * (RING + 2));
 	return found;
 }
 
@@ -439,33 +439,33 @@ TEST(a_ring_that_lies_about_how_far_it_is_costs_its_own_events_and_is_told_once)
 
 		broker = open_as(name, K2K_ROLE_BROKER);
 		ring = broker->broker.slot;
-		CHECK_EQ(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_registry_close(&broker), 0);
+		assert_int_equal(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_registry_close(&broker), 0);
 		reader_open(&r, admin);
 		read_damaged(0, &damaged);
 		was = atomic_exchange(&admin->map.rings[ring].claimed, lies[i]);
-		CHECK_EQ(update(admin), 0);
-		CHECK_EQ(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged), 1);
-		CHECK_EQ(damaged, 1);
-		CHECK_EQ(update(admin), 0);
-		CHECK_EQ(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged), 1);
-		CHECK_EQ(damaged, 0);
+		assert_int_equal(update(admin), 0);
+		assert_int_equal(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged), 1);
+		assert_int_equal(damaged, 1);
+		assert_int_equal(update(admin), 0);
+		assert_int_equal(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged), 1);
+		assert_int_equal(damaged, 0);
 		/* as a log does that starts anew with what it has: once more, and no more */
 		r.cursor.damaged[0] = 0;
 		read_damaged(0, &damaged);
-		CHECK_EQ(damaged, 1);
+		assert_int_equal(damaged, 1);
 		/* it is as it was: its events come again */
 		atomic_store(&admin->map.rings[ring].claimed, was);
 		broker = open_as(name, K2K_ROLE_BROKER);
-		CHECK_EQ(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_registry_close(&broker), 0);
-		CHECK_EQ(read_damaged(K2K_AUDIT_KIND_UNKNOWN_TENANT, &damaged), 1);
-		CHECK_EQ(damaged, 0);
+		assert_int_equal(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_registry_close(&broker), 0);
+		assert_int_equal(read_damaged(K2K_AUDIT_KIND_UNKNOWN_TENANT, &damaged), 1);
+		assert_int_equal(damaged, 0);
 	}
 	/* a cursor that may be another registry's is refused as before */
 	r.cursor.next[ring] += 10;
 	r.records[0].size = sizeof r.records[0];
-	CHECK_EQ(k2k_audit_read(admin, &r.cursor, 0, r.records, 1, &r.count), K2K_EINVAL);
+	assert_int_equal(k2k_audit_read(admin, &r.cursor, 0, r.records, 1, &r.count), K2K_EINVAL);
 	close_and_destroy(name, &admin);
 }
 
@@ -493,11 +493,11 @@ TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 			bytes[random_below(16)] = (unsigned char)random_below(256);
 		for (uint64_t i = 0; i < 4 + many * 1000; i++)
 			events[random_below(RING * sizeof(struct k2k_shm_event))] = (unsigned char)random_below(256);
-		CHECK_EQ(update(admin), 0);
-		CHECK(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged) >= 1);
-		CHECK(damaged <= K2K_RINGS);
-		CHECK_EQ(k2k_audit_wait(admin, &r.cursor, 0), 0);
+		assert_int_equal(update(admin), 0);
+		assert_true(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged) >= 1);
+		assert_true(damaged <= K2K_RINGS);
+		assert_int_equal(k2k_audit_wait(admin, &r.cursor, 0), 0);
 	}
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 }

@@ -28,7 +28,7 @@ static void every_call_answers_forked(struct k2k_registry *reg)
 	uint64_t ns;
 	int registered;
 
-#define FORKED(call) CHECK_EQ(call, K2K_EFORKED)
+#define FORKED(call) assert_int_equal(call, K2K_EFORKED)
 	FORKED(k2k_message_admit(reg, TENANT, no_tag, 1, NULL));
 	FORKED(k2k_message_record(reg, TENANT));
 	FORKED(k2k_quota_check(reg, TENANT, no_tag, 1, NULL));
@@ -69,17 +69,17 @@ static void child_works(const char *name, struct k2k_registry *inherited)
 
 	every_call_answers_forked(inherited);
 	reg = open_as(name, K2K_ROLE_BROKER);
-	CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-	CHECK_EQ(k2k_usage_track(reg, TENANT, no_tag, 5), 0);
-	CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+	assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(reg, TENANT, no_tag, 5), 0);
+	assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 	every_call_answers_forked(inherited);
-	CHECK_EQ(k2k_registry_close(&inherited), K2K_EFORKED);
-	CHECK(!inherited);
-	CHECK_EQ(k2k_registry_close(&inherited), K2K_EINVAL);
+	assert_int_equal(k2k_registry_close(&inherited), K2K_EFORKED);
+	assert_false(inherited);
+	assert_int_equal(k2k_registry_close(&inherited), K2K_EINVAL);
 	/* what the child has of its own is not touched by that */
-	CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-	CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
 TEST(a_child_is_not_attached_but_can_open_for_itself_and_close_harms_nobody)
@@ -91,7 +91,7 @@ TEST(a_child_is_not_attached_but_can_open_for_itself_and_close_harms_nobody)
 	pid_t broker = spawn();
 	if (broker == 0) {
 		reg = open_as(name, K2K_ROLE_BROKER);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		for (int i = 0; i < 20; i++) {
 			pid_t child = spawn();
 
@@ -100,15 +100,15 @@ TEST(a_child_is_not_attached_but_can_open_for_itself_and_close_harms_nobody)
 				exit(0);
 			}
 			spawn_wait(child);
-			CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-			CHECK_EQ(brokers_alive(reg), 1);
+			assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+			assert_int_equal(brokers_alive(reg), 1);
 		}
-		CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	spawn_wait(broker);
-	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 60);
+	assert_int_equal(tenant_info(admin, TENANT).admitted_total, 60);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -127,8 +127,8 @@ static void *sends(void *argument)
 	struct crowd *crowd = argument;
 
 	while (!atomic_load(&crowd->stop)) {
-		CHECK_EQ(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_usage_track(crowd->reg, TENANT, no_tag, 1), 0);
+		assert_int_equal(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_usage_track(crowd->reg, TENANT, no_tag, 1), 0);
 	}
 	return NULL;
 }
@@ -138,8 +138,8 @@ static void *holds(void *argument)
 	struct crowd *crowd = argument;
 
 	while (!atomic_load(&crowd->stop)) {
-		CHECK_EQ(k2k_kernel_acquire(crowd->reg, TENANT, NULL, NULL), 0);
-		CHECK_EQ(k2k_kernel_release_id(crowd->reg, TENANT), 0);
+		assert_int_equal(k2k_kernel_acquire(crowd->reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_release_id(crowd->reg, TENANT), 0);
 	}
 	return NULL;
 }
@@ -153,9 +153,10 @@ static void *opens(void *argument)
 		struct k2k_registry *reg;
 
 		options.flags = crowd->fork_hooks[0] ? K2K_OPEN_CALLER_FORK_HOOKS : 0;
-		CHECK_EQ(k2k_registry_open(crowd->name, K2K_ROLE_BROKER, &options, &reg), 0);
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_open(crowd->name, K2K_ROLE_BROKER, &options, &reg),
+		                 0);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 	}
 	return NULL;
 }
@@ -170,13 +171,13 @@ static void wait_for_child(pid_t pid, int i)
 	while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
 		if (now_ns() > end) {
 			kill(pid, SIGKILL);
-			FAIL("child %d hangs", i);
+			fail_msg("child %d hangs", i);
 		}
 		pause_ns(200000);
 	}
-	CHECK(ended == pid);
+	assert_int_equal(ended, pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		FAIL("child %d ended with status %x", i, status);
+		fail_msg("child %d ended with status %x", i, status);
 }
 
 static void fork_among_threads(void *(*const *work)(void *), int threads, int forks, void (*const hooks[3])(void))
@@ -187,7 +188,7 @@ static void fork_among_threads(void *(*const *work)(void *), int threads, int fo
 
 	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
 	/* no handle but those of the broker's own kind */
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	broker = spawn();
 	if (broker == 0) {
 		struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
@@ -198,15 +199,15 @@ static void fork_among_threads(void *(*const *work)(void *), int threads, int fo
 			memcpy(crowd.fork_hooks, hooks, sizeof crowd.fork_hooks);
 			options.flags = K2K_OPEN_CALLER_FORK_HOOKS;
 		}
-		CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &crowd.reg), 0);
+		assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &crowd.reg), 0);
 		for (int i = 0; i < threads; i++)
-			CHECK(pthread_create(&ids[i], NULL, work[i], &crowd) == 0);
+			assert_int_equal(pthread_create(&ids[i], NULL, work[i], &crowd), 0);
 		for (int i = 0; i < forks; i++) {
 			if (hooks)
 				hooks[0]();
 			pid_t child = fork();
 
-			CHECK(child >= 0);
+			assert_true(child >= 0);
 			if (child == 0) {
 				if (hooks)
 					hooks[2]();
@@ -219,13 +220,13 @@ static void fork_among_threads(void *(*const *work)(void *), int threads, int fo
 		}
 		atomic_store(&crowd.stop, 1);
 		for (int i = 0; i < threads; i++)
-			CHECK(pthread_join(ids[i], NULL) == 0);
-		CHECK_EQ(k2k_registry_close(&crowd.reg), 0);
+			assert_int_equal(pthread_join(ids[i], NULL), 0);
+		assert_int_equal(k2k_registry_close(&crowd.reg), 0);
 		exit(0);
 	}
 	spawn_wait(broker);
 	admin = open_as(name, K2K_ROLE_ADMIN);
-	CHECK_EQ(brokers_alive(admin), 0);
+	assert_int_equal(brokers_alive(admin), 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -263,15 +264,16 @@ TEST(a_child_may_call_the_hooks_itself_where_its_parent_left_them_to_the_library
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 		pid_t child = fork();
 
-		CHECK(child >= 0);
+		assert_true(child >= 0);
 		if (child == 0) {
 			struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 			struct k2k_registry *own;
 			pid_t grandchild;
 
-			CHECK_EQ(k2k_registry_close(&reg), K2K_EFORKED);
+			assert_int_equal(k2k_registry_close(&reg), K2K_EFORKED);
 			options.flags = K2K_OPEN_CALLER_FORK_HOOKS;
-			CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &own), 0);
+			assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &own),
+			                 0);
 			/* its only open handle leaves the hooks to the program */
 			urcu_bp_before_fork();
 			grandchild = fork();
@@ -282,11 +284,11 @@ TEST(a_child_may_call_the_hooks_itself_where_its_parent_left_them_to_the_library
 			}
 			urcu_bp_after_fork_parent();
 			wait_for_child(grandchild, 1);
-			CHECK_EQ(k2k_registry_close(&own), 0);
+			assert_int_equal(k2k_registry_close(&own), 0);
 			_exit(0);
 		}
 		wait_for_child(child, 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	spawn_wait(broker);

@@ -91,7 +91,7 @@ static void interrupt_everywhere(struct k2k_registry *admin, const struct scene 
 		read_again_and_again(scene);
 	victim_take(pid);
 	victim_discover(pid, nothing_changed, NULL, true, &points);
-	CHECK(points.count > 50);
+	assert_true(points.count > 50);
 	for (size_t i = 0; i < points.count; i++) {
 		bool there;
 
@@ -121,7 +121,8 @@ static void set_limits(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_quota quota = { sizeof quota, 0, 1000 + n, 2000 + n, (uint32_t)(3000 + n), 0, NULL };
 
-	CHECK_EQ(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS), 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS),
+	                 0);
 }
 
 /* One is put in force; the next is prepared in the set that the reader may be reading, but never in force. */
@@ -136,7 +137,8 @@ static void update_and_prepare(struct k2k_registry *admin, uint64_t n)
 static void check_limit(uint64_t limit, uint64_t base, uint64_t n)
 {
 	if (limit != base + n - 1 && limit != base + n)
-		FAIL("after %" PRIu64 " instructions: limit %" PRIu64 ", in force was %" PRIu64 " or one less", n, limit, base + n);
+		fail_msg("after %" PRIu64 " instructions: limit %" PRIu64 ", in force was %" PRIu64 " or one less",
+		         n, limit, base + n);
 }
 
 static void read_tenant(struct k2k_registry *reg, struct shared *answer)
@@ -149,10 +151,10 @@ static void limits_are_of_one_set(uint64_t n)
 {
 	const struct k2k_tenant_info *info = &shared->info;
 
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	check_limit(info->max_messages_per_sec, 1000, n);
-	CHECK_EQ(info->max_gpu_memory_bytes, info->max_messages_per_sec + 1000);
-	CHECK_EQ(info->max_concurrent_kernels, info->max_messages_per_sec + 2000);
+	assert_int_equal(info->max_gpu_memory_bytes, info->max_messages_per_sec + 1000);
+	assert_int_equal(info->max_concurrent_kernels, info->max_messages_per_sec + 2000);
 }
 
 static void read_check(struct k2k_registry *reg, struct shared *answer)
@@ -163,9 +165,9 @@ static void read_check(struct k2k_registry *reg, struct shared *answer)
 
 static void rate_is_one_that_was_in_force(uint64_t n)
 {
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	check_limit(shared->verdict.limit, 1000, n);
-	CHECK_EQ(shared->verdict.remaining, shared->verdict.limit);
+	assert_int_equal(shared->verdict.remaining, shared->verdict.limit);
 }
 
 static void read_kernels(struct k2k_registry *reg, struct shared *answer)
@@ -178,7 +180,7 @@ static void read_kernels(struct k2k_registry *reg, struct shared *answer)
 
 static void kernels_are_of_a_limit_that_was_in_force(uint64_t n)
 {
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	check_limit(shared->verdict.limit, 3000, n);
 }
 
@@ -231,21 +233,21 @@ static void window_and_count_belong_together(uint64_t n)
 {
 	const struct k2k_tenant_info *info = &shared->info;
 
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	if (info->window == 1000 + n) /* seen before: three; over: none; the new one's three */
-		CHECK(info->admitted_total == 3 * n || (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
+		assert_true(info->admitted_total == 3 * n || (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
 	else
-		CHECK(info->window == 1000 + n - 1 && info->admitted_total == 3 * n && info->messages_this_second == 3);
-	CHECK(info->messages_this_second == 0 || info->messages_this_second == 3);
+		assert_true(info->window == 1000 + n - 1 && info->admitted_total == 3 * n && info->messages_this_second == 3);
+	assert_true(info->messages_this_second == 0 || info->messages_this_second == 3);
 }
 
 static void verdict_is_of_one_second(uint64_t n)
 {
 	const struct k2k_verdict *v = &shared->verdict;
 
-	CHECK_EQ(shared->code, 0);
-	CHECK(v->window == 1000 + n || (v->window == 1000 + n - 1 && v->used == 3));
-	CHECK(v->used == 0 || v->used == 3);
+	assert_int_equal(shared->code, 0);
+	assert_true(v->window == 1000 + n || (v->window == 1000 + n - 1 && v->used == 3));
+	assert_true(v->used == 0 || v->used == 3);
 }
 
 static void interrupt_by_windows(enum k2k_role role, void (*read)(struct k2k_registry *, struct shared *), void (*judge)(uint64_t))
@@ -276,6 +278,60 @@ TEST(a_brokers_check_counts_the_messages_of_one_second)
 	interrupt_by_windows(K2K_ROLE_BROKER, read_check, verdict_is_of_one_second);
 }
 
+/* ---- admissions ---------------------------------------------------------------------------------------- */
+
+static uint64_t base;        /* of the second */
+
+/* Of three one has been counted, in a second of its own. */
+static void begin_second(struct k2k_registry *admin, uint64_t n)
+{
+	struct k2k_shm_cell *cell = &admin->map.cells[0];
+
+	(void)n;
+	base = cell->admitted;
+	shared->clock_ns += UINT64_C(1000000000);
+	cell->window = k2k_rate_pack(shared->clock_ns / 1000000000u, base);
+	cell->admitted = base + 1;
+}
+
+/* Another broker takes two, or what is left of them. */
+static void take_the_rest(struct k2k_registry *admin, uint64_t n)
+{
+	(void)n;
+	while (admin->map.cells[0].admitted < base + 3)
+		admin->map.cells[0].admitted++;
+}
+
+/* Two where two are left; two fit, one fits. */
+static void read_admit(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 2, &answer->verdict);
+}
+
+static struct k2k_registry *counted;
+
+static void two_or_none_were_admitted(uint64_t n)
+{
+	(void)n;
+	assert_int_equal(counted->map.cells[0].admitted, base + 3);
+	assert_true(shared->code == 0 || shared->code == K2K_ERATE);
+	assert_int_equal(shared->verdict.used, 3);
+}
+
+TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
+{
+	struct scene scene = { K2K_ROLE_BROKER, read_admit, begin_second, take_the_rest, two_or_none_were_admitted };
+	struct k2k_registry *admin;
+
+	begin(&admin);
+	register_tenant(admin, 1, 3, 1);
+	counted = admin;
+	begin_second(admin, 0);
+	interrupt_everywhere(admin, &scene);
+	close_and_destroy(name, &admin);
+}
+
 /* ---- registrations -------------------------------------------------------------------------------- */
 
 static uint64_t newest;      /* generation that was given */
@@ -290,7 +346,7 @@ static void restore(struct k2k_registry *admin, k2k_tenant_id id, uint64_t seed)
 		                          .admitted_total = seed, .rejected_total = { seed, seed, seed, seed },
 		                          .unattributed_ns = seed, .quota = &quota, .usage = &usage, .usage_count = 1 };
 
-	CHECK_EQ(k2k_tenant_restore(admin, &image), 0);
+	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
 	newest = seed;
 }
 
@@ -298,9 +354,9 @@ static void remove_tenant(struct k2k_registry *admin, k2k_tenant_id id)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 
-	CHECK_EQ(k2k_tenant_deregister(admin, id, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK_EQ(totals.gpu_ns_total, newest);
+	assert_int_equal(k2k_tenant_deregister(admin, id, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(totals.gpu_ns_total, newest);
 }
 
 /* The same id again, in the only place that there is. */
@@ -316,21 +372,21 @@ static void all_is_of_one_registration(uint64_t n)
 	const struct k2k_tenant_info *info = &shared->info;
 	uint64_t seed = info->generation;
 
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	if (seed != newest && seed != newest - 1)
-		FAIL("after %" PRIu64 " instructions: generation %" PRIu64, n, seed);
-	CHECK_EQ(info->id, 1);
-	CHECK_EQ(info->registered_at_ns, seed);
-	CHECK_EQ(info->max_messages_per_sec, seed);
-	CHECK_EQ(info->max_gpu_memory_bytes, seed);
-	CHECK_EQ(info->max_concurrent_kernels, seed);
-	CHECK_EQ(info->budget_count, seed % 2);
-	CHECK_EQ(info->admitted_total, seed);
-	CHECK_EQ(info->rejected_total.rate, seed);
-	CHECK_EQ(info->rejected_total.budget, seed);
-	CHECK_EQ(info->rejected_total.kernels, seed);
-	CHECK_EQ(info->rejected_total.gpu_memory, seed);
-	CHECK_EQ(info->unattributed_ns, seed);
+		fail_msg("after %" PRIu64 " instructions: generation %" PRIu64, n, seed);
+	assert_int_equal(info->id, 1);
+	assert_int_equal(info->registered_at_ns, seed);
+	assert_int_equal(info->max_messages_per_sec, seed);
+	assert_int_equal(info->max_gpu_memory_bytes, seed);
+	assert_int_equal(info->max_concurrent_kernels, seed);
+	assert_int_equal(info->budget_count, seed % 2);
+	assert_int_equal(info->admitted_total, seed);
+	assert_int_equal(info->rejected_total.rate, seed);
+	assert_int_equal(info->rejected_total.budget, seed);
+	assert_int_equal(info->rejected_total.kernels, seed);
+	assert_int_equal(info->rejected_total.gpu_memory, seed);
+	assert_int_equal(info->unattributed_ns, seed);
 }
 
 /* Another tenant in the only place; for the next read the first again. */
@@ -361,9 +417,10 @@ static void nothing_of_another_tenant_is_read(uint64_t n)
 {
 	if (shared->code == K2K_ENOTENANT)
 		return;
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	if (shared->number != newest - 1)
-		FAIL("after %" PRIu64 " instructions: %" PRIu64 ", tenant 1 had %" PRIu64, n, shared->number, newest - 1);
+		fail_msg("after %" PRIu64 " instructions: %" PRIu64 ", tenant 1 had %" PRIu64, n,
+		         shared->number, newest - 1);
 }
 
 static void read_cost(struct k2k_registry *reg, struct shared *answer)
@@ -414,8 +471,8 @@ static void undo_building(struct k2k_registry *admin, uint64_t n)
 
 	if (n == 1)
 		return;
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
-	CHECK_EQ(repaired.tenants, 1);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(repaired.tenants, 1);
 	restore(admin, 1, newest + 2);
 }
 
@@ -427,7 +484,7 @@ static void begin_another(struct k2k_registry *admin, uint64_t n)
 
 	(void)n;
 	remove_tenant(admin, 1);
-	CHECK_EQ(k2k_tenant_build(&admin->map, never, &limits, &slot, &generation), 0);
+	assert_int_equal(k2k_tenant_build(&admin->map, never, &limits, &slot, &generation), 0);
 }
 
 static void read_never(struct k2k_registry *reg, struct shared *answer)
@@ -444,9 +501,10 @@ static void read_never(struct k2k_registry *reg, struct shared *answer)
 
 static void nobody_has_seen_it(uint64_t n)
 {
-	CHECK_EQ(shared->code, 0);
+	assert_int_equal(shared->code, 0);
 	if (shared->number)
-		FAIL("after %" PRIu64 " instructions a tenant was seen that never was registered", n);
+		fail_msg("after %" PRIu64 " instructions a tenant was seen that never was registered",
+		         n);
 }
 
 TEST(a_registration_that_is_never_complete_is_never_seen)
@@ -460,6 +518,6 @@ TEST(a_registration_that_is_never_complete_is_never_seen)
 		;
 	restore(admin, 1, 100);
 	interrupt_everywhere(admin, &scene);
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	close_and_destroy(name, &admin);
 }
