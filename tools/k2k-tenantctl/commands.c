@@ -240,7 +240,7 @@ const struct command commands[] = {
 	  "written over: what is missing is told by a line 'lost', whatever was asked for. A time leaves out only\n"
 	  "what is older (newer) by the time of day and by the monotonic clock: a clock that was set hides\n"
 	  "nothing. ACTOR is the program that wrote it; in JSON that is 'comm', and 'actor' is fixed by kind.\n"
-	  " With -f a rejection comes when its second is over, with the number of its repeats;\n"
+	  "With -f a rejection comes when its second is over, with the number of its repeats;\n"
 	  "without, those of this second come too, counted so far ('+', \"open\":true).\n", NULL,
 	  "audit tail -f --type SecurityViolation -J" },
 	{ "audit", "stats", RUN(cmd_audit_stats), 0, 0, NOTHING, "audit stats",
