@@ -55,9 +55,14 @@ static struct k2k_audit_follower_info follower_of(struct k2k_registry *reg)
 	return info;
 }
 
+/* A change that is one: else it would be no event. */
 static int update(struct k2k_registry *admin)
 {
-	return k2k_tenant_update(admin, TENANT, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE);
+	static uint64_t rate = 1000;
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+
+	quota.max_messages_per_sec = ++rate;
+	return k2k_tenant_update(admin, TENANT, &quota, K2K_UPDATE_RATE);
 }
 
 /* What a follower in another process has seen, and what it is told to do. */
