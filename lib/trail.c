@@ -368,6 +368,7 @@ static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, b
 	size_t at = (size_t)(entry - trail->entries);
 	uint64_t bit = UINT64_C(1) << at % 64, before;
 
+	/* relaxed, all: where the helper looks, and whether; it looks again */
 	before = in_use ? atomic_fetch_or_explicit(&trail->used[at / 64], bit, memory_order_relaxed)
 	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit, memory_order_relaxed);
 	if (((before & bit) != 0) != in_use)
@@ -376,6 +377,7 @@ static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, b
 
 static void read_key(const struct k2k_trail_entry *entry, struct key *key)
 {
+	/* relaxed, both: the entry is entered */
 	key->words[KEY_KIND] = k2k_load_relaxed(&entry->key[KEY_KIND]);
 	key->kind = key->words[KEY_KIND] & UINT16_MAX;
 	key->count = key->kind == K2K_AUDIT_KIND_CROSS_TENANT ? KEY_WORDS_MOST : KEY_WORDS;
@@ -385,7 +387,7 @@ static void read_key(const struct k2k_trail_entry *entry, struct key *key)
 
 static void close_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, uint32_t kind)
 {
-	uint64_t n = k2k_load_relaxed(&entry->n);
+	uint64_t n = k2k_load_relaxed(&entry->n); /* relaxed, both: the entry is entered */
 
 	if (n)
 		k2k_ring_close(ring_for(trail, kind), n);
@@ -404,11 +406,12 @@ static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 		k2k_ring_put_off(ring_for(trail, key->kind), key->kind);
 	if (n || !more)
 		entry->pending = 0;
-	k2k_store_relaxed(&entry->n, open ? n : 0);
+	k2k_store_relaxed(&entry->n, open ? n : 0); /* relaxed: the entry is entered */
 }
 
 static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t second, uint32_t more)
 {
+	/* relaxed: the entry is entered */
 	close_event(trail, entry, key->kind);
 	write_event(trail, entry, key, more, true);
 	k2k_store_relaxed(&entry->second, second);
@@ -428,6 +431,7 @@ static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
 
 static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key)
 {
+	/* relaxed: the entry is entered */
 	for (uint32_t i = 0; i < key->count; i++)
 		k2k_store_relaxed(&entry->key[i], key->words[i]);
 	mark(trail, entry, true);
