@@ -110,7 +110,7 @@ static void *run(void *argument)
 		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
 			return NULL;
 		if (agent->wake)
-			until = agent->wake(agent->wake_context);
+			until = k2k_sat_add(k2k_clock_monotonic_ns(), agent->wake(agent->wake_context));
 		if (!worked || !linger(agent, seen))
 			futex_wait(&agent->kick, seen, until);
 	}

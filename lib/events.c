@@ -425,8 +425,8 @@ static int enter(struct k2k_registry *reg)
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	if (!k2k_grace_reader && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
-		return k2k_gate_error(K2K_GATE_FORKED);
+	if (!k2k_thread_get())
+		return k2k_no_thread();
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_ANY | K2K_GATE_FENCED);
 	if (code)
@@ -445,6 +445,7 @@ static int check_records(const struct k2k_audit_record *records, size_t capacity
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO,
 		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
@@ -519,6 +520,7 @@ static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cur
 
 int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns)
 {
+	K2K_UNCANCELLED;
 	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
 
 	if (!code)
@@ -536,6 +538,7 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 
 int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags)
 {
+	K2K_UNCANCELLED;
 	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
 
 	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_FAILING))
@@ -600,6 +603,7 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index, struct k2k_a
 
 int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	size_t stride, found = 0;
 	int code = reg ? K2K_CHECK_LIST(followers, capacity, count) : 0;
 
@@ -626,6 +630,7 @@ int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_
 
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
 {
+	K2K_UNCANCELLED;
 	uint32_t size;
 	int code = reg ? K2K_CHECK_STRUCT(stats, 0) : 0;
 

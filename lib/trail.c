@@ -361,14 +361,14 @@ static void leave(struct k2k_trail_entry *entry)
 	k2k_store_release(&entry->version, version + 1); /* publish[trail-entry]: what we leave */
 }
 
-/* ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the helper looks ------------ */
+/* ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the agent looks ------------ */
 
 static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, bool in_use)
 {
 	size_t at = (size_t)(entry - trail->entries);
 	uint64_t bit = UINT64_C(1) << at % 64, before;
 
-	/* relaxed, all: where the helper looks, and whether; it looks again */
+	/* relaxed, all: where the agent looks, and whether; it looks again */
 	before = in_use ? atomic_fetch_or_explicit(&trail->used[at / 64], bit, memory_order_relaxed)
 	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit, memory_order_relaxed);
 	if (((before & bit) != 0) != in_use)
@@ -549,7 +549,7 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 		append(trail, &key, r->used, r->limit, 1, false);
 }
 
-/* ---- the helper ------------------------------------------------------------------------ */
+/* ---- the watch ------------------------------------------------------------------------- */
 
 enum due { DUE_NOT, DUE_ROUND, DUE_SECOND };
 

@@ -7,13 +7,13 @@
  * 2. Equal rejections of one second are one event. It stays open, and repeats are counted in it, until its second is over
  *    or the ring has gone half round since: an event that is nearly written over is worth more to a reader than its next repeat.
  *    A repeat that comes after that, in the same second, waits in the table: the key's next event stands for it too, which is
- *    that of its first rejection in the next second, or one that the helper writes then.
+ *    that of its first rejection in the next second, or one that the agent writes then.
  * 3. Every rejection is in `written`, `coalesced` or `lost`, once; a killed thread's last one perhaps in none. What waits in
  *    the table of a killed broker is in no event, and all but one of a key are in `coalesced`.
  * 4. The table has ENTRIES places; a key may be in any of WINDOW places from its home on. Only if all of these belong to other
  *    keys of the same second, a rejection is an event of its own. Homes depend on a random number of the handle, so that
  *    nobody can choose keys that share one.
- * 5. The broker's helper closes events and wakes readers: when a second begins, and each
+ * 5. The broker's agent closes events and wakes readers: when a second begins, and each
  *    20th of a second while anything was written lately.
  * 6. A broker has two rings: rejections by a limit go into one, cross-tenant attempts and deaths into the other.
  * 7. An administrator's event waits for followers that keep up and have not kept what it would write over: for
@@ -44,7 +44,7 @@ struct k2k_trail {
 	uint64_t gave_up_at[K2K_FOLLOWERS];      /* an administrator's: where a follower stood that it waited for in vain */
 	uint32_t told;                   /* an administrator's: events since readers were woken */
 	uint64_t woken_ns;               /* when that was; as monotonic_ns of an event */
-	/* the helper's */
+	/* the agent's */
 	uint64_t turnover;               /* as of its last look */
 	uint32_t quiet;                  /* looks since that found anything new */
 };
@@ -84,7 +84,7 @@ struct k2k_teller {
 };
 int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor);
 
-/* The helper's look. How long until the next, in ns; 0: when the next second begins. */
+/* The agent's look. How long until the next, in ns; 0: when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);
 
 #endif
