@@ -35,7 +35,7 @@ cli_exit_code_2_is_usage_or_validation() {
 	before=$("$TOOL" list -J)
 	all 2 "" nonsense "list x" "show" "show -1" "show 18446744073709551616" "register 0" "update 42" "update 42 --rate 5" "update 42 --gpu-memory 5X" \
 		"budget set 42 7 5" "budget" "audit nonsense" "quota 42 --count 0" "init --mode 8" "init --max-tenants 0" "apply" "apply -f $DIR/doc" \
-		"diff -f $DIR/doc" "load $DIR/doc" "list --timeout 5" "list -o xml" "-r a/b list" "stat 0s" "usage 42 7 --engagement 7" "metrics -J"
+		"diff -f $DIR/doc" "load $DIR/doc" "list --timeout 5x" "list -o xml" "-r a/b list" "stat 0s" "usage 42 7 --engagement 7" "metrics -J"
 	is "$("$TOOL" list -J)" "$before"
 }
 

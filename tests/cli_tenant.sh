@@ -34,6 +34,64 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	error_object K2K_EEXIST
 	ctl 0 register 42 --rate 6/s --if-missing -J
 	json .tenants[0].quota.rate_per_sec 5
+	# and is not what was asked for: told, as far as something was
+	has "$err" "tenant 42: is registered already, and not as asked for: rate 5/s -> 6/s; 'update' changes it"
+	json .differences '[{"tenant":"42","fields":[{"field":"rate_per_sec","found":"5","asked":"6"}]}]'
+	ctl 0 budget set 42 9 1s -q
+	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 9=1s --budget 9=2s --if-missing
+	has "$err" "not as asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
+	is "$out" "tenant 42: is registered already"
+	ctl 0 register 42 --rate 5/s --if-missing -J
+	json .differences '[]'
+	is "$err" ""
+	ctl 0 register 42 --if-missing
+	is "$err" ""
+}
+
+cli_a_change_is_a_line_about_what_became_different() {
+	init
+	ctl 0 register 42 --rate 50k/s --budget 7=1h
+	is "$out" "tenant 42: registered: rate 50000/s, kernels 16, GPU memory 2GiB, budget 7: 1h"
+	ctl 0 update 42 --rate 100/s --kernels 16
+	is "$out" "tenant 42: rate 50000/s -> 100/s"
+	ctl 0 update 42 --rate 100/s
+	is "$out" "tenant 42: unchanged"
+	ctl 0 update 42 --preset unlimited --budget 8=1s --budget 7=unlimited
+	is "$out" "tenant 42: rate 100/s -> unlimited, kernels 16 -> unlimited, GPU memory 2GiB -> unlimited, budget 7: 1h -> none, budget 8: none -> 1s"
+	ctl 0 budget set 42 8 2s
+	is "$out" "tenant 42: budget 8: 1s -> 2s"
+	ctl 0 budget set 42 9 unlimited
+	is "$out" "tenant 42: unchanged"
+	ctl 0 budget unset 42 8
+	is "$out" "tenant 42: budget 8: 2s -> none"
+	ctl 0 update 43 --rate 0 --if-missing
+	is "$out" "tenant 43: registered: rate 0/s, kernels 16, GPU memory 2GiB"
+}
+
+cli_several_tenants_are_registered_and_updated_at_once() {
+	init
+	ctl 0 register 1 2 0x3 --rate 5/s
+	is "$(wc -l <<<"$out")" 3
+	ctl 0 update 1 2 3 --rate 6/s -J
+	one_object
+	json '[.tenants[]|.id+":"+.quota.rate_per_sec]|join(" ")' "1:6 2:6 3:6"
+	# those that fail are a line each, and the others are done
+	ctl 9 register 3 4 1 5
+	is "$(wc -l <<<"$err")" 2
+	is "$(wc -l <<<"$out")" 2
+	ctl 9 update 1 9 2 --rate 7/s -J
+	json '[.tenants[].id]|join(" ")' "1 2"
+	json '[.errors[].tenant]|join(" ")' "9"
+	ctl 9 update 8 9 --rate 7/s -J
+	json .tenants '[]'
+	ctl 0 register 1 6 --if-missing -J
+	json '[.tenants[].id]|join(" ")' "1 6"
+	ctl 2 register 10 11 0
+	ctl 2 register 10 11x
+	ctl 1 exists 10
+	ctl 9 register 10 1 --dry-run
+	is "$out" "would register tenant 10, rate 100000/s, kernels 16, GPU memory 2GiB"
+	ctl 0 check
 }
 
 cli_a_full_table_is_5_and_names_the_init_option() {

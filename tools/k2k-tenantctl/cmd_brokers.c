@@ -3,6 +3,7 @@
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
+#include "printable.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -49,8 +50,7 @@ static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->c
 		NUMBER(b->attached_at_ns), NUMBER(b->incarnation),
 	};
 
-	memcpy(comm, b->comm, sizeof(b->comm));
-	comm[sizeof(b->comm)] = 0;
+	printable_copy(comm, sizeof(b->comm) + 1, b->comm, sizeof(b->comm));
 	memcpy(values, all, sizeof(all));
 	if (b->state == K2K_BROKER_STOPPED)
 		values[3].color = "red";

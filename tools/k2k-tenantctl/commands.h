@@ -50,6 +50,8 @@ int cmd_diff(struct ctl *ctl);
 /* cmd_save.c */
 int cmd_save(struct ctl *ctl);
 int cmd_load(struct ctl *ctl);
+/* help.c */
+int cmd_help(struct ctl *ctl);
 /* completion.c */
 int cmd_completion(struct ctl *ctl);
 

@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,16 @@ static void offer_groups(const char *typed, const char *before)
 	endgrent();
 }
 
+static void offer_users(const char *typed, const char *before)
+{
+	struct passwd *user;
+
+	setpwent();
+	while ((user = getpwent()))
+		offer(typed, before, user->pw_name, NULL);
+	endpwent();
+}
+
 static void offer_words(const char *words, const char *typed, const char *before)
 {
 	char word[40];
@@ -149,6 +160,27 @@ static void offer_words(const char *words, const char *typed, const char *before
 	}
 }
 
+static void offer_first_words(const char *typed)
+{
+	for (size_t i = 0, next; i < command_count; i = next) {
+		char seconds[80] = "";
+		size_t used = 0;
+
+		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
+			if (commands[next].second && used < sizeof(seconds))
+				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
+				                         commands[next].second);
+		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
+	}
+}
+
+static void offer_second_words(const char *first, const char *typed)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (commands[i].second && !strcmp(commands[i].name, first))
+			offer(typed, "", commands[i].second, commands[i].summary);
+}
+
 static void offer_values(const struct line *l, enum value_kind kind, const char *words, const char *typed, const char *before)
 {
 	offer_words(words, typed, before);
@@ -156,6 +188,8 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 	case VALUE_TENANT: case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
 	case VALUE_REGISTRY: offer_registries(typed, before); break;
 	case VALUE_GROUP: offer_groups(typed, before); break;
+	case VALUE_USER: offer_users(typed, before); break;
+	case VALUE_COMMAND: l->operand_count ? offer_second_words(l->operands[0], typed) : offer_first_words(typed); break;
 	case VALUE_FILE: puts(":files"); break;
 	default: break;
 	}
@@ -221,27 +255,6 @@ static const struct command *command_called(const char *first, const char *secon
 		    (second ? commands[i].second && !strcmp(commands[i].second, second) : !commands[i].second))
 			return &commands[i];
 	return NULL;
-}
-
-static void offer_first_words(const char *typed)
-{
-	for (size_t i = 0, next; i < command_count; i = next) {
-		char seconds[80] = "";
-		size_t used = 0;
-
-		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
-			if (commands[next].second && used < sizeof(seconds))
-				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
-				                         commands[next].second);
-		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
-	}
-}
-
-static void offer_second_words(const char *first, const char *typed)
-{
-	for (size_t i = 0; i < command_count; i++)
-		if (commands[i].second && !strcmp(commands[i].name, first))
-			offer(typed, "", commands[i].second, commands[i].summary);
 }
 
 /* ---- the line -------------------------------------------------------------------- */

@@ -10,6 +10,10 @@ void open_options(const struct ctl *ctl, struct k2k_open_options *options)
 	options->flags = K2K_OPEN_TIMEOUT;
 	options->timeout_ns = ctl->timeout_ns;
 	options->actor = CTL_NAME;
+	if (ctl->has_owner) {
+		options->flags |= K2K_OPEN_OWNER_UID;
+		options->owner_uid = ctl->owner_uid;
+	}
 }
 
 int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg)
@@ -18,6 +22,7 @@ int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg
 	int code;
 
 	open_options(ctl, &options);
+	ctl->role = role;
 	code = k2k_registry_open(ctl->registry, role, &options, reg);
 	return code ? fail(ctl, code, "registry '%s'", ctl->registry) : 0;
 }

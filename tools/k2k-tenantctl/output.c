@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
+#include "printable.h"
 #include "units.h"
 
 #include <errno.h>
@@ -21,16 +22,6 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
 }
 
-/* Text from shared memory (a process's name) may hold any bytes. */
-static void copy_printable(char *to, size_t room, const char *from)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < room && from && from[i]; i++)
-		to[i] = (unsigned char)from[i] < 0x20 || (unsigned char)from[i] >= 0x7f ? '?' : from[i];
-	to[i] = 0;
-}
-
 static void print_time(char *text, size_t room, uint64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000);
@@ -45,7 +36,7 @@ static void print_time(char *text, size_t room, uint64_t ns)
 static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
 {
 	if (field->kind == KIND_TEXT)
-		copy_printable(text, CELL, value->text);
+		printable_copy(text, CELL, value->text, SIZE_MAX);
 	else if (is_unlimited(field, value))
 		snprintf(text, CELL, "unlimited");
 	else if (field->kind == KIND_BOOL)
@@ -144,7 +135,7 @@ static void json_put(struct place *place, const struct field *field, const struc
 		if (value->json != place->value)
 			json_hang(place, json_object_get(value->json));
 	} else if (field->kind == KIND_TEXT) {
-		copy_printable(text, sizeof(text), value->text);
+		printable_copy(text, sizeof(text), value->text, SIZE_MAX);
 		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
 	} else {
 		if (!place->value)
@@ -196,7 +187,7 @@ static json_object *json_failure(const struct ctl *ctl, size_t i)
 	return object;
 }
 
-/* "error" is the first failure; "errors" are all, where several tenants were named. */
+/* "error" is the first failure; "errors" are all, where there are several, or several tenants were named. */
 static void json_print_errors(const struct ctl *ctl)
 {
 	json_object *object = json_failure(ctl, 0);
@@ -204,7 +195,7 @@ static void json_print_errors(const struct ctl *ctl)
 	fputs("\"error\":", stdout);
 	json_print(object, 0);
 	json_object_put(object);
-	if (!ctl->failures[0].has_tenant)
+	if (!ctl->failures[0].has_tenant && ctl->failure_count == 1)
 		return;
 	fputs(",\"errors\":[", stdout);
 	for (size_t i = 0; i < ctl->failure_count; i++) {
@@ -265,11 +256,14 @@ static void csv_header(const struct field *fields, size_t count)
 static void csv_row(const struct field *fields, const struct value *values, size_t count)
 {
 	bool first = true;
-	char text[CELL];
+	char text[1 + CELL];
 
 	for (size_t i = 0; i < count; i++)
 		if (in_csv(&fields[i])) {
-			print_for_program(text, &fields[i], &values[i]);
+			bool stranger = fields[i].kind == KIND_TEXT && printable_is_formula(values[i].text ? values[i].text : "");
+
+			text[0] = '\'';
+			print_for_program(text + stranger, &fields[i], &values[i]);
 			csv_cell(text, first);
 			first = false;
 		}

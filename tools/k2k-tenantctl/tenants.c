@@ -165,6 +165,25 @@ int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *
 	return exit_code;
 }
 
+int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenants *tenants)
+{
+	int code;
+
+	*tenants = (struct tenants){ .rows = check_memory(calloc(1, sizeof(*tenants->rows))) };
+	tenants->rows[0].info.size = sizeof(tenants->rows[0].info);
+	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
+	if (!code)
+		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets, &tenants->budget_count);
+	if (code) {
+		tenants_free(tenants);
+		return code;
+	}
+	qsort(tenants->budgets, tenants->budget_count, sizeof(*tenants->budgets), compare_budgets);
+	tenants->rows[0].budget_count = tenants->budget_count;
+	tenants->count = 1;
+	return 0;
+}
+
 void tenants_free(struct tenants *tenants)
 {
 	free(tenants->rows);
@@ -406,19 +425,11 @@ void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 	}
 }
 
-int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)
+void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_object *differences)
 {
-	struct tenants tenants;
-	int exit_code = EXIT_DONE;
+	static const struct field field = { "differences", NULL, KIND_JSON, 0 };
 
-	if (!ctl->quiet) {
-		exit_code = tenants_load(ctl, reg, &id, 1, false, &tenants);
-		if (!exit_code)
-			tenants_print(ctl, &tenants, true);
-		tenants_free(&tenants);
-	}
-	k2k_registry_close(&reg);
-	return exit_code;
+	print_list(ctl, tenants, &field, &(const struct value){ .json = differences }, differences ? 1 : 0);
 }
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)

@@ -3,6 +3,8 @@
 #ifndef K2K_TENANTCTL_TENANTS_H
 #define K2K_TENANTCTL_TENANTS_H
 
+#include <json-c/json_object.h>
+
 #include "ctl.h"
 
 struct tenant {
@@ -41,8 +43,10 @@ struct applied {
 /* The tenants that apply changed, as `list` has them, and in JSON the rest beside them. */
 void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants, const struct applied *applied);
 
-/* What a change prints when it is done: the tenant as `show` has it. Closes the handle. Returns the exit code. */
-int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id);
+/* Its limits alone, as the only row. Returns a K2K_E... code; *tenants is empty then. */
+int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenants *tenants);
+/* What a change prints for programs when it is done: the tenants as `show` has them; `differences` beside them unless it is null. */
+void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_object *differences);
 
 /*
  * Deregisters each and waits for its totals, which *done of are in `totals` then.

@@ -2,6 +2,7 @@
 #include "top_model.h"
 #include "brokers.h"
 #include "ctl.h"
+#include "printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -271,7 +272,7 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 		return MARK_NONE;
 	}
 	if (form == FORM_TEXT) {
-		snprintf(text, TOP_TEXT, "%s", t->now.brokers[row].comm);
+		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm, sizeof(t->now.brokers[row].comm));
 		return MARK_NONE;
 	}
 	number = cell_number(t, view, row, column);
@@ -327,7 +328,7 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (s->form == FORM_ID) {
 		order = by_id(s, x, y, s->column);
 	} else if (s->form == FORM_TEXT) {
-		order = strcmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm);
+		order = strncmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm, sizeof(s->top->now.brokers[x].comm));
 	} else {
 		double p = cell_number(s->top, s->view, x, s->column), q = cell_number(s->top, s->view, y, s->column);
 

@@ -5,7 +5,8 @@
  *   id        42, 0x2a                     all of u64
  *   size      512, 2G = 2GiB, 1GB = 10^9   bytes; K (or k) M G T P E, each also with iB (2^10n) or B (10^3n)
  *   duration  250ms, 1.5s, 1h30m           ns us ms s m h d, larger units first, each once
- *   rate      5000/s, 5k/s, 6000/min       k M G are powers of 1000; a whole number a second
+ *   rate      5000/s, 5k/s                 k M G are powers of 1000; a whole number a second. 30/min, 500/h and
+ *                                           10k/day are limits of longer windows, and refused: there are none yet
  *
  * Sizes, durations, rates and kernels may be "unlimited", which is UINT64_MAX
  * (UINT32_MAX for kernels); that number itself is refused, so that no finite
