@@ -60,8 +60,7 @@ struct k2k_registry {
 	struct k2k_grace grace;
 	struct k2k_broker broker;
 	struct k2k_helper helper;        /* of a broker: answers grace periods */
-	uint64_t next_look_ns;           /* a broker's agent: when it looks again, by CLOCK_MONOTONIC */
-	uint64_t ticked_second;          /* when it last did what is done once a second */
+	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
 	struct k2k_passed passed;
 	struct k2k_audit audit;
 	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */

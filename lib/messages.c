@@ -196,8 +196,8 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_
 /* ---- the short way ------------------------------------------------------------------------ */
 
 /*
- * Nearly every message: no argument is wrong, the tenant is near the head of its bucket, its window is of this second, its rate has
- * room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
+ * Nearly every message: no argument is wrong, the tenant is not 0 (for which no word of its tables is read), it is near the head
+ * of its bucket, its window is of this second, its rate has room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
  * the call begins anew the long way.
  * It calls nothing but the clock and repeats nothing, so it needs few registers: in one function with the long way it takes twice as long.
  */
@@ -278,7 +278,7 @@ static __attribute__((noinline)) int admit_at_length(struct k2k_registry *reg, k
 int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                     struct k2k_verdict *verdict)
 {
-	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool passes = decide_shortly(reg, id, n, false, &d);
 
@@ -295,7 +295,7 @@ int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                       struct k2k_verdict *verdict)
 {
-	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool passes;
 
@@ -351,7 +351,7 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 
 int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 {
-	if (k2k_likely(k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool found = find_window_shortly(reg, id, true, &d);
 
@@ -425,7 +425,7 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 
 int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
 {
-	if (k2k_likely(k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
 		uint64_t state_gen;
 		uint32_t slot, index;
 		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&

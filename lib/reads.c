@@ -293,6 +293,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	struct k2k_hash ledger = k2k_ledger_hash(map);
 	struct k2k_pool leases = k2k_lease_pool(map);
 
+	info->flags = k2k_audit_has_sink(&reg->audit) ? K2K_INFO_AUDIT_SINK : 0;
 	strcpy(info->name, reg->name);
 	k2k_segment_uuid_text(info->uuid, defs->header.uuid);
 	info->layout_version = defs->header.layout_version;
@@ -315,7 +316,8 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
 	uint32_t size;
-	int code = reg ? K2K_CHECK_GROWN(info, 0, max_audit_events) : 0;
+	/* flags are results here: of an earlier use */
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

@@ -27,26 +27,19 @@ static void tick(struct k2k_registry *reg)
 		k2k_bury_all(reg);
 }
 
-/*
- * What a broker's agent does by itself: the name, deaths, the trail. Nothing in here waits for a reader, or for another
- * process. It is also called after each task, and then does nothing before its time.
- */
+/* What a broker's agent does by itself. Nothing in here waits for a reader, or for another process. */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
-	uint64_t now = k2k_clock_monotonic_ns(), second, next, soon;
+	uint64_t second = k2k_clock_now(&reg->clock).second, next, soon;
 
-	if (now < reg->next_look_ns)
-		return reg->next_look_ns;
-	second = k2k_clock_now(&reg->clock).second;
 	if (second != reg->ticked_second) {
 		reg->ticked_second = second;
 		tick(reg);
 	}
 	soon = k2k_trail_look(&reg->trail);
 	next = k2k_clock_until_next_second(&reg->clock);
-	reg->next_look_ns = k2k_clock_monotonic_ns() + (soon && soon < next ? soon : next);
-	return reg->next_look_ns;
+	return soon && soon < next ? soon : next;
 }
 
 static uint64_t ask_passed(void *context)
@@ -236,22 +229,21 @@ static int open_trail(struct k2k_registry *reg)
 			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
 
 		k2k_bury(reg, &dead);
-		k2k_trail_look(&reg->trail); /* wakes readers; there is no watch yet */
+		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
 	}
 	return code;
 }
 
-/* The last step of an open: what the agent looks at from now on is there. */
 static int start_threads(struct k2k_registry *reg)
 {
 	int code;
 
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
+	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first look is the next second's */
 	code = k2k_helper_start(&reg->helper);
 	if (code)
 		return code;
-	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first tick is the next second's */
 	k2k_agent_set_wake(&reg->agent, look, reg);
 	return 0;
 }

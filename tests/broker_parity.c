@@ -111,9 +111,12 @@ static void set_up(void)
 	observer = spawn();
 	if (observer == 0) {
 		close(there[1]);
+		close(back[0]);
 		observe(there[0], back[1]);
 	}
+	/* each end in one process only: where one of the two has failed, the other reads the end of file */
 	close(there[0]);
+	close(back[1]);
 	to_observer = there[1];
 	from_observer = back[0];
 	options.max_tenants = options.max_engagements = options.max_budgets = 16;
@@ -163,6 +166,8 @@ static const char *answer(const char *line)
 
 #define SAYS(line, part) assert_contains(answer(line), part)
 #define DECIDES(line, decision) SAYS(line, "\"decision\":\"" decision "\"")
+/* What the inbox got last: parts that no message before it had. */
+#define DELIVERS(part) assert_contains(last_message, part)
 
 /* ---- the tests ------------------------------------------------------------------------ */
 
@@ -501,6 +506,7 @@ TEST(send_with_audit_overrides_registration_tag)
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":8,\"gpu_ns\":50}",
 	     "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\"");
+	DELIVERS("\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\",\"gpu_ns\":\"50\"");
 	assert_int_equal(totals_of(42, 8).gpu_ns, 50);
 	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
 	assert_int_equal(totals_of(42, 7).admitted, 1);
@@ -508,6 +514,7 @@ TEST(send_with_audit_overrides_registration_tag)
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":50}",
 	     "\"decision\":\"REJECTED\",\"reason\":\"budget\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"used\":\"0\","
 	     "\"limit\":\"0\",\"remaining\":\"0\",\"retry_after_ns\":null");
+	assert_int_equal(delivered, 1);
 	assert_int_equal(totals_of(42, 7).admitted, 1);
 	assert_int_equal(totals_of(42, 7).rejected_budget, 1);
 	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
@@ -522,12 +529,17 @@ TEST(default_audit_tag_behavior)
 	answer("{\"kernel\":\"add\",\"name\":\"plain\",\"tenant\":42}");
 	/* left out or 0/0: the kernel's */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":1}", "\"org\":\"1\",\"engagement\":\"7\"");
+	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":0,\"engagement\":\"0\",\"gpu_ns\":10}", "\"org\":\"1\",\"engagement\":\"7\"");
+	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"10\"");
 	/* one of the two is a tag */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":3,\"gpu_ns\":100}", "\"org\":\"3\",\"engagement\":\"0\"");
+	DELIVERS("\"org\":\"3\",\"engagement\":\"0\",\"gpu_ns\":\"100\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"engagement\":8,\"gpu_ns\":1000}", "\"org\":\"0\",\"engagement\":\"8\"");
+	DELIVERS("\"org\":\"0\",\"engagement\":\"8\",\"gpu_ns\":\"1000\"");
 	/* neither has one: engagement 0, which is one like any other */
 	SAYS("{\"send\":\"plain\",\"to\":\"tagged\",\"gpu_ns\":10000}", "\"org\":\"0\",\"engagement\":\"0\"");
+	DELIVERS("\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"10000\"");
 	assert_int_equal(totals_of(42, 7).gpu_ns, 11);
 	assert_int_equal(totals_of(42, 0).gpu_ns, 10100);
 	assert_int_equal(totals_of(42, 8).gpu_ns, 1000);
@@ -535,9 +547,11 @@ TEST(default_audit_tag_behavior)
 	/* added again, a kernel takes the new tag */
 	answer("{\"kernel\":\"add\",\"name\":\"tagged\",\"tenant\":42,\"org\":1,\"engagement\":9}");
 	answer("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":5}");
+	DELIVERS("\"org\":\"1\",\"engagement\":\"9\",\"gpu_ns\":\"5\"");
 	assert_int_equal(totals_of(42, 9).gpu_ns, 5);
 	assert_int_equal(k2k_budget_set(admin, 42, 0, 1), 0);
 	SAYS("{\"send\":\"plain\",\"to\":\"tagged\"}", "\"reason\":\"budget\"");
+	assert_int_equal(delivered, 6);
 	assert_int_equal(totals_of(42, 0).rejected_budget, 1);
 	tear_down();
 }

@@ -7,5 +7,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   foreach(program sample IN ZIP_LISTS programs samples)
     k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 600 ENVIRONMENT "K2K_CRASH_EVERY=${sample}" K2K_CRASH_SEED=3)
   endforeach()
+  # not killed, but interrupted: all of it takes seconds
+  k2k_test(NAME process_torn SOURCES ${CMAKE_CURRENT_LIST_DIR}/process_torn.c LABEL process)
   target_link_options(crash_instructions PRIVATE -Wl,--wrap=mmap,--wrap=mmap64,--wrap=k2k_helper_start)
 endif()

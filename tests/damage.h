@@ -9,6 +9,7 @@
 #define K2K_TESTS_DAMAGE_H
 
 #include "badinput.h"
+#include "quiet_agent.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -124,13 +125,6 @@ DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k
 	return id;
 }
 
-/* On an agent: it does nothing by itself from now on. */
-DAMAGE_USED static int damage_look_no_more(void *agent)
-{
-	k2k_agent_set_wake(agent, NULL, NULL);
-	return 0;
-}
-
 /*
  * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and leases of all of them;
  * two brokers that live; events of all of them. At most 128 KiB.
@@ -170,9 +164,9 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	d->admin->timeout_ns = timeout_ns;
 	assert_int_equal(totals.final, 1);
 	damage_wait_answered(d);
-	k2k_agent_run(&d->a->agent, damage_look_no_more, &d->a->agent);
+	quiet_agent(d->a);
 	k2k_helper_stop(&d->a->helper);
-	k2k_agent_run(&d->b->agent, damage_look_no_more, &d->b->agent);
+	quiet_agent(d->b);
 	k2k_helper_stop(&d->b->helper);
 	for (uint32_t i = 0; i < DAMAGE_TENANTS; i++)
 		damage_register(d, d->ids[i], i == 7 ? 0 : i < 2 || i == 6 ? 2 : i % 2);

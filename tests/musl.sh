@@ -47,17 +47,17 @@ int __fprintf_chk(FILE *to, int flag, const char *format, ...)
 END
 "${CC[@]}" -c "$DIR/missing.c" -o "$DIR/missing.o"
 ar rcs "$DIR/libk2k.a" "$DIR"/*.c.o
-# program NAME SOURCE [OBJECT...]
-program() { "${CC[@]}" -static "$2" "${@:3}" "$DIR/libk2k.a" -o "$DIR/$1" || fail "$2 does not link"; }
+# program NAME SOURCE [OBJECT|LIBRARY...]
+program() { "${CC[@]}" -static "$2" "$DIR/libk2k.a" "${@:3}" -o "$DIR/$1" || fail "$2 does not link"; }
 
 program consumer "$SOURCE/tests/install_consumer.c"
 [[ $("$DIR/consumer" "$NAME") == *" ok" ]] || fail "a static program with musl ended with $?"
 [[ $(readelf -d "$DIR/consumer") != *NEEDED* ]] || fail "the static program needs a shared library"
 "${CC[@]}" -c "$SOURCE/tests/musl_cmocka.c" -o "$DIR/cmocka.o"
 for test in unit_reference unit_limits unit_leases process_kill process_fork; do
-	objects=("$DIR/cmocka.o")
-	[[ $test != process_fork ]] || objects+=("$libdir/liburcu-bp.a" "$libdir/liburcu-common.a" "$DIR/missing.o")
-	program "$test" "$SOURCE/tests/$test.c" "${objects[@]}"
+	libraries=("$DIR/cmocka.o" "$DIR/missing.o")
+	[[ $test != process_fork ]] || libraries+=("$libdir/liburcu-bp.a" "$libdir/liburcu-common.a")
+	program "$test" "$SOURCE/tests/$test.c" "${libraries[@]}"
 	"$DIR/$test" >"$DIR/log" 2>&1 || fail "$test with musl ended with $?: $(tail -n 20 "$DIR/log")"
 	echo "$test: $(grep -c '^ok' "$DIR/log") passed with musl"
 done

@@ -167,10 +167,12 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_RATE), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
 	                        "tenant=50 generation=3 max_messages_per_sec=12");
+	quota.max_gpu_memory_bytes = 23;
+	quota.max_concurrent_kernels = 34;
 	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY),
 	                 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
-	                        "tenant=50 generation=3 max_gpu_memory_bytes=22 max_concurrent_kernels=33");
+	                        "tenant=50 generation=3 max_gpu_memory_bytes=23 max_concurrent_kernels=34");
 	assert_int_equal(k2k_tenant_deregister(f.admin, 50, &totals), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 deregistered|tenant=50 generation=3");
 	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), 0);
@@ -199,6 +201,50 @@ TEST(a_budget_set_or_unset_is_told)
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 generation=1 engagement_id=6 budget_ns=0",
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget unset|"
 	             "tenant=1 generation=1 engagement_id=6 budget_ns=18446744073709551615");
+}
+
+#define CHANGE(what, fields) "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 " what "|tenant=1 generation=1 " fields
+
+TEST(what_was_so_already_is_not_told)
+{
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	static struct fixture f;
+
+	set_up(&f);
+	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	/* of the same engagement the last; none for 9 and 8, which had none; 5 stays at 1000 */
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("budget set", "engagement_id=6 budget_ns=60"));
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 0), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 6, 60), 0);
+	CHECK_NO_EVENTS(&of_admin);
+	/* of the limits those that differ, before the budgets */
+	quota.max_concurrent_kernels = 2;
+	budgets[5].budget_ns = 61;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_concurrent_kernels=2"), CHANGE("budget set", "engagement_id=6 budget_ns=61"));
+	quota.max_gpu_memory_bytes = 101;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_gpu_memory_bytes=101"));
+	/* not named, not changed */
+	quota.max_messages_per_sec = 6;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
+	CHECK_NO_EVENTS(&of_admin);
+	budgets[5].budget_ns = K2K_UNLIMITED;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS | K2K_UPDATE_RATE),
+	                 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_messages_per_sec=6"),
+	             CHANGE("budget unset", "engagement_id=6 budget_ns=18446744073709551615"));
+	/* a new tenant's: those that it has */
+	budgets[5].budget_ns = 62;
+	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
+	CHECK_EVENTS(&of_admin,
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
+	             "tenant=50 generation=3 max_messages_per_sec=6 max_gpu_memory_bytes=101 max_concurrent_kernels=2",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=5 budget_ns=1000",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=6 budget_ns=62");
 }
 
 TEST(the_actor_is_the_processs_name_unless_given)
@@ -318,6 +364,42 @@ TEST(a_thousand_kinds_sum_up_exactly)
 	}
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	assert_int_equal(of_broker.sum, 3000);
+}
+
+static void check_last(uint64_t events, const char *format, uint64_t number)
+{
+	char part[64];
+
+	snprintf(part, sizeof part, format, number);
+	assert_int_equal(recorded(&of_broker), events);
+	assert_contains(of_broker.lines[events - 1], part);
+}
+
+/* More than there are places for repeats: what shares one is told apart all the same. */
+TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
+{
+	static struct fixture f;
+	char kernel[16];
+
+	set_up(&f);
+	for (uint64_t i = 0; i < 1000; i++) {
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 0, 1000 + i }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 1, " engagement_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 1000 + i, 0 }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 2, " org_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_kernel_acquire(f.broker, 1000 + i, NULL, NULL), K2K_ENOTENANT);
+		check_last(5 * i + 3, "|tenant=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 1000 + i, "a", "b", none), 0);
+		check_last(5 * i + 4, " to_tenant=%" PRIu64, 1000 + i);
+		snprintf(kernel, sizeof kernel, "%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, i % 2 ? "a" : kernel, i % 2 ? kernel : "b", none),
+		                 0);
+		check_last(5 * i + 5, i % 2 ? " destination_kernel=%" PRIu64 : " source_kernel=%" PRIu64, 1000 + i);
+	}
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(of_broker.sum, 5000);
 }
 
 TEST(the_helper_lets_repeats_out_within_two_seconds)

@@ -4,6 +4,7 @@
  *
  * Real clocks, unless a test says otherwise.
  */
+#include "quiet_agent.h"
 #include "registry_fixture.h"
 
 #include <sched.h>
@@ -58,13 +59,6 @@ static int admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_verdict 
 	return k2k_message_admit(reg, id, no_tag, 1, verdict);
 }
 
-/* On an agent: it does nothing by itself from now on. */
-static int look_no_more(void *agent)
-{
-	k2k_agent_set_wake(agent, NULL, NULL);
-	return 0;
-}
-
 TEST(each_message_is_counted_in_the_second_it_comes_in_though_no_thread_of_the_broker_runs)
 {
 	struct k2k_verdict verdict;
@@ -72,7 +66,7 @@ TEST(each_message_is_counted_in_the_second_it_comes_in_though_no_thread_of_the_b
 	uint64_t first, before = 0;
 
 	open_scene(&s);
-	assert_int_equal(k2k_agent_run(&s.broker->agent, look_no_more, &s.broker->agent), 0);
+	quiet_agent(s.broker);
 	k2k_helper_stop(&s.broker->helper);
 	first = second(s.broker);
 	while (before < first + 3) {

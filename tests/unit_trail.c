@@ -186,6 +186,52 @@ TEST(each_change_is_an_event_with_its_fields)
 	fixture_close(&f);
 }
 
+/* The same as the sink is told: unit_audit.c. */
+TEST(an_event_tells_what_differs_from_what_was_in_force)
+{
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
+	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	struct k2k_registry *admin;
+	struct fixture f;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, &options, &admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, &quota), 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	assert_int_equal(k2k_budget_set(admin, 1, 6, 60), 0);
+	reader_open(&r, admin);
+	reader_take_all(&r);
+	assert_int_equal(r.count, 4); /* with the creation */
+	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 5, 100, 1, 2, 15);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 6);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 60);
+	quota.max_gpu_memory_bytes = 101;
+	budgets[1].budget_ns = K2K_UNLIMITED;
+	budgets[5].budget_ns = 61;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	quota.max_messages_per_sec = 6;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	quota.max_concurrent_kernels = 2;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY),
+	                 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	reader_take_all(&r);
+	assert_int_equal(r.count, 5);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 0, 101, 0, 2, K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS);
+	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, K2K_UNLIMITED);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 6);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 61);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 1, 1, 1, 6, 0, 0, 0, K2K_UPDATE_RATE);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 2, 1, 1, 0, 0, 2, 0, K2K_UPDATE_KERNELS);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	fixture_close(&f);
+}
+
 TEST(creation_and_destruction_are_told_and_the_last_event_can_be_read_afterwards)
 {
 	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;

@@ -309,8 +309,10 @@ K2K_API int k2k_registry_destroy(const char *name, uint32_t flags, const struct 
 
 struct k2k_table_info { uint64_t used, retired, capacity; };   /* retired: waits for a grace period */
 
+enum { K2K_INFO_AUDIT_SINK = 1 << 0 };
+
 struct k2k_registry_info {
-	uint32_t size, flags;
+	uint32_t size, flags;                  /* flags: filled with K2K_INFO_AUDIT_SINK where this handle has an audit sink */
 	char name[K2K_NAME_MAX + 8];
 	char uuid[40];
 	uint32_t layout_version, brokers;      /* brokers: alive now */
@@ -391,8 +393,13 @@ struct k2k_tenant_totals {
  */
 K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota);
 
-/* Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
- * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing. */
+/*
+ * Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
+ * Audited is what differs from what was in force: a change of budgets by an event for each budget that is set, removed or
+ * given another value (none twice, whatever the list says), a change of limits by one event more. An update to what is in force
+ * already succeeds, and leaves no event. So do budget_set and budget_unset.
+ * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing.
+ */
 K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask);
 
 /*
@@ -526,7 +533,9 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  *
  * check, record, admit and track make no system call, take no lock and allocate
  * nothing once the thread has used the registry (an application's audit sink
- * does what it does). Tenant 0 always passes, and nothing is counted for it.
+ * does what it does). Tenant 0 always passes, and nothing is counted for it; so too
+ * for its leases. It passes without a look at whether the registry is still there: where that is gone, until the handle is
+ * fenced (for a broker within some seconds); then it answers EFENCED, as every call.
  * Exact over all processes: in each second the messages counted by admit are at
  * most the limit, and as many as the limit where more was asked. A call that
  * was decided while the limit was changed counts under one of the two limits.
@@ -535,18 +544,25 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  * run. Only a call that is stopped between its look at the clock and its count is
  * counted in a second that may be over: one call a thread. Before a message is
  * refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short.
+ * EIO, nothing is counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
  */
 
 /*
  * Would n messages be admitted now? Peek: consumes nothing,
- * changes nothing shared; a rejection goes to the audit sink. Any role.
+ * changes nothing shared: a rejection goes to the audit sink of this handle, but is neither in the tenant's totals nor in
+ * the audit trail. (One by admit is in all three.) Any role.
  * n from 1 to K2K_ADMIT_MAX. verdict may be null.
  * Returns: 0, ENOTENANT, ERATE, EBUDGET.
  */
 K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                             struct k2k_verdict *verdict);
 
-/* Counts one message without asking. BROKER. ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not. */
+/*
+ * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
+ * A second's count has 34 bits. Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as many
+ * messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of 2^34, and the limit lets as many pass
+ * again in this second, and where it was set within it, once more in the next. Totals stay exact.
+ */
 K2K_API int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id);
 
 /*
@@ -666,8 +682,8 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
 	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,   /* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
 	/* the others: ConfigurationChange, by the program's name; Info, and Warning where a broker was found dead */
-	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets given, K2K_UPDATE_... */
-	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same; of what the mask (value 4) does not name: 0 */
+	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets (an event each follows), K2K_UPDATE_... */
+	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
 	K2K_AUDIT_KIND_DEREGISTER     = 9,   /* values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0; unattributed ns */
 	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,  /* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
 	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
