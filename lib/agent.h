@@ -38,9 +38,10 @@ struct k2k_agent {
 	k2k_u32 kick;                            /* futex: counts what the agent must look at */
 	k2k_u32 stop;
 	_Atomic(struct k2k_agent_task *) tasks;  /* newest first */
-	/* What the agent does by itself. It returns when again, as CLOCK_MONOTONIC ns. */
+	/* What the agent does by itself. It returns in how many ns again, or K2K_AGENT_NEVER. */
 	uint64_t (*wake)(void *context);
 	void *wake_context;
+	uint64_t wake_at_ns;                     /* CLOCK_MONOTONIC */
 };
 
 #define K2K_AGENT_NEVER UINT64_MAX

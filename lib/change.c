@@ -13,7 +13,7 @@
  */
 static uint64_t own_thread(void)
 {
-	return (uint64_t)(uintptr_t)&k2k_grace_reader;
+	return (uint64_t)(uintptr_t)&k2k_thread_self;
 }
 
 static bool is_in_batch(const struct k2k_registry *reg)
@@ -121,6 +121,7 @@ void k2k_change_end(struct k2k_registry *reg, bool undo)
 
 int k2k_batch_begin(struct k2k_registry *reg)
 {
+	K2K_UNCANCELLED;
 	uint64_t nobody = 0;
 	bool begun;
 	int code;
@@ -154,6 +155,7 @@ static void end_batch(struct k2k_registry *reg, uint64_t next)
 
 int k2k_batch_end(struct k2k_registry *reg)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)

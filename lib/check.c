@@ -93,12 +93,16 @@ static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 
 int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct k2k_look *f;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = K2K_CHECK_LIST(list, capacity, count);
+	/* before malloc(), whose lock may be held for ever in a child that was made without fork handlers */
+	if (!code)
+		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
 	f = malloc(sizeof(*f));
@@ -208,6 +212,7 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_mended mended = { .look = NULL };
 	uint64_t files = 0;
 	int code = reg ? K2K_CHECK_GROWN(info, 0, damaged) : k2k_fail_argument("registry", "null");
@@ -233,6 +238,7 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 
 int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : k2k_fail_argument("registry", "null");
 	size_t stride;
 

@@ -125,6 +125,7 @@ static int plan_on_agent(void *context)
 
 int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
 {
+	K2K_UNCANCELLED;
 	struct planning planning = { options, plan };
 	struct k2k_agent agent;
 	int code = k2k_agent_start(&agent);
@@ -365,12 +366,15 @@ static int unmap(void *context)
 
 int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
 {
+	K2K_UNCANCELLED;
 	struct creation creation;
 	int code;
 
 	if (handle)
 		*handle = NULL;
 	code = k2k_segment_check_name(name);
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	memset(&creation, 0, sizeof(creation));

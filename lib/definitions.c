@@ -561,6 +561,7 @@ static void audit_change(struct change *change, const char *verb, uint32_t mask)
 
 int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota)
 {
+	K2K_UNCANCELLED;
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
 	struct change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
 	int code;
@@ -577,6 +578,7 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .image = image };
 	int code;
 
@@ -595,6 +597,7 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 
 int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)
@@ -612,6 +615,7 @@ int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
 	int code;
 
@@ -646,6 +650,7 @@ static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struc
 
 int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, budget_ns };
 
 	if (budget_ns == K2K_UNLIMITED)
@@ -671,6 +676,7 @@ static int try_unset(struct change *change)
 
 int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
 
 	return update_budget(reg, id, &budget, try_unset);
@@ -802,6 +808,7 @@ static int deregister_held(struct change *change, struct k2k_tenant_totals *tota
 
 int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .id = id };
 	int code;
 

@@ -188,9 +188,12 @@ static int destroy(void *context)
 
 int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
 {
+	K2K_UNCANCELLED;
 	struct destruction d = { .name = name, .flags = flags, .timeout_ns = K2K_DEFAULT_TIMEOUT_NS };
 	int code = k2k_segment_check_name(name);
 
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)

@@ -60,7 +60,8 @@ struct k2k_registry {
 	struct k2k_writer writer;        /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
-	struct k2k_helper helper;
+	struct k2k_helper helper;        /* of a broker: answers grace periods */
+	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
 	struct k2k_passed passed;
 	struct k2k_audit audit;
 	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
@@ -70,12 +71,13 @@ struct k2k_registry {
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
-	bool caller_hooks;
 	uint64_t held_up_by;             /* while opening: a destroyer */
 	struct k2k_registry *next_closed;
 };
 
 int k2k_gate_error(uint32_t gate) __attribute__((cold));
+/* K2K_ENOMEM: k2k_thread_get() was null. */
+int k2k_no_thread(void) __attribute__((cold));
 void k2k_handle_fence(struct k2k_registry *reg);
 int k2k_handle_watch(struct k2k_registry *reg);
 
@@ -97,13 +99,12 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 
 	if (k2k_unlikely(!reg))
 		return k2k_fail_argument("registry", "null");
-	/* a thread new to us in a child without fork handlers: liburcu's mutex may be locked there for ever */
-	if (k2k_unlikely(!k2k_grace_reader) && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
-		return k2k_gate_error(K2K_GATE_FORKED);
+	if (k2k_unlikely(!k2k_thread_get()))
+		return k2k_no_thread();
 	k2k_read_lock();
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
-	/* a broker's helper watches the name; others do it here, at most once a second */
+	/* a broker's agent looks at the name; others do it here, at most once a second */
 	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);
 	if (k2k_unlikely(code))
@@ -114,7 +115,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 /* The same for a broker's message where nothing is unusual: true inside a read section. Else false, nothing is known. */
 static inline bool k2k_enter_shortly(struct k2k_registry *reg)
 {
-	if (k2k_unlikely(!reg || !k2k_grace_reader))
+	if (k2k_unlikely(!reg || !k2k_thread_self))
 		return false;
 	k2k_read_lock();
 	K2K_DELAY(entered);
@@ -212,7 +213,7 @@ struct k2k_dead {
 };
 /* of a slot that its caller has just taken from a dead one, before it takes leases. */
 void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead);
-/* Of all slots. A broker's helper, or an administrator with the writer's lock. */
+/* Of all slots. A broker's agent, or an administrator with the writer's lock. */
 void k2k_bury_all(struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */

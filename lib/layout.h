@@ -227,6 +227,7 @@ struct k2k_shm_tenant_cold {
 /* One cache line: the rate words. Proof in rate.c. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
+#define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
 
 struct k2k_shm_cell {
 	k2k_u64 admitted;                /* only grows */

@@ -90,6 +90,7 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 
 int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
 
@@ -161,6 +162,7 @@ static void add_budget(struct out *out, uint32_t index)
 
 int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
@@ -238,6 +240,7 @@ static int add_leases_of_slot(struct out *out, uint32_t slot)
 
 int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
@@ -352,6 +355,7 @@ static int list_brokers(void *context)
 
 int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct broker_out brokers = { .out = { .list = list, .capacity = capacity } };
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
 

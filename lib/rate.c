@@ -12,6 +12,13 @@ int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second)
 	                       (unsigned long long)now);
 }
 
+int k2k_rate_over(uint64_t second)
+{
+	return k2k_fail_values(K2K_EIO, "clock", "second", K2K_WINDOW_SECOND_MAX, second,
+	                       "the machine has been up for %llu s, a rate can be kept until %llu: boot it again",
+	                       (unsigned long long)second, (unsigned long long)K2K_WINDOW_SECOND_MAX);
+}
+
 bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit)
 {
 	uint64_t now = k2k_clock_now(clock).second;

@@ -83,6 +83,7 @@ static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_inf
 
 int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_tenant_info copy;
 	int code = reg ? K2K_CHECK_STRUCT(info, K2K_TENANT_DAMAGED) : 0;
 
@@ -123,6 +124,7 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 
 int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	size_t found = 0;
 	int code = 0;
 
@@ -158,6 +160,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 
 int k2k_tenant_count(struct k2k_registry *reg, size_t *count)
 {
+	K2K_UNCANCELLED;
 	return k2k_tenant_ids(reg, NULL, 0, count);
 }
 
@@ -181,6 +184,7 @@ static int add(void *context, const struct k2k_cost_copy *cost)
 
 int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uint64_t *gpu_ns)
 {
+	K2K_UNCANCELLED;
 	struct engagement e = { .id = tag.engagement_id };
 	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
 
@@ -218,6 +222,7 @@ static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 
 int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t *gpu_ns)
 {
+	K2K_UNCANCELLED;
 	uint64_t ns = 0;
 	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
 
@@ -314,6 +319,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 
 int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
 	uint32_t size;
 	/* flags are results here: of an earlier use */

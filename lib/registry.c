@@ -18,10 +18,8 @@ const char *k2k_version(void)
 	return "0.1.0";
 }
 
-static void tick(void *context)
+static void tick(struct k2k_registry *reg)
 {
-	struct k2k_registry *reg = context;
-
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED || /* relaxed: a look a second */
 	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
@@ -29,11 +27,19 @@ static void tick(void *context)
 		k2k_bury_all(reg);
 }
 
+/* What a broker's agent does by itself. Nothing in here waits for a reader, or for another process. */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
+	uint64_t second = k2k_clock_now(&reg->clock).second, next, soon;
 
-	return k2k_trail_look(&reg->trail);
+	if (second != reg->ticked_second) {
+		reg->ticked_second = second;
+		tick(reg);
+	}
+	soon = k2k_trail_look(&reg->trail);
+	next = k2k_clock_until_next_second(&reg->clock);
+	return soon && soon < next ? soon : next;
 }
 
 static uint64_t ask_passed(void *context)
@@ -197,7 +203,6 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 			reg->timeout_ns = options->timeout_ns;
 		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
 		trust->owner = options->owner_uid;
-		reg->caller_hooks = options->flags & K2K_OPEN_CALLER_FORK_HOOKS;
 	}
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
@@ -224,20 +229,23 @@ static int open_trail(struct k2k_registry *reg)
 			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
 
 		k2k_bury(reg, &dead);
-		k2k_trail_look(&reg->trail); /* wakes readers; there is no helper yet */
+		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
 	}
 	return code;
 }
 
-static int start_helper(struct k2k_registry *reg)
+static int start_threads(struct k2k_registry *reg)
 {
+	int code;
+
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	reg->helper.clock = &reg->clock;
-	reg->helper.tick = tick;
-	reg->helper.look = look;
-	reg->helper.context = reg;
-	return k2k_helper_start(&reg->helper);
+	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first look is the next second's */
+	code = k2k_helper_start(&reg->helper);
+	if (code)
+		return code;
+	k2k_agent_set_wake(&reg->agent, look, reg);
+	return 0;
 }
 
 /* Everything after the audit was initialised; undone here if it fails. */
@@ -247,12 +255,9 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 
 	if (code)
 		return code;
-	code = k2k_grace_join_process(reg->caller_hooks);
-	if (code)
-		return code;
 	code = attach_until(reg, trust);
 	if (code)
-		goto left;
+		return code;
 	if (reg->role == K2K_GATE_ADMIN)
 		k2k_sweep(&reg->agent, reg->name, NULL);
 	if (reg->role != K2K_GATE_OBSERVER)
@@ -260,7 +265,7 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		goto detached;
 	if (reg->role == K2K_GATE_BROKER) {
-		code = start_helper(reg);
+		code = start_threads(reg);
 		if (code)
 			goto told;
 	}
@@ -270,8 +275,6 @@ told:
 detached:
 	detach(reg);
 	close_objects(reg);
-left:
-	k2k_grace_leave_process(reg->caller_hooks);
 	return code;
 }
 
@@ -298,6 +301,7 @@ static int open_on_agent(void *context)
 int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
                       struct k2k_registry **handle)
 {
+	K2K_UNCANCELLED;
 	struct opening opening = { NULL, options };
 	struct k2k_registry *reg = NULL;
 	int code;
@@ -306,6 +310,8 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 		return k2k_fail_argument("handle", "null");
 	*handle = NULL;
 	code = k2k_segment_check_name(name);
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (role != K2K_ROLE_ADMIN && role != K2K_ROLE_BROKER && role != K2K_ROLE_OBSERVER)
@@ -339,6 +345,7 @@ static int close_on_agent(void *context)
 {
 	struct k2k_registry *reg = context;
 
+	k2k_agent_set_wake(&reg->agent, NULL, NULL);
 	k2k_trail_close(&reg->trail);
 	detach(reg);
 	close_objects(reg);
@@ -349,15 +356,18 @@ int k2k_registry_close(struct k2k_registry **handle)
 {
 	struct k2k_registry *reg;
 	uint32_t gate;
+	int code;
 
+	K2K_UNCANCELLED;
 	if (!handle || !*handle)
 		return k2k_fail_argument("handle", "null");
+	if (!k2k_thread_get())
+		return k2k_no_thread();
 	reg = *handle;
 	if (k2k_audit_is_inside())
 		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't close its registry");
 	if (k2k_load_acquire(reg->gate) & (K2K_GATE_ANY | K2K_GATE_FENCED)) { /* observe[gate]: the handle's fields */
-		int code = k2k_batch_close(reg);
-
+		code = k2k_batch_close(reg);
 		if (code)
 			return code;
 	}
@@ -371,8 +381,10 @@ int k2k_registry_close(struct k2k_registry **handle)
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
+	code = k2k_rcu_synchronize(); /* calls that passed the gate and read */
 	*handle = NULL;
-	k2k_grace_synchronize_process(); /* calls that passed the gate and read */
+	if (code)
+		return code; /* nothing may be unmapped or given up, so all stays as it is until the process ends */
 	while (k2k_load_acquire(&reg->users) != 0) { /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
 		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: asked again and again */
 			k2k_ring_disturb(&reg->map);
@@ -382,7 +394,6 @@ int k2k_registry_close(struct k2k_registry **handle)
 	k2k_audit_set(&reg->audit, NULL, NULL);
 	k2k_agent_run(&reg->agent, close_on_agent, reg);
 	k2k_agent_stop(&reg->agent);
-	k2k_grace_leave_process(reg->caller_hooks);
 	k2k_audit_fini(&reg->audit);
 	free(reg->cuts);
 	reg->cuts = NULL;
@@ -392,6 +403,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 
 int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink, void *context)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	code = k2k_hold(reg, K2K_GATE_ANY);

@@ -680,7 +680,7 @@ static const struct entry {
 };
 enum { ENTRIES = sizeof table / sizeof table[0], VARIANTS = 128 };
 
-static const struct entry *find_entry(const char *name)
+HARNESS_USED static const struct entry *find_entry(const char *name)
 {
 	for (int i = 0; i < ENTRIES; i++)
 		if (strcmp(table[i].name, name) == 0)

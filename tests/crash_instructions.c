@@ -78,7 +78,7 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
 }
 
-/* No helper beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
+/* No thread beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
 int __real_k2k_helper_start(struct k2k_helper *helper);
 int __wrap_k2k_helper_start(struct k2k_helper *helper);
 

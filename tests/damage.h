@@ -9,6 +9,7 @@
 #define K2K_TESTS_DAMAGE_H
 
 #include "badinput.h"
+#include "quiet_agent.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -163,7 +164,9 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	d->admin->timeout_ns = timeout_ns;
 	assert_int_equal(totals.final, 1);
 	damage_wait_answered(d);
+	quiet_agent(d->a);
 	k2k_helper_stop(&d->a->helper);
+	quiet_agent(d->b);
 	k2k_helper_stop(&d->b->helper);
 	for (uint32_t i = 0; i < DAMAGE_TENANTS; i++)
 		damage_register(d, d->ids[i], i == 7 ? 0 : i < 2 || i == 6 ? 2 : i % 2);

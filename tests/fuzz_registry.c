@@ -141,6 +141,14 @@ static void fill_tables(struct damage *d)
 			d->map.slots[i].owner = (UINT64_C(1) << 60) + (uint64_t)i;
 }
 
+static void remove_names(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof command, "rm -f /dev/shm/k2k.test-%d-*", harness_pid);
+	assert_int_equal(system(command), 0);
+}
+
 static void make_images(void)
 {
 	static struct damage d[4];
@@ -166,7 +174,7 @@ static void make_images(void)
 		DAMAGE_MUST(k2k_registry_close(&d[i].observer));
 		DAMAGE_MUST(k2k_registry_close(&d[i].admin));
 	}
-	harness_cleanup(harness_pid);
+	remove_names();
 }
 
 /* ---- what must not change ------------------------------------------------------------------ */
@@ -697,7 +705,7 @@ static void write_seeds(const char *dir)
 static void remove_neighbour(void)
 {
 	if (getpid() == harness_pid)
-		harness_cleanup(harness_pid);
+		remove_names();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -710,6 +718,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	umask(0);
 	harness_pid = getpid();
+	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	make_images();
 	snprintf(name, sizeof name, "test-%ld-fuzz", (long)getpid());
 	if (seeds)

@@ -9,7 +9,21 @@ k2k_test(NAME process_steps LABEL process TIMEOUT 120)
 k2k_test(NAME process_rights LABEL process TIMEOUT 60 SHARED)
 k2k_test(NAME process_fork LABEL process TIMEOUT 150 SHARED)
 target_link_libraries(process_fork PRIVATE PkgConfig::URCU_BP)
+k2k_test(NAME process_threads LABEL process TIMEOUT 120 SHARED)
+target_link_libraries(process_threads PRIVATE ${CMAKE_DL_LIBS})
+k2k_test(NAME process_second LABEL process TIMEOUT 120 SHARED)
+target_link_libraries(process_second PRIVATE PkgConfig::URCU_BP)
 # counts whole seconds: every process must get its turn in each
 k2k_test(NAME process_rate LABEL process TIMEOUT 120 SHARED SERIAL)
 # compares what two processors do
 k2k_test(NAME process_audit_flood LABEL process TIMEOUT 240 SHARED SERIAL)
+
+# not linked with the library: it loads it. The runtime of a sanitizer would have to come first, and has TLS of its own.
+if(NOT K2K_SANITIZE)
+  k2k_test(NAME process_dlopen LABEL process TIMEOUT 60 SHARED)
+  add_library(process_dlopen_tls MODULE ${CMAKE_CURRENT_LIST_DIR}/process_dlopen_tls.c)
+  target_link_libraries(process_dlopen PRIVATE ${CMAKE_DL_LIBS})
+  target_compile_definitions(process_dlopen PRIVATE K2K_LIBRARY="$<TARGET_FILE:k2k-registry>"
+                             K2K_TLS_EATER="$<TARGET_FILE:process_dlopen_tls>")
+  add_dependencies(process_dlopen process_dlopen_tls)
+endif()

@@ -5,6 +5,7 @@
 #include "process.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <urcu/urcu-bp.h>
 
 enum { TENANT = 7 };
@@ -244,6 +245,190 @@ TEST(a_fork_while_other_threads_open_and_close_leaves_a_child_that_works)
 
 	fork_among_threads(work, 3, 60, NULL);
 }
+
+/* ---- forks where no handle is open ------------------------------------------- */
+
+static void *calls_on_closed(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	do
+		assert_int_equal(k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL),
+		                 K2K_EINVAL);
+	while (!atomic_load(&crowd->stop));
+	return NULL;
+}
+
+static void open_and_close_in_child(const char *name)
+{
+	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+
+	assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
+	_exit(0);
+}
+
+/* brief: the threads make one call each, their first, about when the process forks. */
+static void fork_without_handle(bool brief, int forks)
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+	pid_t broker;
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	broker = spawn();
+	if (broker == 0) {
+		pid_t first = fork(); /* nothing of the library was called in this process */
+
+		if (first == 0)
+			open_and_close_in_child(name);
+		wait_for_child(first, -1);
+		random_seed(1);
+		for (int i = 0; i < forks; i++) {
+			struct crowd crowd = { .name = name, .stop = brief };
+			struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+			pthread_t ids[2];
+			pid_t child;
+
+			crowd.reg = reg;
+			assert_int_equal(k2k_registry_close(&reg), 0);
+			for (int t = 0; t < 2; t++)
+				assert_int_equal(pthread_create(&ids[t], NULL, calls_on_closed, &crowd),
+				                 0);
+			for (uint64_t n = random_below(40000); n > 0; n--)
+				atomic_signal_fence(memory_order_seq_cst);
+			child = fork();
+			assert_true(child >= 0);
+			if (child == 0)
+				open_and_close_in_child(name);
+			wait_for_child(child, i);
+			atomic_store(&crowd.stop, 1);
+			for (int t = 0; t < 2; t++)
+				assert_int_equal(pthread_join(ids[t], NULL), 0);
+		}
+		exit(0);
+	}
+	spawn_wait(broker);
+	admin = open_as(name, K2K_ROLE_ADMIN);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+TEST(a_fork_without_an_open_handle_while_threads_call_on_a_closed_one_leaves_a_child_that_works)
+{
+	fork_without_handle(false, 60);
+}
+
+TEST(a_fork_without_an_open_handle_while_threads_make_their_first_call_leaves_a_child_that_works)
+{
+	fork_without_handle(true, 200);
+}
+
+/* ---- forks of a program that uses liburcu itself ------------------------------ */
+
+static void *reads_own_data(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	urcu_bp_read_lock();
+	while (!atomic_load(&crowd->stop))
+		pause_ns(1000000);
+	urcu_bp_read_unlock();
+	return NULL;
+}
+
+/* Grace periods are due all the time, and a reader of the program's never leaves. */
+TEST(a_fork_from_within_the_programs_own_read_section_of_liburcu_returns_at_once)
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
+	pid_t broker = spawn();
+	if (broker == 0) {
+		struct crowd crowd = { .name = name, .reg = open_as(name, K2K_ROLE_BROKER) };
+		struct k2k_registry *own_admin = open_as(name, K2K_ROLE_ADMIN);
+		struct k2k_tenant_totals totals = { .size = sizeof totals };
+		pthread_t ids[3];
+
+		assert_int_equal(pthread_create(&ids[0], NULL, reads_own_data, &crowd), 0);
+		assert_int_equal(pthread_create(&ids[1], NULL, sends, &crowd), 0);
+		assert_int_equal(pthread_create(&ids[2], NULL, opens, &crowd), 0);
+		for (int i = 0; i < 30; i++) {
+			register_tenant(own_admin, 8, K2K_UNLIMITED, 1);
+			assert_int_equal(k2k_tenant_deregister(own_admin, 8, &totals), 0);
+			/* the broker's helper has answered, though the program's reader is where it was */
+			assert_int_equal(totals.final, 1);
+			urcu_bp_read_lock();
+			pid_t child = fork();
+
+			assert_true(child >= 0);
+			if (child == 0) {
+				child_works(name, crowd.reg);
+				_exit(0);
+			}
+			wait_for_child(child, i);
+			urcu_bp_read_unlock();
+		}
+		atomic_store(&crowd.stop, 1);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(pthread_join(ids[i], NULL), 0);
+		assert_int_equal(k2k_registry_close(&own_admin), 0);
+		assert_int_equal(k2k_registry_close(&crowd.reg), 0);
+		exit(0);
+	}
+	spawn_wait(broker);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+/* ---- children that came without fork handlers --------------------------------- */
+
+TEST(a_child_made_by_a_bare_clone_is_told_so_by_every_call_and_never_hangs)
+{
+	struct k2k_registry *admin;
+	const char *name = small_registry(4, &admin);
+
+	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
+	pid_t broker = spawn();
+	if (broker == 0) {
+		struct crowd crowd = { .name = name, .reg = open_as(name, K2K_ROLE_BROKER) };
+		pthread_t ids[2];
+
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&ids[i], NULL, i ? sends : opens, &crowd),
+			                 0);
+		for (int i = 0; i < 200; i++) {
+			pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+			assert_true(child >= 0);
+			if (child == 0) {
+				struct k2k_registry *own = NULL;
+
+				every_call_answers_forked(crowd.reg);
+				assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &own),
+				                 K2K_EFORKED);
+				assert_false(own);
+				assert_int_equal(k2k_registry_create("process-fork-none", NULL, NULL),
+				                 K2K_EFORKED);
+				assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EFORKED);
+				_exit(0);
+			}
+			wait_for_child(child, i);
+		}
+		atomic_store(&crowd.stop, 1);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(pthread_join(ids[i], NULL), 0);
+		assert_int_equal(k2k_registry_close(&crowd.reg), 0);
+		exit(0);
+	}
+	spawn_wait(broker);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+/* ---- programs that call liburcu's hooks, for their own readers ------------------ */
 
 TEST(a_program_that_calls_the_hooks_of_liburcu_itself_can_fork_too)
 {
