@@ -761,7 +761,7 @@ static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_to
 
 	if (!code)
 		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
-	if (code == K2K_EBUSY)
+	if (code == K2K_EBUSY || code == K2K_ENOAUDIT) /* the tenant is gone already */
 		return k2k_totals(reg, change->slot, change->generation, totals);
 	if (code)
 		return code;

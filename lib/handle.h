@@ -60,6 +60,8 @@ struct k2k_registry {
 	struct k2k_writer writer;        /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
+	struct k2k_follower follower;    /* an OBSERVER's with K2K_OPEN_FOLLOWER */
+	bool follows;
 	struct k2k_helper helper;        /* of a broker: answers grace periods */
 	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
 	struct k2k_passed passed;
@@ -68,6 +70,7 @@ struct k2k_registry {
 	struct k2k_finding *cuts;        /* ADMIN: what the newest repair cut out; under the mutex */
 	size_t cut_count;
 	k2k_u32 sleepers;                /* of the users, those in k2k_audit_wait */
+	k2k_u32 idle_wakes;              /* of k2k_audit_wait, in a row, that brought nothing */
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;

@@ -144,6 +144,20 @@ K2K_ASSERT_AT(k2k_event_body, more, 96);
 K2K_ASSERT_AT(k2k_event_body, more.kernels.destination, 164);
 K2K_ASSERT_AT(k2k_event_body, more.change.actor, 168);
 
+K2K_ASSERT_SIZE(k2k_shm_follower, 1216);
+K2K_ASSERT_AT(k2k_shm_follower, owner, 0);
+K2K_ASSERT_AT(k2k_shm_follower, said_ns, 8);
+K2K_ASSERT_AT(k2k_shm_follower, failing_since_ns, 16);
+K2K_ASSERT_AT(k2k_shm_follower, failures, 24);
+K2K_ASSERT_AT(k2k_shm_follower, pid, 32);
+K2K_ASSERT_AT(k2k_shm_follower, comm, 40);
+K2K_ASSERT_AT(k2k_shm_follower, attached_at_ns, 56);
+K2K_ASSERT_AT(k2k_shm_follower, lost, 64);
+K2K_ASSERT_AT(k2k_shm_follower, damaged, 72);
+K2K_ASSERT_AT(k2k_shm_follower, lost_ring, 80);
+K2K_ASSERT_AT(k2k_shm_follower, lost_at_ns, 104);
+K2K_ASSERT_AT(k2k_shm_follower, next, 128);
+
 _Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
                "atomics are lock-free: only such work between processes");
@@ -166,6 +180,7 @@ uint64_t k2k_layout_fingerprint(void)
 		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
 		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
 		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
+		sizeof(struct k2k_shm_follower), offsetof(struct k2k_shm_follower, next), K2K_FOLLOWERS,
 		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
 		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
 		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_head),

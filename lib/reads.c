@@ -314,6 +314,8 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
 	info->cut_gpu_ns = k2k_load_relaxed(&defs->cut_ns); /* relaxed: only a number */
+	if (reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT)
+		info->flags |= K2K_INFO_REQUIRE_AUDIT;
 	copy_files(reg, info);
 }
 
@@ -323,7 +325,7 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	struct k2k_registry_info copy;
 	uint32_t size;
 	/* flags are results here: of an earlier use */
-	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK, max_audit_events) : 0;
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

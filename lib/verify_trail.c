@@ -82,6 +82,16 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 	return body->incarnation >= K2K_LOCK_BYTE_LIFE_MIN && body->incarnation < K2K_LOCK_BYTE_LIFE_MAX;
 }
 
+/* Brokers' rings are one for rejections by a limit, and one for what concerns security; an administrator may find a broker dead too. */
+static bool is_of_ring(uint32_t kind, uint32_t ring)
+{
+	if (kind == K2K_AUDIT_KIND_BROKER_DEAD)
+		return ring >= K2K_RING_ADMIN;
+	if (kind == K2K_AUDIT_KIND_CROSS_TENANT)
+		return ring > K2K_RING_ADMIN;
+	return kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT ? ring < K2K_RING_ADMIN : ring == K2K_RING_ADMIN;
+}
+
 /* What does not fit in it, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
@@ -95,16 +105,18 @@ static const char *find_fault(const struct k2k_event_body *body, uint64_t count,
 		return "it stands for none, or for too many";
 	if (!has_right_incarnation(body, ring))
 		return "it was written by nobody";
-	if (rejection != (ring != K2K_RING_ADMIN) && body->kind != K2K_AUDIT_KIND_BROKER_DEAD)
+	if (!is_of_ring(body->kind, ring))
 		return "its kind is not of this ring";
 	if (rejection && body->generation)
 		return "a rejection has no generation";
+	if (rejection && !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm, sizeof(body->more.broker.comm)))
+		return "its broker's name does not end";
 	if (!cross && body->to)
 		return "it has a second tenant";
 	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
 	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
 		return "a kernel's name does not end";
-	if (rejection && !cross && !is_zero(&body->more, sizeof(body->more)))
+	if (rejection && !cross && !is_zero((const char *)&body->more + sizeof(body->more.broker), sizeof(body->more) - sizeof(body->more.broker)))
 		return "it has values, and its kind has none";
 	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
 		return "its actor's name does not end";
@@ -156,9 +168,24 @@ void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint3
 		look_at_there(look, ring, index, n);
 }
 
+/* Words that nobody writes; the others are numbers of which any may be. */
+static void look_at_followers(struct k2k_look *look)
+{
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
+		const struct k2k_shm_follower *follower = &look->map->followers[i];
+
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0, sizeof(follower->reserved0));
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1, sizeof(follower->reserved1));
+		if (k2k_load_relaxed(&follower->owner) && (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
+		                                          k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
+			k2k_look_find(look, "layout", OBJECT, "follower %u: its owner is no number that is drawn", i);
+	}
+}
+
 void k2k_look_at_trail(struct k2k_look *look)
 {
 	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2, sizeof(look->map->live->reserved2));
+	look_at_followers(look);
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		struct k2k_ring ring = k2k_ring_of(look->map, i);
 

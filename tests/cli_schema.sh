@@ -84,7 +84,7 @@ traffic() {
 	for ((i = 0; i < 3; i++)); do say K2K_OK cross 42 43 7 "$i-$(printf 'x%.0s' {1..150})"; done
 	real audit-event 0 audit tail
 	for ((i = 0; i < 40; i++)); do say K2K_OK cross 42 43 7 "name-$i"; done
-	real audit-event 0 audit tail --since 2:1
+	real audit-event 0 audit tail --since s2:1
 	real audit-stats 0 audit stats
 	real tenants 0 list
 	real tenants 0 show 42
@@ -164,6 +164,13 @@ logs() {
 	"$AUDITD" --stdout --once --state "$DIR/state" 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
+	# a ring that can't be read: that of broker slot 63, which nobody has
+	live_word 12 $((63 * 448)) 1000000
+	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
+	real audit-event 0 audit tail --type rate
+	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
+	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
+	live_word 12 $((63 * 448)) 0
 	rm "$DIR/log"
 	until_true 60 grep -qs '"kind":"log.problem"' "$DIR/log"
 	ctl 0 destroy -y -q

@@ -47,6 +47,8 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		}
 		options->flags |= K2K_CREATE_MODE;
 	}
+	if (ctl->option[OPT_REQUIRE_AUDIT])
+		options->flags |= K2K_CREATE_REQUIRE_AUDIT;
 	if (ctl->option[OPT_GROUP]) {
 		if (!parse_group(ctl, ctl->option[OPT_GROUP], &options->gid))
 			return false;
@@ -135,6 +137,7 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg, 
 		{ OPT_AUDIT_EVENTS, "max_audit_events", "%" PRIu64, info.max_audit_events, plan.max_audit_events },
 		{ OPT_MODE, "live_mode", "%04" PRIo64, info.live_mode & 07777, asked->mode },
 		{ OPT_GROUP, "owner_gid", "%" PRIu64, info.owner_gid, asked->gid },
+		{ OPT_REQUIRE_AUDIT, "require_audit", "%" PRIu64, (info.flags & K2K_INFO_REQUIRE_AUDIT) != 0, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -231,6 +234,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
 		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
+		{ "require_audit", "audit required", KIND_BOOL, 0 },
 		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
@@ -257,7 +261,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		NUMBER(t[1]->used), NUMBER(t[1]->retired), NUMBER(t[1]->capacity),
 		NUMBER(t[2]->used), NUMBER(t[2]->retired), NUMBER(t[2]->capacity),
 		NUMBER(t[3]->used), NUMBER(t[3]->retired), NUMBER(t[3]->capacity),
-		NUMBER(info.max_audit_events), { .json = differences },
+		NUMBER(info.max_audit_events), NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0), { .json = differences },
 	}, sizeof(fields) / sizeof(fields[0]) - !differences);
 	return EXIT_DONE;
 }

@@ -4,9 +4,9 @@
  *
  * save: definitions stand still (a batch) while they are read; counts go on
  * where brokers are attached. How the file is written says savefile.h: under its
- * own name it is whole or the one before. Of a tenant whose window or
- * leases a broker has damaged, nothing that the file has is lost: it is saved, told
- * as a failure, and the exit code is 9.
+ * own name it is whole or the one before. Of a tenant whose window or leases a broker has
+ * damaged, nothing that the file has is lost: it is saved and reported as a failure, and
+ * the exit code is 9.
  *
  * load: the file's checksum and all of its text are checked, then that all of it
  * fits; only then the first tenant is restored, in the order of generations. A

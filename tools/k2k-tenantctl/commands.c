@@ -69,6 +69,8 @@ static const struct option_text init_options[] = {
 	{ OPT_MODE, 0, "mode", "MODE", VALUE_NUMBER, NULL,
 	  "0660: who may be a broker; the definitions lose write for group and others" },
 	{ OPT_GROUP, 0, "group", "GROUP", VALUE_GROUP, NULL, "group of the registry's files" },
+	{ OPT_REQUIRE_AUDIT, 0, "require-audit", NULL, VALUE_NONE, NULL,
+	  "refuse changes of tenants (exit code 8) while no k2k-auditd keeps up; messages, repair and destroy never" },
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "one that exists already is good enough; where it differs from\nwhat is asked for, that is told" },
 	{ OPT_PLAN, 0, "plan", NULL, VALUE_NONE, NULL, "only say how many bytes it takes, and how many are free" },
 };
@@ -133,9 +135,13 @@ static const struct option_text diff_options[] = {
 };
 static const struct option_text tail_options[] = {
 	{ OPT_FOLLOW, 'f', "follow", NULL, VALUE_NONE, NULL, "goes on: sleeps until there is something new" },
-	{ OPT_SINCE, 0, "since", "RING:SEQ", VALUE_TEXT, NULL, "from this event on, as the column EVENT shows it: 3:17, admin:5" },
+	{ OPT_SINCE, 0, "since", "RING:SEQ", VALUE_TEXT, NULL, "from this event on, as the column EVENT shows it: 3:17, admin:5, s3:2" },
 	{ OPT_SINCE, 0, "since", "SEQ", VALUE_TEXT, NULL, "from event SEQ of each ring on" },
-	{ OPT_SINCE, 0, "since", "DUR", VALUE_DURATION, NULL, "what is not older: 10m, 1h30m; 0s: only what is new" },
+	{ OPT_SINCE, 0, "since", "TIME", VALUE_DURATION, NULL,
+	  "what is not older: 10m, 1h30m; 0s: only what is new; or from then on:\n"
+	  "2026-11-29T18:00:00Z, 2026-11-29 18:00; UTC unless it ends like +01:00" },
+	{ OPT_UNTIL, 0, "until", "TIME", VALUE_DURATION, NULL, "what is not newer; TIME as with --since" },
+	{ OPT_LINES, 'n', "lines", "N", VALUE_NUMBER, NULL, "only the last N of what is there" },
 	{ OPT_TENANT, 0, "tenant", "ID", VALUE_TENANT, NULL, "only events that are about the tenant, on either side" },
 	{ OPT_TYPE, 0, "type", "T", VALUE_WORD,
 	  "cross_tenant rate budget kernels gpu_memory unknown_tenant register update deregister budget_change broker_dead "
@@ -251,14 +257,19 @@ const struct command commands[] = {
 	{ "audit", "tail", RUN(cmd_audit_tail), 0, 0, NOTHING, "audit tail [-f] [options]",
 	  "show who was refused what, and who changed what: all processes' events by time", OPTIONS(tail_options),
 	  "A table on a terminal, else one JSON object a line; -o says which. Each broker has a ring of\n"
-	  "events, the oldest of which are written over: what is missing is told by a line 'lost', whatever\n"
-	  "was asked for. With -f a rejection comes when its second is over, with the number of its repeats;\n"
+	  "rejections, and one of what concerns security; administrators have one. The oldest events are\n"
+	  "written over: what is missing is told by a line 'lost', whatever was asked for. A time leaves out only\n"
+	  "what is older (newer) by the time of day and by the monotonic clock: a clock that was set hides\n"
+	  "nothing. ACTOR is the program that wrote it; in JSON that is 'comm', and 'actor' is fixed by kind.\n"
+	  "With -f a rejection comes when its second is over, with the number of its repeats;\n"
 	  "without, those of this second come too, counted so far ('+', \"open\":true).\n", NULL,
 	  "audit tail -f --type SecurityViolation -J" },
 	{ "audit", "stats", RUN(cmd_audit_stats), 0, 0, NOTHING, "audit stats",
-	  "count events by kind: written, repeats counted in them, lost", NO_OPTIONS,
-	  "Lost here: given up by their writers, because others stood in the way. What was written over is not\n"
-	  "counted; 'audit tail --since 1' tells it.\n", NULL, "audit stats -J" },
+	  "count events by kind, and say who keeps them and what is missing there", NO_OPTIONS,
+	  "Of the kinds: written, repeats counted in them, and lost, which writers gave up, because others stood\n"
+	  "in the way. Of the followers (k2k-auditd): how many events each has not kept yet (BEHIND), how many of\n"
+	  "these are written over by now, and how many it found missing before; the last of these losses by\n"
+	  "ring, numbers and time. These are told on standard error, too.\n", NULL, "audit stats -J" },
 	{ "audit", "verify", RUN(cmd_audit_verify), 1, MANY, { A_FILE }, "audit verify FILE... [--key FILE]",
 	  "verify that a log of k2k-auditd is as it was written", OPTIONS(verify_options),
 	  "Names the first line that was changed, removed, inserted or moved. FILE: the log and its\n"

@@ -20,6 +20,7 @@ static const struct {
 	{ K2K_EPERM, EXIT_PERMISSION, NULL },
 	{ K2K_EOWNER, EXIT_PERMISSION, NULL },
 	{ K2K_EROLE, EXIT_PERMISSION, NULL },
+	{ K2K_ENOAUDIT, EXIT_BUSY, "k2k-auditd must follow the registry, with the right to write it: see 'audit stats'" },
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY, "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
 	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },

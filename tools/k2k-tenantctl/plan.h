@@ -4,7 +4,7 @@
 #define K2K_TENANTCTL_PLAN_H
 
 #include "document.h"
-#include "tenant_limits.h"
+#include "given_limits.h"
 
 enum action { REGISTER, UPDATE, DEREGISTER };
 

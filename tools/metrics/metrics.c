@@ -375,11 +375,68 @@ static void put_audit_kinds(struct out *o, const char *name, const uint64_t coun
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"", k2k_audit_kind_name(kind));
 }
 
-static void put_audit(struct out *o, const struct k2k_audit_stats *a)
+/* Those that a follower found written over, and those that are so by now and not read yet: together they never fall. */
+static uint64_t overwritten(const struct snapshot *s)
 {
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->follower_count; i++) {
+		add(&sum, s->followers[i].lost);
+		add(&sum, s->followers[i].overwritten);
+	}
+	return sum;
+}
+
+static void put_audit(struct out *o, const struct snapshot *s)
+{
+	const struct k2k_audit_stats *a = &s->audit;
+
 	put_audit_kinds(o, "audit_events_written_total", a->written, "Events written to the audit trail.");
 	put_audit_kinds(o, "audit_repeats_total", a->coalesced, "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost, "Events that could not be written to the audit trail.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost,
+	                "Events that could not be written to the audit trail, by kind; overwritten: before a follower had kept them.");
+	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
+	single(o, "audit_required", "gauge", COUNT, (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
+	       "1: changes are refused while no follower keeps up.");
+}
+
+/* ---- followers ------------------------------------------------------------------------ */
+
+static uint64_t follower_up(const struct k2k_audit_follower_info *f) { return f->state == K2K_FOLLOWER_ACTIVE; }
+static uint64_t follower_failing(const struct k2k_audit_follower_info *f) { return f->failing_since_ns != 0; }
+static uint64_t follower_failures(const struct k2k_audit_follower_info *f) { return f->failures; }
+static uint64_t follower_lag(const struct k2k_audit_follower_info *f) { return f->behind; }
+static uint64_t follower_damaged(const struct k2k_audit_follower_info *f) { return f->damaged; }
+static uint64_t follower_silence(const struct k2k_audit_follower_info *f)
+{
+	return f->said_ago_ns == K2K_NEVER_NS ? 0 : f->said_ago_ns;
+}
+
+static void put_followers(struct out *o, const struct snapshot *s)
+{
+	static const struct {
+		const char *name, *type;
+		uint64_t (*value)(const struct k2k_audit_follower_info *f);
+		enum unit unit;
+		const char *help;
+	} all[] = {
+		{ "audit_follower_up", "gauge", follower_up, COUNT, "1: the follower keeps the audit trail; 0: it is dead, silent, or can't write." },
+		{ "audit_follower_lag_events", "gauge", follower_lag, COUNT, "Events that the follower has not kept yet." },
+		{ "audit_follower_silence_seconds", "gauge", follower_silence, SECONDS, "Time since the follower last said how far it is." },
+		{ "audit_follower_failing", "gauge", follower_failing, COUNT, "1: the follower can't write its log." },
+		{ "audit_follower_failures_total", "counter", follower_failures, COUNT, "How often the follower began to fail." },
+		{ "audit_damaged_rings_total", "counter", follower_damaged, COUNT, "Audit rings that the follower found damaged." },
+	};
+	char comm[sizeof(s->followers->comm) + 1];
+
+	for (size_t g = 0; g < sizeof(all) / sizeof(all[0]); g++) {
+		family(o, all[g].name, all[g].type, all[g].help);
+		for (size_t i = 0; i < s->follower_count; i++)
+			if (s->followers[i].state != K2K_FOLLOWER_NONE)
+				series(o, all[g].name, all[g].unit, all[g].value(&s->followers[i]), ",follower=\"%lu\",command=\"%s\"",
+				       (unsigned long)s->followers[i].index,
+				       label_text(comm, sizeof(comm), s->followers[i].comm, sizeof(s->followers[i].comm)));
+	}
 }
 
 int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_series, struct metrics_past *past, char **text,
@@ -395,7 +452,8 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 	single(&o, "up", "gauge", COUNT, s != NULL, "Whether the registry could be read; 0: there is nothing else.");
 	if (s) {
 		put_registry(&o, &s->registry);
-		put_audit(&o, &s->audit);
+		put_audit(&o, s);
+		put_followers(&o, s);
 		put_broker_states(&o, s);
 		put_brokers(&o, s);
 		single(&o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");

@@ -25,6 +25,8 @@ struct snapshot {
 	struct k2k_broker_info *brokers;        /* by slot */
 	size_t broker_count;
 	struct k2k_audit_stats audit;
+	struct k2k_audit_follower_info followers[8];
+	size_t follower_count;
 	uint64_t taken_ns;              /* CLOCK_MONOTONIC, when it was begun */
 	uint64_t took_ns;
 };
