@@ -4,12 +4,12 @@
  */
 #include "serve.h"
 
+#include "../common/service.h"
 #include "../k2k-tenantctl/units.h"
 #include "../metrics/metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -150,10 +150,7 @@ int main(int argc, char **argv)
 	sigset_t stop;
 	int signal_number;
 
-	/* standard files that are closed would become the registry's, and be printed into */
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
-			_exit(10);
+	hold_standard_files();
 	read_options(&options, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&stop);
