@@ -184,8 +184,8 @@ broker_lines() {
 		printf '{"send":"%s","to":"b","gpu_ns":18446744073709551615}\n' b b nobody
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"kernel":"remove","name":"a"}'
-		echo '{"send":5}'
-		echo '{"stats":true}'
+		echo '{"id":"r-1","send":5}'
+		echo '{"stats":true,"id":1.50}'
 	} >"$DIR/lines"
 	"$BROKER_TOOL" -s "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"
