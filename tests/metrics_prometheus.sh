@@ -98,6 +98,7 @@ cli_prometheus_alerts_fire_where_they_have_to() {
 	local alert
 	for alert in $(sed -n 's/.*alert: //p' "$KIT/alerts.yml"); do
 		grep -q "alertname: $alert, exp_alerts: \[\]" "$TESTS/metrics_alerts.yml" || fail "$alert: not tested to be silent"
+		grep -q "runbook: \"operating-guide.md#${alert,,}\"" "$KIT/alerts.yml" || fail "$alert: no runbook"
 		grep -A 1 "alertname: $alert\$" "$TESTS/metrics_alerts.yml" | grep -q 'exp_alerts:$' || fail "$alert: not tested to fire"
 	done
 }

@@ -185,7 +185,7 @@ function useOf(tenant, perSecond) {
 	of("kernel slots", usage.kernels, quota.kernels);
 	of("GPU memory", usage.gpu_memory_bytes, quota.gpu_memory_bytes);
 	for (const budget of quota.budgets)
-		uses.push([Number(budget.budget_ns) > 0 ? Number(budget.used_ns) / Number(budget.budget_ns) : 1, `budget of ${budget.engagement}`]);
+		uses.push([Number(budget.budget_ns) > 0 ? Number(budget.used_ns) / Number(budget.budget_ns) : 1, `budget ${budget.engagement}`]);
 	return uses.reduce((a, b) => b[0] > a[0] ? b : a, [-1, ""]);
 }
 
@@ -224,7 +224,7 @@ function stateOf(row) {
 	if (row.rejected > 0)
 		return ["rejects: " + REASONS.filter(reason => row.reasons[reason] > 0).map(reason => REASON_NAMES[reason]).join(", "), "bad"];
 	if (row.use >= NEAR)
-		return [`${share(row.use)} of ${row.useOf}`, "warn"];
+		return [`${share(row.use)} of ${row.useOf}`, row.use >= FULL ? "bad" : "warn"];
 	return row.admitted > 0 ? ["active"] : ["idle", "soft"];
 }
 const limitOf = (limit, text) => limit === null ? "unlimited" : text(limit);
