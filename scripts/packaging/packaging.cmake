@@ -29,10 +29,18 @@ if(NOT first MATCHES "\\(${version}\\)")
 endif()
 
 # ---- units and what they need
-foreach(unit IN ITEMS k2k-registry@ k2k-registry-save@)
-  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.service.in ${made}/${unit}.service @ONLY)
-  install(FILES ${made}/${unit}.service DESTINATION lib/systemd/system COMPONENT tools)
+set(units k2k-registry@.service k2k-registry-save@.service k2k-registry-snapshot@.service k2k-registry-snapshot@.timer
+  k2k-registry-apply@.service k2k-auditd@.service k2k-exporter@.service k2k-broker@.service k2k-broker@.socket)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf hardening)
+string(STRIP "${hardening}" hardening)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf)
+foreach(unit IN LISTS units)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.in ${made}/${unit} @ONLY)
+  install(FILES ${made}/${unit} DESTINATION lib/systemd/system COMPONENT tools)
 endforeach()
+list(JOIN units " " units)
+configure_file(${here}/postinst.in ${made}/postinst @ONLY)
+configure_file(${here}/postrm.in ${made}/postrm @ONLY)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
 
@@ -81,10 +89,10 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
-set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nand units.")
-# beside what its programs link: the account of its units
-set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd")
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, and units.")
+# beside what its programs link: the accounts of its units, and who enables them
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
-set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${here}/postinst ${here}/postrm)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${made}/postinst ${here}/prerm ${made}/postrm)
 
 include(CPack)
