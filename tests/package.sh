@@ -160,6 +160,11 @@ package_has_a_manual_page_for_each_program_and_function_and_completion() {
 		fish/vendor_completions.d/k2k-tenantctl.fish; do
 		grep -q 'completion words' "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
 	done
+	for name in k2k-broker k2k-auditd k2k-exporter; do
+		for name in "bash-completion/completions/$name" "zsh/vendor-completions/_$name" "fish/vendor_completions.d/$name.fish"; do
+			grep -q registry "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
+		done
+	done
 	rm -rf "$dir"
 }
 
