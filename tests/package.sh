@@ -11,7 +11,7 @@ SOURCE=$1 BUILD=$2 TEST=$3 INSIDE=${4-}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH K2K_REGISTRY
 DEBS=("$BUILD"/packages/*.deb)
-NAMES=(k2k-tools libk2k-registry-dev libk2k-registry0)
+NAMES=(k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0)
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 skip() { echo "# skipped: $*" >&2; exit 77; }
@@ -53,7 +53,7 @@ install_all() { dpkg -i "${DEBS[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"; }
 
 package_lintian_finds_no_errors() {
 	command -v lintian >/dev/null || skip "no lintian"
-	((${#DEBS[@]} == 3)) || fail "not three packages: ${DEBS[*]}"
+	((${#DEBS[@]} == 4)) || fail "not four packages: ${DEBS[*]}"
 	lintian --allow-root --fail-on error --no-tag-display-limit "${DEBS[@]}" || fail "lintian ended with $?"
 }
 
@@ -81,6 +81,10 @@ use() {
 	expect 7 "${as_other[@]}" k2k-tenantctl list
 	expect 7 "${as_broker[@]}" k2k-tenantctl register 8
 	expect 0 "${as_broker[@]}" k2k-tenantctl show 7
+	[[ $(cd / && "${as_broker[@]}" /usr/bin/python3 -c 'import importlib.metadata, k2k_registry
+with k2k_registry.TenantRegistry.open("default") as one:
+    print(one.tenant_ids(), importlib.metadata.version("k2k-registry") == k2k_registry.version())') == "[7] True" ]] ||
+		fail "Python does not find the registry"
 
 	# installed again over itself, then removed: the registry stays, and serves who comes next
 	install_all

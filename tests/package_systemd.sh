@@ -217,10 +217,10 @@ services() {
 	expect 0 k2k-tenantctl audit verify /var/log/k2k/default.log --key /etc/k2k/keys/default.key
 
 	# removed, nothing runs; purged, nothing is enabled or masked
-	expect 0 dpkg -r k2k-tools libk2k-registry-dev
+	expect 0 dpkg -r k2k-tools libk2k-registry-dev python3-k2k-registry
 	is "$(inside pgrep -f 'k2k-(auditd|exporter|broker)' || true)" ""
 	is "$(inside bash -c 'ls /dev/shm | wc -l')" 2
-	expect 0 dpkg -P k2k-tools libk2k-registry-dev libk2k-registry0
+	expect 0 dpkg -P k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0
 	is "$(inside find /etc/systemd/system /run/systemd/system /var/lib/systemd -name 'k2k-*')" ""
 	is "$(inside systemctl list-units --no-legend --all 'k2k-*' | grep -v not-found || true)" ""
 	halt

@@ -3,6 +3,7 @@
 #   libk2k-registry0      the shared library
 #   libk2k-registry-dev   header, static library, k2k-registry.pc, CMake package
 #   k2k-tools             the programs, units, sysusers.d, tmpfiles.d
+#   python3-k2k-registry  the library from Python
 # What other files install without a COMPONENT goes to k2k-tools.
 set(K2K_PACKAGE_MAINTAINER "k2k-registry maintainers <maintainers@k2k-registry.invalid>" CACHE STRING
   "who answers for the packages, as Name <address>")
@@ -14,7 +15,7 @@ set(version ${PROJECT_VERSION}-1)
 
 # ---- what each package says of itself: changelog and copyright, compressed without a time, so that equal sources make equal files
 find_program(GZIP gzip REQUIRED)
-foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools)
+foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools python:python3-k2k-registry)
   string(REGEX REPLACE ":.*" "" component ${pair})
   string(REGEX REPLACE ".*:" "" package ${pair})
   file(MAKE_DIRECTORY ${made}/${package})
@@ -44,6 +45,16 @@ configure_file(${here}/postrm.in ${made}/postrm @ONLY)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
 
+# ---- the library from Python, where Debian's Python looks; with what tells pip and importlib.metadata of it
+set(python lib/python3/dist-packages)
+set(binding ${PROJECT_SOURCE_DIR}/lib/bindings/python)
+file(WRITE ${made}/METADATA "Metadata-Version: 2.1\nName: k2k-registry\nVersion: ${PROJECT_VERSION}\n")
+file(WRITE ${made}/INSTALLER "debian\n")
+install(DIRECTORY ${binding}/k2k_registry DESTINATION ${python} COMPONENT python
+  FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+install(FILES ${made}/METADATA ${made}/INSTALLER DESTINATION ${python}/k2k_registry-${PROJECT_VERSION}.dist-info
+  COMPONENT python)
+
 # ---- control files: dpkg-shlibdeps of others reads symbols and shlibs, ldconfig runs by the trigger
 configure_file(${here}/symbols.in ${made}/symbols @ONLY)
 file(WRITE ${made}/shlibs "libk2k-registry ${PROJECT_VERSION_MAJOR} ${library} (>= ${PROJECT_VERSION})\n")
@@ -56,7 +67,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
-set(CPACK_COMPONENTS_ALL library dev tools)
+set(CPACK_COMPONENTS_ALL library dev tools python)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
@@ -94,5 +105,14 @@ set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU broker
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${made}/postinst ${here}/prerm ${made}/postrm)
+
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-k2k-registry)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION "multi-process tenant registry for GPU brokers (Python)\n${about}\nThis package has the module k2k_registry, with its types.")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), python3 (>= 3.9)")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
+# compiled when installed, and the compiled files removed with it
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${here}/python/postinst ${here}/python/prerm)
 
 include(CPack)
