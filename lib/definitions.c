@@ -24,6 +24,11 @@ enum { WAIT = 1 };
 
 #define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
 
+struct numbered {
+	struct k2k_budget budget;
+	uint32_t number;
+};
+
 /* One attempt at a change, under the lock. */
 struct change {
 	struct k2k_registry *reg;
@@ -36,6 +41,9 @@ struct change {
 	uint32_t slot;
 	uint64_t generation;
 	const struct k2k_tenant_image *image;   /* of a restore, else null */
+	uint32_t changed;        /* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
+	struct numbered *list;   /* the budgets that are not as they were, by engagement */
+	uint32_t count;
 };
 
 static int check_id(k2k_tenant_id id)
@@ -56,11 +64,6 @@ static int check_quota(const struct k2k_quota *quota)
 
 /* ---- budgets within a change ------------------------------------------------------ */
 
-struct numbered {
-	struct k2k_budget budget;
-	uint32_t number;
-};
-
 static int by_engagement(const void *a, const void *b)
 {
 	const struct numbered *x = a, *y = b;
@@ -70,24 +73,25 @@ static int by_engagement(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-/* Of the same engagement the last counts. *list is the caller's to free. */
-static int last_of_each(const struct k2k_quota *quota, struct numbered **list, uint32_t *count)
+/* change->list: of the same engagement the last one given. */
+static int last_of_each(struct change *change, uint32_t *count)
 {
+	const struct k2k_quota *quota = change->quota;
+	struct numbered *list = malloc(sizeof(*list) * ((size_t)quota->budget_count + 1));
 	uint32_t kept = 0;
 
 	*count = 0;
-	*list = malloc(sizeof(**list) * ((size_t)quota->budget_count + 1));
-	if (!*list)
+	change->list = list;
+	if (!list)
 		return k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", quota->budget_count);
 	for (uint32_t i = 0; i < quota->budget_count; i++) {
-		(*list)[i].budget = quota->budgets[i];
-		(*list)[i].number = i;
+		list[i].budget = quota->budgets[i];
+		list[i].number = i;
 	}
-	qsort(*list, quota->budget_count, sizeof(**list), by_engagement);
+	qsort(list, quota->budget_count, sizeof(*list), by_engagement);
 	for (uint32_t i = 0; i < quota->budget_count; i++)
-		if (i + 1 == quota->budget_count ||
-		    (*list)[i].budget.engagement_id != (*list)[i + 1].budget.engagement_id)
-			(*list)[kept++] = (*list)[i];
+		if (i + 1 == quota->budget_count || list[i].budget.engagement_id != list[i + 1].budget.engagement_id)
+			list[kept++] = list[i];
 	*count = kept;
 	return 0;
 }
@@ -196,22 +200,20 @@ static int reap(struct change *change)
 
 static int add_all_budgets(struct change *change)
 {
-	struct numbered *list;
-	uint32_t count, added = 0;
+	uint32_t count;
 	int code;
 
 	if (!change->quota->budget_count)
 		return 0;
-	code = last_of_each(change->quota, &list, &count);
+	code = last_of_each(change, &count);
 	for (uint32_t i = 0; !code && i < count; i++) {
-		if (list[i].budget.budget_ns == K2K_UNLIMITED)
+		if (change->list[i].budget.budget_ns == K2K_UNLIMITED)
 			continue;
-		code = add_budget(change, 1, &list[i].budget);
-		added++;
+		code = add_budget(change, 1, &change->list[i].budget);
+		change->list[change->count++] = change->list[i];
 	}
-	free(list);
-	if (!code && added)
-		set_budget_count(change, added);
+	if (!code && change->count)
+		set_budget_count(change, change->count);
 	return code;
 }
 
@@ -315,6 +317,7 @@ static int try_register(struct change *change)
 	if (code)
 		return code;
 	k2k_tenant_publish(&reg->map, change->slot);
+	change->changed = ALL_UPDATES;
 	change->undo = false;
 	return 0;
 }
@@ -350,15 +353,20 @@ static int retire_ended(struct change *change, const uint32_t *ended, uint32_t c
 
 static int update_budgets(struct change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
 {
-	struct numbered *list;
-	int code = last_of_each(change->quota, &list, count);
+	int code = last_of_each(change, count);
 
 	*ended = calloc((size_t)*count + 1, sizeof(**ended));
 	if (!code && !*ended)
 		code = k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", *count);
-	for (uint32_t i = 0; !code && i < *count; i++)
-		code = change_one_budget(change, limits->version, &list[i].budget, by, &(*ended)[i]);
-	free(list);
+	for (uint32_t i = 0; !code && i < *count; i++) {
+		int64_t before = *by;
+
+		code = change_one_budget(change, limits->version, &change->list[i].budget, by, &(*ended)[i]);
+		if (!code && ((*ended)[i] || *by != before))
+			change->list[change->count++] = change->list[i];
+	}
+	if (change->count)
+		change->changed |= K2K_UPDATE_BUDGETS;
 	return code;
 }
 
@@ -366,7 +374,7 @@ static int try_update(struct change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
-	struct k2k_limits limits;
+	struct k2k_limits limits, old;
 	uint32_t *ended = NULL, count = 0;
 	int64_t by = 0;
 	int code = find_live(change);
@@ -378,12 +386,15 @@ static int try_update(struct change *change)
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
 	if (limits.version >= K2K_VERSION_MAX)
 		return k2k_fail(K2K_EFULL, "versions", NULL, "this registration has used up all versions: register it anew");
+	old = limits;
 	if (change->mask & K2K_UPDATE_RATE)
 		limits.rate = quota->max_messages_per_sec;
 	if (change->mask & K2K_UPDATE_GPU_MEMORY)
 		limits.gpu_memory_bytes = quota->max_gpu_memory_bytes;
 	if (change->mask & K2K_UPDATE_KERNELS)
 		limits.kernels = quota->max_concurrent_kernels;
+	change->changed = (limits.rate != old.rate ? K2K_UPDATE_RATE : 0) | (limits.kernels != old.kernels ? K2K_UPDATE_KERNELS : 0) |
+	                  (limits.gpu_memory_bytes != old.gpu_memory_bytes ? K2K_UPDATE_GPU_MEMORY : 0);
 	change->undo = true;
 	k2k_tenant_prepare(&reg->map, change->slot, &limits);
 	if (change->mask & K2K_UPDATE_BUDGETS)
@@ -408,27 +419,35 @@ static int try_update(struct change *change)
  */
 static void tell_change(struct change *change, enum k2k_operation operation)
 {
-	uint32_t mask = operation == K2K_OP_REGISTER ? ALL_UPDATES : change->mask;
+	uint32_t mask = change->changed;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
 
-	/* as the sink is told: a change of budgets alone by its budgets */
-	if (mask != K2K_UPDATE_BUDGETS) {
+	/* as the sink is told: a change of budgets alone by its budgets, no change not at all */
+	if (mask & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER : K2K_AUDIT_KIND_UPDATE;
 		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec : 0;
 		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY ? quota->max_gpu_memory_bytes : 0;
 		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS ? quota->max_concurrent_kernels : 0;
-		body.more.change.values[3] = mask & K2K_UPDATE_BUDGETS ? quota->budget_count : 0;
+		body.more.change.values[3] = change->count;
 		body.more.change.values[4] = mask;
 		k2k_trail_tell_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}
 	body.kind = K2K_AUDIT_KIND_BUDGET_CHANGE;
-	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < quota->budget_count; i++) {
-		body.engagement_id = quota->budgets[i].engagement_id;
-		body.limit = quota->budgets[i].budget_ns;
+	for (uint32_t i = 0; i < change->count; i++) {
+		body.engagement_id = change->list[i].budget.engagement_id;
+		body.limit = change->list[i].budget.budget_ns;
 		k2k_trail_tell_locked(&change->reg->trail, &body);
 	}
+}
+
+/* Of an attempt that is to be made again, or of the call. */
+static void forget_changed(struct change *change)
+{
+	free(change->list);
+	change->list = NULL;
+	change->changed = change->count = 0;
 }
 
 static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
@@ -436,17 +455,17 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
 	for (;;) {
-		struct k2k_lock lock;
 		uint32_t behind;
-		int code = k2k_change_begin(change->reg, operation, deadline, &lock);
+		int code = k2k_change_begin(change->reg, operation, deadline);
 
 		if (code)
 			return code;
 		change->undo = false;
+		forget_changed(change);
 		code = attempt(change);
 		if (!code)
 			tell_change(change, operation);
-		k2k_change_end(change->reg, &lock, change->undo);
+		k2k_change_end(change->reg, change->undo);
 		if (code != WAIT)
 			return code;
 		/* without the lock: others go on */
@@ -464,16 +483,16 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 static void audit_change(struct change *change, const char *verb, uint32_t mask);
 
 /* The whole of a call: change, wait, change again, audit. */
-static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *), const char *verb,
-               uint32_t audited)
+static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *), const char *verb)
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
 
 	if (code)
 		return code;
 	code = run_held(change, operation, attempt);
-	if (!code)
-		audit_change(change, verb, audited);
+	if (!code && change->changed) /* an update to what is in force already is none */
+		audit_change(change, verb, change->changed);
+	forget_changed(change);
 	k2k_unhold(change->reg);
 	return code;
 }
@@ -516,12 +535,14 @@ static void audit_change(struct change *change, const char *verb, uint32_t mask)
 	/* a change of budgets alone is told by its budgets */
 	if (mask != K2K_UPDATE_BUDGETS)
 		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
-	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < change->quota->budget_count; i++) {
+	for (uint32_t i = 0; i < change->count; i++) {
+		const struct k2k_budget *budget = &change->list[i].budget;
+
 		text.count = 2;
-		add_field(&text, "engagement_id", change->quota->budgets[i].engagement_id);
-		add_field(&text, "budget_ns", change->quota->budgets[i].budget_ns);
+		add_field(&text, "engagement_id", budget->engagement_id);
+		add_field(&text, "budget_ns", budget->budget_ns);
 		snprintf(description, sizeof(description), "tenant %" PRIu64 " budget %s", change->id,
-		         change->quota->budgets[i].budget_ns == K2K_UNLIMITED ? "unset" : "set");
+		         budget->budget_ns == K2K_UNLIMITED ? "unset" : "set");
 		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
 	}
 	k2k_audit_leave(sink);
@@ -529,6 +550,7 @@ static void audit_change(struct change *change, const char *verb, uint32_t mask)
 
 int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota)
 {
+	K2K_UNCANCELLED;
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
 	struct change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
 	int code;
@@ -539,12 +561,13 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	if (!code)
 		code = check_quota(change.quota);
 	if (!code)
-		code = run(&change, K2K_OP_REGISTER, try_register, "registered", ALL_UPDATES);
+		code = run(&change, K2K_OP_REGISTER, try_register, "registered");
 	return code;
 }
 
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .image = image };
 	int code;
 
@@ -557,30 +580,31 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 	change.quota = image->quota;
 	code = check_id(image->id);
 	if (!code)
-		code = run(&change, K2K_OP_REGISTER, try_register, "restored", ALL_UPDATES);
+		code = run(&change, K2K_OP_REGISTER, try_register, "restored");
 	return code;
 }
 
 int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 {
-	struct k2k_lock lock;
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	if (generation > K2K_GENERATION_MAX)
 		return k2k_fail_argument("generation", "larger than any that is given");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* one store: nothing to complete or to undo */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* one store: nothing to complete or to undo */
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->generation) < generation) /* relaxed: under the lock */
 		k2k_store_release(&reg->map.defs->generation, generation); /* publish[generation] seen by observe[generation] in info */
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return 0;
 }
 
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
 	int code;
 
@@ -592,7 +616,7 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
 		code = k2k_fail_argument("mask", "unknown bits");
 	if (!code)
-		code = run(&change, K2K_OP_UPDATE, try_update, "updated", mask);
+		code = run(&change, K2K_OP_UPDATE, try_update, "updated");
 	return code;
 }
 
@@ -609,12 +633,13 @@ static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struc
 		return k2k_fail_argument("registry", "null");
 	code = check_id(id);
 	if (!code)
-		code = run(&change, K2K_OP_BUDGET, attempt, "updated", K2K_UPDATE_BUDGETS);
+		code = run(&change, K2K_OP_BUDGET, attempt, "updated");
 	return code;
 }
 
 int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, budget_ns };
 
 	if (budget_ns == K2K_UNLIMITED)
@@ -640,6 +665,7 @@ static int try_unset(struct change *change)
 
 int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
 
 	return update_budget(reg, id, &budget, try_unset);
@@ -647,7 +673,22 @@ int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engage
 
 /* ---- deregister ------------------------------------------------------------------------------ */
 
-static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
+/* Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders it */
+static void pin(struct change *change, uint64_t incarnation)
+{
+	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
+}
+
+/* Outside of a turn: nobody else changes it while we live, and we only give up what is ours. */
+static void unpin(struct change *change)
+{
+	uint64_t own = change->reg->writer.incarnation;
+
+	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
+	k2k_cas_acq_rel(&change->reg->map.tenants_cold[change->slot].pinned_by, &own, 0);
+}
+
+static int retire(struct change *change, bool keep)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token;
@@ -657,9 +698,7 @@ static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
 		code = reap(change);
 	if (code)
 		return code;
-	/* taken by a reader's lock, say: then others may reap it first, and what we have counted here is all that can be told */
-	if (pin && k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned) != 0)
-		pinned->page = NULL;
+	pin(change, keep ? change->reg->writer.incarnation : 0);
 	token = k2k_grace_next(map);
 	change->undo = true;
 	code = k2k_tenant_retire(map, change->slot, token);
@@ -703,56 +742,54 @@ static void tell_totals(struct change *change, const struct k2k_tenant_totals *t
  * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
  * somebody has reaped it before us, *totals stays as it was counted before.
  */
-static int finish(struct change *change, uint64_t deadline, struct k2k_lock *pinned, struct k2k_tenant_totals *totals)
+static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock;
 	uint32_t behind;
 	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 	if (code == K2K_EBUSY)
-		return pinned->page ? k2k_totals(reg, change->slot, change->generation, totals) : 0;
+		return k2k_totals(reg, change->slot, change->generation, totals);
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
 	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
 		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
 		totals->final = code == 0;
-		if (!code)
+		if (!code) {
+			pin(change, 0);
 			tell_totals(change, totals);
+		}
 	}
-	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
-	k2k_change_end(reg, &lock, code != 0);
+	k2k_change_end(reg, code != 0);
 	return code;
 }
 
 static int deregister_held(struct change *change, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock, pinned = { NULL };
 	uint64_t deadline = k2k_deadline(reg);
 	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
 		return code;
-	code = retire(change, totals != NULL, &pinned);
+	code = retire(change, totals != NULL);
 	if (!code)
 		tell_deregistered(change);
 	if (!code && totals) {
 		memset(totals, 0, sizeof(*totals));
 		totals->size = size;
-		if (!pinned.page)
-			code = k2k_totals(reg, change->slot, change->generation, totals);
 	}
-	k2k_change_end(reg, &lock, change->undo);
+	k2k_change_end(reg, change->undo);
 	if (code)
 		return code;
 	if (totals)
-		code = finish(change, deadline, &pinned, totals);
-	k2k_lock_drop(&pinned);
+		code = finish(change, deadline, totals);
+	if (totals && !totals->final)
+		unpin(change);
 	/* whatever became of the totals, the tenant is gone */
 	audit_change(change, "deregistered", 0);
 	return code;
@@ -760,6 +797,7 @@ static int deregister_held(struct change *change, struct k2k_tenant_totals *tota
 
 int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
 {
+	K2K_UNCANCELLED;
 	struct change change = { .reg = reg, .id = id };
 	int code;
 

@@ -160,6 +160,14 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
+/* Does somebody who lives wait for its final totals? */
+static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
+{
+	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by); /* observe[tenant-pin]: nothing but itself */
+
+	return by != 0 && k2k_census_alive(&reg->admins, by);
+}
+
 static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slot)
 {
 	const struct k2k_map *map = &batch->reg->map;
@@ -176,8 +184,7 @@ static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slo
 		}
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* in the order of tokens */
-		/* somebody who waits for its final totals keeps a byte of it locked, or is us */
-		if (slot == own_slot || !k2k_lock_is_held(&batch->reg->defs, K2K_LOCK_BYTE_PIN(slot)))
+		if (slot == own_slot || !is_pinned(batch->reg, slot))
 			choose(batch, slot);
 	}
 }

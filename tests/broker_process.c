@@ -4,6 +4,9 @@
  */
 #include "broker_program.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+
 /* ---- streams ----------------------------------------------------------------------- */
 
 TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
@@ -11,23 +14,28 @@ TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = START("-q", "1");
-	CHECK_HAS(ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"), "{\"line\":\"3\",\"kernel\":\"add\"");
-	CHECK_STR(ask(&program, "nonsense"), "{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
-	          "{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"two\":7}"), "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
-	          "{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"), "{\"line\":\"8\",\"column\":37,\"error\":\"");
+	assert_contains(ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"),
+	                "{\"line\":\"3\",\"kernel\":\"add\"");
+	assert_string_equal(ask(&program, "nonsense"),
+	                    "{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
+	                    "{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"two\":7}"),
+	                    "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
+	                    "{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"),
+	                "{\"line\":\"8\",\"column\":37,\"error\":\"");
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\"}");        /* the last one without an end */
 	close(program.in);
 	program.in = -1;
-	CHECK_HAS(next_line(program.out), "{\"line\":\"9\",\"send\":\"a\",\"to\":\"a\",\"decision\":\"DELIVERED\"");
-	CHECK(!next_line(program.out));
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_contains(next_line(program.out),
+	                "{\"line\":\"9\",\"send\":\"a\",\"to\":\"a\",\"decision\":\"DELIVERED\"");
+	assert_false(next_line(program.out));
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -36,15 +44,16 @@ TEST(numbers_of_64_bits_go_through_unchanged)
 	set_up();
 	tenant(UINT64_MAX, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
 	struct program program = START("-");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551615,\"org\":\"9223372036854775808\"}"),
-	          "\"tenant\":\"18446744073709551615\",\"org\":\"9223372036854775808\"");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551615,\"org\":\"9223372036854775808\"}"),
+	                "\"tenant\":\"18446744073709551615\",\"org\":\"9223372036854775808\"");
 	const char *line = ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"org\":9007199254740993,\"engagement\":18446744073709551614,"
 	                                 "\"gpu_ns\":9223372036854775809}");
-	CHECK_HAS(line, "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\",\"engagement\":\"18446744073709551614\"");
-	CHECK_HAS(line, "\"limit\":null,\"remaining\":null");
-	CHECK_HAS(line, "\"booked_ns\":\"9223372036854775809\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(gpu_ns_of(UINT64_MAX, UINT64_MAX - 1), UINT64_C(9223372036854775809));
+	assert_contains(line,
+	                "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\",\"engagement\":\"18446744073709551614\"");
+	assert_contains(line, "\"limit\":null,\"remaining\":null");
+	assert_contains(line, "\"booked_ns\":\"9223372036854775809\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(gpu_ns_of(UINT64_MAX, UINT64_MAX - 1), UINT64_C(9223372036854775809));
 	tear_down();
 }
 
@@ -54,10 +63,11 @@ TEST(with_a_queue_of_nothing_every_message_finds_it_full_and_is_billed)
 	tenant(42, 5000, 4);
 	struct program program = START("--queue", "0");
 	ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "\"decision\":\"QUEUE_FULL\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(gpu_ns_of(42, 0), 5);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"),
+	                "\"decision\":\"QUEUE_FULL\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(gpu_ns_of(42, 0), 5);
 	tear_down();
 }
 
@@ -70,7 +80,7 @@ TEST(eleven_thousand_lines_of_a_file_add_up)
 	set_up();
 	snprintf(path, sizeof path, "%s/lines", test_dir());
 	file = fopen(path, "w");
-	CHECK(file);
+	assert_true(file);
 	for (unsigned t = 1; t < 4; t++) {
 		tenant(t, K2K_UNLIMITED, 4);
 		fprintf(file, "{\"kernel\":\"add\",\"name\":\"k%u\",\"tenant\":%u}\n", t, t);
@@ -82,18 +92,18 @@ TEST(eleven_thousand_lines_of_a_file_add_up)
 		if (i % 2)
 			expected[t] += i * 1000;
 	}
-	CHECK(fclose(file) == 0);
+	assert_int_equal(fclose(file), 0);
 	struct program program = START("--summary", path);
 	snprintf(line, sizeof line, "{\"stats\":true,\"lines\":\"11288\",\"malformed\":\"0\",\"kernels\":\"0\",\"kernels_added\":\"3\"");
-	CHECK_HAS(next_line(program.out), line);
-	CHECK(!next_line(program.out));
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(next_line(program.out), line);
+	assert_false(next_line(program.out));
+	assert_int_equal(finish(&program), 0);
 	uint64_t admitted = 0;
 	for (unsigned t = 1; t < 4; t++) {
 		admitted += info_of(t).admitted_total;
-		CHECK_EQ(gpu_ns_of(t, 1), expected[t]);
+		assert_int_equal(gpu_ns_of(t, 1), expected[t]);
 	}
-	CHECK_EQ(admitted, 11285);
+	assert_int_equal(admitted, 11285);
 	tear_down();
 }
 
@@ -101,16 +111,16 @@ TEST(a_registry_that_is_not_there_is_status_6)
 {
 	registry = fresh_registry();
 	struct program program = start(NULL);
-	CHECK_HAS(next_line(program.out), "k2k-broker: registry ");
-	CHECK_EQ(finish(&program), 6);
+	assert_contains(next_line(program.out), "k2k-broker: registry ");
+	assert_int_equal(finish(&program), 6);
 	program = START("--queue", "-1");
-	CHECK_HAS(next_line(program.out), "k2k-broker: --queue: \"-1\"");
-	CHECK_EQ(finish(&program), 2);
+	assert_contains(next_line(program.out), "k2k-broker: --queue: \"-1\"");
+	assert_int_equal(finish(&program), 2);
 	program = START("--help");
-	CHECK_HAS(next_line(program.out), "Usage: k2k-broker");
+	assert_contains(next_line(program.out), "Usage: k2k-broker");
 	while (next_line(program.out))
 		;
-	CHECK_EQ(finish(&program), 0);
+	assert_int_equal(finish(&program), 0);
 }
 
 TEST(sigterm_ends_a_stream_and_gives_the_slots_back)
@@ -120,11 +130,11 @@ TEST(sigterm_ends_a_stream_and_gives_the_slots_back)
 	struct program program = START("--summary");
 	say(program.in, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK(kill(program.pid, SIGTERM) == 0);
-	CHECK_HAS(next_line(program.out), "{\"stats\":true,\"lines\":\"1\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_int_equal(kill(program.pid, SIGTERM), 0);
+	assert_contains(next_line(program.out), "{\"stats\":true,\"lines\":\"1\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -132,15 +142,15 @@ TEST(sigterm_ends_a_stream_whose_answers_nobody_reads)
 {
 	set_up();
 	struct program program = start(NULL);
-	CHECK(fcntl(program.in, F_SETFL, O_NONBLOCK) == 0);
+	assert_int_equal(fcntl(program.in, F_SETFL, O_NONBLOCK), 0);
 	struct pollfd writable = { .fd = program.in, .events = POLLOUT };
 	/* until its output, then its input stand full */
 	while (poll(&writable, 1, 500) == 1)
 		if (write(program.in, "{\"send\":\"a\",\"to\":\"b\"}\n", 22) < 0)
-			CHECK(errno == EAGAIN);
-	CHECK(kill(program.pid, SIGTERM) == 0);
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(brokers(), 0);
+			assert_int_equal(errno, EAGAIN);
+	assert_int_equal(kill(program.pid, SIGTERM), 0);
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -149,27 +159,28 @@ TEST(a_killed_broker_gives_its_slots_back_and_its_counts_stay)
 	set_up();
 	tenant(42, 5000, 1);
 	struct program first = start(NULL), second = start(NULL);
-	CHECK_HAS(ask(&first, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&first, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":7}"), "DELIVERED");
-	CHECK_HAS(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "\"REFUSED\",\"reason\":\"kernels\"");
+	assert_contains(ask(&first, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask(&first, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":7}"), "DELIVERED");
+	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "\"REFUSED\",\"reason\":\"kernels\"");
 	spawn_kill(first.pid);
 	WAIT_UNTIL(brokers() == 1, 10);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_HAS(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&second, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":1}"), "DELIVERED");
-	CHECK_EQ(finish(&second), 0);
-	CHECK_EQ(info_of(42).admitted_total, 2);
-	CHECK_EQ(gpu_ns_of(42, 0), 8);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask(&second, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":1}"), "DELIVERED");
+	assert_int_equal(finish(&second), 0);
+	assert_int_equal(info_of(42).admitted_total, 2);
+	assert_int_equal(gpu_ns_of(42, 0), 8);
 	tear_down();
 }
 
 /* Another registry of this name, with the tenant, before the broker runs again. */
 static void replace_while_stopped(pid_t pid)
 {
-	CHECK(kill(pid, SIGSTOP) == 0);
-	CHECK(waitpid(pid, NULL, WUNTRACED) == pid);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
 	set_up();
 	tenant(42, 5000, 4);
 }
@@ -179,34 +190,38 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = start(NULL);
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"legacy\"}"), "ADDED");
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "\"decision\":\"REJECTED\",\"reason\":\"no_registry\"");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
-	CHECK_HAS(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"legacy\"}"), "ADDED");
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"no_registry\"");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
+	assert_contains(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
 	set_up();
 	WAIT_UNTIL(brokers() == 1, 10);              /* by itself: no line asks for it */
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	tenant(42, 5000, 4);
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 1);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 1);
 	/* replaced behind its back it asks the new one at once: no message is lost between them */
 	replace_while_stopped(program.pid);
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}\n");
-	CHECK(kill(program.pid, SIGCONT) == 0);
-	CHECK_HAS(next_line(program.out), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(gpu_ns_of(42, 0), 5);
+	assert_int_equal(kill(program.pid, SIGCONT), 0);
+	assert_contains(next_line(program.out), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(gpu_ns_of(42, 0), 5);
 	/* and takes its kernels' slots without being asked anything */
 	replace_while_stopped(program.pid);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK(kill(program.pid, SIGCONT) == 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(kill(program.pid, SIGCONT), 0);
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK_EQ(finish(&program), 0);
+	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
 
@@ -218,25 +233,32 @@ TEST(two_clients_deliver_to_each_other)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path(), "--summary");
 	int one = connect_client(), two = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "{\"line\":\"1\",\"kernel\":\"add\"");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"), "{\"line\":\"1\",\"kernel\":\"add\"");
-	CHECK_HAS(ask_fd(one, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":3}"), "\"decision\":\"DELIVERED\"");
-	CHECK_STR(next_line(two), "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
-	CHECK_HAS(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":4}"), "\"decision\":\"DELIVERED\"");
-	CHECK_STR(next_line(one), "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "{\"line\":\"1\",\"kernel\":\"add\"");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"),
+	                "{\"line\":\"1\",\"kernel\":\"add\"");
+	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":3}"),
+	                "\"decision\":\"DELIVERED\"");
+	assert_string_equal(next_line(two),
+	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
+	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":4}"),
+	                "\"decision\":\"DELIVERED\"");
+	assert_string_equal(next_line(one),
+	                    "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
 	/* to oneself: answer and message, both */
-	CHECK_HAS(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
-	CHECK_HAS(ask_fd(one, "{\"stats\":true}"), "\"sends\":\"3\",\"admitted\":\"3\",\"delivered\":\"3\"");
-	CHECK_EQ(info_of(42).admitted_total, 3);
-	CHECK_EQ(info_of(42).kernels, 2);
-	CHECK_EQ(gpu_ns_of(42, 7), 4);
-	CHECK(kill(program.pid, SIGINT) == 0);
-	CHECK_HAS(next_line(program.out), "{\"stats\":true,\"lines\":\"6\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK(access(address.sun_path, F_OK) != 0);
-	CHECK(!next_line(one));
+	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
+	assert_contains(ask_fd(one, "{\"stats\":true}"),
+	                "\"sends\":\"3\",\"admitted\":\"3\",\"delivered\":\"3\"");
+	assert_int_equal(info_of(42).admitted_total, 3);
+	assert_int_equal(info_of(42).kernels, 2);
+	assert_int_equal(gpu_ns_of(42, 7), 4);
+	assert_int_equal(kill(program.pid, SIGINT), 0);
+	assert_contains(next_line(program.out), "{\"stats\":true,\"lines\":\"6\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_not_equal(access(address.sun_path, F_OK), 0);
+	assert_false(next_line(one));
 	tear_down();
 }
 
@@ -246,13 +268,16 @@ TEST(a_kernel_belongs_to_the_client_that_added_it)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int one = connect_client(), two = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"a\"}"), "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"remove\",\"name\":\"a\"}"), "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
-	CHECK_HAS(ask_fd(two, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"REJECTED\",\"reason\":\"others_kernel\"");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 0);
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"a\"}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
+	assert_contains(ask_fd(two, "{\"kernel\":\"remove\",\"name\":\"a\"}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
+	assert_contains(ask_fd(two, "{\"send\":\"a\",\"to\":\"a\"}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"others_kernel\"");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 0);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -262,31 +287,32 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int one = connect_client(), two = connect_client(), three = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a2\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(three, "{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(info_of(42).kernels, 4);
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a2\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(three, "{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(info_of(42).kernels, 4);
 	close(one);
 	WAIT_UNTIL(info_of(42).kernels == 2, 10);
-	CHECK_HAS(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
+	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
 	/* one that only ends its input is answered to the end, also a last line without its own */
 	send_text(three, "{\"send\":\"c\",\"to\":\"b\"}\n{\"send\":\"c\",\"to\":\"c\"}");
-	CHECK(shutdown(three, SHUT_WR) == 0);
-	CHECK_HAS(next_line(three), "\"to\":\"b\",\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(three), "\"to\":\"c\",\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(three), "{\"deliver\":\"c\"");
-	CHECK(!next_line(three));
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_HAS(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
+	assert_int_equal(shutdown(three, SHUT_WR), 0);
+	assert_contains(next_line(three), "\"to\":\"b\",\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(three), "\"to\":\"c\",\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(three), "{\"deliver\":\"c\"");
+	assert_false(next_line(three));
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
 	/* one that asks and goes without listening has asked */
 	one = connect_client();
 	send_text(one, "{\"kernel\":\"add\",\"name\":\"d\",\"tenant\":42}\n{\"send\":\"d\",\"to\":\"b\",\"gpu_ns\":9}\n");
 	close(one);
-	CHECK_HAS(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
+	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK_EQ(gpu_ns_of(42, 0), 9);
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(gpu_ns_of(42, 0), 9);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -299,33 +325,35 @@ TEST(a_full_queue_is_answered_queue_full_and_loses_nothing_that_was_delivered)
 	tenant(42, K2K_UNLIMITED, 4);
 	struct program program = START("--listen", socket_path(), "-q", "4");
 	int sender = connect_client(), sleeper = connect_client();
-	CHECK_HAS(ask_fd(sender, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(sleeper, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(sender, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_contains(ask_fd(sleeper, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
+	                "ADDED");
 	while (full < 10) {
 		const char *line = ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":1}");
 
 		sent++;
 		delivered += strstr(line, "\"DELIVERED\"") != NULL;
 		full += strstr(line, "\"QUEUE_FULL\"") != NULL;
-		CHECK_EQ(delivered + (uint64_t)full, sent);
-		CHECK(sent < 100000);
+		assert_int_equal(delivered + (uint64_t)full, sent);
+		assert_true(sent < 100000);
 	}
-	CHECK_EQ(info_of(42).admitted_total, sent);
-	CHECK_EQ(gpu_ns_of(42, 0), sent);
+	assert_int_equal(info_of(42).admitted_total, sent);
+	assert_int_equal(gpu_ns_of(42, 0), sent);
 	/* once it reads there is room again */
 	for (; received < delivered; received++)
-		CHECK_HAS(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
-	CHECK_HAS(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
-	CHECK_HAS(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
+		assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
+	assert_contains(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
+	assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
 	/* its input ended, it has no kernels, even while much waits for it; that it gets still */
 	for (delivered = 0; strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
 		delivered++;
-	CHECK(shutdown(sleeper, SHUT_WR) == 0);
+	assert_int_equal(shutdown(sleeper, SHUT_WR), 0);
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
 	for (received = 0; next_line(sleeper); received++)
 		;
-	CHECK_EQ(received, delivered);
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(received, delivered);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -337,7 +365,8 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 	tenant(42, K2K_UNLIMITED, 4);
 	struct program program = START("--listen", socket_path(), "-q", "2");
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
 	for (size_t i = 0; i < 100; i++)
 		memcpy(block + i * 22, "{\"send\":\"a\",\"to\":\"a\"}\n", 22);
 	send_all(client, block, sizeof block);
@@ -345,15 +374,15 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 	while (answers < 100 || messages < 100) {
 		const char *line = next_line(client);
 
-		CHECK(line);
+		assert_true(line);
 		if (strncmp(line, "{\"deliver\"", 10) == 0) {
 			messages++;
 		} else {
 			answers++;
-			CHECK_HAS(line, "\"DELIVERED\"");
+			assert_contains(line, "\"DELIVERED\"");
 		}
 	}
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -367,12 +396,12 @@ static uint64_t fill(int fd, const char *line)
 	while (poll(&writable, 1, 300) == 1) {
 		ssize_t n = send(fd, line + at, size - at, MSG_DONTWAIT);
 
-		CHECK(n > 0 || errno == EAGAIN);
+		assert_true(n > 0 || errno == EAGAIN);
 		if (n > 0) {
 			written += (uint64_t)n;
 			at = (at + (size_t)n) % size;
 		}
-		CHECK(written < 50000000);
+		assert_true(written < 50000000);
 	}
 	return written / size;
 }
@@ -385,7 +414,7 @@ static int open_files(pid_t pid)
 
 	snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
 	dir = opendir(path);
-	CHECK(dir);
+	assert_true(dir);
 	while (readdir(dir))
 		count++;
 	closedir(dir);
@@ -399,16 +428,16 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	set_up();
 	struct program program = START("--listen", socket_path(), "-q", "1");
 	int mute = connect_client(), other = connect_client();
-	CHECK_HAS(ask_fd(other, "{\"stats\":true}"), "\"lines\":\"1\"");
+	assert_contains(ask_fd(other, "{\"stats\":true}"), "\"lines\":\"1\"");
 	int files = open_files(program.pid);
 	uint64_t lines = fill(mute, line);
 	for (int i = 0; i < 100; i++)
-		CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
-	CHECK_HAS(ask_fd(other, "nonsense"), "\"column\":1");
+		assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_contains(ask_fd(other, "nonsense"), "\"column\":1");
 	/* when it reads, each whole line has its answer */
 	for (uint64_t answers = 0; answers < lines; answers++)
-		CHECK_HAS(next_line(mute), "NOT_FOUND");
-	CHECK_EQ(open_files(program.pid), files);
+		assert_contains(next_line(mute), "NOT_FOUND");
+	assert_int_equal(open_files(program.pid), files);
 	/* one that never reads and goes leaves nothing behind */
 	close(mute);
 	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
@@ -416,8 +445,8 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	fill(mute, line);
 	close(mute);
 	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
-	CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -432,11 +461,13 @@ TEST(hostile_bytes_cost_their_sender_an_answer_and_nobody_else_anything)
 	for (size_t i = 0; i < sizeof noise; i++)
 		noise[i] = (char)((state = state * 1103515245u + 12345u) >> 16 | 1);       /* no 0, no '\n' */
 	send_all(hostile, noise, sizeof noise);
-	CHECK_STR(next_line(hostile), "{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
-	CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_string_equal(next_line(hostile),
+	                    "{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
+	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
 	send_text(hostile, "\n");
-	CHECK_HAS(ask_fd(hostile, "{\"send\":\"x\",\"to\":\"x\"}"), "{\"line\":\"2\",\"send\"");
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(hostile, "{\"send\":\"x\",\"to\":\"x\"}"),
+	                "{\"line\":\"2\",\"send\"");
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -448,22 +479,22 @@ TEST(a_dead_brokers_socket_is_replaced_and_a_living_ones_refused)
 	struct program first = START("--listen", socket_path());
 	close(connect_client());
 	struct program second = START("--listen", address.sun_path);
-	CHECK_HAS(next_line(second.out), "another process listens there");
-	CHECK_EQ(finish(&second), 8);
+	assert_contains(next_line(second.out), "another process listens there");
+	assert_int_equal(finish(&second), 8);
 	close(connect_client());                     /* it did the living one no harm */
 	spawn_kill(first.pid);
-	CHECK(stat(address.sun_path, &st) == 0);
-	CHECK_EQ(try_connect(), -1);
+	assert_int_equal(stat(address.sun_path, &st), 0);
+	assert_int_equal(try_connect(), -1);
 	second = START("--listen", address.sun_path);
 	close(connect_client());
-	CHECK_EQ(stop(&second), 0);
-	CHECK(stat(address.sun_path, &st) != 0);
+	assert_int_equal(stop(&second), 0);
+	assert_int_not_equal(stat(address.sun_path, &st), 0);
 	/* what is no socket is left alone */
 	close(open(address.sun_path, O_CREAT | O_WRONLY, 0600));
 	second = START("--listen", address.sun_path);
-	CHECK_HAS(next_line(second.out), "not a socket");
-	CHECK_EQ(finish(&second), 4);
-	CHECK(stat(address.sun_path, &st) == 0 && S_ISREG(st.st_mode));
+	assert_contains(next_line(second.out), "not a socket");
+	assert_int_equal(finish(&second), 4);
+	assert_true(stat(address.sun_path, &st) == 0 && S_ISREG(st.st_mode));
 	tear_down();
 }
 
@@ -483,21 +514,22 @@ TEST(of_many_brokers_that_start_at_one_path_one_listens)
 
 		for (int i = 0; i < 6; i++)
 			outputs[i] = (struct pollfd){ .fd = programs[i].pid ? programs[i].out : -1, .events = POLLIN };
-		CHECK(poll(outputs, 6, PATIENCE_MS) > 0);
+		assert_true(poll(outputs, 6, PATIENCE_MS) > 0);
 		for (int i = 0; i < 6; i++) {
 			if (!outputs[i].revents)
 				continue;
-			CHECK_HAS(next_line(programs[i].out), "another process listens there");
-			CHECK_EQ(finish(&programs[i]), 8);
+			assert_contains(next_line(programs[i].out),
+			                "another process listens there");
+			assert_int_equal(finish(&programs[i]), 8);
 			programs[i].pid = 0;
 			refused++;
 		}
 	}
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"stats\":true}"), "\"stats\":true");
+	assert_contains(ask_fd(client, "{\"stats\":true}"), "\"stats\":true");
 	for (int i = 0; i < 6; i++)
 		if (programs[i].pid)
-			CHECK_EQ(stop(&programs[i]), 0);
+			assert_int_equal(stop(&programs[i]), 0);
 	tear_down();
 }
 
@@ -507,11 +539,12 @@ TEST(a_killed_broker_with_clients_gives_its_slots_back)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(info_of(42).kernels, 1);
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(info_of(42).kernels, 1);
 	spawn_kill(program.pid);
 	WAIT_UNTIL(info_of(42).kernels == 0, 10);
-	CHECK(!next_line(client));
+	assert_false(next_line(client));
 	tear_down();
 }
 
@@ -521,14 +554,15 @@ TEST(a_socket_broker_opens_a_replaced_registry_again_by_itself)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
 	set_up();
 	tenant(42, 5000, 4);
 	WAIT_UNTIL(brokers() == 1, 10);
-	CHECK_HAS(ask_fd(client, "{\"send\":\"a\",\"to\":\"a\"}"), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(client, "{\"send\":\"a\",\"to\":\"a\"}"), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }

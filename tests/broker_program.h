@@ -9,6 +9,7 @@
 
 #include "harness.h"
 
+#include <fcntl.h>
 #include <k2k/registry.h>
 
 #include <poll.h>
@@ -28,13 +29,13 @@ HARNESS_USED static void set_up(void)
 	if (!registry)
 		registry = fresh_registry();
 	options.max_tenants = options.max_engagements = options.max_budgets = 16;
-	CHECK_EQ(k2k_registry_create(registry, &options, &admin), 0);
+	assert_int_equal(k2k_registry_create(registry, &options, &admin), 0);
 }
 
 HARNESS_USED static void tear_down(void)
 {
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, 0, NULL), 0);
 }
 
 HARNESS_USED static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
@@ -43,14 +44,14 @@ HARNESS_USED static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernel
 
 	quota.max_messages_per_sec = rate;
 	quota.max_concurrent_kernels = kernels;
-	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
 HARNESS_USED static struct k2k_tenant_info info_of(k2k_tenant_id id)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_tenant_get(admin, id, &info), 0);
+	assert_int_equal(k2k_tenant_get(admin, id, &info), 0);
 	return info;
 }
 
@@ -59,7 +60,7 @@ HARNESS_USED static uint64_t gpu_ns_of(k2k_tenant_id id, uint64_t engagement)
 	struct k2k_audit_tag tag = { 0, engagement };
 	uint64_t ns;
 
-	CHECK_EQ(k2k_usage_engagement_for(admin, id, tag, &ns), 0);
+	assert_int_equal(k2k_usage_engagement_for(admin, id, tag, &ns), 0);
 	return ns;
 }
 
@@ -67,7 +68,7 @@ HARNESS_USED static uint32_t brokers(void)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_registry_info(admin, &info), 0);
+	assert_int_equal(k2k_registry_info(admin, &info), 0);
 	return info.brokers;
 }
 
@@ -87,7 +88,7 @@ HARNESS_USED static struct program start_with(const char *const *arguments, int 
 
 	for (int i = 0; arguments && arguments[i]; i++)
 		argv[3 + i] = arguments[i];
-	CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && (!apart || pipe2(err, O_CLOEXEC) == 0));
+	assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && (!apart || pipe2(err, O_CLOEXEC) == 0));
 	program.pid = spawn();
 	if (program.pid == 0) {
 		dup2(in[0], STDIN_FILENO);
@@ -123,7 +124,7 @@ HARNESS_USED static void send_all(int fd, const char *bytes, size_t size)
 	while (size > 0) {
 		ssize_t n = write(fd, bytes, size);
 
-		CHECK(n > 0);
+		assert_true(n > 0);
 		bytes += n;
 		size -= (size_t)n;
 	}
@@ -135,7 +136,7 @@ HARNESS_USED static const char *next_line(int fd)
 	static struct { char bytes[65536]; size_t start, end; } buffers[64];
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-	CHECK(fd < 64);
+	assert_true(fd < 64);
 	for (;;) {
 		char *bytes = buffers[fd].bytes, *start = bytes + buffers[fd].start;
 		size_t have = buffers[fd].end - buffers[fd].start;
@@ -150,8 +151,8 @@ HARNESS_USED static const char *next_line(int fd)
 		memmove(bytes, start, have);
 		buffers[fd].start = 0;
 		buffers[fd].end = have;
-		CHECK(have < sizeof buffers[fd].bytes);
-		CHECK(poll(&ready, 1, PATIENCE_MS) == 1);
+		assert_true(have < sizeof buffers[fd].bytes);
+		assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
 		n = read(fd, bytes + have, sizeof buffers[fd].bytes - have);
 		if (n <= 0)
 			return NULL;
@@ -182,7 +183,7 @@ HARNESS_USED static int finish(struct program *program)
 
 	if (program->in >= 0)
 		close(program->in);
-	CHECK(waitpid(program->pid, &status, 0) == program->pid);
+	assert_true(waitpid(program->pid, &status, 0) == program->pid);
 	close(program->out);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
@@ -200,7 +201,7 @@ HARNESS_USED static int try_connect(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	CHECK(fd >= 0);
+	assert_true(fd >= 0);
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	close(fd);
@@ -223,7 +224,7 @@ HARNESS_USED static const char *ask_fd(int fd, const char *line)
 
 HARNESS_USED static int stop(struct program *program)
 {
-	CHECK(kill(program->pid, SIGTERM) == 0);
+	assert_int_equal(kill(program->pid, SIGTERM), 0);
 	return finish(program);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "broker_program.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -14,11 +15,12 @@ TEST(sighup_ends_a_stream_and_gives_the_slots_back)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = start(NULL);
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK(kill(program.pid, SIGHUP) == 0);
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(kill(program.pid, SIGHUP), 0);
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -29,10 +31,10 @@ TEST(sighup_that_was_ignored_stays_ignored)
 	signal(SIGHUP, SIG_IGN);
 	struct program program = start(NULL);
 	signal(SIGHUP, SIG_DFL);
-	CHECK_HAS(ask(&program, "{\"stats\":true}"), "stats");
-	CHECK(kill(program.pid, SIGHUP) == 0);
-	CHECK_HAS(ask(&program, "{\"stats\":true}"), "stats");
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(ask(&program, "{\"stats\":true}"), "stats");
+	assert_int_equal(kill(program.pid, SIGHUP), 0);
+	assert_contains(ask(&program, "{\"stats\":true}"), "stats");
+	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
 
@@ -45,17 +47,19 @@ TEST(a_closed_output_ends_a_stream_in_order)
 		struct program program = start_apart(NULL);
 		struct pollfd writable = { .fd = program.in, .events = POLLOUT };
 
-		CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-		CHECK(fcntl(program.in, F_SETFL, O_NONBLOCK) == 0);
+		assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+		                "ADDED");
+		assert_int_equal(fcntl(program.in, F_SETFL, O_NONBLOCK), 0);
 		while (busy && poll(&writable, 1, 500) == 1)
 			if (write(program.in, "{\"send\":\"a\",\"to\":\"b\"}\n", 22) < 0)
-				CHECK(errno == EAGAIN);
+				assert_int_equal(errno, EAGAIN);
 		close(program.out);
 		program.out = program.err;
-		CHECK_STR(next_line(program.err), "k2k-broker: standard output: Broken pipe");
-		CHECK_EQ(finish(&program), 10);
-		CHECK_EQ(info_of(42).kernels, 0);
-		CHECK_EQ(brokers(), 0);
+		assert_string_equal(next_line(program.err),
+		                    "k2k-broker: standard output: Broken pipe");
+		assert_int_equal(finish(&program), 10);
+		assert_int_equal(info_of(42).kernels, 0);
+		assert_int_equal(brokers(), 0);
 	}
 	tear_down();
 }
@@ -85,14 +89,14 @@ TEST(closed_standard_descriptors_are_errors_and_nothing_else)
 			execl(K2K_BROKER, K2K_BROKER, "-r", registry, file, (char *)NULL);
 			_exit(127);
 		}
-		CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
-		CHECK_EQ(WEXITSTATUS(status), closed & 2 ? 10 : 0);
-		CHECK_EQ(brokers(), 0);
+		assert_true(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), closed & 2 ? 10 : 0);
+		assert_int_equal(brokers(), 0);
 	}
-	CHECK_EQ(info_of(42).kernels, 0);
+	assert_int_equal(info_of(42).kernels, 0);
 	struct program program = START(file);
-	CHECK_HAS(next_line(program.out), "ADDED");     /* the registry is unharmed */
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(next_line(program.out), "ADDED");     /* the registry is unharmed */
+	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
 
@@ -105,7 +109,7 @@ TEST(a_file_that_may_not_grow_ends_a_stream_in_order)
 	set_up();
 	snprintf(file, sizeof file, "%s/answers", test_dir());
 	int in[2];
-	CHECK(pipe2(in, O_CLOEXEC) == 0);
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	pid_t pid = spawn();
 	if (pid == 0) {
 		dup2(in[0], STDIN_FILENO);
@@ -116,9 +120,9 @@ TEST(a_file_that_may_not_grow_ends_a_stream_in_order)
 	}
 	close(in[0]);
 	send_text(in[1], "{\"stats\":true}\n");
-	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
-	CHECK_EQ(WEXITSTATUS(status), 10);
-	CHECK_EQ(brokers(), 0);
+	assert_true(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 10);
+	assert_int_equal(brokers(), 0);
 	close(in[1]);
 	tear_down();
 }
@@ -127,13 +131,17 @@ TEST(an_id_stands_in_the_answer_as_it_was_given)
 {
 	set_up();
 	struct program program = start(NULL);
-	CHECK_HAS(ask(&program, "{\"id\":\"r/1\",\"send\":\"a\",\"to\":\"b\"}"), "{\"line\":\"1\",\"id\":\"r/1\",\"send\":\"a\"");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"remove\",\"name\":\"a\",\"id\":18446744073709551616}"),
-	          "{\"line\":\"2\",\"id\":18446744073709551616,\"kernel\":\"remove\"");
-	CHECK_HAS(ask(&program, "{\"stats\":true,\"id\":1.50}"), "{\"line\":\"3\",\"id\":1.50,\"stats\":true");
-	CHECK_HAS(ask(&program, "{\"id\":-0,\"send\":\"a\"}"), "{\"line\":\"4\",\"id\":-0,\"column\":20,\"error\"");
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"b\"}"), "{\"line\":\"5\",\"send\":\"a\"");
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(ask(&program, "{\"id\":\"r/1\",\"send\":\"a\",\"to\":\"b\"}"),
+	                "{\"line\":\"1\",\"id\":\"r/1\",\"send\":\"a\"");
+	assert_contains(ask(&program, "{\"kernel\":\"remove\",\"name\":\"a\",\"id\":18446744073709551616}"),
+	                "{\"line\":\"2\",\"id\":18446744073709551616,\"kernel\":\"remove\"");
+	assert_contains(ask(&program, "{\"stats\":true,\"id\":1.50}"),
+	                "{\"line\":\"3\",\"id\":1.50,\"stats\":true");
+	assert_contains(ask(&program, "{\"id\":-0,\"send\":\"a\"}"),
+	                "{\"line\":\"4\",\"id\":-0,\"column\":20,\"error\"");
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"b\"}"),
+	                "{\"line\":\"5\",\"send\":\"a\"");
+	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
 
@@ -145,12 +153,13 @@ TEST(sighup_removes_the_socket_and_gives_the_slots_back)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK(kill(program.pid, SIGHUP) == 0);
-	CHECK_EQ(finish(&program), 0);
-	CHECK(access(address.sun_path, F_OK) != 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(kill(program.pid, SIGHUP), 0);
+	assert_int_equal(finish(&program), 0);
+	assert_int_not_equal(access(address.sun_path, F_OK), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -165,34 +174,34 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 		struct program program = START("--listen", socket_path(), "--mode", modes[i], "--group", geteuid() ? "0" : "4242");
 
 		if (geteuid()) {
-			CHECK_HAS(next_line(program.out), "Operation not permitted");
-			CHECK_EQ(finish(&program), 7);
-			CHECK(access(address.sun_path, F_OK) != 0);
+			assert_contains(next_line(program.out), "Operation not permitted");
+			assert_int_equal(finish(&program), 7);
+			assert_int_not_equal(access(address.sun_path, F_OK), 0);
 			continue;
 		}
 		close(connect_client());
-		CHECK(stat(address.sun_path, &st) == 0);
-		CHECK_EQ(st.st_mode & 07777, strtoul(modes[i], NULL, 8));
-		CHECK_EQ(st.st_gid, 4242);
-		CHECK_EQ(stop(&program), 0);
+		assert_int_equal(stat(address.sun_path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, strtoul(modes[i], NULL, 8));
+		assert_int_equal(st.st_gid, 4242);
+		assert_int_equal(stop(&program), 0);
 	}
 	struct program program = START("--listen", socket_path());
 	WAIT_UNTIL(stat(address.sun_path, &st) == 0, 10);
-	CHECK_EQ(st.st_mode & 07777, 0750);
+	assert_int_equal(st.st_mode & 07777, 0750);
 	close(connect_client());
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(stop(&program), 0);
 	static const char *const refused[][2] = {
 		{ "--mode", "" }, { "--mode", "rw" }, { "--mode", "1777" }, { "--mode", "00600" }, { "--mode", "088" },
 		{ "--group", "" }, { "--group", "no-such-group" }, { "--group", "4294967295" }, { "--group", "-1" },
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
 		program = START("--listen", address.sun_path, refused[i][0], refused[i][1]);
-		CHECK_HAS(next_line(program.out), refused[i][0]);
-		CHECK_EQ(finish(&program), 2);
+		assert_contains(next_line(program.out), refused[i][0]);
+		assert_int_equal(finish(&program), 2);
 	}
 	program = START("--mode", "0600");
-	CHECK_HAS(next_line(program.out), "are of the socket of --listen");
-	CHECK_EQ(finish(&program), 2);
+	assert_contains(next_line(program.out), "are of the socket of --listen");
+	assert_int_equal(finish(&program), 2);
 	tear_down();
 }
 
@@ -207,7 +216,7 @@ static struct program start_activated(int fd, const char *fds, const char *const
 
 	for (int i = 0; arguments && arguments[i]; i++)
 		argv[3 + i] = arguments[i];
-	CHECK(pipe2(out, O_CLOEXEC) == 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	program.pid = spawn();
 	if (program.pid == 0) {
 		char pid[24];
@@ -233,9 +242,9 @@ static int listening_socket(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	CHECK(fd >= 0);
+	assert_true(fd >= 0);
 	socket_path();
-	CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 10) == 0);
+	assert_true(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 10) == 0);
 	return fd;
 }
 
@@ -248,16 +257,17 @@ TEST(a_socket_that_is_handed_over_is_served_and_left_for_the_next)
 		int client = connect_client();     /* before there is a broker */
 		struct program program = start_activated(listening, "1", NULL);
 
-		CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-		CHECK_EQ(stop(&program), 0);
-		CHECK_EQ(info_of(42).kernels, 0);
-		CHECK(access(address.sun_path, F_OK) == 0);
+		assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+		                "ADDED");
+		assert_int_equal(stop(&program), 0);
+		assert_int_equal(info_of(42).kernels, 0);
+		assert_int_equal(access(address.sun_path, F_OK), 0);
 		close(client);
 	}
 	/* another one's variables are not ours */
 	struct program program = start(NULL);
-	CHECK_HAS(ask(&program, "{\"stats\":true}"), "stats");
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(ask(&program, "{\"stats\":true}"), "stats");
+	assert_int_equal(finish(&program), 0);
 	close(listening);
 	tear_down();
 }
@@ -267,7 +277,7 @@ TEST(what_is_handed_over_and_no_listening_socket_is_refused)
 	int pair[2];
 
 	set_up();
-	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	int listening = listening_socket(), file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	const struct { int fd; const char *count, *text, *argument; } cases[] = {
 		{ pair[0], "1", "no listening", NULL }, { file, "1", "no listening", NULL }, { listening, "2", "more than one", NULL },
@@ -276,8 +286,8 @@ TEST(what_is_handed_over_and_no_listening_socket_is_refused)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct program program = start_activated(cases[i].fd, cases[i].count, (const char *const[]){ cases[i].argument, NULL });
 
-		CHECK_HAS(next_line(program.out), cases[i].text);
-		CHECK_EQ(finish(&program), 2);
+		assert_contains(next_line(program.out), cases[i].text);
+		assert_int_equal(finish(&program), 2);
 	}
 	tear_down();
 }
@@ -298,15 +308,15 @@ TEST(the_service_manager_is_told_when_it_serves_and_when_it_ends)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un manager = { .sun_family = AF_UNIX };
 	snprintf(manager.sun_path, sizeof manager.sun_path, "%s/notify", test_dir());
-	CHECK(bind(fd, (struct sockaddr *)&manager, sizeof manager) == 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&manager, sizeof manager), 0);
 	setenv("NOTIFY_SOCKET", manager.sun_path, 1);
 	struct program program = START("--listen", socket_path());
 	unsetenv("NOTIFY_SOCKET");
-	CHECK_STR(notified(fd), "READY=1");
+	assert_string_equal(notified(fd), "READY=1");
 	int client = try_connect();                 /* at once */
-	CHECK(client >= 0);
-	CHECK_EQ(brokers(), 1);
-	CHECK_EQ(stop(&program), 0);
-	CHECK_STR(notified(fd), "STOPPING=1");
+	assert_true(client >= 0);
+	assert_int_equal(brokers(), 1);
+	assert_int_equal(stop(&program), 0);
+	assert_string_equal(notified(fd), "STOPPING=1");
 	tear_down();
 }
