@@ -71,6 +71,8 @@ traffic() {
 	attach 2>/dev/null
 	until_true 60 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
 	real brokers 0 brokers
+	# who finds the dead one tells of it, within a second
+	until_true 60 eval '"$TOOL" audit tail --type broker_dead -J | grep -q broker_dead'
 	say K2K_OK admit 42 7 3
 	say K2K_OK track 42 7 9007199254740993
 	say K2K_EBUDGET admit 42 7 1
@@ -218,6 +220,7 @@ status() {
 rest() {
 	ctl 0 destroy -y -q
 	if [[ -n $EXPORTER ]]; then
+		until_true 20 eval '[[ $(curl -sSf "${url%metrics}status.json" | jq .up) == false ]]'
 		keep status k2k-exporter < <(curl -sSf "${url%metrics}status.json")
 		export_stop
 	fi
