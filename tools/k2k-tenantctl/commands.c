@@ -106,7 +106,7 @@ static const struct option_text list_options[] = {
 static const struct option_text metrics_options[] = {
 	{ OPT_MAX_SERIES, 0, "max-series", "N", VALUE_NUMBER, NULL,
 	  "so many tenants (and budgets) have series of their own, 1000 unless given:\n"
-	  "those registered first; the rest are summed under tenant=\"other\"" },
+	  "the busiest; the rest are summed under tenant=\"other\"" },
 };
 static const struct option_text top_options[] = {
 	{ OPT_ONCE, 0, "once", NULL, VALUE_NONE, NULL,

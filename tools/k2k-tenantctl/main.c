@@ -5,8 +5,8 @@
 #include "names.h"
 #include "output.h"
 #include "table.h"
+#include "../common/service.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -328,17 +328,6 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	if (!c || !fits(ctl, c))
 		return EXIT_USAGE;
 	return c->run(ctl);
-}
-
-/*
- * Standard files that are closed would be given to the registry's shared memory,
- * and a table printed into it. Instead there is something that can't be written.
- */
-static void hold_standard_files(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
-			_exit(EXIT_SYSTEM);
 }
 
 static void end_at_once(int number)
