@@ -2,20 +2,25 @@
 /*
  * follower.h (F5) - who keeps the audit trail: a record in `live` that says how far it has come.
  *
- * A follower takes one of K2K_FOLLOWERS records as a broker takes its slot: it draws an incarnation, locks that byte of
- * `live`, and puts the number into the owner word by one compare-exchange, from 0 or from a dead one. It alone writes its record.
+ * A follower takes one of K2K_FOLLOWERS records as a broker takes its slot: it draws an
+ * incarnation, locks that byte of `live`, and puts the number into the owner word by one
+ * compare-exchange, from 0 or from a dead one. It alone writes its record.
  *
  * 1. What it says it has kept, it has kept: it says so after its log was written.
- * 2. It keeps up while it lives, said something within the last K2K_FOLLOWER_FRESH_NS, can write its log, and the ring has
- *    room for another event before it writes over one that the follower has not kept.
- * 3. The record is in memory that every broker may write. A wrong number makes a writer wait for a bounded time in vain, or
- *    not wait; it never stops a message, and no reader goes by it.
+ * 2. It keeps up while it lives, said something within the last K2K_FOLLOWER_FRESH_NS, can write
+ *    its log, and the ring has room for another event before it writes over one that the follower
+ *    has not kept.
+ * 3. The record is in memory that every broker may write. A wrong number makes a writer wait for a
+ *    bounded time in vain, or not wait; it never stops a message, and no reader goes by it.
  *
  * attach, killed after:     others see
  *   lock                    nothing; the lock is gone
- *   owner                   a dead one's record: what it had kept and lost still counts; the next attach takes it
+ *   owner                   a dead one's record: what it had kept and lost still counts; the next
+ *                           attach takes it
  *   said_ns 0               the same
  *   identity, next          the same
+ *
+ * Model: tests/model/follow.pml.
  */
 #ifndef K2K_FOLLOWER_H
 #define K2K_FOLLOWER_H
