@@ -104,15 +104,15 @@ static void *run(void *argument)
 	for (;;) {
 		uint32_t seen = k2k_load_acquire(&agent->kick); /* observe[agent-kick]: the task or `stop` before it */
 		bool worked = k2k_load_relaxed(&agent->tasks) != NULL; /* relaxed: only whether to linger */
-		uint64_t until = K2K_AGENT_NEVER;
 
 		run_tasks(agent);
 		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
 			return NULL;
-		if (agent->wake)
-			until = k2k_sat_add(k2k_clock_monotonic_ns(), agent->wake(agent->wake_context));
+		/* not after each task: only when it is time */
+		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
+			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(), agent->wake(agent->wake_context));
 		if (!worked || !linger(agent, seen))
-			futex_wait(&agent->kick, seen, until);
+			futex_wait(&agent->kick, seen, agent->wake ? agent->wake_at_ns : K2K_AGENT_NEVER);
 	}
 }
 
@@ -220,4 +220,5 @@ void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context)
 {
 	agent->wake = wake;
 	agent->wake_context = context;
+	agent->wake_at_ns = 0;
 }

@@ -41,6 +41,7 @@ struct k2k_agent {
 	/* What the agent does by itself. It returns in how many ns again, or K2K_AGENT_NEVER. */
 	uint64_t (*wake)(void *context);
 	void *wake_context;
+	uint64_t wake_at_ns;                     /* CLOCK_MONOTONIC */
 };
 
 #define K2K_AGENT_NEVER UINT64_MAX

@@ -28,7 +28,7 @@ K2K_ASSERT_AT(k2k_shm_header, sections, 104);
 K2K_ASSERT_AT(k2k_shm_header, reserved, 488);
 K2K_ASSERT_AT(k2k_shm_header, checksum, 1016);
 
-K2K_ASSERT_SIZE(k2k_shm_defs, 1280);
+K2K_ASSERT_SIZE(k2k_shm_defs, 1344);
 K2K_ASSERT_AT(k2k_shm_defs, poisoned, 1024);
 K2K_ASSERT_AT(k2k_shm_defs, grace_token, 1088);
 K2K_ASSERT_AT(k2k_shm_defs, grace_wake, 1096);
@@ -44,6 +44,7 @@ K2K_ASSERT_AT(k2k_shm_defs, tenant_free, 1216);
 K2K_ASSERT_AT(k2k_shm_defs, tenant_retired, 1232);
 K2K_ASSERT_AT(k2k_shm_defs, budget_free, 1248);
 K2K_ASSERT_AT(k2k_shm_defs, budget_retired, 1264);
+K2K_ASSERT_AT(k2k_shm_defs, cut_ns, 1280);
 K2K_ASSERT_SIZE(k2k_shm_list, 16);
 K2K_ASSERT_AT(k2k_shm_list, tail, 4);
 K2K_ASSERT_AT(k2k_shm_list, count, 8);
@@ -188,7 +189,7 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_shm_budget, since), offsetof(struct k2k_shm_budget, until),
 		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
 		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
-		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned),
+		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned), offsetof(struct k2k_shm_defs, cut_ns),
 		offsetof(struct k2k_shm_defs, writer_owner), offsetof(struct k2k_shm_tenant_cold, pinned_by),
 		offsetof(struct k2k_shm_slot, buried), offsetof(struct k2k_shm_ring, written), offsetof(struct k2k_shm_event, words),
 		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,

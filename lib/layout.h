@@ -150,6 +150,10 @@ struct k2k_shm_defs {
 	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
+
+	/* the writer's */
+	_Alignas(64) k2k_u64 cut_ns;             /* GPU time of records that were cut out, because no tenant can be told of them */
+	uint8_t reserved5[56];
 };
 
 struct k2k_shm_pool {
@@ -228,6 +232,7 @@ struct k2k_shm_tenant_cold {
 /* One cache line: the rate words. Proof in rate.c. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
+#define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
 
 struct k2k_shm_cell {
 	k2k_u64 admitted;                /* only grows */
@@ -255,7 +260,7 @@ struct k2k_shm_cell_cold {
 enum k2k_entry_state {
 	K2K_ENTRY_FREE    = 0,           /* above: 0 */
 	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
-	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it */
+	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
 	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
 };
 #define K2K_ENTRY_STATE_BITS 2

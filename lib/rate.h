@@ -39,6 +39,9 @@
  *  - Which second a message is counted in is decided by `admitted`, not by the verdict: one that is taken between a
  *    roller's look and its compare-exchange names the old second in its verdict, and takes room in the new.
  *
+ * From second 2^30 on, 34 years after the machine booted, a window can't name its second: no window begins any more,
+ * and messages are refused (K2K_EIO).
+ *
  * A limit that falls: a call that had loaded the old one may still be counted
  * under it, in the window where it lands; one call a thread.
  *
@@ -83,9 +86,19 @@ static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
 /* The window is ahead of the second that was known here. 0: the clock has come as far; K2K_ECORRUPT. */
 int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
+/* K2K_EIO: the second is one that a window can't name. */
+int k2k_rate_over(uint64_t second) __attribute__((cold));
+
+/*
+ * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This second begins anew, as one
+ * that is used up: how much of it was used before nobody knows, and so it is never admitted twice (3). True: it was so.
+ * Who looked at the window before the damage and counts only now, counts within the limit of that window (7).
+ */
+bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
+
 /*
  * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the next caller's); with
- * `roll` begins it if nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
+ * `roll` begins it if nobody has yet (else it counts as unused). 0, K2K_ECORRUPT or K2K_EIO.
  * Killed after the roll: the second has begun, nothing is counted in it.
  */
 static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t now, bool roll,
@@ -107,6 +120,8 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 			rate->used = 0;
 			if (!roll)
 				return 0;
+			if (k2k_unlikely(now > K2K_WINDOW_SECOND_MAX))
+				return k2k_rate_over(now);
 			K2K_DELAY(rolling);
 			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
 			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))

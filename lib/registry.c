@@ -403,6 +403,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	k2k_agent_run(&reg->agent, close_on_agent, reg);
 	k2k_agent_stop(&reg->agent);
 	k2k_audit_fini(&reg->audit);
+	free(reg->cuts);
+	reg->cuts = NULL;
 	give_back(reg);
 	return 0;
 }

@@ -21,9 +21,24 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 };
 
-static void look_at_ring(struct k2k_look *look, uint32_t index)
+uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
 {
-	const struct k2k_shm_ring *ring = &look->map->rings[index];
+	uint64_t found = 0;
+
+	for (uint64_t place = 0; place <= ring->mask; place++) {
+		uint64_t sequence = k2k_load_acquire(&ring->events[place].sequence); /* observe[event-sequence]: compared */
+		uint64_t n = sequence / 2 + sequence % 2;
+
+		if (((n ^ place) & ring->mask) == 0 && n <= most && n > found)
+			found = n;
+	}
+	return found;
+}
+
+void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
+{
+	const struct k2k_ring all = k2k_ring_of(look->map, index);
+	const struct k2k_shm_ring *ring = all.shared;
 	uint64_t told = 0, claimed;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++)
@@ -33,6 +48,8 @@ static void look_at_ring(struct k2k_look *look, uint32_t index)
 	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least what was told */
 	if (told > claimed)
 		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were written, or lost, than were begun", index);
+	else if (claimed - told > K2K_RING_UNCOUNTED_MAX && claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
+		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were begun than kills leave unwritten", index);
 	if (k2k_load_relaxed(&ring->since) > claimed)
 		k2k_look_find(look, "I6", OBJECT, "ring %u: its owner came after more events than were begun", index);
 	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) || k2k_load_relaxed(&ring->coalesced[0]))
@@ -129,7 +146,7 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	}
 }
 
-static void look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
+void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
 	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: it was claimed */
@@ -172,8 +189,8 @@ void k2k_look_at_trail(struct k2k_look *look)
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		struct k2k_ring ring = k2k_ring_of(look->map, i);
 
-		look_at_ring(look, i);
+		k2k_look_at_ring(look, i);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			look_at_place(look, &ring, i, place);
+			k2k_look_at_place(look, &ring, i, place);
 	}
 }

@@ -81,6 +81,11 @@ static int call_check(struct k2k_registry *reg, int variant, int *expected)
 	CALL_LIST(k2k_registry_check, k2k_finding, );
 }
 
+static int call_repair_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_repair_list, k2k_finding, );
+}
+
 static int call_repair(struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_repair_info info = { .size = sizeof info };
@@ -654,6 +659,7 @@ static const struct entry {
 	{ "k2k_registry_info", ANY, call_info },
 	{ "k2k_registry_check", ANY, call_check },
 	{ "k2k_registry_repair", A, call_repair },
+	{ "k2k_repair_list", A, call_repair_list },
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },

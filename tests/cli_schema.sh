@@ -97,6 +97,9 @@ traffic() {
 	real budgets 0 budget list
 	real leases 0 leases
 	real leases 0 leases 42
+	real explanation 0 explain 42
+	real explanation 0 explain 43
+	real registries 0 registries
 	real quota 0 quota 43
 	real quota 1 quota 18446744073709551615
 	real quota 1 quota 42 --engagement 9

@@ -52,6 +52,8 @@ static const struct field defs_fields[] = {
 	FIELD(k2k_shm_defs, tenant_retired, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, budget_free, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, budget_retired, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, cut_ns, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_defs, reserved5, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field live_fields[] = {
@@ -100,7 +102,7 @@ static const struct field tenant_cold_fields[] = {
 
 static const struct field budget_fields[] = {
 	BITS(k2k_shm_budget, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_budget, entry.state, 2, 62, FOUND, PART, FOUND, "an earlier token"),
+	BITS(k2k_shm_budget, entry.state, 2, 62, PART, PART, FOUND, "an earlier token"),
 	FIELD(k2k_shm_budget, entry.gen, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.key, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.slot, FOUND, NOTHING, NOTHING, NULL),
@@ -334,7 +336,7 @@ struct meaning {
 };
 
 /* What the bit is; the region is null where it belongs to nothing. */
-static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
+DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
                        struct meaning *meaning)
 {
 	*meaning = (struct meaning){ NULL, gap_fields, IDLE, 0 };

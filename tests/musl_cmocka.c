@@ -90,6 +90,22 @@ void _assert_memory_equal(const void *const a, const void *const b, const size_t
 	_assert_true(memcmp(a, b, size) == 0, "memory differs", file, line);
 }
 
+void _assert_in_set(const LargestIntegralType value, const LargestIntegralType values[],
+                    const size_t number_of_values, const char *const file, const int line)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < number_of_values; i++)
+		found |= value == values[i];
+	_assert_true(found, "not in the set", file, line);
+}
+
+void _assert_in_range(const LargestIntegralType value, const LargestIntegralType minimum,
+                      const LargestIntegralType maximum, const char *const file, const int line)
+{
+	_assert_true(value >= minimum && value <= maximum, "not in the range", file, line);
+}
+
 void cmocka_set_message_output(enum cm_message_output output)
 {
 	(void)output;

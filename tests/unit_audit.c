@@ -366,6 +366,42 @@ TEST(a_thousand_kinds_sum_up_exactly)
 	assert_int_equal(of_broker.sum, 3000);
 }
 
+static void check_last(uint64_t events, const char *format, uint64_t number)
+{
+	char part[64];
+
+	snprintf(part, sizeof part, format, number);
+	assert_int_equal(recorded(&of_broker), events);
+	assert_contains(of_broker.lines[events - 1], part);
+}
+
+/* More than there are places for repeats: what shares one is told apart all the same. */
+TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
+{
+	static struct fixture f;
+	char kernel[16];
+
+	set_up(&f);
+	for (uint64_t i = 0; i < 1000; i++) {
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 0, 1000 + i }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 1, " engagement_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 1000 + i, 0 }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 2, " org_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_kernel_acquire(f.broker, 1000 + i, NULL, NULL), K2K_ENOTENANT);
+		check_last(5 * i + 3, "|tenant=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 1000 + i, "a", "b", none), 0);
+		check_last(5 * i + 4, " to_tenant=%" PRIu64, 1000 + i);
+		snprintf(kernel, sizeof kernel, "%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, i % 2 ? "a" : kernel, i % 2 ? kernel : "b", none),
+		                 0);
+		check_last(5 * i + 5, i % 2 ? " destination_kernel=%" PRIu64 : " source_kernel=%" PRIu64, 1000 + i);
+	}
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(of_broker.sum, 5000);
+}
+
 TEST(the_helper_lets_repeats_out_within_two_seconds)
 {
 	static struct fixture f;

@@ -34,6 +34,36 @@ TEST(exactly_the_limit_passes_in_each_second)
 	fixture_close(&f);
 }
 
+TEST(no_message_passes_in_a_second_that_no_window_can_name)
+{
+	struct k2k_lease lease = { .size = sizeof lease };
+	struct fixture f;
+
+	fixture_open(&f);
+	f.clock_ns = (K2K_WINDOW_SECOND_MAX - 1) * SECOND;
+	register_rate(&f, 1, 3);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+	for (int i = 0; i < 2; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 3), 0);
+		assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
+		assert_int_equal(admit(&f, 2, 1), 0);
+	}
+	for (int i = 0; i < 3; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 1), K2K_EIO);
+		assert_string_equal(k2k_error_detail()->object, "clock");
+		assert_int_equal(k2k_message_record(f.broker, 1), K2K_EIO);
+		assert_int_equal(admit(&f, 2, 1), K2K_EIO);
+		assert_int_equal(info_of(f.admin, 1).admitted_total, 6);
+		assert_int_equal(info_of(f.admin, 1).rejected_total.rate, 2);
+	}
+	/* GPU time, leases and changes have no windows */
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 1000), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, NULL), 0);
+	fixture_close(&f);
+}
+
 TEST(a_batch_is_admitted_whole_or_not_at_all)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -395,5 +425,55 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(f.broker, 2, NULL, NULL), K2K_EFULL);
 	assert_string_equal(k2k_error_detail()->object, "leases");
+	fixture_close(&f);
+}
+
+/* ---- the ends of what is counted ---- */
+
+static const struct k2k_create_options single = { .size = sizeof single, .max_tenants = 1 };
+
+TEST(what_cannot_be_booked_stops_at_the_end_of_64_bits_too)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), UINT64_MAX), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), UINT64_MAX - 5), K2K_EUNBOOKED);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, UINT64_MAX - 5);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 0), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 6), K2K_EUNBOOKED);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, UINT64_MAX);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 8), 1), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
+	assert_int_equal(totals.gpu_ns_total, UINT64_MAX);
+	assert_int_equal(totals.unattributed_ns, UINT64_MAX);
+	fixture_close(&f);
+}
+
+/* 2^34 in one second count as none: a limit that is set or asked within it lets as many pass again. */
+TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
+{
+	struct k2k_verdict v = K2K_VERDICT_INIT;
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	register_rate(&f, 1, 5);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
+	f.broker->map.cells[0].admitted += (UINT64_C(1) << 34) - 2; /* so many records */
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	assert_int_equal(v.used, (UINT64_C(1) << 34) - 1);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, UINT64_C(1) << 34);
+	assert_int_equal(info_of(f.admin, 1).messages_this_second, 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
+		                 i < 5 ? 0 : K2K_ERATE);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, (UINT64_C(1) << 34) + 5);
+	f.clock_ns += SECOND; /* the next is exact again */
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
+		                 i < 5 ? 0 : K2K_ERATE);
 	fixture_close(&f);
 }

@@ -340,6 +340,7 @@ struct k2k_registry_info {
 	uint32_t owner_uid, owner_gid, defs_mode, live_mode;
 	struct k2k_table_info tenants, engagements, leases, budgets;
 	uint64_t max_audit_events;             /* that each audit ring keeps */
+	uint64_t cut_gpu_ns;                   /* GPU time of records that repairs have cut out, because no tenant can be told of them */
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
 
@@ -363,13 +364,36 @@ struct k2k_repair_info {
 	uint64_t tenants, budgets, engagements, leases;   /* records completed, undone or freed */
 	uint64_t brokers;                                 /* slots of dead brokers cleared */
 	uint64_t files;                                   /* unreferenced objects removed from /dev/shm */
+	/* what could not be, in memory that brokers write, and was cut out or set right: */
+	uint64_t damaged;                                 /* how many times: k2k_repair_list tells of each */
+	uint64_t cut_leases;                              /* holdings of a broker that count no more: its release of them is ENOTHELD */
+	uint64_t cut_gpu_ns;                              /* GPU time of records that no tenant can be told of: k2k_registry_info sums it up */
+	uint64_t unattributed_ns;                         /* GPU time that went into its tenant's unattributed total */
 };
-/* ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins with the needed part of it. */
+/*
+ * ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins with the needed part of it.
+ * Whatever a broker has left in its memory: afterwards changes, admissions and bookings work. What can't be true there is cut
+ * out or set right, counted in *info, and told in the audit trail; brokers may run beside it. Other ADMIN calls that meet
+ * damage do the same. Two things are lost: what a broker is cut out of holding, and GPU time of records whose tenant
+ * can't be told, which stays counted. A tenant whose rate window was damaged is admitted again from the next second on.
+ * Returns: 0; EBUSY (the writer's lock), EPERM, EIO, ENOMEM; ECORRUPT where the definitions are damaged, which no broker can.
+ * Killed: repair again. GPU time of one record that was being cut out may be in no total.
+ */
 K2K_API int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info);
+/*
+ * What the newest repair by this handle has cut out or set right, each in a sentence: the first 256. *count is their
+ * number, the first `capacity` of them are in `findings` (may be null with 0). ADMIN. EBUSY as repair.
+ */
+K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findings, size_t capacity, size_t *count);
 
 /* ---- tenants ------------------------------------------------------------ */
 
 struct k2k_rejected { uint64_t rate, budget, kernels, gpu_memory; };
+
+/* In flags of infos and totals. */
+enum {
+	K2K_TENANT_DAMAGED = 1 << 0, /* what brokers write of this tenant is damaged; repair mends it. Numbers that can't be told are 0 */
+};
 
 struct k2k_tenant_info {
 	uint32_t size, flags;
@@ -474,7 +498,11 @@ K2K_API int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation);
 K2K_API int k2k_batch_begin(struct k2k_registry *reg);
 K2K_API int k2k_batch_end(struct k2k_registry *reg);
 
-/* A consistent copy. Any role. ENOTENANT. Tenant 0 is never registered. */
+/*
+ * A consistent copy. Any role. Tenant 0 is never registered.
+ * Returns: ENOTENANT. ECORRUPT: where its definition could be read *info is filled all the same, with K2K_TENANT_DAMAGED in its
+ *   flags, and 0 for what can't be told (messages_this_second and window; kernels and gpu_memory_bytes); else flags is 0.
+ */
 K2K_API int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info);
 K2K_API int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered);
 K2K_API int k2k_tenant_count(struct k2k_registry *reg, size_t *count);
@@ -483,6 +511,7 @@ K2K_API int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t 
 
 /* ---- budgets ------------------------------------------------------------ */
 
+/* flags: K2K_TENANT_DAMAGED: used_ns can't be told, and is 0. */
 struct k2k_budget_info {
 	uint32_t size, flags;
 	k2k_tenant_id id;
@@ -501,7 +530,7 @@ K2K_API int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k
 
 enum k2k_broker_state {
 	K2K_BROKER_ACTIVE  = 1,
-	K2K_BROKER_STOPPED = 2,      /* alive, but does not run */
+	K2K_BROKER_STOPPED = 2,      /* alive, but does not run: by a signal, a debugger, or the freezer of its cgroup */
 	K2K_BROKER_DEAD    = 3,      /* its slot waits for the next broker */
 	K2K_BROKER_UNKNOWN = 4,      /* alive, in another pid namespace: can't tell whether it runs */
 };
@@ -521,6 +550,8 @@ struct k2k_broker_info {
 };
 K2K_API int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count);
 
+#define K2K_LEASE_SLOT_NONE UINT32_MAX
+/* flags: K2K_TENANT_DAMAGED: what the tenant's brokers hold can't be told; the one row of it is of K2K_LEASE_SLOT_NONE. */
 struct k2k_lease_info {
 	uint32_t size, flags;
 	k2k_tenant_id id;
@@ -560,6 +591,7 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  * run. Only a call that is stopped between its look at the clock and its count is
  * counted in a second that may be over: one call a thread. Before a message is
  * refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short.
+ * EIO, nothing is counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
  */
 
 /*
@@ -573,7 +605,7 @@ K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k
                             struct k2k_verdict *verdict);
 
 /*
- * Counts one message without asking. BROKER. ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
+ * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
  * A second's count has 34 bits. Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as many
  * messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of 2^34, and the limit lets as many pass
  * again in this second, and where it was set within it, once more in the next. Totals stay exact.
@@ -714,7 +746,8 @@ enum k2k_audit_kind {
 	                                        came back, lease records that held them, when it had attached (ns since 1970) */
 	K2K_AUDIT_KIND_CREATED        = 12,  /* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
 	K2K_AUDIT_KIND_DESTROYED      = 13,  /* values: flags, brokers attached */
-	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended */
+	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended; and of damage, also where another
+	                                        change met it: how often, holdings cut out, GPU ns cut out, GPU ns unattributed */
 	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,  /* follows a deregister whose caller waited for them: admitted; rejected: rate, budget, kernels,
 	                                        GPU memory; GPU ns; unattributed ns; kernels, GPU memory bytes that ended with it */
 };

@@ -26,6 +26,7 @@ int (*const as_k2k_registry_destroy)(const char *, uint32_t, const struct k2k_op
 int (*const as_k2k_registry_info)(struct k2k_registry *, struct k2k_registry_info *) = k2k_registry_info;
 int (*const as_k2k_registry_check)(struct k2k_registry *, struct k2k_finding *, size_t, size_t *) = k2k_registry_check;
 int (*const as_k2k_registry_repair)(struct k2k_registry *, struct k2k_repair_info *) = k2k_registry_repair;
+int (*const as_k2k_repair_list)(struct k2k_registry *, struct k2k_finding *, size_t, size_t *) = k2k_repair_list;
 int (*const as_k2k_tenant_register)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *) = k2k_tenant_register;
 int (*const as_k2k_tenant_update)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *, uint32_t) = k2k_tenant_update;
 int (*const as_k2k_tenant_deregister)(struct k2k_registry *, k2k_tenant_id, struct k2k_tenant_totals *) = k2k_tenant_deregister;
@@ -167,6 +168,7 @@ int main(void)
 	FIELD(k2k_registry_info, leases);
 	FIELD(k2k_registry_info, budgets);
 	FIELD(k2k_registry_info, max_audit_events);
+	FIELD(k2k_registry_info, cut_gpu_ns);
 	STRUCT(k2k_finding);
 	FIELD(k2k_finding, size);
 	FIELD(k2k_finding, flags);
@@ -182,6 +184,10 @@ int main(void)
 	FIELD(k2k_repair_info, leases);
 	FIELD(k2k_repair_info, brokers);
 	FIELD(k2k_repair_info, files);
+	FIELD(k2k_repair_info, damaged);
+	FIELD(k2k_repair_info, cut_leases);
+	FIELD(k2k_repair_info, cut_gpu_ns);
+	FIELD(k2k_repair_info, unattributed_ns);
 	STRUCT(k2k_rejected);
 	FIELD(k2k_rejected, rate);
 	FIELD(k2k_rejected, budget);
@@ -339,6 +345,7 @@ int main(void)
 	CONSTANT(K2K_UNLIMITED_KERNELS);
 	CONSTANT(K2K_NEVER_NS);
 	CONSTANT(K2K_TENANT_UNSPECIFIED);
+	CONSTANT(K2K_LEASE_SLOT_NONE);
 	CONSTANT(K2K_AUDIT_RINGS);
 	CONSTANT(K2K_AUDIT_RING_ADMIN);
 	CONSTANT(K2K_AUDIT_KINDS);
@@ -387,7 +394,11 @@ int main(void)
 	CONSTANT(K2K_CREATE_GROUP);
 	CONSTANT(K2K_CREATE_MODE);
 	CONSTANT(K2K_DESTROY_FORCE);
+<<<<<<< HEAD
+	CONSTANT(K2K_TENANT_DAMAGED);
+=======
 	CONSTANT(K2K_INFO_AUDIT_SINK);
+>>>>>>> main
 	CONSTANT(K2K_BROKER_ACTIVE);
 	CONSTANT(K2K_BROKER_STOPPED);
 	CONSTANT(K2K_BROKER_DEAD);

@@ -4,7 +4,9 @@
  *
  * save: definitions stand still (a batch) while they are read; counts go on
  * where brokers are attached. How the file is written says savefile.h: under its
- * own name it is whole or the one before.
+ * own name it is whole or the one before. Of a tenant whose window or leases a broker has
+ * damaged, nothing that the file has is lost: it is saved and reported as a failure, and
+ * the exit code is 9.
  *
  * load: the file's checksum and all of its text are checked, then that all of it
  * fits; only then the first tenant is restored, in the order of generations. A
@@ -57,7 +59,7 @@ static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snaps
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	exit_code = tenants_load_all(ctl, reg, &s->tenants);
-	if (!exit_code && ctl->failure_count)
+	if (!exit_code && ctl->failure_count > s->tenants.damaged)
 		exit_code = EXIT_PARTLY;
 	if (!exit_code) {
 		code = fetch_list(reg, LIST_USAGE, 0, (void **)&s->usage, &s->usage_count);
@@ -171,6 +173,11 @@ int cmd_save(struct ctl *ctl)
 		if (ctl->dry_run || !to_output(path))
 			say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs, s.info.generation);
 		ctl->json_done = true;
+		if (s.tenants.damaged) {
+			note(ctl, "%zu tenants are damaged, and saved with their limits and totals; '" CTL_NAME " -r %s repair' mends them",
+			     s.tenants.damaged, ctl->registry);
+			exit_code = EXIT_PARTLY;
+		}
 	}
 	tenants_free(&s.tenants);
 	free(s.usage);

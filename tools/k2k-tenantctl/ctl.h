@@ -49,6 +49,7 @@ enum option_id {
 	OPT_FILE, OPT_PRUNE, OPT_MAX_PRUNE,
 	OPT_FOLLOW, OPT_SINCE, OPT_UNTIL, OPT_LINES, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
 	OPT_ONCE,
+	OPT_SORT, OPT_COLUMNS, OPT_FILTER, OPT_NO_HEADERS, OPT_WATCH,
 	OPT_END
 };
 
@@ -66,8 +67,8 @@ struct ctl {
 	uint64_t timeout_ns;
 
 	const char *option[OPT_END];    /* the last argument given to it, "" where it takes none, null where not given */
-	const char **budgets, **files;  /* each --budget and --file in turn */
-	size_t budget_count, file_count;
+	const char **budgets, **files, **filters;       /* each --budget, --file and --filter in turn */
+	size_t budget_count, file_count, filter_count;
 	bool has_owner;                 /* --owner */
 	uint32_t owner_uid;
 	enum k2k_role role;             /* as which the registry was opened, or 0: for what to do about missing rights */
@@ -105,7 +106,7 @@ void open_options(const struct ctl *ctl, struct k2k_open_options *options);
 /* Returns 0 or the exit code, with the failure told. */
 int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg);
 
-enum listing { LIST_TENANT_IDS, LIST_BUDGETS, LIST_USAGE, LIST_BROKERS, LIST_LEASES, LIST_FINDINGS };
+enum listing { LIST_TENANT_IDS, LIST_BUDGETS, LIST_USAGE, LIST_BROKERS, LIST_LEASES, LIST_FINDINGS, LIST_CUTS };
 /*
  * A whole list of the library, however it grows meanwhile; id 0 = of all
  * tenants. Returns a K2K_E... code. *list is to be freed.

@@ -74,11 +74,11 @@ int cmd_export(struct ctl *ctl)
 	k2k_registry_close(&reg);
 	if (exit_code)
 		return exit_code;
-	/* a tenant that could not be read is told; a document without it would read as one to be removed */
+	/* a document without a tenant that could not be read would remove it; of a damaged one the limits are whole */
+	if (ctl->failure_count <= tenants.damaged)
+		write_document(ctl, info.uuid, &tenants);
 	if (ctl->failure_count)
 		exit_code = EXIT_PARTLY;
-	else
-		write_document(ctl, info.uuid, &tenants);
 	tenants_free(&tenants);
 	return exit_code;
 }

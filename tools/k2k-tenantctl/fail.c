@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 #include "names.h"
-#include "printable.h"
+#include "../common/printable.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +24,7 @@ static const struct {
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY, "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
 	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },
-	{ K2K_ECORRUPT, EXIT_REGISTRY, "if 'check' can't open it either, '" CTL_NAME " -r %s destroy -y' removes it" },
+	{ K2K_ECORRUPT, EXIT_REGISTRY, "'" CTL_NAME " -r %s repair' mends what brokers have damaged; where it can't be opened 'destroy -y' removes it" },
 	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile: try again" },
 	{ K2K_EIO, EXIT_SYSTEM, NULL },
 	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' says how much is needed" },

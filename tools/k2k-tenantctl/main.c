@@ -208,6 +208,8 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 			ctl->budgets[ctl->budget_count++] = optarg;
 		else if (id == OPT_FILE)
 			ctl->files[ctl->file_count++] = optarg;
+		else if (id == OPT_FILTER)
+			ctl->filters[ctl->filter_count++] = optarg;
 	}
 	ctl->dry_run = ctl->option[OPT_DRY_RUN] != NULL;
 	ctl->yes = ctl->option[OPT_YES] != NULL;
@@ -370,6 +372,7 @@ int main(int argc, char **argv)
 	end_by_signals();
 	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
+	ctl.filters = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.filters)));
 	ctl.files = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.files)));
 	read_table();
 	read_options(&ctl, &complaint, argc, argv);
@@ -380,5 +383,6 @@ int main(int argc, char **argv)
 	free(ctl.failures);
 	free(ctl.budgets);
 	free(ctl.files);
+	free(ctl.filters);
 	return close_output(exit_code);
 }

@@ -72,7 +72,7 @@ int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *
 	exit_code = tenants_load_all(ctl, reg, &plan->now);
 	if (exit_code)
 		return exit_code;
-	if (ctl->failure_count > failures) /* one that can't be read would be taken for missing */
+	if (ctl->failure_count > failures + plan->now.damaged) /* one that can't be read would be taken for missing */
 		return EXIT_PARTLY;
 	plan->steps = check_memory(calloc(plan->now.count + d->count + 1, sizeof(*plan->steps)));
 	while (t < plan->now.count || e < d->count) {

@@ -16,6 +16,7 @@ struct tenant {
 struct tenants {
 	struct tenant *rows;            /* in the order of the ids asked for */
 	size_t count;
+	size_t damaged;                 /* of them: 0 stands for what could not be told; each is told as a failure */
 	struct k2k_budget_info *budgets;        /* by tenant, then engagement */
 	size_t budget_count;
 };
@@ -30,6 +31,7 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 /* The same of all tenants, by id. One that is deregistered meanwhile is left out. */
 int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *tenants);
 void tenants_free(struct tenants *tenants);
+uint64_t tenant_rejected(const struct k2k_tenant_info *info);   /* by any limit; saturates */
 
 /* As `list`: a line each. As `show`: a block each. JSON and csv are the same in both. */
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks);

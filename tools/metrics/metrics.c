@@ -228,6 +228,10 @@ static void put_tenants(struct out *o, const struct snapshot *s, size_t own, con
 		if (metric->type)
 			family(o, metric->name, metric->type, metric->help);
 		for (size_t i = 0; i < own; i++) {
+			/* what can't be told is left out, not said to be 0 */
+			if ((s->tenants[i].info.flags & K2K_TENANT_DAMAGED) &&
+			    (metric->amount == AMOUNT_KERNELS || metric->amount == AMOUNT_MEMORY))
+				continue;
 			amounts_of(&a, &s->tenants[i]);
 			series(o, metric->name, metric->unit, a.n[metric->amount], ",tenant=\"%llu\"%s",
 			       (unsigned long long)s->tenants[i].info.id, metric->labels);
@@ -354,6 +358,8 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
 	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
 	single(o, "tenant_registrations_total", "counter", COUNT, r->generation, "Registrations of tenants since creation.");
+	single(o, "gpu_cut_seconds_total", "counter", SECONDS, r->cut_gpu_ns,
+	       "GPU time of records that repairs have cut out, because no tenant can be told of them.");
 	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
 	       "Requests for tenants that are not registered.");
 	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
@@ -451,6 +457,8 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 		put_broker_states(&o, s);
 		put_brokers(&o, s);
 		single(&o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
+		single(&o, "tenants_damaged", "gauge", COUNT, s->damaged_count,
+		       "Tenants of which a broker has damaged the window or the leases: what can't be told is left out, repair mends it.");
 		single(&o, "tenants_summed", "gauge", COUNT, s->tenant_count - own,
 		       "Tenants without series of their own: summed as tenant=\"other\".");
 		put_tenants(&o, s, own, past);

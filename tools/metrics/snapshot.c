@@ -104,6 +104,10 @@ static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
 
 		t->info.size = sizeof(t->info);
 		code = k2k_tenant_get(reg, ids[i], &t->info);
+		if (t->info.flags & K2K_TENANT_DAMAGED) {
+			s->damaged_count++;
+			code = 0;
+		}
 		if (!code)
 			s->tenant_count++;
 		else if (code == K2K_ENOTENANT)

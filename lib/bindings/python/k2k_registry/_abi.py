@@ -13,6 +13,7 @@ K2K_UNLIMITED = 18446744073709551615
 K2K_UNLIMITED_KERNELS = 4294967295
 K2K_NEVER_NS = 18446744073709551615
 K2K_TENANT_UNSPECIFIED = 0
+K2K_LEASE_SLOT_NONE = 4294967295
 K2K_AUDIT_RINGS = 65
 K2K_AUDIT_RING_ADMIN = 64
 K2K_AUDIT_KINDS = 16
@@ -61,7 +62,11 @@ K2K_OPEN_TIMEOUT = 4
 K2K_CREATE_GROUP = 1
 K2K_CREATE_MODE = 2
 K2K_DESTROY_FORCE = 1
+<<<<<<< HEAD
+K2K_TENANT_DAMAGED = 1
+=======
 K2K_INFO_AUDIT_SINK = 1
+>>>>>>> main
 K2K_BROKER_ACTIVE = 1
 K2K_BROKER_STOPPED = 2
 K2K_BROKER_DEAD = 3
@@ -233,6 +238,7 @@ class k2k_registry_info(Structure):
         ("leases", k2k_table_info),
         ("budgets", k2k_table_info),
         ("max_audit_events", c_uint64),
+        ("cut_gpu_ns", c_uint64),
     ]
 
 
@@ -256,6 +262,10 @@ class k2k_repair_info(Structure):
         ("leases", c_uint64),
         ("brokers", c_uint64),
         ("files", c_uint64),
+        ("damaged", c_uint64),
+        ("cut_leases", c_uint64),
+        ("cut_gpu_ns", c_uint64),
+        ("unattributed_ns", c_uint64),
     ]
 
 
@@ -505,6 +515,7 @@ PROTOTYPES = {
     "k2k_registry_info": (c_int, [c_void_p, POINTER(k2k_registry_info)]),
     "k2k_registry_check": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
     "k2k_registry_repair": (c_int, [c_void_p, POINTER(k2k_repair_info)]),
+    "k2k_repair_list": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
     "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
     "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
     "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),

@@ -15,6 +15,7 @@ pub const K2K_UNLIMITED: u64 = 18446744073709551615;
 pub const K2K_UNLIMITED_KERNELS: u32 = 4294967295;
 pub const K2K_NEVER_NS: u64 = 18446744073709551615;
 pub const K2K_TENANT_UNSPECIFIED: u64 = 0;
+pub const K2K_LEASE_SLOT_NONE: u32 = 4294967295;
 pub const K2K_AUDIT_RINGS: u32 = 65;
 pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
 pub const K2K_AUDIT_KINDS: u32 = 16;
@@ -63,7 +64,11 @@ pub const K2K_OPEN_TIMEOUT: u32 = 4;
 pub const K2K_CREATE_GROUP: u32 = 1;
 pub const K2K_CREATE_MODE: u32 = 2;
 pub const K2K_DESTROY_FORCE: u32 = 1;
+<<<<<<< HEAD
+pub const K2K_TENANT_DAMAGED: u32 = 1;
+=======
 pub const K2K_INFO_AUDIT_SINK: u32 = 1;
+>>>>>>> main
 pub const K2K_BROKER_ACTIVE: u32 = 1;
 pub const K2K_BROKER_STOPPED: u32 = 2;
 pub const K2K_BROKER_DEAD: u32 = 3;
@@ -335,6 +340,7 @@ pub struct k2k_registry_info {
     pub leases: k2k_table_info,
     pub budgets: k2k_table_info,
     pub max_audit_events: u64,
+    pub cut_gpu_ns: u64,
 }
 
 impl Default for k2k_registry_info {
@@ -378,6 +384,10 @@ pub struct k2k_repair_info {
     pub leases: u64,
     pub brokers: u64,
     pub files: u64,
+    pub damaged: u64,
+    pub cut_leases: u64,
+    pub cut_gpu_ns: u64,
+    pub unattributed_ns: u64,
 }
 
 impl Default for k2k_repair_info {
@@ -738,6 +748,7 @@ extern "C" {
     pub fn k2k_registry_info(reg: *mut k2k_registry, info: *mut k2k_registry_info) -> c_int;
     pub fn k2k_registry_check(reg: *mut k2k_registry, findings: *mut k2k_finding, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_registry_repair(reg: *mut k2k_registry, info: *mut k2k_repair_info) -> c_int;
+    pub fn k2k_repair_list(reg: *mut k2k_registry, findings: *mut k2k_finding, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_tenant_register(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota) -> c_int;
     pub fn k2k_tenant_update(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota, mask: u32) -> c_int;
     pub fn k2k_tenant_deregister(reg: *mut k2k_registry, id: k2k_tenant_id, totals: *mut k2k_tenant_totals) -> c_int;

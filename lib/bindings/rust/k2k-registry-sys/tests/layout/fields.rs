@@ -11,9 +11,9 @@ places! {
     k2k_create_options { size, flags, max_tenants, max_engagements, max_leases, max_budgets, mode, gid, max_audit_events }
     k2k_registry_plan { size, flags, defs_bytes, live_bytes, total_bytes, shm_free_bytes, memory_free_bytes, cgroup_free_bytes, max_tenants, max_engagements, max_leases, max_budgets, max_audit_events }
     k2k_table_info { used, retired, capacity }
-    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets, max_audit_events }
+    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets, max_audit_events, cut_gpu_ns }
     k2k_finding { size, flags, invariant, object, text }
-    k2k_repair_info { size, flags, tenants, budgets, engagements, leases, brokers, files }
+    k2k_repair_info { size, flags, tenants, budgets, engagements, leases, brokers, files, damaged, cut_leases, cut_gpu_ns, unattributed_ns }
     k2k_rejected { rate, budget, kernels, gpu_memory }
     k2k_tenant_info { size, flags, id, generation, registered_at_ns, max_messages_per_sec, max_gpu_memory_bytes, max_concurrent_kernels, budget_count, admitted_total, rejected_total, messages_this_second, window, unattributed_ns, kernels, gpu_memory_bytes }
     k2k_tenant_totals { size, flags, id, generation, admitted_total, rejected_total, gpu_ns_total, unattributed_ns, kernels, gpu_memory_bytes, r#final, reserved }
@@ -41,6 +41,7 @@ values! {
     K2K_UNLIMITED_KERNELS
     K2K_NEVER_NS
     K2K_TENANT_UNSPECIFIED
+    K2K_LEASE_SLOT_NONE
     K2K_AUDIT_RINGS
     K2K_AUDIT_RING_ADMIN
     K2K_AUDIT_KINDS
@@ -89,7 +90,11 @@ values! {
     K2K_CREATE_GROUP
     K2K_CREATE_MODE
     K2K_DESTROY_FORCE
+<<<<<<< HEAD
+    K2K_TENANT_DAMAGED
+=======
     K2K_INFO_AUDIT_SINK
+>>>>>>> main
     K2K_BROKER_ACTIVE
     K2K_BROKER_STOPPED
     K2K_BROKER_DEAD
@@ -134,6 +139,7 @@ functions! {
     k2k_registry_info
     k2k_registry_check
     k2k_registry_repair
+    k2k_repair_list
     k2k_tenant_register
     k2k_tenant_update
     k2k_tenant_deregister
