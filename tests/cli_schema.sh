@@ -31,7 +31,7 @@ changes() {
 	real plan 0 init --plan
 	real changes 0 init --dry-run
 	real info 0 init "${sizes[@]}"
-	real info 0 init --if-missing
+	real info 0 init --if-missing --max-tenants 17
 	real changes 0 init --if-missing --dry-run
 	real tenants 0 list
 	real budgets 0 budget list
@@ -40,6 +40,7 @@ changes() {
 	real tenants 0 register 42 --rate 3000/s --kernels 1 --gpu-memory 1KiB --budget 7=1h --budget 9=0s
 	real tenants 0 register 43 --preset unlimited
 	real tenants 0 register 18446744073709551615 --rate 0/s
+	real tenants 0 register 42 --if-missing --rate unlimited --budget 7=2h --budget 11=1s
 	real changes 0 register 44 --budget 1=1s --dry-run
 	real changes 0 register 42 --if-missing --dry-run
 	real tenants 0 update 43 --kernels 5
@@ -86,7 +87,7 @@ traffic() {
 	for ((i = 0; i < 3; i++)); do say K2K_OK cross 42 43 7 "$i-$(printf 'x%.0s' {1..150})"; done
 	real audit-event 0 audit tail
 	for ((i = 0; i < 40; i++)); do say K2K_OK cross 42 43 7 "name-$i"; done
-	real audit-event 0 audit tail --since 2:1
+	real audit-event 0 audit tail --since s2:1
 	real audit-stats 0 audit stats
 	real tenants 0 list
 	real tenants 0 show 42
@@ -99,6 +100,9 @@ traffic() {
 	real budgets 0 budget list
 	real leases 0 leases
 	real leases 0 leases 42
+	real explanation 0 explain 42
+	real explanation 0 explain 43
+	real registries 0 registries
 	real quota 0 quota 43
 	real quota 1 quota 18446744073709551615
 	real quota 1 quota 42 --engagement 9
@@ -118,10 +122,10 @@ traffic() {
 }
 
 documents() {
-	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\n' >"$DIR/doc"
-	real changes 0 apply -f "$DIR/doc" --prune --dry-run
+	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\nend: true\n' >"$DIR/doc"
+	real changes 0 apply -f "$DIR/doc" --prune --max-prune 100% --dry-run
 	real differences 1 diff -f "$DIR/doc" --prune
-	real applied 0 apply -f "$DIR/doc" --prune -y
+	real applied 0 apply -f "$DIR/doc" --prune --max-prune 100% -y
 	real applied 0 apply -f "$DIR/doc"
 	real differences 0 diff -f "$DIR/doc"
 	ctl 0 register 43 --preset unlimited -q
@@ -140,6 +144,8 @@ errors() {
 	real audit-event 0 audit tail
 	real error 2 nonsense
 	real error 2 list --unknown-option
+	printf 'version: 1\ntenants:\n  - {id: x}\n  - {id: y}\n' >"$DIR/bad"
+	real error 2 apply -f "$DIR/bad"
 	real error 3 show 4711
 	real error 3 usage 4711
 	real error 3 budget unset 42 4711
@@ -161,6 +167,13 @@ logs() {
 	"$AUDITD" --stdout --once --state "$DIR/state" 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
+	# a ring that can't be read: that of broker slot 63, which nobody has
+	live_word 12 $((63 * 448)) 1000000
+	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
+	real audit-event 0 audit tail --type rate
+	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
+	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
+	live_word 12 $((63 * 448)) 0
 	rm "$DIR/log"
 	until_true 60 grep -qs '"kind":"log.problem"' "$DIR/log"
 	ctl 0 destroy -y -q

@@ -23,8 +23,9 @@ OPTIONAL = {
     "auditd-line": {"incarnation", "cut", "next.*"}, "auditd-state": {"next.*"},
     "bench": {"floors.*", "floor_rows.*"},
     "broker-line": {"id", "window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
-    "changes": {"errors", "error.tenant"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant"},
-    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant"},
+    "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement"},
+    "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant", "errors", "errors[].tenant"},
+    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement"}, "info": {"differences"},
     "totals": {"errors", "error.tenant"},
 }
 # What may be a string or a number.
@@ -35,7 +36,7 @@ UPDATED = {"max_messages_per_sec", "max_gpu_memory_bytes", "max_concurrent_kerne
 ALIKE = {"schema", "registry", "ring", "sequence", "level", "type", "time", "time_ns", "monotonic_ns", "count", "actor", "pid", "incarnation",
          "seq", "at_ns", "mac"}
 # Commands that print no JSON.
-NO_JSON = {"metrics", "completion"}
+NO_JSON = {"metrics", "completion", "help"}
 
 failed = 0
 

@@ -148,6 +148,10 @@ static void put_tenants(struct out *o, const struct snapshot *s, const bool *own
 		for (size_t i = 0; i < s->tenant_count; i++) {
 			if (!own[i])
 				continue;
+			/* what can't be told is left out, not said to be 0 */
+			if ((s->tenants[i].info.flags & K2K_TENANT_DAMAGED) &&
+			    (metric->amount == AMOUNT_KERNELS || metric->amount == AMOUNT_MEMORY))
+				continue;
 			amounts_of(&a, &s->tenants[i]);
 			series(o, metric->name, metric->unit, a.n[metric->amount], ",tenant=\"%llu\"%s",
 			       (unsigned long long)s->tenants[i].info.id, metric->labels);
@@ -277,6 +281,8 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
 	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
 	single(o, "tenant_registrations_total", "counter", COUNT, r->generation, "Registrations of tenants since creation.");
+	single(o, "gpu_cut_seconds_total", "counter", SECONDS, r->cut_gpu_ns,
+	       "GPU time of records that repairs have cut out, because no tenant can be told of them.");
 	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
 	       "Requests for tenants that are not registered.");
 	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
@@ -292,11 +298,68 @@ static void put_audit_kinds(struct out *o, const char *name, const uint64_t coun
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"", k2k_audit_kind_name(kind));
 }
 
-static void put_audit(struct out *o, const struct k2k_audit_stats *a)
+/* Those that a follower found written over, and those that are so by now and not read yet: together they never fall. */
+static uint64_t overwritten(const struct snapshot *s)
 {
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->follower_count; i++) {
+		amount_add(&sum, s->followers[i].lost);
+		amount_add(&sum, s->followers[i].overwritten);
+	}
+	return sum;
+}
+
+static void put_audit(struct out *o, const struct snapshot *s)
+{
+	const struct k2k_audit_stats *a = &s->audit;
+
 	put_audit_kinds(o, "audit_events_written_total", a->written, "Events written to the audit trail.");
 	put_audit_kinds(o, "audit_repeats_total", a->coalesced, "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost, "Events that could not be written to the audit trail.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost,
+	                "Events that could not be written to the audit trail, by kind; overwritten: before a follower had kept them.");
+	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
+	single(o, "audit_required", "gauge", COUNT, (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
+	       "1: changes are refused while no follower keeps up.");
+}
+
+/* ---- followers ------------------------------------------------------------------------ */
+
+static uint64_t follower_up(const struct k2k_audit_follower_info *f) { return f->state == K2K_FOLLOWER_ACTIVE; }
+static uint64_t follower_failing(const struct k2k_audit_follower_info *f) { return f->failing_since_ns != 0; }
+static uint64_t follower_failures(const struct k2k_audit_follower_info *f) { return f->failures; }
+static uint64_t follower_lag(const struct k2k_audit_follower_info *f) { return f->behind; }
+static uint64_t follower_damaged(const struct k2k_audit_follower_info *f) { return f->damaged; }
+static uint64_t follower_silence(const struct k2k_audit_follower_info *f)
+{
+	return f->said_ago_ns == K2K_NEVER_NS ? 0 : f->said_ago_ns;
+}
+
+static void put_followers(struct out *o, const struct snapshot *s)
+{
+	static const struct {
+		const char *name, *type;
+		uint64_t (*value)(const struct k2k_audit_follower_info *f);
+		enum unit unit;
+		const char *help;
+	} all[] = {
+		{ "audit_follower_up", "gauge", follower_up, COUNT, "1: the follower keeps the audit trail; 0: it is dead, silent, or can't write." },
+		{ "audit_follower_lag_events", "gauge", follower_lag, COUNT, "Events that the follower has not kept yet." },
+		{ "audit_follower_silence_seconds", "gauge", follower_silence, SECONDS, "Time since the follower last said how far it is." },
+		{ "audit_follower_failing", "gauge", follower_failing, COUNT, "1: the follower can't write its log." },
+		{ "audit_follower_failures_total", "counter", follower_failures, COUNT, "How often the follower began to fail." },
+		{ "audit_damaged_rings_total", "counter", follower_damaged, COUNT, "Audit rings that the follower found damaged." },
+	};
+	char comm[sizeof(s->followers->comm) + 1];
+
+	for (size_t g = 0; g < sizeof(all) / sizeof(all[0]); g++) {
+		family(o, all[g].name, all[g].type, all[g].help);
+		for (size_t i = 0; i < s->follower_count; i++)
+			if (s->followers[i].state != K2K_FOLLOWER_NONE)
+				series(o, all[g].name, all[g].unit, all[g].value(&s->followers[i]), ",follower=\"%lu\",command=\"%s\"",
+				       (unsigned long)s->followers[i].index,
+				       label_text(comm, sizeof(comm), s->followers[i].comm, sizeof(s->followers[i].comm)));
+	}
 }
 
 /* Those of the snapshot that have series of their own: tenants first, then budgets. */
@@ -317,10 +380,13 @@ static void put_snapshot(struct out *o, const struct snapshot *s, const bool *ow
 	for (size_t i = 0; i < s->tenant_count; i++)
 		summed += !own[i];
 	put_registry(o, &s->registry);
-	put_audit(o, &s->audit);
+	put_audit(o, s);
+	put_followers(o, s);
 	put_broker_states(o, s);
 	put_brokers(o, s);
 	single(o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
+	single(o, "tenants_damaged", "gauge", COUNT, s->damaged_count,
+	       "Tenants of which a broker has damaged the window or the leases: what can't be told is left out, repair mends it.");
 	single(o, "tenants_summed", "gauge", COUNT, summed, "Tenants without series of their own: summed as tenant=\"other\".");
 	put_tenants(o, s, own, past);
 	put_budgets(o, s, own + s->tenant_count);

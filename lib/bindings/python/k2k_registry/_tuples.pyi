@@ -81,6 +81,7 @@ class registry_info(NamedTuple):
     leases: table_info
     budgets: table_info
     max_audit_events: int
+    cut_gpu_ns: int
 
 class finding(NamedTuple):
     invariant: str
@@ -94,6 +95,10 @@ class repair_info(NamedTuple):
     leases: int
     brokers: int
     files: int
+    damaged: int
+    cut_leases: int
+    cut_gpu_ns: int
+    unattributed_ns: int
 
 class rejected(NamedTuple):
     rate: int
@@ -189,11 +194,34 @@ class audit_record(NamedTuple):
     actor: str
     source: str
     destination: str
+    comm: str
 
 class audit_cursor(NamedTuple):
     wake: int
     waiting: int
     next: Tuple[int, ...]
+    damaged: Tuple[int, ...]
+
+class audit_follower_info(NamedTuple):
+    index: int  # type: ignore[assignment]
+    state: int
+    pid: int
+    comm: str
+    attached_at_ns: int
+    said_ago_ns: int
+    failures: int
+    failing_since_ns: int
+    behind: int
+    overwritten: int
+    lost: int
+    damaged: int
+    lost_from: int
+    lost_count: int
+    lost_at_ns: int
+    overwritten_from: int
+    overwritten_count: int
+    lost_ring: int
+    overwritten_ring: int
 
 class audit_stats(NamedTuple):
     written: Tuple[int, ...]
