@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * definitions.c (F7) - register, update, deregister; budgets.
+ * definitions.c (F7) - register, update; budgets.
  *
  * Each is one commit store: LIVE in register, the raised version in update and
- * budget changes, RETIRED in deregister. Killed before it nothing has happened,
- * after it all of it has; recover.c tells which from the records.
+ * budget changes. Killed before it nothing has happened, after it all of it has;
+ * recover.c tells which from the records.
  */
+#include "definitions.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "budget.h"
-#include "handle.h"
 #include "ledger.h"
 #include "tenant.h"
 
@@ -24,21 +25,7 @@ enum { WAIT = 1 };
 
 #define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
 
-/* One attempt at a change, under the lock. */
-struct change {
-	struct k2k_registry *reg;
-	k2k_tenant_id id;
-	const struct k2k_quota *quota;
-	uint32_t mask;
-	bool undo;               /* something was changed: what fails now is undone */
-	const char *full;        /* with WAIT and K2K_EFULL: the table */
-	uint64_t wait_token;     /* with WAIT */
-	uint32_t slot;
-	uint64_t generation;
-	const struct k2k_tenant_image *image;   /* of a restore, else null */
-};
-
-static int check_id(k2k_tenant_id id)
+int k2k_change_check_id(k2k_tenant_id id)
 {
 	if (id == K2K_TENANT_UNSPECIFIED)
 		return k2k_fail(K2K_EUNSPECIFIED, "tenant", "id", "tenant 0 is the unspecified tenant: it is never limited and can't be defined");
@@ -93,7 +80,7 @@ static int last_of_each(const struct k2k_quota *quota, struct numbered **list, u
 }
 
 /* A table is full; `waiting`: something of it is retired, and comes back. */
-static int full(struct change *change, const char *table, bool waiting)
+static int full(struct k2k_change *change, const char *table, bool waiting)
 {
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
 
@@ -116,7 +103,7 @@ static bool something_comes_back(const struct k2k_registry *reg)
 	       k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
 }
 
-static int add_budget(struct change *change, uint64_t since, const struct k2k_budget *budget)
+static int add_budget(struct k2k_change *change, uint64_t since, const struct k2k_budget *budget)
 {
 	struct k2k_registry *reg = change->reg;
 	/* asked before: what comes back meanwhile is found by the next try */
@@ -137,7 +124,7 @@ static int add_budget(struct change *change, uint64_t since, const struct k2k_bu
 	return k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns, record);
 }
 
-static void set_budget_count(struct change *change, int64_t by)
+static void set_budget_count(struct k2k_change *change, int64_t by)
 {
 	struct k2k_shm_tenant *tenant = &change->reg->map.tenants[change->slot];
 	k2k_u32 *count = &change->reg->map.tenants_cold[change->slot].budget_count;
@@ -149,7 +136,7 @@ static void set_budget_count(struct change *change, int64_t by)
 }
 
 /* Prepares what is in force from `version` + 1; *ended lists (index + 1) what ends then. */
-static int change_one_budget(struct change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
+static int change_one_budget(struct k2k_change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
                              uint32_t *ended)
 {
 	const struct k2k_map *map = &change->reg->map;
@@ -182,7 +169,7 @@ static int change_one_budget(struct change *change, uint64_t version, const stru
 }
 
 /* What fails in it halfway must not be taken for done: the intent stays raised, or recovery does it. */
-static int reap(struct change *change)
+int k2k_change_reap(struct k2k_change *change)
 {
 	int code;
 
@@ -194,7 +181,7 @@ static int reap(struct change *change)
 
 /* ---- register ----------------------------------------------------------------------- */
 
-static int add_all_budgets(struct change *change)
+static int add_all_budgets(struct k2k_change *change)
 {
 	struct numbered *list;
 	uint32_t count, added = 0;
@@ -216,7 +203,7 @@ static int add_all_budgets(struct change *change)
 }
 
 /* What the image says was counted, in a tenant that nobody else has seen. */
-static int restore_counts(struct change *change)
+static int restore_counts(struct k2k_change *change)
 {
 	const struct k2k_tenant_image *image = change->image;
 	const struct k2k_map *map = &change->reg->map;
@@ -245,7 +232,7 @@ static int restore_counts(struct change *change)
 }
 
 /* The generation before the image's counts as given: so the next one is the image's. */
-static int pass_generations(struct change *change)
+static int pass_generations(struct k2k_change *change)
 {
 	struct k2k_shm_defs *defs = change->reg->map.defs;
 	uint64_t generation = k2k_load_relaxed(&defs->generation); /* relaxed: under the lock */
@@ -273,7 +260,7 @@ static int check_image(const struct k2k_tenant_image *image)
 	return code;
 }
 
-static int try_register(struct change *change)
+static int try_register(struct k2k_change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
@@ -288,7 +275,7 @@ static int try_register(struct change *change)
 		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered", change->id);
 	if (code != K2K_ENOTENANT)
 		return code;
-	code = reap(change);
+	code = k2k_change_reap(change);
 	if (code)
 		return code;
 	if (change->image) {
@@ -321,7 +308,7 @@ static int try_register(struct change *change)
 
 /* ---- update --------------------------------------------------------------------------- */
 
-static int find_live(struct change *change)
+int k2k_change_find_live(struct k2k_change *change)
 {
 	uint64_t word;
 	int code = k2k_tenant_find(&change->reg->map, change->id, &change->slot, &word);
@@ -331,7 +318,7 @@ static int find_live(struct change *change)
 	return code;
 }
 
-static int retire_ended(struct change *change, const uint32_t *ended, uint32_t count)
+static int retire_ended(struct k2k_change *change, const uint32_t *ended, uint32_t count)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token = k2k_grace_next(map);
@@ -348,7 +335,7 @@ static int retire_ended(struct change *change, const uint32_t *ended, uint32_t c
 	return code;
 }
 
-static int update_budgets(struct change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
+static int update_budgets(struct k2k_change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
 {
 	struct numbered *list;
 	int code = last_of_each(change->quota, &list, count);
@@ -362,17 +349,17 @@ static int update_budgets(struct change *change, const struct k2k_limits *limits
 	return code;
 }
 
-static int try_update(struct change *change)
+static int try_update(struct k2k_change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_limits limits;
 	uint32_t *ended = NULL, count = 0;
 	int64_t by = 0;
-	int code = find_live(change);
+	int code = k2k_change_find_live(change);
 
 	if (!code)
-		code = reap(change);
+		code = k2k_change_reap(change);
 	if (code)
 		return code;
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
@@ -406,7 +393,7 @@ static int try_update(struct change *change)
  * In the trail: after it took effect, before the intent is cleared. Killed in between, what is complete
  * lacks an event; no event tells of what did not happen.
  */
-static void tell_change(struct change *change, enum k2k_operation operation)
+static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 {
 	uint32_t mask = operation == K2K_OP_REGISTER ? ALL_UPDATES : change->mask;
 	const struct k2k_quota *quota = change->quota;
@@ -431,7 +418,7 @@ static void tell_change(struct change *change, enum k2k_operation operation)
 	}
 }
 
-static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
+static int run_held(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *))
 {
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
@@ -461,10 +448,8 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 	}
 }
 
-static void audit_change(struct change *change, const char *verb, uint32_t mask);
-
 /* The whole of a call: change, wait, change again, audit. */
-static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *), const char *verb,
+static int run(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *), const char *verb,
                uint32_t audited)
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
@@ -473,7 +458,7 @@ static int run(struct change *change, enum k2k_operation operation, int (*attemp
 		return code;
 	code = run_held(change, operation, attempt);
 	if (!code)
-		audit_change(change, verb, audited);
+		k2k_change_audit(change, verb, audited);
 	k2k_unhold(change->reg);
 	return code;
 }
@@ -492,7 +477,7 @@ static void add_field(struct change_text *text, const char *key, uint64_t value)
 	text->count++;
 }
 
-static void audit_change(struct change *change, const char *verb, uint32_t mask)
+void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask)
 {
 	struct change_text text;
 	struct k2k_sink *sink;
@@ -530,12 +515,12 @@ static void audit_change(struct change *change, const char *verb, uint32_t mask)
 int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota)
 {
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
-	struct change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = check_quota(change.quota);
 	if (!code)
@@ -545,7 +530,7 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
-	struct change change = { .reg = reg, .image = image };
+	struct k2k_change change = { .reg = reg, .image = image };
 	int code;
 
 	if (!reg)
@@ -555,7 +540,7 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 		return code;
 	change.id = image->id;
 	change.quota = image->quota;
-	code = check_id(image->id);
+	code = k2k_change_check_id(image->id);
 	if (!code)
 		code = run(&change, K2K_OP_REGISTER, try_register, "restored", ALL_UPDATES);
 	return code;
@@ -581,12 +566,12 @@ int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
-	struct change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = check_quota(quota);
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
@@ -599,15 +584,15 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 /* ---- budgets ------------------------------------------------------------------------------- */
 
 static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_budget *budget,
-                         int (*attempt)(struct change *))
+                         int (*attempt)(struct k2k_change *))
 {
 	struct k2k_quota quota = { .size = sizeof(quota), .budget_count = 1, .budgets = budget };
-	struct change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = run(&change, K2K_OP_BUDGET, attempt, "updated", K2K_UPDATE_BUDGETS);
 	return code;
@@ -622,11 +607,11 @@ int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 	return update_budget(reg, id, &budget, try_update);
 }
 
-static int try_unset(struct change *change)
+static int try_unset(struct k2k_change *change)
 {
 	uint64_t version;
 	uint32_t index;
-	int code = find_live(change);
+	int code = k2k_change_find_live(change);
 
 	if (code)
 		return code;
@@ -643,136 +628,4 @@ int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engage
 	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
 
 	return update_budget(reg, id, &budget, try_unset);
-}
-
-/* ---- deregister ------------------------------------------------------------------------------ */
-
-static int retire(struct change *change, bool pin, struct k2k_lock *pinned)
-{
-	const struct k2k_map *map = &change->reg->map;
-	uint64_t token;
-	int code = find_live(change);
-
-	if (!code)
-		code = reap(change);
-	if (code)
-		return code;
-	/* taken by a reader's lock, say: then others may reap it first, and what we have counted here is all that can be told */
-	if (pin && k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned) != 0)
-		pinned->page = NULL;
-	token = k2k_grace_next(map);
-	change->undo = true;
-	code = k2k_tenant_retire(map, change->slot, token);
-	if (code)
-		return code;
-	k2k_grace_publish(map, token);
-	change->wait_token = token;
-	change->undo = false;
-	return 0;
-}
-
-static void tell_deregistered(struct change *change)
-{
-	const struct k2k_shm_cell_cold *cold = &change->reg->map.cells_cold[change->slot];
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER, .tenant = change->id, .generation = change->generation };
-	uint64_t *values = body.more.change.values;
-
-	/* relaxed, all: counts, to which calls under way may add */
-	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
-	values[1] = k2k_load_relaxed(&cold->rejected_rate);
-	values[2] = k2k_load_relaxed(&cold->rejected_budget);
-	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
-	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
-	k2k_trail_tell_locked(&change->reg->trail, &body);
-}
-
-static void tell_totals(struct change *change, const struct k2k_tenant_totals *totals)
-{
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = change->id, .generation = change->generation };
-	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
-		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
-		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
-		                                    totals->gpu_memory_bytes };
-
-	memcpy(body.more.change.values, values, sizeof(values));
-	k2k_trail_tell_locked(&change->reg->trail, &body);
-}
-
-/*
- * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
- * somebody has reaped it before us, *totals stays as it was counted before.
- */
-static int finish(struct change *change, uint64_t deadline, struct k2k_lock *pinned, struct k2k_tenant_totals *totals)
-{
-	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock;
-	uint32_t behind;
-	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
-
-	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
-	if (code == K2K_EBUSY)
-		return pinned->page ? k2k_totals(reg, change->slot, change->generation, totals) : 0;
-	if (code)
-		return code;
-	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
-	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
-		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
-		totals->final = code == 0;
-		if (!code)
-			tell_totals(change, totals);
-	}
-	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
-	k2k_change_end(reg, &lock, code != 0);
-	return code;
-}
-
-static int deregister_held(struct change *change, struct k2k_tenant_totals *totals)
-{
-	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock, pinned = { NULL };
-	uint64_t deadline = k2k_deadline(reg);
-	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
-
-	if (code)
-		return code;
-	code = retire(change, totals != NULL, &pinned);
-	if (!code)
-		tell_deregistered(change);
-	if (!code && totals) {
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-		if (!pinned.page)
-			code = k2k_totals(reg, change->slot, change->generation, totals);
-	}
-	k2k_change_end(reg, &lock, change->undo);
-	if (code)
-		return code;
-	if (totals)
-		code = finish(change, deadline, &pinned, totals);
-	k2k_lock_drop(&pinned);
-	/* whatever became of the totals, the tenant is gone */
-	audit_change(change, "deregistered", 0);
-	return code;
-}
-
-int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
-{
-	struct change change = { .reg = reg, .id = id };
-	int code;
-
-	if (!reg)
-		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
-	if (!code && totals)
-		code = K2K_CHECK_STRUCT(totals, 0);
-	if (!code)
-		code = k2k_hold(reg, K2K_GATE_ADMIN);
-	if (code)
-		return code;
-	code = deregister_held(&change, totals);
-	k2k_unhold(reg);
-	return code;
 }
