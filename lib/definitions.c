@@ -85,7 +85,7 @@ static int full(struct k2k_change *change, const char *table, bool waiting)
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
 
 	change->full = table;
-	if (!waiting && k2k_recover_claims(change->reg, true, true, &mended) == 0)
+	if (!waiting && k2k_recover_claims(change->reg, &mended) == 0)
 		waiting = mended.engagements > 0; /* killed brokers had claimed some */
 	if (!waiting)
 		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);

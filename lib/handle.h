@@ -50,7 +50,8 @@ struct k2k_registry {
 	struct k2k_lock batch_lock;      /* that thread's */
 	struct k2k_map map;
 	struct k2k_clock clock;
-	k2k_u64 ledger_full_at, lease_full_at;
+	k2k_u64 ledger_full_at;
+	uint32_t kept_lease;             /* lease.h */
 	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
 
 	struct k2k_segment defs, live;
@@ -215,8 +216,8 @@ struct k2k_mended {
 };
 /* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
-/* The part of it that killed brokers leave: claims of costs, of leases. */
-int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct k2k_mended *mended);
+/* The part of it that killed brokers leave, and nobody else takes: claims of costs. */
+int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
 /* reap.c: frees what was retired and has passed. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
 /* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */

@@ -38,7 +38,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	k2k_tenant_limits(&reg->map, slot, &limits);
 	code = copy_window(reg, slot, info);
 	if (!code)
-		code = k2k_lease_sum(&reg->map, &reg->census, slot, held);
+		code = k2k_lease_sum(&reg->map, &reg->census, slot, k2k_tenant_generation(state_gen), held);
 	if (code)
 		return code;
 	/* relaxed, all: numbers, between two looks at the state */
@@ -286,7 +286,6 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	const struct k2k_map *map = &reg->map;
 	const struct k2k_shm_defs *defs = map->defs;
 	struct k2k_hash ledger = k2k_ledger_hash(map);
-	struct k2k_pool leases = k2k_lease_pool(map);
 
 	strcpy(info->name, reg->name);
 	k2k_segment_uuid_text(info->uuid, defs->header.uuid);
@@ -299,7 +298,10 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_list(&defs->tenant_free, &defs->tenant_retired, map->sizes.tenants, &info->tenants);
 	count_list(&defs->budget_free, &defs->budget_retired, map->sizes.budgets, &info->budgets);
 	count_pool(&ledger.pool, &info->engagements);
-	count_pool(&leases, &info->leases);
+	info->leases.capacity = K2K_LEASES(map->sizes);
+	info->leases.used = k2k_lease_count(map, &reg->census);
+	if (info->leases.used > info->leases.capacity) /* in those that are there for brokers that stand still */
+		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
 	copy_files(reg, info);

@@ -22,7 +22,7 @@ struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;         /* a bit a slot */
 	uint64_t token;          /* for what is unlinked now */
-	bool stamped, has_budgets, has_costs, has_leases;
+	bool stamped, has_budgets, has_costs;
 	struct k2k_mended *mended;
 	int code;                /* of the choice */
 };
@@ -85,8 +85,6 @@ static void choose(struct batch *batch, uint32_t slot)
 	/* observe[cell-has-costs]: raised before the first record; its raiser's section is over */
 	if (k2k_load_acquire(&map->cells[slot].has_costs))
 		batch->has_costs = true;
-	if (k2k_load_acquire(&map->cells[slot].lease_head)) /* observe[lease-link]: only whether there are any */
-		batch->has_leases = true;
 }
 
 static int unlink_records(struct batch *batch)
@@ -98,8 +96,8 @@ static int unlink_records(struct batch *batch)
 	if (!code && batch->has_budgets)
 		code = unlink_budgets(batch);
 	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
-	if (!code)
-		code = k2k_recover_claims(batch->reg, batch->has_costs, batch->has_leases, batch->mended);
+	if (!code && batch->has_costs)
+		code = k2k_recover_claims(batch->reg, batch->mended);
 	if (!code && batch->has_costs)
 		code = k2k_ledger_sweep(map, unlink_cost, batch);
 	if (!code && batch->stamped)
@@ -119,7 +117,7 @@ static int free_slots(struct batch *batch)
 
 		more = k2k_list_next(&retired, slot, &next);
 		if (batch->chosen[slot / 8] & (1u << slot % 8)) {
-			int code = k2k_lease_reap(map, slot);
+			int code = k2k_lease_reap(map, slot, k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen))); /* relaxed: ours */
 
 			if (code)
 				return code;
@@ -242,7 +240,7 @@ int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, str
 	if (k2k_load_acquire(&cell->has_costs)) /* observe[cell-has-costs]: as above */
 		code = k2k_ledger_sweep(&reg->map, add_cost, &sum);
 	if (!code)
-		code = k2k_lease_sum(&reg->map, &reg->census, slot, held);
+		code = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held);
 	if (code)
 		return code;
 	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */

@@ -14,6 +14,7 @@ endfunction()
 
 k2k_process_test(process_create k2k-registry 120)
 k2k_process_test(process_lease k2k-registry 120)
+k2k_process_test(process_used_up k2k-registry 120)
 k2k_process_test(process_rate k2k-registry 120)
 k2k_process_test(process_windows k2k-registry-static 120)
 # counts whole seconds: every process must get its turn in each

@@ -228,7 +228,7 @@ struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
 	uint64_t max_engagements;    /* 65536; at most 2^28 */
-	uint64_t max_leases;         /* 4 x max_tenants; (tenant, broker) pairs that hold or held something; at most 2^28 */
+	uint64_t max_leases;         /* 4 x max_tenants; (tenant, broker) pairs that hold something at the same time, with room for 64 more; at most 2^28 */
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
@@ -562,7 +562,7 @@ K2K_API int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id,
  */
 
 /* One kernel slot. BROKER. Tenant 0: always granted, nothing is counted.
- * Returns: ENOTENANT, EKERNELS, EFULL ("leases"), EBUSY (requests of others, e.g. of a stopped broker, stand in the way). */
+ * Returns: ENOTENANT, EKERNELS, EFULL ("leases": for 20 ms, each record held something for a living broker), EBUSY (requests of others, e.g. of a stopped broker, stand in the way). */
 K2K_API int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease,
                                struct k2k_verdict *verdict);
 /* Returns: ENOTHELD, ESTALE (the tenant is gone or registered anew; nothing of the new one is changed). */
