@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pool.h"
 
+#include "clock.h"
 #include "delay.h"
 
 static void raise_high(const struct k2k_pool *pool, uint32_t to)
@@ -12,6 +13,19 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 			break;
 }
 
+/* Of this second only: who freed a record may have been killed, or stopped, before it counted that. */
+static uint64_t full_as_of(uint32_t freed)
+{
+	return k2k_clock_monotonic_ns() / K2K_NS_PER_SEC << 32 | freed;
+}
+
+static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
+{
+	uint64_t word = k2k_load_relaxed(full_at); /* relaxed: ours */
+
+	return word != UINT64_MAX && (uint32_t)word == freed && word == full_as_of(freed);
+}
+
 bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
                     uint32_t *index)
 {
@@ -21,7 +35,7 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 	bool asked = false, waiting = false;
 	uint64_t token = 0;
 
-	if (k2k_load_relaxed(full_at) == freed) /* relaxed: ours */
+	if (is_remembered(full_at, freed))
 		return false;
 	if (start >= pool->capacity)
 		start = 0;
@@ -53,7 +67,7 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 		}
 	}
 	if (!waiting)
-		k2k_store_relaxed(full_at, freed); /* relaxed: ours */
+		k2k_store_relaxed(full_at, full_as_of(freed)); /* relaxed: ours */
 	return false;
 }
 
@@ -72,6 +86,11 @@ static void given_back(const struct k2k_pool *pool, uint32_t index)
 	if (index < k2k_load_relaxed(&pool->shared->hint))
 		k2k_store_relaxed(&pool->shared->hint, index);
 	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free, or retired */
+}
+
+void k2k_pool_recount(const struct k2k_pool *pool)
+{
+	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: what a killed writer gave back without counting it */
 }
 
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)

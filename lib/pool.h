@@ -66,7 +66,7 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 
 /*
  * Takes a record for `incarnation`: true, and CLAIMED in *index. False: full.
- * *full_at remembers a failed search (process-private, start with UINT64_MAX).
+ * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is given back, for a second at most.
  */
 bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
                     uint32_t *index);
@@ -74,6 +74,8 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* The single remover's: FREE at once, or RETIRED until the token has passed. */
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index);
+/* Recovery's: what is remembered as full is to be asked anew. */
+void k2k_pool_recount(const struct k2k_pool *pool);
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token);
 
 #endif

@@ -362,6 +362,36 @@ TEST(a_full_ledger_loses_nothing)
 	fixture_close(&f);
 }
 
+/* As an administrator leaves it that is killed between freeing a record and counting that. */
+TEST(a_record_that_was_freed_and_not_counted_is_found_within_a_second)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
+	struct k2k_repair_info repaired = { .size = sizeof(repaired) };
+	uint32_t freed;
+	struct fixture f;
+
+	options.max_tenants = 4;
+	options.max_engagements = 2;
+	options.max_budgets = 2;
+	for (int by_repair = 0; by_repair < 2; by_repair++) {
+		fixture_open_sized(&f, &options);
+		CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
+		CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 1), 10), 0);
+		CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, 1), 10), 0);
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 2), 7), K2K_EUNBOOKED);
+		freed = f.admin->map.live->ledger_pool.freed;
+		CHECK_EQ(k2k_tenant_deregister(f.admin, 2, &totals), 0);
+		CHECK(f.admin->map.live->ledger_pool.freed != freed);
+		f.admin->map.live->ledger_pool.freed = freed;
+		if (by_repair)
+			CHECK_EQ(k2k_registry_repair(f.admin, &repaired), 0);
+		WAIT_UNTIL(k2k_usage_track(f.broker, 1, tag_of(0, 2), 3) == 0, 3);
+		fixture_close(&f);
+	}
+}
+
 TEST(full_tables_are_named_and_nothing_is_changed)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
