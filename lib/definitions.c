@@ -171,8 +171,11 @@ static int change_one_budget(struct k2k_change *change, uint64_t version, const 
 /* What fails in it halfway must not be taken for done: the intent stays raised, or recovery does it. */
 int k2k_change_reap(struct k2k_change *change)
 {
+	struct k2k_list free_list = k2k_tenant_free_list(&change->reg->map);
 	int code;
 
+	if (k2k_change_in_batch(change->reg) && !change->full && !change->image && k2k_list_count(&free_list) > 0)
+		return 0;
 	change->undo = true;
 	code = k2k_reap(change->reg, NULL);
 	change->undo = code != 0;

@@ -25,7 +25,7 @@ struct k2k_change {
 int k2k_change_check_id(k2k_tenant_id id);
 /* Fills slot and generation. 0, K2K_ENOTENANT, K2K_ECORRUPT. */
 int k2k_change_find_live(struct k2k_change *change);
-/* Frees what was retired and has passed. */
+/* Frees what was retired and has passed. In a batch, only where there is no room: it takes a sweep, which is due once. */
 int k2k_change_reap(struct k2k_change *change);
 /* Tells the application's sink, after the change: "tenant 7 VERB". */
 void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask);

@@ -187,6 +187,8 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock);
 /* undo: the change failed half way. */
 void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
+/* Has this thread a batch on this handle? */
+bool k2k_change_in_batch(const struct k2k_registry *reg);
 /* Gives up the lock; the intent stays as it is. */
 void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
 /*
@@ -220,10 +222,17 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
 int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
 /* reap.c: frees what was retired and has passed. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
-/* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */
-int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
-/* Totals of a retired or live registration as they are now. */
-int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
+/* Registrations whose totals somebody asks for. done: their final totals were counted. */
+struct k2k_final {
+	uint32_t slot;
+	uint64_t generation;
+	struct k2k_tenant_totals *totals;
+	bool done;
+};
+/* The same, of those as well whose slots are pinned, by the caller; with their final totals. Their token has passed. */
+int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count);
+/* Their totals as counted so far: one sweep for all. */
+int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
 
 /* sweep.c: what killed creators and destroyers leave. Counts in *removed where it is not null. */
 void k2k_sweep(const char *name, uint64_t *removed);

@@ -71,7 +71,8 @@ K2K_ASSERT_AT(k2k_shm_tenant_cold, retired_token, 32);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, budget_count, 40);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, list_next, 44);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, label, 48);
-K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 80);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, totals_due, 80);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 88);
 
 K2K_ASSERT_SIZE(k2k_shm_cell, 64);
 K2K_ASSERT_AT(k2k_shm_cell, admitted, 0);
@@ -169,7 +170,7 @@ uint64_t k2k_layout_fingerprint(void)
 		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
 		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
 		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
-		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
+		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant_cold, totals_due), offsetof(struct k2k_shm_tenant, rate),
 		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_brokers),
 		offsetof(struct k2k_shm_entry, gen), offsetof(struct k2k_shm_entry, key),
 		offsetof(struct k2k_shm_entry, slot), offsetof(struct k2k_shm_entry, next),

@@ -216,7 +216,8 @@ struct k2k_shm_tenant_cold {
 	k2k_u32 budget_count;
 	k2k_u32 list_next;               /* in the free or the retired list */
 	k2k_u64 label[4];                /* reserved */
-	k2k_u64 reserved[2];
+	k2k_u64 totals_due;              /* a generation whose final totals are to be told by whoever reaps it; else 0 */
+	k2k_u64 reserved;
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */

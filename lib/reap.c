@@ -7,20 +7,30 @@
  * costs are in hashes that readers of other tenants walk: they are unlinked now, and
  * reused after one more grace period.
  *
- * Killed at any point: the definition is still RETIRED, and the next writer does
- * it again; what was done already is found done.
+ * Final totals are counted, and told in the trail where somebody asked for them, before
+ * the first record is given up. All of one reaping cost one sweep to count, and one to unlink.
+ *
+ * Killed after:          others see                       the next writer
+ *   an event             the same tenant, still RETIRED   tells it again, with the same numbers
+ *   totals_due = 0       "                                does not tell it again
+ *   some unlinked        "                                unlinks the rest; what is unlinked is RETIRED, and stays
+ *   leases, slot FREE    no such tenant                   rebuilds the list
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "budget.h"
 #include "handle.h"
 #include "ledger.h"
 #include "tenant.h"
 
-/* The slots to reap in one go, so that the pools are swept once. */
+/* The slots to reap in one go, so that the pools are swept once for all. */
 struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;         /* a bit a slot */
+	uint64_t *cost_ns;       /* of each chosen slot, if any has costs */
+	struct k2k_final *finals;
+	size_t final_count;
 	uint64_t token;          /* for what is unlinked now */
 	bool stamped, has_budgets, has_costs;
 	struct k2k_mended *mended;
@@ -32,6 +42,106 @@ static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generat
 	return slot < batch->reg->map.sizes.tenants && (batch->chosen[slot / 8] & (1u << slot % 8)) &&
 	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) == generation; /* relaxed: ours */
 }
+
+/* ---- final totals ------------------------------------------------------------------ */
+
+static int add_chosen_cost(void *context, const struct k2k_cost_copy *cost)
+{
+	struct batch *batch = context;
+
+	if (is_chosen(batch, cost->slot, cost->generation))
+		batch->cost_ns[cost->slot] = k2k_sat_add(batch->cost_ns[cost->slot], cost->cost_ns);
+	return 0;
+}
+
+static int count_costs(struct batch *batch)
+{
+	if (!batch->has_costs)
+		return 0;
+	batch->cost_ns = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->cost_ns));
+	if (!batch->cost_ns)
+		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory to count the costs of %u tenants", batch->reg->map.sizes.tenants);
+	return k2k_ledger_sweep(&batch->reg->map, add_chosen_cost, batch);
+}
+
+static int fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t cost_ns,
+                       struct k2k_tenant_totals *totals)
+{
+	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
+	uint64_t held[K2K_RESOURCES];
+	int code = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held);
+
+	if (code)
+		return code;
+	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
+	totals->generation = generation;
+	totals->admitted_total = k2k_load_relaxed(&reg->map.cells[slot].admitted);
+	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
+	totals->rejected_total.budget = k2k_load_relaxed(&cold->rejected_budget);
+	totals->rejected_total.kernels = k2k_load_relaxed(&cold->rejected_kernels);
+	totals->rejected_total.gpu_memory = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	totals->gpu_ns_total = cost_ns;
+	totals->unattributed_ns = k2k_load_relaxed(&cold->unattributed_ns);
+	totals->kernels = held[K2K_RESOURCE_KERNELS];
+	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
+	return 0;
+}
+
+static void tell_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = totals->id, .generation = totals->generation };
+	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
+		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
+		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
+		                                    totals->gpu_memory_bytes };
+
+	memcpy(body.more.change.values, values, sizeof(values));
+	k2k_trail_tell_locked(&reg->trail, &body);
+}
+
+/* Of one chosen slot: in the trail if somebody asked for them, whoever that was. */
+static int tell_slot(struct batch *batch, uint32_t slot)
+{
+	struct k2k_registry *reg = batch->reg;
+	k2k_u64 *due = &reg->map.tenants_cold[slot].totals_due;
+	uint64_t generation = k2k_tenant_generation(k2k_load_relaxed(&reg->map.tenants[slot].state_gen)); /* relaxed, all: ours */
+	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
+	int code;
+
+	if (k2k_load_relaxed(due) != generation)
+		return 0;
+	code = fill_totals(reg, slot, generation, batch->cost_ns ? batch->cost_ns[slot] : 0, &totals);
+	if (code)
+		return code;
+	tell_totals(reg, &totals);
+	K2K_DELAY(totals_told);
+	k2k_store_relaxed(due, 0); /* relaxed: only writers look, under the lock */
+	return 0;
+}
+
+static int take_totals(struct batch *batch)
+{
+	struct k2k_registry *reg = batch->reg;
+	int code = count_costs(batch);
+
+	for (size_t i = 0; !code && i < batch->final_count; i++) {
+		struct k2k_final *final = &batch->finals[i];
+
+		if (!is_chosen(batch, final->slot, final->generation))
+			continue;
+		code = fill_totals(reg, final->slot, final->generation, batch->cost_ns ? batch->cost_ns[final->slot] : 0, final->totals);
+		final->done = code == 0;
+	}
+	for (uint32_t slot = 0; !code && slot < reg->map.sizes.tenants; slot++) {
+		if (slot % 8 == 0 && !batch->chosen[slot / 8])
+			slot += 7;
+		else if (batch->chosen[slot / 8] & (1u << slot % 8))
+			code = tell_slot(batch, slot);
+	}
+	return code;
+}
+
+/* ---- records ------------------------------------------------------------------------- */
 
 static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 {
@@ -93,11 +203,14 @@ static int unlink_records(struct batch *batch)
 	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
-	if (!code && batch->has_budgets)
-		code = unlink_budgets(batch);
 	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
 	if (!code && batch->has_costs)
 		code = k2k_recover_claims(batch->reg, batch->mended);
+	/* before anything is given up: what fails here fails with all there is still to be had */
+	if (!code)
+		code = take_totals(batch);
+	if (!code && batch->has_budgets)
+		code = unlink_budgets(batch);
 	if (!code && batch->has_costs)
 		code = k2k_ledger_sweep(map, unlink_cost, batch);
 	if (!code && batch->stamped)
@@ -158,7 +271,7 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
-static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slot)
+static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
 {
 	const struct k2k_map *map = &batch->reg->map;
 	struct k2k_list retired = k2k_tenant_retired_list(map);
@@ -175,17 +288,39 @@ static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slo
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* in the order of tokens */
 		/* somebody who waits for its final totals keeps a byte of it locked, or is us */
-		if (slot == own_slot || !k2k_lock_is_held(&batch->reg->defs, K2K_LOCK_BYTE_PIN(slot)))
+		if ((own[slot / 8] & (1u << slot % 8)) || !k2k_lock_is_held(&batch->reg->defs, K2K_LOCK_BYTE_PIN(slot)))
 			choose(batch, slot);
 	}
 }
 
-static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *mended)
+static int reap_passed(struct batch *batch, uint64_t passed)
 {
+	uint8_t *own = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
+	int code = 0;
+
+	batch->chosen = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
+	if (!batch->chosen || !own)
+		code = k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
+	for (size_t i = 0; !code && i < batch->final_count; i++)
+		own[batch->finals[i].slot / 8] |= (uint8_t)(1u << batch->finals[i].slot % 8);
+	if (!code) {
+		choose_passed(batch, passed, own);
+		code = unlink_records(batch);
+		K2K_DELAY(records_unlinked);
+	}
+	if (!code)
+		code = free_slots(batch);
+	free(batch->cost_ns);
+	free(batch->chosen);
+	free(own);
+	return code;
+}
+
+static int reap(struct batch *batch)
+{
+	struct k2k_registry *reg = batch->reg;
 	struct k2k_list retired = k2k_tenant_retired_list(&reg->map);
 	struct k2k_list budgets = k2k_budget_retired_list(&reg->map);
-	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
-	struct batch batch = { .reg = reg, .mended = mended ? mended : &ignored };
 	uint32_t first, behind;
 	uint64_t passed;
 	int code;
@@ -196,75 +331,38 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 	code = free_budgets(reg, passed);
 	if (code || !k2k_list_first(&retired, &first))
 		return code;
-	batch.chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1);
-	if (!batch.chosen)
-		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
-	choose_passed(&batch, passed, own_slot);
-	code = unlink_records(&batch);
-	K2K_DELAY(records_unlinked);
-	if (!code)
-		code = free_slots(&batch);
-	free(batch.chosen);
-	return code;
+	return reap_passed(batch, passed);
 }
 
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	return reap(reg, UINT32_MAX, mended);
+	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
+	struct batch batch = { .reg = reg, .mended = mended ? mended : &ignored };
+
+	return reap(&batch);
 }
 
-/* ---- totals ----------------------------------------------------------------------- */
-
-struct sum {
-	uint32_t slot;
-	uint64_t generation, ns;
-};
-
-static int add_cost(void *context, const struct k2k_cost_copy *cost)
+int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count)
 {
-	struct sum *sum = context;
+	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
+	struct batch batch = { .reg = reg, .mended = &ignored, .finals = finals, .final_count = count };
 
-	if (cost->slot == sum->slot && cost->generation == sum->generation)
-		sum->ns = k2k_sat_add(sum->ns, cost->cost_ns);
-	return 0;
+	return reap(&batch);
 }
 
-int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
+int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
 {
-	const struct k2k_shm_cell *cell = &reg->map.cells[slot];
-	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
-	struct sum sum = { slot, generation, 0 };
-	uint64_t held[K2K_RESOURCES];
-	int code = 0;
+	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
+	int code = batch.chosen ? 0 : k2k_fail(K2K_ENOMEM, "totals", NULL, "no memory for a list of slots");
 
-	if (k2k_load_acquire(&cell->has_costs)) /* observe[cell-has-costs]: as above */
-		code = k2k_ledger_sweep(&reg->map, add_cost, &sum);
+	for (size_t i = 0; !code && i < count; i++)
+		choose(&batch, finals[i].slot);
 	if (!code)
-		code = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held);
-	if (code)
-		return code;
-	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
-	totals->generation = generation;
-	totals->admitted_total = k2k_load_relaxed(&cell->admitted);
-	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
-	totals->rejected_total.budget = k2k_load_relaxed(&cold->rejected_budget);
-	totals->rejected_total.kernels = k2k_load_relaxed(&cold->rejected_kernels);
-	totals->rejected_total.gpu_memory = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	totals->gpu_ns_total = sum.ns;
-	totals->unattributed_ns = k2k_load_relaxed(&cold->unattributed_ns);
-	totals->kernels = held[K2K_RESOURCE_KERNELS];
-	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
-	return 0;
-}
-
-int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
-{
-	uint64_t word = k2k_load_relaxed(&reg->map.tenants[slot].state_gen); /* relaxed: under the lock */
-	int code;
-
-	if (word != k2k_tenant_word(K2K_TENANT_RETIRED, generation))
-		return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_RETIRED, word,
-		                       "slot %u was reaped while its totals were waited for", slot);
-	code = k2k_totals(reg, slot, generation, totals);
-	return code ? code : reap(reg, slot, NULL);
+		code = count_costs(&batch);
+	for (size_t i = 0; !code && i < count; i++)
+		code = fill_totals(reg, finals[i].slot, finals[i].generation, batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0,
+		                   finals[i].totals);
+	free(batch.cost_ns);
+	free(batch.chosen);
+	return code;
 }

@@ -94,6 +94,7 @@ static const struct field tenant_cold_fields[] = {
 	FIELD(k2k_shm_tenant_cold, budget_count, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, label, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY, "of no registration that is retired: nothing is told"),
 	FIELD(k2k_shm_tenant_cold, reserved, FOUND, FOUND, FOUND, NULL),
 };
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the library by one process, with its clock in their hands; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_recovery unit_second unit_restore unit_trail unit_trail_threads)
+foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_deregister unit_recovery unit_second unit_restore unit_trail unit_trail_threads)
   set(path ${CMAKE_CURRENT_LIST_DIR}/${test}.c)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
   add_executable(${test} ${path})

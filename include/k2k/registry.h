@@ -381,10 +381,23 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
 /*
  * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null
  * it returns at once; else it waits until no call under way can add to them, at
- * most the handle's timeout: then totals->final is 0, and the return value 0.
- * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock).
+ * most the handle's timeout. Where they can't be had by then, or for want of a system resource, they are as counted so far,
+ * totals->final is 0, and the return value 0: the tenant is gone, and who frees its slot tells the final totals in the
+ * audit trail (K2K_AUDIT_KIND_FINAL_TOTALS), as this call does else. Killed: the same; told twice where the teller is killed at it.
+ * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED, and EINVAL where the handle was closed, with
+ *   totals as above.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
+/*
+ * The same of many, in the time of a few: one grace period, and one sweep of the ledger for all their totals, where one
+ * by one takes one each. ADMIN. totals, codes: null, or of `count` elements; totals[0].size is that of each. An id that is not registered,
+ * or is given twice, has its own code (ENOTENANT, EUNSPECIFIED), and the others are deregistered all the same.
+ * Returns: 0; else the first code that is not 0, of an id, or of all: EBUSY (writer's lock; nothing was changed), ENOMEM, ECORRUPT.
+ * Context: has the writer's lock until the totals are final, at most for the handle's timeout; so a stopped broker holds up other
+ *   administrators that long, as in a batch. Killed: of each id all or nothing.
+ */
+K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
+                                       struct k2k_tenant_totals *totals, int *codes);
 
 /* A tenant as it was in another registry. */
 struct k2k_usage {
