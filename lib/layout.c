@@ -77,6 +77,7 @@ K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 88);
 K2K_ASSERT_SIZE(k2k_shm_cell, 64);
 K2K_ASSERT_AT(k2k_shm_cell, admitted, 0);
 K2K_ASSERT_AT(k2k_shm_cell, window, 8);
+K2K_ASSERT_AT(k2k_shm_cell, costs, 16);
 K2K_ASSERT_AT(k2k_shm_cell, has_costs, 20);
 K2K_ASSERT_AT(k2k_shm_cell, lease_brokers, 24);
 K2K_ASSERT_AT(k2k_shm_cell, reserved, 32);

@@ -153,7 +153,7 @@ struct k2k_shm_pool {
 	k2k_u32 hint;                    /* where a search for a free record begins */
 	k2k_u32 high;                    /* no record at or above it was ever claimed */
 	k2k_u32 freed;                   /* counts what the writer gave back, so that "full" need not be found out anew */
-	uint32_t reserved;
+	k2k_u32 writer_hint;             /* as hint, of the records that are the writer's */
 };
 
 struct k2k_shm_live {
@@ -229,7 +229,7 @@ struct k2k_shm_tenant_cold {
 struct k2k_shm_cell {
 	k2k_u64 admitted;                /* only grows */
 	k2k_u64 window;                  /* second << 34 | low 34 bits of `admitted` when it began */
-	uint32_t reserved0;
+	k2k_u32 costs;                   /* at least as many ledger records does the tenant have (ledger.h) */
 	k2k_u32 has_costs;               /* 1: an engagement's record may exist */
 	k2k_u64 lease_brokers;           /* bit b: broker slot b may have a lease record of this tenant */
 	uint8_t reserved[32];

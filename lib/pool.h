@@ -55,6 +55,16 @@ static inline uint64_t k2k_entry_word(enum k2k_entry_state state, uint64_t above
 	return above << K2K_ENTRY_STATE_BITS | (uint64_t)state;
 }
 
+/*
+ * Every fourth record of a larger pool is taken by the writer alone, once the others are full: so brokers can't take the
+ * records that a budget needs. By its place, so that no count of them has to be kept true.
+ */
+#define K2K_POOL_SMALL 64
+static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t index)
+{
+	return pool->capacity >= K2K_POOL_SMALL && index % 4 == 3;
+}
+
 /* How many records a sweep must look at. */
 static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 {

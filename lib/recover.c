@@ -310,6 +310,7 @@ static int recover_all(struct recovery *r)
 	for (uint32_t i = 0; !code && i < lease_high; i++)
 		r->mended->leases += k2k_lease_mend(r->map, &r->reg->census, i, is_registered);
 	k2k_pool_recount(&ledger.pool);
+	k2k_ledger_recount(r->map);
 	if (!code && r->stamped)
 		k2k_grace_publish(r->map, r->token);
 	else if (!code)

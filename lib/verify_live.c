@@ -43,7 +43,6 @@ static void look_at_costs(struct k2k_look *look)
 		k2k_look_at_reserved(look, "engagements", i, &cost->reserved_ns, sizeof(cost->reserved_ns));
 		k2k_look_at_reserved(look, "engagements", i, cost->reserved, sizeof(cost->reserved));
 	}
-	k2k_look_at_reserved(look, "engagements", 0, &map->live->ledger_pool.reserved, sizeof(map->live->ledger_pool.reserved));
 	k2k_look_at_reserved(look, "engagements", 0, map->live->reserved0, sizeof(map->live->reserved0));
 }
 
@@ -122,7 +121,7 @@ static void look_at_leases(struct k2k_look *look)
 		look_at_lease(look, i);
 	}
 	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.freed, sizeof(look->map->live->lease_pool.freed));
-	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.reserved, sizeof(look->map->live->lease_pool.reserved));
+	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.writer_hint, sizeof(look->map->live->lease_pool.writer_hint));
 	k2k_look_at_reserved(look, "leases", 0, look->map->live->reserved1, sizeof(look->map->live->reserved1));
 }
 
@@ -148,7 +147,6 @@ static void look_at_cell(struct k2k_look *look, uint32_t slot)
 	struct k2k_holdings holdings;
 	struct k2k_rate rate;
 
-	k2k_look_at_reserved(look, "cells", slot, &map->cells[slot].reserved0, sizeof(map->cells[slot].reserved0));
 	k2k_look_at_reserved(look, "cells", slot, map->cells[slot].reserved, sizeof(map->cells[slot].reserved));
 	k2k_look_at_reserved(look, "cells", slot, map->cells_cold[slot].reserved, sizeof(map->cells_cold[slot].reserved));
 	if (state != K2K_TENANT_LIVE && state != K2K_TENANT_RETIRED)

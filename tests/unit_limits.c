@@ -362,6 +362,49 @@ TEST(a_full_ledger_loses_nothing)
 	fixture_close(&f);
 }
 
+TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
+{
+	enum { RECORDS = 256, SHARE = RECORDS / 2, COMMON = RECORDS / 4 * 3 };
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_budget budgets[] = { { 1, 100 }, { 2, 100 } };
+	struct k2k_quota quota = quota_standard();
+	struct k2k_repair_info repaired = { .size = sizeof(repaired) };
+	struct fixture f;
+	uint64_t i;
+
+	options.max_tenants = 8;
+	options.max_engagements = RECORDS;
+	options.max_budgets = 16;
+	fixture_open_sized(&f, &options);
+	quota.budgets = budgets;
+	quota.budget_count = 2;
+	for (k2k_tenant_id id = 1; id <= 3; id++)
+		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
+	for (i = 0; i < SHARE; i++)
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), 0);
+	for (; i < 4 * SHARE; i++)
+		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), K2K_EUNBOOKED);
+	CHECK_EQ(info_of(f.admin, 1).unattributed_ns, 3 * SHARE);
+	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 0), 1), 0); /* known ones go on */
+	/* the others' */
+	for (i = 0; i < COMMON - SHARE; i++)
+		CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), K2K_EUNBOOKED);
+	CHECK_EQ(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1), K2K_EUNBOOKED);
+	/* and administrators', for tenants with budgets, of the first one too */
+	CHECK_EQ(k2k_tenant_register(f.admin, 4, &quota), 0);
+	CHECK_EQ(k2k_budget_set(f.admin, 1, 9999, 100), 0);
+	CHECK_EQ(k2k_usage_track(f.broker, 4, tag_of(0, 1), 1), 0);
+	/* what killed brokers had counted and not taken comes back by recovery */
+	CHECK_EQ(f.admin->map.cells[0].costs, SHARE + 1);
+	f.admin->map.cells[0].costs += 5;
+	CHECK_EQ(k2k_registry_repair(f.admin, &repaired), 0);
+	CHECK_EQ(f.admin->map.cells[0].costs, SHARE + 1);
+	CHECK_EQ(k2k_tenant_deregister(f.admin, 1, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }), 0);
+	WAIT_UNTIL(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1) == 0, 3);
+	fixture_close(&f);
+}
+
 /* As an administrator leaves it that is killed between freeing a record and counting that. */
 TEST(a_record_that_was_freed_and_not_counted_is_found_within_a_second)
 {

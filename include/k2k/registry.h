@@ -556,7 +556,9 @@ K2K_API int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct
 /*
  * Books gpu_ns on (tenant, tag.engagement_id). BROKER. Saturates at UINT64_MAX.
  * Returns: 0 - it is in the tenant's final totals; ENOTENANT; EGONE; EUNBOOKED -
- *   the ledger is full, or saturated: what could not be booked is in the tenant's unattributed total.
+ *   the ledger is full, or saturated, or this tenant has half of its records (of 64 or more): what could not be booked is in the
+ *   tenant's unattributed total. A quarter of the records are taken for budgets alone. So ever new engagements of one tenant take
+ *   neither what the others need nor what administrators need for budgets.
  */
 K2K_API int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns);
 
