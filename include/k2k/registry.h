@@ -161,7 +161,7 @@ enum {
 	K2K_EGONE         = -5009,  /* the tenant was deregistered meanwhile; may be missing in its final totals */
 	K2K_ENOTHELD      = -5010,  /* release of what this broker does not hold */
 	K2K_ESTALE        = -5011,  /* the lease belongs to an earlier registration of the tenant */
-	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already */
+	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already, of whoever may open the registry as BROKER */
 	K2K_ELAYOUT       = -5013,  /* another layout version, byte order, record size or feature; the detail tells which */
 	K2K_EBOOT         = -5014,  /* the registry is of another boot of the machine */
 	K2K_EOWNER        = -5015,  /* owned by somebody else, not a regular file, or open to strangers */
@@ -227,8 +227,10 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	uint64_t max_engagements;    /* 65536; at most 2^28 */
-	uint64_t max_leases;         /* 4 x max_tenants; (tenant, broker) pairs that hold something at the same time, with room for 64 more; at most 2^28 */
+	/* 65536; at most 2^28. From 64 on brokers take at most half of them for one tenant, and a quarter is for budgets alone. */
+	uint64_t max_engagements;
+	/* 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something at the same time. There is room for 64 more. */
+	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
@@ -463,7 +465,10 @@ struct k2k_budget_info {
 	uint64_t engagement_id;
 	uint64_t budget_ns, used_ns;
 };
-/* ADMIN. The last set wins; usage is kept. ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it. */
+/*
+ * ADMIN. The last set wins; usage is kept. Brokers can't take the records that budgets need: see max_engagements.
+ * ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it.
+ */
 K2K_API int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns);
 K2K_API int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id);
 /* Of one tenant (ENOTENANT), or with K2K_TENANT_UNSPECIFIED of all. */
