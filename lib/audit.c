@@ -20,8 +20,6 @@ struct k2k_sink {
 	k2k_u32 running;
 };
 
-static _Thread_local unsigned int inside;
-
 const char *k2k_audit_level_name(enum k2k_audit_level level)
 {
 	switch (level) {
@@ -45,18 +43,25 @@ const char *k2k_audit_type_name(enum k2k_audit_type type)
 
 bool k2k_audit_is_inside(void)
 {
-	return inside > 0;
+	const struct k2k_thread *self = k2k_thread_self;
+
+	return self && self->sinks > 0;
 }
 
 int k2k_audit_init(struct k2k_audit *audit, const char *actor, const struct k2k_clock *clock)
 {
+	pthread_condattr_t monotonic;
+
 	memset(audit, 0, sizeof(*audit));
 	if (strlen(actor) >= sizeof(audit->actor))
 		return k2k_fail_argument("actor", "longer than 63 bytes");
 	strcpy(audit->actor, actor);
 	audit->clock = clock;
 	pthread_mutex_init(&audit->mutex, NULL);
-	pthread_cond_init(&audit->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&audit->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	return 0;
 }
 
@@ -85,9 +90,12 @@ void k2k_audit_leave(struct k2k_sink *sink)
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
 {
-	inside++;
+	K2K_UNCANCELLED; /* a cancelled sink would never be counted as ended; what is around it has no cancellation point */
+	struct k2k_thread *self = k2k_thread_self; /* not null: whoever has a sink took it in a read section, or closes */
+
+	self->sinks++;
 	sink->function(sink->context, event);
-	inside--;
+	self->sinks--;
 }
 
 /* ---- rejections --------------------------------------------------------------- */
@@ -295,6 +303,8 @@ static void flush(struct k2k_audit *audit)
 {
 	struct k2k_sink *sink;
 
+	if (!k2k_thread_get())
+		return; /* no memory: again in a second */
 	k2k_read_lock();
 	sink = k2k_audit_enter(audit);
 	k2k_read_unlock();
@@ -309,7 +319,7 @@ static bool wait_a_second(struct k2k_audit *audit)
 	struct timespec until;
 	bool stop;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* as the condition variable was made for */
 	until.tv_sec++;
 	pthread_mutex_lock(&audit->mutex);
 	if (!audit->stop)
@@ -398,8 +408,11 @@ static void stop_flusher(struct k2k_audit *audit)
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
 {
 	struct k2k_sink *fresh, *old;
-	int code = make_sink(audit, function, context, &fresh);
+	int code = k2k_rcu_synchronize(); /* it works: the one below will, too */
 
+	if (code)
+		return code;
+	code = make_sink(audit, function, context, &fresh);
 	if (!code && function)
 		code = start_flusher(audit);
 	if (code) {
@@ -412,7 +425,7 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
 	if (!old)
 		return 0;
-	k2k_grace_synchronize_process(); /* whoever loaded the old one has counted itself in */
+	k2k_rcu_synchronize(); /* whoever loaded the old one has counted itself in */
 	while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
 		k2k_clock_sleep_ns(REPLACE_POLL_NS);
 	flush_to(audit, old, UINT64_MAX);

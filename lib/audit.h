@@ -56,6 +56,11 @@ bool k2k_audit_is_inside(void);
 /* One at a time: the caller's mutex. */
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
 
+static inline bool k2k_audit_has_sink(const struct k2k_audit *audit)
+{
+	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL; /* relaxed: whether, for people */
+}
+
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
 /*
  * Inside a read section: the sink for events of this call, kept until k2k_audit_leave,

@@ -63,26 +63,52 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high)
 			*p = '?';
 }
 
-bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
+static k2k_u64 *cache_of(struct k2k_census *census, uint64_t incarnation)
 {
-	k2k_u64 *cached = &census->dead[incarnation % K2K_DEAD_CACHE];
-	bool alive;
+	return &census->dead[incarnation % K2K_DEAD_CACHE];
+}
 
-	if (incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX)
-		return false; /* nobody's: 0, the writer's mark, or damage */
-	if (k2k_load_relaxed(cached) == incarnation) { /* relaxed: a cache of a fact that never changes */
-		k2k_fence_seq_cst();
-		return false;
+/* True: it can be told without the kernel that it is dead. */
+static bool known_dead(struct k2k_census *census, uint64_t incarnation)
+{
+	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX || /* nobody's: 0, the writer's mark, or damage */
+	       k2k_load_relaxed(cache_of(census, incarnation)) == incarnation; /* relaxed: a cache of a fact that never changes */
+}
+
+void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive, uint32_t count)
+{
+	uint64_t bytes[K2K_SLOTS];
+	uint32_t where[K2K_SLOTS];
+	bool held[K2K_SLOTS];
+	uint32_t asked = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		alive[i] = false;
+		if (known_dead(census, incarnations[i]))
+			continue;
+		where[asked] = i;
+		bytes[asked++] = incarnations[i];
 	}
-	alive = k2k_lock_is_held(census->live, incarnation);
-	if (!alive)
-		k2k_store_relaxed(cached, incarnation); /* relaxed: as above */
+	if (asked)
+		k2k_lock_are_held(census->object, bytes, held, asked);
+	for (uint32_t i = 0; i < asked; i++) {
+		alive[where[i]] = held[i];
+		if (!held[i])
+			k2k_store_relaxed(cache_of(census, bytes[i]), bytes[i]); /* relaxed: as in known_dead() */
+	}
 	/* the question is no barrier: without this, older values of what the dead one wrote could be read after it */
 	k2k_fence_seq_cst();
+}
+
+bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
+{
+	bool alive;
+
+	k2k_census_ask(census, &incarnation, &alive, 1);
 	return alive;
 }
 
-static int draw(struct k2k_census *census, struct k2k_broker *broker)
+int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint64_t *incarnation)
 {
 	uint64_t number = 0, pid;
 	char comm[16];
@@ -95,17 +121,17 @@ static int draw(struct k2k_census *census, struct k2k_broker *broker)
 		number &= K2K_LOCK_BYTE_LIFE_MAX - 1;
 		if (number < K2K_LOCK_BYTE_LIFE_MIN)
 			continue;
-		code = k2k_lock_try(census->live, number, &broker->life);
+		code = k2k_lock_try(object, number, life);
 		if (code == K2K_EBUSY)
 			continue;
 		if (code)
 			return code;
-		broker->incarnation = number;
+		*incarnation = number;
 		return 0;
 	}
-	pid = k2k_lock_find_holder(census->live, number, false, comm);
+	pid = k2k_lock_find_holder(object, number, false, comm);
 	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s", (unsigned long long)pid, comm,
-	                    census->live->path);
+	                    object->path);
 }
 
 static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)
@@ -179,7 +205,7 @@ int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, cons
 	int code;
 
 	memset(broker, 0, sizeof(*broker));
-	code = draw(census, broker);
+	code = k2k_life_begin(census->object, &broker->life, &broker->incarnation);
 	if (code)
 		return code;
 	code = find_slot(map, census, broker);

@@ -5,7 +5,8 @@
  * Death belongs to an incarnation, not to a slot. An attach draws an incarnation
  * (a random number, never drawn again), locks the byte of `live` at that offset,
  * and then takes a slot by one compare-exchange of its owner word: from 0, or
- * from an incarnation that is dead.
+ * from an incarnation that is dead. Administrators are incarnations too, of bytes
+ * of `defs`; what they take in that way is the writer's word (writer.h).
  *
  * 1. alive(incarnation) is one question to the kernel: is that byte locked?
  * 2. Once it answers no, it answers no for ever.
@@ -25,9 +26,9 @@
 
 #define K2K_DEAD_CACHE 64
 
-/* Asks whether incarnations live, and remembers the dead: death is for ever. */
+/* Asks whether incarnations live, and caches the dead: death is for ever. */
 struct k2k_census {
-	struct k2k_segment *live;
+	const struct k2k_segment *object;        /* `live` for brokers, `defs` for administrators */
 	k2k_u64 dead[K2K_DEAD_CACHE];
 };
 
@@ -51,11 +52,16 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
 
 /* A full memory barrier after a "no": what the dead one stored is seen. */
 bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation);
+/* The same of up to K2K_SLOTS at once: one wait for the agent instead of one each. */
+void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive, uint32_t count);
 
-/* K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and says `own`. */
+/* Begins an incarnation: on the agent. K2K_EBUSY; or what locking can answer. */
+int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint64_t *incarnation);
+
+/* On the agent. K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and says `own`. */
 int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
                       struct k2k_broker *broker);
-/* Owner word 0, then the lock. */
+/* On the agent. Owner word 0, then the lock. */
 void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker);
 
 #endif

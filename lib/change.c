@@ -13,7 +13,7 @@
  */
 static uint64_t own_thread(void)
 {
-	return (uint64_t)(uintptr_t)&k2k_grace_reader;
+	return (uint64_t)(uintptr_t)&k2k_thread_self;
 }
 
 static bool is_in_batch(const struct k2k_registry *reg)
@@ -50,8 +50,8 @@ static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 	return 0;
 }
 
-/* The handle's mutex, then the writer's lock, then the name. */
-static int take(struct k2k_registry *reg, uint64_t deadline_ns, struct k2k_lock *lock)
+/* The handle's mutex, then the writer's turn, then the name. */
+static int take(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	int code = lock_handle(reg, deadline_ns);
 
@@ -59,40 +59,39 @@ static int take(struct k2k_registry *reg, uint64_t deadline_ns, struct k2k_lock 
 		return code;
 	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
 	if (!code)
-		code = k2k_writer_lock(&reg->map, &reg->defs, &reg->own, deadline_ns, lock);
+		code = k2k_writer_lock(&reg->writer, deadline_ns);
 	if (!code) {
 		code = check_name(reg);
 		if (code)
-			k2k_writer_unlock(&reg->map, lock);
+			k2k_writer_unlock(&reg->writer);
 	}
 	if (code)
 		pthread_mutex_unlock(&reg->mutex);
 	return code;
 }
 
-static void give_back(struct k2k_registry *reg, struct k2k_lock *lock)
+static void give_back(struct k2k_registry *reg)
 {
-	k2k_writer_unlock(&reg->map, lock);
+	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
 	pthread_mutex_unlock(&reg->mutex);
 }
 
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock)
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns)
 {
 	int code = k2k_hold(reg, K2K_GATE_ADMIN);
 
 	if (code)
 		return code;
-	lock->page = NULL; /* stays so within a batch, which has the lock */
 	if (!is_in_batch(reg))
-		code = take(reg, deadline_ns, lock);
+		code = take(reg, deadline_ns);
 	if (!code && operation != K2K_OP_CHECK) {
 		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
 			code = k2k_recover(reg, NULL);
 		if (!code)
 			k2k_writer_begin(&reg->map, operation);
-		else if (lock->page)
-			give_back(reg, lock);
+		else if (!is_in_batch(reg))
+			give_back(reg);
 	}
 	if (!code)
 		return 0;
@@ -102,14 +101,14 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 	return code;
 }
 
-void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock)
+void k2k_change_leave(struct k2k_registry *reg)
 {
-	if (lock->page)
-		give_back(reg, lock);
+	if (!is_in_batch(reg))
+		give_back(reg);
 	k2k_unhold(reg);
 }
 
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
+void k2k_change_end(struct k2k_registry *reg, bool undo)
 {
 	if (undo) {
 		/* like a killed one's; where even that fails the intent stays raised, and the next writer tries */
@@ -120,33 +119,33 @@ void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo)
 	} else {
 		k2k_writer_end(&reg->map);
 	}
-	k2k_change_leave(reg, lock);
+	k2k_change_leave(reg);
 }
 
 /* ---- batches ------------------------------------------------------------------- */
 
 int k2k_batch_begin(struct k2k_registry *reg)
 {
-	struct k2k_lock lock;
+	K2K_UNCANCELLED;
 	uint64_t nobody = 0;
+	bool begun;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock);
+	begun = k2k_load_relaxed(reg->gate) == K2K_GATE_ADMIN && is_in_batch(reg); /* relaxed: looked at again below */
+	if (begun)
+		return k2k_fail_argument("batch", "this thread has begun one on this handle already");
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
-	if (!lock.page)
-		code = k2k_fail_argument("batch", "this thread has begun one on this handle already");
 	/* relaxed: as above */
-	else if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(), memory_order_relaxed,
-	                                                  memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(), memory_order_relaxed,
+	                                             memory_order_relaxed)) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
-	if (code) {
-		k2k_change_leave(reg, &lock);
+		k2k_change_leave(reg);
 		return code;
 	}
-	reg->batch_lock = lock;
 	k2k_unhold(reg);
 	return 0;
 }
@@ -154,17 +153,15 @@ int k2k_batch_begin(struct k2k_registry *reg)
 /* What the batch retired: once for all, because it takes a sweep. What has not passed is left to the next change. */
 static void reap_batch(struct k2k_registry *reg)
 {
-	struct k2k_lock lock;
-
 	if (k2k_load_relaxed(&reg->map.defs->tenant_retired.count) == 0 || /* relaxed: under the lock */
-	    k2k_change_begin(reg, K2K_OP_DEREGISTER, k2k_deadline(reg), &lock) != 0)
+	    k2k_change_begin(reg, K2K_OP_DEREGISTER, k2k_deadline(reg)) != 0)
 		return;
-	k2k_change_end(reg, &lock, k2k_reap(reg, NULL) != 0);
+	k2k_change_end(reg, k2k_reap(reg, NULL) != 0);
 }
 
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
-	k2k_writer_unlock(&reg->map, &reg->batch_lock);
+	k2k_writer_unlock(&reg->writer);
 	/* publish[batch]: from here on a closer may unmap the registry; the mutex outlives that, and the next one needs it */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);
@@ -172,6 +169,7 @@ static void end_batch(struct k2k_registry *reg, uint64_t next)
 
 int k2k_batch_end(struct k2k_registry *reg)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)

@@ -82,24 +82,27 @@ static int check_as_reader(struct k2k_registry *reg, struct k2k_look *f)
 
 static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 {
-	struct k2k_lock lock;
-	int code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock);
+	int code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 
 	if (code)
 		return code;
 	code = look_until_stable(f);
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return code;
 }
 
 int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct k2k_look *f;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = K2K_CHECK_LIST(list, capacity, count);
+	/* before malloc(), whose lock may be held for ever in a child that was made without fork handlers */
+	if (!code)
+		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
 	f = malloc(sizeof(*f));
@@ -142,6 +145,27 @@ static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended
 	}
 }
 
+struct sweeping {
+	struct k2k_registry *reg;
+	uint64_t files;
+};
+
+static int sweep_on_agent(void *context)
+{
+	struct sweeping *sweeping = context;
+
+	k2k_sweep(&sweeping->reg->agent, sweeping->reg->name, &sweeping->files);
+	return 0;
+}
+
+static uint64_t sweep_files(struct k2k_registry *reg)
+{
+	struct sweeping sweeping = { reg, 0 };
+
+	k2k_agent_run(&reg->agent, sweep_on_agent, &sweeping);
+	return sweeping.files;
+}
+
 static void tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
@@ -156,14 +180,14 @@ static void tell_repair(struct k2k_registry *reg, const struct k2k_mended *mende
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
-	struct k2k_lock lock;
 	uint64_t files = 0;
 	uint32_t size;
 	int code = reg ? K2K_CHECK_STRUCT(info, 0) : k2k_fail_argument("registry", "null");
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* recovery is counted here, not in begin */
+		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
 	if (code)
 		return code;
 	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
@@ -179,8 +203,8 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	if (!code)
 		k2k_writer_end(&reg->map);
 	if (!code)
-		k2k_sweep(reg->name, &files);
-	k2k_change_leave(reg, &lock);
+		files = sweep_files(reg);
+	k2k_change_leave(reg);
 	if (code)
 		return code;
 	size = info->size;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -52,22 +53,19 @@ uint64_t k2k_clock_realtime_ns(void)
 	return read_ns(CLOCK_REALTIME);
 }
 
-uint64_t k2k_clock_keep(struct k2k_clock *clock)
+uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)
 {
-	uint64_t second = k2k_clock_now(clock).second, next, soon;
 	struct timespec tick = { 0, 0 };
 
-	k2k_store_relaxed(&clock->kept, second); /* relaxed: a number that carries nothing else */
-	/* the coarse clock shows a second up to one tick late; and who wakes before it does must not spin */
+	/* the coarse clock shows a second up to a tick late: who wakes before it does would only have to sleep again */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-	next = (second + 1) * K2K_NS_PER_SEC + (uint64_t)clock->offset_ns + (uint64_t)tick.tv_nsec;
-	soon = k2k_clock_monotonic_ns() + (uint64_t)tick.tv_nsec;
-	return next > soon ? next : soon;
+	return K2K_NS_PER_SEC - k2k_clock_exact(clock).ns + (uint64_t)tick.tv_nsec;
 }
 
 void k2k_clock_sleep_ns(uint64_t ns)
 {
 	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
 
-	nanosleep(&ts, NULL); /* a signal may cut it short: callers look again anyway */
+	/* the bare system call: the C library's functions are cancellation points. A signal may cut it short: callers look again anyway */
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }

@@ -4,12 +4,10 @@
  * as the initial time namespace counts them, so that processes in different
  * namespaces agree on the second. It never steps back.
  *
- * Its grain, a timer tick, only makes a window begin late.
- *
- * Reading it costs as much as two or three atomics. So a broker's helper thread
- * wakes when a second begins, and keeps it for the message path: `kept` is a
- * second that has begun, as a rule the newest. Nothing relies on its being the
- * newest: before anything is refused the clock itself is asked.
+ * Its grain is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every message reads it (5 ns, in the
+ * vDSO): a second that was kept for the messages by a thread of the broker was late by as long as that thread did not
+ * run, and then more than the limit passed within a moment. Where a tick matters, before anything is refused, the
+ * precise clock is asked (k2k_clock_exact).
  */
 #ifndef K2K_CLOCK_H
 #define K2K_CLOCK_H
@@ -19,7 +17,6 @@
 #include "base.h"
 
 struct k2k_clock {
-	k2k_u64 kept;                    /* a second that has begun; 0: nobody keeps it */
 	int64_t offset_ns;               /* what our time namespace adds */
 	_Atomic(const k2k_u64 *) injected_ns;    /* tests: read this instead */
 };
@@ -32,7 +29,7 @@ struct k2k_instant {
 /* 0, or K2K_EIO where a later child would be in another time namespace: then threads and children would not agree. */
 int k2k_clock_open(struct k2k_clock *clock);
 
-static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
+static inline struct k2k_instant k2k_clock_read(const struct k2k_clock *clock, clockid_t id)
 {
 	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns); /* relaxed, here and below: set by tests, before what they test */
 	struct k2k_instant now;
@@ -45,7 +42,7 @@ static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 	} else {
 		struct timespec ts;
 
-		clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+		clock_gettime(id, &ts);
 		now.second = (uint64_t)ts.tv_sec;
 		now.ns = (uint64_t)ts.tv_nsec;
 		if (k2k_unlikely(clock->offset_ns != 0)) {
@@ -58,31 +55,25 @@ static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 	return now;
 }
 
-/* The second that is kept, or 0. */
-static inline uint64_t k2k_clock_kept(const struct k2k_clock *clock)
+static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 {
-	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns); /* relaxed, all: numbers that carry nothing else */
-
-	if (k2k_unlikely(injected_ns != NULL))
-		return k2k_load_relaxed(injected_ns) / K2K_NS_PER_SEC;
-	return k2k_load_relaxed(&clock->kept);
+	return k2k_clock_read(clock, CLOCK_MONOTONIC_COARSE);
 }
 
-/* A second that has begun, as cheaply as can be. */
-static inline uint64_t k2k_clock_second(const struct k2k_clock *clock)
+/* The same without the grain: 10 ns and more. Never behind k2k_clock_now(), and ahead of it by less than a tick. */
+static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
 {
-	uint64_t second = k2k_clock_kept(clock);
-
-	return k2k_likely(second != 0) ? second : k2k_clock_now(clock).second;
+	return k2k_clock_read(clock, CLOCK_MONOTONIC);
 }
 
-/* Keeps the second that it is. Returns when the next one will have begun, in CLOCK_MONOTONIC of this process. */
-uint64_t k2k_clock_keep(struct k2k_clock *clock);
+/* How long until k2k_clock_now() shows another second. An injected clock: a second at most, since nobody knows. */
+uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock);
 
 /* CLOCK_MONOTONIC of this process, for deadlines and pauses. */
 uint64_t k2k_clock_monotonic_ns(void);
 /* Since 1970. */
 uint64_t k2k_clock_realtime_ns(void);
+/* No cancellation point. */
 void k2k_clock_sleep_ns(uint64_t ns);
 
 #endif

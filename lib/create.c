@@ -81,7 +81,8 @@ static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes
 	return 0;
 }
 
-int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
+/* On the agent. */
+static int make_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
 {
 	struct k2k_shm_header defs, live;
 	struct k2k_sizes sizes;
@@ -108,6 +109,32 @@ int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_regis
 	if (K2K_HAS_FIELD(plan, max_audit_events))
 		plan->max_audit_events = sizes.events;
 	return 0;
+}
+
+struct planning {
+	const struct k2k_create_options *options;
+	struct k2k_registry_plan *plan;
+};
+
+static int plan_on_agent(void *context)
+{
+	const struct planning *planning = context;
+
+	return make_plan(planning->options, planning->plan);
+}
+
+int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
+{
+	K2K_UNCANCELLED;
+	struct planning planning = { options, plan };
+	struct k2k_agent agent;
+	int code = k2k_agent_start(&agent);
+
+	if (code)
+		return code;
+	code = k2k_agent_run(&agent, plan_on_agent, &planning);
+	k2k_agent_stop(&agent);
+	return code;
 }
 
 static int check_room(const struct k2k_registry_plan *plan)
@@ -144,6 +171,9 @@ static int no_room(const struct k2k_registry_plan *plan)
 /* ---- create ------------------------------------------------------------------------- */
 
 struct creation {
+	struct k2k_agent agent;
+	const char *name;
+	const struct k2k_create_options *options;
 	struct k2k_segment defs, live;
 	struct k2k_lock byte;
 };
@@ -238,9 +268,9 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 	memset(&defs, 0, sizeof(defs));
 	memset(&live, 0, sizeof(live));
 	k2k_map_lay_out(sizes, &defs, &live);
-	code = k2k_segment_build(&creation->defs, "defs", defs.total_bytes, mode & ~022u, has_group, group);
+	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes, mode & ~022u, has_group, group);
 	if (!code)
-		code = k2k_segment_build(&creation->live, "live", live.total_bytes, mode, has_group, group);
+		code = k2k_segment_build(&creation->live, &creation->agent, "live", live.total_bytes, mode, has_group, group);
 	return code ? code : fill(creation, &defs, &live, mode);
 }
 
@@ -263,22 +293,8 @@ static int name_objects(struct creation *creation, const char *name)
 	return code;
 }
 
-/* A create that answers an error leaves nothing. */
-static int open_or_remove(struct creation *creation, const char *name, struct k2k_registry **handle)
-{
-	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
-
-	if (code) {
-		struct k2k_error_detail detail = *k2k_error_detail();
-
-		k2k_sweep_ours(name, &creation->defs);
-		k2k_restore_detail(&detail);
-	}
-	return code;
-}
-
 /* 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is removed. */
-static int check_free(const char *name)
+static int check_free(struct k2k_agent *agent, const char *name)
 {
 	char path[K2K_PATH_MAX];
 	struct k2k_segment defs;
@@ -286,7 +302,7 @@ static int check_free(const char *name)
 	int code;
 
 	k2k_segment_defs_path(path, name);
-	code = k2k_segment_open(&defs, "defs", path, true, NULL);
+	code = k2k_segment_open(&defs, agent, "defs", path, true, NULL);
 	if (code == K2K_ENOREGISTRY)
 		return 0;
 	if (code == 0) {
@@ -303,40 +319,83 @@ static int check_free(const char *name)
 	return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
 }
 
-int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
+/* On the agent. */
+static int create(void *context)
 {
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
-	struct creation creation;
+	struct creation *creation = context;
 	struct k2k_sizes sizes;
+	int code = make_plan(creation->options, &plan);
+
+	if (!code)
+		code = read_sizes(creation->options, &sizes);
+	if (!code)
+		code = check_free(&creation->agent, creation->name);
+	if (code)
+		return code;
+	k2k_sweep(&creation->agent, creation->name, NULL);
+	code = check_room(&plan);
+	if (code)
+		return code;
+	code = build(creation, creation->options, &sizes);
+	if (code == K2K_ENOMEM)
+		code = no_room(&plan);
+	if (!code)
+		code = name_objects(creation, creation->name);
+	k2k_lock_drop(&creation->byte);
+	return code;
+}
+
+/* On the agent. A create that answers an error leaves nothing. */
+static int take_back(void *context)
+{
+	struct creation *creation = context;
+
+	k2k_sweep_ours(creation->name, &creation->defs);
+	return 0;
+}
+
+static int unmap(void *context)
+{
+	struct creation *creation = context;
+
+	k2k_segment_close(&creation->live);
+	k2k_segment_close(&creation->defs);
+	return 0;
+}
+
+int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
+{
+	K2K_UNCANCELLED;
+	struct creation creation;
 	int code;
 
 	if (handle)
 		*handle = NULL;
 	code = k2k_segment_check_name(name);
 	if (!code)
-		code = k2k_registry_plan(options, &plan);
-	if (!code)
-		code = read_sizes(options, &sizes);
-	if (!code)
-		code = check_free(name);
-	if (code)
-		return code;
-	k2k_sweep(name, NULL);
-	code = check_room(&plan);
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	memset(&creation, 0, sizeof(creation));
+	creation.name = name;
+	creation.options = options;
 	creation.defs.fd = -1;
 	creation.live.fd = -1;
-	code = build(&creation, options, &sizes);
-	if (code == K2K_ENOMEM)
-		code = no_room(&plan);
-	if (!code)
-		code = name_objects(&creation, name);
-	k2k_lock_drop(&creation.byte);
-	if (!code && handle)
-		code = open_or_remove(&creation, name, handle);
-	k2k_segment_close(&creation.live);
-	k2k_segment_close(&creation.defs);
+	code = k2k_agent_start(&creation.agent);
+	if (code)
+		return code;
+	code = k2k_agent_run(&creation.agent, create, &creation);
+	if (!code && handle) {
+		code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, handle);
+		if (code) {
+			struct k2k_error_detail detail = *k2k_error_detail();
+
+			k2k_agent_run(&creation.agent, take_back, &creation);
+			k2k_restore_detail(&detail);
+		}
+	}
+	k2k_agent_run(&creation.agent, unmap, &creation);
+	k2k_agent_stop(&creation.agent);
 	return code;
 }

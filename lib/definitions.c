@@ -43,11 +43,6 @@ static int check_quota(const struct k2k_quota *quota)
 
 /* ---- budgets within a change ------------------------------------------------------ */
 
-struct numbered {
-	struct k2k_budget budget;
-	uint32_t number;
-};
-
 static int by_engagement(const void *a, const void *b)
 {
 	const struct numbered *x = a, *y = b;
@@ -57,24 +52,25 @@ static int by_engagement(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-/* Of the same engagement the last counts. *list is the caller's to free. */
-static int last_of_each(const struct k2k_quota *quota, struct numbered **list, uint32_t *count)
+/* change->list: of the same engagement the last one given. */
+static int last_of_each(struct k2k_change *change, uint32_t *count)
 {
+	const struct k2k_quota *quota = change->quota;
+	struct numbered *list = malloc(sizeof(*list) * ((size_t)quota->budget_count + 1));
 	uint32_t kept = 0;
 
 	*count = 0;
-	*list = malloc(sizeof(**list) * ((size_t)quota->budget_count + 1));
-	if (!*list)
+	change->list = list;
+	if (!list)
 		return k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", quota->budget_count);
 	for (uint32_t i = 0; i < quota->budget_count; i++) {
-		(*list)[i].budget = quota->budgets[i];
-		(*list)[i].number = i;
+		list[i].budget = quota->budgets[i];
+		list[i].number = i;
 	}
-	qsort(*list, quota->budget_count, sizeof(**list), by_engagement);
+	qsort(list, quota->budget_count, sizeof(*list), by_engagement);
 	for (uint32_t i = 0; i < quota->budget_count; i++)
-		if (i + 1 == quota->budget_count ||
-		    (*list)[i].budget.engagement_id != (*list)[i + 1].budget.engagement_id)
-			(*list)[kept++] = (*list)[i];
+		if (i + 1 == quota->budget_count || list[i].budget.engagement_id != list[i + 1].budget.engagement_id)
+			list[kept++] = list[i];
 	*count = kept;
 	return 0;
 }
@@ -186,22 +182,20 @@ int k2k_change_reap(struct k2k_change *change)
 
 static int add_all_budgets(struct k2k_change *change)
 {
-	struct numbered *list;
-	uint32_t count, added = 0;
+	uint32_t count;
 	int code;
 
 	if (!change->quota->budget_count)
 		return 0;
-	code = last_of_each(change->quota, &list, &count);
+	code = last_of_each(change, &count);
 	for (uint32_t i = 0; !code && i < count; i++) {
-		if (list[i].budget.budget_ns == K2K_UNLIMITED)
+		if (change->list[i].budget.budget_ns == K2K_UNLIMITED)
 			continue;
-		code = add_budget(change, 1, &list[i].budget);
-		added++;
+		code = add_budget(change, 1, &change->list[i].budget);
+		change->list[change->count++] = change->list[i];
 	}
-	free(list);
-	if (!code && added)
-		set_budget_count(change, added);
+	if (!code && change->count)
+		set_budget_count(change, change->count);
 	return code;
 }
 
@@ -305,6 +299,7 @@ static int try_register(struct k2k_change *change)
 	if (code)
 		return code;
 	k2k_tenant_publish(&reg->map, change->slot);
+	change->changed = ALL_UPDATES;
 	change->undo = false;
 	return 0;
 }
@@ -340,15 +335,20 @@ static int retire_ended(struct k2k_change *change, const uint32_t *ended, uint32
 
 static int update_budgets(struct k2k_change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
 {
-	struct numbered *list;
-	int code = last_of_each(change->quota, &list, count);
+	int code = last_of_each(change, count);
 
 	*ended = calloc((size_t)*count + 1, sizeof(**ended));
 	if (!code && !*ended)
 		code = k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", *count);
-	for (uint32_t i = 0; !code && i < *count; i++)
-		code = change_one_budget(change, limits->version, &list[i].budget, by, &(*ended)[i]);
-	free(list);
+	for (uint32_t i = 0; !code && i < *count; i++) {
+		int64_t before = *by;
+
+		code = change_one_budget(change, limits->version, &change->list[i].budget, by, &(*ended)[i]);
+		if (!code && ((*ended)[i] || *by != before))
+			change->list[change->count++] = change->list[i];
+	}
+	if (change->count)
+		change->changed |= K2K_UPDATE_BUDGETS;
 	return code;
 }
 
@@ -356,7 +356,7 @@ static int try_update(struct k2k_change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
-	struct k2k_limits limits;
+	struct k2k_limits limits, old;
 	uint32_t *ended = NULL, count = 0;
 	int64_t by = 0;
 	int code = k2k_change_find_live(change);
@@ -368,12 +368,15 @@ static int try_update(struct k2k_change *change)
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
 	if (limits.version >= K2K_VERSION_MAX)
 		return k2k_fail(K2K_EFULL, "versions", NULL, "this registration has used up all versions: register it anew");
+	old = limits;
 	if (change->mask & K2K_UPDATE_RATE)
 		limits.rate = quota->max_messages_per_sec;
 	if (change->mask & K2K_UPDATE_GPU_MEMORY)
 		limits.gpu_memory_bytes = quota->max_gpu_memory_bytes;
 	if (change->mask & K2K_UPDATE_KERNELS)
 		limits.kernels = quota->max_concurrent_kernels;
+	change->changed = (limits.rate != old.rate ? K2K_UPDATE_RATE : 0) | (limits.kernels != old.kernels ? K2K_UPDATE_KERNELS : 0) |
+	                  (limits.gpu_memory_bytes != old.gpu_memory_bytes ? K2K_UPDATE_GPU_MEMORY : 0);
 	change->undo = true;
 	k2k_tenant_prepare(&reg->map, change->slot, &limits);
 	if (change->mask & K2K_UPDATE_BUDGETS)
@@ -398,27 +401,35 @@ static int try_update(struct k2k_change *change)
  */
 static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 {
-	uint32_t mask = operation == K2K_OP_REGISTER ? ALL_UPDATES : change->mask;
+	uint32_t mask = change->changed;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
 
-	/* as the sink is told: a change of budgets alone by its budgets */
-	if (mask != K2K_UPDATE_BUDGETS) {
+	/* as the sink is told: a change of budgets alone by its budgets, no change not at all */
+	if (mask & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER : K2K_AUDIT_KIND_UPDATE;
 		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec : 0;
 		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY ? quota->max_gpu_memory_bytes : 0;
 		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS ? quota->max_concurrent_kernels : 0;
-		body.more.change.values[3] = mask & K2K_UPDATE_BUDGETS ? quota->budget_count : 0;
+		body.more.change.values[3] = change->count;
 		body.more.change.values[4] = mask;
 		k2k_trail_tell_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}
 	body.kind = K2K_AUDIT_KIND_BUDGET_CHANGE;
-	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < quota->budget_count; i++) {
-		body.engagement_id = quota->budgets[i].engagement_id;
-		body.limit = quota->budgets[i].budget_ns;
+	for (uint32_t i = 0; i < change->count; i++) {
+		body.engagement_id = change->list[i].budget.engagement_id;
+		body.limit = change->list[i].budget.budget_ns;
 		k2k_trail_tell_locked(&change->reg->trail, &body);
 	}
+}
+
+/* Of an attempt that is to be made again, or of the call. */
+static void forget_changed(struct k2k_change *change)
+{
+	free(change->list);
+	change->list = NULL;
+	change->changed = change->count = 0;
 }
 
 static int run_held(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *))
@@ -426,17 +437,17 @@ static int run_held(struct k2k_change *change, enum k2k_operation operation, int
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
 	for (;;) {
-		struct k2k_lock lock;
 		uint32_t behind;
-		int code = k2k_change_begin(change->reg, operation, deadline, &lock);
+		int code = k2k_change_begin(change->reg, operation, deadline);
 
 		if (code)
 			return code;
 		change->undo = false;
+		forget_changed(change);
 		code = attempt(change);
 		if (!code)
 			tell_change(change, operation);
-		k2k_change_end(change->reg, &lock, change->undo);
+		k2k_change_end(change->reg, change->undo);
 		if (code != WAIT)
 			return code;
 		/* without the lock: others go on */
@@ -452,16 +463,16 @@ static int run_held(struct k2k_change *change, enum k2k_operation operation, int
 }
 
 /* The whole of a call: change, wait, change again, audit. */
-static int run(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *), const char *verb,
-               uint32_t audited)
+static int run(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *), const char *verb)
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
 
 	if (code)
 		return code;
 	code = run_held(change, operation, attempt);
-	if (!code)
-		k2k_change_audit(change, verb, audited);
+	if (!code && change->changed) /* an update to what is in force already is none */
+		k2k_change_audit(change, verb, change->changed);
+	forget_changed(change);
 	k2k_unhold(change->reg);
 	return code;
 }
@@ -504,12 +515,14 @@ void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask
 	/* a change of budgets alone is told by its budgets */
 	if (mask != K2K_UPDATE_BUDGETS)
 		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
-	for (uint32_t i = 0; (mask & K2K_UPDATE_BUDGETS) && i < change->quota->budget_count; i++) {
+	for (uint32_t i = 0; i < change->count; i++) {
+		const struct k2k_budget *budget = &change->list[i].budget;
+
 		text.count = 2;
-		add_field(&text, "engagement_id", change->quota->budgets[i].engagement_id);
-		add_field(&text, "budget_ns", change->quota->budgets[i].budget_ns);
+		add_field(&text, "engagement_id", budget->engagement_id);
+		add_field(&text, "budget_ns", budget->budget_ns);
 		snprintf(description, sizeof(description), "tenant %" PRIu64 " budget %s", change->id,
-		         change->quota->budgets[i].budget_ns == K2K_UNLIMITED ? "unset" : "set");
+		         budget->budget_ns == K2K_UNLIMITED ? "unset" : "set");
 		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
 	}
 	k2k_audit_leave(sink);
@@ -517,6 +530,7 @@ void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask
 
 int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota)
 {
+	K2K_UNCANCELLED;
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
 	struct k2k_change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
 	int code;
@@ -527,12 +541,13 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	if (!code)
 		code = check_quota(change.quota);
 	if (!code)
-		code = run(&change, K2K_OP_REGISTER, try_register, "registered", ALL_UPDATES);
+		code = run(&change, K2K_OP_REGISTER, try_register, "registered");
 	return code;
 }
 
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
+	K2K_UNCANCELLED;
 	struct k2k_change change = { .reg = reg, .image = image };
 	int code;
 
@@ -545,30 +560,31 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 	change.quota = image->quota;
 	code = k2k_change_check_id(image->id);
 	if (!code)
-		code = run(&change, K2K_OP_REGISTER, try_register, "restored", ALL_UPDATES);
+		code = run(&change, K2K_OP_REGISTER, try_register, "restored");
 	return code;
 }
 
 int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 {
-	struct k2k_lock lock;
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	if (generation > K2K_GENERATION_MAX)
 		return k2k_fail_argument("generation", "larger than any that is given");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg), &lock); /* one store: nothing to complete or to undo */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* one store: nothing to complete or to undo */
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->generation) < generation) /* relaxed: under the lock */
 		k2k_store_release(&reg->map.defs->generation, generation); /* publish[generation] seen by observe[generation] in info */
-	k2k_change_leave(reg, &lock);
+	k2k_change_leave(reg);
 	return 0;
 }
 
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
+	K2K_UNCANCELLED;
 	struct k2k_change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
 	int code;
 
@@ -580,7 +596,7 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
 		code = k2k_fail_argument("mask", "unknown bits");
 	if (!code)
-		code = run(&change, K2K_OP_UPDATE, try_update, "updated", mask);
+		code = run(&change, K2K_OP_UPDATE, try_update, "updated");
 	return code;
 }
 
@@ -597,12 +613,13 @@ static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struc
 		return k2k_fail_argument("registry", "null");
 	code = k2k_change_check_id(id);
 	if (!code)
-		code = run(&change, K2K_OP_BUDGET, attempt, "updated", K2K_UPDATE_BUDGETS);
+		code = run(&change, K2K_OP_BUDGET, attempt, "updated");
 	return code;
 }
 
 int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, budget_ns };
 
 	if (budget_ns == K2K_UNLIMITED)
@@ -628,6 +645,7 @@ static int try_unset(struct k2k_change *change)
 
 int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id)
 {
+	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
 
 	return update_budget(reg, id, &budget, try_unset);

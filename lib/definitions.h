@@ -7,6 +7,11 @@
 
 #include "handle.h"
 
+struct numbered {
+	struct k2k_budget budget;
+	uint32_t number;
+};
+
 /* One attempt at a change, under the lock. */
 struct k2k_change {
 	struct k2k_registry *reg;
@@ -19,6 +24,9 @@ struct k2k_change {
 	uint32_t slot;
 	uint64_t generation;
 	const struct k2k_tenant_image *image;   /* of a restore, else null */
+	uint32_t changed;        /* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
+	struct numbered *list;   /* the budgets that are not as they were, by engagement */
+	uint32_t count;
 };
 
 /* 0, or K2K_EUNSPECIFIED. */

@@ -35,7 +35,22 @@ static void tell_deregistered(const struct k2k_change *change)
 
 /* ---- one ----------------------------------------------------------------------------- */
 
-static int retire(struct k2k_change *change, bool pin, struct k2k_lock *pinned)
+/* Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders it */
+static void pin(const struct k2k_change *change, uint64_t incarnation)
+{
+	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
+}
+
+/* Outside of a turn: nobody else changes it while we live, and we only give up what is ours. */
+static void unpin(const struct k2k_change *change)
+{
+	uint64_t own = change->reg->writer.incarnation;
+
+	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
+	k2k_cas_acq_rel(&change->reg->map.tenants_cold[change->slot].pinned_by, &own, 0);
+}
+
+static int retire(struct k2k_change *change, bool keep)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token;
@@ -45,12 +60,10 @@ static int retire(struct k2k_change *change, bool pin, struct k2k_lock *pinned)
 		code = k2k_change_reap(change);
 	if (code)
 		return code;
-	/* taken by a reader's lock, say: then others may reap it first, and what we have counted here is all that can be told */
-	if (pin && k2k_lock_try(&change->reg->defs, K2K_LOCK_BYTE_PIN(change->slot), pinned) != 0)
-		pinned->page = NULL;
+	pin(change, keep ? change->reg->writer.incarnation : 0);
 	token = k2k_grace_next(map);
 	change->undo = true;
-	expect_totals(map, change->slot, pin ? change->generation : 0);
+	expect_totals(map, change->slot, keep ? change->generation : 0);
 	code = k2k_tenant_retire(map, change->slot, token);
 	if (code)
 		return code;
@@ -64,18 +77,17 @@ static int retire(struct k2k_change *change, bool pin, struct k2k_lock *pinned)
  * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done, the totals are as
  * counted so far, and who reaps the slot tells the final ones in the trail: 0, unless the handle itself is of no use any more.
  */
-static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_lock *pinned, struct k2k_tenant_totals *totals)
+static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
 	struct k2k_final final = { change->slot, change->generation, totals, false };
-	struct k2k_lock lock;
 	uint32_t behind;
 	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 	if (code) {
-		int counted = pinned->page ? k2k_totals_of(reg, &final, 1) : 0; /* else somebody may have reaped it: as counted before */
+		int counted = k2k_totals_of(reg, &final, 1); /* pinned: nobody has reaped it */
 
 		return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code : counted;
 	}
@@ -86,38 +98,35 @@ static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_lock 
 		if (code && !final.done)
 			k2k_totals_of(reg, &final, 1);
 	}
-	k2k_lock_drop(pinned); /* under the lock: the slot's next tenant finds it free */
-	k2k_change_end(reg, &lock, code != 0);
+	if (final.done)
+		pin(change, 0);
+	k2k_change_end(reg, code != 0);
 	return code;
 }
 
 static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
-	struct k2k_lock lock, pinned = { NULL };
 	uint64_t deadline = k2k_deadline(reg);
 	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline, &lock);
+	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
 		return code;
-	code = retire(change, totals != NULL, &pinned);
+	code = retire(change, totals != NULL);
 	if (!code)
 		tell_deregistered(change);
 	if (!code && totals) {
-		struct k2k_final final = { change->slot, change->generation, totals, false };
-
 		memset(totals, 0, sizeof(*totals));
 		totals->size = size;
-		if (!pinned.page)
-			code = k2k_totals_of(reg, &final, 1);
 	}
-	k2k_change_end(reg, &lock, change->undo);
+	k2k_change_end(reg, change->undo);
 	if (code)
 		return code;
 	if (totals)
-		code = finish(change, deadline, &pinned, totals);
-	k2k_lock_drop(&pinned);
+		code = finish(change, deadline, totals);
+	if (totals && !totals->final)
+		unpin(change);
 	/* whatever became of the totals, the tenant is gone */
 	k2k_change_audit(change, "deregistered", 0);
 	return code;
@@ -125,6 +134,7 @@ static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *
 
 int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
 {
+	K2K_UNCANCELLED;
 	struct k2k_change change = { .reg = reg, .id = id };
 	int code;
 
@@ -187,6 +197,7 @@ static int retire_all(struct many *many)
 			return code;
 		if (code)
 			continue;
+		pin(&change, 0);
 		expect_totals(map, change.slot, many->totals ? change.generation : 0);
 		code = k2k_tenant_retire(map, change.slot, many->token);
 		if (code) {
@@ -237,9 +248,8 @@ static void audit_all(struct many *many)
 static int deregister_all(struct many *many)
 {
 	uint64_t deadline = k2k_deadline(many->reg);
-	struct k2k_lock lock;
 	bool undo = false;
-	int code = k2k_change_begin(many->reg, K2K_OP_DEREGISTER, deadline, &lock);
+	int code = k2k_change_begin(many->reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code) {
 		for (size_t i = 0; i < many->count; i++)
@@ -252,7 +262,7 @@ static int deregister_all(struct many *many)
 		code = finish_all(many, deadline);
 		undo = code != 0;
 	}
-	k2k_change_end(many->reg, &lock, undo);
+	k2k_change_end(many->reg, undo);
 	audit_all(many);
 	return code ? code : many->first;
 }
@@ -260,6 +270,7 @@ static int deregister_all(struct many *many)
 int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
                                struct k2k_tenant_totals *totals, int *codes)
 {
+	K2K_UNCANCELLED;
 	struct many many = { .reg = reg, .ids = ids, .count = count, .totals = totals };
 	int code;
 

@@ -14,19 +14,40 @@
 
 #include "handle.h"
 
+int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns)
+{
+	int code;
+
+	memset(visitor, 0, sizeof(*visitor));
+	visitor->map.defs = (struct k2k_shm_defs *)(void *)defs->base;
+	visitor->admins.object = defs;
+	k2k_identity_read(&visitor->own);
+	code = k2k_writer_open(&visitor->writer, &visitor->map, &visitor->admins, &visitor->own);
+	if (code)
+		return code;
+	code = k2k_writer_lock(&visitor->writer, deadline_ns);
+	if (code)
+		k2k_writer_close(&visitor->writer);
+	return code;
+}
+
+void k2k_visitor_leave(struct k2k_visitor *visitor)
+{
+	k2k_writer_unlock(&visitor->writer);
+	k2k_writer_close(&visitor->writer);
+}
+
 static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {
+	struct k2k_census brokers = { .object = live };
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
-		/* observe[slot-owner]: its pid, for people */
-		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
-
-		if (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX && k2k_lock_is_held(live, owner)) {
-			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for people */
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		/* observe[slot-owner]: its pid, for messages */
+		if (k2k_census_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
+			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for messages */
 			count++;
 		}
-	}
 	return count;
 }
 
@@ -75,7 +96,7 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 	if (code)
 		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
 	k2k_segment_live_path(path, name, defs->header.uuid);
-	code = k2k_segment_open(&live, "live", path, true, trust);
+	code = k2k_segment_open(&live, defs->agent, "live", path, true, trust);
 	if (code)
 		return code == K2K_ENOREGISTRY || (flags & K2K_DESTROY_FORCE) ? poison(name, defs) : code;
 	code = k2k_map_bind(&map, defs, &live);
@@ -93,10 +114,10 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 }
 
 /*
- * Of another boot, another layout, or damaged: by the name alone. Under its writer's lock, and only if it still is what it
- * was: two who replace it at once must not remove the new one.
+ * Of another boot, another layout, or damaged: by the name alone. With its remover's byte locked, and only if it still is
+ * what it was: two that replace it at once must not remove the new one.
  */
-static int destroy_foreign(const char *name, int why, uint32_t flags, const struct k2k_trust *trust)
+static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, uint32_t flags, const struct k2k_trust *trust)
 {
 	char path[K2K_PATH_MAX];
 	struct k2k_segment defs, again;
@@ -107,11 +128,11 @@ static int destroy_foreign(const char *name, int why, uint32_t flags, const stru
 	/* a file that is no registry's, or not our file, stays */
 	k2k_segment_defs_path(path, name);
 	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) || k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||
-	    k2k_segment_refer(&defs, path) != 0)
+	    k2k_segment_refer(&defs, agent, path) != 0)
 		return why;
-	code = k2k_lock_try(&defs, K2K_LOCK_BYTE_WRITER, &lock);
+	code = k2k_lock_try(&defs, K2K_LOCK_BYTE_REMOVER, &lock);
 	if (!code) {
-		code = k2k_segment_open(&again, "defs", path, true, trust);
+		code = k2k_segment_open(&again, agent, "defs", path, true, trust);
 		if (code == 0)
 			k2k_segment_close(&again);
 		if (code == why && k2k_segment_check_identity(&defs) == 0)
@@ -122,21 +143,57 @@ static int destroy_foreign(const char *name, int why, uint32_t flags, const stru
 	}
 	k2k_segment_close(&defs);
 	if (!code)
-		k2k_sweep(name, NULL);
+		k2k_sweep(agent, name, NULL);
 	return code == K2K_EBUSY ? k2k_fail(K2K_EBUSY, "writer", NULL, "somebody else is removing %s", path) : code;
+}
+
+struct destruction {
+	struct k2k_agent agent;
+	const char *name;
+	uint32_t flags;
+	struct k2k_trust trust;
+	const char *actor;
+	uint64_t timeout_ns;
+};
+
+static int destroy(void *context)
+{
+	struct destruction *d = context;
+	uint64_t deadline = k2k_sat_add(k2k_clock_monotonic_ns(), d->timeout_ns);
+	struct k2k_visitor visitor;
+	char path[K2K_PATH_MAX];
+	struct k2k_segment defs;
+	int code;
+
+	k2k_segment_defs_path(path, d->name);
+	code = k2k_segment_open(&defs, &d->agent, "defs", path, true, &d->trust);
+	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
+		return destroy_foreign(&d->agent, d->name, code, d->flags, &d->trust);
+	if (code == K2K_ENOREGISTRY)
+		k2k_sweep(&d->agent, d->name, NULL);
+	if (code)
+		return code;
+	code = k2k_visitor_enter(&visitor, &defs, deadline);
+	if (code == K2K_EFENCED)
+		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", d->name);
+	if (!code) {
+		code = destroy_locked(d->name, d->flags, &defs, &d->trust, d->actor);
+		k2k_visitor_leave(&visitor);
+	}
+	k2k_segment_close(&defs);
+	if (!code)
+		k2k_sweep(&d->agent, d->name, NULL);
+	return code;
 }
 
 int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
 {
-	uint64_t timeout_ns = K2K_DEFAULT_TIMEOUT_NS, deadline;
-	char path[K2K_PATH_MAX];
-	struct k2k_segment defs;
-	struct k2k_trust trust = { false, 0 };
-	struct k2k_map map;
-	struct k2k_identity own;
-	struct k2k_lock lock;
+	K2K_UNCANCELLED;
+	struct destruction d = { .name = name, .flags = flags, .timeout_ns = K2K_DEFAULT_TIMEOUT_NS };
 	int code = k2k_segment_check_name(name);
 
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
@@ -146,31 +203,15 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 		if (code)
 			return code;
 		if (options->flags & K2K_OPEN_TIMEOUT)
-			timeout_ns = options->timeout_ns;
-		trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		trust.owner = options->owner_uid;
+			d.timeout_ns = options->timeout_ns;
+		d.trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
+		d.trust.owner = options->owner_uid;
+		d.actor = options->actor;
 	}
-	deadline = k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns);
-	k2k_segment_defs_path(path, name);
-	code = k2k_segment_open(&defs, "defs", path, true, &trust);
-	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
-		return destroy_foreign(name, code, flags, &trust);
-	if (code == K2K_ENOREGISTRY)
-		k2k_sweep(name, NULL);
+	code = k2k_agent_start(&d.agent);
 	if (code)
 		return code;
-	memset(&map, 0, sizeof(map));
-	map.defs = (struct k2k_shm_defs *)(void *)defs.base;
-	k2k_identity_read(&own);
-	code = k2k_writer_lock(&map, &defs, &own, deadline, &lock);
-	if (code == K2K_EFENCED)
-		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
-	if (!code) {
-		code = destroy_locked(name, flags, &defs, &trust, options ? options->actor : NULL);
-		k2k_writer_unlock(&map, &lock);
-	}
-	k2k_segment_close(&defs);
-	if (!code)
-		k2k_sweep(name, NULL);
+	code = k2k_agent_run(&d.agent, destroy, &d);
+	k2k_agent_stop(&d.agent);
 	return code;
 }

@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "thread.h"
+
 _Static_assert(K2K_EPERM == -EPERM && K2K_ENOREGISTRY == -ENOENT && K2K_EIO == -EIO, "value is errno's");
 _Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EEXIST, "value is errno's");
 _Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "value is errno's");
 
-static _Thread_local struct k2k_error_detail detail;
+/* Of threads for which there is no memory. */
+static struct k2k_error_detail shared_detail;
 
 static const struct {
 	int code;
@@ -62,18 +65,28 @@ const char *k2k_errname(int code)
 	return "K2K_UNKNOWN";
 }
 
-const struct k2k_error_detail *k2k_error_detail(void)
+static struct k2k_error_detail *own_detail(void)
 {
-	return &detail;
+	struct k2k_thread *self = k2k_thread_get();
+
+	return self ? &self->detail : &shared_detail;
 }
 
-static void fill(int code, const char *object, const char *field, const char *format, va_list args)
+const struct k2k_error_detail *k2k_error_detail(void)
 {
-	memset(&detail, 0, sizeof(detail));
-	detail.code = code;
-	snprintf(detail.object, sizeof(detail.object), "%s", object ? object : "");
-	snprintf(detail.field, sizeof(detail.field), "%s", field ? field : "");
-	vsnprintf(detail.text, sizeof(detail.text), format, args);
+	return own_detail();
+}
+
+static struct k2k_error_detail *fill(int code, const char *object, const char *field, const char *format, va_list args)
+{
+	struct k2k_error_detail *detail = own_detail();
+
+	memset(detail, 0, sizeof(*detail));
+	detail->code = code;
+	snprintf(detail->object, sizeof(detail->object), "%s", object ? object : "");
+	snprintf(detail->field, sizeof(detail->field), "%s", field ? field : "");
+	vsnprintf(detail->text, sizeof(detail->text), format, args);
+	return detail;
 }
 
 int k2k_fail(int code, const char *object, const char *field, const char *format, ...)
@@ -88,39 +101,42 @@ int k2k_fail(int code, const char *object, const char *field, const char *format
 
 int k2k_fail_errno(int code, int error, const char *object, const char *format, ...)
 {
+	struct k2k_error_detail *detail;
 	va_list args;
 	size_t used;
 
 	va_start(args, format);
-	fill(code, object, NULL, format, args);
+	detail = fill(code, object, NULL, format, args);
 	va_end(args);
-	detail.system_errno = error;
-	used = strlen(detail.text);
-	snprintf(detail.text + used, sizeof(detail.text) - used, ": %s", strerror(error));
+	detail->system_errno = error;
+	used = strlen(detail->text);
+	snprintf(detail->text + used, sizeof(detail->text) - used, ": %s", strerror(error));
 	return code;
 }
 
 int k2k_fail_values(int code, const char *object, const char *field, uint64_t expected, uint64_t found,
                     const char *format, ...)
 {
+	struct k2k_error_detail *detail;
 	va_list args;
 
 	va_start(args, format);
-	fill(code, object, field, format, args);
+	detail = fill(code, object, field, format, args);
 	va_end(args);
-	detail.expected = expected;
-	detail.found = found;
+	detail->expected = expected;
+	detail->found = found;
 	return code;
 }
 
 int k2k_fail_pid(int code, const char *object, uint64_t pid, const char *format, ...)
 {
+	struct k2k_error_detail *detail;
 	va_list args;
 
 	va_start(args, format);
-	fill(code, object, NULL, format, args);
+	detail = fill(code, object, NULL, format, args);
 	va_end(args);
-	detail.pid = pid;
+	detail->pid = pid;
 	return code;
 }
 
@@ -131,5 +147,5 @@ int k2k_fail_argument(const char *field, const char *why)
 
 void k2k_restore_detail(const struct k2k_error_detail *saved)
 {
-	detail = *saved;
+	*own_detail() = *saved;
 }

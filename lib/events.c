@@ -147,7 +147,7 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 
 	if (ring != K2K_RING_ADMIN)
 		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[ring].owner)); /* observe[slot-owner]: whose it is now */
-	alive = k2k_lock_is_held(&reg->defs, K2K_LOCK_BYTE_WRITER);
+	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
 	k2k_fence_seq_cst(); /* with that of k2k_writer_unlock(): a question about a lock is no barrier */
 	return !alive;
 }
@@ -367,8 +367,8 @@ static int enter(struct k2k_registry *reg)
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	if (!k2k_grace_reader && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
-		return k2k_gate_error(K2K_GATE_FORKED);
+	if (!k2k_thread_get())
+		return k2k_no_thread();
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_ANY | K2K_GATE_FENCED);
 	if (code)
@@ -387,6 +387,7 @@ static int check_records(const struct k2k_audit_record *records, size_t capacity
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO };
 	int code = 0, gone;
 
@@ -424,6 +425,7 @@ static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cur
 
 int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns)
 {
+	K2K_UNCANCELLED;
 	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
 
 	if (!code)
@@ -439,6 +441,7 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
 {
+	K2K_UNCANCELLED;
 	uint32_t size;
 	int code = reg ? K2K_CHECK_STRUCT(stats, 0) : 0;
 

@@ -5,8 +5,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,118 +13,6 @@
 #include "error.h"
 
 #define WAKE_AGAIN_NS UINT64_C(20000)
-
-_Thread_local struct urcu_bp_reader *k2k_grace_reader;
-
-struct urcu_bp_reader *k2k_grace_first_use(void)
-{
-	/* registers the thread with liburcu */
-	_urcu_bp_read_lock();
-	_urcu_bp_read_unlock();
-	k2k_grace_reader = URCU_TLS(urcu_bp_reader);
-	return k2k_grace_reader;
-}
-
-void k2k_grace_synchronize_process(void)
-{
-	urcu_bp_synchronize_rcu();
-}
-
-/* ---- fork ------------------------------------------------------------------ */
-
-/* All of it under the fork guard, which the handlers hold over a fork: no child finds it half changed. */
-static struct {
-	uint32_t hooked;                 /* handles that leave the hooks to us */
-	bool around;                     /* this fork: we called urcu_bp_before_fork */
-	uint32_t *whole;                 /* a page that a child finds zeroed: 1 where liburcu is consistent */
-} process;
-static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
-static int handlers_error;
-
-static void before_fork(void)
-{
-	/* no descriptor of a lock in the making may be inherited either (lock.h) */
-	k2k_lock_fork_guard(true);
-	process.around = process.hooked > 0;
-	if (process.around)
-		urcu_bp_before_fork();
-}
-
-static void after_fork_parent(void)
-{
-	if (process.around)
-		urcu_bp_after_fork_parent();
-	k2k_lock_fork_guard(false);
-}
-
-static void after_fork_child(void)
-{
-	if (process.around)
-		urcu_bp_after_fork_child();
-	if (process.whole)
-		*process.whole = 1;
-	process.hooked = 0; /* none of the inherited handles is open here */
-	k2k_lock_fork_guard(false);
-}
-
-static void register_handlers(void)
-{
-	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-}
-
-static int make_page(void)
-{
-	uint32_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return k2k_fail_errno(K2K_ENOMEM, errno, "process", "can't map a page");
-	if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
-		int error = errno;
-
-		munmap(page, 4096);
-		return k2k_fail_errno(K2K_EIO, error, "process", "MADV_WIPEONFORK");
-	}
-	*page = 1;
-	process.whole = page;
-	return 0;
-}
-
-static int join_guarded(bool caller_hooks)
-{
-	int code = process.whole ? 0 : make_page();
-
-	if (code)
-		return code;
-	if (*process.whole != 1)
-		return k2k_fail(K2K_EFORKED, "process", "fork",
-		                "this child was made without running fork handlers: execute a program instead");
-	if (!caller_hooks)
-		process.hooked++;
-	return 0;
-}
-
-int k2k_grace_join_process(bool caller_hooks)
-{
-	int code;
-
-	pthread_once(&handlers_once, register_handlers);
-	if (handlers_error)
-		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process", "can't register fork handlers");
-	k2k_lock_fork_guard(true);
-	code = join_guarded(caller_hooks);
-	k2k_lock_fork_guard(false);
-	return code;
-}
-
-void k2k_grace_leave_process(bool caller_hooks)
-{
-	k2k_lock_fork_guard(true);
-	if (!caller_hooks)
-		process.hooked--;
-	k2k_lock_fork_guard(false);
-}
-
-/* ---- across processes -------------------------------------------------------- */
 
 uint64_t k2k_grace_next(const struct k2k_map *map)
 {
@@ -201,17 +87,18 @@ static void answer(struct k2k_helper *helper)
 	if (k2k_load_relaxed(&slot->ack) == token) /* relaxed: we wrote it; where others damaged it we write it again */
 		return;
 	K2K_DELAY(token_seen);
-	urcu_bp_synchronize_rcu();
+	if (k2k_rcu_synchronize())
+		return; /* reuse is delayed; asked again when the helper wakes next */
 	K2K_DELAY(synchronized);
 	k2k_store_release(&slot->ack, token); /* publish[grace-ack]: all that our readers did before */
 }
 
-static void wait_until(const struct k2k_helper *helper, uint32_t seen, uint64_t ns)
+/* The wake is a hint: the longest that a lost one costs. Also the word may be damaged, so that nobody wakes us. */
+static void wait_for_token(const struct k2k_helper *helper, uint32_t seen)
 {
-	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
+	struct timespec second = { 1, 0 };
 
-	/* the form with a bitset takes a moment, not a length */
-	syscall(SYS_futex, &helper->map->defs->grace_wake, FUTEX_WAIT_BITSET, seen, &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+	syscall(SYS_futex, &helper->map->defs->grace_wake, FUTEX_WAIT, seen, &second, NULL, 0);
 }
 
 static void *run(void *argument)
@@ -220,20 +107,10 @@ static void *run(void *argument)
 
 	while (!k2k_load_acquire(&helper->stop)) { /* observe[helper-stop] */
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake); /* relaxed: compared by the kernel again */
-		uint64_t second = k2k_load_relaxed(&helper->clock->kept); /* relaxed, both: ours */
-		uint64_t next = k2k_clock_keep(helper->clock); /* first: what follows may wait for a reader */
-		uint64_t nap;
 
 		answer(helper);
-		if (second && second != k2k_load_relaxed(&helper->clock->kept))
-			helper->tick(helper->context);
-		nap = helper->look(helper->context);
-		if (nap) {
-			nap += k2k_clock_monotonic_ns();
-			next = nap < next ? nap : next;
-		}
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
-			wait_until(helper, seen, next);
+			wait_for_token(helper, seen);
 	}
 	k2k_store_release(&helper->stopped, 1); /* publish[helper-stopped] */
 	return NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "handle.h"
 
+#include <errno.h>
+
 int k2k_gate_error(uint32_t gate)
 {
 	if (gate == K2K_GATE_FORKED)
@@ -11,6 +13,11 @@ int k2k_gate_error(uint32_t gate)
 		return k2k_fail_argument("registry", "this handle is closed");
 	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't do this",
 	                gate & K2K_GATE_ADMIN ? "ADMIN" : gate & K2K_GATE_BROKER ? "BROKER" : "OBSERVER");
+}
+
+int k2k_no_thread(void)
+{
+	return k2k_fail_errno(K2K_ENOMEM, errno, "thread", "can't keep what is known of a thread that is new here");
 }
 
 void k2k_handle_fence(struct k2k_registry *reg)
@@ -26,8 +33,9 @@ int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	if (k2k_load_relaxed(&reg->watched_second) == second) /* relaxed: two threads may both look */
+	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second)) /* relaxed: two threads may both look */
 		return 0;
+	K2K_UNCANCELLED;
 	k2k_store_relaxed(&reg->watched_second, second);
 	if (k2k_segment_check_identity(&reg->defs) == 0 && k2k_segment_check_identity(&reg->live) == 0)
 		return 0;

@@ -47,18 +47,21 @@ struct k2k_registry {
 	uint32_t role;                   /* K2K_GATE_... of it */
 	struct k2k_identity own;         /* as it was at open; for people */
 	k2k_u64 batch_thread;            /* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
-	struct k2k_lock batch_lock;      /* that thread's */
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at;
 	uint32_t kept_lease;             /* lease.h */
 	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
 
+	struct k2k_agent agent;          /* has the descriptors of defs and live, and the locks */
 	struct k2k_segment defs, live;
-	struct k2k_census census;
+	struct k2k_census census;        /* of brokers */
+	struct k2k_census admins;
+	struct k2k_writer writer;        /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
-	struct k2k_helper helper;
+	struct k2k_helper helper;        /* of a broker: answers grace periods */
+	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
 	struct k2k_passed passed;
 	struct k2k_audit audit;
 	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
@@ -66,12 +69,13 @@ struct k2k_registry {
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
-	bool caller_hooks;
 	uint64_t held_up_by;             /* while opening: a destroyer */
 	struct k2k_registry *next_closed;
 };
 
 int k2k_gate_error(uint32_t gate) __attribute__((cold));
+/* K2K_ENOMEM: k2k_thread_get() was null. */
+int k2k_no_thread(void) __attribute__((cold));
 void k2k_handle_fence(struct k2k_registry *reg);
 int k2k_handle_watch(struct k2k_registry *reg);
 
@@ -93,13 +97,12 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 
 	if (k2k_unlikely(!reg))
 		return k2k_fail_argument("registry", "null");
-	/* a thread new to us in a child without fork handlers: liburcu's mutex may be locked there for ever */
-	if (k2k_unlikely(!k2k_grace_reader) && k2k_load_relaxed(reg->gate) == K2K_GATE_FORKED) /* relaxed: looked at again below */
-		return k2k_gate_error(K2K_GATE_FORKED);
+	if (k2k_unlikely(!k2k_thread_get()))
+		return k2k_no_thread();
 	k2k_read_lock();
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
-	/* a broker's helper watches the name; others do it here, at most once a second */
+	/* a broker's agent looks at the name; others do it here, at most once a second */
 	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);
 	if (k2k_unlikely(code))
@@ -110,7 +113,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 /* The same for a broker's message where nothing is unusual: true inside a read section. Else false, nothing is known. */
 static inline bool k2k_enter_shortly(struct k2k_registry *reg)
 {
-	if (k2k_unlikely(!reg || !k2k_grace_reader))
+	if (k2k_unlikely(!reg || !k2k_thread_self))
 		return false;
 	k2k_read_lock();
 	K2K_DELAY(entered);
@@ -182,15 +185,15 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 /*
  * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
  * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread it has the locks
- * already, and has looked at the name when it took them; *lock is empty then.
+ * already, and has looked at the name when it took them; they are kept at the end of the change then.
  */
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns, struct k2k_lock *lock);
+int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
 /* undo: the change failed half way. */
-void k2k_change_end(struct k2k_registry *reg, struct k2k_lock *lock, bool undo);
+void k2k_change_end(struct k2k_registry *reg, bool undo);
 /* Has this thread a batch on this handle? */
 bool k2k_change_in_batch(const struct k2k_registry *reg);
 /* Gives up the lock; the intent stays as it is. */
-void k2k_change_leave(struct k2k_registry *reg, struct k2k_lock *lock);
+void k2k_change_leave(struct k2k_registry *reg);
 /*
  * Before a close: this thread's batch is ended, another's is waited for, none begins any more. K2K_EBUSY after the handle's
  * timeout: nothing is changed.
@@ -209,7 +212,7 @@ struct k2k_dead {
 };
 /* of a slot that its caller has just taken from a dead one, before it takes leases. */
 void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead);
-/* Of all slots. A broker's helper, or an administrator with the writer's lock. */
+/* Of all slots. A broker's agent, or an administrator with the writer's lock. */
 void k2k_bury_all(struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */
@@ -234,14 +237,28 @@ int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t c
 /* Their totals as counted so far: one sweep for all. */
 int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
 
-/* sweep.c: what killed creators and destroyers leave. Counts in *removed where it is not null. */
-void k2k_sweep(const char *name, uint64_t *removed);
+/*
+ * sweep.c: what killed creators and destroyers leave. All on the agent, but for the last two.
+ * Counts in *removed if that is not null.
+ */
+void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed);
 /* Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look again. */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
 /* Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody is writing. */
 int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
-/* Of a poisoned registry, under the writer's lock. */
+/* Of a poisoned registry, in a writer's turn. */
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
+
+/* destroy.c: an administrator without a handle, for as long as it takes to change one thing. On the agent. */
+struct k2k_visitor {
+	struct k2k_map map;              /* of defs alone */
+	struct k2k_census admins;
+	struct k2k_identity own;
+	struct k2k_writer writer;
+};
+/* Takes the writer's turn: 0, to be ended with k2k_visitor_leave(); or the error of k2k_writer_lock(). */
+int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns);
+void k2k_visitor_leave(struct k2k_visitor *visitor);
 
 #endif

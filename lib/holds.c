@@ -198,6 +198,7 @@ static int check_lease_argument(const struct k2k_lease *lease)
 static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, struct k2k_lease *lease,
                         struct k2k_verdict *verdict, const struct resource *resource)
 {
+	K2K_UNCANCELLED;
 	struct acquisition a = { .reg = reg, .resource = resource, .id = id, .amount = amount, .exact_used = verdict != NULL };
 	int code;
 
@@ -280,6 +281,7 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 
 static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease, const struct resource *resource)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)
@@ -307,6 +309,7 @@ static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease, cons
 
 static int release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, const struct resource *resource)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	if (!reg)

@@ -34,10 +34,12 @@ K2K_ASSERT_AT(k2k_shm_defs, grace_token, 1088);
 K2K_ASSERT_AT(k2k_shm_defs, grace_wake, 1096);
 K2K_ASSERT_AT(k2k_shm_defs, generation, 1152);
 K2K_ASSERT_AT(k2k_shm_defs, intent, 1160);
-K2K_ASSERT_AT(k2k_shm_defs, writer_pid, 1168);
-K2K_ASSERT_AT(k2k_shm_defs, writer_pid_namespace, 1176);
-K2K_ASSERT_AT(k2k_shm_defs, writer_comm, 1184);
-K2K_ASSERT_AT(k2k_shm_defs, writer_since_ns, 1200);
+K2K_ASSERT_AT(k2k_shm_defs, writer_signed, 1164);
+K2K_ASSERT_AT(k2k_shm_defs, writer_owner, 1168);
+K2K_ASSERT_AT(k2k_shm_defs, writer_pid, 1176);
+K2K_ASSERT_AT(k2k_shm_defs, writer_pid_namespace, 1184);
+K2K_ASSERT_AT(k2k_shm_defs, writer_comm, 1192);
+K2K_ASSERT_AT(k2k_shm_defs, writer_since_ns, 1208);
 K2K_ASSERT_AT(k2k_shm_defs, tenant_free, 1216);
 K2K_ASSERT_AT(k2k_shm_defs, tenant_retired, 1232);
 K2K_ASSERT_AT(k2k_shm_defs, budget_free, 1248);
@@ -71,8 +73,8 @@ K2K_ASSERT_AT(k2k_shm_tenant_cold, retired_token, 32);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, budget_count, 40);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, list_next, 44);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, label, 48);
-K2K_ASSERT_AT(k2k_shm_tenant_cold, totals_due, 80);
-K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 88);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, pinned_by, 80);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, totals_due, 88);
 
 K2K_ASSERT_SIZE(k2k_shm_cell, 64);
 K2K_ASSERT_AT(k2k_shm_cell, admitted, 0);
@@ -180,6 +182,7 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_shm_lease, use), offsetof(struct k2k_shm_lease, whose), sizeof(struct k2k_shm_lease_row),
 		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
 		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned),
+		offsetof(struct k2k_shm_defs, writer_owner), offsetof(struct k2k_shm_tenant_cold, pinned_by),
 		offsetof(struct k2k_shm_slot, buried), offsetof(struct k2k_shm_ring, written), offsetof(struct k2k_shm_event, words),
 		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,
 	};

@@ -132,15 +132,15 @@ struct k2k_shm_defs {
 	k2k_u32 grace_wake;                      /* futex: low half of the token */
 	uint8_t reserved1[52];
 
-	/* the writer's: who it is and what it does. Only the holder of the writer's lock writes here */
+	/* the writer's: who it is and what it does. Only the writer writes here, but for writer_owner */
 	_Alignas(64) k2k_u64 generation;         /* of the newest registration */
 	k2k_u32 intent;                          /* enum k2k_operation */
-	uint32_t reserved4;
+	k2k_u32 writer_signed;                   /* low half of the incarnation that has signed below */
+	k2k_u64 writer_owner;                    /* incarnation of the administrator that is the writer, or 0 */
 	k2k_u64 writer_pid;
 	k2k_u64 writer_pid_namespace;
 	k2k_u64 writer_comm[2];
-	k2k_u64 writer_since_ns;                 /* CLOCK_BOOTTIME */
-	k2k_u64 reserved2;
+	k2k_u64 writer_since_ns;                 /* CLOCK_MONOTONIC; 0: not signed */
 
 	/* derived: rebuilt by recovery */
 	_Alignas(64) struct k2k_shm_list tenant_free;
@@ -216,8 +216,8 @@ struct k2k_shm_tenant_cold {
 	k2k_u32 budget_count;
 	k2k_u32 list_next;               /* in the free or the retired list */
 	k2k_u64 label[4];                /* reserved */
+	k2k_u64 pinned_by;               /* incarnation of the administrator that waits for its final totals, or 0 */
 	k2k_u64 totals_due;              /* a generation whose final totals are to be told by whoever reaps it; else 0 */
-	k2k_u64 reserved;
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */
@@ -225,6 +225,7 @@ struct k2k_shm_tenant_cold {
 /* One cache line: the rate words. Proof in rate.c. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
+#define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
 
 struct k2k_shm_cell {
 	k2k_u64 admitted;                /* only grows */

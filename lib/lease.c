@@ -292,16 +292,28 @@ int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t
                   uint64_t held[K2K_RESOURCES])
 {
 	struct k2k_holdings holdings;
+	uint64_t incarnations[K2K_SLOTS];
+	const struct k2k_holding *holders[K2K_SLOTS];
+	bool alive[K2K_SLOTS];
+	uint32_t count = 0;
 	int code = k2k_lease_collect(map, slot, generation, &holdings);
 
 	held[0] = held[1] = 0;
 	for (uint32_t i = 0; !code && i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
 
-		if ((h->held[0] || h->held[1]) && k2k_census_alive(census, h->incarnation)) {
-			held[0] = k2k_sat_add(held[0], h->held[0]);
-			held[1] = k2k_sat_add(held[1], h->held[1]);
-		}
+		if (!h->held[0] && !h->held[1])
+			continue;
+		holders[count] = h;
+		incarnations[count++] = h->incarnation;
+	}
+	if (count)
+		k2k_census_ask(census, incarnations, alive, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!alive[i])
+			continue;
+		held[0] = k2k_sat_add(held[0], holders[i]->held[0]);
+		held[1] = k2k_sat_add(held[1], holders[i]->held[1]);
 	}
 	return code;
 }
@@ -433,10 +445,15 @@ static int collect_others(const struct attempt *a, struct k2k_holdings *others)
 /* Asked after their counters were read. */
 static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *others)
 {
+	uint64_t incarnations[K2K_SLOTS];
+	bool alive[K2K_SLOTS];
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < others->count; i++)
-		if (k2k_census_alive(a->leaser->census, others->list[i].incarnation))
+		incarnations[i] = others->list[i].incarnation;
+	k2k_census_ask(a->leaser->census, incarnations, alive, others->count);
+	for (uint32_t i = 0; i < others->count; i++)
+		if (alive[i])
 			others->list[kept++] = others->list[i];
 	others->count = kept;
 }

@@ -90,6 +90,7 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 
 int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
 
@@ -156,6 +157,7 @@ static void add_budget(struct out *out, uint32_t index)
 
 int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
 
@@ -217,6 +219,7 @@ static int add_leases_of_slot(struct out *out, uint32_t slot)
 
 int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
 	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
 
@@ -300,19 +303,18 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner, st
 	info->grace_behind = alive ? k2k_sat_sub(token, k2k_load_relaxed(&slot->ack)) : 0;
 }
 
-int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count)
-{
-	struct out out = { .list = list, .capacity = capacity };
+struct broker_out {
+	struct out out;
 	uint64_t kernels[K2K_SLOTS], bytes[K2K_SLOTS];
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+};
 
-	if (!code)
-		code = begin(&out, reg, K2K_TENANT_UNSPECIFIED);
-	if (code)
-		return code;
-	out.stride = capacity ? list->size : 0;
-	if (capacity)
-		add_holdings(reg, kernels, bytes);
+/* On the agent: whether a process is stopped is read from a file. The caller is in a read section meanwhile. */
+static int list_brokers(void *context)
+{
+	struct broker_out *list = context;
+	struct out *out = &list->out;
+	struct k2k_registry *reg = out->reg;
+
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		/* observe[slot-owner]: its identity */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
@@ -320,15 +322,32 @@ int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size
 
 		if (owner == 0)
 			continue;
-		info = next(&out);
+		info = next(out);
 		if (!info)
 			continue;
 		copy_broker(reg, i, owner, info);
-		info->size = (uint32_t)out.stride;
-		info->kernels = info->state == K2K_BROKER_DEAD ? 0 : kernels[i];
-		info->gpu_memory_bytes = info->state == K2K_BROKER_DEAD ? 0 : bytes[i];
+		info->size = (uint32_t)out->stride;
+		info->kernels = info->state == K2K_BROKER_DEAD ? 0 : list->kernels[i];
+		info->gpu_memory_bytes = info->state == K2K_BROKER_DEAD ? 0 : list->bytes[i];
 	}
+	return 0;
+}
+
+int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count)
+{
+	K2K_UNCANCELLED;
+	struct broker_out brokers = { .out = { .list = list, .capacity = capacity } };
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+
+	if (!code)
+		code = begin(&brokers.out, reg, K2K_TENANT_UNSPECIFIED);
+	if (code)
+		return code;
+	brokers.out.stride = capacity ? list->size : 0;
+	if (capacity)
+		add_holdings(reg, brokers.kernels, brokers.bytes);
+	k2k_agent_run(&reg->agent, list_brokers, &brokers);
 	k2k_read_unlock();
-	*count = out.count;
+	*count = brokers.out.count;
 	return 0;
 }

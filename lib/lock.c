@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,19 +36,15 @@ static struct flock byte_lock(short type, uint64_t byte)
 	return lock;
 }
 
-static int reopen(const struct k2k_segment *seg, int flags)
+/* An open file description of its own; of an object without a name the one that it was built on. */
+static int reopen(const struct k2k_segment *seg)
 {
 	struct stat st;
 	int fd;
 
-	if (seg->path[0])
-		fd = open(seg->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	else {
-		char self[64];
-
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", (int)seg->fd);
-		fd = open(self, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	}
+	if (!seg->path[0])
+		return fcntl(seg->fd, F_DUPFD_CLOEXEC, 3);
+	fd = open(seg->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
@@ -59,13 +54,13 @@ static int reopen(const struct k2k_segment *seg, int flags)
 	return -1;
 }
 
-static int try_guarded(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock, void (*sign)(void *), void *context)
+int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
 {
 	struct flock want = byte_lock(F_WRLCK, byte);
-	void *page;
-	int fd, code = 0;
+	int fd, code;
 
-	fd = reopen(seg, O_RDWR);
+	lock->fd = 0;
+	fd = reopen(seg);
 	if (fd < 0) {
 		if (errno == ENOENT)
 			return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
@@ -78,70 +73,71 @@ static int try_guarded(const struct k2k_segment *seg, uint64_t byte, struct k2k_
 		close(fd);
 		return code;
 	}
-	page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED) {
-		code = k2k_fail_errno(K2K_ENOMEM, errno, "lock", "can't map a page");
-	} else if (madvise(page, 4096, MADV_DONTFORK) != 0) {
-		code = k2k_fail_errno(K2K_EIO, errno, "lock", "can't keep the lock from children");
-		munmap(page, 4096);
-	} else {
-		lock->page = page;
-		if (sign)
-			sign(context);
-	}
-	close(fd);
-	return code;
+	lock->fd = fd;
+	return 0;
 }
 
-int k2k_lock_try_signed(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock, void (*sign)(void *), void *context)
-{
-	int code;
-
-	lock->page = NULL;
-	k2k_lock_fork_guard(true);
-	code = try_guarded(seg, byte, lock, sign, context);
-	k2k_lock_fork_guard(false);
-	return code;
-}
-
-int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
-{
-	return k2k_lock_try_signed(seg, byte, lock, NULL, NULL);
-}
-
+/* The description may be shared with the segment's descriptor (see reopen), so closing is not enough. */
 void k2k_lock_drop(struct k2k_lock *lock)
 {
-	if (lock->page)
-		munmap(lock->page, 4096);
-	lock->page = NULL;
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (lock->fd) {
+		fcntl(lock->fd, F_OFD_SETLK, &all);
+		close(lock->fd);
+	}
+	lock->fd = 0;
 }
 
-/*
- * The descriptor may have been closed by the program, and its number may be
- * another file's by now: it is compared with the object each time (0.2 us).
- */
-static int question_fd(struct k2k_segment *seg)
+/* ---- questions --------------------------------------------------------------------- */
+
+static bool ask(const struct k2k_segment *seg, struct flock question)
 {
-	struct stat st;
-	int fd = k2k_load_relaxed(&seg->fd); /* relaxed: verified below, whatever it is */
-
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
-		return fd;
-	fd = reopen(seg, seg->writable ? O_RDWR : O_RDONLY);
-	if (fd >= 0)
-		k2k_store_relaxed(&seg->fd, fd); /* relaxed: two threads may each open one; either will do */
-	return fd;
-}
-
-bool k2k_lock_is_held(struct k2k_segment *seg, uint64_t byte)
-{
-	struct flock ask = byte_lock(F_RDLCK, byte);
-	int fd = question_fd(seg);
-
-	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &ask) != 0)
+	if (fcntl(seg->fd, F_OFD_GETLK, &question) != 0)
 		return true;
-	return ask.l_type != F_UNLCK;
+	return question.l_type != F_UNLCK;
 }
+
+bool k2k_lock_any_life(const struct k2k_segment *seg)
+{
+	struct flock question = byte_lock(F_RDLCK, K2K_LOCK_BYTE_LIFE_MIN);
+
+	question.l_len = (off_t)(K2K_LOCK_BYTE_LIFE_MAX - K2K_LOCK_BYTE_LIFE_MIN);
+	return ask(seg, question);
+}
+
+struct questions {
+	const struct k2k_segment *seg;
+	const uint64_t *bytes;
+	bool *held;
+	uint32_t count;
+};
+
+static int ask_all(void *context)
+{
+	const struct questions *q = context;
+
+	for (uint32_t i = 0; i < q->count; i++)
+		q->held[i] = ask(q->seg, byte_lock(F_RDLCK, q->bytes[i]));
+	return 0;
+}
+
+void k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held, uint32_t count)
+{
+	struct questions questions = { seg, bytes, held, count };
+
+	k2k_agent_run(seg->agent, ask_all, &questions);
+}
+
+bool k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte)
+{
+	bool held;
+
+	k2k_lock_are_held(seg, &byte, &held, 1);
+	return held;
+}
+
+/* ---- who holds it? ------------------------------------------------------------------- */
 
 /* Lines of fdinfo look like "lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776 1099511627776". */
 static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
@@ -170,45 +166,89 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	return found;
 }
 
-uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16])
+/* Of one thread: an agent's table is its own. */
+static bool thread_has(const char *process, const char *thread, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
 {
+	char path[128];
+	struct dirent *fd;
+	bool found = false;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/fdinfo", process, thread);
+	fds = opendir(path);
+	if (!fds)
+		return false;
+	while (!found && (fd = readdir(fds))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/fdinfo/%.20s", process, thread, fd->d_name);
+		found = isdigit((unsigned char)fd->d_name[0]) && fdinfo_has(path, seg, byte, for_writing);
+	}
+	closedir(fds);
+	return found;
+}
+
+static bool process_has(const char *process, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
+{
+	char path[64];
+	struct dirent *thread;
+	bool found = false;
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/task", process);
+	threads = opendir(path);
+	if (!threads)
+		return false;
+	while (!found && (thread = readdir(threads)))
+		found = isdigit((unsigned char)thread->d_name[0]) &&
+		        thread_has(process, thread->d_name, seg, byte, for_writing);
+	closedir(threads);
+	return found;
+}
+
+static void read_comm(uint64_t pid, char command[16])
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%llu/comm", (unsigned long long)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fgets(command, 16, file))
+		command[strcspn(command, "\n")] = '\0';
+	fclose(file);
+}
+
+struct search {
+	const struct k2k_segment *seg;
+	uint64_t byte;
+	bool for_writing;
+	char *command;
+	uint64_t holder;
+};
+
+static int find_holder(void *context)
+{
+	struct search *search = context;
 	DIR *proc = opendir("/proc");
 	struct dirent *process;
-	uint64_t holder = 0;
 
-	command[0] = '\0';
 	if (!proc)
 		return 0;
-	while (!holder && (process = readdir(proc))) {
-		char path[320];
-		DIR *fds;
-		struct dirent *fd;
-
-		if (!isdigit((unsigned char)process->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/fdinfo", process->d_name);
-		fds = opendir(path);
-		if (!fds)
-			continue;
-		while (!holder && (fd = readdir(fds))) {
-			snprintf(path, sizeof(path), "/proc/%.20s/fdinfo/%.20s", process->d_name, fd->d_name);
-			if (isdigit((unsigned char)fd->d_name[0]) && fdinfo_has(path, seg, byte, for_writing))
-				holder = strtoull(process->d_name, NULL, 10);
-		}
-		closedir(fds);
-	}
+	while (!search->holder && (process = readdir(proc)))
+		if (isdigit((unsigned char)process->d_name[0]) &&
+		    process_has(process->d_name, search->seg, search->byte, search->for_writing))
+			search->holder = strtoull(process->d_name, NULL, 10);
 	closedir(proc);
-	if (holder) {
-		char path[64];
-		FILE *file;
+	if (search->holder)
+		read_comm(search->holder, search->command);
+	return 0;
+}
 
-		snprintf(path, sizeof(path), "/proc/%llu/comm", (unsigned long long)holder);
-		file = fopen(path, "re");
-		if (file) {
-			if (fgets(command, 16, file))
-				command[strcspn(command, "\n")] = '\0';
-			fclose(file);
-		}
-	}
-	return holder;
+uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16])
+{
+	struct search search = { seg, byte, for_writing, command, 0 };
+
+	command[0] = '\0';
+	k2k_agent_run(seg->agent, find_holder, &search);
+	return search.holder;
 }

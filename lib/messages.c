@@ -112,7 +112,7 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 {
 	const struct k2k_map *map = &reg->map;
 	struct k2k_shm_cell *cell = &map->cells[d->slot];
-	uint64_t now = k2k_clock_second(&reg->clock);
+	uint64_t now = k2k_clock_now(&reg->clock).second;
 
 	/* again where the window has rolled, or the definition was changed: each time somebody else, or the clock, got on */
 	for (;;) {
@@ -124,9 +124,12 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 		d->used = d->rate.used;
 		d->limit = d->rate.limit;
 		if (k2k_unlikely(!k2k_rate_fits(&d->rate, n))) {
-			struct k2k_instant exact = k2k_clock_now(&reg->clock);
+			struct k2k_instant exact = k2k_clock_exact(&reg->clock);
 
-			/* "no" holds for the newest second only, and while it is in force */
+			/*
+			 * "no" holds for the newest second only, and while it is in force. The precise clock is asked, so whoever
+			 * waits for rest_ns and comes again is in the next second, though the coarse clock may not show it yet.
+			 */
 			if (exact.second <= d->rate.second && k2k_rate_unchanged(cell, &d->rate)) {
 				d->rest_ns = K2K_NS_PER_SEC - exact.ns;
 				return K2K_ERATE;
@@ -193,16 +196,16 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_
 /* ---- the short way ------------------------------------------------------------------------ */
 
 /*
- * Nearly every message: no argument is wrong, the tenant is near the head of its bucket, its window is of this second, its rate has
- * room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
+ * Nearly every message: no argument is wrong, the tenant is not 0 (for which no word of its tables is read), it is near the head
+ * of its bucket, its window is of this second, its rate has room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
  * the call begins anew the long way.
- * It calls nothing and repeats nothing, so it needs few registers: in one function with the long way it takes twice as long.
+ * It calls nothing but the clock and repeats nothing, so it needs few registers: in one function with the long way it takes twice as long.
  */
 static ALWAYS_INLINE bool find_window_shortly(const struct k2k_registry *reg, k2k_tenant_id id, bool roll, struct decision *d)
 {
-	uint64_t now = k2k_clock_kept(&reg->clock);
+	uint64_t now = k2k_clock_now(&reg->clock).second;
 
-	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) && now != 0 &&
+	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) &&
 	                  k2k_rate_look_shortly(&reg->map.cells[d->slot], now, roll, &d->rate));
 }
 
@@ -261,19 +264,21 @@ static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_i
 static __attribute__((noinline)) int check_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                                                      struct k2k_verdict *verdict)
 {
+	K2K_UNCANCELLED;
 	return decide_at_length(reg, id, tag, n, false, verdict);
 }
 
 static __attribute__((noinline)) int admit_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                                                      struct k2k_verdict *verdict)
 {
+	K2K_UNCANCELLED;
 	return decide_at_length(reg, id, tag, n, true, verdict);
 }
 
 int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                     struct k2k_verdict *verdict)
 {
-	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool passes = decide_shortly(reg, id, n, false, &d);
 
@@ -290,7 +295,7 @@ int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                       struct k2k_verdict *verdict)
 {
-	if (k2k_likely(arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool passes;
 
@@ -323,6 +328,7 @@ static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *re
 
 static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant_id id)
 {
+	K2K_UNCANCELLED;
 	uint64_t state_gen;
 	struct k2k_rate rate;
 	uint32_t slot;
@@ -333,7 +339,7 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code)
-			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_second(&reg->clock), true, &rate);
+			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_now(&reg->clock).second, true, &rate);
 		if (!code)
 			k2k_rate_count(&reg->map.cells[slot], 1);
 		else if (code == K2K_ENOTENANT)
@@ -345,7 +351,7 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 
 int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 {
-	if (k2k_likely(k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
 		struct decision d;
 		bool found = find_window_shortly(reg, id, true, &d);
 
@@ -391,6 +397,7 @@ static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, ui
 
 static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
 {
+	K2K_UNCANCELLED;
 	uint64_t state_gen;
 	uint32_t slot;
 	int code = k2k_enter(reg, K2K_GATE_BROKER);
@@ -418,7 +425,7 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 
 int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
 {
-	if (k2k_likely(k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
 		uint64_t state_gen;
 		uint32_t slot, index;
 		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&

@@ -11,3 +11,10 @@ int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second)
 	                       "a tenant's window is of second %llu, but it is second %llu", (unsigned long long)second,
 	                       (unsigned long long)now);
 }
+
+int k2k_rate_over(uint64_t second)
+{
+	return k2k_fail_values(K2K_EIO, "clock", "second", K2K_WINDOW_SECOND_MAX, second,
+	                       "the machine has been up for %llu s, a rate can be kept until %llu: boot it again",
+	                       (unsigned long long)second, (unsigned long long)K2K_WINDOW_SECOND_MAX);
+}

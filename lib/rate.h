@@ -27,8 +27,20 @@
  * multiple of 2^34, and a limit set within that second can admit too much in it,
  * and once more in the next.
  *
- * Which second a message is counted in is decided by `admitted`, not by the verdict: one that is
- * taken between a roller's look and its compare-exchange names the old second in its verdict, and takes room in the new.
+ * The second. Every call reads the coarse clock once, and rolls the window if it is older: so a window is in force in its
+ * own second only, and for a tick more. No thread keeps the second for others, whose delay would be everybody's.
+ *
+ *  - A clock that is behind the window (read before a roll, or coarse where the roller read the precise clock) does no
+ *    harm: the window that is found counts, by 1. More than K2K_RATE_SECONDS_AHEAD is damage.
+ *  - A call that is stopped between its look at the clock and its compare-exchange counts in the window that it found, if
+ *    nobody has rolled it meanwhile, in the new one's room otherwise (7): one call a thread.
+ *  - "No" is said after a look at the precise clock alone. Who is told to wait for the rest of the second, and does,
+ *    finds the precise clock in the next one, whatever the coarse one shows, and rolls the window: never too early.
+ *  - Which second a message is counted in is decided by `admitted`, not by the verdict: one that is taken between a
+ *    roller's look and its compare-exchange names the old second in its verdict, and takes room in the new.
+ *
+ * From second 2^30 on, 34 years after the machine booted, a window can't name its second: no window begins any more,
+ * and messages are refused (K2K_EIO).
  *
  * A limit that falls: a call that had loaded the old one may still be counted
  * under it, in the window where it lands; one call a thread.
@@ -74,9 +86,12 @@ static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
 /* The window is ahead of the second that was known here. 0: the clock has come as far; K2K_ECORRUPT. */
 int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
+/* K2K_EIO: the second is one that a window can't name. */
+int k2k_rate_over(uint64_t second) __attribute__((cold));
+
 /*
- * Looks, in a second that has begun (an older one will do: then the window only begins late); with `roll` begins it
- * where nobody has yet (else it counts as unused). 0 or K2K_ECORRUPT.
+ * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the next caller's); with
+ * `roll` begins it if nobody has yet (else it counts as unused). 0, K2K_ECORRUPT or K2K_EIO.
  * Killed after the roll: the second has begun, nothing is counted in it.
  */
 static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t now, bool roll,
@@ -98,6 +113,8 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 			rate->used = 0;
 			if (!roll)
 				return 0;
+			if (k2k_unlikely(now > K2K_WINDOW_SECOND_MAX))
+				return k2k_rate_over(now);
 			K2K_DELAY(rolling);
 			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
 			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))

@@ -78,6 +78,7 @@ static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_inf
 
 int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_tenant_info copy;
 	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
 
@@ -118,6 +119,7 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 
 int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity, size_t *count)
 {
+	K2K_UNCANCELLED;
 	size_t found = 0;
 	int code = 0;
 
@@ -153,6 +155,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 
 int k2k_tenant_count(struct k2k_registry *reg, size_t *count)
 {
+	K2K_UNCANCELLED;
 	return k2k_tenant_ids(reg, NULL, 0, count);
 }
 
@@ -176,6 +179,7 @@ static int add(void *context, const struct k2k_cost_copy *cost)
 
 int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uint64_t *gpu_ns)
 {
+	K2K_UNCANCELLED;
 	struct engagement e = { .id = tag.engagement_id };
 	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
 
@@ -213,6 +217,7 @@ static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 
 int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t *gpu_ns)
 {
+	K2K_UNCANCELLED;
 	uint64_t ns = 0;
 	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
 
@@ -287,6 +292,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	const struct k2k_shm_defs *defs = map->defs;
 	struct k2k_hash ledger = k2k_ledger_hash(map);
 
+	info->flags = k2k_audit_has_sink(&reg->audit) ? K2K_INFO_AUDIT_SINK : 0;
 	strcpy(info->name, reg->name);
 	k2k_segment_uuid_text(info->uuid, defs->header.uuid);
 	info->layout_version = defs->header.layout_version;
@@ -309,9 +315,11 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 
 int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
+	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
 	uint32_t size;
-	int code = reg ? K2K_CHECK_GROWN(info, 0, max_audit_events) : 0;
+	/* flags are results here: of an earlier use */
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

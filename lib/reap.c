@@ -271,6 +271,14 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
+/* Does somebody who lives wait for its final totals? */
+static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
+{
+	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by); /* observe[tenant-pin]: nothing but itself */
+
+	return by != 0 && k2k_census_alive(&reg->admins, by);
+}
+
 static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
 {
 	const struct k2k_map *map = &batch->reg->map;
@@ -287,8 +295,7 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 		}
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* in the order of tokens */
-		/* somebody who waits for its final totals keeps a byte of it locked, or is us */
-		if ((own[slot / 8] & (1u << slot % 8)) || !k2k_lock_is_held(&batch->reg->defs, K2K_LOCK_BYTE_PIN(slot)))
+		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot))
 			choose(batch, slot);
 	}
 }

@@ -18,10 +18,8 @@ const char *k2k_version(void)
 	return "0.1.0";
 }
 
-static void tick(void *context)
+static void tick(struct k2k_registry *reg)
 {
-	struct k2k_registry *reg = context;
-
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED || /* relaxed: a look a second */
 	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
@@ -29,11 +27,19 @@ static void tick(void *context)
 		k2k_bury_all(reg);
 }
 
+/* What a broker's agent does by itself. Nothing in here waits for a reader, or for another process. */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
+	uint64_t second = k2k_clock_now(&reg->clock).second, next, soon;
 
-	return k2k_trail_look(&reg->trail);
+	if (second != reg->ticked_second) {
+		reg->ticked_second = second;
+		tick(reg);
+	}
+	soon = k2k_trail_look(&reg->trail);
+	next = k2k_clock_until_next_second(&reg->clock);
+	return soon && soon < next ? soon : next;
 }
 
 static uint64_t ask_passed(void *context)
@@ -98,7 +104,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	int code;
 
 	k2k_segment_defs_path(path, reg->name);
-	code = k2k_segment_open(&reg->defs, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
+	code = k2k_segment_open(&reg->defs, &reg->agent, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
@@ -111,7 +117,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
 		                       "the word of %s that says \"being destroyed\" is damaged", path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
-	code = k2k_segment_open(&reg->live, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
+	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */
 		return k2k_segment_check_identity(&reg->defs) != 0
@@ -128,27 +134,33 @@ static void close_objects(struct k2k_registry *reg)
 	k2k_segment_close(&reg->defs);
 }
 
+static void detach(struct k2k_registry *reg)
+{
+	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
+	k2k_writer_close(&reg->writer);
+}
+
 static int attach(struct k2k_registry *reg)
 {
-	int code;
+	int code = 0;
 
-	reg->census.live = &reg->live;
+	reg->census.object = &reg->live;
+	reg->admins.object = &reg->defs;
 	reg->grace.map = &reg->map;
 	reg->grace.census = &reg->census;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
 		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
-		if (code)
-			return code;
+	} else if (reg->role == K2K_GATE_ADMIN) {
+		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
 	}
 	/* the last step: what we attached to is still what the name means */
-	if (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0) {
-		if (reg->role == K2K_GATE_BROKER)
-			k2k_broker_detach(&reg->map, &reg->broker);
-		return K2K_EFENCED;
+	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)) {
+		detach(reg);
+		code = K2K_EFENCED;
 	}
-	return 0;
+	return code;
 }
 
 static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -164,7 +176,7 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 			return 0;
 		close_objects(reg);
 		if (code == K2K_ENOREGISTRY && reg->role != K2K_GATE_BROKER)
-			k2k_sweep(reg->name, NULL);
+			k2k_sweep(&reg->agent, reg->name, NULL);
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
@@ -190,7 +202,6 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 			reg->timeout_ns = options->timeout_ns;
 		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
 		trust->owner = options->owner_uid;
-		reg->caller_hooks = options->flags & K2K_OPEN_CALLER_FORK_HOOKS;
 	}
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
@@ -217,43 +228,43 @@ static int open_trail(struct k2k_registry *reg)
 			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
 
 		k2k_bury(reg, &dead);
-		k2k_trail_look(&reg->trail); /* wakes readers; there is no helper yet */
+		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
 	}
 	return code;
 }
 
-static int start_helper(struct k2k_registry *reg)
+static int start_threads(struct k2k_registry *reg)
 {
+	int code;
+
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	reg->helper.clock = &reg->clock;
-	reg->helper.tick = tick;
-	reg->helper.look = look;
-	reg->helper.context = reg;
-	return k2k_helper_start(&reg->helper);
+	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first look is the next second's */
+	code = k2k_helper_start(&reg->helper);
+	if (code)
+		return code;
+	k2k_agent_set_wake(&reg->agent, look, reg);
+	return 0;
 }
 
-/* Everything after the audit was initialised; undone here where it fails. */
+/* Everything after the audit was initialised; undone here if it fails. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
 	int code = k2k_clock_open(&reg->clock);
 
 	if (code)
 		return code;
-	code = k2k_grace_join_process(reg->caller_hooks);
-	if (code)
-		return code;
 	code = attach_until(reg, trust);
 	if (code)
-		goto left;
+		return code;
 	if (reg->role == K2K_GATE_ADMIN)
-		k2k_sweep(reg->name, NULL);
+		k2k_sweep(&reg->agent, reg->name, NULL);
 	if (reg->role != K2K_GATE_OBSERVER)
 		code = open_trail(reg);
 	if (code)
 		goto detached;
 	if (reg->role == K2K_GATE_BROKER) {
-		code = start_helper(reg);
+		code = start_threads(reg);
 		if (code)
 			goto told;
 	}
@@ -261,24 +272,45 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 told:
 	k2k_trail_close(&reg->trail);
 detached:
-	k2k_broker_detach(&reg->map, &reg->broker);
+	detach(reg);
 	close_objects(reg);
-left:
-	k2k_grace_leave_process(reg->caller_hooks);
+	return code;
+}
+
+struct opening {
+	struct k2k_registry *reg;
+	const struct k2k_open_options *options;
+};
+
+/* On the agent: everything that opens a file. */
+static int open_on_agent(void *context)
+{
+	const struct opening *opening = context;
+	struct k2k_trust trust;
+	int code = apply_options(opening->reg, opening->options, &trust);
+
+	if (code)
+		return code;
+	code = open_parts(opening->reg, &trust);
+	if (code)
+		k2k_audit_fini(&opening->reg->audit);
 	return code;
 }
 
 int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
                       struct k2k_registry **handle)
 {
+	K2K_UNCANCELLED;
+	struct opening opening = { NULL, options };
 	struct k2k_registry *reg = NULL;
-	struct k2k_trust trust;
 	int code;
 
 	if (!handle)
 		return k2k_fail_argument("handle", "null");
 	*handle = NULL;
 	code = k2k_segment_check_name(name);
+	if (!code)
+		code = k2k_rcu_join();
 	if (code)
 		return code;
 	if (role != K2K_ROLE_ADMIN && role != K2K_ROLE_BROKER && role != K2K_ROLE_OBSERVER)
@@ -290,46 +322,51 @@ int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_ope
 	reg->role = role == K2K_ROLE_ADMIN    ? K2K_GATE_ADMIN
 	            : role == K2K_ROLE_BROKER ? K2K_GATE_BROKER
 	                                      : K2K_GATE_OBSERVER;
-	code = apply_options(reg, options, &trust);
-	if (code)
-		goto failed;
-	code = open_parts(reg, &trust);
+	opening.reg = reg;
+	code = k2k_agent_start(&reg->agent);
+	if (!code) {
+		code = k2k_agent_run(&reg->agent, open_on_agent, &opening);
+		if (code)
+			k2k_agent_stop(&reg->agent);
+	}
 	if (code) {
-		k2k_audit_fini(&reg->audit);
-		goto failed;
+		give_back(reg);
+		return code;
 	}
 	k2k_store_release(reg->gate, reg->role); /* publish[gate]: the handle's fields */
 	*handle = reg;
 	return 0;
-failed:
-	give_back(reg);
-	return code;
 }
 
 /* ---- close ------------------------------------------------------------------------- */
 
-/* The child has no mappings to undo (MADV_DONTFORK), no helper to join, and must not unlock anything: it only closes. */
-static int close_in_child(struct k2k_registry *reg)
+static int close_on_agent(void *context)
 {
-	reg->defs.base = NULL;
-	reg->live.base = NULL;
+	struct k2k_registry *reg = context;
+
+	k2k_agent_set_wake(&reg->agent, NULL, NULL);
+	k2k_trail_close(&reg->trail);
+	detach(reg);
 	close_objects(reg);
-	return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
+	return 0;
 }
 
 int k2k_registry_close(struct k2k_registry **handle)
 {
 	struct k2k_registry *reg;
 	uint32_t gate;
+	int code;
 
+	K2K_UNCANCELLED;
 	if (!handle || !*handle)
 		return k2k_fail_argument("handle", "null");
+	if (!k2k_thread_get())
+		return k2k_no_thread();
 	reg = *handle;
 	if (k2k_audit_is_inside())
 		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't close its registry");
 	if (k2k_load_acquire(reg->gate) & (K2K_GATE_ANY | K2K_GATE_FENCED)) { /* observe[gate]: the handle's fields */
-		int code = k2k_batch_close(reg);
-
+		code = k2k_batch_close(reg);
 		if (code)
 			return code;
 	}
@@ -338,12 +375,15 @@ int k2k_registry_close(struct k2k_registry **handle)
 	if (gate == K2K_GATE_FORKED) {
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;
-		return close_in_child(reg);
+		/* the child has no mapping (MADV_DONTFORK), no thread and no descriptor of it */
+		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
+	code = k2k_rcu_synchronize(); /* calls that passed the gate and read */
 	*handle = NULL;
-	k2k_grace_synchronize_process(); /* calls that passed the gate and read */
+	if (code)
+		return code; /* nothing may be unmapped or given up, so all stays as it is until the process ends */
 	while (k2k_load_acquire(&reg->users) != 0) { /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
 		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: asked again and again */
 			k2k_ring_disturb(&reg->map);
@@ -351,10 +391,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	}
 	k2k_helper_stop(&reg->helper);
 	k2k_audit_set(&reg->audit, NULL, NULL);
-	k2k_trail_close(&reg->trail);
-	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
-	close_objects(reg);
-	k2k_grace_leave_process(reg->caller_hooks);
+	k2k_agent_run(&reg->agent, close_on_agent, reg);
+	k2k_agent_stop(&reg->agent);
 	k2k_audit_fini(&reg->audit);
 	give_back(reg);
 	return 0;
@@ -362,6 +400,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 
 int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink, void *context)
 {
+	K2K_UNCANCELLED;
 	int code;
 
 	code = k2k_hold(reg, K2K_GATE_ANY);

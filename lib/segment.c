@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "lock.h"
 
 #define RESERVE_STEP ((off_t)16 << 20)   /* a signal undoes at most one step */
 
@@ -92,6 +93,8 @@ static int create_failed(int error, const char *object, const char *what)
 	case ENOMEM:
 	case EDQUOT:
 		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
+	case EFBIG:
+		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s: it is larger than RLIMIT_FSIZE (ulimit -f) allows", what);
 	default:
 		return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
 	}
@@ -149,12 +152,14 @@ static void touch(struct k2k_segment *seg)
 		p[at] = 0;
 }
 
-int k2k_segment_build(struct k2k_segment *seg, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group)
+int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode,
+                      bool has_group, gid_t group)
 {
 	struct stat st;
 	int fd, code;
 
 	memset(seg, 0, sizeof(*seg));
+	seg->agent = agent;
 	seg->fd = -1;
 	seg->bytes = bytes;
 	seg->writable = true;
@@ -195,7 +200,7 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 && errno != EEXIST) {
 		/* older kernels ask for CAP_DAC_READ_SEARCH there */
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", (int)seg->fd);
+		snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
 		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
 			return create_failed(errno, path, "can't name it");
 	}
@@ -247,6 +252,29 @@ static int check_file(const char *object, const char *path, const struct stat *s
 	return 0;
 }
 
+/*
+ * Does a process of this boot have a lock of life on either object? A container may show another
+ * boot id than the one that the creator saw; locks show that the kernel is the same.
+ */
+static bool is_in_use(const struct k2k_segment *defs)
+{
+	struct k2k_segment live;
+	char path[K2K_PATH_MAX];
+	size_t stem = strlen(defs->path) - strlen("defs");
+	bool used;
+	char uuid[40];
+
+	if (k2k_lock_any_life(defs))
+		return true;
+	k2k_segment_uuid_text(uuid, defs->header.uuid);
+	snprintf(path, sizeof(path), "%.*slive.%s", (int)stem, defs->path, uuid);
+	if (k2k_segment_refer(&live, defs->agent, path) != 0)
+		return false;
+	used = k2k_lock_any_life(&live);
+	k2k_segment_close(&live);
+	return used;
+}
+
 /* Each difference by its own name; what another version may have laid out otherwise is looked at last. */
 static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
 {
@@ -287,24 +315,31 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 	if ((st->st_mode & 0777 & ~h->object_mode) != 0)
 		return k2k_fail_values(K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
 		                       "%s is open to more users than it was created for", seg->path);
-	code = k2k_segment_boot_id(boot_id);
-	if (code)
-		return code;
-	if (memcmp(h->boot_id, boot_id, sizeof(boot_id)) != 0)
-		return k2k_fail(K2K_EBOOT, object, "boot id", "%s was created before the machine started", seg->path);
+	/* of `live` nothing more can be told: its UUID is that of a defs which has passed this */
+	if (magic == K2K_DEFS_MAGIC) {
+		code = k2k_segment_boot_id(boot_id);
+		if (code)
+			return code;
+		if (memcmp(h->boot_id, boot_id, sizeof(boot_id)) != 0 && !is_in_use(seg))
+			return k2k_fail(K2K_EBOOT, object, "boot id",
+			                "%s shows another boot id, and no process uses it: it was created before the machine "
+			                "started, or outside of a container that shows a boot id of its own",
+			                seg->path);
+	}
 	if (h->clock != K2K_CLOCK_MONOTONIC_COARSE_HOST)
 		return k2k_fail_values(K2K_ELAYOUT, object, "clock", K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
 		                       "%s counts by another clock", seg->path);
 	return 0;
 }
 
-int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *path, bool writable,
-                     const struct k2k_trust *trust)
+int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, const char *path,
+                     bool writable, const struct k2k_trust *trust)
 {
 	struct stat st;
 	int fd, code;
 
 	memset(seg, 0, sizeof(*seg));
+	seg->agent = agent;
 	seg->fd = -1;
 	seg->writable = writable;
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
@@ -323,14 +358,11 @@ int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *pa
 	if (code)
 		goto failed;
 	memcpy(&seg->header, seg->base, sizeof(seg->header));
-	code = check_header(seg, object, &st);
-	if (code) {
-		munmap(seg->base, seg->bytes);
-		seg->base = NULL;
-		goto failed;
-	}
 	remember(seg, &st, fd);
-	return 0;
+	code = check_header(seg, object, &st);
+	if (code)
+		k2k_segment_close(seg);
+	return code;
 failed:
 	close(fd);
 	return code;
@@ -351,12 +383,13 @@ int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *he
 	return code;
 }
 
-int k2k_segment_refer(struct k2k_segment *seg, const char *path)
+int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const char *path)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	memset(seg, 0, sizeof(*seg));
+	seg->agent = agent;
 	seg->fd = -1;
 	if (fd < 0)
 		return K2K_ENOREGISTRY;
@@ -369,24 +402,40 @@ int k2k_segment_refer(struct k2k_segment *seg, const char *path)
 	return 0;
 }
 
-/* The descriptor is ours to close only while it still is this object: a program may have closed it and got the number anew. */
 void k2k_segment_close(struct k2k_segment *seg)
 {
-	struct stat st;
-
 	if (seg->base)
 		munmap(seg->base, seg->bytes);
-	if (seg->fd >= 0 && fstat(seg->fd, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
+	if (seg->fd >= 0)
 		close(seg->fd);
 	seg->base = NULL;
 	seg->fd = -1;
 }
 
+/* ---- is it gone? ---------------------------------------------------------------- */
+
+struct link_question {
+	const struct k2k_segment *seg;
+	bool linked;
+};
+
+static int ask_links(void *context)
+{
+	struct link_question *question = context;
+	struct stat st;
+
+	/* what can't be asked counts as there */
+	question->linked = fstat(question->seg->fd, &st) != 0 || st.st_nlink > 0;
+	return 0;
+}
+
 int k2k_segment_check_identity(const struct k2k_segment *seg)
 {
+	struct link_question question = { seg, true };
 	struct stat st;
 
 	if (stat(seg->path, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
 		return 0;
-	return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
+	k2k_agent_run(seg->agent, ask_links, &question);
+	return question.linked ? 0 : k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
 }

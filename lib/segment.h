@@ -13,12 +13,18 @@
  * 3. Never O_CREAT on attach; what was opened is a regular file of an owner we
  *    trust, of a mode that keeps strangers out, and of the size its header says.
  * 4. Mappings are not inherited by a forked child (MADV_DONTFORK).
+ * 5. A descriptor stays open for as long as the object is used, in the table of the agent: so the
+ *    object can be asked about its locks and its links after chroot(2), after a change of user,
+ *    and where the path leads elsewhere by now.
+ *
+ * All functions here run on the agent, except those that say otherwise.
  */
 #ifndef K2K_SEGMENT_H
 #define K2K_SEGMENT_H
 
 #include <sys/types.h>
 
+#include "agent.h"
 #include "layout.h"
 
 #define K2K_SHM_DIR "/dev/shm"
@@ -28,7 +34,8 @@ struct k2k_segment {
 	unsigned char *base;
 	size_t bytes;
 	bool writable;
-	_Atomic int fd;          /* for questions about locks; may be closed behind our back: verify before use */
+	struct k2k_agent *agent; /* in whose table fd is */
+	int fd;                  /* -1: none */
 	dev_t device;
 	ino_t inode;
 	char path[K2K_PATH_MAX];
@@ -41,25 +48,29 @@ struct k2k_trust {
 	uid_t owner;
 };
 
-/* 0 or K2K_EINVAL. */
+/* Anywhere, these four. 0 or K2K_EINVAL. */
 int k2k_segment_check_name(const char *name);
 void k2k_segment_defs_path(char path[K2K_PATH_MAX], const char *name);
 void k2k_segment_live_path(char path[K2K_PATH_MAX], const char *name, const uint8_t uuid[16]);
 void k2k_segment_uuid_text(char text[40], const uint8_t uuid[16]);
 
 /* Reserves an unnamed object and maps it: all bytes zero. Killed: it's gone. */
-int k2k_segment_build(struct k2k_segment *seg, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group);
+int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group);
 /* Gives it its name. K2K_EEXIST where there is one. */
 int k2k_segment_link(struct k2k_segment *seg, const char *path);
 /* Opens, checks and maps. `object` is "defs" or "live". */
-int k2k_segment_open(struct k2k_segment *seg, const char *object, const char *path, bool writable,
-                     const struct k2k_trust *trust);
+int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, const char *path,
+                     bool writable, const struct k2k_trust *trust);
 /* The header alone of a regular file that belongs to us or root and has this magic; no other check, and no detail of what fails. */
 int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header);
 /* Opens to lock bytes only: no mapping. */
-int k2k_segment_refer(struct k2k_segment *seg, const char *path);
+int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const char *path);
 void k2k_segment_close(struct k2k_segment *seg);
-/* 0 while the name is still this object's, K2K_EFENCED where not. One system call. */
+/*
+ * Anywhere. 0, or K2K_EFENCED if the object is gone: nothing links to it any more, because it was
+ * removed or replaced. A path that can't be looked at, or leads elsewhere (chroot, another mount
+ * namespace, other rights), is no proof of that. One system call if the path leads to it.
+ */
 int k2k_segment_check_identity(const struct k2k_segment *seg);
 
 /* Boot id of this boot, as 16 bytes. */

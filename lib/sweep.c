@@ -5,7 +5,7 @@
  * A live that no defs refers to is garbage, unless its creator is about to link defs: the creator holds a byte
  * of its live from before the link of live until after that of defs. So the sweeper locks that byte, looks at defs
  * again, and only then unlinks. A defs that is poisoned is a registry whose destroyer is at work, or was killed:
- * whoever gets the writer's lock finishes it.
+ * whoever gets the writer's turn finishes it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ static bool is_referenced(const char *name, const uint8_t uuid[16])
 	return code == K2K_ENOREGISTRY ? false : code ? true : memcmp(current, uuid, sizeof(current)) == 0;
 }
 
-static bool sweep_one(const char *name, const char *path)
+static bool sweep_one(struct k2k_agent *agent, const char *name, const char *path)
 {
 	struct k2k_shm_header header;
 	struct k2k_segment live;
@@ -53,7 +53,7 @@ static bool sweep_one(const char *name, const char *path)
 	k2k_segment_live_path(expected, name, header.uuid);
 	if (strcmp(expected, path) != 0 || is_referenced(name, header.uuid))
 		return false;
-	if (k2k_segment_refer(&live, path) != 0)
+	if (k2k_segment_refer(&live, agent, path) != 0)
 		return false;
 	if (k2k_lock_try(&live, K2K_LOCK_BYTE_CREATOR, &byte) == 0) {
 		removed = !is_referenced(name, header.uuid) && unlink(path) == 0;
@@ -63,7 +63,7 @@ static bool sweep_one(const char *name, const char *path)
 	return removed;
 }
 
-void k2k_sweep(const char *name, uint64_t *removed)
+void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed)
 {
 	char prefix[K2K_PATH_MAX], path[K2K_PATH_MAX];
 	size_t length;
@@ -77,7 +77,7 @@ void k2k_sweep(const char *name, uint64_t *removed)
 		if (strncmp(entry->d_name, prefix, length) != 0 || strlen(entry->d_name) != length + 36)
 			continue;
 		snprintf(path, sizeof(path), K2K_SHM_DIR "/%.150s", entry->d_name);
-		if (sweep_one(name, path) && removed)
+		if (sweep_one(agent, name, path) && removed)
 			(*removed)++;
 	}
 	closedir(dir);
@@ -100,16 +100,25 @@ int k2k_sweep_unlink(const char *name, struct k2k_segment *defs)
 
 int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
 {
-	struct k2k_lock lock;
-	int code = k2k_lock_try(defs, K2K_LOCK_BYTE_WRITER, &lock);
+	struct k2k_visitor visitor;
+	int code = k2k_visitor_enter(&visitor, defs, 0);
 
 	if (code)
 		return K2K_EFENCED;
 	code = k2k_segment_check_identity(defs);
 	if (!code)
 		code = k2k_sweep_unlink(name, defs);
-	k2k_lock_drop(&lock);
+	k2k_visitor_leave(&visitor);
 	return code;
+}
+
+/* Of a reader: the destroyer's turn has ended, or it was killed. */
+static bool destroyer_has_left(const struct k2k_segment *defs)
+{
+	struct k2k_map map = { .defs = (struct k2k_shm_defs *)(void *)defs->base };
+	struct k2k_census admins = { .object = defs };
+
+	return !k2k_writer_is_at_work(&map, &admins);
 }
 
 /*
@@ -121,7 +130,7 @@ int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 	int code;
 
 	if (!defs->writable)
-		return k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)
+		return !destroyer_has_left(defs)
 		               ? K2K_EFENCED
 		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
 		                          "registry %s was being destroyed: any administrator's command ends that", name);

@@ -295,7 +295,7 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 	append(trail, r, false);
 }
 
-/* ---- the helper ------------------------------------------------------------------------ */
+/* ---- the watch ------------------------------------------------------------------------- */
 
 /* relaxed, both: with the entry entered; without, a hint */
 static bool is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second, uint64_t newest)

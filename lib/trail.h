@@ -7,7 +7,7 @@
  * 2. A rejection's event stays open until its second is over, until another takes its entry in the table, or until the
  *    ring has gone half round since: an event that is nearly written over is worth more to a reader than its next repeat.
  * 3. Every rejection is in `written`, `coalesced` or `lost`, once; a killed thread's last one perhaps in none.
- * 4. The broker's helper closes events and wakes readers: when a second begins, and each
+ * 4. The broker's agent closes events and wakes readers: when a second begins, and each
  *    20th of a second while anything was written lately.
  */
 #ifndef K2K_TRAIL_H
@@ -28,7 +28,7 @@ struct k2k_trail {
 	struct k2k_trail_entry *entries; /* a broker's */
 	k2k_u32 open;                    /* entries whose event may be open */
 	bool told;                       /* an administrator's: readers are not awake yet */
-	/* the helper's */
+	/* the agent's */
 	uint64_t turnover;               /* as of its last look */
 	uint32_t quiet;                  /* looks since that found anything new */
 };
@@ -61,7 +61,7 @@ struct k2k_teller {
 };
 int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor);
 
-/* The helper's look. How long until the next, in ns; 0: when the next second begins. */
+/* The agent's look. How long until the next, in ns; 0: when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);
 
 #endif

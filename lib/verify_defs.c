@@ -25,8 +25,6 @@ static void look_at_words(struct k2k_look *look)
 		k2k_look_find(look, "I2", "defs", "the word that brokers wait on is not that of the grace token");
 	k2k_look_at_reserved(look, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
 	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
-	k2k_look_at_reserved(look, "defs", 2, &defs->reserved2, sizeof(defs->reserved2));
-	k2k_look_at_reserved(look, "defs", 4, &defs->reserved4, sizeof(defs->reserved4));
 }
 
 /* ---- lists of free and of retired records ------------------------------------------------ */
@@ -187,7 +185,6 @@ static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *
 		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot, (unsigned int)k2k_tenant_state(word));
 	}
 	k2k_look_at_reserved(look, "tenants", slot, cold->label, sizeof(cold->label));
-	k2k_look_at_reserved(look, "tenants", slot, &cold->reserved, sizeof(cold->reserved));
 }
 
 static void look_at_tenants(struct k2k_look *look)

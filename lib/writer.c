@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "writer.h"
 
-#include <errno.h>
-#include <signal.h>
-
 #include "clock.h"
 #include "error.h"
 
@@ -25,109 +22,123 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	}
 }
 
-/* A killed writer leaves its signature. A pid of another namespace can't be asked for. */
-static bool is_gone(const struct k2k_map *map, const struct k2k_identity *own, uint64_t pid)
+int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map, struct k2k_census *admins,
+                    const struct k2k_identity *own)
 {
-	return k2k_load_relaxed(&map->defs->writer_pid_namespace) == own->pid_namespace && /* relaxed: for people */
-	       kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	writer->map = map;
+	writer->admins = admins;
+	writer->own = own;
+	writer->incarnation = 0;
+	return k2k_life_begin(admins->object, &writer->life, &writer->incarnation);
 }
 
-/*
- * Who has the lock has signed, with a time; or has the descriptor still open that it took the lock on; or is giving it
- * back: then the time is gone and the name is still there. Descriptors are looked at where it may not have signed: that is slow.
- */
-static uint64_t find_writer(const struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_identity *own, char comm[16])
+void k2k_writer_close(struct k2k_writer *writer)
 {
-	/* relaxed, all: names for people; the holder may change while we ask */
-	uint64_t pid = k2k_load_relaxed(&map->defs->writer_pid);
+	if (!writer->incarnation)
+		return;
+	k2k_lock_drop(&writer->life);
+	writer->incarnation = 0;
+}
 
-	if (!k2k_load_relaxed(&map->defs->writer_since_ns) || is_gone(map, own, pid)) {
-		uint64_t holder = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, true, comm);
+/* ---- the turn --------------------------------------------------------------------- */
+
+/* The signature is the owner's unless it has just taken the word; then /proc tells who it is, slowly. */
+static uint64_t find_writer(const struct k2k_writer *writer, uint64_t owner, char comm[16])
+{
+	const struct k2k_shm_defs *defs = writer->map->defs;
+
+	/* relaxed, all: names for messages; the owner may change while we ask */
+	if (k2k_load_relaxed(&defs->writer_signed) != (uint32_t)owner) {
+		uint64_t holder = k2k_lock_find_holder(writer->admins->object, owner, true, comm);
 
 		if (holder)
 			return holder;
 	}
-	k2k_identity_comm(comm, k2k_load_relaxed(&map->defs->writer_comm[0]), k2k_load_relaxed(&map->defs->writer_comm[1]));
-	return pid;
+	k2k_identity_comm(comm, k2k_load_relaxed(&defs->writer_comm[0]), k2k_load_relaxed(&defs->writer_comm[1]));
+	return k2k_load_relaxed(&defs->writer_pid);
 }
 
-static int held_up(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own)
+static int held_up(const struct k2k_writer *writer, uint64_t owner)
 {
+	uint32_t intent = k2k_load_relaxed(&writer->map->defs->intent); /* relaxed: for messages */
 	char comm[16];
-	uint64_t pid;
+	uint64_t pid = find_writer(writer, owner, comm);
 
-	if (k2k_lock_is_held(defs, K2K_LOCK_BYTE_WRITER)) {
-		uint32_t intent = k2k_load_relaxed(&map->defs->intent); /* relaxed: for people */
-
-		pid = find_writer(map, defs, own, comm);
-		if (pid && intent == K2K_OP_NONE)
-			return k2k_fail_pid(K2K_EBUSY, "writer", pid,
-			                    "process %llu (%s) has the writer's lock: is it in a batch, or stopped?",
-			                    (unsigned long long)pid, comm);
-		if (pid)
-			return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
-			                    (unsigned long long)pid, comm,
-			                    k2k_writer_operation_name(intent));
-		return k2k_fail(K2K_EBUSY, "writer", NULL, "another process is writing");
-	}
-	pid = k2k_lock_find_holder(defs, K2K_LOCK_BYTE_WRITER, false, comm);
-	if (pid)
+	if (intent == K2K_OP_NONE)
 		return k2k_fail_pid(K2K_EBUSY, "writer", pid,
-		                    "process %llu (%s), a reader, keeps a lock on %s: it needs no read rights there",
-		                    (unsigned long long)pid, comm, defs->path);
-	return k2k_fail(K2K_EBUSY, "writer", NULL, "the writer's lock of %s was taken all the time", defs->path);
+		                    "process %llu (%s) has the writer's lock: is it in a batch, or stopped?",
+		                    (unsigned long long)pid, comm);
+	return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
+	                    (unsigned long long)pid, comm, k2k_writer_operation_name(intent));
 }
 
-struct signature {
-	const struct k2k_map *map;
-	const struct k2k_identity *own;
-};
-
-static void sign(void *context)
+static void sign(const struct k2k_writer *writer)
 {
-	const struct signature *signature = context;
-	struct k2k_shm_defs *defs = signature->map->defs;
+	struct k2k_shm_defs *defs = writer->map->defs;
 
-	k2k_fence_seq_cst(); /* taking a lock of a file is no barrier by itself: what the last writer stored is seen */
-	/* relaxed, all: for people */
-	k2k_store_relaxed(&defs->writer_pid, signature->own->pid);
-	k2k_store_relaxed(&defs->writer_comm[0], signature->own->comm[0]);
-	k2k_store_relaxed(&defs->writer_comm[1], signature->own->comm[1]);
-	k2k_store_relaxed(&defs->writer_pid_namespace, signature->own->pid_namespace);
+	/* relaxed, all: for messages */
+	k2k_store_relaxed(&defs->writer_pid, writer->own->pid);
+	k2k_store_relaxed(&defs->writer_comm[0], writer->own->comm[0]);
+	k2k_store_relaxed(&defs->writer_comm[1], writer->own->comm[1]);
+	k2k_store_relaxed(&defs->writer_pid_namespace, writer->own->pid_namespace);
 	k2k_store_relaxed(&defs->writer_since_ns, k2k_clock_monotonic_ns());
+	k2k_store_relaxed(&defs->writer_signed, (uint32_t)writer->incarnation);
 }
 
-int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own, uint64_t deadline_ns,
-                    struct k2k_lock *lock)
+/* True: taken. *owner: who has it otherwise. */
+static bool take(const struct k2k_writer *writer, uint64_t *owner)
 {
-	struct signature signature = { map, own };
-	uint64_t pause_ns = POLL_FIRST_NS;
-	int code;
+	k2k_u64 *word = &writer->map->defs->writer_owner;
 
-	while ((code = k2k_lock_try_signed(defs, K2K_LOCK_BYTE_WRITER, lock, sign, &signature)) == K2K_EBUSY) {
+	*owner = k2k_load_acquire(word); /* observe[writer-owner]: all that its last owner did */
+	if (*owner != 0 && k2k_census_alive(writer->admins, *owner))
+		return false;
+	/*
+	 * publish[writer-owner] and observe[writer-owner]: the last owner's changes. Of a dead owner the
+	 * fence in k2k_census_ask() orders them before ours.
+	 */
+	return k2k_cas_acq_rel(word, owner, writer->incarnation);
+}
+
+int k2k_writer_lock(struct k2k_writer *writer, uint64_t deadline_ns)
+{
+	uint64_t pause_ns = POLL_FIRST_NS, owner;
+
+	while (!take(writer, &owner)) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			return held_up(map, defs, own);
+			return held_up(writer, owner);
 		k2k_clock_sleep_ns(pause_ns);
 		if (pause_ns < POLL_MOST_NS)
 			pause_ns += pause_ns / 2;
 	}
-	return code;
+	sign(writer);
+	return 0;
 }
 
-void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock)
+void k2k_writer_unlock(struct k2k_writer *writer)
 {
-	if (!lock->page)
-		return;
-	k2k_store_relaxed(&map->defs->writer_since_ns, 0); /* relaxed: for people */
-	k2k_fence_seq_cst(); /* as in sign(): all stores, then the lock */
-	k2k_lock_drop(lock);
+	uint64_t own = writer->incarnation;
+
+	k2k_store_relaxed(&writer->map->defs->writer_since_ns, 0); /* relaxed: for messages */
+	/* publish[writer-owner]: all that we did. By compare-exchange: what damage put there is not ours to clear */
+	k2k_cas_acq_rel(&writer->map->defs->writer_owner, &own, 0);
 }
+
+bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins)
+{
+	/* observe[writer-owner]: what the last one wrote, if it has left */
+	uint64_t owner = k2k_load_acquire(&map->defs->writer_owner);
+
+	return owner != 0 && k2k_census_alive(admins, owner);
+}
+
+/* ---- the intent --------------------------------------------------------------------- */
 
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 {
 	/*
-	 * relaxed, then a fence: before the first change. The stores that follow are themselves releases or follow one; seen out of order by nobody
-	 * but the next holder of the lock, for whom the kernel has ended them all.
+	 * relaxed, then a fence: before the first change. Nobody but the next writer reads it together with the changes,
+	 * and that one has acquired writer_owner, or seen us dead.
 	 */
 	k2k_store_relaxed(&map->defs->intent, (uint32_t)operation);
 	k2k_fence_release();
@@ -135,11 +146,11 @@ void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 
 void k2k_writer_end(const struct k2k_map *map)
 {
-	k2k_fence_release(); /* all changes, then the word that says so; read under the lock, which the kernel orders */
+	k2k_fence_release(); /* all changes, then the word that says so; read by the next writer, after it has acquired writer_owner */
 	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: ordered by the fence */
 }
 
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map)
 {
-	return (enum k2k_operation)k2k_load_relaxed(&map->defs->intent); /* relaxed: under the lock, or for people */
+	return (enum k2k_operation)k2k_load_relaxed(&map->defs->intent); /* relaxed: in a turn, or for messages */
 }

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * writer.h (F3) - the one writer of `defs`: its lock, its name, its intent.
+ * writer.h (F3) - the one writer of `defs`: its turn, its name, its intent.
  *
- * Who holds the writer's byte says in `defs` who it is and what it does, so that
- * those it holds up can name it. The intent is raised before the first change
- * and cleared after the last: a writer that finds it raised has taken over from
- * a killed one, and recovers first (recover.c). The order of the two words does
- * not matter to anybody but the holder of the lock, and the kernel orders holders.
+ * Whoever changes definitions first takes the writer's word, as a broker takes a slot: by one
+ * compare-exchange from 0, or from an incarnation that is dead, to its own. Each administrator's
+ * handle is an incarnation; its byte of `defs` is locked for as long as the handle is open.
+ *
+ * 1. At most one incarnation that lives is in the word: it is only left by its owner, or by its
+ *    owner's death.
+ * 2. A killed writer blocks nobody: the next one finds it dead and takes the word from it. There is
+ *    no second word that could disagree with the first, and nothing to clean up.
+ * 3. A stopped writer lives. It holds up other changes until a deadline, and the error names it.
+ * 4. Turns are ordered by the word (acquire and release); after a death by the fence that follows
+ *    the kernel's answer "dead" (broker.h).
+ *
+ * The intent is raised before the first change and cleared after the last: a writer that finds it
+ * raised has taken over from a killed one, and recovers first (recover.c).
+ *
+ * Killed after step N of a turn:
+ *   1 word              the next writer takes it
+ *   2 signature         the same; the signature is for messages and decides nothing
+ *   3 intent, changes   the same; the next writer recovers
+ *   4 intent cleared    the next writer takes it
+ *   5 word 0            nothing is left
  */
 #ifndef K2K_WRITER_H
 #define K2K_WRITER_H
@@ -15,10 +31,26 @@
 #include "lock.h"
 #include "map.h"
 
-/* 0; K2K_EBUSY naming who holds it up; K2K_EPERM; K2K_EFENCED. own: what to sign with. deadline: CLOCK_MONOTONIC ns. */
-int k2k_writer_lock(const struct k2k_map *map, struct k2k_segment *defs, const struct k2k_identity *own, uint64_t deadline_ns,
-                    struct k2k_lock *lock);
-void k2k_writer_unlock(const struct k2k_map *map, struct k2k_lock *lock);
+/* One administrator, as a writer. */
+struct k2k_writer {
+	const struct k2k_map *map;
+	struct k2k_census *admins;       /* of defs */
+	const struct k2k_identity *own;  /* what to sign with */
+	struct k2k_lock life;
+	uint64_t incarnation;            /* 0: none */
+};
+
+/* On the agent. Begins the incarnation; admins->object is defs, opened for writing. */
+int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map, struct k2k_census *admins,
+                    const struct k2k_identity *own);
+/* On the agent. It must not have the turn. */
+void k2k_writer_close(struct k2k_writer *writer);
+
+/* 0; K2K_EBUSY naming who holds it up. deadline: CLOCK_MONOTONIC ns. One thread of a writer at a time. */
+int k2k_writer_lock(struct k2k_writer *writer, uint64_t deadline_ns);
+void k2k_writer_unlock(struct k2k_writer *writer);
+/* Has an administrator that lives the turn? For any role. */
+bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins);
 
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation);
 void k2k_writer_end(const struct k2k_map *map);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Request traces for scripts/quickstart: generate, split over brokers, feed, check.
 
-A trace is a CSV file with a header. Its columns may stand in any order, and others are ignored:
+A trace is a CSV file with a header. Its columns may stand in any order, and others are ignored; so are blank lines, and blanks
+around a field:
   groupId                      Gxxxx: tenant xxxx + 1, and the org of that number
   checkpoint_model_version_id  Mxxxx: engagement xxxx + 1; empty: 0
   exec_time_seconds            decimal, at most nine places; empty: 0
@@ -27,6 +28,7 @@ U64_MAX = (1 << 64) - 1
 NS_PER_SECOND = 10 ** 9
 KERNELS_PER_BROKER = 60000      # a broker keeps 65536
 ADMITTED = ("DELIVERED", "QUEUE_FULL", "NOT_FOUND")
+BLANK = " \t"      # around a field, of the header too: no part of it
 GROUP, MODEL, SECONDS = NEEDED = ("groupId", "checkpoint_model_version_id", "exec_time_seconds")
 
 
@@ -110,13 +112,12 @@ class Trace:
         place = "line %d, column %d" % (line, column) + (" (%s)" % name if name else "")
         raise Malformed("%s: %s: %s" % (self.path, place, why))
 
-    def header(self, row):
-        names = [name.strip() for name in row]
+    def header(self, line, names):
         for name in NEEDED:
             if name not in names:
-                self.fail(1, len(names) + 1, name, "the header has no such column")
+                self.fail(line, len(names) + 1, name, "the header has no such column")
             if names.count(name) > 1:
-                self.fail(1, len(names) - names[::-1].index(name), name, "the header has this column twice")
+                self.fail(line, len(names) - names[::-1].index(name), name, "the header has this column twice")
         return names
 
     def field(self, line, names, row, name, convert):
@@ -151,10 +152,11 @@ class Trace:
                     self.fail(line, 1, None, "the row that begins here is no CSV: %s" % wrong)
                 if row is None:
                     break
-                if names is None:
-                    names = self.header(row)
+                row = [field.strip(BLANK) for field in row]
+                if not any(row) and len(row) < 2:
                     continue
-                if not row or (len(row) == 1 and not row[0].strip()):
+                if names is None:
+                    names = self.header(line, row)
                     continue
                 if len(row) < len(names):
                     self.fail(line, len(row) + 1, names[len(row)],
@@ -169,7 +171,7 @@ class Trace:
                 self.count(line, names, request)
                 yield request
         if names is None:
-            self.header([])
+            self.header(1, [])
 
 
 # ---- generate -----------------------------------------------------------------------------

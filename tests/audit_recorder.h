@@ -33,9 +33,9 @@ HARNESS_USED static void record(void *context, const struct k2k_audit_event *eve
 	char line[4096];
 	int n;
 
-	CHECK_EQ(event->size, sizeof *event);
-	CHECK_EQ(event->flags, 0);
-	CHECK(event->count > 0);
+	assert_int_equal(event->size, sizeof *event);
+	assert_int_equal(event->flags, 0);
+	assert_true(event->count > 0);
 	n = snprintf(line, sizeof line, "%s %s %s x%" PRIu64 " %s %s|%s|", k2k_audit_level_name(event->level),
 	             k2k_audit_type_name(event->type), k2k_errname(event->code), event->count, event->actor,
 	             event->target ? event->target : "-", event->description);
@@ -43,7 +43,7 @@ HARNESS_USED static void record(void *context, const struct k2k_audit_event *eve
 		n += snprintf(line + n, sizeof line - (size_t)n, "%s%s=%s", i ? " " : "", event->fields[i].key,
 		              event->fields[i].value);
 	pthread_mutex_lock(&r->mutex);
-	CHECK(r->events < EVENTS_MAX);
+	assert_true(r->events < EVENTS_MAX);
 	r->lines[r->events] = strdup(line);
 	r->time_ns[r->events] = event->time_ns;
 	r->thread[r->events] = pthread_self();
@@ -78,16 +78,16 @@ HARNESS_USED static void forget(struct recorder *r)
 		const char *expected_events[] = { __VA_ARGS__ };                                         \
 		size_t expected_n = sizeof expected_events / sizeof expected_events[0];                  \
 		for (size_t event_i = 0; event_i < expected_n && event_i < (r)->events; event_i++)       \
-			CHECK_STR((r)->lines[event_i], expected_events[event_i]);                        \
+			assert_string_equal((r)->lines[event_i], expected_events[event_i]);                        \
 		if ((r)->events != expected_n)                                                           \
-			FAIL("%zu events, expected %zu; the last: %s", (r)->events, expected_n,          \
+			fail_msg("%zu events, expected %zu; the last: %s", (r)->events, expected_n,          \
 			     (r)->events ? (r)->lines[(r)->events - 1] : "-");                           \
 		forget(r);                                                                               \
 	} while (0)
 #define CHECK_NO_EVENTS(r)                                                            \
 	do {                                                                          \
 		if (recorded(r))                                                      \
-			FAIL("an event that nobody expected: %s", (r)->lines[0]);     \
+			fail_msg("an event that nobody expected: %s", (r)->lines[0]);     \
 	} while (0)
 
 /* The second 1000, as long as the test wants. Unseen by the thread sanitizer: the helper reads the pointer without an order. */

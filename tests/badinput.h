@@ -13,6 +13,8 @@
 
 #include "harness.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
@@ -23,7 +25,7 @@ HARNESS_USED static void spawn_wait_within(pid_t pid, int seconds)
 
 	for (int i = 0; i < seconds * 1000; i++) {
 		info.si_pid = 0;
-		CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
 		if (info.si_pid == pid) {
 			spawn_wait(pid);
 			return;
@@ -31,7 +33,7 @@ HARNESS_USED static void spawn_wait_within(pid_t pid, int seconds)
 		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
 	}
 	kill(pid, SIGKILL);
-	FAIL("child %ld hangs", (long)pid);
+	fail_msg("child %ld hangs", (long)pid);
 }
 
 #define TRACES_MAX 131072
@@ -49,7 +51,7 @@ __attribute__((format(printf, 2, 3))) HARNESS_USED static void traces_add(struct
 	va_start(ap, format);
 	n = vsnprintf(t->text + t->used, sizeof t->text - t->used, format, ap);
 	va_end(ap);
-	CHECK(n >= 0 && (size_t)n < sizeof t->text - t->used);
+	assert_true(n >= 0 && (size_t)n < sizeof t->text - t->used);
 	t->used += (size_t)n;
 }
 
@@ -92,7 +94,7 @@ HARNESS_USED static void traces_descriptors(struct traces *t)
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 
-	CHECK(dir != NULL);
+	assert_non_null(dir);
 	while ((entry = readdir(dir))) {
 		char target[256];
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
@@ -110,7 +112,7 @@ HARNESS_USED static void traces_mappings(struct traces *t)
 	FILE *maps = fopen("/proc/self/maps", "re");
 	char line[512];
 
-	CHECK(maps != NULL);
+	assert_non_null(maps);
 	while (fgets(line, sizeof line, maps))
 		if (strstr(line, "k2k.") || strstr(line, "/dev/shm"))
 			traces_add(t, "map %s", line);
@@ -139,7 +141,7 @@ HARNESS_USED static void traces_threads(struct traces *t)
 	struct dirent *entry;
 	int n = 0;
 
-	CHECK(tasks != NULL);
+	assert_non_null(tasks);
 	while ((entry = readdir(tasks)))
 		n += entry->d_name[0] != '.' && !thread_is_ending(entry->d_name);
 	closedir(tasks);
@@ -176,7 +178,7 @@ HARNESS_USED static const char *traces_missing(const struct traces *text, const 
 		if (strcmp(traces_after.text, (before)->text) != 0) {                                    \
 			fprintf(stderr, "# gone: %s", traces_missing((before), &traces_after));          \
 			fprintf(stderr, "# new: %s", traces_missing(&traces_after, (before)));           \
-			FAIL("%s left something behind", (what));                                        \
+			fail_msg("%s left something behind", (what));                                        \
 		}                                                                                        \
 	} while (0)
 
@@ -195,17 +197,17 @@ HARNESS_USED static void bytes_paths(struct bytes *b, const char *registry)
 	struct dirent *entry;
 	DIR *dir = opendir("/dev/shm");
 
-	CHECK(dir != NULL);
+	assert_non_null(dir);
 	snprintf(b->defs_path, sizeof b->defs_path, "/dev/shm/k2k.%s.defs", registry);
 	snprintf(prefix, sizeof prefix, "k2k.%s.live.", registry);
 	b->live_path[0] = '\0';
 	while ((entry = readdir(dir)))
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
-			CHECK(!b->live_path[0]);
+			assert_false(b->live_path[0]);
 			snprintf(b->live_path, sizeof b->live_path, "/dev/shm/%s", entry->d_name);
 		}
 	closedir(dir);
-	CHECK(b->live_path[0]);
+	assert_true(b->live_path[0]);
 }
 
 HARNESS_USED static unsigned char *bytes_map(const char *path, size_t *bytes)
@@ -214,11 +216,11 @@ HARNESS_USED static unsigned char *bytes_map(const char *path, size_t *bytes)
 	void *base;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
-	CHECK(fd >= 0);
-	CHECK(fstat(fd, &st) == 0);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
 	*bytes = (size_t)st.st_size;
 	base = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	CHECK(base != MAP_FAILED);
+	assert_true(base != MAP_FAILED);
 	close(fd);
 	return base;
 }
@@ -230,7 +232,7 @@ HARNESS_USED static void bytes_open(struct bytes *b, const char *registry)
 	b->live = bytes_map(b->live_path, &b->live_bytes);
 	b->defs_copy = malloc(b->defs_bytes);
 	b->live_copy = malloc(b->live_bytes);
-	CHECK(b->defs_copy && b->live_copy);
+	assert_true(b->defs_copy && b->live_copy);
 }
 
 HARNESS_USED static void bytes_copy(struct bytes *b)
@@ -258,10 +260,10 @@ HARNESS_USED static long bytes_differ(const unsigned char *a, const unsigned cha
 	do {                                                                                          \
 		long bytes_at = bytes_differ((b)->defs, (b)->defs_copy, (b)->defs_bytes);             \
 		if (bytes_at >= 0)                                                                    \
-			FAIL("%s changed byte %ld of defs", (what), bytes_at);                        \
+			fail_msg("%s changed byte %ld of defs", (what), bytes_at);                        \
 		bytes_at = bytes_differ((b)->live, (b)->live_copy, (b)->live_bytes);                  \
 		if (bytes_at >= 0)                                                                    \
-			FAIL("%s changed byte %ld of live", (what), bytes_at);                        \
+			fail_msg("%s changed byte %ld of live", (what), bytes_at);                        \
 	} while (0)
 
 #endif

@@ -73,7 +73,7 @@ static int call_info(struct k2k_registry *reg, int variant, int *expected)
 		UNLESS_SPOILT(variant - 4, list[0]);                                                  \
 		code = function(reg, __VA_ARGS__ list, 1, &count);                                    \
 	}                                                                                             \
-	CHECK_EQ(count, 12345);                                                                       \
+	assert_int_equal(count, 12345);                                                                       \
 	return code
 
 static int call_check(struct k2k_registry *reg, int variant, int *expected)
@@ -101,7 +101,7 @@ static int call_register(struct k2k_registry *reg, int variant, int *expected)
 	case 0:
 		code = k2k_tenant_register(reg, 100, NULL);
 		if (!code)
-			CHECK_EQ(k2k_tenant_deregister(reg, 100, NULL), 0);
+			assert_int_equal(k2k_tenant_deregister(reg, 100, NULL), 0);
 		return code;
 	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_register(reg, 0, NULL);
 	case 2: *expected = K2K_EEXIST; return k2k_tenant_register(reg, ID, NULL);
@@ -183,7 +183,7 @@ static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 	case 0:
 		code = k2k_tenant_restore(reg, &image);
 		if (!code)
-			CHECK_EQ(k2k_tenant_deregister(reg, 103, NULL), 0);
+			assert_int_equal(k2k_tenant_deregister(reg, 103, NULL), 0);
 		return code;
 	case 1: return k2k_tenant_restore(reg, NULL);
 	case 2: image.quota = NULL; break;
@@ -228,7 +228,7 @@ static int call_get(struct k2k_registry *reg, int variant, int *expected)
 	before = info;
 	code = k2k_tenant_get(reg, id, &info);
 	if (code)
-		CHECK(memcmp(&before, &info, sizeof info) == 0);
+		assert_memory_equal(&before, &info, sizeof info);
 	return code;
 }
 
@@ -268,7 +268,7 @@ static int call_ids(struct k2k_registry *reg, int variant, int *expected)
 	case 3: code = k2k_tenant_ids(reg, NULL, SIZE_MAX, &count); break;
 	default: NO_VARIANT;
 	}
-	CHECK_EQ(count, 12345);
+	assert_int_equal(count, 12345);
 	return code;
 }
 
@@ -354,7 +354,7 @@ static int messages(int (*function)(struct k2k_registry *, k2k_tenant_id, struct
 	before = verdict;
 	code = function(reg, id, tag, n, &verdict);
 	if (code == K2K_EINVAL)
-		CHECK(memcmp(&before, &verdict, sizeof verdict) == 0);
+		assert_memory_equal(&before, &verdict, sizeof verdict);
 	return code;
 }
 
@@ -410,7 +410,7 @@ static int call_engagement_for(struct k2k_registry *reg, int variant, int *expec
 	case 3: *expected = K2K_ENOTENANT; code = k2k_usage_engagement_for(reg, 0, tag, &ns); break;
 	default: NO_VARIANT;
 	}
-	CHECK_EQ(ns, 777);
+	assert_int_equal(ns, 777);
 	return code;
 }
 
@@ -456,9 +456,9 @@ static int acquire(struct k2k_registry *reg, bool memory, int variant, int *expe
 	before = lease;
 	code = acquire_any(reg, memory, id, bytes, &lease, &verdict);
 	if (code)
-		CHECK(memcmp(&before, &lease, sizeof lease) == 0);
+		assert_memory_equal(&before, &lease, sizeof lease);
 	else
-		CHECK_EQ(release_any(reg, memory, &lease), 0);
+		assert_int_equal(release_any(reg, memory, &lease), 0);
 	return code;
 }
 
@@ -495,10 +495,10 @@ static int release(struct k2k_registry *reg, bool memory, int variant, int *expe
 	before = lease;
 	code = release_any(reg, memory, &lease);
 	if (code) {
-		CHECK(memcmp(&before, &lease, sizeof lease) == 0);
+		assert_memory_equal(&before, &lease, sizeof lease);
 		release_any(reg, memory, &kept);
 	} else {
-		CHECK_EQ(lease.amount, 0);
+		assert_int_equal(lease.amount, 0);
 	}
 	return code;
 }
@@ -545,7 +545,7 @@ static int call_set_sink(struct k2k_registry *reg, int variant, int *expected)
 		NO_VARIANT;
 	code = k2k_registry_set_audit_sink(reg, silent, NULL);
 	if (!code)
-		CHECK_EQ(k2k_registry_set_audit_sink(reg, NULL, NULL), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(reg, NULL, NULL), 0);
 	return code;
 }
 
@@ -567,7 +567,7 @@ static int call_batch_begin(struct k2k_registry *reg, int variant, int *expected
 		NO_VARIANT;
 	code = k2k_batch_begin(reg);
 	if (!code)
-		CHECK_EQ(k2k_batch_end(reg), 0);
+		assert_int_equal(k2k_batch_end(reg), 0);
 	return code;
 }
 
@@ -606,7 +606,7 @@ static int call_audit_read(struct k2k_registry *reg, int variant, int *expected)
 		UNLESS_SPOILT(variant - 10, cursor);
 		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
 	}
-	CHECK_EQ(count, 12345);
+	assert_int_equal(count, 12345);
 	return code;
 }
 
@@ -695,7 +695,7 @@ static const struct entry {
 };
 enum { ENTRIES = sizeof table / sizeof table[0], VARIANTS = 128 };
 
-static const struct entry *find_entry(const char *name)
+HARNESS_USED static const struct entry *find_entry(const char *name)
 {
 	for (int i = 0; i < ENTRIES; i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -715,7 +715,7 @@ static const char *what_of(const struct entry *e, int role, int variant)
 	do {                                                                                              \
 		int code_f = (found), code_e = (wanted);                                                  \
 		if (code_f != code_e)                                                                     \
-			FAIL("%s: %d (%s), expected %d (%s); detail: %s", (what), code_f, k2k_errname(code_f), \
+			fail_msg("%s: %d (%s), expected %d (%s); detail: %s", (what), code_f, k2k_errname(code_f), \
 			     code_e, k2k_errname(code_e), k2k_error_detail()->text);                      \
 	} while (0)
 

@@ -27,58 +27,59 @@ static int parse_bytes(const char *bytes, size_t size)
 static void accepts(const char *line)
 {
 	if (parse_bytes(line, strlen(line)) != 0)
-		FAIL("refused at column %zu: %s: %s", error.column, error.text, line);
+		fail_msg("refused at column %zu: %s: %s", error.column, error.text, line);
 }
 
 static void refuses(const char *line, size_t column, const char *part)
 {
 	if (parse_bytes(line, strlen(line)) == 0)
-		FAIL("accepted: %s", line);
+		fail_msg("accepted: %s", line);
 	if (error.column != column || !strstr(error.text, part))
-		FAIL("column %zu, \"%s\" instead of column %zu, \"%s\": %s", error.column, error.text, column, part, line);
+		fail_msg("column %zu, \"%s\" instead of column %zu, \"%s\": %s", error.column,
+		         error.text, column, part, line);
 }
 
 TEST(the_three_kinds_of_lines_are_understood)
 {
 	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
-	CHECK_EQ(request.operation, BROKER_ADD);
-	CHECK_STR(request.name, "a");
-	CHECK_EQ(request.tenant, 42);
-	CHECK_EQ(request.tag.org_id, 1);
-	CHECK_EQ(request.tag.engagement_id, 7);
+	assert_int_equal(request.operation, BROKER_ADD);
+	assert_string_equal(request.name, "a");
+	assert_int_equal(request.tenant, 42);
+	assert_int_equal(request.tag.org_id, 1);
+	assert_int_equal(request.tag.engagement_id, 7);
 	accepts("{\"kernel\":\"remove\",\"name\":\"G0000/client\"}");
-	CHECK_EQ(request.operation, BROKER_REMOVE);
-	CHECK_STR(request.name, "G0000/client");
+	assert_int_equal(request.operation, BROKER_REMOVE);
+	assert_string_equal(request.name, "G0000/client");
 	accepts(" { \"send\" : \"a\" ,\t\"to\":\"b\",\"org\":2,\"engagement\": \"8\" , \"gpu_ns\":9 } ");
-	CHECK_EQ(request.operation, BROKER_SEND);
-	CHECK_STR(request.name, "a");
-	CHECK_STR(request.to, "b");
-	CHECK_EQ(request.tag.org_id, 2);
-	CHECK_EQ(request.tag.engagement_id, 8);
-	CHECK_EQ(request.gpu_ns, 9);
+	assert_int_equal(request.operation, BROKER_SEND);
+	assert_string_equal(request.name, "a");
+	assert_string_equal(request.to, "b");
+	assert_int_equal(request.tag.org_id, 2);
+	assert_int_equal(request.tag.engagement_id, 8);
+	assert_int_equal(request.gpu_ns, 9);
 	accepts("{\"stats\":true}");
-	CHECK_EQ(request.operation, BROKER_STATS);
+	assert_int_equal(request.operation, BROKER_STATS);
 }
 
 TEST(what_is_left_out_is_zero)
 {
 	accepts("{\"kernel\":\"add\",\"name\":\"a\"}");
-	CHECK_EQ(request.tenant, 0);
-	CHECK_EQ(request.tag.org_id, 0);
+	assert_int_equal(request.tenant, 0);
+	assert_int_equal(request.tag.org_id, 0);
 	accepts("{\"send\":\"a\",\"to\":\"b\"}");
-	CHECK_EQ(request.tag.engagement_id, 0);
-	CHECK_EQ(request.gpu_ns, 0);
+	assert_int_equal(request.tag.engagement_id, 0);
+	assert_int_equal(request.gpu_ns, 0);
 }
 
 TEST(numbers_of_64_bits_survive_as_numbers_and_as_strings)
 {
 	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":" LAST ",\"org\":\"" LAST "\",\"engagement\":9223372036854775808}");
-	CHECK_EQ(request.tenant, UINT64_MAX);
-	CHECK_EQ(request.tag.org_id, UINT64_MAX);
-	CHECK_EQ(request.tag.engagement_id, UINT64_C(1) << 63);
+	assert_int_equal(request.tenant, UINT64_MAX);
+	assert_int_equal(request.tag.org_id, UINT64_MAX);
+	assert_int_equal(request.tag.engagement_id, UINT64_C(1) << 63);
 	accepts("{\"send\":\"a\",\"to\":\"b\",\"org\":9007199254740993,\"engagement\":\"0\",\"gpu_ns\":0}");
-	CHECK_EQ(request.tag.org_id, UINT64_C(9007199254740993));
-	CHECK_EQ(request.gpu_ns, 0);
+	assert_int_equal(request.tag.org_id, UINT64_C(9007199254740993));
+	assert_int_equal(request.gpu_ns, 0);
 }
 
 TEST(what_is_no_whole_number_of_64_bits_is_refused_at_its_value)
@@ -95,9 +96,9 @@ TEST(what_is_no_whole_number_of_64_bits_is_refused_at_its_value)
 		refuses(line, 37, "\"tenant\" must be a whole number from 0 to " LAST);
 	}
 	/* json-c sees that it is too large, behind its last digit */
-	CHECK(parse_bytes("{\"stats\":18446744073709551616}", 30) < 0);
-	CHECK(parse_bytes("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551616}", 58) < 0);
-	CHECK(error.column >= 37 && error.column <= 58);
+	assert_true(parse_bytes("{\"stats\":18446744073709551616}", 30) < 0);
+	assert_true(parse_bytes("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551616}", 58) < 0);
+	assert_true(error.column >= 37 && error.column <= 58);
 }
 
 TEST(what_is_no_json_is_refused_where_it_ends_to_be_some)
@@ -119,10 +120,10 @@ TEST(what_is_no_json_is_refused_where_it_ends_to_be_some)
 	refuses("{\"stats\":true}{\"stats\":true}", 15, "");
 	refuses("{\"stats\":true /* comment */}", 15, "");
 	refuses("{\"send\":\"\xff\",\"to\":\"b\"}", 10, "utf");
-	CHECK(parse_bytes("{\"stats\":true}\0x", 16) < 0);
-	CHECK_EQ(error.column, 15);
-	CHECK(parse_bytes("{\"sta\0ts\":true}", 15) < 0);
-	CHECK_EQ(error.column, 6);
+	assert_true(parse_bytes("{\"stats\":true}\0x", 16) < 0);
+	assert_int_equal(error.column, 15);
+	assert_true(parse_bytes("{\"sta\0ts\":true}", 15) < 0);
+	assert_int_equal(error.column, 6);
 }
 
 TEST(a_line_nested_without_end_is_refused)
@@ -131,8 +132,8 @@ TEST(a_line_nested_without_end_is_refused)
 
 	memset(line, '[', sizeof line);
 	memcpy(line, "{\"send\":", 8);
-	CHECK(parse_bytes(line, sizeof line) < 0);
-	CHECK(error.column < 100);
+	assert_true(parse_bytes(line, sizeof line) < 0);
+	assert_true(error.column < 100);
 }
 
 TEST(an_unknown_key_is_refused_by_its_name)
@@ -143,7 +144,7 @@ TEST(an_unknown_key_is_refused_by_its_name)
 	refuses("{\"a\":{\"send\":1,\"x\":\"}\"},\"send\":\"b\"}", 2, "unknown key \"a\"");
 	/* cut between characters, never through one */
 	refuses("{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa4yyyyyyy\":1}", 2, "xxx");
-	CHECK_EQ(error.text[strlen(error.text) - 1], 'x');
+	assert_int_equal(error.text[strlen(error.text) - 1], 'x');
 }
 
 TEST(a_key_that_belongs_to_another_kind_of_line_is_refused)
@@ -174,8 +175,8 @@ TEST(a_key_that_stands_twice_is_refused_at_the_second)
 TEST(a_key_may_be_written_with_escapes)
 {
 	accepts("{\"s\\u0065nd\":\"a\",\"to\":\"\\u00e4\\\"}\"}");
-	CHECK_STR(request.name, "a");
-	CHECK_STR(request.to, "\xc3\xa4\"}");
+	assert_string_equal(request.name, "a");
+	assert_string_equal(request.to, "\xc3\xa4\"}");
 }
 
 TEST(a_name_has_1_to_255_bytes)
@@ -201,7 +202,7 @@ static void feed(const char *bytes, size_t size)
 	size_t room;
 	char *to = line_room(&input, &room);
 
-	CHECK(room >= size);
+	assert_true(room >= size);
 	memcpy(to, bytes, size);
 	line_read(&input, size);
 }
@@ -211,10 +212,10 @@ static void expect_line(int at_end, const char *expected, uint64_t number)
 	const char *line;
 	size_t size;
 
-	CHECK_EQ(line_next(&input, at_end, &line, &size), LINE_WHOLE);
-	CHECK_EQ(size, strlen(expected));
-	CHECK(memcmp(line, expected, size) == 0);
-	CHECK_EQ(input.number, number);
+	assert_int_equal(line_next(&input, at_end, &line, &size), LINE_WHOLE);
+	assert_int_equal(size, strlen(expected));
+	assert_memory_equal(line, expected, size);
+	assert_int_equal(input.number, number);
 }
 
 static void expect_none(int at_end)
@@ -222,7 +223,7 @@ static void expect_none(int at_end)
 	const char *line;
 	size_t size;
 
-	CHECK_EQ(line_next(&input, at_end, &line, &size), LINE_NONE);
+	assert_int_equal(line_next(&input, at_end, &line, &size), LINE_NONE);
 }
 
 TEST(lines_are_cut_at_their_ends_however_the_bytes_arrive)
@@ -259,28 +260,29 @@ TEST(a_line_that_is_too_long_is_answered_once_and_left_out)
 	feed(bytes, LINE_MAX_BYTES);
 	expect_none(0);
 	feed("\r\n", 2);
-	CHECK_EQ(line_next(&input, 0, &line, &size), LINE_WHOLE);
-	CHECK_EQ(size, LINE_MAX_BYTES);
+	assert_int_equal(line_next(&input, 0, &line, &size), LINE_WHOLE);
+	assert_int_equal(size, LINE_MAX_BYTES);
 	feed(bytes, LINE_MAX_BYTES + 1);
 	feed("\n", 1);
-	CHECK_EQ(line_next(&input, 0, &line, &size), LINE_TOO_LONG);
-	CHECK(line_parse(LINE_TOO_LONG, line, size, &request, &owner, &error) < 0);
-	CHECK_EQ(error.column, LINE_MAX_BYTES + 1);
+	assert_int_equal(line_next(&input, 0, &line, &size), LINE_TOO_LONG);
+	assert_true(line_parse(LINE_TOO_LONG, line, size, &request, &owner, &error) < 0);
+	assert_int_equal(error.column, LINE_MAX_BYTES + 1);
 	feed("ok\n", 3);
 	expect_line(0, "ok", 3);
 	for (int i = 0; i < 10; i++) {
 		size_t room;
 
 		feed(bytes, LINE_MAX_BYTES + 2);
-		CHECK_EQ(line_next(&input, 0, &line, &size), i == 0 ? LINE_TOO_LONG : LINE_NONE);
+		assert_int_equal(line_next(&input, 0, &line, &size),
+		                 i == 0 ? LINE_TOO_LONG : LINE_NONE);
 		line_room(&input, &room);
-		CHECK(room > 0);
+		assert_true(room > 0);
 	}
 	feed("x\nok\n", 5);
 	expect_line(0, "ok", 5);
 	feed(bytes, 100);
 	expect_none(0);
-	CHECK_EQ(line_next(&input, 1, &line, &size), LINE_WHOLE);
+	assert_int_equal(line_next(&input, 1, &line, &size), LINE_WHOLE);
 	expect_none(1);
 }
 
@@ -304,10 +306,10 @@ TEST(lines_damaged_in_any_byte_never_crash)
 				memcpy(line, seeds[s], size);
 				line[at] = bytes[b];
 				if (parse_bytes(line, size) != 0)
-					CHECK(error.column >= 1 && error.column <= size + 1 && error.text[0]);
+					assert_true(error.column >= 1 && error.column <= size + 1 && error.text[0]);
 				memcpy(line + at + 1, seeds[s] + at, size - at);
 				if (parse_bytes(line, size + 1) != 0)
-					CHECK(error.column >= 1 && error.column <= size + 2 && error.text[0]);
+					assert_true(error.column >= 1 && error.column <= size + 2 && error.text[0]);
 			}
 		}
 	}

@@ -39,13 +39,14 @@ static void observe(int from, int to)
 		size_t count;
 
 		if (!reg)
-			CHECK_EQ(k2k_registry_open(registry, K2K_ROLE_OBSERVER, NULL, &reg), 0);
-		CHECK_EQ(k2k_registry_info(reg, &info), 0);
-		CHECK_EQ(k2k_usage_list(reg, K2K_TENANT_UNSPECIFIED, NULL, 0, &count), 0);
+			assert_int_equal(k2k_registry_open(registry, K2K_ROLE_OBSERVER, NULL, &reg),
+			                 0);
+		assert_int_equal(k2k_registry_info(reg, &info), 0);
+		assert_int_equal(k2k_usage_list(reg, K2K_TENANT_UNSPECIFIED, NULL, 0, &count), 0);
 		totals.usage_records = count;
 		totals.cross_tenant = info.cross_tenant_total;
 		totals.unknown_tenant = info.unknown_tenant_total;
-		CHECK_EQ(k2k_tenant_count(reg, &count), 0);
+		assert_int_equal(k2k_tenant_count(reg, &count), 0);
 		totals.tenants = count;
 		totals.code = k2k_tenant_get(reg, query.tenant, &tenant);
 		if (totals.code == 0) {
@@ -56,9 +57,10 @@ static void observe(int from, int to)
 			totals.rejected_budget = tenant.rejected_total.budget;
 			totals.rejected_kernels = tenant.rejected_total.kernels;
 			totals.kernels = tenant.kernels;
-			CHECK_EQ(k2k_usage_engagement_for(reg, query.tenant, tag, &totals.gpu_ns), 0);
+			assert_int_equal(k2k_usage_engagement_for(reg, query.tenant, tag, &totals.gpu_ns),
+			                 0);
 		}
-		CHECK(write(to, &totals, sizeof totals) == sizeof totals);
+		assert_true(write(to, &totals, sizeof totals) == sizeof totals);
 	}
 	if (reg)
 		k2k_registry_close(&reg);
@@ -70,8 +72,8 @@ static struct totals totals_of(k2k_tenant_id tenant, uint64_t engagement)
 	struct query query = { tenant, engagement };
 	struct totals totals;
 
-	CHECK(write(to_observer, &query, sizeof query) == sizeof query);
-	CHECK(read(from_observer, &totals, sizeof totals) == sizeof totals);
+	assert_true(write(to_observer, &query, sizeof query) == sizeof query);
+	assert_true(read(from_observer, &totals, sizeof totals) == sizeof totals);
 	return totals;
 }
 
@@ -89,7 +91,7 @@ static int receive(struct broker_inbox *box, const struct broker_message *messag
 {
 	struct text text = { 0 };
 
-	CHECK(box == &inbox);
+	assert_true(box == &inbox);
 	if (inbox_is_full)
 		return -1;
 	answer_add_message(&text, message);
@@ -105,18 +107,21 @@ static void set_up(void)
 	int there[2], back[2];
 
 	registry = fresh_registry();
-	CHECK(pipe(there) == 0 && pipe(back) == 0);
+	assert_true(pipe(there) == 0 && pipe(back) == 0);
 	observer = spawn();
 	if (observer == 0) {
 		close(there[1]);
+		close(back[0]);
 		observe(there[0], back[1]);
 	}
+	/* each end in one process only: where one of the two has failed, the other reads the end of file */
 	close(there[0]);
+	close(back[1]);
 	to_observer = there[1];
 	from_observer = back[0];
 	options.max_tenants = options.max_engagements = options.max_budgets = 16;
-	CHECK_EQ(k2k_registry_create(registry, &options, &admin), 0);
-	CHECK_EQ(broker_open(&broker, registry), 0);
+	assert_int_equal(k2k_registry_create(registry, &options, &admin), 0);
+	assert_int_equal(broker_open(&broker, registry), 0);
 	inbox.deliver = receive;
 	LIST_INIT(&inbox.kernels);
 }
@@ -125,8 +130,8 @@ static void tear_down(void)
 {
 	broker_leave(broker, &inbox);
 	broker_close(&broker);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, 0, NULL), 0);
 	close(to_observer);
 	spawn_wait(observer);
 }
@@ -137,7 +142,7 @@ static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
 
 	quota.max_messages_per_sec = rate;
 	quota.max_concurrent_kernels = kernels;
-	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
 /* The answer to one line, valid until the next. */
@@ -148,19 +153,21 @@ static const char *answer(const char *line)
 	size_t room, size = strlen(line);
 	char *to = line_room(&input, &room);
 
-	CHECK(size < room);
+	assert_true(size < room);
 	memcpy(to, line, size);
 	to[size] = '\n';
 	line_read(&input, size + 1);
 	out.size = 0;
-	CHECK_EQ(answer_lines(&input, 0, broker, &inbox, &counts, &out, SIZE_MAX), 0);
-	CHECK(out.size > 0);
+	assert_int_equal(answer_lines(&input, 0, broker, &inbox, &counts, &out, SIZE_MAX), 0);
+	assert_true(out.size > 0);
 	out.bytes[out.size - 1] = '\0';
 	return out.bytes;
 }
 
-#define SAYS(line, part) CHECK_HAS(answer(line), part)
+#define SAYS(line, part) assert_contains(answer(line), part)
 #define DECIDES(line, decision) SAYS(line, "\"decision\":\"" decision "\"")
+/* What the inbox got last: parts that no message before it had. */
+#define DELIVERS(part) assert_contains(last_message, part)
 
 /* ---- the tests ------------------------------------------------------------------------ */
 
@@ -170,17 +177,18 @@ TEST(legacy_single_tenant_send_unchanged)
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\"}", "ADDED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\"}", "ADDED");
 	DECIDES("{\"send\":\"a\",\"to\":\"b\"}", "DELIVERED");
-	CHECK_STR(last_message, "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"0\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"0\"}");
+	assert_string_equal(last_message,
+	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"0\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"0\"}");
 	DECIDES("{\"send\":\"a\",\"to\":\"nobody\"}", "NOT_FOUND");
 	DECIDES("{\"send\":\"stranger\",\"to\":\"b\"}", "DELIVERED");
 	inbox_is_full = 1;
 	DECIDES("{\"send\":\"a\",\"to\":\"b\"}", "QUEUE_FULL");
-	CHECK_EQ(delivered, 2);
+	assert_int_equal(delivered, 2);
 	struct totals totals = totals_of(1, 0);
-	CHECK_EQ(totals.tenants, 0);
-	CHECK_EQ(totals.unknown_tenant, 0);
-	CHECK_EQ(totals.cross_tenant, 0);
-	CHECK_EQ(totals.usage_records, 0);
+	assert_int_equal(totals.tenants, 0);
+	assert_int_equal(totals.unknown_tenant, 0);
+	assert_int_equal(totals.cross_tenant, 0);
+	assert_int_equal(totals.usage_records, 0);
 	tear_down();
 }
 
@@ -192,17 +200,17 @@ TEST(single_tenant_fast_path_uses_unspecified_tenant)
 	for (int i = 0; i < 50; i++)
 		DECIDES("{\"send\":\"a\",\"to\":\"a\"}", "DELIVERED");
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"0\"");
-	CHECK(!strstr(answer("{\"send\":\"a\",\"to\":\"a\"}"), "limit"));
+	assert_false(strstr(answer("{\"send\":\"a\",\"to\":\"a\"}"), "limit"));
 	/* GPU time of no tenant is nobody's: said, not swallowed */
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}", "\"booked_ns\":\"0\",\"unbooked\":\"unspecified_tenant\"");
-	CHECK_EQ(delivered, 53);
+	assert_int_equal(delivered, 53);
 	struct totals totals = totals_of(42, 7);
-	CHECK_EQ(totals.code, 0);
-	CHECK_EQ(totals.admitted, 0);
-	CHECK_EQ(totals.rejected_rate, 0);
-	CHECK_EQ(totals.kernels, 0);
-	CHECK_EQ(totals.gpu_ns, 0);
-	CHECK_EQ(totals.usage_records, 0);
+	assert_int_equal(totals.code, 0);
+	assert_int_equal(totals.admitted, 0);
+	assert_int_equal(totals.rejected_rate, 0);
+	assert_int_equal(totals.kernels, 0);
+	assert_int_equal(totals.gpu_ns, 0);
+	assert_int_equal(totals.usage_records, 0);
 	tear_down();
 }
 
@@ -219,15 +227,15 @@ TEST(cross_tenant_send_rejected_with_tenant_mismatch)
 	DECIDES("{\"send\":\"legacy\",\"to\":\"a\"}", "TENANT_MISMATCH");
 	DECIDES("{\"send\":\"a\",\"to\":\"legacy\"}", "TENANT_MISMATCH");
 	DECIDES("{\"send\":\"stranger\",\"to\":\"a\"}", "TENANT_MISMATCH");
-	CHECK_EQ(delivered, 0);
-	CHECK_EQ(totals_of(1, 0).admitted, 0);
-	CHECK_EQ(totals_of(1, 0).gpu_ns, 0);
-	CHECK_EQ(totals_of(2, 0).admitted, 0);
-	CHECK_EQ(totals_of(1, 0).cross_tenant, 5);
+	assert_int_equal(delivered, 0);
+	assert_int_equal(totals_of(1, 0).admitted, 0);
+	assert_int_equal(totals_of(1, 0).gpu_ns, 0);
+	assert_int_equal(totals_of(2, 0).admitted, 0);
+	assert_int_equal(totals_of(1, 0).cross_tenant, 5);
 	/* an unknown destination counts as the sender's tenant */
 	DECIDES("{\"send\":\"a\",\"to\":\"nobody\"}", "NOT_FOUND");
-	CHECK_EQ(totals_of(1, 0).admitted, 1);
-	CHECK_EQ(totals_of(1, 0).cross_tenant, 5);
+	assert_int_equal(totals_of(1, 0).admitted, 1);
+	assert_int_equal(totals_of(1, 0).cross_tenant, 5);
 	tear_down();
 }
 
@@ -238,7 +246,7 @@ static struct {
 
 static void audit_sink(void *context, const struct k2k_audit_event *event)
 {
-	CHECK(context == &audited);
+	assert_true(context == &audited);
 	audited.count++;
 	audited.level = (int)event->level;
 	audited.type = (int)event->type;
@@ -256,21 +264,22 @@ static void audit_sink(void *context, const struct k2k_audit_event *event)
 TEST(cross_tenant_attempt_recorded_in_audit_sink)
 {
 	set_up();
-	CHECK_EQ(broker_set_audit_sink(broker, audit_sink, &audited), 0);
+	assert_int_equal(broker_set_audit_sink(broker, audit_sink, &audited), 0);
 	tenant(1, 100, 4);
 	tenant(2, 100, 4);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":1,\"org\":11,\"engagement\":12}");
 	answer("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}");
-	CHECK_EQ(audited.count, 0);
+	assert_int_equal(audited.count, 0);
 	DECIDES("{\"send\":\"a\",\"to\":\"b\"}", "TENANT_MISMATCH");
-	CHECK_EQ(audited.count, 1);
-	CHECK_EQ(audited.level, K2K_AUDIT_SECURITY);
-	CHECK_EQ(audited.type, K2K_AUDIT_SECURITY_VIOLATION);
-	CHECK_STR(audited.actor, "k2k_broker");
-	CHECK_STR(audited.target, "b");
-	CHECK_STR(audited.fields, "from_tenant=1 to_tenant=2 source_kernel=a destination_kernel=b org_id=11 engagement_id=12 ");
-	CHECK_EQ(totals_of(1, 0).cross_tenant, 1);
-	CHECK_EQ(totals_of(1, 0).admitted, 0);
+	assert_int_equal(audited.count, 1);
+	assert_int_equal(audited.level, K2K_AUDIT_SECURITY);
+	assert_int_equal(audited.type, K2K_AUDIT_SECURITY_VIOLATION);
+	assert_string_equal(audited.actor, "k2k_broker");
+	assert_string_equal(audited.target, "b");
+	assert_string_equal(audited.fields,
+	                    "from_tenant=1 to_tenant=2 source_kernel=a destination_kernel=b org_id=11 engagement_id=12 ");
+	assert_int_equal(totals_of(1, 0).cross_tenant, 1);
+	assert_int_equal(totals_of(1, 0).admitted, 0);
 	tear_down();
 }
 
@@ -281,14 +290,15 @@ TEST(same_tenant_send_succeeds_with_audit_tag)
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
 	answer("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}");
 	const char *line = answer("{\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":1500000}");
-	CHECK_HAS(line, "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\","
-	                "\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\"retry_after_ns\":\"0\",\"window\":\"");
-	CHECK_HAS(line, "\"booked_ns\":\"1500000\"}");
-	CHECK_STR(last_message, "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1500000\"}");
+	assert_contains(line, "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\","
+	                      "\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\"retry_after_ns\":\"0\",\"window\":\"");
+	assert_contains(line, "\"booked_ns\":\"1500000\"}");
+	assert_string_equal(last_message,
+	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1500000\"}");
 	struct totals totals = totals_of(42, 7);
-	CHECK_EQ(totals.admitted, 1);
-	CHECK_EQ(totals.gpu_ns, 1500000);
-	CHECK_EQ(totals.cross_tenant, 0);
+	assert_int_equal(totals.admitted, 1);
+	assert_int_equal(totals.gpu_ns, 1500000);
+	assert_int_equal(totals.cross_tenant, 0);
 	tear_down();
 }
 
@@ -302,12 +312,13 @@ TEST(engagement_cost_accumulates_across_sends)
 	inbox_is_full = 1;
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":1,\"engagement\":7,\"gpu_ns\":300}", "\"booked_ns\":\"300\"");
 	DECIDES("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":7,\"gpu_ns\":\"18446744073709551615\"}", "QUEUE_FULL");
-	CHECK_EQ(delivered, 1);
+	assert_int_equal(delivered, 1);
 	struct totals totals = totals_of(42, 7);
-	CHECK_EQ(totals.admitted, 4);        /* an admitted message costs, wherever it ends */
-	CHECK_EQ(totals.gpu_ns, UINT64_MAX);
-	CHECK_EQ(totals.usage_records, 1);   /* another org is no other engagement */
-	CHECK_HAS(answer("{\"stats\":true}"), "\"admitted\":\"4\",\"delivered\":\"1\",\"queue_full\":\"2\",\"not_found\":\"1\"");
+	assert_int_equal(totals.admitted, 4);        /* an admitted message costs, wherever it ends */
+	assert_int_equal(totals.gpu_ns, UINT64_MAX);
+	assert_int_equal(totals.usage_records, 1);   /* another org is no other engagement */
+	assert_contains(answer("{\"stats\":true}"),
+	                "\"admitted\":\"4\",\"delivered\":\"1\",\"queue_full\":\"2\",\"not_found\":\"1\"");
 	tear_down();
 }
 
@@ -322,12 +333,12 @@ TEST(engagement_cost_separate_across_audit_tags)
 	answer("{\"send\":\"a\",\"to\":\"a\",\"engagement\":8,\"gpu_ns\":20}");
 	answer("{\"send\":\"a\",\"to\":\"a\",\"engagement\":7,\"gpu_ns\":1}");
 	answer("{\"send\":\"b\",\"to\":\"b\",\"engagement\":7,\"gpu_ns\":5000}");
-	CHECK_EQ(totals_of(1, 7).gpu_ns, 101);
-	CHECK_EQ(totals_of(1, 8).gpu_ns, 20);
-	CHECK_EQ(totals_of(2, 7).gpu_ns, 5000);
-	CHECK_EQ(totals_of(2, 8).gpu_ns, 0);
-	CHECK_EQ(totals_of(1, 7).admitted, 3);
-	CHECK_EQ(totals_of(1, 7).usage_records, 3);
+	assert_int_equal(totals_of(1, 7).gpu_ns, 101);
+	assert_int_equal(totals_of(1, 8).gpu_ns, 20);
+	assert_int_equal(totals_of(2, 7).gpu_ns, 5000);
+	assert_int_equal(totals_of(2, 8).gpu_ns, 0);
+	assert_int_equal(totals_of(1, 7).admitted, 3);
+	assert_int_equal(totals_of(1, 7).usage_records, 3);
 	tear_down();
 }
 
@@ -335,7 +346,7 @@ static uint64_t number_in(const char *line, const char *key)
 {
 	const char *at = strstr(line, key);
 
-	CHECK(at);
+	assert_true(at);
 	return strtoull(at + strlen(key), NULL, 10);
 }
 
@@ -354,38 +365,38 @@ TEST(quota_enforcement_rejects_over_rate_limit)
 		uint64_t now = number_in(line, "\"window\":\"");
 
 		if (now != window) {
-			CHECK(now > window);
+			assert_true(now > window);
 			window = now;
 			in_window = 0;
 		}
 		if (strstr(line, "DELIVERED")) {
 			in_window++;
 			admitted++;
-			CHECK_EQ(number_in(line, "\"used\":\""), in_window);
-			CHECK(in_window <= 5);
+			assert_int_equal(number_in(line, "\"used\":\""), in_window);
+			assert_true(in_window <= 5);
 		} else {
-			CHECK_HAS(line, "\"decision\":\"REJECTED\",\"reason\":\"rate\"");
-			CHECK_HAS(line, "\"used\":\"5\",\"limit\":\"5\",\"remaining\":\"0\"");
-			CHECK(number_in(line, "\"retry_after_ns\":\"") > 0);
-			CHECK(number_in(line, "\"retry_after_ns\":\"") <= 1100000000);
-			CHECK_HAS(line, "\"booked_ns\":\"0\"");
-			CHECK_EQ(in_window, 5);
+			assert_contains(line, "\"decision\":\"REJECTED\",\"reason\":\"rate\"");
+			assert_contains(line, "\"used\":\"5\",\"limit\":\"5\",\"remaining\":\"0\"");
+			assert_true(number_in(line, "\"retry_after_ns\":\"") > 0);
+			assert_true(number_in(line, "\"retry_after_ns\":\"") <= 1100000000);
+			assert_contains(line, "\"booked_ns\":\"0\"");
+			assert_int_equal(in_window, 5);
 			refused_here = 1;
 			rejected++;
 		}
 	}
-	CHECK_EQ(delivered, admitted);
+	assert_int_equal(delivered, admitted);
 	SAYS("{\"send\":\"z\",\"to\":\"z\"}", "\"decision\":\"REJECTED\",\"reason\":\"rate\"");
-	CHECK_EQ(totals_of(42, 7).admitted, admitted);
-	CHECK_EQ(totals_of(42, 7).rejected_rate, rejected);
-	CHECK_EQ(totals_of(42, 7).gpu_ns, admitted * 10);
-	CHECK_EQ(totals_of(43, 0).admitted, 0);
-	CHECK_EQ(totals_of(43, 0).rejected_rate, 1);
+	assert_int_equal(totals_of(42, 7).admitted, admitted);
+	assert_int_equal(totals_of(42, 7).rejected_rate, rejected);
+	assert_int_equal(totals_of(42, 7).gpu_ns, admitted * 10);
+	assert_int_equal(totals_of(43, 0).admitted, 0);
+	assert_int_equal(totals_of(43, 0).rejected_rate, 1);
 	/* removed meanwhile: the kernel is still there, its tenant is not */
-	CHECK_EQ(k2k_tenant_deregister(admin, 43, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, 43, NULL), 0);
 	SAYS("{\"send\":\"z\",\"to\":\"z\"}", "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
-	CHECK_EQ(totals_of(43, 0).code, K2K_ENOTENANT);
-	CHECK_EQ(totals_of(43, 0).unknown_tenant, 1);
+	assert_int_equal(totals_of(43, 0).code, K2K_ENOTENANT);
+	assert_int_equal(totals_of(43, 0).unknown_tenant, 1);
 	tear_down();
 }
 
@@ -397,30 +408,30 @@ TEST(register_tenant_kernel_and_unregister)
 	     "\"kernel\":\"add\",\"name\":\"a\",\"decision\":\"ADDED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"0\","
 	     "\"engagement\":\"0\",\"used\":\"1\",\"limit\":\"2\",\"remaining\":\"1\"");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}", "ADDED");
-	CHECK_EQ(totals_of(42, 0).kernels, 2);
+	assert_int_equal(totals_of(42, 0).kernels, 2);
 	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
-	CHECK_EQ(totals_of(42, 0).kernels, 2);
-	CHECK_EQ(totals_of(42, 0).rejected_kernels, 1);
+	assert_int_equal(totals_of(42, 0).kernels, 2);
+	assert_int_equal(totals_of(42, 0).rejected_kernels, 1);
 	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":99}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
 	DECIDES("{\"send\":\"c\",\"to\":\"a\"}", "TENANT_MISMATCH");     /* c is nobody */
 	/* added again under its own tenant it keeps its slot, also where no other is free */
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"engagement\":7}", "UPDATED");
-	CHECK_EQ(totals_of(42, 0).kernels, 2);
+	assert_int_equal(totals_of(42, 0).kernels, 2);
 	DECIDES("{\"kernel\":\"remove\",\"name\":\"a\"}", "REMOVED");
-	CHECK_EQ(totals_of(42, 0).kernels, 1);
+	assert_int_equal(totals_of(42, 0).kernels, 1);
 	SAYS("{\"kernel\":\"remove\",\"name\":\"a\"}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_kernel\"");
-	CHECK_EQ(totals_of(42, 0).kernels, 1);
+	assert_int_equal(totals_of(42, 0).kernels, 1);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "ADDED");
-	CHECK_EQ(totals_of(42, 0).kernels, 2);
+	assert_int_equal(totals_of(42, 0).kernels, 2);
 	/* registered anew the tenant starts at 0; a kernel of the old registration takes a slot when it is added again */
-	CHECK_EQ(k2k_tenant_deregister(admin, 42, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, 42, NULL), 0);
 	tenant(42, 100, 2);
-	CHECK_EQ(totals_of(42, 0).kernels, 0);
+	assert_int_equal(totals_of(42, 0).kernels, 0);
 	DECIDES("{\"kernel\":\"remove\",\"name\":\"b\"}", "REMOVED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "UPDATED");
-	CHECK_EQ(totals_of(42, 0).kernels, 1);
+	assert_int_equal(totals_of(42, 0).kernels, 1);
 	DECIDES("{\"kernel\":\"remove\",\"name\":\"c\"}", "REMOVED");
-	CHECK_EQ(totals_of(42, 0).kernels, 0);
+	assert_int_equal(totals_of(42, 0).kernels, 0);
 	tear_down();
 }
 
@@ -439,21 +450,22 @@ TEST(tenant_stats_reports_per_tenant_counts)
 	answer("{\"send\":\"z\",\"to\":\"z\"}");
 	answer("nonsense");
 	const char *line = answer("{\"stats\":true}");
-	CHECK_HAS(line, "{\"line\":\"10\",\"stats\":true,\"lines\":\"10\",\"malformed\":\"1\",\"kernels\":\"3\",\"kernels_added\":\"3\"");
-	CHECK_HAS(line, "\"kernels_refused\":{\"unknown_tenant\":\"1\"},\"sends\":\"4\",\"admitted\":\"2\",\"delivered\":\"1\","
-	                "\"queue_full\":\"0\",\"not_found\":\"1\",\"tenant_mismatch\":\"1\",\"rejected\":{\"rate\":\"1\"},"
-	                "\"gpu_ns_booked\":\"34\",\"gpu_ns_unbooked\":\"0\",\"unbooked\":\"0\",\"tenants\":[{\"tenant\":\"1\"");
+	assert_contains(line,
+	                "{\"line\":\"10\",\"stats\":true,\"lines\":\"10\",\"malformed\":\"1\",\"kernels\":\"3\",\"kernels_added\":\"3\"");
+	assert_contains(line, "\"kernels_refused\":{\"unknown_tenant\":\"1\"},\"sends\":\"4\",\"admitted\":\"2\",\"delivered\":\"1\","
+	                      "\"queue_full\":\"0\",\"not_found\":\"1\",\"tenant_mismatch\":\"1\",\"rejected\":{\"rate\":\"1\"},"
+	                      "\"gpu_ns_booked\":\"34\",\"gpu_ns_unbooked\":\"0\",\"unbooked\":\"0\",\"tenants\":[{\"tenant\":\"1\"");
 	const char *first = strstr(line, "{\"tenant\":\"1\""), *second = strstr(line, "{\"tenant\":\"2\"");
-	CHECK(first && second && first < second);
-	CHECK_HAS(first, "\"kernels\":\"2\",\"kernels_added\":\"2\"");
-	CHECK_HAS(first, "\"sends\":\"3\",\"admitted\":\"2\",\"delivered\":\"1\"");
-	CHECK_HAS(second, "\"kernels\":\"1\",\"kernels_added\":\"1\"");
-	CHECK_HAS(second, "\"sends\":\"1\",\"admitted\":\"0\"");
-	CHECK_EQ(totals_of(1, 7).admitted, 2);
-	CHECK_EQ(totals_of(1, 7).gpu_ns, 30);
-	CHECK_EQ(totals_of(1, 0).gpu_ns, 4);
-	CHECK_EQ(totals_of(2, 0).rejected_rate, 1);
-	CHECK_EQ(totals_of(2, 0).cross_tenant, 1);
+	assert_true(first && second && first < second);
+	assert_contains(first, "\"kernels\":\"2\",\"kernels_added\":\"2\"");
+	assert_contains(first, "\"sends\":\"3\",\"admitted\":\"2\",\"delivered\":\"1\"");
+	assert_contains(second, "\"kernels\":\"1\",\"kernels_added\":\"1\"");
+	assert_contains(second, "\"sends\":\"1\",\"admitted\":\"0\"");
+	assert_int_equal(totals_of(1, 7).admitted, 2);
+	assert_int_equal(totals_of(1, 7).gpu_ns, 30);
+	assert_int_equal(totals_of(1, 0).gpu_ns, 4);
+	assert_int_equal(totals_of(2, 0).rejected_rate, 1);
+	assert_int_equal(totals_of(2, 0).cross_tenant, 1);
 	tear_down();
 }
 
@@ -465,23 +477,23 @@ TEST(re_registering_kernel_moves_it_between_tenants)
 	tenant(3, 100, 0);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":1}", "ADDED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":2}", "MOVED");
-	CHECK_EQ(totals_of(1, 0).kernels, 0);
-	CHECK_EQ(totals_of(2, 0).kernels, 1);
+	assert_int_equal(totals_of(1, 0).kernels, 0);
+	assert_int_equal(totals_of(2, 0).kernels, 1);
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"2\"");
 	/* refused by the new tenant it stays where it was */
 	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":3}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
 	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":9}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
-	CHECK_EQ(totals_of(2, 0).kernels, 1);
+	assert_int_equal(totals_of(2, 0).kernels, 1);
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"2\"");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":1}", "ADDED");
 	SAYS("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
-	CHECK_EQ(totals_of(1, 0).kernels, 1);
+	assert_int_equal(totals_of(1, 0).kernels, 1);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\"}", "MOVED");
-	CHECK_EQ(totals_of(2, 0).kernels, 0);
+	assert_int_equal(totals_of(2, 0).kernels, 0);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}", "MOVED");
-	CHECK_EQ(totals_of(1, 0).kernels, 0);
-	CHECK_EQ(totals_of(2, 0).kernels, 1);
-	CHECK_EQ(totals_of(2, 0).admitted, 2);
+	assert_int_equal(totals_of(1, 0).kernels, 0);
+	assert_int_equal(totals_of(2, 0).kernels, 1);
+	assert_int_equal(totals_of(2, 0).admitted, 2);
 	SAYS("{\"stats\":true}", "\"kernels\":\"2\",\"kernels_added\":\"2\",\"kernels_moved\":\"3\"");
 	tear_down();
 }
@@ -490,20 +502,22 @@ TEST(send_with_audit_overrides_registration_tag)
 {
 	set_up();
 	tenant(42, 100, 4);
-	CHECK_EQ(k2k_budget_set(admin, 42, 7, 0), 0);        /* the registration's engagement may use nothing */
+	assert_int_equal(k2k_budget_set(admin, 42, 7, 0), 0);        /* the registration's engagement may use nothing */
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":8,\"gpu_ns\":50}",
 	     "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\"");
-	CHECK_EQ(totals_of(42, 8).gpu_ns, 50);
-	CHECK_EQ(totals_of(42, 7).gpu_ns, 0);
-	CHECK_EQ(totals_of(42, 7).admitted, 1);
+	DELIVERS("\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\",\"gpu_ns\":\"50\"");
+	assert_int_equal(totals_of(42, 8).gpu_ns, 50);
+	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
+	assert_int_equal(totals_of(42, 7).admitted, 1);
 	/* without a tag of its own it can't escape the budget of its kernel's */
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":50}",
 	     "\"decision\":\"REJECTED\",\"reason\":\"budget\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"used\":\"0\","
 	     "\"limit\":\"0\",\"remaining\":\"0\",\"retry_after_ns\":null");
-	CHECK_EQ(totals_of(42, 7).admitted, 1);
-	CHECK_EQ(totals_of(42, 7).rejected_budget, 1);
-	CHECK_EQ(totals_of(42, 7).gpu_ns, 0);
+	assert_int_equal(delivered, 1);
+	assert_int_equal(totals_of(42, 7).admitted, 1);
+	assert_int_equal(totals_of(42, 7).rejected_budget, 1);
+	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
 	tear_down();
 }
 
@@ -515,22 +529,29 @@ TEST(default_audit_tag_behavior)
 	answer("{\"kernel\":\"add\",\"name\":\"plain\",\"tenant\":42}");
 	/* left out or 0/0: the kernel's */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":1}", "\"org\":\"1\",\"engagement\":\"7\"");
+	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":0,\"engagement\":\"0\",\"gpu_ns\":10}", "\"org\":\"1\",\"engagement\":\"7\"");
+	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"10\"");
 	/* one of the two is a tag */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":3,\"gpu_ns\":100}", "\"org\":\"3\",\"engagement\":\"0\"");
+	DELIVERS("\"org\":\"3\",\"engagement\":\"0\",\"gpu_ns\":\"100\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"engagement\":8,\"gpu_ns\":1000}", "\"org\":\"0\",\"engagement\":\"8\"");
+	DELIVERS("\"org\":\"0\",\"engagement\":\"8\",\"gpu_ns\":\"1000\"");
 	/* neither has one: engagement 0, which is one like any other */
 	SAYS("{\"send\":\"plain\",\"to\":\"tagged\",\"gpu_ns\":10000}", "\"org\":\"0\",\"engagement\":\"0\"");
-	CHECK_EQ(totals_of(42, 7).gpu_ns, 11);
-	CHECK_EQ(totals_of(42, 0).gpu_ns, 10100);
-	CHECK_EQ(totals_of(42, 8).gpu_ns, 1000);
-	CHECK_EQ(totals_of(42, 8).admitted, 5);
+	DELIVERS("\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"10000\"");
+	assert_int_equal(totals_of(42, 7).gpu_ns, 11);
+	assert_int_equal(totals_of(42, 0).gpu_ns, 10100);
+	assert_int_equal(totals_of(42, 8).gpu_ns, 1000);
+	assert_int_equal(totals_of(42, 8).admitted, 5);
 	/* added again, a kernel takes the new tag */
 	answer("{\"kernel\":\"add\",\"name\":\"tagged\",\"tenant\":42,\"org\":1,\"engagement\":9}");
 	answer("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":5}");
-	CHECK_EQ(totals_of(42, 9).gpu_ns, 5);
-	CHECK_EQ(k2k_budget_set(admin, 42, 0, 1), 0);
+	DELIVERS("\"org\":\"1\",\"engagement\":\"9\",\"gpu_ns\":\"5\"");
+	assert_int_equal(totals_of(42, 9).gpu_ns, 5);
+	assert_int_equal(k2k_budget_set(admin, 42, 0, 1), 0);
 	SAYS("{\"send\":\"plain\",\"to\":\"tagged\"}", "\"reason\":\"budget\"");
-	CHECK_EQ(totals_of(42, 0).rejected_budget, 1);
+	assert_int_equal(delivered, 6);
+	assert_int_equal(totals_of(42, 0).rejected_budget, 1);
 	tear_down();
 }

@@ -6,6 +6,8 @@
  */
 #include "harness.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <k2k/registry.h>
 
 #include <poll.h>
@@ -25,13 +27,13 @@ static void set_up(void)
 	if (!registry)
 		registry = fresh_registry();
 	options.max_tenants = options.max_engagements = options.max_budgets = 16;
-	CHECK_EQ(k2k_registry_create(registry, &options, &admin), 0);
+	assert_int_equal(k2k_registry_create(registry, &options, &admin), 0);
 }
 
 static void tear_down(void)
 {
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, 0, NULL), 0);
 }
 
 static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
@@ -40,14 +42,14 @@ static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
 
 	quota.max_messages_per_sec = rate;
 	quota.max_concurrent_kernels = kernels;
-	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
 static struct k2k_tenant_info info_of(k2k_tenant_id id)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_tenant_get(admin, id, &info), 0);
+	assert_int_equal(k2k_tenant_get(admin, id, &info), 0);
 	return info;
 }
 
@@ -56,7 +58,7 @@ static uint64_t gpu_ns_of(k2k_tenant_id id, uint64_t engagement)
 	struct k2k_audit_tag tag = { 0, engagement };
 	uint64_t ns;
 
-	CHECK_EQ(k2k_usage_engagement_for(admin, id, tag, &ns), 0);
+	assert_int_equal(k2k_usage_engagement_for(admin, id, tag, &ns), 0);
 	return ns;
 }
 
@@ -64,7 +66,7 @@ static uint32_t brokers(void)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_registry_info(admin, &info), 0);
+	assert_int_equal(k2k_registry_info(admin, &info), 0);
 	return info.brokers;
 }
 
@@ -83,7 +85,7 @@ static struct program start(const char *const *arguments)
 
 	for (int i = 0; arguments && arguments[i]; i++)
 		argv[3 + i] = arguments[i];
-	CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
+	assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
 	program.pid = spawn();
 	if (program.pid == 0) {
 		dup2(in[0], STDIN_FILENO);
@@ -106,7 +108,7 @@ static void send_all(int fd, const char *bytes, size_t size)
 	while (size > 0) {
 		ssize_t n = write(fd, bytes, size);
 
-		CHECK(n > 0);
+		assert_true(n > 0);
 		bytes += n;
 		size -= (size_t)n;
 	}
@@ -118,7 +120,7 @@ static const char *next_line(int fd)
 	static struct { char bytes[65536]; size_t start, end; } buffers[64];
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-	CHECK(fd < 64);
+	assert_true(fd < 64);
 	for (;;) {
 		char *bytes = buffers[fd].bytes, *start = bytes + buffers[fd].start;
 		size_t have = buffers[fd].end - buffers[fd].start;
@@ -133,8 +135,8 @@ static const char *next_line(int fd)
 		memmove(bytes, start, have);
 		buffers[fd].start = 0;
 		buffers[fd].end = have;
-		CHECK(have < sizeof buffers[fd].bytes);
-		CHECK(poll(&ready, 1, PATIENCE_MS) == 1);
+		assert_true(have < sizeof buffers[fd].bytes);
+		assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
 		n = read(fd, bytes + have, sizeof buffers[fd].bytes - have);
 		if (n <= 0)
 			return NULL;
@@ -165,7 +167,7 @@ static int finish(struct program *program)
 
 	if (program->in >= 0)
 		close(program->in);
-	CHECK(waitpid(program->pid, &status, 0) == program->pid);
+	assert_true(waitpid(program->pid, &status, 0) == program->pid);
 	close(program->out);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
@@ -177,23 +179,28 @@ TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = START("-q", "1");
-	CHECK_HAS(ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"), "{\"line\":\"3\",\"kernel\":\"add\"");
-	CHECK_STR(ask(&program, "nonsense"), "{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
-	          "{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"two\":7}"), "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
-	CHECK_STR(ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
-	          "{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"), "{\"line\":\"8\",\"column\":37,\"error\":\"");
+	assert_contains(ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"),
+	                "{\"line\":\"3\",\"kernel\":\"add\"");
+	assert_string_equal(ask(&program, "nonsense"),
+	                    "{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
+	                    "{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"two\":7}"),
+	                    "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
+	assert_string_equal(ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
+	                    "{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"),
+	                "{\"line\":\"8\",\"column\":37,\"error\":\"");
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\"}");        /* the last one without an end */
 	close(program.in);
 	program.in = -1;
-	CHECK_HAS(next_line(program.out), "{\"line\":\"9\",\"send\":\"a\",\"to\":\"a\",\"decision\":\"DELIVERED\"");
-	CHECK(!next_line(program.out));
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_contains(next_line(program.out),
+	                "{\"line\":\"9\",\"send\":\"a\",\"to\":\"a\",\"decision\":\"DELIVERED\"");
+	assert_false(next_line(program.out));
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -202,15 +209,16 @@ TEST(numbers_of_64_bits_go_through_unchanged)
 	set_up();
 	tenant(UINT64_MAX, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
 	struct program program = START("-");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551615,\"org\":\"9223372036854775808\"}"),
-	          "\"tenant\":\"18446744073709551615\",\"org\":\"9223372036854775808\"");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551615,\"org\":\"9223372036854775808\"}"),
+	                "\"tenant\":\"18446744073709551615\",\"org\":\"9223372036854775808\"");
 	const char *line = ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"org\":9007199254740993,\"engagement\":18446744073709551614,"
 	                                 "\"gpu_ns\":9223372036854775809}");
-	CHECK_HAS(line, "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\",\"engagement\":\"18446744073709551614\"");
-	CHECK_HAS(line, "\"limit\":null,\"remaining\":null");
-	CHECK_HAS(line, "\"booked_ns\":\"9223372036854775809\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(gpu_ns_of(UINT64_MAX, UINT64_MAX - 1), UINT64_C(9223372036854775809));
+	assert_contains(line,
+	                "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\",\"engagement\":\"18446744073709551614\"");
+	assert_contains(line, "\"limit\":null,\"remaining\":null");
+	assert_contains(line, "\"booked_ns\":\"9223372036854775809\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(gpu_ns_of(UINT64_MAX, UINT64_MAX - 1), UINT64_C(9223372036854775809));
 	tear_down();
 }
 
@@ -220,10 +228,11 @@ TEST(with_a_queue_of_nothing_every_message_finds_it_full_and_is_billed)
 	tenant(42, 5000, 4);
 	struct program program = START("--queue", "0");
 	ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "\"decision\":\"QUEUE_FULL\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(gpu_ns_of(42, 0), 5);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"),
+	                "\"decision\":\"QUEUE_FULL\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(gpu_ns_of(42, 0), 5);
 	tear_down();
 }
 
@@ -236,7 +245,7 @@ TEST(eleven_thousand_lines_of_a_file_add_up)
 	set_up();
 	snprintf(path, sizeof path, "%s/lines", test_dir());
 	file = fopen(path, "w");
-	CHECK(file);
+	assert_true(file);
 	for (unsigned t = 1; t < 4; t++) {
 		tenant(t, K2K_UNLIMITED, 4);
 		fprintf(file, "{\"kernel\":\"add\",\"name\":\"k%u\",\"tenant\":%u}\n", t, t);
@@ -248,18 +257,18 @@ TEST(eleven_thousand_lines_of_a_file_add_up)
 		if (i % 2)
 			expected[t] += i * 1000;
 	}
-	CHECK(fclose(file) == 0);
+	assert_int_equal(fclose(file), 0);
 	struct program program = START("--summary", path);
 	snprintf(line, sizeof line, "{\"stats\":true,\"lines\":\"11288\",\"malformed\":\"0\",\"kernels\":\"0\",\"kernels_added\":\"3\"");
-	CHECK_HAS(next_line(program.out), line);
-	CHECK(!next_line(program.out));
-	CHECK_EQ(finish(&program), 0);
+	assert_contains(next_line(program.out), line);
+	assert_false(next_line(program.out));
+	assert_int_equal(finish(&program), 0);
 	uint64_t admitted = 0;
 	for (unsigned t = 1; t < 4; t++) {
 		admitted += info_of(t).admitted_total;
-		CHECK_EQ(gpu_ns_of(t, 1), expected[t]);
+		assert_int_equal(gpu_ns_of(t, 1), expected[t]);
 	}
-	CHECK_EQ(admitted, 11285);
+	assert_int_equal(admitted, 11285);
 	tear_down();
 }
 
@@ -267,16 +276,16 @@ TEST(a_registry_that_is_not_there_is_status_6)
 {
 	registry = fresh_registry();
 	struct program program = start(NULL);
-	CHECK_HAS(next_line(program.out), "k2k-broker: registry ");
-	CHECK_EQ(finish(&program), 6);
+	assert_contains(next_line(program.out), "k2k-broker: registry ");
+	assert_int_equal(finish(&program), 6);
 	program = START("--queue", "-1");
-	CHECK_HAS(next_line(program.out), "k2k-broker: --queue: \"-1\"");
-	CHECK_EQ(finish(&program), 2);
+	assert_contains(next_line(program.out), "k2k-broker: --queue: \"-1\"");
+	assert_int_equal(finish(&program), 2);
 	program = START("--help");
-	CHECK_HAS(next_line(program.out), "Usage: k2k-broker");
+	assert_contains(next_line(program.out), "Usage: k2k-broker");
 	while (next_line(program.out))
 		;
-	CHECK_EQ(finish(&program), 0);
+	assert_int_equal(finish(&program), 0);
 }
 
 TEST(sigterm_ends_a_stream_and_gives_the_slots_back)
@@ -286,11 +295,11 @@ TEST(sigterm_ends_a_stream_and_gives_the_slots_back)
 	struct program program = START("--summary");
 	say(program.in, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK(kill(program.pid, SIGTERM) == 0);
-	CHECK_HAS(next_line(program.out), "{\"stats\":true,\"lines\":\"1\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_EQ(brokers(), 0);
+	assert_int_equal(kill(program.pid, SIGTERM), 0);
+	assert_contains(next_line(program.out), "{\"stats\":true,\"lines\":\"1\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -298,15 +307,15 @@ TEST(sigterm_ends_a_stream_whose_answers_nobody_reads)
 {
 	set_up();
 	struct program program = start(NULL);
-	CHECK(fcntl(program.in, F_SETFL, O_NONBLOCK) == 0);
+	assert_int_equal(fcntl(program.in, F_SETFL, O_NONBLOCK), 0);
 	struct pollfd writable = { .fd = program.in, .events = POLLOUT };
 	/* until its output, then its input stand full */
 	while (poll(&writable, 1, 500) == 1)
 		if (write(program.in, "{\"send\":\"a\",\"to\":\"b\"}\n", 22) < 0)
-			CHECK(errno == EAGAIN);
-	CHECK(kill(program.pid, SIGTERM) == 0);
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(brokers(), 0);
+			assert_int_equal(errno, EAGAIN);
+	assert_int_equal(kill(program.pid, SIGTERM), 0);
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(brokers(), 0);
 	tear_down();
 }
 
@@ -315,27 +324,28 @@ TEST(a_killed_broker_gives_its_slots_back_and_its_counts_stay)
 	set_up();
 	tenant(42, 5000, 1);
 	struct program first = start(NULL), second = start(NULL);
-	CHECK_HAS(ask(&first, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&first, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":7}"), "DELIVERED");
-	CHECK_HAS(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "\"REFUSED\",\"reason\":\"kernels\"");
+	assert_contains(ask(&first, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask(&first, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":7}"), "DELIVERED");
+	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "\"REFUSED\",\"reason\":\"kernels\"");
 	spawn_kill(first.pid);
 	WAIT_UNTIL(brokers() == 1, 10);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK_HAS(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&second, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":1}"), "DELIVERED");
-	CHECK_EQ(finish(&second), 0);
-	CHECK_EQ(info_of(42).admitted_total, 2);
-	CHECK_EQ(gpu_ns_of(42, 0), 8);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask(&second, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":1}"), "DELIVERED");
+	assert_int_equal(finish(&second), 0);
+	assert_int_equal(info_of(42).admitted_total, 2);
+	assert_int_equal(gpu_ns_of(42, 0), 8);
 	tear_down();
 }
 
 /* Another registry of this name, with the tenant, before the broker runs again. */
 static void replace_while_stopped(pid_t pid)
 {
-	CHECK(kill(pid, SIGSTOP) == 0);
-	CHECK(waitpid(pid, NULL, WUNTRACED) == pid);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
 	set_up();
 	tenant(42, 5000, 4);
 }
@@ -345,34 +355,38 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = start(NULL);
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"legacy\"}"), "ADDED");
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "\"decision\":\"REJECTED\",\"reason\":\"no_registry\"");
-	CHECK_HAS(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
-	CHECK_HAS(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"legacy\"}"), "ADDED");
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"no_registry\"");
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
+	assert_contains(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
 	set_up();
 	WAIT_UNTIL(brokers() == 1, 10);              /* by itself: no line asks for it */
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	tenant(42, 5000, 4);
-	CHECK_HAS(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 1);
+	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 1);
 	/* replaced behind its back it asks the new one at once: no message is lost between them */
 	replace_while_stopped(program.pid);
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}\n");
-	CHECK(kill(program.pid, SIGCONT) == 0);
-	CHECK_HAS(next_line(program.out), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 1);
-	CHECK_EQ(gpu_ns_of(42, 0), 5);
+	assert_int_equal(kill(program.pid, SIGCONT), 0);
+	assert_contains(next_line(program.out), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 1);
+	assert_int_equal(gpu_ns_of(42, 0), 5);
 	/* and takes its kernels' slots without being asked anything */
 	replace_while_stopped(program.pid);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK(kill(program.pid, SIGCONT) == 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_equal(kill(program.pid, SIGCONT), 0);
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK_EQ(finish(&program), 0);
+	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
 
@@ -391,7 +405,7 @@ static int try_connect(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	CHECK(fd >= 0);
+	assert_true(fd >= 0);
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	close(fd);
@@ -414,7 +428,7 @@ static const char *ask_fd(int fd, const char *line)
 
 static int stop(struct program *program)
 {
-	CHECK(kill(program->pid, SIGTERM) == 0);
+	assert_int_equal(kill(program->pid, SIGTERM), 0);
 	return finish(program);
 }
 
@@ -424,25 +438,32 @@ TEST(two_clients_deliver_to_each_other)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path(), "--summary");
 	int one = connect_client(), two = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "{\"line\":\"1\",\"kernel\":\"add\"");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"), "{\"line\":\"1\",\"kernel\":\"add\"");
-	CHECK_HAS(ask_fd(one, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":3}"), "\"decision\":\"DELIVERED\"");
-	CHECK_STR(next_line(two), "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
-	CHECK_HAS(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":4}"), "\"decision\":\"DELIVERED\"");
-	CHECK_STR(next_line(one), "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "{\"line\":\"1\",\"kernel\":\"add\"");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"),
+	                "{\"line\":\"1\",\"kernel\":\"add\"");
+	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":3}"),
+	                "\"decision\":\"DELIVERED\"");
+	assert_string_equal(next_line(two),
+	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
+	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":4}"),
+	                "\"decision\":\"DELIVERED\"");
+	assert_string_equal(next_line(one),
+	                    "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
 	/* to oneself: answer and message, both */
-	CHECK_HAS(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
-	CHECK_HAS(ask_fd(one, "{\"stats\":true}"), "\"sends\":\"3\",\"admitted\":\"3\",\"delivered\":\"3\"");
-	CHECK_EQ(info_of(42).admitted_total, 3);
-	CHECK_EQ(info_of(42).kernels, 2);
-	CHECK_EQ(gpu_ns_of(42, 7), 4);
-	CHECK(kill(program.pid, SIGINT) == 0);
-	CHECK_HAS(next_line(program.out), "{\"stats\":true,\"lines\":\"6\"");
-	CHECK_EQ(finish(&program), 0);
-	CHECK_EQ(info_of(42).kernels, 0);
-	CHECK(access(address.sun_path, F_OK) != 0);
-	CHECK(!next_line(one));
+	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
+	assert_contains(ask_fd(one, "{\"stats\":true}"),
+	                "\"sends\":\"3\",\"admitted\":\"3\",\"delivered\":\"3\"");
+	assert_int_equal(info_of(42).admitted_total, 3);
+	assert_int_equal(info_of(42).kernels, 2);
+	assert_int_equal(gpu_ns_of(42, 7), 4);
+	assert_int_equal(kill(program.pid, SIGINT), 0);
+	assert_contains(next_line(program.out), "{\"stats\":true,\"lines\":\"6\"");
+	assert_int_equal(finish(&program), 0);
+	assert_int_equal(info_of(42).kernels, 0);
+	assert_int_not_equal(access(address.sun_path, F_OK), 0);
+	assert_false(next_line(one));
 	tear_down();
 }
 
@@ -452,13 +473,16 @@ TEST(a_kernel_belongs_to_the_client_that_added_it)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int one = connect_client(), two = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"a\"}"), "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"remove\",\"name\":\"a\"}"), "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
-	CHECK_HAS(ask_fd(two, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"REJECTED\",\"reason\":\"others_kernel\"");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(info_of(42).admitted_total, 0);
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"a\"}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
+	assert_contains(ask_fd(two, "{\"kernel\":\"remove\",\"name\":\"a\"}"),
+	                "\"decision\":\"REFUSED\",\"reason\":\"others_kernel\"");
+	assert_contains(ask_fd(two, "{\"send\":\"a\",\"to\":\"a\"}"),
+	                "\"decision\":\"REJECTED\",\"reason\":\"others_kernel\"");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(info_of(42).admitted_total, 0);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -468,31 +492,32 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int one = connect_client(), two = connect_client(), three = connect_client();
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a2\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(three, "{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(info_of(42).kernels, 4);
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a2\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(three, "{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(info_of(42).kernels, 4);
 	close(one);
 	WAIT_UNTIL(info_of(42).kernels == 2, 10);
-	CHECK_HAS(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
+	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
 	/* one that only ends its input is answered to the end, also a last line without its own */
 	send_text(three, "{\"send\":\"c\",\"to\":\"b\"}\n{\"send\":\"c\",\"to\":\"c\"}");
-	CHECK(shutdown(three, SHUT_WR) == 0);
-	CHECK_HAS(next_line(three), "\"to\":\"b\",\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(three), "\"to\":\"c\",\"decision\":\"DELIVERED\"");
-	CHECK_HAS(next_line(three), "{\"deliver\":\"c\"");
-	CHECK(!next_line(three));
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_HAS(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
+	assert_int_equal(shutdown(three, SHUT_WR), 0);
+	assert_contains(next_line(three), "\"to\":\"b\",\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(three), "\"to\":\"c\",\"decision\":\"DELIVERED\"");
+	assert_contains(next_line(three), "{\"deliver\":\"c\"");
+	assert_false(next_line(three));
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
 	/* one that asks and goes without listening has asked */
 	one = connect_client();
 	send_text(one, "{\"kernel\":\"add\",\"name\":\"d\",\"tenant\":42}\n{\"send\":\"d\",\"to\":\"b\",\"gpu_ns\":9}\n");
 	close(one);
-	CHECK_HAS(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
+	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
-	CHECK_EQ(gpu_ns_of(42, 0), 9);
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(gpu_ns_of(42, 0), 9);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -505,33 +530,35 @@ TEST(a_full_queue_is_answered_queue_full_and_loses_nothing_that_was_delivered)
 	tenant(42, K2K_UNLIMITED, 4);
 	struct program program = START("--listen", socket_path(), "-q", "4");
 	int sender = connect_client(), sleeper = connect_client();
-	CHECK_HAS(ask_fd(sender, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_HAS(ask_fd(sleeper, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(sender, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_contains(ask_fd(sleeper, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
+	                "ADDED");
 	while (full < 10) {
 		const char *line = ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":1}");
 
 		sent++;
 		delivered += strstr(line, "\"DELIVERED\"") != NULL;
 		full += strstr(line, "\"QUEUE_FULL\"") != NULL;
-		CHECK_EQ(delivered + (uint64_t)full, sent);
-		CHECK(sent < 100000);
+		assert_int_equal(delivered + (uint64_t)full, sent);
+		assert_true(sent < 100000);
 	}
-	CHECK_EQ(info_of(42).admitted_total, sent);
-	CHECK_EQ(gpu_ns_of(42, 0), sent);
+	assert_int_equal(info_of(42).admitted_total, sent);
+	assert_int_equal(gpu_ns_of(42, 0), sent);
 	/* once it reads there is room again */
 	for (; received < delivered; received++)
-		CHECK_HAS(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
-	CHECK_HAS(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
-	CHECK_HAS(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
+		assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
+	assert_contains(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
+	assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
 	/* its input ended, it has no kernels, even while much waits for it; that it gets still */
 	for (delivered = 0; strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
 		delivered++;
-	CHECK(shutdown(sleeper, SHUT_WR) == 0);
+	assert_int_equal(shutdown(sleeper, SHUT_WR), 0);
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
 	for (received = 0; next_line(sleeper); received++)
 		;
-	CHECK_EQ(received, delivered);
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(received, delivered);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -543,7 +570,8 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 	tenant(42, K2K_UNLIMITED, 4);
 	struct program program = START("--listen", socket_path(), "-q", "2");
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
 	for (size_t i = 0; i < 100; i++)
 		memcpy(block + i * 22, "{\"send\":\"a\",\"to\":\"a\"}\n", 22);
 	send_all(client, block, sizeof block);
@@ -551,15 +579,15 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 	while (answers < 100 || messages < 100) {
 		const char *line = next_line(client);
 
-		CHECK(line);
+		assert_true(line);
 		if (strncmp(line, "{\"deliver\"", 10) == 0) {
 			messages++;
 		} else {
 			answers++;
-			CHECK_HAS(line, "\"DELIVERED\"");
+			assert_contains(line, "\"DELIVERED\"");
 		}
 	}
-	CHECK_EQ(stop(&program), 0);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -573,12 +601,12 @@ static uint64_t fill(int fd, const char *line)
 	while (poll(&writable, 1, 300) == 1) {
 		ssize_t n = send(fd, line + at, size - at, MSG_DONTWAIT);
 
-		CHECK(n > 0 || errno == EAGAIN);
+		assert_true(n > 0 || errno == EAGAIN);
 		if (n > 0) {
 			written += (uint64_t)n;
 			at = (at + (size_t)n) % size;
 		}
-		CHECK(written < 50000000);
+		assert_true(written < 50000000);
 	}
 	return written / size;
 }
@@ -591,7 +619,7 @@ static int open_files(pid_t pid)
 
 	snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
 	dir = opendir(path);
-	CHECK(dir);
+	assert_true(dir);
 	while (readdir(dir))
 		count++;
 	closedir(dir);
@@ -605,16 +633,16 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	set_up();
 	struct program program = START("--listen", socket_path(), "-q", "1");
 	int mute = connect_client(), other = connect_client();
-	CHECK_HAS(ask_fd(other, "{\"stats\":true}"), "\"lines\":\"1\"");
+	assert_contains(ask_fd(other, "{\"stats\":true}"), "\"lines\":\"1\"");
 	int files = open_files(program.pid);
 	uint64_t lines = fill(mute, line);
 	for (int i = 0; i < 100; i++)
-		CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
-	CHECK_HAS(ask_fd(other, "nonsense"), "\"column\":1");
+		assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_contains(ask_fd(other, "nonsense"), "\"column\":1");
 	/* when it reads, each whole line has its answer */
 	for (uint64_t answers = 0; answers < lines; answers++)
-		CHECK_HAS(next_line(mute), "NOT_FOUND");
-	CHECK_EQ(open_files(program.pid), files);
+		assert_contains(next_line(mute), "NOT_FOUND");
+	assert_int_equal(open_files(program.pid), files);
 	/* one that never reads and goes leaves nothing behind */
 	close(mute);
 	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
@@ -622,8 +650,8 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	fill(mute, line);
 	close(mute);
 	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
-	CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -638,11 +666,13 @@ TEST(hostile_bytes_cost_their_sender_an_answer_and_nobody_else_anything)
 	for (size_t i = 0; i < sizeof noise; i++)
 		noise[i] = (char)((state = state * 1103515245u + 12345u) >> 16 | 1);       /* no 0, no '\n' */
 	send_all(hostile, noise, sizeof noise);
-	CHECK_STR(next_line(hostile), "{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
-	CHECK_HAS(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
+	assert_string_equal(next_line(hostile),
+	                    "{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
+	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
 	send_text(hostile, "\n");
-	CHECK_HAS(ask_fd(hostile, "{\"send\":\"x\",\"to\":\"x\"}"), "{\"line\":\"2\",\"send\"");
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(hostile, "{\"send\":\"x\",\"to\":\"x\"}"),
+	                "{\"line\":\"2\",\"send\"");
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
 
@@ -654,22 +684,22 @@ TEST(a_dead_brokers_socket_is_replaced_and_a_living_ones_refused)
 	struct program first = START("--listen", socket_path());
 	close(connect_client());
 	struct program second = START("--listen", address.sun_path);
-	CHECK_HAS(next_line(second.out), "another process listens there");
-	CHECK_EQ(finish(&second), 8);
+	assert_contains(next_line(second.out), "another process listens there");
+	assert_int_equal(finish(&second), 8);
 	close(connect_client());                     /* it did the living one no harm */
 	spawn_kill(first.pid);
-	CHECK(stat(address.sun_path, &st) == 0);
-	CHECK_EQ(try_connect(), -1);
+	assert_int_equal(stat(address.sun_path, &st), 0);
+	assert_int_equal(try_connect(), -1);
 	second = START("--listen", address.sun_path);
 	close(connect_client());
-	CHECK_EQ(stop(&second), 0);
-	CHECK(stat(address.sun_path, &st) != 0);
+	assert_int_equal(stop(&second), 0);
+	assert_int_not_equal(stat(address.sun_path, &st), 0);
 	/* what is no socket is left alone */
 	close(open(address.sun_path, O_CREAT | O_WRONLY, 0600));
 	second = START("--listen", address.sun_path);
-	CHECK_HAS(next_line(second.out), "not a socket");
-	CHECK_EQ(finish(&second), 4);
-	CHECK(stat(address.sun_path, &st) == 0 && S_ISREG(st.st_mode));
+	assert_contains(next_line(second.out), "not a socket");
+	assert_int_equal(finish(&second), 4);
+	assert_true(stat(address.sun_path, &st) == 0 && S_ISREG(st.st_mode));
 	tear_down();
 }
 
@@ -689,21 +719,22 @@ TEST(of_many_brokers_that_start_at_one_path_one_listens)
 
 		for (int i = 0; i < 6; i++)
 			outputs[i] = (struct pollfd){ .fd = programs[i].pid ? programs[i].out : -1, .events = POLLIN };
-		CHECK(poll(outputs, 6, PATIENCE_MS) > 0);
+		assert_true(poll(outputs, 6, PATIENCE_MS) > 0);
 		for (int i = 0; i < 6; i++) {
 			if (!outputs[i].revents)
 				continue;
-			CHECK_HAS(next_line(programs[i].out), "another process listens there");
-			CHECK_EQ(finish(&programs[i]), 8);
+			assert_contains(next_line(programs[i].out),
+			                "another process listens there");
+			assert_int_equal(finish(&programs[i]), 8);
 			programs[i].pid = 0;
 			refused++;
 		}
 	}
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"stats\":true}"), "\"stats\":true");
+	assert_contains(ask_fd(client, "{\"stats\":true}"), "\"stats\":true");
 	for (int i = 0; i < 6; i++)
 		if (programs[i].pid)
-			CHECK_EQ(stop(&programs[i]), 0);
+			assert_int_equal(stop(&programs[i]), 0);
 	tear_down();
 }
 
@@ -713,11 +744,12 @@ TEST(a_killed_broker_with_clients_gives_its_slots_back)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(info_of(42).kernels, 1);
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(info_of(42).kernels, 1);
 	spawn_kill(program.pid);
 	WAIT_UNTIL(info_of(42).kernels == 0, 10);
-	CHECK(!next_line(client));
+	assert_false(next_line(client));
 	tear_down();
 }
 
@@ -727,14 +759,15 @@ TEST(a_socket_broker_opens_a_replaced_registry_again_by_itself)
 	tenant(42, 5000, 4);
 	struct program program = START("--listen", socket_path());
 	int client = connect_client();
-	CHECK_HAS(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
+	assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "ADDED");
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
 	set_up();
 	tenant(42, 5000, 4);
 	WAIT_UNTIL(brokers() == 1, 10);
-	CHECK_HAS(ask_fd(client, "{\"send\":\"a\",\"to\":\"a\"}"), "DELIVERED");
-	CHECK_EQ(info_of(42).kernels, 1);
-	CHECK_EQ(stop(&program), 0);
+	assert_contains(ask_fd(client, "{\"send\":\"a\",\"to\":\"a\"}"), "DELIVERED");
+	assert_int_equal(info_of(42).kernels, 1);
+	assert_int_equal(stop(&program), 0);
 	tear_down();
 }

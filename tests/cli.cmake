@@ -6,10 +6,7 @@ if(NOT TARGET k2k-tenantctl)
   return()
 endif()
 
-add_executable(unit_units ${CMAKE_CURRENT_LIST_DIR}/unit_units.c)
-target_link_libraries(unit_units PRIVATE k2k-units)
-add_test(NAME unit_units COMMAND unit_units)
-set_tests_properties(unit_units PROPERTIES LABELS unit TIMEOUT 60)
+k2k_test(NAME unit_units LIBRARIES k2k-units TIMEOUT 60)
 
 add_executable(cli_broker ${CMAKE_CURRENT_LIST_DIR}/cli_broker.c)
 target_include_directories(cli_broker PRIVATE ${PROJECT_SOURCE_DIR}/include)

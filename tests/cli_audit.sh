@@ -25,7 +25,7 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 	local i
 	init
 	ctl 0 register 42 --rate 2/s --kernels 1 --gpu-memory 4k --budget 7=1ms -q
-	ctl 0 register 43 --preset unlimited -q
+	ctl 0 register 43 --preset unlimited --kernels 3 -q
 	attach
 	say K2K_OK track 43 5 6
 	say K2K_ERATE admit 42 1 3
@@ -227,8 +227,11 @@ cli_audit_follow_tells_what_comes_and_then_that_the_registry_is_gone() {
 	attach
 	follow "$DIR/tail" --since admin:3
 	# wakes it; what there was before is not shown
-	ctl 0 update 42 --rate 0/s -q
+	ctl 0 update 42 --rate 0/s -q       # as it was: no event
+	ctl 0 update 42 --rate 0/s --kernels 3 -q
 	until_true 20 has_line '"sequence":"3"' "$DIR/tail"
+	has "$(<"$DIR/tail")" '"max_concurrent_kernels":3'
+	lacks "$(<"$DIR/tail")" max_messages_per_sec
 	say K2K_OK cross 1 2
 	until_true 20 has_line '"kind":"cross_tenant"' "$DIR/tail"
 	lacks "$(<"$DIR/tail")" created

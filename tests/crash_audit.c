@@ -81,14 +81,14 @@ static void tell(struct k2k_registry *reg, const char *what, uint64_t number)
 	char name[32];
 
 	snprintf(name, sizeof name, "%s-%" PRIu64, what, number);
-	CHECK_EQ(k2k_audit_cross_tenant(reg, 1, 2, name, "", no_tag), 0);
+	assert_int_equal(k2k_audit_cross_tenant(reg, 1, 2, name, "", no_tag), 0);
 }
 
 static struct k2k_registry *attach(const struct scene *scene)
 {
 	struct k2k_registry *reg = open_as(scene->name, K2K_ROLE_BROKER);
 
-	CHECK_EQ(reg->broker.slot, 0);
+	assert_int_equal(reg->broker.slot, 0);
 	reg->clock.injected_ns = scene->clock_ns;
 	return reg;
 }
@@ -99,12 +99,13 @@ static void start_victim(struct scene *scene)
 
 	scene->victim = spawn();
 	if (scene->victim == 0) {
+		k2k_agent_in_caller = true;
 		struct victim victim = { attach(scene), scene->clock_ns };
 
 		for (uint64_t i = 1; i <= scene->prior; i++)
 			tell(victim.reg, "prior", scene->half + i);
 		if (operation->again)
-			CHECK_EQ(operation->run(&victim), operation->expected);
+			assert_int_equal(operation->run(&victim), operation->expected);
 		if (operation->next_second)
 			atomic_fetch_add(scene->clock_ns, SECOND);
 		victim_offer();
@@ -139,8 +140,8 @@ static void scene_open(struct scene *scene)
 	options.max_audit_events = EVENTS;
 	scene->name = fresh_registry();
 	atomic_store(scene->clock_ns, 1000 * SECOND);
-	CHECK_EQ(k2k_registry_create(scene->name, &options, &scene->admin), 0);
-	CHECK_EQ(scene->admin->map.sizes.events, EVENTS);
+	assert_int_equal(k2k_registry_create(scene->name, &options, &scene->admin), 0);
+	assert_int_equal(scene->admin->map.sizes.events, EVENTS);
 	register_tenant(scene->admin, SUBJECT, 0, 1);
 	if (scene->half) {
 		atomic_store(&scene->admin->map.rings[0].claimed, 1);
@@ -153,8 +154,8 @@ static void scene_close(struct scene *scene)
 {
 	if (scene->victim > 0)
 		victim_kill(scene->victim);
-	CHECK_EQ(k2k_registry_close(&scene->admin), 0);
-	CHECK_EQ(k2k_registry_destroy(scene->name, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(k2k_registry_close(&scene->admin), 0);
+	assert_int_equal(k2k_registry_destroy(scene->name, K2K_DESTROY_FORCE, NULL), 0);
 }
 
 /* ---- the judge ---------------------------------------------------------------------- */
@@ -176,12 +177,12 @@ static void read_ring(struct k2k_registry *reg, uint32_t flags, uint64_t from, s
 	cursor.next[0] = from;
 	do {
 		records[0] = (struct k2k_audit_record){ .size = sizeof records[0] };
-		CHECK_EQ(k2k_audit_read(reg, &cursor, flags, records, 16, &count), 0);
+		assert_int_equal(k2k_audit_read(reg, &cursor, flags, records, 16, &count), 0);
 		for (size_t i = 0; i < count; i++) {
 			if (records[i].ring != 0)
 				continue;
-			CHECK_EQ(records[i].sequence, sight->end);
-			CHECK(sight->end + records[i].count < 64 || !(records[i].flags & K2K_AUDIT_LOST));
+			assert_int_equal(records[i].sequence, sight->end);
+			assert_true(sight->end + records[i].count < 64 || !(records[i].flags & K2K_AUDIT_LOST));
 			if (records[i].flags & K2K_AUDIT_LOST) {
 				sight->end += records[i].count;
 				continue;
@@ -198,19 +199,19 @@ static void check_name(const struct sight *sight, const char *what, uint64_t num
 
 	snprintf(name, sizeof name, "%s-%" PRIu64, what, number);
 	if (!sight->there[number])
-		FAIL("event %" PRIu64 " (%s) is missing", number, name);
-	CHECK_STR(sight->record[number].source, name);
-	CHECK_EQ(sight->record[number].count, 1);
+		fail_msg("event %" PRIu64 " (%s) is missing", number, name);
+	assert_string_equal(sight->record[number].source, name);
+	assert_int_equal(sight->record[number].count, 1);
 }
 
 static void check_own(const struct scene *scene, const struct k2k_audit_record *r)
 {
-	CHECK_EQ(r->kind, scene->operation->kind);
-	CHECK_EQ(r->code, scene->operation->expected);
-	CHECK_EQ(r->pid, (uint64_t)scene->victim);
-	CHECK(r->tag.org_id == 1 && r->tag.engagement_id == 2);
+	assert_int_equal(r->kind, scene->operation->kind);
+	assert_int_equal(r->code, scene->operation->expected);
+	assert_int_equal(r->pid, (uint64_t)scene->victim);
+	assert_true(r->tag.org_id == 1 && r->tag.engagement_id == 2);
 	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
-		CHECK_STR(r->source, "a kernel");
+		assert_string_equal(r->source, "a kernel");
 }
 
 /* Of the dead one's ring. Returns how often the operation can be seen: with what came before it, if that was the same. */
@@ -219,22 +220,22 @@ static uint64_t check_ring(const struct scene *scene)
 	uint64_t before = last_before(scene), newest = k2k_load_acquire(&scene->admin->map.rings[0].claimed), seen = 0;
 	static struct sight sight;
 
-	CHECK(newest == before || newest == before + 1);
+	assert_true(newest == before || newest == before + 1);
 	read_ring(scene->admin, 0, 1, &sight);
-	CHECK_EQ(sight.end, newest + 1);
+	assert_int_equal(sight.end, newest + 1);
 	for (uint64_t n = newest > EVENTS ? newest - EVENTS + 1 : 1; n <= newest; n++) {
 		if (n == 1 && scene->half) {
-			CHECK(!sight.there[n]);
+			assert_false(sight.there[n]);
 		} else if (n <= scene->half + scene->prior) {
 			check_name(&sight, "prior", n);
 		} else if (sight.there[n]) {
 			check_own(scene, &sight.record[n]);
 			seen += sight.record[n].count;
 		} else {
-			CHECK_EQ(n, before + 1);
+			assert_int_equal(n, before + 1);
 		}
 	}
-	CHECK(seen == scene->operation->again || seen == scene->operation->again + 1u);
+	assert_true(seen == scene->operation->again || seen == scene->operation->again + 1u);
 	return seen;
 }
 
@@ -257,7 +258,7 @@ static uint64_t lost_of(struct k2k_registry *reg)
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	uint64_t sum = 0;
 
-	CHECK_EQ(k2k_audit_stats(reg, &stats), 0);
+	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
 	for (int kind = 0; kind < K2K_AUDIT_KINDS; kind++)
 		sum += stats.lost[kind];
 	return sum;
@@ -282,12 +283,13 @@ static void next_owner_works(const struct scene *scene)
 			snprintf(name, sizeof name, "next-%d", i);
 			read_ring(reg, K2K_AUDIT_OPEN_TOO, n, &sight);
 			if (!sight.there[n])
-				FAIL("the next owner's event %d, number %" PRIu64 ", can't be read", i, n);
+				fail_msg("the next owner's event %d, number %" PRIu64 ", can't be read",
+				         i, n);
 			/* its helper may tell of the dead in between */
-			CHECK(sight.record[n].kind == K2K_AUDIT_KIND_BROKER_DEAD || strcmp(sight.record[n].source, name) == 0);
+			assert_true(sight.record[n].kind == K2K_AUDIT_KIND_BROKER_DEAD || strcmp(sight.record[n].source, name) == 0);
 		}
-		CHECK_EQ(lost_of(reg), lost);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(lost_of(reg), lost);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		_exit(0);
 	}
 	spawn_wait(pid);
@@ -333,7 +335,7 @@ static void kill_everywhere(const struct operation *operation, uint64_t prior, b
 	scene_open(&scene);
 	victim_discover(scene.victim, ring_changed, &scene, false, &points);
 	/* what has ended is told */
-	CHECK_EQ(judge(&scene), operation->again + 1u);
+	assert_int_equal(judge(&scene), operation->again + 1u);
 	scene_close(&scene);
 	for (size_t i = 0; i < points.count; i++) {
 		if (!is_next())
@@ -349,7 +351,7 @@ static void kill_everywhere(const struct operation *operation, uint64_t prior, b
 	}
 	printf("# kills | %s | %" PRIu64 " before%s | %zu | %zu | %zu | %zu | %zu | %zu | 0 | %zu\n", operation->name, prior,
 	       half ? ", one half" : "", points.steps, points.changes, points.calls, kills, before, kills - before, unreached);
-	CHECK(points.changes > 0 && unreached * 20 <= kills + 20);
+	assert_true(points.changes > 0 && unreached * 20 <= kills + 20);
 	points_free(&points);
 	munmap((void *)scene.clock_ns, 4096);
 }

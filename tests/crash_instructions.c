@@ -21,7 +21,7 @@ static const struct operation *operation_named(const char *name)
 	for (size_t i = 0; i < sizeof broker_operations / sizeof broker_operations[0]; i++)
 		if (strcmp(broker_operations[i].name, name) == 0)
 			return &broker_operations[i];
-	FAIL("no operation %s", name);
+	fail_msg("no operation %s", name);
 }
 
 static void kill_at_every_instruction(const char *name)
@@ -58,10 +58,10 @@ static void watch(unsigned char *base, size_t bytes)
 		if (!ranges[i].base) {
 			ranges[i].base = base;
 			ranges[i].bytes = bytes;
-			CHECK(mprotect(base, bytes, PROT_READ) == 0);
+			assert_int_equal(mprotect(base, bytes, PROT_READ), 0);
 			return;
 		}
-	FAIL("more than %d shared mappings", RANGES);
+	fail_msg("more than %d shared mappings", RANGES);
 }
 
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -78,7 +78,7 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
 }
 
-/* No helper beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
+/* No thread beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
 int __real_k2k_helper_start(struct k2k_helper *helper);
 int __wrap_k2k_helper_start(struct k2k_helper *helper);
 
@@ -135,7 +135,7 @@ static void catch_stores(struct k2k_registry *reg)
 
 	if (reg)
 		k2k_helper_stop(&reg->helper);
-	CHECK(sigaction(SIGSEGV, &store, NULL) == 0 && sigaction(SIGTRAP, &trap, NULL) == 0);
+	assert_true(sigaction(SIGSEGV, &store, NULL) == 0 && sigaction(SIGTRAP, &trap, NULL) == 0);
 	if (reg && reg->defs.writable)
 		watch(reg->defs.base, reg->defs.bytes);
 	if (reg && reg->live.writable)
@@ -160,12 +160,13 @@ static struct count count_stores(const struct operation *operation, enum state s
 	if (pid == 0) {
 		struct victim victim = { .name = scene.name, .lease = K2K_LEASE_INIT, .clock_ns = &scene.stage->clock_ns };
 
+		k2k_agent_in_caller = true;
 		if (operation->role)
 			victim.reg = open_with_clock(&scene, operation->role);
 		if (operation->prepare)
 			operation->prepare(&victim);
 		catch_stores(victim.reg);
-		CHECK_EQ(operation->run(&victim), operation->expected);
+		assert_int_equal(operation->run(&victim), operation->expected);
 		counting = false;
 		count->stores = stores_seen;
 		count->changes = changes_seen;
@@ -189,13 +190,13 @@ static void compare(const struct operation *operation, enum state state)
 	/* again where somebody's helper had its turn while the victim was stepped: a store that is left out is left out each time */
 	for (int i = 0; i == 0 || (i < 4 && count.changes < points.changes); i++) {
 		points_free(&points);
-		CHECK(discover(&points, operation, state, false, NULL));
+		assert_true(discover(&points, operation, state, false, NULL));
 		count = count_stores(operation, state);
 	}
 	printf("# stores | %s | %s | %" PRIu64 " | %" PRIu64 " | %zu\n", operation->name, state_names[state], count.stores,
 	       count.changes, points.changes);
 	fflush(stdout);
-	CHECK_EQ(count.changes, points.changes);
+	assert_int_equal(count.changes, points.changes);
 	points_free(&points);
 }
 

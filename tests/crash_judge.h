@@ -53,13 +53,13 @@ static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 	        id, info.max_messages_per_sec, info.max_gpu_memory_bytes, info.max_concurrent_kernels, info.admitted_total,
 	        info.messages_this_second, info.rejected_total.rate, info.rejected_total.budget, info.rejected_total.kernels,
 	        info.rejected_total.gpu_memory, info.unattributed_ns, info.kernels, info.gpu_memory_bytes);
-	CHECK_EQ(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
-	CHECK_EQ(count, info.budget_count);
+	assert_int_equal(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
+	assert_int_equal(count, info.budget_count);
 	qsort(budgets, count, sizeof budgets[0], by_budget);
 	for (size_t i = 0; i < count; i++)
 		fprintf(out, "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns\n", budgets[i].engagement_id, budgets[i].used_ns,
 		        budgets[i].budget_ns);
-	CHECK_EQ(k2k_usage_list(reg, id, usage, ENGAGEMENTS, &count), 0);
+	assert_int_equal(k2k_usage_list(reg, id, usage, ENGAGEMENTS, &count), 0);
 	qsort(usage, count, sizeof usage[0], by_engagement);
 	for (size_t i = 0; i < count; i++)
 		if (usage[i].gpu_ns)
@@ -74,16 +74,16 @@ static char *see_meaning(struct k2k_registry *reg)
 	size_t count, length;
 	FILE *out = open_memstream(&text, &length);
 
-	CHECK(out != NULL);
-	CHECK_EQ(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
-	CHECK(count <= TENANTS);
+	assert_non_null(out);
+	assert_int_equal(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
+	assert_true(count <= TENANTS);
 	qsort(ids, count, sizeof ids[0], by_id);
-	CHECK_EQ(k2k_registry_info(reg, &info), 0);
-	CHECK_EQ(info.tenants.used, count);
+	assert_int_equal(k2k_registry_info(reg, &info), 0);
+	assert_int_equal(info.tenants.used, count);
 	fprintf(out, "%zu tenants; unknown %" PRIu64 ", cross %" PRIu64 "\n", count, info.unknown_tenant_total,
 	        info.cross_tenant_total);
 	for (size_t i = 0; i < count; i++) {
-		CHECK(i == 0 || ids[i] != ids[i - 1]);
+		assert_true(i == 0 || ids[i] != ids[i - 1]);
 		if (ids[i] != BYSTANDERS)
 			write_tenant(out, reg, ids[i]);
 	}
@@ -100,13 +100,13 @@ static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry 
 
 	do {
 		if (++rounds > 1000)
-			FAIL("repair gives something back each time: %" PRIu64 " tenants, %" PRIu64 " budgets, %" PRIu64
-			     " engagements, %" PRIu64 " leases",
-			     repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases);
+			fail_msg("repair gives something back each time: %" PRIu64 " tenants, %" PRIu64 " budgets, %" PRIu64
+			         " engagements, %" PRIu64 " leases",
+			         repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases);
 		if (scene->bystander)
 			wait_answered(scene);
-		CHECK_EQ(k2k_registry_repair(reg, &repaired), 0);
-		CHECK_EQ(k2k_registry_info(reg, &info), 0);
+		assert_int_equal(k2k_registry_repair(reg, &repaired), 0);
+		assert_int_equal(k2k_registry_info(reg, &info), 0);
 	} while (repaired.tenants + repaired.budgets + repaired.engagements + repaired.leases > 0 ||
 	         (!scene->stopped && info.tenants.retired + info.budgets.retired > 0));
 	return info;
@@ -132,11 +132,13 @@ static void bystander_goes_on(struct scene *scene)
 	atomic_fetch_add(&stage->round_asked, 1);
 	gate_expect(&scene->answered, "a broker at work goes on after a kill");
 	code = atomic_load(&stage->round_code);
-	CHECK(code == 0 || (code == K2K_EFENCED && scene->operation->removes));
+	assert_true(code == 0 || (code == K2K_EFENCED && scene->operation->removes));
 	if (atomic_load(&stage->round_sleeps))
-		FAIL("a broker at work went to sleep %" PRIu64 " times in one round of calls", atomic_load(&stage->round_sleeps));
+		fail_msg("a broker at work went to sleep %" PRIu64 " times in one round of calls",
+		         atomic_load(&stage->round_sleeps));
 	if (atomic_load(&stage->round_cpu_ns) > BYSTANDER_CPU_NS)
-		FAIL("a call of a broker at work took %" PRIu64 " ns of its processor", atomic_load(&stage->round_cpu_ns));
+		fail_msg("a call of a broker at work took %" PRIu64 " ns of its processor",
+		         atomic_load(&stage->round_cpu_ns));
 }
 
 /* May find the registry gone where the operation removes it. */
@@ -150,11 +152,11 @@ static void attach_works(struct scene *scene)
 
 		if (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry))
 			_exit(0);
-		CHECK_EQ(code, 0);
+		assert_int_equal(code, 0);
 		reg->clock.injected_ns = &scene->stage->clock_ns;
 		if (!scene->operation->no_registry)
-			CHECK_EQ(k2k_message_admit(reg, BYSTANDERS, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_message_admit(reg, BYSTANDERS, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		_exit(0);
 	}
 	spawn_wait(pid);
@@ -165,7 +167,7 @@ static void change_works(struct scene *scene, struct k2k_registry *reg)
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 
 	if (!scene->operation->no_registry)
-		CHECK_EQ(k2k_tenant_update(reg, BYSTANDERS, &quota, K2K_UPDATE_RATE), 0);
+		assert_int_equal(k2k_tenant_update(reg, BYSTANDERS, &quota, K2K_UPDATE_RATE), 0);
 }
 
 /* ---- the sight ---------------------------------------------------------------------------------- */
@@ -185,10 +187,10 @@ static struct sight look(struct scene *scene, size_t number)
 	code = k2k_registry_open(scene->name, K2K_ROLE_ADMIN, NULL, &reg);
 	if (code == K2K_ENOREGISTRY && may_be_gone) {
 		check_nothing_left(scene->name);
-		CHECK(asprintf(&sight.meaning, "no registry\n") > 0);
+		assert_true(asprintf(&sight.meaning, "no registry\n") > 0);
 		return sight;
 	}
-	CHECK_EQ(code, 0);
+	assert_int_equal(code, 0);
 	reg->clock.injected_ns = &scene->stage->clock_ns;
 	if (!by_attach || scene->has_changed)
 		change_works(scene, reg);
@@ -200,7 +202,7 @@ static struct sight look(struct scene *scene, size_t number)
 	check_clean(reg);
 	if (scene->bystander)
 		resume_bystander(scene);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 	return sight;
 }
 
@@ -236,7 +238,7 @@ HARNESS_USED static void consult(struct oracle *oracle, const struct operation *
 	scene_open(&scene, operation, state);
 	scene.victim = start_victim(&scene, operation);
 	victim_bring_to_end(scene.victim);
-	CHECK_EQ(atomic_load(&scene.stage->run_code), operation->expected);
+	assert_int_equal(atomic_load(&scene.stage->run_code), operation->expected);
 	end_process(&scene.victim);
 	oracle->after = look(&scene, 0);
 	scene_close(&scene);
@@ -282,7 +284,8 @@ HARNESS_USED static void judge(struct scene *scene, const struct oracle *oracle,
 		print_sight("found", &sight);
 		print_sight("before", &oracle->before);
 		print_sight("after", &oracle->after);
-		FAIL("%s, %s, killed %s: neither before nor after", scene->operation->name, state_names[scene->state], where);
+		fail_msg("%s, %s, killed %s: neither before nor after", scene->operation->name,
+		         state_names[scene->state], where);
 	}
 	sight_free(&sight);
 }

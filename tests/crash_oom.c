@@ -8,6 +8,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 
 enum { TENANT = 7, SLOTS = 4, N = 3, LIMIT_MIB = 48, AT_ONCE_MS = 1500 };
@@ -61,7 +63,7 @@ static int find_controller(char mount[200])
 	FILE *mounts = fopen("/proc/self/mounts", "re");
 	int found = 0;
 
-	CHECK(mounts);
+	assert_true(mounts);
 	while (!found && fgets(line, sizeof line, mounts)) {
 		if (sscanf(line, "%*s %199s %63s %511s", mount, type, options) != 3)
 			continue;
@@ -114,10 +116,10 @@ static void make_cgroup(void)
 	static char why[300];
 
 	if (geteuid() != 0)
-		SKIP("needs root");
+		skip_msg("needs root");
 	version = find_controller(mount);
 	if (!version)
-		SKIP("no cgroup file system with a memory controller is mounted");
+		skip_msg("no cgroup file system with a memory controller is mounted");
 	if (version == 2) {
 		/* the controller must be passed on to children of the root */
 		snprintf(cgroup, sizeof cgroup, "%s", mount);
@@ -128,14 +130,14 @@ static void make_cgroup(void)
 	if (mkdir(cgroup, 0755) != 0) {
 		snprintf(why, sizeof why, "can't make %s: %s", cgroup, strerror(errno));
 		cgroup[0] = '\0';
-		SKIP(why);
+		skip_msg("%s", why);
 	}
 	atexit(remove_cgroup);
 	snprintf(limit, sizeof limit, "%d", LIMIT_MIB << 20);
 	if (write_text(version == 1 ? "memory.limit_in_bytes" : "memory.max", limit) != 0 || kernel_kills() < 0) {
 		snprintf(why, sizeof why, "can't limit memory in %s: %s", cgroup, strerror(errno));
 		remove_cgroup();
-		SKIP(why);
+		skip_msg("%s", why);
 	}
 	/* where there is swap it would only take longer */
 	write_text(version == 1 ? "memory.swappiness" : "memory.swap.max", "0");
@@ -159,7 +161,7 @@ static void *send_all_the_time(void *argument)
 	struct sender *sender = argument;
 
 	for (;;) {
-		CHECK_EQ(k2k_message_admit(sender->reg, TENANT, no_tag, N, NULL), 0);
+		assert_int_equal(k2k_message_admit(sender->reg, TENANT, no_tag, N, NULL), 0);
 		atomic_fetch_add(&sender->seen->admitted_by_victim, N);
 	}
 	return NULL;
@@ -172,22 +174,22 @@ static void be_the_victim(const char *name, struct seen *seen, struct gate *read
 	char pid[32];
 
 	snprintf(pid, sizeof pid, "%ld", (long)getpid());
-	CHECK(write_text("cgroup.procs", pid) == 0);
+	assert_int_equal(write_text("cgroup.procs", pid), 0);
 	sender.reg = open_as(name, K2K_ROLE_BROKER);
 	for (int i = 0; i < SLOTS; i++)
-		CHECK_EQ(k2k_kernel_acquire(sender.reg, TENANT, NULL, NULL), 0);
-	CHECK(pthread_create(&thread, NULL, send_all_the_time, &sender) == 0);
+		assert_int_equal(k2k_kernel_acquire(sender.reg, TENANT, NULL, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, send_all_the_time, &sender), 0);
 	WAIT_UNTIL(atomic_load(&seen->admitted_by_victim) > 1000, PATIENCE_S);
 	gate_open(ready);
 	gate_wait(go);
 	for (size_t i = 0; i < 64 * LIMIT_MIB; i++) {
 		volatile char *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-		CHECK(memory != MAP_FAILED);
+		assert_true(memory != MAP_FAILED);
 		for (size_t at = 0; at < 1 << 20; at += 4096)
 			memory[at] = 1;
 	}
-	FAIL("%d times the limit was allocated, and nothing happened", 64);
+	fail_msg("%d times the limit was allocated, and nothing happened", 64);
 }
 
 static void be_the_bystander(const char *name, struct seen *seen, struct gate *ready)
@@ -200,15 +202,15 @@ static void be_the_bystander(const char *name, struct seen *seen, struct gate *r
 	while (!atomic_load(&seen->end)) {
 		uint64_t now;
 
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_usage_track(reg, TENANT, no_tag, 1), 0);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_usage_track(reg, TENANT, no_tag, 1), 0);
 		atomic_fetch_add(&seen->admitted_by_bystander, 1);
 		now = now_ns();
 		if (now - last_ns > longest_ns)
 			atomic_store(&seen->longest_ns, longest_ns = now - last_ns);
 		last_ns = now;
 	}
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 	exit(0);
 }
 
@@ -237,34 +239,36 @@ TEST(a_broker_that_the_kernel_kills_for_want_of_memory_gives_back_what_it_held)
 	if (victim == 0)
 		be_the_victim(name, seen, &ready, &go);
 	gate_wait(&ready);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, SLOTS);
-	CHECK_EQ(broker_state(admin, victim), K2K_BROKER_ACTIVE);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, SLOTS);
+	assert_int_equal(broker_state(admin, victim), K2K_BROKER_ACTIVE);
 
 	gate_open(&go);
-	CHECK(waitpid(victim, &status, 0) == victim);
+	assert_true(waitpid(victim, &status, 0) == victim);
 	begun_ns = now_ns();
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	CHECK(kernel_kills() > kills);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(kernel_kills() > kills);
 
 	/* its slots are free, and can all be taken */
 	WAIT_UNTIL(broker_state(admin, victim) == K2K_BROKER_DEAD, PATIENCE_S);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	pid_t heir = spawn();
 	if (heir == 0) {
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		for (int i = 0; i < SLOTS; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	spawn_wait(heir);
 	if (now_ns() - begun_ns > AT_ONCE_MS * UINT64_C(1000000))
-		FAIL("after the kill it took %" PRIu64 " ms until its slots were free", (now_ns() - begun_ns) / 1000000);
+		fail_msg("after the kill it took %" PRIu64 " ms until its slots were free",
+		         (now_ns() - begun_ns) / 1000000);
 	/* the others never waited for it */
 	if (atomic_load(&seen->longest_ns) > AT_ONCE_MS * UINT64_C(1000000))
-		FAIL("another broker waited %" PRIu64 " ms", atomic_load(&seen->longest_ns) / 1000000);
+		fail_msg("another broker waited %" PRIu64 " ms",
+		         atomic_load(&seen->longest_ns) / 1000000);
 	check_clean(admin);
 	register_tenant(admin, TENANT + 1, 10, 1);
 
@@ -272,7 +276,7 @@ TEST(a_broker_that_the_kernel_kills_for_want_of_memory_gives_back_what_it_held)
 	atomic_store(&seen->end, 1);
 	spawn_wait(bystander);
 	total = tenant_info(admin, TENANT).admitted_total - atomic_load(&seen->admitted_by_bystander);
-	CHECK(total == atomic_load(&seen->admitted_by_victim) || total == atomic_load(&seen->admitted_by_victim) + N);
+	assert_true(total == atomic_load(&seen->admitted_by_victim) || total == atomic_load(&seen->admitted_by_victim) + N);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

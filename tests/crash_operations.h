@@ -56,10 +56,10 @@ static void fill_table(struct scene *scene)
 	int code;
 
 	do {
-		CHECK_EQ(k2k_tenant_count(scene->admin, &count), 0);
+		assert_int_equal(k2k_tenant_count(scene->admin, &count), 0);
 		code = count < TENANTS - 1 ? k2k_tenant_register(scene->admin, id++, NULL) : K2K_EFULL;
 	} while (code == 0);
-	CHECK_EQ(code, K2K_EFULL);
+	assert_int_equal(code, K2K_EFULL);
 	register_with(scene->admin, 60, ENGAGEMENT);
 	deregister(scene->admin, 60);
 }
@@ -238,13 +238,13 @@ static int run_attach(struct victim *v)
 
 static void hold_some(struct victim *v)
 {
-	CHECK_EQ(k2k_kernel_acquire(v->reg, SUBJECT, &v->lease, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(v->reg, SUBJECT, &v->lease, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, NULL, NULL), 0);
 }
 
 static void hold_memory(struct victim *v)
 {
-	CHECK_EQ(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, &v->lease, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(v->reg, SUBJECT, 100, &v->lease, NULL), 0);
 }
 
 static int run_record(struct victim *v)
@@ -270,17 +270,17 @@ static int run_cross_tenant(struct victim *v)
 static void record_some(struct k2k_registry *broker)
 {
 	for (int i = 0; i < 5; i++)
-		CHECK_EQ(k2k_message_record(broker, SUBJECT), 0);
+		assert_int_equal(k2k_message_record(broker, SUBJECT), 0);
 }
 
 static void record_limit(struct k2k_registry *broker)
 {
-	CHECK_EQ(k2k_message_admit(broker, SUBJECT, no_tag, SUBJECT_RATE, NULL), 0);
+	assert_int_equal(k2k_message_admit(broker, SUBJECT, no_tag, SUBJECT_RATE, NULL), 0);
 }
 
 static void use_up_budget(struct k2k_registry *broker)
 {
-	CHECK_EQ(k2k_usage_track(broker, SUBJECT, tag_of(ENGAGEMENT), 1001 * MS), 0);
+	assert_int_equal(k2k_usage_track(broker, SUBJECT, tag_of(ENGAGEMENT), 1001 * MS), 0);
 }
 
 static void next_second(struct scene *scene)
@@ -306,7 +306,7 @@ static void fill_ledger(struct k2k_registry *broker)
 	do
 		code = k2k_usage_track(broker, SUBJECT, tag_of(engagement++), 1);
 	while (code == 0);
-	CHECK_EQ(code, K2K_EUNBOOKED);
+	assert_int_equal(code, K2K_EUNBOOKED);
 }
 
 static int run_kernel(struct victim *v)
@@ -332,8 +332,9 @@ static int run_memory_release(struct victim *v)
 static void take_all(struct k2k_registry *broker)
 {
 	for (int i = 0; i < SUBJECT_KERNELS - 1; i++)
-		CHECK_EQ(k2k_kernel_acquire(broker, SUBJECT, NULL, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(broker, SUBJECT, SUBJECT_MEMORY - 5000, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(broker, SUBJECT, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(broker, SUBJECT, SUBJECT_MEMORY - 5000, NULL, NULL),
+	                 0);
 }
 
 /* After those that the state gave something. */
@@ -344,7 +345,7 @@ static void take_rest(struct victim *v)
 	do
 		code = k2k_kernel_acquire(v->reg, SUBJECT, NULL, NULL);
 	while (code == 0);
-	CHECK_EQ(code, K2K_EKERNELS);
+	assert_int_equal(code, K2K_EKERNELS);
 	while (k2k_gpu_memory_acquire(v->reg, SUBJECT, 1000, NULL, NULL) == 0)
 		;
 }

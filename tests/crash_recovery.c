@@ -31,7 +31,7 @@ static bool is_new_path(uint64_t paths[PATHS], const struct points *points)
 		hash = (hash ^ ((uint64_t)points->list[j].arrival << 32 | points->list[j].iteration)) * UINT64_C(0x9e3779b97f4a7c15);
 	}
 	while (paths[i] && paths[i] != hash)
-		CHECK(++i < PATHS);
+		assert_true(++i < PATHS);
 	if (paths[i])
 		return false;
 	paths[i] = hash;
@@ -52,7 +52,7 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
-	CHECK(discover(&firsts, operation, state, false, NULL));
+	assert_true(discover(&firsts, operation, state, false, NULL));
 	for (size_t i = 0; i < firsts.count; i++) {
 		struct death first = { operation, &firsts.list[i] };
 		struct points points = { 0 };

@@ -125,7 +125,7 @@ static void print_row(const char *operation, enum state state, const struct poin
 /* At the end of a test: of all its points nearly all were reached. */
 HARNESS_USED static void check_reached(void)
 {
-	CHECK(sum.unreached * 20 <= sum.kills + 20);
+	assert_true(sum.unreached * 20 <= sum.kills + 20);
 }
 
 HARNESS_USED static void kill_everywhere(const struct operation *operation, enum state state, bool every_instruction)
@@ -137,7 +137,7 @@ HARNESS_USED static void kill_everywhere(const struct operation *operation, enum
 	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
-	CHECK(discover(&points, operation, state, every_instruction, NULL));
+	assert_true(discover(&points, operation, state, every_instruction, NULL));
 	for (size_t i = 0; i < points.count; i++)
 		if (is_next(&points_seen))
 			kill_at(operation, state, &oracle, &points, i, NULL, &tally);

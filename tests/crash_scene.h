@@ -117,8 +117,9 @@ static void gate_expect(struct gate *gate, const char *what)
 		return;
 	}
 	if (waitpid(-1, &status, WNOHANG) > 0)
-		FAIL("a process of the scene ended (%#x) before: %s", (unsigned int)status, what);
-	FAIL("not within %d s: %s", PATIENCE_S, what);
+		fail_msg("a process of the scene ended (%#x) before: %s", (unsigned int)status,
+		         what);
+	fail_msg("not within %d s: %s", PATIENCE_S, what);
 }
 
 static void gate_close(struct gate *gate)
@@ -159,7 +160,7 @@ static uint64_t thread_sleeps(void)
 {
 	struct rusage usage;
 
-	CHECK(getrusage(RUSAGE_THREAD, &usage) == 0);
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
 	return (uint64_t)usage.ru_nvcsw;
 }
 
@@ -215,7 +216,7 @@ static void bystand(struct scene *scene)
 	struct k2k_registry *reg = open_with_clock(scene, K2K_ROLE_BROKER);
 	unsigned int answered = 0;
 
-	CHECK_EQ(bystander_round(reg).code, 0);  /* all its records are there */
+	assert_int_equal(bystander_round(reg).code, 0);  /* all its records are there */
 	gate_open(&scene->ready);
 	gate_wait(&scene->resume);
 	if (scene->operation->occupy)
@@ -232,7 +233,7 @@ static void bystand(struct scene *scene)
 		}
 		meter = bystander_round(reg);
 		if (meter.code && !(meter.code == K2K_EFENCED && atomic_load(&stage->fenced_is_fine)))
-			FAIL("a call of a broker at work answered %s", k2k_errname(meter.code));
+			fail_msg("a call of a broker at work answered %s", k2k_errname(meter.code));
 		atomic_fetch_add(&stage->rounds, 1);
 		if (asked != answered) {
 			answered = asked;
@@ -270,7 +271,7 @@ static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t
 	quota.max_gpu_memory_bytes = SUBJECT_MEMORY;
 	quota.budget_count = 1;
 	quota.budgets = &budget;
-	CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
 /* Until the bystander's helper has answered the newest grace period; no other broker both lives and runs. */
@@ -284,7 +285,7 @@ static void wait_answered(const struct scene *scene)
 
 static void deregister(struct k2k_registry *admin, k2k_tenant_id id)
 {
-	CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 }
 
 /* A broker that comes, uses all tenants there are, and stays until it is stopped or killed. */
@@ -297,14 +298,14 @@ static pid_t start_user(struct scene *scene)
 		k2k_tenant_id ids[TENANTS];
 		size_t count;
 
-		CHECK_EQ(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
+		assert_int_equal(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
 		for (size_t i = 0; i < count; i++) {
 			/* an operation that fills the subject up has it for itself */
 			if (ids[i] == SUBJECT && scene->operation->occupy)
 				continue;
-			CHECK_EQ(k2k_usage_track(reg, ids[i], tag_of(ENGAGEMENT), 11), 0);
-			CHECK_EQ(k2k_kernel_acquire(reg, ids[i], NULL, NULL), 0);
-			CHECK_EQ(k2k_gpu_memory_acquire(reg, ids[i], 1000, NULL, NULL), 0);
+			assert_int_equal(k2k_usage_track(reg, ids[i], tag_of(ENGAGEMENT), 11), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, ids[i], NULL, NULL), 0);
+			assert_int_equal(k2k_gpu_memory_acquire(reg, ids[i], 1000, NULL, NULL), 0);
 		}
 		gate_open(&scene->ready);
 		for (;;)
@@ -325,7 +326,8 @@ static void arrange_early(struct scene *scene)
 		deregister(admin, 34);
 		deregister(admin, 32);
 	}
-	CHECK_EQ(k2k_tenant_register(admin, BYSTANDERS, &(struct k2k_quota)K2K_QUOTA_UNLIMITED), 0);
+	assert_int_equal(k2k_tenant_register(admin, BYSTANDERS, &(struct k2k_quota)K2K_QUOTA_UNLIMITED),
+	                 0);
 	if (!scene->operation->no_subject)
 		register_with(admin, SUBJECT, ENGAGEMENT);
 	if (scene->state == STATE_HALF_FULL) {
@@ -380,7 +382,7 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	options.max_leases = LEASES;
 	options.max_budgets = BUDGETS;
 	options.max_audit_events = 4; /* all bytes are compared after each instruction, and check looks at all events; of 2 a helper would close one */
-	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 }
 
 /* A victim of `operation`, at its first instruction. */
@@ -393,6 +395,7 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 		struct victim victim = { .name = scene->name, .lease = K2K_LEASE_INIT, .clock_ns = &scene->stage->clock_ns };
 		int code;
 
+		k2k_agent_in_caller = true;
 		if (operation->role) {
 			victim.reg = open_with_clock(scene, operation->role);
 			if (scene->stopped)
@@ -416,11 +419,11 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
 	struct k2k_broker_info brokers[K2K_BROKERS_MAX] = { { .size = sizeof brokers[0] } };
 	size_t count;
 
-	CHECK_EQ(k2k_broker_list(reg, brokers, K2K_BROKERS_MAX, &count), 0);
+	assert_int_equal(k2k_broker_list(reg, brokers, K2K_BROKERS_MAX, &count), 0);
 	for (size_t i = 0; i < count; i++)
 		if (brokers[i].pid == (uint64_t)pid && brokers[i].state != K2K_BROKER_DEAD)
 			return brokers[i].slot;
-	FAIL("process %ld is in no broker slot", (long)pid);
+	fail_msg("process %ld is in no broker slot", (long)pid);
 }
 
 /*
@@ -504,9 +507,9 @@ HARNESS_USED static void scene_close(struct scene *scene)
 	end_process(&scene->bystander);
 	end_process(&scene->stopped);
 	if (scene->admin)
-		CHECK_EQ(k2k_registry_close(&scene->admin), 0);
+		assert_int_equal(k2k_registry_close(&scene->admin), 0);
 	code = k2k_registry_destroy(scene->name, 0, NULL);
-	CHECK(code == 0 || (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry)));
+	assert_true(code == 0 || (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry)));
 	check_nothing_left(scene->name);
 	gate_close(&scene->ready);
 	gate_close(&scene->answered);
@@ -541,7 +544,7 @@ HARNESS_USED static bool scene_changed(void *context)
 	if (!scene->seen_defs) {
 		scene->seen_defs = malloc(reg->defs.bytes);
 		scene->seen_live = malloc(reg->live.bytes);
-		CHECK(scene->seen_defs && scene->seen_live);
+		assert_true(scene->seen_defs && scene->seen_live);
 	}
 	forget_answers(scene);
 	changed = memcmp(scene->seen_defs, reg->defs.base, reg->defs.bytes) != 0 ||

@@ -42,7 +42,7 @@ HARNESS_USED static void points_add(struct points *points, struct point point)
 	if (points->count == points->room) {
 		points->room = points->room ? 2 * points->room : 256;
 		points->list = realloc(points->list, points->room * sizeof *points->list);
-		CHECK(points->list != NULL);
+		assert_non_null(points->list);
 	}
 	points->list[points->count++] = point;
 }
@@ -74,7 +74,7 @@ static struct point arrive(struct arrivals *arrivals, uintptr_t at)
 	while (arrivals->table[i].at && arrivals->table[i].at != at)
 		i = (i + 1) % ARRIVALS;
 	if (!arrivals->table[i].at)
-		CHECK(++arrivals->used < ARRIVALS / 2);
+		assert_true(++arrivals->used < ARRIVALS / 2);
 	arrivals->table[i].at = at;
 	if (at == arrivals->last) {
 		arrivals->iteration++;
@@ -104,7 +104,7 @@ HARNESS_USED static uintptr_t victim_at(pid_t pid)
 	errno = 0;
 	long at = ptrace(PTRACE_PEEKUSER, pid, (void *)offsetof(struct user, regs.rip), NULL);
 
-	CHECK(errno == 0);
+	assert_int_equal(errno, 0);
 	return (uintptr_t)at;
 }
 
@@ -112,7 +112,7 @@ static void debug_register(pid_t pid, int number, uintptr_t value)
 {
 	size_t offset = offsetof(struct user, u_debugreg) + (size_t)number * sizeof(long);
 
-	CHECK(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) == 0);
+	assert_int_equal(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value), 0);
 }
 
 /* Stops in the thread alone that is traced, at up to two addresses; 0: none. */
@@ -130,27 +130,28 @@ static void wait_trap(pid_t pid, const char *what)
 	int status;
 
 	for (;;) {
-		CHECK(waitpid(pid, &status, __WALL) == pid);
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
 		if (!WIFSTOPPED(status))
-			FAIL("the victim ended (%d) in %s", status, what);
+			fail_msg("the victim ended (%d) in %s", status, what);
 		if (WSTOPSIG(status) == SIGTRAP)
 			return;
 		deliver = WSTOPSIG(status);
 		if (deliver == SIGSEGV || deliver == SIGBUS || deliver == SIGABRT || deliver == SIGILL)
-			FAIL("the victim got signal %ld in %s at %#lx", deliver, what, (unsigned long)victim_at(pid));
-		CHECK(ptrace(PTRACE_CONT, pid, NULL, (void *)deliver) == 0);
+			fail_msg("the victim got signal %ld in %s at %#lx", deliver, what,
+			         (unsigned long)victim_at(pid));
+		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, (void *)deliver), 0);
 	}
 }
 
 static void victim_run(pid_t pid)
 {
-	CHECK(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0);
+	assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
 	wait_trap(pid, "a run");
 }
 
 static void victim_step(pid_t pid)
 {
-	CHECK(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
 	wait_trap(pid, "a step");
 }
 
@@ -167,14 +168,14 @@ HARNESS_USED static void victim_take(pid_t pid)
 {
 	int status;
 
-	CHECK(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
-		SKIP("may not trace");
-	CHECK(WIFSTOPPED(status));
-	CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL) == 0);
+		skip_msg("may not trace");
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL), 0);
 	break_at(pid, (uintptr_t)operation_begins, 0);
 	victim_run(pid);
-	CHECK_EQ(victim_at(pid), (uintptr_t)operation_begins);
+	assert_int_equal(victim_at(pid), (uintptr_t)operation_begins);
 	break_at(pid, 0, 0);
 }
 
@@ -195,7 +196,7 @@ HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), voi
 	struct arrivals *arrivals = calloc(1, sizeof *arrivals);
 	uintptr_t at;
 
-	CHECK(arrivals != NULL);
+	assert_non_null(arrivals);
 	changed(context);
 	while ((at = victim_at(pid)) != (uintptr_t)operation_ends) {
 		struct point point = arrive(arrivals, at);
@@ -224,7 +225,7 @@ HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
 		at = victim_at(pid);
 		if (at == end)
 			return false;
-		CHECK_EQ(at, point->at);
+		assert_int_equal(at, point->at);
 		arrivals++;
 	}
 	break_at(pid, 0, 0);
@@ -243,7 +244,7 @@ HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
 	bool there = false;
 	uintptr_t at;
 
-	CHECK(arrivals != NULL);
+	assert_non_null(arrivals);
 	while (!there && (at = victim_at(pid)) != (uintptr_t)operation_ends) {
 		struct point now = arrive(arrivals, at);
 
@@ -265,9 +266,9 @@ HARNESS_USED static void victim_kill(pid_t pid)
 {
 	int status;
 
-	CHECK(kill(pid, SIGKILL) == 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
 	do
-		CHECK(waitpid(pid, &status, __WALL) == pid);
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
 	while (!WIFSIGNALED(status) && !WIFEXITED(status));
 }
 

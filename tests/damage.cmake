@@ -2,14 +2,14 @@
 # What damage does; included by CMakeLists.txt beside it. The library's pauses only move its clock: see damage.h.
 set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
-k2k_test(NAME unit_damage SOURCES unit_damage.c)
-k2k_test(NAME damage_bits SOURCES damage_bits.c LABEL damage TIMEOUT 900)
+k2k_test(NAME unit_damage)
+k2k_test(NAME damage_bits LABEL damage TIMEOUT 900)
 foreach(test IN ITEMS unit_damage damage_bits)
   target_link_options(${test} PRIVATE ${damage_wrap})
 endforeach()
 
 if(TARGET k2k-tenantctl)
-  k2k_test(NAME damage_tool SOURCES damage_tool.c ARGS $<TARGET_FILE:k2k-tenantctl> LABEL damage TIMEOUT 900)
+  k2k_test(NAME damage_tool ARGS $<TARGET_FILE:k2k-tenantctl> LABEL damage TIMEOUT 900)
   target_link_options(damage_tool PRIVATE ${damage_wrap})
   add_dependencies(damage_tool k2k-tenantctl)
 endif()

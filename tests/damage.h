@@ -9,6 +9,7 @@
 #define K2K_TESTS_DAMAGE_H
 
 #include "badinput.h"
+#include "quiet_agent.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -70,7 +71,7 @@ static const struct k2k_audit_tag damage_tag = { 1, 1 };
 	do {                                                                                     \
 		int damage_code = (call);                                                        \
 		if (damage_code)                                                                 \
-			FAIL("%s: %s: %s", #call, k2k_errname(damage_code), k2k_error_detail()->text); \
+			fail_msg("%s: %s: %s", #call, k2k_errname(damage_code), k2k_error_detail()->text); \
 	} while (0)
 
 DAMAGE_USED static void damage_open(struct damage *d, enum k2k_role role, struct k2k_registry **reg)
@@ -91,7 +92,7 @@ DAMAGE_USED static void damage_wait_answered(struct damage *d)
 
 	while (k2k_grace_passed(&d->admin->grace, &behind) < d->admin->map.defs->grace_token)
 		if (__real_k2k_clock_monotonic_ns() > deadline)
-			FAIL("broker %u does not answer", behind);
+			fail_msg("broker %u does not answer", behind);
 		else
 			sched_yield();
 }
@@ -161,23 +162,25 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	d->admin->timeout_ns = UINT64_MAX; /* of a clock that leaps: see above */
 	DAMAGE_MUST(k2k_tenant_deregister(d->admin, gone, &totals));
 	d->admin->timeout_ns = timeout_ns;
-	CHECK_EQ(totals.final, 1);
+	assert_int_equal(totals.final, 1);
 	damage_wait_answered(d);
+	quiet_agent(d->a);
 	k2k_helper_stop(&d->a->helper);
+	quiet_agent(d->b);
 	k2k_helper_stop(&d->b->helper);
 	for (uint32_t i = 0; i < DAMAGE_TENANTS; i++)
 		damage_register(d, d->ids[i], i == 7 ? 0 : i < 2 || i == 6 ? 2 : i % 2);
 	for (int i = 0; i < 7; i++)
 		if (i < 4 || i > 5)
 			damage_use(d, d->ids[i]);
-	CHECK_EQ(k2k_message_admit(d->a, 1, damage_tag, 1000, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(d->a, 1, damage_tag, 1000, NULL), K2K_ERATE);
 	DAMAGE_MUST(k2k_kernel_release_id(d->b, 2));
 	DAMAGE_MUST(k2k_budget_set(d->admin, 1, 1, 3000000));
 	DAMAGE_MUST(k2k_budget_unset(d->admin, 2, 2));
 	DAMAGE_MUST(k2k_tenant_deregister(d->admin, d->ids[6], NULL));
 
 	bytes_open(&d->bytes, d->name);
-	CHECK(d->bytes.defs_bytes + d->bytes.live_bytes <= 131072);
+	assert_true(d->bytes.defs_bytes + d->bytes.live_bytes <= 131072);
 	d->map = d->admin->map;
 	bytes_copy(&d->bytes);
 }

@@ -11,10 +11,10 @@
 #define _GNU_SOURCE
 #endif
 #define HARNESS_TIMEOUT_S 3600
-#define main harness_main
-int harness_main(int argc, char **argv);
+#define HARNESS_OWN_MAIN
 #include "damage_fields.h"
-#undef main
+
+#include <fcntl.h>
 
 #define STRIDE 17
 #define CALL_MS 100
@@ -300,7 +300,7 @@ static struct row *row_of(const struct meaning *meaning)
 	while (row < rows + row_count && (row->field != meaning->field || row->use != meaning->use || strcmp(row->region, region) != 0))
 		row++;
 	if (row == rows + row_count) {
-		CHECK(row_count < ROWS_MAX);
+		assert_true(row_count < ROWS_MAX);
 		row_count++;
 		row->region = region;
 		row->field = meaning->field;
@@ -374,7 +374,7 @@ static void files_are_there(void)
 {
 	if (access(d.bytes.defs_path, F_OK) != 0 || access(d.bytes.live_path, F_OK) != 0) {
 		wrong("removed the registry");
-		FAIL("without it nothing more can be asked");
+		fail_msg("without it nothing more can be asked");
 	}
 }
 
@@ -387,7 +387,7 @@ static void set_up(void)
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
 		signal(signals[i], on_signal);
 	if (check_finds(d.admin) || check_finds(d.observer))
-		FAIL("the undamaged registry is not clean");
+		fail_msg("the undamaged registry is not clean");
 	bytes_restore(&d.bytes);
 }
 
@@ -457,11 +457,11 @@ TEST(no_flipped_bit_crashes_hangs_or_spreads)
 	alarm(0);
 	CHECK_TRACES(&before, prefix, "a flip");
 	CHECK_BYTES(&other.bytes, "a flip");
-	CHECK_EQ(ask_all(d.observer), undamaged);
-	CHECK_EQ(check_finds(d.admin), false);
+	assert_int_equal(ask_all(d.observer), undamaged);
+	assert_int_equal(check_finds(d.admin), false);
 	print_tables();
 	if (failures)
-		FAIL("%d failures", failures);
+		fail_msg("%d failures", failures);
 }
 
 /* ---- attach ------------------------------------------------------------------------------------------- */
@@ -527,7 +527,7 @@ TEST(an_attach_survives_each_flipped_bit)
 	printf("# %zu bits flipped\n", count);
 	print_tables();
 	if (failures)
-		FAIL("%d failures", failures);
+		fail_msg("%d failures", failures);
 }
 
 int main(int argc, char **argv)

@@ -42,12 +42,12 @@ static const struct field defs_fields[] = {
 	FIELD(k2k_shm_defs, reserved1, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, generation, PART, PART, PART, "a larger one may be true"),
 	FIELD(k2k_shm_defs, intent, FOUND, FOUND, FOUND, NULL),
-	FIELD(k2k_shm_defs, reserved4, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, writer_signed, ANY, ANY, ANY, "the writer's, which is check itself"),
+	FIELD(k2k_shm_defs, writer_owner, ANY, ANY, ANY, "the same; a number that nobody lives by is taken over"),
 	FIELD(k2k_shm_defs, writer_pid, ANY, ANY, ANY, "the writer's, who is check itself"),
 	FIELD(k2k_shm_defs, writer_pid_namespace, ANY, ANY, ANY, "the same"),
 	FIELD(k2k_shm_defs, writer_comm, ANY, ANY, ANY, "the same"),
 	FIELD(k2k_shm_defs, writer_since_ns, ANY, ANY, ANY, "the same"),
-	FIELD(k2k_shm_defs, reserved2, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, tenant_free, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, tenant_retired, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, budget_free, FOUND, FOUND, FOUND, NULL),
@@ -95,7 +95,7 @@ static const struct field tenant_cold_fields[] = {
 	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, label, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY, "of no registration that is retired: nothing is told"),
-	FIELD(k2k_shm_tenant_cold, reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, pinned_by, ANY, ANY, ANY, "a number that nobody lives by pins nothing"),
 };
 
 static const struct field budget_fields[] = {

@@ -11,11 +11,10 @@
 #define _GNU_SOURCE
 #endif
 #define HARNESS_TIMEOUT_S 3600
-#define main harness_main
-int harness_main(int argc, char **argv);
+#define HARNESS_OWN_MAIN
 #include "damage_fields.h"
-#undef main
 
+#include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 
@@ -46,11 +45,11 @@ static int run_tool(char *const argv[], char *said, size_t room)
 	int fds[2], status;
 	pid_t pid;
 
-	CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], 2);
-	CHECK(posix_spawn(&pid, tool, &actions, NULL, argv, environ) == 0);
+	assert_int_equal(posix_spawn(&pid, tool, &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
 	close(fds[1]);
 	for (;;) {
@@ -60,7 +59,7 @@ static int run_tool(char *const argv[], char *said, size_t room)
 
 		if (now >= deadline || poll(&readable, 1, (int)((deadline - now) / 1000000) + 1) == 0) {
 			kill(pid, SIGKILL);
-			FAIL("%s hangs", argv[3]);
+			fail_msg("%s hangs", argv[3]);
 		}
 		n = read(fds[0], said + used, used + 1 < room ? room - used - 1 : 0);
 		if (n <= 0)
@@ -69,9 +68,9 @@ static int run_tool(char *const argv[], char *said, size_t room)
 	}
 	said[used] = '\0';
 	close(fds[0]);
-	CHECK(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status))
-		FAIL("%s: signal %d: %s", argv[3], WTERMSIG(status), said);
+		fail_msg("%s: signal %d: %s", argv[3], WTERMSIG(status), said);
 	return WEXITSTATUS(status);
 }
 
@@ -102,13 +101,14 @@ static void ask(const struct command *command, const char *what)
 	while (*allowed >= 0 && *allowed != code)
 		allowed++;
 	if (*allowed < 0)
-		FAIL("%s: %s ended with %d: %s", what, command->words[0], code, said);
+		fail_msg("%s: %s ended with %d: %s", what, command->words[0], code, said);
 	if (code && !said[0])
-		FAIL("%s: %s ended with %d, and does not say why", what, command->words[0], code);
-	CHECK(code < CODES);
+		fail_msg("%s: %s ended with %d, and does not say why", what, command->words[0],
+		         code);
+	assert_true(code < CODES);
 	answers[command - commands][code]++;
 	if (access(d.bytes.defs_path, F_OK) != 0 || access(d.bytes.live_path, F_OK) != 0)
-		FAIL("%s: %s removed the registry", what, command->words[0]);
+		fail_msg("%s: %s removed the registry", what, command->words[0]);
 }
 
 TEST(the_command_answers_on_a_damaged_registry)

@@ -48,7 +48,7 @@ HARNESS_USED static const char *role_name(int role)
 		char code_what[256];                                                                          \
 		snprintf(code_what, sizeof code_what, __VA_ARGS__);                                           \
 		if (code_f != code_e)                                                                         \
-			FAIL("%s: %d (%s), expected %d (%s); detail: %s", code_what, code_f, k2k_errname(code_f), \
+			fail_msg("%s: %d (%s), expected %d (%s); detail: %s", code_what, code_f, k2k_errname(code_f), \
 			     code_e, k2k_errname(code_e), k2k_error_detail()->text);                          \
 	} while (0)
 
@@ -62,9 +62,9 @@ HARNESS_USED static void refused(int code, const char *what)
 
 		traces_take(&before, name);
 		CHECK_CODE(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), code, "%s, as %s", what, role_name(role));
-		CHECK(reg == NULL);
-		CHECK_EQ(k2k_error_detail()->code, code);
-		CHECK(k2k_error_detail()->text[0] != '\0');
+		assert_null(reg);
+		assert_int_equal(k2k_error_detail()->code, code);
+		assert_true(k2k_error_detail()->text[0] != '\0');
 		CHECK_TRACES(&before, name, what);
 	}
 }
@@ -75,7 +75,7 @@ HARNESS_USED static void accepted(const char *what)
 		struct k2k_registry *reg;
 
 		CHECK_CODE(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), 0, "%s, as %s", what, role_name(role));
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 	}
 }
 
@@ -84,9 +84,9 @@ HARNESS_USED static void set_up(void)
 	struct k2k_registry *reg;
 
 	name = fresh_registry();
-	CHECK_EQ(k2k_registry_create(name, &small, &reg), 0);
-	CHECK_EQ(k2k_tenant_register(reg, 1, NULL), 0);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_create(name, &small, &reg), 0);
+	assert_int_equal(k2k_tenant_register(reg, 1, NULL), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 	bytes_open(&bytes, name);
 	bytes_copy(&bytes);
 }

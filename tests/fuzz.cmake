@@ -18,7 +18,7 @@ endfunction()
 
 k2k_fuzzer(fuzz_registry fuzz_registry.c)
 target_include_directories(fuzz_registry PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
-target_link_libraries(fuzz_registry PRIVATE k2k-registry-static)
+target_link_libraries(fuzz_registry PRIVATE k2k-registry-static PkgConfig::CMOCKA)
 target_link_options(fuzz_registry PRIVATE -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 # the sources themselves: k2k-broker-core wants the shared library

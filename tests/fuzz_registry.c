@@ -17,10 +17,11 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#define main harness_main
-int harness_main(int argc, char **argv);
+#define HARNESS_OWN_MAIN
 #include "damage.h"
-#undef main
+
+#include <dirent.h>
+#include <fcntl.h>
 
 #define CALL_NS 1000000000u
 #define LOOK_AROUND 128 /* executions between two looks at what is left behind */
@@ -66,7 +67,7 @@ static void keep(struct image *image, const struct bytes *bytes)
 	for (int o = 0; o < OBJECTS; o++) {
 		image->bytes[o] = malloc(size[o]);
 		image->words[o] = malloc(size[o] / 8 * sizeof(uint16_t));
-		CHECK(image->bytes[o] && image->words[o] && size[o] <= OBJECT_MAX);
+		assert_true(image->bytes[o] && image->words[o] && size[o] <= OBJECT_MAX);
 		memcpy(image->bytes[o], from[o], size[o]);
 		image->size[o] = size[o];
 		image->word_count[o] = 0;
@@ -140,6 +141,14 @@ static void fill_tables(struct damage *d)
 			d->map.slots[i].owner = (UINT64_C(1) << 60) + (uint64_t)i;
 }
 
+static void remove_names(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof command, "rm -f /dev/shm/k2k.test-%d-*", harness_pid);
+	assert_int_equal(system(command), 0);
+}
+
 static void make_images(void)
 {
 	static struct damage d[4];
@@ -165,7 +174,7 @@ static void make_images(void)
 		DAMAGE_MUST(k2k_registry_close(&d[i].observer));
 		DAMAGE_MUST(k2k_registry_close(&d[i].admin));
 	}
-	harness_cleanup(harness_pid);
+	remove_names();
 }
 
 /* ---- what must not change ------------------------------------------------------------------ */
@@ -481,8 +490,8 @@ static void write_object(const char *path, int object, mode_t mode)
 {
 	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
 
-	CHECK(fd >= 0);
-	CHECK(write(fd, now.bytes[object], now.size[object]) == (ssize_t)now.size[object]);
+	assert_true(fd >= 0);
+	assert_true(write(fd, now.bytes[object], now.size[object]) == (ssize_t)now.size[object]);
 	close(fd);
 }
 
@@ -634,8 +643,8 @@ static void write_seed(const char *dir, int number, const void *data, size_t siz
 
 	snprintf(path, sizeof path, "%s/seed-%04d", dir, number);
 	file = fopen(path, "we");
-	CHECK(file != NULL);
-	CHECK(fwrite(data, 1, size, file) == size);
+	assert_non_null(file);
+	assert_true(fwrite(data, 1, size, file) == size);
 	fclose(file);
 }
 
@@ -664,7 +673,7 @@ static void write_seeds(const char *dir)
 static void remove_neighbour(void)
 {
 	if (getpid() == harness_pid)
-		harness_cleanup(harness_pid);
+		remove_names();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -677,6 +686,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	umask(0);
 	harness_pid = getpid();
+	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	make_images();
 	snprintf(name, sizeof name, "test-%ld-fuzz", (long)getpid());
 	if (seeds)

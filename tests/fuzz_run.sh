@@ -49,7 +49,7 @@ esac
 values=1
 [[ $name != fuzz_registry ]] || values=0
 
-# json-c and liburcu keep some bytes for the process's life; short traces and a small quarantine cost less
+# json-c and the library keep some bytes for the process's life; short traces and a small quarantine cost less
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:malloc_context_size=8:quarantine_size_mb=8} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} K2K_FUZZ_SEEDS=$work/seeds \
 	"$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -use_value_profile=$values \
 	-artifact_prefix="$crashes/$name-" "$corpus" "$work/seeds" >"$work/log" 2>&1 &

@@ -4,9 +4,9 @@
 #   musl.sh SOURCE BUILD
 #
 # The library compiled with musl, without a warning, and tested as static programs, beside the tool of BUILD on one registry.
-# Debian has no liburcu for musl. Its headers serve; of its static library, compiled for glibc, nothing is missing in musl
-# but __fprintf_chk, which prints before an abort: that is here. It is good for a test, not for delivery: where musl is the
-# system's library, liburcu comes compiled for it. The tools are not compiled: Debian has json-c and smartcols for glibc alone.
+# Of liburcu the library needs headers alone. process_fork, which plays a program with a liburcu of its own, borrows the static
+# library that is compiled for glibc: nothing of it is missing in musl but __fprintf_chk, which is here. The tools are not
+# compiled: Debian has json-c and smartcols for glibc alone.
 # Exit code 77: skipped.
 set -euo pipefail
 SOURCE=$1 BUILD=$2
@@ -23,6 +23,7 @@ for name in urcu linux asm asm-generic; do
 		[[ ! -e $path ]] || ln -sfn "$path" "$DIR/include/$name"
 	done
 done
+ln -s /usr/include/cmocka.h "$DIR/include/"
 CC=(musl-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-cpp -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 	-I"$SOURCE/include" -I"$SOURCE/lib" -I"$SOURCE/tests" -isystem "$DIR/include")
 sources=$(sed -n '/^set(K2K_LIB_SOURCES/,/)/p' "$SOURCE/lib/CMakeLists.txt" | grep -oE '[a-z_0-9]+\.c')
@@ -46,14 +47,17 @@ int __fprintf_chk(FILE *to, int flag, const char *format, ...)
 END
 "${CC[@]}" -c "$DIR/missing.c" -o "$DIR/missing.o"
 ar rcs "$DIR/libk2k.a" "$DIR"/*.c.o
-# program NAME SOURCE
-program() { "${CC[@]}" -static "$2" "$DIR/libk2k.a" "$libdir/liburcu-bp.a" "$libdir/liburcu-common.a" "$DIR/missing.o" -o "$DIR/$1" || fail "$2 does not link"; }
+# program NAME SOURCE [OBJECT|LIBRARY...]
+program() { "${CC[@]}" -static "$2" "$DIR/libk2k.a" "${@:3}" -o "$DIR/$1" || fail "$2 does not link"; }
 
 program consumer "$SOURCE/tests/install_consumer.c"
 [[ $("$DIR/consumer" "$NAME") == *" ok" ]] || fail "a static program with musl ended with $?"
 [[ $(readelf -d "$DIR/consumer") != *NEEDED* ]] || fail "the static program needs a shared library"
+"${CC[@]}" -c "$SOURCE/tests/musl_cmocka.c" -o "$DIR/cmocka.o"
 for test in unit_reference unit_limits unit_leases process_kill process_fork; do
-	program "$test" "$SOURCE/tests/$test.c"
+	libraries=("$DIR/cmocka.o" "$DIR/missing.o")
+	[[ $test != process_fork ]] || libraries+=("$libdir/liburcu-bp.a" "$libdir/liburcu-common.a")
+	program "$test" "$SOURCE/tests/$test.c" "${libraries[@]}"
 	"$DIR/$test" >"$DIR/log" 2>&1 || fail "$test with musl ended with $?: $(tail -n 20 "$DIR/log")"
 	echo "$test: $(grep -c '^ok' "$DIR/log") passed with musl"
 done

@@ -11,6 +11,7 @@
 
 #include "harness.h"
 
+#include <dirent.h>
 #include <k2k/registry.h>
 
 #include <sched.h>
@@ -42,7 +43,7 @@ HARNESS_USED static void *shared_bytes(size_t bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	CHECK(memory != MAP_FAILED);
+	assert_true(memory != MAP_FAILED);
 	return memory;
 }
 
@@ -84,15 +85,16 @@ HARNESS_USED static void wait_all(const pid_t *children, size_t count)
 		int status;
 		pid_t pid = waitpid(-1, &status, 0);
 
-		CHECK(pid > 0);
+		assert_true(pid > 0);
 		for (size_t i = 0; i < count; i++) {
 			if (children[i] != pid)
 				continue;
 			ended++;
 			if (WIFSIGNALED(status))
-				FAIL("child %ld was killed by signal %d", (long)pid, WTERMSIG(status));
+				fail_msg("child %ld was killed by signal %d", (long)pid,
+				         WTERMSIG(status));
 			if (WEXITSTATUS(status) != 0)
-				FAIL("child %ld ended with %d", (long)pid, WEXITSTATUS(status));
+				fail_msg("child %ld ended with %d", (long)pid, WEXITSTATUS(status));
 		}
 	}
 }
@@ -109,7 +111,7 @@ HARNESS_USED static const char *small_registry(uint64_t max_tenants, struct k2k_
 	options.max_engagements = 256;
 	options.max_budgets = 64;
 	options.max_leases = 64 * max_tenants;
-	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
 }
 
@@ -119,7 +121,7 @@ HARNESS_USED static struct k2k_registry *open_as(const char *name, enum k2k_role
 	int code = k2k_registry_open(name, role, NULL, &reg);
 
 	if (code)
-		FAIL("open %s: %s (%s)", name, k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("open %s: %s (%s)", name, k2k_errname(code), k2k_error_detail()->text);
 	return reg;
 }
 
@@ -131,7 +133,7 @@ HARNESS_USED static struct k2k_registry *open_patient(const char *name, enum k2k
 
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.timeout_ns = timeout_ns;
-	CHECK_EQ(k2k_registry_open(name, role, &options, &reg), 0);
+	assert_int_equal(k2k_registry_open(name, role, &options, &reg), 0);
 	return reg;
 }
 
@@ -143,7 +145,7 @@ HARNESS_USED static int objects_of(const char *name, int *lives)
 	struct dirent *entry;
 	int defs_count = 0;
 
-	CHECK(dir);
+	assert_true(dir);
 	*lives = 0;
 	snprintf(defs, sizeof defs, "k2k.%s.defs", name);
 	snprintf(live, sizeof live, "k2k.%s.live.", name);
@@ -159,8 +161,8 @@ HARNESS_USED static void check_nothing_left(const char *name)
 {
 	int lives;
 
-	CHECK_EQ(objects_of(name, &lives), 0);
-	CHECK_EQ(lives, 0);
+	assert_int_equal(objects_of(name, &lives), 0);
+	assert_int_equal(lives, 0);
 }
 
 /* Every invariant that can be seen from outside. */
@@ -171,16 +173,17 @@ HARNESS_USED static void check_clean(struct k2k_registry *reg)
 	int code = k2k_registry_check(reg, findings, 4, &count);
 
 	if (code)
-		FAIL("check: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("check: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	if (count)
-		FAIL("%zu findings; the first: %s, %s: %s", count, findings[0].invariant, findings[0].object, findings[0].text);
+		fail_msg("%zu findings; the first: %s, %s: %s", count, findings[0].invariant,
+		         findings[0].object, findings[0].text);
 }
 
 /* The end of a test: closes, destroys, and nothing is left. Brokers must be gone. */
 HARNESS_USED static void close_and_destroy(const char *name, struct k2k_registry **admin)
 {
-	CHECK_EQ(k2k_registry_close(admin), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(admin), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	check_nothing_left(name);
 }
 
@@ -193,14 +196,15 @@ HARNESS_USED static void register_tenant(struct k2k_registry *admin, k2k_tenant_
 	quota.max_concurrent_kernels = kernels;
 	code = k2k_tenant_register(admin, id, &quota);
 	if (code)
-		FAIL("register %" PRIu64 ": %s (%s)", id, k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("register %" PRIu64 ": %s (%s)", id, k2k_errname(code),
+		         k2k_error_detail()->text);
 }
 
 HARNESS_USED static struct k2k_tenant_info tenant_info(struct k2k_registry *reg, k2k_tenant_id id)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_tenant_get(reg, id, &info), 0);
+	assert_int_equal(k2k_tenant_get(reg, id, &info), 0);
 	return info;
 }
 
@@ -213,8 +217,8 @@ HARNESS_USED static uint32_t broker_state(struct k2k_registry *reg, pid_t pid)
 	uint32_t state = 0;
 	size_t count;
 
-	CHECK_EQ(k2k_broker_list(reg, list, K2K_BROKERS_MAX, &count), 0);
-	CHECK(count <= K2K_BROKERS_MAX);
+	assert_int_equal(k2k_broker_list(reg, list, K2K_BROKERS_MAX, &count), 0);
+	assert_true(count <= K2K_BROKERS_MAX);
 	for (size_t i = 0; i < count; i++)
 		if (list[i].pid == (uint64_t)pid && (!state || list[i].state != K2K_BROKER_DEAD))
 			state = list[i].state;
@@ -225,24 +229,24 @@ HARNESS_USED static uint32_t brokers_alive(struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_registry_info(reg, &info), 0);
+	assert_int_equal(k2k_registry_info(reg, &info), 0);
 	return info.brokers;
 }
 
 /* SIGKILL, and waits until every place of it is dead or another's. */
 HARNESS_USED static void kill_broker(struct k2k_registry *reg, pid_t pid)
 {
-	CHECK(kill(pid, SIGKILL) == 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
 	WAIT_UNTIL(broker_state(reg, pid) == 0 || broker_state(reg, pid) == K2K_BROKER_DEAD, PATIENCE_S);
-	CHECK(waitpid(pid, NULL, 0) == pid);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 HARNESS_USED static void stop_process(pid_t pid)
 {
 	int status;
 
-	CHECK(kill(pid, SIGSTOP) == 0);
-	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_true(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
 }
 
 static const struct k2k_audit_tag HARNESS_USED no_tag = { 0, 0 };

@@ -7,6 +7,7 @@
  */
 #include "process.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <stdbool.h>
 
@@ -24,7 +25,7 @@ static void make_key(void)
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)random_below(256);
 	fd = open(key_file, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	CHECK(fd >= 0 && write(fd, bytes, sizeof bytes) == sizeof bytes && close(fd) == 0);
+	assert_true(fd >= 0 && write(fd, bytes, sizeof bytes) == sizeof bytes && close(fd) == 0);
 }
 
 static const char *make_registry(uint64_t events, struct k2k_registry **admin)
@@ -35,7 +36,7 @@ static const char *make_registry(uint64_t events, struct k2k_registry **admin)
 	options.max_tenants = 16;
 	options.max_engagements = options.max_budgets = 64;
 	options.max_audit_events = events;
-	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
 }
 
@@ -71,7 +72,7 @@ static void log_files(glob_t *files)
 
 	snprintf(pattern, sizeof pattern, "%s.*[0-9]", log_file);
 	swap = glob(pattern, 0, NULL, files) ? 0 : files->gl_pathc;
-	CHECK(glob(log_file, swap ? GLOB_APPEND : 0, NULL, files) == 0);
+	assert_int_equal(glob(log_file, swap ? GLOB_APPEND : 0, NULL, files), 0);
 }
 
 static void check_verified(const char *name)
@@ -102,7 +103,7 @@ static uint64_t member(const char *line, const char *key)
 	snprintf(text, sizeof text, "\"%s\":", key);
 	at = strstr(line, text);
 	if (!at)
-		FAIL("no %s in %s", key, line);
+		fail_msg("no %s in %s", key, line);
 	at += strlen(text);
 	return strtoull(*at == '"' ? at + 1 : at, NULL, 10);
 }
@@ -118,15 +119,16 @@ static void recount_line(struct recount *r, const char *line)
 		return;
 	ring = member(line, "ring");
 	sequence = member(line, "sequence");
-	CHECK(ring < K2K_AUDIT_RINGS);
+	assert_true(ring < K2K_AUDIT_RINGS);
 	if (lost) {
 		count = member(line, "lost");
 		r->lost += count;
 	}
 	for (uint64_t i = sequence; i < sequence + count; i++) {
-		CHECK(i > 0 && i < EVENTS_MAX);
+		assert_true(i > 0 && i < EVENTS_MAX);
 		if (r->seen[ring][i]++)
-			FAIL("event %" PRIu64 " of ring %" PRIu64 " is there twice: %s", i, ring, line);
+			fail_msg("event %" PRIu64 " of ring %" PRIu64 " is there twice: %s", i,
+			         ring, line);
 	}
 	for (uint32_t kind = 1; !lost && kind < K2K_AUDIT_KINDS; kind++) {
 		char text[64];
@@ -145,24 +147,24 @@ static struct recount *recount(struct k2k_registry *reg)
 	size_t room = 0;
 	glob_t files;
 
-	CHECK(r != NULL);
+	assert_non_null(r);
 	log_files(&files);
 	for (size_t i = 0; i < files.gl_pathc; i++) {
 		FILE *file = fopen(files.gl_pathv[i], "r");
 
-		CHECK(file != NULL);
+		assert_non_null(file);
 		while (getline(&line, &room, file) > 0)
 			recount_line(r, line);
 		fclose(file);
 	}
 	free(line);
 	globfree(&files);
-	CHECK_EQ(k2k_audit_stats(reg, &stats), 0);
+	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
 	for (uint32_t ring = 0; ring < K2K_AUDIT_RINGS; ring++)
 		for (uint64_t i = 1; i < EVENTS_MAX; i++)
 			if (r->seen[ring][i] != (i <= stats.newest[ring]))
-				FAIL("event %" PRIu64 " of ring %" PRIu32 ", which has %" PRIu64 ": %s", i, ring, stats.newest[ring],
-				     r->seen[ring][i] ? "there" : "missing");
+				fail_msg("event %" PRIu64 " of ring %" PRIu32 ", which has %" PRIu64 ": %s", i, ring, stats.newest[ring],
+				         r->seen[ring][i] ? "there" : "missing");
 	return r;
 }
 
@@ -185,17 +187,19 @@ static void reject(const char *name, struct told *told, const atomic_int *stop, 
 		switch (random_below(20)) {
 		case 0:
 			snprintf(kernel, sizeof kernel, "kernel %" PRIu64, random_below(1000000));
-			CHECK_EQ(k2k_audit_cross_tenant(reg, TENANT, 43, kernel, "b\"\\\n", no_tag), 0);
+			assert_int_equal(k2k_audit_cross_tenant(reg, TENANT, 43, kernel, "b\"\\\n", no_tag),
+			                 0);
 			atomic_fetch_add(&told->cross, 1);
 			break;
 		case 1:
-			CHECK_EQ(k2k_message_admit(reg, 1000 + random_below(1000000), no_tag, 1, NULL), K2K_ENOTENANT);
+			assert_int_equal(k2k_message_admit(reg, 1000 + random_below(1000000), no_tag, 1, NULL),
+			                 K2K_ENOTENANT);
 			atomic_fetch_add(&told->unknown, 1);
 			break;
 		}
 		pause_ns(pause);
 	}
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
 static void reject_for(const char *name, struct told *told, atomic_int *stop, pid_t *brokers, uint64_t pause)
@@ -236,13 +240,13 @@ TEST(each_event_is_there_once_however_often_the_sink_is_killed)
 	spawn_wait(start_auditd(name, "30000", "--once"));
 	check_verified(name);
 	r = recount(admin);
-	CHECK_EQ(r->lost, 0);
-	CHECK_EQ(r->rejected[K2K_AUDIT_KIND_RATE], atomic_load(&told->rate));
-	CHECK_EQ(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT], atomic_load(&told->cross));
-	CHECK_EQ(r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT], atomic_load(&told->unknown));
+	assert_int_equal(r->lost, 0);
+	assert_int_equal(r->rejected[K2K_AUDIT_KIND_RATE], atomic_load(&told->rate));
+	assert_int_equal(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT], atomic_load(&told->cross));
+	assert_int_equal(r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT], atomic_load(&told->unknown));
 	printf("# %" PRIu64 " kills, of which %" PRIu64 " wrote; %" PRIu64 " lines; %llu over the rate, %llu cross-tenant\n", kills,
 	       r->stops - 1, r->lines, atomic_load(&told->rate), atomic_load(&told->cross));
-	CHECK(kills > 10 && r->stops > 5 && atomic_load(&told->cross) > 100);
+	assert_true(kills > 10 && r->stops > 5 && atomic_load(&told->cross) > 100);
 	free(r);
 	close_and_destroy(name, &admin);
 }
@@ -273,10 +277,10 @@ TEST(what_the_rings_no_longer_hold_is_told_in_numbers)
 	}
 	check_verified(name);
 	r = recount(admin);
-	CHECK(r->lost > 200);
-	CHECK(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] > 0);
-	CHECK(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] + r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT] + r->lost ==
-	      atomic_load(&told->cross) + atomic_load(&told->unknown));
+	assert_true(r->lost > 200);
+	assert_true(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] > 0);
+	assert_true(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] + r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT] + r->lost ==
+	            atomic_load(&told->cross) + atomic_load(&told->unknown));
 	free(r);
 	close_and_destroy(name, &admin);
 }
@@ -289,9 +293,10 @@ static uint64_t cpu_ticks(pid_t pid)
 
 	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
 	file = fopen(path, "r");
-	CHECK(file && fgets(text, sizeof text, file));
+	assert_true(file && fgets(text, sizeof text, file));
 	fclose(file);
-	CHECK(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2);
+	assert_int_equal(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+	                 2);
 	return user + system;
 }
 
@@ -323,15 +328,15 @@ TEST(an_idle_sink_costs_next_to_nothing)
 	before = cpu_ticks(auditd);
 	pause_ns(UINT64_C(2000000000));
 	/* a tick is 10 ms: some 0.1 ms a second are needed */
-	CHECK(cpu_ticks(auditd) - before <= 2);
+	assert_true(cpu_ticks(auditd) - before <= 2);
 	/* and it is awake at once, not with its next look */
 	before = now_ns();
 	register_tenant(admin, TENANT, 1, 1);
 	WAIT_UNTIL(log_says("\"register\""), 1);
-	CHECK(now_ns() - before < UINT64_C(900000000));
-	CHECK(kill(auditd, SIGTERM) == 0);
-	CHECK(waitpid(auditd, &status, 0) == auditd);
-	CHECK_EQ(status, 0);
+	assert_true(now_ns() - before < UINT64_C(900000000));
+	assert_int_equal(kill(auditd, SIGTERM), 0);
+	assert_true(waitpid(auditd, &status, 0) == auditd);
+	assert_int_equal(status, 0);
 	check_verified(name);
 	close_and_destroy(name, &admin);
 }

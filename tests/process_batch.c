@@ -12,8 +12,8 @@ static k2k_tenant_id next_id = 100;
 
 static void change(struct k2k_registry *reg)
 {
-	CHECK_EQ(k2k_tenant_register(reg, next_id, NULL), 0);
-	CHECK_EQ(k2k_tenant_deregister(reg, next_id, NULL), 0);
+	assert_int_equal(k2k_tenant_register(reg, next_id, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(reg, next_id, NULL), 0);
 	next_id++;
 }
 
@@ -34,7 +34,7 @@ static int change_elsewhere(const char *name, uint64_t *named, char text[256])
 		answer->code = k2k_tenant_update(reg, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE);
 		answer->pid = k2k_error_detail()->pid;
 		snprintf(answer->text, sizeof answer->text, "%s", k2k_error_detail()->text);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	spawn_wait(pid);
@@ -52,14 +52,14 @@ static void check_is_locked(const char *name)
 	uint64_t named;
 	char text[256];
 
-	CHECK_EQ(change_elsewhere(name, &named, text), K2K_EBUSY);
-	CHECK_EQ(named, (uint64_t)getpid());
-	CHECK_HAS(text, "in a batch");
+	assert_int_equal(change_elsewhere(name, &named, text), K2K_EBUSY);
+	assert_int_equal(named, (uint64_t)getpid());
+	assert_contains(text, "in a batch");
 }
 
 static void check_is_free(const char *name)
 {
-	CHECK_EQ(change_elsewhere(name, NULL, NULL), 0);
+	assert_int_equal(change_elsewhere(name, NULL, NULL), 0);
 }
 
 TEST(a_batch_keeps_the_lock_between_its_changes_and_is_named_by_those_who_want_it)
@@ -69,21 +69,21 @@ TEST(a_batch_keeps_the_lock_between_its_changes_and_is_named_by_those_who_want_i
 
 	register_tenant(admin, 1, 10, 4);
 	check_is_free(name);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	check_is_locked(name);
 	change(admin);
 	check_is_locked(name);
 	change(admin);
 	check_clean(admin);
 	check_is_locked(name);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
 	change(admin);
 	check_is_free(name);
 	/* and once more: nothing of the first is left */
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	check_is_locked(name);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -102,11 +102,11 @@ static void tell(void *context, const struct k2k_audit_event *event)
 	struct told *told = context;
 	k2k_tenant_id extra = told->extra;
 
-	CHECK_EQ(event->type, K2K_AUDIT_CONFIGURATION_CHANGE);
+	assert_int_equal(event->type, K2K_AUDIT_CONFIGURATION_CHANGE);
 	told->events++;
 	told->extra = 0;
 	if (extra)
-		CHECK_EQ(k2k_tenant_register(told->reg, extra, NULL), 0);
+		assert_int_equal(k2k_tenant_register(told->reg, extra, NULL), 0);
 }
 
 TEST(each_change_of_a_batch_is_seen_and_audited_when_it_returns)
@@ -117,27 +117,28 @@ TEST(each_change_of_a_batch_is_seen_and_audited_when_it_returns)
 	int registered;
 
 	observer = open_as(name, K2K_ROLE_OBSERVER);
-	CHECK_EQ(k2k_registry_set_audit_sink(admin, tell, &told), 0);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(admin, tell, &told), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	for (k2k_tenant_id id = 1; id <= 20; id++) {
 		register_tenant(admin, id, id, 4);
-		CHECK_EQ(told.events, id);
-		CHECK_EQ(k2k_tenant_is_registered(observer, id, &registered), 0);
-		CHECK_EQ(registered, 1);
+		assert_int_equal(told.events, id);
+		assert_int_equal(k2k_tenant_is_registered(observer, id, &registered), 0);
+		assert_int_equal(registered, 1);
 	}
 	told.extra = 30;
-	CHECK_EQ(k2k_tenant_update(admin, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE), 0);
-	CHECK_EQ(told.events, 22);
-	CHECK_EQ(tenant_info(observer, 1).max_messages_per_sec, 100000);
-	CHECK_EQ(tenant_info(observer, 30).max_messages_per_sec, 100000);
-	CHECK_EQ(k2k_budget_set(admin, 2, 70, 5), 0);
-	CHECK_EQ(tenant_info(observer, 2).budget_count, 1);
-	CHECK_EQ(k2k_tenant_deregister(admin, 3, NULL), 0);
-	CHECK_EQ(k2k_tenant_is_registered(observer, 3, &registered), 0);
-	CHECK_EQ(registered, 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE),
+	                 0);
+	assert_int_equal(told.events, 22);
+	assert_int_equal(tenant_info(observer, 1).max_messages_per_sec, 100000);
+	assert_int_equal(tenant_info(observer, 30).max_messages_per_sec, 100000);
+	assert_int_equal(k2k_budget_set(admin, 2, 70, 5), 0);
+	assert_int_equal(tenant_info(observer, 2).budget_count, 1);
+	assert_int_equal(k2k_tenant_deregister(admin, 3, NULL), 0);
+	assert_int_equal(k2k_tenant_is_registered(observer, 3, &registered), 0);
+	assert_int_equal(registered, 0);
 	check_clean(observer);
-	CHECK_EQ(k2k_batch_end(admin), 0);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -155,26 +156,26 @@ TEST(what_fails_in_a_batch_leaves_it_as_it_was)
 	quota.budgets = budgets;
 	quota.budget_count = 65;
 	register_tenant(admin, 1, 10, 4);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
-	CHECK_EQ(k2k_tenant_register(admin, 1, NULL), K2K_EEXIST);
-	CHECK_EQ(k2k_tenant_deregister(admin, 2, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_tenant_register(admin, 0, NULL), K2K_EUNSPECIFIED);
+	assert_int_equal(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, NULL), K2K_EEXIST);
+	assert_int_equal(k2k_tenant_deregister(admin, 2, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_register(admin, 0, NULL), K2K_EUNSPECIFIED);
 	/* half done, and undone: there is room for 64 budgets */
-	CHECK_EQ(k2k_tenant_register(admin, 2, &quota), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "budgets");
-	CHECK_EQ(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_BUDGETS), K2K_EFULL);
+	assert_int_equal(k2k_tenant_register(admin, 2, &quota), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "budgets");
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_BUDGETS), K2K_EFULL);
 	check_is_locked(name);
 	check_clean(admin);
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	check_is_locked(name);
 	for (k2k_tenant_id id = 2; id <= 4; id++)
 		register_tenant(admin, id, 10, 4);
-	CHECK_EQ(k2k_tenant_register(admin, 5, NULL), K2K_EFULL);
+	assert_int_equal(k2k_tenant_register(admin, 5, NULL), K2K_EFULL);
 	check_is_locked(name);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
-	CHECK_EQ(k2k_tenant_count(admin, &count), 0);
-	CHECK_EQ(count, 4);
+	assert_int_equal(k2k_tenant_count(admin, &count), 0);
+	assert_int_equal(count, 4);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -187,20 +188,20 @@ TEST(a_batch_waits_for_grace_periods_with_the_lock_held)
 	const char *name = small_registry(1, &admin);
 
 	broker = open_as(name, K2K_ROLE_BROKER);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	for (k2k_tenant_id id = 1; id <= ROUNDS; id++) {
 		register_tenant(admin, id, K2K_UNLIMITED, 4);
-		CHECK_EQ(k2k_message_admit(broker, id, no_tag, id, NULL), 0);
-		CHECK_EQ(k2k_tenant_deregister(admin, id, id % 2 ? &totals : NULL), 0);
-		CHECK_EQ(totals.final, 1);
-		CHECK_EQ(totals.admitted_total, id - (id + 1) % 2);
+		assert_int_equal(k2k_message_admit(broker, id, no_tag, id, NULL), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, id, id % 2 ? &totals : NULL), 0);
+		assert_int_equal(totals.final, 1);
+		assert_int_equal(totals.admitted_total, id - (id + 1) % 2);
 	}
 	register_tenant(admin, 1, 10, 4);
 	check_is_locked(name);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
 	check_clean(admin);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -229,10 +230,10 @@ static void check_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_reg
 	struct caller caller = { .reg = reg, .call = call };
 	pthread_t thread;
 
-	CHECK_EQ(pthread_create(&thread, NULL, call_it, &caller), 0);
-	CHECK_EQ(pthread_join(thread, NULL), 0);
-	CHECK_EQ(caller.code, expected);
-	CHECK_EQ(caller.pid, pid);
+	assert_int_equal(pthread_create(&thread, NULL, call_it, &caller), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(caller.code, expected);
+	assert_int_equal(caller.pid, pid);
 }
 
 static int register_one(struct k2k_registry *reg) { return k2k_tenant_register(reg, 50, NULL); }
@@ -247,34 +248,34 @@ TEST(other_threads_and_other_handles_wait_for_a_batch)
 	int registered;
 
 	impatient = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
-	CHECK_EQ(k2k_batch_begin(impatient), 0);
+	assert_int_equal(k2k_batch_begin(impatient), 0);
 	check_in_thread(impatient, register_one, K2K_EBUSY, (uint64_t)getpid());
 	check_in_thread(impatient, k2k_batch_begin, K2K_EBUSY, (uint64_t)getpid());
 	other = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
-	CHECK_EQ(register_one(other), K2K_EBUSY);
-	CHECK_EQ(k2k_error_detail()->pid, (uint64_t)getpid());
-	CHECK_EQ(k2k_batch_begin(other), K2K_EBUSY);
-	CHECK_EQ(k2k_batch_end(impatient), 0);
-	CHECK_EQ(register_one(other), 0);
-	CHECK_EQ(k2k_tenant_deregister(other, 50, NULL), 0);
-	CHECK_EQ(k2k_registry_close(&other), 0);
-	CHECK_EQ(k2k_registry_close(&impatient), 0);
+	assert_int_equal(register_one(other), K2K_EBUSY);
+	assert_int_equal(k2k_error_detail()->pid, (uint64_t)getpid());
+	assert_int_equal(k2k_batch_begin(other), K2K_EBUSY);
+	assert_int_equal(k2k_batch_end(impatient), 0);
+	assert_int_equal(register_one(other), 0);
+	assert_int_equal(k2k_tenant_deregister(other, 50, NULL), 0);
+	assert_int_equal(k2k_registry_close(&other), 0);
+	assert_int_equal(k2k_registry_close(&impatient), 0);
 
 	/* and with patience they get their turn */
 	waiting = (struct caller){ .reg = admin, .call = register_one };
-	CHECK_EQ(k2k_batch_begin(admin), 0);
-	CHECK_EQ(pthread_create(&thread, NULL, call_it, &waiting), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
+	assert_int_equal(pthread_create(&thread, NULL, call_it, &waiting), 0);
 	while (!atomic_load(&waiting.begun))
 		sched_yield();
 	for (int i = 0; i < 1000; i++)
 		change(admin);
-	CHECK_EQ(k2k_tenant_is_registered(admin, 50, &registered), 0);
-	CHECK_EQ(registered, 0);
-	CHECK_EQ(k2k_batch_end(admin), 0);
-	CHECK_EQ(pthread_join(thread, NULL), 0);
-	CHECK_EQ(waiting.code, 0);
-	CHECK_EQ(k2k_tenant_is_registered(admin, 50, &registered), 0);
-	CHECK_EQ(registered, 1);
+	assert_int_equal(k2k_tenant_is_registered(admin, 50, &registered), 0);
+	assert_int_equal(registered, 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(waiting.code, 0);
+	assert_int_equal(k2k_tenant_is_registered(admin, 50, &registered), 0);
+	assert_int_equal(registered, 1);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -285,31 +286,31 @@ TEST(only_the_thread_that_began_a_batch_can_end_it)
 	const char *name = small_registry(64, &admin);
 
 	register_tenant(admin, 1, 10, 4);
-	CHECK_EQ(k2k_batch_begin(NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_batch_end(NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_batch_end(admin), K2K_EINVAL);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
-	CHECK_EQ(k2k_batch_begin(admin), K2K_EINVAL);
-	CHECK_HAS(k2k_error_detail()->text, "has begun one");
+	assert_int_equal(k2k_batch_begin(NULL), K2K_EINVAL);
+	assert_int_equal(k2k_batch_end(NULL), K2K_EINVAL);
+	assert_int_equal(k2k_batch_end(admin), K2K_EINVAL);
+	assert_int_equal(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), K2K_EINVAL);
+	assert_contains(k2k_error_detail()->text, "has begun one");
 	check_in_thread(admin, k2k_batch_end, K2K_EINVAL, 0);
 	check_is_locked(name);
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
-	CHECK_EQ(k2k_batch_end(admin), K2K_EINVAL);
+	assert_int_equal(k2k_batch_end(admin), K2K_EINVAL);
 	broker = open_as(name, K2K_ROLE_BROKER);
 	observer = open_as(name, K2K_ROLE_OBSERVER);
-	CHECK_EQ(k2k_batch_begin(broker), K2K_EROLE);
-	CHECK_EQ(k2k_batch_end(broker), K2K_EROLE);
-	CHECK_EQ(k2k_batch_begin(observer), K2K_EROLE);
-	CHECK_EQ(k2k_batch_end(observer), K2K_EROLE);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_batch_begin(broker), K2K_EROLE);
+	assert_int_equal(k2k_batch_end(broker), K2K_EROLE);
+	assert_int_equal(k2k_batch_begin(observer), K2K_EROLE);
+	assert_int_equal(k2k_batch_end(observer), K2K_EROLE);
+	assert_int_equal(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 	closed = open_as(name, K2K_ROLE_ADMIN);
-	CHECK_EQ(k2k_batch_begin(closed), 0);
+	assert_int_equal(k2k_batch_begin(closed), 0);
 	observer = closed;
-	CHECK_EQ(k2k_registry_close(&observer), 0);
-	CHECK_EQ(k2k_batch_begin(closed), K2K_EINVAL);
-	CHECK_EQ(k2k_batch_end(closed), K2K_EINVAL);
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_batch_begin(closed), K2K_EINVAL);
+	assert_int_equal(k2k_batch_end(closed), K2K_EINVAL);
 	check_is_free(name);
 	close_and_destroy(name, &admin);
 }
@@ -323,29 +324,29 @@ TEST(a_close_ends_the_batch_of_its_thread_and_waits_for_that_of_another)
 
 	register_tenant(admin, 1, 10, 4);
 	reg = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
-	CHECK_EQ(k2k_batch_begin(reg), 0);
+	assert_int_equal(k2k_batch_begin(reg), 0);
 	check_in_thread(reg, close_it, K2K_EBUSY, (uint64_t)getpid());
 	/* the handle is as it was, and so is the batch */
 	change(reg);
 	check_is_locked(name);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 	check_is_free(name);
 	change(admin);
 
 	/* a handle used again has no batch */
 	again = open_as(name, K2K_ROLE_ADMIN);
-	CHECK_EQ(k2k_batch_end(again), K2K_EINVAL);
-	CHECK_EQ(k2k_batch_begin(again), 0);
+	assert_int_equal(k2k_batch_end(again), K2K_EINVAL);
+	assert_int_equal(k2k_batch_begin(again), 0);
 	closing = (struct caller){ .reg = again, .call = close_it };
-	CHECK_EQ(pthread_create(&thread, NULL, call_it, &closing), 0);
+	assert_int_equal(pthread_create(&thread, NULL, call_it, &closing), 0);
 	while (!atomic_load(&closing.begun))
 		sched_yield();
 	for (int i = 0; i < 1000; i++)
 		change(again);
-	CHECK_EQ(k2k_batch_end(again), 0);
-	CHECK_EQ(pthread_join(thread, NULL), 0);
-	CHECK_EQ(closing.code, 0);
-	CHECK_EQ(k2k_batch_begin(again), K2K_EINVAL);
+	assert_int_equal(k2k_batch_end(again), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(closing.code, 0);
+	assert_int_equal(k2k_batch_begin(again), K2K_EINVAL);
 	check_is_free(name);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -360,13 +361,13 @@ TEST(a_child_forked_in_a_batch_neither_has_it_nor_ends_it)
 	pid_t pid;
 
 	register_tenant(admin, 1, 10, 4);
-	CHECK_EQ(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
 	pid = spawn();
 	if (pid == 0) {
-		CHECK_EQ(k2k_batch_end(admin), K2K_EFORKED);
-		CHECK_EQ(k2k_batch_begin(admin), K2K_EFORKED);
-		CHECK_EQ(k2k_tenant_register(admin, 5, NULL), K2K_EFORKED);
-		CHECK_EQ(k2k_registry_close(&admin), K2K_EFORKED);
+		assert_int_equal(k2k_batch_end(admin), K2K_EFORKED);
+		assert_int_equal(k2k_batch_begin(admin), K2K_EFORKED);
+		assert_int_equal(k2k_tenant_register(admin, 5, NULL), K2K_EFORKED);
+		assert_int_equal(k2k_registry_close(&admin), K2K_EFORKED);
 		exit(0);
 	}
 	spawn_wait(pid);
@@ -377,7 +378,7 @@ TEST(a_child_forked_in_a_batch_neither_has_it_nor_ends_it)
 	if (pid == 0)
 		for (;;)
 			pause();
-	CHECK_EQ(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), 0);
 	check_is_free(name);
 	spawn_kill(pid);
 	close_and_destroy(name, &admin);
@@ -406,7 +407,7 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 		if (pid == 0) {
 			struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
 
-			CHECK_EQ(k2k_batch_begin(reg), 0);
+			assert_int_equal(k2k_batch_begin(reg), 0);
 			gate_open(&begun);
 			/* always some in it: two come, one goes, until there are 100; then one for one */
 			for (uint64_t id = base + 1;; id++) {
@@ -414,7 +415,8 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 				atomic_fetch_add(&progress->registered, 1);
 				if (id % 2 && id < base + 200)
 					continue;
-				CHECK_EQ(k2k_tenant_deregister(reg, base + 1 + atomic_load(&progress->deregistered), NULL), 0);
+				assert_int_equal(k2k_tenant_deregister(reg, base + 1 + atomic_load(&progress->deregistered), NULL),
+				                 0);
 				atomic_fetch_add(&progress->deregistered, 1);
 			}
 		}
@@ -429,22 +431,23 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 		/* ids from `first` to `last` had to be there; of the call under way either may be so */
 		first = base + 1 + atomic_load(&progress->deregistered);
 		last = base + atomic_load(&progress->registered);
-		CHECK_EQ(k2k_tenant_count(admin, &count), 0);
+		assert_int_equal(k2k_tenant_count(admin, &count), 0);
 		if (count < last - first + 1 || count > last - first + 3)
-			FAIL("%zu tenants, answered were %" PRIu64 " to %" PRIu64, count, first, last);
+			fail_msg("%zu tenants, answered were %" PRIu64 " to %" PRIu64, count,
+			         first, last);
 		in_the_middle += last > base + 1;
 		for (uint64_t id = first + 1; id <= last; id++)
-			CHECK_EQ(tenant_info(admin, id).max_messages_per_sec, id);
+			assert_int_equal(tenant_info(admin, id).max_messages_per_sec, id);
 		for (uint64_t id = first; id <= last + 1; id++) {
 			int code = k2k_tenant_deregister(admin, id, NULL);
 
-			CHECK(code == 0 || (code == K2K_ENOTENANT && (id == first || id == last + 1)));
+			assert_true(code == 0 || (code == K2K_ENOTENANT && (id == first || id == last + 1)));
 		}
-		CHECK_EQ(k2k_tenant_deregister(admin, 7, NULL), 0);
-		CHECK_EQ(k2k_tenant_count(admin, &count), 0);
-		CHECK_EQ(count, 0);
+		assert_int_equal(k2k_tenant_deregister(admin, 7, NULL), 0);
+		assert_int_equal(k2k_tenant_count(admin, &count), 0);
+		assert_int_equal(count, 0);
 	}
-	CHECK(in_the_middle > ROUNDS / 2);
+	assert_true(in_the_middle > ROUNDS / 2);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -456,22 +459,22 @@ TEST(a_batch_notices_that_the_name_is_gone_and_can_be_ended)
 	k2k_tenant_id id = 1;
 	char path[128];
 
-	CHECK_EQ(k2k_batch_begin(admin), 0);
-	CHECK_EQ(k2k_tenant_register(admin, 1, NULL), 0);
+	assert_int_equal(k2k_batch_begin(admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, NULL), 0);
 	snprintf(path, sizeof path, "/dev/shm/k2k.%s.defs", name);
-	CHECK_EQ(unlink(path), 0);
+	assert_int_equal(unlink(path), 0);
 	WAIT_UNTIL(k2k_tenant_register(admin, ++id % 60, NULL) == K2K_EFENCED, 3);
-	CHECK_EQ(k2k_batch_begin(admin), K2K_EFENCED);
-	CHECK_EQ(k2k_batch_end(admin), 0);
-	CHECK_EQ(k2k_batch_end(admin), K2K_EFENCED);
-	CHECK_EQ(k2k_registry_create(name, NULL, &other), 0);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_batch_begin(admin), K2K_EFENCED);
+	assert_int_equal(k2k_batch_end(admin), 0);
+	assert_int_equal(k2k_batch_end(admin), K2K_EFENCED);
+	assert_int_equal(k2k_registry_create(name, NULL, &other), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	/* closed in a batch that was fenced: as if it had been ended */
-	CHECK_EQ(k2k_batch_begin(other), 0);
-	CHECK_EQ(unlink(path), 0);
+	assert_int_equal(k2k_batch_begin(other), 0);
+	assert_int_equal(unlink(path), 0);
 	WAIT_UNTIL(k2k_tenant_register(other, ++id % 60, NULL) == K2K_EFENCED, 3);
-	CHECK_EQ(k2k_registry_close(&other), 0);
-	CHECK_EQ(k2k_registry_create(name, NULL, &other), 0);
+	assert_int_equal(k2k_registry_close(&other), 0);
+	assert_int_equal(k2k_registry_create(name, NULL, &other), 0);
 	change(other);
 	close_and_destroy(name, &other);
 }

@@ -4,6 +4,8 @@
  */
 #include "process.h"
 
+#include <fcntl.h>
+
 enum { CREATORS = 16 };
 
 static int create_small(const char *name, struct k2k_registry **handle)
@@ -34,14 +36,15 @@ TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_le
 
 			meet(&shared->meeting, CREATORS + 1);
 			code = create_small(name, &admin);
-			CHECK((code == 0) == (admin != NULL));
+			assert_true((code == 0) == (admin != NULL));
 			atomic_fetch_add(code == 0 ? &shared->won : code == K2K_EEXIST ? &shared->lost : &shared->other, 1);
 			if (code && code != K2K_EEXIST)
-				FAIL("create: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+				fail_msg("create: %s (%s)", k2k_errname(code),
+				         k2k_error_detail()->text);
 			/* who lost finds the winner's, complete */
 			if (code == K2K_EEXIST)
 				admin = open_as(name, K2K_ROLE_ADMIN);
-			CHECK_EQ(k2k_registry_close(&admin), 0);
+			assert_int_equal(k2k_registry_close(&admin), 0);
 			meet(&shared->meeting, CREATORS + 1);
 		}
 		exit(0);
@@ -51,11 +54,11 @@ TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_le
 
 		meet(&shared->meeting, CREATORS + 1);
 		meet(&shared->meeting, CREATORS + 1);
-		CHECK_EQ(atomic_exchange(&shared->won, 0), 1);
-		CHECK_EQ(atomic_exchange(&shared->lost, 0), CREATORS - 1);
-		CHECK_EQ(objects_of(name, &lives), 1);
-		CHECK_EQ(lives, 1);
-		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		assert_int_equal(atomic_exchange(&shared->won, 0), 1);
+		assert_int_equal(atomic_exchange(&shared->lost, 0), CREATORS - 1);
+		assert_int_equal(objects_of(name, &lives), 1);
+		assert_int_equal(lives, 1);
+		assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 		check_nothing_left(name);
 	}
 	wait_all(creators, CREATORS);
@@ -66,7 +69,7 @@ TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
 	enum { ACTORS = 6, STEPS = 150 };
 	const char *name = fresh_registry();
 	pid_t actors[ACTORS];
-	int lives;
+	int names, lives;
 
 	for (int i = 0; i < ACTORS; i++) {
 		actors[i] = spawn();
@@ -82,34 +85,39 @@ TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
 			case 0:
 				code = create_small(name, NULL);
 				if (code != 0 && code != K2K_EEXIST)
-					FAIL("create: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+					fail_msg("create: %s (%s)", k2k_errname(code),
+					         k2k_error_detail()->text);
 				break;
 			case 1:
 				code = k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL);
 				if (code != 0 && code != K2K_ENOREGISTRY)
-					FAIL("destroy: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+					fail_msg("destroy: %s (%s)", k2k_errname(code),
+					         k2k_error_detail()->text);
 				break;
 			default:
 				code = k2k_registry_open(name, step % 2 ? K2K_ROLE_BROKER : K2K_ROLE_ADMIN, NULL, &reg);
 				if (code == K2K_ENOREGISTRY)
 					break;
 				if (code)
-					FAIL("open: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+					fail_msg("open: %s (%s)", k2k_errname(code),
+					         k2k_error_detail()->text);
 				code = k2k_tenant_count(reg, &count);
 				if (code != 0 && code != K2K_EFENCED)
-					FAIL("count: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
-				CHECK_EQ(count, 0);
-				CHECK_EQ(k2k_registry_close(&reg), 0);
+					fail_msg("count: %s (%s)", k2k_errname(code),
+					         k2k_error_detail()->text);
+				assert_int_equal(count, 0);
+				assert_int_equal(k2k_registry_close(&reg), 0);
 			}
 		}
 		exit(0);
 	}
 	wait_all(actors, ACTORS);
 	/* whatever came last: one name or none, and no live that nothing refers to */
-	CHECK_EQ(objects_of(name, &lives), lives);
-	CHECK(lives <= 1);
+	names = objects_of(name, &lives);
+	assert_int_equal(names, lives);
+	assert_true(lives <= 1);
 	if (lives)
-		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	check_nothing_left(name);
 }
 
@@ -123,8 +131,8 @@ static void make_file(const char *format, ...)
 	vsnprintf(path, sizeof path, format, ap);
 	va_end(ap);
 	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
-	CHECK(fd >= 0);
-	CHECK(write(fd, "mine", 4) == 4);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "mine", 4), 4);
 	close(fd);
 }
 
@@ -151,13 +159,13 @@ TEST(creators_killed_at_any_moment_leave_nothing_once_the_next_has_created)
 
 	/* neighbours whose names begin alike, and files that are no registry's: all stay */
 	snprintf(neighbour_name, sizeof neighbour_name, "%s-2", name);
-	CHECK_EQ(create_small(neighbour_name, &neighbour), 0);
+	assert_int_equal(create_small(neighbour_name, &neighbour), 0);
 	make_file("/dev/shm/k2k.%s.live.%s", name, uuid);
 	make_file("/dev/shm/k2k.%s.live.notes", name);
 	make_file("/dev/shm/k2k.%s.txt", name);
 	longest_ns = now_ns();
-	CHECK_EQ(create_small(name, NULL), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(create_small(name, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	longest_ns = now_ns() - longest_ns;
 	random_seed(1);
 	for (int i = 0; i < KILLS; i++) {
@@ -188,21 +196,21 @@ TEST(creators_killed_at_any_moment_leave_nothing_once_the_next_has_created)
 
 			if (k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin) == 0) {
 				check_clean(admin);
-				CHECK_EQ(k2k_registry_close(&admin), 0);
+				assert_int_equal(k2k_registry_close(&admin), 0);
 				break;
 			}
 			code = create_small(name, NULL);
 		}
-		CHECK(code == 0 || code == K2K_EEXIST);
-		CHECK_EQ(objects_of(name, &lives), 1);
-		CHECK_EQ(lives, 1 + 2);
-		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
-		CHECK_EQ(objects_of(name, &lives), 0);
-		CHECK_EQ(lives, 2);
+		assert_true(code == 0 || code == K2K_EEXIST);
+		assert_int_equal(objects_of(name, &lives), 1);
+		assert_int_equal(lives, 1 + 2);
+		assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
+		assert_int_equal(objects_of(name, &lives), 0);
+		assert_int_equal(lives, 2);
 	}
-	CHECK(exists("/dev/shm/k2k.%s.live.%s", name, uuid));
-	CHECK(exists("/dev/shm/k2k.%s.live.notes", name));
-	CHECK(exists("/dev/shm/k2k.%s.txt", name));
+	assert_true(exists("/dev/shm/k2k.%s.live.%s", name, uuid));
+	assert_true(exists("/dev/shm/k2k.%s.live.notes", name));
+	assert_true(exists("/dev/shm/k2k.%s.txt", name));
 	check_clean(neighbour);
 	close_and_destroy(neighbour_name, &neighbour);
 }

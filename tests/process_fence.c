@@ -4,6 +4,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+
 enum { TENANT = 7, USERS = 3, NOTICE_S = 5 };
 
 static const enum k2k_role roles[USERS] = { K2K_ROLE_BROKER, K2K_ROLE_OBSERVER, K2K_ROLE_ADMIN };
@@ -17,33 +19,33 @@ static void use_until_fenced(const char *name, enum k2k_role role, struct gate *
 	int code, registered;
 	size_t count;
 
-	CHECK_EQ(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), 0);
 	gate_open(ready);
 	/* the parent removes it any time now */
 	end = now_ns() + (NOTICE_S + PATIENCE_S) * UINT64_C(1000000000);
 	while ((code = k2k_registry_info(reg, &info)) == 0) {
-		CHECK(now_ns() < end);
+		assert_true(now_ns() < end);
 		pause_ns(1000000);
 	}
-	CHECK_EQ(code, K2K_EFENCED);
-	CHECK_EQ(k2k_error_detail()->code, K2K_EFENCED);
-	CHECK_EQ(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
-	CHECK_EQ(k2k_tenant_is_registered(reg, TENANT, &registered), K2K_EFENCED);
-	CHECK_EQ(k2k_tenant_count(reg, &count), K2K_EFENCED);
-	CHECK_EQ(k2k_broker_list(reg, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(code, K2K_EFENCED);
+	assert_int_equal(k2k_error_detail()->code, K2K_EFENCED);
+	assert_int_equal(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_tenant_is_registered(reg, TENANT, &registered), K2K_EFENCED);
+	assert_int_equal(k2k_tenant_count(reg, &count), K2K_EFENCED);
+	assert_int_equal(k2k_broker_list(reg, NULL, 0, &count), K2K_EFENCED);
 	if (role == K2K_ROLE_BROKER) {
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
-		CHECK_EQ(k2k_message_admit(reg, 0, no_tag, 1, NULL), K2K_EFENCED);
-		CHECK_EQ(k2k_message_record(reg, TENANT), K2K_EFENCED);
-		CHECK_EQ(k2k_usage_track(reg, TENANT, no_tag, 1), K2K_EFENCED);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EFENCED);
-		CHECK_EQ(k2k_kernel_release_id(reg, TENANT), K2K_EFENCED);
-		CHECK_EQ(k2k_audit_cross_tenant(reg, 1, 2, "a", "b", no_tag), K2K_EFENCED);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
+		assert_int_equal(k2k_message_admit(reg, 0, no_tag, 1, NULL), K2K_EFENCED);
+		assert_int_equal(k2k_message_record(reg, TENANT), K2K_EFENCED);
+		assert_int_equal(k2k_usage_track(reg, TENANT, no_tag, 1), K2K_EFENCED);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EFENCED);
+		assert_int_equal(k2k_kernel_release_id(reg, TENANT), K2K_EFENCED);
+		assert_int_equal(k2k_audit_cross_tenant(reg, 1, 2, "a", "b", no_tag), K2K_EFENCED);
 	}
 	if (role == K2K_ROLE_ADMIN)
-		CHECK_EQ(k2k_tenant_register(reg, 99, NULL), K2K_EFENCED);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
-	CHECK_EQ(k2k_registry_open(name, role, NULL, &again), K2K_ENOREGISTRY);
+		assert_int_equal(k2k_tenant_register(reg, 99, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_open(name, role, NULL, &again), K2K_ENOREGISTRY);
 }
 
 static void path_of(char path[256], const char *name, int defs)
@@ -52,14 +54,14 @@ static void path_of(char path[256], const char *name, int defs)
 	DIR *dir = opendir("/dev/shm");
 	struct dirent *entry;
 
-	CHECK(dir);
+	assert_true(dir);
 	snprintf(prefix, sizeof prefix, defs ? "k2k.%s.defs" : "k2k.%s.live.", name);
 	path[0] = '\0';
 	while ((entry = readdir(dir)))
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
 			snprintf(path, 256, "/dev/shm/%.200s", entry->d_name);
 	closedir(dir);
-	CHECK(path[0]);
+	assert_true(path[0]);
 }
 
 static void with_users(void (*remove_it)(const char *name))
@@ -71,7 +73,7 @@ static void with_users(void (*remove_it)(const char *name))
 	uint64_t begun_ns;
 
 	register_tenant(admin, TENANT, K2K_UNLIMITED, 4);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	gate_make(&ready);
 	for (int i = 0; i < USERS; i++) {
 		users[i] = spawn();
@@ -85,16 +87,16 @@ static void with_users(void (*remove_it)(const char *name))
 	begun_ns = now_ns();
 	remove_it(name);
 	wait_all(users, USERS);
-	CHECK(now_ns() - begun_ns < NOTICE_S * UINT64_C(1000000000));
+	assert_true(now_ns() - begun_ns < NOTICE_S * UINT64_C(1000000000));
 	/* the next command, whatever it finds, leaves nothing unreferenced */
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
 	check_nothing_left(name);
 }
 
 static void destroy_it(const char *name)
 {
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
-	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
+	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	check_nothing_left(name);
 }
 
@@ -104,7 +106,7 @@ static void remove_both(const char *name)
 
 	path_of(defs, name, 1);
 	path_of(live, name, 0);
-	CHECK(unlink(live) == 0 && unlink(defs) == 0);
+	assert_true(unlink(live) == 0 && unlink(defs) == 0);
 }
 
 static void remove_defs(const char *name)
@@ -112,7 +114,7 @@ static void remove_defs(const char *name)
 	char defs[256];
 
 	path_of(defs, name, 1);
-	CHECK(unlink(defs) == 0);
+	assert_int_equal(unlink(defs), 0);
 }
 
 TEST(users_of_a_destroyed_registry_are_told_within_seconds)
@@ -148,21 +150,21 @@ TEST(users_of_a_replaced_registry_are_told_and_never_touch_the_new_one)
 		gate_open(&ready);
 		while ((code = k2k_message_admit(reg, TENANT, no_tag, 1, NULL)) == 0)
 			;
-		CHECK_EQ(code, K2K_EFENCED);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(code, K2K_EFENCED);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		/* again, by the same name: the new one */
 		reg = open_as(name, K2K_ROLE_BROKER);
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	gate_wait(&ready);
 	remove_both(name);
 	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
-	CHECK_EQ(k2k_registry_create(name, &options, &fresh), 0);
+	assert_int_equal(k2k_registry_create(name, &options, &fresh), 0);
 	spawn_wait(broker);
-	CHECK_EQ(k2k_tenant_register(admin, 99, NULL), K2K_EFENCED);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 99, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	check_clean(fresh);
 	close_and_destroy(name, &fresh);
 }
@@ -181,7 +183,7 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 		pid_t destroyer;
 		int lives, code;
 
-		CHECK_EQ(k2k_registry_create(name, &options, NULL), 0);
+		assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
 		gate_make(&ready);
 		destroyer = spawn();
 		if (destroyer == 0) {
@@ -198,15 +200,15 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 		code = k2k_registry_open(name, i % 3 ? K2K_ROLE_ADMIN : K2K_ROLE_BROKER, NULL, &reg);
 		if (code == 0) {
 			check_clean(reg);
-			CHECK_EQ(objects_of(name, &lives), 1);
-			CHECK_EQ(lives, 1);
-			CHECK_EQ(k2k_registry_close(&reg), 0);
-			CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+			assert_int_equal(objects_of(name, &lives), 1);
+			assert_int_equal(lives, 1);
+			assert_int_equal(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 		} else {
-			CHECK_EQ(code, K2K_ENOREGISTRY);
+			assert_int_equal(code, K2K_ENOREGISTRY);
 			if (i % 3 == 0) { /* a broker can't finish it: the next command does, where it was poisoned and no more */
 				code = k2k_registry_destroy(name, 0, NULL);
-				CHECK(code == 0 || code == K2K_ENOREGISTRY);
+				assert_true(code == 0 || code == K2K_ENOREGISTRY);
 			}
 		}
 		check_nothing_left(name);

@@ -77,10 +77,11 @@ static void is_in_order(struct k2k_registry *admin)
 
 	register_tenant(admin, TENANT, 10, 4);
 	check_clean(admin);
-	CHECK_EQ(k2k_tenant_deregister(admin, TENANT, &totals), 0);
-	CHECK_EQ(totals.final, 1);
+	assert_int_equal(k2k_tenant_deregister(admin, TENANT, &totals), 0);
+	assert_int_equal(totals.final, 1);
 	if (now_ns() - begun_ns > AT_ONCE_MS * UINT64_C(1000000))
-		FAIL("after a kill the next changes took %" PRIu64 " us", (now_ns() - begun_ns) / 1000);
+		fail_msg("after a kill the next changes took %" PRIu64 " us",
+		         (now_ns() - begun_ns) / 1000);
 	check_clean(admin);
 }
 
@@ -89,20 +90,20 @@ static void remove_all_tenants(struct k2k_registry *admin)
 	k2k_tenant_id ids[64];
 	size_t count;
 
-	CHECK_EQ(k2k_tenant_ids(admin, ids, 64, &count), 0);
-	CHECK(count <= 64);
+	assert_int_equal(k2k_tenant_ids(admin, ids, 64, &count), 0);
+	assert_true(count <= 64);
 	for (size_t i = 0; i < count; i++) {
 		struct k2k_tenant_totals totals = { .size = sizeof totals };
 
-		CHECK_EQ(k2k_tenant_deregister(admin, ids[i], &totals), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, ids[i], &totals), 0);
 	}
 	/* nothing is lost: after a grace period more all of it is free */
 	WAIT_UNTIL(({
 			   struct k2k_registry_info info = { .size = sizeof info };
 			   struct k2k_repair_info repaired = { .size = sizeof repaired };
 
-			   CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
-			   CHECK_EQ(k2k_registry_info(admin, &info), 0);
+			   assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
+			   assert_int_equal(k2k_registry_info(admin, &info), 0);
 			   info.tenants.used + info.tenants.retired + info.budgets.used + info.budgets.retired +
 				   info.engagements.used + info.leases.used == 0;
 		   }),
@@ -182,7 +183,7 @@ TEST(an_administrator_killed_while_it_waits_for_totals_keeps_no_place_from_reuse
 	if (broker == 0) {
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
-		CHECK_EQ(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
 		gate_open(&ready);
 		for (;;)
 			pause();
@@ -196,20 +197,20 @@ TEST(an_administrator_killed_while_it_waits_for_totals_keeps_no_place_from_reuse
 
 		gate_open(&waits);
 		k2k_tenant_deregister(reg, 1, &totals);
-		FAIL("the stopped broker has answered");
+		fail_msg("the stopped broker has answered");
 	}
 	gate_wait(&waits);
 	WAIT_UNTIL(({
 			   size_t count;
 
-			   CHECK_EQ(k2k_tenant_count(admin, &count), 0);
+			   assert_int_equal(k2k_tenant_count(admin, &count), 0);
 			   count == PLACES - 1;
 		   }),
 	           PATIENCE_S);
 	spawn_kill(waiter);
-	CHECK(kill(broker, SIGCONT) == 0);
+	assert_int_equal(kill(broker, SIGCONT), 0);
 	register_tenant(admin, 1, 10, 4);
-	CHECK_EQ(tenant_info(admin, 1).admitted_total, 0);
+	assert_int_equal(tenant_info(admin, 1).admitted_total, 0);
 	kill_broker(admin, broker);
 	check_clean(admin);
 	close_and_destroy(name, &admin);

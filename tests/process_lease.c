@@ -20,7 +20,7 @@ static void count_grant(struct oracle *oracle, int limit)
 	int held = atomic_fetch_add(&oracle->held, 1) + 1, most = atomic_load(&oracle->most);
 
 	if (held > limit)
-		FAIL("%d slots are held, the limit is %d", held, limit);
+		fail_msg("%d slots are held, the limit is %d", held, limit);
 	while (most < held && !atomic_compare_exchange_weak(&oracle->most, &most, held))
 		;
 }
@@ -55,9 +55,9 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 				atomic_fetch_add(&oracle->winners, 1);
 			} else if (code == K2K_EKERNELS) {
 				if (round % 8 == 0)
-					CHECK_EQ(verdict.used, limit);
+					assert_int_equal(verdict.used, limit);
 			} else {
-				CHECK_EQ(code, K2K_EBUSY); /* somebody who was asking lost the processor */
+				assert_int_equal(code, K2K_EBUSY); /* somebody who was asking lost the processor */
 				atomic_fetch_add(&oracle->busy, 1);
 			}
 			meet(&oracle->meeting, processes);
@@ -65,22 +65,23 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 				int winners = atomic_exchange(&oracle->winners, 0);
 
 				if (winners + atomic_exchange(&oracle->busy, 0) < (int)limit)
-					FAIL("round %d: %d of %u asked for %u slots and got them", round, winners, processes, limit);
+					fail_msg("round %d: %d of %u asked for %u slots and got them",
+					         round, winners, processes, limit);
 				if (now_ns() > end_ns) /* all see it after the meeting */
 					atomic_store(&oracle->enough, 1);
 			}
 			if (code == 0) {
 				atomic_fetch_sub(&oracle->held, 1);
-				CHECK_EQ(k2k_kernel_release(reg, &lease), 0);
+				assert_int_equal(k2k_kernel_release(reg, &lease), 0);
 			}
 			meet(&oracle->meeting, processes);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	wait_all(brokers, processes);
-	CHECK_EQ(atomic_load(&oracle->most), (int)limit);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(atomic_load(&oracle->most), (int)limit);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -116,19 +117,19 @@ TEST(two_that_ask_all_the_time_never_hold_the_only_slot_together)
 		for (int step = 0; step < STEPS; step++) {
 			int code = k2k_kernel_acquire(reg, TENANT, NULL, NULL);
 
-			CHECK(code == 0 || code == K2K_EKERNELS || code == K2K_EBUSY);
+			assert_true(code == 0 || code == K2K_EKERNELS || code == K2K_EBUSY);
 			if (code)
 				continue;
 			count_grant(oracle, 1);
 			atomic_fetch_sub(&oracle->held, 1);
-			CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
+			assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
 			dither();
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	wait_all(brokers, PROCESSES);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -165,15 +166,16 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 			}
 			code = k2k_kernel_acquire(reg, TENANT, &lease, NULL);
 			if (code)
-				FAIL("step %d: %s, though a slot was free all the time", step, k2k_errname(code));
+				fail_msg("step %d: %s, though a slot was free all the time", step,
+				         k2k_errname(code));
 			count_grant(oracle, LIMIT);
 			if (step % 2)
 				sched_yield();
 			atomic_fetch_sub(&oracle->held, 1);
-			CHECK_EQ(k2k_kernel_release(reg, &lease), 0);
+			assert_int_equal(k2k_kernel_release(reg, &lease), 0);
 			atomic_fetch_add(permits, 1);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	WAIT_UNTIL(brokers_alive(admin) == PROCESSES, PATIENCE_S);
@@ -188,7 +190,7 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 	}
 	atomic_store(stop, 1);
 	wait_all(brokers, PROCESSES);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -203,7 +205,7 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 	pid_t brokers[PROCESSES];
 
 	quota.max_gpu_memory_bytes = limit;
-	CHECK_EQ(k2k_tenant_register(admin, TENANT, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, TENANT, &quota), 0);
 	for (int i = 0; i < PROCESSES; i++) {
 		brokers[i] = spawn();
 		if (brokers[i] != 0)
@@ -218,7 +220,7 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 
 			if (lease->amount) {
 				atomic_fetch_sub(&oracle->bytes, lease->amount);
-				CHECK_EQ(k2k_gpu_memory_release(reg, lease), 0);
+				assert_int_equal(k2k_gpu_memory_release(reg, lease), 0);
 				continue;
 			}
 			int code = k2k_gpu_memory_acquire(reg, TENANT, bytes, lease, NULL);
@@ -227,19 +229,20 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 				uint64_t held = atomic_fetch_add(&oracle->bytes, bytes) + bytes;
 
 				if (held > limit)
-					FAIL("%" PRIu64 " bytes are held, the limit is %" PRIu64, held, limit);
+					fail_msg("%" PRIu64 " bytes are held, the limit is %" PRIu64,
+					         held, limit);
 			} else {
-				CHECK(code == K2K_EGPUMEM || code == K2K_EBUSY);
+				assert_true(code == K2K_EGPUMEM || code == K2K_EBUSY);
 			}
 		}
 		/* what is still held ends with the handle */
 		for (int j = 0; j < 4; j++)
 			atomic_fetch_sub(&oracle->bytes, leases[j].amount);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	wait_all(brokers, PROCESSES);
-	CHECK_EQ(tenant_info(admin, TENANT).gpu_memory_bytes, 0);
+	assert_int_equal(tenant_info(admin, TENANT).gpu_memory_bytes, 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -252,13 +255,14 @@ static void take_all_and_give_back(struct k2k_registry *reg, uint32_t limit)
 		int code = k2k_kernel_acquire(reg, TENANT, NULL, &verdict);
 
 		if (code)
-			FAIL("slot %u of %u: %s (%" PRIu64 " used)", i + 1, limit, k2k_errname(code), (uint64_t)verdict.used);
-		CHECK_EQ(verdict.used, i + 1);
+			fail_msg("slot %u of %u: %s (%" PRIu64 " used)", i + 1, limit,
+			         k2k_errname(code), (uint64_t)verdict.used);
+		assert_int_equal(verdict.used, i + 1);
 	}
-	CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
 	for (uint32_t i = 0; i < limit; i++)
-		CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
-	CHECK_EQ(k2k_kernel_release_id(reg, TENANT), K2K_ENOTHELD);
+		assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
+	assert_int_equal(k2k_kernel_release_id(reg, TENANT), K2K_ENOTHELD);
 }
 
 TEST(what_a_killed_broker_held_is_free_the_moment_it_is_dead)
@@ -281,7 +285,7 @@ TEST(what_a_killed_broker_held_is_free_the_moment_it_is_dead)
 			take_all_and_give_back(reg, LIMIT);
 			gate_open(&done);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	for (int i = 0; i < KILLS; i++) {
@@ -299,7 +303,7 @@ TEST(what_a_killed_broker_held_is_free_the_moment_it_is_dead)
 				while (held < LIMIT && k2k_kernel_acquire(reg, TENANT, NULL, NULL) == 0)
 					held++;
 				while (held-- > 0)
-					CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
+					assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
 			}
 		}
 		gate_wait(&ready);
@@ -309,7 +313,7 @@ TEST(what_a_killed_broker_held_is_free_the_moment_it_is_dead)
 		kill_broker(admin, victim);
 		gate_open(&ask);
 		gate_wait(&done);
-		CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+		assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	}
 	spawn_wait(survivor);
 	check_clean(admin);
@@ -330,12 +334,12 @@ TEST(a_stopped_broker_keeps_what_it_holds_and_takes_nothing_from_the_others)
 	if (stopped == 0) {
 		reg = open_as(name, K2K_ROLE_BROKER);
 		for (int i = 0; i < 3; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		gate_open(&ready);
 		gate_wait(&go);
 		for (int i = 0; i < 3; i++)
-			CHECK_EQ(k2k_kernel_release_id(reg, TENANT), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	gate_wait(&ready);
@@ -345,16 +349,16 @@ TEST(a_stopped_broker_keeps_what_it_holds_and_takes_nothing_from_the_others)
 	if (other == 0) {
 		reg = open_as(name, K2K_ROLE_BROKER);
 		for (int i = 0; i < 2; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	spawn_wait(other);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 3);
-	CHECK(kill(stopped, SIGCONT) == 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 3);
+	assert_int_equal(kill(stopped, SIGCONT), 0);
 	gate_open(&go);
 	spawn_wait(stopped);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 	close_and_destroy(name, &admin);
 }

@@ -4,6 +4,8 @@
  */
 #include "process.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 
@@ -21,7 +23,7 @@ static pid_t holder(const char *name, int kernels)
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		for (int i = 0; i < kernels; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		gate_open(&ready);
 		for (;;)
 			pause();
@@ -43,22 +45,22 @@ static int attach_and_hold(const char *name, int kernels)
 		int code = k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg);
 
 		if (code == K2K_ENOBROKERSLOT) {
-			CHECK(!reg);
-			CHECK_EQ(k2k_error_detail()->expected, K2K_BROKERS_MAX);
+			assert_false(reg);
+			assert_int_equal(k2k_error_detail()->expected, K2K_BROKERS_MAX);
 			exit(2);
 		}
-		CHECK_EQ(code, 0);
+		assert_int_equal(code, 0);
 		for (int i = 0; i < kernels; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		if (kernels)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
-	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	assert_true(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
 	if (WEXITSTATUS(status) == 2)
 		return K2K_ENOBROKERSLOT;
-	CHECK_EQ(WEXITSTATUS(status), 0);
+	assert_int_equal(WEXITSTATUS(status), 0);
 	return 0;
 }
 
@@ -74,31 +76,31 @@ TEST(sixty_four_brokers_attach_the_next_is_told_so_and_a_death_makes_room)
 	register_tenant(admin, TENANT, 0, K2K_BROKERS_MAX);
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
 		brokers[i] = holder(name, 1);
-	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, K2K_BROKERS_MAX);
-	CHECK_EQ(k2k_broker_list(admin, list, K2K_BROKERS_MAX + 1, &count), 0);
-	CHECK_EQ(count, K2K_BROKERS_MAX);
+	assert_int_equal(brokers_alive(admin), K2K_BROKERS_MAX);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, K2K_BROKERS_MAX);
+	assert_int_equal(k2k_broker_list(admin, list, K2K_BROKERS_MAX + 1, &count), 0);
+	assert_int_equal(count, K2K_BROKERS_MAX);
 	for (size_t i = 0; i < count; i++) {
-		CHECK_EQ(list[i].state, K2K_BROKER_ACTIVE);
-		CHECK_EQ(list[i].kernels, 1);
-		CHECK(list[i].slot < K2K_BROKERS_MAX && list[i].incarnation != 0);
+		assert_int_equal(list[i].state, K2K_BROKER_ACTIVE);
+		assert_int_equal(list[i].kernels, 1);
+		assert_true(list[i].slot < K2K_BROKERS_MAX && list[i].incarnation != 0);
 		slots |= UINT64_C(1) << list[i].slot;
 	}
-	CHECK_EQ(slots, UINT64_MAX);
-	CHECK_EQ(attach_and_hold(name, 0), K2K_ENOBROKERSLOT);
+	assert_int_equal(slots, UINT64_MAX);
+	assert_int_equal(attach_and_hold(name, 0), K2K_ENOBROKERSLOT);
 	for (int i = 10; i < 13; i++)
 		kill_broker(admin, brokers[i]);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, K2K_BROKERS_MAX - 3);
-	CHECK_EQ(attach_and_hold(name, 3), 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, K2K_BROKERS_MAX - 3);
+	assert_int_equal(attach_and_hold(name, 3), 0);
 	brokers[10] = holder(name, 1);
 	brokers[11] = holder(name, 1);
 	brokers[12] = holder(name, 1);
-	CHECK_EQ(attach_and_hold(name, 0), K2K_ENOBROKERSLOT);
+	assert_int_equal(attach_and_hold(name, 0), K2K_ENOBROKERSLOT);
 	/* destroy without force names one of them */
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
-	CHECK(k2k_error_detail()->pid != 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
+	assert_int_not_equal(k2k_error_detail()->pid, 0);
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
-		CHECK(kill(brokers[i], SIGKILL) == 0);
+		assert_int_equal(kill(brokers[i], SIGKILL), 0);
 	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -109,7 +111,7 @@ static int count_lines(const char *path)
 	FILE *file = fopen(path, "re");
 	int lines = 0, c;
 
-	CHECK(file);
+	assert_true(file);
 	while ((c = fgetc(file)) != EOF)
 		lines += c == '\n';
 	fclose(file);
@@ -121,7 +123,7 @@ static int count_descriptors(void)
 	DIR *dir = opendir("/proc/self/fd");
 	int count = 0;
 
-	CHECK(dir);
+	assert_true(dir);
 	while (readdir(dir))
 		count++;
 	closedir(dir);
@@ -147,24 +149,26 @@ TEST(storms_of_attaching_and_detaching_leave_no_place_descriptor_or_mapping_behi
 
 			for (int j = 0; j < 3; j++) {
 				regs[j] = open_as(name, K2K_ROLE_BROKER);
-				CHECK_EQ(k2k_message_admit(regs[j], TENANT, no_tag, 1, NULL), 0);
-				CHECK_EQ(k2k_kernel_acquire(regs[j], TENANT, NULL, NULL), 0);
+				assert_int_equal(k2k_message_admit(regs[j], TENANT, no_tag, 1, NULL),
+				                 0);
+				assert_int_equal(k2k_kernel_acquire(regs[j], TENANT, NULL, NULL),
+				                 0);
 			}
 			for (int j = 0; j < 3; j++)
-				CHECK_EQ(k2k_registry_close(&regs[j]), 0);
+				assert_int_equal(k2k_registry_close(&regs[j]), 0);
 			if (step == 20) {
 				descriptors = count_descriptors();
 				mappings = count_lines("/proc/self/maps");
 			}
 		}
-		CHECK_EQ(count_descriptors(), descriptors);
-		CHECK(count_lines("/proc/self/maps") <= mappings + 4); /* the allocator's and the threads' own */
+		assert_int_equal(count_descriptors(), descriptors);
+		assert_true(count_lines("/proc/self/maps") <= mappings + 4); /* the allocator's and the threads' own */
 		exit(0);
 	}
 	wait_all(brokers, PROCESSES);
-	CHECK_EQ(brokers_alive(admin), 0);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
-	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, PROCESSES * STEPS * 3);
+	assert_int_equal(brokers_alive(admin), 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(tenant_info(admin, TENANT).admitted_total, PROCESSES * STEPS * 3);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -197,17 +201,17 @@ TEST(brokers_killed_at_any_moment_of_attach_or_detach_give_their_places_back)
 		close(ready.fd[1]);
 		pause_ns(random_below(1000000));
 		kill_broker(admin, victim);
-		CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
-		CHECK_EQ(brokers_alive(admin), 0);
+		assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
+		assert_int_equal(brokers_alive(admin), 0);
 	}
 	/* all 64 are there for who comes next */
 	pid_t brokers[K2K_BROKERS_MAX];
 
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
 		brokers[i] = holder(name, 0);
-	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
+	assert_int_equal(brokers_alive(admin), K2K_BROKERS_MAX);
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
-		CHECK(kill(brokers[i], SIGKILL) == 0);
+		assert_int_equal(kill(brokers[i], SIGKILL), 0);
 	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -221,7 +225,7 @@ static pid_t broker_with_child(const char *name, enum child_kind kind, pid_t *ch
 	int fd[2];
 	pid_t pid;
 
-	CHECK(pipe(fd) == 0);
+	assert_int_equal(pipe(fd), 0);
 	pid = spawn();
 	if (pid == 0) {
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
@@ -229,19 +233,20 @@ static pid_t broker_with_child(const char *name, enum child_kind kind, pid_t *ch
 		pid_t mine = 0;
 
 		for (int i = 0; i < 4; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		if (kind == BY_EXEC)
-			CHECK(posix_spawnp(&mine, "sleep", NULL, NULL, argv, environ) == 0);
+			assert_int_equal(posix_spawnp(&mine, "sleep", NULL, NULL, argv, environ),
+			                 0);
 		else
 			mine = kind == BY_FORK ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 		if (mine == 0)
 			for (;;)
 				pause();
-		CHECK(write(fd[1], &mine, sizeof mine) == sizeof mine);
+		assert_true(write(fd[1], &mine, sizeof mine) == sizeof mine);
 		for (;;)
 			pause();
 	}
-	CHECK(read(fd[0], child, sizeof *child) == sizeof *child);
+	assert_true(read(fd[0], child, sizeof *child) == sizeof *child);
 	close(fd[0]);
 	close(fd[1]);
 	return pid;
@@ -254,14 +259,14 @@ static void dies_though_its_child_lives(enum child_kind kind)
 	pid_t broker, child;
 
 	register_tenant(admin, TENANT, 0, 4);
-	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	broker = broker_with_child(name, kind, &child);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 4);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 4);
 	kill_broker(admin, broker);
-	CHECK(kill(child, 0) == 0);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
-	CHECK_EQ(attach_and_hold(name, 4), 0);
-	CHECK(kill(child, 0) == 0);
+	assert_int_equal(kill(child, 0), 0);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
+	assert_int_equal(attach_and_hold(name, 4), 0);
+	assert_int_equal(kill(child, 0), 0);
 	spawn_kill(child);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -294,13 +299,13 @@ TEST(a_broker_that_executes_another_program_is_dead)
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		for (int i = 0; i < 4; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		execlp("sleep", "sleep", "1000", (char *)NULL);
 		_exit(127);
 	}
 	WAIT_UNTIL(broker_state(admin, broker) == K2K_BROKER_DEAD, PATIENCE_S);
-	CHECK(kill(broker, 0) == 0);
-	CHECK_EQ(attach_and_hold(name, 4), 0);
+	assert_int_equal(kill(broker, 0), 0);
+	assert_int_equal(attach_and_hold(name, 4), 0);
 	spawn_kill(broker);
 	close_and_destroy(name, &admin);
 }
@@ -309,14 +314,14 @@ TEST(a_broker_that_executes_another_program_is_dead)
 
 static void close_from(int from)
 {
-	CHECK(syscall(SYS_close_range, from, ~0u, 0) == 0);
+	assert_int_equal(syscall(SYS_close_range, from, ~0u, 0), 0);
 }
 
 /* Another file takes each of the numbers that the library had. */
 static void fill_numbers(const char *path, int flags)
 {
 	for (int i = 0; i < 40; i++)
-		CHECK(open(path, flags) >= 0);
+		assert_true(open(path, flags) >= 0);
 }
 
 static void survives_closed_descriptors(int filled)
@@ -340,42 +345,42 @@ static void survives_closed_descriptors(int filled)
 		/* the gates move out of the way: below 3 */
 		in = dup2(go.fd[0], 0);
 		out = dup2(ready.fd[1], 1);
-		CHECK(in == 0 && out == 1);
+		assert_true(in == 0 && out == 1);
 		reg = open_as(name, K2K_ROLE_BROKER);
 		observer = open_as(name, K2K_ROLE_OBSERVER);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		close_from(3);
 		if (filled) {
 			int fd = open(foreign, O_CREAT | O_RDWR, 0600);
 
-			CHECK(fd >= 0 && write(fd, "foreign", 7) == 7);
+			assert_true(fd >= 0 && write(fd, "foreign", 7) == 7);
 			fill_numbers(foreign, O_RDWR);
 		}
 		/* near the limit this asks whether the others live */
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
-		CHECK_EQ(broker_state(observer, getpid()), K2K_BROKER_ACTIVE);
-		CHECK(write(out, "", 1) == 1);
-		CHECK(read(in, &(char){ 0 }, 1) == 1);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(broker_state(observer, getpid()), K2K_BROKER_ACTIVE);
+		assert_int_equal(write(out, "", 1), 1);
+		assert_int_equal(read(in, &(char){ 0 }, 1), 1);
 		/* the other is dead now; what it held is free */
 		for (int i = 0; i < 3; i++)
-			CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
-		CHECK_EQ(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
-		CHECK_EQ(broker_state(observer, other), K2K_BROKER_DEAD);
-		CHECK_EQ(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
-		CHECK_EQ(k2k_registry_close(&observer), 0);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(broker_state(observer, other), K2K_BROKER_DEAD);
+		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_registry_close(&observer), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		if (filled) /* close took none of the program's own files along */
 			for (int fd = 3; fd < 43; fd++)
-				CHECK(fcntl(fd, F_GETFD) >= 0);
+				assert_true(fcntl(fd, F_GETFD) >= 0);
 		exit(0);
 	}
 	gate_wait(&ready);
-	CHECK_EQ(broker_state(admin, broker), K2K_BROKER_ACTIVE);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 4);
+	assert_int_equal(broker_state(admin, broker), K2K_BROKER_ACTIVE);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 4);
 	kill_broker(admin, other);
 	gate_open(&go);
 	spawn_wait(broker);
-	CHECK_EQ(brokers_alive(admin), 0);
+	assert_int_equal(brokers_alive(admin), 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

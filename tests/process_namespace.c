@@ -30,7 +30,7 @@ static void obey(const char *name, struct broker *broker, struct gate *ready)
 	struct stat st;
 	char command;
 
-	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+	assert_int_equal(stat("/proc/self/ns/pid", &st), 0);
 	atomic_store(&broker->answer->own_pid, getpid());
 	atomic_store(&broker->answer->namespace, st.st_ino);
 	gate_open(ready);
@@ -51,7 +51,7 @@ static void obey(const char *name, struct broker *broker, struct gate *ready)
 
 static int tell(struct broker *broker, char command)
 {
-	CHECK(write(broker->command.fd[1], &command, 1) == 1);
+	assert_int_equal(write(broker->command.fd[1], &command, 1), 1);
 	gate_wait(&broker->done);
 	return atomic_load(&broker->answer->code);
 }
@@ -70,11 +70,11 @@ static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid
 	struct k2k_broker_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
 	size_t count;
 
-	CHECK_EQ(k2k_broker_list(reg, list, K2K_BROKERS_MAX, &count), 0);
+	assert_int_equal(k2k_broker_list(reg, list, K2K_BROKERS_MAX, &count), 0);
 	for (size_t i = 0; i < count; i++)
 		if (list[i].pid == pid && list[i].pid_namespace == namespace)
 			return list[i];
-	FAIL("no broker with pid %" PRIu64 " in namespace %" PRIu64, pid, namespace);
+	fail_msg("no broker with pid %" PRIu64 " in namespace %" PRIu64, pid, namespace);
 }
 
 /* ---- two namespaces ---------------------------------------------------------------- */
@@ -92,22 +92,22 @@ static struct broker start_in_namespace(const char *name)
 	if (middle == 0) {
 		pid_t pid;
 
-		CHECK(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
+		assert_int_equal(unshare(CLONE_NEWPID | CLONE_NEWNS), 0);
 		pid = fork();
-		CHECK(pid >= 0);
+		assert_true(pid >= 0);
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			CHECK(getpid() == 1);
-			CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-			CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+			assert_int_equal(getpid(), 1);
+			assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+			assert_int_equal(mount("proc", "/proc", "proc", 0, NULL), 0);
 			obey(name, &broker, &ready);
 		}
-		CHECK(write(pids.fd[1], &pid, sizeof pid) == sizeof pid);
+		assert_true(write(pids.fd[1], &pid, sizeof pid) == sizeof pid);
 		/* ends as its child does */
-		CHECK(waitpid(pid, NULL, 0) == pid);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		_exit(0);
 	}
-	CHECK(read(pids.fd[0], &broker.pid, sizeof broker.pid) == sizeof broker.pid);
+	assert_true(read(pids.fd[0], &broker.pid, sizeof broker.pid) == sizeof broker.pid);
 	gate_wait(&ready);
 	return broker;
 }
@@ -119,14 +119,14 @@ static void need_namespaces(void)
 	int status;
 
 	if (geteuid() != 0)
-		SKIP("needs root");
+		skip_msg("needs root");
 	pid = spawn();
 	if (pid == 0)
 		_exit(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : errno);
-	CHECK(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (status != 0) {
 		snprintf(why, sizeof why, "no pid namespaces here: %s", strerror(WEXITSTATUS(status)));
-		SKIP(why);
+		skip_msg("%s", why);
 	}
 }
 
@@ -135,21 +135,21 @@ static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim, s
 {
 	uint64_t gone = atomic_load(&victim->answer->namespace), here = atomic_load(&survivor->answer->namespace);
 
-	CHECK_EQ(tell(victim, 'k'), 0);
-	CHECK_EQ(tell(survivor, 'k'), 0);
-	CHECK_EQ(tell(survivor, 'k'), K2K_EKERNELS);
-	CHECK(kill(victim->pid, SIGKILL) == 0);
+	assert_int_equal(tell(victim, 'k'), 0);
+	assert_int_equal(tell(survivor, 'k'), 0);
+	assert_int_equal(tell(survivor, 'k'), K2K_EKERNELS);
+	assert_int_equal(kill(victim->pid, SIGKILL), 0);
 	WAIT_UNTIL(find_broker(admin, 1, gone).state == K2K_BROKER_DEAD, PATIENCE_S);
 	/* alive; whether it runs can't be told from outside of its namespace */
-	CHECK_EQ(find_broker(admin, 1, here).state, K2K_BROKER_UNKNOWN);
-	CHECK_EQ(find_broker(admin, 1, here).kernels, 1);
-	CHECK_EQ(find_broker(admin, 1, gone).kernels, 0);
-	CHECK_EQ(brokers_alive(admin), 1);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, 1);
+	assert_int_equal(find_broker(admin, 1, here).state, K2K_BROKER_UNKNOWN);
+	assert_int_equal(find_broker(admin, 1, here).kernels, 1);
+	assert_int_equal(find_broker(admin, 1, gone).kernels, 0);
+	assert_int_equal(brokers_alive(admin), 1);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, 1);
 	/* the survivor goes on, takes what the dead one held, and no more */
-	CHECK_EQ(tell(survivor, 'a'), 0);
-	CHECK_EQ(tell(survivor, 'k'), 0);
-	CHECK_EQ(tell(survivor, 'k'), K2K_EKERNELS);
+	assert_int_equal(tell(survivor, 'a'), 0);
+	assert_int_equal(tell(survivor, 'k'), 0);
+	assert_int_equal(tell(survivor, 'k'), K2K_EKERNELS);
 	check_clean(admin);
 }
 
@@ -159,7 +159,7 @@ TEST(of_two_brokers_with_equal_pids_in_two_namespaces_only_the_killed_one_is_dea
 	struct stat st;
 
 	need_namespaces();
-	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+	assert_int_equal(stat("/proc/self/ns/pid", &st), 0);
 	for (int second = 0; second < 2; second++) {
 		const char *name = small_registry(4, &admin);
 		struct broker brokers[2];
@@ -169,18 +169,18 @@ TEST(of_two_brokers_with_equal_pids_in_two_namespaces_only_the_killed_one_is_dea
 		for (int i = 0; i < 2; i++) {
 			brokers[i] = start_in_namespace(name);
 			namespaces[i] = atomic_load(&brokers[i].answer->namespace);
-			CHECK_EQ(atomic_load(&brokers[i].answer->own_pid), 1);
-			CHECK_EQ(tell(&brokers[i], 'a'), 0);
+			assert_int_equal(atomic_load(&brokers[i].answer->own_pid), 1);
+			assert_int_equal(tell(&brokers[i], 'a'), 0);
 		}
-		CHECK(namespaces[0] != namespaces[1] && namespaces[0] != st.st_ino && namespaces[1] != st.st_ino);
-		CHECK_EQ(brokers_alive(admin), 2);
-		CHECK(find_broker(admin, 1, namespaces[0]).incarnation != find_broker(admin, 1, namespaces[1]).incarnation);
-		CHECK_EQ(find_broker(admin, 1, namespaces[0]).state, K2K_BROKER_UNKNOWN);
+		assert_true(namespaces[0] != namespaces[1] && namespaces[0] != st.st_ino && namespaces[1] != st.st_ino);
+		assert_int_equal(brokers_alive(admin), 2);
+		assert_true(find_broker(admin, 1, namespaces[0]).incarnation != find_broker(admin, 1, namespaces[1]).incarnation);
+		assert_int_equal(find_broker(admin, 1, namespaces[0]).state, K2K_BROKER_UNKNOWN);
 		kill_one_of_two(admin, &brokers[second], &brokers[!second]);
 		/* what both have sent is there, also the dead one's */
-		CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 15);
-		CHECK_EQ(tell(&brokers[!second], 'e'), 0);
-		CHECK_EQ(tenant_info(admin, TENANT).kernels, 0);
+		assert_int_equal(tenant_info(admin, TENANT).admitted_total, 15);
+		assert_int_equal(tell(&brokers[!second], 'e'), 0);
+		assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 		WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 		check_clean(admin);
 		close_and_destroy(name, &admin);
@@ -197,10 +197,10 @@ static struct broker start_as(const char *name, struct k2k_registry *inherited, 
 	gate_make(&ready);
 	broker.pid = spawn();
 	if (broker.pid == 0) {
-		CHECK_EQ(k2k_registry_close(&inherited), K2K_EFORKED);
-		CHECK(setgroups(0, NULL) == 0 && setgid(GROUP) == 0 && setuid(user) == 0);
+		assert_int_equal(k2k_registry_close(&inherited), K2K_EFORKED);
+		assert_true(setgroups(0, NULL) == 0 && setgid(GROUP) == 0 && setuid(user) == 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of the user has cleared it */
-		CHECK(geteuid() == user && getegid() == GROUP);
+		assert_true(geteuid() == user && getegid() == GROUP);
 		obey(name, &broker, &ready);
 	}
 	gate_wait(&ready);
@@ -218,53 +218,54 @@ TEST(brokers_of_two_users_share_a_registry_through_their_group)
 	uint32_t place;
 
 	if (geteuid() != 0)
-		SKIP("needs root");
-	CHECK(stat("/proc/self/ns/pid", &st) == 0);
+		skip_msg("needs root");
+	assert_int_equal(stat("/proc/self/ns/pid", &st), 0);
 	namespace = st.st_ino;
 	options.flags = K2K_CREATE_GROUP | K2K_CREATE_MODE;
 	options.gid = GROUP;
 	options.mode = 0660;
 	options.max_tenants = options.max_engagements = options.max_budgets = 4;
 	options.max_leases = 256;
-	CHECK_EQ(k2k_registry_create(name, &options, &admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
 	register_tenant(admin, TENANT, 30, SLOTS);
 
 	/* both count into the same totals, and against the same limit */
 	a = start_as(name, admin, USER_A);
 	b = start_as(name, admin, USER_B);
-	CHECK_EQ(tell(&a, 'a'), 0);
-	CHECK_EQ(tell(&b, 'a'), 0);
-	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, 10);
+	assert_int_equal(tell(&a, 'a'), 0);
+	assert_int_equal(tell(&b, 'a'), 0);
+	assert_int_equal(tenant_info(admin, TENANT).admitted_total, 10);
 	for (int i = 0; i < 200; i++) {
 		struct broker *sender = i % 2 ? &a : &b;
 		int code = tell(sender, 'a');
 
-		CHECK(code == 0 || code == K2K_ERATE);
-		CHECK(tenant_info(admin, TENANT).messages_this_second <= 30);
+		assert_true(code == 0 || code == K2K_ERATE);
+		assert_true(tenant_info(admin, TENANT).messages_this_second <= 30);
 	}
-	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, atomic_load(&a.answer->admitted) + atomic_load(&b.answer->admitted));
-	CHECK_EQ(tell(&a, 'k'), 0);
-	CHECK_EQ(tell(&b, 'k'), 0);
-	CHECK_EQ(tell(&b, 'k'), K2K_EKERNELS);
+	assert_int_equal(tenant_info(admin, TENANT).admitted_total,
+	                 atomic_load(&a.answer->admitted) + atomic_load(&b.answer->admitted));
+	assert_int_equal(tell(&a, 'k'), 0);
+	assert_int_equal(tell(&b, 'k'), 0);
+	assert_int_equal(tell(&b, 'k'), K2K_EKERNELS);
 
 	/* every other place is taken: the killed one's goes to a broker of the other user */
 	for (int i = 0; i < K2K_BROKERS_MAX - 2; i++)
 		fillers[i] = start_as(name, admin, i % 2 ? USER_A : USER_B);
-	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
+	assert_int_equal(brokers_alive(admin), K2K_BROKERS_MAX);
 	place = find_broker(admin, (uint64_t)a.pid, namespace).slot;
 	kill_broker(admin, a.pid);
 	heir = start_as(name, admin, USER_B);
-	CHECK_EQ(find_broker(admin, (uint64_t)heir.pid, namespace).slot, place);
-	CHECK_EQ(brokers_alive(admin), K2K_BROKERS_MAX);
-	CHECK_EQ(tell(&heir, 'k'), 0);
-	CHECK_EQ(tell(&b, 'k'), K2K_EKERNELS);
-	CHECK_EQ(tenant_info(admin, TENANT).kernels, SLOTS);
+	assert_int_equal(find_broker(admin, (uint64_t)heir.pid, namespace).slot, place);
+	assert_int_equal(brokers_alive(admin), K2K_BROKERS_MAX);
+	assert_int_equal(tell(&heir, 'k'), 0);
+	assert_int_equal(tell(&b, 'k'), K2K_EKERNELS);
+	assert_int_equal(tenant_info(admin, TENANT).kernels, SLOTS);
 	check_clean(admin);
 
 	for (int i = 0; i < K2K_BROKERS_MAX - 2; i++)
-		CHECK_EQ(tell(&fillers[i], 'e'), 0);
-	CHECK_EQ(tell(&b, 'e'), 0);
-	CHECK_EQ(tell(&heir, 'e'), 0);
+		assert_int_equal(tell(&fillers[i], 'e'), 0);
+	assert_int_equal(tell(&b, 'e'), 0);
+	assert_int_equal(tell(&heir, 'e'), 0);
 	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 	close_and_destroy(name, &admin);
 }

@@ -87,8 +87,8 @@ static void forbid_system_calls(void)
 	struct sock_filter filter[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS) };
 	struct sock_fprog program = { .len = 1, .filter = filter };
 
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
 }
 
 /* ---- the calls ------------------------------------------------------------------ */
@@ -162,7 +162,7 @@ static int signal_of(void (*child)(void))
 		child();
 		_exit(0);
 	}
-	CHECK(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
@@ -181,9 +181,9 @@ static void allocate(void)
 TEST(the_traps_for_system_calls_and_allocations_work_here)
 {
 	if (SANITIZED)
-		SKIP("sanitizers make system calls of their own");
-	CHECK_EQ(signal_of(make_a_system_call), SIGSYS);
-	CHECK_EQ(signal_of(allocate), SIGABRT);
+		skip_msg("sanitizers make system calls of their own");
+	assert_int_equal(signal_of(make_a_system_call), SIGSYS);
+	assert_int_equal(signal_of(allocate), SIGABRT);
 }
 
 TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
@@ -196,10 +196,10 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 	int status;
 
 	if (SANITIZED)
-		SKIP("sanitizers make system calls of their own");
+		skip_msg("sanitizers make system calls of their own");
 	quota.budgets = &budget;
 	quota.budget_count = 1;
-	CHECK_EQ(k2k_tenant_register(admin, TENANT, &quota), 0);
+	assert_int_equal(k2k_tenant_register(admin, TENANT, &quota), 0);
 	register_tenant(admin, TENANT + 1, 1000, 4);
 	pid_t broker = spawn();
 	if (broker == 0) {
@@ -210,7 +210,8 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 			/* one handle: what it locks, the other thread would wait for */
 			callers[i] = (struct caller){ .shared = shared, .number = i, .rounds = ROUNDS };
 			callers[i].reg = i ? callers[0].reg : open_as(name, K2K_ROLE_BROKER);
-			CHECK(pthread_create(&threads[i], NULL, call_in_silence, &callers[i]) == 0);
+			assert_int_equal(pthread_create(&threads[i], NULL, call_in_silence, &callers[i]),
+			                 0);
 		}
 		for (int i = 0; i < CALLERS; i++)
 			while (!atomic_load(&shared->done[i]))
@@ -221,16 +222,16 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 	for (uint64_t id = 100; waitpid(broker, &status, WNOHANG) == 0; id++) {
 		register_tenant(admin, id, 10, 1);
 		quota.max_messages_per_sec = K2K_UNLIMITED - id % 2 * 1000;
-		CHECK_EQ(k2k_tenant_update(admin, TENANT, &quota, K2K_UPDATE_RATE), 0);
-		CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+		assert_int_equal(k2k_tenant_update(admin, TENANT, &quota, K2K_UPDATE_RATE), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 		pause_ns(2000000);
 	}
 	if (WIFSIGNALED(status))
-		FAIL("the broker was killed by signal %d (%s)", WTERMSIG(status),
-		     WTERMSIG(status) == SIGSYS ? "a system call" : WTERMSIG(status) == SIGABRT ? "an allocation" : "?");
-	CHECK_EQ(WEXITSTATUS(status), 0);
-	CHECK_EQ(atomic_load(&shared->wrong), 0);
-	CHECK_EQ(brokers_alive(admin), 0);
+		fail_msg("the broker was killed by signal %d (%s)", WTERMSIG(status),
+		         WTERMSIG(status) == SIGSYS ? "a system call" : WTERMSIG(status) == SIGABRT ? "an allocation" : "?");
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(atomic_load(&shared->wrong), 0);
+	assert_int_equal(brokers_alive(admin), 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

@@ -22,7 +22,7 @@ static uint64_t first_second;
 static atomic_ullong *book(atomic_ullong *books, uint64_t second)
 {
 	if (second < first_second || second - first_second >= BOOKS)
-		FAIL("second %" PRIu64 ", begun at %" PRIu64, second, first_second);
+		fail_msg("second %" PRIu64 ", begun at %" PRIu64, second, first_second);
 	return &books[second - first_second];
 }
 
@@ -43,17 +43,17 @@ static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *boo
 		struct k2k_verdict verdict = K2K_VERDICT_INIT;
 		int code = k2k_message_admit(reg, id, no_tag, n, &verdict);
 
-		CHECK_EQ(verdict.code, code);
-		CHECK(verdict.used <= verdict.limit);
-		CHECK_EQ(verdict.remaining, verdict.limit - verdict.used);
+		assert_int_equal(verdict.code, code);
+		assert_true(verdict.used <= verdict.limit);
+		assert_int_equal(verdict.remaining, verdict.limit - verdict.used);
 		if (code == 0) {
 			atomic_fetch_add(book(books->granted, verdict.window), n);
 			atomic_fetch_add(&books->total, n);
 			n = 1 + random_below(most);
 		} else {
-			CHECK_EQ(code, K2K_ERATE);
-			CHECK(verdict.used + n > verdict.limit);
-			CHECK(verdict.retry_after_ns > 0 && verdict.retry_after_ns <= 1000000000u);
+			assert_int_equal(code, K2K_ERATE);
+			assert_true(verdict.used + n > verdict.limit);
+			assert_true(verdict.retry_after_ns > 0 && verdict.retry_after_ns <= 1000000000u);
 			atomic_fetch_add(book(books->rejected, verdict.window), 1);
 			if (n == 1) /* leaves the processor to others; late once in a while is no matter */
 				sched_yield();
@@ -80,16 +80,16 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 
 			random_seed(i);
 			hammer(reg, 7, books, most, until);
-			CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_close(&reg), 0);
 			exit(0);
 		}
 	}
 	/* one that is stopped and continued, over the edges of seconds too, takes nothing from the exactness */
 	random_seed(99);
 	while (stop_one && this_second() + 1 < until) {
-		CHECK(kill(brokers[0], SIGSTOP) == 0);
+		assert_int_equal(kill(brokers[0], SIGSTOP), 0);
 		pause_ns(random_below(300000000));
-		CHECK(kill(brokers[0], SIGCONT) == 0);
+		assert_int_equal(kill(brokers[0], SIGCONT), 0);
 		pause_ns(random_below(100000000));
 	}
 	wait_all(brokers, processes);
@@ -98,11 +98,12 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 		uint64_t granted = atomic_load(book(books->granted, second));
 
 		if (granted != limit)
-			FAIL("second %" PRIu64 " granted %" PRIu64 " of %" PRIu64, second - first_second, granted, limit);
-		CHECK(atomic_load(book(books->rejected, second)) > 0);
+			fail_msg("second %" PRIu64 " granted %" PRIu64 " of %" PRIu64,
+			         second - first_second, granted, limit);
+		assert_true(atomic_load(book(books->rejected, second)) > 0);
 	}
-	CHECK(atomic_load(&books->granted[0]) <= limit);
-	CHECK_EQ(tenant_info(admin, 7).admitted_total, atomic_load(&books->total));
+	assert_true(atomic_load(&books->granted[0]) <= limit);
+	assert_int_equal(tenant_info(admin, 7).admitted_total, atomic_load(&books->total));
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

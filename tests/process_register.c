@@ -29,16 +29,17 @@ TEST(of_eight_racing_registrations_of_one_id_exactly_one_succeeds)
 				if (code == 0)
 					atomic_fetch_add(&shared->won[j], 1);
 				else if (code != K2K_EEXIST)
-					FAIL("register: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+					fail_msg("register: %s (%s)", k2k_errname(code),
+					         k2k_error_detail()->text);
 			}
 			meet(&shared->meeting, ADMINS);
 			if (i == 0) {
 				size_t count;
 
 				for (int j = 0; j < IDS; j++)
-					CHECK_EQ(atomic_exchange(&shared->won[j], 0), 1);
-				CHECK_EQ(k2k_tenant_count(reg, &count), 0);
-				CHECK_EQ(count, IDS);
+					assert_int_equal(atomic_exchange(&shared->won[j], 0), 1);
+				assert_int_equal(k2k_tenant_count(reg, &count), 0);
+				assert_int_equal(count, IDS);
 			}
 			meet(&shared->meeting, ADMINS);
 			/* of racing deregistrations too: all but one find no tenant */
@@ -48,14 +49,14 @@ TEST(of_eight_racing_registrations_of_one_id_exactly_one_succeeds)
 				if (code == 0)
 					atomic_fetch_add(&shared->won[j], 1);
 				else
-					CHECK_EQ(code, K2K_ENOTENANT);
+					assert_int_equal(code, K2K_ENOTENANT);
 			}
 			meet(&shared->meeting, ADMINS);
 			if (i == 0)
 				for (int j = 0; j < IDS; j++)
-					CHECK_EQ(atomic_exchange(&shared->won[j], 0), 1);
+					assert_int_equal(atomic_exchange(&shared->won[j], 0), 1);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	wait_all(admins, ADMINS);
@@ -83,11 +84,11 @@ static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 
 		for (int i = 0; i < 8; i++) {
 			code = k2k_message_admit(reg, BUSY, tag, 3, NULL);
-			CHECK(code == 0 || code == K2K_ENOTENANT);
+			assert_true(code == 0 || code == K2K_ENOTENANT);
 			if (code == 0)
 				atomic_fetch_add(&ledger->admitted, 3);
 			code = k2k_message_record(reg, BUSY);
-			CHECK(code == 0 || code == K2K_ENOTENANT);
+			assert_true(code == 0 || code == K2K_ENOTENANT);
 			if (code == 0)
 				atomic_fetch_add(&ledger->admitted, 1);
 		}
@@ -99,13 +100,13 @@ static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 		else if (code == K2K_EGONE)
 			atomic_fetch_add(&ledger->unsure, ns);
 		else
-			CHECK_EQ(code, K2K_ENOTENANT);
+			assert_int_equal(code, K2K_ENOTENANT);
 		code = k2k_kernel_acquire(reg, BUSY, &lease, NULL);
-		CHECK(code == 0 || code == K2K_ENOTENANT || code == K2K_EKERNELS || code == K2K_EBUSY);
+		assert_true(code == 0 || code == K2K_ENOTENANT || code == K2K_EKERNELS || code == K2K_EBUSY);
 		if (code)
 			continue;
 		code = k2k_kernel_release(reg, &lease);
-		CHECK(code == 0 || code == K2K_ESTALE || code == K2K_ENOTHELD);
+		assert_true(code == 0 || code == K2K_ESTALE || code == K2K_ENOTHELD);
 	}
 }
 
@@ -118,7 +119,7 @@ static void start_brokers(const char *name, struct k2k_registry *admin, struct l
 
 			random_seed((uint64_t)i);
 			hammer(reg, ledger);
-			CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_close(&reg), 0);
 			exit(0);
 		}
 	}
@@ -130,16 +131,17 @@ static void is_untouched(struct k2k_registry *admin)
 	struct k2k_tenant_info info = tenant_info(admin, QUIET);
 	uint64_t ns;
 
-	CHECK_EQ(info.admitted_total, 0);
-	CHECK_EQ(info.messages_this_second, 0);
-	CHECK_EQ(info.rejected_total.rate + info.rejected_total.budget + info.rejected_total.kernels, 0);
-	CHECK_EQ(info.unattributed_ns, 0);
-	CHECK_EQ(info.kernels, 0);
+	assert_int_equal(info.admitted_total, 0);
+	assert_int_equal(info.messages_this_second, 0);
+	assert_int_equal(info.rejected_total.rate + info.rejected_total.budget + info.rejected_total.kernels,
+	                 0);
+	assert_int_equal(info.unattributed_ns, 0);
+	assert_int_equal(info.kernels, 0);
 	for (uint64_t engagement = 0; engagement < 6; engagement++) {
 		struct k2k_audit_tag tag = { 1, engagement };
 
-		CHECK_EQ(k2k_usage_engagement_for(admin, QUIET, tag, &ns), 0);
-		CHECK_EQ(ns, 0);
+		assert_int_equal(k2k_usage_engagement_for(admin, QUIET, tag, &ns), 0);
+		assert_int_equal(ns, 0);
 	}
 }
 
@@ -159,14 +161,15 @@ TEST(no_count_of_a_busy_tenant_ever_lands_on_the_next_one_in_its_place)
 
 		register_tenant(admin, BUSY, K2K_UNLIMITED, 2);
 		pause_ns(random_below(300000));
-		CHECK_EQ(k2k_tenant_deregister(admin, BUSY, NULL), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, BUSY, NULL), 0);
 		register_tenant(admin, QUIET, K2K_UNLIMITED, 2);
 		is_untouched(admin);
 		pause_ns(random_below(200000));
 		is_untouched(admin);
-		CHECK_EQ(k2k_tenant_deregister(admin, QUIET, &totals), 0);
-		CHECK_EQ(totals.admitted_total + totals.gpu_ns_total + totals.unattributed_ns, 0);
-		CHECK_EQ(totals.rejected_total.rate + totals.rejected_total.kernels, 0);
+		assert_int_equal(k2k_tenant_deregister(admin, QUIET, &totals), 0);
+		assert_int_equal(totals.admitted_total + totals.gpu_ns_total + totals.unattributed_ns,
+		                 0);
+		assert_int_equal(totals.rejected_total.rate + totals.rejected_total.kernels, 0);
 	}
 	atomic_store(&ledger->stop, 1);
 	wait_all(brokers, BROKERS);
@@ -190,23 +193,23 @@ TEST(what_was_answered_with_success_is_in_the_final_totals_of_its_registration)
 
 		register_tenant(admin, BUSY, K2K_UNLIMITED, 2);
 		pause_ns(random_below(400000));
-		CHECK_EQ(k2k_tenant_deregister(admin, BUSY, &totals), 0);
-		CHECK_EQ(totals.final, 1);
-		CHECK_EQ(totals.id, BUSY);
+		assert_int_equal(k2k_tenant_deregister(admin, BUSY, &totals), 0);
+		assert_int_equal(totals.final, 1);
+		assert_int_equal(totals.id, BUSY);
 		admitted += totals.admitted_total;
 		booked += totals.gpu_ns_total;
 		unattributed += totals.unattributed_ns;
 	}
 	atomic_store(&ledger->stop, 1);
 	wait_all(brokers, BROKERS);
-	CHECK(admitted > 0 && booked > 0);
-	CHECK_EQ(admitted, atomic_load(&ledger->admitted));
+	assert_true(admitted > 0 && booked > 0);
+	assert_int_equal(admitted, atomic_load(&ledger->admitted));
 	/* every nanosecond that was answered 0 or UNBOOKED, and of those answered GONE some or all */
 	acknowledged = atomic_load(&ledger->booked) + atomic_load(&ledger->unbooked);
 	unsure = atomic_load(&ledger->unsure);
 	if (booked + unattributed < acknowledged || booked + unattributed > acknowledged + unsure)
-		FAIL("totals have %" PRIu64 " + %" PRIu64 " ns; answered were %" PRIu64 ", and perhaps %" PRIu64, booked,
-		     unattributed, acknowledged, unsure);
+		fail_msg("totals have %" PRIu64 " + %" PRIu64 " ns; answered were %" PRIu64 ", and perhaps %" PRIu64, booked,
+		         unattributed, acknowledged, unsure);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -225,23 +228,23 @@ TEST(a_lease_of_an_earlier_registration_is_stale_in_every_process)
 	broker = spawn();
 	if (broker == 0) {
 		reg = open_as(name, K2K_ROLE_BROKER);
-		CHECK_EQ(k2k_kernel_acquire(reg, BUSY, &lease, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, BUSY, &lease, NULL), 0);
 		gate_open(&held);
 		gate_wait(&again);
-		CHECK_EQ(k2k_kernel_acquire(reg, BUSY, &fresh, NULL), 0);
-		CHECK(fresh.generation > lease.generation);
-		CHECK_EQ(k2k_kernel_release(reg, &lease), K2K_ESTALE);
-		CHECK_EQ(k2k_kernel_release(reg, &fresh), 0);
-		CHECK_EQ(k2k_kernel_release(reg, &fresh), K2K_ENOTHELD);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_kernel_acquire(reg, BUSY, &fresh, NULL), 0);
+		assert_true(fresh.generation > lease.generation);
+		assert_int_equal(k2k_kernel_release(reg, &lease), K2K_ESTALE);
+		assert_int_equal(k2k_kernel_release(reg, &fresh), 0);
+		assert_int_equal(k2k_kernel_release(reg, &fresh), K2K_ENOTHELD);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
 	}
 	gate_wait(&held);
-	CHECK_EQ(k2k_tenant_deregister(admin, BUSY, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, BUSY, NULL), 0);
 	register_tenant(admin, BUSY, 0, 2);
-	CHECK_EQ(tenant_info(admin, BUSY).kernels, 0);
+	assert_int_equal(tenant_info(admin, BUSY).kernels, 0);
 	gate_open(&again);
 	spawn_wait(broker);
-	CHECK_EQ(tenant_info(admin, BUSY).kernels, 0);
+	assert_int_equal(tenant_info(admin, BUSY).kernels, 0);
 	close_and_destroy(name, &admin);
 }

@@ -4,13 +4,15 @@
  */
 #include "files_fixture.h"
 
+#include <fcntl.h>
+
 /* ---- a file system of one's own under /dev/shm -------------------------------------------------- */
 
 static void own_shm(unsigned long flags, const char *options)
 {
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("k2k-test", "/dev/shm", "tmpfs", flags, options) != 0)
-		SKIP("needs the right to mount");
+		skip_msg("needs the right to mount");
 	name = fresh_registry();
 }
 
@@ -18,7 +20,7 @@ static uint64_t shm_free(void)
 {
 	struct statvfs fs;
 
-	CHECK(statvfs("/dev/shm", &fs) == 0);
+	assert_int_equal(statvfs("/dev/shm", &fs), 0);
 	return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
@@ -30,10 +32,10 @@ static void create_fails(int code, const char *what)
 
 	traces_take(&before, "k2k");
 	CHECK_CODE(k2k_registry_create(name, &small, &reg), code, "%s", what);
-	CHECK(reg == NULL);
-	CHECK_EQ(k2k_error_detail()->code, code);
+	assert_null(reg);
+	assert_int_equal(k2k_error_detail()->code, code);
 	CHECK_TRACES(&before, "k2k", what);
-	CHECK_EQ(shm_free(), is_free);
+	assert_int_equal(shm_free(), is_free);
 }
 
 TEST(a_shared_memory_file_system_that_is_too_small_is_named_with_both_sizes)
@@ -41,14 +43,14 @@ TEST(a_shared_memory_file_system_that_is_too_small_is_named_with_both_sizes)
 	struct k2k_registry_plan plan = { .size = sizeof plan };
 
 	own_shm(0, "size=32k");
-	CHECK_EQ(k2k_registry_plan(&small, &plan), 0);
-	CHECK_EQ(plan.shm_free_bytes, 32768);
-	CHECK(plan.total_bytes > 32768);
+	assert_int_equal(k2k_registry_plan(&small, &plan), 0);
+	assert_int_equal(plan.shm_free_bytes, 32768);
+	assert_true(plan.total_bytes > 32768);
 	create_fails(K2K_ENOMEM, "a tiny file system");
-	CHECK_EQ(k2k_error_detail()->expected, plan.total_bytes);
-	CHECK_EQ(k2k_error_detail()->found, 32768);
-	CHECK_HAS(k2k_error_detail()->text, "/dev/shm");
-	CHECK_HAS(k2k_error_detail()->text, "32768");
+	assert_int_equal(k2k_error_detail()->expected, plan.total_bytes);
+	assert_int_equal(k2k_error_detail()->found, 32768);
+	assert_contains(k2k_error_detail()->text, "/dev/shm");
+	assert_contains(k2k_error_detail()->text, "32768");
 }
 
 /* The real calls, with something happening before the n-th. */
@@ -62,7 +64,7 @@ static int filling_fallocate(int fd, int mode, off64_t offset, off64_t length)
 		char page[4096] = "";
 
 		filler = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		CHECK(filler >= 0);
+		assert_true(filler >= 0);
 		while (write(filler, page, sizeof page) > 0)
 			;
 	}
@@ -94,7 +96,7 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 	struct k2k_registry_plan plan = { .size = sizeof plan };
 
 	own_shm(0, "size=1m");
-	CHECK_EQ(k2k_registry_plan(&small, &plan), 0);
+	assert_int_equal(k2k_registry_plan(&small, &plan), 0);
 	for (int n = 1; n <= 2; n++) {
 		static struct traces before;
 		struct k2k_registry *reg;
@@ -102,15 +104,14 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 		before_fallocate = n;
 		traces_take(&before, "k2k");
 		CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_ENOMEM, "filled before reservation %d", n);
-		CHECK(reg == NULL && before_fallocate == 0);
-		close(filler);
+		assert_true(reg == NULL && before_fallocate == 0);
 		CHECK_TRACES(&before, "k2k", "a file system that filled up");
-		CHECK_EQ(shm_free(), 1 << 20);
+		WAIT_UNTIL(shm_free() == 1 << 20, 5); /* the filler is in the table of a thread that has ended */
 		/* needed and free, here too */
-		CHECK_EQ(k2k_error_detail()->expected, plan.total_bytes);
-		CHECK(k2k_error_detail()->found < plan.total_bytes);
+		assert_int_equal(k2k_error_detail()->expected, plan.total_bytes);
+		assert_true(k2k_error_detail()->found < plan.total_bytes);
 	}
-	CHECK_EQ(k2k_registry_create(name, &small, NULL), 0);
+	assert_int_equal(k2k_registry_create(name, &small, NULL), 0);
 }
 
 TEST(a_file_system_without_inodes_is_out_of_room)
@@ -123,13 +124,14 @@ TEST(a_file_system_without_inodes_is_out_of_room)
 		char options[64];
 
 		snprintf(options, sizeof options, "remount,size=1m,nr_inodes=%d", inodes);
-		CHECK(mount("k2k-test", "/dev/shm", "tmpfs", MS_REMOUNT, options + 8) == 0);
+		assert_int_equal(mount("k2k-test", "/dev/shm", "tmpfs", MS_REMOUNT, options + 8),
+		                 0);
 		if (k2k_registry_create(name, &small, NULL) == 0)
 			made = 1;
 		else
 			create_fails(K2K_ENOMEM, options);
 	}
-	CHECK(made);
+	assert_true(made);
 	accepted("enough inodes");
 }
 
@@ -140,8 +142,8 @@ TEST(a_file_system_that_is_read_only_or_missing_is_told)
 	own_shm(MS_RDONLY, "size=1m");
 	create_fails(K2K_EPERM, "read-only");
 	refused(K2K_ENOREGISTRY, "read-only");
-	CHECK(umount("/dev/shm") == 0);
-	CHECK(mount("k2k-test", "/dev", "tmpfs", 0, "size=64k") == 0);
+	assert_int_equal(umount("/dev/shm"), 0);
+	assert_int_equal(mount("k2k-test", "/dev", "tmpfs", 0, "size=64k"), 0);
 	traces_take(&before, name);
 	CHECK_CODE(k2k_registry_create(name, &small, NULL), K2K_EIO, "no /dev/shm");
 	CHECK_CODE(k2k_registry_plan(NULL, &(struct k2k_registry_plan){ .size = sizeof(struct k2k_registry_plan) }), K2K_EIO, "plan");
@@ -151,11 +153,11 @@ TEST(a_file_system_that_is_read_only_or_missing_is_told)
 TEST(a_device_is_no_registry_even_where_devices_are_not_opened)
 {
 	own_shm(MS_NODEV, "size=1m");
-	CHECK_EQ(k2k_registry_create(name, &small, NULL), 0);
+	assert_int_equal(k2k_registry_create(name, &small, NULL), 0);
 	bytes_open(&bytes, name);
-	CHECK(unlink(bytes.defs_path) == 0);
+	assert_int_equal(unlink(bytes.defs_path), 0);
 	if (mknod(bytes.defs_path, S_IFCHR | 0600, makedev(1, 3)) != 0)
-		SKIP("can't make devices");
+		skip_msg("can't make devices");
 	refused(K2K_EOWNER, "a device on a file system without devices");
 }
 
@@ -166,14 +168,14 @@ static void spare_descriptors(int n)
 	struct rlimit limit;
 	int fd;
 
-	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = 256;
-	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	fd = dup(2);
-	CHECK(fd >= 0);
+	assert_true(fd >= 0);
 	close(fd);
 	limit.rlim_cur = (rlim_t)(fd + n);
-	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 TEST(without_descriptors_create_and_open_leave_nothing)
@@ -193,12 +195,12 @@ TEST(without_descriptors_create_and_open_leave_nothing)
 			if (code)
 				CHECK_CODE(code, K2K_EIO, "open as %s with %d descriptors", role_name(role), n);
 			else
-				CHECK_EQ(k2k_registry_close(&reg), 0);
+				assert_int_equal(k2k_registry_close(&reg), 0);
 			spare_descriptors(100);
 			CHECK_TRACES(&before, name, "open with few descriptors");
 			opened = code == 0;
 		}
-	CHECK(opened);
+	assert_true(opened);
 	name = fresh_registry();
 	for (int n = 0; n < 12; n++) {
 		struct k2k_registry *reg = (struct k2k_registry *)&before;
@@ -209,36 +211,34 @@ TEST(without_descriptors_create_and_open_leave_nothing)
 		code = k2k_registry_create(name, &small, &reg);
 		if (code) {
 			CHECK_CODE(code, K2K_EIO, "create with %d descriptors", n);
-			CHECK(reg == NULL);
+			assert_null(reg);
 			spare_descriptors(100);
 		} else {
 			spare_descriptors(100);
-			CHECK_EQ(k2k_registry_close(&reg), 0);
-			CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+			assert_int_equal(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 		}
 		CHECK_TRACES(&before, name, "create with few descriptors");
 		created = code == 0;
 	}
-	CHECK(created);
+	assert_true(created);
 }
 
-TEST(without_descriptors_a_change_changes_nothing)
+TEST(a_change_needs_no_descriptor)
 {
 	struct k2k_registry *reg;
 	int registered;
 
 	set_up();
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg), 0);
-	bytes_copy(&bytes);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg), 0);
 	spare_descriptors(0);
-	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), K2K_EIO);
-	CHECK(k2k_error_detail()->system_errno == EMFILE);
-	CHECK_BYTES(&bytes, "register without descriptors");
-	CHECK_EQ(k2k_tenant_is_registered(reg, 5, &registered), 0);
-	CHECK_EQ(registered, 0);
+	assert_int_equal(k2k_tenant_register(reg, 5, NULL), 0); /* it needs none */
+	assert_int_equal(k2k_tenant_is_registered(reg, 5, &registered), 0);
+	assert_int_equal(registered, 1);
+	assert_int_equal(k2k_tenant_deregister(reg, 5, NULL), 0);
 	spare_descriptors(100);
-	CHECK_EQ(k2k_tenant_register(reg, 5, NULL), 0);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_tenant_register(reg, 5, NULL), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
 TEST(without_address_space_open_leaves_nothing)
@@ -253,21 +253,21 @@ TEST(without_address_space_open_leaves_nothing)
 
 	name = fresh_registry();
 	options.max_engagements = 1 << 18;
-	CHECK_EQ(k2k_registry_create(name, &options, NULL), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), 0); /* a first handle, so that what stays is there */
-	CHECK_EQ(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), 0); /* a first handle, so that what stays is there */
+	assert_int_equal(k2k_registry_close(&reg), 0);
 	traces_take(&before, name);
 	CHECK_TRACES(&before, name, "nothing");
 	file = fopen("/proc/self/statm", "re");
-	CHECK(file && fgets(line, sizeof line, file));
+	assert_true(file && fgets(line, sizeof line, file));
 	fclose(file);
 	pages = strtoul(line, NULL, 10);
 	limit.rlim_cur = pages * 4096 + (4u << 20);
-	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 		CHECK_CODE(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), K2K_ENOMEM, "open as %s", role_name(role));
 	limit.rlim_cur = RLIM_INFINITY;
-	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 	CHECK_TRACES(&before, name, "open without address space");
 }
 
@@ -279,10 +279,10 @@ TEST(a_broker_whose_helper_cannot_start_leaves_nothing)
 	set_up();
 	traces_take(&before, name);
 	threads_fail = true;
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_ENOMEM);
-	CHECK(reg == NULL);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_ENOMEM);
+	assert_null(reg);
 	CHECK_TRACES(&before, name, "a broker without a helper");
-	CHECK_EQ(((struct k2k_shm_slot *)(void *)(bytes.live + 4096))->owner, 0);
+	assert_int_equal(((struct k2k_shm_slot *)(void *)(bytes.live + 4096))->owner, 0);
 	threads_fail = false;
 	accepted("with threads");
 }
@@ -304,35 +304,36 @@ TEST(a_program_that_closes_our_descriptors_loses_nothing)
 		int taken[16];
 
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			CHECK_EQ(k2k_registry_open(name, (enum k2k_role)role, NULL, &handles[role]), 0);
-		CHECK_EQ(k2k_kernel_acquire(handles[K2K_ROLE_BROKER], 1, NULL, NULL), 0);
-		CHECK(dup2(closed.fd[1], 900) >= 0 && dup2(seen.fd[0], 901) >= 0);
-		CHECK(syscall(SYS_close_range, 3, 899, 0) == 0);
+			assert_int_equal(k2k_registry_open(name, (enum k2k_role)role, NULL, &handles[role]),
+			                 0);
+		assert_int_equal(k2k_kernel_acquire(handles[K2K_ROLE_BROKER], 1, NULL, NULL), 0);
+		assert_true(dup2(closed.fd[1], 900) >= 0 && dup2(seen.fd[0], 901) >= 0);
+		assert_int_equal(syscall(SYS_close_range, 3, 899, 0), 0);
 		for (int i = 0; i < 16; i++)
 			taken[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 		closed.fd[1] = 900;
 		seen.fd[0] = 901;
 		gate_open(&closed);
 		gate_wait(&seen);
-		CHECK_EQ(k2k_kernel_acquire(handles[K2K_ROLE_BROKER], 1, NULL, NULL), 0);
-		CHECK_EQ(k2k_tenant_register(handles[K2K_ROLE_ADMIN], 2, NULL), 0);
-		CHECK_EQ(k2k_broker_list(handles[K2K_ROLE_OBSERVER], list, 2, &count), 0);
-		CHECK_EQ(count, 1);
-		CHECK_EQ(list[0].state, K2K_BROKER_ACTIVE);
-		CHECK_EQ(list[0].kernels, 2);
+		assert_int_equal(k2k_kernel_acquire(handles[K2K_ROLE_BROKER], 1, NULL, NULL), 0);
+		assert_int_equal(k2k_tenant_register(handles[K2K_ROLE_ADMIN], 2, NULL), 0);
+		assert_int_equal(k2k_broker_list(handles[K2K_ROLE_OBSERVER], list, 2, &count), 0);
+		assert_int_equal(count, 1);
+		assert_int_equal(list[0].state, K2K_BROKER_ACTIVE);
+		assert_int_equal(list[0].kernels, 2);
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			CHECK_EQ(k2k_registry_close(&handles[role]), 0);
+			assert_int_equal(k2k_registry_close(&handles[role]), 0);
 		for (int i = 0; i < 16; i++)
-			CHECK(fcntl(taken[i], F_GETFD) >= 0); /* none of the program's was closed */
+			assert_true(fcntl(taken[i], F_GETFD) >= 0); /* none of the program's was closed */
 		_exit(0);
 	}
 	gate_wait(&closed);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &watcher), 0);
-	CHECK_EQ(k2k_broker_list(watcher, list, 2, &count), 0);
-	CHECK_EQ(count, 1);
-	CHECK_EQ(list[0].state, K2K_BROKER_ACTIVE);
-	CHECK_EQ(list[0].kernels, 1);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &watcher), 0);
+	assert_int_equal(k2k_broker_list(watcher, list, 2, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(list[0].state, K2K_BROKER_ACTIVE);
+	assert_int_equal(list[0].kernels, 1);
 	gate_open(&seen);
 	spawn_wait_within(pid, 20);
-	CHECK_EQ(k2k_registry_close(&watcher), 0);
+	assert_int_equal(k2k_registry_close(&watcher), 0);
 }

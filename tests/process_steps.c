@@ -7,6 +7,8 @@
  */
 #include "process.h"
 
+#include "agent.h"
+
 #include <sys/ptrace.h>
 
 enum { MOST_STEPS = 2000, TENANT = 7 };
@@ -69,14 +71,16 @@ static pid_t start_traced(void (*work)(const char *), const char *name)
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(HARNESS_SKIPPED);
 		raise(SIGSTOP);
+		k2k_agent_in_caller = true; /* all system calls in the thread that is traced */
 		work(name);
 		_exit(0);
 	}
-	CHECK(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
-		SKIP("may not trace");
-	CHECK(WIFSTOPPED(status));
-	CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) == 0);
+		skip_msg("may not trace");
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
+	                 0);
 	return pid;
 }
 
@@ -87,13 +91,13 @@ static int step(pid_t pid)
 	int status;
 
 	for (;;) {
-		CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)deliver) == 0);
-		CHECK(waitpid(pid, &status, 0) == pid);
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)deliver), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (WIFEXITED(status)) {
-			CHECK_EQ(WEXITSTATUS(status), 0);
+			assert_int_equal(WEXITSTATUS(status), 0);
 			return 0;
 		}
-		CHECK(WIFSTOPPED(status));
+		assert_true(WIFSTOPPED(status));
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			return 1;
 		deliver = WSTOPSIG(status);
@@ -111,7 +115,7 @@ static int run_to(pid_t pid, int steps)
 
 static void let_go(pid_t pid)
 {
-	CHECK(ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
 	spawn_wait(pid);
 }
 
@@ -121,8 +125,8 @@ static void is_whole(const char *name)
 	int lives;
 
 	/* first: to open it sweeps */
-	CHECK_EQ(objects_of(name, &lives), 1);
-	CHECK_EQ(lives, 1);
+	assert_int_equal(objects_of(name, &lives), 1);
+	assert_int_equal(lives, 1);
 	admin = open_as(name, K2K_ROLE_ADMIN);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
@@ -143,11 +147,11 @@ TEST(a_creator_killed_at_any_system_call_leaves_nothing_once_the_next_has_create
 			break;
 		spawn_kill(creator);
 		code = create_small(name);
-		CHECK(code == 0 || code == K2K_EEXIST);
+		assert_true(code == 0 || code == K2K_EEXIST);
 		is_whole(name);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
-	CHECK_EQ(atomic_load(&outcome->code), 0);
+	assert_true(steps > 20 && steps < MOST_STEPS);
+	assert_int_equal(atomic_load(&outcome->code), 0);
 	is_whole(name);
 }
 
@@ -161,7 +165,7 @@ TEST(a_destroyer_killed_at_any_system_call_is_finished_by_the_next_command)
 		pid_t destroyer;
 		int code;
 
-		CHECK_EQ(create_small(name), 0);
+		assert_int_equal(create_small(name), 0);
 		destroyer = start_traced(destroy, name);
 		if (!run_to(destroyer, steps))
 			break;
@@ -169,24 +173,24 @@ TEST(a_destroyer_killed_at_any_system_call_is_finished_by_the_next_command)
 		switch (steps % 3) {
 		case 0: /* a create: of a new one, unless the old one is still whole */
 			code = create_small(name);
-			CHECK(code == 0 || code == K2K_EEXIST);
+			assert_true(code == 0 || code == K2K_EEXIST);
 			is_whole(name);
 			break;
 		case 1: /* a destroy */
 			code = k2k_registry_destroy(name, 0, NULL);
-			CHECK(code == 0 || code == K2K_ENOREGISTRY);
+			assert_true(code == 0 || code == K2K_ENOREGISTRY);
 			break;
 		default: /* an open by an administrator */
 			code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg);
 			if (code == 0)
 				close_and_destroy(name, &reg);
 			else
-				CHECK_EQ(code, K2K_ENOREGISTRY);
+				assert_int_equal(code, K2K_ENOREGISTRY);
 		}
 		check_nothing_left(name);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
-	CHECK_EQ(atomic_load(&outcome->code), 0);
+	assert_true(steps > 20 && steps < MOST_STEPS);
+	assert_int_equal(atomic_load(&outcome->code), 0);
 	check_nothing_left(name);
 }
 
@@ -204,15 +208,15 @@ TEST(a_creator_held_at_any_system_call_loses_nothing_to_one_who_sweeps)
 			break;
 		code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg);
 		if (code == 0)
-			CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_close(&reg), 0);
 		else
-			CHECK_EQ(code, K2K_ENOREGISTRY);
-		CHECK(code == 0 || k2k_registry_destroy(name, 0, NULL) == K2K_ENOREGISTRY);
+			assert_int_equal(code, K2K_ENOREGISTRY);
+		assert_true(code == 0 || k2k_registry_destroy(name, 0, NULL) == K2K_ENOREGISTRY);
 		let_go(creator);
-		CHECK_EQ(atomic_load(&outcome->code), 0);
+		assert_int_equal(atomic_load(&outcome->code), 0);
 		is_whole(name);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
+	assert_true(steps > 20 && steps < MOST_STEPS);
 	is_whole(name);
 }
 
@@ -233,16 +237,16 @@ TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_mea
 	for (between = 1; lives == 0 || defs; between++) {
 		pid_t creator = start_traced(create, name);
 
-		CHECK(run_to(creator, between));
+		assert_true(run_to(creator, between));
 		defs = objects_of(name, &lives);
 		spawn_kill(creator);
-		CHECK_EQ(k2k_registry_destroy(name, 0, NULL), defs ? 0 : K2K_ENOREGISTRY);
+		assert_int_equal(k2k_registry_destroy(name, 0, NULL), defs ? 0 : K2K_ENOREGISTRY);
 	}
 	between--;
 	for (steps = 1; steps < MOST_STEPS; steps++) {
 		pid_t creator = start_traced(create, name), sweeper;
 
-		CHECK(run_to(creator, between));
+		assert_true(run_to(creator, between));
 		sweeper = start_traced(sweep, name);
 		if (!run_to(sweeper, steps)) { /* it has ended: it needed fewer calls than the last one */
 			let_go(creator);
@@ -257,7 +261,7 @@ TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_mea
 		let_go(sweeper);
 		is_whole(name);
 	}
-	CHECK(steps > 5 && steps < MOST_STEPS);
+	assert_true(steps > 5 && steps < MOST_STEPS);
 	is_whole(name);
 }
 
@@ -273,12 +277,12 @@ TEST(of_a_creator_held_at_any_system_call_and_another_exactly_one_wins)
 		if (!run_to(creator, steps))
 			break;
 		code = create_small(name);
-		CHECK(code == 0 || code == K2K_EEXIST);
+		assert_true(code == 0 || code == K2K_EEXIST);
 		let_go(creator);
-		CHECK_EQ(atomic_load(&outcome->code), code == 0 ? K2K_EEXIST : 0);
+		assert_int_equal(atomic_load(&outcome->code), code == 0 ? K2K_EEXIST : 0);
 		is_whole(name);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
+	assert_true(steps > 20 && steps < MOST_STEPS);
 	is_whole(name);
 }
 
@@ -293,24 +297,24 @@ TEST(a_destroyer_held_at_any_system_call_never_removes_the_registry_that_comes_a
 		pid_t destroyer;
 		int code, created = 0, lives;
 
-		CHECK_EQ(create_small(name), 0);
+		assert_int_equal(create_small(name), 0);
 		destroyer = start_traced(destroy, name);
 		if (!run_to(destroyer, steps))
 			break;
 		/* another destroyer, who doesn't wait: destroys, finds nothing, or finds the lock taken */
 		code = k2k_registry_destroy(name, 0, &options);
-		CHECK(code == 0 || code == K2K_ENOREGISTRY || code == K2K_EBUSY);
+		assert_true(code == 0 || code == K2K_ENOREGISTRY || code == K2K_EBUSY);
 		if (code != K2K_EBUSY)
 			created = create_small(name) == 0;
 		let_go(destroyer);
 		/* the second one destroyed the old: the first may find the new one, whole, as any destroyer, or nothing */
 		code = atomic_load(&outcome->code);
-		CHECK(code == 0 || code == K2K_ENOREGISTRY);
+		assert_true(code == 0 || code == K2K_ENOREGISTRY);
 		if ((created && code == K2K_ENOREGISTRY) || objects_of(name, &lives))
 			is_whole(name);
 		check_nothing_left(name);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
+	assert_true(steps > 20 && steps < MOST_STEPS);
 	check_nothing_left(name);
 }
 
@@ -324,32 +328,32 @@ TEST(an_opener_held_at_any_system_call_while_its_registry_is_replaced_gets_the_n
 		pid_t opener;
 		int code;
 
-		CHECK_EQ(create_small(name), 0);
+		assert_int_equal(create_small(name), 0);
 		opener = start_traced(open_broker, name);
-		CHECK(run_to(opener, steps));
+		assert_true(run_to(opener, steps));
 		if (atomic_load(&outcome->code) != 1) { /* it has its answer */
 			spawn_kill(opener);
 			break;
 		}
-		CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
-		CHECK_EQ(create_small(name), 0);
+		assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+		assert_int_equal(create_small(name), 0);
 		admin = open_as(name, K2K_ROLE_ADMIN);
 		register_tenant(admin, TENANT, 10, 4);
 		let_go(opener);
 		code = atomic_load(&outcome->code);
 		if (code == 0)
-			CHECK_EQ(atomic_load(&outcome->registered), 1);
+			assert_int_equal(atomic_load(&outcome->registered), 1);
 		else /* there was a moment without one, and it may have been at that moment */
-			CHECK(code == K2K_EFENCED || code == K2K_ENOREGISTRY);
+			assert_true(code == K2K_EFENCED || code == K2K_ENOREGISTRY);
 		fenced += code == K2K_EFENCED;
 		fresh += code == 0;
 		WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 		check_clean(admin);
 		close_and_destroy(name, &admin);
 	}
-	CHECK(steps > 20 && steps < MOST_STEPS);
-	CHECK(fresh > 0 && fenced > 0);
-	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	assert_true(steps > 20 && steps < MOST_STEPS);
+	assert_true(fresh > 0 && fenced > 0);
+	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	check_nothing_left(name);
 }
 
@@ -370,17 +374,17 @@ TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_h
 		/* who wrote last is ourselves: no name that is left over is taken for the holder's */
 		code = k2k_budget_set(impatient, TENANT, 2, 1 + (uint64_t)steps);
 		if (code) {
-			CHECK_EQ(code, K2K_EBUSY);
-			CHECK_STR(k2k_error_detail()->object, "writer");
-			CHECK_EQ(k2k_error_detail()->pid, (uint64_t)pid);
+			assert_int_equal(code, K2K_EBUSY);
+			assert_string_equal(k2k_error_detail()->object, "writer");
+			assert_int_equal(k2k_error_detail()->pid, (uint64_t)pid);
 			held_up++;
 		}
 		let_go(pid);
-		CHECK_EQ(atomic_load(&outcome->code), 0);
+		assert_int_equal(atomic_load(&outcome->code), 0);
 	}
-	CHECK(steps < MOST_STEPS);
-	CHECK(held_up >= 3); /* after the lock, at the mapping that keeps it, at the end of its descriptor */
-	CHECK_EQ(k2k_registry_close(&impatient), 0);
+	assert_true(steps < MOST_STEPS);
+	assert_true(held_up >= 3); /* after the lock, at the mapping that keeps it, at the end of its descriptor */
+	assert_int_equal(k2k_registry_close(&impatient), 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

@@ -17,10 +17,10 @@ static pid_t busy_broker(const char *name)
 	if (pid == 0) {
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
-		CHECK_EQ(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
+		assert_int_equal(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
 		gate_open(&ready);
 		for (;;)
-			CHECK_EQ(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
+			assert_int_equal(k2k_message_admit(reg, 1, no_tag, 1, NULL), 0);
 	}
 	gate_wait(&ready);
 	close(ready.fd[0]);
@@ -36,7 +36,7 @@ TEST(once_every_place_is_retired_register_names_the_stopped_broker_and_goes_on_a
 	pid_t stopped, other;
 	size_t count;
 
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	admin = open_patient(name, K2K_ROLE_ADMIN, 400000000);
 	observer = open_as(name, K2K_ROLE_OBSERVER);
 	register_tenant(admin, 1, K2K_UNLIMITED, 4);
@@ -44,32 +44,32 @@ TEST(once_every_place_is_retired_register_names_the_stopped_broker_and_goes_on_a
 	stopped = busy_broker(name);
 	stop_process(stopped);
 	WAIT_UNTIL(broker_state(observer, stopped) == K2K_BROKER_STOPPED, PATIENCE_S);
-	CHECK_EQ(broker_state(observer, other), K2K_BROKER_ACTIVE);
+	assert_int_equal(broker_state(observer, other), K2K_BROKER_ACTIVE);
 	/* tenants come and go while there are places */
 	for (uint64_t id = 2; id < 2 + PLACES - 1; id++) {
 		register_tenant(admin, id, 10, 4);
-		CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 	}
 	/* none is left, and the error says who */
 	begun_ns = now_ns();
-	CHECK_EQ(k2k_tenant_register(admin, 99, NULL), K2K_EBUSY);
-	CHECK(now_ns() - begun_ns >= 400000000 && now_ns() - begun_ns < 3000000000);
-	CHECK_EQ(k2k_error_detail()->pid, (uint64_t)stopped);
-	CHECK_STR(k2k_error_detail()->object, "tenants");
-	CHECK_EQ(k2k_tenant_count(admin, &count), 0);
-	CHECK_EQ(count, 1);
+	assert_int_equal(k2k_tenant_register(admin, 99, NULL), K2K_EBUSY);
+	assert_true(now_ns() - begun_ns >= 400000000 && now_ns() - begun_ns < 3000000000);
+	assert_int_equal(k2k_error_detail()->pid, (uint64_t)stopped);
+	assert_string_equal(k2k_error_detail()->object, "tenants");
+	assert_int_equal(k2k_tenant_count(admin, &count), 0);
+	assert_int_equal(count, 1);
 	/* everything else goes on: updates, totals that are not final, admissions of the other broker */
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 	quota.max_messages_per_sec = K2K_UNLIMITED;
-	CHECK_EQ(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE), 0);
 	uint64_t before = tenant_info(admin, 1).admitted_total;
 	WAIT_UNTIL(tenant_info(admin, 1).admitted_total > before + 1000, PATIENCE_S);
 	check_clean(admin);
-	CHECK(kill(stopped, SIGCONT) == 0);
+	assert_int_equal(kill(stopped, SIGCONT), 0);
 	WAIT_UNTIL(k2k_tenant_register(admin, 99, NULL) == 0, PATIENCE_S);
 	kill_broker(admin, stopped);
 	kill_broker(admin, other);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -84,12 +84,12 @@ TEST(a_stopped_broker_that_is_killed_holds_up_nothing_any_more)
 	stop_process(stopped);
 	for (uint64_t id = 2; id < 2 + PLACES - 1; id++) {
 		register_tenant(admin, id, 10, 4);
-		CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+		assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 	}
 	kill_broker(admin, stopped);
 	uint64_t begun_ns = now_ns();
 	register_tenant(admin, 99, 10, 4);
-	CHECK(now_ns() - begun_ns < 1000000000);
+	assert_true(now_ns() - begun_ns < 1000000000);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -106,15 +106,15 @@ TEST(totals_are_final_only_when_the_stopped_broker_cannot_add_to_them_any_more)
 	stopped = busy_broker(name);
 	stop_process(stopped);
 	patient = open_patient(name, K2K_ROLE_ADMIN, 100000000);
-	CHECK_EQ(k2k_tenant_deregister(patient, 2, &totals), 0);
-	CHECK_EQ(totals.final, 0);
-	CHECK_EQ(totals.id, 2);
-	CHECK_EQ(k2k_registry_close(&patient), 0);
+	assert_int_equal(k2k_tenant_deregister(patient, 2, &totals), 0);
+	assert_int_equal(totals.final, 0);
+	assert_int_equal(totals.id, 2);
+	assert_int_equal(k2k_registry_close(&patient), 0);
 	kill_broker(admin, stopped);
 	totals = (struct k2k_tenant_totals){ .size = sizeof totals };
-	CHECK_EQ(k2k_tenant_deregister(admin, 1, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK(totals.admitted_total > 0);
+	assert_int_equal(k2k_tenant_deregister(admin, 1, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_true(totals.admitted_total > 0);
 	close_and_destroy(name, &admin);
 }
 
@@ -136,11 +136,11 @@ TEST(brokers_stopped_at_random_delay_no_admission_of_the_others)
 		stop_process(stopped);
 		for (uint64_t id = 10; id < 14; id++) {
 			register_tenant(admin, id, 10, 4);
-			CHECK_EQ(k2k_tenant_deregister(admin, id, NULL), 0);
+			assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 		}
 		uint64_t before = tenant_info(admin, 1).admitted_total;
 		WAIT_UNTIL(tenant_info(admin, 1).admitted_total > before + 1000, PATIENCE_S);
-		CHECK(kill(stopped, SIGCONT) == 0);
+		assert_int_equal(kill(stopped, SIGCONT), 0);
 	}
 	kill_broker(admin, brokers[0]);
 	kill_broker(admin, brokers[1]);
@@ -175,19 +175,19 @@ TEST(an_administrator_stopped_while_it_writes_is_named_by_those_it_holds_up)
 		if (code == K2K_EBUSY) {
 			const struct k2k_error_detail *detail = k2k_error_detail();
 
-			CHECK_EQ(detail->pid, (uint64_t)writer);
-			CHECK_STR(detail->object, "writer");
+			assert_int_equal(detail->pid, (uint64_t)writer);
+			assert_string_equal(detail->object, "writer");
 			seen++;
 		} else {
-			CHECK_EQ(code, 0);
-			CHECK_EQ(k2k_tenant_deregister(impatient, 1000, NULL), 0);
+			assert_int_equal(code, 0);
+			assert_int_equal(k2k_tenant_deregister(impatient, 1000, NULL), 0);
 		}
-		CHECK(kill(writer, SIGCONT) == 0);
+		assert_int_equal(kill(writer, SIGCONT), 0);
 	}
-	CHECK(seen > 0);
+	assert_true(seen > 0);
 	spawn_kill(writer);
 	WAIT_UNTIL(k2k_tenant_register(admin, 1000, NULL) == 0, PATIENCE_S);
 	check_clean(admin);
-	CHECK_EQ(k2k_registry_close(&impatient), 0);
+	assert_int_equal(k2k_registry_close(&impatient), 0);
 	close_and_destroy(name, &admin);
 }

@@ -17,9 +17,9 @@ static const char *registry_of(uint64_t tenants, uint64_t leases, struct k2k_reg
 	options.max_engagements = 256;
 	options.max_budgets = 64;
 	options.max_leases = leases;
-	CHECK_EQ(k2k_registry_create(name, &options, admin), 0);
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	for (k2k_tenant_id id = 1; id <= tenants; id++)
-		CHECK_EQ(k2k_tenant_register(*admin, id, NULL), 0);
+		assert_int_equal(k2k_tenant_register(*admin, id, NULL), 0);
 	return name;
 }
 
@@ -27,7 +27,7 @@ static struct k2k_table_info leases_of(struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_registry_info(reg, &info), 0);
+	assert_int_equal(k2k_registry_info(reg, &info), 0);
 	return info.leases;
 }
 
@@ -36,9 +36,9 @@ static void is_clean(struct k2k_registry *admin)
 	struct k2k_finding finding = { .size = sizeof finding };
 	size_t count;
 
-	CHECK_EQ(k2k_registry_check(admin, &finding, 1, &count), 0);
+	assert_int_equal(k2k_registry_check(admin, &finding, 1, &count), 0);
 	if (count)
-		FAIL("check found: %s: %s", finding.object, finding.text);
+		fail_msg("check found: %s: %s", finding.object, finding.text);
 }
 
 /* Takes a slot of each tenant, and gives back every second one. */
@@ -48,9 +48,10 @@ static void touch_all(struct k2k_registry *reg, bool keep)
 		int code = k2k_kernel_acquire(reg, id, NULL, NULL);
 
 		if (code)
-			FAIL("tenant %d: %s (%s)", (int)id, k2k_errname(code), k2k_error_detail()->text);
+			fail_msg("tenant %d: %s (%s)", (int)id, k2k_errname(code),
+			         k2k_error_detail()->text);
 		if (!keep || id % 2)
-			CHECK_EQ(k2k_kernel_release_id(reg, id), 0);
+			assert_int_equal(k2k_kernel_release_id(reg, id), 0);
 	}
 }
 
@@ -67,11 +68,11 @@ TEST(brokers_that_are_killed_use_up_no_lease_record)
 			touch_all(open_as(name, K2K_ROLE_BROKER), true);
 			kill(getpid(), SIGKILL);
 		}
-		CHECK(waitpid(pid, NULL, 0) == pid);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	}
-	CHECK_EQ(leases_of(admin).used, 0);
+	assert_int_equal(leases_of(admin).used, 0);
 	is_clean(admin);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
 TEST(brokers_that_close_use_up_no_lease_record)
@@ -83,11 +84,11 @@ TEST(brokers_that_close_use_up_no_lease_record)
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 
 		touch_all(reg, true);
-		CHECK_EQ(leases_of(admin).used, TENANTS / 2);
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(leases_of(admin).used, TENANTS / 2);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 	}
 	is_clean(admin);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
 /* Sixty that stand still have touched every tenant: 2,880 pairs that hold nothing, in a table of 64. */
@@ -111,18 +112,18 @@ TEST(brokers_that_stand_still_keep_nothing_that_holds_nothing)
 		}
 		gate_wait(&touched);
 		kill(pids[i], SIGSTOP);
-		CHECK(waitpid(pids[i], NULL, WUNTRACED) == pids[i]);
+		assert_true(waitpid(pids[i], NULL, WUNTRACED) == pids[i]);
 	}
 	reg = open_as(name, K2K_ROLE_BROKER);
 	touch_all(reg, true);
 	for (k2k_tenant_id id = 1; id <= TENANTS; id += 2)
-		CHECK_EQ(k2k_kernel_acquire(reg, id, NULL, NULL), 0);
-	CHECK_EQ(leases_of(admin).used, TENANTS);
+		assert_int_equal(k2k_kernel_acquire(reg, id, NULL, NULL), 0);
+	assert_int_equal(leases_of(admin).used, TENANTS);
 	is_clean(admin);
 	for (int i = 0; i < STANDING; i++)
 		spawn_kill(pids[i]);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
 TEST(a_table_whose_records_all_hold_something_is_named)
@@ -135,19 +136,19 @@ TEST(a_table_whose_records_all_hold_something_is_named)
 	reg = open_as(name, K2K_ROLE_BROKER);
 	while (held < 80 && (code = k2k_kernel_acquire(reg, held + 1, NULL, NULL)) == 0)
 		held++;
-	CHECK_EQ(held, 4 + K2K_BROKERS_MAX);
-	CHECK_EQ(code, K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "leases");
-	CHECK_EQ(leases_of(admin).used, 4);
-	CHECK_EQ(k2k_kernel_acquire(reg, 1, NULL, NULL), 0); /* in a record that there is */
-	CHECK_EQ(k2k_kernel_release_id(reg, held), 0);
-	CHECK_EQ(k2k_kernel_acquire(reg, 80, NULL, NULL), 0); /* in the one that was given back */
-	CHECK_EQ(k2k_kernel_acquire(reg, 79, NULL, NULL), K2K_EFULL);
-	CHECK_EQ(k2k_tenant_deregister(admin, 1, NULL), 0); /* what it holds comes back with the tenant */
+	assert_int_equal(held, 4 + K2K_BROKERS_MAX);
+	assert_int_equal(code, K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "leases");
+	assert_int_equal(leases_of(admin).used, 4);
+	assert_int_equal(k2k_kernel_acquire(reg, 1, NULL, NULL), 0); /* in a record that there is */
+	assert_int_equal(k2k_kernel_release_id(reg, held), 0);
+	assert_int_equal(k2k_kernel_acquire(reg, 80, NULL, NULL), 0); /* in the one that was given back */
+	assert_int_equal(k2k_kernel_acquire(reg, 79, NULL, NULL), K2K_EFULL);
+	assert_int_equal(k2k_tenant_deregister(admin, 1, NULL), 0); /* what it holds comes back with the tenant */
 	WAIT_UNTIL(k2k_tenant_register(admin, 1, NULL) == 0 && k2k_kernel_acquire(reg, 79, NULL, NULL) == 0, PATIENCE_S);
 	is_clean(admin);
-	CHECK_EQ(k2k_registry_close(&reg), 0);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&reg), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
 /*
@@ -165,7 +166,7 @@ TEST(records_that_move_all_the_time_lose_no_lease_and_refuse_none)
 
 	one.max_concurrent_kernels = 1;
 	for (k2k_tenant_id id = 1; id <= TENANTS; id++)
-		CHECK_EQ(k2k_tenant_update(admin, id, &one, K2K_UPDATE_KERNELS), 0);
+		assert_int_equal(k2k_tenant_update(admin, id, &one, K2K_UPDATE_KERNELS), 0);
 	for (int i = 0; i < BROKERS; i++) {
 		pids[i] = spawn();
 		if (pids[i] != 0)
@@ -181,19 +182,19 @@ TEST(records_that_move_all_the_time_lose_no_lease_and_refuse_none)
 				atomic_fetch_add(&counts->refused, 1);
 				continue;
 			}
-			CHECK_EQ(code, 0);
+			assert_int_equal(code, 0);
 			if (atomic_fetch_add(&counts->held[id], 1) != 0)
-				FAIL("the one slot of tenant %d is held twice", (int)id);
+				fail_msg("the one slot of tenant %d is held twice", (int)id);
 			atomic_fetch_add(&counts->taken, 1);
 			atomic_fetch_sub(&counts->held[id], 1);
-			CHECK_EQ(k2k_kernel_release_id(reg, id), 0);
+			assert_int_equal(k2k_kernel_release_id(reg, id), 0);
 		}
-		CHECK_EQ(k2k_registry_close(&reg), 0);
+		assert_int_equal(k2k_registry_close(&reg), 0);
 		_exit(0);
 	}
 	wait_all(pids, BROKERS);
-	CHECK(atomic_load(&counts->taken) > 1000);
-	CHECK_EQ(leases_of(admin).used, 0);
+	assert_true(atomic_load(&counts->taken) > 1000);
+	assert_int_equal(leases_of(admin).used, 0);
 	is_clean(admin);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 }

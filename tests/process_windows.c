@@ -36,20 +36,21 @@ static void mark(struct windows *windows, const struct k2k_verdict *verdict, uin
 {
 	uint64_t mask, was;
 
-	CHECK(verdict->used >= n && verdict->used <= LIMIT && verdict->window < count);
+	assert_true(verdict->used >= n && verdict->used <= LIMIT && verdict->window < count);
 	mask = mask_of(verdict->used - n, n);
 	was = atomic_fetch_or(&windows->bits[verdict->window], mask);
 	if (was & mask)
-		FAIL("second %" PRIu64 ": messages %" PRIx64 " were granted twice", (uint64_t)verdict->window, was & mask);
+		fail_msg("second %" PRIu64 ": messages %" PRIx64 " were granted twice",
+		         (uint64_t)verdict->window, was & mask);
 	atomic_fetch_add(&windows->granted, n);
 }
 
 /* A rejection must be true: in that second there was no room for n, and none of it comes back. */
 static void judge(const struct k2k_verdict *verdict, uint64_t n)
 {
-	CHECK_EQ(verdict->limit, LIMIT);
-	CHECK(verdict->used <= LIMIT);
-	CHECK(verdict->used + n > LIMIT);
+	assert_int_equal(verdict->limit, LIMIT);
+	assert_true(verdict->used <= LIMIT);
+	assert_true(verdict->used + n > LIMIT);
 }
 
 /* The clock goes on only once a second is used up: then each word is full, whoever granted it. */
@@ -66,7 +67,7 @@ static void use_up(struct k2k_registry *reg, struct windows *windows, uint64_t c
 			n = 1 + random_below(5);
 			continue;
 		}
-		CHECK_EQ(code, K2K_ERATE);
+		assert_int_equal(code, K2K_ERATE);
 		judge(&verdict, n);
 		if (n == 1) {
 			uint64_t now = verdict.window * 1000000000u;
@@ -92,15 +93,15 @@ static void hurry(struct k2k_registry *reg, struct windows *windows, uint64_t co
 		if (now >= (count - 1) * 1000000000u)
 			return;
 		code = k2k_message_admit(reg, TENANT, no_tag, n, &verdict);
-		CHECK(verdict.window >= last); /* no second comes back */
+		assert_true(verdict.window >= last); /* no second comes back */
 		last = verdict.window;
 		/* decided on a second that was in force at some time during the call */
-		CHECK(verdict.window >= now / 1000000000u);
-		CHECK(verdict.window <= atomic_load(&windows->clock_ns) / 1000000000u);
+		assert_true(verdict.window >= now / 1000000000u);
+		assert_true(verdict.window <= atomic_load(&windows->clock_ns) / 1000000000u);
 		if (code == 0) {
 			mark(windows, &verdict, n, count);
 		} else {
-			CHECK_EQ(code, K2K_ERATE);
+			assert_int_equal(code, K2K_ERATE);
 			judge(&verdict, n);
 			atomic_fetch_add(&windows->rejected, 1);
 		}
@@ -126,21 +127,22 @@ static void run(uint64_t count, void (*work)(struct k2k_registry *, struct windo
 			random_seed((uint64_t)i);
 			meet(&windows->meeting, PROCESSES);
 			work(reg, windows, count);
-			CHECK_EQ(k2k_registry_close(&reg), 0);
+			assert_int_equal(k2k_registry_close(&reg), 0);
 			exit(0);
 		}
 	}
 	wait_all(brokers, PROCESSES);
 	for (uint64_t second = 1; used_up && second < count; second++)
 		if (atomic_load(&windows->bits[second]) != UINT64_MAX)
-			FAIL("second %" PRIu64 " was used up, but granted only %" PRIx64, second,
-			     atomic_load(&windows->bits[second]));
+			fail_msg("second %" PRIu64 " was used up, but granted only %" PRIx64, second,
+			         atomic_load(&windows->bits[second]));
 	admin->clock.injected_ns = (const k2k_u64 *)&windows->clock_ns;
-	CHECK_EQ(tenant_info(admin, TENANT).admitted_total, atomic_load(&windows->granted));
+	assert_int_equal(tenant_info(admin, TENANT).admitted_total, atomic_load(&windows->granted));
 	if (!used_up)
-		CHECK_EQ(tenant_info(admin, TENANT).rejected_total.rate, atomic_load(&windows->rejected));
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+		assert_int_equal(tenant_info(admin, TENANT).rejected_total.rate,
+		                 atomic_load(&windows->rejected));
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	check_nothing_left(name);
 }
 
@@ -176,7 +178,7 @@ TEST(a_broker_killed_among_others_leaves_at_most_one_call_unaccounted)
 
 				random_seed((uint64_t)j);
 				hurry(reg, windows, COUNT);
-				FAIL("all windows are used up: make more");
+				fail_msg("all windows are used up: make more");
 			}
 		}
 		WAIT_UNTIL(brokers_alive(admin) == 2, PATIENCE_S);
@@ -186,10 +188,10 @@ TEST(a_broker_killed_among_others_leaves_at_most_one_call_unaccounted)
 		admitted = tenant_info(admin, TENANT).admitted_total;
 		granted = atomic_load(&windows->granted);
 		/* counted and not yet in our books: the call in flight of each that was killed; never the other way round */
-		CHECK(admitted >= granted);
-		CHECK(admitted - granted <= (uint64_t)(i + 1) * 2 * MOST);
+		assert_true(admitted >= granted);
+		assert_true(admitted - granted <= (uint64_t)(i + 1) * 2 * MOST);
 	}
-	CHECK_EQ(k2k_registry_close(&admin), 0);
-	CHECK_EQ(k2k_registry_destroy(name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 	check_nothing_left(name);
 }

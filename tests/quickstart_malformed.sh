@@ -48,6 +48,8 @@ quickstart_names_what_is_missing_or_too_much() {
 	refused "line 1, column 3 (groupId)" "no such column" "checkpoint_model_version_id,exec_time_seconds"
 	refused "line 1, column 4 (exec_time_seconds)" "no such column" "gmt_create,groupId,checkpoint_model_version_id" "a,G0,M0"
 	refused "line 1, column 4 (groupId)" "twice" "groupId,checkpoint_model_version_id,exec_time_seconds,groupId"
+	refused "line 3, column 2 (groupId)" "no such column" "" "" "groupId;checkpoint_model_version_id;exec_time_seconds" "G0;M0;1"
+	row_refused "line 3, column 2 (groupId)" "is empty" ",,,"
 	: >"$DIR/trace.csv"
 	run 2 --trace "$DIR/trace.csv"
 	has "$err" "line 1, column 1 (groupId): the header has no such column"

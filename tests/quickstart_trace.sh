@@ -74,6 +74,22 @@ quickstart_reads_quoted_fields_columns_in_another_order_a_bom_and_blank_lines_at
 	totals_are_those_of "$DIR/rows"
 }
 
+quickstart_reads_blanks_around_fields_blank_lines_before_the_header_and_old_line_ends() {
+	wrap_tool cat
+	cat >"$DIR/rows" <<-END
+		G0001 M0002 0.5
+		G0001 - 18.000000001
+		G0002 M0002 -
+	END
+	printf '\n  \n groupId , checkpoint_model_version_id,\texec_time_seconds\n G0001, M0002, 000.50\n"G0001 ",\t,18.000000001 \nG0002,M0002 , ' \
+		>"$DIR/trace.csv"
+	run 0 --trace "$DIR/trace.csv"
+	totals_are_those_of "$DIR/rows"
+	tr '\n' '\r' <"$DIR/trace.csv" >"$DIR/old.csv"
+	run 0 --trace "$DIR/old.csv"
+	totals_are_those_of "$DIR/rows"
+}
+
 quickstart_spreads_a_tenant_over_all_brokers_and_matches_a_recount() {
 	wrap_tool cat
 	awk 'BEGIN { for (i = 0; i < 3000; i++)

@@ -30,8 +30,8 @@ HARNESS_USED static struct k2k_audit_tag tag_of(uint64_t org, uint64_t engagemen
 HARNESS_USED static void fixture_open_sized(struct fixture *f, const struct k2k_create_options *options)
 {
 	f->name = fresh_registry();
-	CHECK_EQ(k2k_registry_create(f->name, options, &f->admin), 0);
-	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_BROKER, NULL, &f->broker), 0);
+	assert_int_equal(k2k_registry_create(f->name, options, &f->admin), 0);
+	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_BROKER, NULL, &f->broker), 0);
 	atomic_store(&f->clock_ns, 1000 * SECOND);
 	f->broker->clock.injected_ns = &f->clock_ns;
 	f->admin->clock.injected_ns = &f->clock_ns;
@@ -48,12 +48,12 @@ HARNESS_USED static void fixture_close(struct fixture *f)
 	struct k2k_finding finding = { .size = sizeof(finding) };
 	size_t count;
 
-	CHECK_EQ(k2k_registry_check(f->admin, &finding, 1, &count), 0);
+	assert_int_equal(k2k_registry_check(f->admin, &finding, 1, &count), 0);
 	if (count)
-		FAIL("check found: %s: %s", finding.object, finding.text);
-	CHECK_EQ(k2k_registry_close(&f->broker), 0);
-	CHECK_EQ(k2k_registry_close(&f->admin), 0);
-	CHECK_EQ(k2k_registry_destroy(f->name, 0, NULL), 0);
+		fail_msg("check found: %s: %s", finding.object, finding.text);
+	assert_int_equal(k2k_registry_close(&f->broker), 0);
+	assert_int_equal(k2k_registry_close(&f->admin), 0);
+	assert_int_equal(k2k_registry_destroy(f->name, 0, NULL), 0);
 }
 
 HARNESS_USED static struct k2k_quota quota_standard(void)
@@ -71,14 +71,14 @@ HARNESS_USED static void register_rate(struct fixture *f, k2k_tenant_id id, uint
 	struct k2k_quota quota = quota_standard();
 
 	quota.max_messages_per_sec = rate;
-	CHECK_EQ(k2k_tenant_register(f->admin, id, &quota), 0);
+	assert_int_equal(k2k_tenant_register(f->admin, id, &quota), 0);
 }
 
 HARNESS_USED static size_t tenants(struct k2k_registry *reg)
 {
 	size_t count;
 
-	CHECK_EQ(k2k_tenant_count(reg, &count), 0);
+	assert_int_equal(k2k_tenant_count(reg, &count), 0);
 	return count;
 }
 
@@ -86,7 +86,7 @@ HARNESS_USED static int is_registered(struct k2k_registry *reg, k2k_tenant_id id
 {
 	int registered = -1;
 
-	CHECK_EQ(k2k_tenant_is_registered(reg, id, &registered), 0);
+	assert_int_equal(k2k_tenant_is_registered(reg, id, &registered), 0);
 	return registered;
 }
 
@@ -94,7 +94,7 @@ HARNESS_USED static uint64_t cost_for(struct k2k_registry *reg, k2k_tenant_id id
 {
 	uint64_t ns = 1;
 
-	CHECK_EQ(k2k_usage_engagement_for(reg, id, tag, &ns), 0);
+	assert_int_equal(k2k_usage_engagement_for(reg, id, tag, &ns), 0);
 	return ns;
 }
 
@@ -102,7 +102,7 @@ HARNESS_USED static uint64_t cost(struct k2k_registry *reg, struct k2k_audit_tag
 {
 	uint64_t ns = 1;
 
-	CHECK_EQ(k2k_usage_engagement(reg, tag, &ns), 0);
+	assert_int_equal(k2k_usage_engagement(reg, tag, &ns), 0);
 	return ns;
 }
 
@@ -110,7 +110,7 @@ HARNESS_USED static struct k2k_tenant_info info_of(struct k2k_registry *reg, k2k
 {
 	struct k2k_tenant_info info = { .size = sizeof(info) };
 
-	CHECK_EQ(k2k_tenant_get(reg, id, &info), 0);
+	assert_int_equal(k2k_tenant_get(reg, id, &info), 0);
 	return info;
 }
 

@@ -37,13 +37,13 @@ include() { printf '$a #include "%s"' "$1"; }
 broken floors lib/hash.c "$(include tenant.h)"          'tenant.h lies on a higher floor'
 broken floors lib/layout.h "$(include map.h)"           'map.h lies on a higher floor'
 broken floors lib/budget.c "$(include lease.h)"         'lease.h is a peer'
-broken floors lib/lease.h '1i #include <urcu/urcu-bp.h>' 'only grace.h includes liburcu'
+broken floors lib/lease.h '1i #include <urcu/urcu-bp.h>' 'only rcu.h includes liburcu'
 broken floors lib/map.c '1i #include <stdio.h>'         'its own header map.h comes first'
 broken floors lib/attic.c ''                            'attic.c is on no floor'
 broken floors lib/map.c "$(include attic.h)"            'attic.h is on no floor'
 broken floors tools/k2k-broker/main.c "$(include handle.h)" 'handle.h: a tool includes its own headers'
-broken floors tools/k2k-broker/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/grace.h includes liburcu'
-broken floors tools/k2k-bench/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/grace.h includes liburcu'
+broken floors tools/k2k-broker/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/rcu.h includes liburcu'
+broken floors tools/k2k-bench/main.c '1i #include <urcu/urcu-bp.h>' 'only lib/rcu.h includes liburcu'
 broken floors tools/k2k-bench/floors_urcu.c "$(include handle.h)" 'handle.h: a tool includes its own headers'
 
 add() { printf '$a \\\n\\\nstatic inline void added(k2k_u64 *p)\\\n{\\\n\\\n\\\n\\\n\\\n%s\\\n}' "$1"; }

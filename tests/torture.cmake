@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Readers and writers of one small registry, for minutes. Most telling in a build with -DK2K_DELAYS=ON (preset torture).
-k2k_test(NAME torture_readers SOURCES torture_readers.c ARGS --reuses 100000 LABEL torture TIMEOUT 900)
-set_tests_properties(torture_readers PROPERTIES RUN_SERIAL TRUE)
+k2k_test(NAME torture_readers ARGS --reuses 100000 LABEL torture TIMEOUT 900 SERIAL)
 
 # Long delays at a few points: what is found there takes hours with delays everywhere.
 function(k2k_torture_at name)

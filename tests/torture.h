@@ -86,7 +86,7 @@ HARNESS_USED static uint32_t tenant_of(k2k_tenant_id id)
 	for (uint32_t tenant = 0; tenant < IDS; tenant++)
 		if (id_of(tenant) == id)
 			return tenant;
-	FAIL("tenant %" PRIu64 " was never registered", id);
+	fail_msg("tenant %" PRIu64 " was never registered", id);
 }
 
 HARNESS_USED static struct k2k_audit_tag tag_of(uint32_t engagement)
@@ -135,19 +135,22 @@ HARNESS_USED static uint64_t unit_of(uint32_t tenant, uint32_t engagement)
 HARNESS_USED static void check_rate(uint32_t tenant, uint64_t rate, const char *who)
 {
 	if (rate != rate_of(tenant, variant_of_rate(rate)))
-		FAIL("%s of tenant %u saw a rate of %" PRIu64 ", which is that of tenant %" PRIu64, who, tenant, rate, (rate >> 16) - 1);
+		fail_msg("%s of tenant %u saw a rate of %" PRIu64 ", which is that of tenant %" PRIu64,
+		         who, tenant, rate, (rate >> 16) - 1);
 }
 
 HARNESS_USED static void check_budget(uint32_t tenant, uint32_t engagement, uint64_t budget, const char *who)
 {
 	if (budget != budget_of(tenant, engagement, (uint32_t)budget % VARIANTS))
-		FAIL("%s of tenant %u, engagement %u, saw a budget of %" PRIx64, who, tenant, engagement, budget);
+		fail_msg("%s of tenant %u, engagement %u, saw a budget of %" PRIx64, who, tenant,
+		         engagement, budget);
 }
 
 HARNESS_USED static void check_cost(uint32_t tenant, uint32_t engagement, uint64_t ns, const char *who)
 {
 	if (ns % unit_of(tenant, engagement) != 0)
-		FAIL("%s of tenant %u, engagement %u, saw %" PRIu64 " ns, of which some are another's", who, tenant, engagement, ns);
+		fail_msg("%s of tenant %u, engagement %u, saw %" PRIu64 " ns, of which some are another's",
+		         who, tenant, engagement, ns);
 }
 
 /* ---- what all processes see --------------------------------------------------------- */

@@ -29,20 +29,20 @@ static uint64_t get(struct reader *r, uint32_t tenant)
 	if (code == K2K_ENOTENANT || (code == K2K_EBUSY && !r->broker))
 		return 0;
 	if (code)
-		FAIL("get: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("get: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	check_rate(tenant, info.max_messages_per_sec, "a get");
 	variant = variant_of_rate(info.max_messages_per_sec);
-	CHECK_EQ(info.id, id_of(tenant));
-	CHECK_EQ(info.max_gpu_memory_bytes, memory_of(tenant, variant));
-	CHECK_EQ(info.max_concurrent_kernels, kernels_of(tenant, variant));
-	CHECK(info.kernels <= THREADS_MOST);
-	CHECK_EQ(info.gpu_memory_bytes % unit_of(tenant, 0), 0);
-	CHECK(info.gpu_memory_bytes <= THREADS_MOST * unit_of(tenant, 0));
-	CHECK(info.messages_this_second <= rate_of(tenant, VARIANTS - 1));
-	CHECK(info.budget_count <= ENGAGEMENTS);
-	CHECK(info.generation >= r->generation[tenant]);
+	assert_int_equal(info.id, id_of(tenant));
+	assert_int_equal(info.max_gpu_memory_bytes, memory_of(tenant, variant));
+	assert_int_equal(info.max_concurrent_kernels, kernels_of(tenant, variant));
+	assert_true(info.kernels <= THREADS_MOST);
+	assert_int_equal(info.gpu_memory_bytes % unit_of(tenant, 0), 0);
+	assert_true(info.gpu_memory_bytes <= THREADS_MOST * unit_of(tenant, 0));
+	assert_true(info.messages_this_second <= rate_of(tenant, VARIANTS - 1));
+	assert_true(info.budget_count <= ENGAGEMENTS);
+	assert_true(info.generation >= r->generation[tenant]);
 	if (info.generation == r->generation[tenant])
-		CHECK(info.admitted_total >= r->admitted[tenant]);
+		assert_true(info.admitted_total >= r->admitted[tenant]);
 	else
 		memset(r->cost[tenant], 0, sizeof r->cost[tenant]);
 	r->generation[tenant] = info.generation;
@@ -62,17 +62,17 @@ static void call_get(struct reader *r)
 	uint32_t tenant = some_tenant(&r->dice);
 
 	get(r, tenant);
-	CHECK_EQ(k2k_tenant_is_registered(r->reg, id_of(tenant), &registered), 0);
-	CHECK(registered == 0 || registered == 1);
+	assert_int_equal(k2k_tenant_is_registered(r->reg, id_of(tenant), &registered), 0);
+	assert_true(registered == 0 || registered == 1);
 }
 
 static void check_verdict(struct reader *r, uint32_t tenant, uint32_t engagement, int code, const struct k2k_verdict *verdict,
                           const char *who)
 {
 	count(&r->t->calls);
-	CHECK_EQ(verdict->code, code);
+	assert_int_equal(verdict->code, code);
 	if (!one_of(code, K2K_ENOTENANT, K2K_ERATE, K2K_EBUDGET))
-		FAIL("%s: %s (%s)", who, k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("%s: %s (%s)", who, k2k_errname(code), k2k_error_detail()->text);
 	if (code == K2K_ENOTENANT)
 		return;
 	if (code == K2K_EBUDGET) {
@@ -98,7 +98,7 @@ static void call_admit(struct reader *r)
 	code = k2k_message_admit(r->reg, id_of(tenant), tag_of(engagement), n, &verdict);
 	check_verdict(r, tenant, engagement, code, &verdict, "an admit");
 	if (code == 0)
-		CHECK(verdict.used <= verdict.limit && verdict.used >= n);
+		assert_true(verdict.used <= verdict.limit && verdict.used >= n);
 	if (book && code == 0)
 		atomic_fetch_add(&r->t->admitted[certain(r, tenant, generation)], n);
 }
@@ -128,7 +128,7 @@ static void call_track(struct reader *r)
 	else if (code == K2K_EUNBOOKED)
 		count(&r->t->unbooked);
 	else if (code && code != K2K_ENOTENANT)
-		FAIL("track: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("track: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	/* the unattributed total of a tenant is no engagement's, but counts in its totals */
 	if (book && (code == 0 || code == K2K_EUNBOOKED))
 		atomic_fetch_add(&r->t->booked_ns[certain(r, tenant, generation)], ns);
@@ -143,10 +143,10 @@ static void call_cost(struct reader *r)
 	count(&r->t->calls);
 	if (code == K2K_ENOTENANT || (code == K2K_EBUSY && !r->broker))
 		return;
-	CHECK_EQ(code, 0);
+	assert_int_equal(code, 0);
 	check_cost(tenant, engagement, ns, "a cost");
 	if (certain(r, tenant, generation)) {
-		CHECK(ns >= last);
+		assert_true(ns >= last);
 		r->cost[tenant][engagement] = ns;
 	}
 }
@@ -178,29 +178,31 @@ static void call_lease(struct reader *r)
 		count(&r->t->busy);
 	if (code) {
 		if (!one_of(code, K2K_ENOTENANT, K2K_EFULL, K2K_EBUSY))
-			FAIL("acquire: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+			fail_msg("acquire: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 		return;
 	}
 	if (memory)
-		CHECK_EQ(verdict.limit, memory_of(tenant, variant_of_rate(verdict.limit / BYTES_A_MESSAGE)));
+		assert_int_equal(verdict.limit,
+		                 memory_of(tenant, variant_of_rate(verdict.limit / BYTES_A_MESSAGE)));
 	else
-		CHECK_EQ(verdict.limit, kernels_of(tenant, (uint32_t)verdict.limit % VARIANTS));
+		assert_int_equal(verdict.limit,
+		                 kernels_of(tenant, (uint32_t)verdict.limit % VARIANTS));
 	/* what dead registrations, or other tenants, held in this record would be counted too */
-	CHECK_EQ(verdict.used % amount, 0);
-	CHECK(verdict.used >= amount && verdict.used <= THREADS_MOST * amount);
-	CHECK_EQ(lease.id, id_of(tenant));
-	CHECK(lease.generation >= r->generation[tenant]);
+	assert_int_equal(verdict.used % amount, 0);
+	assert_true(verdict.used >= amount && verdict.used <= THREADS_MOST * amount);
+	assert_int_equal(lease.id, id_of(tenant));
+	assert_true(lease.generation >= r->generation[tenant]);
 	note_lease(r, tenant, lease.generation);
 	dwell(&r->dice);
 	code = memory ? k2k_gpu_memory_release(r->reg, &lease) : k2k_kernel_release(r->reg, &lease);
-	CHECK(code == 0 || code == K2K_ESTALE);
+	assert_true(code == 0 || code == K2K_ESTALE);
 }
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
 static uint32_t engagement_of(uint64_t engagement_id)
 {
-	CHECK(engagement_id >= tag_of(0).engagement_id && engagement_id <= tag_of(ENGAGEMENTS - 1).engagement_id);
+	assert_true(engagement_id >= tag_of(0).engagement_id && engagement_id <= tag_of(ENGAGEMENTS - 1).engagement_id);
 	return (uint32_t)(engagement_id - tag_of(0).engagement_id);
 }
 
@@ -213,23 +215,24 @@ static void call_lists(struct reader *r)
 	size_t n;
 
 	count(&r->t->calls);
-	CHECK_EQ(k2k_tenant_ids(r->reg, ids, SLOTS, &n), 0);
+	assert_int_equal(k2k_tenant_ids(r->reg, ids, SLOTS, &n), 0);
 	for (size_t i = 0; i < n && i < SLOTS; i++)
 		tenant_of(ids[i]);
-	CHECK_EQ(k2k_budget_list(r->reg, K2K_TENANT_UNSPECIFIED, budgets, BUDGETS, &n), 0);
+	assert_int_equal(k2k_budget_list(r->reg, K2K_TENANT_UNSPECIFIED, budgets, BUDGETS, &n), 0);
 	for (size_t i = 0; i < n && i < BUDGETS; i++) {
 		uint32_t tenant = tenant_of(budgets[i].id), engagement = engagement_of(budgets[i].engagement_id);
 
 		check_budget(tenant, engagement, budgets[i].budget_ns, "a list of budgets");
 		check_cost(tenant, engagement, budgets[i].used_ns, "a list of budgets");
 	}
-	CHECK_EQ(k2k_usage_list(r->reg, K2K_TENANT_UNSPECIFIED, usage, COSTS, &n), 0);
+	assert_int_equal(k2k_usage_list(r->reg, K2K_TENANT_UNSPECIFIED, usage, COSTS, &n), 0);
 	for (size_t i = 0; i < n && i < COSTS; i++)
 		check_cost(tenant_of(usage[i].id), engagement_of(usage[i].engagement_id), usage[i].gpu_ns, "a list of costs");
-	CHECK_EQ(k2k_lease_list(r->reg, K2K_TENANT_UNSPECIFIED, leases, LEASES, &n), 0);
+	assert_int_equal(k2k_lease_list(r->reg, K2K_TENANT_UNSPECIFIED, leases, LEASES, &n), 0);
 	for (size_t i = 0; i < n && i < LEASES; i++) {
-		CHECK_EQ(leases[i].gpu_memory_bytes % unit_of(tenant_of(leases[i].id), 0), 0);
-		CHECK(leases[i].kernels <= THREADS_MOST);
+		assert_int_equal(leases[i].gpu_memory_bytes % unit_of(tenant_of(leases[i].id), 0),
+		                 0);
+		assert_true(leases[i].kernels <= THREADS_MOST);
 	}
 }
 

@@ -27,7 +27,7 @@ static const char *const what_names[WHATS] = { "tenants found", "tenants walked 
 static void begin_look(struct reader *r)
 {
 	r->token = k2k_load_acquire(&r->reg->map.defs->grace_token);
-	CHECK_EQ(k2k_enter(r->reg, K2K_GATE_BROKER), 0);
+	assert_int_equal(k2k_enter(r->reg, K2K_GATE_BROKER), 0);
 }
 
 static void end_look(void)
@@ -39,13 +39,14 @@ static void noted(struct reader *r, enum what what, enum age age, uint32_t index
 {
 	count(&r->t->ages[what][age]);
 	if (age == REUSED)
-		FAIL("%s: record %u was used again while a reader stood on it (state word now %" PRIx64 ")", what_names[what], index,
-		     word);
+		fail_msg("%s: record %u was used again while a reader stood on it (state word now %" PRIx64 ")", what_names[what], index,
+		         word);
 	if (age == REMOVED && (what == COST_FOUND))
-		FAIL("%s: record %u was removed while a reader stood on its tenant", what_names[what], index);
+		fail_msg("%s: record %u was removed while a reader stood on its tenant",
+		         what_names[what], index);
 	if (age == PASSED)
-		FAIL("%s: record %u was retired with token %" PRIu64 ", which passed while a reader stood on it", what_names[what],
-		     index, stamp);
+		fail_msg("%s: record %u was retired with token %" PRIu64 ", which passed while a reader stood on it", what_names[what],
+		         index, stamp);
 }
 
 /* Of a record that was removed with this stamp. */
@@ -55,8 +56,8 @@ static enum age age_of_stamp(struct reader *r, enum what what, uint32_t index, u
 	uint32_t behind;
 
 	if (stamp <= r->token)
-		FAIL("%s: record %u was found by a section that began at token %" PRIu64 ", but unlinked before %" PRIu64,
-		     what_names[what], index, r->token, stamp);
+		fail_msg("%s: record %u was found by a section that began at token %" PRIu64 ", but unlinked before %" PRIu64,
+		         what_names[what], index, r->token, stamp);
 	if (k2k_load_acquire(&map->slots[r->reg->broker.slot].ack) >= stamp)
 		return PASSED;
 	if (roll(&r->dice, 8) == 0 && k2k_grace_passed(&r->reg->grace, &behind) >= stamp)
@@ -106,7 +107,7 @@ static bool find_tenant(struct reader *r, uint32_t tenant, uint32_t *slot, uint6
 		return false;
 	}
 	if (code)
-		FAIL("find: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("find: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	*generation = k2k_tenant_generation(word);
 	return true;
 }
@@ -137,13 +138,13 @@ static void walk_tenants(struct reader *r)
 		k2k_tenant_id id = k2k_load_relaxed(&map->tenants[slot].id);
 
 		if (k2k_tenant_bucket(map, id) != bucket)
-			FAIL("tenant slot %u in bucket %u belongs elsewhere", slot, bucket);
+			fail_msg("tenant slot %u in bucket %u belongs elsewhere", slot, bucket);
 		stay_on_tenant(r, TENANT_WALKED, slot, k2k_tenant_generation(word), id);
 		link = k2k_load_acquire(&map->tenants[slot].next);
 	}
 	end_look();
 	if (steps > STEPS_MOST)
-		FAIL("the chain of bucket %u has no end", bucket);
+		fail_msg("the chain of bucket %u has no end", bucket);
 }
 
 /* ---- costs, budgets, leases ------------------------------------------------------------ */
@@ -201,13 +202,14 @@ static void walk_entries(struct reader *r, enum what what, const struct k2k_hash
 		struct key key = key_of(entry);
 
 		if (k2k_hash_bucket(hash, key.gen, key.key) != bucket)
-			FAIL("%s: record %u in bucket %u belongs elsewhere", what_names[what], link - 1, bucket);
+			fail_msg("%s: record %u in bucket %u belongs elsewhere", what_names[what],
+			         link - 1, bucket);
 		stay_on_entry(r, what, entry, link - 1, &key);
 		link = k2k_load_acquire(&entry->next);
 	}
 	end_look();
 	if (steps > STEPS_MOST)
-		FAIL("%s: the chain of bucket %u has no end", what_names[what], bucket);
+		fail_msg("%s: the chain of bucket %u has no end", what_names[what], bucket);
 }
 
 static void walk_costs(struct reader *r)
@@ -241,9 +243,9 @@ static void find_cost(struct reader *r)
 		after = k2k_load_relaxed(&r->reg->map.ledger[index].cost_ns);
 		check_cost(tenant, engagement, before, "a find");
 		check_cost(tenant, engagement, after, "a find");
-		CHECK(before <= after);
+		assert_true(before <= after);
 	} else if (code != K2K_HASH_ABSENT) {
-		FAIL("ledger: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("ledger: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	}
 	look_at_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
 	end_look();
@@ -265,7 +267,7 @@ static void find_budget(struct reader *r)
 		stay_on_entry(r, BUDGET_FOUND, &r->reg->map.budgets[index].entry, index, &key);
 		check_budget(tenant, engagement, k2k_load_relaxed(&r->reg->map.budgets[index].budget_ns), "a find");
 	} else if (code != K2K_HASH_ABSENT) {
-		FAIL("budgets: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("budgets: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	}
 	look_at_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
 	end_look();
@@ -283,13 +285,13 @@ static void find_leases(struct reader *r)
 		return;
 	code = k2k_lease_collect(&r->reg->map, slot, generation, &holdings);
 	if (code)
-		FAIL("leases: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
+		fail_msg("leases: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	for (uint32_t i = 0; i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
 		int memory = K2K_RESOURCE_GPU_MEMORY;
 
-		CHECK_EQ(h->held[memory] % unit_of(tenant, 0), 0);
-		CHECK_EQ((h->asked[memory] - h->ended[memory]) % unit_of(tenant, 0), 0);
+		assert_int_equal(h->held[memory] % unit_of(tenant, 0), 0);
+		assert_int_equal((h->asked[memory] - h->ended[memory]) % unit_of(tenant, 0), 0);
 	}
 	look_at_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
 	end_look();

@@ -28,7 +28,8 @@ HARNESS_USED static void reader_open(struct reader *r, struct k2k_registry *reg)
 HARNESS_USED static void reader_take(struct reader *r, uint32_t flags)
 {
 	r->records[0].size = sizeof r->records[0];
-	CHECK_EQ(k2k_audit_read(r->reg, &r->cursor, flags, r->records, READER_RECORDS, &r->count), 0);
+	assert_int_equal(k2k_audit_read(r->reg, &r->cursor, flags, r->records, READER_RECORDS, &r->count),
+	                 0);
 }
 
 /* Everything, and nothing is open or being written any more. Keeps what it read. */
@@ -39,12 +40,13 @@ HARNESS_USED static void reader_take_all(struct reader *r)
 	do {
 		struct k2k_audit_record *at = &r->records[have];
 
-		CHECK(have < READER_RECORDS);
+		assert_true(have < READER_RECORDS);
 		at->size = sizeof *at;
-		CHECK_EQ(k2k_audit_read(r->reg, &r->cursor, 0, at, READER_RECORDS - have, &got), 0);
+		assert_int_equal(k2k_audit_read(r->reg, &r->cursor, 0, at, READER_RECORDS - have, &got),
+		                 0);
 		have += got;
 		if (!got && r->cursor.waiting)
-			CHECK_EQ(k2k_audit_wait(r->reg, &r->cursor, 5000000), 0);
+			assert_int_equal(k2k_audit_wait(r->reg, &r->cursor, 5000000), 0);
 	} while (got || r->cursor.waiting);
 	r->count = have;
 }
@@ -63,7 +65,8 @@ HARNESS_USED static const struct k2k_audit_record *reader_need(const struct read
 	const struct k2k_audit_record *record = reader_find(r, kind, number);
 
 	if (!record)
-		FAIL("no event %zu of kind %s among %zu", number, k2k_audit_kind_name(kind), r->count);
+		fail_msg("no event %zu of kind %s among %zu", number, k2k_audit_kind_name(kind),
+		         r->count);
 	return record;
 }
 

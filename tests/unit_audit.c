@@ -33,15 +33,15 @@ static void set_up(struct fixture *f)
 	sizes.max_budgets = 16;
 	options.actor = "tests";
 	f->name = fresh_registry();
-	CHECK_EQ(k2k_registry_create(f->name, &sizes, NULL), 0);
-	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_ADMIN, &options, &f->admin), 0);
-	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_BROKER, &options, &f->broker), 0);
+	assert_int_equal(k2k_registry_create(f->name, &sizes, NULL), 0);
+	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_ADMIN, &options, &f->admin), 0);
+	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_BROKER, &options, &f->broker), 0);
 	inject_clock(f->broker);
-	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, &options, &f->observer), 0);
+	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, &options, &f->observer), 0);
 	inject_clock(f->observer);
-	CHECK_EQ(k2k_tenant_register(f->admin, 1, &quota), 0);
-	CHECK_EQ(k2k_tenant_register(f->admin, 2, &quota), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(f->broker, record, &of_broker), 0);
+	assert_int_equal(k2k_tenant_register(f->admin, 1, &quota), 0);
+	assert_int_equal(k2k_tenant_register(f->admin, 2, &quota), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f->broker, record, &of_broker), 0);
 	f->r = &of_broker;
 }
 
@@ -53,7 +53,7 @@ static void advance(uint64_t ns)
 static void admit_all(struct k2k_registry *reg, k2k_tenant_id id)
 {
 	for (int i = 0; i < 5; i++)
-		CHECK_EQ(k2k_message_admit(reg, id, none, 1, NULL), 0);
+		assert_int_equal(k2k_message_admit(reg, id, none, 1, NULL), 0);
 }
 
 /* ---- each event ------------------------------------------------------------------------- */
@@ -63,11 +63,12 @@ TEST(a_cross_tenant_attempt_is_told_with_all_its_fields)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "gemm", "softmax", tag), 0);
+	assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "gemm", "softmax", tag), 0);
 	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker softmax|"
 	                  "cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
 	                  "from_tenant=1 to_tenant=2 source_kernel=gemm destination_kernel=softmax org_id=77 engagement_id=5");
-	CHECK_EQ(k2k_audit_cross_tenant(f.broker, UINT64_MAX, 0, "", "", (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }), 0);
+	assert_int_equal(k2k_audit_cross_tenant(f.broker, UINT64_MAX, 0, "", "", (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }),
+	                 0);
 	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker |"
 	                  "cross-tenant K2K send rejected: from tenant 18446744073709551615 to tenant 0|"
 	                  "from_tenant=18446744073709551615 to_tenant=0 source_kernel= destination_kernel= "
@@ -81,17 +82,17 @@ TEST(a_rate_rejection_is_told_with_used_and_limit)
 	set_up(&f);
 	admit_all(f.broker, 1);
 	CHECK_NO_EVENTS(f.r);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
 	                  "tenant 1 quota exceeded: tenant 1 message-rate: 5/5|tenant=1 org_id=77 engagement_id=5");
 	/* a peek is told as well: another tenant, so no repeat */
 	admit_all(f.broker, 2);
-	CHECK_EQ(k2k_quota_check(f.broker, 2, none, 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_quota_check(f.broker, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
 	                  "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
 	/* an observer's own sink is told of its own peeks only */
-	CHECK_EQ(k2k_registry_set_audit_sink(f.observer, record, &other), 0);
-	CHECK_EQ(k2k_quota_check(f.observer, 2, none, 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_set_audit_sink(f.observer, record, &other), 0);
+	assert_int_equal(k2k_quota_check(f.observer, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(&other, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
 	                     "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
 	CHECK_NO_EVENTS(f.r);
@@ -102,9 +103,9 @@ TEST(a_budget_rejection_is_told_with_both_numbers)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag, 1500), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag, 1500), 0);
 	CHECK_NO_EVENTS(f.r);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_EBUDGET);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
 	                  "tenant 1 quota exceeded: tenant 1 engagement 5 budget exceeded: 1500ns >= 1000ns|"
 	                  "tenant=1 org_id=77 engagement_id=5");
@@ -115,10 +116,10 @@ TEST(an_unknown_tenant_is_told_as_an_authorization_check)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_message_admit(f.broker, 99, tag, 1, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_quota_check(f.broker, 98, none, 1, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 97, NULL, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 96, 1, NULL, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_message_admit(f.broker, 99, tag, 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_quota_check(f.broker, 98, none, 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 97, NULL, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 96, 1, NULL, NULL), K2K_ENOTENANT);
 	CHECK_EVENTS(f.r,
 	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 99 not registered|"
 	             "tenant=99 org_id=77 engagement_id=5",
@@ -135,11 +136,11 @@ TEST(kernel_and_memory_rejections_are_told)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 60, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 60, NULL, NULL), 0);
 	CHECK_NO_EVENTS(f.r);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 41, NULL, NULL), K2K_EGPUMEM);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 41, NULL, NULL), K2K_EGPUMEM);
 	CHECK_EVENTS(f.r,
 	             "Warning ResourceLimitExceeded K2K_EKERNELS x1 k2k_tenant_registry -|"
 	             "tenant 1 quota exceeded: tenant 1 kernel-slots: 1/1|tenant=1 org_id=0 engagement_id=0",
@@ -155,31 +156,34 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, 50, &quota), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
 	CHECK_EVENTS(&of_admin,
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
 	             "tenant=50 generation=3 max_messages_per_sec=11 max_gpu_memory_bytes=22 max_concurrent_kernels=33",
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=8 budget_ns=800",
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=9 budget_ns=900");
 	quota.max_messages_per_sec = 12;
-	CHECK_EQ(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_RATE), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
 	                        "tenant=50 generation=3 max_messages_per_sec=12");
-	CHECK_EQ(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY), 0);
+	quota.max_gpu_memory_bytes = 23;
+	quota.max_concurrent_kernels = 34;
+	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY),
+	                 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
-	                        "tenant=50 generation=3 max_gpu_memory_bytes=22 max_concurrent_kernels=33");
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 50, &totals), 0);
+	                        "tenant=50 generation=3 max_gpu_memory_bytes=23 max_concurrent_kernels=34");
+	assert_int_equal(k2k_tenant_deregister(f.admin, 50, &totals), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 deregistered|tenant=50 generation=3");
-	CHECK_EQ(k2k_tenant_register(f.admin, 51, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 51 registered|"
 	                        "tenant=51 generation=4 max_messages_per_sec=100000 max_gpu_memory_bytes=2147483648 "
 	                        "max_concurrent_kernels=16");
 	/* what failed is not told */
-	CHECK_EQ(k2k_tenant_register(f.admin, 51, NULL), K2K_EEXIST);
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 52, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_budget_unset(f.admin, 51, 1), K2K_ENOBUDGET);
-	CHECK_EQ(k2k_budget_set(f.admin, 52, 1, 1), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), K2K_EEXIST);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 52, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_budget_unset(f.admin, 51, 1), K2K_ENOBUDGET);
+	assert_int_equal(k2k_budget_set(f.admin, 52, 1, 1), K2K_ENOTENANT);
 	CHECK_NO_EVENTS(&of_admin);
 	CHECK_NO_EVENTS(f.r);
 }
@@ -189,14 +193,58 @@ TEST(a_budget_set_or_unset_is_told)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
-	CHECK_EQ(k2k_budget_set(f.admin, 1, 6, 0), 0);
-	CHECK_EQ(k2k_budget_unset(f.admin, 1, 6), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 6, 0), 0);
+	assert_int_equal(k2k_budget_unset(f.admin, 1, 6), 0);
 	/* one change is one event */
 	CHECK_EVENTS(&of_admin,
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 generation=1 engagement_id=6 budget_ns=0",
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget unset|"
 	             "tenant=1 generation=1 engagement_id=6 budget_ns=18446744073709551615");
+}
+
+#define CHANGE(what, fields) "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 " what "|tenant=1 generation=1 " fields
+
+TEST(what_was_so_already_is_not_told)
+{
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	static struct fixture f;
+
+	set_up(&f);
+	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
+	/* of the same engagement the last; none for 9 and 8, which had none; 5 stays at 1000 */
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("budget set", "engagement_id=6 budget_ns=60"));
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 0), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 6, 60), 0);
+	CHECK_NO_EVENTS(&of_admin);
+	/* of the limits those that differ, before the budgets */
+	quota.max_concurrent_kernels = 2;
+	budgets[5].budget_ns = 61;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_concurrent_kernels=2"), CHANGE("budget set", "engagement_id=6 budget_ns=61"));
+	quota.max_gpu_memory_bytes = 101;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_gpu_memory_bytes=101"));
+	/* not named, not changed */
+	quota.max_messages_per_sec = 6;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
+	CHECK_NO_EVENTS(&of_admin);
+	budgets[5].budget_ns = K2K_UNLIMITED;
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS | K2K_UPDATE_RATE),
+	                 0);
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_messages_per_sec=6"),
+	             CHANGE("budget unset", "engagement_id=6 budget_ns=18446744073709551615"));
+	/* a new tenant's: those that it has */
+	budgets[5].budget_ns = 62;
+	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
+	CHECK_EVENTS(&of_admin,
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
+	             "tenant=50 generation=3 max_messages_per_sec=6 max_gpu_memory_bytes=101 max_concurrent_kernels=2",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=5 budget_ns=1000",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=6 budget_ns=62");
 }
 
 TEST(the_actor_is_the_processs_name_unless_given)
@@ -206,9 +254,9 @@ TEST(the_actor_is_the_processs_name_unless_given)
 
 	set_up(&f);
 	prctl(PR_SET_NAME, "my program");
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &reg), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(reg, record, &of_admin), 0);
-	CHECK_EQ(k2k_tenant_deregister(reg, 2, NULL), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &reg), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(reg, record, &of_admin), 0);
+	assert_int_equal(k2k_tenant_deregister(reg, 2, NULL), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 my program -|tenant 2 deregistered|tenant=2 generation=2");
 }
 
@@ -222,9 +270,11 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 	set_up(&f);
 	quota.budget_count = 1;
 	quota.budgets = &budget;
-	CHECK_EQ(k2k_tenant_register(f.admin, UINT64_MAX, &quota), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, UINT64_MAX, (struct k2k_audit_tag){ 0, UINT64_MAX }, UINT64_MAX), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, UINT64_MAX, (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }, 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_tenant_register(f.admin, UINT64_MAX, &quota), 0);
+	assert_int_equal(k2k_usage_track(f.broker, UINT64_MAX, (struct k2k_audit_tag){ 0, UINT64_MAX }, UINT64_MAX),
+	                 0);
+	assert_int_equal(k2k_message_admit(f.broker, UINT64_MAX, (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }, 1, NULL),
+	                 K2K_EBUDGET);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
 	                  "tenant 18446744073709551615 quota exceeded: tenant 18446744073709551615 engagement 18446744073709551615 "
 	                  "budget exceeded: 18446744073709551615ns >= 18446744073709551614ns|"
@@ -237,7 +287,7 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 		         "Security SecurityViolation K2K_OK x1 k2k_broker %s|cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
 		         "from_tenant=1 to_tenant=2 source_kernel=%s destination_kernel=%s org_id=0 engagement_id=0",
 		         name, name, name);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, name, name, none), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, name, name, none), 0);
 		CHECK_EVENTS(f.r, expected);
 		if (length == 95)
 			break;
@@ -254,22 +304,22 @@ TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 3, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, none, 3, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 4, NULL), K2K_ERATE);
 	advance(SECOND - 1);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 2, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, none, 2, NULL), 0);
 	for (int i = 0; i < 40; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("1", "3", "1"));
 	/* the next second's first lets them out, with the newest numbers, and is told itself */
 	advance(1);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, none, 4, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 2, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, none, 4, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 2, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("41", "5", "1"), RATE("1", "4", "1"));
 	/* no repeats: nothing is let out */
 	advance(SECOND);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
 }
 
@@ -279,24 +329,26 @@ TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
 
 	set_up(&f);
 	for (int round = 0; round < 2; round++) {
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-		CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
-		CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 77, 6 }, 6, NULL), K2K_ERATE);
-		CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 78, 5 }, 6, NULL), K2K_ERATE);
-		CHECK_EQ(k2k_message_admit(f.broker, 3, tag, 6, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 2, 1, "a", "b", tag), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "c", tag), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "c", "b", tag), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "b", "a", tag), 0);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 77, 6 }, 6, NULL),
+		                 K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 78, 5 }, 6, NULL),
+		                 K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 3, tag, 6, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 2, 1, "a", "b", tag), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "c", tag), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "c", "b", tag), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "b", "a", tag), 0);
 		if (round == 0)
-			CHECK_EQ(of_broker.events, 11);
+			assert_int_equal(of_broker.events, 11);
 	}
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
-	CHECK_EQ(of_broker.sum, 22);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(of_broker.sum, 22);
 	/* where two share a place they push each other out: more events, the same sum */
-	CHECK(of_broker.events <= 22);
+	assert_true(of_broker.events <= 22);
 }
 
 TEST(a_thousand_kinds_sum_up_exactly)
@@ -306,11 +358,48 @@ TEST(a_thousand_kinds_sum_up_exactly)
 	set_up(&f);
 	for (int round = 0; round < 3; round++) {
 		for (uint64_t i = 0; i < 1000; i++)
-			CHECK_EQ(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ i, i * 7 }, 6, NULL), K2K_ERATE);
+			assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ i, i * 7 }, 6, NULL),
+			                 K2K_ERATE);
 		advance(round * SECOND / 2);
 	}
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
-	CHECK_EQ(of_broker.sum, 3000);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(of_broker.sum, 3000);
+}
+
+static void check_last(uint64_t events, const char *format, uint64_t number)
+{
+	char part[64];
+
+	snprintf(part, sizeof part, format, number);
+	assert_int_equal(recorded(&of_broker), events);
+	assert_contains(of_broker.lines[events - 1], part);
+}
+
+/* More than there are places for repeats: what shares one is told apart all the same. */
+TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
+{
+	static struct fixture f;
+	char kernel[16];
+
+	set_up(&f);
+	for (uint64_t i = 0; i < 1000; i++) {
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 0, 1000 + i }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 1, " engagement_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 1000 + i, 0 }, 6, NULL),
+		                 K2K_ERATE);
+		check_last(5 * i + 2, " org_id=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_kernel_acquire(f.broker, 1000 + i, NULL, NULL), K2K_ENOTENANT);
+		check_last(5 * i + 3, "|tenant=%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 1000 + i, "a", "b", none), 0);
+		check_last(5 * i + 4, " to_tenant=%" PRIu64, 1000 + i);
+		snprintf(kernel, sizeof kernel, "%" PRIu64, 1000 + i);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, i % 2 ? "a" : kernel, i % 2 ? kernel : "b", none),
+		                 0);
+		check_last(5 * i + 5, i % 2 ? " destination_kernel=%" PRIu64 : " source_kernel=%" PRIu64, 1000 + i);
+	}
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(of_broker.sum, 5000);
 }
 
 TEST(the_helper_lets_repeats_out_within_two_seconds)
@@ -320,16 +409,16 @@ TEST(the_helper_lets_repeats_out_within_two_seconds)
 
 	set_up(&f);
 	for (int i = 0; i < 10; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	nanosleep(&(struct timespec){ 2, 200000000 }, NULL);
-	CHECK_EQ(recorded(f.r), 1); /* the second is not over */
+	assert_int_equal(recorded(f.r), 1); /* the second is not over */
 	clock_gettime(CLOCK_REALTIME, &now);
 	advance(SECOND);
 	WAIT_UNTIL(recorded(f.r) == 2, 3);
-	CHECK(!pthread_equal(of_broker.thread[1], pthread_self()));
+	assert_false(pthread_equal(of_broker.thread[1], pthread_self()));
 	/* its time is that of the newest repeat, not of its letting out */
-	CHECK(of_broker.time_ns[1] < (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
-	CHECK(of_broker.time_ns[1] >= of_broker.time_ns[0]);
+	assert_true(of_broker.time_ns[1] < (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
+	assert_true(of_broker.time_ns[1] >= of_broker.time_ns[0]);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"), RATE("9", "0", "1"));
 }
 
@@ -340,16 +429,16 @@ TEST(close_and_a_new_sink_let_repeats_out_to_the_old_one)
 
 	set_up(&f);
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"), RATE("3", "0", "1"));
 	CHECK_NO_EVENTS(&other);
 	for (int i = 0; i < 7; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
 	kept = f.broker;
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	CHECK_EVENTS(&other, RATE("1", "0", "2"), RATE("6", "0", "2"));
-	CHECK_EQ(k2k_message_admit(kept, 1, tag, 6, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_message_admit(kept, 1, tag, 6, NULL), K2K_EINVAL);
 	CHECK_NO_EVENTS(&other);
 	CHECK_NO_EVENTS(f.r);
 }
@@ -359,10 +448,10 @@ TEST(a_new_sink_is_told_of_its_first_rejection_even_if_the_old_one_was)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
 	CHECK_EVENTS(&other, RATE("1", "0", "1"));
 }
@@ -372,16 +461,16 @@ TEST(without_a_sink_nothing_is_told_and_nothing_is_kept_for_later)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, &other), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, &other), 0);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
 	for (int i = 0; i < 10; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, record, &other), 0);
 	advance(SECOND);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	CHECK_EVENTS(&other, RATE("1", "0", "1"));
 	CHECK_NO_EVENTS(f.r);
 }
@@ -394,11 +483,11 @@ TEST(totals_count_each_rejection_that_events_stand_for)
 
 	set_up(&f);
 	for (int i = 0; i < 25; i++)
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
-	CHECK_EQ(k2k_tenant_get(f.observer, 1, &info), 0);
-	CHECK_EQ(info.rejected_total.rate, 25);
-	CHECK_EQ(of_broker.sum, 25);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_tenant_get(f.observer, 1, &info), 0);
+	assert_int_equal(info.rejected_total.rate, 25);
+	assert_int_equal(of_broker.sum, 25);
 }
 
 /* ---- what a sink may do ------------------------------------------------------------------- */
@@ -416,7 +505,7 @@ static void refused(void *context, const struct k2k_audit_event *event)
 	codes[0] = k2k_registry_set_audit_sink(reg, NULL, NULL);
 	codes[1] = k2k_registry_set_audit_sink(reg, record, &other);
 	codes[2] = k2k_registry_close(&copy);
-	CHECK(copy == reg);
+	assert_true(copy == reg);
 	codes[3] = k2k_tenant_count(reg, &(size_t){ 0 });
 }
 
@@ -426,17 +515,17 @@ TEST(a_sink_can_neither_close_nor_replace)
 
 	set_up(&f);
 	in_sink = &f;
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, refused, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(entered, 1);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, refused, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(entered, 1);
 	for (int i = 0; i < 3; i++)
-		CHECK_EQ(codes[i], K2K_EBUSY);
-	CHECK_EQ(codes[3], 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE); /* still open, still this sink */
-	CHECK_EQ(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(entered, 2);
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
-	CHECK_EQ(entered, 3);
+		assert_int_equal(codes[i], K2K_EBUSY);
+	assert_int_equal(codes[3], 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE); /* still open, still this sink */
+	assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(entered, 2);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(entered, 3);
 }
 
 static void calls_everything(void *context, const struct k2k_audit_event *event)
@@ -449,17 +538,18 @@ static void calls_everything(void *context, const struct k2k_audit_event *event)
 	(void)context, (void)event;
 	if (entered++ > 0)
 		return;
-	CHECK_EQ(k2k_tenant_get(reg, 1, &info), 0);
-	CHECK_EQ(k2k_broker_list(reg, list, 2, &count), 0);
-	CHECK_EQ(k2k_message_admit(reg, 2, tag, 1, NULL), 0);
-	CHECK_EQ(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);     /* enters the sink once more */
-	CHECK_EQ(k2k_kernel_acquire(reg, 2, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(reg, 2, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_kernel_release_id(reg, 2), 0);
-	CHECK_EQ(k2k_usage_track(reg, 2, tag, 1), 0);
-	CHECK_EQ(k2k_tenant_update(in_sink->admin, 2, &(struct k2k_quota)K2K_QUOTA_STANDARD, 0), 0);
-	CHECK_EQ(k2k_registry_check(reg, NULL, 0, &count), 0);
-	CHECK_EQ(count, 0);
+	assert_int_equal(k2k_tenant_get(reg, 1, &info), 0);
+	assert_int_equal(k2k_broker_list(reg, list, 2, &count), 0);
+	assert_int_equal(k2k_message_admit(reg, 2, tag, 1, NULL), 0);
+	assert_int_equal(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);     /* enters the sink once more */
+	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_kernel_release_id(reg, 2), 0);
+	assert_int_equal(k2k_usage_track(reg, 2, tag, 1), 0);
+	assert_int_equal(k2k_tenant_update(in_sink->admin, 2, &(struct k2k_quota)K2K_QUOTA_STANDARD, 0),
+	                 0);
+	assert_int_equal(k2k_registry_check(reg, NULL, 0, &count), 0);
+	assert_int_equal(count, 0);
 }
 
 TEST(a_sink_may_call_the_registry)
@@ -468,20 +558,20 @@ TEST(a_sink_may_call_the_registry)
 
 	set_up(&f);
 	in_sink = &f;
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, calls_everything, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK(entered >= 3);
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, calls_everything, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_true(entered >= 3);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
 }
 
 static void calls_from_admin(void *context, const struct k2k_audit_event *event)
 {
 	(void)context;
 	if (entered++ == 0) {
-		CHECK_STR(event->description, "tenant 60 registered");
-		CHECK_EQ(k2k_tenant_register(in_sink->admin, 61, NULL), 0);
-		CHECK_EQ(k2k_tenant_deregister(in_sink->admin, 60, NULL), 0);
+		assert_string_equal(event->description, "tenant 60 registered");
+		assert_int_equal(k2k_tenant_register(in_sink->admin, 61, NULL), 0);
+		assert_int_equal(k2k_tenant_deregister(in_sink->admin, 60, NULL), 0);
 	}
 }
 
@@ -492,13 +582,13 @@ TEST(a_sink_may_change_definitions)
 
 	set_up(&f);
 	in_sink = &f;
-	CHECK_EQ(k2k_registry_set_audit_sink(f.admin, calls_from_admin, NULL), 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, 60, NULL), 0);
-	CHECK_EQ(entered, 3);
-	CHECK_EQ(k2k_tenant_is_registered(f.observer, 60, &registered), 0);
-	CHECK_EQ(registered, 0);
-	CHECK_EQ(k2k_tenant_is_registered(f.observer, 61, &registered), 0);
-	CHECK_EQ(registered, 1);
+	assert_int_equal(k2k_registry_set_audit_sink(f.admin, calls_from_admin, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 60, NULL), 0);
+	assert_int_equal(entered, 3);
+	assert_int_equal(k2k_tenant_is_registered(f.observer, 60, &registered), 0);
+	assert_int_equal(registered, 0);
+	assert_int_equal(k2k_tenant_is_registered(f.observer, 61, &registered), 0);
+	assert_int_equal(registered, 1);
 }
 
 static void forks(void *context, const struct k2k_audit_event *event)
@@ -513,11 +603,12 @@ static void forks(void *context, const struct k2k_audit_event *event)
 		struct k2k_registry *fresh;
 		size_t count;
 
-		CHECK_EQ(k2k_message_admit(in_sink->broker, 1, tag, 1, NULL), K2K_EFORKED);
-		CHECK_EQ(k2k_tenant_count(in_sink->broker, &count), K2K_EFORKED);
-		CHECK_EQ(k2k_registry_open(in_sink->name, K2K_ROLE_OBSERVER, NULL, &fresh), 0);
-		CHECK_EQ(k2k_tenant_count(fresh, &count), 0);
-		CHECK_EQ(count, 2);
+		assert_int_equal(k2k_message_admit(in_sink->broker, 1, tag, 1, NULL), K2K_EFORKED);
+		assert_int_equal(k2k_tenant_count(in_sink->broker, &count), K2K_EFORKED);
+		assert_int_equal(k2k_registry_open(in_sink->name, K2K_ROLE_OBSERVER, NULL, &fresh),
+		                 0);
+		assert_int_equal(k2k_tenant_count(fresh, &count), 0);
+		assert_int_equal(count, 2);
 		_exit(0);
 	}
 	spawn_wait_within(pid, 10);
@@ -529,10 +620,10 @@ TEST(a_sink_may_fork)
 
 	set_up(&f);
 	in_sink = &f;
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, forks, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
-	CHECK_EQ(entered, 1);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag, 1, NULL), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, forks, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(entered, 1);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), 0);
 }
 
 /* ---- while it is being replaced ---------------------------------------------------------------- */
@@ -549,7 +640,7 @@ static void waits_then_acquires(void *context, const struct k2k_audit_event *eve
 
 static void *reject_one(void *context)
 {
-	CHECK_EQ(k2k_message_admit(context, 1, tag, 6, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(context, 1, tag, 6, NULL), K2K_ERATE);
 	return NULL;
 }
 
@@ -562,14 +653,14 @@ TEST(a_sink_that_calls_the_registry_while_it_is_replaced_finishes)
 	in_sink = &f;
 	sem_init(&is_inside, 0, 0);
 	sem_init(&may_go, 0, 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, waits_then_acquires, NULL), 0);
-	CHECK(pthread_create(&thread, NULL, reject_one, f.broker) == 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, waits_then_acquires, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, reject_one, f.broker), 0);
 	sem_wait(&is_inside);
 	sem_post(&may_go);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
 	pthread_join(thread, NULL);
-	CHECK_EQ(codes[0], 0);
-	CHECK_EQ(codes[1], 0);
+	assert_int_equal(codes[0], 0);
+	assert_int_equal(codes[1], 0);
 }
 
 static void waits(void *context, const struct k2k_audit_event *event)
@@ -581,7 +672,7 @@ static void waits(void *context, const struct k2k_audit_event *event)
 
 static void *replace(void *context)
 {
-	CHECK_EQ(k2k_registry_set_audit_sink(context, NULL, NULL), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(context, NULL, NULL), 0);
 	return NULL;
 }
 
@@ -594,16 +685,16 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 	set_up(&f);
 	sem_init(&is_inside, 0, 0);
 	sem_init(&may_go, 0, 0);
-	CHECK_EQ(k2k_registry_set_audit_sink(f.broker, waits, NULL), 0);
-	CHECK(pthread_create(&rejecter, NULL, reject_one, f.broker) == 0);
+	assert_int_equal(k2k_registry_set_audit_sink(f.broker, waits, NULL), 0);
+	assert_int_equal(pthread_create(&rejecter, NULL, reject_one, f.broker), 0);
 	sem_wait(&is_inside);
-	CHECK(pthread_create(&replacer, NULL, replace, f.broker) == 0);
+	assert_int_equal(pthread_create(&replacer, NULL, replace, f.broker), 0);
 	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* it waits for the rejecter by now */
 	pid = spawn();
 	if (pid == 0) {
-		CHECK_EQ(k2k_registry_set_audit_sink(f.broker, NULL, NULL), K2K_EFORKED);
-		CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EFORKED);
-		CHECK_EQ(k2k_registry_close(&f.broker), K2K_EFORKED);
+		assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), K2K_EFORKED);
+		assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EFORKED);
+		assert_int_equal(k2k_registry_close(&f.broker), K2K_EFORKED);
 		_exit(0);
 	}
 	sem_post(&may_go);
@@ -616,7 +707,7 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 static void *replace_until_told(void *context)
 {
 	while (sem_trywait(&may_go) != 0)
-		CHECK_EQ(k2k_registry_set_audit_sink(context, record, &other), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(context, record, &other), 0);
 	return NULL;
 }
 
@@ -631,8 +722,8 @@ static void *fork_bare(void *context)
 	pid_t pid = _Fork();
 
 	if (pid == 0) {
-		CHECK_EQ(k2k_tenant_count(context, &(size_t){ 0 }), K2K_EFORKED);
-		CHECK_EQ(k2k_message_admit(context, 1, tag, 1, NULL), K2K_EFORKED);
+		assert_int_equal(k2k_tenant_count(context, &(size_t){ 0 }), K2K_EFORKED);
+		assert_int_equal(k2k_message_admit(context, 1, tag, 1, NULL), K2K_EFORKED);
 		_exit(0);
 	}
 	spawn_wait_within(pid, 10);
@@ -646,9 +737,9 @@ TEST(a_thread_new_to_the_registry_is_told_of_the_bare_fork_too)
 
 	set_up(&f);
 	sem_init(&may_go, 0, 0);
-	CHECK(pthread_create(&replacer, NULL, replace_until_told, f.broker) == 0);
+	assert_int_equal(pthread_create(&replacer, NULL, replace_until_told, f.broker), 0);
 	for (int i = 0; i < FORKS; i++) {
-		CHECK(pthread_create(&forker, NULL, fork_bare, f.broker) == 0);
+		assert_int_equal(pthread_create(&forker, NULL, fork_bare, f.broker), 0);
 		pthread_join(forker, NULL);
 	}
 	sem_post(&may_go);

@@ -27,11 +27,11 @@ static void set_up(void)
 	sizes.max_tenants = 16;
 	sizes.max_engagements = 64;
 	sizes.max_budgets = 16;
-	CHECK_EQ(k2k_registry_create(name, &sizes, &admin), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker), 0);
+	assert_int_equal(k2k_registry_create(name, &sizes, &admin), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker), 0);
 	inject_clock(broker);
 	for (k2k_tenant_id id = 1; id <= 3; id++)
-		CHECK_EQ(k2k_tenant_register(admin, id, &nothing), 0);
+		assert_int_equal(k2k_tenant_register(admin, id, &nothing), 0);
 }
 
 static void reject_once(unsigned i)
@@ -39,10 +39,10 @@ static void reject_once(unsigned i)
 	k2k_tenant_id id = 1 + i % 3;
 
 	switch (i % 7) {
-	case 0: CHECK_EQ(k2k_kernel_acquire(broker, id, NULL, NULL), K2K_EKERNELS); break;
-	case 1: CHECK_EQ(k2k_message_admit(broker, 99, tag, 1, NULL), K2K_ENOTENANT); break;
-	case 2: CHECK_EQ(k2k_audit_cross_tenant(broker, id, 9, "from", "to", tag), 0); break;
-	default: CHECK_EQ(k2k_message_admit(broker, id, tag, 1, NULL), K2K_ERATE);
+	case 0: assert_int_equal(k2k_kernel_acquire(broker, id, NULL, NULL), K2K_EKERNELS); break;
+	case 1: assert_int_equal(k2k_message_admit(broker, 99, tag, 1, NULL), K2K_ENOTENANT); break;
+	case 2: assert_int_equal(k2k_audit_cross_tenant(broker, id, 9, "from", "to", tag), 0); break;
+	default: assert_int_equal(k2k_message_admit(broker, id, tag, 1, NULL), K2K_ERATE);
 	}
 	atomic_fetch_add(&rejected, 1);
 }
@@ -69,13 +69,14 @@ static void *flood_some(void *context)
 static void start(pthread_t threads[THREADS], void *(*function)(void *))
 {
 	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, function, (void *)(uintptr_t)i) == 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, function, (void *)(uintptr_t)i),
+		                 0);
 }
 
 static void join(pthread_t threads[THREADS])
 {
 	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_join(threads[i], NULL) == 0);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
 /* ---- a sink with a context that may go away ---------------------------------------------------- */
@@ -89,22 +90,22 @@ static void count(void *context, const struct k2k_audit_event *event)
 {
 	struct counter *c = context;
 
-	CHECK_EQ(atomic_load(&c->alive), 1);
+	assert_int_equal(atomic_load(&c->alive), 1);
 	atomic_fetch_add(&c->calls_now, 1);
-	CHECK(event->count > 0 && event->field_count > 0 && event->description && event->actor);
+	assert_true(event->count > 0 && event->field_count > 0 && event->description && event->actor);
 	for (uint32_t i = 0; i < event->field_count; i++)
-		CHECK(event->fields[i].key && event->fields[i].value);
+		assert_true(event->fields[i].key && event->fields[i].value);
 	atomic_fetch_add(&c->sum, event->count);
 	atomic_fetch_add(&c->events, 1);
 	atomic_fetch_sub(&c->calls_now, 1);
-	CHECK_EQ(atomic_load(&c->alive), 1);
+	assert_int_equal(atomic_load(&c->alive), 1);
 }
 
 static struct counter *new_counter(void)
 {
 	struct counter *c = calloc(1, sizeof *c);
 
-	CHECK(c != NULL);
+	assert_non_null(c);
 	atomic_store(&c->alive, 1);
 	return c;
 }
@@ -115,14 +116,14 @@ TEST(counts_sum_up_exactly_over_several_threads_and_seconds)
 	pthread_t threads[THREADS];
 
 	set_up();
-	CHECK_EQ(k2k_registry_set_audit_sink(broker, count, c), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(broker, count, c), 0);
 	start(threads, flood_some);
 	join(threads);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
-	CHECK_EQ(atomic_load(&c->sum), THREADS * 20000);
-	CHECK_EQ(atomic_load(&rejected), THREADS * 20000);
+	assert_int_equal(k2k_registry_close(&broker), 0);
+	assert_int_equal(atomic_load(&c->sum), THREADS * 20000);
+	assert_int_equal(atomic_load(&rejected), THREADS * 20000);
 	/* and most of it was coalesced: about 10 kinds in each of some 20 seconds */
-	CHECK(atomic_load(&c->events) < atomic_load(&c->sum) / 4);
+	assert_true(atomic_load(&c->events) < atomic_load(&c->sum) / 4);
 	free(c);
 }
 
@@ -133,13 +134,13 @@ TEST(a_replaced_sink_is_never_called_again_and_nothing_is_lost)
 	uint64_t sum = 0;
 
 	set_up();
-	CHECK_EQ(k2k_registry_set_audit_sink(broker, count, old), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(broker, count, old), 0);
 	start(threads, flood);
 	for (int i = 0; i < 300; i++) {
 		struct counter *fresh = new_counter();
 
-		CHECK_EQ(k2k_registry_set_audit_sink(broker, count, fresh), 0);
-		CHECK_EQ(atomic_load(&old->calls_now), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(broker, count, fresh), 0);
+		assert_int_equal(atomic_load(&old->calls_now), 0);
 		atomic_store(&old->alive, 0);
 		sum += atomic_load(&old->sum);
 		memset(old, 0xee, sizeof *old);
@@ -150,10 +151,10 @@ TEST(a_replaced_sink_is_never_called_again_and_nothing_is_lost)
 	}
 	atomic_store(&stop, 1);
 	join(threads);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
 	sum += atomic_load(&old->sum);
 	free(old);
-	CHECK_EQ(sum, atomic_load(&rejected));
+	assert_int_equal(sum, atomic_load(&rejected));
 }
 
 TEST(without_a_sink_in_between_nothing_is_told_twice_or_too_late)
@@ -166,24 +167,24 @@ TEST(without_a_sink_in_between_nothing_is_told_twice_or_too_late)
 	for (int i = 0; i < 200; i++) {
 		struct counter *c = new_counter();
 
-		CHECK_EQ(k2k_registry_set_audit_sink(broker, count, c), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(broker, count, c), 0);
 		nanosleep(&(struct timespec){ 0, 200000 }, NULL);
-		CHECK_EQ(k2k_registry_set_audit_sink(broker, NULL, NULL), 0);
-		CHECK_EQ(atomic_load(&c->calls_now), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(broker, NULL, NULL), 0);
+		assert_int_equal(atomic_load(&c->calls_now), 0);
 		sum += atomic_load(&c->sum);
 		memset(c, 0xee, sizeof *c);
 		free(c);
 	}
 	atomic_store(&stop, 1);
 	join(threads);
-	CHECK(sum > 0 && sum <= atomic_load(&rejected));
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_true(sum > 0 && sum <= atomic_load(&rejected));
+	assert_int_equal(k2k_registry_close(&broker), 0);
 }
 
 static void *replace(void *context)
 {
 	for (int i = 0; i < 100; i++)
-		CHECK_EQ(k2k_registry_set_audit_sink(broker, count, context), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(broker, count, context), 0);
 	return NULL;
 }
 
@@ -196,19 +197,19 @@ TEST(several_threads_replace_the_sink_at_once)
 	set_up();
 	for (int i = 0; i < THREADS; i++)
 		counters[i] = new_counter();
-	CHECK_EQ(k2k_registry_set_audit_sink(broker, count, counters[0]), 0);
+	assert_int_equal(k2k_registry_set_audit_sink(broker, count, counters[0]), 0);
 	start(flooders, flood);
 	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&replacers[i], NULL, replace, counters[i]) == 0);
+		assert_int_equal(pthread_create(&replacers[i], NULL, replace, counters[i]), 0);
 	join(replacers);
 	atomic_store(&stop, 1);
 	join(flooders);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_int_equal(k2k_registry_close(&broker), 0);
 	for (int i = 0; i < THREADS; i++) {
 		sum += atomic_load(&counters[i]->sum);
 		free(counters[i]);
 	}
-	CHECK_EQ(sum, atomic_load(&rejected));
+	assert_int_equal(sum, atomic_load(&rejected));
 }
 
 /* A rejection answered with EINVAL came after the close. */
@@ -219,7 +220,7 @@ static void *flood_until_closed(void *context)
 
 	while ((code = k2k_message_admit(kept, 1, tag, 1, NULL)) == K2K_ERATE)
 		atomic_fetch_add(&rejected, 1);
-	CHECK_EQ(code, K2K_EINVAL);
+	assert_int_equal(code, K2K_EINVAL);
 	return NULL;
 }
 
@@ -232,17 +233,18 @@ TEST(close_waits_for_the_sink_and_lets_everything_out)
 		if (round == 0)
 			set_up();
 		atomic_store(&rejected, 0);
-		CHECK_EQ(k2k_registry_set_audit_sink(broker, count, c), 0);
+		assert_int_equal(k2k_registry_set_audit_sink(broker, count, c), 0);
 		for (int i = 0; i < THREADS; i++)
-			CHECK(pthread_create(&threads[i], NULL, flood_until_closed, broker) == 0);
+			assert_int_equal(pthread_create(&threads[i], NULL, flood_until_closed, broker),
+			                 0);
 		nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
-		CHECK_EQ(k2k_registry_close(&broker), 0);
-		CHECK_EQ(atomic_load(&c->calls_now), 0);
+		assert_int_equal(k2k_registry_close(&broker), 0);
+		assert_int_equal(atomic_load(&c->calls_now), 0);
 		atomic_store(&c->alive, 0);
 		join(threads);
-		CHECK_EQ(atomic_load(&c->sum), atomic_load(&rejected));
+		assert_int_equal(atomic_load(&c->sum), atomic_load(&rejected));
 		free(c);
-		CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker), 0);
+		assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker), 0);
 		inject_clock(broker);
 	}
 }

@@ -16,7 +16,7 @@ static struct position round_trip(const struct position *position)
 
 	position_put(position, object);
 	memset(&back, 0xee, sizeof back);
-	CHECK(position_get(&back, object));
+	assert_true(position_get(&back, object));
 	json_object_put(object);
 	return back;
 }
@@ -27,20 +27,20 @@ TEST(a_place_in_the_rings_survives_its_text)
 
 	position_begin(&p, "some-uuid");
 	back = round_trip(&p);
-	CHECK_STR(back.uuid, "some-uuid");
-	CHECK_EQ(back.next[0], 1);
-	CHECK_EQ(back.next[64], 1);
+	assert_string_equal(back.uuid, "some-uuid");
+	assert_int_equal(back.next[0], 1);
+	assert_int_equal(back.next[64], 1);
 	position_pass(&p, 0, 1, 0);
 	position_pass(&p, 64, UINT64_MAX - 1, 0);
 	position_pass(&p, 7, 10, 5);
 	position_pass(&p, 8, 10, 1);
 	position_pass(&p, K2K_AUDIT_RINGS, 10, 1);
 	back = round_trip(&p);
-	CHECK_EQ(back.next[0], 2);
-	CHECK_EQ(back.next[64], UINT64_MAX);
-	CHECK_EQ(back.next[7], 15);
-	CHECK_EQ(back.next[8], 11);
-	CHECK_EQ(back.next[1], 1);
+	assert_int_equal(back.next[0], 2);
+	assert_int_equal(back.next[64], UINT64_MAX);
+	assert_int_equal(back.next[7], 15);
+	assert_int_equal(back.next[8], 11);
+	assert_int_equal(back.next[1], 1);
 }
 
 TEST(a_place_that_is_none_is_refused)
@@ -56,9 +56,9 @@ TEST(a_place_that_is_none_is_refused)
 		json_object *object = json_tokener_parse(texts[i]);
 		struct position p;
 
-		CHECK(object != NULL);
+		assert_non_null(object);
 		if (position_get(&p, object))
-			FAIL("taken: %s", texts[i]);
+			fail_msg("taken: %s", texts[i]);
 		json_object_put(object);
 	}
 }
@@ -79,10 +79,10 @@ TEST(an_event_says_which_one_it_is)
 		text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 		kind = text + strlen("{\"kind\":\"");
 		end = strchr(kind, '"');
-		CHECK(event_place(kind, (size_t)(end - kind), text + strlen(text), &ring, &sequence, &lost));
-		CHECK_EQ(ring, 64);
-		CHECK_EQ(sequence, UINT64_MAX);
-		CHECK_EQ(lost, pass ? 17 : 0);
+		assert_true(event_place(kind, (size_t)(end - kind), text + strlen(text), &ring, &sequence, &lost));
+		assert_int_equal(ring, 64);
+		assert_int_equal(sequence, UINT64_MAX);
+		assert_int_equal(lost, pass ? 17 : 0);
 		json_object_put(object);
 	}
 }
@@ -100,26 +100,26 @@ TEST(a_line_has_exactly_one_form)
 	char text[512], tail[CHAIN_TAIL];
 	struct chain_line line;
 
-	CHECK(chain_init() == 0);
+	assert_int_equal(chain_init(), 0);
 	memset(mac, 0xa5, sizeof mac);
 	chain_write_tail(tail, mac);
-	CHECK_EQ(strlen(tail), CHAIN_TAIL - 1);
+	assert_int_equal(strlen(tail), CHAIN_TAIL - 1);
 	snprintf(text, sizeof text, "%s%s", good, tail);
-	CHECK(chain_parse(text, strlen(text), &line));
-	CHECK_EQ(line.seq, 12);
-	CHECK_EQ(line.body_size, strlen(good));
-	CHECK(chain_is_kind(&line, "k") && !chain_is_kind(&line, "kk") && !chain_is_kind(&line, ""));
-	CHECK(memcmp(line.mac, mac, sizeof mac) == 0);
+	assert_true(chain_parse(text, strlen(text), &line));
+	assert_int_equal(line.seq, 12);
+	assert_int_equal(line.body_size, strlen(good));
+	assert_true(chain_is_kind(&line, "k") && !chain_is_kind(&line, "kk") && !chain_is_kind(&line, ""));
+	assert_memory_equal(line.mac, mac, sizeof mac);
 	for (size_t size = 0; size < strlen(text); size++)
-		CHECK(!chain_parse(text, size, &line));
+		assert_false(chain_parse(text, size, &line));
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		snprintf(text, sizeof text, "%s%s", bad[i], tail);
 		if (chain_parse(text, strlen(text), &line))
-			FAIL("taken: %s", text);
+			fail_msg("taken: %s", text);
 	}
 	snprintf(text, sizeof text, "%s%s", good, tail);
 	text[strlen(text) - 5] = 'A';     /* digits are small letters: one text for one mac */
-	CHECK(!chain_parse(text, strlen(text), &line));
+	assert_false(chain_parse(text, strlen(text), &line));
 }
 
 /* Lines of these sizes, the last without an end where `half`. */
@@ -134,30 +134,30 @@ static void check_reader(const size_t *sizes, size_t count, int half)
 
 	snprintf(path, sizeof path, "%s/lines", test_dir());
 	file = fopen(path, "w");
-	CHECK(file != NULL);
+	assert_non_null(file);
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < sizes[i]; j++)
 			putc('a' + (int)(i % 26), file);
 		if (i + 1 < count || !half)
 			putc('\n', file);
 	}
-	CHECK(fclose(file) == 0);
-	CHECK_EQ(chain_reader_open(&reader, path), 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chain_reader_open(&reader, path), 0);
 	for (size_t i = 0; i < count; i++) {
 		enum chain_read what = chain_reader_next(&reader, &text, &size);
 
-		CHECK_EQ(what, half && i + 1 == count ? CHAIN_HALF : CHAIN_LINE);
+		assert_int_equal(what, half && i + 1 == count ? CHAIN_HALF : CHAIN_LINE);
 		if (sizes[i] < CHAIN_LINE_MAX)
-			CHECK_EQ(size, sizes[i]);
+			assert_int_equal(size, sizes[i]);
 		else
-			CHECK(size >= CHAIN_LINE_MAX);     /* no line of ours, by its size */
-		CHECK(size == 0 || (text[0] == 'a' + (char)(i % 26) && text[size - 1] == text[0]));
-		CHECK_EQ(reader.number, i + 1);
+			assert_true(size >= CHAIN_LINE_MAX);     /* no line of ours, by its size */
+		assert_true(size == 0 || (text[0] == 'a' + (char)(i % 26) && text[size - 1] == text[0]));
+		assert_int_equal(reader.number, i + 1);
 		offset += sizes[i] + 1;
 		if (what == CHAIN_LINE)
-			CHECK_EQ(reader.offset, offset);
+			assert_int_equal(reader.offset, offset);
 	}
-	CHECK_EQ(chain_reader_next(&reader, &text, &size), CHAIN_END);
+	assert_int_equal(chain_reader_next(&reader, &text, &size), CHAIN_END);
 	chain_reader_close(&reader);
 }
 

@@ -34,7 +34,7 @@ static void forget_trail(struct bytes *bytes)
 		memcpy(bytes->live_copy + section->offset_bytes, bytes->live + section->offset_bytes, section->count * section->stride_bytes);
 		found++;
 	}
-	CHECK_EQ(found, 1);
+	assert_int_equal(found, 1);
 }
 
 /* A copy of all shared bytes, once the brokers' helpers have answered the grace periods so far. */
@@ -46,7 +46,7 @@ static void copy_bytes(struct fixture *f)
 	do {
 		list[0].size = sizeof list[0];
 		list[0].flags = 0;
-		CHECK_EQ(k2k_broker_list(f->watcher, list, K2K_BROKERS_MAX, &count), 0);
+		assert_int_equal(k2k_broker_list(f->watcher, list, K2K_BROKERS_MAX, &count), 0);
 		behind = 0;
 		for (size_t i = 0; i < count; i++)
 			behind += list[i].grace_behind != 0;
@@ -66,13 +66,14 @@ static void set_up(struct fixture *f)
 	options.max_budgets = 16;
 	options.max_audit_events = 4; /* all bytes are compared after each call */
 	f->name = fresh_registry();
-	CHECK_EQ(k2k_registry_create(f->name, &options, NULL), 0);
+	assert_int_equal(k2k_registry_create(f->name, &options, NULL), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		CHECK_EQ(k2k_registry_open(f->name, (enum k2k_role)role, NULL, &f->handles[role]), 0);
-	CHECK_EQ(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, NULL, &f->watcher), 0);
+		assert_int_equal(k2k_registry_open(f->name, (enum k2k_role)role, NULL, &f->handles[role]),
+		                 0);
+	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, NULL, &f->watcher), 0);
 	quota.budget_count = 1;
 	quota.budgets = &budget;
-	CHECK_EQ(k2k_tenant_register(f->handles[K2K_ROLE_ADMIN], ID, &quota), 0);
+	assert_int_equal(k2k_tenant_register(f->handles[K2K_ROLE_ADMIN], ID, &quota), 0);
 	bytes_open(&f->bytes, f->name);
 }
 
@@ -82,7 +83,7 @@ static void check_bytes(struct fixture *f, const char *what)
 
 	/* at one moment: a helper may close an event while bytes are compared */
 	seen.live = malloc(seen.live_bytes);
-	CHECK(seen.live != NULL);
+	assert_non_null(seen.live);
 	memcpy(seen.live, f->bytes.live, seen.live_bytes);
 	forget_trail(&seen);
 	CHECK_BYTES(&seen, what);
@@ -99,25 +100,26 @@ TEST(every_function_of_the_header_is_in_the_table)
 	int declared = 0;
 	size_t n;
 
-	CHECK(file != NULL);
+	assert_non_null(file);
 	n = fread(text, 1, sizeof text - 1, file);
-	CHECK(n > 1000 && n < sizeof text - 1);
+	assert_true(n > 1000 && n < sizeof text - 1);
 	fclose(file);
 	for (char *at = text; (at = strstr(at, "\nK2K_API ")) != NULL;) {
 		char name[64] = "", *end = strchr(at + 1, '(');
 
-		CHECK(end != NULL);
+		assert_non_null(end);
 		for (char *p = at + 9; p < end; p++)
 			if (strncmp(p, "k2k_", 4) == 0)
 				snprintf(name, sizeof name, "%.*s", (int)(end - p), p);
 		if (!find_entry(name))
-			FAIL("\"%s\" is in the header, but not in the table of this test", name);
+			fail_msg("\"%s\" is in the header, but not in the table of this test",
+			         name);
 		if (!dlsym(RTLD_DEFAULT, name))
-			FAIL("%s is in the header, but the library does not export it", name);
+			fail_msg("%s is in the header, but the library does not export it", name);
 		declared++;
 		at = end;
 	}
-	CHECK_EQ(declared, ENTRIES);
+	assert_int_equal(declared, ENTRIES);
 }
 
 TEST(a_null_handle_is_invalid_in_every_call)
@@ -129,7 +131,7 @@ TEST(a_null_handle_is_invalid_in_every_call)
 			if (expected == NONE)
 				continue;
 			if (expected == K2K_EUNSPECIFIED)
-				CHECK(code == K2K_EUNSPECIFIED || code == K2K_EINVAL);
+				assert_true(code == K2K_EUNSPECIFIED || code == K2K_EINVAL);
 			else
 				CHECK_CODE(code, K2K_EINVAL, what_of(&table[i], 0, variant));
 		}
@@ -154,7 +156,7 @@ TEST(right_calls_succeed_in_their_roles_and_only_there)
 			if (!allowed)
 				check_bytes(&f, what_of(&table[i], role, 0));
 			if (!allowed)
-				CHECK_EQ(k2k_error_detail()->code, K2K_EROLE);
+				assert_int_equal(k2k_error_detail()->code, K2K_EROLE);
 		}
 }
 
@@ -179,12 +181,12 @@ TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
 				CHECK_TRACES(&before, f.name, what_of(&table[i], role, variant));
 				if (expected == K2K_EINVAL && strstr(table[i].name, "_release") == NULL) {
 					check_bytes(&f, what_of(&table[i], role, variant));
-					CHECK_EQ(k2k_error_detail()->code, K2K_EINVAL);
-					CHECK(k2k_error_detail()->text[0] != '\0');
+					assert_int_equal(k2k_error_detail()->code, K2K_EINVAL);
+					assert_true(k2k_error_detail()->text[0] != '\0');
 				}
 				tried++;
 			}
-	CHECK(tried > 300);
+	assert_true(tried > 300);
 }
 
 TEST(plain_rejections_leave_the_detail_alone)
@@ -198,11 +200,11 @@ TEST(plain_rejections_leave_the_detail_alone)
 
 	set_up(&f);
 	none.max_messages_per_sec = none.max_gpu_memory_bytes = none.max_concurrent_kernels = 0;
-	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 20, &none), 0);
+	assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 20, &none), 0);
 	none = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
 	none.budget_count = 1;
 	none.budgets = &empty;
-	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 21, &none), 0);
+	assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 21, &none), 0);
 	for (int i = -8; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 			for (int variant = 1; variant < VARIANTS; variant++) {
@@ -214,33 +216,35 @@ TEST(plain_rejections_leave_the_detail_alone)
 					break;
 				if (i < 0 && (role > 1 || variant > 1))
 					break;
-				CHECK_EQ(k2k_registry_open("no such name", K2K_ROLE_ADMIN, NULL, &reg), K2K_EINVAL);
+				assert_int_equal(k2k_registry_open("no such name", K2K_ROLE_ADMIN, NULL, &reg),
+				                 K2K_EINVAL);
 				before = *k2k_error_detail();
 				switch (i) {
-				case -8: code = k2k_message_admit(broker, 20, tag, 1, NULL); CHECK_EQ(code, K2K_ERATE); break;
-				case -7: code = k2k_quota_check(broker, 20, tag, 1, NULL); CHECK_EQ(code, K2K_ERATE); break;
-				case -6: code = k2k_message_admit(broker, 21, tag, 1, NULL); CHECK_EQ(code, K2K_EBUDGET); break;
-				case -5: code = k2k_quota_check(broker, 21, tag, 1, NULL); CHECK_EQ(code, K2K_EBUDGET); break;
-				case -4: code = k2k_kernel_acquire(broker, 20, NULL, NULL); CHECK_EQ(code, K2K_EKERNELS); break;
-				case -3: code = k2k_gpu_memory_acquire(broker, 20, 1, NULL, NULL); CHECK_EQ(code, K2K_EGPUMEM); break;
+				case -8: code = k2k_message_admit(broker, 20, tag, 1, NULL); assert_int_equal(code, K2K_ERATE); break;
+				case -7: code = k2k_quota_check(broker, 20, tag, 1, NULL); assert_int_equal(code, K2K_ERATE); break;
+				case -6: code = k2k_message_admit(broker, 21, tag, 1, NULL); assert_int_equal(code, K2K_EBUDGET); break;
+				case -5: code = k2k_quota_check(broker, 21, tag, 1, NULL); assert_int_equal(code, K2K_EBUDGET); break;
+				case -4: code = k2k_kernel_acquire(broker, 20, NULL, NULL); assert_int_equal(code, K2K_EKERNELS); break;
+				case -3: code = k2k_gpu_memory_acquire(broker, 20, 1, NULL, NULL); assert_int_equal(code, K2K_EGPUMEM); break;
 				case -2:
-					CHECK_EQ(k2k_usage_track(broker, ID, tag, UINT64_MAX), 0);
+					assert_int_equal(k2k_usage_track(broker, ID, tag, UINT64_MAX),
+					                 0);
 					code = k2k_usage_track(broker, ID, tag, 1);
-					CHECK_EQ(code, K2K_EUNBOOKED);
+					assert_int_equal(code, K2K_EUNBOOKED);
 					break;
-				case -1: code = k2k_kernel_release_id(broker, 20); CHECK_EQ(code, K2K_ENOTHELD); break;
+				case -1: code = k2k_kernel_release_id(broker, 20); assert_int_equal(code, K2K_ENOTHELD); break;
 				default: code = table[i].call(f.handles[role], variant, &expected);
 				}
 				after = *k2k_error_detail();
 				for (size_t p = 0; p < sizeof plain / sizeof plain[0]; p++)
 					if (code == plain[p]) {
 						if (memcmp(&before, &after, sizeof before) != 0)
-							FAIL("%s wrote the detail: %s", i < 0 ? k2k_errname(code) : what_of(&table[i], role, variant),
-							     after.text);
+							fail_msg("%s wrote the detail: %s", i < 0 ? k2k_errname(code) : what_of(&table[i], role, variant),
+							         after.text);
 						rejected++;
 					}
 			}
-	CHECK(rejected > 25);
+	assert_true(rejected > 25);
 }
 
 /* The pointer that the caller had, and a copy of it that he kept. */
@@ -253,9 +257,9 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
 		struct k2k_registry *kept = f.handles[role];
 
-		CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
-		CHECK(f.handles[role] == NULL);
-		CHECK_EQ(k2k_registry_close(&f.handles[role]), K2K_EINVAL);
+		assert_int_equal(k2k_registry_close(&f.handles[role]), 0);
+		assert_null(f.handles[role]);
+		assert_int_equal(k2k_registry_close(&f.handles[role]), K2K_EINVAL);
 		copy_bytes(&f);
 		traces_take(&before, f.name);
 		for (int i = 0; i < ENTRIES; i++)
@@ -265,7 +269,7 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 				if (expected != NONE && code != K2K_EUNSPECIFIED)
 					CHECK_CODE(code, K2K_EINVAL, what_of(&table[i], role, variant));
 			}
-		CHECK_EQ(k2k_registry_close(&kept), K2K_EINVAL);
+		assert_int_equal(k2k_registry_close(&kept), K2K_EINVAL);
 		CHECK_BYTES(&f.bytes, "a closed handle");
 		CHECK_TRACES(&before, f.name, "a closed handle");
 	}
@@ -273,9 +277,10 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 	traces_take(&opened, f.name);
 	for (int i = 0; i < 20; i++) {
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			CHECK_EQ(k2k_registry_open(f.name, (enum k2k_role)role, NULL, &f.handles[role]), 0);
+			assert_int_equal(k2k_registry_open(f.name, (enum k2k_role)role, NULL, &f.handles[role]),
+			                 0);
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
+			assert_int_equal(k2k_registry_close(&f.handles[role]), 0);
 		CHECK_TRACES(&opened, f.name, "open and close");
 	}
 }
@@ -294,7 +299,7 @@ static void in_child(struct fixture *f, bool handlers_ran)
 				if (expected == NONE || (variant > 0 && code == K2K_EINVAL) || code == K2K_EUNSPECIFIED)
 					continue;
 				CHECK_CODE(code, K2K_EFORKED, what_of(&table[i], role, variant));
-				CHECK(k2k_error_detail()->code == K2K_EFORKED);
+				assert_int_equal(k2k_error_detail()->code, K2K_EFORKED);
 			}
 	CHECK_TRACES(&before, f->name, "a forked child's calls");
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
@@ -302,13 +307,13 @@ static void in_child(struct fixture *f, bool handlers_ran)
 		int code = k2k_registry_open(f->name, (enum k2k_role)role, NULL, &fresh);
 
 		CHECK_CODE(code, handlers_ran ? 0 : K2K_EFORKED, "open in a child");
-		CHECK(handlers_ran ? fresh != NULL : fresh == NULL);
-		CHECK_EQ(k2k_registry_close(&f->handles[role]), K2K_EFORKED);
-		CHECK(f->handles[role] == NULL);
-		CHECK_EQ(k2k_tenant_count(kept, &(size_t){ 0 }), K2K_EFORKED);
+		assert_true(handlers_ran ? fresh != NULL : fresh == NULL);
+		assert_int_equal(k2k_registry_close(&f->handles[role]), K2K_EFORKED);
+		assert_null(f->handles[role]);
+		assert_int_equal(k2k_tenant_count(kept, &(size_t){ 0 }), K2K_EFORKED);
 		if (handlers_ran) {
-			CHECK_EQ(k2k_tenant_count(fresh, &(size_t){ 0 }), 0);
-			CHECK_EQ(k2k_registry_close(&fresh), 0);
+			assert_int_equal(k2k_tenant_count(fresh, &(size_t){ 0 }), 0);
+			assert_int_equal(k2k_registry_close(&fresh), 0);
 		}
 	}
 }
@@ -327,7 +332,7 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 	copy_bytes(&f);
 	fflush(NULL);
 	pid = how();
-	CHECK(pid >= 0);
+	assert_true(pid >= 0);
 	if (pid == 0) {
 		in_child(&f, handlers_ran);
 		_exit(0);
@@ -341,8 +346,8 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			if (table[i].roles & (1 << role))
 				CHECK_CODE(table[i].call(f.handles[role], 0, &(int){ 0 }), 0, what_of(&table[i], role, 0));
-	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
-	CHECK_EQ(k2k_error_detail()->pid, getpid());
+	assert_int_equal(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
+	assert_int_equal(k2k_error_detail()->pid, getpid());
 }
 
 TEST(a_forked_child_is_told_so_in_every_call_and_may_open_for_itself)
@@ -365,14 +370,14 @@ TEST(a_create_that_cannot_open_leaves_no_registry)
 	set_up(&f);
 	fflush(NULL);
 	pid = _Fork();
-	CHECK(pid >= 0);
+	assert_true(pid >= 0);
 	if (pid == 0) {
 		static struct traces before;
 		struct k2k_registry *reg = (struct k2k_registry *)&before;
 
 		traces_take(&before, name);
-		CHECK_EQ(k2k_registry_create(name, NULL, &reg), K2K_EFORKED);
-		CHECK(reg == NULL);
+		assert_int_equal(k2k_registry_create(name, NULL, &reg), K2K_EFORKED);
+		assert_null(reg);
 		CHECK_TRACES(&before, name, "create in a child by _Fork()");
 		_exit(0);
 	}
@@ -384,9 +389,9 @@ TEST(a_destroyed_registry_is_fenced_in_every_call)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
-	CHECK_EQ(k2k_error_detail()->pid, getpid());
-	CHECK_EQ(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
+	assert_int_equal(k2k_error_detail()->pid, getpid());
+	assert_int_equal(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 		for (int i = 0; i < ENTRIES; i++) {
 			if (!table[i].call || !(table[i].roles & (1 << role)))
@@ -396,8 +401,8 @@ TEST(a_destroyed_registry_is_fenced_in_every_call)
 			WAIT_UNTIL(table[i].call(f.handles[role], 0, &(int){ 0 }) == K2K_EFENCED, 5);
 		}
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
-		CHECK_EQ(call_set_sink(f.handles[role], 0, &(int){ 0 }), K2K_EFENCED);
-		CHECK_EQ(k2k_registry_close(&f.handles[role]), 0);
+		assert_int_equal(call_set_sink(f.handles[role], 0, &(int){ 0 }), K2K_EFENCED);
+		assert_int_equal(k2k_registry_close(&f.handles[role]), 0);
 	}
 }
 
@@ -415,14 +420,15 @@ TEST(names_that_are_no_names_are_refused)
 		struct k2k_registry *reg = (struct k2k_registry *)&before;
 
 		traces_take(&before, "/no/");
-		CHECK_EQ(k2k_registry_create(bad[i], NULL, NULL), K2K_EINVAL);
-		CHECK_EQ(k2k_registry_create(bad[i], NULL, &reg), K2K_EINVAL);
-		CHECK(reg == NULL);
+		assert_int_equal(k2k_registry_create(bad[i], NULL, NULL), K2K_EINVAL);
+		assert_int_equal(k2k_registry_create(bad[i], NULL, &reg), K2K_EINVAL);
+		assert_null(reg);
 		reg = (struct k2k_registry *)&before;
-		CHECK_EQ(k2k_registry_open(bad[i], K2K_ROLE_OBSERVER, NULL, &reg), K2K_EINVAL);
-		CHECK(reg == NULL);
-		CHECK_EQ(k2k_registry_destroy(bad[i], K2K_DESTROY_FORCE, NULL), K2K_EINVAL);
-		CHECK_STR(k2k_error_detail()->field, "name");
+		assert_int_equal(k2k_registry_open(bad[i], K2K_ROLE_OBSERVER, NULL, &reg),
+		                 K2K_EINVAL);
+		assert_null(reg);
+		assert_int_equal(k2k_registry_destroy(bad[i], K2K_DESTROY_FORCE, NULL), K2K_EINVAL);
+		assert_string_equal(k2k_error_detail()->field, "name");
 	}
 }
 
@@ -456,7 +462,7 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 		}
 		traces_take(&before, name);
 		CHECK_CODE(k2k_registry_create(name, &options, &reg), K2K_EINVAL, "create");
-		CHECK(reg == NULL);
+		assert_null(reg);
 		CHECK_CODE(k2k_registry_plan(&options, &plan), K2K_EINVAL, "plan");
 		CHECK_TRACES(&before, name, "create with wrong options");
 	}
@@ -464,10 +470,11 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 		struct k2k_registry_plan plan = { .size = sizeof plan };
 
 		if (spoil(i, &plan.size, &plan.flags))
-			CHECK_EQ(k2k_registry_plan(NULL, &plan), K2K_EINVAL);
+			assert_int_equal(k2k_registry_plan(NULL, &plan), K2K_EINVAL);
 	}
-	CHECK_EQ(k2k_registry_plan(NULL, NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &(struct k2k_registry *){ NULL }), K2K_ENOREGISTRY);
+	assert_int_equal(k2k_registry_plan(NULL, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &(struct k2k_registry *){ NULL }),
+	                 K2K_ENOREGISTRY);
 }
 
 TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
@@ -478,15 +485,16 @@ TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
+	assert_int_equal(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
 	copy_bytes(&f);
 	traces_take(&before, f.name);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_registry_close(NULL), K2K_EINVAL);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_registry_close(NULL), K2K_EINVAL);
 	for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
 		reg = f.handles[K2K_ROLE_ADMIN];
-		CHECK_EQ(k2k_registry_open(f.name, (enum k2k_role)roles[i], NULL, &reg), K2K_EINVAL);
-		CHECK(reg == NULL);
+		assert_int_equal(k2k_registry_open(f.name, (enum k2k_role)roles[i], NULL, &reg),
+		                 K2K_EINVAL);
+		assert_null(reg);
 	}
 	for (int i = 0; i < 9; i++) {
 		struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
@@ -503,13 +511,14 @@ TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
 		if (i < 8)
 			CHECK_CODE(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, &options), K2K_EINVAL, "destroy");
 	}
-	CHECK_EQ(k2k_registry_destroy(f.name, 2, NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_registry_destroy(f.name, UINT32_MAX, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_registry_destroy(f.name, 2, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_registry_destroy(f.name, UINT32_MAX, NULL), K2K_EINVAL);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		CHECK_EQ(k2k_registry_open("no-such-registry", (enum k2k_role)role, NULL, &reg), K2K_ENOREGISTRY);
-	CHECK_EQ(k2k_registry_destroy("no-such-registry", 0, NULL), K2K_ENOREGISTRY);
-	CHECK_EQ(k2k_registry_create(f.name, NULL, &reg), K2K_EEXIST);
-	CHECK(reg == NULL);
+		assert_int_equal(k2k_registry_open("no-such-registry", (enum k2k_role)role, NULL, &reg),
+		                 K2K_ENOREGISTRY);
+	assert_int_equal(k2k_registry_destroy("no-such-registry", 0, NULL), K2K_ENOREGISTRY);
+	assert_int_equal(k2k_registry_create(f.name, NULL, &reg), K2K_EEXIST);
+	assert_null(reg);
 	CHECK_BYTES(&f.bytes, "open and destroy with wrong arguments");
 	CHECK_TRACES(&before, f.name, "open and destroy with wrong arguments");
 }
@@ -521,17 +530,18 @@ TEST(the_65th_broker_is_refused_and_leaves_nothing)
 	static struct fixture f;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
+	assert_int_equal(k2k_registry_close(&f.handles[K2K_ROLE_BROKER]), 0);
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
-		CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
+		assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
 	copy_bytes(&f);
 	traces_take(&before, f.name);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), K2K_ENOBROKERSLOT);
-	CHECK(one_more == NULL);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more),
+	                 K2K_ENOBROKERSLOT);
+	assert_null(one_more);
 	CHECK_TRACES(&before, f.name, "the 65th broker");
 	CHECK_BYTES(&f.bytes, "the 65th broker");
-	CHECK_EQ(k2k_registry_close(&brokers[17]), 0);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), 0);
+	assert_int_equal(k2k_registry_close(&brokers[17]), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), 0);
 }
 
 /* As a caller of a later version, whose structs have grown. */
@@ -548,41 +558,43 @@ TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
 	size_t count;
 
 	set_up(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &second), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &second), 0);
 	memset(list, 0x55, sizeof list);
 	list[0].info.size = sizeof list[0];
 	list[0].info.flags = 0;
-	CHECK_EQ(k2k_broker_list(f.handles[K2K_ROLE_OBSERVER], &list[0].info, 2, &count), 0);
-	CHECK_EQ(count, 2);
+	assert_int_equal(k2k_broker_list(f.handles[K2K_ROLE_OBSERVER], &list[0].info, 2, &count),
+	                 0);
+	assert_int_equal(count, 2);
 	for (int i = 0; i < 2; i++) {
-		CHECK_EQ(list[i].info.size, sizeof list[0]);
-		CHECK_EQ(list[i].info.flags, 0);
-		CHECK_EQ(list[i].info.slot, i);
-		CHECK_EQ(list[i].info.pid, getpid());
-		CHECK_EQ(list[i].info.state, K2K_BROKER_ACTIVE);
+		assert_int_equal(list[i].info.size, sizeof list[0]);
+		assert_int_equal(list[i].info.flags, 0);
+		assert_int_equal(list[i].info.slot, i);
+		assert_int_equal(list[i].info.pid, getpid());
+		assert_int_equal(list[i].info.state, K2K_BROKER_ACTIVE);
 	}
-	CHECK_EQ(list[2].info.slot, 0x55555555);
+	assert_int_equal(list[2].info.slot, 0x55555555);
 	memset(&got, 0, sizeof got);
 	got.info.size = sizeof got;
-	CHECK_EQ(k2k_tenant_get(f.handles[K2K_ROLE_OBSERVER], ID, &got.info), 0);
-	CHECK_EQ(got.info.size, sizeof got);
-	CHECK_EQ(got.info.id, ID);
+	assert_int_equal(k2k_tenant_get(f.handles[K2K_ROLE_OBSERVER], ID, &got.info), 0);
+	assert_int_equal(got.info.size, sizeof got);
+	assert_int_equal(got.info.id, ID);
 	memset(&all, 0, sizeof all);
 	all.info.size = sizeof all;
-	CHECK_EQ(k2k_registry_info(f.handles[K2K_ROLE_OBSERVER], &all.info), 0);
-	CHECK_EQ(all.info.size, sizeof all);
-	CHECK_STR(all.info.name, f.name);
+	assert_int_equal(k2k_registry_info(f.handles[K2K_ROLE_OBSERVER], &all.info), 0);
+	assert_int_equal(all.info.size, sizeof all);
+	assert_string_equal(all.info.name, f.name);
 	memset(&verdict, 0, sizeof verdict);
 	verdict.verdict.size = sizeof verdict;
-	CHECK_EQ(k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict), 0);
-	CHECK_EQ(verdict.verdict.used, 3);
+	assert_int_equal(k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict),
+	                 0);
+	assert_int_equal(verdict.verdict.used, 3);
 	quota.quota.size = sizeof quota;
-	CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 30, &quota.quota), 0);
+	assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 30, &quota.quota), 0);
 	memset(&lease, 0, sizeof lease);
 	lease.lease.size = sizeof lease;
-	CHECK_EQ(k2k_kernel_acquire(second, 30, &lease.lease, NULL), 0);
-	CHECK_EQ(lease.lease.size, sizeof lease);
-	CHECK_EQ(k2k_kernel_release(second, &lease.lease), 0);
+	assert_int_equal(k2k_kernel_acquire(second, 30, &lease.lease, NULL), 0);
+	assert_int_equal(lease.lease.size, sizeof lease);
+	assert_int_equal(k2k_kernel_release(second, &lease.lease), 0);
 }
 
 TEST(lists_with_too_little_room_say_how_much_is_needed)
@@ -594,20 +606,21 @@ TEST(lists_with_too_little_room_say_how_much_is_needed)
 
 	set_up(&f);
 	for (k2k_tenant_id id = 40; id < 45; id++)
-		CHECK_EQ(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], id, NULL), 0);
-	CHECK_EQ(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], ids, 3, &count), 0);
-	CHECK_EQ(count, 6);
-	CHECK_EQ(ids[3], 99);
-	CHECK_EQ(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], NULL, 0, &count), 0);
-	CHECK_EQ(count, 6);
+		assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], id, NULL), 0);
+	assert_int_equal(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], ids, 3, &count), 0);
+	assert_int_equal(count, 6);
+	assert_int_equal(ids[3], 99);
+	assert_int_equal(k2k_tenant_ids(f.handles[K2K_ROLE_OBSERVER], NULL, 0, &count), 0);
+	assert_int_equal(count, 6);
 	for (uint64_t e = 50; e < 55; e++)
-		CHECK_EQ(k2k_budget_set(f.handles[K2K_ROLE_ADMIN], ID, e, e), 0);
+		assert_int_equal(k2k_budget_set(f.handles[K2K_ROLE_ADMIN], ID, e, e), 0);
 	budgets[2].id = 99;
-	CHECK_EQ(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], ID, budgets, 2, &count), 0);
-	CHECK_EQ(count, 6);
-	CHECK_EQ(budgets[2].id, 99);
-	CHECK_EQ(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL, 0, &count), 0);
-	CHECK_EQ(count, 6);
+	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], ID, budgets, 2, &count), 0);
+	assert_int_equal(count, 6);
+	assert_int_equal(budgets[2].id, 99);
+	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL, 0, &count),
+	                 0);
+	assert_int_equal(count, 6);
 }
 
 TEST(every_code_has_a_name_and_a_text_of_its_own)
@@ -624,18 +637,18 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 	int declared = 0;
 
 	for (int i = 0; i < count; i++) {
-		CHECK(k2k_strerror(codes[i]) && k2k_strerror(codes[i])[0]);
-		CHECK(strncmp(k2k_errname(codes[i]), "K2K_", 4) == 0);
-		CHECK(strcmp(k2k_errname(codes[i]), k2k_errname(12345)) != 0);
-		CHECK(strcmp(k2k_strerror(codes[i]), k2k_strerror(12345)) != 0);
+		assert_true(k2k_strerror(codes[i]) && k2k_strerror(codes[i])[0]);
+		assert_int_equal(strncmp(k2k_errname(codes[i]), "K2K_", 4), 0);
+		assert_true(strcmp(k2k_errname(codes[i]), k2k_errname(12345)) != 0);
+		assert_true(strcmp(k2k_strerror(codes[i]), k2k_strerror(12345)) != 0);
 		for (int j = 0; j < i; j++) {
-			CHECK(strcmp(k2k_strerror(codes[i]), k2k_strerror(codes[j])) != 0);
-			CHECK(strcmp(k2k_errname(codes[i]), k2k_errname(codes[j])) != 0);
+			assert_true(strcmp(k2k_strerror(codes[i]), k2k_strerror(codes[j])) != 0);
+			assert_true(strcmp(k2k_errname(codes[i]), k2k_errname(codes[j])) != 0);
 		}
 	}
-	CHECK(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) && k2k_errname(-3));
+	assert_true(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) && k2k_errname(-3));
 	/* the header's list of codes is this one */
-	CHECK(file != NULL);
+	assert_non_null(file);
 	text[fread(text, 1, sizeof text - 1, file)] = '\0';
 	fclose(file);
 	for (char *at = text; (at = strstr(at, "\n\tK2K_")) != NULL; at++) {
@@ -647,31 +660,35 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 		for (int i = 0; i < count; i++)
 			known += codes[i] == value && strcmp(k2k_errname(value), name) == 0;
 		if (known != 1)
-			FAIL("%s = %d of the header is \"%s\"", name, value, k2k_errname(value));
+			fail_msg("%s = %d of the header is \"%s\"", name, value,
+			         k2k_errname(value));
 		declared++;
 	}
-	CHECK_EQ(declared, count);
+	assert_int_equal(declared, count);
 }
 
 TEST(names_of_levels_and_types_are_never_null)
 {
 	static const int others[] = { 0, -1, 5, 99, INT_MAX, INT_MIN };
 
-	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_INFO), "Info");
-	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_WARNING), "Warning");
-	CHECK_STR(k2k_audit_level_name(K2K_AUDIT_SECURITY), "Security");
-	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_SECURITY_VIOLATION), "SecurityViolation");
-	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED), "ResourceLimitExceeded");
-	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_AUTHORIZATION_CHECK), "AuthorizationCheck");
-	CHECK_STR(k2k_audit_type_name(K2K_AUDIT_CONFIGURATION_CHANGE), "ConfigurationChange");
+	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_INFO), "Info");
+	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_WARNING), "Warning");
+	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_SECURITY), "Security");
+	assert_string_equal(k2k_audit_type_name(K2K_AUDIT_SECURITY_VIOLATION), "SecurityViolation");
+	assert_string_equal(k2k_audit_type_name(K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED),
+	                    "ResourceLimitExceeded");
+	assert_string_equal(k2k_audit_type_name(K2K_AUDIT_AUTHORIZATION_CHECK),
+	                    "AuthorizationCheck");
+	assert_string_equal(k2k_audit_type_name(K2K_AUDIT_CONFIGURATION_CHANGE),
+	                    "ConfigurationChange");
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		CHECK(k2k_audit_level_name((enum k2k_audit_level)others[i]) != NULL);
-		CHECK(k2k_audit_type_name((enum k2k_audit_type)others[i]) != NULL);
+		assert_non_null(k2k_audit_level_name((enum k2k_audit_level)others[i]));
+		assert_non_null(k2k_audit_type_name((enum k2k_audit_type)others[i]));
 	}
-	CHECK_STR(k2k_version(), "0.1.0");
-	CHECK_EQ(k2k_is_cross_tenant(0, 0), 0);
-	CHECK_EQ(k2k_is_cross_tenant(0, 1), 1);
-	CHECK_EQ(k2k_is_cross_tenant(UINT64_MAX, UINT64_MAX), 0);
-	CHECK_EQ(k2k_is_cross_tenant(UINT64_MAX, 0), 1);
-	CHECK_EQ(k2k_is_cross_tenant(UINT64_C(1) << 32, 0), 1);
+	assert_string_equal(k2k_version(), "0.1.0");
+	assert_int_equal(k2k_is_cross_tenant(0, 0), 0);
+	assert_int_equal(k2k_is_cross_tenant(0, 1), 1);
+	assert_int_equal(k2k_is_cross_tenant(UINT64_MAX, UINT64_MAX), 0);
+	assert_int_equal(k2k_is_cross_tenant(UINT64_MAX, 0), 1);
+	assert_int_equal(k2k_is_cross_tenant(UINT64_C(1) << 32, 0), 1);
 }

@@ -44,30 +44,30 @@ static void set_up(void)
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.timeout_ns = 20000000;
 	name = fresh_registry();
-	CHECK_EQ(k2k_registry_create(name, &sizes, NULL), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &a), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &b), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_OBSERVER, &options, &observer), 0);
+	assert_int_equal(k2k_registry_create(name, &sizes, NULL), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &a), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &b), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, &options, &observer), 0);
 	map = &a->map;
 	for (k2k_tenant_id id = 1; id <= TENANTS; id++) {
-		CHECK_EQ(k2k_tenant_register(admin, id, &quota), 0);
+		assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 		for (uint32_t i = 0; i < map->sizes.tenants; i++)
 			if (map->tenants[i].id == id)
 				slot_of[id] = i;
 		for (int i = 0; i < 4; i++)
-			CHECK_EQ(k2k_kernel_acquire(i % 2 ? a : b, id, NULL, NULL), 0);
-		CHECK_EQ(k2k_gpu_memory_acquire(a, id, 100, NULL, NULL), 0);
-		CHECK_EQ(k2k_gpu_memory_acquire(b, id, 100, NULL, NULL), 0);
-		CHECK_EQ(k2k_usage_track(a, id, tag, 10 * id), 0);
-		CHECK_EQ(k2k_usage_track(b, id, (struct k2k_audit_tag){ 1, 2 }, 5), 0);
-		CHECK_EQ(k2k_message_admit(a, id, tag, 3, NULL), 0);
+			assert_int_equal(k2k_kernel_acquire(i % 2 ? a : b, id, NULL, NULL), 0);
+		assert_int_equal(k2k_gpu_memory_acquire(a, id, 100, NULL, NULL), 0);
+		assert_int_equal(k2k_gpu_memory_acquire(b, id, 100, NULL, NULL), 0);
+		assert_int_equal(k2k_usage_track(a, id, tag, 10 * id), 0);
+		assert_int_equal(k2k_usage_track(b, id, (struct k2k_audit_tag){ 1, 2 }, 5), 0);
+		assert_int_equal(k2k_message_admit(a, id, tag, 3, NULL), 0);
 	}
 	do {
 		list[0].size = sizeof list[0];
 		list[0].flags = 0;
-		CHECK_EQ(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
-		CHECK_EQ(count, 2);
+		assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
+		assert_int_equal(count, 2);
 	} while (list[0].grace_behind || list[1].grace_behind);
 	bytes_open(&bytes, name);
 	bytes_copy(&bytes);
@@ -83,7 +83,7 @@ static struct k2k_shm_lease *lease_of(k2k_tenant_id id, struct k2k_registry *bro
 	uint32_t link = map->lease_rows[slot_of[id]].record[broker->broker.slot];
 
 	if (link == 0)
-		FAIL("no lease record");
+		fail_msg("no lease record");
 	return &map->leases[link - 1];
 }
 
@@ -92,14 +92,14 @@ static struct k2k_shm_cost *cost_of(k2k_tenant_id id, uint64_t engagement)
 	for (uint32_t i = 0; i < map->sizes.engagements; i++)
 		if (map->ledger[i].entry.key == engagement && map->ledger[i].entry.slot == slot_of[id] && map->ledger[i].entry.gen)
 			return &map->ledger[i];
-	FAIL("no cost record");
+	fail_msg("no cost record");
 }
 
 static struct k2k_tenant_info get(k2k_tenant_id id)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
 
-	CHECK_EQ(k2k_tenant_get(observer, id, &info), 0);
+	assert_int_equal(k2k_tenant_get(observer, id, &info), 0);
 	return info;
 }
 
@@ -113,13 +113,14 @@ static void found_by_check(const char *invariant, const char *what)
 		bool found = false;
 		size_t count;
 
-		CHECK_EQ(k2k_registry_check(handles[i], list, 32, &count), 0);
+		assert_int_equal(k2k_registry_check(handles[i], list, 32, &count), 0);
 		for (size_t f = 0; f < count && f < 32; f++) {
-			CHECK(list[f].text[0] && list[f].object[0]);
+			assert_true(list[f].text[0] && list[f].object[0]);
 			found |= strcmp(list[f].invariant, invariant) == 0;
 		}
 		if (!found)
-			FAIL("%s: check %d found %zu, none of %s; the first: %s", what, i, count, invariant, count ? list[0].text : "-");
+			fail_msg("%s: check %d found %zu, none of %s; the first: %s", what, i,
+			         count, invariant, count ? list[0].text : "-");
 	}
 	bytes_restore(&bytes);
 }
@@ -129,17 +130,17 @@ static void is_clean(void)
 	struct k2k_finding list[4] = { { .size = sizeof list[0] } };
 	size_t count;
 
-	CHECK_EQ(k2k_registry_check(admin, list, 4, &count), 0);
+	assert_int_equal(k2k_registry_check(admin, list, 4, &count), 0);
 	if (count)
-		FAIL("%zu findings, the first: %s", count, list[0].text);
+		fail_msg("%zu findings, the first: %s", count, list[0].text);
 }
 
 static void corrupt(int code, const char *what)
 {
 	if (code != K2K_ECORRUPT)
-		FAIL("%s: %d (%s), expected K2K_ECORRUPT", what, code, k2k_errname(code));
-	CHECK_EQ(k2k_error_detail()->code, K2K_ECORRUPT);
-	CHECK(k2k_error_detail()->object[0] && k2k_error_detail()->text[0]);
+		fail_msg("%s: %d (%s), expected K2K_ECORRUPT", what, code, k2k_errname(code));
+	assert_int_equal(k2k_error_detail()->code, K2K_ECORRUPT);
+	assert_true(k2k_error_detail()->object[0] && k2k_error_detail()->text[0]);
 }
 
 /* ---- single words, by name --------------------------------------------------------------------- */
@@ -159,22 +160,22 @@ TEST(totals_are_what_the_bytes_say)
 	cold->rejected_gpu_memory = 4;
 	cold->unattributed_ns = UINT64_MAX - 1;
 	info = get(2);
-	CHECK_EQ(info.rejected_total.rate, UINT64_MAX);
-	CHECK_EQ(info.rejected_total.budget, 1);
-	CHECK_EQ(info.rejected_total.kernels, UINT64_C(1) << 63);
-	CHECK_EQ(info.rejected_total.gpu_memory, 4);
-	CHECK_EQ(info.unattributed_ns, UINT64_MAX - 1);
+	assert_int_equal(info.rejected_total.rate, UINT64_MAX);
+	assert_int_equal(info.rejected_total.budget, 1);
+	assert_int_equal(info.rejected_total.kernels, UINT64_C(1) << 63);
+	assert_int_equal(info.rejected_total.gpu_memory, 4);
+	assert_int_equal(info.unattributed_ns, UINT64_MAX - 1);
 	cost_of(2, 1)->cost_ns = UINT64_MAX - 1;
-	CHECK_EQ(k2k_usage_engagement_for(observer, 2, tag, &ns), 0);
-	CHECK_EQ(ns, UINT64_MAX - 1);
-	CHECK_EQ(k2k_usage_engagement(observer, tag, &ns), 0);
-	CHECK_EQ(ns, UINT64_MAX);
-	CHECK_EQ(k2k_message_admit(a, 2, tag, 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(k2k_usage_track(a, 2, tag, 5), K2K_EUNBOOKED);
-	CHECK_EQ(get(2).unattributed_ns, UINT64_MAX);
-	CHECK_EQ(k2k_usage_engagement_for(observer, 2, tag, &ns), 0);
-	CHECK_EQ(ns, UINT64_MAX);
-	CHECK_EQ(k2k_message_admit(a, 3, tag, 1, NULL), 0);
+	assert_int_equal(k2k_usage_engagement_for(observer, 2, tag, &ns), 0);
+	assert_int_equal(ns, UINT64_MAX - 1);
+	assert_int_equal(k2k_usage_engagement(observer, tag, &ns), 0);
+	assert_int_equal(ns, UINT64_MAX);
+	assert_int_equal(k2k_message_admit(a, 2, tag, 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_usage_track(a, 2, tag, 5), K2K_EUNBOOKED);
+	assert_int_equal(get(2).unattributed_ns, UINT64_MAX);
+	assert_int_equal(k2k_usage_engagement_for(observer, 2, tag, &ns), 0);
+	assert_int_equal(ns, UINT64_MAX);
+	assert_int_equal(k2k_message_admit(a, 3, tag, 1, NULL), 0);
 	bytes_restore(&bytes);
 	is_clean();
 }
@@ -193,23 +194,23 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 		corrupt(k2k_message_record(a, 1), "record");
 		corrupt(k2k_quota_check(observer, 1, tag, 1, NULL), "check");
 		corrupt(k2k_tenant_get(observer, 1, &info), "get");
-		CHECK_EQ(k2k_message_admit(a, 2, tag, 1, NULL), 0);
+		assert_int_equal(k2k_message_admit(a, 2, tag, 1, NULL), 0);
 	}
 	found_by_check("I3", "a window of the future");
 	/* damage is not counted anywhere */
-	CHECK_EQ(get(1).admitted_total, 3);
-	CHECK_EQ(get(1).rejected_total.rate, 0);
+	assert_int_equal(get(1).admitted_total, 3);
+	assert_int_equal(get(1).rejected_total.rate, 0);
 	cell_of(1)->window = 0;
 	cell_of(1)->admitted = UINT64_MAX - 2;
-	CHECK_EQ(get(1).admitted_total, UINT64_MAX - 2);
-	CHECK_EQ(k2k_message_admit(a, 1, tag, 1000, NULL), 0);
-	CHECK_EQ(get(1).admitted_total, 997);
+	assert_int_equal(get(1).admitted_total, UINT64_MAX - 2);
+	assert_int_equal(k2k_message_admit(a, 1, tag, 1000, NULL), 0);
+	assert_int_equal(get(1).admitted_total, 997);
 	do {
 		clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 		cell_of(1)->window = (uint64_t)(now.tv_sec + 1) << K2K_WINDOW_BASE_BITS | 997;
 		verdict.window = 0;
-		CHECK_EQ(k2k_message_admit(a, 1, tag, 1000, &verdict), 0);
-		CHECK_EQ(k2k_message_admit(a, 1, tag, 1, &verdict), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(a, 1, tag, 1000, &verdict), 0);
+		assert_int_equal(k2k_message_admit(a, 1, tag, 1, &verdict), K2K_ERATE);
 		cell_of(1)->admitted = 997;
 	} while (verdict.window != (uint64_t)now.tv_sec + 1);
 }
@@ -222,8 +223,8 @@ TEST(check_finds_it_at_the_edge_of_a_second_too)
 	set_up();
 	cell_of(1)->window = UINT64_C(1) << 63;
 	for (end = now_ns() + 1300000000u; now_ns() < end;) {
-		CHECK_EQ(k2k_registry_check(observer, NULL, 0, &count), 0);
-		CHECK_EQ(count, 1);
+		assert_int_equal(k2k_registry_check(observer, NULL, 0, &count), 0);
+		assert_int_equal(count, 1);
 	}
 }
 
@@ -246,24 +247,24 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		corrupt(k2k_lease_list(observer, 0, list, 8, &count), what);
 		corrupt(k2k_kernel_acquire(a, 1, NULL, &(struct k2k_verdict)K2K_VERDICT_INIT), what);
 		corrupt(k2k_gpu_memory_acquire(a, 1, 1, NULL, &(struct k2k_verdict)K2K_VERDICT_INIT), what);
-		CHECK_EQ(k2k_kernel_acquire(a, 2, NULL, NULL), 0); /* the others go on */
-		CHECK_EQ(k2k_kernel_release_id(a, 2), 0);
-		CHECK_EQ(k2k_message_admit(a, 1, tag, 1, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(a, 2, NULL, NULL), 0); /* the others go on */
+		assert_int_equal(k2k_kernel_release_id(a, 2), 0);
+		assert_int_equal(k2k_message_admit(a, 1, tag, 1, NULL), 0);
 		found_by_check("I4", what);
 	}
 	/* repair leads there again: what was held is held, and can be given back */
 	map->lease_rows[slot_of[1]].record[a->broker.slot] = UINT32_MAX;
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
-	CHECK_EQ(repaired.leases, 2);
-	CHECK_EQ(get(1).kernels, 4);
-	CHECK_EQ(k2k_kernel_release_id(a, 1), 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(repaired.leases, 2);
+	assert_int_equal(get(1).kernels, 4);
+	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
 	/* a bit, or a word that leads to another's record: the holder is found, and led to again */
 	bytes_restore(&bytes);
 	cell_of(1)->lease_brokers = 0;
 	map->lease_rows[slot_of[1]].record[b->broker.slot] = map->lease_rows[slot_of[1]].record[a->broker.slot];
-	CHECK_EQ(get(1).kernels, 0);
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
-	CHECK_EQ(get(1).kernels, 4);
+	assert_int_equal(get(1).kernels, 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(get(1).kernels, 4);
 	bytes_restore(&bytes);
 	is_clean();
 }
@@ -273,26 +274,26 @@ TEST(what_others_claim_to_hold_counts_while_they_live)
 	set_up();
 	lease_of(1, b)->claims[K2K_RESOURCE_KERNELS].held = UINT64_MAX;
 	lease_of(1, b)->claims[K2K_RESOURCE_KERNELS].asked = UINT64_MAX;
-	CHECK_EQ(get(1).kernels, UINT64_MAX);
-	CHECK_EQ(k2k_kernel_acquire(a, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(get(1).kernels, UINT64_MAX);
+	assert_int_equal(k2k_kernel_acquire(a, 1, NULL, NULL), K2K_EKERNELS);
 	bytes_restore(&bytes);
 	lease_of(1, b)->claims[K2K_RESOURCE_GPU_MEMORY].held = 900;
-	CHECK_EQ(get(1).gpu_memory_bytes, 1000);
+	assert_int_equal(get(1).gpu_memory_bytes, 1000);
 	found_by_check("I4", "more held than asked for");
 	/* of nobody: it counts as nothing */
 	lease_of(1, b)->claims[K2K_RESOURCE_KERNELS].held = UINT64_MAX;
 	lease_of(1, b)->incarnation = (UINT64_C(1) << 61) + 12345;
-	CHECK_EQ(get(1).kernels, 2);
-	CHECK_EQ(k2k_kernel_acquire(a, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_release_id(a, 1), 0);
+	assert_int_equal(get(1).kernels, 2);
+	assert_int_equal(k2k_kernel_acquire(a, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
 	bytes_restore(&bytes);
 	/* the own record is somebody else's all of a sudden: nothing is held, nothing can be given back */
 	lease_of(1, a)->incarnation = 3;
-	CHECK_EQ(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
+	assert_int_equal(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
 	bytes_restore(&bytes);
 	lease_of(1, a)->claims[K2K_RESOURCE_KERNELS].held = 1;
-	CHECK_EQ(k2k_kernel_release_id(a, 1), 0);
-	CHECK_EQ(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
+	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
+	assert_int_equal(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
 	bytes_restore(&bytes);
 	is_clean();
 }
@@ -333,22 +334,22 @@ TEST(chains_of_the_ledger_that_are_damaged_are_told)
 			int code = k2k_usage_engagement_for(observer, 1, (struct k2k_audit_tag){ 0, e }, &ns);
 
 			if (code == 0)
-				CHECK_EQ(ns, 0);
+				assert_int_equal(ns, 0);
 			else
 				corrupt(code, what);
 			if (kind < 2)
-				CHECK_EQ(code, K2K_ECORRUPT);
+				assert_int_equal(code, K2K_ECORRUPT);
 		}
 		if (kind < 2) {
 			corrupt(k2k_usage_track(a, 1, fresh_tag, 1), what);
 			corrupt(k2k_usage_engagement_for(observer, 1, tag, &ns), what);
 		}
-		CHECK_EQ(k2k_message_admit(a, 1, fresh_tag, 1, NULL), 0);
+		assert_int_equal(k2k_message_admit(a, 1, fresh_tag, 1, NULL), 0);
 		found_by_check("I5", what);
 	}
 	cost_of(1, 1)->entry.slot = map->sizes.tenants;
-	CHECK_EQ(k2k_usage_engagement(observer, tag, &ns), 0);
-	CHECK_EQ(ns, 200);
+	assert_int_equal(k2k_usage_engagement(observer, tag, &ns), 0);
+	assert_int_equal(ns, 200);
 	found_by_check("I2", "a cost of no tenant");
 	cost_of(1, 1)->entry.state = K2K_ENTRY_FREE;
 	found_by_check("I2", "a linked cost that is free");
@@ -370,13 +371,13 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	slot->pid = UINT64_MAX;
 	list[0].size = sizeof list[0];
 	list[0].flags = 0;
-	CHECK_EQ(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
-	CHECK_EQ(count, 2);
-	CHECK_STR(list[1].comm, "A");
-	CHECK_EQ(list[1].state, K2K_BROKER_UNKNOWN);
+	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(list[1].comm, "A");
+	assert_int_equal(list[1].state, K2K_BROKER_UNKNOWN);
 	slot->comm[0] = UINT64_MAX;
-	CHECK_EQ(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
-	CHECK_STR(list[1].comm, "???????????????");
+	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
+	assert_string_equal(list[1].comm, "???????????????");
 	bytes_restore(&bytes);
 	map->slots[9].ack = map->defs->grace_token + 1; /* a living owner's helper would put it right */
 	found_by_check("I2", "an answer to a grace period that was not");
@@ -386,12 +387,12 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	for (int i = 0; i < K2K_SLOTS; i++)
 		if (map->slots[i].owner == 0)
 			map->slots[i].owner = (UINT64_C(1) << 61) + 99 + (uint64_t)i;
-	CHECK_EQ(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
-	CHECK_EQ(count, K2K_BROKERS_MAX);
-	CHECK_EQ(list[5].state, K2K_BROKER_DEAD);
-	CHECK_EQ(k2k_registry_close(&b), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &b), 0);
-	CHECK_EQ(k2k_message_admit(b, 1, tag, 1, NULL), 0);
+	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
+	assert_int_equal(count, K2K_BROKERS_MAX);
+	assert_int_equal(list[5].state, K2K_BROKER_DEAD);
+	assert_int_equal(k2k_registry_close(&b), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &b), 0);
+	assert_int_equal(k2k_message_admit(b, 1, tag, 1, NULL), 0);
 }
 
 /* ---- everything, with anything -------------------------------------------------------------------- */
@@ -405,11 +406,11 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 		for (size_t n = 0; n < sizeof allowed / sizeof allowed[0]; n++)                             \
 			ok |= code == allowed[n];                                                           \
 		if (!ok)                                                                                    \
-			FAIL("%s: %s answered %d (%s)", doing, #call, code, k2k_errname(code));             \
+			fail_msg("%s: %s answered %d (%s)", doing, #call, code, k2k_errname(code));             \
 		if (code == K2K_ECORRUPT && k2k_error_detail()->code != K2K_ECORRUPT)                       \
-			FAIL("%s: %s gives no detail", doing, #call);                                       \
+			fail_msg("%s: %s gives no detail", doing, #call);                                       \
 		if (now_ns() - began > 2000000000u)                                                         \
-			FAIL("%s: %s took %" PRIu64 " ms", doing, #call, (now_ns() - began) / 1000000);     \
+			fail_msg("%s: %s took %" PRIu64 " ms", doing, #call, (now_ns() - began) / 1000000);     \
 	} while (0)
 
 static void read_all(struct k2k_registry *reg, k2k_tenant_id id)
@@ -485,7 +486,7 @@ static size_t interesting(size_t offsets[8192])
 	for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++)
 		for (size_t at = 0; at + 8 <= parts[p].n; at += 8)
 			offsets[count++] = (size_t)((const unsigned char *)parts[p].from - (const unsigned char *)map->live) + at;
-	CHECK(count < 8192);
+	assert_true(count < 8192);
 	return count;
 }
 

@@ -20,31 +20,31 @@ TEST(many_are_deregistered_at_once_with_the_totals_of_each)
 
 	fixture_open(&f);
 	for (k2k_tenant_id id = 1; id <= 4; id++) {
-		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, id, tag_of(0, 1), 10 * id), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, id, tag_of(0, 2), 1), 0);
-		CHECK_EQ(k2k_message_admit(f.broker, id, no_tag, id, NULL), 0);
-		CHECK_EQ(k2k_kernel_acquire(f.broker, id, NULL, NULL), 0);
+		assert_int_equal(k2k_tenant_register(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, 1), 10 * id), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, 2), 1), 0);
+		assert_int_equal(k2k_message_admit(f.broker, id, no_tag, id, NULL), 0);
+		assert_int_equal(k2k_kernel_acquire(f.broker, id, NULL, NULL), 0);
 	}
-	CHECK_EQ(k2k_tenant_deregister_many(f.admin, ids, 6, totals, codes), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_deregister_many(f.admin, ids, 6, totals, codes), K2K_ENOTENANT);
 	for (int i = 0; i < 6; i++) {
-		CHECK_EQ(codes[i], expected[i]);
-		CHECK_EQ(totals[i].size, sizeof totals[0]);
-		CHECK_EQ(totals[i].final, !expected[i]);
+		assert_int_equal(codes[i], expected[i]);
+		assert_int_equal(totals[i].size, sizeof totals[0]);
+		assert_int_equal(totals[i].final, !expected[i]);
 		if (expected[i])
 			continue;
-		CHECK_EQ(totals[i].id, ids[i]);
-		CHECK_EQ(totals[i].gpu_ns_total, 10 * ids[i] + 1);
-		CHECK_EQ(totals[i].admitted_total, ids[i]);
-		CHECK_EQ(totals[i].kernels, 1);
+		assert_int_equal(totals[i].id, ids[i]);
+		assert_int_equal(totals[i].gpu_ns_total, 10 * ids[i] + 1);
+		assert_int_equal(totals[i].admitted_total, ids[i]);
+		assert_int_equal(totals[i].kernels, 1);
 	}
-	CHECK_EQ(info_of(f.admin, 4).kernels, 1); /* the others go on */
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(info_of(f.admin, 1).kernels, 0);
-	CHECK_EQ(cost_for(f.broker, 1, tag_of(0, 1)), 0);
-	CHECK_EQ(k2k_tenant_deregister_many(f.admin, NULL, 0, NULL, NULL), 0);
-	CHECK_EQ(k2k_tenant_deregister_many(f.admin, ids + 1, 1, NULL, NULL), 0);
-	CHECK(!is_registered(f.admin, 1));
+	assert_int_equal(info_of(f.admin, 4).kernels, 1); /* the others go on */
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(info_of(f.admin, 1).kernels, 0);
+	assert_int_equal(cost_for(f.broker, 1, tag_of(0, 1)), 0);
+	assert_int_equal(k2k_tenant_deregister_many(f.admin, NULL, 0, NULL, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister_many(f.admin, ids + 1, 1, NULL, NULL), 0);
+	assert_false(is_registered(f.admin, 1));
 	fixture_close(&f);
 }
 
@@ -73,33 +73,34 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 	options.max_engagements = 4 * MANY;
 	quota.budgets = budgets;
 	quota.budget_count = 2;
-	CHECK(totals && ids);
+	assert_true(totals && ids);
 	for (int round = 0; round < 2; round++) {
 		fixture_open_sized(&f, &options);
 		begin = used_s();
-		CHECK_EQ(k2k_batch_begin(f.admin), 0);
+		assert_int_equal(k2k_batch_begin(f.admin), 0);
 		for (uint64_t i = 0; i < MANY; i++) {
 			ids[i] = i + 1;
-			CHECK_EQ(k2k_tenant_register(f.admin, ids[i], &quota), 0);
+			assert_int_equal(k2k_tenant_register(f.admin, ids[i], &quota), 0);
 		}
-		CHECK_EQ(k2k_batch_end(f.admin), 0);
+		assert_int_equal(k2k_batch_end(f.admin), 0);
 		registered = used_s() - begin;
-		CHECK_EQ(k2k_usage_track(f.broker, MANY, tag_of(0, 1), 77), 0);
+		assert_int_equal(k2k_usage_track(f.broker, MANY, tag_of(0, 1), 77), 0);
 		begin = used_s();
 		totals->size = sizeof *totals;
 		if (round == 0) {
-			CHECK_EQ(k2k_tenant_deregister_many(f.admin, ids, MANY, totals, NULL), 0);
-			CHECK_EQ(totals[0].final, 1);
-			CHECK_EQ(totals[MANY - 1].gpu_ns_total, 77);
+			assert_int_equal(k2k_tenant_deregister_many(f.admin, ids, MANY, totals, NULL),
+			                 0);
+			assert_int_equal(totals[0].final, 1);
+			assert_int_equal(totals[MANY - 1].gpu_ns_total, 77);
 		} else { /* without totals, each by a call of its own */
-			CHECK_EQ(k2k_batch_begin(f.admin), 0);
+			assert_int_equal(k2k_batch_begin(f.admin), 0);
 			for (uint64_t i = 0; i < MANY; i++)
-				CHECK_EQ(k2k_tenant_deregister(f.admin, ids[i], NULL), 0);
-			CHECK_EQ(k2k_batch_end(f.admin), 0);
+				assert_int_equal(k2k_tenant_deregister(f.admin, ids[i], NULL), 0);
+			assert_int_equal(k2k_batch_end(f.admin), 0);
 		}
 		deregistered = used_s() - begin;
 		printf("# registered in %.3f s, deregistered in %.3f s\n", registered, deregistered);
-		CHECK(deregistered < 10 * registered + 0.1);
+		assert_true(deregistered < 10 * registered + 0.1);
 		fixture_close(&f);
 	}
 	free(totals);
@@ -117,26 +118,27 @@ TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 
 	for (int many = 0; many < 2; many++) {
 		fixture_open(&f);
-		CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &other), 0);
-		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, id, tag_of(0, 1), 1234), 0);
-		CHECK_EQ(k2k_message_admit(f.broker, id, no_tag, 7, NULL), 0);
+		assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &other), 0);
+		assert_int_equal(k2k_tenant_register(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, 1), 1234), 0);
+		assert_int_equal(k2k_message_admit(f.broker, id, no_tag, 7, NULL), 0);
 		k2k_helper_stop(&f.broker->helper);
 		f.admin->timeout_ns = 30 * MS;
-		CHECK_EQ(many ? k2k_tenant_deregister_many(f.admin, &id, 1, &totals, NULL) : k2k_tenant_deregister(f.admin, id, &totals), 0);
-		CHECK_EQ(totals.final, 0);
-		CHECK_EQ(totals.gpu_ns_total, 1234); /* as counted so far */
-		CHECK_EQ(totals.admitted_total, 7);
+		assert_int_equal(many ? k2k_tenant_deregister_many(f.admin, &id, 1, &totals, NULL) : k2k_tenant_deregister(f.admin, id, &totals),
+		                 0);
+		assert_int_equal(totals.final, 0);
+		assert_int_equal(totals.gpu_ns_total, 1234); /* as counted so far */
+		assert_int_equal(totals.admitted_total, 7);
 		f.admin->map.cells[0].admitted++; /* a call under way that ends now */
-		CHECK_EQ(k2k_helper_start(&f.broker->helper), 0);
+		assert_int_equal(k2k_helper_start(&f.broker->helper), 0);
 		WAIT_UNTIL(k2k_tenant_register(other, 6, NULL) == 0 && k2k_tenant_deregister(other, 6, NULL) == 0 &&
 		           (reader_open(&r, f.admin), reader_take(&r, 0), reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 0)), 10);
 		told = reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 0);
-		CHECK_EQ(told->tenant, id);
-		CHECK_EQ(told->values[0], 8);
-		CHECK_EQ(told->values[5], 1234);
-		CHECK(!reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 1)); /* once */
-		CHECK_EQ(k2k_registry_close(&other), 0);
+		assert_int_equal(told->tenant, id);
+		assert_int_equal(told->values[0], 8);
+		assert_int_equal(told->values[5], 1234);
+		assert_false(reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 1)); /* once */
+		assert_int_equal(k2k_registry_close(&other), 0);
 		fixture_close(&f);
 	}
 }

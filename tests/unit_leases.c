@@ -13,21 +13,21 @@ TEST(gpu_memory_is_exact_to_the_byte)
 
 	quota.max_gpu_memory_bytes = 1000;
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 600, &a, &verdict), 0);
-	CHECK_EQ(verdict.used, 600);
-	CHECK_EQ(verdict.remaining, 400);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 401, &b, &verdict), K2K_EGPUMEM);
-	CHECK_EQ(verdict.used, 600);
-	CHECK_EQ(verdict.limit, 1000);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 400, &b, NULL), 0);
-	CHECK_EQ(info_of(f.admin, 1).gpu_memory_bytes, 1000);
-	CHECK_EQ(k2k_gpu_memory_release(f.broker, &a), 0);
-	CHECK_EQ(info_of(f.admin, 1).gpu_memory_bytes, 400);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 0, NULL, NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, 1, 401), K2K_ENOTHELD);
-	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, 1, 400), 0);
-	CHECK_EQ(info_of(f.admin, 1).gpu_memory_bytes, 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 600, &a, &verdict), 0);
+	assert_int_equal(verdict.used, 600);
+	assert_int_equal(verdict.remaining, 400);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 401, &b, &verdict), K2K_EGPUMEM);
+	assert_int_equal(verdict.used, 600);
+	assert_int_equal(verdict.limit, 1000);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 400, &b, NULL), 0);
+	assert_int_equal(info_of(f.admin, 1).gpu_memory_bytes, 1000);
+	assert_int_equal(k2k_gpu_memory_release(f.broker, &a), 0);
+	assert_int_equal(info_of(f.admin, 1).gpu_memory_bytes, 400);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 0, NULL, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_gpu_memory_release_id(f.broker, 1, 401), K2K_ENOTHELD);
+	assert_int_equal(k2k_gpu_memory_release_id(f.broker, 1, 400), 0);
+	assert_int_equal(info_of(f.admin, 1).gpu_memory_bytes, 0);
 	fixture_close(&f);
 }
 
@@ -38,19 +38,24 @@ TEST(only_what_is_held_can_be_released)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &other), 0);
-	CHECK_EQ(k2k_kernel_release_id(f.broker, 1), K2K_ENOTHELD);
-	CHECK_EQ(k2k_kernel_release_id(f.broker, 2), K2K_ENOTENANT);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 5, &memory, NULL), 0);
-	CHECK_EQ(k2k_kernel_release(other, &lease), K2K_ENOTHELD); /* another broker's */
-	CHECK_EQ(k2k_kernel_release(f.broker, &memory), K2K_EINVAL); /* another resource's */
-	CHECK_EQ(info_of(f.admin, 1).kernels, 1);
-	CHECK_EQ(k2k_kernel_release(f.broker, &lease), 0);
-	CHECK_EQ(k2k_kernel_release(f.broker, &lease), K2K_ENOTHELD); /* twice */
-	CHECK_EQ(info_of(f.admin, 1).kernels, 0);
-	CHECK_EQ(k2k_registry_close(&other), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &other), 0);
+	assert_int_equal(k2k_kernel_release_id(f.broker, 1), K2K_ENOTHELD);
+	assert_int_equal(k2k_kernel_release_id(f.broker, 2), K2K_ENOTENANT);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 5, &memory, NULL), 0);
+	assert_int_equal(k2k_kernel_release(other, &lease), K2K_ENOTHELD); /* another broker's */
+	assert_int_equal(k2k_kernel_release_id(other, 1), K2K_ENOTHELD);
+	assert_int_equal(k2k_kernel_acquire(other, 1, NULL, NULL), 0);
+	assert_int_equal(info_of(f.admin, 1).kernels, 2);
+	assert_int_equal(k2k_kernel_release_id(other, 1), 0); /* its own */
+	assert_int_equal(k2k_kernel_release_id(other, 1), K2K_ENOTHELD);
+	assert_int_equal(k2k_kernel_release(f.broker, &memory), K2K_EINVAL); /* another resource's */
+	assert_int_equal(info_of(f.admin, 1).kernels, 1);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ENOTHELD); /* twice */
+	assert_int_equal(info_of(f.admin, 1).kernels, 0);
+	assert_int_equal(k2k_registry_close(&other), 0);
 	fixture_close(&f);
 }
 
@@ -64,19 +69,19 @@ TEST(a_closed_broker_gives_everything_back)
 
 	quota.max_concurrent_kernels = 1;
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &other), 0);
-	CHECK_EQ(k2k_kernel_acquire(other, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_lease_list(f.admin, 0, list, 2, &count), 0);
-	CHECK_EQ(count, 1);
-	CHECK_EQ(list[0].id, 1);
-	CHECK_EQ(list[0].kernels, 1);
-	CHECK_EQ(list[0].pid, (uint64_t)getpid());
-	CHECK_EQ(k2k_registry_close(&other), 0);
-	CHECK_EQ(k2k_lease_list(f.admin, 1, list, 2, &count), 0);
-	CHECK_EQ(count, 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &other), 0);
+	assert_int_equal(k2k_kernel_acquire(other, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_lease_list(f.admin, 0, list, 2, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(list[0].id, 1);
+	assert_int_equal(list[0].kernels, 1);
+	assert_int_equal(list[0].pid, (uint64_t)getpid());
+	assert_int_equal(k2k_registry_close(&other), 0);
+	assert_int_equal(k2k_lease_list(f.admin, 1, list, 2, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
 	fixture_close(&f);
 }
 
@@ -88,24 +93,24 @@ TEST(a_registration_is_told_from_the_one_before)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 3, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 1), 9), 0);
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 1, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK_EQ(totals.admitted_total, 3);
-	CHECK_EQ(totals.gpu_ns_total, 9);
-	CHECK_EQ(totals.kernels, 1); /* ended with the registration */
-	CHECK_EQ(k2k_kernel_release(f.broker, &lease), K2K_ESTALE);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_release(f.broker, &lease), K2K_ESTALE);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 3, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 1), 9), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(totals.admitted_total, 3);
+	assert_int_equal(totals.gpu_ns_total, 9);
+	assert_int_equal(totals.kernels, 1); /* ended with the registration */
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ESTALE);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ESTALE);
 	info = info_of(f.admin, 1);
-	CHECK(info.generation > totals.generation);
-	CHECK_EQ(info.kernels, 1);
-	CHECK_EQ(info.admitted_total, 0);
-	CHECK_EQ(cost_for(f.admin, 1, tag_of(0, 1)), 0);
+	assert_true(info.generation > totals.generation);
+	assert_int_equal(info.kernels, 1);
+	assert_int_equal(info.admitted_total, 0);
+	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 1)), 0);
 	fixture_close(&f);
 }
 
@@ -124,13 +129,13 @@ TEST(a_slot_is_used_again_and_again)
 	quota.budget_count = 1;
 	fixture_open_sized(&f, &options);
 	for (k2k_tenant_id id = 1; id <= 300; id++) {
-		CHECK_EQ(k2k_tenant_register(f.admin, id, &quota), 0);
-		CHECK_EQ(k2k_message_admit(f.broker, id, tag_of(0, 7), 1, NULL), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, id, tag_of(0, 7), id), 0);
-		CHECK_EQ(k2k_kernel_acquire(f.broker, id, NULL, NULL), 0);
-		CHECK_EQ(cost_for(f.broker, id, tag_of(0, 7)), id);
-		CHECK_EQ(k2k_tenant_deregister(f.admin, id, NULL), 0);
-		CHECK_EQ(k2k_message_admit(f.broker, id, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_tenant_register(f.admin, id, &quota), 0);
+		assert_int_equal(k2k_message_admit(f.broker, id, tag_of(0, 7), 1, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, 7), id), 0);
+		assert_int_equal(k2k_kernel_acquire(f.broker, id, NULL, NULL), 0);
+		assert_int_equal(cost_for(f.broker, id, tag_of(0, 7)), id);
+		assert_int_equal(k2k_tenant_deregister(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_message_admit(f.broker, id, no_tag, 1, NULL), K2K_ENOTENANT);
 	}
 	fixture_close(&f);
 }
@@ -145,22 +150,22 @@ TEST(lists_say_how_many_there_are_and_fill_what_fits)
 
 	fixture_open(&f);
 	for (k2k_tenant_id id = 1; id <= 5; id++) {
-		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, id, tag_of(0, id), id), 0);
+		assert_int_equal(k2k_tenant_register(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, id), id), 0);
 		sum += id;
 	}
 	ids[2] = 0;
-	CHECK_EQ(k2k_tenant_ids(f.broker, ids, 2, &count), 0);
-	CHECK_EQ(count, 5);
-	CHECK_EQ(ids[2], 0);
-	CHECK_EQ(k2k_usage_list(f.broker, 0, usage, 1, &count), 0);
-	CHECK_EQ(count, 5);
-	CHECK_EQ(usage[1].id, 0);
-	CHECK_EQ(k2k_usage_list(f.broker, 3, usage, 2, &count), 0);
-	CHECK_EQ(count, 1);
-	CHECK_EQ(usage[0].gpu_ns, 3);
-	CHECK_EQ(k2k_usage_list(f.broker, 9, usage, 2, &count), K2K_ENOTENANT);
-	CHECK_EQ(sum, 15);
+	assert_int_equal(k2k_tenant_ids(f.broker, ids, 2, &count), 0);
+	assert_int_equal(count, 5);
+	assert_int_equal(ids[2], 0);
+	assert_int_equal(k2k_usage_list(f.broker, 0, usage, 1, &count), 0);
+	assert_int_equal(count, 5);
+	assert_int_equal(usage[1].id, 0);
+	assert_int_equal(k2k_usage_list(f.broker, 3, usage, 2, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(usage[0].gpu_ns, 3);
+	assert_int_equal(k2k_usage_list(f.broker, 9, usage, 2, &count), K2K_ENOTENANT);
+	assert_int_equal(sum, 15);
 	fixture_close(&f);
 }
 
@@ -170,19 +175,19 @@ TEST(info_counts_what_there_is)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 5, no_tag, 1, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_message_record(f.broker, 5), K2K_ENOTENANT);
-	CHECK_EQ(k2k_usage_track(f.broker, 5, no_tag, 1), K2K_ENOTENANT);
-	CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", no_tag), 0);
-	CHECK_EQ(k2k_registry_info(f.admin, &info), 0);
-	CHECK_STR(info.name, f.name);
-	CHECK_EQ(info.brokers, 1);
-	CHECK_EQ(info.tenants.used, 1);
-	CHECK_EQ(info.tenants.capacity, 4096);
-	CHECK_EQ(info.leases.capacity, 16384);
-	CHECK_EQ(info.unknown_tenant_total, 3);
-	CHECK_EQ(info.cross_tenant_total, 1);
-	CHECK_EQ(info.generation, 1);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 5, no_tag, 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_message_record(f.broker, 5), K2K_ENOTENANT);
+	assert_int_equal(k2k_usage_track(f.broker, 5, no_tag, 1), K2K_ENOTENANT);
+	assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", no_tag), 0);
+	assert_int_equal(k2k_registry_info(f.admin, &info), 0);
+	assert_string_equal(info.name, f.name);
+	assert_int_equal(info.brokers, 1);
+	assert_int_equal(info.tenants.used, 1);
+	assert_int_equal(info.tenants.capacity, 4096);
+	assert_int_equal(info.leases.capacity, 16384);
+	assert_int_equal(info.unknown_tenant_total, 3);
+	assert_int_equal(info.cross_tenant_total, 1);
+	assert_int_equal(info.generation, 1);
 	fixture_close(&f);
 }

@@ -18,19 +18,49 @@ TEST(exactly_the_limit_passes_in_each_second)
 	register_rate(&f, 1, 3);
 	for (int second = 0; second < 5; second++) {
 		for (int i = 0; i < 3; i++)
-			CHECK_EQ(admit(&f, 1, 1), 0);
+			assert_int_equal(admit(&f, 1, 1), 0);
 		f.clock_ns += 250 * MS;
-		CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, &verdict), K2K_ERATE);
-		CHECK_EQ(verdict.used, 3);
-		CHECK_EQ(verdict.limit, 3);
-		CHECK_EQ(verdict.remaining, 0);
-		CHECK_EQ(verdict.retry_after_ns, 750 * MS);
-		CHECK_EQ(verdict.window, 1000 + second);
-		CHECK_EQ(verdict.code, K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &verdict), K2K_ERATE);
+		assert_int_equal(verdict.used, 3);
+		assert_int_equal(verdict.limit, 3);
+		assert_int_equal(verdict.remaining, 0);
+		assert_int_equal(verdict.retry_after_ns, 750 * MS);
+		assert_int_equal(verdict.window, 1000 + second);
+		assert_int_equal(verdict.code, K2K_ERATE);
 		f.clock_ns += 750 * MS;
 	}
-	CHECK_EQ(info_of(f.admin, 1).admitted_total, 15);
-	CHECK_EQ(info_of(f.admin, 1).rejected_total.rate, 5);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, 15);
+	assert_int_equal(info_of(f.admin, 1).rejected_total.rate, 5);
+	fixture_close(&f);
+}
+
+TEST(no_message_passes_in_a_second_that_no_window_can_name)
+{
+	struct k2k_lease lease = { .size = sizeof lease };
+	struct fixture f;
+
+	fixture_open(&f);
+	f.clock_ns = (K2K_WINDOW_SECOND_MAX - 1) * SECOND;
+	register_rate(&f, 1, 3);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+	for (int i = 0; i < 2; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 3), 0);
+		assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
+		assert_int_equal(admit(&f, 2, 1), 0);
+	}
+	for (int i = 0; i < 3; i++, f.clock_ns += SECOND) {
+		assert_int_equal(admit(&f, 1, 1), K2K_EIO);
+		assert_string_equal(k2k_error_detail()->object, "clock");
+		assert_int_equal(k2k_message_record(f.broker, 1), K2K_EIO);
+		assert_int_equal(admit(&f, 2, 1), K2K_EIO);
+		assert_int_equal(info_of(f.admin, 1).admitted_total, 6);
+		assert_int_equal(info_of(f.admin, 1).rejected_total.rate, 2);
+	}
+	/* GPU time, leases and changes have no windows */
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 1000), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, NULL), 0);
 	fixture_close(&f);
 }
 
@@ -41,16 +71,16 @@ TEST(a_batch_is_admitted_whole_or_not_at_all)
 
 	fixture_open(&f);
 	register_rate(&f, 1, 10);
-	CHECK_EQ(admit(&f, 1, 7), 0);
-	CHECK_EQ(admit(&f, 1, 4), K2K_ERATE);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 3, &verdict), 0);
-	CHECK_EQ(verdict.used, 10);
-	CHECK_EQ(verdict.remaining, 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 11, &verdict), K2K_ERATE);
-	CHECK_EQ(verdict.retry_after_ns, K2K_NEVER_NS);
-	CHECK_EQ(admit(&f, 1, 0), K2K_EINVAL);
-	CHECK_EQ(admit(&f, 1, K2K_ADMIT_MAX + 1), K2K_EINVAL);
-	CHECK_EQ(info_of(f.admin, 1).admitted_total, 10);
+	assert_int_equal(admit(&f, 1, 7), 0);
+	assert_int_equal(admit(&f, 1, 4), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 3, &verdict), 0);
+	assert_int_equal(verdict.used, 10);
+	assert_int_equal(verdict.remaining, 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 11, &verdict), K2K_ERATE);
+	assert_int_equal(verdict.retry_after_ns, K2K_NEVER_NS);
+	assert_int_equal(admit(&f, 1, 0), K2K_EINVAL);
+	assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX + 1), K2K_EINVAL);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, 10);
 	fixture_close(&f);
 }
 
@@ -61,14 +91,14 @@ TEST(the_largest_batches_stay_exact)
 	fixture_open(&f);
 	register_rate(&f, 1, UINT64_C(1) << 40); /* counts as 2^33 */
 	for (int second = 0; second < 3; second++) {
-		CHECK_EQ(admit(&f, 1, K2K_ADMIT_MAX), 0);
-		CHECK_EQ(admit(&f, 1, K2K_ADMIT_MAX), 0);
-		CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
-		CHECK_EQ(info_of(f.admin, 1).messages_this_second, K2K_RATE_MAX);
+		assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+		assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+		assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
+		assert_int_equal(info_of(f.admin, 1).messages_this_second, K2K_RATE_MAX);
 		f.clock_ns += SECOND;
 	}
-	CHECK_EQ(info_of(f.admin, 1).max_messages_per_sec, UINT64_C(1) << 40);
-	CHECK_EQ(info_of(f.admin, 1).admitted_total, 3 * K2K_RATE_MAX);
+	assert_int_equal(info_of(f.admin, 1).max_messages_per_sec, UINT64_C(1) << 40);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, 3 * K2K_RATE_MAX);
 	fixture_close(&f);
 }
 
@@ -79,18 +109,18 @@ TEST(check_changes_nothing_and_record_counts)
 
 	fixture_open(&f);
 	register_rate(&f, 1, 2);
-	CHECK_EQ(k2k_message_record(f.broker, 1), 0);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
 	before = info_of(f.admin, 1);
 	for (int i = 0; i < 10; i++)
-		CHECK_EQ(k2k_quota_check(f.broker, 1, no_tag, 1, NULL), 0);
-	CHECK_EQ(k2k_quota_check(f.admin, 1, no_tag, 2, NULL), K2K_ERATE);
+		assert_int_equal(k2k_quota_check(f.broker, 1, no_tag, 1, NULL), 0);
+	assert_int_equal(k2k_quota_check(f.admin, 1, no_tag, 2, NULL), K2K_ERATE);
 	after = info_of(f.admin, 1);
-	CHECK(memcmp(&before, &after, sizeof(before)) == 0);
-	CHECK_EQ(k2k_message_record(f.broker, 1), 0);
-	CHECK_EQ(k2k_message_record(f.broker, 1), 0); /* without asking: above the limit */
-	CHECK_EQ(info_of(f.admin, 1).messages_this_second, 3);
-	CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
-	CHECK_EQ(k2k_message_record(f.broker, 99), K2K_ENOTENANT);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0); /* without asking: above the limit */
+	assert_int_equal(info_of(f.admin, 1).messages_this_second, 3);
+	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
+	assert_int_equal(k2k_message_record(f.broker, 99), K2K_ENOTENANT);
 	fixture_close(&f);
 }
 
@@ -102,27 +132,27 @@ TEST(a_limit_of_zero_rejects_everything)
 
 	fixture_open(&f);
 	quota.max_messages_per_sec = 0;
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_quota_check(f.broker, 1, no_tag, 1, NULL), K2K_ERATE);
-	CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_quota_check(f.broker, 1, no_tag, 1, NULL), K2K_ERATE);
+	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 
 	quota = quota_unlimited();
 	quota.max_concurrent_kernels = 0;
 	quota.max_gpu_memory_bytes = 0;
-	CHECK_EQ(k2k_tenant_register(f.admin, 2, &quota), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 2, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 2, 1, NULL, NULL), K2K_EGPUMEM);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, &quota), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 2, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 2, 1, NULL, NULL), K2K_EGPUMEM);
 
 	quota = quota_unlimited();
 	quota.budgets = &budget;
 	quota.budget_count = 1;
-	CHECK_EQ(k2k_tenant_register(f.admin, 3, &quota), 0);
-	CHECK_EQ(k2k_quota_check(f.broker, 3, no_tag, 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(admit(&f, 3, 1), K2K_EBUDGET);
-	CHECK_EQ(k2k_message_admit(f.broker, 3, tag_of(0, 1), 1, NULL), 0);
-	CHECK_EQ(info_of(f.admin, 3).rejected_total.budget, 1);
-	CHECK_EQ(info_of(f.admin, 2).rejected_total.kernels, 1);
-	CHECK_EQ(info_of(f.admin, 2).rejected_total.gpu_memory, 1);
+	assert_int_equal(k2k_tenant_register(f.admin, 3, &quota), 0);
+	assert_int_equal(k2k_quota_check(f.broker, 3, no_tag, 1, NULL), K2K_EBUDGET);
+	assert_int_equal(admit(&f, 3, 1), K2K_EBUDGET);
+	assert_int_equal(k2k_message_admit(f.broker, 3, tag_of(0, 1), 1, NULL), 0);
+	assert_int_equal(info_of(f.admin, 3).rejected_total.budget, 1);
+	assert_int_equal(info_of(f.admin, 2).rejected_total.kernels, 1);
+	assert_int_equal(info_of(f.admin, 2).rejected_total.gpu_memory, 1);
 	fixture_close(&f);
 }
 
@@ -133,21 +163,21 @@ TEST(presets_are_what_they_say)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	info = info_of(f.admin, 1);
-	CHECK_EQ(info.max_concurrent_kernels, 16);
-	CHECK_EQ(info.max_gpu_memory_bytes, UINT64_C(2) << 30);
-	CHECK_EQ(info.max_messages_per_sec, 100000);
-	CHECK_EQ(info.budget_count, 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, UINT64_MAX, &unlimited), 0);
+	assert_int_equal(info.max_concurrent_kernels, 16);
+	assert_int_equal(info.max_gpu_memory_bytes, UINT64_C(2) << 30);
+	assert_int_equal(info.max_messages_per_sec, 100000);
+	assert_int_equal(info.budget_count, 0);
+	assert_int_equal(k2k_tenant_register(f.admin, UINT64_MAX, &unlimited), 0);
 	info = info_of(f.admin, UINT64_MAX);
-	CHECK_EQ(info.max_concurrent_kernels, UINT32_MAX);
-	CHECK_EQ(info.max_gpu_memory_bytes, UINT64_MAX);
-	CHECK_EQ(info.max_messages_per_sec, UINT64_MAX);
-	CHECK_EQ(admit(&f, UINT64_MAX, 5), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, UINT64_MAX, UINT64_MAX, NULL, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, UINT64_MAX, 1, NULL, NULL), K2K_EGPUMEM);
-	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, UINT64_MAX, UINT64_MAX), 0);
+	assert_int_equal(info.max_concurrent_kernels, UINT32_MAX);
+	assert_int_equal(info.max_gpu_memory_bytes, UINT64_MAX);
+	assert_int_equal(info.max_messages_per_sec, UINT64_MAX);
+	assert_int_equal(admit(&f, UINT64_MAX, 5), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, UINT64_MAX, UINT64_MAX, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, UINT64_MAX, 1, NULL, NULL), K2K_EGPUMEM);
+	assert_int_equal(k2k_gpu_memory_release_id(f.broker, UINT64_MAX, UINT64_MAX), 0);
 	fixture_close(&f);
 }
 
@@ -158,15 +188,15 @@ TEST(tenant_zero_is_never_defined)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 0, NULL), K2K_EUNSPECIFIED);
-	CHECK_EQ(k2k_tenant_update(f.admin, 0, &quota, K2K_UPDATE_RATE), K2K_EUNSPECIFIED);
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 0, NULL), K2K_EUNSPECIFIED);
-	CHECK_EQ(k2k_budget_set(f.admin, 0, 1, 1), K2K_EUNSPECIFIED);
-	CHECK(!is_registered(f.broker, 0));
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 0, &lease, NULL), 0);
-	CHECK_EQ(k2k_kernel_release(f.broker, &lease), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 0, UINT64_MAX, NULL, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_release_id(f.broker, 0, 1), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 0, NULL), K2K_EUNSPECIFIED);
+	assert_int_equal(k2k_tenant_update(f.admin, 0, &quota, K2K_UPDATE_RATE), K2K_EUNSPECIFIED);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 0, NULL), K2K_EUNSPECIFIED);
+	assert_int_equal(k2k_budget_set(f.admin, 0, 1, 1), K2K_EUNSPECIFIED);
+	assert_false(is_registered(f.broker, 0));
+	assert_int_equal(k2k_kernel_acquire(f.broker, 0, &lease, NULL), 0);
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 0, UINT64_MAX, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_release_id(f.broker, 0, 1), 0);
 	fixture_close(&f);
 }
 
@@ -180,13 +210,13 @@ TEST(the_rate_is_asked_before_the_budget)
 	quota.budgets = &budget;
 	quota.budget_count = 1;
 	fixture_open(&f);
-	CHECK_EQ(k2k_quota_check(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_quota_check(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_quota_check(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_quota_check(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_ERATE);
 	quota.max_messages_per_sec = 1;
-	CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_RATE), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(0, 8), 1, NULL), 0); /* the rejected one was not counted */
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 8), 1, NULL), 0); /* the rejected one was not counted */
 	fixture_close(&f);
 }
 
@@ -196,25 +226,25 @@ TEST(a_budget_stops_the_next_admission_after_it_is_used_up)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(5, 7), 40), 0);
-	CHECK_EQ(k2k_budget_set(f.admin, 1, 7, 100), 0); /* what was used before counts */
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(6, 7), 59), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(6, 7), 1000), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, &verdict), K2K_EBUDGET);
-	CHECK_EQ(verdict.used, 1099);
-	CHECK_EQ(verdict.limit, 100);
-	CHECK_EQ(verdict.retry_after_ns, K2K_NEVER_NS);
-	CHECK_EQ(k2k_budget_set(f.admin, 1, 7, 2000), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
-	CHECK_EQ(k2k_budget_set(f.admin, 1, 7, 0), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(k2k_budget_unset(f.admin, 1, 7), 0);
-	CHECK_EQ(k2k_budget_unset(f.admin, 1, 7), K2K_ENOBUDGET);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
-	CHECK_EQ(cost_for(f.admin, 1, tag_of(0, 7)), 1099); /* usage outlives its budget */
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(5, 7), 40), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 100), 0); /* what was used before counts */
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 59), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 1000), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, &verdict), K2K_EBUDGET);
+	assert_int_equal(verdict.used, 1099);
+	assert_int_equal(verdict.limit, 100);
+	assert_int_equal(verdict.retry_after_ns, K2K_NEVER_NS);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 2000), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 0), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_budget_unset(f.admin, 1, 7), 0);
+	assert_int_equal(k2k_budget_unset(f.admin, 1, 7), K2K_ENOBUDGET);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
+	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 7)), 1099); /* usage outlives its budget */
 	fixture_close(&f);
 }
 
@@ -229,19 +259,19 @@ TEST(the_last_budget_of_an_engagement_counts)
 	quota.budgets = budgets;
 	quota.budget_count = 5;
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_budget_list(f.broker, 1, list, 4, &count), 0);
-	CHECK_EQ(count, 2);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_budget_list(f.broker, 1, list, 4, &count), 0);
+	assert_int_equal(count, 2);
 	for (size_t i = 0; i < count; i++)
-		CHECK_EQ(list[i].budget_ns, list[i].engagement_id == 7 ? 3 : 5);
-	CHECK_EQ(info_of(f.admin, 1).budget_count, 2);
+		assert_int_equal(list[i].budget_ns, list[i].engagement_id == 7 ? 3 : 5);
+	assert_int_equal(info_of(f.admin, 1).budget_count, 2);
 	budgets[0] = (struct k2k_budget){ 7, K2K_UNLIMITED };
 	budgets[1] = (struct k2k_budget){ 8, 4 };
 	quota.budget_count = 2;
-	CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS), 0);
-	CHECK_EQ(k2k_budget_list(f.broker, 1, list, 4, &count), 0);
-	CHECK_EQ(count, 2); /* 0 and 8 */
-	CHECK_EQ(info_of(f.admin, 1).budget_count, 2);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS), 0);
+	assert_int_equal(k2k_budget_list(f.broker, 1, list, 4, &count), 0);
+	assert_int_equal(count, 2); /* 0 and 8 */
+	assert_int_equal(info_of(f.admin, 1).budget_count, 2);
 	fixture_close(&f);
 }
 
@@ -253,30 +283,30 @@ TEST(update_changes_what_is_named_and_keeps_usage)
 
 	fixture_open(&f);
 	register_rate(&f, 1, 5);
-	CHECK_EQ(admit(&f, 1, 4), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 3), 77), 0);
+	assert_int_equal(admit(&f, 1, 4), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 3), 77), 0);
 	quota.max_messages_per_sec = 6;
 	quota.max_concurrent_kernels = 1;
-	CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_RATE), 0);
-	CHECK_EQ(admit(&f, 1, 2), 0);
-	CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(admit(&f, 1, 2), 0);
+	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 	info = info_of(f.admin, 1);
-	CHECK_EQ(info.max_concurrent_kernels, 16);
-	CHECK_EQ(info.admitted_total, 6);
-	CHECK_EQ(info.kernels, 2);
-	CHECK_EQ(cost_for(f.admin, 1, tag_of(0, 3)), 77);
+	assert_int_equal(info.max_concurrent_kernels, 16);
+	assert_int_equal(info.admitted_total, 6);
+	assert_int_equal(info.kernels, 2);
+	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 3)), 77);
 	/* a lowered limit revokes nothing */
-	CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(info_of(f.admin, 1).kernels, 2);
-	CHECK_EQ(k2k_kernel_release_id(f.broker, 1), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_kernel_release_id(f.broker, 1), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE), K2K_ENOTENANT);
-	CHECK_EQ(k2k_tenant_update(f.admin, 1, &quota, 1u << 20), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(info_of(f.admin, 1).kernels, 2);
+	assert_int_equal(k2k_kernel_release_id(f.broker, 1), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_kernel_release_id(f.broker, 1), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 1u << 20), K2K_EINVAL);
 	fixture_close(&f);
 }
 
@@ -286,15 +316,15 @@ TEST(a_window_never_steps_back)
 
 	fixture_open(&f);
 	register_rate(&f, 1, 2);
-	CHECK_EQ(admit(&f, 1, 2), 0);
+	assert_int_equal(admit(&f, 1, 2), 0);
 	f.clock_ns -= SECOND; /* a process whose look at the clock is older */
-	CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
+	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 	f.clock_ns -= SECOND;
-	CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
+	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 	f.clock_ns -= SECOND; /* more than two seconds ahead of the clock: damage */
-	CHECK_EQ(admit(&f, 1, 1), K2K_ECORRUPT);
+	assert_int_equal(admit(&f, 1, 1), K2K_ECORRUPT);
 	f.clock_ns += 4 * SECOND;
-	CHECK_EQ(admit(&f, 1, 2), 0);
+	assert_int_equal(admit(&f, 1, 2), 0);
 	fixture_close(&f);
 }
 
@@ -305,11 +335,11 @@ TEST(the_base_survives_the_wrap_of_its_34_bits)
 	fixture_open(&f);
 	register_rate(&f, 1, UINT64_C(1) << 33);
 	for (int second = 0; second < 9; second++) {
-		CHECK_EQ(admit(&f, 1, K2K_ADMIT_MAX), 0);
-		CHECK_EQ(admit(&f, 1, K2K_ADMIT_MAX - 1), 0);
-		CHECK_EQ(admit(&f, 1, 2), K2K_ERATE);
-		CHECK_EQ(admit(&f, 1, 1), 0);
-		CHECK_EQ(admit(&f, 1, 1), K2K_ERATE);
+		assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+		assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX - 1), 0);
+		assert_int_equal(admit(&f, 1, 2), K2K_ERATE);
+		assert_int_equal(admit(&f, 1, 1), 0);
+		assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 		f.clock_ns += SECOND;
 	}
 	fixture_close(&f);
@@ -320,14 +350,14 @@ TEST(a_cost_stops_at_the_end_of_64_bits_and_the_rest_is_counted)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 1), UINT64_MAX - 10), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 1), 25), K2K_EUNBOOKED);
-	CHECK_EQ(cost_for(f.broker, 1, tag_of(0, 1)), UINT64_MAX);
-	CHECK_EQ(info_of(f.admin, 1).unattributed_ns, 15);
-	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, 1), 5), 0);
-	CHECK_EQ(cost(f.broker, tag_of(0, 1)), UINT64_MAX);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 1), UINT64_MAX - 10), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 1), 25), K2K_EUNBOOKED);
+	assert_int_equal(cost_for(f.broker, 1, tag_of(0, 1)), UINT64_MAX);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, 15);
+	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, 1), 5), 0);
+	assert_int_equal(cost(f.broker, tag_of(0, 1)), UINT64_MAX);
 	fixture_close(&f);
 }
 
@@ -341,24 +371,24 @@ TEST(a_full_ledger_loses_nothing)
 	options.max_engagements = 4;
 	options.max_budgets = 2;
 	fixture_open_sized(&f, &options);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
 	for (uint64_t i = 0; i < 4; i++)
-		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, i), 10), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 9), 7), K2K_EUNBOOKED);
-	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, 9), 8), K2K_EUNBOOKED);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 3), 1), 0); /* known ones go on */
-	CHECK_EQ(info_of(f.admin, 2).unattributed_ns, 8);
-	CHECK_EQ(k2k_budget_set(f.admin, 2, 9, 100), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "engagements");
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 1, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK_EQ(totals.gpu_ns_total, 41);
-	CHECK_EQ(totals.unattributed_ns, 7);
+		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, i), 10), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 9), 7), K2K_EUNBOOKED);
+	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, 9), 8), K2K_EUNBOOKED);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 3), 1), 0); /* known ones go on */
+	assert_int_equal(info_of(f.admin, 2).unattributed_ns, 8);
+	assert_int_equal(k2k_budget_set(f.admin, 2, 9, 100), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "engagements");
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(totals.gpu_ns_total, 41);
+	assert_int_equal(totals.unattributed_ns, 7);
 	/* its records come back after one more grace period */
 	WAIT_UNTIL(k2k_usage_track(f.broker, 2, tag_of(0, 9), 3) == 0, 10);
-	CHECK_EQ(cost_for(f.broker, 2, tag_of(0, 9)), 3);
-	CHECK_EQ(k2k_budget_set(f.admin, 2, 9, 100), 0);
+	assert_int_equal(cost_for(f.broker, 2, tag_of(0, 9)), 3);
+	assert_int_equal(k2k_budget_set(f.admin, 2, 9, 100), 0);
 	fixture_close(&f);
 }
 
@@ -379,28 +409,29 @@ TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
 	quota.budgets = budgets;
 	quota.budget_count = 2;
 	for (k2k_tenant_id id = 1; id <= 3; id++)
-		CHECK_EQ(k2k_tenant_register(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_tenant_register(f.admin, id, NULL), 0);
 	for (i = 0; i < SHARE; i++)
-		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), 0);
+		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), 0);
 	for (; i < 4 * SHARE; i++)
-		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), K2K_EUNBOOKED);
-	CHECK_EQ(info_of(f.admin, 1).unattributed_ns, 3 * SHARE);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 0), 1), 0); /* known ones go on */
+		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), K2K_EUNBOOKED);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, 3 * SHARE);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 0), 1), 0); /* known ones go on */
 	/* the others' */
 	for (i = 0; i < COMMON - SHARE; i++)
-		CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), K2K_EUNBOOKED);
-	CHECK_EQ(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1), K2K_EUNBOOKED);
+		assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), K2K_EUNBOOKED);
+	assert_int_equal(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1), K2K_EUNBOOKED);
 	/* and administrators', for tenants with budgets, of the first one too */
-	CHECK_EQ(k2k_tenant_register(f.admin, 4, &quota), 0);
-	CHECK_EQ(k2k_budget_set(f.admin, 1, 9999, 100), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 4, tag_of(0, 1), 1), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 4, &quota), 0);
+	assert_int_equal(k2k_budget_set(f.admin, 1, 9999, 100), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 4, tag_of(0, 1), 1), 0);
 	/* what killed brokers had counted and not taken comes back by recovery */
-	CHECK_EQ(f.admin->map.cells[0].costs, SHARE + 1);
+	assert_int_equal(f.admin->map.cells[0].costs, SHARE + 1);
 	f.admin->map.cells[0].costs += 5;
-	CHECK_EQ(k2k_registry_repair(f.admin, &repaired), 0);
-	CHECK_EQ(f.admin->map.cells[0].costs, SHARE + 1);
-	CHECK_EQ(k2k_tenant_deregister(f.admin, 1, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }), 0);
+	assert_int_equal(k2k_registry_repair(f.admin, &repaired), 0);
+	assert_int_equal(f.admin->map.cells[0].costs, SHARE + 1);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }),
+	                 0);
 	WAIT_UNTIL(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1) == 0, 3);
 	fixture_close(&f);
 }
@@ -419,17 +450,17 @@ TEST(a_record_that_was_freed_and_not_counted_is_found_within_a_second)
 	options.max_budgets = 2;
 	for (int by_repair = 0; by_repair < 2; by_repair++) {
 		fixture_open_sized(&f, &options);
-		CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-		CHECK_EQ(k2k_tenant_register(f.admin, 2, NULL), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 1), 10), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(0, 1), 10), 0);
-		CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(0, 2), 7), K2K_EUNBOOKED);
+		assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+		assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 1), 10), 0);
+		assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, 1), 10), 0);
+		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 2), 7), K2K_EUNBOOKED);
 		freed = f.admin->map.live->ledger_pool.freed;
-		CHECK_EQ(k2k_tenant_deregister(f.admin, 2, &totals), 0);
-		CHECK(f.admin->map.live->ledger_pool.freed != freed);
+		assert_int_equal(k2k_tenant_deregister(f.admin, 2, &totals), 0);
+		assert_true(f.admin->map.live->ledger_pool.freed != freed);
 		f.admin->map.live->ledger_pool.freed = freed;
 		if (by_repair)
-			CHECK_EQ(k2k_registry_repair(f.admin, &repaired), 0);
+			assert_int_equal(k2k_registry_repair(f.admin, &repaired), 0);
 		WAIT_UNTIL(k2k_usage_track(f.broker, 1, tag_of(0, 2), 3) == 0, 3);
 		fixture_close(&f);
 	}
@@ -446,22 +477,73 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	options.max_tenants = 2;
 	options.max_budgets = 2;
 	fixture_open_sized(&f, &options);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	quota.budgets = budgets;
 	quota.budget_count = 3;
-	CHECK_EQ(k2k_tenant_register(f.admin, 2, &quota), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "budgets");
-	CHECK(!is_registered(f.broker, 2));
+	assert_int_equal(k2k_tenant_register(f.admin, 2, &quota), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "budgets");
+	assert_false(is_registered(f.broker, 2));
 	quota.budget_count = 2;
 	WAIT_UNTIL(k2k_tenant_register(f.admin, 2, &quota) == 0, 10);
-	CHECK_EQ(k2k_tenant_register(f.admin, 3, NULL), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "tenants");
+	assert_int_equal(k2k_tenant_register(f.admin, 3, NULL), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "tenants");
 	quota.max_messages_per_sec = 1;
 	quota.budgets = budgets + 2;
 	quota.budget_count = 1;
-	CHECK_EQ(k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS), K2K_EFULL);
-	CHECK_EQ(info_of(f.admin, 2).max_messages_per_sec, 100000); /* all or nothing */
-	CHECK_EQ(k2k_budget_list(f.admin, 2, NULL, 0, &count), 0);
-	CHECK_EQ(count, 2);
+	assert_int_equal(k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS),
+	                 K2K_EFULL);
+	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000); /* all or nothing */
+	assert_int_equal(k2k_budget_list(f.admin, 2, NULL, 0, &count), 0);
+	assert_int_equal(count, 2);
+	fixture_close(&f);
+}
+
+/* ---- the ends of what is counted ---- */
+
+static const struct k2k_create_options single = { .size = sizeof single, .max_tenants = 1 };
+
+TEST(what_cannot_be_booked_stops_at_the_end_of_64_bits_too)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), UINT64_MAX), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), UINT64_MAX - 5), K2K_EUNBOOKED);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, UINT64_MAX - 5);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 0), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 6), K2K_EUNBOOKED);
+	assert_int_equal(info_of(f.admin, 1).unattributed_ns, UINT64_MAX);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 8), 1), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
+	assert_int_equal(totals.gpu_ns_total, UINT64_MAX);
+	assert_int_equal(totals.unattributed_ns, UINT64_MAX);
+	fixture_close(&f);
+}
+
+/* 2^34 in one second count as none: a limit that is set or asked within it lets as many pass again. */
+TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
+{
+	struct k2k_verdict v = K2K_VERDICT_INIT;
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	register_rate(&f, 1, 5);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
+	f.broker->map.cells[0].admitted += (UINT64_C(1) << 34) - 2; /* so many records */
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	assert_int_equal(v.used, (UINT64_C(1) << 34) - 1);
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, UINT64_C(1) << 34);
+	assert_int_equal(info_of(f.admin, 1).messages_this_second, 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
+		                 i < 5 ? 0 : K2K_ERATE);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, (UINT64_C(1) << 34) + 5);
+	f.clock_ns += SECOND; /* the next is exact again */
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
+		                 i < 5 ? 0 : K2K_ERATE);
 	fixture_close(&f);
 }

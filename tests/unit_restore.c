@@ -31,29 +31,29 @@ TEST(a_restored_tenant_has_all_that_it_had)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), 0);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), 0);
 	info = info_of(f.broker, 42);
-	CHECK_EQ(info.generation, 1000);
-	CHECK_EQ(info.registered_at_ns, 77);
-	CHECK_EQ(info.admitted_total, 1);
-	CHECK_EQ(info.rejected_total.rate, 2);
-	CHECK_EQ(info.rejected_total.budget, 3);
-	CHECK_EQ(info.rejected_total.kernels, 4);
-	CHECK_EQ(info.rejected_total.gpu_memory, 5);
-	CHECK_EQ(info.unattributed_ns, 6);
-	CHECK_EQ(info.budget_count, 2);
-	CHECK_EQ(cost_for(f.broker, 42, tag_of(0, 7)), 499);
-	CHECK_EQ(cost_for(f.broker, 42, tag_of(0, 8)), UINT64_MAX);
-	CHECK_EQ(cost_for(f.broker, 42, tag_of(0, 0)), 3);
-	CHECK_EQ(cost_for(f.broker, 42, tag_of(0, 9)), 0);
+	assert_int_equal(info.generation, 1000);
+	assert_int_equal(info.registered_at_ns, 77);
+	assert_int_equal(info.admitted_total, 1);
+	assert_int_equal(info.rejected_total.rate, 2);
+	assert_int_equal(info.rejected_total.budget, 3);
+	assert_int_equal(info.rejected_total.kernels, 4);
+	assert_int_equal(info.rejected_total.gpu_memory, 5);
+	assert_int_equal(info.unattributed_ns, 6);
+	assert_int_equal(info.budget_count, 2);
+	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 7)), 499);
+	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 8)), UINT64_MAX);
+	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 0)), 3);
+	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 9)), 0);
 	/* and goes on from there */
-	CHECK_EQ(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), 0);
-	CHECK_EQ(k2k_usage_track(f.broker, 42, tag_of(0, 7), 1), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(info_of(f.broker, 42).admitted_total, 2);
+	assert_int_equal(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), 0);
+	assert_int_equal(k2k_usage_track(f.broker, 42, tag_of(0, 7), 1), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
+	assert_int_equal(info_of(f.broker, 42).admitted_total, 2);
 	/* the next registration's number is above it */
-	CHECK_EQ(k2k_tenant_register(f.admin, 43, NULL), 0);
-	CHECK_EQ(info_of(f.broker, 43).generation, 1001);
+	assert_int_equal(k2k_tenant_register(f.admin, 43, NULL), 0);
+	assert_int_equal(info_of(f.broker, 43).generation, 1001);
 	fixture_close(&f);
 }
 
@@ -64,15 +64,15 @@ TEST(no_generation_is_given_twice)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), 0);
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EEXIST);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), 0);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EEXIST);
 	image.id = 43;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
 	image.generation = 999;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
-	CHECK(!is_registered(f.broker, 43));
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_false(is_registered(f.broker, 43));
 	image.generation = 1001;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), 0);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), 0);
 	fixture_close(&f);
 }
 
@@ -81,12 +81,12 @@ TEST(passed_generations_are_not_given)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_generation_pass(f.admin, 500), 0);
-	CHECK_EQ(k2k_generation_pass(f.admin, 5), 0);
-	CHECK_EQ(k2k_generation_pass(f.broker, 600), K2K_EROLE);
-	CHECK_EQ(k2k_generation_pass(f.admin, UINT64_MAX), K2K_EINVAL);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, NULL), 0);
-	CHECK_EQ(info_of(f.broker, 1).generation, 501);
+	assert_int_equal(k2k_generation_pass(f.admin, 500), 0);
+	assert_int_equal(k2k_generation_pass(f.admin, 5), 0);
+	assert_int_equal(k2k_generation_pass(f.broker, 600), K2K_EROLE);
+	assert_int_equal(k2k_generation_pass(f.admin, UINT64_MAX), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(info_of(f.broker, 1).generation, 501);
 	fixture_close(&f);
 }
 
@@ -101,11 +101,11 @@ TEST(what_does_not_fit_is_not_restored_in_part)
 	small.max_tenants = 2;
 	small.max_engagements = 3;
 	fixture_open_sized(&f, &small);
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EFULL);
-	CHECK_STR(k2k_error_detail()->object, "engagements");
-	CHECK(!is_registered(f.broker, 42));
-	CHECK_EQ(k2k_usage_list(f.admin, 0, NULL, 0, &count), 0);
-	CHECK_EQ(count, 0);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EFULL);
+	assert_string_equal(k2k_error_detail()->object, "engagements");
+	assert_false(is_registered(f.broker, 42));
+	assert_int_equal(k2k_usage_list(f.admin, 0, NULL, 0, &count), 0);
+	assert_int_equal(count, 0);
 	fixture_close(&f);
 }
 
@@ -116,21 +116,21 @@ TEST(a_wrong_image_is_refused)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_restore(NULL, &image), K2K_EINVAL);
-	CHECK_EQ(k2k_tenant_restore(f.admin, NULL), K2K_EINVAL);
-	CHECK_EQ(k2k_tenant_restore(f.broker, &image), K2K_EROLE);
+	assert_int_equal(k2k_tenant_restore(NULL, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, NULL), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.broker, &image), K2K_EROLE);
 	image.generation = 0;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
 	image.generation = UINT64_MAX;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
 	image = image_of(NULL);
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
 	image = image_of(&quota);
 	image.usage = NULL;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EINVAL);
 	image = image_of(&quota);
 	image.id = K2K_TENANT_UNSPECIFIED;
-	CHECK_EQ(k2k_tenant_restore(f.admin, &image), K2K_EUNSPECIFIED);
-	CHECK_EQ(tenants(f.broker), 0);
+	assert_int_equal(k2k_tenant_restore(f.admin, &image), K2K_EUNSPECIFIED);
+	assert_int_equal(tenants(f.broker), 0);
 	fixture_close(&f);
 }

@@ -26,14 +26,15 @@ static void next_second(struct fixture *f)
 
 static void cross(struct fixture *f, const char *source, const char *destination)
 {
-	CHECK_EQ(k2k_audit_cross_tenant(f->broker, 1, 2, source, destination, tag_of(3, 4)), 0);
+	assert_int_equal(k2k_audit_cross_tenant(f->broker, 1, 2, source, destination, tag_of(3, 4)),
+	                 0);
 }
 
 static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
 {
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 
-	CHECK_EQ(k2k_audit_stats(reg, &stats), 0);
+	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
 	return stats;
 }
 
@@ -44,23 +45,23 @@ static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
 {
 	const struct k2k_audit_record *e = reader_need(&r, kind, 0);
 
-	CHECK_EQ(e->code, code);
-	CHECK_EQ(e->level, level);
-	CHECK_EQ(e->type, type);
-	CHECK_STR(e->actor, actor);
-	CHECK_EQ(e->tenant, tenant);
-	CHECK_EQ(e->used, used);
-	CHECK_EQ(e->limit, limit);
-	CHECK_EQ(e->count, count);
-	CHECK_EQ(e->ring, f->broker->broker.slot);
-	CHECK_EQ(e->pid, getpid());
-	CHECK_EQ(e->incarnation, f->broker->broker.incarnation);
-	CHECK_EQ(e->flags, 0);
-	CHECK_EQ(e->size, sizeof *e);
+	assert_int_equal(e->code, code);
+	assert_int_equal(e->level, level);
+	assert_int_equal(e->type, type);
+	assert_string_equal(e->actor, actor);
+	assert_int_equal(e->tenant, tenant);
+	assert_int_equal(e->used, used);
+	assert_int_equal(e->limit, limit);
+	assert_int_equal(e->count, count);
+	assert_int_equal(e->ring, f->broker->broker.slot);
+	assert_int_equal(e->pid, getpid());
+	assert_int_equal(e->incarnation, f->broker->broker.incarnation);
+	assert_int_equal(e->flags, 0);
+	assert_int_equal(e->size, sizeof *e);
 	for (int i = 0; i < K2K_AUDIT_VALUES; i++)
-		CHECK_EQ(e->values[i], 0);
+		assert_int_equal(e->values[i], 0);
 	if (reader_find(&r, kind, 1))
-		FAIL("two events of kind %s", k2k_audit_kind_name(kind));
+		fail_msg("two events of kind %s", k2k_audit_kind_name(kind));
 }
 
 TEST(each_rejection_is_an_event_with_its_fields)
@@ -71,18 +72,18 @@ TEST(each_rejection_is_an_event_with_its_fields)
 	const struct k2k_audit_record *e;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_tenant_register(f.admin, 1, &quota), 0);
-	CHECK_EQ(k2k_tenant_register(f.admin, 2, &quota), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(3, 8), 5, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(3, 8), 2, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_usage_track(f.broker, 2, tag_of(3, 7), 1500), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 2, tag_of(3, 7), 1, NULL), K2K_EBUDGET);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, &kept, NULL), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 101, NULL, NULL), K2K_EGPUMEM);
-	CHECK_EQ(k2k_message_admit(f.broker, 99, tag_of(3, 7), 1, NULL), K2K_ENOTENANT);
-	CHECK_EQ(k2k_usage_track(f.broker, 99, tag_of(3, 7), 1), K2K_ENOTENANT);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, &quota), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, &quota), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(3, 8), 5, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(3, 8), 2, NULL), K2K_ERATE);
+	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(3, 7), 1500), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 2, tag_of(3, 7), 1, NULL), K2K_EBUDGET);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &kept, NULL), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 101, NULL, NULL), K2K_EGPUMEM);
+	assert_int_equal(k2k_message_admit(f.broker, 99, tag_of(3, 7), 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_usage_track(f.broker, 99, tag_of(3, 7), 1), K2K_ENOTENANT);
 	cross(&f, "gemm", "softmax");
 	next_second(&f);
 	reader_open(&r, f.broker);
@@ -99,14 +100,14 @@ TEST(each_rejection_is_an_event_with_its_fields)
 	                "k2k_tenant_registry", 99, 0, 0, 2, &f);
 	check_rejection(K2K_AUDIT_KIND_CROSS_TENANT, 0, K2K_AUDIT_SECURITY, K2K_AUDIT_SECURITY_VIOLATION, "k2k_broker", 1, 0, 0, 1, &f);
 	e = reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0);
-	CHECK_EQ(e->to, 2);
-	CHECK_EQ(e->tag.org_id, 3);
-	CHECK_EQ(e->tag.engagement_id, 4);
-	CHECK_STR(e->source, "gemm");
-	CHECK_STR(e->destination, "softmax");
+	assert_int_equal(e->to, 2);
+	assert_int_equal(e->tag.org_id, 3);
+	assert_int_equal(e->tag.engagement_id, 4);
+	assert_string_equal(e->source, "gemm");
+	assert_string_equal(e->destination, "softmax");
 	e = reader_need(&r, K2K_AUDIT_KIND_RATE, 0);
-	CHECK_EQ(e->tag.org_id, 3);
-	CHECK_EQ(e->tag.engagement_id, 8);
+	assert_int_equal(e->tag.org_id, 3);
+	assert_int_equal(e->tag.engagement_id, 8);
 	fixture_close(&f);
 }
 
@@ -114,19 +115,20 @@ static void check_change(uint32_t kind, size_t number, k2k_tenant_id tenant, uin
 {
 	const struct k2k_audit_record *e = reader_need(&r, kind, number);
 
-	CHECK_EQ(e->level, K2K_AUDIT_INFO);
-	CHECK_EQ(e->type, K2K_AUDIT_CONFIGURATION_CHANGE);
-	CHECK_STR(e->actor, "tests of the trail");
-	CHECK_EQ(e->tenant, tenant);
-	CHECK_EQ(e->generation, generation);
-	CHECK_EQ(e->ring, K2K_AUDIT_RING_ADMIN);
-	CHECK_EQ(e->pid, getpid());
-	CHECK_EQ(e->incarnation, 0);
-	CHECK_EQ(e->count, 1);
-	CHECK_EQ(e->flags, 0);
+	assert_int_equal(e->level, K2K_AUDIT_INFO);
+	assert_int_equal(e->type, K2K_AUDIT_CONFIGURATION_CHANGE);
+	assert_string_equal(e->actor, "tests of the trail");
+	assert_int_equal(e->tenant, tenant);
+	assert_int_equal(e->generation, generation);
+	assert_int_equal(e->ring, K2K_AUDIT_RING_ADMIN);
+	assert_int_equal(e->pid, getpid());
+	assert_int_equal(e->incarnation, 0);
+	assert_int_equal(e->count, 1);
+	assert_int_equal(e->flags, 0);
 	for (size_t i = 0; i < K2K_AUDIT_VALUES; i++)
 		if (e->values[i] != (i < count ? values[i] : 0))
-			FAIL("%s: value %zu is %" PRIu64, k2k_audit_kind_name(kind), i, e->values[i]);
+			fail_msg("%s: value %zu is %" PRIu64, k2k_audit_kind_name(kind), i,
+			         e->values[i]);
 }
 
 #define CHECK_CHANGE(kind, number, tenant, generation, ...) \
@@ -142,34 +144,34 @@ TEST(each_change_is_an_event_with_its_fields)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_ADMIN, &options, &admin), 0);
-	CHECK_EQ(k2k_tenant_register(admin, 1, &quota), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, &options, &admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, &quota), 0);
 	quota.max_messages_per_sec = 2;
-	CHECK_EQ(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE), 0);
-	CHECK_EQ(k2k_budget_set(admin, 1, 9, 77), 0);
-	CHECK_EQ(k2k_budget_unset(admin, 1, 9), 0);
-	CHECK_EQ(k2k_tenant_register(admin, 1, &quota), K2K_EEXIST);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(1, 2), 2, NULL), 0);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(1, 2), 1, NULL), K2K_ERATE);
-	CHECK_EQ(k2k_usage_track(f.broker, 1, tag_of(1, 2), 12345), 0);
-	CHECK_EQ(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
-	CHECK_EQ(k2k_gpu_memory_acquire(f.broker, 1, 96, NULL, NULL), 0);
-	CHECK_EQ(k2k_tenant_deregister(admin, 1, &totals), 0);
-	CHECK_EQ(totals.final, 1);
-	CHECK_EQ(k2k_tenant_register(admin, 2, NULL), 0);
-	CHECK_EQ(k2k_tenant_deregister(admin, 2, NULL), 0);
-	CHECK_EQ(k2k_registry_repair(admin, &repaired), 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(k2k_budget_set(admin, 1, 9, 77), 0);
+	assert_int_equal(k2k_budget_unset(admin, 1, 9), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, &quota), K2K_EEXIST);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(1, 2), 2, NULL), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(1, 2), 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(1, 2), 12345), 0);
+	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 96, NULL, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, 1, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(k2k_tenant_register(admin, 2, NULL), 0);
+	assert_int_equal(k2k_tenant_deregister(admin, 2, NULL), 0);
+	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	next_second(&f);
 	/* in one go, once all is closed: then it is in the order of time */
 	WAIT_UNTIL((reader_open(&r, f.admin), reader_take(&r, 0), r.cursor.waiting == 0), 10);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 500, 4096, 3, 1, 15);
 	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 7);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 7);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
 	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 2, 0, 0, 0, K2K_UPDATE_RATE);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 9);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 77);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 2)->limit, K2K_UNLIMITED);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 9);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 77);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 2)->limit, K2K_UNLIMITED);
 	CHECK_CHANGE(K2K_AUDIT_KIND_DEREGISTER, 0, 1, 1, 2, 1);
 	CHECK_CHANGE(K2K_AUDIT_KIND_FINAL_TOTALS, 0, 1, 1, 2, 1, 0, 0, 0, 12345, 0, 1, 96);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 1, 2, 2, 100000, UINT64_C(2147483648), 16, 0, 15);
@@ -177,10 +179,56 @@ TEST(each_change_is_an_event_with_its_fields)
 	/* the second tenant, whose grace period has passed or not, is mended or not */
 	CHECK_CHANGE(K2K_AUDIT_KIND_REPAIR, 0, 0, 0, repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases, repaired.brokers);
 	/* 1 created, 2 register, 3 budget_change, 1 update, 2 deregister, 1 final_totals, 1 repair, 1 rate: and no more */
-	CHECK_EQ(r.count, 12);
+	assert_int_equal(r.count, 12);
 	for (size_t i = 1; i < r.count; i++)
-		CHECK(r.records[i].monotonic_ns >= r.records[i - 1].monotonic_ns);
-	CHECK_EQ(k2k_registry_close(&admin), 0);
+		assert_true(r.records[i].monotonic_ns >= r.records[i - 1].monotonic_ns);
+	assert_int_equal(k2k_registry_close(&admin), 0);
+	fixture_close(&f);
+}
+
+/* The same as the sink is told: unit_audit.c. */
+TEST(an_event_tells_what_differs_from_what_was_in_force)
+{
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
+	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	struct k2k_registry *admin;
+	struct fixture f;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, &options, &admin), 0);
+	assert_int_equal(k2k_tenant_register(admin, 1, &quota), 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	assert_int_equal(k2k_budget_set(admin, 1, 6, 60), 0);
+	reader_open(&r, admin);
+	reader_take_all(&r);
+	assert_int_equal(r.count, 4); /* with the creation */
+	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 5, 100, 1, 2, 15);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 6);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 60);
+	quota.max_gpu_memory_bytes = 101;
+	budgets[1].budget_ns = K2K_UNLIMITED;
+	budgets[5].budget_ns = 61;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	quota.max_messages_per_sec = 6;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	quota.max_concurrent_kernels = 2;
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY),
+	                 0);
+	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
+	reader_take_all(&r);
+	assert_int_equal(r.count, 5);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 0, 101, 0, 2, K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS);
+	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, K2K_UNLIMITED);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 6);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->limit, 61);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 1, 1, 1, 6, 0, 0, 0, K2K_UPDATE_RATE);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 2, 1, 1, 0, 0, 2, 0, K2K_UPDATE_KERNELS);
+	assert_int_equal(k2k_registry_close(&admin), 0);
 	fixture_close(&f);
 }
 
@@ -197,29 +245,29 @@ TEST(creation_and_destruction_are_told_and_the_last_event_can_be_read_afterwards
 	sizes.max_leases = 48;
 	sizes.max_budgets = 64;
 	sizes.max_audit_events = 100;
-	CHECK_EQ(k2k_registry_create(name, &sizes, NULL), 0);
-	CHECK_EQ(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
+	assert_int_equal(k2k_registry_create(name, &sizes, NULL), 0);
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	reader_open(&r, observer);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 1);
-	CHECK_EQ(r.records[0].kind, K2K_AUDIT_KIND_CREATED);
-	CHECK_EQ(r.records[0].sequence, 1);
-	CHECK_EQ(r.records[0].values[0], 16);
-	CHECK_EQ(r.records[0].values[1], 32);
-	CHECK_EQ(r.records[0].values[2], 48);
-	CHECK_EQ(r.records[0].values[3], 64);
-	CHECK_EQ(r.records[0].values[4], 128);
-	CHECK_EQ(r.records[0].values[5], 0660);
-	CHECK_EQ(k2k_registry_destroy(name, K2K_DESTROY_FORCE, &options), 0);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.records[0].kind, K2K_AUDIT_KIND_CREATED);
+	assert_int_equal(r.records[0].sequence, 1);
+	assert_int_equal(r.records[0].values[0], 16);
+	assert_int_equal(r.records[0].values[1], 32);
+	assert_int_equal(r.records[0].values[2], 48);
+	assert_int_equal(r.records[0].values[3], 64);
+	assert_int_equal(r.records[0].values[4], 128);
+	assert_int_equal(r.records[0].values[5], 0660);
+	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, &options), 0);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 1);
-	CHECK_EQ(r.records[0].kind, K2K_AUDIT_KIND_DESTROYED);
-	CHECK_STR(r.records[0].actor, "who destroys");
-	CHECK_EQ(r.records[0].values[0], K2K_DESTROY_FORCE);
-	CHECK_EQ(r.records[0].values[1], 0);
-	CHECK_EQ(k2k_audit_read(observer, &r.cursor, 0, r.records, 1, &count), K2K_EFENCED);
-	CHECK_EQ(k2k_audit_wait(observer, &r.cursor, UINT64_MAX), K2K_EFENCED);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.records[0].kind, K2K_AUDIT_KIND_DESTROYED);
+	assert_string_equal(r.records[0].actor, "who destroys");
+	assert_int_equal(r.records[0].values[0], K2K_DESTROY_FORCE);
+	assert_int_equal(r.records[0].values[1], 0);
+	assert_int_equal(k2k_audit_read(observer, &r.cursor, 0, r.records, 1, &count), K2K_EFENCED);
+	assert_int_equal(k2k_audit_wait(observer, &r.cursor, UINT64_MAX), K2K_EFENCED);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 }
 
 TEST(a_peek_leaves_no_event_and_its_sink_is_called_as_before)
@@ -227,11 +275,11 @@ TEST(a_peek_leaves_no_event_and_its_sink_is_called_as_before)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_quota_check(f.broker, 99, no_tag, 1, NULL), K2K_ENOTENANT);
+	assert_int_equal(k2k_quota_check(f.broker, 99, no_tag, 1, NULL), K2K_ENOTENANT);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(r.count, 1);
-	CHECK_EQ(r.records[0].kind, K2K_AUDIT_KIND_CREATED);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.records[0].kind, K2K_AUDIT_KIND_CREATED);
 	fixture_close(&f);
 }
 
@@ -250,11 +298,11 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	cross(&f, name, longest);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(r.count, 2);
-	CHECK_EQ(r.records[1].flags, K2K_AUDIT_OPEN | K2K_AUDIT_CUT_DESTINATION);
-	CHECK_STR(r.records[1].source, name);
+	assert_int_equal(r.count, 2);
+	assert_int_equal(r.records[1].flags, K2K_AUDIT_OPEN | K2K_AUDIT_CUT_DESTINATION);
+	assert_string_equal(r.records[1].source, name);
 	longest[66] = '\0';
-	CHECK_STR(r.records[1].destination, longest);
+	assert_string_equal(r.records[1].destination, longest);
 	/* of 96 bytes and more: an event each, which nobody waits for */
 	memset(name, 'c', sizeof name);
 	name[96] = '\0';
@@ -262,10 +310,10 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	cross(&f, name, "x");
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(r.count, 4);
-	CHECK_EQ(r.records[2].flags, K2K_AUDIT_CUT_SOURCE);
-	CHECK_EQ(r.records[3].flags, K2K_AUDIT_CUT_SOURCE);
-	CHECK_EQ(strlen(r.records[3].source), 67);
+	assert_int_equal(r.count, 4);
+	assert_int_equal(r.records[2].flags, K2K_AUDIT_CUT_SOURCE);
+	assert_int_equal(r.records[3].flags, K2K_AUDIT_CUT_SOURCE);
+	assert_int_equal(strlen(r.records[3].source), 67);
 	fixture_close(&f);
 }
 
@@ -286,7 +334,8 @@ TEST(names_come_out_as_text)
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	for (size_t i = 0; i < K2K_COUNT_OF(pairs); i++)
-		CHECK_STR(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->source, pairs[i][1]);
+		assert_string_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->source,
+		                    pairs[i][1]);
 	fixture_close(&f);
 }
 
@@ -300,36 +349,36 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	fixture_open(&f);
 	register_rate(&f, 1, 0);
 	for (int i = 0; i < 1000; i++) {
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(3, 4), 1, NULL), K2K_ERATE);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(3, 4), 1, NULL), K2K_ERATE);
 		cross(&f, "a", "b");
 		cross(&f, "a", "c");
 	}
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_RATE, 0)->flags, K2K_AUDIT_OPEN);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_RATE, 0)->flags, K2K_AUDIT_OPEN);
 	/* a follower waits for the end of the second */
 	reader_open(&r, f.broker);
 	reader_take(&r, 0);
-	CHECK(!reader_find(&r, K2K_AUDIT_KIND_RATE, 0));
-	CHECK_EQ(r.cursor.waiting, 1);
+	assert_false(reader_find(&r, K2K_AUDIT_KIND_RATE, 0));
+	assert_int_equal(r.cursor.waiting, 1);
 	next_second(&f);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(3, 4), 1, NULL), K2K_ERATE);
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(3, 4), 1, NULL), K2K_ERATE);
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_RATE, 0)->count, 1000);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_RATE, 1)->count, 1);
-	CHECK(!reader_find(&r, K2K_AUDIT_KIND_RATE, 2));
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0)->count, 1000);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 1)->count, 1000);
-	CHECK(!reader_find(&r, K2K_AUDIT_KIND_CROSS_TENANT, 2));
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_RATE, 0)->count, 1000);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_RATE, 1)->count, 1);
+	assert_false(reader_find(&r, K2K_AUDIT_KIND_RATE, 2));
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0)->count, 1000);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 1)->count, 1000);
+	assert_false(reader_find(&r, K2K_AUDIT_KIND_CROSS_TENANT, 2));
 	stats = stats_of(f.admin);
-	CHECK_EQ(stats.written[K2K_AUDIT_KIND_RATE], 2);
-	CHECK_EQ(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
-	CHECK_EQ(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
-	CHECK_EQ(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
-	CHECK_EQ(stats.newest[f.broker->broker.slot], 4);
-	CHECK_EQ(stats.capacity, 256);
+	assert_int_equal(stats.written[K2K_AUDIT_KIND_RATE], 2);
+	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
+	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
+	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
+	assert_int_equal(stats.newest[f.broker->broker.slot], 4);
+	assert_int_equal(stats.capacity, 256);
 	fixture_close(&f);
 }
 
@@ -339,27 +388,29 @@ TEST(what_tells_rejections_apart_makes_events_of_their_own)
 
 	fixture_open(&f);
 	for (int i = 0; i < 2; i++) {
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(1, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 3, 2, "a", "b", tag_of(1, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag_of(1, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "c", "b", tag_of(1, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "c", tag_of(1, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(2, 1)), 0);
-		CHECK_EQ(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(1, 2)), 0);
-		CHECK_EQ(k2k_message_admit(f.broker, 1, tag_of(1, 1), 1, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_message_admit(f.broker, 2, tag_of(1, 1), 1, NULL), K2K_ENOTENANT);
-		CHECK_EQ(k2k_message_record(f.broker, 2), K2K_ENOTENANT);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(1, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 3, 2, "a", "b", tag_of(1, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag_of(1, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "c", "b", tag_of(1, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "c", tag_of(1, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(2, 1)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag_of(1, 2)), 0);
+		assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(1, 1), 1, NULL),
+		                 K2K_ENOTENANT);
+		assert_int_equal(k2k_message_admit(f.broker, 2, tag_of(1, 1), 1, NULL),
+		                 K2K_ENOTENANT);
+		assert_int_equal(k2k_message_record(f.broker, 2), K2K_ENOTENANT);
 	}
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
 	for (size_t i = 0; i < 7; i++)
-		CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->count, 2);
+		assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->count, 2);
 	for (size_t i = 0; i < 3; i++)
-		CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, i)->count, 2);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tenant, 2);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tag.org_id, 0);
-	CHECK_EQ(r.count, 11);
+		assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, i)->count, 2);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tenant, 2);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 2)->tag.org_id, 0);
+	assert_int_equal(r.count, 11);
 	fixture_close(&f);
 }
 
@@ -369,21 +420,21 @@ TEST(close_ends_what_is_open)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &broker), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &broker), 0);
 	broker->clock.injected_ns = &f.clock_ns; /* its second never ends */
 	for (int i = 0; i < 5; i++)
-		CHECK_EQ(k2k_message_admit(broker, 9, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_message_admit(broker, 9, no_tag, 1, NULL), K2K_ENOTENANT);
 	reader_open(&r, f.broker);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 1);
-	CHECK_EQ(r.cursor.waiting, 1);
-	CHECK_EQ(k2k_registry_close(&broker), 0);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.cursor.waiting, 1);
+	assert_int_equal(k2k_registry_close(&broker), 0);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 1);
-	CHECK_EQ(r.records[0].count, 5);
-	CHECK_EQ(r.cursor.waiting, 0);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.records[0].count, 5);
+	assert_int_equal(r.cursor.waiting, 0);
 	/* by itself, not only because its writer is gone: readers need not ask */
-	CHECK(f.admin->map.events[r.records[0].ring * 256 + 1].count & K2K_EVENT_CLOSED);
+	assert_true(f.admin->map.events[r.records[0].ring * 256 + 1].count & K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
 
@@ -392,7 +443,8 @@ TEST(close_ends_what_is_open)
 static void cross_numbered(struct fixture *f, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from; i <= to; i++)
-		CHECK_EQ(k2k_audit_cross_tenant(f->broker, 1, 2, "a", "b", tag_of(i, 0)), 0);
+		assert_int_equal(k2k_audit_cross_tenant(f->broker, 1, 2, "a", "b", tag_of(i, 0)),
+		                 0);
 }
 
 TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
@@ -405,37 +457,38 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	cross_numbered(&f, 1, 4);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(r.cursor.next[slot], 5);
+	assert_int_equal(r.cursor.next[slot], 5);
 	cross_numbered(&f, 5, 23);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(r.count, 9);
-	CHECK_EQ(r.records[0].flags, K2K_AUDIT_LOST);
-	CHECK_EQ(r.records[0].ring, slot);
-	CHECK_EQ(r.records[0].kind, 0);
-	CHECK_EQ(r.records[0].sequence, 5);
-	CHECK_EQ(r.records[0].count, 11);
+	assert_int_equal(r.count, 9);
+	assert_int_equal(r.records[0].flags, K2K_AUDIT_LOST);
+	assert_int_equal(r.records[0].ring, slot);
+	assert_int_equal(r.records[0].kind, 0);
+	assert_int_equal(r.records[0].sequence, 5);
+	assert_int_equal(r.records[0].count, 11);
 	for (uint64_t i = 0; i < 8; i++) {
-		CHECK_EQ(r.records[1 + i].sequence, 16 + i);
-		CHECK_EQ(r.records[1 + i].tag.org_id, 16 + i);
+		assert_int_equal(r.records[1 + i].sequence, 16 + i);
+		assert_int_equal(r.records[1 + i].tag.org_id, 16 + i);
 	}
 	/* who wants what is there is told of no loss; who wants all, from the first on */
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(reader_lost(&r), 0);
-	CHECK_EQ(r.records[r.count - 1].sequence, 23);
+	assert_int_equal(reader_lost(&r), 0);
+	assert_int_equal(r.records[r.count - 1].sequence, 23);
 	reader_open(&r, f.broker);
 	r.cursor.next[slot] = 1;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(reader_lost(&r), 15);
+	assert_int_equal(reader_lost(&r), 15);
 	/* one at a time comes to the same */
 	reader_open(&r, f.broker);
 	r.cursor.next[slot] = 1;
 	for (uint64_t i = 0; i < 10; i++) {
 		r.records[0].size = sizeof r.records[0];
-		CHECK_EQ(k2k_audit_read(f.broker, &r.cursor, K2K_AUDIT_OPEN_TOO, r.records, 1, &r.count), 0);
-		CHECK_EQ(r.count, 1);
+		assert_int_equal(k2k_audit_read(f.broker, &r.cursor, K2K_AUDIT_OPEN_TOO, r.records, 1, &r.count),
+		                 0);
+		assert_int_equal(r.count, 1);
 	}
-	CHECK_EQ(r.records[0].sequence, 23);
+	assert_int_equal(r.records[0].sequence, 23);
 	fixture_close(&f);
 }
 
@@ -451,10 +504,10 @@ TEST(a_repeat_of_what_is_written_over_is_a_new_event)
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
-	CHECK_EQ(r.records[r.count - 1].tag.org_id, 1);
-	CHECK_EQ(r.records[r.count - 1].count, 1);
-	CHECK_EQ(stats_of(f.broker).coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1);
-	CHECK_EQ(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 10);
+	assert_int_equal(r.records[r.count - 1].tag.org_id, 1);
+	assert_int_equal(r.records[r.count - 1].count, 1);
+	assert_int_equal(stats_of(f.broker).coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1);
+	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 10);
 	fixture_close(&f);
 }
 
@@ -466,7 +519,7 @@ TEST(what_is_nearly_written_over_is_closed_before_its_second_ends)
 	cross_numbered(&f, 1, 40);
 	reader_open(&r, f.broker);
 	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[f.broker->broker.slot] == 9), 10);
-	CHECK_EQ(r.cursor.waiting, 1);
+	assert_int_equal(r.cursor.waiting, 1);
 	fixture_close(&f);
 }
 
@@ -479,11 +532,11 @@ TEST(a_cursor_of_another_registry_is_refused)
 	reader_open(&r, f.broker);
 	r.cursor.next[3] = 2;
 	r.records[0].size = sizeof r.records[0];
-	CHECK_EQ(k2k_audit_read(f.broker, &r.cursor, 0, r.records, 1, &count), K2K_EINVAL);
-	CHECK_HAS(k2k_error_detail()->text, "another registry");
-	CHECK_EQ(r.cursor.next[3], 2);
+	assert_int_equal(k2k_audit_read(f.broker, &r.cursor, 0, r.records, 1, &count), K2K_EINVAL);
+	assert_contains(k2k_error_detail()->text, "another registry");
+	assert_int_equal(r.cursor.next[3], 2);
 	r.cursor.next[3] = 1;
-	CHECK_EQ(k2k_audit_read(f.broker, &r.cursor, 0, r.records, 1, &count), 0);
+	assert_int_equal(k2k_audit_read(f.broker, &r.cursor, 0, r.records, 1, &count), 0);
 	fixture_close(&f);
 }
 
@@ -522,25 +575,25 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	ring = &f.broker->map.rings[f.broker->broker.slot];
 	events = &f.broker->map.events[f.broker->broker.slot * 4];
 	n = begin_event(ring, events, 3);
-	CHECK_EQ(n, 1);
+	assert_int_equal(n, 1);
 	cross_numbered(&f, 2, 6); /* 5 finds the place of 1 taken */
-	CHECK_EQ(events[1].sequence, 1);
-	CHECK_EQ(events[1].words[0], ~UINT64_C(0));
-	CHECK_EQ(stats_of(f.broker).lost[K2K_AUDIT_KIND_CROSS_TENANT], 1);
-	CHECK_EQ(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 4);
+	assert_int_equal(events[1].sequence, 1);
+	assert_int_equal(events[1].words[0], ~UINT64_C(0));
+	assert_int_equal(stats_of(f.broker).lost[K2K_AUDIT_KIND_CROSS_TENANT], 1);
+	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 4);
 	/* a reader of 5 knows that it never comes, one of 1 that it may */
 	reader_open(&r, f.broker);
 	r.cursor.next[f.broker->broker.slot] = 3;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(reader_lost(&r), 1);
-	CHECK_EQ(r.records[r.count - 2].sequence, 5);
-	CHECK_EQ(r.records[r.count - 2].flags, K2K_AUDIT_LOST);
-	CHECK_EQ(r.records[r.count - 1].sequence, 6);
+	assert_int_equal(reader_lost(&r), 1);
+	assert_int_equal(r.records[r.count - 2].sequence, 5);
+	assert_int_equal(r.records[r.count - 2].flags, K2K_AUDIT_LOST);
+	assert_int_equal(r.records[r.count - 1].sequence, 6);
 	/* it goes on after all: too late for a reader who is past it, and in nobody's way */
 	end_event(events, 3, n);
 	cross_numbered(&f, 7, 9);
-	CHECK_EQ(events[1].sequence, 18);
-	CHECK_EQ(stats_of(f.broker).lost[K2K_AUDIT_KIND_CROSS_TENANT], 1);
+	assert_int_equal(events[1].sequence, 18);
+	assert_int_equal(stats_of(f.broker).lost[K2K_AUDIT_KIND_CROSS_TENANT], 1);
 	fixture_close(&f);
 }
 
@@ -562,32 +615,32 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	reader_open(&r, f.admin);
 	WAIT_UNTIL(events[3].count & K2K_EVENT_CLOSED, 10);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 1); /* created */
-	CHECK_EQ(r.cursor.waiting, 1);
-	CHECK_EQ(r.cursor.next[slot], 1);
+	assert_int_equal(r.count, 1); /* created */
+	assert_int_equal(r.cursor.waiting, 1);
+	assert_int_equal(r.cursor.next[slot], 1);
 	reader_open(&r, f.admin);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO); /* a snapshot takes neither for lost */
-	CHECK_EQ(r.count, 2);
-	CHECK_EQ(reader_lost(&r), 0);
+	assert_int_equal(r.count, 2);
+	assert_int_equal(reader_lost(&r), 0);
 	/* the broker ends: nobody goes on with them */
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	reader_open(&r, f.admin);
 	reader_take(&r, 0);
-	CHECK_EQ(r.count, 3);
-	CHECK_EQ(r.cursor.waiting, 0);
-	CHECK_EQ(reader_lost(&r), 2);
+	assert_int_equal(r.count, 3);
+	assert_int_equal(r.cursor.waiting, 0);
+	assert_int_equal(reader_lost(&r), 2);
 	/* the next owner uses every place */
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
-	CHECK_EQ(f.broker->broker.slot, slot);
-	CHECK_EQ(ring->since, 3);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
+	assert_int_equal(f.broker->broker.slot, slot);
+	assert_int_equal(ring->since, 3);
 	f.broker->clock.injected_ns = &f.clock_ns;
 	reader_open(&r, f.admin);
 	reader_take(&r, 0);
-	CHECK_EQ(reader_lost(&r), 2);
+	assert_int_equal(reader_lost(&r), 2);
 	cross_numbered(&f, 4, 7);
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(events[i].sequence, i == 0 ? 8 : 8 + 2 * i);
-	CHECK_EQ(stats_of(f.admin).lost[K2K_AUDIT_KIND_CROSS_TENANT], 0);
+		assert_int_equal(events[i].sequence, i == 0 ? 8 : 8 + 2 * i);
+	assert_int_equal(stats_of(f.admin).lost[K2K_AUDIT_KIND_CROSS_TENANT], 0);
 	fixture_close(&f);
 }
 
@@ -601,14 +654,14 @@ TEST(an_open_event_of_a_dead_writer_counts_as_closed)
 	slot = f.broker->broker.slot;
 	for (int i = 0; i < 3; i++)
 		cross(&f, "a", "b");
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	event = &f.admin->map.events[slot * 256 + 1];
 	event->count &= ~K2K_EVENT_CLOSED; /* as if it had been killed, not closed */
 	reader_open(&r, f.admin);
 	reader_take(&r, 0);
-	CHECK_EQ(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0)->count, 3);
-	CHECK_EQ(r.cursor.waiting, 0);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0)->count, 3);
+	assert_int_equal(r.cursor.waiting, 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
 	fixture_close(&f);
 }
 
@@ -623,16 +676,16 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
 	ring.shared->claimed = 8;
 	ring.events[1].given_up = 13; /* nobody has such a number yet: damage is as none */
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 9);
+	assert_int_equal(k2k_ring_append(&ring, &body, false), 9);
 	ring.events[2].given_up = 9; /* of another place: the same */
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 10);
+	assert_int_equal(k2k_ring_append(&ring, &body, false), 10);
 	ring.events[3].given_up = 11;
-	CHECK_EQ(k2k_ring_append(&ring, &body, false), 0);
-	CHECK_EQ(ring.events[3].sequence, 22);
-	CHECK_EQ(k2k_ring_read(&ring, 11, false, &copy), K2K_EVENT_MISSING);
-	CHECK_EQ(k2k_ring_read(&ring, 10, false, &copy), K2K_EVENT_THERE);
-	CHECK_EQ(ring.shared->lost[K2K_AUDIT_KIND_RATE], 1);
-	CHECK_EQ(ring.shared->written[K2K_AUDIT_KIND_RATE], 2);
+	assert_int_equal(k2k_ring_append(&ring, &body, false), 0);
+	assert_int_equal(ring.events[3].sequence, 22);
+	assert_int_equal(k2k_ring_read(&ring, 11, false, &copy), K2K_EVENT_MISSING);
+	assert_int_equal(k2k_ring_read(&ring, 10, false, &copy), K2K_EVENT_THERE);
+	assert_int_equal(ring.shared->lost[K2K_AUDIT_KIND_RATE], 1);
+	assert_int_equal(ring.shared->written[K2K_AUDIT_KIND_RATE], 2);
 	for (int i = 0; i < 4; i++)
 		memset(&ring.events[i], 0, sizeof ring.events[i]);
 	memset(ring.shared, 0, sizeof *ring.shared);
@@ -652,23 +705,23 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
 	n = k2k_ring_append(&ring, &body, true);
 	event = &ring.events[n & 3];
-	CHECK(k2k_ring_repeat(&ring, n, body.kind));
-	CHECK_EQ(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
-	CHECK_EQ(copy.count, 2);
+	assert_true(k2k_ring_repeat(&ring, n, body.kind));
+	assert_int_equal(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
+	assert_int_equal(copy.count, 2);
 	word = event->count;
 	event->count = word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS); /* another has the place, and is about to say so */
-	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
+	assert_false(k2k_ring_repeat(&ring, n, body.kind));
 	k2k_ring_close(&ring, n);
-	CHECK_EQ(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
+	assert_int_equal(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
 	event->count = word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1); /* full: nothing may run over into the number */
-	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
-	CHECK_EQ(event->count, word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1));
+	assert_false(k2k_ring_repeat(&ring, n, body.kind));
+	assert_int_equal(event->count, word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1));
 	event->count = word;
-	CHECK(!k2k_ring_repeat(&ring, n + 4, body.kind));
+	assert_false(k2k_ring_repeat(&ring, n + 4, body.kind));
 	k2k_ring_close(&ring, n);
-	CHECK(!k2k_ring_repeat(&ring, n, body.kind));
-	CHECK_EQ(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_THERE);
-	CHECK_EQ(copy.count, 2);
+	assert_false(k2k_ring_repeat(&ring, n, body.kind));
+	assert_int_equal(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_THERE);
+	assert_int_equal(copy.count, 2);
 	memset((void *)event, 0, sizeof *event);
 	memset(ring.shared, 0, sizeof *ring.shared);
 	fixture_close(&f);
@@ -687,7 +740,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 		ring->claimed = numbers[i];
 		reader_open(&r, f.broker);
 		reader_take(&r, K2K_AUDIT_OPEN_TOO);
-		CHECK(r.count <= 5 + 1);
+		assert_true(r.count <= 5 + 1);
 		cross_numbered(&f, 1, 1);
 	}
 	memset(ring, 0, sizeof *ring);
@@ -706,42 +759,42 @@ TEST(an_older_callers_options_get_the_default)
 
 	options.max_audit_events = 12345678; /* behind what it says it has */
 	options.size = offsetof(struct k2k_create_options, max_audit_events);
-	CHECK_EQ(k2k_registry_plan(&options, &plan), 0);
-	CHECK_EQ(plan.max_audit_events, 256);
+	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
+	assert_int_equal(plan.max_audit_events, 256);
 	options.size = sizeof options;
-	CHECK_EQ(k2k_registry_plan(&options, &plan), K2K_EINVAL);
+	assert_int_equal(k2k_registry_plan(&options, &plan), K2K_EINVAL);
 	options.max_audit_events = 257;
-	CHECK_EQ(k2k_registry_plan(&options, &plan), 0);
-	CHECK_EQ(plan.max_audit_events, 512);
+	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
+	assert_int_equal(plan.max_audit_events, 512);
 	plan.size = offsetof(struct k2k_registry_plan, max_audit_events);
 	plan.max_audit_events = 1;
-	CHECK_EQ(k2k_registry_plan(&options, &plan), 0);
-	CHECK_EQ(plan.max_audit_events, 1);
+	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
+	assert_int_equal(plan.max_audit_events, 1);
 	options.max_audit_events = 1; /* the least: each event is written over by the next */
 	fixture_open_sized(&f, &options);
-	CHECK_EQ(k2k_registry_info(f.broker, &info), 0);
-	CHECK_EQ(info.max_audit_events, 1);
+	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
+	assert_int_equal(info.max_audit_events, 1);
 	info.size = offsetof(struct k2k_registry_info, max_audit_events);
 	info.max_audit_events = 77;
-	CHECK_EQ(k2k_registry_info(f.broker, &info), 0);
-	CHECK_EQ(info.max_audit_events, 77);
+	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
+	assert_int_equal(info.max_audit_events, 77);
 	cross_numbered(&f, 1, 3);
 	reader_open(&r, f.broker);
 	r.cursor.next[f.broker->broker.slot] = 1;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
-	CHECK_EQ(reader_lost(&r), 2);
-	CHECK_EQ(r.records[r.count - 1].sequence, 3);
+	assert_int_equal(reader_lost(&r), 2);
+	assert_int_equal(r.records[r.count - 1].sequence, 3);
 	fixture_close(&f);
 }
 
 TEST(every_kind_has_a_name_a_level_and_a_type)
 {
-	CHECK_STR(k2k_audit_kind_name(0), "unknown");
-	CHECK_STR(k2k_audit_kind_name(16), "unknown");
-	CHECK_STR(k2k_audit_kind_name(UINT32_MAX), "unknown");
-	CHECK_STR(k2k_audit_kind_name(K2K_AUDIT_KIND_BROKER_DEAD), "broker_dead");
-	CHECK_EQ(k2k_audit_kind_level(K2K_AUDIT_KIND_BROKER_DEAD), K2K_AUDIT_WARNING);
+	assert_string_equal(k2k_audit_kind_name(0), "unknown");
+	assert_string_equal(k2k_audit_kind_name(16), "unknown");
+	assert_string_equal(k2k_audit_kind_name(UINT32_MAX), "unknown");
+	assert_string_equal(k2k_audit_kind_name(K2K_AUDIT_KIND_BROKER_DEAD), "broker_dead");
+	assert_int_equal(k2k_audit_kind_level(K2K_AUDIT_KIND_BROKER_DEAD), K2K_AUDIT_WARNING);
 	for (uint32_t i = 1; i < K2K_AUDIT_KINDS; i++)
 		for (uint32_t j = 0; j < i; j++)
-			CHECK(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0);
+			assert_true(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0);
 }

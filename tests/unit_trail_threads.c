@@ -16,7 +16,7 @@ static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
 {
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 
-	CHECK_EQ(k2k_audit_stats(reg, &stats), 0);
+	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
 	return stats;
 }
 
@@ -29,7 +29,8 @@ static void *reject_the_same(void *argument)
 	struct fixture *f = argument;
 
 	for (int i = 0; i < CALLS; i++)
-		CHECK_EQ(k2k_message_admit(f->broker, 7, tag_of(1, 2), 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_message_admit(f->broker, 7, tag_of(1, 2), 1, NULL),
+		                 K2K_ENOTENANT);
 	return NULL;
 }
 
@@ -43,12 +44,13 @@ TEST(many_threads_that_are_rejected_alike_are_counted_exactly)
 
 	fixture_open(&f);
 	for (int i = 0; i < THREADS; i++)
-		CHECK_EQ(pthread_create(&threads[i], NULL, reject_the_same, &f), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, reject_the_same, &f), 0);
 	for (int i = 0; i < THREADS; i++)
-		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	atomic_fetch_add(&f.clock_ns, SECOND);
 	stats = stats_of(f.admin);
-	CHECK_EQ(stats.written[kind] + stats.coalesced[kind] + stats.lost[kind], THREADS * CALLS);
+	assert_int_equal(stats.written[kind] + stats.coalesced[kind] + stats.lost[kind],
+	                 THREADS * CALLS);
 	reader_open(&r, f.admin);
 	reader_take_all(&r);
 	for (size_t i = 0; i < r.count; i++)
@@ -56,8 +58,8 @@ TEST(many_threads_that_are_rejected_alike_are_counted_exactly)
 	printf("# %" PRIu64 " events for %d rejections, %" PRIu64 " lost\n", stats.written[kind], THREADS * CALLS, stats.lost[kind]);
 	/* a thread that is preempted in the table may make others write events of their own: those that were not written over */
 	if (stats.newest[f.broker->broker.slot] <= stats.capacity)
-		CHECK_EQ(sum + stats.lost[kind], THREADS * CALLS);
-	CHECK(stats.written[kind] < THREADS * CALLS / 10);
+		assert_int_equal(sum + stats.lost[kind], THREADS * CALLS);
+	assert_true(stats.written[kind] < THREADS * CALLS / 10);
 	fixture_close(&f);
 }
 
@@ -84,7 +86,8 @@ static void *flood(void *argument)
 
 		snprintf(source, sizeof source, "%" PRIu64, x);
 		snprintf(destination, sizeof destination, "%" PRIx64, check_sum(x));
-		CHECK_EQ(k2k_audit_cross_tenant(flooder->f->broker, x, ~x, source, destination, tag_of(check_sum(x), check_sum(~x))), 0);
+		assert_int_equal(k2k_audit_cross_tenant(flooder->f->broker, x, ~x, source, destination, tag_of(check_sum(x), check_sum(~x))),
+		                 0);
 	}
 	return NULL;
 }
@@ -96,13 +99,13 @@ static void check_whole(const struct k2k_audit_record *e)
 
 	snprintf(source, sizeof source, "%" PRIu64, x);
 	snprintf(destination, sizeof destination, "%" PRIx64, check_sum(x));
-	CHECK_EQ(e->kind, K2K_AUDIT_KIND_CROSS_TENANT);
-	CHECK_EQ(e->to, ~x);
-	CHECK_EQ(e->tag.org_id, check_sum(x));
-	CHECK_EQ(e->tag.engagement_id, check_sum(~x));
-	CHECK_EQ(e->count, 1);
-	CHECK_STR(e->source, source);
-	CHECK_STR(e->destination, destination);
+	assert_int_equal(e->kind, K2K_AUDIT_KIND_CROSS_TENANT);
+	assert_int_equal(e->to, ~x);
+	assert_int_equal(e->tag.org_id, check_sum(x));
+	assert_int_equal(e->tag.engagement_id, check_sum(~x));
+	assert_int_equal(e->count, 1);
+	assert_string_equal(e->source, source);
+	assert_string_equal(e->destination, destination);
 }
 
 static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
@@ -118,23 +121,23 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 	options.max_audit_events = events;
 	fixture_open_sized(&f, &options);
 	slot = f.broker->broker.slot;
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	reader_open(&r, observer);
 	reader_take(&r, 0);
 	r.cursor.next[slot] = 1;
 	stop = 0;
 	for (uint64_t i = 0; i < THREADS; i++) {
 		flooders[i] = (struct flooder){ &f, i, 0, 0 };
-		CHECK_EQ(pthread_create(&flooders[i].thread, NULL, flood, &flooders[i]), 0);
+		assert_int_equal(pthread_create(&flooders[i].thread, NULL, flood, &flooders[i]), 0);
 	}
 	for (int last = 0; !last;) {
 		if (now_ns() >= end && !stop) {
 			stop = 1;
 			for (int i = 0; i < THREADS; i++) {
-				CHECK_EQ(pthread_join(flooders[i].thread, NULL), 0);
+				assert_int_equal(pthread_join(flooders[i].thread, NULL), 0);
 				calls += flooders[i].calls;
 			}
-			CHECK_EQ(k2k_registry_close(&f.broker), 0); /* closes what is open */
+			assert_int_equal(k2k_registry_close(&f.broker), 0); /* closes what is open */
 		}
 		last = stop;
 		do {
@@ -142,9 +145,9 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 			for (size_t i = 0; i < r.count; i++) {
 				const struct k2k_audit_record *e = &r.records[i];
 
-				CHECK_EQ(e->ring, slot);
+				assert_int_equal(e->ring, slot);
 				/* none twice, none in the wrong order; of a snapshot one that was being written may be passed over */
-				CHECK(e->sequence == next || (flags && e->sequence > next));
+				assert_true(e->sequence == next || (flags && e->sequence > next));
 				next = e->sequence + (e->flags & K2K_AUDIT_LOST ? e->count : 1);
 				if (e->flags & K2K_AUDIT_LOST) {
 					lost += e->count;
@@ -155,18 +158,18 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 			}
 		} while (r.count);
 	}
-	CHECK_EQ(r.cursor.waiting, 0);
+	assert_int_equal(r.cursor.waiting, 0);
 	stats = stats_of(observer);
 	printf("# %" PRIu64 " calls: %" PRIu64 " written, %" PRIu64 " given up; read %" PRIu64 ", told of %" PRIu64 " missing\n", calls,
 	       stats.written[1], stats.lost[1], taken, lost);
-	CHECK_EQ(stats.written[1] + stats.lost[1] + stats.coalesced[1], calls);
-	CHECK_EQ(stats.newest[slot], calls);
-	CHECK_EQ(next, calls + 1);
+	assert_int_equal(stats.written[1] + stats.lost[1] + stats.coalesced[1], calls);
+	assert_int_equal(stats.newest[slot], calls);
+	assert_int_equal(next, calls + 1);
 	if (!flags)
-		CHECK_EQ(taken + lost, calls);
-	CHECK(taken > 0);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
+		assert_int_equal(taken + lost, calls);
+	assert_true(taken > 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
 	fixture_close(&f);
 }
 
@@ -209,10 +212,10 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(pthread_barrier_init(&together, NULL, THREADS + 1), 0);
+	assert_int_equal(pthread_barrier_init(&together, NULL, THREADS + 1), 0);
 	for (int i = 0; i < THREADS; i++) {
-		CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
-		CHECK_EQ(pthread_create(&threads[i], NULL, find_dead, brokers[i]), 0);
+		assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &brokers[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, find_dead, brokers[i]), 0);
 	}
 	slot = &f.admin->map.slots[40];
 	f.admin->map.live->lease_pool.high = f.admin->map.sizes.leases; /* so that adding up takes long, and they come together */
@@ -221,18 +224,19 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 		pthread_barrier_wait(&together);
 		pthread_barrier_wait(&together);
 		if (stats_of(f.admin).written[kind] != i + 1)
-			FAIL("death %" PRIu64 " was told %" PRIu64 " times", i, stats_of(f.admin).written[kind] - i);
+			fail_msg("death %" PRIu64 " was told %" PRIu64 " times", i,
+			         stats_of(f.admin).written[kind] - i);
 	}
 	for (int i = 0; i < THREADS; i++) {
-		CHECK_EQ(pthread_join(threads[i], NULL), 0);
-		CHECK_EQ(k2k_registry_close(&brokers[i]), 0);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(k2k_registry_close(&brokers[i]), 0);
 	}
 	reader_open(&r, f.admin);
 	reader_take_all(&r);
 	for (size_t i = 0; i < r.count; i++) {
-		CHECK(r.records[i].kind == kind || r.records[i].kind == K2K_AUDIT_KIND_CREATED);
+		assert_true(r.records[i].kind == kind || r.records[i].kind == K2K_AUDIT_KIND_CREATED);
 		if (r.records[i].kind == kind)
-			CHECK(r.records[i].incarnation >= K2K_LOCK_BYTE_LIFE_MIN && r.records[i].pid == 0);
+			assert_true(r.records[i].incarnation >= K2K_LOCK_BYTE_LIFE_MIN && r.records[i].pid == 0);
 	}
 	fixture_close(&f);
 }
@@ -265,18 +269,18 @@ static void fall_asleep(struct sleeper *sleeper, struct k2k_registry *reg)
 	sleeper->reg = reg;
 	sleeper->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	do
-		CHECK_EQ(k2k_audit_read(reg, &sleeper->cursor, 0, &record, 1, &count), 0);
+		assert_int_equal(k2k_audit_read(reg, &sleeper->cursor, 0, &record, 1, &count), 0);
 	while (count);
-	CHECK_EQ(pthread_create(&sleeper->thread, NULL, sleep_on, sleeper), 0);
+	assert_int_equal(pthread_create(&sleeper->thread, NULL, sleep_on, sleeper), 0);
 	WAIT_UNTIL(reg->sleepers == 1, 10);
-	CHECK_EQ(sleeper->done, 0);
+	assert_int_equal(sleeper->done, 0);
 }
 
 static void wakes(struct sleeper *sleeper, int code)
 {
 	WAIT_UNTIL(sleeper->done, 10);
-	CHECK_EQ(pthread_join(sleeper->thread, NULL), 0);
-	CHECK_EQ(sleeper->code, code);
+	assert_int_equal(pthread_join(sleeper->thread, NULL), 0);
+	assert_int_equal(sleeper->code, code);
 }
 
 TEST(an_observer_sleeps_until_something_is_told)
@@ -286,14 +290,14 @@ TEST(an_observer_sleeps_until_something_is_told)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	fall_asleep(&sleeper, observer);
 	register_rate(&f, 1, 0); /* an administrator wakes it at once */
 	wakes(&sleeper, 0);
 	fall_asleep(&sleeper, observer);
-	CHECK_EQ(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_ERATE); /* the broker's helper within a second */
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_ERATE); /* the broker's helper within a second */
 	wakes(&sleeper, 0);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 	fixture_close(&f);
 }
 
@@ -305,12 +309,12 @@ TEST(close_wakes_a_sleeper_of_its_own_handle)
 	uint64_t before;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	same = observer;
 	fall_asleep(&sleeper, same);
 	before = now_ns();
-	CHECK_EQ(k2k_registry_close(&observer), 0);
-	CHECK(now_ns() - before < SECOND);
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	assert_true(now_ns() - before < SECOND);
 	wakes(&sleeper, K2K_EINVAL);
 	fixture_close(&f);
 }
@@ -322,13 +326,13 @@ TEST(a_destroyed_registry_wakes_its_sleepers)
 	struct fixture f;
 
 	fixture_open(&f);
-	CHECK_EQ(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
-	CHECK_EQ(k2k_registry_close(&f.broker), 0);
-	CHECK_EQ(k2k_registry_close(&f.admin), 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	assert_int_equal(k2k_registry_close(&f.admin), 0);
 	fall_asleep(&sleeper, observer);
-	CHECK_EQ(k2k_registry_destroy(f.name, 0, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(f.name, 0, NULL), 0);
 	wakes(&sleeper, K2K_EFENCED);
-	CHECK_EQ(k2k_registry_close(&observer), 0);
+	assert_int_equal(k2k_registry_close(&observer), 0);
 }
 
 TEST(a_wait_ends_with_its_time)
@@ -340,11 +344,11 @@ TEST(a_wait_ends_with_its_time)
 	reader_open(&r, f.broker);
 	reader_take(&r, 0);
 	before = now_ns();
-	CHECK_EQ(k2k_audit_wait(f.broker, &r.cursor, 30 * MS), 0);
-	CHECK(now_ns() - before >= 30 * MS);
+	assert_int_equal(k2k_audit_wait(f.broker, &r.cursor, 30 * MS), 0);
+	assert_true(now_ns() - before >= 30 * MS);
 	r.cursor.wake--; /* something was told since */
 	before = now_ns();
-	CHECK_EQ(k2k_audit_wait(f.broker, &r.cursor, 20 * SECOND), 0);
-	CHECK(now_ns() - before < 10 * SECOND);
+	assert_int_equal(k2k_audit_wait(f.broker, &r.cursor, 20 * SECOND), 0);
+	assert_true(now_ns() - before < 10 * SECOND);
 	fixture_close(&f);
 }

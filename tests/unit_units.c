@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers with units: what is read, what is refused and where, and that what is printed reads back. */
-#define _GNU_SOURCE
 #include "harness.h"
 #include "units.h"
 
@@ -15,9 +14,9 @@ static void reads(parser *parse, const char *text, uint64_t expected)
 	uint64_t value = UNTOUCHED;
 
 	if (parse(text, &value, &fault))
-		FAIL("'%s' is refused: %s at position %zu", text, fault.what, fault.position);
+		fail_msg("'%s' is refused: %s at position %zu", text, fault.what, fault.position);
 	if (value != expected)
-		FAIL("'%s' is read as %" PRIu64 ", expected %" PRIu64, text, value, expected);
+		fail_msg("'%s' is read as %" PRIu64 ", expected %" PRIu64, text, value, expected);
 }
 
 static void refuses(parser *parse, const char *text, size_t position, const char *what)
@@ -26,12 +25,12 @@ static void refuses(parser *parse, const char *text, size_t position, const char
 	uint64_t value = UNTOUCHED;
 
 	if (!parse(text, &value, &fault))
-		FAIL("'%s' is read as %" PRIu64, text, value);
+		fail_msg("'%s' is read as %" PRIu64, text, value);
 	if (value != UNTOUCHED)
-		FAIL("'%s' is refused, but its value was set", text);
+		fail_msg("'%s' is refused, but its value was set", text);
 	if (fault.position != position || !strstr(fault.what, what))
-		FAIL("'%s': %s at position %zu, expected %s at position %zu", text, fault.what, fault.position, what,
-		     position);
+		fail_msg("'%s': %s at position %zu, expected %s at position %zu", text, fault.what, fault.position, what,
+		         position);
 }
 
 /* What no unit takes, with the position that all of them answer. */
@@ -377,15 +376,15 @@ TEST(a_budget_is_an_engagement_and_a_duration)
 	struct units_fault fault;
 	uint64_t engagement, ns;
 
-	CHECK(!units_parse_budget("7=1h", &engagement, &ns, &fault));
-	CHECK_EQ(engagement, 7);
-	CHECK_EQ(ns, 3600 * S);
-	CHECK(!units_parse_budget("0=0", &engagement, &ns, &fault));
-	CHECK_EQ(engagement, 0);
-	CHECK_EQ(ns, 0);
-	CHECK(!units_parse_budget("0xffffffffffffffff=unlimited", &engagement, &ns, &fault));
-	CHECK_EQ(engagement, UINT64_MAX);
-	CHECK_EQ(ns, UINT64_MAX);
+	assert_false(units_parse_budget("7=1h", &engagement, &ns, &fault));
+	assert_int_equal(engagement, 7);
+	assert_int_equal(ns, 3600 * S);
+	assert_false(units_parse_budget("0=0", &engagement, &ns, &fault));
+	assert_int_equal(engagement, 0);
+	assert_int_equal(ns, 0);
+	assert_false(units_parse_budget("0xffffffffffffffff=unlimited", &engagement, &ns, &fault));
+	assert_int_equal(engagement, UINT64_MAX);
+	assert_int_equal(ns, UINT64_MAX);
 }
 
 static int budget(const char *text, uint64_t *value, struct units_fault *fault)
@@ -418,7 +417,7 @@ static void prints(char *print(char *, uint64_t), parser *parse, uint64_t value,
 {
 	char text[UNITS_TEXT];
 
-	CHECK_STR(print(text, value), expected);
+	assert_string_equal(print(text, value), expected);
 	reads(parse, text, value);
 }
 
@@ -454,8 +453,8 @@ static void prints_number(uint64_t value)
 	memset(text, '#', sizeof(text));
 	length = units_print_number(text, value);
 	snprintf(expected, sizeof(expected), "%" PRIu64, value);
-	CHECK_STR(text, expected);
-	CHECK_EQ(length, strlen(expected));
+	assert_string_equal(text, expected);
+	assert_int_equal(length, strlen(expected));
 }
 
 TEST(a_plain_number_is_printed_with_all_its_digits)

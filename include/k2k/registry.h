@@ -9,11 +9,19 @@
  *    may hold several handles. Each BROKER handle is a broker of its own and
  *    takes one of 64 places.
  *  - All functions may be called from any thread at any time, but none from a
- *    signal handler, from a thread-exit (pthread_key) destructor, or between
- *    fork() and execve() of a multithreaded program.
- *  - After fork() the child is not attached: every call on an inherited handle
- *    answers K2K_EFORKED. Let the child open for itself. See
- *    K2K_OPEN_CALLER_FORK_HOOKS for programs that use liburcu-bp themselves.
+ *    signal handler or from a thread-exit (pthread_key) destructor.
+ *  - fork() may be called at any moment, by any thread, with and without open
+ *    handles; it waits for no call that is under way. The child is not attached:
+ *    every call on an inherited handle answers K2K_EFORKED. Let the child open
+ *    for itself. A child that was made without running fork handlers (_Fork(),
+ *    clone()) can't: it also gets K2K_EFORKED from open, create and destroy.
+ *  - pthread_cancel() does not end a call in its middle, the application's sink
+ *    included: the request is acted on at the thread's first cancellation point
+ *    after the call. So a call that waits, waits on: see timeout_ns, and the
+ *    timeout of k2k_audit_wait. Asynchronous cancellation is not supported.
+ *  - Threads may end, and exit() may be called, while other threads are in calls.
+ *    dlclose() leaves the library loaded: handles that are open go on.
+ *  - The library shares nothing with a program that uses liburcu itself.
  *  - A process killed at any instruction loses nothing that was answered, and
  *    blocks nobody: its leases come back by themselves, its counts stay.
  *  - A process that is stopped (SIGSTOP, a debugger) keeps what it holds, and
@@ -29,6 +37,8 @@
  *   K2K_EROLE     the handle's role does not allow the call
  *   K2K_EFORKED   the handle was inherited over fork()
  *   K2K_EFENCED   the registry was destroyed, removed or replaced: close, open
+ *   K2K_ENOMEM    a thread's first call: no memory (a page for ten threads), or
+ *                 no pthread_key was left when the library was loaded
  *   K2K_ECORRUPT  the shared memory is damaged; the detail says what and where
  * and changes nothing then.
  *
@@ -117,7 +127,7 @@ struct k2k_verdict {
 	uint64_t used;           /* rate: messages counted in this second; budget: ns; kernels; bytes. After a grant: with it */
 	uint64_t limit;          /* in the same unit; UINT64_MAX = unlimited */
 	uint64_t remaining;      /* limit - used, not below 0 */
-	uint64_t retry_after_ns; /* rate: until the next second begins; 0 = not rejected; K2K_NEVER_NS = waiting alone does not help */
+	uint64_t retry_after_ns; /* rate: until the next second has begun, never less; 0 = not rejected; K2K_NEVER_NS = waiting alone does not help */
 	uint64_t window;         /* rate: the second, of CLOCK_MONOTONIC, that was decided in */
 };
 #define K2K_VERDICT_INIT { sizeof(struct k2k_verdict), 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -178,7 +188,9 @@ K2K_API const char *k2k_errname(int code);
 /*
  * What lies behind the last error of this thread that was not a plain rejection
  * (ERATE, EBUDGET, EKERNELS, EGPUMEM, ENOTENANT, EUNBOOKED, EGONE, ENOTHELD,
- * ESTALE leave it as it was). The pointer is valid until the thread ends.
+ * ESTALE leave it as it was). The pointer is valid until the thread ends. Where
+ * there was no memory for a thread's detail it shares one with other such
+ * threads: then the text may be of another thread's error.
  */
 struct k2k_error_detail {
 	int32_t code;
@@ -201,8 +213,8 @@ enum k2k_role {
 
 enum {
 	/*
-	 * fork() needs urcu_bp_before_fork() and its two companions around it, once a process. The library does it
-	 * through pthread_atfork(), unless every open handle of the process has this flag: then the program does it.
+	 * Obsolete: accepted, without effect. The library once shared liburcu's readers with the program, and this told
+	 * that the program calls urcu_bp_before_fork() and its two companions. It needs them no more.
 	 */
 	K2K_OPEN_CALLER_FORK_HOOKS = 1 << 0,
 	K2K_OPEN_OWNER_UID         = 1 << 1,    /* owner_uid is set: accept this owner too, besides root and oneself */
@@ -266,8 +278,10 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
 /*
  * Attaches. options may be null. *handle is null on error.
  * Returns: ENOREGISTRY, ELAYOUT, EBOOT, EOWNER, EPERM, ENOBROKERSLOT, ENOMEM,
- *   EIO; EBUSY where what another process does didn't end in time.
- * Context: constant work; a BROKER gets one helper thread (all signals blocked).
+ *   EIO; EBUSY where what another process does didn't end in time. EIO also where
+ *   a sandbox refuses membarrier(2) that did not when the first handle was opened;
+ *   refused from the beginning it is not used, and each call has a fence more.
+ * Context: constant work; a BROKER gets two helper threads (all signals blocked).
  * Killed: a taken broker slot is free for the next.
  */
 K2K_API int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
@@ -278,7 +292,10 @@ K2K_API int k2k_registry_open(const char *name, enum k2k_role role, const struct
  * way in other threads, flushes coalesced audit events, gives all leases back.
  * Returns: EBUSY from inside an audit sink, or where another thread does not end its
  *   batch in time: the handle stays open. In a forked child it frees the
- *   child's copy, touches nothing shared, and answers EFORKED.
+ *   child's copy, touches nothing shared, and answers EFORKED. EIO: a sandbox
+ *   refuses membarrier(2) now, so nobody can tell when the calls under way have
+ *   ended: the handle is closed, and what it holds comes back when the process ends.
+ *   Nor does then what others deregister become free for reuse until it ends.
  */
 K2K_API int k2k_registry_close(struct k2k_registry **handle);
 
@@ -294,8 +311,10 @@ K2K_API int k2k_registry_destroy(const char *name, uint32_t flags, const struct 
 
 struct k2k_table_info { uint64_t used, retired, capacity; };   /* retired: waits for a grace period */
 
+enum { K2K_INFO_AUDIT_SINK = 1 << 0 };
+
 struct k2k_registry_info {
-	uint32_t size, flags;
+	uint32_t size, flags;                  /* flags: filled with K2K_INFO_AUDIT_SINK where this handle has an audit sink */
 	char name[K2K_NAME_MAX + 8];
 	char uuid[40];
 	uint32_t layout_version, brokers;      /* brokers: alive now */
@@ -376,8 +395,13 @@ struct k2k_tenant_totals {
  */
 K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota);
 
-/* Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
- * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing. */
+/*
+ * Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
+ * Audited is what differs from what was in force: a change of budgets by an event for each budget that is set, removed or
+ * given another value (none twice, whatever the list says), a change of limits by one event more. An update to what is in force
+ * already succeeds, and leaves no event. So do budget_set and budget_unset.
+ * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing.
+ */
 K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask);
 
 /*
@@ -527,27 +551,36 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  *
  * check, record, admit and track make no system call, take no lock and allocate
  * nothing once the thread has used the registry (an application's audit sink
- * does what it does). Tenant 0 always passes, and nothing is counted for it.
+ * does what it does). Tenant 0 always passes, and nothing is counted for it; so too
+ * for its leases. It passes without a look at whether the registry is still there: where that is gone, until the handle is
+ * fenced (for a broker within some seconds); then it answers EFENCED, as every call.
  * Exact over all processes: in each second the messages counted by admit are at
  * most the limit, and as many as the limit where more was asked. A call that
  * was decided while the limit was changed counts under one of the two limits.
- * For a broker a second begins when its helper thread wakes for it: some
- * milliseconds late, and later where the helper does not get to run, or waits for
- * a thread that stays in a read section of liburcu-bp. A window that begins late
- * admits no more than any other, and before a message is refused the clock
- * itself is asked.
+ * Each message reads the clock, CLOCK_MONOTONIC_COARSE: a second begins with the
+ * timer tick after it, at most 10 ms late, whatever was stopped or did not get to
+ * run. Only a call that is stopped between its look at the clock and its count is
+ * counted in a second that may be over: one call a thread. Before a message is
+ * refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short.
+ * EIO, nothing is counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
  */
 
 /*
  * Would n messages be admitted now? Peek: consumes nothing,
- * changes nothing shared; a rejection goes to the audit sink. Any role.
+ * changes nothing shared: a rejection goes to the audit sink of this handle, but is neither in the tenant's totals nor in
+ * the audit trail. (One by admit is in all three.) Any role.
  * n from 1 to K2K_ADMIT_MAX. verdict may be null.
  * Returns: 0, ENOTENANT, ERATE, EBUDGET.
  */
 K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                             struct k2k_verdict *verdict);
 
-/* Counts one message without asking. BROKER. ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not. */
+/*
+ * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
+ * A second's count has 34 bits. Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as many
+ * messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of 2^34, and the limit lets as many pass
+ * again in this second, and where it was set within it, once more in the next. Totals stay exact.
+ */
 K2K_API int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id);
 
 /*
@@ -626,7 +659,8 @@ struct k2k_audit_event {
 };
 
 /* Called synchronously in the thread that caused the event, or, with repeats counted before, in a thread of the handle (all
- * signals blocked; it starts with the first sink). The event is valid only during the call. May call the registry, but neither close nor set_audit_sink (K2K_EBUSY). */
+ * signals blocked; it starts with the first sink). The event is valid only during the call. May call the registry, but neither close nor set_audit_sink (K2K_EBUSY).
+ * Must return: neither longjmp() nor pthread_exit(). */
 typedef void (*k2k_audit_sink)(void *context, const struct k2k_audit_event *event);
 
 /* Replaces the sink of this handle (null: none). Returns when the old one no longer runs; repeats counted until then go to the old one. Any role. */
@@ -668,8 +702,8 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
 	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,   /* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
 	/* the others: ConfigurationChange, by the program's name; Info, and Warning where a broker was found dead */
-	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets given, K2K_UPDATE_... */
-	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same; of what the mask (value 4) does not name: 0 */
+	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets (an event each follows), K2K_UPDATE_... */
+	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
 	K2K_AUDIT_KIND_DEREGISTER     = 9,   /* values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0; unattributed ns */
 	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,  /* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
 	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
@@ -743,7 +777,7 @@ K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cu
                            struct k2k_audit_record *records, size_t capacity, size_t *count);
 
 /*
- * Sleeps until there may be something that k2k_audit_read with this cursor did not find, or for timeout_ns
+ * Sleeps, also where the thread is cancelled, until there may be something that k2k_audit_read with this cursor did not find, or for timeout_ns
  * (UINT64_MAX: no limit). 0 in both cases. Any role. Returns: EFENCED; EINVAL where another thread closes the handle.
  * Brokers wake sleepers within a twentieth of a second after an event is complete, where there were events
  * lately, else when the next second begins; administrators at once.

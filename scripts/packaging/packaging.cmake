@@ -76,7 +76,7 @@ set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${made}/symbols ${made}/shlibs ${
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libk2k-registry-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_DESCRIPTION "multi-process tenant registry for GPU brokers (development files)\n${about}\nThis package has the header, the static library, and what pkg-config and\nCMake need.")
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${library} (= ${version}), liburcu-dev")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${library} (= ${version})")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)

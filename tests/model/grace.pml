@@ -48,7 +48,7 @@
  *   aarch64 reorders more. What holds the order there, from C:
  *     - unlink, then token: the token is stored with release. It is loaded with acquire, by the helper
  *       and in attach. So whoever acks T has seen every unlink up to T.
- *     - a reader's last load, then ack: synchronize_rcu() and a release store. The writer loads ack with
+ *     - a reader's last load, then ack: k2k_rcu_synchronize() and a release store. The writer loads ack with
  *       acquire before it fills. The same pair on the owner word: release in detach, acquire in look.
  *     - the state after the ack: release in attach, acquire in look.
  *     - filled, then linked: release, and acquire (or consume) in the reader's load of the head.
@@ -61,10 +61,10 @@
  *
  *   Chains: every record has a bucket of its own. A retired record keeps its `next` until it is filled,
  *   so a walk through it goes on. Readers don't check state or generation: the model holds without
- *   that. synchronize_rcu() itself is taken as correct. Identity, futexes, deadlines and the intent
+ *   that. k2k_rcu_synchronize() itself is taken as correct: see rcu.pml. Identity, futexes, deadlines and the intent
  *   record are not here. Tokens don't wrap (64 bits).
  *   Kept small without loss: brokers are alike, so they take slots in the order of their numbers, the
- *   lowest that is to be had; loading the token and the start of synchronize_rcu() are one step.
+ *   lowest that is to be had; loading the token and the start of the wait for readers are one step.
  *
  * Mutations: what goes wrong
  *

@@ -23,7 +23,8 @@ struct logfile {
 	uint8_t mac[CHAIN_MAC_BYTES];        /* its */
 	struct position at, file_at; /* file_at: when this file began */
 	uint64_t file_seq;           /* of this file's first line */
-	uint64_t file_at_ns, size, lines;
+	uint64_t age_ns, aged_at_ns;     /* how old the file was, and when, by the steady clock */
+	uint64_t size, lines;
 
 	struct text problems;        /* lines of our own that wait for the next write */
 	bool dirty;

@@ -171,10 +171,10 @@ void log_rotate(struct logfile *log)
 
 bool log_rotation_is_due(const struct logfile *log, size_t more)
 {
-	uint64_t now = wall_ns();
+	uint64_t now = steady_ns();
 
-	return log->lines > 1 && steady_ns() >= log->rotate_ns &&
+	return log->lines > 1 && now >= log->rotate_ns &&
 	       (log->size + more > log->options.max_size ||
-	        (now > log->file_at_ns && now - log->file_at_ns >= log->options.max_age_ns));
+	        log->age_ns + (now - log->aged_at_ns) >= log->options.max_age_ns);
 }
 

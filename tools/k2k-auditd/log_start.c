@@ -122,6 +122,7 @@ static void follow_head(struct logfile *log, const struct scan *scan)
 static int continue_file(struct logfile *log, const struct scan *scan, char *why, size_t room)
 {
 	struct stat st;
+	uint64_t now;
 
 	log->fd = open(log->options.file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 	if (log->fd < 0 || fstat(log->fd, &st))
@@ -131,7 +132,10 @@ static int continue_file(struct logfile *log, const struct scan *scan, char *why
 	log->size = scan->size;
 	log->lines = scan->lines;
 	log->file_seq = scan->first_seq;
-	log->file_at_ns = scan->first_at_ns;
+	/* of a daemon that ran before, perhaps before the machine was booted, only the wall clock tells */
+	now = wall_ns();
+	log->age_ns = now > scan->first_at_ns ? now - scan->first_at_ns : 0;
+	log->aged_at_ns = steady_ns();
 	if ((uint64_t)st.st_size > scan->size) {
 		log_problem(log, "cut off half a line of %" PRIu64 " bytes", (uint64_t)st.st_size - scan->size);
 		if (ftruncate(log->fd, (off_t)scan->size))

@@ -95,7 +95,8 @@ static void note_lines(struct logfile *log, const struct text *out)
 			log->seq = line.seq;
 			memcpy(log->mac, line.mac, sizeof(log->mac));
 			if (!log->lines++) {
-				log->file_at_ns = line.at_ns;
+				log->age_ns = 0;
+				log->aged_at_ns = steady_ns();
 				log->file_seq = line.seq;
 				log->file_at = log->at;
 			}

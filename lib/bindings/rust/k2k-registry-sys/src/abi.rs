@@ -63,6 +63,7 @@ pub const K2K_OPEN_TIMEOUT: u32 = 4;
 pub const K2K_CREATE_GROUP: u32 = 1;
 pub const K2K_CREATE_MODE: u32 = 2;
 pub const K2K_DESTROY_FORCE: u32 = 1;
+pub const K2K_INFO_AUDIT_SINK: u32 = 1;
 pub const K2K_BROKER_ACTIVE: u32 = 1;
 pub const K2K_BROKER_STOPPED: u32 = 2;
 pub const K2K_BROKER_DEAD: u32 = 3;

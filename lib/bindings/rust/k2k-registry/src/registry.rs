@@ -401,6 +401,7 @@ impl fmt::Debug for TenantRegistry {
         f.debug_struct("TenantRegistry")
             .field("name", &self.name)
             .field("role", &self.role)
+            .field("tenants", &self.tenant_count().ok())
             .field("has_audit_sink", &!self.sink.is_null())
             .finish()
     }

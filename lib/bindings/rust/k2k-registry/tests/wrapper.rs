@@ -231,3 +231,17 @@ fn threads_share_a_handle() {
     assert_eq!(held.load(Ordering::Relaxed), 8);
     assert_eq!(reg.broker.get(1).unwrap().unwrap().current_kernels, 8);
 }
+
+#[test]
+fn a_registry_says_how_many_tenants_it_has_and_whether_there_is_a_sink() {
+    let mut reg = Fixture::new();
+    reg.admin.register(1, kernels(1)).unwrap();
+    let expected = |has: bool| format!("TenantRegistry {{ name: {:?}, role: Broker, tenants: Some(1), has_audit_sink: {} }}", reg.name, has);
+    let (without, with) = (expected(false), expected(true));
+    assert_eq!(format!("{:?}", reg.broker), without);
+    assert!(!reg.broker.info().unwrap().has_audit_sink);
+    reg.broker.set_audit_sink(Arc::new(|_: &AuditEvent| ())).unwrap();
+    assert_eq!(format!("{:?}", reg.broker), with);
+    assert!(reg.broker.info().unwrap().has_audit_sink);
+    assert!(!reg.admin.info().unwrap().has_audit_sink);
+}

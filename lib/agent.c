@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+
+/* How long the agent looks for another task before it sleeps: a sleep and a wake cost more. */
+#define LINGER_NS UINT64_C(20000)
+#define LOOKS 100        /* of a caller, before it sleeps */
+
+struct k2k_agent_task {
+	struct k2k_agent_task *next;
+	int (*run)(void *context);
+	void *context;
+	int code;
+	struct k2k_error_detail detail;
+	k2k_u32 done;            /* futex; the agent's last access to the task */
+};
+
+static void futex_wait(k2k_u32 *word, uint32_t seen, uint64_t until_ns)
+{
+	struct timespec ts = { (time_t)(until_ns / K2K_NS_PER_SEC), (long)(until_ns % K2K_NS_PER_SEC) };
+
+	/* the form with a bitset takes a moment, not a length */
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until_ns == K2K_AGENT_NEVER ? NULL : &ts, NULL,
+	        FUTEX_BITSET_MATCH_ANY);
+}
+
+static void futex_wake(k2k_u32 *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* ---- the agent ----------------------------------------------------------------- */
+
+static void run_tasks(struct k2k_agent *agent)
+{
+	/* observe[agent-task]: what the caller wrote into it */
+	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL, memory_order_acquire);
+	struct k2k_agent_task *in_order = NULL;
+
+	while (task) {
+		struct k2k_agent_task *next = task->next;
+
+		task->next = in_order;
+		in_order = task;
+		task = next;
+	}
+	for (task = in_order; task;) {
+		struct k2k_agent_task *next = task->next;
+		k2k_u32 *done = &task->done;
+
+		task->code = task->run(task->context);
+		if (task->code)
+			task->detail = *k2k_error_detail();
+		k2k_store_release(done, 1); /* publish[agent-done]: the code and the detail */
+		/* the caller may have returned: a wake at an address that is no futex does nothing */
+		futex_wake(done);
+		task = next;
+	}
+}
+
+/* True if there is something to do. */
+static bool linger(const struct k2k_agent *agent, uint32_t seen)
+{
+	uint64_t end = k2k_clock_monotonic_ns() + LINGER_NS;
+
+	do
+		for (int i = 0; i < LOOKS; i++) {
+			if (k2k_load_relaxed(&agent->kick) != seen) /* relaxed: the list itself is acquired */
+				return true;
+			relax();
+		}
+	while (k2k_clock_monotonic_ns() < end);
+	return false;
+}
+
+static void *run(void *argument)
+{
+	struct k2k_agent *agent = argument;
+
+	for (;;) {
+		uint32_t seen = k2k_load_acquire(&agent->kick); /* observe[agent-kick]: the task or `stop` before it */
+		bool worked = k2k_load_relaxed(&agent->tasks) != NULL; /* relaxed: only whether to linger */
+
+		run_tasks(agent);
+		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
+			return NULL;
+		/* not after each task: only when it is time */
+		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
+			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(), agent->wake(agent->wake_context));
+		if (!worked || !linger(agent, seen))
+			futex_wait(&agent->kick, seen, agent->wake ? agent->wake_at_ns : K2K_AGENT_NEVER);
+	}
+}
+
+/* For kernels before 5.9 and emulators: a copy of the table, then all of it closed. */
+static int empty_copy(void)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	if (unshare(CLONE_FILES) != 0)
+		return k2k_fail_errno(K2K_EIO, errno, "descriptors",
+		                      "a thread can't have descriptors of its own (close_range, unshare)");
+	dir = opendir("/proc/thread-self/fd");
+	if (!dir)
+		return k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't list /proc/thread-self/fd");
+	while ((entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(dir))
+			close(fd);
+	}
+	closedir(dir);
+	return 0;
+}
+
+static int leave_table(void *context)
+{
+	int code = 0;
+
+	(void)context;
+	if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) != 0)
+		code = empty_copy();
+	for (int i = 0; !code && i <= 2; i++)
+		if (open("/", O_PATH | O_CLOEXEC) < 0)
+			code = k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't open / as a placeholder (RLIMIT_NOFILE?)");
+	return code;
+}
+
+bool k2k_agent_in_caller;
+
+/* ---- its callers ----------------------------------------------------------------- */
+
+static void kick(struct k2k_agent *agent)
+{
+	k2k_add_acq_rel(&agent->kick, 1); /* publish[agent-kick]: the task or `stop` before it */
+	futex_wake(&agent->kick);
+}
+
+int k2k_agent_start(struct k2k_agent *agent)
+{
+	sigset_t all, before;
+	int error, code;
+
+	memset(agent, 0, sizeof(*agent));
+	if (k2k_agent_in_caller) {
+		agent->thread = pthread_self();
+		return 0;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&agent->thread, NULL, run, agent);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return k2k_fail_errno(K2K_ENOMEM, error, "thread",
+		                      "can't start a thread (RLIMIT_NPROC, RLIMIT_AS, or the control group's pids.max)");
+	agent->running = true;
+	code = k2k_agent_run(agent, leave_table, NULL);
+	if (code)
+		k2k_agent_stop(agent);
+	return code;
+}
+
+void k2k_agent_stop(struct k2k_agent *agent)
+{
+	if (!agent->running)
+		return;
+	k2k_store_relaxed(&agent->stop, 1); /* relaxed: carried by the kick */
+	kick(agent);
+	pthread_join(agent->thread, NULL);
+	agent->running = false;
+}
+
+int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *context)
+{
+	struct k2k_agent_task task = { .run = run_task, .context = context };
+
+	if (pthread_equal(pthread_self(), agent->thread))
+		return run_task(context);
+	task.next = k2k_load_relaxed(&agent->tasks); /* relaxed: the compare-exchange decides */
+	/* publish[agent-task]: the task */
+	while (!atomic_compare_exchange_weak_explicit(&agent->tasks, &task.next, &task, memory_order_release,
+	                                              memory_order_relaxed))
+		;
+	kick(agent);
+	for (int i = 0; i < LOOKS && !k2k_load_relaxed(&task.done); i++) /* relaxed: acquired below */
+		relax();
+	while (!k2k_load_acquire(&task.done)) /* observe[agent-done]: the code and the detail */
+		futex_wait(&task.done, 0, K2K_AGENT_NEVER);
+	if (task.code)
+		k2k_restore_detail(&task.detail);
+	return task.code;
+}
+
+void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context)
+{
+	agent->wake = wake;
+	agent->wake_context = context;
+	agent->wake_at_ns = 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "thread.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHUNK_BYTES 4096
+#define RECORDS (CHUNK_BYTES / sizeof(struct k2k_thread))
+
+_Static_assert(RECORDS >= 4, "a page holds several records");
+
+_Thread_local struct k2k_thread *k2k_thread_self;
+
+static _Atomic(struct k2k_thread *) newest;
+
+/* Its destructor gives a thread's record back. Made before main(), so that no fork() meets it half made. */
+static pthread_key_t ended;
+static int ended_error = EAGAIN;
+
+/*
+ * Runs in the thread that ends. A destructor of the program's that runs later, and calls the library, takes a record anew.
+ * The thread reads nothing any more, even if it ended inside of a read section: so nobody shall wait for it.
+ */
+static void give_back(void *record)
+{
+	struct k2k_thread *thread = record;
+
+	k2k_thread_self = NULL;
+	k2k_store_release(&thread->section, 0); /* publish[rcu-section]: all that the thread did */
+	k2k_store_release(&thread->taken, 0);   /* publish[thread-taken]: the record is as its owner left it */
+}
+
+__attribute__((constructor(101))) static void make_key(void)
+{
+	ended_error = pthread_key_create(&ended, give_back);
+}
+
+struct k2k_thread *k2k_thread_list(void)
+{
+	return k2k_load_acquire(&newest); /* observe[thread-list]: the records behind it are whole */
+}
+
+static struct k2k_thread *take_used(void)
+{
+	for (struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next) {
+		uint32_t free = 0;
+
+		/* relaxed: a hint. observe[thread-taken] below; its success carries nothing to others */
+		if (k2k_load_relaxed(&thread->taken) == 0 &&
+		    atomic_compare_exchange_strong_explicit(&thread->taken, &free, 1, memory_order_acquire, memory_order_relaxed))
+			return thread;
+	}
+	return NULL;
+}
+
+/* A page of records: the first is taken at once, the others are free. */
+static struct k2k_thread *take_new(void)
+{
+	struct k2k_thread *chunk, *head;
+
+	chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (chunk == MAP_FAILED)
+		return NULL;
+	for (size_t i = 0; i + 1 < RECORDS; i++)
+		chunk[i].next = &chunk[i + 1];
+	k2k_store_relaxed(&chunk->taken, 1); /* relaxed: nobody has it yet */
+	head = k2k_load_relaxed(&newest);    /* relaxed: only compared; what stands behind it was complete before */
+	do
+		chunk[RECORDS - 1].next = head;
+	/* publish[thread-list]: the chunk; observe[thread-list] on failure */
+	while (!k2k_cas_acq_rel(&newest, &head, chunk));
+	return chunk;
+}
+
+struct k2k_thread *k2k_thread_first_use(void)
+{
+	struct k2k_thread *thread;
+	int error = ended_error;
+
+	if (error) {
+		errno = error;
+		return NULL;
+	}
+	thread = take_used();
+	if (!thread)
+		thread = take_new();
+	if (!thread)
+		return NULL;
+	error = pthread_setspecific(ended, thread);
+	if (error) {
+		k2k_store_release(&thread->taken, 0); /* publish[thread-taken] */
+		errno = error;
+		return NULL;
+	}
+	memset(&thread->detail, 0, sizeof(thread->detail));
+	thread->sinks = 0;
+	k2k_thread_self = thread;
+	return thread;
+}
+
+/* relaxed, both: no other thread is here yet */
+void k2k_thread_after_fork_child(void)
+{
+	for (struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next)
+		if (thread != k2k_thread_self) {
+			k2k_store_relaxed(&thread->section, 0);
+			k2k_store_relaxed(&thread->taken, 0);
+		}
+}

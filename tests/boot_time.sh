@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   boot_time.sh LIBRARY SECOND PROGRAM [ARGUMENT...]
+#
+# Runs a test on a machine whose clock of steady time is at SECOND, as if it had booted so long ago. LIBRARY is
+# boot_time.c. Exit code 77, skipped: time namespaces can't be made here.
+set -euo pipefail
+LIBRARY=$1 SECOND=$2
+shift 2
+read -r up _ </proc/uptime
+unshare=(unshare -T --monotonic $((SECOND - ${up%.*})) --boottime $((SECOND - ${up%.*})))
+if ! "${unshare[@]}" true 2>/dev/null; then
+	unshare=(unshare -Ur "${unshare[@]:1}")
+	"${unshare[@]}" true || { echo "# skipped: no time namespaces here"; exit 77; }
+fi
+# --fork: it is children that are in the new namespace
+exec "${unshare[@]}" --fork env LD_PRELOAD="$LIBRARY" "$@"
