@@ -239,10 +239,8 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	/* 65536; at most 2^28. From 64 on brokers take at most half of them for one tenant, and a quarter is for budgets alone. */
-	uint64_t max_engagements;
-	/* 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something at the same time. There is room for 64 more. */
-	uint64_t max_leases;
+	uint64_t max_engagements;    /* 65536; at most 2^28. From 64 on: half is the most for one tenant, a quarter for budgets alone */
+	uint64_t max_leases;         /* 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something; with room for 64 more */
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
@@ -407,20 +405,17 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
 /*
  * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null
  * it returns at once; else it waits until no call under way can add to them, at
- * most the handle's timeout. Where they can't be had by then, or for want of a system resource, they are as counted so far,
- * totals->final is 0, and the return value 0: the tenant is gone, and who frees its slot tells the final totals in the
- * audit trail (K2K_AUDIT_KIND_FINAL_TOTALS), as this call does else. Killed: the same; told twice where the teller is killed at it.
+ * most the handle's timeout. If they can't be had, they are as counted so far, totals->final is 0, and the return value 0: the
+ * tenant is gone, and who frees its slot tells the final ones in the audit trail, as this call does else (twice if killed at it).
  * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED, and EINVAL where the handle was closed, with
  *   totals as above.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
 /*
- * The same of many, in the time of a few: one grace period, and one sweep of the ledger for all their totals, where one
- * by one takes one each. ADMIN. totals, codes: null, or of `count` elements; totals[0].size is that of each. An id that is not registered,
- * or is given twice, has its own code (ENOTENANT, EUNSPECIFIED), and the others are deregistered all the same.
- * Returns: 0; else the first code that is not 0, of an id, or of all: EBUSY (writer's lock; nothing was changed), ENOMEM, ECORRUPT.
- * Context: has the writer's lock until the totals are final, at most for the handle's timeout; so a stopped broker holds up other
- *   administrators that long, as in a batch. Killed: of each id all or nothing.
+ * The same of many, with one grace period and one sweep of the ledger for all. ADMIN. totals, codes: null, or of `count` elements;
+ * totals[0].size is that of each. An id that is not registered, or given twice, has its own code; the others are deregistered.
+ * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all (EBUSY, ENOMEM, ECORRUPT).
+ * Context: has the writer's lock until the totals are final, at most for the handle's timeout. Killed: of each id all or nothing.
  */
 K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
                                        struct k2k_tenant_totals *totals, int *codes);
@@ -489,10 +484,8 @@ struct k2k_budget_info {
 	uint64_t engagement_id;
 	uint64_t budget_ns, used_ns;
 };
-/*
- * ADMIN. The last set wins; usage is kept. Brokers can't take the records that budgets need: see max_engagements.
- * ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it.
- */
+/* ADMIN. The last set wins; usage is kept. Brokers can't take the records that it needs (max_engagements).
+ * ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it. */
 K2K_API int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns);
 K2K_API int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id);
 /* Of one tenant (ENOTENANT), or with K2K_TENANT_UNSPECIFIED of all. */
@@ -594,9 +587,8 @@ K2K_API int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct
 /*
  * Books gpu_ns on (tenant, tag.engagement_id). BROKER. Saturates at UINT64_MAX.
  * Returns: 0 - it is in the tenant's final totals; ENOTENANT; EGONE; EUNBOOKED -
- *   the ledger is full, or saturated, or this tenant has half of its records (of 64 or more): what could not be booked is in the
- *   tenant's unattributed total. A quarter of the records are taken for budgets alone. So ever new engagements of one tenant take
- *   neither what the others need nor what administrators need for budgets.
+ *   the ledger is full, or saturated, or this tenant has its half of the records (max_engagements): what could not be
+ *   booked is in the tenant's unattributed total.
  */
 K2K_API int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns);
 
