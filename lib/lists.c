@@ -260,6 +260,55 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 
 /* ---- brokers ---------------------------------------------------------------------------- */
 
+/* Does a small file of the cgroup file system have this line? What can't be read says no. */
+static int cgroup_says(const char *mount, const char *group, const char *file, const char *wanted)
+{
+	char path[600], line[128];
+	FILE *f;
+	int says = 0;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s%s/%s", mount, group, file) >= sizeof(path))
+		return 0;
+	f = fopen(path, "re");
+	while (f && !says && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		says = !strcmp(line, wanted);
+	}
+	if (f)
+		fclose(f);
+	return says;
+}
+
+/*
+ * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to /proc/PID/stat. A line of /proc/PID/cgroup is
+ * "0::/group" in the second version, and "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
+ */
+static int is_frozen(uint64_t pid)
+{
+	char path[64], line[512];
+	int frozen = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%llu/cgroup", (unsigned long long)pid);
+	f = fopen(path, "re");
+	while (f && !frozen && fgets(line, sizeof(line), f)) {
+		char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		line[strcspn(line, "\n")] = 0;
+		if (!group)
+			continue;
+		*group++ = 0;
+		if (!strcmp(controllers + 1, "freezer"))
+			frozen = cgroup_says("/sys/fs/cgroup/freezer", group, "freezer.state", "FROZEN");
+		else if (!controllers[1])
+			frozen = cgroup_says("/sys/fs/cgroup", group, "cgroup.events", "frozen 1") ||
+			         cgroup_says("/sys/fs/cgroup/unified", group, "cgroup.events", "frozen 1");
+	}
+	if (f)
+		fclose(f);
+	return frozen;
+}
+
 /* The state letter of /proc/PID/stat: T or t: stopped. Only where the pid means the same to us. */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {
@@ -277,7 +326,10 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 	fclose(file);
 	if (!after || strlen(after) < 3)
 		return K2K_BROKER_UNKNOWN;
-	return after[2] == 'T' || after[2] == 't' ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
+	if (after[2] == 'T' || after[2] == 't')
+		return K2K_BROKER_STOPPED;
+	/* what runs is not frozen */
+	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
 static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS], uint64_t bytes[K2K_SLOTS])

@@ -90,8 +90,10 @@ cli_info_has_name_uuid_layout_sizes_and_how_full_the_tables_are() {
 	json .tables.budgets.used 1
 	json .tables.budgets.capacity 32
 	json .brokers 0
+	json '[.owner,.group]' "[\"$(id -un)\",\"$(id -gn)\"]"
 	ctl 0 info
 	has "$out" "1 of 16 used"
+	has "$out" "0 of 64"
 	ctl 0 info -o csv
 	is "$(wc -l <<<"$out")" 2
 	has "$out" "name,uuid,layout,created_at_ns"

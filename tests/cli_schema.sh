@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Every JSON output of the programs, made for real and compared with its schema in tools/schema.
-#   BROKER_TOOL AUDITD BENCH SCHEMAS: the other programs, and the folder
+#   BROKER_TOOL AUDITD BENCH EXPORTER SCHEMAS: the other programs, and the folder; EXPORTER is empty where it is not built
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 CHECK=$(dirname "${BASH_SOURCE[0]}")/schema_check.py
 
 # The system's own where there is one: that is the oldest that has to do.
@@ -71,6 +72,8 @@ traffic() {
 	attach 2>/dev/null
 	until_true 60 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
 	real brokers 0 brokers
+	# who finds the dead one tells of it, within a second
+	until_true 60 eval '"$TOOL" audit tail --type broker_dead -J | grep -q broker_dead'
 	say K2K_OK admit 42 7 3
 	say K2K_OK track 42 7 9007199254740993
 	say K2K_EBUDGET admit 42 7 1
@@ -97,6 +100,9 @@ traffic() {
 	real budgets 0 budget list
 	real leases 0 leases
 	real leases 0 leases 42
+	real explanation 0 explain 42
+	real explanation 0 explain 43
+	real registries 0 registries
 	real quota 0 quota 43
 	real quota 1 quota 18446744073709551615
 	real quota 1 quota 42 --engagement 9
@@ -194,8 +200,8 @@ broker_lines() {
 		printf '{"send":"%s","to":"b","gpu_ns":18446744073709551615}\n' b b nobody
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"kernel":"remove","name":"a"}'
-		echo '{"send":5}'
-		echo '{"stats":true}'
+		echo '{"id":"r-1","send":5}'
+		echo '{"stats":true,"id":1.50}'
 	} >"$DIR/lines"
 	"$BROKER_TOOL" -s "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"
@@ -218,8 +224,19 @@ print(*[lines.readline() for _ in range(3)], sep="")' "$DIR/socket" >"$DIR/out" 
 	keep broker-line k2k-broker <"$DIR/out"
 }
 
+status() {
+	[[ -n $EXPORTER ]] || return 0
+	export_start
+	curl -sSf "${url%metrics}status.json" >"$DIR/out" || fail "no status"
+	keep status k2k-exporter <"$DIR/out"
+}
 rest() {
 	ctl 0 destroy -y -q
+	if [[ -n $EXPORTER ]]; then
+		until_true 20 eval '[[ $(curl -sSf "${url%metrics}status.json" | jq .up) == false ]]'
+		keep status k2k-exporter < <(curl -sSf "${url%metrics}status.json")
+		export_stop
+	fi
 	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" && fail "k2k-auditd --once without a registry ended with 0"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	# what was saved of another registry, into this one, which then is damaged
@@ -246,9 +263,12 @@ cli_every_json_output_is_as_its_schema_says() {
 	errors
 	logs
 	broker_lines
+	status
 	rest
 	"$TOOL" --help >"$DIR/help"
-	"$PYTHON" "$CHECK" "$SCHEMAS" "$DIR/manifest" "$DIR/help" 2>"$DIR/err" || fail "$(<"$DIR/err")"
+	cp -r "$SCHEMAS" "$DIR/schemas"
+	[[ -n $EXPORTER ]] || rm "$DIR/schemas/status.json"
+	"$PYTHON" "$CHECK" "$DIR/schemas" "$DIR/manifest" "$DIR/help" 2>"$DIR/err" || fail "$(<"$DIR/err")"
 }
 
 run_tests "$@"

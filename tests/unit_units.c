@@ -316,6 +316,27 @@ TEST(a_duration_with_another_unit_is_refused_where_it_goes_wrong)
 	refuses(units_parse_duration, "1ms1s", 5, "larger units come first");
 }
 
+static void shows_size(uint64_t bytes, const char *expected)
+{
+	char text[UNITS_TEXT];
+
+	assert_string_equal(units_print_short_size(text, bytes), expected);
+}
+
+TEST(a_short_size_is_exact_where_that_is_short_and_never_more_than_it_is)
+{
+	shows_size(0, "0B");
+	shows_size(9999, "9999B");
+	shows_size(10001, "9.76KiB");
+	shows_size(UINT64_C(1) << 31, "2GiB");
+	shows_size(1536 * 1024, "1536KiB");
+	shows_size(1048575, "1023KiB");
+	shows_size(10485759, "9.99MiB");
+	shows_size(104857599, "99.9MiB");
+	shows_size(UINT64_MAX - 1, "15.9EiB");
+	shows_size(1000000000, "1GB");
+}
+
 /* ---- rates ----------------------------------------------------------------------- */
 
 TEST(a_rate_is_a_whole_number_a_second)

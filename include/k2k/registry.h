@@ -541,7 +541,7 @@ K2K_API int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k
 
 enum k2k_broker_state {
 	K2K_BROKER_ACTIVE  = 1,
-	K2K_BROKER_STOPPED = 2,      /* alive, but does not run */
+	K2K_BROKER_STOPPED = 2,      /* alive, but does not run: by a signal, a debugger, or the freezer of its cgroup */
 	K2K_BROKER_DEAD    = 3,      /* its slot waits for the next broker */
 	K2K_BROKER_UNKNOWN = 4,      /* alive, in another pid namespace: can't tell whether it runs */
 };

@@ -67,6 +67,8 @@ enum k2k_audit_level (*const as_k2k_audit_kind_level)(uint32_t) = k2k_audit_kind
 enum k2k_audit_type (*const as_k2k_audit_kind_type)(uint32_t) = k2k_audit_kind_type;
 int (*const as_k2k_audit_read)(struct k2k_registry *, struct k2k_audit_cursor *, uint32_t, struct k2k_audit_record *, size_t, size_t *) = k2k_audit_read;
 int (*const as_k2k_audit_wait)(struct k2k_registry *, const struct k2k_audit_cursor *, uint64_t) = k2k_audit_wait;
+int (*const as_k2k_audit_kept)(struct k2k_registry *, const struct k2k_audit_cursor *, uint32_t) = k2k_audit_kept;
+int (*const as_k2k_audit_follower_list)(struct k2k_registry *, struct k2k_audit_follower_info *, size_t, size_t *) = k2k_audit_follower_list;
 int (*const as_k2k_audit_stats)(struct k2k_registry *, struct k2k_audit_stats *) = k2k_audit_stats;
 int (*const as_k2k_is_cross_tenant)(k2k_tenant_id, k2k_tenant_id) = k2k_is_cross_tenant;
 const char * (*const as_k2k_version)(void) = k2k_version;
@@ -322,12 +324,36 @@ int main(void)
 	FIELD(k2k_audit_record, actor);
 	FIELD(k2k_audit_record, source);
 	FIELD(k2k_audit_record, destination);
+	FIELD(k2k_audit_record, comm);
 	STRUCT(k2k_audit_cursor);
 	FIELD(k2k_audit_cursor, size);
 	FIELD(k2k_audit_cursor, flags);
 	FIELD(k2k_audit_cursor, wake);
 	FIELD(k2k_audit_cursor, waiting);
 	FIELD(k2k_audit_cursor, next);
+	FIELD(k2k_audit_cursor, damaged);
+	STRUCT(k2k_audit_follower_info);
+	FIELD(k2k_audit_follower_info, size);
+	FIELD(k2k_audit_follower_info, flags);
+	FIELD(k2k_audit_follower_info, index);
+	FIELD(k2k_audit_follower_info, state);
+	FIELD(k2k_audit_follower_info, pid);
+	FIELD(k2k_audit_follower_info, comm);
+	FIELD(k2k_audit_follower_info, attached_at_ns);
+	FIELD(k2k_audit_follower_info, said_ago_ns);
+	FIELD(k2k_audit_follower_info, failures);
+	FIELD(k2k_audit_follower_info, failing_since_ns);
+	FIELD(k2k_audit_follower_info, behind);
+	FIELD(k2k_audit_follower_info, overwritten);
+	FIELD(k2k_audit_follower_info, lost);
+	FIELD(k2k_audit_follower_info, damaged);
+	FIELD(k2k_audit_follower_info, lost_from);
+	FIELD(k2k_audit_follower_info, lost_count);
+	FIELD(k2k_audit_follower_info, lost_at_ns);
+	FIELD(k2k_audit_follower_info, overwritten_from);
+	FIELD(k2k_audit_follower_info, overwritten_count);
+	FIELD(k2k_audit_follower_info, lost_ring);
+	FIELD(k2k_audit_follower_info, overwritten_ring);
 	STRUCT(k2k_audit_stats);
 	FIELD(k2k_audit_stats, size);
 	FIELD(k2k_audit_stats, flags);
@@ -350,6 +376,7 @@ int main(void)
 	CONSTANT(K2K_LEASE_SLOT_NONE);
 	CONSTANT(K2K_AUDIT_RINGS);
 	CONSTANT(K2K_AUDIT_RING_ADMIN);
+	CONSTANT(K2K_AUDIT_RING_SECURITY);
 	CONSTANT(K2K_AUDIT_KINDS);
 	CONSTANT(K2K_AUDIT_VALUES);
 	CONSTANT(K2K_AUDIT_NAME_MAX);
@@ -387,20 +414,21 @@ int main(void)
 	CONSTANT(K2K_EFENCED);
 	CONSTANT(K2K_EFORKED);
 	CONSTANT(K2K_EROLE);
+	CONSTANT(K2K_ENOAUDIT);
 	CONSTANT(K2K_ROLE_ADMIN);
 	CONSTANT(K2K_ROLE_BROKER);
 	CONSTANT(K2K_ROLE_OBSERVER);
 	CONSTANT(K2K_OPEN_CALLER_FORK_HOOKS);
 	CONSTANT(K2K_OPEN_OWNER_UID);
 	CONSTANT(K2K_OPEN_TIMEOUT);
+	CONSTANT(K2K_OPEN_FOLLOWER);
 	CONSTANT(K2K_CREATE_GROUP);
 	CONSTANT(K2K_CREATE_MODE);
+	CONSTANT(K2K_CREATE_REQUIRE_AUDIT);
 	CONSTANT(K2K_DESTROY_FORCE);
-<<<<<<< HEAD
-	CONSTANT(K2K_TENANT_DAMAGED);
-=======
 	CONSTANT(K2K_INFO_AUDIT_SINK);
->>>>>>> main
+	CONSTANT(K2K_INFO_REQUIRE_AUDIT);
+	CONSTANT(K2K_TENANT_DAMAGED);
 	CONSTANT(K2K_BROKER_ACTIVE);
 	CONSTANT(K2K_BROKER_STOPPED);
 	CONSTANT(K2K_BROKER_DEAD);
@@ -431,6 +459,14 @@ int main(void)
 	CONSTANT(K2K_AUDIT_LOST);
 	CONSTANT(K2K_AUDIT_CUT_SOURCE);
 	CONSTANT(K2K_AUDIT_CUT_DESTINATION);
+	CONSTANT(K2K_AUDIT_DAMAGED);
 	CONSTANT(K2K_AUDIT_OPEN_TOO);
+	CONSTANT(K2K_AUDIT_DAMAGED_TOO);
+	CONSTANT(K2K_AUDIT_FAILING);
+	CONSTANT(K2K_FOLLOWER_NONE);
+	CONSTANT(K2K_FOLLOWER_ACTIVE);
+	CONSTANT(K2K_FOLLOWER_SILENT);
+	CONSTANT(K2K_FOLLOWER_FAILING);
+	CONSTANT(K2K_FOLLOWER_DEAD);
 	return 0;
 }

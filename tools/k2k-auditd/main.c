@@ -4,12 +4,11 @@
  */
 #include "follow.h"
 #include "logfile.h"
-#include "notify.h"
 #include "stream.h"
+#include "../common/service.h"
 #include "../k2k-tenantctl/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -348,14 +347,6 @@ static int run(struct destination *d, struct follow *follow, int once)
 		say("%s: ending with events unwritten; the rings keep them for the next start, as long as they last", d->name);
 	text_free(&bodies);
 	return status;
-}
-
-/* Standard files that are closed would be given to the log, and messages written into it. */
-static void hold_standard_files(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
-			_exit(10);
 }
 
 int main(int argc, char **argv)

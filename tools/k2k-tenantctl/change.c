@@ -156,10 +156,10 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, cons
 
 	if (exit_code)
 		return exit_code;
-	/* so that nobody else changes it between the look before and the change */
-	code = k2k_batch_begin(reg);
+	/* many take the writer's lock once */
+	code = count > 1 ? k2k_batch_begin(reg) : 0;
 	if (code) {
-		exit_code = count == 1 ? fail_change(ctl, code, ids[0], change, false) : fail(ctl, code, "registry '%s'", ctl->registry);
+		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
 		k2k_registry_close(&reg);
 		return exit_code;
 	}
@@ -172,7 +172,8 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, cons
 		else
 			done[changed++] = ids[i];
 	}
-	k2k_batch_end(reg);
+	if (count > 1)
+		k2k_batch_end(reg);
 	if (count > 1 && exit_code)
 		exit_code = EXIT_PARTLY;
 	if (changed || count > 1) {

@@ -8,7 +8,7 @@
 #ifndef K2K_TENANTCTL_CHANGE_H
 #define K2K_TENANTCTL_CHANGE_H
 
-#include "given_limits.h"
+#include "tenant_limits.h"
 
 struct change {
 	/* Returns a K2K_E... code. */

@@ -3,7 +3,7 @@
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
-#include "printable.h"
+#include "../common/printable.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -32,11 +32,11 @@ static const struct field broker_fields[] = {
 	{ "comm", "COMMAND", KIND_TEXT, 0 },
 	{ "state", "STATE", KIND_TEXT, 0 },
 	{ "incarnation", NULL, KIND_ID, 0 },
-	{ NULL, "BEHIND", KIND_TOTAL, FIELD_SPARE },
+	{ NULL, "GRACE-BEHIND", KIND_TOTAL, FIELD_SPARE },
 	{ "kernels", "KERNELS", KIND_COUNT, FIELD_SPARE },
 	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_SPARE },
 	{ "grace_behind", NULL, KIND_TOTAL, 0 },
-	{ NULL, "SINCE", KIND_TIME, FIELD_SPARE },
+	{ "attached_at_ns", "SINCE", KIND_TIME, FIELD_SPARE },
 	{ NULL, "INCARNATION", KIND_ID, FIELD_SPARE },
 };
 #define BROKER_FIELDS (sizeof(broker_fields) / sizeof(broker_fields[0]))

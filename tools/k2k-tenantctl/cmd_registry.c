@@ -205,11 +205,14 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "created_at_ns", "created", KIND_TIME, 0 },
 		{ "defs_bytes", "definitions", KIND_BYTES, 0 },
 		{ "live_bytes", "live", KIND_BYTES, 0 },
-		{ "owner_uid", "owner", KIND_COUNT, 0 },
-		{ "owner_gid", "group", KIND_COUNT, 0 },
+		{ "owner_uid", NULL, KIND_COUNT, 0 },
+		{ "owner_gid", NULL, KIND_COUNT, 0 },
+		{ "owner", "owner", KIND_TEXT, 0 },
+		{ "group", "group", KIND_TEXT, 0 },
 		{ "defs_mode", "mode of definitions", KIND_TEXT, 0 },
 		{ "live_mode", "mode of live", KIND_TEXT, 0 },
-		{ "brokers", "brokers", KIND_COUNT, 0 },
+		{ "brokers", NULL, KIND_COUNT, 0 },
+		{ NULL, "brokers", KIND_TEXT, 0 },
 		{ "generation", "newest generation", KIND_ID, 0 },
 		{ "grace_token", "grace-period token", KIND_ID, 0 },
 		{ "unknown_tenant_total", "unknown tenants", KIND_TOTAL, 0 },
@@ -236,20 +239,22 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases, &info.budgets };
-	char full[4][96], defs_mode[16], live_mode[16];
+	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT], brokers[32];
 	int code = k2k_registry_info(reg, &info);
 
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	snprintf(defs_mode, sizeof(defs_mode), "%04o", info.defs_mode & 07777);
 	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
+	snprintf(brokers, sizeof(brokers), "%u of %d", info.brokers, K2K_BROKERS_MAX);
 	for (size_t i = 0; i < 4; i++)
 		snprintf(full[i], sizeof(full[i]), "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
 		         t[i]->capacity, t[i]->retired);
 	print_record(ctl, fields, (const struct value[]){
 		TEXT(info.name), TEXT(info.uuid), NUMBER(info.layout_version), NUMBER(info.created_at_ns),
 		NUMBER(info.defs_bytes), NUMBER(info.live_bytes), NUMBER(info.owner_uid), NUMBER(info.owner_gid),
-		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), NUMBER(info.generation),
+		TEXT(user_name(owner, info.owner_uid)), TEXT(group_name(group, info.owner_gid)),
+		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), TEXT(brokers), NUMBER(info.generation),
 		NUMBER(info.grace_token), NUMBER(info.unknown_tenant_total), NUMBER(info.cross_tenant_total),
 		TEXT(full[0]), TEXT(full[1]), TEXT(full[2]), TEXT(full[3]),
 		NUMBER(t[0]->used), NUMBER(t[0]->retired), NUMBER(t[0]->capacity),

@@ -92,10 +92,21 @@ static const struct option_text update_options[] = {
 	QUOTA_OPTIONS,
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL, "register the tenant where it is not registered" },
 };
+#define COLUMN_WORDS "id generation registered rate kernels gpu-memory budgets admitted rejected rejected-rate rejected-budget " \
+	"rejected-kernels rejected-memory gpu-time unattributed this-second kernels-held memory-held"
+static const struct option_text list_options[] = {
+	{ OPT_SORT, 0, "sort", "COLUMN", VALUE_WORD, COLUMN_WORDS, "by this column, rising; -COLUMN: falling; by id unless given" },
+	{ OPT_COLUMNS, 0, "columns", "COLUMN,...", VALUE_WORD, COLUMN_WORDS, "of tables and csv; JSON has all" },
+	{ OPT_FILTER, 0, "filter", "COLUMN>N", VALUE_TEXT, NULL,
+	  "only tenants of which this is true, with < <= = != >= or >; may be repeated:\n"
+	  "then all have to be. N is written with the column's unit, or as 'unlimited'" },
+	{ OPT_NO_HEADERS, 0, "no-headers", NULL, VALUE_NONE, NULL, "leave out the line with the columns' names" },
+	{ OPT_WATCH, 'w', "watch", NULL, VALUE_NONE, NULL, "again each second, until it is stopped" },
+};
 static const struct option_text metrics_options[] = {
 	{ OPT_MAX_SERIES, 0, "max-series", "N", VALUE_NUMBER, NULL,
 	  "so many tenants (and budgets) have series of their own, 1000 unless given:\n"
-	  "those registered first; the rest are summed under tenant=\"other\"" },
+	  "the busiest; the rest are summed under tenant=\"other\"" },
 };
 static const struct option_text top_options[] = {
 	{ OPT_ONCE, 0, "once", NULL, VALUE_NONE, NULL,
@@ -169,7 +180,10 @@ const struct command commands[] = {
 	  "remove tenants, and print their final totals", NO_OPTIONS,
 	  "Waits for calls under way up to --timeout; then the totals are printed as not final.\n", NULL,
 	  "deregister 42 43 --timeout 1s" },
-	{ "list", NULL, RUN(cmd_list), 0, 0, NOTHING, "list", "list all tenants", NO_OPTIONS, "", NULL, "list -o csv" },
+	{ "list", NULL, RUN(cmd_list), 0, 0, NOTHING, "list [options]", "list all tenants", OPTIONS(list_options),
+	  "Columns: id generation registered rate kernels gpu-memory budgets admitted rejected rejected-rate\n"
+	  "rejected-budget rejected-kernels rejected-memory gpu-time unattributed this-second kernels-held\n"
+	  "memory-held.\n", NULL, "list --filter 'rejected>0' --sort -rejected --columns id,rate,rejected" },
 	{ "show", NULL, RUN(cmd_show), 1, MANY, { TENANT }, "show ID...", "show everything about these tenants", NO_OPTIONS, "", NULL,
 	  "show 42 -J" },
 	{ "exists", NULL, RUN(cmd_exists), 1, 1, { TENANT }, "exists ID",
@@ -202,9 +216,16 @@ const struct command commands[] = {
 	  "ask whether a message would be admitted now; consumes nothing", OPTIONS(quota_options),
 	  "retry_after_ns 18446744073709551615 means that waiting alone does not help.\n", "1: no, with the limit that is hit",
 	  "quota 42 --engagement 7 --count 100" },
+	{ "explain", NULL, RUN(cmd_explain), 1, 1, { TENANT }, "explain ID",
+	  "explain which limit refuses a tenant, since when, by which broker, and what to do", NO_OPTIONS,
+	  "REFUSES: the smallest next request. REJECTED, SINCE, LAST and BY-BROKER come from the audit trail, as\n"
+	  "far back as its rings go.\n", NULL, "explain 42" },
+	{ "registries", NULL, RUN(cmd_registries), 0, 0, NOTHING, "registries", "list the registries of this host", NO_OPTIONS,
+	  "One that is not this user's, nor root's, is read only with --owner. A CREATED or other cell of - is of one\n"
+	  "that can't be read.\n", NULL, "registries -J" },
 	{ "brokers", NULL, RUN(cmd_brokers), 0, 0, NOTHING, "brokers", "list who is attached, and who holds up a grace period",
 	  NO_OPTIONS,
-	  "BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
+	  "GRACE-BEHIND: grace periods that a broker has not answered yet. While it stays above 0, what is\n"
 	  "deregistered can't be used again.\n", NULL, "brokers" },
 	{ "leases", NULL, RUN(cmd_leases), 0, 1, { TENANT }, "leases [ID]", "list which brokers hold a tenant's kernels and GPU memory",
 	  NO_OPTIONS, "", NULL, "leases 42" },

@@ -5,10 +5,10 @@
  */
 #include "commands.h"
 #include "completion_scripts.h"
+#include "registries.h"
 #include "table.h"
 #include "units.h"
 
-#include <dirent.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -107,24 +107,12 @@ static void offer_ids(const struct line *l, bool engagements, const char *typed,
 
 static void offer_registries(const char *typed, const char *before)
 {
-	static const char prefix[] = "k2k.", suffix[] = ".defs";
-	DIR *dir = opendir("/dev/shm");
-	struct dirent *entry;
+	size_t count;
+	struct registry_name *names = registry_names(&count);
 
-	while (dir && (entry = readdir(dir))) {
-		size_t length = strlen(entry->d_name), around = sizeof(prefix) + sizeof(suffix) - 2;
-		char name[K2K_NAME_MAX + 1];
-
-		if (length <= around || length - around > K2K_NAME_MAX || strncmp(entry->d_name, prefix, sizeof(prefix) - 1) ||
-		    strcmp(entry->d_name + length - sizeof(suffix) + 1, suffix))
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)(length - around), entry->d_name + sizeof(prefix) - 1);
-		/* anybody may leave a file there, with any name */
-		if (good_registry_name(name))
-			offer(typed, before, name, NULL);
-	}
-	if (dir)
-		closedir(dir);
+	for (size_t i = 0; i < count; i++)
+		offer(typed, before, names[i].name, NULL);
+	free(names);
 }
 
 static void offer_groups(const char *typed, const char *before)

@@ -49,6 +49,7 @@ enum option_id {
 	OPT_FILE, OPT_PRUNE, OPT_MAX_PRUNE,
 	OPT_FOLLOW, OPT_SINCE, OPT_UNTIL, OPT_LINES, OPT_TENANT, OPT_TYPE, OPT_KEY, OPT_HEAD,
 	OPT_ONCE,
+	OPT_SORT, OPT_COLUMNS, OPT_FILTER, OPT_NO_HEADERS, OPT_WATCH,
 	OPT_END
 };
 
@@ -66,8 +67,8 @@ struct ctl {
 	uint64_t timeout_ns;
 
 	const char *option[OPT_END];    /* the last argument given to it, "" where it takes none, null where not given */
-	const char **budgets, **files;  /* each --budget and --file in turn */
-	size_t budget_count, file_count;
+	const char **budgets, **files, **filters;       /* each --budget, --file and --filter in turn */
+	size_t budget_count, file_count, filter_count;
 	bool has_owner;                 /* --owner */
 	uint32_t owner_uid;
 	enum k2k_role role;             /* as which the registry was opened, or 0: for what to do about missing rights */

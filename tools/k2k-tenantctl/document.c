@@ -7,9 +7,9 @@
  * and nothing more is read.
  */
 #include "document.h"
-#include "printable.h"
 #include "progress.h"
 #include "units.h"
+#include "../common/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>

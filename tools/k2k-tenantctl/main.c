@@ -5,8 +5,8 @@
 #include "names.h"
 #include "output.h"
 #include "table.h"
+#include "../common/service.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -208,6 +208,8 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 			ctl->budgets[ctl->budget_count++] = optarg;
 		else if (id == OPT_FILE)
 			ctl->files[ctl->file_count++] = optarg;
+		else if (id == OPT_FILTER)
+			ctl->filters[ctl->filter_count++] = optarg;
 	}
 	ctl->dry_run = ctl->option[OPT_DRY_RUN] != NULL;
 	ctl->yes = ctl->option[OPT_YES] != NULL;
@@ -328,17 +330,6 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	return c->run(ctl);
 }
 
-/*
- * Standard files that are closed would be given to the registry's shared memory,
- * and a table printed into it. Instead there is something that can't be written.
- */
-static void hold_standard_files(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
-			_exit(EXIT_SYSTEM);
-}
-
 static void end_at_once(int number)
 {
 	_exit(128 + number);
@@ -370,6 +361,7 @@ int main(int argc, char **argv)
 	end_by_signals();
 	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
+	ctl.filters = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.filters)));
 	ctl.files = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.files)));
 	read_table();
 	read_options(&ctl, &complaint, argc, argv);
@@ -380,5 +372,6 @@ int main(int argc, char **argv)
 	free(ctl.failures);
 	free(ctl.budgets);
 	free(ctl.files);
+	free(ctl.filters);
 	return close_output(exit_code);
 }

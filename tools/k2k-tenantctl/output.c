@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
-#include "printable.h"
 #include "units.h"
+#include "../common/printable.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +22,11 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
 }
 
+static bool is_none(const struct field *field, const struct value *value)
+{
+	return (field->flags & FIELD_NONE) && value->number == UINT64_MAX;
+}
+
 static void print_time(char *text, size_t room, uint64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000);
@@ -39,6 +44,8 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 		printable_copy(text, CELL, value->text, SIZE_MAX);
 	else if (is_unlimited(field, value))
 		snprintf(text, CELL, "unlimited");
+	else if (is_none(field, value))
+		text[0] = 0;
 	else if (field->kind == KIND_BOOL)
 		snprintf(text, CELL, "%s", value->number ? "true" : "false");
 	else
@@ -47,13 +54,13 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
-		snprintf(text, CELL, "unlimited");
+	if (is_unlimited(field, value) || is_none(field, value)) {
+		snprintf(text, CELL, "%s", is_none(field, value) ? "-" : "unlimited");
 		return;
 	}
 	switch (field->kind) {
 	case KIND_NS: units_print_duration(text, value->number); break;
-	case KIND_BYTES: units_print_size(text, value->number); break;
+	case KIND_BYTES: units_print_short_size(text, value->number); break;
 	case KIND_RATE: units_print_rate(text, value->number); break;
 	case KIND_TIME: print_time(text, CELL, value->number); break;
 	case KIND_BOOL: snprintf(text, CELL, "%s", value->number ? "yes" : "no"); break;
@@ -113,7 +120,7 @@ static json_object *json_new_number(void)
 
 static void json_print_number(char *text, const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
+	if (is_unlimited(field, value) || is_none(field, value)) {
 		strcpy(text, "null");
 	} else if (field->kind == KIND_BOOL) {
 		strcpy(text, value->number ? "true" : "false");
@@ -363,6 +370,7 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 {
 	struct libscols_table *table = check_memory(scols_new_table());
 
+	scols_table_enable_noheadings(table, ctl->option[OPT_NO_HEADERS] != NULL);
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
@@ -436,7 +444,8 @@ void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct f
 	if (ctl->format == FORMAT_TABLE) {
 		l->table = table_of(ctl, fields, field_count);
 	} else if (ctl->format == FORMAT_CSV) {
-		csv_header(fields, field_count);
+		if (!ctl->option[OPT_NO_HEADERS])
+			csv_header(fields, field_count);
 	} else {
 		json_object *envelope = json_envelope(ctl);
 

@@ -4,7 +4,7 @@
 #define K2K_TENANTCTL_PLAN_H
 
 #include "document.h"
-#include "given_limits.h"
+#include "tenant_limits.h"
 
 enum action { REGISTER, UPDATE, DEREGISTER };
 

@@ -399,6 +399,28 @@ char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
 	return text;
 }
 
+char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes)
+{
+	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	uint64_t hundredths;
+	size_t unit = 0;
+
+	units_print_size(text, bytes);
+	if (strspn(text, "0123456789") <= 4)
+		return text;
+	while (bytes >> (10 * unit) >= 1024)
+		unit++;
+	/* rounded down: what is free is never shown as more */
+	hundredths = (uint64_t)((__extension__ (unsigned __int128)bytes * 100) >> (10 * unit));
+	if (hundredths < 1000)
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100, hundredths % 100, names[unit]);
+	else if (hundredths < 10000)
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%" PRIu64 "%s", hundredths / 100, hundredths / 10 % 10, names[unit]);
+	else
+		snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", hundredths / 100, names[unit]);
+	return text;
+}
+
 /* whole.fraction without zeros at its end; fraction has `digits` digits */
 static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t fraction, int digits, const char *unit)
 {

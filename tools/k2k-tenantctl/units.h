@@ -14,7 +14,7 @@
  *
  * Fractions are taken where the result is a whole number, and refused where it
  * is not: nothing is ever rounded. Nothing here uses floating point, allocates,
- * or depends on the locale. What is printed reads back as the same number.
+ * or depends on the locale. What is printed reads back as the same number, but for short sizes.
  *
  * A parser returns 0 and sets *value, or returns -1, leaves *value as it was,
  * and says what is wrong at which character. All are pure functions.
@@ -48,6 +48,8 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 size_t units_print_number(char text[UNITS_TEXT], uint64_t number);
 /* Each fills `text` and returns it. "unlimited" is the caller's affair. */
 char *units_print_size(char text[UNITS_TEXT], uint64_t bytes);
+/* For people: as it is where that is short ("1536KiB", "2GiB"), else cut to three digits ("7.01MiB"). */
+char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes);
 char *units_print_duration(char text[UNITS_TEXT], uint64_t ns);
 char *units_print_rate(char text[UNITS_TEXT], uint64_t per_second);
 

@@ -82,12 +82,9 @@ infos! {
         leases: Table = |i| i.leases.into(),
         budgets: Table = |i| i.budgets.into(),
         max_audit_events: u64 = |i| i.max_audit_events,
-<<<<<<< HEAD
         cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
-=======
         // of the handle that was asked
         has_audit_sink: bool = |i| i.flags & sys::K2K_INFO_AUDIT_SINK != 0,
->>>>>>> main
     }
     BrokerInfo of k2k_broker_info {
         slot: u32 = |i| i.slot,

@@ -25,8 +25,9 @@ places! {
     k2k_usage_info { size, flags, id, generation, engagement_id, gpu_ns }
     k2k_audit_field { key, value }
     k2k_audit_event { size, flags, level, r#type, code, field_count, time_ns, count, actor, target, description, fields }
-    k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination }
-    k2k_audit_cursor { size, flags, wake, waiting, next }
+    k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination, comm }
+    k2k_audit_cursor { size, flags, wake, waiting, next, damaged }
+    k2k_audit_follower_info { size, flags, index, state, pid, comm, attached_at_ns, said_ago_ns, failures, failing_since_ns, behind, overwritten, lost, damaged, lost_from, lost_count, lost_at_ns, overwritten_from, overwritten_count, lost_ring, overwritten_ring }
     k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest }
 }
 values! {
@@ -44,6 +45,7 @@ values! {
     K2K_LEASE_SLOT_NONE
     K2K_AUDIT_RINGS
     K2K_AUDIT_RING_ADMIN
+    K2K_AUDIT_RING_SECURITY
     K2K_AUDIT_KINDS
     K2K_AUDIT_VALUES
     K2K_AUDIT_NAME_MAX
@@ -81,20 +83,21 @@ values! {
     K2K_EFENCED
     K2K_EFORKED
     K2K_EROLE
+    K2K_ENOAUDIT
     K2K_ROLE_ADMIN
     K2K_ROLE_BROKER
     K2K_ROLE_OBSERVER
     K2K_OPEN_CALLER_FORK_HOOKS
     K2K_OPEN_OWNER_UID
     K2K_OPEN_TIMEOUT
+    K2K_OPEN_FOLLOWER
     K2K_CREATE_GROUP
     K2K_CREATE_MODE
+    K2K_CREATE_REQUIRE_AUDIT
     K2K_DESTROY_FORCE
-<<<<<<< HEAD
-    K2K_TENANT_DAMAGED
-=======
     K2K_INFO_AUDIT_SINK
->>>>>>> main
+    K2K_INFO_REQUIRE_AUDIT
+    K2K_TENANT_DAMAGED
     K2K_BROKER_ACTIVE
     K2K_BROKER_STOPPED
     K2K_BROKER_DEAD
@@ -125,7 +128,15 @@ values! {
     K2K_AUDIT_LOST
     K2K_AUDIT_CUT_SOURCE
     K2K_AUDIT_CUT_DESTINATION
+    K2K_AUDIT_DAMAGED
     K2K_AUDIT_OPEN_TOO
+    K2K_AUDIT_DAMAGED_TOO
+    K2K_AUDIT_FAILING
+    K2K_FOLLOWER_NONE
+    K2K_FOLLOWER_ACTIVE
+    K2K_FOLLOWER_SILENT
+    K2K_FOLLOWER_FAILING
+    K2K_FOLLOWER_DEAD
 }
 functions! {
     k2k_strerror
@@ -179,6 +190,8 @@ functions! {
     k2k_audit_kind_type
     k2k_audit_read
     k2k_audit_wait
+    k2k_audit_kept
+    k2k_audit_follower_list
     k2k_audit_stats
     k2k_is_cross_tenant
     k2k_version

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* given_limits.h - what a tenant may, and where two such differ: for people in a line, for programs as JSON */
-#ifndef K2K_TENANTCTL_GIVEN_LIMITS_H
-#define K2K_TENANTCTL_GIVEN_LIMITS_H
+/* tenant_limits.h - what a tenant may, and where two such differ: for people in a line, for programs as JSON */
+#ifndef K2K_TENANTCTL_TENANT_LIMITS_H
+#define K2K_TENANTCTL_TENANT_LIMITS_H
 
 #include <json-c/json_object.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "given_limits.h"
+#include "tenant_limits.h"
 #include "output.h"
 #include "units.h"
 
