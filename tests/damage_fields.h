@@ -305,7 +305,7 @@ static enum use use_always(const struct k2k_map *map, uint32_t index)
 	return LIVE;
 }
 
-enum { REGIONS = 18 };
+enum { REGIONS = 19 };
 
 #define REGION(name, base, count, fields, use) \
 	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }

@@ -414,7 +414,8 @@ TEST(a_ring_that_lies_works_again_after_a_repair)
 	size_t count;
 
 	damage_populate(&d);
-	ring = d.a->broker.slot;
+	ring = K2K_RING_SECURITY(d.a->broker.slot);
+	assert_int_equal(k2k_audit_cross_tenant(d.a, 2, 1, "y", "x", damage_tag), 0);
 	newest = d.map.rings[ring].claimed;
 	assert_true(newest > 0);
 	d.map.rings[ring].claimed = UINT64_C(2305843009213693952);
