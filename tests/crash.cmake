@@ -11,3 +11,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   k2k_test(NAME process_torn SOURCES ${CMAKE_CURRENT_LIST_DIR}/process_torn.c LABEL process)
   target_link_options(crash_instructions PRIVATE -Wl,--wrap=mmap,--wrap=mmap64,--wrap=k2k_helper_start)
 endif()
+
+# The table of scripts/crash-test.
+k2k_script_tests(crash SCRIPTS crash_table ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
+  LABEL crash)

@@ -8,7 +8,8 @@
  *   2. of the killed call there is all or nothing: its event, or one more in the count of the first, or a number that is told as lost
  *   3. the next owner of the slot can use each place of the ring, and loses nothing
  *   4. the checker finds nothing
- * K2K_CRASH_EVERY=N, K2K_CRASH_SEED: every N-th point only, as in crash_run.h.
+ * K2K_CRASH_EVERY=N, K2K_CRASH_SEED: every N-th point only; K2K_CRASH_ONLY=TEXT: operations whose name contains it; as in
+ * crash_run.h.
  */
 #define HARNESS_TIMEOUT_S 600
 #include "crash_trace.h"
@@ -369,8 +370,11 @@ static void kill_everywhere(const struct operation *operation, uint64_t prior, b
 
 static void kill_each(uint64_t prior, bool half)
 {
+	const char *only = getenv("K2K_CRASH_ONLY");
+
 	for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
-		kill_everywhere(&operations[i], prior, half);
+		if (!only || strstr(operations[i].name, only))
+			kill_everywhere(&operations[i], prior, half);
 }
 
 TEST(rejected_with_an_empty_ring) { kill_each(0, false); }
