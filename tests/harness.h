@@ -34,11 +34,13 @@ static pid_t harness_runner, harness_pid; /* harness_pid: of the test, in its ch
 /* A registry's name that nothing has yet, another one at each call; the last 200 stay valid. */
 HARNESS_USED static const char *fresh_registry(void)
 {
-	static char names[200][32];
+	static char names[200][32], path[64];
 	static unsigned int count;
 	char *name = names[count % 200];
 
-	snprintf(name, sizeof names[0], "test-%ld-%u", (long)harness_pid, count++);
+	do /* what a run left behind that was killed, and whose pid is ours now, stays as it is */
+		snprintf(name, sizeof names[0], "test-%ld-%u", (long)harness_pid, count++);
+	while (snprintf(path, sizeof path, "/dev/shm/k2k.%s.defs", name) > 0 && access(path, F_OK) == 0);
 	return name;
 }
 
