@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -350,7 +351,9 @@ static int start_flusher(struct k2k_audit *audit)
 	error = pthread_create(&audit->flusher, NULL, run_flusher, audit);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, "sink", "can't start a thread");
+		return k2k_fail_errno(K2K_ENOMEM, error, "sink",
+		                      "can't start a thread (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_STACK, RLIMIT_MEMLOCK, or the "
+		                      "control group's pids.max)");
 	audit->flushing = true;
 	return 0;
 }
@@ -385,7 +388,7 @@ static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *con
 	*sink = calloc(1, sizeof(**sink));
 	if (!*sink || !audit->entries) {
 		free(*sink);
-		return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory for a sink");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "sink", "no memory for a sink");
 	}
 	(*sink)->function = function;
 	(*sink)->context = context;

@@ -10,6 +10,7 @@
  * Killed at any point: the definition is still RETIRED, and the next writer does
  * it again; what was done already is found done.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "budget.h"
@@ -207,7 +208,7 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 		return code;
 	batch.chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1);
 	if (!batch.chosen)
-		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory for a list of slots");
 	choose_passed(&batch, passed, own_slot);
 	code = unlink_records(&batch);
 	K2K_DELAY(records_unlinked);

@@ -69,7 +69,7 @@ static int new_handle(struct k2k_registry **handle)
 			free(reg);
 			if (gate != MAP_FAILED)
 				munmap(gate, 4096);
-			return k2k_fail(K2K_ENOMEM, "handle", NULL, "no memory for a handle");
+			return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "handle", "no memory for a handle");
 		}
 		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
 		reg->gate = gate;

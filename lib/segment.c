@@ -92,9 +92,8 @@ static int create_failed(int error, const char *object, const char *what)
 	case ENOSPC:
 	case ENOMEM:
 	case EDQUOT:
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
 	case EFBIG:
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s: it is larger than RLIMIT_FSIZE (ulimit -f) allows", what);
+		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
 	default:
 		return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
 	}
@@ -106,8 +105,8 @@ static int map(struct k2k_segment *seg, const char *object, int fd)
 	void *base = mmap(NULL, seg->bytes, protection, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
-		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes",
-		                      seg->bytes);
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes%s",
+		                      seg->bytes, errno == EAGAIN ? " (RLIMIT_MEMLOCK, ulimit -l)" : "");
 	if (madvise(base, seg->bytes, MADV_DONTFORK) != 0) {
 		int error = errno;
 
@@ -139,17 +138,29 @@ static int reserve(int fd, off_t bytes, const char *object)
 	return 0;
 }
 
-/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now. */
-static void touch(struct k2k_segment *seg)
+/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now, and as an error. */
+static int touch(const struct k2k_segment *seg, const char *object)
 {
 	volatile unsigned char *p = seg->base;
 
 #ifdef MADV_POPULATE_WRITE
-	if (madvise(seg->base, seg->bytes, MADV_POPULATE_WRITE) == 0)
-		return;
+	int error = 0;
+
+	for (size_t done = 0; done < seg->bytes && !error;) {
+		size_t step = seg->bytes - done < (size_t)RESERVE_STEP ? seg->bytes - done : (size_t)RESERVE_STEP;
+
+		if (madvise(seg->base + done, step, MADV_POPULATE_WRITE) == 0)
+			done += step;
+		else if (errno != EINTR && errno != EAGAIN)
+			error = errno;
+	}
+	if (error != EINVAL) /* a kernel before 5.14 */
+		return error ? k2k_fail_errno(K2K_ENOMEM, error, object, "can't have all of its %zu bytes", seg->bytes) : 0;
 #endif
+	(void)object;
 	for (size_t at = 0; at < seg->bytes; at += 4096)
 		p[at] = 0;
+	return 0;
 }
 
 int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode,
@@ -185,7 +196,12 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	code = map(seg, object, fd);
 	if (code)
 		goto failed;
-	touch(seg);
+	code = touch(seg, object);
+	if (code) {
+		munmap(seg->base, seg->bytes);
+		seg->base = NULL;
+		goto failed;
+	}
 	remember(seg, &st, fd);
 	return 0;
 failed:
@@ -261,15 +277,17 @@ static bool is_in_use(const struct k2k_segment *defs)
 	struct k2k_segment live;
 	char path[K2K_PATH_MAX];
 	size_t stem = strlen(defs->path) - strlen("defs");
-	bool used;
 	char uuid[40];
+	bool used;
+	int code;
 
 	if (k2k_lock_any_life(defs))
 		return true;
 	k2k_segment_uuid_text(uuid, defs->header.uuid);
 	snprintf(path, sizeof(path), "%.*slive.%s", (int)stem, defs->path, uuid);
-	if (k2k_segment_refer(&live, defs->agent, path) != 0)
-		return false;
+	code = k2k_segment_refer(&live, defs->agent, path);
+	if (code)
+		return code != K2K_ENOREGISTRY; /* can't be asked: taken as used, so that nobody removes it for that */
 	used = k2k_lock_any_life(&live);
 	k2k_segment_close(&live);
 	return used;
@@ -392,7 +410,7 @@ int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	seg->agent = agent;
 	seg->fd = -1;
 	if (fd < 0)
-		return K2K_ENOREGISTRY;
+		return errno == ENOENT ? K2K_ENOREGISTRY : K2K_EIO;
 	if (fstat(fd, &st) != 0) {
 		close(fd);
 		return K2K_EIO;

@@ -63,7 +63,7 @@ int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const cha
                      bool writable, const struct k2k_trust *trust);
 /* The header alone of a regular file that belongs to us or root and has this magic; no other check, and no detail of what fails. */
 int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header);
-/* Opens to lock bytes only: no mapping. */
+/* Opens to lock bytes only: no mapping. K2K_ENOREGISTRY if there is none, K2K_EIO if that can't be told; no detail. */
 int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const char *path);
 void k2k_segment_close(struct k2k_segment *seg);
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trail.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 	if (options->rejects) {
 		trail->entries = calloc(ENTRIES, sizeof(*trail->entries));
 		if (!trail->entries)
-			return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+			return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "trail", "no memory for a table of events");
 	}
 	trail->map = options->map;
 	trail->clock = options->clock;
