@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -432,28 +431,33 @@ void k2k_segment_close(struct k2k_segment *seg)
 
 /* ---- is it gone? ---------------------------------------------------------------- */
 
-struct link_question {
+struct stat_question {
 	const struct k2k_segment *seg;
-	bool linked;
+	struct stat *st;
 };
 
-static int ask_links(void *context)
+static int ask_stat(void *context)
 {
-	struct link_question *question = context;
-	struct stat st;
+	const struct stat_question *question = context;
 
-	/* what can't be asked counts as there */
-	question->linked = fstat(question->seg->fd, &st) != 0 || st.st_nlink > 0;
-	return 0;
+	return fstat(question->seg->fd, question->st) == 0 ? 0 : K2K_EIO;
+}
+
+int k2k_segment_stat(const struct k2k_segment *seg, struct stat *st)
+{
+	struct stat_question question = { seg, st };
+
+	return k2k_agent_run(seg->agent, ask_stat, &question);
 }
 
 int k2k_segment_check_identity(const struct k2k_segment *seg)
 {
-	struct link_question question = { seg, true };
 	struct stat st;
 
 	if (stat(seg->path, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
 		return 0;
-	k2k_agent_run(seg->agent, ask_links, &question);
-	return question.linked ? 0 : k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
+	/* what can't be asked counts as there */
+	if (k2k_segment_stat(seg, &st) != 0 || st.st_nlink > 0)
+		return 0;
+	return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
 }
