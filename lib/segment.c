@@ -57,7 +57,7 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	unsigned int byte;
-	int digits = 0, c;
+	int digits = 0, c = 0, error;
 
 	if (!file)
 		return k2k_fail_errno(K2K_EIO, errno, "/proc", "can't read the boot id");
@@ -74,7 +74,10 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 		boot_id[digits / 2] = (uint8_t)(boot_id[digits / 2] << 4 | byte);
 		digits++;
 	}
+	error = ferror(file) ? errno : 0;
 	fclose(file);
+	if (error)
+		return k2k_fail_errno(K2K_EIO, error, "/proc", "can't read the boot id");
 	if (digits != 32)
 		return k2k_fail(K2K_EIO, "/proc", "boot_id", "the boot id is not 32 hexadecimal digits");
 	return 0;
@@ -211,16 +214,13 @@ failed:
 int k2k_segment_link(struct k2k_segment *seg, const char *path)
 {
 	char self[64];
-	struct stat st;
 
-	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 && errno != EEXIST) {
-		/* older kernels ask for CAP_DAC_READ_SEARCH there */
-		snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
-		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
-			return create_failed(errno, path, "can't name it");
-	}
-	if (stat(path, &st) != 0 || st.st_dev != seg->device || st.st_ino != seg->inode)
-		return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
+	/* older kernels ask for CAP_DAC_READ_SEARCH for the first form */
+	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
+	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
+	    (errno == EEXIST || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0))
+		return errno == EEXIST ? k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path)
+		                       : create_failed(errno, path, "can't name it");
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
 	return 0;
 }

@@ -160,8 +160,8 @@ static void works_in(void (*enter)(void))
 		_exit(0);
 	}
 	/* what fails in the child ends it, and then this one */
-	for (int ended = 0; !ended && !atomic_load(used); pause_ns(1000000))
-		ended = waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT | WNOHANG) == 0 && kill(pid, 0) != 0;
+	for (siginfo_t end = { 0 }; !end.si_pid && !atomic_load(used); pause_ns(1000000))
+		assert_int_equal(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG), 0);
 	check_clean(admin);
 	assert_int_equal(k2k_registry_close(&admin), 0);
 	snprintf(path, sizeof path, "/dev/shm/k2k.%s.live.%s", name, info.uuid);
