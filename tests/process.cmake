@@ -6,6 +6,7 @@ foreach(test IN ITEMS process_create process_lease process_register process_batc
 endforeach()
 k2k_test(NAME process_windows LABEL process TIMEOUT 120)
 k2k_test(NAME process_steps LABEL process TIMEOUT 120)
+k2k_test(NAME process_follow LABEL process TIMEOUT 120)
 k2k_test(NAME process_rights LABEL process TIMEOUT 60 SHARED)
 # all system calls of one thread of the program: the wrappers are the library's, too
 k2k_test(NAME process_failures LABEL process TIMEOUT 240)
