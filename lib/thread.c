@@ -142,7 +142,7 @@ int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, con
 	if (!error)
 		return 0;
 	return k2k_fail_errno(K2K_ENOMEM, error, object, "can't start a thread%s",
-	                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_MEMLOCK, or the control group's pids.max)"
+	                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, or the control group's pids.max)"
 	                                      : "");
 }
 
