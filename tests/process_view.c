@@ -315,10 +315,10 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 #define ARCH 0
 #endif
 
-/* For all threads: these system calls answer `error`. */
-static void refuse(const int *calls, size_t count, int error)
+/* For all threads: what the listed system calls do, and what all others do. */
+static void filter(const int *calls, size_t count, unsigned int listed, unsigned int others)
 {
-	struct sock_filter code[40] = {
+	struct sock_filter code[200] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -331,16 +331,33 @@ static void refuse(const int *calls, size_t count, int error)
 		skip_msg("no filter for this architecture");
 	for (size_t i = 0; i < count; i++) {
 		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1);
-		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)error);
+		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, listed);
 	}
-	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
 	program.len = at;
 	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
 		skip_msg("no seccomp here: %s", strerror(errno));
 }
 
-#define REFUSE(error, ...) refuse((int[]){ __VA_ARGS__ }, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int), error)
+#define CALLS(...) (int[]){ __VA_ARGS__ }, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int)
+#define REFUSE(error, ...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ERRNO | (error), SECCOMP_RET_ALLOW)
+#define ALLOW(...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM)
+
+/* As lib/README.md lists them, and what this program needs. */
+#define OF_THE_TEST SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep
+#define AFTER_OPEN                                                                                                \
+	SYS_futex, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, \
+		SYS_membarrier, SYS_mmap, SYS_munmap, SYS_madvise, SYS_brk, SYS_close, SYS_exit, SYS_rt_sigprocmask
+#ifdef SYS_unlink
+#define OLD_FORM(call) SYS_##call
+#else
+#define OLD_FORM(call) SYS_##call##at
+#endif
+#define TO_OPEN                                                                                                     \
+	SYS_clone3, SYS_clone, SYS_rseq, SYS_set_robust_list, SYS_mprotect, SYS_close_range, SYS_openat, SYS_read,   \
+		OLD_FORM(readlink), SYS_getdents64, SYS_pread64, SYS_prctl, SYS_getpid, SYS_getrandom
+#define TO_CREATE SYS_statfs, SYS_fchmod, SYS_fchown, SYS_fallocate, SYS_linkat, OLD_FORM(unlink)
 
 static void in_child(void (*work)(const char *name))
 {
@@ -398,6 +415,50 @@ static void use_without_membarrier(const char *name)
 TEST(a_sandbox_entered_after_open_that_refuses_membarrier_delays_reuse_and_refuses_another_open)
 {
 	in_child(use_without_membarrier);
+}
+
+static void use_by_the_list(const char *name)
+{
+	struct handles handles;
+
+	open_all(name, &handles);
+	ALLOW(OF_THE_TEST, AFTER_OPEN);
+	use_all(&handles);
+	close_all(&handles);
+}
+
+static void open_by_the_list(const char *name)
+{
+	struct handles handles;
+
+	ALLOW(OF_THE_TEST, AFTER_OPEN, TO_OPEN);
+	open_all(name, &handles);
+	use_all(&handles);
+	close_all(&handles);
+}
+
+static void create_by_the_list(const char *name HARNESS_USED)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct handles handles;
+
+	name = fresh_registry();
+	ALLOW(OF_THE_TEST, AFTER_OPEN, TO_OPEN, TO_CREATE);
+	options.flags = K2K_CREATE_GROUP;
+	options.max_tenants = options.max_engagements = options.max_budgets = 16;
+	assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
+	open_all(name, &handles);
+	register_tenant(handles.admin, TENANT, K2K_UNLIMITED, 1);
+	use_all(&handles);
+	close_all(&handles);
+	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
+}
+
+TEST(a_sandbox_may_allow_just_the_system_calls_that_are_documented)
+{
+	in_child(use_by_the_list);
+	in_child(open_by_the_list);
+	in_child(create_by_the_list);
 }
 
 /* Not in a child of a process that has used the library: that has been decided then. */
