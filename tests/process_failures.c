@@ -202,7 +202,8 @@ static int deregister(struct scene *scene)
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	int code = scene->kept ? 0 : k2k_tenant_deregister(scene->admin, TENANT, &totals);
 
-	if (!code && !scene->kept) {
+	/* also with an error: then the tenant is gone, and these are not final */
+	if (!scene->kept && totals.admitted_total) {
 		atomic_store(&outcome->admitted, totals.admitted_total);
 		atomic_store(&outcome->gpu_ns, totals.gpu_ns_total);
 		scene->kept = 1;
