@@ -378,6 +378,7 @@ void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char
 
 /* ---- replacing -------------------------------------------------------------------- */
 
+/* Where it fails, *sink is the caller's to free. */
 static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context, struct k2k_sink **sink)
 {
 	*sink = NULL;
@@ -386,10 +387,8 @@ static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *con
 	if (!audit->entries)
 		audit->entries = calloc(K2K_AUDIT_ENTRIES, sizeof(*audit->entries));
 	*sink = calloc(1, sizeof(**sink));
-	if (!*sink || !audit->entries) {
-		free(*sink);
+	if (!*sink || !audit->entries)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "sink", "no memory for a sink");
-	}
 	(*sink)->function = function;
 	(*sink)->context = context;
 	return 0;
@@ -411,6 +410,7 @@ static void stop_flusher(struct k2k_audit *audit)
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
 {
 	struct k2k_sink *fresh, *old;
+	bool waited;
 	int code = k2k_rcu_synchronize(); /* it works: the one below will, too */
 
 	if (code)
@@ -428,10 +428,11 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
 	if (!old)
 		return 0;
-	k2k_rcu_synchronize(); /* whoever loaded the old one has counted itself in */
+	waited = k2k_rcu_synchronize() == 0; /* whoever loaded the old one has counted itself in */
 	while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
 		k2k_clock_sleep_ns(REPLACE_POLL_NS);
 	flush_to(audit, old, UINT64_MAX);
-	free(old);
+	if (waited)
+		free(old);
 	return 0;
 }
