@@ -345,7 +345,7 @@ static void filter(const int *calls, size_t count, unsigned int listed, unsigned
 #define ALLOW(...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM)
 
 /* As lib/README.md lists them, and what this program needs. */
-#define OF_THE_TEST SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep
+#define OF_THE_TEST SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_writev
 #define AFTER_OPEN                                                                                                \
 	SYS_futex, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, \
 		SYS_membarrier, SYS_mmap, SYS_munmap, SYS_madvise, SYS_brk, SYS_close, SYS_exit, SYS_rt_sigprocmask
