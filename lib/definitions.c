@@ -8,6 +8,7 @@
  */
 #include "definitions.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static int last_of_each(struct k2k_change *change, uint32_t *count)
 	*count = 0;
 	change->list = list;
 	if (!list)
-		return k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", quota->budget_count);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", quota->budget_count);
 	for (uint32_t i = 0; i < quota->budget_count; i++) {
 		list[i].budget = quota->budgets[i];
 		list[i].number = i;
@@ -350,7 +351,7 @@ static int update_budgets(struct k2k_change *change, const struct k2k_limits *li
 
 	*ended = calloc((size_t)*count + 1, sizeof(**ended));
 	if (!code && !*ended)
-		code = k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", *count);
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", *count);
 	for (uint32_t i = 0; !code && i < *count; i++) {
 		int64_t before = *by;
 

@@ -7,6 +7,7 @@
  */
 #include "definitions.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,7 +288,7 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
 	many.finals = malloc(sizeof(*many.finals) * (count + 1));
 	many.codes = codes ? codes : malloc(sizeof(*many.codes) * (count + 1));
 	if (!many.finals || !many.codes) {
-		code = k2k_fail(K2K_ENOMEM, "tenants", NULL, "no memory for %zu tenants", count);
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants", count);
 	} else {
 		for (size_t i = 0; i < count; i++)
 			many.codes[i] = K2K_ENOTENANT;

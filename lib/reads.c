@@ -282,12 +282,12 @@ static void copy_files(const struct k2k_registry *reg, struct k2k_registry_info 
 {
 	struct stat st;
 
-	if (stat(reg->defs.path, &st) == 0) {
+	if (k2k_segment_stat(&reg->defs, &st) == 0) {
 		info->owner_uid = st.st_uid;
 		info->owner_gid = st.st_gid;
 		info->defs_mode = st.st_mode & 0777;
 	}
-	if (stat(reg->live.path, &st) == 0)
+	if (k2k_segment_stat(&reg->live, &st) == 0)
 		info->live_mode = st.st_mode & 0777;
 }
 

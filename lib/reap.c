@@ -18,6 +18,7 @@
  *   some unlinked        "                                unlinks the rest; what is unlinked is RETIRED, and stays
  *   leases, slot FREE    no such tenant                   rebuilds the list
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ static int count_costs(struct batch *batch)
 		return 0;
 	batch->cost_ns = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->cost_ns));
 	if (!batch->cost_ns)
-		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory to count the costs of %u tenants", batch->reg->map.sizes.tenants);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory to count the costs of %u tenants", batch->reg->map.sizes.tenants);
 	return k2k_ledger_sweep(&batch->reg->map, add_chosen_cost, batch);
 }
 
@@ -339,7 +340,7 @@ static int reap_passed(struct batch *batch, uint64_t passed)
 
 	batch->chosen = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
 	if (!batch->chosen || !own)
-		code = k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory for a list of slots");
 	for (size_t i = 0; !code && i < batch->final_count; i++)
 		own[batch->finals[i].slot / 8] |= (uint8_t)(1u << batch->finals[i].slot % 8);
 	if (!code) {
@@ -403,7 +404,7 @@ int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t c
 int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
 {
 	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
-	int code = batch.chosen ? 0 : k2k_fail(K2K_ENOMEM, "totals", NULL, "no memory for a list of slots");
+	int code = batch.chosen ? 0 : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals", "no memory for a list of slots");
 
 	for (size_t i = 0; !code && i < count; i++)
 		choose(&batch, finals[i].slot);

@@ -22,6 +22,7 @@
  * the seq_cst fences of k2k_writer_lock() and k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its
  * lock. Readers are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "budget.h"
@@ -242,7 +243,7 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 	uint32_t count = 0;
 
 	if (!stamps)
-		return k2k_fail(K2K_ENOMEM, "recovery", NULL, "no memory to sort %u records", free_list->capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "recovery", "no memory to sort %u records", free_list->capacity);
 	k2k_list_clear(free_list);
 	k2k_list_clear(retired_list);
 	for (uint32_t i = 0; i < free_list->capacity; i++) {

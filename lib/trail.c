@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trail.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,7 +67,7 @@ static int make_table(struct k2k_trail *trail)
 		if (entries != MAP_FAILED)
 			munmap(entries, ENTRIES * sizeof(*trail->entries));
 		trail->used = NULL;
-		return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "trail", "no memory for a table of events");
 	}
 	trail->entries = entries;
 	/* without it homes can be guessed, which costs events, not counts */

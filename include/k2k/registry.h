@@ -21,6 +21,9 @@
  *    timeout of k2k_audit_wait. Asynchronous cancellation is not supported.
  *  - Threads may end, and exit() may be called, while other threads are in calls.
  *    dlclose() leaves the library loaded: handles that are open go on.
+ *  - No descriptor of the library is in the program's table: no close, dup2 or
+ *    child reaches one. A handle has a thread: unshare(CLONE_NEWUSER) before it.
+ *    After chroot(), a change of user and in sandboxes it works on; see lib/README.md.
  *  - The library shares nothing with a program that uses liburcu itself.
  *  - A process killed at any instruction loses nothing that was answered, and
  *    blocks nobody: its leases come back by themselves, its counts stay.
@@ -292,7 +295,7 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
  *   EIO; EFULL where all records of followers are taken; EBUSY where what another process does didn't end in time. EIO also where
  *   a sandbox refuses membarrier(2) that did not when the first handle was opened;
  *   refused from the beginning it is not used, and each call has a fence more.
- * Context: constant work; a BROKER gets two helper threads (all signals blocked).
+ * Context: constant work; a handle has a thread, a BROKER two (all signals blocked).
  * Killed: a taken broker slot is free for the next.
  */
 K2K_API int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
