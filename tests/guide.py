@@ -353,7 +353,7 @@ chmod 0777 /run/k2k
 (umask 077; head -c 32 /dev/urandom >/run/secrets/k2k/audit.key)
 as() { setpriv --reuid "$1" --regid "$2" --groups 4242 --bounding-set "$3" --inh-caps "$3" --no-new-privs "${@:4}"; }
 for time in 1 2; do
-	as 0 0 -all,+chown,+fowner bash -ec "$STEP"
+	as 0 0 "$CAPABILITIES" bash -ec "$STEP"
 done
 unset K2K_REGISTRY
 printf 'version: 1\\ntenants:\\n  - {id: 1001}\\nend: true\\n' >/run/tenants.yaml
@@ -371,10 +371,11 @@ def first_step():
         skip("needs root and setpriv")
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode != 0:
         skip("no mount namespace can be made here")
-    step = manifest["spec"]["template"]["spec"]["initContainers"][0]["command"]
+    first = manifest["spec"]["template"]["spec"]["initContainers"][0]
+    step, capabilities = first["command"], first["securityContext"]["capabilities"]["add"]
     if step[:2] != ["sh", "-ec"]:
         fail(f"not a script: {step}")
-    environment = dict(ENVIRONMENT, STEP=step[2], LD_LIBRARY_PATH=str(BUILD / "lib"))
+    environment = dict(ENVIRONMENT, STEP=step[2], CAPABILITIES=",".join(["-all"] + ["+" + one.lower() for one in capabilities]))
     environment.pop("K2K_REGISTRY")
     done = subprocess.run(["unshare", "--mount", "--propagation", "private", "bash", "-c", STEP], env=environment, text=True,
                           capture_output=True, timeout=60, check=False)
