@@ -332,10 +332,12 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 
 		if (version == 0)
 			return false;
+		if (version % 2 || !has_key(entry, key))
+			continue;
 		/* relaxed, both: as in has_key() */
 		n = k2k_load_relaxed(&entry->n);
-		if (version % 2 || n == 0 || k2k_load_relaxed(&entry->second) < second || !has_key(entry, key))
-			continue;
+		if (n == 0 || k2k_load_relaxed(&entry->second) < second)
+			return false;
 		k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
 		return k2k_load_relaxed(&entry->version) == version && /* relaxed: ordered by the fence */
 		       k2k_ring_repeat(ring_for(trail, key->kind), n, key->kind);
@@ -491,8 +493,10 @@ static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 		k2k_ring_put_off(ring_for(trail, key->kind), key->kind);
 }
 
-/* False: the table has no room for it, or somebody is in the way. */
-static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
+enum counted { COUNTED, BUSY, NO_ROOM };
+
+/* BUSY: somebody is changing an entry that is needed. */
+static enum counted count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
 {
 	bool busy, again;
 	struct k2k_trail_entry *entry = find(trail, key, home, &busy);
@@ -506,7 +510,7 @@ static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_
 		}
 	}
 	if (!entry)
-		return false;
+		return busy ? BUSY : NO_ROOM;
 	entry->used = r->used;
 	entry->limit = r->limit;
 	if (again)
@@ -515,7 +519,7 @@ static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_
 		begin_second(trail, entry, key, second, 1);
 	mark(trail, entry, true);
 	leave(entry);
-	return true;
+	return COUNTED;
 }
 
 /* At most SPINS tries: who has the home may be preempted, and nobody waits for it. */
@@ -534,18 +538,18 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 {
 	struct key key;
 	uint64_t home;
-	bool counted = false;
+	enum counted counted = BUSY;
 
 	make_key(r, &key);
 	home = home_of(trail, &key);
 	if (repeat(trail, &key, home, second))
 		return;
 	if (lock_home(&trail->entries[home])) {
-		for (int i = 0; i < SPINS && !counted; i++)
+		for (int i = 0; i < SPINS && counted == BUSY; i++)
 			counted = count_locked(trail, &key, home, r, second);
 		k2k_store_release(&trail->entries[home].locked, 0); /* publish[trail-home]: what we entered */
 	}
-	if (!counted)
+	if (counted != COUNTED)
 		append(trail, &key, r->used, r->limit, 1, false);
 }
 

@@ -132,7 +132,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	# rejected is busy, too
 	say K2K_ERATE admit 50 0 1001
 	local n
-	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1000; done
+	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1001; done
 	ctl 0 metrics --max-series 2
 	metric 'messages_admitted_total{tenant="50"}' 1
 	metric 'messages_admitted_total{tenant="other"}' 20

@@ -419,7 +419,22 @@ TEST(a_ring_that_lies_works_again_after_a_repair)
 	assert_int_equal(count, 1);
 	assert_true(repair().damaged > 0);
 	assert_int_equal(d.map.rings[ring].claimed, newest);
-	assert_int_equal(k2k_audit_cross_tenant(d.a, 1, 2, "x", "y", damage_tag), 0);
+	assert_int_equal(k2k_message_admit(d.a, 4711, damage_tag, 1, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_audit_stats(d.observer, &stats), 0);
 	assert_int_equal(stats.newest[ring], newest + 1);
+}
+
+TEST(a_follower_that_cannot_be_is_repaired)
+{
+	size_t count;
+
+	damage_populate(&d);
+	d.map.followers[3].owner = 77;
+	d.map.followers[4].reserved1[2] = 1;
+	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
+	assert_int_equal(count, 2);
+	assert_true(repair().damaged > 0);
+	assert_int_equal(d.map.followers[3].owner, 0);
+	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
+	assert_int_equal(count, 0);
 }
