@@ -54,10 +54,11 @@ struct k2k_trail_entry {
 	uint64_t used, limit;
 };
 
-/* Reserved at once; its pages come as they are used. */
+/* All its pages at once: one that comes on the message path could put its caller to sleep. */
 static int make_table(struct k2k_trail *trail)
 {
-	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+	                     -1, 0);
 
 	trail->used = calloc(ENTRIES / 64, sizeof(*trail->used));
 	if (entries == MAP_FAILED || !trail->used) {
