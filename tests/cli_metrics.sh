@@ -232,7 +232,7 @@ cli_stat_keeps_its_intervals() {
 cli_stat_refuses_what_is_no_interval() {
 	init
 	local bad
-	for bad in 0s 2 1us unlimited 2d x ""; do
+	for bad in 0s 0 1us unlimited 2d x ""; do
 		ctl 2 stat "$bad"
 	done
 	ctl 2 stat 1s 0
