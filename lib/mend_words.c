@@ -86,9 +86,10 @@ void k2k_mend_words(struct k2k_mend *mend)
 	struct k2k_shm_live *live = mend->map->live;
 
 	mend_header(mend);
-	k2k_mend_reserved(mend, "engagements", 0, &live->ledger_pool.reserved, sizeof(live->ledger_pool.reserved));
 	k2k_mend_reserved(mend, "engagements", 0, live->reserved0, sizeof(live->reserved0));
-	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.reserved, sizeof(live->lease_pool.reserved));
+	/* of the pool of leases, which is none: */
+	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.freed, sizeof(live->lease_pool.freed));
+	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.writer_hint, sizeof(live->lease_pool.writer_hint));
 	k2k_mend_reserved(mend, "leases", 0, live->reserved1, sizeof(live->reserved1));
 	k2k_mend_reserved(mend, "audit", 0, live->reserved2, sizeof(live->reserved2));
 	for (uint32_t i = 0; i < mend->map->sizes.tenants; i++)

@@ -82,7 +82,6 @@ static int new_handle(struct k2k_registry **handle)
 	}
 	memset((char *)reg + offsetof(struct k2k_registry, role), 0, sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
-	reg->lease_full_at = UINT64_MAX;
 	reg->defs.fd = -1;
 	reg->live.fd = -1;
 	*handle = reg;

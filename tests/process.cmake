@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests with several real processes; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS process_create process_lease process_register process_batch process_stop process_life process_fence
+foreach(test IN ITEMS process_create process_lease process_used_up process_register process_batch process_stop process_life process_fence
     process_kill process_quiet process_trail)
   k2k_test(NAME ${test} LABEL process TIMEOUT 120 SHARED)
 endforeach()

@@ -171,7 +171,7 @@ enum {
 	K2K_EGONE         = -5009,  /* the tenant was deregistered meanwhile; may be missing in its final totals */
 	K2K_ENOTHELD      = -5010,  /* release of what this broker does not hold */
 	K2K_ESTALE        = -5011,  /* the lease belongs to an earlier registration of the tenant */
-	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already */
+	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already, of whoever may open the registry as BROKER */
 	K2K_ELAYOUT       = -5013,  /* another layout version, byte order, record size or feature; the detail tells which */
 	K2K_EBOOT         = -5014,  /* the registry is of another boot of the machine */
 	K2K_EOWNER        = -5015,  /* owned by somebody else, not a regular file, or open to strangers */
@@ -252,8 +252,8 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	uint64_t max_engagements;    /* 65536; at most 2^28 */
-	uint64_t max_leases;         /* 4 x max_tenants; (tenant, broker) pairs that hold or held something; at most 2^28 */
+	uint64_t max_engagements;    /* 65536; at most 2^28. From 64 on: half is the most for one tenant, a quarter for budgets alone */
+	uint64_t max_leases;         /* 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something; with room for 64 more */
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
@@ -445,10 +445,20 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
 /*
  * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null
  * it returns at once; else it waits until no call under way can add to them, at
- * most the handle's timeout: then totals->final is 0, and the return value 0.
- * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock).
+ * most the handle's timeout. If they can't be had, they are as counted so far, totals->final is 0, and the return value 0: the
+ * tenant is gone, and who frees its slot tells the final ones in the audit trail, as this call does else (twice if killed at it).
+ * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED, and EINVAL where the handle was closed, with
+ *   totals as above.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
+/*
+ * The same of many, with one grace period and one sweep of the ledger for all. ADMIN. totals, codes: null, or of `count` elements;
+ * totals[0].size is that of each. An id that is not registered, or given twice, has its own code; the others are deregistered.
+ * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all (EBUSY, ENOMEM, ECORRUPT).
+ * Context: has the writer's lock until the totals are final, at most for the handle's timeout. Killed: of each id all or nothing.
+ */
+K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
+                                       struct k2k_tenant_totals *totals, int *codes);
 
 /* A tenant as it was in another registry. */
 struct k2k_usage {
@@ -519,7 +529,8 @@ struct k2k_budget_info {
 	uint64_t engagement_id;
 	uint64_t budget_ns, used_ns;
 };
-/* ADMIN. The last set wins; usage is kept. ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it. */
+/* ADMIN. The last set wins; usage is kept. Brokers can't take the records that it needs (max_engagements).
+ * ENOTENANT, EFULL, EBUSY; unset: ENOBUDGET. budget_ns K2K_UNLIMITED is EINVAL: unset it. */
 K2K_API int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns);
 K2K_API int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id);
 /* Of one tenant (ENOTENANT), or with K2K_TENANT_UNSPECIFIED of all. */
@@ -623,7 +634,8 @@ K2K_API int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct
 /*
  * Books gpu_ns on (tenant, tag.engagement_id). BROKER. Saturates at UINT64_MAX.
  * Returns: 0 - it is in the tenant's final totals; ENOTENANT; EGONE; EUNBOOKED -
- *   the ledger is full, or saturated: what could not be booked is in the tenant's unattributed total.
+ *   the ledger is full, or saturated, or this tenant has its half of the records (max_engagements): what could not be
+ *   booked is in the tenant's unattributed total.
  */
 K2K_API int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns);
 
@@ -642,7 +654,7 @@ K2K_API int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id,
  */
 
 /* One kernel slot. BROKER. Tenant 0: always granted, nothing is counted.
- * Returns: ENOTENANT, EKERNELS, EFULL ("leases"), EBUSY (requests of others, e.g. of a stopped broker, stand in the way). */
+ * Returns: ENOTENANT, EKERNELS, EFULL ("leases": for 20 ms, each record held something for a living broker), EBUSY (requests of others, e.g. of a stopped broker, stand in the way). */
 K2K_API int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease,
                                struct k2k_verdict *verdict);
 /* Returns: ENOTHELD, ESTALE (the tenant is gone or registered anew; nothing of the new one is changed). */
