@@ -194,12 +194,15 @@ def sizes():
         fail(f"examples: {plans}")
     plans += ["init --plan --max-tenants 70000 --max-engagements 140000 --max-budgets 33000",
               "init --plan --max-tenants 16 --max-engagements 16 --max-budgets 16 --audit-events 16"]
+    plans += [f"init --plan --max-tenants {t} --max-engagements {e} --max-leases {l} --max-budgets {b} --audit-events {v}"
+              for t, e, l, b, v in [(10**6, 16, 16, 16, 16), (16, 10**7, 16, 16, 16), (16, 16, 10**6, 16, 16),
+                                    (16, 16, 16, 10**7, 16), (16, 16, 16, 16, 4096)]]    # each of them by itself
     for plan in plans:
         is_ = json.loads(run(["k2k-tenantctl", *plan.split(), "-J"]).stdout)
         values = dict(T=is_["max_tenants"], E=is_["max_engagements"], L=is_["max_leases"], B=is_["max_budgets"],
                       V=is_["max_audit_events"])
         says, total = eval(formula, {}, values), int(is_["total_bytes"])  # pylint: disable=eval-used
-        if not total <= says <= 1.25 * total:
+        if not total <= says <= 1.12 * total:
             fail(f"{plan}: takes {total}, the formula says {says}")
     told = re.search(r"That is some ([0-9]+) MiB", GUIDE).group(1)
     total = int(json.loads(run(["k2k-tenantctl", *plans[2].split(), "-J"]).stdout)["total_bytes"]) / 2**20
@@ -348,7 +351,10 @@ set -eu
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs -o mode=0755 tmpfs /var/log
-mkdir -p /run/k2k /run/secrets/k2k /var/log/k2k
+mkdir -p /run/k2k /run/secrets/k2k /var/log/k2k /run/copy
+# the build may be in a folder that others can't enter
+cp "$BUILD"/lib/libk2k-registry.so* "$BUILD"/tools/k2k-tenantctl/k2k-tenantctl "$BUILD"/tools/k2k-auditd/k2k-auditd /run/copy
+export PATH=/run/copy:$PATH LD_LIBRARY_PATH=/run/copy
 chmod 0777 /run/k2k
 (umask 077; head -c 32 /dev/urandom >/run/secrets/k2k/audit.key)
 as() { setpriv --reuid "$1" --regid "$2" --groups 4242 --bounding-set "$3" --inh-caps "$3" --no-new-privs "${@:4}"; }
@@ -375,7 +381,8 @@ def first_step():
     step, capabilities = first["command"], first["securityContext"]["capabilities"]["add"]
     if step[:2] != ["sh", "-ec"]:
         fail(f"not a script: {step}")
-    environment = dict(ENVIRONMENT, STEP=step[2], CAPABILITIES=",".join(["-all"] + ["+" + one.lower() for one in capabilities]))
+    rights = ",".join(["-all"] + ["+" + one.lower() for one in capabilities])
+    environment = dict(ENVIRONMENT, STEP=step[2], BUILD=str(BUILD), CAPABILITIES=rights)
     environment.pop("K2K_REGISTRY")
     done = subprocess.run(["unshare", "--mount", "--propagation", "private", "bash", "-c", STEP], env=environment, text=True,
                           capture_output=True, timeout=60, check=False)
