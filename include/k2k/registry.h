@@ -292,7 +292,7 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
  *   EIO; EFULL where all records of followers are taken; EBUSY where what another process does didn't end in time. EIO also where
  *   a sandbox refuses membarrier(2) that did not when the first handle was opened;
  *   refused from the beginning it is not used, and each call has a fence more.
- * Context: constant work; a handle gets a helper thread, of a BROKER two (all signals blocked).
+ * Context: constant work; a handle has a thread, a BROKER two (all signals blocked).
  * Killed: a taken broker slot is free for the next.
  */
 K2K_API int k2k_registry_open(const char *name, enum k2k_role role, const struct k2k_open_options *options,
