@@ -13,6 +13,7 @@ Proves that the operating guide (tools/README.md) is true where a program can te
 Exit code 77: skipped.
 """
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -88,6 +89,7 @@ def known_commands():
     return found
 
 
+@functools.cache
 def options_of(program, command):
     texts = run([program, "--help"]).stdout
     if command:
