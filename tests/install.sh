@@ -49,6 +49,10 @@ install_puts_every_file_in_its_place() {
 		lib/libk2k-registry.so.$VERSION
 		lib/pkgconfig/k2k-registry.pc
 	END
+	if [[ -e $DIR/root/opt/k2k/bin/k2k-exporter ]]; then    # its alerts name the guide
+		grep -q '^### K2kNoBroker$' "$DIR"/root/opt/k2k/share/doc/*/operating-guide.md || fail "no operating guide"
+		compgen -G "$DIR/root/opt/k2k/share/doc/*/examples/daemonset.yaml" >/dev/null || fail "no manifest"
+	fi
 	grep -rlF -e "$BUILD" -e "$SOURCE/" "$DIR/root" --include='*.pc' --include='*.cmake' --include='*.h' &&
 		fail "these name the build's directories"
 	return 0
