@@ -25,7 +25,7 @@ struct shared {
 struct scene {
 	enum k2k_role role;
 	void (*read)(struct k2k_registry *reg, struct shared *shared);
-	/* The nth read: before it, in it, after it. */
+	/* The nth read: before it, in it, after it. The 0th is only looked at. */
 	void (*before)(struct k2k_registry *admin, uint64_t n);
 	void (*change)(struct k2k_registry *admin, uint64_t n);
 	void (*judge)(uint64_t n);
@@ -83,8 +83,11 @@ static void change_and_end(struct k2k_registry *admin, const struct scene *scene
 	scene->judge(n);
 }
 
-/* Interrupts one read after its first instruction, the next after its second, and so on. */
-static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
+/*
+ * Interrupts one read after its first instruction, the next after its second, and so on; where `changed` is given only after
+ * those that change what it looks at, and after system calls.
+ */
+static void interrupt_at(struct k2k_registry *admin, const struct scene *scene, bool (*changed)(void *context))
 {
 	struct points points = { 0 };
 	pid_t pid = spawn();
@@ -93,15 +96,17 @@ static void interrupt_everywhere(struct k2k_registry *admin, const struct scene 
 	if (pid == 0)
 		read_again_and_again(scene);
 	victim_take(pid);
-	victim_discover(pid, nothing_changed, NULL, true, &points);
-	assert_true(points.count > 50);
+	if (scene->before)
+		scene->before(admin, 0);
+	victim_discover(pid, changed ? changed : nothing_changed, NULL, !changed, &points);
+	assert_true(points.count > (changed ? 5 : 50));
 	for (size_t i = 0; i < points.count; i++) {
 		bool there;
 
 		begin_read(admin, scene, pid, ++n);
 		there = victim_bring_to(pid, &points.list[i]);
 		change_and_end(admin, scene, pid, n);
-		if (there)
+		if (there || changed)
 			continue;
 		begin_read(admin, scene, pid, ++n);
 		step(pid, i + 1);
@@ -111,11 +116,9 @@ static void interrupt_everywhere(struct k2k_registry *admin, const struct scene 
 	points_free(&points);
 }
 
-static void begin(struct k2k_registry **admin)
+HARNESS_USED static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
 {
-	shared = shared_bytes(sizeof *shared);
-	shared->clock_ns = UINT64_C(1000000000000);
-	name = small_registry(1, admin);
+	interrupt_at(admin, scene, NULL);
 }
 
 #endif

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_between.c - a call that is interrupted after each of its instructions, while other brokers and administrators act: what it
+ * then decides, finds and counts is still right. x86-64 only, as crash_trace.h.
+ *
+ * Where an order of two loads matters, others act once before the first and once between them, and so that the wrong order has a
+ * consequence; each of these tests has been seen to fail (tests/faults/).
+ */
+#include "interrupt.h"
+
+#include "lease.h"
+#include "ledger.h"
+#include "rate.h"
+#include "tenant.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static struct k2k_registry *admin, *other;       /* in this process: who acts meanwhile */
+
+/* The clock stands still. An administrator's handle in this process; with_other: a broker's too. */
+static void begin_sized(uint64_t tenants, uint64_t engagements, bool with_other)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	shared = shared_bytes(sizeof *shared);
+	shared->clock_ns = 1000 * SECOND;
+	name = fresh_registry();
+	options.max_tenants = tenants;
+	options.max_engagements = engagements;
+	options.max_budgets = 16;
+	options.max_leases = 64;
+	options.max_audit_events = 4;
+	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
+	if (!with_other)
+		return;
+	other = open_as(name, K2K_ROLE_BROKER);
+	other->clock.injected_ns = &shared->clock_ns;
+}
+
+/* The victim is dead. */
+static void end(void)
+{
+	if (other)
+		assert_int_equal(k2k_registry_close(&other), 0);
+	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+static void interrupt(const struct scene *scene)
+{
+	interrupt_everywhere(admin, scene);
+	end();
+}
+
+/* ---- the walk of a bucket of tenants --------------------------------------------------------- */
+
+enum { BEFORE = 6 };         /* more than the short way looks at */
+
+static k2k_tenant_id in_front[BEFORE], elsewhere[BEFORE];
+
+/* `count` ids of the bucket that id is in; or of the one after it. */
+static void choose_ids(k2k_tenant_id id, uint32_t add, k2k_tenant_id *ids)
+{
+	uint32_t bucket = (k2k_tenant_bucket(&admin->map, id) + add) & admin->map.tenant_mask;
+
+	for (int i = 0; i < BEFORE; i++)
+		for (ids[i] = i ? ids[i - 1] + 1 : id + 1; k2k_tenant_bucket(&admin->map, ids[i]) != bucket; ids[i]++)
+			;
+}
+
+static void exchange_tenants(const k2k_tenant_id *old, const k2k_tenant_id *new)
+{
+	for (int i = 0; i < BEFORE; i++)
+		assert_int_equal(k2k_tenant_deregister(admin, old[i], NULL), 0);
+	for (int i = 0; i < BEFORE; i++)
+		register_tenant(admin, new[i], 10, 4);
+}
+
+static bool are_elsewhere;
+
+static void put_in_front(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	if (are_elsewhere)
+		exchange_tenants(elsewhere, in_front);
+	are_elsewhere = false;
+}
+
+static void put_elsewhere(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	exchange_tenants(in_front, elsewhere);
+	are_elsewhere = true;
+}
+
+static void ask_for_last(struct k2k_registry *reg, struct shared *answer)
+{
+	int registered = 0;
+
+	answer->code = k2k_tenant_is_registered(reg, 1, &registered);
+	answer->number = (uint64_t)registered;
+}
+
+static void last_was_found(uint64_t n)
+{
+	assert_int_equal(shared->code, 0);
+	if (!shared->number)
+		fail_msg("after %" PRIu64 " instructions: the tenant wasn't found", n);
+}
+
+TEST(a_tenant_is_found_though_all_that_stand_before_it_become_others)
+{
+	begin_sized(1 + BEFORE, 4, false);
+	choose_ids(1, 0, in_front);
+	choose_ids(1, 1, elsewhere);
+	register_tenant(admin, 1, 10, 4);
+	for (int i = 0; i < BEFORE; i++)
+		register_tenant(admin, in_front[i], 10, 4);
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_last, put_in_front, put_elsewhere, last_was_found });
+}
+
+/* ---- the walk of a bucket of costs ------------------------------------------------------------- */
+
+enum { COSTS = 4 };
+static uint64_t last_generation;
+
+/* A tenant with costs in the bucket that tenant 1's is in, or in the one after it. */
+static void restore_with_costs(k2k_tenant_id id, uint32_t add)
+{
+	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
+	uint32_t bucket = (k2k_hash_bucket(&hash, 100, 7) + add) & hash.mask;
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+	struct k2k_usage usage[COSTS];
+	struct k2k_tenant_image image = { .size = sizeof image, .id = id, .generation = ++last_generation, .quota = &quota,
+		                          .usage = usage, .usage_count = COSTS };
+
+	for (int i = 0; i < COSTS; i++) {
+		usage[i].gpu_ns = 1;
+		for (usage[i].engagement_id = i ? usage[i - 1].engagement_id + 1 : 0;
+		     k2k_hash_bucket(&hash, last_generation, usage[i].engagement_id) != bucket; usage[i].engagement_id++)
+			;
+	}
+	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
+}
+
+static void remove_with_costs(k2k_tenant_id id)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+
+	assert_int_equal(k2k_tenant_deregister(admin, id, &totals), 0);
+	assert_int_equal(totals.final, 1);
+	assert_int_equal(totals.gpu_ns_total, COSTS);
+}
+
+static void costs_in_front(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	if (!are_elsewhere)
+		return;
+	remove_with_costs(3);
+	restore_with_costs(2, 0);
+	are_elsewhere = false;
+}
+
+static void costs_elsewhere(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	remove_with_costs(2);
+	restore_with_costs(3, 1);
+	are_elsewhere = true;
+}
+
+static void ask_for_cost(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
+}
+
+static void cost_was_found(uint64_t n)
+{
+	assert_int_equal(shared->code, 0);
+	if (shared->number != 77)
+		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 77", n, shared->number);
+}
+
+TEST(a_cost_is_found_though_all_that_stand_before_it_become_others)
+{
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+	struct k2k_usage usage = { 7, 77 };
+	struct k2k_tenant_image image = { .size = sizeof image, .id = 1, .generation = 100, .quota = &quota, .usage = &usage, .usage_count = 1 };
+
+	begin_sized(2, 1 + COSTS, false);
+	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
+	last_generation = 100;
+	restore_with_costs(2, 0);
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_cost, costs_in_front, costs_elsewhere, cost_was_found });
+}
+
+/* ---- bookings ------------------------------------------------------------------------------------ */
+
+/* The engagement is shared->number: one that is new each time, or one that is not. */
+static void book_five(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->code = k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 0, answer->number }, 5);
+}
+
+static void name_new_engagement(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	shared->number = 1000 + n;
+}
+
+static void book_seven(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	assert_int_equal(k2k_usage_track(other, 1, (struct k2k_audit_tag){ 0, shared->number }, 7), 0);
+}
+
+static size_t records_of(uint64_t engagement)
+{
+	static struct k2k_usage_info list[4096] = { { .size = sizeof list[0] } };
+	size_t count, records = 0;
+
+	assert_int_equal(k2k_usage_list(admin, 1, list, 4096, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		records += list[i].engagement_id == engagement;
+	return records;
+}
+
+static uint64_t expected_cost;
+
+static void both_are_booked(uint64_t n)
+{
+	uint64_t cost;
+
+	expected_cost = shared->number == 7 ? expected_cost + 12 : 12;
+	assert_int_equal(shared->code, 0);
+	assert_int_equal(k2k_usage_engagement_for(admin, 1, (struct k2k_audit_tag){ 0, shared->number }, &cost), 0);
+	if (cost != expected_cost || records_of(shared->number) != 1)
+		fail_msg("after %" PRIu64 " instructions: %zu records, a cost of %" PRIu64 " instead of %" PRIu64, n,
+		         records_of(shared->number), cost, expected_cost);
+}
+
+TEST(two_that_book_the_first_cost_of_an_engagement_share_a_record)
+{
+	begin_sized(2, 4096, true);
+	register_tenant(admin, 1, 10, 4);
+	shared->number = 1;
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, name_new_engagement, book_seven, both_are_booked });
+}
+
+TEST(a_booking_that_another_comes_before_loses_nothing)
+{
+	begin_sized(2, 16, true);
+	register_tenant(admin, 1, 10, 4);
+	shared->number = 7;
+	expected_cost = 10; /* the two before the first that is interrupted: its first, and the one that is stepped through */
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, NULL, book_seven, both_are_booked });
+}
+
+/* ---- unlinking --------------------------------------------------------------------------------------- */
+
+static uint32_t taken, inserted;
+
+static uint32_t obtain(uint64_t engagement)
+{
+	struct k2k_passed *passed = &admin->passed;
+	k2k_u64 full_at = UINT64_MAX;
+	uint32_t index;
+
+	assert_int_equal(k2k_ledger_obtain(&admin->map, K2K_INCARNATION_WRITER, passed, &full_at, 0, 1, engagement, &index), 0);
+	return index;
+}
+
+static void give_up(uint32_t index)
+{
+	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
+
+	assert_int_not_equal(k2k_hash_unlink(&hash, index), K2K_ECORRUPT);
+	k2k_pool_free(&hash.pool, index);
+}
+
+static void take_record(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	if (n == 1)
+		give_up(taken); /* nobody has judged the 0th */
+	taken = obtain(1);
+	shared->number = taken;
+}
+
+static void unlink_record(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_hash hash = k2k_ledger_hash(&reg->map);
+
+	answer->code = answer->number == UINT64_MAX ? 0 : k2k_hash_unlink(&hash, (uint32_t)answer->number);
+}
+
+/* At the head of the same bucket. */
+static void insert_before(struct k2k_registry *by, uint64_t n)
+{
+	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
+	uint64_t engagement = 2;
+
+	(void)by;
+	(void)n;
+	while (k2k_hash_bucket(&hash, 1, engagement) != k2k_hash_bucket(&hash, 1, 1))
+		engagement++;
+	inserted = obtain(engagement);
+}
+
+static void one_is_linked_the_other_not(uint64_t n)
+{
+	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
+
+	assert_int_equal(shared->code, 0);
+	if (k2k_hash_is_linked(&hash, inserted) != 0)
+		fail_msg("after %" PRIu64 " instructions: what was inserted meanwhile is lost", n);
+	assert_int_equal(k2k_hash_is_linked(&hash, taken), K2K_HASH_ABSENT);
+	give_up(inserted);
+	give_up(taken);
+}
+
+TEST(what_is_inserted_while_another_record_is_unlinked_stays)
+{
+	begin_sized(2, 4, false);
+	register_tenant(admin, 1, 10, 4);
+	shared->number = UINT64_MAX;
+	interrupt(&(struct scene){ K2K_ROLE_ADMIN, unlink_record, take_record, insert_before, one_is_linked_the_other_not });
+}
+
+/* ---- grace periods ---------------------------------------------------------------------------------------- */
+
+enum { RESERVED = 3 };       /* the tenant that gets a record which tenant 2 had */
+static bool reused;
+
+static int restore_owner(k2k_tenant_id id)
+{
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+	struct k2k_usage usage = { 7, 100 };
+	struct k2k_tenant_image image = { .size = sizeof image, .id = id, .quota = &quota, .usage = &usage, .usage_count = 1 };
+	struct k2k_registry_info info = { .size = sizeof info };
+	int code;
+
+	assert_int_equal(k2k_registry_info(admin, &info), 0);
+	image.generation = info.generation + 1;
+	code = k2k_tenant_restore(admin, &image);
+	assert_true(code == 0 || code == K2K_EFULL || code == K2K_EBUSY);
+	return code;
+}
+
+/* Tenant 2 is there again, with the only record there is. */
+static void owner_is_two(struct k2k_registry *by, uint64_t n)
+{
+	int registered = 0;
+
+	(void)by;
+	(void)n;
+	assert_int_equal(k2k_tenant_is_registered(admin, 2, &registered), 0);
+	if (registered)
+		return;
+	if (reused)
+		assert_int_equal(k2k_tenant_deregister(admin, RESERVED, NULL), 0);
+	WAIT_UNTIL(restore_owner(2) == 0, PATIENCE_S);
+}
+
+/* If it can be done at all: a broker that is in no section answers within milliseconds. */
+static void owner_is_three(struct k2k_registry *by, uint64_t n)
+{
+	uint64_t until = now_ns() + 10000000;
+
+	(void)by;
+	(void)n;
+	assert_int_equal(k2k_tenant_deregister(admin, 2, NULL), 0);
+	do
+		reused = restore_owner(RESERVED) == 0;
+	while (!reused && now_ns() < until);
+}
+
+static void book_of_two(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->code = k2k_usage_track(reg, 2, (struct k2k_audit_tag){ 0, 7 }, 5);
+}
+
+static void three_has_its_own_cost(uint64_t n)
+{
+	uint64_t cost;
+
+	assert_true(shared->code == 0 || shared->code == K2K_ENOTENANT || shared->code == K2K_EGONE || shared->code == K2K_EUNBOOKED);
+	if (!reused)
+		return;
+	assert_int_equal(k2k_usage_engagement_for(admin, RESERVED, (struct k2k_audit_tag){ 0, 7 }, &cost), 0);
+	if (cost != 100)
+		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 100", n, cost);
+}
+
+TEST(what_a_broker_books_is_never_booked_to_the_next_owner_of_the_record)
+{
+	begin_sized(2, 1, false);
+	admin->timeout_ns = 1000000;
+	assert_int_equal(restore_owner(2), 0);
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_of_two, owner_is_two, owner_is_three, three_has_its_own_cost });
+}
+
+/* The only place is tenant 2's again. */
+static void place_is_twos(struct k2k_registry *by, uint64_t n)
+{
+	int registered = 0;
+
+	(void)n;
+	assert_int_equal(k2k_tenant_is_registered(by, 2, &registered), 0);
+	if (registered)
+		return;
+	if (reused)
+		assert_int_equal(k2k_tenant_deregister(by, RESERVED, NULL), 0);
+	WAIT_UNTIL(k2k_tenant_register(by, 2, NULL) == 0, PATIENCE_S);
+}
+
+static void place_is_threes(struct k2k_registry *by, uint64_t n)
+{
+	int code;
+
+	(void)n;
+	assert_int_equal(k2k_tenant_deregister(by, 2, NULL), 0);
+	code = k2k_tenant_register(by, RESERVED, NULL);
+	reused = code == 0;
+	assert_true(code == 0 || code == K2K_EBUSY);
+}
+
+static void count_for_two(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->code = k2k_message_admit(reg, 2, (struct k2k_audit_tag){ 0, 0 }, 1, NULL);
+}
+
+static void three_has_counted_nothing(uint64_t n)
+{
+	assert_true(shared->code == 0 || shared->code == K2K_ENOTENANT);
+	if (reused && tenant_info(admin, RESERVED).admitted_total != 0)
+		fail_msg("after %" PRIu64 " instructions: a message was counted for the next tenant in the place", n);
+}
+
+TEST(what_a_broker_counts_is_never_counted_for_the_next_tenant_in_the_place)
+{
+	begin_sized(1, 1, false);
+	admin->timeout_ns = 10000000;
+	assert_int_equal(k2k_tenant_register(admin, 2, NULL), 0);
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, count_for_two, place_is_twos, place_is_threes, three_has_counted_nothing });
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------ */
+
+static void admit_one(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1, &answer->verdict);
+}
+
+static void next_second(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	shared->clock_ns += SECOND;
+}
+
+/* As a broker that had still counted two in the old window, and then began the new one. */
+static void count_and_begin_window(struct k2k_registry *by, uint64_t n)
+{
+	struct k2k_shm_cell *cell = &by->map.cells[0];
+
+	(void)n;
+	if (cell->window >> K2K_WINDOW_BASE_BITS == shared->clock_ns / SECOND)
+		return;
+	cell->admitted += 2;
+	cell->window = k2k_rate_pack(shared->clock_ns / SECOND, cell->admitted);
+}
+
+static void one_was_admitted(uint64_t n)
+{
+	if (shared->code != 0)
+		fail_msg("after %" PRIu64 " instructions: refused (%d) where %" PRIu64 " of 10 were used", n, shared->code, shared->verdict.used);
+	assert_true(shared->verdict.used <= 3);
+}
+
+TEST(a_window_that_another_begins_has_room)
+{
+	begin_sized(2, 4, false);
+	register_tenant(admin, 1, 10, 4);
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit_one, next_second, count_and_begin_window, one_was_admitted });
+}
+
+/* ---- budgets ---------------------------------------------------------------------------------------------------- */
+
+static void admit_engaged(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 7 }, 1, NULL);
+}
+
+/* Another budget that is used up as well. */
+static void replace_budget(struct k2k_registry *by, uint64_t n)
+{
+	int code;
+
+	WAIT_UNTIL((code = k2k_budget_set(by, 1, 7, n % 5)) != K2K_EFULL && code != K2K_EBUSY, PATIENCE_S);
+	assert_int_equal(code, 0);
+}
+
+static void budget_was_used_up(uint64_t n)
+{
+	if (shared->code != K2K_EBUDGET)
+		fail_msg("after %" PRIu64 " instructions: %s, but each budget was used up", n, k2k_errname(shared->code));
+}
+
+TEST(a_budget_that_is_replaced_by_another_stops_messages_all_the_time)
+{
+	begin_sized(2, 4, true);
+	admin->timeout_ns = 5000000; /* for room in the table, which the interrupted broker may hold up */
+	register_tenant(admin, 1, K2K_UNLIMITED, 4);
+	assert_int_equal(k2k_usage_track(other, 1, (struct k2k_audit_tag){ 0, 7 }, 9), 0);
+	assert_int_equal(k2k_budget_set(admin, 1, 7, 5), 0);
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit_engaged, NULL, replace_budget, budget_was_used_up });
+}
+
+/* ---- what an administrator has half done ---------------------------------------------------------------------- */
+
+/* Does `defs` differ from what it was at the last look? */
+static bool defs_changed(void *context)
+{
+	static unsigned char *seen;
+	bool changed;
+
+	(void)context;
+	if (!seen)
+		seen = malloc(admin->defs.bytes);
+	assert_non_null(seen);
+	changed = memcmp(seen, admin->defs.base, admin->defs.bytes) != 0;
+	if (changed)
+		memcpy(seen, admin->defs.base, admin->defs.bytes);
+	return changed;
+}
+
+static void limits_of_ten(struct k2k_registry *by, uint64_t n)
+{
+	(void)n;
+	assert_int_equal(k2k_tenant_deregister(by, 1, NULL), 0);
+	register_tenant(by, 1, 10, 10);
+}
+
+/* The first budget of this registration, and it is used up. */
+static void update_all(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_budget budget = { 7, 0 };
+	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 1000, 1, &budget };
+
+	answer->code = k2k_tenant_update(reg, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS);
+}
+
+static bool in_force;        /* somebody has seen it */
+
+static void look_at_all(struct k2k_registry *by, uint64_t n)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	int code = k2k_message_admit(other, 1, (struct k2k_audit_tag){ 0, 7 }, 1, &verdict);
+	struct k2k_tenant_info info = tenant_info(by, 1);
+
+	in_force = code == K2K_EBUDGET;
+	if (code != K2K_EBUDGET && (code != 0 || verdict.limit != 10))
+		fail_msg("at change %" PRIu64 ": %s under a rate of %" PRIu64 ", without its budget", n, k2k_errname(code), verdict.limit);
+	assert_int_equal(info.max_messages_per_sec, in_force ? 1000 : 10);
+	assert_int_equal(info.max_gpu_memory_bytes, in_force ? 1000 : K2K_UNLIMITED);
+	assert_int_equal(info.max_concurrent_kernels, in_force ? 1000 : 10);
+}
+
+static void all_is_in_force(uint64_t n)
+{
+	assert_int_equal(shared->code, 0);
+	look_at_all(admin, n);
+	assert_true(in_force);
+}
+
+TEST(an_update_that_is_half_done_is_not_seen_and_all_of_it_at_once)
+{
+	begin_sized(4, 4, true);
+	register_tenant(admin, 1, 10, 10);
+	interrupt_at(admin, &(struct scene){ K2K_ROLE_ADMIN, update_all, limits_of_ten, look_at_all, all_is_in_force }, defs_changed);
+	end();
+}
