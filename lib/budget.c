@@ -91,7 +91,8 @@ int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation
 	k2k_store_relaxed(&budget->since, since);
 	k2k_store_relaxed(&budget->until, 0);
 	k2k_store_relaxed(&budget->ledger, ledger_index + 1);
-	k2k_store_release(&budget->entry.state, k2k_entry_word(K2K_ENTRY_LIVE, K2K_INCARNATION_WRITER)); /* publish[budget-state]: its fields; observe[budget-state] in sweeps */
+	/* publish[budget-state]: its fields; observe[budget-state] in sweeps, which tell this use from the one before by the token */
+	k2k_store_release(&budget->entry.state, k2k_entry_word(K2K_ENTRY_LIVE, k2k_load_relaxed(&map->defs->grace_token))); /* relaxed: ours */
 	return k2k_hash_insert(&hash, index, &key, false, &other);
 }
 

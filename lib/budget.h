@@ -8,6 +8,9 @@
  * together with the limits; a killed writer's are undone by what they say:
  * since > version was never in force, until > version never ended.
  *
+ * Who looks without a read section (an observer) sees a record that is used again by its state word: LIVE names the newest
+ * token at that time. Between two uses lies RETIRED with a later token, which was published before the second one.
+ *
  * A budget owns a reserved ledger record: reading it needs no second look-up,
  * and a full ledger can't make a budget ineffective.
  */

@@ -5,6 +5,7 @@
 #include "handle.h"
 
 #define HANDLE_POLL_NS UINT64_C(50000)
+#define AUDIT_POLL_NS UINT64_C(1000000)
 #define CLOSING UINT64_C(1)      /* in place of the thread that has a batch: none begins any more */
 
 /*
@@ -72,6 +73,31 @@ static void give_back(struct k2k_registry *reg)
 	pthread_mutex_unlock(&reg->mutex);
 }
 
+static bool needs_audit(const struct k2k_registry *reg, enum k2k_operation operation)
+{
+	return reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT && operation != K2K_OP_CHECK && operation != K2K_OP_REPAIR &&
+	       operation != K2K_OP_DESTROY;
+}
+
+/*
+ * With the writer's lock, so that nobody else fills the ring: for half of it, since a change may be several events, and each
+ * of them waits for room again.
+ */
+static int wait_for_audit(struct k2k_registry *reg, uint64_t deadline_ns)
+{
+	uint64_t events = (reg->map.sizes.events + 1) / 2;
+
+	while (!k2k_trail_is_kept(&reg->trail, events)) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return k2k_fail(K2K_ENOAUDIT, "audit", "follower",
+			                "registry %s requires audit, and no follower of its trail keeps up: is k2k-auditd running, and can it write?",
+			                reg->name);
+		k2k_trail_wake(&reg->trail);
+		k2k_clock_sleep_ns(AUDIT_POLL_NS);
+	}
+	return 0;
+}
+
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns)
 {
 	int code = k2k_hold(reg, K2K_GATE_ADMIN);
@@ -80,6 +106,11 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 		return code;
 	if (!is_in_batch(reg))
 		code = take(reg, deadline_ns);
+	if (!code && needs_audit(reg, operation)) {
+		code = wait_for_audit(reg, deadline_ns);
+		if (code && !is_in_batch(reg))
+			give_back(reg);
+	}
 	if (!code && operation != K2K_OP_CHECK) {
 		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
 			code = k2k_recover(reg, NULL);
@@ -148,6 +179,7 @@ int k2k_batch_begin(struct k2k_registry *reg)
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
 	k2k_writer_unlock(&reg->writer);
+	k2k_trail_wake(&reg->trail);
 	/* publish[batch]: from here on a closer may unmap the registry; the mutex outlives that, and the next one needs it */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);

@@ -166,55 +166,94 @@ static uint64_t sweep_files(struct k2k_registry *reg)
 	return sweeping.files;
 }
 
-static void tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
+/* For k2k_repair_list. relaxed memory is none of it: under the handle's mutex */
+static void keep_cuts(struct k2k_registry *reg, const struct k2k_look *look)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
+	struct k2k_finding *list = malloc(sizeof(*list) * (look->count + 1));
 
-	body.more.change.values[0] = mended->tenants;
-	body.more.change.values[1] = mended->budgets;
-	body.more.change.values[2] = mended->engagements;
-	body.more.change.values[3] = mended->leases;
-	body.more.change.values[4] = mended->brokers;
-	k2k_trail_tell_locked(&reg->trail, &body);
+	free(reg->cuts);
+	reg->cuts = list;
+	reg->cut_count = list ? look->count : 0;
+	if (list)
+		memcpy(list, look->list, sizeof(*list) * look->count);
+}
+
+static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
+{
+	int code;
+
+	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
+	k2k_bury_all(reg);
+	clear_dead_slots(reg, mended);
+	code = k2k_recover(reg, mended);
+	if (!code) {
+		k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
+		code = k2k_reap(reg, mended);
+	}
+	if (code)
+		return code;
+	k2k_tell_repair(reg, mended);
+	k2k_writer_end(&reg->map);
+	return 0;
+}
+
+static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *mended, uint64_t files)
+{
+	const struct k2k_mend_counts *damage = &mended->damage;
+	struct k2k_repair_info all = {
+		.size = info->size, .tenants = mended->tenants, .budgets = mended->budgets, .engagements = mended->engagements,
+		.leases = mended->leases, .brokers = mended->brokers, .files = files,
+		.damaged = damage->links + damage->records + damage->words + damage->rings + damage->merged + damage->leases,
+		.cut_gpu_ns = damage->cut_ns, .unattributed_ns = damage->unattributed_ns, .cut_leases = damage->leases,
+	};
+
+	memcpy(info, &all, info->size < sizeof(all) ? info->size : sizeof(all));
 }
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
 	K2K_UNCANCELLED;
-	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
+	struct k2k_mended mended = { .look = NULL };
 	uint64_t files = 0;
-	uint32_t size;
-	int code = reg ? K2K_CHECK_STRUCT(info, 0) : k2k_fail_argument("registry", "null");
+	int code = reg ? K2K_CHECK_GROWN(info, 0, damaged) : k2k_fail_argument("registry", "null");
+
+	if (code)
+		return code;
+	mended.look = calloc(1, sizeof(*mended.look));
+	if (!mended.look)
+		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory");
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
+	if (!code) {
+		code = repair(reg, &mended);
+		keep_cuts(reg, mended.look);
+		if (!code)
+			files = sweep_files(reg);
+		k2k_change_leave(reg);
+	}
+	free(mended.look);
+	if (!code)
+		fill_info(info, &mended, files);
+	return code;
+}
+
+int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
+{
+	K2K_UNCANCELLED;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : k2k_fail_argument("registry", "null");
+	size_t stride;
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
+		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* the mutex is what it is for */
 	if (code)
 		return code;
-	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
-	k2k_bury_all(reg);
-	clear_dead_slots(reg, &mended);
-	code = k2k_recover(reg, &mended);
-	if (!code) {
-		k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
-		code = k2k_reap(reg, &mended);
+	*count = reg->cut_count;
+	stride = capacity ? list->size : 0;
+	for (size_t i = 0; i < reg->cut_count && i < capacity; i++) {
+		struct k2k_finding *out = k2k_element(list, stride, i);
+
+		*out = reg->cuts[i];
+		out->size = (uint32_t)stride;
 	}
-	if (!code)
-		tell_repair(reg, &mended);
-	if (!code)
-		k2k_writer_end(&reg->map);
-	if (!code)
-		files = sweep_files(reg);
 	k2k_change_leave(reg);
-	if (code)
-		return code;
-	size = info->size;
-	memset(info, 0, sizeof(*info));
-	info->size = size;
-	info->files = files;
-	info->tenants = mended.tenants;
-	info->budgets = mended.budgets;
-	info->engagements = mended.engagements;
-	info->leases = mended.leases;
-	info->brokers = mended.brokers;
 	return 0;
 }

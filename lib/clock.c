@@ -57,7 +57,10 @@ uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)
 {
 	struct timespec tick = { 0, 0 };
 
-	/* the coarse clock shows a second up to a tick late: who wakes before it does would only have to sleep again */
+	/*
+	 * the coarse clock shows a second up to a tick late: who wakes before it does would only
+	 * have to sleep again
+	 */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	return K2K_NS_PER_SEC - k2k_clock_exact(clock).ns + (uint64_t)tick.tv_nsec;
 }
@@ -66,6 +69,9 @@ void k2k_clock_sleep_ns(uint64_t ns)
 {
 	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
 
-	/* the bare system call: the C library's functions are cancellation points. A signal may cut it short: callers look again anyway */
+	/*
+	 * the bare system call: the C library's functions are cancellation points. A signal may cut
+	 * it short: callers look again anyway
+	 */
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }

@@ -31,7 +31,7 @@
 
 static int check_create_options(const struct k2k_create_options *options)
 {
-	int code = K2K_CHECK_GROWN(options, K2K_CREATE_GROUP | K2K_CREATE_MODE, max_audit_events);
+	int code = K2K_CHECK_GROWN(options, K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT, max_audit_events);
 
 	if (code)
 		return code;
@@ -191,7 +191,6 @@ static int fill_header(struct k2k_segment *seg, const struct k2k_shm_header *pla
 	header->header_bytes = sizeof(*header);
 	header->fingerprint = k2k_layout_fingerprint();
 	header->compatible = K2K_COMPATIBLE;
-	header->incompatible = K2K_INCOMPATIBLE;
 	memcpy(header->uuid, uuid, sizeof(header->uuid));
 	code = k2k_segment_boot_id(header->boot_id);
 	header->created_at_ns = k2k_clock_realtime_ns();
@@ -267,6 +266,8 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 
 	memset(&defs, 0, sizeof(defs));
 	memset(&live, 0, sizeof(live));
+	if (options && (options->flags & K2K_CREATE_REQUIRE_AUDIT))
+		defs.incompatible = K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() takes it over */
 	k2k_map_lay_out(sizes, &defs, &live);
 	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes, mode & ~022u, has_group, group);
 	if (!code)

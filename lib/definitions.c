@@ -99,7 +99,7 @@ static int last_of_each(struct change *change, uint32_t *count)
 /* A table is full; `waiting`: something of it is retired, and comes back. */
 static int full(struct change *change, const char *table, bool waiting)
 {
-	struct k2k_mended mended = { 0, 0, 0, 0, 0 };
+	struct k2k_mended mended = { .look = NULL };
 
 	change->full = table;
 	if (!waiting && k2k_recover_claims(change->reg, true, true, &mended) == 0)
@@ -120,6 +120,19 @@ static bool something_comes_back(const struct k2k_registry *reg)
 	       k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
 }
 
+/* The engagement's ledger record. Damage of others' records must not refuse this change: it is cut out, and told. */
+static int obtain_record(struct change *change, uint64_t engagement, uint32_t *record)
+{
+	struct k2k_registry *reg = change->reg;
+	int code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
+	                             change->generation, engagement, record);
+
+	if (code == K2K_ECORRUPT && k2k_mend_now(reg) == 0)
+		code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
+		                         change->generation, engagement, record);
+	return code;
+}
+
 static int add_budget(struct change *change, uint64_t since, const struct k2k_budget *budget)
 {
 	struct k2k_registry *reg = change->reg;
@@ -132,8 +145,7 @@ static int add_budget(struct change *change, uint64_t since, const struct k2k_bu
 	/* first, so that a full table of budgets takes no ledger record */
 	if (k2k_list_count(&free_list) == 0)
 		return full(change, "budgets", waiting);
-	code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
-	                         change->generation, budget->engagement_id, &record);
+	code = obtain_record(change, budget->engagement_id, &record);
 	if (code == K2K_EFULL)
 		return full(change, "engagements", waiting);
 	if (code)
@@ -236,8 +248,7 @@ static int restore_counts(struct change *change)
 	for (uint32_t i = 0; !code && i < image->usage_count; i++) {
 		uint32_t record;
 
-		code = k2k_ledger_obtain(map, K2K_INCARNATION_WRITER, &change->reg->passed, &change->reg->ledger_full_at, change->slot,
-		                         change->generation, image->usage[i].engagement_id, &record);
+		code = obtain_record(change, image->usage[i].engagement_id, &record);
 		if (code == K2K_EFULL)
 			return k2k_fail(K2K_EFULL, "engagements", NULL, "the table of engagements is full");
 		if (!code)
@@ -750,7 +761,7 @@ static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_to
 
 	if (!code)
 		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
-	if (code == K2K_EBUSY)
+	if (code == K2K_EBUSY || code == K2K_ENOAUDIT) /* the tenant is gone already */
 		return k2k_totals(reg, change->slot, change->generation, totals);
 	if (code)
 		return code;
@@ -805,7 +816,7 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k
 		return k2k_fail_argument("registry", "null");
 	code = check_id(id);
 	if (!code && totals)
-		code = K2K_CHECK_STRUCT(totals, 0);
+		code = K2K_CHECK_STRUCT(totals, K2K_TENANT_DAMAGED);
 	if (!code)
 		code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)

@@ -47,6 +47,7 @@ static const struct {
 	{ K2K_EFENCED, "K2K_EFENCED", "the registry was destroyed, removed or replaced" },
 	{ K2K_EFORKED, "K2K_EFORKED", "the handle was inherited over fork" },
 	{ K2K_EROLE, "K2K_EROLE", "the handle's role does not allow this" },
+	{ K2K_ENOAUDIT, "K2K_ENOAUDIT", "no follower keeps the audit trail" },
 };
 
 const char *k2k_strerror(int code)

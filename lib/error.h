@@ -2,11 +2,11 @@
 /*
  * error.h (F0) - codes, their names, and the thread's detail of its last error.
  *
- * The detail is in the thread's record (thread.h). If there is no memory for one, all such threads share a detail: then
- * its text may be another thread's, and nothing else goes wrong.
+ * The detail is in the thread's record (thread.h). If there is no memory for one, all such threads
+ * share a detail: then its text may be another thread's, and nothing else goes wrong.
  *
- * Three kinds of wrong: the caller's mistake is a code; damage in shared memory
- * is K2K_ECORRUPT with what and where; our own impossible aborts.
+ * Three kinds of wrong: the caller's mistake is a code; damage in shared memory is K2K_ECORRUPT
+ * with what and where; our own impossible aborts.
  */
 #ifndef K2K_ERROR_H
 #define K2K_ERROR_H

@@ -9,8 +9,10 @@
 
 #include "handle.h"
 
-#define NAP_NS (5 * K2K_NS_PER_SEC)      /* of a sleeper, between two looks at the name */
-#define NAP_WAITING_NS K2K_NS_PER_SEC    /* where something is unfinished: its writer may have died */
+#define MISSING_MOST (UINT64_C(1) << 48) /* numbers: a year of ten million a second */
+#define NAP_NS K2K_NS_PER_SEC            /* of a sleeper, between two looks: a writer may have died before it woke anybody */
+#define PAUSE_FIRST_NS UINT64_C(1000000) /* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
+#define PAUSE_DOUBLINGS 6                /* so 64 ms at most */
 
 static const struct {
 	const char *name;
@@ -103,18 +105,22 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 
 	if (body->kind == K2K_AUDIT_KIND_CROSS_TENANT) {
 		strcpy(record->actor, "k2k_broker");
+		record->used = record->limit = 0;
+		k2k_identity_comm(record->comm, body->used, body->limit);
 		copy_text(record->source, body->more.kernels.source, sizeof(body->more.kernels.source));
 		copy_text(record->destination, body->more.kernels.destination, sizeof(body->more.kernels.destination));
 		return;
 	}
 	if (body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT) {
 		strcpy(record->actor, "k2k_tenant_registry");
+		k2k_identity_comm(record->comm, body->more.broker.comm[0], body->more.broker.comm[1]);
 		return;
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
 		count -= 2;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
+		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}
 	memcpy(record->values, values, count * sizeof(*values));
 }
@@ -124,7 +130,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 /* The next record of a ring, where there is one. */
 struct head {
 	struct k2k_ring ring;
-	bool has;
+	bool has, damaged;       /* damaged: to be told, in place of all else */
 	uint32_t flags;
 	uint64_t n, newest;
 	uint64_t missing_from, missing;  /* numbers before it; where it has none, alone */
@@ -135,7 +141,7 @@ struct head {
 struct reading {
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor *cursor;
-	bool open_too;
+	bool open_too, damaged_too;
 	struct head heads[K2K_RINGS];
 };
 
@@ -145,8 +151,11 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 	struct k2k_registry *reg = reading->reg;
 	bool alive;
 
-	if (ring != K2K_RING_ADMIN)
-		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[ring].owner)); /* observe[slot-owner]: whose it is now */
+	if (ring != K2K_RING_ADMIN) {
+		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
+
+		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[slot].owner)); /* observe[slot-owner]: whose it is now */
+	}
 	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
 	k2k_fence_seq_cst(); /* with that of k2k_writer_unlock(): a question about a lock is no barrier */
 	return !alive;
@@ -170,12 +179,35 @@ static uint64_t oldest(const struct head *head)
 static void forget_older(struct head *head)
 {
 	uint64_t end = head->missing_from + head->missing;
+	bool damaged;
 
-	head->newest = k2k_ring_newest(&head->ring);
+	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	if (!head->missing || head->missing_from >= oldest(head))
 		return;
 	head->missing_from = end < oldest(head) ? end : oldest(head);
 	head->missing = end - head->missing_from;
+}
+
+static bool is_told(const struct k2k_audit_cursor *cursor, uint32_t ring)
+{
+	return cursor->damaged[ring / 64] >> ring % 64 & 1;
+}
+
+/*
+ * How far the ring has come. A ring that has not come as far as the cursor, or farther than its places bear out, is
+ * damaged: that is told once, and then nothing of it until it can be read again.
+ */
+static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
+{
+	struct head *head = &reading->heads[ring];
+	bool damaged;
+
+	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
+	if (reading->damaged_too && next > head->newest && next - head->newest > 1)
+		damaged = true;
+	head->damaged = damaged && reading->damaged_too && !is_told(reading->cursor, ring);
+	if (!damaged)
+		reading->cursor->damaged[ring / 64] &= ~(UINT64_C(1) << ring % 64);
 }
 
 /* Finds the next record from number `next` on. */
@@ -186,7 +218,7 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 
 	head->has = false;
 	head->flags = 0;
-	head->newest = k2k_ring_newest(&head->ring);
+	look_at_newest(reading, ring, next);
 	if (first)
 		next = oldest(head);
 	head->missing_from = head->start = next;
@@ -224,10 +256,13 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 static void fill_lost(const struct reading *reading, const struct head *head, struct k2k_audit_record *record)
 {
 	record->flags = K2K_AUDIT_LOST;
+	/* no writer comes so far: one who may write the ring put the number there */
+	if (head->damaged || head->missing >= MISSING_MOST)
+		record->flags |= K2K_AUDIT_DAMAGED;
 	record->level = K2K_AUDIT_WARNING;
 	record->type = K2K_AUDIT_SECURITY_VIOLATION;
 	record->sequence = head->missing_from;
-	record->count = head->missing;
+	record->count = head->damaged ? 0 : head->missing;
 	/* when it was missed: before what follows it, or now */
 	record->time_ns = head->has ? head->copy.body.time_ns : k2k_clock_realtime_ns();
 	record->monotonic_ns = head->has ? head->copy.body.monotonic_ns
@@ -263,6 +298,19 @@ static void fill_event(const struct head *head, struct k2k_audit_record *record)
 	copy_more(body, record);
 }
 
+/* Of a follower, where all can see it. */
+static void count_loss(const struct reading *reading, const struct k2k_audit_record *record)
+{
+	struct k2k_follower *follower = &reading->reg->follower;
+
+	if (!follower->incarnation)
+		return;
+	if (record->flags & K2K_AUDIT_DAMAGED)
+		k2k_follower_count_damaged(follower);
+	else
+		k2k_follower_count_lost(follower, record->ring, record->sequence, record->count);
+}
+
 /* Takes the head's gap, or then its event, and moves on. */
 static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
 {
@@ -272,8 +320,16 @@ static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record
 	memset(record, 0, sizeof(*record));
 	record->size = size;
 	record->ring = ring;
+	if (head->damaged) {
+		fill_lost(reading, head, record);
+		count_loss(reading, record);
+		reading->cursor->damaged[ring / 64] |= UINT64_C(1) << ring % 64;
+		head->damaged = false;
+		return;
+	}
 	if (head->missing) {
 		fill_lost(reading, head, record);
+		count_loss(reading, record);
 		head->missing_from += head->missing;
 		head->missing = 0;
 		reading->cursor->next[ring] = head->missing_from;
@@ -294,7 +350,7 @@ static uint32_t choose(const struct reading *reading)
 		const struct head *head = &reading->heads[i];
 		uint64_t ns = head->has ? head->copy.body.monotonic_ns : UINT64_MAX;
 
-		if ((head->has || head->missing) && (best == K2K_RINGS || ns < best_ns)) {
+		if ((head->has || head->missing || head->damaged) && (best == K2K_RINGS || ns < best_ns)) {
 			best = i;
 			best_ns = ns;
 		}
@@ -307,7 +363,7 @@ static uint32_t choose(const struct reading *reading)
 /* Of a cursor that was kept: this ring has not come so far, so it is of another registry. */
 static int check_cursor(const struct reading *reading)
 {
-	for (uint32_t i = 0; i < K2K_RINGS; i++)
+	for (uint32_t i = 0; i < K2K_RINGS && !reading->damaged_too; i++)
 		if (reading->cursor->next[i] > k2k_sat_add(reading->heads[i].newest, 1))
 			return k2k_fail_values(K2K_EINVAL, "cursor", "next", reading->heads[i].newest, reading->cursor->next[i],
 			                       "ring %u has no event %llu yet: a cursor of another registry?", i,
@@ -325,8 +381,10 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	cursor->wake = k2k_ring_wake_word(&reading->reg->map);
 	cursor->waiting = 0;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+		bool damaged;
+
 		reading->heads[i].ring = k2k_ring_of(&reading->reg->map, i);
-		reading->heads[i].newest = k2k_ring_newest(&reading->heads[i].ring);
+		reading->heads[i].newest = k2k_ring_newest_seen(&reading->heads[i].ring, &damaged);
 	}
 	code = check_cursor(reading);
 	if (code)
@@ -388,12 +446,13 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
-	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO };
+	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO,
+		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
 
 	if (reg)
 		code = K2K_CHECK_STRUCT(cursor, 0);
-	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_OPEN_TOO))
+	if (reg && !code && (flags & ~(uint32_t)(K2K_AUDIT_OPEN_TOO | K2K_AUDIT_DAMAGED_TOO)))
 		code = k2k_fail_argument("flags", "unknown flags");
 	if (reg && !code)
 		code = check_records(records, capacity, count);
@@ -407,18 +466,54 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	return code ? code : *count ? 0 : gone;
 }
 
+/* Is there a number that the cursor has not passed? One load a ring. */
+static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_cursor *cursor)
+{
+	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
+		uint64_t newest = k2k_ring_newest(&ring);
+
+		if (newest && newest >= cursor->next[i] && !is_told(cursor, i))
+			return true;
+	}
+	return false;
+}
+
+/* The word may be raised without end by one who may write it: so wakes in a row that bring nothing cost a longer pause each. */
+static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
+{
+	uint32_t wakes = k2k_load_relaxed(&reg->idle_wakes); /* relaxed, both: a heuristic of this handle */
+	uint64_t pause_ns = PAUSE_FIRST_NS << wakes;
+
+	if (wakes < PAUSE_DOUBLINGS)
+		k2k_store_relaxed(&reg->idle_wakes, wakes + 1);
+	k2k_clock_sleep_ns(left_ns < pause_ns ? left_ns : pause_ns);
+}
+
+/*
+ * Who wakes us says only that it is worth a look. A killed writer wakes nobody: so there is a look each second in any
+ * case.
+ */
 static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t deadline_ns)
 {
-	uint64_t nap_ns = cursor->waiting ? NAP_WAITING_NS : NAP_NS;
-
 	for (;;) {
-		uint64_t now = k2k_clock_monotonic_ns();
+		uint64_t now = k2k_clock_monotonic_ns(), left;
+		bool woken = k2k_ring_wake_word(&reg->map) != cursor->wake;
 		int code = ask_gone(reg);
 
-		if (code || k2k_ring_wake_word(&reg->map) != cursor->wake || now >= deadline_ns)
+		if (code || now >= deadline_ns)
 			return code;
-		k2k_ring_sleep(&reg->map, cursor->wake, deadline_ns - now < nap_ns ? deadline_ns - now : nap_ns);
-		if (cursor->waiting)
+		left = deadline_ns - now;
+		if (woken && has_news(reg, cursor)) {
+			k2k_store_relaxed(&reg->idle_wakes, 0); /* relaxed: as above */
+			return 0;
+		}
+		if (woken) {
+			pause_after_idle_wake(reg, left);
+			return ask_gone(reg);
+		}
+		k2k_ring_sleep(&reg->map, cursor->wake, left < NAP_NS ? left : NAP_NS);
+		if (cursor->waiting || has_news(reg, cursor))
 			return ask_gone(reg);
 	}
 }
@@ -437,6 +532,100 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
 	return code;
+}
+
+/* ---- followers ----------------------------------------------------------------------------- */
+
+int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags)
+{
+	K2K_UNCANCELLED;
+	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+
+	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_FAILING))
+		code = k2k_fail_argument("flags", "unknown flags");
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	if (reg->follower.incarnation)
+		k2k_follower_say(&reg->follower, cursor->next, k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
+		                 flags & K2K_AUDIT_FAILING);
+	else
+		code = k2k_fail(K2K_EROLE, "handle", "role", "this handle was not opened with K2K_OPEN_FOLLOWER");
+	k2k_read_unlock();
+	return code;
+}
+
+/* relaxed, all: numbers for people */
+static void fill_follower(struct k2k_registry *reg, uint32_t index, struct k2k_audit_follower_info *info)
+{
+	const struct k2k_shm_follower *follower = &reg->map.followers[index];
+	uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: who it is */
+	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
+	uint32_t size = info->size;
+
+	memset(info, 0, sizeof(*info));
+	info->size = size;
+	info->index = index;
+	said_ns = k2k_load_acquire(&follower->said_ns); /* observe[follower-said]: the words before it */
+	info->failing_since_ns = k2k_load_relaxed(&follower->failing_since_ns);
+	info->state = !owner                                                 ? K2K_FOLLOWER_NONE
+	              : !k2k_census_alive(&reg->census, owner)               ? K2K_FOLLOWER_DEAD
+	              : info->failing_since_ns                               ? K2K_FOLLOWER_FAILING
+	              : k2k_follower_is_prompt(follower, &reg->census, now_ns) ? K2K_FOLLOWER_ACTIVE
+	                                                                     : K2K_FOLLOWER_SILENT;
+	info->said_ago_ns = said_ns ? k2k_sat_sub(now_ns, said_ns) : K2K_NEVER_NS;
+	info->failures = k2k_load_relaxed(&follower->failures);
+	info->pid = k2k_load_relaxed(&follower->pid);
+	k2k_identity_comm(info->comm, k2k_load_relaxed(&follower->comm[0]), k2k_load_relaxed(&follower->comm[1]));
+	info->attached_at_ns = k2k_load_relaxed(&follower->attached_at_ns);
+	info->lost = k2k_load_relaxed(&follower->lost);
+	info->damaged = k2k_load_relaxed(&follower->damaged);
+	info->lost_ring = (uint32_t)k2k_load_relaxed(&follower->lost_ring);
+	info->lost_from = k2k_load_relaxed(&follower->lost_from);
+	info->lost_count = k2k_load_relaxed(&follower->lost_count);
+	info->lost_at_ns = k2k_load_relaxed(&follower->lost_at_ns);
+	for (uint32_t i = 0; owner && i < K2K_RINGS; i++) {
+		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
+		struct k2k_backlog backlog = k2k_follower_backlog(follower, &ring, i);
+
+		if (backlog.behind >= MISSING_MOST)
+			continue; /* of a damaged ring */
+		info->behind += backlog.behind;
+		info->overwritten += backlog.overwritten;
+		if (backlog.overwritten && !info->overwritten_from) {
+			info->overwritten_ring = i;
+			info->overwritten_from = backlog.from;
+			info->overwritten_count = backlog.overwritten;
+		}
+	}
+}
+
+int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count)
+{
+	K2K_UNCANCELLED;
+	size_t stride, found = 0;
+	int code = reg ? K2K_CHECK_LIST(followers, capacity, count) : 0;
+
+	if (!code)
+		code = k2k_enter(reg, K2K_GATE_ANY);
+	if (code)
+		return code;
+	stride = capacity ? followers->size : 0;
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
+		struct k2k_audit_follower_info info = { .size = (uint32_t)stride };
+
+		fill_follower(reg, i, &info);
+		/* a record that nobody has, and that nobody lost anything in, is none */
+		if (info.state == K2K_FOLLOWER_NONE && !info.lost && !info.damaged)
+			continue;
+		if (found < capacity)
+			memcpy(k2k_element(followers, stride, found), &info, sizeof(info));
+		found++;
+	}
+	*count = found;
+	k2k_read_unlock();
+	return 0;
 }
 
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)

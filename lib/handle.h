@@ -22,6 +22,7 @@
 #include "grace.h"
 #include "lease.h"
 #include "map.h"
+#include "mend.h"
 #include "trail.h"
 #include "writer.h"
 
@@ -59,12 +60,17 @@ struct k2k_registry {
 	struct k2k_writer writer;        /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
+	struct k2k_follower follower;    /* an OBSERVER's with K2K_OPEN_FOLLOWER */
+	bool follows;
 	struct k2k_helper helper;        /* of a broker: answers grace periods */
 	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
 	struct k2k_passed passed;
 	struct k2k_audit audit;
 	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
+	struct k2k_finding *cuts;        /* ADMIN: what the newest repair cut out; under the mutex */
+	size_t cut_count;
 	k2k_u32 sleepers;                /* of the users, those in k2k_audit_wait */
+	k2k_u32 idle_wakes;              /* of k2k_audit_wait, in a row, that brought nothing */
 	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
@@ -173,11 +179,12 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 #define K2K_HAS_FIELD(pointer, field) \
 	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))
 
-#define K2K_CHECK_LIST(list, capacity, count) \
+#define K2K_CHECK_LIST_OF(list, capacity, count, known_flags) \
 	(!(count)                  ? k2k_fail_argument("count", "null") \
 	 : (capacity) && !(list)   ? k2k_fail_argument(#list, "null") \
-	 : (capacity) ? K2K_CHECK_STRUCT((list), 0) \
+	 : (capacity) ? K2K_CHECK_STRUCT((list), (known_flags)) \
 	              : 0)
+#define K2K_CHECK_LIST(list, capacity, count) K2K_CHECK_LIST_OF(list, capacity, count, 0)
 
 /* ---- changes (change.c) ------------------------------------------------------ */
 
@@ -215,7 +222,18 @@ void k2k_bury_all(struct k2k_registry *reg);
 /* What recovery and reaping did, for repair. */
 struct k2k_mended {
 	uint64_t tenants, budgets, engagements, leases, brokers;
+	struct k2k_mend_counts damage;
+	struct k2k_look *look;           /* repair: texts of the damage; null: a change, which mends what it walks over */
 };
+/*
+ * recover.c: makes `live` walkable again (mend.h), and adds up what that took. Under the writer's lock. token: the next one;
+ * *stamped: it has to be published. 0, K2K_ENOMEM.
+ */
+int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struct k2k_mended *mended);
+/* The same by itself, in a change that met damage: with a token of its own, and told. Nothing is stamped and not published. */
+int k2k_mend_now(struct k2k_registry *reg);
+/* Tells in the audit trail what was recovered, and cut out. */
+void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended);
 /* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
 /* The part of it that killed brokers leave: claims of costs, of leases. */

@@ -28,7 +28,7 @@ K2K_ASSERT_AT(k2k_shm_header, sections, 104);
 K2K_ASSERT_AT(k2k_shm_header, reserved, 488);
 K2K_ASSERT_AT(k2k_shm_header, checksum, 1016);
 
-K2K_ASSERT_SIZE(k2k_shm_defs, 1280);
+K2K_ASSERT_SIZE(k2k_shm_defs, 1344);
 K2K_ASSERT_AT(k2k_shm_defs, poisoned, 1024);
 K2K_ASSERT_AT(k2k_shm_defs, grace_token, 1088);
 K2K_ASSERT_AT(k2k_shm_defs, grace_wake, 1096);
@@ -44,6 +44,7 @@ K2K_ASSERT_AT(k2k_shm_defs, tenant_free, 1216);
 K2K_ASSERT_AT(k2k_shm_defs, tenant_retired, 1232);
 K2K_ASSERT_AT(k2k_shm_defs, budget_free, 1248);
 K2K_ASSERT_AT(k2k_shm_defs, budget_retired, 1264);
+K2K_ASSERT_AT(k2k_shm_defs, cut_ns, 1280);
 K2K_ASSERT_SIZE(k2k_shm_list, 16);
 K2K_ASSERT_AT(k2k_shm_list, tail, 4);
 K2K_ASSERT_AT(k2k_shm_list, count, 8);
@@ -143,6 +144,20 @@ K2K_ASSERT_AT(k2k_event_body, more, 96);
 K2K_ASSERT_AT(k2k_event_body, more.kernels.destination, 164);
 K2K_ASSERT_AT(k2k_event_body, more.change.actor, 168);
 
+K2K_ASSERT_SIZE(k2k_shm_follower, 1216);
+K2K_ASSERT_AT(k2k_shm_follower, owner, 0);
+K2K_ASSERT_AT(k2k_shm_follower, said_ns, 8);
+K2K_ASSERT_AT(k2k_shm_follower, failing_since_ns, 16);
+K2K_ASSERT_AT(k2k_shm_follower, failures, 24);
+K2K_ASSERT_AT(k2k_shm_follower, pid, 32);
+K2K_ASSERT_AT(k2k_shm_follower, comm, 40);
+K2K_ASSERT_AT(k2k_shm_follower, attached_at_ns, 56);
+K2K_ASSERT_AT(k2k_shm_follower, lost, 64);
+K2K_ASSERT_AT(k2k_shm_follower, damaged, 72);
+K2K_ASSERT_AT(k2k_shm_follower, lost_ring, 80);
+K2K_ASSERT_AT(k2k_shm_follower, lost_at_ns, 104);
+K2K_ASSERT_AT(k2k_shm_follower, next, 128);
+
 _Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
                "atomics are lock-free: only such work between processes");
@@ -165,6 +180,7 @@ uint64_t k2k_layout_fingerprint(void)
 		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
 		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
 		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
+		sizeof(struct k2k_shm_follower), offsetof(struct k2k_shm_follower, next), K2K_FOLLOWERS,
 		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
 		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
 		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_head),
@@ -173,7 +189,7 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_shm_budget, since), offsetof(struct k2k_shm_budget, until),
 		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
 		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
-		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned),
+		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned), offsetof(struct k2k_shm_defs, cut_ns),
 		offsetof(struct k2k_shm_defs, writer_owner), offsetof(struct k2k_shm_tenant_cold, pinned_by),
 		offsetof(struct k2k_shm_slot, buried), offsetof(struct k2k_shm_ring, written), offsetof(struct k2k_shm_event, words),
 		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,

@@ -20,8 +20,10 @@
  *            ledger heads            u32 each, power of two
  *            ledger                  64 bytes each: GPU time of (tenant, engagement)
  *            leases                  128 bytes each: what (tenant, broker slot) holds
- *            audit rings             65 of 448 bytes: one a broker slot, the last the administrators'
+ *            audit rings             129 of 448 bytes: rejections, one a broker slot; the administrators'; security
+ *                                    events, one a broker slot
  *            audit events            256 bytes each: those of ring 0, of ring 1, ...; a power of two each
+ *            audit followers         8 of 1216 bytes: who keeps the events, and how far it has come
  *
  * Rules. Fixed-width integers and atomics of them, no pointers, no padding that
  * is not named. A link is a u32: index + 1, 0 ends the chain. Enumerators that
@@ -44,7 +46,9 @@
 #define K2K_LAYOUT_VERSION 1u
 #define K2K_BYTE_ORDER 0x01020304u
 #define K2K_COMPATIBLE UINT64_C(0)
-#define K2K_INCOMPATIBLE UINT64_C(0)
+/* Changes need a follower that keeps up: a library that does not know this must not change anything here. */
+#define K2K_FEATURE_REQUIRE_AUDIT (UINT64_C(1) << 0)
+#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT       /* those that are known */
 #define K2K_SECTIONS_MAX 16
 #define K2K_SLOTS 64                     /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
@@ -64,6 +68,7 @@ enum k2k_section_kind {
 	K2K_SECTION_LEASES       = 11,
 	K2K_SECTION_RINGS        = 12,
 	K2K_SECTION_EVENTS       = 13,
+	K2K_SECTION_FOLLOWERS    = 14,
 };
 
 struct k2k_shm_section {
@@ -145,6 +150,10 @@ struct k2k_shm_defs {
 	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
+
+	/* the writer's */
+	_Alignas(64) k2k_u64 cut_ns;             /* GPU time of records that were cut out, because no tenant can be told of them */
+	uint8_t reserved5[56];
 };
 
 struct k2k_shm_pool {
@@ -251,7 +260,7 @@ struct k2k_shm_cell_cold {
 enum k2k_entry_state {
 	K2K_ENTRY_FREE    = 0,           /* above: 0 */
 	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
-	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it */
+	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
 	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
 };
 #define K2K_ENTRY_STATE_BITS 2
@@ -336,11 +345,19 @@ struct k2k_shm_slot {
 
 /* ---- the audit trail --------------------------------------------------------- */
 
-#define K2K_RINGS (K2K_SLOTS + 1)
+/*
+ * A slot's owner has two rings: one for rejections by a limit, of which tenants can cause any number, and one for what
+ * concerns security, so that no number of rejections writes over that.
+ */
+#define K2K_RINGS (2 * K2K_SLOTS + 1)
 #define K2K_RING_ADMIN K2K_SLOTS
+#define K2K_RING_SECURITY(slot) (K2K_SLOTS + 1 + (slot))
 #define K2K_EVENT_KINDS 16
 
-/* Written by the threads of the slot's owner; the last ring by the holder of the writer's lock. Protocol and proof: ring.h. */
+/*
+ * Written by the threads of the slot's owner; the administrators' ring by the holder of the writer's lock. Protocol and
+ * proof: ring.h.
+ */
 struct k2k_shm_ring {
 	_Alignas(64) k2k_u64 claimed;            /* number of the newest event that somebody began; the first is 1 */
 	k2k_u64 since;                           /* events up to this one were begun by owners before this one: all dead or gone */
@@ -370,12 +387,15 @@ struct k2k_event_body {
 	uint64_t tenant, to;
 	uint64_t org_id, engagement_id;
 	uint64_t generation;
-	uint64_t used, limit;
+	uint64_t used, limit;                    /* of a cross-tenant attempt: the comm of its broker */
 	uint64_t pid, incarnation;
 	union {
 		struct {
 			char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
 		} kernels;                       /* of a cross-tenant attempt */
+		struct {
+			uint64_t comm[2];
+		} broker;                        /* of other rejections */
 		struct {
 			uint64_t values[K2K_EVENT_VALUES];       /* of a broker found dead the last two are its comm */
 			char actor[K2K_EVENT_ACTOR_BYTES];
@@ -398,6 +418,29 @@ struct k2k_shm_event {
 	k2k_u64 count;
 	k2k_u64 given_up;                        /* the highest number whose writer found this place taken */
 	k2k_u64 words[K2K_EVENT_WORDS];
+};
+
+/*
+ * Who follows the trail and wants all of it. Written by its owner alone, which lives while the byte `owner` of live is
+ * locked, as a broker. Readers take no word for more than what its owner says. follower.h.
+ */
+#define K2K_FOLLOWERS 8
+
+struct k2k_shm_follower {
+	_Alignas(64) k2k_u64 owner;              /* incarnation, or 0 */
+	k2k_u64 said_ns;                         /* when it wrote `next` last, as monotonic_ns of an event; 0: not yet */
+	k2k_u64 failing_since_ns;                /* since 1970; 0: it can write its log */
+	k2k_u64 failures;                        /* how often it began to fail */
+	k2k_u64 pid;
+	k2k_u64 comm[2];
+	k2k_u64 attached_at_ns;                  /* since 1970 */
+	/* kept by the next owner */
+	k2k_u64 lost;                            /* numbers that it found written over, or never completed */
+	k2k_u64 damaged;                         /* rings that it found damaged */
+	k2k_u64 lost_ring, lost_from, lost_count, lost_at_ns;    /* the last of these losses; since 1970 */
+	k2k_u64 reserved0[2];
+	k2k_u64 next[K2K_RINGS];                 /* by ring: the number after what it has kept */
+	k2k_u64 reserved1[7];
 };
 
 #define K2K_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")

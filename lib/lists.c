@@ -108,13 +108,15 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 
 /* ---- budgets ------------------------------------------------------------------------ */
 
-static uint64_t used_of(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement)
+/* Of the record that the budget owns, as brokers read it; false: it is damaged. */
+static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget, const struct k2k_hash_key *key, uint64_t *ns)
 {
-	uint32_t index = 0;
+	uint32_t index = k2k_load_relaxed(&budget->ledger) - 1; /* relaxed, all: between two looks at the state */
 
-	if (k2k_ledger_find(map, slot, generation, engagement, &index) != 0)
-		return 0;
-	return k2k_load_relaxed(&map->ledger[index].cost_ns); /* relaxed: a number */
+	if (index >= map->sizes.engagements || !k2k_hash_matches(&map->ledger[index].entry, key))
+		return false;
+	*ns = k2k_load_relaxed(&map->ledger[index].cost_ns);
+	return true;
 }
 
 static void add_budget(struct out *out, uint32_t index)
@@ -122,8 +124,9 @@ static void add_budget(struct out *out, uint32_t index)
 	const struct k2k_map *map = &out->reg->map;
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	uint64_t word = k2k_load_acquire(&budget->entry.state); /* observe[budget-state]: its fields */
-	uint64_t generation, version, budget_ns, engagement;
+	uint64_t generation, version, budget_ns, engagement, used_ns = 0;
 	struct k2k_budget_info *info;
+	bool damaged;
 	k2k_tenant_id id;
 	uint32_t slot;
 
@@ -131,6 +134,7 @@ static void add_budget(struct out *out, uint32_t index)
 	slot = k2k_load_relaxed(&budget->entry.slot);
 	generation = k2k_load_relaxed(&budget->entry.gen);
 	engagement = k2k_load_relaxed(&budget->entry.key);
+	K2K_DELAY(half_copied);
 	budget_ns = k2k_load_relaxed(&budget->budget_ns);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || slot >= map->sizes.tenants)
 		return;
@@ -140,6 +144,7 @@ static void add_budget(struct out *out, uint32_t index)
 	k2k_tenant_rate(map, slot, &version);
 	if (!k2k_budget_visible(budget, version))
 		return;
+	damaged = !used_of(map, budget, &(struct k2k_hash_key){ generation, engagement, slot }, &used_ns);
 	k2k_fence_acquire(); /* the copies before, the second look after */
 	if (k2k_load_relaxed(&budget->entry.state) != word)
 		return;
@@ -147,19 +152,19 @@ static void add_budget(struct out *out, uint32_t index)
 	if (!info)
 		return;
 	info->size = (uint32_t)out->stride;
-	info->flags = 0;
+	info->flags = damaged ? K2K_TENANT_DAMAGED : 0;
 	info->id = id;
 	info->generation = generation;
 	info->engagement_id = engagement;
 	info->budget_ns = budget_ns;
-	info->used_ns = used_of(map, slot, generation, engagement);
+	info->used_ns = used_ns;
 }
 
 int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list, size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
@@ -175,6 +180,17 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 
 /* ---- leases --------------------------------------------------------------------------- */
 
+/* One row for what of a tenant can't be told, so that it hides no other's. */
+static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
+{
+	struct k2k_lease_info *info = next(out);
+
+	if (!info)
+		return;
+	*info = (struct k2k_lease_info){ .size = (uint32_t)out->stride, .flags = K2K_TENANT_DAMAGED, .id = id, .generation = generation,
+		                         .slot = K2K_LEASE_SLOT_NONE };
+}
+
 static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t generation)
 {
 	struct k2k_registry *reg = out->reg;
@@ -183,6 +199,10 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 
 	if (!k2k_tenant_still(&reg->map, slot, k2k_tenant_word(K2K_TENANT_LIVE, generation)))
 		return 0; /* deregistered meanwhile: holds nothing */
+	if (code && out->id == K2K_TENANT_UNSPECIFIED) {
+		add_damaged(out, id, generation);
+		return 0;
+	}
 	for (uint32_t i = 0; !code && i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
 		struct k2k_lease_info *info;
@@ -222,7 +242,7 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
@@ -241,6 +261,55 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 
 /* ---- brokers ---------------------------------------------------------------------------- */
 
+/* Does a small file of the cgroup file system have this line? What can't be read says no. */
+static int cgroup_says(const char *mount, const char *group, const char *file, const char *wanted)
+{
+	char path[600], line[128];
+	FILE *f;
+	int says = 0;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s%s/%s", mount, group, file) >= sizeof(path))
+		return 0;
+	f = fopen(path, "re");
+	while (f && !says && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		says = !strcmp(line, wanted);
+	}
+	if (f)
+		fclose(f);
+	return says;
+}
+
+/*
+ * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to /proc/PID/stat. A line of /proc/PID/cgroup is
+ * "0::/group" in the second version, and "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
+ */
+static int is_frozen(uint64_t pid)
+{
+	char path[64], line[512];
+	int frozen = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%llu/cgroup", (unsigned long long)pid);
+	f = fopen(path, "re");
+	while (f && !frozen && fgets(line, sizeof(line), f)) {
+		char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		line[strcspn(line, "\n")] = 0;
+		if (!group)
+			continue;
+		*group++ = 0;
+		if (!strcmp(controllers + 1, "freezer"))
+			frozen = cgroup_says("/sys/fs/cgroup/freezer", group, "freezer.state", "FROZEN");
+		else if (!controllers[1])
+			frozen = cgroup_says("/sys/fs/cgroup", group, "cgroup.events", "frozen 1") ||
+			         cgroup_says("/sys/fs/cgroup/unified", group, "cgroup.events", "frozen 1");
+	}
+	if (f)
+		fclose(f);
+	return frozen;
+}
+
 /* The state letter of /proc/PID/stat: T or t: stopped. Only where the pid means the same to us. */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {
@@ -258,7 +327,10 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 	fclose(file);
 	if (!after || strlen(after) < 3)
 		return K2K_BROKER_UNKNOWN;
-	return after[2] == 'T' || after[2] == 't' ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
+	if (after[2] == 'T' || after[2] == 't')
+		return K2K_BROKER_STOPPED;
+	/* what runs is not frozen */
+	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
 static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS], uint64_t bytes[K2K_SLOTS])

@@ -68,6 +68,7 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 	add(&plan, K2K_SECTION_LEASES, sizeof(struct k2k_shm_lease), sizes->leases);
 	add(&plan, K2K_SECTION_RINGS, sizeof(struct k2k_shm_ring), K2K_RINGS);
 	add(&plan, K2K_SECTION_EVENTS, sizeof(struct k2k_shm_event), K2K_RINGS * (uint64_t)sizes->events);
+	add(&plan, K2K_SECTION_FOLLOWERS, sizeof(struct k2k_shm_follower), K2K_FOLLOWERS);
 	end(&plan);
 }
 
@@ -110,7 +111,7 @@ static int wrong_count(const char *object, uint64_t expected, uint64_t found)
 int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live)
 {
 	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold, ledger_heads, ledger, leases;
-	uint64_t rings, events;
+	uint64_t rings, events, followers;
 	int code = 0;
 
 	memset(map, 0, sizeof(*map));
@@ -138,6 +139,7 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	BIND(live, "live", K2K_SECTION_LEASES, leases, leases);
 	BIND(live, "live", K2K_SECTION_RINGS, rings, rings);
 	BIND(live, "live", K2K_SECTION_EVENTS, events, events);
+	BIND(live, "live", K2K_SECTION_FOLLOWERS, followers, followers);
 #undef BIND
 	if (code)
 		return code;
@@ -149,6 +151,8 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 		return wrong_count("live", K2K_SLOTS, slots);
 	if (rings != K2K_RINGS)
 		return wrong_count("live", K2K_RINGS, rings);
+	if (followers != K2K_FOLLOWERS)
+		return wrong_count("live", K2K_FOLLOWERS, followers);
 	if (events % K2K_RINGS || (events / K2K_RINGS & (events / K2K_RINGS - 1)))
 		return wrong_count("live", K2K_RINGS, events);
 	if ((tenant_heads & (tenant_heads - 1)) || (budget_heads & (budget_heads - 1)) ||

@@ -32,6 +32,7 @@ struct k2k_map {
 	struct k2k_shm_lease *leases;
 	struct k2k_shm_ring *rings;              /* K2K_RINGS of them */
 	struct k2k_shm_event *events;            /* of one ring after the other */
+	struct k2k_shm_follower *followers;      /* K2K_FOLLOWERS of them */
 
 	uint32_t tenant_mask, budget_mask, ledger_mask;  /* heads - 1 */
 	struct k2k_sizes sizes;

@@ -90,6 +90,13 @@ int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__
 int k2k_rate_over(uint64_t second) __attribute__((cold));
 
 /*
+ * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This second begins anew, as one
+ * that is used up: how much of it was used before nobody knows, and so it is never admitted twice (3). True: it was so.
+ * Who looked at the window before the damage and counts only now, counts within the limit of that window (7).
+ */
+bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
+
+/*
  * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the next caller's); with
  * `roll` begins it if nobody has yet (else it counts as unused). 0, K2K_ECORRUPT or K2K_EIO.
  * Killed after the roll: the second has begun, nothing is counted in it.

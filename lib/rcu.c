@@ -18,10 +18,16 @@
 
 struct k2k_rcu k2k_rcu = { .phase = URCU_GP_COUNT };
 
-/* A synchronizer has its turn. A word and not a mutex, so that a forked child can give up what no thread of its has. */
+/*
+ * A synchronizer has its turn. A word and not a mutex, so that a forked child can give up what no
+ * thread of its has.
+ */
 static k2k_u32 turn;
 
-/* First without giving up the processor, since sections take some 100 ns; then in pauses that become longer. */
+/*
+ * First without giving up the processor, since sections take some 100 ns; then in pauses that
+ * become longer.
+ */
 static void wait_a_moment(uint32_t *spins, uint64_t *pause_ns)
 {
 	if (*spins > 0) {
@@ -42,29 +48,35 @@ static bool membarrier(int command)
 /* The heavy barrier. */
 static int barrier(void)
 {
-	/* fence[rcu-synchronizer] with fence[rcu-reader], and where readers have none with the barrier that membarrier() makes them execute */
+	/*
+	 * fence[rcu-synchronizer] with fence[rcu-reader], and where readers have none with the
+	 * barrier that membarrier() makes them execute
+	 */
 	k2k_fence_seq_cst();
 	/* relaxed: set for good before the first reader */
 	if (!k2k_load_relaxed(&k2k_rcu.light) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return 0;
-	return k2k_fail_errno(K2K_EIO, errno, "process", "membarrier(2), which worked when the library was first used, is refused");
+	return k2k_fail_errno(K2K_EIO, errno, "process",
+	                      "membarrier(2), which worked when the library was first used, is refused");
 }
 
 static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long phase)
 {
 	struct urcu_gp now = { .ctr = phase };
-	unsigned long section = k2k_load_acquire(&thread->section); /* observe[rcu-section]: if it is over, all that was done in it */
+	/* observe[rcu-section]: if it is over, all that was done in it */
+	unsigned long section = k2k_load_acquire(&thread->section);
 
 	return urcu_common_reader_state(&now, &section) == URCU_READER_ACTIVE_OLD;
 }
 
 static void wait_for_other_phase(void)
 {
-	unsigned long phase = k2k_load_relaxed(&k2k_rcu.phase); /* relaxed: only who has the turn changes it */
+	/* relaxed: only who has the turn changes it */
+	unsigned long phase = k2k_load_relaxed(&k2k_rcu.phase);
 
 	/*
-	 * A thread that the list does not have yet has stored its record after our barrier: its sections see what was stored
-	 * before that. So the list needs no second look.
+	 * A thread that the list does not have yet has stored its record after our barrier: its
+	 * sections see what was stored before that. So the list needs no second look.
 	 */
 	for (const struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next) {
 		uint64_t pause_ns = PAUSE_FIRST_NS;
@@ -83,7 +95,10 @@ static int synchronize(void)
 		return code;
 	wait_for_other_phase();
 	K2K_DELAY(phase_waited);
-	/* relaxed: read by nobody who relies on its age. fence[rcu-flip] with itself: the first wait, the flip, the second wait */
+	/*
+	 * relaxed: read by nobody who relies on its age. fence[rcu-flip] with itself: the first
+	 * wait, the flip, the second wait
+	 */
 	k2k_fence_seq_cst();
 	k2k_store_relaxed(&k2k_rcu.phase, k2k_load_relaxed(&k2k_rcu.phase) ^ URCU_GP_CTR_PHASE);
 	k2k_fence_seq_cst(); /* fence[rcu-flip] again */
@@ -112,8 +127,8 @@ int k2k_rcu_synchronize(void)
 /* ---- fork ------------------------------------------------------------------ */
 
 /*
- * A page that a child finds zeroed until the child's handler has run: 1 where all is as it should be. Made, like the
- * handlers, before main(): so whoever looks at it never finds it half made.
+ * A page that a child finds zeroed until the child's handler has run: 1 where all is as it should
+ * be. Made, like the handlers, before main(): so whoever looks at it never finds it half made.
  */
 static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
@@ -135,7 +150,8 @@ static void after_fork_child(void)
 	k2k_thread_after_fork_child();
 	k2k_store_relaxed(&turn, 0); /* relaxed, both: no other thread is here yet */
 	if (k2k_load_relaxed(&k2k_rcu.light))
-		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); /* if it is refused, the next barrier() says so */
+		/* if it is refused, the next barrier() says so */
+		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	if (whole)
 		*whole = 1;
 	k2k_lock_fork_guard(false);
@@ -143,8 +159,9 @@ static void after_fork_child(void)
 
 static int make_page(void)
 {
-	uint32_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *page;
 
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return errno;
 	if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
@@ -165,11 +182,15 @@ __attribute__((constructor(101))) static void prepare(void)
 	page_error = make_page();
 }
 
-/* With the first handle, not earlier: a program may have entered a sandbox since the library was loaded. */
+/*
+ * With the first handle, not earlier: a program may have entered a sandbox since the library was
+ * loaded.
+ */
 static void decide(void)
 {
 	/* relaxed: readers come after the open that we are part of */
-	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
+	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		k2k_store_relaxed(&k2k_rcu.light, 1);
 	decided = true;
 }
@@ -177,11 +198,15 @@ static void decide(void)
 int k2k_rcu_join(void)
 {
 	if (handlers_error)
-		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process", "can't register fork handlers");
+		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process",
+		                      "can't register fork handlers");
 	if (page_error)
 		return k2k_fail_errno(page_error == ENOMEM ? K2K_ENOMEM : K2K_EIO, page_error, "process",
 		                      "can't map a page that a forked child finds empty");
-	/* before the guard: another thread of the parent's may have had it, then it stays locked in such a child */
+	/*
+	 * before the guard: another thread of the parent's may have had it, then it stays locked in
+	 * such a child
+	 */
 	if (*whole != 1)
 		return k2k_fail(K2K_EFORKED, "process", "fork",
 		                "this child was made without running fork handlers: execute a program instead");

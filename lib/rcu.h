@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rcu.h (F4) - the process's own RCU domain: read sections, and the wait until those that run now are over.
+ * rcu.h (F4) - the process's own RCU domain: read sections, and the wait until those that run now
+ * are over.
  *
- * The only file that includes liburcu. It is a flavour of liburcu of our own: its state word, its constants and
- * barriers, the two-phase wait of its urcu-bp and urcu-memb (Desnoyers, McKenney, Stern, Dagenais, Walpole: User-Level
- * Implementations of Read-Copy Update, IEEE TPDS 23(2), 2012), with a list of readers that no one else shares.
+ * The only file that includes liburcu. It is a flavour of liburcu of our own: its state word, its
+ * constants and barriers, the two-phase wait of its urcu-bp and urcu-memb (Desnoyers, McKenney,
+ * Stern, Dagenais, Walpole: User-Level Implementations of Read-Copy Update, IEEE TPDS 23(2), 2012),
+ * with a list of readers that no one else shares.
  *
- * Why not urcu-bp itself: its readers are one list a process, the program's and ours. A program's thread that stays in a
- * read section of its own would hold up our grace periods without bound; fork() would hang, because urcu_bp_before_fork()
- * blocks all signals and takes the mutex that a waiting synchronize_rcu() keeps; and only one of the two may call those
- * hooks. A copy of liburcu-bp.a inside of this library is no way out: its TLS is local-exec.
+ * Why not urcu-bp itself: its readers are one list a process, the program's and ours. A program's
+ * thread that stays in a read section of its own would hold up our grace periods without bound;
+ * fork() would hang, because urcu_bp_before_fork() blocks all signals and takes the mutex that a
+ * waiting synchronize_rcu() keeps; and only one of the two may call those hooks. A copy of
+ * liburcu-bp.a inside of this library is no way out: its TLS is local-exec.
  *
  *   reader                                    synchronizer, one at a time
  *   section = phase | 1                       stores of the caller, e.g. an unlink
@@ -19,19 +22,23 @@
  *                                             wait until no section is of the other phase
  *                                             barrier, heavy
  *
- * 1. The light barrier is the compiler's alone where membarrier(2) works: the heavy one is that call, which makes
- *    every thread of the process execute a full barrier at some point of its program. If the reader's store comes before
- *    that point, the synchronizer sees the section, and waits for it; if it comes after, the reader's loads do too,
- *    and see the caller's stores. Elsewhere both barriers are full fences, and say the same.
- * 2. Two waits: a reader that has loaded the phase may be held up before its store, until after a synchronizer that
- *    did not see it has flipped the phase. Its section then bears the phase that the next flip makes the current one. So
- *    each synchronizer first waits for sections of the phase that is not the current one.
- * 3. Who loads a phase after the flip is of the new one, and isn't waited for: the wait ends though readers keep coming.
- * 4. Our sections are short: no sink runs in them, and nobody waits in them for another thread or process. The longest
- *    is a sweep of a whole table, or a reader's check, which looks several times within 100 ms. So the wait ends. It
+ * 1. The light barrier is the compiler's alone where membarrier(2) works: the heavy one is that
+ *    call, which makes every thread of the process execute a full barrier at some point of its
+ *    program. If the reader's store comes before that point, the synchronizer sees the section, and
+ *    waits for it; if it comes after, the reader's loads do too, and see the caller's stores.
+ *    Elsewhere both barriers are full fences, and say the same.
+ * 2. Two waits: a reader that has loaded the phase may be held up before its store, until after a
+ *    synchronizer that did not see it has flipped the phase. Its section then bears the phase that
+ *    the next flip makes the current one. So each synchronizer first waits for sections of the
+ *    phase that is not the current one.
+ * 3. Who loads a phase after the flip is of the new one, and isn't waited for: the wait ends though
+ *    readers keep coming.
+ * 4. Our sections are short: no sink runs in them, and nobody waits in them for another thread than
+ *    the handle's agent, whose tasks never wait for a reader. The longest is a sweep of a whole
+ *    table, or a reader's check, which looks several times within 100 ms. So the wait ends. It
  *    blocks no signal, and holds no lock that fork() needs.
- * 5. fork() may come at any moment: the child's handler gives back the records of the threads that are not there, and
- *    the synchronizers' turn. No handler waits for a reader or a synchronizer.
+ * 5. fork() may come at any moment: the child's handler gives back the records of the threads that
+ *    are not there, and the synchronizers' turn. No handler waits for a reader or a synchronizer.
  *
  * Model: tests/model/rcu.pml.
  */
@@ -44,8 +51,10 @@
 #include "thread.h"
 
 struct k2k_rcu {
-	_Atomic(unsigned long) phase;    /* URCU_GP_COUNT, and URCU_GP_CTR_PHASE or not: what a section begins with */
-	k2k_u32 light;                   /* 1: membarrier(2) works, readers need no fence. Set before the first reader, for good */
+	/* URCU_GP_COUNT, and URCU_GP_CTR_PHASE or not: what a section begins with */
+	_Atomic(unsigned long) phase;
+	/* 1: membarrier(2) works, readers need no fence. Set before the first reader, for good */
+	k2k_u32 light;
 } __attribute__((aligned(K2K_CACHE_LINE)));
 extern struct k2k_rcu k2k_rcu;
 
@@ -53,16 +62,24 @@ static inline void k2k_read_barrier(void)
 {
 	/* relaxed: it does not change any more when the first reader comes */
 	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
-		atomic_signal_fence(memory_order_seq_cst); /* the compiler alone; the processor's part is membarrier()'s */
+		/* the compiler alone; the processor's part is membarrier()'s */
+		atomic_signal_fence(memory_order_seq_cst);
 	else
-		k2k_fence_seq_cst(); /* fence[rcu-reader] with fence[rcu-synchronizer]: the section, before what is read in it */
+		/*
+		 * fence[rcu-reader] with fence[rcu-synchronizer]: the section, before what is read
+		 * in it
+		 */
+		k2k_fence_seq_cst();
 }
 
 /* Begins a read section. Nests. This thread has its record: k2k_thread_get() was not null. */
 static inline void k2k_read_lock(void)
 {
 	struct k2k_thread *self = k2k_thread_self;
-	/* relaxed, all: our own word; the phase carries nothing; k2k_read_barrier() orders the store */
+	/*
+	 * relaxed, all: our own word; the phase carries nothing; k2k_read_barrier() orders the
+	 * store
+	 */
 	unsigned long section = k2k_load_relaxed(&self->section);
 
 	if (k2k_likely(!(section & URCU_GP_CTR_NEST_MASK))) {
@@ -82,15 +99,17 @@ static inline void k2k_read_unlock(void)
 }
 
 /*
- * First in every call that opens, creates or destroys, so before the first read section, and before any lock that may
- * have been somebody's when the process was forked. K2K_ENOMEM: no fork handlers, or no memory; K2K_EFORKED in a child
- * that came without them (_Fork, clone); K2K_EIO: membarrier(2) worked once and is refused now, by a sandbox.
+ * First in every call that opens, creates or destroys, so before the first read section, and before
+ * any lock that may have been somebody's when the process was forked. K2K_ENOMEM: no fork handlers,
+ * or no memory; K2K_EFORKED in a child that came without them (_Fork, clone); K2K_EIO:
+ * membarrier(2) worked once and is refused now, by a sandbox.
  */
 int k2k_rcu_join(void);
 
 /*
- * Waits until the read sections of this process that run now are over. Not from inside of one. 0; or K2K_EIO, if
- * membarrier(2) is refused: then nothing is known, and nothing that was unlinked may be used again.
+ * Waits until the read sections of this process that run now are over. Not from inside of one. 0;
+ * or K2K_EIO, if membarrier(2) is refused: then nothing is known, and nothing that was unlinked may
+ * be used again.
  */
 int k2k_rcu_synchronize(void);
 

@@ -21,7 +21,7 @@ static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k
 	struct k2k_rate rate = { .used = 0 };
 	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_now(&reg->clock).second, false, &rate);
 
-	info->admitted_total = rate.admitted;
+	info->admitted_total = rate.admitted; /* loaded also where the window is damaged */
 	info->messages_this_second = rate.used;
 	info->window = rate.second;
 	return code;
@@ -33,14 +33,18 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	const struct k2k_shm_cell_cold *counts = &reg->map.cells_cold[slot];
 	uint64_t held[K2K_RESOURCES];
 	struct k2k_limits limits;
-	int code;
+	int code, leases;
 
 	k2k_tenant_limits(&reg->map, slot, &limits);
+	/* what brokers have damaged of this tenant hides nothing else of it */
 	code = copy_window(reg, slot, info);
-	if (!code)
-		code = k2k_lease_sum(&reg->map, &reg->census, slot, held);
 	if (code)
-		return code;
+		info->messages_this_second = info->window = 0;
+	leases = k2k_lease_sum(&reg->map, &reg->census, slot, held);
+	if (leases)
+		held[0] = held[1] = 0;
+	code = code ? code : leases;
+	info->flags = code ? K2K_TENANT_DAMAGED : 0;
 	/* relaxed, all: numbers, between two looks at the state */
 	info->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
 	info->generation = k2k_tenant_generation(state_gen);
@@ -56,7 +60,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	info->unattributed_ns = k2k_load_relaxed(&counts->unattributed_ns);
 	info->kernels = held[K2K_RESOURCE_KERNELS];
 	info->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
-	return 0;
+	return code;
 }
 
 /* Inside a section. */
@@ -67,6 +71,7 @@ static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_inf
 		uint32_t slot;
 		int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 
+		info->flags = 0;
 		if (code)
 			return code;
 		code = copy_tenant(reg, slot, state_gen, info);
@@ -80,7 +85,7 @@ int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant
 {
 	K2K_UNCANCELLED;
 	struct k2k_tenant_info copy;
-	int code = reg ? K2K_CHECK_STRUCT(info, 0) : 0;
+	int code = reg ? K2K_CHECK_STRUCT(info, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
@@ -89,11 +94,11 @@ int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant
 	memset(&copy, 0, sizeof(copy));
 	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : get(reg, id, &copy);
 	k2k_read_unlock();
-	if (code)
+	if (code && !copy.flags)
 		return code;
 	copy.size = info->size;
 	*info = copy;
-	return 0;
+	return code;
 }
 
 int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered)
@@ -308,6 +313,9 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_pool(&leases, &info->leases);
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
+	info->cut_gpu_ns = k2k_load_relaxed(&defs->cut_ns); /* relaxed: only a number */
+	if (reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT)
+		info->flags |= K2K_INFO_REQUIRE_AUDIT;
 	copy_files(reg, info);
 }
 
@@ -317,7 +325,7 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	struct k2k_registry_info copy;
 	uint32_t size;
 	/* flags are results here: of an earlier use */
-	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK, max_audit_events) : 0;
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT, max_audit_events) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

@@ -7,6 +7,8 @@
  * costs are in hashes that readers of other tenants walk: they are unlinked now, and
  * reused after one more grace period.
  *
+ * Damage in the records that are reaped, or beside them, holds up nobody: it is cut out (mend.h) and told.
+ *
  * Killed at any point: the definition is still RETIRED, and the next writer does
  * it again; what was done already is found done.
  */
@@ -23,6 +25,7 @@ struct batch {
 	uint8_t *chosen;         /* a bit a slot */
 	uint64_t token;          /* for what is unlinked now */
 	bool stamped, has_budgets, has_costs, has_leases;
+	bool damaged;            /* and cut out: once a batch */
 	struct k2k_mended *mended;
 	int code;                /* of the choice */
 };
@@ -31,6 +34,15 @@ static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generat
 {
 	return slot < batch->reg->map.sizes.tenants && (batch->chosen[slot / 8] & (1u << slot % 8)) &&
 	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) == generation; /* relaxed: ours */
+}
+
+/* Of what a walk has met: 0 where the walk is worth another try. */
+static int mend(struct batch *batch)
+{
+	if (batch->damaged)
+		return K2K_ECORRUPT;
+	batch->damaged = true;
+	return k2k_mend_live(batch->reg, batch->token, &batch->stamped, batch->mended);
 }
 
 static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
@@ -50,7 +62,9 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	batch->stamped = true;
 	batch->mended->engagements++;
 	code = k2k_hash_unlink(&hash, cost->index);
-	return code == K2K_HASH_ABSENT ? 0 : code;
+	if (code == K2K_ECORRUPT && mend(batch) == 0)
+		code = k2k_hash_unlink(&hash, cost->index);
+	return code == K2K_HASH_ABSENT || code == K2K_ECORRUPT ? 0 : code; /* damaged anew: the next to walk there cuts it out */
 }
 
 static int unlink_budgets(struct batch *batch)
@@ -112,17 +126,15 @@ static int free_slots(struct batch *batch)
 	const struct k2k_map *map = &batch->reg->map;
 	struct k2k_list retired = k2k_tenant_retired_list(map);
 	uint32_t previous = UINT32_MAX, slot, steps = 0;
-	bool more = k2k_list_first(&retired, &slot);
+	bool more = k2k_list_first(&retired, &slot), orphans = false;
 
 	while (more && steps++ < map->sizes.tenants) {
 		uint32_t next = 0;
 
 		more = k2k_list_next(&retired, slot, &next);
 		if (batch->chosen[slot / 8] & (1u << slot % 8)) {
-			int code = k2k_lease_reap(map, slot);
-
-			if (code)
-				return code;
+			if (k2k_lease_reap(map, slot) != 0)
+				orphans = true; /* what its damaged list does not lead to any more */
 			batch->chosen[slot / 8] &= (uint8_t)~(1u << slot % 8); /* once, wherever the links lead */
 			k2k_list_remove(&retired, previous, slot);
 			k2k_tenant_free(map, slot);
@@ -132,7 +144,7 @@ static int free_slots(struct batch *batch)
 		}
 		slot = next;
 	}
-	return 0;
+	return orphans ? k2k_recover_claims(batch->reg, false, true, batch->mended) : 0;
 }
 
 /* The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery rebuilds it. */
@@ -193,8 +205,8 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 {
 	struct k2k_list retired = k2k_tenant_retired_list(&reg->map);
 	struct k2k_list budgets = k2k_budget_retired_list(&reg->map);
-	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
-	struct batch batch = { .reg = reg, .mended = mended ? mended : &ignored };
+	struct k2k_mended own = { .look = NULL };
+	struct batch batch = { .reg = reg, .mended = mended ? mended : &own };
 	uint32_t first, behind;
 	uint64_t passed;
 	int code;
@@ -214,6 +226,8 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 	if (!code)
 		code = free_slots(&batch);
 	free(batch.chosen);
+	if (!mended && k2k_mended_anything(&own.damage))
+		k2k_tell_repair(reg, &own);
 	return code;
 }
 
@@ -248,10 +262,11 @@ int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, str
 
 	if (k2k_load_acquire(&cell->has_costs)) /* observe[cell-has-costs]: as above */
 		code = k2k_ledger_sweep(&reg->map, add_cost, &sum);
-	if (!code)
-		code = k2k_lease_sum(&reg->map, &reg->census, slot, held);
 	if (code)
 		return code;
+	totals->flags = 0;
+	if (k2k_lease_sum(&reg->map, &reg->census, slot, held) != 0)
+		totals->flags = K2K_TENANT_DAMAGED;
 	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
 	totals->generation = generation;
 	totals->admitted_total = k2k_load_relaxed(&cell->admitted);
@@ -275,5 +290,8 @@ int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, 
 		return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_RETIRED, word,
 		                       "slot %u was reaped while its totals were waited for", slot);
 	code = k2k_totals(reg, slot, generation, totals);
+	/* so that what can still be told is told */
+	if (!code && (totals->flags & K2K_TENANT_DAMAGED) && k2k_mend_now(reg) == 0)
+		code = k2k_totals(reg, slot, generation, totals);
 	return code ? code : reap(reg, slot, NULL);
 }

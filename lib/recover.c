@@ -12,6 +12,7 @@
  *   budget, cost of no tenant    unlinked and retired
  *   CLAIMED by a dead one        linked: LIVE; not linked: FREE
  *   lease of no tenant           FREE
+ *   what can't be                cut out before all that (mend.h), so that the walks below end
  *   lists                        rebuilt
  *
  * Killed itself at any point: the intent is still raised, and every step finds
@@ -159,6 +160,15 @@ static bool is_abandoned(struct recovery *r, uint64_t word)
 	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED && !k2k_census_alive(&r->reg->census, k2k_entry_above(word));
 }
 
+/* A chain that was damaged since it was mended: its record waits for the next recovery, and holds up no other. */
+static int skip_damage(struct recovery *r, int code)
+{
+	if (code != K2K_ECORRUPT)
+		return code;
+	r->mended->damage.links++;
+	return 0;
+}
+
 static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked, int absent)
 {
 	if (linked == 0) {
@@ -185,7 +195,7 @@ static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, u
 	r->mended->engagements++;
 	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index), K2K_HASH_ABSENT);
 	*word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
-	return code;
+	return skip_damage(r, code);
 }
 
 static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_t index)
@@ -208,7 +218,7 @@ static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_
 	r->stamped = true;
 	r->mended->engagements++;
 	code = k2k_hash_unlink(hash, index);
-	return code == K2K_HASH_ABSENT ? 0 : code;
+	return code == K2K_HASH_ABSENT ? 0 : skip_damage(r, code);
 }
 
 static int recover_lease(struct recovery *r, const struct k2k_pool *pool, uint32_t index)
@@ -222,14 +232,15 @@ static int recover_lease(struct recovery *r, const struct k2k_pool *pool, uint32
 	current = is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state);
 	if (is_abandoned(r, word)) {
 		r->mended->leases++;
-		return recover_claim(pool, index, word, current ? k2k_lease_is_linked(r->map, index) : K2K_ENOTHELD, K2K_ENOTHELD);
+		return skip_damage(r, recover_claim(pool, index, word, current ? k2k_lease_is_linked(r->map, index) : K2K_ENOTHELD,
+		                                    K2K_ENOTHELD));
 	}
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && current && state == K2K_TENANT_RETIRED) {
 		/* not in the list: taken out by a reaper that was killed. LIVE comes after the link, so it is not a new one */
 		int code = k2k_lease_is_linked(r->map, index);
 
 		if (code && code != K2K_ENOTHELD)
-			return code;
+			return skip_damage(r, code);
 		current = code == 0;
 	}
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && !current) {
@@ -312,15 +323,63 @@ static int rebuild_lists(const struct k2k_map *map)
 	return code ? code : rebuild(&free_budgets, &retired_budgets, look_budget, map);
 }
 
+int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struct k2k_mended *mended)
+{
+	struct k2k_mend mend = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census, .passed = &reg->passed,
+		                 .live_header = &reg->live.header, .token = token, .thorough = mended->look != NULL, .counts = mended->damage, .look = mended->look };
+	int code = k2k_mend(&mend);
+
+	mended->damage = mend.counts;
+	mended->engagements += mend.adopted_costs;
+	mended->leases += mend.adopted_leases;
+	*stamped = *stamped || mend.stamped;
+	return code;
+}
+
+int k2k_mend_now(struct k2k_registry *reg)
+{
+	struct k2k_mended mended = { .look = NULL };
+	uint64_t token = k2k_grace_next(&reg->map);
+	bool stamped = false;
+	int code = k2k_mend_live(reg, token, &stamped, &mended);
+
+	if (stamped)
+		k2k_grace_publish(&reg->map, token);
+	if (k2k_mended_anything(&mended.damage))
+		k2k_tell_repair(reg, &mended);
+	return code;
+}
+
+void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
+	const struct k2k_mend_counts *damage = &mended->damage;
+
+	body.more.change.values[0] = mended->tenants;
+	body.more.change.values[1] = mended->budgets;
+	body.more.change.values[2] = mended->engagements;
+	body.more.change.values[3] = mended->leases;
+	body.more.change.values[4] = mended->brokers;
+	body.more.change.values[5] = damage->links + damage->records + damage->words + damage->rings + damage->merged + damage->leases;
+	body.more.change.values[6] = damage->leases;
+	body.more.change.values[7] = damage->cut_ns;
+	body.more.change.values[8] = damage->unattributed_ns;
+	k2k_trail_tell_locked(&reg->trail, &body);
+}
+
 static int recover_all(struct recovery *r)
 {
 	struct k2k_hash ledger = k2k_ledger_hash(r->map);
 	struct k2k_pool leases = k2k_lease_pool(r->map);
-	uint32_t ledger_high = k2k_pool_high(&ledger.pool), lease_high = k2k_pool_high(&leases);
+	uint32_t ledger_high, lease_high;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < r->map->sizes.tenants; i++)
 		code = recover_tenant(r, i);
+	if (!code)
+		code = k2k_mend_live(r->reg, r->token, &r->stamped, r->mended);
+	ledger_high = k2k_pool_high(&ledger.pool);
+	lease_high = k2k_pool_high(&leases);
 	for (uint32_t i = 0; !code && i < r->map->sizes.budgets; i++)
 		code = recover_budget(r, i);
 	for (uint32_t i = 0; !code && i < ledger_high; i++)
@@ -352,12 +411,15 @@ int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct
 
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	struct k2k_mended ignored = { 0, 0, 0, 0, 0 };
-	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false, mended ? mended : &ignored };
+	struct k2k_mended own = { .look = NULL };
+	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false, mended ? mended : &own };
 	int code;
 
 	k2k_bury_all(reg); /* before records of tenants that are gone become free */
 	code = recover_all(&r);
+	/* a change that goes on after it, where repair tells itself: damage is never cut out in silence */
+	if (!code && !mended && k2k_mended_anything(&own.damage))
+		k2k_tell_repair(reg, &own);
 	if (!code)
 		k2k_writer_end(&reg->map);
 	return code;

@@ -8,7 +8,7 @@
 
 #define RETRY_NS UINT64_C(1000000)
 #define USERS_POLL_NS UINT64_C(50000)
-#define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT)
+#define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
 
 /* Under the fork guard, so that no child finds them half changed. Every handle is in `all`, for those who look for leaks. */
 static struct k2k_registry *all, *closed;
@@ -118,7 +118,8 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
 		                       "the word of %s that says \"being destroyed\" is damaged", path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
-	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER, trust);
+	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER || reg->follows,
+	                        trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */
 		return k2k_segment_check_identity(&reg->defs) != 0
@@ -139,6 +140,7 @@ static void detach(struct k2k_registry *reg)
 {
 	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
 	k2k_writer_close(&reg->writer);
+	k2k_follower_detach(&reg->follower);
 }
 
 static int attach(struct k2k_registry *reg)
@@ -155,6 +157,8 @@ static int attach(struct k2k_registry *reg)
 		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
 	} else if (reg->role == K2K_GATE_ADMIN) {
 		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
+	} else if (reg->follows) {
+		code = k2k_follower_attach(&reg->map, &reg->census, &reg->own, &reg->follower);
 	}
 	/* the last step: what we attached to is still what the name means */
 	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)) {
@@ -203,6 +207,9 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 			reg->timeout_ns = options->timeout_ns;
 		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
 		trust->owner = options->owner_uid;
+		reg->follows = options->flags & K2K_OPEN_FOLLOWER;
+		if (reg->follows && reg->role != K2K_GATE_OBSERVER)
+			return k2k_fail_argument("flags", "a follower is an OBSERVER");
 	}
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
@@ -212,14 +219,15 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 /* Before anything of this handle is written to its ring. */
 static int open_trail(struct k2k_registry *reg)
 {
-	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .ring = K2K_RING_ADMIN, .pid = reg->own.pid,
-		                             .actor = reg->audit.actor };
+	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census,
+		                             .ring = K2K_RING_ADMIN, .pid = reg->own.pid, .actor = reg->audit.actor };
 	const struct k2k_broker *broker = &reg->broker;
 	int code;
 
 	if (reg->role == K2K_GATE_BROKER) {
 		options.ring = broker->slot;
 		options.incarnation = broker->incarnation;
+		memcpy(options.comm, reg->own.comm, sizeof(options.comm));
 		options.rejects = true;
 	}
 	code = k2k_trail_open(&reg->trail, &options);
@@ -395,6 +403,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	k2k_agent_run(&reg->agent, close_on_agent, reg);
 	k2k_agent_stop(&reg->agent);
 	k2k_audit_fini(&reg->audit);
+	free(reg->cuts);
+	reg->cuts = NULL;
 	give_back(reg);
 	return 0;
 }

@@ -112,7 +112,7 @@ static void fill(struct k2k_shm_event *event, const struct k2k_event_body *body,
 	k2k_store_relaxed(&event->count, count);
 }
 
-uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, bool open)
+uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, uint64_t count, bool open)
 {
 	static const struct k2k_event_body nothing;
 	/* publish[ring-claimed]: our attach, for who asks whether the owner lives; observe[ring-claimed]: as good as any */
@@ -130,7 +130,7 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 	 */
 	k2k_fence_seq_cst();
 	backs_out = is_given_up(ring, event, n);
-	fill(event, backs_out ? &nothing : body, count_word(n, backs_out ? 0 : 1) | (open && !backs_out ? 0 : K2K_EVENT_CLOSED));
+	fill(event, backs_out ? &nothing : body, count_word(n, backs_out ? 0 : count) | (open && !backs_out ? 0 : K2K_EVENT_CLOSED));
 	K2K_DELAY(event_filled);
 	k2k_store_release(&event->sequence, 2 * n); /* publish[event-sequence]: words and count */
 	if (backs_out)
@@ -159,6 +159,11 @@ bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
 	return false;
 }
 
+void k2k_ring_put_off(const struct k2k_ring *ring, uint32_t kind)
+{
+	k2k_add_relaxed(&ring->shared->coalesced[kind], 1); /* relaxed: a count */
+}
+
 void k2k_ring_close(const struct k2k_ring *ring, uint64_t n)
 {
 	struct k2k_shm_event *event = place_of(ring, n);
@@ -185,6 +190,35 @@ uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: its claimer had attached */
 
 	return claimed < NUMBER_MAX ? claimed : NUMBER_MAX;
+}
+
+/* The highest number that this place has had, or that was given up at it; damage is as none. relaxed, both: compared only */
+static uint64_t highest_at(const struct k2k_ring *ring, uint64_t place)
+{
+	const struct k2k_shm_event *event = &ring->events[place];
+	uint64_t n = number_of(k2k_load_relaxed(&event->sequence)), given_up = k2k_load_relaxed(&event->given_up);
+
+	if (!can_be(ring, n, place))
+		n = 0;
+	return given_up > n && can_be(ring, given_up, place) ? given_up : n;
+}
+
+uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged)
+{
+	uint64_t claimed = k2k_ring_newest(ring), highest = 0;
+
+	*damaged = false;
+	for (uint64_t i = 0; i <= ring->mask; i++) {
+		uint64_t n = highest_at(ring, (claimed - i) & ring->mask);
+
+		/* as a rule the first place looked at has it, or by now a later one */
+		if (n >= claimed || claimed - n <= ring->mask + 1)
+			return claimed;
+		if (n > highest)
+			highest = n;
+	}
+	*damaged = true;
+	return highest;
 }
 
 uint64_t k2k_ring_backed_out(uint64_t n)

@@ -51,10 +51,17 @@ struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index);
 
 /* By who attached to the slot, or took the writer's lock: before its first append. */
 void k2k_ring_own(struct k2k_ring *ring);
-/* The event's number; 0: given up, and counted as that. open: repeats may be added until it is closed. */
-uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, bool open);
+#define K2K_RING_COUNT_MAX ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1)
+
+/*
+ * The event's number; 0: given up, and counted as that. It stands for `count` equal ones, 1 to K2K_RING_COUNT_MAX. open:
+ * repeats may be added until it is closed.
+ */
+uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, uint64_t count, bool open);
 /* One more of event n. False: it is closed, full, or written over. */
 bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind);
+/* Counts one that a later event will stand for. */
+void k2k_ring_put_off(const struct k2k_ring *ring, uint32_t kind);
 void k2k_ring_close(const struct k2k_ring *ring, uint64_t n);
 /* A number that differs after anything was appended, or given up. */
 uint64_t k2k_ring_turnover(const struct k2k_ring *ring);
@@ -74,6 +81,11 @@ struct k2k_event_copy {
 };
 
 uint64_t k2k_ring_newest(const struct k2k_ring *ring);
+/*
+ * The same, if the places bear it out: one of them has had an event within one length of it. If not, `claimed` is damaged
+ * (one who may write the ring can put any number there), and it is the highest number that a place has had.
+ */
+uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged);
 /* abandoned: the owner, asked after `newest`, which is at least n, was read, does not live. */
 enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned, struct k2k_event_copy *copy);
 

@@ -14,13 +14,17 @@ _Thread_local struct k2k_thread *k2k_thread_self;
 
 static _Atomic(struct k2k_thread *) newest;
 
-/* Its destructor gives a thread's record back. Made before main(), so that no fork() meets it half made. */
+/*
+ * Its destructor gives a thread's record back. Made before main(), so that no fork() meets it half
+ * made.
+ */
 static pthread_key_t ended;
 static int ended_error = EAGAIN;
 
 /*
- * Runs in the thread that ends. A destructor of the program's that runs later, and calls the library, takes a record anew.
- * The thread reads nothing any more, even if it ended inside of a read section: so nobody shall wait for it.
+ * Runs in the thread that ends. A destructor of the program's that runs later, and calls the
+ * library, takes a record anew. The thread reads nothing any more, even if it ended inside of a
+ * read section: so nobody shall wait for it.
  */
 static void give_back(void *record)
 {
@@ -28,7 +32,8 @@ static void give_back(void *record)
 
 	k2k_thread_self = NULL;
 	k2k_store_release(&thread->section, 0); /* publish[rcu-section]: all that the thread did */
-	k2k_store_release(&thread->taken, 0);   /* publish[thread-taken]: the record is as its owner left it */
+	/* publish[thread-taken]: the record is as its owner left it */
+	k2k_store_release(&thread->taken, 0);
 }
 
 __attribute__((constructor(101))) static void make_key(void)
@@ -38,7 +43,8 @@ __attribute__((constructor(101))) static void make_key(void)
 
 struct k2k_thread *k2k_thread_list(void)
 {
-	return k2k_load_acquire(&newest); /* observe[thread-list]: the records behind it are whole */
+	/* observe[thread-list]: the records behind it are whole */
+	return k2k_load_acquire(&newest);
 }
 
 static struct k2k_thread *take_used(void)
@@ -46,9 +52,13 @@ static struct k2k_thread *take_used(void)
 	for (struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next) {
 		uint32_t free = 0;
 
-		/* relaxed: a hint. observe[thread-taken] below; its success carries nothing to others */
+		/*
+		 * relaxed: a hint. observe[thread-taken] below; its success carries nothing to
+		 * others
+		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
-		    atomic_compare_exchange_strong_explicit(&thread->taken, &free, 1, memory_order_acquire, memory_order_relaxed))
+		    atomic_compare_exchange_strong_explicit(&thread->taken, &free, 1, memory_order_acquire,
+		                                            memory_order_relaxed))
 			return thread;
 	}
 	return NULL;
@@ -65,7 +75,8 @@ static struct k2k_thread *take_new(void)
 	for (size_t i = 0; i + 1 < RECORDS; i++)
 		chunk[i].next = &chunk[i + 1];
 	k2k_store_relaxed(&chunk->taken, 1); /* relaxed: nobody has it yet */
-	head = k2k_load_relaxed(&newest);    /* relaxed: only compared; what stands behind it was complete before */
+	/* relaxed: only compared; what stands behind it was complete before */
+	head = k2k_load_relaxed(&newest);
 	do
 		chunk[RECORDS - 1].next = head;
 	/* publish[thread-list]: the chunk; observe[thread-list] on failure */

@@ -2,13 +2,14 @@
 /*
  * thread.h (F0) - what the library knows of each thread that has called it.
  *
- * 1. One record a thread, found through one thread-local pointer: 8 bytes of static TLS in all, so dlopen() finds room
- *    for the library in a process whose other libraries have used up nearly all of it.
- * 2. Records are never freed and never leave the list, so anybody may walk it at any time without a lock. A thread
- *    that ends gives its record back, and a later thread takes it again.
+ * 1. One record a thread, found through one thread-local pointer: 8 bytes of static TLS in all, so
+ *    dlopen() finds room for the library in a process whose other libraries have used up nearly all
+ *    of it.
+ * 2. Records are never freed and never leave the list, so anybody may walk it at any time without a
+ *    lock. A thread that ends gives its record back, and a later thread takes it again.
  * 3. Taking a record needs no lock, so a fork() at any moment leaves a usable list in the child.
- * 4. Memory comes from mmap(2), not from malloc(): also a child that was made without fork handlers, where malloc()'s
- *    lock may be held for ever, gets its error and does not hang.
+ * 4. Memory comes from mmap(2), not from malloc(): also a child that was made without fork
+ *    handlers, where malloc()'s lock may be held for ever, gets its error and does not hang.
  */
 #ifndef K2K_THREAD_H
 #define K2K_THREAD_H
@@ -19,20 +20,26 @@
 #include "k2k/registry.h"
 
 struct k2k_thread {
-	_Atomic(unsigned long) section;  /* rcu.h: nesting and phase of this thread's read section; 0: it is in none */
+	/* rcu.h: nesting and phase of this thread's read section; 0: it is in none */
+	_Atomic(unsigned long) section;
 	k2k_u32 taken;
-	uint32_t sinks;                  /* audit.c: calls of an application's sink that this thread is in */
+	/* audit.c: calls of an application's sink that this thread is in */
+	uint32_t sinks;
 	struct k2k_thread *next;         /* constant once the record is in the list */
 	struct k2k_error_detail detail;
 } __attribute__((aligned(2 * K2K_CACHE_LINE)));
 
 /*
- * Null until the thread's first call. Initial-exec: the model that dlopen() may choose is a function call at each use
- * (17 ns, this 1), and 8 bytes of what the C library keeps for such variables are always to be had.
+ * Null until the thread's first call. Initial-exec: the model that dlopen() may choose is a
+ * function call at each use (17 ns, this 1), and 8 bytes of what the C library keeps for such
+ * variables are always to be had.
  */
 extern _Thread_local struct k2k_thread *k2k_thread_self __attribute__((tls_model("initial-exec")));
 
-/* Takes a record for this thread, which has none. Null: no memory, or no pthread_key; errno says which. */
+/*
+ * Takes a record for this thread, which has none. Null: no memory, or no pthread_key; errno says
+ * which.
+ */
 struct k2k_thread *k2k_thread_first_use(void) __attribute__((cold));
 
 static inline struct k2k_thread *k2k_thread_get(void)
@@ -49,10 +56,11 @@ struct k2k_thread *k2k_thread_list(void);
 void k2k_thread_after_fork_child(void);
 
 /*
- * Cancellation. A thread that is cancelled at a system call in the middle of a public call would leave locks and
- * counts behind. So a public call that can reach a cancellation point, or that calls the application's sink, begins
- * with K2K_UNCANCELLED: cancellation is disabled until the function returns, and then is what it was. It nests.
- * A request that arrived meanwhile is acted on at the thread's next cancellation point after the call.
+ * Cancellation. A thread that is cancelled at a system call in the middle of a public call would
+ * leave locks and counts behind. So a public call that can reach a cancellation point, or that
+ * calls the application's sink, begins with K2K_UNCANCELLED: cancellation is disabled until the
+ * function returns, and then is what it was. It nests. A request that arrived meanwhile is acted on
+ * at the thread's next cancellation point after the call.
  */
 static inline int k2k_cancel_disable(void)
 {

@@ -3,14 +3,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 
 #include "broker.h"
 #include "error.h"
 
-#define ENTRIES 256
-#define NAME_BYTES 96    /* of names that are compared; longer ones are an event each */
+#define ENTRIES (UINT64_C(1) << 15)
+#define WINDOW 32        /* with 10,000 keys no run of taken entries is as long, but once in a thousand handles */
 #define SPINS 200
+#define ROOM_WAIT_NS (2 * K2K_NS_PER_SEC)
+#define ROOM_POLL_NS UINT64_C(200000)
 #define LOOK_NS UINT64_C(50000000)
+#define WAKE_EVENTS 32   /* of a batch */
 #define QUIET_LOOKS 40   /* after so many without anything new: two seconds */
 
 /* Names, kinds and codes of layout.h are those of the public header. */
@@ -18,43 +23,85 @@ _Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RING
                "as many kinds and rings in the layout as in the header");
 _Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 && K2K_EVENT_VALUES <= K2K_AUDIT_VALUES, "as much room");
 
-enum { KEY_WORDS = 5, NAME_WORDS = NAME_BYTES / 8, KEY_WORDS_MOST = KEY_WORDS + 2 * NAME_WORDS };
+enum { KEY_WORDS = 5, NAME_WORDS = 2 * K2K_EVENT_NAME_BYTES / 8, KEY_WORDS_MOST = KEY_WORDS + NAME_WORDS };
 
-/*
- * An event that may be open, and what a repeat of it must be. Private memory, but a repeat takes no lock: it reads
- * between two looks at `version`, which is odd while somebody changes the entry. What it goes by is the event's number, and
- * the ring adds only to the event of that number.
- */
-struct k2k_trail_entry {
-	k2k_u64 version;
-	k2k_u64 n;               /* 0: none */
-	k2k_u64 second;
-	k2k_u64 key[KEY_WORDS_MOST];
-};
+_Static_assert(2 * K2K_EVENT_NAME_BYTES % 8 == 0 && sizeof(((struct k2k_event_body *)0)->more.kernels) == NAME_WORDS * 8,
+               "names are whole words of a key");
 
-/* What makes two rejections alike, as words. */
+/* What makes two rejections alike, as words. Of names that an event cuts, what it keeps. */
 struct key {
 	uint32_t kind, count;
 	uint64_t words[KEY_WORDS_MOST];
 };
 
+enum { KEY_KIND, KEY_TENANT, KEY_TO, KEY_ORG, KEY_ENGAGEMENT };  /* KEY_KIND: flags above the kind */
+
+/*
+ * What had its event in this second, or has repeats that wait for the next one, and what a repeat of it must be. Private
+ * memory, but a repeat takes no lock: it reads between two looks at `version`, which is odd while somebody changes the
+ * entry. What it goes by is the event's number, and the ring adds only to the event of that number.
+ *
+ * Keys whose home is the entry are looked for, and get a place, with `locked` taken: so none is in two places.
+ */
+struct k2k_trail_entry {
+	_Alignas(K2K_CACHE_LINE) k2k_u64 version;  /* 0: never used, so that no key is beyond it */
+	k2k_u64 n;               /* 0: no event is open */
+	k2k_u64 second;
+	k2k_u64 key[KEY_WORDS_MOST];
+	k2k_u32 locked;
+	/* with the entry entered */
+	uint32_t pending;
+	uint64_t used, limit;
+};
+
+/* Reserved at once; its pages come as they are used. */
+static int make_table(struct k2k_trail *trail)
+{
+	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	trail->used = calloc(ENTRIES / 64, sizeof(*trail->used));
+	if (entries == MAP_FAILED || !trail->used) {
+		free(trail->used);
+		if (entries != MAP_FAILED)
+			munmap(entries, ENTRIES * sizeof(*trail->entries));
+		trail->used = NULL;
+		return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+	}
+	trail->entries = entries;
+	/* without it homes can be guessed, which costs events, not counts */
+	if (getrandom(&trail->seed, sizeof(trail->seed), 0) != (ssize_t)sizeof(trail->seed))
+		trail->seed = trail->incarnation;
+	return 0;
+}
+
+static uint64_t turnover_of(const struct k2k_trail *trail)
+{
+	return k2k_ring_turnover(&trail->ring) + (trail->entries ? k2k_ring_turnover(&trail->security) : 0);
+}
+
 int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *options)
 {
 	memset(trail, 0, sizeof(*trail));
 	if (options->rejects) {
-		trail->entries = calloc(ENTRIES, sizeof(*trail->entries));
-		if (!trail->entries)
-			return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+		int code = make_table(trail);
+
+		if (code)
+			return code;
 	}
 	trail->map = options->map;
 	trail->clock = options->clock;
 	trail->pid = options->pid;
 	trail->incarnation = options->incarnation;
+	memcpy(trail->comm, options->comm, sizeof(trail->comm));
 	strncpy(trail->actor, options->actor, sizeof(trail->actor) - 1);
+	trail->census = options->census;
 	trail->ring = k2k_ring_of(options->map, options->ring);
-	if (options->rejects)
+	if (options->rejects) {
+		trail->security = k2k_ring_of(options->map, K2K_RING_SECURITY(options->ring));
 		k2k_ring_own(&trail->ring);
-	trail->turnover = k2k_ring_turnover(&trail->ring);
+		k2k_ring_own(&trail->security);
+	}
+	trail->turnover = turnover_of(trail);
 	trail->quiet = QUIET_LOOKS;
 	return 0;
 }
@@ -96,51 +143,119 @@ static bool copy_name(char into[K2K_EVENT_NAME_BYTES], const char *name)
 	return cut;
 }
 
-static uint64_t append(struct k2k_trail *trail, const struct k2k_rejection *r, bool open)
+static const struct k2k_ring *ring_for(const struct k2k_trail *trail, uint32_t kind)
+{
+	return kind == K2K_AUDIT_KIND_CROSS_TENANT ? &trail->security : &trail->ring;
+}
+
+static int32_t code_of(uint32_t kind)
+{
+	static const int32_t codes[] = {
+		[K2K_AUDIT_KIND_RATE] = K2K_ERATE, [K2K_AUDIT_KIND_BUDGET] = K2K_EBUDGET, [K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
+		[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM, [K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
+	};
+
+	return kind < K2K_COUNT_OF(codes) ? codes[kind] : 0;
+}
+
+static uint64_t append(struct k2k_trail *trail, const struct key *key, uint64_t used, uint64_t limit, uint64_t count, bool open)
 {
 	struct k2k_event_body body;
 
 	memset(&body, 0, sizeof(body));
-	body.kind = (uint16_t)kind_of(r->code);
-	body.code = r->code;
-	body.tenant = r->tenant;
-	body.to = r->to;
-	body.org_id = r->tag.org_id;
-	body.engagement_id = r->tag.engagement_id;
-	body.used = r->used;
-	body.limit = r->limit;
-	if (r->code == 0) {
-		if (copy_name(body.more.kernels.source, r->source))
-			body.flags |= K2K_EVENT_CUT_SOURCE;
-		if (copy_name(body.more.kernels.destination, r->destination))
-			body.flags |= K2K_EVENT_CUT_DESTINATION;
+	body.kind = (uint16_t)key->kind;
+	body.flags = (uint16_t)(key->words[KEY_KIND] >> 16);
+	body.code = code_of(key->kind);
+	body.tenant = key->words[KEY_TENANT];
+	body.to = key->words[KEY_TO];
+	body.org_id = key->words[KEY_ORG];
+	body.engagement_id = key->words[KEY_ENGAGEMENT];
+	if (key->count == KEY_WORDS_MOST) {
+		body.used = trail->comm[0];
+		body.limit = trail->comm[1];
+		memcpy(&body.more.kernels, key->words + KEY_WORDS, sizeof(body.more.kernels));
+	} else {
+		body.used = used;
+		body.limit = limit;
+		memcpy(body.more.broker.comm, trail->comm, sizeof(trail->comm));
 	}
 	sign(trail, &body);
-	return k2k_ring_append(&trail->ring, &body, open);
+	return k2k_ring_append(ring_for(trail, key->kind), &body, count, open);
 }
 
 void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	sign(trail, body);
 	memcpy(body->more.change.actor, trail->actor, sizeof(body->more.change.actor));
-	k2k_ring_append(&trail->ring, body, false);
+	k2k_ring_append(trail->entries ? &trail->security : &trail->ring, body, 1, false);
+}
+
+/* ---- followers ------------------------------------------------------------------------ */
+
+static uint64_t now_of(const struct k2k_trail *trail)
+{
+	return k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
+}
+
+static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
+{
+	const struct k2k_shm_follower *follower = &trail->map->followers[index];
+
+	return k2k_load_relaxed(&follower->owner) != 0 && /* relaxed: nobody there, as a rule; asked again below */
+	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
+	       k2k_load_relaxed(&follower->next[K2K_RING_ADMIN]) != trail->gave_up_at[index] && /* relaxed: compared only */
+	       k2k_follower_is_prompt(follower, trail->census, now_of(trail));
+}
+
+static void wait_for_followers(struct k2k_trail *trail)
+{
+	for (uint32_t i = 0; trail->census && i < K2K_FOLLOWERS; i++) {
+		uint64_t deadline_ns = 0;
+
+		while (is_waited_for(trail, i)) {
+			uint64_t now = k2k_clock_monotonic_ns();
+
+			if (deadline_ns == 0) {
+				deadline_ns = now + ROOM_WAIT_NS;
+				k2k_trail_wake(trail);
+			}
+			if (now >= deadline_ns)
+				trail->gave_up_at[i] = k2k_load_relaxed(&trail->map->followers[i].next[K2K_RING_ADMIN]); /* relaxed: as above */
+			else
+				k2k_clock_sleep_ns(ROOM_POLL_NS);
+		}
+	}
+}
+
+bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
+{
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
+		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->census, now_of(trail)) &&
+		    k2k_follower_has_room(&trail->map->followers[i], &trail->ring, K2K_RING_ADMIN, events))
+			return true;
+	return false;
 }
 
 void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
+	wait_for_followers(trail);
 	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
 	k2k_trail_tell(trail, body);
-	trail->told = true;
-	/* in a long batch: before they miss anything */
-	if ((k2k_ring_newest(&trail->ring) & trail->ring.mask / 2) == 0)
-		k2k_trail_wake(trail);
+	trail->told++;
+	/* in a long batch: soon, and before they miss anything. A teller wakes them once it has done what it tells of */
+	if (!trail->census)
+		return;
+	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS && trail->told <= trail->ring.mask / 2)
+		return;
+	trail->woken_ns = body->monotonic_ns;
+	k2k_trail_wake(trail);
 }
 
 void k2k_trail_wake(struct k2k_trail *trail)
 {
-	if (!trail->told)
+	if (trail->told == 0)
 		return;
-	trail->told = false;
+	trail->told = 0;
 	k2k_ring_wake(trail->map);
 }
 
@@ -160,62 +275,72 @@ int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const 
 
 /* ---- repeats ------------------------------------------------------------------------- */
 
-/* False: its names are too long to be compared. */
-static bool make_key(const struct k2k_rejection *r, struct key *key)
+static void make_key(const struct k2k_rejection *r, struct key *key)
 {
-	size_t source, destination;
+	struct {
+		char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
+	} names;
+	uint64_t flags = 0;
 
 	key->kind = kind_of(r->code);
 	key->count = KEY_WORDS;
-	key->words[0] = key->kind;
-	key->words[1] = r->tenant;
-	key->words[2] = r->to;
-	key->words[3] = r->tag.org_id;
-	key->words[4] = r->tag.engagement_id;
-	if (r->code != 0)
-		return true;
-	source = strnlen(r->source, NAME_BYTES);
-	destination = strnlen(r->destination, NAME_BYTES);
-	if (source == NAME_BYTES || destination == NAME_BYTES)
-		return false;
-	key->count = KEY_WORDS_MOST;
-	memset(key->words + KEY_WORDS, 0, sizeof(key->words) - KEY_WORDS * sizeof(*key->words));
-	memcpy(key->words + KEY_WORDS, r->source, source);
-	memcpy(key->words + KEY_WORDS + NAME_WORDS, r->destination, destination);
-	return true;
+	key->words[KEY_TENANT] = r->tenant;
+	key->words[KEY_TO] = r->to;
+	key->words[KEY_ORG] = r->tag.org_id;
+	key->words[KEY_ENGAGEMENT] = r->tag.engagement_id;
+	if (r->code == 0) {
+		memset(&names, 0, sizeof(names));
+		if (copy_name(names.source, r->source))
+			flags |= K2K_EVENT_CUT_SOURCE;
+		if (copy_name(names.destination, r->destination))
+			flags |= K2K_EVENT_CUT_DESTINATION;
+		memcpy(key->words + KEY_WORDS, &names, sizeof(names));
+		key->count = KEY_WORDS_MOST;
+	}
+	key->words[KEY_KIND] = flags << 16 | key->kind;
 }
 
-static struct k2k_trail_entry *entry_for(struct k2k_trail *trail, const struct key *key)
+static uint64_t home_of(const struct k2k_trail *trail, const struct key *key)
 {
-	uint64_t hash = 0;
+	uint64_t hash = trail->seed;
 
 	for (uint32_t i = 0; i < key->count; i++)
 		hash = k2k_mix64(hash ^ key->words[i]);
-	return &trail->entries[hash % ENTRIES];
+	return hash % ENTRIES;
 }
 
-/* The number of the event that it repeats, or 0. relaxed, all: between two looks at the version, or with the entry entered */
-static uint64_t find_same(const struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
+static struct k2k_trail_entry *entry_at(const struct k2k_trail *trail, uint64_t home, uint32_t step)
 {
-	uint64_t n = k2k_load_relaxed(&entry->n);
+	return &trail->entries[(home + step) % ENTRIES];
+}
 
-	if (n == 0 || k2k_load_relaxed(&entry->second) != second)
-		return 0;
+/* relaxed, all: between two looks at the version, or with the entry entered */
+static bool has_key(const struct k2k_trail_entry *entry, const struct key *key)
+{
 	for (uint32_t i = 0; i < key->count; i++)
 		if (k2k_load_relaxed(&entry->key[i]) != key->words[i])
-			return 0;
-	return n;
+			return false;
+	return true;
 }
 
-static bool repeat(struct k2k_trail *trail, const struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
+/* Without any lock. False: it has no open event, as far as could be seen. */
+static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home, uint64_t second)
 {
-	uint64_t version = k2k_load_acquire(&entry->version), n; /* observe[trail-entry]: what the last one left */
+	for (uint32_t i = 0; i < WINDOW; i++) {
+		const struct k2k_trail_entry *entry = entry_at(trail, home, i);
+		uint64_t version = k2k_load_acquire(&entry->version), n; /* observe[trail-entry]: what the last one left */
 
-	if (version % 2)
-		return false;
-	n = find_same(entry, key, second);
-	k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
-	return n && k2k_load_relaxed(&entry->version) == version && k2k_ring_repeat(&trail->ring, n, key->kind); /* relaxed: ordered by the fence */
+		if (version == 0)
+			return false;
+		/* relaxed, both: as in has_key() */
+		n = k2k_load_relaxed(&entry->n);
+		if (version % 2 || n == 0 || k2k_load_relaxed(&entry->second) < second || !has_key(entry, key))
+			continue;
+		k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
+		return k2k_load_relaxed(&entry->version) == version && /* relaxed: ordered by the fence */
+		       k2k_ring_repeat(ring_for(trail, key->kind), n, key->kind);
+	}
+	return false;
 }
 
 static bool enter(struct k2k_trail_entry *entry)
@@ -236,99 +361,254 @@ static void leave(struct k2k_trail_entry *entry)
 	k2k_store_release(&entry->version, version + 1); /* publish[trail-entry]: what we leave */
 }
 
-/* relaxed, all: with the entry entered; a count */
+/* ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the agent looks ------------ */
+
+static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, bool in_use)
+{
+	size_t at = (size_t)(entry - trail->entries);
+	uint64_t bit = UINT64_C(1) << at % 64, before;
+
+	/* relaxed, all: where the agent looks, and whether; it looks again */
+	before = in_use ? atomic_fetch_or_explicit(&trail->used[at / 64], bit, memory_order_relaxed)
+	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit, memory_order_relaxed);
+	if (((before & bit) != 0) != in_use)
+		k2k_add_relaxed(&trail->open, in_use ? 1 : UINT32_MAX);
+}
+
+static void read_key(const struct k2k_trail_entry *entry, struct key *key)
+{
+	/* relaxed, both: the entry is entered */
+	key->words[KEY_KIND] = k2k_load_relaxed(&entry->key[KEY_KIND]);
+	key->kind = key->words[KEY_KIND] & UINT16_MAX;
+	key->count = key->kind == K2K_AUDIT_KIND_CROSS_TENANT ? KEY_WORDS_MOST : KEY_WORDS;
+	for (uint32_t i = 1; i < key->count; i++)
+		key->words[i] = k2k_load_relaxed(&entry->key[i]);
+}
+
+static void close_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, uint32_t kind)
+{
+	uint64_t n = k2k_load_relaxed(&entry->n); /* relaxed, both: the entry is entered */
+
+	if (n)
+		k2k_ring_close(ring_for(trail, kind), n);
+	k2k_store_relaxed(&entry->n, 0);
+}
+
+/*
+ * An event for `more` (0 or 1) and for what waits. Of what waits all but one were counted as coalesced, and the event itself
+ * counts as one. Without room for it in the ring, what waits waits on behind a new one that is lost; else it ends in no event.
+ */
+static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint32_t more, bool open)
+{
+	uint64_t n = append(trail, key, entry->used, entry->limit, entry->pending + more, open);
+
+	if (n && more && entry->pending)
+		k2k_ring_put_off(ring_for(trail, key->kind), key->kind);
+	if (n || !more)
+		entry->pending = 0;
+	k2k_store_relaxed(&entry->n, open ? n : 0); /* relaxed: the entry is entered */
+}
+
+static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t second, uint32_t more)
+{
+	/* relaxed: the entry is entered */
+	close_event(trail, entry, key->kind);
+	write_event(trail, entry, key, more, true);
+	k2k_store_relaxed(&entry->second, second);
+}
+
+/* Of another key, and a second that is over: what waits there gets its event now. */
 static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
 {
-	uint64_t n = k2k_load_relaxed(&entry->n);
+	struct key key;
 
-	if (n == 0)
-		return;
-	k2k_ring_close(&trail->ring, n);
-	k2k_store_relaxed(&entry->n, 0);
-	k2k_add_relaxed(&trail->open, UINT32_MAX);
+	read_key(entry, &key);
+	close_event(trail, entry, key.kind);
+	if (entry->pending)
+		write_event(trail, entry, &key, 0, false);
+	mark(trail, entry, false);
 }
 
-/* The same. relaxed, all: as there */
-static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t n, uint64_t second)
+static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key)
 {
+	/* relaxed: the entry is entered */
 	for (uint32_t i = 0; i < key->count; i++)
 		k2k_store_relaxed(&entry->key[i], key->words[i]);
-	k2k_store_relaxed(&entry->second, second);
-	k2k_store_relaxed(&entry->n, n);
-	k2k_add_relaxed(&trail->open, 1);
+	mark(trail, entry, true);
 }
 
-/* With the entry entered, in which another thread may have been before. */
-static void begin_anew(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key,
-                       const struct k2k_rejection *r, uint64_t second)
-{
-	uint64_t n = find_same(entry, key, second);
+/* ---- with the home locked ---------------------------------------------------------------------------------- */
 
-	if (n && k2k_ring_repeat(&trail->ring, n, key->kind))
+/* The entry that has this key, entered, or null. *busy: it may have it, but somebody is changing it. */
+static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *key, uint64_t home, bool *busy)
+{
+	*busy = false;
+	for (uint32_t i = 0; i < WINDOW; i++) {
+		struct k2k_trail_entry *entry = entry_at(trail, home, i);
+
+		/* relaxed: a key with this home is put anywhere by who has this lock */
+		if (k2k_load_relaxed(&entry->version) == 0)
+			return NULL;
+		if (!has_key(entry, key))
+			continue;
+		if (!enter(entry)) {
+			*busy = true;
+			return NULL;
+		}
+		if (has_key(entry, key))
+			return entry;
+		leave(entry);
+	}
+	return NULL;
+}
+
+/* One whose second is over, entered; or null. */
+static struct k2k_trail_entry *find_room(struct k2k_trail *trail, uint64_t home, uint64_t second)
+{
+	for (uint32_t i = 0; i < WINDOW; i++) {
+		struct k2k_trail_entry *entry = entry_at(trail, home, i);
+
+		/* relaxed, both: a hint; then as in has_key() */
+		if (k2k_load_relaxed(&entry->second) >= second || !enter(entry))
+			continue;
+		if (k2k_load_relaxed(&entry->second) < second)
+			return entry;
+		leave(entry);
+	}
+	return NULL;
+}
+
+static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key)
+{
+	uint64_t n = k2k_load_relaxed(&entry->n); /* relaxed: as in has_key() */
+
+	if (n && k2k_ring_repeat(ring_for(trail, key->kind), n, key->kind))
 		return;
-	vacate(trail, entry);
-	n = append(trail, r, true);
-	if (n)
-		occupy(trail, entry, key, n, second);
+	close_event(trail, entry, key->kind);
+	if (entry->pending == K2K_RING_COUNT_MAX - 1)
+		write_event(trail, entry, key, 0, false);
+	if (entry->pending++)
+		k2k_ring_put_off(ring_for(trail, key->kind), key->kind);
+}
+
+/* False: the table has no room for it, or somebody is in the way. */
+static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
+{
+	bool busy, again;
+	struct k2k_trail_entry *entry = find(trail, key, home, &busy);
+
+	again = entry && k2k_load_relaxed(&entry->second) >= second; /* relaxed: as in has_key() */
+	if (!entry && !busy) {
+		entry = find_room(trail, home, second);
+		if (entry) {
+			vacate(trail, entry);
+			occupy(trail, entry, key);
+		}
+	}
+	if (!entry)
+		return false;
+	entry->used = r->used;
+	entry->limit = r->limit;
+	if (again)
+		count_again(trail, entry, key);
+	else
+		begin_second(trail, entry, key, second, 1);
+	mark(trail, entry, true);
+	leave(entry);
+	return true;
+}
+
+/* At most SPINS tries: who has the home may be preempted, and nobody waits for it. */
+static bool lock_home(struct k2k_trail_entry *entry)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t free = 0;
+
+		if (k2k_cas_acq_rel(&entry->locked, &free, 1)) /* observe[trail-home]: what the last one entered under it */
+			return true;
+	}
+	return false;
 }
 
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, uint64_t second)
 {
-	struct k2k_trail_entry *entry;
 	struct key key;
+	uint64_t home;
+	bool counted = false;
 
-	if (!make_key(r, &key)) {
-		append(trail, r, false);
+	make_key(r, &key);
+	home = home_of(trail, &key);
+	if (repeat(trail, &key, home, second))
 		return;
+	if (lock_home(&trail->entries[home])) {
+		for (int i = 0; i < SPINS && !counted; i++)
+			counted = count_locked(trail, &key, home, r, second);
+		k2k_store_release(&trail->entries[home].locked, 0); /* publish[trail-home]: what we entered */
 	}
-	entry = entry_for(trail, &key);
-	/* at most SPINS tries: who changes the entry may be preempted, and nobody waits for it */
-	for (int i = 0; i < SPINS; i++) {
-		if (repeat(trail, entry, &key, second))
-			return;
-		if (enter(entry)) {
-			begin_anew(trail, entry, &key, r, second);
-			leave(entry);
-			return;
-		}
-	}
-	append(trail, r, false);
+	if (!counted)
+		append(trail, &key, r->used, r->limit, 1, false);
 }
 
 /* ---- the watch ------------------------------------------------------------------------- */
 
-/* relaxed, both: with the entry entered; without, a hint */
-static bool is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second, uint64_t newest)
+enum due { DUE_NOT, DUE_ROUND, DUE_SECOND };
+
+/* relaxed, all: with the entry entered; without, a hint */
+static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second)
 {
 	uint64_t n = k2k_load_relaxed(&entry->n);
+	const struct k2k_ring *ring = ring_for(trail, k2k_load_relaxed(&entry->key[KEY_KIND]) & UINT16_MAX);
 
-	return n && (k2k_load_relaxed(&entry->second) < second || newest - n > trail->ring.mask / 2);
+	if (k2k_load_relaxed(&entry->second) < second)
+		return DUE_SECOND;
+	return n && k2k_ring_newest(ring) - n > ring->mask / 2 ? DUE_ROUND : DUE_NOT;
+}
+
+/* Of a second that is over: what waits gets an event, to which repeats of the new second are added. */
+static void end_second(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
+{
+	if (entry->pending && second != UINT64_MAX)
+		begin_second(trail, entry, key, second, 0);
+	else
+		vacate(trail, entry);
+}
+
+static bool close_one(struct k2k_trail *trail, struct k2k_trail_entry *entry, uint64_t second)
+{
+	struct key key;
+	enum due due;
+
+	/* entered only where it seems due: who finds it entered writes an event of its own. In use now: the next look. */
+	if (is_due(trail, entry, second) == DUE_NOT || !enter(entry))
+		return false;
+	due = is_due(trail, entry, second);
+	read_key(entry, &key);
+	if (due == DUE_ROUND)
+		close_event(trail, entry, key.kind);
+	else if (due == DUE_SECOND)
+		end_second(trail, entry, &key, second);
+	leave(entry);
+	return due != DUE_NOT;
 }
 
 /* True: something was closed. */
 static bool close_due(struct k2k_trail *trail, uint64_t second)
 {
-	uint64_t newest = k2k_ring_newest(&trail->ring);
 	bool closed = false;
 
-	for (uint32_t i = 0; i < ENTRIES; i++) {
-		struct k2k_trail_entry *entry = &trail->entries[i];
+	for (uint32_t word = 0; word < ENTRIES / 64; word++) {
+		uint64_t bits = k2k_load_relaxed(&trail->used[word]); /* relaxed: a hint */
 
-		/* entered only where it seems due: who finds it entered writes an event of its own. In use now: the next look. */
-		if (!is_due(trail, entry, second, newest) || !enter(entry))
-			continue;
-		if (is_due(trail, entry, second, newest)) {
-			vacate(trail, entry);
-			closed = true;
-		}
-		leave(entry);
+		for (; bits; bits &= bits - 1)
+			if (close_one(trail, &trail->entries[word * 64 + (uint32_t)__builtin_ctzll(bits)], second))
+				closed = true;
 	}
 	return closed;
 }
 
 uint64_t k2k_trail_look(struct k2k_trail *trail)
 {
-	uint64_t turnover = k2k_ring_turnover(&trail->ring);
+	uint64_t turnover = turnover_of(trail);
 	/* relaxed: counted before what the next look finds */
 	bool news = turnover != trail->turnover;
 
@@ -346,7 +626,8 @@ void k2k_trail_close(struct k2k_trail *trail)
 	if (trail->entries) {
 		close_due(trail, UINT64_MAX);
 		k2k_ring_wake(trail->map);
-		free(trail->entries);
+		munmap(trail->entries, ENTRIES * sizeof(*trail->entries));
+		free(trail->used);
 	}
 	memset(trail, 0, sizeof(*trail));
 }

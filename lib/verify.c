@@ -109,8 +109,14 @@ static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry
 		k2k_look_find(look, "I2", object, "record %u belongs to no tenant", index);
 }
 
+static void look_at_token(struct k2k_look *look, const char *object, uint32_t index, uint64_t token)
+{
+	if (token == 0 || token > k2k_load_relaxed(&look->map->defs->grace_token))
+		k2k_look_find(look, "I2", object, "record %u was taken at a token that was not published", index);
+}
+
 static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object, uint32_t index,
-                          const uint8_t *seen)
+                          bool of_writer, const uint8_t *seen)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint64_t word = k2k_load_relaxed(&entry->state);
@@ -122,7 +128,10 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 		break;
 	case K2K_ENTRY_LIVE:
 		look_at_live_entry(look, entry, object, index, seen);
-		k2k_look_at_claim(look, object, index, word);
+		if (of_writer)
+			look_at_token(look, object, index, k2k_entry_above(word));
+		else
+			k2k_look_at_claim(look, object, index, word);
 		break;
 	case K2K_ENTRY_CLAIMED:
 		k2k_look_at_claim(look, object, index, word);
@@ -135,7 +144,7 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 	}
 }
 
-void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object)
+void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object, bool of_writer)
 {
 	uint8_t *seen = calloc(hash->pool.capacity / 8 + 1, 1);
 
@@ -144,6 +153,6 @@ void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const 
 	for (uint32_t i = 0; i <= hash->mask; i++)
 		look_at_chain(look, hash, object, i, seen);
 	for (uint32_t i = 0; i < hash->pool.capacity; i++)
-		look_at_entry(look, hash, object, i, seen);
+		look_at_entry(look, hash, object, i, of_writer, seen);
 	free(seen);
 }

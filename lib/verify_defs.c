@@ -25,6 +25,7 @@ static void look_at_words(struct k2k_look *look)
 		k2k_look_find(look, "I2", "defs", "the word that brokers wait on is not that of the grace token");
 	k2k_look_at_reserved(look, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
 	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
+	k2k_look_at_reserved(look, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
 }
 
 /* ---- lists of free and of retired records ------------------------------------------------ */
@@ -230,8 +231,6 @@ static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *coun
 		k2k_look_find(look, "intent", "budgets", "record %u: a change of budgets has not ended", index);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || !k2k_look_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
 		return;
-	if (k2k_entry_above(word) != K2K_INCARNATION_WRITER)
-		k2k_look_find(look, "I6", "budgets", "record %u was taken by somebody who is no writer", index);
 	if (since == 0 || since > K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) ||
 	    k2k_load_relaxed(&budget->until) != 0)
 		k2k_look_find(look, "intent", "budgets", "record %u: a change of budgets has not ended", index);
@@ -245,7 +244,7 @@ static void look_at_budgets(struct k2k_look *look)
 	struct k2k_hash hash = k2k_budget_hash(map);
 	uint32_t *counts = calloc(map->sizes.tenants, sizeof(*counts));
 
-	k2k_look_at_hash(look, &hash, "budgets");
+	k2k_look_at_hash(look, &hash, "budgets", true);
 	for (uint32_t i = 0; counts && i < map->sizes.budgets; i++)
 		look_at_budget(look, i, counts);
 	/* a reader's counts are of different moments */

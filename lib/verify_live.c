@@ -30,7 +30,7 @@ static void look_at_costs(struct k2k_look *look)
 	const struct k2k_map *map = look->map;
 	struct k2k_hash ledger = k2k_ledger_hash(map);
 
-	k2k_look_at_hash(look, &ledger, "engagements");
+	k2k_look_at_hash(look, &ledger, "engagements", false);
 	for (uint32_t i = 0; i < map->sizes.engagements; i++) {
 		const struct k2k_shm_cost *cost = &map->ledger[i];
 		uint32_t slot = k2k_load_relaxed(&cost->entry.slot);
@@ -113,7 +113,11 @@ static void look_at_lease(struct k2k_look *look, uint32_t index, const uint8_t *
 		k2k_look_at_claim(look, "leases", index, word);
 		break;
 	default:
-		k2k_look_find(look, "I4", "leases", "record %u is retired: leases never are", index);
+		/* cut out by a repair, and free once its token has passed */
+		if (k2k_entry_above(word) > k2k_load_relaxed(&map->defs->grace_token))
+			k2k_look_find(look, "I4", "leases", "record %u is retired with a token that was not published", index);
+		if (k2k_look_marked(seen, index))
+			k2k_look_find(look, "I4", "leases", "record %u is retired, and linked", index);
 	}
 	k2k_look_at_reserved(look, "leases", index, lease->reserved, sizeof(lease->reserved));
 }

@@ -21,9 +21,24 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 };
 
-static void look_at_ring(struct k2k_look *look, uint32_t index)
+uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
 {
-	const struct k2k_shm_ring *ring = &look->map->rings[index];
+	uint64_t found = 0;
+
+	for (uint64_t place = 0; place <= ring->mask; place++) {
+		uint64_t sequence = k2k_load_acquire(&ring->events[place].sequence); /* observe[event-sequence]: compared */
+		uint64_t n = sequence / 2 + sequence % 2;
+
+		if (((n ^ place) & ring->mask) == 0 && n <= most && n > found)
+			found = n;
+	}
+	return found;
+}
+
+void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
+{
+	const struct k2k_ring all = k2k_ring_of(look->map, index);
+	const struct k2k_shm_ring *ring = all.shared;
 	uint64_t told = 0, claimed;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++)
@@ -33,6 +48,8 @@ static void look_at_ring(struct k2k_look *look, uint32_t index)
 	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least what was told */
 	if (told > claimed)
 		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were written, or lost, than were begun", index);
+	else if (claimed - told > K2K_RING_UNCOUNTED_MAX && claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
+		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were begun than kills leave unwritten", index);
 	if (k2k_load_relaxed(&ring->since) > claimed)
 		k2k_look_find(look, "I6", OBJECT, "ring %u: its owner came after more events than were begun", index);
 	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) || k2k_load_relaxed(&ring->coalesced[0]))
@@ -65,6 +82,16 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 	return body->incarnation >= K2K_LOCK_BYTE_LIFE_MIN && body->incarnation < K2K_LOCK_BYTE_LIFE_MAX;
 }
 
+/* Brokers' rings are one for rejections by a limit, and one for what concerns security; an administrator may find a broker dead too. */
+static bool is_of_ring(uint32_t kind, uint32_t ring)
+{
+	if (kind == K2K_AUDIT_KIND_BROKER_DEAD)
+		return ring >= K2K_RING_ADMIN;
+	if (kind == K2K_AUDIT_KIND_CROSS_TENANT)
+		return ring > K2K_RING_ADMIN;
+	return kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT ? ring < K2K_RING_ADMIN : ring == K2K_RING_ADMIN;
+}
+
 /* What does not fit in it, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
@@ -78,16 +105,18 @@ static const char *find_fault(const struct k2k_event_body *body, uint64_t count,
 		return "it stands for none, or for too many";
 	if (!has_right_incarnation(body, ring))
 		return "it was written by nobody";
-	if (rejection != (ring != K2K_RING_ADMIN) && body->kind != K2K_AUDIT_KIND_BROKER_DEAD)
+	if (!is_of_ring(body->kind, ring))
 		return "its kind is not of this ring";
 	if (rejection && body->generation)
 		return "a rejection has no generation";
+	if (rejection && !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm, sizeof(body->more.broker.comm)))
+		return "its broker's name does not end";
 	if (!cross && body->to)
 		return "it has a second tenant";
 	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
 	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
 		return "a kernel's name does not end";
-	if (rejection && !cross && !is_zero(&body->more, sizeof(body->more)))
+	if (rejection && !cross && !is_zero((const char *)&body->more + sizeof(body->more.broker), sizeof(body->more) - sizeof(body->more.broker)))
 		return "it has values, and its kind has none";
 	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
 		return "its actor's name does not end";
@@ -117,7 +146,7 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	}
 }
 
-static void look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
+void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
 	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: it was claimed */
@@ -139,14 +168,29 @@ static void look_at_place(struct k2k_look *look, const struct k2k_ring *ring, ui
 		look_at_there(look, ring, index, n);
 }
 
+/* Words that nobody writes; the others are numbers of which any may be. */
+static void look_at_followers(struct k2k_look *look)
+{
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
+		const struct k2k_shm_follower *follower = &look->map->followers[i];
+
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0, sizeof(follower->reserved0));
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1, sizeof(follower->reserved1));
+		if (k2k_load_relaxed(&follower->owner) && (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
+		                                          k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
+			k2k_look_find(look, "layout", OBJECT, "follower %u: its owner is no number that is drawn", i);
+	}
+}
+
 void k2k_look_at_trail(struct k2k_look *look)
 {
 	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2, sizeof(look->map->live->reserved2));
+	look_at_followers(look);
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		struct k2k_ring ring = k2k_ring_of(look->map, i);
 
-		look_at_ring(look, i);
+		k2k_look_at_ring(look, i);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			look_at_place(look, &ring, i, place);
+			k2k_look_at_place(look, &ring, i, place);
 	}
 }

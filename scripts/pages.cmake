@@ -38,10 +38,12 @@ target_compile_definitions(k2k-tenantctl-pages PRIVATE K2K_TABLE_ALONE)
 target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include)
 
 set(written)
+set(programs)
 foreach(tool IN ITEMS k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8)
   string(REGEX REPLACE "\\..*" "" program ${tool})
   if(TARGET ${program})
     list(APPEND written ${PROJECT_SOURCE_DIR}/tools/${program}/${tool}.scd)
+    list(APPEND programs ${program})
   endif()
 endforeach()
 add_custom_command(OUTPUT ${made}/tools.done
@@ -49,19 +51,22 @@ add_custom_command(OUTPUT ${made}/tools.done
   COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/tools-sources
   COMMAND k2k-tenantctl-pages ${made}/tools-sources ${PROJECT_VERSION}
   COMMAND bash -c "\"$@\" ${made}/tools-sources/*.scd" bash ${make_pages} ${made}/tools ${written}
+  COMMAND ${Python3_EXECUTABLE} ${here}/make-completion ${made}/tools-sources ${written}
   COMMAND ${CMAKE_COMMAND} -E touch ${made}/tools.done
-  DEPENDS k2k-tenantctl-pages ${written} ${here}/make-pages ${here}/packaging/debian/changelog.in
+  DEPENDS k2k-tenantctl-pages ${written} ${here}/make-pages ${here}/make-completion ${here}/packaging/debian/changelog.in
   COMMENT "Manual pages of the tools" VERBATIM)
 add_custom_target(tools-pages ALL DEPENDS ${made}/tools.done)
 install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
 
-# ---- completion: where each shell looks by itself; Debian's zsh has a folder for what packages bring
+# ---- completion, of k2k-tenantctl by itself, of the others by their pages: where each shell looks by itself; Debian's zsh has a folder for what packages bring
 set(functions site-functions)
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(functions vendor-completions)
 endif()
-install(FILES ${made}/tools-sources/k2k-tenantctl.bash RENAME k2k-tenantctl
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
-install(FILES ${made}/tools-sources/_k2k-tenantctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions} COMPONENT tools)
-install(FILES ${made}/tools-sources/k2k-tenantctl.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
-  COMPONENT tools)
+foreach(program IN ITEMS k2k-tenantctl ${programs})
+  install(FILES ${made}/tools-sources/${program}.bash RENAME ${program}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
+  install(FILES ${made}/tools-sources/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions} COMPONENT tools)
+  install(FILES ${made}/tools-sources/${program}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+    COMPONENT tools)
+endforeach()

@@ -6,7 +6,7 @@ if(NOT TARGET k2k-auditd)
   return()
 endif()
 
-k2k_script_tests(cli SCRIPTS cli_auditd cli_verify ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
+k2k_script_tests(cli SCRIPTS cli_auditd cli_verify cli_follow ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
   ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
 
 k2k_test(NAME unit_auditd TIMEOUT 60 SHARED)

@@ -81,6 +81,11 @@ static int call_check(struct k2k_registry *reg, int variant, int *expected)
 	CALL_LIST(k2k_registry_check, k2k_finding, );
 }
 
+static int call_repair_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_repair_list, k2k_finding, );
+}
+
 static int call_repair(struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_repair_info info = { .size = sizeof info };
@@ -576,7 +581,7 @@ static int call_audit_read(struct k2k_registry *reg, int variant, int *expected)
 	case 1: return k2k_audit_read(reg, &cursor, 0, records, 2, NULL);
 	case 2: code = k2k_audit_read(reg, &cursor, 0, NULL, 2, &count); break;
 	case 3: code = k2k_audit_read(reg, NULL, 0, records, 2, &count); break;
-	case 4: code = k2k_audit_read(reg, &cursor, 2, records, 2, &count); break;
+	case 4: code = k2k_audit_read(reg, &cursor, 4, records, 2, &count); break;
 	case 5: code = k2k_audit_read(reg, &cursor, UINT32_MAX, records, 2, &count); break;
 	case 6: records[0].size--; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
 	case 7: records[0].size = 0; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
@@ -599,6 +604,26 @@ static int call_audit_wait(struct k2k_registry *reg, int variant, int *expected)
 	if (variant > 1)
 		UNLESS_SPOILT(variant - 2, cursor);
 	return k2k_audit_wait(reg, &cursor, 0);
+}
+
+/* None of the handles is a follower's. */
+static int call_audit_kept(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+
+	switch (variant) {
+	case 0: return k2k_audit_kept(reg, &cursor, 0);
+	case 1: return k2k_audit_kept(reg, NULL, 0);
+	case 2: return k2k_audit_kept(reg, &cursor, 2);
+	case 3: return k2k_audit_kept(reg, &cursor, UINT32_MAX);
+	default: UNLESS_SPOILT(variant - 4, cursor);
+	}
+	return k2k_audit_kept(reg, &cursor, 0);
+}
+
+static int call_follower_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_audit_follower_list, k2k_audit_follower_info, );
 }
 
 static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected)
@@ -634,6 +659,7 @@ static const struct entry {
 	{ "k2k_registry_info", ANY, call_info },
 	{ "k2k_registry_check", ANY, call_check },
 	{ "k2k_registry_repair", A, call_repair },
+	{ "k2k_repair_list", A, call_repair_list },
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },
@@ -670,6 +696,8 @@ static const struct entry {
 	{ "k2k_audit_kind_type", 0, NULL },
 	{ "k2k_audit_read", ANY, call_audit_read },
 	{ "k2k_audit_wait", ANY, call_audit_wait },
+	{ "k2k_audit_kept", 0, call_audit_kept },
+	{ "k2k_audit_follower_list", ANY, call_follower_list },
 	{ "k2k_audit_stats", ANY, call_audit_stats },
 };
 enum { ENTRIES = sizeof table / sizeof table[0], VARIANTS = 128 };

@@ -72,6 +72,29 @@ bindings_python_keeps_what_it_adds() {
 	K2K_REGISTRY_LIB_DIR=$BUILD/lib unittests 'test_[be]*.py' 20
 }
 
+bindings_python_has_types() {
+	K2K_REGISTRY_LIB_DIR=$BUILD/lib unittests test_types.py 3
+	command -v mypy >/dev/null || skip "no mypy: the types are compared, and not checked"
+	cd "$BINDINGS/python"
+	mypy --cache-dir "$DIR/cache" --strict -p k2k_registry >"$DIR/log" || fail "$(<"$DIR/log")"
+	cat >"$DIR/right.py" <<-'END'
+		from k2k_registry import AuditTag, Rejected, Role, TenantQuota, TenantRegistry
+
+		with TenantRegistry.create("x") as admin, TenantRegistry.open("x", Role.BROKER) as broker:
+		    admin.register(42, TenantQuota(max_messages_per_sec=1000))
+		    admin.update(42, max_messages_per_sec=None, budgets={7: None})
+		    try:
+		        left: int = broker.admit(42, AuditTag(1, 7)).remaining
+		    except Rejected as rejected:
+		        left = rejected.verdict.remaining
+		    names: list[str] = [one.comm for one in admin.brokers()]
+	END
+	sed '$a \    admin.register("42")' "$DIR/right.py" >"$DIR/wrong.py"
+	MYPYPATH=. mypy --cache-dir "$DIR/cache" --strict "$DIR/right.py" >"$DIR/log" || fail "$(<"$DIR/log")"
+	! MYPYPATH=. mypy --cache-dir "$DIR/cache" --strict "$DIR/wrong.py" >"$DIR/log" || fail "a tenant that is no number passes"
+	grep -q 'Found 1 error' "$DIR/log" || fail "$(<"$DIR/log")"
+}
+
 # installed somewhere: pkg-config says where
 bindings_python_finds_the_library_by_pkg_config() {
 	local libdir
@@ -97,6 +120,11 @@ bindings_python_becomes_a_wheel() {
 import importlib.metadata, k2k_registry
 assert ".whl/" in k2k_registry.__file__, k2k_registry.__file__
 assert importlib.metadata.version("k2k-registry") == k2k_registry.version()' || fail "the wheel does not work"
+	"$python" -m zipfile -l "$DIR"/k2k_registry-*-py3-none-any.whl >"$DIR/log"
+	local name
+	for name in py.typed __init__.pyi _tuples.pyi; do
+		grep -q "^k2k_registry/$name " "$DIR/log" || fail "the wheel has no $name: $(<"$DIR/log")"
+	done
 }
 
 bindings_python_example_of_the_readme_works() {

@@ -19,6 +19,8 @@ k2k_test(NAME broker_parity LIBRARIES k2k-broker-core LABEL process TIMEOUT 90 P
   re_registering_kernel_moves_it_between_tenants
   send_with_audit_overrides_registration_tag
   default_audit_tag_behavior)
-k2k_test(NAME broker_process LIBRARIES k2k-broker-core LABEL process TIMEOUT 300)
-target_compile_definitions(broker_process PRIVATE K2K_BROKER="$<TARGET_FILE:k2k-broker>")
-add_dependencies(broker_process k2k-broker)
+foreach(test IN ITEMS broker_process broker_service)
+  k2k_test(NAME ${test} LIBRARIES k2k-broker-core LABEL process TIMEOUT 300)
+  target_compile_definitions(${test} PRIVATE K2K_BROKER="$<TARGET_FILE:k2k-broker>")
+  add_dependencies(${test} k2k-broker)
+endforeach()

@@ -5,21 +5,23 @@
 #include "harness.h"
 #include "line.h"
 
+#include <json-c/json.h>
+
 #define LAST "18446744073709551615"
 
-static struct broker_request request;
+static struct line_parsed parsed;
+#define request parsed.request
 static struct line_error error;
 
 /* What is parsed stands in memory of exactly its size, so that a sanitizer sees a step too far. */
 static int parse_bytes(const char *bytes, size_t size)
 {
-	static void *owner;
 	char *copy = malloc(size ? size : 1);
 	int result;
 
-	line_free_request(owner);
+	line_forget(&parsed);
 	memcpy(copy, bytes, size);
-	result = line_parse(LINE_WHOLE, copy, size, &request, &owner, &error);
+	result = line_parse(LINE_WHOLE, copy, size, &parsed, &error);
 	free(copy);
 	return result;
 }
@@ -179,6 +181,56 @@ TEST(a_key_may_be_written_with_escapes)
 	assert_string_equal(request.to, "\xc3\xa4\"}");
 }
 
+/* What is written back for an id that stands so in a request. */
+static const char *id_of(const char *id)
+{
+	static char line[256];
+
+	snprintf(line, sizeof line, "{\"id\":%s,\"send\":\"a\",\"to\":\"b\"}", id);
+	accepts(line);
+	assert_string_equal(request.name, "a");
+	return json_object_to_json_string_ext(parsed.id, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+TEST(an_id_is_any_string_or_number_and_kept_to_the_letter)
+{
+	static const char *const ids[] = {
+		"\"\"", "\"a/b\"", "\"\\u0000x\"", "\"\\\"\"", "0", "-0", "1.0", "1.50e3", "-7", LAST, "18446744073709551616",
+		"123456789012345678901234567890.125", "1e400",
+	};
+
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+		assert_string_equal(id_of(ids[i]), ids[i]);
+	accepts("{\"stats\":true,\"id\":7}");
+	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"id\":\"x\"}");
+	accepts("{\"kernel\":\"remove\",\"name\":\"a\",\"id\":\"x\"}");
+	accepts("{\"stats\":true}");
+	assert_false(parsed.id);
+}
+
+TEST(what_is_no_string_or_number_is_no_id)
+{
+	static const char *const ids[] = { "null", "true", "{}", "[1]", "NaN", "-Infinity", "Infinity", "01", "1.", "-", ".5", "+1", "'a'",
+	                                   "1e", "0x10", "1.e5" };
+	char line[100];
+
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+		snprintf(line, sizeof line, "{\"stats\":true,\"id\":%s}", ids[i]);
+		if (parse_bytes(line, strlen(line)) == 0)
+			fail_msg("accepted: %s as %s", line, json_object_to_json_string(parsed.id));
+	}
+	refuses("{\"stats\":true,\"id\":null}", 20, "\"id\" must be a string or a number");
+	refuses("{\"id\":1,\"stats\":true,\"id\":1}", 22, "stands twice");
+}
+
+TEST(a_request_that_is_refused_keeps_its_id)
+{
+	refuses("{\"id\":\"x\",\"send\":\"a\"}", 21, "needs \"to\"");
+	assert_string_equal(json_object_get_string(parsed.id), "x");
+	refuses("{\"id\":\"x\",", 11, "ends within");
+	assert_false(parsed.id);
+}
+
 TEST(a_name_has_1_to_255_bytes)
 {
 	char line[400];
@@ -254,7 +306,6 @@ TEST(a_line_that_is_too_long_is_answered_once_and_left_out)
 	static char bytes[LINE_MAX_BYTES + 2];
 	const char *line;
 	size_t size;
-	void *owner;
 
 	memset(bytes, 'x', sizeof bytes);
 	feed(bytes, LINE_MAX_BYTES);
@@ -265,7 +316,7 @@ TEST(a_line_that_is_too_long_is_answered_once_and_left_out)
 	feed(bytes, LINE_MAX_BYTES + 1);
 	feed("\n", 1);
 	assert_int_equal(line_next(&input, 0, &line, &size), LINE_TOO_LONG);
-	assert_true(line_parse(LINE_TOO_LONG, line, size, &request, &owner, &error) < 0);
+	assert_true(line_parse(LINE_TOO_LONG, line, size, &parsed, &error) < 0);
 	assert_int_equal(error.column, LINE_MAX_BYTES + 1);
 	feed("ok\n", 3);
 	expect_line(0, "ok", 3);

@@ -43,9 +43,12 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 	ctl 0 audit tail
 	lines '[.[].kind]|join(" ")' '"created register budget_change register rate budget kernels gpu_memory unknown_tenant cross_tenant budget_change update deregister final_totals repair"'
 	lines '[.[]|.schema+"/"+.registry]|unique' "[\"k2k-tenantctl/1/$K2K_REGISTRY\"]"
-	lines '[.[]|select(.ring==0)|.sequence]' '["1","2","3","4","5","6"]'
+	lines '[.[]|select(.ring==0)|.sequence]' '["1","2","3","4","5"]'
+	lines '[.[]|select(.ring==65)|.sequence+.kind]' '["1cross_tenant"]'
 	lines '[.[]|select(.ring==64)|.sequence]' '["1","2","3","4","5","6","7","8","9"]'
-	lines '[.[]|select(.ring==0)|.pid]|unique' "[\"$broker_pid\"]"
+	lines '[.[]|select(.ring!=64)|.pid]|unique' "[\"$broker_pid\"]"
+	# who refused it: the actor is fixed by kind, the program is named beside it
+	lines '[.[]|select(.ring!=64)|.actor+" "+.comm]|unique' "[\"k2k_broker cli_broker\",\"k2k_tenant_registry cli_broker\"]"
 	lines '[.[]|select(.kind=="budget")|.tenant,.engagement_id,.used,.limit,.error,.level,.type]' \
 		'["42","7","1500000","1000000","K2K_EBUDGET","Warning","ResourceLimitExceeded"]'
 	lines '[.[]|select(.kind=="cross_tenant")|.from_tenant,.to_tenant,.source_kernel,.destination_kernel,.level,.type]' \
@@ -56,13 +59,13 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 	lines '[.[]|.time_ns|tonumber]|.==sort' true
 	ctl 0 audit tail -o table
 	for i in 'engagement 7, budget 1ms' '0 of 2 used, engagement 1' '1.5ms of 1ms used, engagement 7' '1 of 1 used' \
-		"to tenant 43: 'a' to 'b'" 'rate 5000/s, kernels unlimited' 'GPU time 6ns' admin:9; do
+		"to tenant 43: 'a' to 'b'" 'rate 5000/s' 'GPU time 6ns' admin:9 s0:1 ' cli_broker '; do
 		has "$out" "$i"
 	done
 	ctl 0 audit tail -o csv
-	is "$(head -1 <<<"$out")" time_ns,ring,sequence,level,type,kind,tenant,to_tenant,count,org_id,engagement_id,used,limit,source,destination,actor,pid
+	is "$(head -1 <<<"$out")" time_ns,ring,sequence,level,type,kind,tenant,to_tenant,count,org_id,engagement_id,used,limit,source,destination,actor,pid,comm
 	has "$out" ,0,2,Warning,ResourceLimitExceeded,budget,42,,1,0,7,1500000,1000000,,,k2k_tenant_registry,
-	is "$(awk -F, '{ print NF }' <<<"$out" | sort -u)" 17
+	is "$(awk -F, '{ print NF }' <<<"$out" | sort -u)" 18
 	# nobody but the administrators wrote in their ring meanwhile
 	ctl 0 audit stats -J
 	one_object
@@ -96,22 +99,95 @@ cli_audit_tail_since_begins_where_it_says() {
 	for i in 1 2 3; do say K2K_OK cross 1 $((i + 1)); done
 	ctl 0 register 42 -q
 	for i in 4 5; do say K2K_OK cross 1 $((i + 1)); done
-	ctl 0 audit tail --since 0:3
-	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"0:3 64:2 0:4 0:5"'
+	ctl 0 audit tail --since s0:3
+	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"65:3 64:2 65:4 65:5"'
 	ctl 0 audit tail --since admin:2
-	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"64:2 0:4 0:5"'
+	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"64:2 65:4 65:5"'
 	ctl 0 audit tail --since 64:1
 	lines length 7
-	ctl 0 audit tail --since 0:6            # the next one, which is not there yet
+	ctl 0 audit tail --since s0:6            # the next one, which is not there yet
 	is "$out" ""
 	ctl 0 audit tail --since 2
-	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"0:2 0:3 64:2 0:4 0:5"'
+	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"65:2 65:3 64:2 65:4 65:5"'
 	ctl 0 audit tail --since 1h
 	lines length 7
 	ctl 0 audit tail --since unlimited
 	lines length 7
 	ctl 0 audit tail --since 0s
 	is "$out" ""
+}
+
+cli_audit_tail_takes_times_and_the_last_of_what_there_is() {
+	local i first last half
+	init
+	for i in 1 2 3 4 5; do ctl 0 register $i -q; sleep 0.01; done
+	ctl 0 audit tail --type register
+	first=$(jq -sr '.[0].time' <<<"$out") last=$(jq -sr '.[-1].time' <<<"$out") half=$(jq -sr '.[2].time' <<<"$out")
+	ctl 0 audit tail --type register --since "$half"
+	lines '[.[].tenant]|join(" ")' '"3 4 5"'
+	ctl 0 audit tail --type register --until "${half/T/ }"
+	lines '[.[].tenant]|join(" ")' '"1 2 3"'
+	ctl 0 audit tail --type register --since "$first" --until "$last"
+	lines length 5
+	ctl 0 audit tail --since "$(date -u -d '-1 day' +%F)" --until "$(date -u -d '+1 day' +%F)" --type register
+	lines length 5
+	# the same times by other clocks
+	ctl 0 audit tail --since "$(TZ=UTC-2 date -d "$half" +%Y-%m-%dT%H:%M:%S.%N)+02:00" --type register
+	lines '[.[].tenant]|join(" ")' '"3 4 5"'
+	ctl 0 audit tail --until "$(date -u -d '-1 hour' '+%F %H:%M')"
+	is "$out" ""
+	ctl 0 audit tail --until 0s --type register
+	lines length 5
+	ctl 0 audit tail -n 2
+	lines '[.[].tenant]|join(" ")' '"4 5"'
+	ctl 0 audit tail --lines 2 --type register --until "$half"
+	lines '[.[].tenant]|join(" ")' '"2 3"'
+	ctl 0 audit tail -n 100
+	lines length 6
+	follow "$DIR/tail" -n 1
+	until_true 20 has_line '"tenant":"5"' "$DIR/tail"
+	ctl 0 register 6 -q
+	until_true 20 has_line '"tenant":"6"' "$DIR/tail"
+	is "$(wc -l <"$DIR/tail")" 2
+	kill "$tail"
+	ends_with 143
+	for i in 2026-13-01 2026-11-29T25:00 2026-11-29T18:00:00Y 2026-11-29T18:00:00+1 2026-11-29-x 2026; do
+		ctl 2 audit tail --until "$i" -o table
+		has "$err" --until
+	done
+	ctl 2 audit tail -n 0
+	ctl 2 audit tail -n x
+	ctl 2 audit tail -f --until 1h -o table
+	has "$err" "with -f there is no end"
+}
+
+# A clock that was set an hour on after an event makes it seem an hour older: it is there all the same. The event's own time
+# is changed instead of the clock.
+cli_audit_tail_since_is_not_misled_by_a_clock_that_was_set() {
+	local time hours
+	init
+	ctl 0 register 42 -q
+	ctl 0 audit tail --type register
+	time=$(jq -r .time_ns <<<"$out")
+	for hours in -1 1; do
+		python3 - "$K2K_REGISTRY" "$time" $hours <<'EOF' || fail "no such event"
+import glob, struct, sys
+path = glob.glob("/dev/shm/k2k.%s.live.*" % sys.argv[1])[0]
+was, hours = int(sys.argv[2]), int(sys.argv[3])
+with open(path, "r+b") as live:
+    bytes_ = live.read()
+    for shift in (0, -hours):
+        at = bytes_.find(struct.pack("<Q", was + shift * 3600 * 10**9))
+        if at >= 0:
+            break
+    live.seek(at)
+    live.write(struct.pack("<Q", was + hours * 3600 * 10**9))
+EOF
+		ctl 0 audit tail --since 10m --type register
+		lines '[.[].tenant]' '["42"]'
+		ctl 0 audit tail --until 0s --type register
+		lines '[.[].tenant]' '["42"]'
+	done
 }
 
 cli_audit_tail_tenant_is_on_either_side() {
@@ -151,7 +227,7 @@ cli_audit_tail_type_is_a_kind_or_a_type_in_any_case() {
 cli_audit_tail_refuses_what_it_does_not_understand() {
 	local since
 	init
-	for since in 0 0:0 65:1 x:1 :1 1: 1:x 5 5x -- -1s 0:2 0:18446744073709551614 0:18446744073709551615 1:2:3; do
+	for since in 0 0:0 129:1 s64:1 s:1 s0: x:1 :1 1: 1:x 5 5x -- -1s 0:2 0:18446744073709551614 0:18446744073709551615 1:2:3; do
 		[[ $since == 5 ]] && continue       # a number for all rings, of which none has come so far
 		ctl 2 audit tail --since "$since" -o table
 		is "$out" ""
@@ -206,16 +282,16 @@ cli_audit_tail_says_what_was_written_over() {
 	for ((i = 1; i <= 300; i++)); do read -r -t 20 -u "$broker_out" _; done
 	ctl 0 audit tail --type cross_tenant
 	lines '[length,.[0].sequence,.[-1].source_kernel]' '[256,"45","name-300"]'
-	ctl 0 audit tail --since 0:1 --type rate
-	lines '[.[]|.kind,.ring,.sequence,.lost]' '["lost",0,"1","44"]'
-	ctl 0 audit tail --since 0:40 --type rate -o table
-	has "$out" "events up to 0:44 are missing"
+	ctl 0 audit tail --since s0:1 --type rate
+	lines '[.[]|.kind,.ring,.sequence,.lost]' '["lost",65,"1","44"]'
+	ctl 0 audit tail --since s0:40 --type rate -o table
+	has "$out" "events up to s0:44 are missing"
 	is "$(wc -l <<<"$out")" 2
-	ctl 0 audit tail --since 0:45
+	ctl 0 audit tail --since s0:45
 	lines '[length,.[0].sequence]' '[256,"45"]'
 	# where its time is not known any more, nothing of others is left out
 	ctl 0 register 42 -q
-	ctl 0 audit tail --since 0:44
+	ctl 0 audit tail --since s0:44
 	lines '[length,.[0].kind,.[1].kind,.[1].lost,.[-1].kind]' '[259,"created","lost","1","register"]'
 	ctl 0 audit stats -J
 	json '.stats[]|select(.kind=="cross_tenant")|[.written_total,.coalesced_total,.lost_total]' '["300","0","0"]'

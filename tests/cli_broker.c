@@ -5,12 +5,21 @@
  *
  *   admit TENANT ENGAGEMENT N   track TENANT ENGAGEMENT NS   kernel TENANT   memory TENANT BYTES
  *   cross FROM TO [ENGAGEMENT NAME]    NAME: of the source, to the end of the line
+ *   batch      as an administrator takes the writer's lock, and keeps it
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <k2k/registry.h>
+
+static int begin_batch(const char *name)
+{
+	static struct k2k_registry *admin;
+	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin);
+
+	return code ? code : k2k_batch_begin(admin);
+}
 
 static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, const char *name)
 {
@@ -48,7 +57,7 @@ int main(int argc, char **argv)
 
 		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %199[^\n]", word, &n[0], &n[1], &n[2], name) < 1)
 			continue;
-		puts(k2k_errname(obey(reg, word, n, name)));
+		puts(k2k_errname(strcmp(word, "batch") ? obey(reg, word, n, name) : begin_batch(argv[1])));
 		fflush(stdout);
 	}
 	k2k_registry_close(&reg);

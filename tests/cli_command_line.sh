@@ -25,7 +25,7 @@ cli_every_command_has_help_with_an_example() {
 
 cli_an_unknown_command_is_a_usage_error() {
 	local command
-	for command in frobnicate applyx topx statx completionx Show help "" regist; do
+	for command in frobnicate applyx topx statx completionx Show "" regist; do
 		ctl 2 "$command"
 		has "$err" "unknown command"
 	done
@@ -38,6 +38,62 @@ cli_an_unknown_command_is_a_usage_error() {
 	ctl 2 audit frobnicate
 	ctl 2 -J frobnicate
 	error_object K2K_EINVAL
+}
+
+cli_a_word_that_is_nearly_right_is_answered_with_the_right_one() {
+	local typed meant
+	while read -r typed meant; do
+		ctl 2 "$typed"
+		has "$err" "'$typed': unknown command; did you mean '$meant'?"
+	done <<-'END'
+		regster register
+		lst list
+		regist register
+		aply apply
+		tpo top
+		Show show
+	END
+	ctl 2 xyzzy
+	lacks "$err" "did you mean"
+	ctl 2 budget sett
+	has "$err" "did you mean 'budget set'?"
+	ctl 2 list --regstry x
+	has "$err" "unknown option '--regstry'; did you mean '--registry'?"
+	ctl 2 update 1 --kernel 5
+	has "$err" "did you mean '--kernels'?"
+	ctl 2 list --xyzzy
+	lacks "$err" "did you mean"
+	ctl 2 help regster
+	has "$err" "did you mean 'register'?"
+}
+
+cli_long_options_are_taken_in_full_only() {
+	local word
+	init
+	for word in --reg=x "--reg x" --js --time=5s "--time 5s" --dry --q; do
+		# shellcheck disable=SC2086
+		ctl 2 list $word
+		has "$err" "unknown option '${word:0:4}"
+	done
+	ctl 2 register 1 --rat 5/s
+	has "$err" "did you mean '--rate'?"
+	ctl 1 exists 1
+	ctl 2 register --gpu=5 1 --gpu-memory 5
+	ctl 0 register --gpu-memory=5 1 --rate 5/s -q
+}
+
+cli_help_is_a_command_too() {
+	ctl 0 help
+	is "$out" "$("$TOOL" --help)"
+	ctl 0 help apply
+	is "$out" "$("$TOOL" apply --help)"
+	ctl 0 help budget set
+	is "$out" "$("$TOOL" budget set --help)"
+	ctl 0 help audit
+	is "$out" "$("$TOOL" audit --help)"
+	ctl 2 help budget frobnicate
+	ctl 2 help frobnicate
+	has "$err" "unknown command"
 }
 
 cli_unknown_and_misplaced_options_are_usage_errors() {

@@ -2,8 +2,8 @@
 # k2k-tenantctl: apply, diff, export
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# doc LINE...: $DIR/doc, with the version above
-doc() { printf '%s\n' 'version: 1' "$@" >"$DIR/doc"; }
+# doc LINE...: $DIR/doc, with the version above and the end mark below
+doc() { printf '%s\n' 'version: 1' "$@" 'end: true' >"$DIR/doc"; }
 
 cli_apply_registers_updates_and_leaves_the_rest() {
 	init
@@ -88,13 +88,16 @@ cli_what_export_wrote_changes_nothing_when_applied() {
 		# and from nothing it makes the same
 		ctl 0 init -r "$K2K_REGISTRY-2" --max-tenants 8 --max-engagements 64 -q
 		ctl 0 apply -r "$K2K_REGISTRY-2" -f "$DIR/doc" -q
-		is "$("$TOOL" -r "$K2K_REGISTRY-2" export)" "$("$TOOL" export)"
+		is "$("$TOOL" -r "$K2K_REGISTRY-2" export | grep -v '^registry:\|^uuid:')" "$("$TOOL" export | grep -v '^registry:\|^uuid:')"
 		ctl 0 destroy -r "$K2K_REGISTRY-2" -q
 	done
 	ctl 2 export -o csv
 	ctl 0 export -J
 	one_object
-	json '[.schema,.registry,.version]' "[\"k2k-tenantctl/1\",\"$K2K_REGISTRY\",1]"
+	json '[.schema,.registry,.version,.end]' "[\"k2k-tenantctl/1\",\"$K2K_REGISTRY\",1,true]"
+	local uuid
+	uuid=$("$TOOL" info -J | jq -r .uuid)
+	json .uuid "$uuid"
 }
 
 cli_diff_says_what_apply_would_change_and_changes_nothing() {
@@ -113,7 +116,7 @@ register tenant 43: rate unlimited, kernels unlimited, GPU memory unlimited"
 	json '[.changes[]|.action+" "+.tenant]|join(",")' "update 42,register 43,deregister 44"
 	ctl 1 diff -f "$DIR/doc" -q
 	is "$out" ""
-	ctl 0 apply -f "$DIR/doc" --prune --dry-run -J
+	ctl 0 apply -f "$DIR/doc" --prune --max-prune 50% --dry-run -J
 	json .dry_run true
 	json '.changes|length' 3
 	is "$("$TOOL" list -J)" "$before"
@@ -132,19 +135,19 @@ cli_prune_needs_y_away_from_a_terminal() {
 	attach
 	say K2K_OK admit 43 7 5
 	doc 'tenants: [{id: 42}, {id: 50}]'
-	ctl 2 apply -f "$DIR/doc" --prune </dev/null
+	ctl 2 apply -f "$DIR/doc" --prune --max-prune 2 </dev/null
 	has "$err" "(41, 43)"
 	has "$err" "-y"
 	ctl 1 exists 50
 	ctl 0 exists 41
-	ctl 0 apply -f "$DIR/doc" --prune -y -J </dev/null
+	ctl 0 apply -f "$DIR/doc" --prune --max-prune 100% -y -J </dev/null
 	one_object
 	json '[.registered,.deregistered,.unchanged]' '[1,2,1]'
 	json '[.totals[]|.id,.final,.usage.admitted_total]' '["41",true,"0","43",true,"5"]'
 	# none left to ask about
 	ctl 0 apply -f "$DIR/doc" --prune </dev/null
 	doc 'tenants: []'
-	ctl 0 apply -f "$DIR/doc" --prune -y
+	ctl 0 apply -f "$DIR/doc" --prune --max-prune 2 -y
 	has "$out" "50"
 	ctl 0 list -J
 	json .tenants '[]'
@@ -199,12 +202,12 @@ cli_prune_asks_on_a_terminal() {
 	init
 	ctl 0 register 41 -q
 	doc 'tenants: [{id: 42}]'
-	on_terminal n apply -f "$DIR/doc" --prune
+	on_terminal n apply -f "$DIR/doc" --prune --max-prune 1
 	is "$got" 2
 	has "$out" "Deregister 1 tenant"
 	has "$out" "nothing was changed"
 	ctl 0 exists 41
-	on_terminal y apply -f "$DIR/doc" --prune
+	on_terminal y apply -f "$DIR/doc" --prune --max-prune 1
 	is "$got" 0
 	ctl 1 exists 41
 	ctl 0 exists 42
@@ -242,7 +245,7 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	local before head='version: 1\ntenants:\n  - {id: 42, rate: 1/s}\n'
 	before=$("$TOOL" list -J)
 	refused 4 21 "no such unit" "$head"'  - {id: 43, rate: 5q/s}'
-	refused 4 24 "'s' or 'min'" "$head"'  - {id: 43, rate: "5k/x"}'
+	refused 4 24 "'s' is expected" "$head"'  - {id: 43, rate: "5k/x"}'
 	refused 4 27 "even" "$head"'  - {id: 43, gpu_memory: 0.3KiB}'
 	refused 4 23 "digit" "$head"'  - {id: 43, kernels: -1}'
 	refused 4 23 "digit" "$head"'  - {id: 43, kernels: null}'
@@ -305,7 +308,7 @@ cli_a_document_that_does_not_fit_is_5_before_anything_changes() {
 	ctl 0 register 4 -q
 	doc 'tenants: [{id: 1}, {id: 2, budgets: {1: 1s, 2: 1s}}]'
 	ctl 5 apply -f "$DIR/doc"
-	ctl 0 apply -f "$DIR/doc" --prune -y
+	ctl 0 apply -f "$DIR/doc" --prune --max-prune 1 -y
 	has "$out" "1 registered, 1 updated, 1 deregistered, 0 as"
 	ctl 0 check
 }
@@ -316,6 +319,211 @@ cli_without_a_registry_documents_are_6() {
 	ctl 6 apply -r "$K2K_REGISTRY-none" -f "$DIR/doc"
 	ctl 6 export -r "$K2K_REGISTRY-none"
 	ctl 6 diff -r "$K2K_REGISTRY-none" -f "$DIR/doc"
+}
+
+# Half of an export, cut at the end of a line, is a document; what it has lost would be deregistered.
+cli_prune_takes_no_document_that_may_be_cut_off() {
+	local before
+	init
+	printf 'version: 1\ntenants:\n' >"$DIR/doc"
+	seq -f '  - {id: %.0f}' 1 12 >>"$DIR/doc"
+	ctl 0 apply -f "$DIR/doc" -q
+	ctl 0 export
+	echo "$out" >"$DIR/whole"
+	head -11 "$DIR/whole" >"$DIR/half"
+	before=$("$TOOL" list -J)
+	ctl 2 apply -f "$DIR/half" --prune --max-prune 100% -y
+	has "$err" "$DIR/half does not end with 'end: true'"
+	ctl 2 apply -f "$DIR/half" --prune --dry-run --max-prune 100%
+	is "$("$TOOL" list -J)" "$before"
+	ctl 0 apply -f "$DIR/half" -q
+	ctl 0 apply -f "$DIR/whole" --prune -y -q
+	ctl 0 export -J
+	echo "$out" >"$DIR/whole"
+	ctl 0 apply -f "$DIR/whole" --prune -y -q
+	# what is behind the mark would not be missed either
+	printf 'version: 1\nend: true\ntenants: []\n' >"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "line 3, column 10: 'end' comes last"
+	printf 'version: 1\ntenants: []\nend: false\n' >"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	is "$("$TOOL" list -J)" "$before"
+}
+
+cli_prune_of_more_than_a_share_is_refused() {
+	local share
+	init
+	doc 'tenants: [{id: 1}, {id: 2}, {id: 3}, {id: 4}, {id: 5}, {id: 6}, {id: 7}, {id: 8}, {id: 9}, {id: 10}]'
+	ctl 0 apply -f "$DIR/doc" -q
+	doc 'tenants: [{id: 1}, {id: 2}, {id: 3}, {id: 4}, {id: 5}, {id: 6}]'
+	for share in "" "--max-prune 39%" "--max-prune 3" "--max-prune 0"; do
+		# shellcheck disable=SC2086
+		ctl 2 apply -f "$DIR/doc" --prune -y $share
+		has "$err" "would deregister 4 of 10 tenants"
+		has "$err" "--max-prune"
+	done
+	for share in "" x 101% -1 30.5% 5s; do
+		ctl 2 apply -f "$DIR/doc" --prune -y --max-prune "$share"
+		has "$err" "a share of all tenants"
+	done
+	ctl 0 list -J
+	json '.tenants|length' 10
+	ctl 0 apply -f "$DIR/doc" --prune -y --max-prune 40% -q
+	doc 'tenants: [{id: 1}, {id: 2}, {id: 3}, {id: 4}, {id: 5}]'
+	ctl 0 apply -f "$DIR/doc" --prune -y -q
+	ctl 0 list -J
+	json '.tenants|length' 5
+}
+
+cli_several_files_are_one_document() {
+	init
+	ctl 0 register 9 -q
+	doc 'tenants: [{id: 1, rate: 1/s}, {id: 2}]'
+	cp "$DIR/doc" "$DIR/a"
+	doc 'tenants: [{id: 3, rate: 3/s}]'
+	cp "$DIR/doc" "$DIR/b"
+	ctl 1 diff -f "$DIR/a" -f "$DIR/b" -J
+	json '[.changes[].tenant]|join(" ")' "1 2 3"
+	ctl 0 apply -f "$DIR/a" --prune --max-prune 1 -y -f - -J <"$DIR/b"
+	json '[.registered,.deregistered]' '[3,1]'
+	ctl 0 list -J
+	json '[.tenants[]|.id+":"+.quota.rate_per_sec]|join(" ")' "1:1 2:100000 3:3"
+	# no tenant is in two of them
+	doc 'tenants:' '  - {id: 4}' '  - {id: 0x2}'
+	ctl 2 apply -f "$DIR/a" -f "$DIR/doc"
+	has "$err" "$DIR/doc: line 4, column 5: tenant 2 is there twice: first in $DIR/a, line 2, column 31"
+	ctl 1 exists 4
+	# each with its end
+	echo 'version: 1' >"$DIR/c"
+	echo 'tenants: []' >>"$DIR/c"
+	ctl 2 apply -f "$DIR/a" -f "$DIR/c" --prune -y
+	has "$err" "$DIR/c does not end"
+	ctl 2 apply -f - -f - <"$DIR/a"
+	has "$err" "once only"
+	ctl 2 apply -f "$DIR/a" -f ""
+	ctl 10 apply -f "$DIR/a" -f "$DIR/none"
+}
+
+cli_an_export_of_another_registry_is_warned_of() {
+	init
+	ctl 0 register 1 -q
+	ctl 0 export
+	echo "$out" >"$DIR/doc"
+	ctl 0 diff -f "$DIR/doc"
+	is "$err" ""
+	sed 's/^registry: .*/registry: "elsewhere"/' "$DIR/doc" >"$DIR/other"
+	ctl 0 apply -f "$DIR/other"
+	has "$err" "is an export of another registry, 'elsewhere'"
+	ctl 0 destroy -q
+	init
+	ctl 1 diff -f "$DIR/doc"
+	has "$err" "is an export of an earlier registry"
+	ctl 0 apply -f "$DIR/doc"
+	has "$err" "is an export of an earlier registry"
+}
+
+cli_all_faults_of_a_document_are_told_at_once() {
+	init
+	doc 'tenants:' \
+		'  - {id: 1, rate: 5q/s, kernels: x, gpu_memory: 2GiB}' \
+		'  - {id: 2, budgets: {7: 10}, color: [red, {a: b}], rate: 1/s}' \
+		'  - [1, {2: 3}]' \
+		'  - {id: 3}' \
+		'  - {id: &a 4, rate: *a}' \
+		'  - {[1, 2]: 3, id: 5}' \
+		'  - {id: 3}' \
+		'  - rate: 30/min'
+	ctl 2 apply -f "$DIR/doc"
+	is "$(sed -E 's/.*: line ([0-9]+), column ([0-9]+): .*/\1,\2/' <<<"$err" | paste -sd ' ')" \
+		"3,20 3,34 4,28 4,31 5,5 7,10 7,22 8,6 10,14 9,5"
+	ctl 2 diff -f "$DIR/doc" -J
+	one_object
+	json '.errors|length' 10
+	json '[.errors[].name]|unique' '["K2K_EINVAL"]'
+	ctl 0 list -J
+	json .tenants '[]'
+	# but no more than can be read
+	printf 'version: 1\ntenants:\n' >"$DIR/doc"
+	seq -f '  - {id: %.0f, rate: x}' 1 100 >>"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	is "$(grep -c 'digit' <<<"$err")" 20
+	has "$err" "no more than 20 faults"
+	# no YAML any more: the end of it
+	printf 'version: 1\ntenants:\n  - {id: x}\n  - {id: 2, "\n' >"$DIR/doc"
+	ctl 2 apply -f "$DIR/doc"
+	is "$(wc -l <<<"$err")" 2
+}
+
+cli_a_diff_as_json_has_each_field_before_and_after() {
+	init
+	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 8=2s --kernels unlimited -q
+	ctl 0 register 44 -q
+	doc 'tenants:' '  - {id: 42, rate: 6/s, budgets: {8: 3s, 9: 4s}}' '  - {id: 43, preset: unlimited}'
+	ctl 1 diff -f "$DIR/doc" --prune -J
+	json '.changes[0].fields|map([.field,.before,.after,.engagement//"-"]|map(.//"null")|join(","))|join(" ")' \
+		"rate_per_sec,5,6,- kernels,null,16,- budget_ns,1000000000,null,7 budget_ns,2000000000,3000000000,8 budget_ns,null,4000000000,9"
+	json '.changes[1].fields|map([.field,.before,.after]|map(.//"null")|join(","))|join(" ")' \
+		"rate_per_sec,null,null kernels,null,null gpu_memory_bytes,null,null"
+	json '.changes[2]|[.action,.fields]' '["deregister",[]]'
+	ctl 0 apply -f "$DIR/doc" --dry-run -J
+	json '.changes[0].fields[0].after' 6
+}
+
+# All slots used, and a stopped broker that keeps what is given up from reuse.
+cli_prune_is_refused_before_the_first_change_where_a_stopped_broker_leaves_no_room() {
+	local before
+	ctl 0 init --max-tenants 10 --max-budgets 4 --max-engagements 64 -q
+	doc "tenants: [$(seq -f '{id: %.0f}' 1 10 | paste -sd ,)]"
+	ctl 0 apply -f "$DIR/doc" -q
+	attach
+	kill -STOP "$broker_pid"
+	until_true 10 broker_state stopped
+	before=$("$TOOL" list -J)
+	doc "tenants: [$(seq -f '{id: %.0f}' 11 20 | paste -sd ,)]"
+	ctl 8 apply -f "$DIR/doc" --prune --max-prune 100% -y --timeout 100ms
+	has "$err" "process $broker_pid (broker 0) is stopped"
+	has "$err" "needs 10 new tenants, and 0 are free"
+	has "$err" "nothing was changed"
+	is "$("$TOOL" list -J)" "$before"
+	# one of what is free is no trouble
+	ctl 0 deregister 10 --timeout 0s -q
+	ctl 8 apply -f "$DIR/doc" --prune --max-prune 100% -y --timeout 100ms
+	ctl 0 budget set 1 1 1s -q
+	ctl 0 budget set 1 2 1s -q
+	ctl 0 budget set 1 3 1s -q
+	doc 'tenants: [{id: 1, budgets: {1: 1s, 4: 1s, 5: 1s}}]'
+	ctl 8 apply -f "$DIR/doc" --timeout 100ms
+	has "$err" "needs 2 new budgets, and 1 are free"
+	doc 'tenants: [{id: 1, budgets: {1: 1s, 4: 1s}}]'
+	ctl 0 apply -f "$DIR/doc" --timeout 100ms -q
+	kill -CONT "$broker_pid"
+	doc "tenants: [$(seq -f '{id: %.0f}' 11 20 | paste -sd ,)]"
+	ctl 0 apply -f "$DIR/doc" --prune --max-prune 100% -y -J
+	json '[.registered,.deregistered]' '[10,9]'
+}
+
+# What fails midway: killed in between by another administrator who fills the registry.
+cli_an_apply_that_fails_midway_counts_what_was_done_and_tells_the_totals() {
+	ctl 0 init --max-tenants 8 --max-engagements 3 -q
+	doc 'tenants: [{id: 1}, {id: 2}, {id: 3}, {id: 4}]'
+	ctl 0 apply -f "$DIR/doc" -q
+	attach
+	say K2K_OK admit 4 7 5
+	say K2K_OK track 1 1 5
+	say K2K_OK track 1 2 5
+	# two engagements are in use, which nobody sees from the number of budgets alone
+	doc 'tenants: [{id: 1, rate: 1/s}, {id: 2}, {id: 3}, {id: 5, budgets: {1: 1s}}, {id: 6, budgets: {2: 1s}}]'
+	ctl 5 apply -f "$DIR/doc" --prune -y
+	has "$err" "3 of 4 changes were made: 1 deregistered, 1 registered, 1 updated"
+	has "$out" "ADMITTED"
+	ctl 0 register 4 -q
+	ctl 0 deregister 5 -q
+	doc 'tenants: [{id: 1, rate: 2/s}, {id: 2}, {id: 3}, {id: 5, budgets: {1: 1s}}, {id: 6, budgets: {2: 1s}}]'
+	ctl 5 apply -f "$DIR/doc" --prune -y -J
+	one_object
+	json '[.registered,.updated,.deregistered,.error.name]' '[1,1,1,"K2K_EFULL"]'
+	json '[.totals[].id]' '["4"]'
+	json '[.tenants[].id]|join(" ")' "1 5"
 }
 
 run_tests "$@"

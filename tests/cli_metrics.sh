@@ -101,33 +101,50 @@ cli_metrics_tell_what_was_counted() {
 
 cli_metrics_sum_what_has_no_series_of_its_own() {
 	init
-	ctl 0 register 50 --rate 1000/s --kernels 1 --gpu-memory 100 -q      # the first that is registered has its own first
+	ctl 0 register 50 --rate 1000/s --kernels 1 --gpu-memory 100 -q
 	ctl 0 register 9 --rate 2000/s --kernels 2 --gpu-memory 200 --budget 1=1s --budget 2=2s -q
 	ctl 0 register 7 --preset unlimited --rate 4000/s --budget 1=4s -q
+	# of tenants that do nothing those registered first
+	ctl 0 metrics --max-series 1
+	metric 'messages_admitted_total{tenant="50"}' 0
 	attach
 	say K2K_OK admit 50 0 1
 	say K2K_OK admit 9 0 20
 	say K2K_OK admit 7 0 300
 	say K2K_OK track 9 2 500000000
 	say K2K_OK track 7 1 250000000
+	# the busiest; of budgets the one of which most is used
 	ctl 0 metrics --max-series 1
 	metric 'tenants_summed{}' 2
+	metric 'messages_admitted_total{tenant="7"}' 300
+	metric 'messages_admitted_total{tenant="other"}' 21
+	metric 'gpu_seconds_total{tenant="other"}' 0.5
+	metric 'messages_per_second_limit{tenant="other"}' 3000
+	metric 'kernels_limit{tenant="7"}' +Inf
+	metric 'kernels_limit{tenant="other"}' 3
+	metric 'budget_limit_seconds{tenant="9",engagement="2"}' 2
+	metric 'budget_limit_seconds{tenant="other",engagement="other"}' 5
+	metric 'budget_used_seconds{tenant="other",engagement="other"}' 0.25
+	lacks "$out" 'tenant="50"'
+	ctl 0 metrics --max-series 2
+	metric 'messages_admitted_total{tenant="9"}' 20
+	metric 'messages_admitted_total{tenant="other"}' 1
+	# rejected is busy, too
+	say K2K_ERATE admit 50 0 1001
+	local n
+	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1000; done
+	ctl 0 metrics --max-series 2
 	metric 'messages_admitted_total{tenant="50"}' 1
-	metric 'messages_admitted_total{tenant="other"}' 320
-	metric 'gpu_seconds_total{tenant="other"}' 0.75
-	metric 'messages_per_second_limit{tenant="other"}' 6000
-	metric 'kernels_limit{tenant="other"}' +Inf
-	metric 'budget_limit_seconds{tenant="9",engagement="1"}' 1
-	metric 'budget_limit_seconds{tenant="other",engagement="other"}' 6
-	metric 'budget_used_seconds{tenant="other",engagement="other"}' 0.75
-	lacks "$out" 'tenant="7"'
+	metric 'messages_admitted_total{tenant="other"}' 20
 	ctl 0 metrics --max-series 0
 	metric 'messages_admitted_total{tenant="other"}' 321
+	metric 'kernels_limit{tenant="other"}' +Inf
 	lacks "$out" 'tenant="50"'
 	ctl 0 metrics --max-series 3
 	metric 'messages_admitted_total{tenant="7"}' 300
 	metric 'tenants_summed{}' 0
 	lacks "$out" 'tenant="other"}'
+	metric 'broker_places{}' 64
 }
 
 cli_metrics_have_one_form() {

@@ -127,4 +127,42 @@ cli_pages_and_completion_are_what_the_program_itself_says() {
 	done
 }
 
+# bash_offers PROGRAM WORD...: what may stand for the last word
+bash_offers() {
+	(
+		source "$PAGES/tools-sources/$1.bash"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		"_${1//-/_}"
+		((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"
+	)
+}
+
+cli_pages_give_the_other_programs_completion_of_all_their_options() {
+	local program options
+	init
+	mkdir "$DIR/files"
+	touch "$DIR/files/a b" "$DIR/files/c"
+	for program in k2k-broker k2k-auditd k2k-exporter k2k-bench; do
+		[[ -x $PROGRAMS/$program/$program ]] || continue
+		options=$("$PROGRAMS/$program/$program" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+$' | sort -u)
+		same "$options" "$(bash_offers "$program" -- | sort -u)" "$program in bash: help (<) and completion (>)"
+		is "$(bash_offers "$program" --he)" --help
+		if command -v zsh >/dev/null; then
+			zsh -n "$PAGES/tools-sources/_$program" || fail "$program: no zsh"
+		fi
+		if command -v fish >/dev/null; then
+			same "$options" "$(HOME=$DIR fish --no-config -c "source $PAGES/tools-sources/$program.fish; complete -C '$program --'" | cut -f 1 |
+				sed 's/=$//' | sort -u)" "$program in fish: help (<) and completion (>)"
+		fi
+		[[ $program != k2k-bench ]] || continue
+		has " $(bash_offers "$program" --registry cli- | tr '\n' ' ')" " $K2K_REGISTRY "
+		has " $(bash_offers "$program" --registry = cli- | tr '\n' ' ')" " $K2K_REGISTRY "
+	done
+	is "$(bash_offers k2k-broker "$DIR/files/" | sort)" "$DIR/files/a b"$'\n'"$DIR/files/c"
+	is "$(bash_offers k2k-auditd --key "$DIR/files/" | sort)" "$DIR/files/a b"$'\n'"$DIR/files/c"
+	is "$(bash_offers k2k-auditd --sync '')" each
+	is "$(bash_offers k2k-broker --group roo)" root
+	is "$(bash_offers k2k-exporter '')" ""
+}
+
 run_tests "$@"

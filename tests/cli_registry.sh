@@ -37,6 +37,16 @@ cli_init_creates_once() {
 	ctl 0 init --if-missing --max-tenants 32 -J
 	json .uuid "$uuid"
 	json .tables.tenants.capacity 16
+	# where it is not what was asked for, that is told
+	has "$err" "registry '$K2K_REGISTRY': exists already, and max_tenants is 16 there, not 32"
+	json .differences '[{"field":"max_tenants","found":"16","asked":"32"}]'
+	ctl 0 init --if-missing --max-tenants 16 --mode 0600 --group 4711 --audit-events 100 -J
+	json '[.differences[]|.field+":"+.found+":"+.asked]|join(" ")' "max_audit_events:256:128 live_mode:0660:0600 owner_gid:$(id -g):4711"
+	ctl 0 init --if-missing --max-tenants 16 --audit-events 200 -J
+	json .differences '[]'
+	is "$err" ""
+	ctl 0 init --if-missing --max-tenants 17 -q
+	is "$err" ""
 }
 
 cli_init_mode_and_group_are_those_of_live() {
@@ -80,8 +90,10 @@ cli_info_has_name_uuid_layout_sizes_and_how_full_the_tables_are() {
 	json .tables.budgets.used 1
 	json .tables.budgets.capacity 32
 	json .brokers 0
+	json '[.owner,.group]' "[\"$(id -un)\",\"$(id -gn)\"]"
 	ctl 0 info
 	has "$out" "1 of 16 used"
+	has "$out" "0 of 64"
 	ctl 0 info -o csv
 	is "$(wc -l <<<"$out")" 2
 	has "$out" "name,uuid,layout,created_at_ns"

@@ -52,9 +52,39 @@ cli_the_group_reads_but_does_not_administer() {
 	done
 	for command in repair "register 1" "update 42 --rate 1/s" "deregister 42" "budget set 42 7 1s" "budget unset 42 7" "destroy -y"; do
 		as_nobody 7 $command
-		has "$err" "owner"
+		has "$err" "changes are for the registry's owner root, and root; its group may look at it"
+		lacks "$err" "member of its group"
 	done
 	ctl 0 exists 42
+}
+
+cli_a_registry_of_somebody_else_is_opened_where_its_owner_is_named() {
+	need_root
+	as_nobody 0 init --max-tenants 16 -q
+	as_nobody 0 register 42 -q
+	ctl 7 list
+	has "$err" "--owner $(getent passwd 65534 | cut -d : -f 1) trusts this one"
+	ctl 0 list --owner 65534 -J
+	json .tenants[0].id 42
+	ctl 0 --owner "$(getent passwd 65534 | cut -d : -f 1)" register 43 -q
+	ctl 7 list --owner 65533
+	has "$err" "--owner names somebody else"
+	ctl 2 list --owner no-such-user-here
+	has "$err" "no such user"
+	ctl 7 destroy
+	ctl 0 destroy --owner 65534
+}
+
+cli_a_read_only_file_system_is_told_as_such() {
+	need_root
+	unshare -m true 2>/dev/null || skip "no mount namespaces"
+	init
+	unshare -m bash -c 'mount --bind /dev/shm /dev/shm && mount -o remount,bind,ro /dev/shm || exit 77
+		"$1" list -q || exit 1
+		"$1" register 1 2>"$2/err"; echo $? >"$2/code"' - "$TOOL" "$DIR" || skip "it can't be made read-only"
+	is "$(<"$DIR/code")" 7
+	has "$(<"$DIR/err")" "mounted read-only"
+	lacks "$(<"$DIR/err")" "member of its group"
 }
 
 cli_observers_need_read_rights_only() {

@@ -146,4 +146,189 @@ cli_save_replaces_the_file_as_a_whole_or_not_at_all() {
 	has "$err" "brokers are attached"
 }
 
+# A registry whose saved text is longer than 4 KiB.
+many() {
+	ctl 0 init --max-tenants 64 -q
+	# shellcheck disable=SC2046
+	seq -f '{"id": %.0f}' 1 40 | paste -sd , | sed 's/.*/{"version": 1, "tenants": [&]}/' >"$DIR/many"
+	ctl 0 apply -f "$DIR/many" -q
+}
+no_leftovers() { is "$(find "$DIR" -name '.*' -type f)" ""; }
+whole() {
+	ctl 0 init -r "$K2K_REGISTRY-whole" --max-tenants 64 --if-missing -q
+	ctl 0 load -r "$K2K_REGISTRY-whole" "$1" --dry-run -q
+}
+
+cli_save_writes_to_standard_output_and_load_reads_standard_input() {
+	many
+	ctl 0 save -
+	echo "$out" >"$DIR/saved"
+	whole "$DIR/saved"
+	[[ ! -e - ]] || fail "there is a file named -"
+	ctl 0 save - -J
+	one_object
+	json '.tenants|length' 40
+	"$TOOL" save - | "$TOOL" load - -q || fail "load -: $?"
+	"$TOOL" save - >/dev/full 2>"$DIR/err"
+	is $? 10
+	has "$(<"$DIR/err")" "standard output: No space left on device"
+}
+
+cli_save_never_replaces_what_is_no_regular_file() {
+	many
+	"$TOOL" save /dev/stdout -q >"$DIR/only" || fail "$?"
+	whole "$DIR/only"
+	# behind what is there already
+	{ echo first; "$TOOL" save /dev/stdout -q; } >"$DIR/saved"
+	is "$(head -1 "$DIR/saved")" first
+	sed 1d "$DIR/saved" >"$DIR/only"
+	whole "$DIR/only"
+	"$TOOL" save /dev/stdout -q | cat >"$DIR/only"
+	whole "$DIR/only"
+	mkfifo "$DIR/fifo"
+	cat "$DIR/fifo" >"$DIR/only" &
+	local cat=$!
+	ctl 0 save "$DIR/fifo" -q
+	wait "$cat"
+	[[ -p $DIR/fifo ]] || fail "the FIFO was replaced"
+	whole "$DIR/only"
+	ctl 10 save /dev/full
+	has "$err" "No space left"
+	[[ -c /dev/full ]] || fail "the device was replaced"
+	ctl 0 save /dev/null -q
+	[[ -c /dev/null ]] || fail "the device was replaced"
+	ctl 10 save "$DIR"
+	has "$err" "Is a directory"
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$DIR/socket"
+	ctl 10 save "$DIR/socket"
+	[[ -S $DIR/socket ]] || fail "the socket was replaced"
+	no_leftovers
+}
+
+cli_save_follows_links_and_keeps_mode_and_owner() {
+	many
+	mkdir "$DIR/sub"
+	echo old >"$DIR/sub/real"
+	chmod 640 "$DIR/sub/real"
+	((EUID)) || chown 65534:12345 "$DIR/sub/real"
+	local was
+	was=$(stat -c %a:%u:%g "$DIR/sub/real")
+	ln -s sub/real "$DIR/one"
+	ln -s "$DIR/one" "$DIR/two"
+	ctl 0 save "$DIR/two" -q
+	[[ -L $DIR/two && -L $DIR/one ]] || fail "a link was replaced"
+	is "$(stat -c %a:%u:%g "$DIR/sub/real")" "$was"
+	whole "$DIR/sub/real"
+	# a link to what is not there yet
+	ln -s sub/new "$DIR/three"
+	ctl 0 save "$DIR/three" -q
+	[[ -L $DIR/three ]] || fail "the link was replaced"
+	is "$(stat -c %a "$DIR/sub/new")" 600
+	ln -s loop "$DIR/loop"
+	ctl 10 save "$DIR/loop"
+	no_leftovers
+	is "$(find "$DIR/sub" -type f | wc -l)" 2
+}
+
+cli_save_writes_into_a_file_that_is_mounted_by_itself() {
+	[[ $(id -u) == 0 ]] || skip "not root"
+	unshare -m true 2>/dev/null || skip "no mount namespaces"
+	many
+	seq 100000 >"$DIR/below"
+	touch "$DIR/point"
+	unshare -m bash -c 'mount --bind "$1/below" "$1/point" && "$2" save "$1/point" -q && mountpoint -q "$1/point" &&
+		cmp "$1/below" "$1/point"' - "$DIR" "$TOOL" || fail "$?"
+	is "$(stat -c %s "$DIR/point")" 0
+	whole "$DIR/below"
+	no_leftovers
+	# without room it is as it was
+	cp "$DIR/below" "$DIR/was"
+	unshare -m bash -c 'mount --bind "$1/below" "$1/point" && ulimit -f 1 && ! "$2" save "$1/point" -q 2>/dev/null' - "$DIR" "$TOOL" ||
+		fail "it had room"
+	cmp "$DIR/below" "$DIR/was" || fail "the file was changed"
+}
+
+cli_save_leaves_nothing_behind_under_a_limit_or_a_full_disk() {
+	many
+	ctl 0 save "$DIR/saved" -q
+	local was
+	was=$(<"$DIR/saved")
+	ctl 0 register 41 -q
+	(ulimit -f 4; "$TOOL" save "$DIR/saved" 2>"$DIR/err"; echo $? >"$DIR/code")
+	is "$(<"$DIR/code")" 10
+	has "$(<"$DIR/err")" "File too large; the file before, if there was one, is as it was"
+	is "$(<"$DIR/saved")" "$was"
+	no_leftovers
+	(ulimit -f 1; "$TOOL" save "$DIR/new" 2>/dev/null; echo $? >"$DIR/code")
+	is "$(<"$DIR/code")" 10
+	[[ ! -e $DIR/new ]] || fail "half a file is there"
+	no_leftovers
+	(ulimit -f 4; "$TOOL" -r "$K2K_REGISTRY-2" init 2>"$DIR/err"; echo $? >"$DIR/code")
+	is "$(<"$DIR/code")" 10
+	[[ -z $(compgen -G "/dev/shm/*$K2K_REGISTRY-2*") ]] || fail "something is left in /dev/shm"
+	[[ $(id -u) == 0 ]] && unshare -m true 2>/dev/null || return 0
+	mkdir "$DIR/disk"
+	unshare -m bash -c 'mount -t tmpfs -o size=4k tmpfs "$1/disk" || exit 77; "$2" save "$1/disk/saved" 2>"$1/err"; echo $? >"$1/code"
+		ls -A "$1/disk" >"$1/left"' - "$DIR" "$TOOL" || return 0
+	is "$(<"$DIR/code")" 10
+	has "$(<"$DIR/err")" "No space left on device"
+	is "$(<"$DIR/left")" ""
+}
+
+struck() { (strace -o /dev/null -e "$1" "$TOOL" save "$DIR/saved" -q; true) >/dev/null 2>&1; }
+
+# Killed at each of its system calls: there is the old file or the new one, and at most one leftover, which the next save takes away.
+cli_save_killed_anywhere_leaves_the_old_file_or_the_new_one() {
+	command -v strace >/dev/null || skip "no strace"
+	many
+	ctl 0 save "$DIR/saved" -q
+	strace -o "$DIR/trace" "$TOOL" save "$DIR/saved" -q 2>/dev/null || skip "nothing can be traced here"
+	ctl 0 register 41 -q
+	local call n last
+	for call in write fsync flock fchmod linkat rename close; do
+		last=$(grep -c "^$call(" "$DIR/trace")
+		for ((n = last > 3 ? last - 2 : 1; n <= last; n++)); do
+			struck "inject=$call:signal=KILL:when=$n"
+			whole "$DIR/saved"
+			[[ -z $(find "$DIR" -name '.*' -type f ! -name '.saved.k2k-save') ]] || fail "$call $n: $(ls -A "$DIR")"
+			struck "inject=$call:signal=TERM:when=$n"
+			whole "$DIR/saved"
+		done
+	done
+	struck inject=rename:signal=KILL:error=EINTR
+	[[ -e $DIR/.saved.k2k-save ]] || fail "the moment between the two calls was not hit"
+	ctl 0 save "$DIR/saved" -q
+	no_leftovers
+	whole "$DIR/saved"
+	# and on a file system without nameless files
+	strace -e trace=openat "$TOOL" save "$DIR/saved" -q 2>&1 | grep openat | grep -n O_TMPFILE >"$DIR/which"
+	n=$(cut -d : -f 1 "$DIR/which")
+	struck "inject=openat:error=EOPNOTSUPP:when=$n"
+	no_leftovers
+	whole "$DIR/saved"
+	for call in write fsync rename; do
+		(strace -o /dev/null -e "inject=openat:error=EOPNOTSUPP:when=$n" -e "inject=$call:signal=TERM:when=1" "$TOOL" save "$DIR/saved" -q
+			true) >/dev/null 2>&1
+		no_leftovers
+		whole "$DIR/saved"
+	done
+}
+
+cli_commands_end_by_a_signal_as_the_first_process_of_a_container() {
+	unshare --user --pid --fork true 2>/dev/null || skip "no pid namespaces"
+	init
+	local signal
+	for signal in TERM:143 HUP:129; do
+		: >"$DIR/stat"
+		unshare --user --map-root-user --pid --fork --kill-child "$TOOL" stat 50ms >"$DIR/stat" 2>&1 &
+		local outer=$!
+		brokers+=("$outer")
+		until_true 20 test -s "$DIR/stat"
+		kill -"${signal%:*}" "$(pgrep -P "$outer")"
+		local code=0
+		wait "$outer" || code=$?
+		is "$code" "${signal#*:}"
+	done
+}
+
 run_tests "$@"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Every JSON output of the programs, made for real and compared with its schema in tools/schema.
-#   BROKER_TOOL AUDITD BENCH SCHEMAS: the other programs, and the folder
+#   BROKER_TOOL AUDITD BENCH EXPORTER SCHEMAS: the other programs, and the folder; EXPORTER is empty where it is not built
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 CHECK=$(dirname "${BASH_SOURCE[0]}")/schema_check.py
 
 # The system's own where there is one: that is the oldest that has to do.
@@ -30,7 +31,7 @@ changes() {
 	real plan 0 init --plan
 	real changes 0 init --dry-run
 	real info 0 init "${sizes[@]}"
-	real info 0 init --if-missing
+	real info 0 init --if-missing --max-tenants 17
 	real changes 0 init --if-missing --dry-run
 	real tenants 0 list
 	real budgets 0 budget list
@@ -39,6 +40,7 @@ changes() {
 	real tenants 0 register 42 --rate 3000/s --kernels 1 --gpu-memory 1KiB --budget 7=1h --budget 9=0s
 	real tenants 0 register 43 --preset unlimited
 	real tenants 0 register 18446744073709551615 --rate 0/s
+	real tenants 0 register 42 --if-missing --rate unlimited --budget 7=2h --budget 11=1s
 	real changes 0 register 44 --budget 1=1s --dry-run
 	real changes 0 register 42 --if-missing --dry-run
 	real tenants 0 update 43 --kernels 5
@@ -70,6 +72,8 @@ traffic() {
 	attach 2>/dev/null
 	until_true 60 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
 	real brokers 0 brokers
+	# who finds the dead one tells of it, within a second
+	until_true 60 eval '"$TOOL" audit tail --type broker_dead -J | grep -q broker_dead'
 	say K2K_OK admit 42 7 3
 	say K2K_OK track 42 7 9007199254740993
 	say K2K_EBUDGET admit 42 7 1
@@ -83,7 +87,7 @@ traffic() {
 	for ((i = 0; i < 3; i++)); do say K2K_OK cross 42 43 7 "$i-$(printf 'x%.0s' {1..150})"; done
 	real audit-event 0 audit tail
 	for ((i = 0; i < 40; i++)); do say K2K_OK cross 42 43 7 "name-$i"; done
-	real audit-event 0 audit tail --since 2:1
+	real audit-event 0 audit tail --since s2:1
 	real audit-stats 0 audit stats
 	real tenants 0 list
 	real tenants 0 show 42
@@ -96,6 +100,9 @@ traffic() {
 	real budgets 0 budget list
 	real leases 0 leases
 	real leases 0 leases 42
+	real explanation 0 explain 42
+	real explanation 0 explain 43
+	real registries 0 registries
 	real quota 0 quota 43
 	real quota 1 quota 18446744073709551615
 	real quota 1 quota 42 --engagement 9
@@ -115,10 +122,10 @@ traffic() {
 }
 
 documents() {
-	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\n' >"$DIR/doc"
-	real changes 0 apply -f "$DIR/doc" --prune --dry-run
+	printf 'version: 1\ntenants:\n  - {id: 42, rate: 5k/s}\n  - {id: 50, budgets: {7: 1h}}\nend: true\n' >"$DIR/doc"
+	real changes 0 apply -f "$DIR/doc" --prune --max-prune 100% --dry-run
 	real differences 1 diff -f "$DIR/doc" --prune
-	real applied 0 apply -f "$DIR/doc" --prune -y
+	real applied 0 apply -f "$DIR/doc" --prune --max-prune 100% -y
 	real applied 0 apply -f "$DIR/doc"
 	real differences 0 diff -f "$DIR/doc"
 	ctl 0 register 43 --preset unlimited -q
@@ -137,6 +144,8 @@ errors() {
 	real audit-event 0 audit tail
 	real error 2 nonsense
 	real error 2 list --unknown-option
+	printf 'version: 1\ntenants:\n  - {id: x}\n  - {id: y}\n' >"$DIR/bad"
+	real error 2 apply -f "$DIR/bad"
 	real error 3 show 4711
 	real error 3 usage 4711
 	real error 3 budget unset 42 4711
@@ -158,6 +167,13 @@ logs() {
 	"$AUDITD" --stdout --once --state "$DIR/state" 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
+	# a ring that can't be read: that of broker slot 63, which nobody has
+	live_word 12 $((63 * 448)) 1000000
+	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
+	real audit-event 0 audit tail --type rate
+	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
+	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
+	live_word 12 $((63 * 448)) 0
 	rm "$DIR/log"
 	until_true 60 grep -qs '"kind":"log.problem"' "$DIR/log"
 	ctl 0 destroy -y -q
@@ -184,8 +200,8 @@ broker_lines() {
 		printf '{"send":"%s","to":"b","gpu_ns":18446744073709551615}\n' b b nobody
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"kernel":"remove","name":"a"}'
-		echo '{"send":5}'
-		echo '{"stats":true}'
+		echo '{"id":"r-1","send":5}'
+		echo '{"stats":true,"id":1.50}'
 	} >"$DIR/lines"
 	"$BROKER_TOOL" -s "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"
@@ -208,8 +224,19 @@ print(*[lines.readline() for _ in range(3)], sep="")' "$DIR/socket" >"$DIR/out" 
 	keep broker-line k2k-broker <"$DIR/out"
 }
 
+status() {
+	[[ -n $EXPORTER ]] || return 0
+	export_start
+	curl -sSf "${url%metrics}status.json" >"$DIR/out" || fail "no status"
+	keep status k2k-exporter <"$DIR/out"
+}
 rest() {
 	ctl 0 destroy -y -q
+	if [[ -n $EXPORTER ]]; then
+		until_true 20 eval '[[ $(curl -sSf "${url%metrics}status.json" | jq .up) == false ]]'
+		keep status k2k-exporter < <(curl -sSf "${url%metrics}status.json")
+		export_stop
+	fi
 	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" && fail "k2k-auditd --once without a registry ended with 0"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	# what was saved of another registry, into this one, which then is damaged
@@ -236,9 +263,12 @@ cli_every_json_output_is_as_its_schema_says() {
 	errors
 	logs
 	broker_lines
+	status
 	rest
 	"$TOOL" --help >"$DIR/help"
-	"$PYTHON" "$CHECK" "$SCHEMAS" "$DIR/manifest" "$DIR/help" 2>"$DIR/err" || fail "$(<"$DIR/err")"
+	cp -r "$SCHEMAS" "$DIR/schemas"
+	[[ -n $EXPORTER ]] || rm "$DIR/schemas/status.json"
+	"$PYTHON" "$CHECK" "$DIR/schemas" "$DIR/manifest" "$DIR/help" 2>"$DIR/err" || fail "$(<"$DIR/err")"
 }
 
 run_tests "$@"

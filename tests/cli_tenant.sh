@@ -34,6 +34,64 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	error_object K2K_EEXIST
 	ctl 0 register 42 --rate 6/s --if-missing -J
 	json .tenants[0].quota.rate_per_sec 5
+	# and is not what was asked for: told, as far as something was
+	has "$err" "tenant 42: is registered already, and not as asked for: rate 5/s -> 6/s; 'update' changes it"
+	json .differences '[{"tenant":"42","fields":[{"field":"rate_per_sec","found":"5","asked":"6"}]}]'
+	ctl 0 budget set 42 9 1s -q
+	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 9=1s --budget 9=2s --if-missing
+	has "$err" "not as asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
+	is "$out" "tenant 42: is registered already"
+	ctl 0 register 42 --rate 5/s --if-missing -J
+	json .differences '[]'
+	is "$err" ""
+	ctl 0 register 42 --if-missing
+	is "$err" ""
+}
+
+cli_a_change_is_a_line_about_what_became_different() {
+	init
+	ctl 0 register 42 --rate 50k/s --budget 7=1h
+	is "$out" "tenant 42: registered: rate 50000/s, kernels 16, GPU memory 2GiB, budget 7: 1h"
+	ctl 0 update 42 --rate 100/s --kernels 16
+	is "$out" "tenant 42: rate 50000/s -> 100/s"
+	ctl 0 update 42 --rate 100/s
+	is "$out" "tenant 42: unchanged"
+	ctl 0 update 42 --preset unlimited --budget 8=1s --budget 7=unlimited
+	is "$out" "tenant 42: rate 100/s -> unlimited, kernels 16 -> unlimited, GPU memory 2GiB -> unlimited, budget 7: 1h -> none, budget 8: none -> 1s"
+	ctl 0 budget set 42 8 2s
+	is "$out" "tenant 42: budget 8: 1s -> 2s"
+	ctl 0 budget set 42 9 unlimited
+	is "$out" "tenant 42: unchanged"
+	ctl 0 budget unset 42 8
+	is "$out" "tenant 42: budget 8: 2s -> none"
+	ctl 0 update 43 --rate 0 --if-missing
+	is "$out" "tenant 43: registered: rate 0/s, kernels 16, GPU memory 2GiB"
+}
+
+cli_several_tenants_are_registered_and_updated_at_once() {
+	init
+	ctl 0 register 1 2 0x3 --rate 5/s
+	is "$(wc -l <<<"$out")" 3
+	ctl 0 update 1 2 3 --rate 6/s -J
+	one_object
+	json '[.tenants[]|.id+":"+.quota.rate_per_sec]|join(" ")' "1:6 2:6 3:6"
+	# those that fail are a line each, and the others are done
+	ctl 9 register 3 4 1 5
+	is "$(wc -l <<<"$err")" 2
+	is "$(wc -l <<<"$out")" 2
+	ctl 9 update 1 9 2 --rate 7/s -J
+	json '[.tenants[].id]|join(" ")' "1 2"
+	json '[.errors[].tenant]|join(" ")' "9"
+	ctl 9 update 8 9 --rate 7/s -J
+	json .tenants '[]'
+	ctl 0 register 1 6 --if-missing -J
+	json '[.tenants[].id]|join(" ")' "1 6"
+	ctl 2 register 10 11 0
+	ctl 2 register 10 11x
+	ctl 1 exists 10
+	ctl 9 register 10 1 --dry-run
+	is "$out" "would register tenant 10, rate 100000/s, kernels 16, GPU memory 2GiB"
+	ctl 0 check
 }
 
 cli_a_full_table_is_5_and_names_the_init_option() {
@@ -173,7 +231,7 @@ cli_list_is_sorted_and_keeps_64_bits() {
 	ctl 0 list -J
 	one_object
 	json '[.tenants[].id]|join(" ")' "2 40 300 18446744073709551615"
-	json '.tenants[0]|keys|join(" ")' "generation id quota usage"
+	json '.tenants[0]|keys|join(" ")' "generation id quota registered_at_ns usage"
 	json '.tenants[0].quota|keys|join(" ")' "budgets gpu_memory_bytes kernels rate_per_sec"
 	json '.tenants[0].usage|keys|join(" ")' \
 		"admitted_total gpu_memory_bytes gpu_ns_total kernels messages_this_second rejected_total unattributed_ns"
@@ -182,8 +240,8 @@ cli_list_is_sorted_and_keeps_64_bits() {
 	json '.tenants[0].usage.kernels|type' number
 	ctl 0 list -o csv
 	is "$(wc -l <<<"$out")" 5
-	is "$(head -1 <<<"$out" | cut -d, -f1-5)" "id,generation,quota.rate_per_sec,quota.kernels,quota.gpu_memory_bytes"
-	is "$(tail -1 <<<"$out" | cut -d, -f1,3,4,5)" "18446744073709551615,100000,16,2147483648"
+	is "$(head -1 <<<"$out" | cut -d, -f1-6)" "id,generation,registered_at_ns,quota.rate_per_sec,quota.kernels,quota.gpu_memory_bytes"
+	is "$(tail -1 <<<"$out" | cut -d, -f1,4,5,6)" "18446744073709551615,100000,16,2147483648"
 	ctl 0 list
 	has "$out" TENANT
 	has "$out" 18446744073709551615
@@ -199,8 +257,8 @@ cli_a_listed_tenant_shows_nothing_of_the_one_before_it() {
 	ctl 0 list -J
 	one_object
 	local id list=$out
-	is "$(sed -n 4p <<<"$list" | sed 's/"generation":"[0-9]*"/"generation":"G"/')" \
-		'{"id":"3","generation":"G","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0"}]},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0"}},'
+	is "$(sed -n 4p <<<"$list" | sed -E 's/"(generation|registered_at_ns)":"[0-9]*"/"\1":"N"/g')" \
+		'{"id":"3","generation":"N","registered_at_ns":"N","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0"}]},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0"}},'
 	for id in 1 2 3 4 5; do
 		ctl 0 show $id -J
 		is "$(sed -n $((id + 1))p <<<"$list" | sed 's/,$//')" "$(sed -n 2p <<<"$out")"
@@ -208,6 +266,75 @@ cli_a_listed_tenant_shows_nothing_of_the_one_before_it() {
 	ctl 9 show 2 1 6 -J
 	is "$(sed -n 2p <<<"$out")" "$(sed -n 3p <<<"$list")"
 	is "$(sed -n 3p <<<"$out")," "$(sed -n 2p <<<"$list")"
+}
+
+cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
+	local word words
+	init
+	ctl 0 register 10 --rate 5/s --gpu-memory 1GiB -q
+	ctl 0 register 9 --rate unlimited --gpu-memory 3MiB --budget 7=1h -q
+	ctl 0 register 11 --rate 0/s --gpu-memory 512KiB -q
+	attach
+	say K2K_ERATE admit 11 7 1
+	say K2K_OK track 9 7 1500000
+	ctl 0 list --sort rate --columns id,rate --no-headers
+	is "$(tr -s ' ' <<<"$out" | sed 's/^ //')" $'11 0/s\n10 5/s\n9 unlimited'
+	ctl 0 list --sort -gpu-memory --columns id -o csv
+	is "$out" $'id\n10\n9\n11'
+	ctl 0 list --sort=-gpu-memory --columns id -o csv --no-headers
+	is "$out" $'10\n9\n11'
+	ctl 0 list --filter 'rejected>0' -J
+	json '[.tenants[].id]' '["11"]'
+	ctl 0 list --filter 'rejected=0' --filter 'gpu-memory>=3MiB' --sort gpu-memory -J
+	json '[.tenants[].id]' '["9","10"]'
+	json '.tenants[0].quota.budgets|length' 1
+	ctl 0 list --filter 'rate!=unlimited' --filter 'rate<=5/s' --columns id -o csv --no-headers
+	is "$out" $'10\n11'
+	ctl 0 list --filter 'gpu-time>1ms' --columns id,gpu-time,budgets
+	has "$out" 1.5ms
+	is "$(wc -l <<<"$out")" 2
+	ctl 0 list --filter 'id<10' --columns generation,id -o csv
+	is "$out" $'generation,id\n2,9'
+	ctl 0 list --filter 'id>11'
+	has "$err" "no tenants"
+	# every column that is offered is there
+	words=$("$TOOL" completion words -- list --sort '' | cut -f 1)
+	is "$(wc -l <<<"$words")" 18
+	for word in $words; do
+		ctl 0 list --sort "$word" --columns "$word,id" -q
+		has "$("$TOOL" list --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
+	done
+	ctl 2 list --sort rejectd
+	has "$err" "did you mean 'rejected'?"
+	ctl 2 list --columns id,,rate
+	ctl 2 list --columns ""
+	ctl 2 list --filter 'rejected'
+	has "$err" "like 'rejected>0'"
+	ctl 2 list --filter 'gpu-memory>3X'
+	has "$err" "no such unit at position 13"
+	ctl 2 list --filter 'kernels>unlimitedd'
+	ctl 2 list --filter '>5'
+}
+
+cli_list_is_watched_until_it_is_stopped() {
+	init
+	ctl 0 register 42 -q
+	"$TOOL" list -w --columns id -o csv >"$DIR/watched" 2>"$DIR/err" &
+	local pid=$! got=0
+	brokers+=("$pid")
+	until_true 20 grep -q 42 "$DIR/watched"
+	ctl 0 register 43 -q
+	until_true 20 grep -q 43 "$DIR/watched"
+	ctl 0 destroy -q
+	wait "$pid" || got=$?
+	is "$got" 6
+	has "$(<"$DIR/err")" "destroyed"
+	# nobody reads it any more
+	init
+	ctl 0 register 42 -q
+	"$TOOL" list -w --columns id 2>"$DIR/err" | head -1 >"$DIR/first"
+	is "$(<"$DIR/first")" TENANT
+	is "$(<"$DIR/err")" ""
 }
 
 cli_list_of_no_tenants_is_empty() {

@@ -10,10 +10,10 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	init
 	ctl 0 register 1 -q
 	ctl 0 register 2 -q
-	echo '{"version":1,"tenants":[{"id":1}]}' >"$DIR/doc"
+	echo '{"version":1,"tenants":[{"id":1}],"end":true}' >"$DIR/doc"
 	terminal 100 20
 	for answer in no Y '' yesno " y"; do
-		runs '"$T" apply -f $D/doc --prune'
+		runs '"$T" apply -f $D/doc --prune --max-prune 1'
 		within asked
 		type_line "$answer"
 		ended 2
@@ -21,13 +21,13 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 		is "$(ids)" "1 2"
 	done
 	# end of input
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	keys C-d
 	ended 2
 	is "$(ids)" "1 2"
 	# nobody asks twice what was interrupted
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	keys C-c
 	hides "code="
@@ -37,26 +37,55 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	is "$(ids)" "1 2"
 	ctl 0 check
 	# a document that is read from the keyboard can't be followed by an answer
-	runs '"$T" apply -f $D/doc --prune </dev/null'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1 </dev/null'
 	ended 2
 	shows "-y says that they may"
 	is "$(ids)" "1 2"
-	runs '"$T" apply -f $D/doc --prune'
+	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	type_line yes
 	ended 0
 	is "$(ids)" 1
 }
 
-cli_destroy_never_asks_but_refuses_while_brokers_are_attached() {
+cli_destroy_asks_on_a_terminal_and_nowhere_else() {
+	local answer
 	init
+	ctl 0 register 42 -q
 	attach
 	terminal 160 20
-	runs '"$T" destroy'
+	for answer in no Y ''; do
+		runs '"$T" destroy'
+		within asked
+		shows "with 1 tenants and all that they used, and 1 brokers attached?"
+		type_line "$answer"
+		ended 2
+		shows "not wanted; nothing was changed"
+		ctl 0 exists 42
+	done
+	runs '"$T" destroy </dev/null'
 	ended 8
 	shows "-y destroys it with brokers attached"
 	ctl 0 info
+	runs '"$T" destroy'
+	within asked
+	type_line yes
+	ended 0
+	ctl 6 info
+	init
 	runs '"$T" destroy -y'
+	ended 0
+	hides "[y/N]"
+	ctl 6 info
+	runs '"$T" destroy'
+	ended 6
+	# what can't be read is asked for as such
+	init
+	printf '\377' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" bs=1 seek=8 conv=notrunc status=none
+	runs '"$T" destroy'
+	within asked
+	shows "which can't be read here"
+	type_line y
 	ended 0
 	ctl 6 info
 }
@@ -87,7 +116,7 @@ cli_tables_fit_a_narrow_terminal_and_say_what_is_left_out() {
 		runs '"$T" list 2>$D/note'
 		ended 0
 		has "$(screen)" 18446744073709551615
-		has "$(<"$DIR/note")" "MEMORY-HELD, GEN; -o csv has all"
+		has "$(<"$DIR/note")" "MEMORY-HELD, GENERATION; -o csv has all"
 		is "$(screen | awk '$1 == 42 { print $2 }')" 100000/s
 	done
 	# quietly with -q; and whole where it is no terminal

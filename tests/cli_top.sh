@@ -180,6 +180,115 @@ cli_top_tells_the_state_of_brokers() {
 	ended 0
 }
 
+cli_top_hides_the_idle_and_shows_only_the_rejected() {
+	init
+	tenants 1 5
+	ctl 0 update 4 --rate 0 -q
+	attach
+	say K2K_OK kernel 2
+	traffic "admit 3 7 1" "admit 4 7 1"
+	terminal 110 20
+	runs '"$T" top 200ms'
+	within cell_is_more 4 3 1
+	keys '<'
+	within column_is "1 2 3 4 5"
+	keys i
+	shows "busy only"
+	within column_is "2 3 4"
+	keys x
+	shows "rejected only"
+	within column_is "4"
+	keys i
+	hides "busy only"
+	within column_is "4"
+	keys x
+	within column_is "1 2 3 4 5"
+	# one line of facts, unless more are asked for
+	is "$(screen | grep -c 'kernels held\|cross-tenant')" 0
+	keys f
+	shows "cross-tenant"
+	keys f
+	hides "cross-tenant"
+	keys q
+	ended 0
+}
+
+cli_top_shows_one_tenant_with_its_history() {
+	init
+	tenants 1 5
+	ctl 0 update 3 --rate 50/s --budget 7=10s -q
+	attach
+	say K2K_OK kernel 3
+	traffic "admit 3 7 7" "track 3 7 1000"
+	terminal 100 20
+	runs '"$T" top 200ms'
+	within cell_is_more 3 2 1
+	keys '<' r r
+	within column_is "1 2 3 4 5"
+	keys j j j
+	keys Enter
+	shows "TENANT 3"
+	shows "budget 7"
+	shows "kernels      1 of 16, 6%"
+	shows "GPU memory   0B of 2GiB"
+	within history_is_long
+	# other keys of the table are not heard meanwhile
+	keys Tab j
+	shows "TENANT 3"
+	ctl 0 deregister 3 -q
+	shows "is not registered any more"
+	keys Escape
+	within column_is "1 2 4 5"
+	keys k k Enter
+	shows "TENANT 1"
+	keys Enter
+	within column_is "1 2 4 5"
+	keys q
+	ended 0
+}
+history_is_long() { [[ $(screen | sed -n 's/^messages\/s *//p') =~ [_.:=+*#%@-]{3} ]]; }
+
+cli_top_looks_more_or_less_often_as_asked() {
+	init
+	tenants 1 1
+	terminal 100 20
+	runs '"$T" top 1'
+	shows "every 1s"
+	keys +
+	shows "every 2s"
+	keys - - -
+	shows "every 250ms"
+	keys - - - -
+	shows "every 125ms"
+	keys q
+	ended 0
+}
+
+cli_top_folds_dead_brokers_where_there_are_several() {
+	local i
+	init
+	for i in 1 2 3; do
+		attach 2>/dev/null
+		kill -KILL "$broker_pid"
+	done
+	attach 2>/dev/null
+	until_true 20 eval '[[ $("$TOOL" brokers -J | jq "[.brokers[]|select(.state==\"active\")]|length") == 1 ]]'
+	terminal 100 20
+	runs '"$T" top 200ms'
+	shows "brokers 1"
+	keys Tab
+	shows "STATE"
+	if (($("$TOOL" brokers -J | jq '[.brokers[]|select(.state=="dead")]|length') >= 2)); then
+		shows "dead; d shows them"
+		is "$(column | wc -w)" 1
+		keys d
+		hides "d shows them"
+		(($(column | wc -w) > 1)) || fail "$(screen)"
+	fi
+	keys q
+	ended 0
+}
+
 cli_top_scrolls_and_stays_inside_the_list() {
 	init --max-tenants 128
 	tenants 1 100
@@ -242,7 +351,7 @@ cli_top_fits_itself_into_every_size() {
 	init
 	tenants 1 9
 	ctl 0 register 18446744073709551615 -q
-	terminal 120 20
+	terminal 124 20
 	runs '"$T" top'
 	shows REJ-MEM
 	for width in 113 100 80 60 47; do
@@ -257,7 +366,7 @@ cli_top_fits_itself_into_every_size() {
 	shows "MSG/s"
 	shows "of 10  q quit"
 	# whole words: what has no room is left out
-	is "$(screen | sed -n '/TENANT/p' | tr -s ' ')" " TENANT MSG/s REJ/s"
+	is "$(screen | sed -n '/TENANT/p' | tr -s ' ')" " TENANT MSG/s REJECTED/s"
 	resize 20 5
 	shows "too small: 24x8"
 	resize 5 2
@@ -268,7 +377,7 @@ cli_top_fits_itself_into_every_size() {
 	keys h
 	shows "quit"
 	keys h
-	resize 120 20
+	resize 124 20
 	shows REJ-MEM
 	shows 18446744073709551615
 	keys q
@@ -485,7 +594,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	json '.tenants[1].admitted' 0
 	json '[.tenants[0]|(.admitted|tonumber),(.gpu_ns|tonumber)]|.[0]>0 and .[1]>0 and .[1]%1000==0' true
 	json '.interval_ns|tonumber|.>=300000000' true
-	json '.brokers[0]|keys|join(" ")' "comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
+	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	ctl 0 top -o csv 20ms
 	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
 	is "$(wc -l <<<"$out")" 3

@@ -12,7 +12,6 @@ cli_register_takes_every_good_form_of_a_unit() {
 	done <<-'END'
 		--rate 5000/s .tenants[0].quota.rate_per_sec 5000
 		--rate 5k/s .tenants[0].quota.rate_per_sec 5000
-		--rate 6000/min .tenants[0].quota.rate_per_sec 100
 		--rate 1.5k/s .tenants[0].quota.rate_per_sec 1500
 		--rate 0/s .tenants[0].quota.rate_per_sec 0
 		--rate 18446744073709551614/s .tenants[0].quota.rate_per_sec 18446744073709551614
@@ -51,7 +50,9 @@ cli_register_refuses_a_bad_unit_and_changes_nothing() {
 		--rate 5000 5
 		--rate 5x/s 2
 		--rate 5/h 3
-		--rate 90/min 1
+		--rate 90/min 4
+		--rate 6000/min 6
+		--rate 10k/day 5
 		--rate 0.5/s 2
 		--rate 18446744073709551615/s 1
 		--rate -5/s 1
@@ -165,8 +166,13 @@ cli_timeout_is_a_duration() {
 	ctl 0 list --timeout 0s
 	ctl 0 list --timeout unlimited
 	ctl 0 register 1 --timeout unlimited -q
-	ctl 2 list --timeout 5
-	has "$err" "--timeout '5': a unit is missing at position 2"
+	# without a unit it is of seconds, as people type it
+	ctl 0 list --timeout 5
+	ctl 0 list --timeout 0.5
+	ctl 2 list --timeout 0.0000000001
+	has "$err" "a number without a unit is of seconds"
+	ctl 2 list --timeout 5.
+	ctl 2 list --timeout 5x
 	ctl 2 list --timeout 1.5ns
 }
 

@@ -113,6 +113,89 @@ cli_quota_says_no_with_the_limit_hit() {
 	has "$out" "no such tenant"
 }
 
+cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
+	init
+	ctl 0 register 42 --rate 100/s --kernels 1 --gpu-memory 1KiB --budget 7=1us --budget 8=1h -q
+	ctl 0 explain 42
+	has "$out" "tenant 42 is refused nothing now"
+	ctl 0 explain 42 -J
+	one_object
+	json '[.limits[]|.limit+":"+(.engagement//"")+":"+(.refuses|tostring)]|join(" ")' \
+		"rate::false budget:7:false budget:8:false kernels::false gpu_memory::false"
+	json '[.limits[]|.since_ns,.pid,.advice]|unique' '[null]'
+	attach
+	say K2K_OK track 42 7 1000
+	say K2K_EBUDGET admit 42 7 1
+	say K2K_EBUDGET admit 42 7 1
+	say K2K_OK kernel 42
+	say K2K_EKERNELS kernel 42
+	say K2K_EGPUMEM memory 42 2000
+	ctl 0 explain 42 -J
+	json '[.limits[]|select(.refuses)|.limit]' '["budget","kernels"]'
+	json '.limits[1]|[.engagement,.used,.max,.rejected_in_trail,.slot,.pid]' "[\"7\",\"1000\",\"1000\",\"2\",0,$broker_pid]"
+	json '.limits[1].comm' "$(</proc/$broker_pid/comm)"
+	json '.limits[1]|(.since_ns|tonumber) <= (.last_ns|tonumber) and (.since_ns|tonumber) > 1.6e18' true
+	json '.limits[2].rejected_in_trail' 0
+	json '.limits[4]|[.refuses,.rejected_in_trail]' '[false,"1"]'
+	ctl 0 explain 42
+	has "$out" "budget: waiting does not help: 'budget set 42 7 DUR' allows more, 'budget unset 42 7' all"
+	has "$out" "kernels: 'leases 42' shows who holds them"
+	has "$out" "$broker_pid $(</proc/$broker_pid/comm)"
+	# what is said helps
+	ctl 0 budget unset 42 7 -q
+	ctl 0 update 42 --kernels 2 --rate 0/s -q
+	ctl 0 explain 42
+	has "$out" "rate: a limit of 0 rejects everything"
+	lacks "$out" "budget:"
+	lacks "$out" "kernels:"
+	ctl 3 explain 43
+	ctl 3 explain 0
+	ctl 2 explain x
+	ctl 6 explain 42 -r no-such-registry
+}
+
+cli_registries_are_listed_also_those_that_cannot_be_read() {
+	local name=$K2K_REGISTRY
+	init
+	ctl 0 register 42 -q
+	attach
+	ctl 0 init -r "$name-2" --max-tenants 4 -q
+	printf '\377' | dd of="/dev/shm/k2k.$name-2.defs" bs=1 seek=8 conv=notrunc status=none
+	head -c 10000 /dev/urandom >"/dev/shm/k2k.$name-3.defs"
+	touch "/dev/shm/k2k.$name.a b.defs"
+	ctl 0 registries -J
+	one_object
+	json ".registries|map(select(.name|startswith(\"$name\")))|map([.name,.error,.tenants,.max_tenants,.brokers])" \
+		"[[\"$name\",null,1,16,1],[\"$name-2\",\"K2K_ELAYOUT\",null,null,null],[\"$name-3\",\"K2K_ECORRUPT\",null,null,null]]"
+	ctl 0 registries
+	is "$(awk -v n="$name" '$1 == n { print $2, $3, $4, $5, $6 }' <<<"$out")" "usable $(id -un) 1 16 1"
+	lacks "$out" "a b"
+	ctl 0 registries -o csv
+	is "$(head -1 <<<"$out")" "name,state,error,owner,tenants,max_tenants,brokers,bytes,created_at_ns,uuid"
+}
+
+cli_names_of_processes_are_printed_as_the_text_they_are() {
+	local name form
+	init
+	ctl 0 register 42 --kernels 0 -q
+	# a formula, and a line of a table of its own
+	name=$'=1+1\n9 fake'
+	cp "$BROKER" "$DIR/$name"
+	BROKER="$DIR/$name" attach
+	say K2K_EKERNELS kernel 42
+	ctl 0 brokers -o csv
+	is "$(wc -l <<<"$out")" 2
+	has "$out" ",'=1+1?9 fake,"
+	for form in brokers "explain 42" "top --once 1ms"; do
+		# shellcheck disable=SC2086
+		ctl 0 $form
+		has "$out" "=1+1?9 fake"
+		lacks "$out" $'\n9 fake'
+	done
+	ctl 0 brokers -J
+	json .brokers[0].comm "=1+1?9 fake"
+}
+
 cli_brokers_are_told_with_their_state() {
 	init
 	ctl 0 brokers -J
@@ -123,7 +206,7 @@ cli_brokers_are_told_with_their_state() {
 	say K2K_OK memory 42 4096
 	ctl 0 brokers -J
 	one_object
-	json '.brokers[0]|keys|join(" ")' "comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
+	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	json '.brokers[0]|[.slot,.pid,.state,.kernels,.gpu_memory_bytes,.grace_behind]' "[0,$broker_pid,\"active\",1,\"4096\",\"0\"]"
 	json '.brokers[0].comm' "$(cat /proc/$broker_pid/comm)"
 	json '.brokers[0].incarnation|type' string
@@ -132,13 +215,44 @@ cli_brokers_are_told_with_their_state() {
 	ctl 0 brokers
 	has "$out" active
 	ctl 0 brokers -o csv
-	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind"
+	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind,attached_at_ns"
 	kill -STOP "$broker_pid"
 	until_true 10 broker_state stopped
 	ctl 0 show 42 -J
 	json .tenants[0].usage.kernels 1
 	kill -CONT "$broker_pid"
 	until_true 10 broker_state active
+}
+
+# freezer FOLDER FILE FROZEN THAWED: freezes the broker in a cgroup of this hierarchy, and thaws it.
+freezer() {
+	local group=$1/k2k-$K2K_REGISTRY
+	echo "$broker_pid" >"$group/cgroup.procs" || fail "it can't be moved"
+	echo "$3" >"$group/$2"
+	until_true 20 broker_state stopped
+	echo "$4" >"$group/$2"
+	until_true 20 broker_state active
+	echo "$broker_pid" >"$1/cgroup.procs"
+}
+
+cli_a_broker_that_its_cgroup_has_frozen_is_stopped() {
+	local done=0
+	init
+	attach
+	[[ $(id -u) == 0 ]] || skip "not root"
+	local root
+	for root in /sys/fs/cgroup/freezer /sys/fs/cgroup/unified /sys/fs/cgroup; do
+		mkdir "$root/k2k-$K2K_REGISTRY" 2>/dev/null || continue
+		if [[ -e $root/k2k-$K2K_REGISTRY/freezer.state ]]; then
+			freezer $root freezer.state FROZEN THAWED
+			done=1
+		elif [[ -e $root/k2k-$K2K_REGISTRY/cgroup.freeze ]]; then
+			freezer $root cgroup.freeze 1 0
+			done=1
+		fi
+		rmdir "$root/k2k-$K2K_REGISTRY"
+	done
+	((done)) || skip "no cgroups can be made here"
 }
 
 cli_what_a_dead_broker_held_is_counted_nowhere() {

@@ -3,8 +3,9 @@
 set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 k2k_test(NAME unit_damage)
+k2k_test(NAME damage_repair TIMEOUT 300)
 k2k_test(NAME damage_bits LABEL damage TIMEOUT 900)
-foreach(test IN ITEMS unit_damage damage_bits)
+foreach(test IN ITEMS unit_damage damage_repair damage_bits)
   target_link_options(${test} PRIVATE ${damage_wrap})
 endforeach()
 

@@ -180,7 +180,7 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	DAMAGE_MUST(k2k_tenant_deregister(d->admin, d->ids[6], NULL));
 
 	bytes_open(&d->bytes, d->name);
-	assert_true(d->bytes.defs_bytes + d->bytes.live_bytes <= 131072);
+	assert_true(d->bytes.defs_bytes + d->bytes.live_bytes <= 196608);
 	d->map = d->admin->map;
 	bytes_copy(&d->bytes);
 }

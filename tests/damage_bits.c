@@ -76,7 +76,7 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 
 #define CALLS(X) \
 	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) X(usage_list) X(engagement) \
-	X(engagement_for) X(quota_check) X(admit) X(record) X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) X(audit_stats) \
+	X(engagement_for) X(quota_check) X(admit) X(record) X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) X(audit_stats) X(audit_follower_list) \
 	X(open_observer) X(open_broker) X(open_admin)
 #define AS_ENUM(name) CALL_##name,
 #define AS_TEXT(name) #name,
@@ -178,9 +178,11 @@ static void ask_trail(struct k2k_registry *reg)
 	static struct k2k_audit_record records[128];
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 	struct k2k_audit_stats stats = { .size = sizeof stats };
+	struct k2k_audit_follower_info follower = { .size = sizeof follower };
 	size_t count, all = 0;
 
 	ASK(audit_stats, k2k_audit_stats(reg, &stats));
+	ASK(audit_follower_list, k2k_audit_follower_list(reg, &follower, 1, &count));
 	do {
 		records[0].size = sizeof records[0];
 		if (ASK(audit_read, k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, 128, &count)) != 0)

@@ -52,6 +52,8 @@ static const struct field defs_fields[] = {
 	FIELD(k2k_shm_defs, tenant_retired, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, budget_free, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, budget_retired, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, cut_ns, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_defs, reserved5, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field live_fields[] = {
@@ -100,7 +102,7 @@ static const struct field tenant_cold_fields[] = {
 
 static const struct field budget_fields[] = {
 	BITS(k2k_shm_budget, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_budget, entry.state, 2, 62, FOUND, PART, FOUND, "an earlier token"),
+	BITS(k2k_shm_budget, entry.state, 2, 62, PART, PART, FOUND, "an earlier token"),
 	FIELD(k2k_shm_budget, entry.gen, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.key, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.slot, FOUND, NOTHING, NOTHING, NULL),
@@ -214,6 +216,26 @@ static const struct field event_fields[] = {
 	BODY(more, PART, "names and numbers; being written: not read"),
 };
 
+/* Nobody follows: its owner is dead, and what it said is as it left it. */
+static const struct field follower_fields[] = {
+	FIELD(k2k_shm_follower, owner, PART, PART, PART, "any number that is drawn"),
+	FIELD(k2k_shm_follower, said_ns, ANY, ANY, ANY, "when it said something last"),
+	FIELD(k2k_shm_follower, failing_since_ns, ANY, ANY, ANY, "for people, and whether it is waited for"),
+	FIELD(k2k_shm_follower, failures, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_follower, pid, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, comm, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, attached_at_ns, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, lost, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_follower, damaged, ANY, ANY, ANY, "a count"),
+	FIELD(k2k_shm_follower, lost_ring, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, lost_from, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, lost_count, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, lost_at_ns, ANY, ANY, ANY, "for people"),
+	FIELD(k2k_shm_follower, reserved0, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_follower, next, ANY, ANY, ANY, "how far it has come: who can't have come so far is not waited for"),
+	FIELD(k2k_shm_follower, reserved1, FOUND, FOUND, FOUND, NULL),
+};
+
 /* Between the sections and behind them. */
 static const struct field gap_fields[] = {
 	{ "gap", 0, SIZE_MAX, { NOTHING, NOTHING, NOTHING }, NULL },
@@ -275,7 +297,7 @@ static enum use use_always(const struct k2k_map *map, uint32_t index)
 	return LIVE;
 }
 
-enum { REGIONS = 17 };
+enum { REGIONS = 18 };
 
 #define REGION(name, base, count, fields, use) \
 	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }
@@ -300,6 +322,7 @@ static void regions_of(const struct k2k_map *map, struct region regions[REGIONS]
 		REGION("lease", map->leases, map->sizes.leases, lease_fields, use_of_lease),
 		REGION("audit ring", map->rings, K2K_RINGS, ring_fields, use_always),
 		REGION("audit event", map->events, K2K_RINGS * map->sizes.events, event_fields, use_of_event),
+		REGION("follower", map->followers, K2K_FOLLOWERS, follower_fields, use_always),
 	};
 
 	memcpy(regions, all, sizeof all);
@@ -313,7 +336,7 @@ struct meaning {
 };
 
 /* What the bit is; the region is null where it belongs to nothing. */
-static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
+DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
                        struct meaning *meaning)
 {
 	*meaning = (struct meaning){ NULL, gap_fields, IDLE, 0 };

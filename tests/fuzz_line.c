@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "line.h"
 
-enum { CANONICAL_MAX = 16 * BROKER_NAME_MAX + 512 };
+enum { ID_SHOWN = 1000, CANONICAL_MAX = 16 * BROKER_NAME_MAX + ID_SHOWN + 512 };
 
 __attribute__((noreturn)) static void broken(const char *what, const char *line, size_t size)
 {
@@ -51,10 +53,22 @@ static void put_string(struct writer *w, const char *key, const char *string)
 	put(w, "\"");
 }
 
-static void put_request(struct writer *w, const struct broker_request *r)
+/* As it is written back; null: none, or too long to fit. */
+static const char *id_of(const struct line_parsed *parsed)
 {
+	const char *id = parsed->id ? json_object_to_json_string_ext(parsed->id, JSON_C_TO_STRING_PLAIN) : NULL;
+
+	return id && strlen(id) <= ID_SHOWN ? id : NULL;
+}
+
+static void put_request(struct writer *w, const struct line_parsed *parsed)
+{
+	const struct broker_request *r = &parsed->request;
+
 	w->used = 0;
 	put(w, "{");
+	if (id_of(parsed))
+		put(w, "\"id\":%s,", id_of(parsed));
 	switch (r->operation) {
 	case BROKER_ADD:
 	case BROKER_REMOVE:
@@ -92,30 +106,29 @@ static int same(const struct broker_request *a, const struct broker_request *b)
 static void parse(enum line_kind kind, const char *line, size_t size)
 {
 	static struct writer writer;
-	struct broker_request request, again;
+	struct line_parsed first, second;
 	struct line_error error = { 0, "" };
-	void *owner, *second;
 	char *copy = malloc(size ? size : 1);     /* of exactly its size, so that a step too far is seen */
 
 	if (!copy)
 		return;
 	memcpy(copy, line, size);
-	if (line_parse(kind, copy, size, &request, &owner, &error) != 0) {
-		if (owner || !error.text[0] || error.column < 1 ||
-		    error.column > (kind == LINE_TOO_LONG ? LINE_MAX_BYTES : size) + 1)
+	if (line_parse(kind, copy, size, &first, &error) != 0) {
+		if (!error.text[0] || error.column < 1 || error.column > (kind == LINE_TOO_LONG ? LINE_MAX_BYTES : size) + 1)
 			broken("refused, and does not say where", line, size);
+		line_forget(&first);
 		free(copy);
 		return;
 	}
 	if (kind == LINE_TOO_LONG)
 		broken("accepted, and too long", line, size);
-	put_request(&writer, &request);
-	if (line_parse(LINE_WHOLE, writer.text, writer.used, &again, &second, &error) != 0)
+	put_request(&writer, &first);
+	if (line_parse(LINE_WHOLE, writer.text, writer.used, &second, &error) != 0)
 		broken("written anew it is refused", writer.text, writer.used);
-	if (!same(&request, &again))
+	if (!same(&first.request, &second.request) || (id_of(&first) && !same_text(id_of(&first), id_of(&second))))
 		broken("written anew it reads otherwise", writer.text, writer.used);
-	line_free_request(second);
-	line_free_request(owner);
+	line_forget(&second);
+	line_forget(&first);
 	free(copy);
 }
 

@@ -47,7 +47,7 @@ enum { PATCH_BYTES = 12, PATCHES_MAX = 24, HEAD_BYTES = 2 };
 
 /* ---- images ---------------------------------------------------------------------------- */
 
-enum { IMAGES = 5, OBJECTS = 2, OBJECT_MAX = 2 * 65536 };
+enum { IMAGES = 5, HALF_DONE = 3, OBJECTS = 2, OBJECT_MAX = 2 * 65536 };
 struct image {
 	unsigned char *bytes[OBJECTS];
 	size_t size[OBJECTS];
@@ -372,6 +372,32 @@ static void change_all(struct k2k_registry *reg, unsigned int flags)
 	ASK(k2k_tenant_register(reg, 4711, NULL));
 }
 
+/* Only words of `live` were patched: whatever they are, administration works, and what repair leaves is whole. */
+static bool only_live;
+
+static void must_not_be_corrupt(int code, const char *what)
+{
+	if (code == K2K_ECORRUPT)
+		broken("%s answered CORRUPT after a repair: %s", what, k2k_error_detail()->text);
+}
+
+static void repair_is_enough(struct k2k_registry *reg)
+{
+	struct k2k_repair_info repaired = { .size = sizeof repaired };
+	struct k2k_finding finding = { .size = sizeof finding };
+	struct k2k_budget budget = { 1, 7 };
+	struct k2k_quota quota = { sizeof quota, 0, 10, 20, 3, 1, &budget };
+	size_t count = 0;
+
+	if (ASK(k2k_registry_repair(reg, &repaired)) == 0 && ASK(k2k_registry_repair(reg, &repaired)) == 0 && repaired.damaged != 0)
+		broken("a second repair mends %" PRIu64, repaired.damaged);
+	if (ASK(k2k_registry_check(reg, &finding, 1, &count)) == 0 && count != 0)
+		broken("after a repair check finds %s: %s", finding.object, finding.text);
+	must_not_be_corrupt(ASK(k2k_tenant_register(reg, 4713, &quota)), "register");
+	must_not_be_corrupt(ASK(k2k_tenant_update(reg, 4713, &quota, K2K_UPDATE_RATE)), "update");
+	must_not_be_corrupt(ASK(k2k_tenant_deregister(reg, 4713, NULL)), "deregister");
+}
+
 static void on_event(void *context, const struct k2k_audit_event *event)
 {
 	size_t length = strlen(event->description);
@@ -419,6 +445,8 @@ static void call_everything(unsigned int flags)
 	if (admin) {
 		change_all(admin, flags);
 		check(admin);
+		if (only_live)
+			repair_is_enough(admin);
 	}
 	if (broker && (flags & LONG))
 		send_all(broker);
@@ -529,6 +557,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(now.bytes[o], image->bytes[o], image->size[o]);
 		now.size[o] = image->size[o];
 	}
+	only_live = !(flags & RAW) && data[0] % IMAGES != HALF_DONE; /* which has budgets that no writer leaves so */
+	for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX; at += PATCH_BYTES, n++)
+		only_live = only_live && patch_at(data + at).object == 1 && patch_at(data + at).operation != CUT &&
+		            2 * (size_t)patch_at(data + at).offset >= sizeof(struct k2k_shm_header);
 	if (flags & RAW)
 		fill_raw(data + HEAD_BYTES, size - HEAD_BYTES);
 	else

@@ -4,11 +4,11 @@
  *
  * Under callgrind, which collects inside of these functions alone (--toggle-collect), in each thread for itself: neither
  * what is around a call nor the helper thread is counted. Each batch of calls becomes a dump of its own, named "ROW CALLS".
- * Once a second calls go another way: in each tenant's first the window rolls, and until the helper has the new second,
- * refusals go out of the short way earlier. Batches that meet this are made again. So all others are equal.
+ * Once a second calls go another way: in each tenant's first the window rolls. Batches that meet this are made again. So
+ * all others are equal. The clock is read in the vDSO, whose instructions count too.
  *
- * callgrind lets the system call membarrier through, and liburcu finds it. Where a kernel has none, each read section has
- * two fences, which are four instructions more; then nothing can be compared.
+ * callgrind lets the system call membarrier through, and the library finds it. Where a kernel has none, each read section
+ * has a fence; then nothing can be compared.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -93,7 +93,7 @@ static uint64_t second_of_clock(void)
 	return (uint64_t)ts.tv_sec;
 }
 
-/* The one that the broker's helper keeps: where nothing is refused, the clock is not asked. */
+/* The one that the window is of. */
 static uint64_t second_of_broker(void)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -102,7 +102,7 @@ static uint64_t second_of_broker(void)
 	return verdict.window;
 }
 
-/* Final totals wait for the helper's answer, and before that it has kept a second: without one all calls go the long way. */
+/* Final totals wait for the helper's answer: after it nothing of the broker is still beginning. */
 static void wait_for_helper(void)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };

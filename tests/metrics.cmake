@@ -7,5 +7,5 @@ endif()
 
 k2k_script_tests(cli SCRIPTS cli_metrics cli_exporter ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
   ENVIRONMENT "EXPORTER=$<TARGET_FILE:k2k-exporter>")
-k2k_script_tests(cli SCRIPTS metrics_prometheus ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
+k2k_script_tests(cli SCRIPTS metrics_prometheus metrics_page ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
   ENVIRONMENT "EXPORTER=$<TARGET_FILE:k2k-exporter>" LABEL metrics)

@@ -59,14 +59,14 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	until_true 20 answers 'count(k2k_broker_info{command="cli_broker"})' 1
 	alert_is K2kCrossTenantAttempt "" || fail "an alert for nothing"
 
+	say K2K_ERATE admit 42 0 4      # so that it is as busy as 44, and keeps its place
 	say K2K_OK admit 43 0 1000
-	say K2K_OK admit 44 0 5
-	say K2K_ERATE admit 42 0 4
+	say K2K_OK admit 44 0 1
 	say K2K_OK track 42 7 1250000000
 	say K2K_OK cross 42 43
 	say K2K_ENOTENANT track 99 0 1
 	until_true 20 answers 'k2k_messages_admitted_total{tenant="43"}' 1000
-	until_true 20 answers 'k2k_messages_admitted_total{tenant="other"}' 5
+	until_true 20 answers 'k2k_messages_admitted_total{tenant="other"}' 1
 	until_true 20 answers 'k2k_gpu_seconds_total{tenant="42"}' 1.25
 	until_true 20 answers 'k2k_requests_rejected_total{tenant="42",reason="rate"}' 1
 	until_true 20 positive 'rate(k2k_messages_admitted_total{tenant="43"}[20s])'
@@ -98,6 +98,7 @@ cli_prometheus_alerts_fire_where_they_have_to() {
 	local alert
 	for alert in $(sed -n 's/.*alert: //p' "$KIT/alerts.yml"); do
 		grep -q "alertname: $alert, exp_alerts: \[\]" "$TESTS/metrics_alerts.yml" || fail "$alert: not tested to be silent"
+		grep -q "runbook: \"operating-guide.md#${alert,,}\"" "$KIT/alerts.yml" || fail "$alert: no runbook"
 		grep -A 1 "alertname: $alert\$" "$TESTS/metrics_alerts.yml" | grep -q 'exp_alerts:$' || fail "$alert: not tested to fire"
 	done
 }

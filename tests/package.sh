@@ -11,7 +11,7 @@ SOURCE=$1 BUILD=$2 TEST=$3 INSIDE=${4-}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH K2K_REGISTRY
 DEBS=("$BUILD"/packages/*.deb)
-NAMES=(k2k-tools libk2k-registry-dev libk2k-registry0)
+NAMES=(k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0)
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 skip() { echo "# skipped: $*" >&2; exit 77; }
@@ -40,6 +40,7 @@ in_a_root() {
 		mkdir -p "$dir/root$source" "$dir/root$build"
 		mount --bind "$source" "$dir/root$source"
 		mount --bind "$build" "$dir/root$build"
+		rm -f "$dir/root/var/lib/man-db/auto-update"     # else each installation takes seconds for its index
 		exec chroot "$dir/root" bash "$source/tests/package.sh" "$source" "$build" "$@"
 	' bash "$dir" "$SOURCE" "$BUILD" "$TEST" "$1" || status=$?
 	rmdir "$dir"
@@ -52,7 +53,7 @@ install_all() { dpkg -i "${DEBS[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"; }
 
 package_lintian_finds_no_errors() {
 	command -v lintian >/dev/null || skip "no lintian"
-	((${#DEBS[@]} == 3)) || fail "not three packages: ${DEBS[*]}"
+	((${#DEBS[@]} == 4)) || fail "not four packages: ${DEBS[*]}"
 	lintian --allow-root --fail-on error --no-tag-display-limit "${DEBS[@]}" || fail "lintian ended with $?"
 }
 
@@ -80,6 +81,10 @@ use() {
 	expect 7 "${as_other[@]}" k2k-tenantctl list
 	expect 7 "${as_broker[@]}" k2k-tenantctl register 8
 	expect 0 "${as_broker[@]}" k2k-tenantctl show 7
+	[[ $(cd / && "${as_broker[@]}" /usr/bin/python3 -c 'import importlib.metadata, k2k_registry
+with k2k_registry.TenantRegistry.open("default") as one:
+    print(one.tenant_ids(), importlib.metadata.version("k2k-registry") == k2k_registry.version())') == "[7] True" ]] ||
+		fail "Python does not find the registry"
 
 	# installed again over itself, then removed: the registry stays, and serves who comes next
 	install_all
@@ -159,6 +164,11 @@ package_has_a_manual_page_for_each_program_and_function_and_completion() {
 		fish/vendor_completions.d/k2k-tenantctl.fish; do
 		grep -q 'completion words' "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
 	done
+	for name in k2k-broker k2k-auditd k2k-exporter; do
+		for name in "bash-completion/completions/$name" "zsh/vendor-completions/_$name" "fish/vendor_completions.d/$name.fish"; do
+			grep -q registry "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
+		done
+	done
 	rm -rf "$dir"
 }
 
@@ -174,22 +184,62 @@ package_tells_the_symbols_that_are_exported() {
 
 package_units_are_well_formed() { in_a_root units; }
 units() {
-	local out
+	local out unit instance
 	command -v systemd-analyze >/dev/null || skip "no systemd-analyze"
 	install_all
-	for unit in /lib/systemd/system/k2k-*.service; do
+	for unit in /lib/systemd/system/k2k-*; do
 		unit=${unit##*/}
-		out=$(systemd-analyze verify --man=no "${unit/@./@default.}" 2>&1 | grep -F k2k || true)
+		instance=${unit/@./@default.}
+		[[ $unit == *@.* ]] || fail "$unit is of one registry only"
+		out=$(systemd-analyze verify --man=no "$instance" 2>&1 | grep -F k2k || true)
 		[[ -z $out ]] || fail "$unit: $out"
+		grep -q '^Documentation=man:' "/lib/systemd/system/$unit" || fail "$unit names no manual page"
+		[[ $unit == *.service ]] || continue
+		# 2.5 of 10
+		systemd-analyze security --offline=true --threshold=25 --no-pager "/lib/systemd/system/$unit" >/tmp/out 2>&1 ||
+			fail "$unit: $(tail -n 1 /tmp/out)"
+		# which one stands first decides what becomes of the calls that are in none
+		[[ $(grep -m 1 '^SystemCallFilter=' "/lib/systemd/system/$unit") == SystemCallFilter=@* ]] || fail "$unit allows what it does not list"
+		grep -qE '^Timeout(Stop|Start)Sec=' "/lib/systemd/system/$unit" || fail "$unit may take for ever"
 	done
 	out=$(systemd-tmpfiles --create k2k.conf 2>&1) && [[ -z $out ]] || fail "tmpfiles: $out"
 	out=$(systemd-sysusers --dry-run k2k.conf 2>&1) && [[ $out != *rror* ]] || fail "sysusers: $out"
+	for unit in k2k-audit k2k-exporter k2k-broker; do
+		[[ " $(id -nG "$unit") " == *" k2k "* ]] || fail "$unit is not in the group k2k"
+		[[ $(getent passwd "$unit") == *nologin ]] || fail "$unit may log in"
+	done
 	# the very commands of the unit
 	while read -r command; do
 		command=${command//\$K2K_INIT_OPTIONS/--max-tenants 100}
 		expect 0 env K2K_REGISTRY=default $command
 	done < <(sed -n 's/^Exec\(Start\|Reload\)=//p' /lib/systemd/system/k2k-registry@.service)
 	expect 0 k2k-tenantctl info
+}
+
+package_makes_its_accounts_without_systemd_too() { in_a_root without_systemd; }
+without_systemd() {
+	rm -f /usr/bin/systemd-sysusers /bin/systemd-sysusers /usr/bin/systemd-tmpfiles /bin/systemd-tmpfiles
+	install_all
+	local name
+	for name in k2k-audit k2k-exporter k2k-broker; do
+		[[ " $(id -nG "$name") " == *" k2k "* ]] || fail "$name is not in the group k2k"
+	done
+	[[ $(stat -c %a:%U:%G /var/lib/k2k) == 750:root:k2k ]] || fail "/var/lib/k2k is $(stat -c %a:%U:%G /var/lib/k2k)"
+}
+
+package_purged_leaves_nothing_enabled() { in_a_root purge; }
+purge() {
+	install_all
+	! compgen -G '/etc/systemd/system/*.wants/k2k-*' >/dev/null || fail "enabled by the installation: $(ls /etc/systemd/system/*.wants/k2k-*)"
+	expect 0 systemctl enable k2k-exporter@prod.service k2k-broker@x.socket k2k-registry-snapshot@default.timer k2k-auditd@.service
+	(($(ls /etc/systemd/system/*.wants/k2k-* | wc -l) == 4)) || fail "not enabled: $(ls /etc/systemd/system/*.wants/)"
+	dpkg -r k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	# installed again, what was enabled is
+	install_all
+	expect 0 systemctl is-enabled k2k-exporter@prod.service
+	[[ -z $(find /etc/systemd/system -lname /dev/null -name 'k2k-*') ]] || fail "masked: $(find /etc/systemd/system -lname /dev/null)"
+	dpkg -P k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	[[ -z $(find /etc/systemd /var/lib/systemd -name 'k2k-*') ]] || fail "left: $(find /etc/systemd /var/lib/systemd -name 'k2k-*')"
 }
 
 if [[ -n $INSIDE ]]; then

@@ -6,6 +6,7 @@ foreach(test IN ITEMS process_create process_lease process_register process_batc
 endforeach()
 k2k_test(NAME process_windows LABEL process TIMEOUT 120)
 k2k_test(NAME process_steps LABEL process TIMEOUT 120)
+k2k_test(NAME process_follow LABEL process TIMEOUT 120)
 k2k_test(NAME process_rights LABEL process TIMEOUT 60 SHARED)
 k2k_test(NAME process_fork LABEL process TIMEOUT 150 SHARED)
 target_link_libraries(process_fork PRIVATE PkgConfig::URCU_BP)

@@ -304,6 +304,13 @@ TEST(what_goes_back_is_not_counted_twice)
 	hand_over_while_another_asks();
 }
 
+/* Whoever wants to know how much is used gets no short answer. */
+static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_gpu_memory_acquire(reg, 1, 1, NULL, &answer->verdict);
+}
+
 static void one_of_one_is_free(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
@@ -326,7 +333,7 @@ TEST(full_is_never_said_by_a_limit_that_was_over_before_the_last_was_taken)
 	begin(1);
 	take_surely(b, 1);
 	give(b, 1);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one, one_of_one_is_free, raise_limit_and_take, granted });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one_and_ask, one_of_one_is_free, raise_limit_and_take, granted });
 	end();
 }
 

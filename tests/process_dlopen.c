@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_dlopen - the library loaded late, when static TLS is nearly used up, and closed early, with handles open
+ * process_dlopen - the library loaded late, when static TLS is nearly used up, and closed early,
+ * with handles open
  */
 #include "process.h"
 

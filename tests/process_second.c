@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_second - a window is granted in its own second only, and what must not wait does not wait for readers
+ * process_second - a window is granted in its own second only, and what must not wait does not wait
+ * for readers
  */
 #include "process.h"
 
@@ -25,8 +26,9 @@ struct seen {
 };
 
 /*
- * Sends without a pause. The coarse clock is never ahead of the second that a message is counted in, and the precise one
- * never behind it; whatever stops the process between the two looks makes the interval wider.
+ * Sends without a pause. The coarse clock is never ahead of the second that a message is counted
+ * in, and the precise one never behind it; whatever stops the process between the two looks makes
+ * the interval wider.
  */
 static void send_for_ever(struct k2k_registry *broker, struct seen *seen)
 {
@@ -52,7 +54,8 @@ TEST(a_broker_that_was_stopped_and_continued_counts_in_the_second_it_is)
 	pid_t broker;
 
 	register_tenant(admin, TENANT, LIMIT, 1);
-	register_tenant(admin, ROOMY, 1000000000, 1); /* its window has room when the broker is stopped */
+	/* its window has room when the broker is stopped */
+	register_tenant(admin, ROOMY, 1000000000, 1);
 	broker = spawn();
 	if (broker == 0) {
 		send_for_ever(open_as(name, K2K_ROLE_BROKER), seen);
@@ -138,7 +141,10 @@ TEST(a_reader_of_the_programs_own_holds_up_neither_the_second_nor_the_trail_nor_
 	WAIT_UNTIL(has_event(observer, &cursor, K2K_AUDIT_KIND_RATE), PATIENCE_S);
 	cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	WAIT_UNTIL(has_event(observer, &cursor, K2K_AUDIT_KIND_BROKER_DEAD), PATIENCE_S);
-	/* and the watch of the name: the registry is destroyed, and the broker notices without a call of anybody's */
+	/*
+	 * and the watch of the name: the registry is destroyed, and the broker notices without a
+	 * call of anybody's
+	 */
 	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	WAIT_UNTIL(k2k_message_admit(broker, TENANT, no_tag, 1, NULL) == K2K_EFENCED, PATIENCE_S);
 	assert_int_equal(k2k_registry_close(&observer), 0);

@@ -23,7 +23,9 @@ static void close_roles(struct k2k_registry *handles[4])
 
 /* ---- cancellation ---------------------------------------------------------------- */
 
-/* What a thread does that has been asked to end before it begins; `returned` tells how far it came. */
+/*
+ * What a thread does that has been asked to end before it begins; `returned` tells how far it came.
+ */
 struct errand {
 	void (*run)(struct errand *errand);
 	const struct entry *entry;
@@ -36,7 +38,8 @@ static void *runs_cancelled(void *argument)
 {
 	struct errand *errand = argument;
 
-	assert_int_equal(pthread_cancel(pthread_self()), 0); /* deferred: the next cancellation point that is reached acts on it */
+	/* deferred: the next cancellation point that is reached acts on it */
+	assert_int_equal(pthread_cancel(pthread_self()), 0);
 	errand->run(errand);
 	errand->returned++;
 	pthread_testcancel();
@@ -296,7 +299,8 @@ TEST(threads_that_come_and_go_leave_nothing_and_hold_up_nobody)
 		broker = crowd.reg = open_as(name, K2K_ROLE_BROKER);
 		for (int t = 0; t < AT_ONCE; t++)
 			assert_int_equal(pthread_create(&ids[t], NULL, calls_once, &crowd), 0);
-		assert_int_equal(k2k_registry_close(&broker), 0); /* waits for those that are inside, and not for those that are gone */
+		/* waits for those that are inside, and not for those that are gone */
+		assert_int_equal(k2k_registry_close(&broker), 0);
 		for (int t = 0; t < AT_ONCE; t++)
 			assert_int_equal(pthread_join(ids[t], NULL), 0);
 	}

@@ -338,7 +338,7 @@ TEST(who_takes_a_dead_ones_slot_tells_of_it_and_keeps_its_events)
 	reader_take_all(&r);
 	check_death(&dead);
 	check_last_words();
-	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)->ring, dead.slot);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)->ring, K2K_AUDIT_RING_SECURITY + dead.slot);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 0)->ring, dead.slot);
 	assert_int_equal(k2k_registry_close(&heir), 0);
 	kill(crowd, SIGKILL);

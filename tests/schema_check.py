@@ -22,18 +22,21 @@ OPTIONAL = {
     "audit-event": {"open", "incarnation", "cut"}, "auditd-log": {"incarnation", "cut", "next.*"},
     "auditd-line": {"incarnation", "cut", "next.*"}, "auditd-state": {"next.*"},
     "bench": {"floors.*", "floor_rows.*"},
-    "broker-line": {"window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
-    "changes": {"errors", "error.tenant"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant"},
-    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant"},
+    "broker-line": {"id", "window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
+    "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement"},
+    "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant", "errors", "errors[].tenant"},
+    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement"}, "info": {"differences"},
     "totals": {"errors", "error.tenant"},
 }
+# What may be a string or a number.
+EITHER = {"broker-line": {"id"}}
 # Of an update only what was updated is told.
 UPDATED = {"max_messages_per_sec", "max_gpu_memory_bytes", "max_concurrent_kernels", "budgets"}
 # Of all kinds of events alike: spoilt once.
 ALIKE = {"schema", "registry", "ring", "sequence", "level", "type", "time", "time_ns", "monotonic_ns", "count", "actor", "pid", "incarnation",
          "seq", "at_ns", "mac"}
 # Commands that print no JSON.
-NO_JSON = {"metrics", "completion"}
+NO_JSON = {"metrics", "completion", "help"}
 
 failed = 0
 
@@ -113,7 +116,9 @@ def spoilt(schema, value):
             without = {k: v for k, v in there.items() if k != key}
             if not may_miss(schema, path, value):
                 yield f"{path} is missing", way, without
-            if isinstance(was, str):
+            if path in EITHER.get(schema, ()):
+                others = [[], True]
+            elif isinstance(was, str):
                 others = [-5, []] + ["1.5"] * bool(re.fullmatch("[0-9]+", was))
             elif was is None:
                 others = [[]]

@@ -182,3 +182,244 @@ TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 		assert_int_equal(k2k_tenant_deregister(d.admin, next++, NULL), 0);
 	}
 }
+
+/* An observer copies a budget without a read section: what it saw half is told by the state word, which no two uses share. */
+TEST(no_two_uses_of_a_budget_record_have_the_same_state_word)
+{
+	uint64_t words[8];
+	uint32_t index = 0;
+	int uses = 0;
+
+	damage_populate(&d);
+	while (k2k_entry_state(d.map.budgets[index].entry.state) != K2K_ENTRY_FREE)
+		index++;
+	for (k2k_tenant_id id = 1000; uses < 8 && id < 2000; id++) {
+		damage_register(&d, id, 2);
+		if (k2k_entry_state(d.map.budgets[index].entry.state) == K2K_ENTRY_LIVE)
+			words[uses++] = d.map.budgets[index].entry.state;
+		assert_int_equal(k2k_tenant_deregister(d.admin, id, NULL), 0);
+		/* as the brokers' helpers do, which don't run here */
+		d.map.slots[d.a->broker.slot].ack = d.map.defs->grace_token;
+		d.map.slots[d.b->broker.slot].ack = d.map.defs->grace_token;
+	}
+	assert_int_equal(uses, 8);
+	for (int i = 0; i < uses; i++)
+		for (int j = 0; j < i; j++)
+			assert_true(words[i] != words[j]);
+}
+
+/* ---- what brokers leave in `live` ------------------------------------------------------------ */
+
+static struct k2k_repair_info repair(void)
+{
+	struct k2k_repair_info info = { .size = sizeof info };
+	struct k2k_finding finding = { .size = sizeof finding };
+	size_t count;
+
+	DAMAGE_MUST(k2k_registry_repair(d.admin, &info));
+	assert_int_equal(k2k_registry_check(d.admin, &finding, 1, &count), 0);
+	if (count)
+		fail_msg("after the repair: %s: %s", finding.object, finding.text);
+	return info;
+}
+
+static uint64_t all_costs(void)
+{
+	struct k2k_usage_info list[64] = { { .size = sizeof list[0] } };
+	uint64_t sum = 0;
+	size_t count;
+
+	assert_int_equal(k2k_usage_list(d.observer, 0, list, 64, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		sum += list[i].gpu_ns;
+	return sum;
+}
+
+static void others_are_administered(void)
+{
+	struct k2k_budget budget = { 1, 5 };
+	struct k2k_quota quota = { sizeof quota, 0, 10, 10, 1, 1, &budget };
+
+	assert_int_equal(k2k_tenant_register(d.admin, 1000, &quota), 0);
+	assert_int_equal(k2k_tenant_update(d.admin, 1000, &quota, K2K_UPDATE_RATE), 0);
+	assert_int_equal(k2k_tenant_deregister(d.admin, 1000, NULL), 0);
+}
+
+/* The case of a record that links to itself, at the head of a bucket of any other tenant. */
+TEST(no_chain_of_the_ledger_stops_administration_and_none_loses_time)
+{
+	uint64_t before;
+
+	damage_populate(&d);
+	before = all_costs();
+	assert_true(before > 0);
+	for (uint32_t bucket = 0; bucket <= d.map.ledger_mask; bucket++)
+		for (int kind = 0; kind < 4; kind++) {
+			uint32_t first = d.map.ledger_heads[bucket];
+
+			if (!first)
+				continue;
+			switch (kind) {
+			case 0: d.map.ledger[first - 1].entry.next = first; break;
+			case 1: d.map.ledger_heads[bucket] = 0; break;
+			case 2: d.map.ledger_heads[bucket] = UINT32_MAX; break;
+			default:
+				for (uint32_t i = 0; i <= d.map.ledger_mask; i++)
+					d.map.ledger_heads[i] = first;
+			}
+			others_are_administered();
+			assert_true(repair().cut_gpu_ns == 0);
+			assert_int_equal(all_costs(), before);
+			bytes_restore(&d.bytes);
+		}
+}
+
+TEST(a_record_that_tells_no_tenant_is_cut_out_and_its_time_stays_counted)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_repair_info repaired;
+	uint64_t before;
+	uint32_t i = 0;
+
+	damage_populate(&d);
+	before = all_costs();
+	/* one without a budget: a budget's is told by the definitions */
+	while (k2k_entry_state(d.map.ledger[i].entry.state) != K2K_ENTRY_LIVE || d.map.ledger[i].entry.key != 5)
+		i++;
+	assert_int_equal(d.map.ledger[i].cost_ns, 50);
+	d.map.ledger[i].entry.gen = 123456789;
+	repaired = repair();
+	assert_int_equal(repaired.cut_gpu_ns, 50);
+	assert_int_equal(all_costs(), before - 50);
+	assert_int_equal(k2k_registry_info(d.observer, &info), 0);
+	assert_int_equal(info.cut_gpu_ns, 50);
+	assert_int_equal(repair().damaged, 0);
+}
+
+TEST(a_record_of_a_budget_is_told_by_the_definitions)
+{
+	uint64_t before;
+	uint32_t i = 0;
+
+	damage_populate(&d);
+	before = all_costs();
+	while (k2k_entry_state(d.map.budgets[i].entry.state) != K2K_ENTRY_LIVE || d.map.budgets[i].entry.key != 1)
+		i++;
+	d.map.ledger[d.map.budgets[i].ledger - 1].entry.gen = 123456789;
+	d.map.ledger[d.map.budgets[i].ledger - 1].entry.key = 77;
+	d.map.ledger[d.map.budgets[i].ledger - 1].entry.slot = UINT32_MAX;
+	d.map.ledger[d.map.budgets[i].ledger - 1].entry.state = 0;
+	assert_int_equal(repair().cut_gpu_ns, 0);
+	assert_int_equal(all_costs(), before);
+}
+
+TEST(two_records_of_one_engagement_become_one_with_the_sum)
+{
+	struct k2k_repair_info repaired;
+	uint64_t before, ns;
+
+	damage_populate(&d);
+	before = all_costs();
+	/* lost from its chain, it is made anew by the next booking */
+	for (uint32_t i = 0; i <= d.map.ledger_mask; i++)
+		d.map.ledger_heads[i] = 0;
+	assert_int_equal(k2k_usage_track(d.a, 1, damage_tag, 7), 0);
+	repaired = repair();
+	assert_true(repaired.damaged > 0);
+	assert_int_equal(all_costs(), before + 7);
+	assert_int_equal(k2k_usage_engagement_for(d.observer, 1, damage_tag, &ns), 0);
+	assert_int_equal(ns, 107);
+	assert_int_equal(repair().damaged, 0);
+}
+
+TEST(a_window_that_has_not_come_costs_its_tenant_a_second)
+{
+	struct k2k_tenant_info info = { .size = sizeof info };
+	uint64_t second, total;
+	uint32_t slot = 0;
+
+	damage_populate(&d);
+	second = d.clock_ns / K2K_NS_PER_SEC;
+	while (d.map.tenants[slot].id != 2)
+		slot++;
+	total = d.map.cells[slot].admitted;
+	d.map.cells[slot].window = (second + 100) << K2K_WINDOW_BASE_BITS | total;
+	corrupt(k2k_message_admit(d.a, 2, damage_tag, 1, NULL));
+	assert_int_equal(k2k_message_admit(d.a, 3, damage_tag, 1, NULL), 0);
+	/* its row is there, and says so */
+	corrupt(k2k_tenant_get(d.observer, 2, &info));
+	assert_int_equal(info.flags, K2K_TENANT_DAMAGED);
+	assert_int_equal(info.admitted_total, total);
+	assert_int_equal(info.kernels, 1);
+	others_are_administered();
+	assert_int_equal(repair().damaged, 1);
+	/* nobody knows how much of this second was used: none of it is given twice */
+	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1, NULL), K2K_ERATE);
+	d.clock_ns += K2K_NS_PER_SEC;
+	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1000, NULL), 0);
+	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1, NULL), K2K_ERATE);
+}
+
+TEST(leases_of_a_damaged_list_come_back_with_what_they_hold)
+{
+	uint32_t slot = 0;
+
+	damage_populate(&d);
+	while (d.map.tenants[slot].id != 1)
+		slot++;
+	for (int kind = 0; kind < 3; kind++) {
+		struct k2k_tenant_info info = { .size = sizeof info };
+		uint32_t first = d.map.cells[slot].lease_head;
+
+		switch (kind) {
+		case 0: d.map.leases[first - 1].entry.next = first; break;
+		case 1: d.map.cells[slot].lease_head = 0; break;
+		default: d.map.cells[slot].lease_head = UINT32_MAX; break;
+		}
+		others_are_administered();
+		repair();
+		assert_int_equal(k2k_tenant_get(d.observer, 1, &info), 0);
+		assert_int_equal(info.kernels, 2);
+		assert_int_equal(info.gpu_memory_bytes, 100);
+		assert_int_equal(k2k_kernel_release_id(d.a, 1), 0);
+		assert_int_equal(k2k_kernel_release_id(d.b, 1), 0);
+		bytes_restore(&d.bytes);
+	}
+}
+
+TEST(final_totals_are_had_of_a_damaged_tenant)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	uint32_t slot = 0;
+
+	damage_populate(&d);
+	while (d.map.tenants[slot].id != 1)
+		slot++;
+	d.map.leases[d.map.cells[slot].lease_head - 1].entry.next = d.map.cells[slot].lease_head;
+	/* no helper answers here: so they are what was counted so far */
+	assert_int_equal(k2k_tenant_deregister(d.admin, 1, &totals), 0);
+	assert_int_equal(totals.gpu_ns_total, 150);
+	others_are_administered();
+	repair();
+}
+
+TEST(a_ring_that_lies_works_again_after_a_repair)
+{
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+	uint64_t newest;
+	uint32_t ring;
+	size_t count;
+
+	damage_populate(&d);
+	ring = d.a->broker.slot;
+	newest = d.map.rings[ring].claimed;
+	assert_true(newest > 0);
+	d.map.rings[ring].claimed = UINT64_C(2305843009213693952);
+	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
+	assert_int_equal(count, 1);
+	assert_true(repair().damaged > 0);
+	assert_int_equal(d.map.rings[ring].claimed, newest);
+	assert_int_equal(k2k_audit_cross_tenant(d.a, 1, 2, "x", "y", damage_tag), 0);
+	assert_int_equal(k2k_audit_stats(d.observer, &stats), 0);
+	assert_int_equal(stats.newest[ring], newest + 1);
+}

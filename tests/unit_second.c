@@ -127,7 +127,10 @@ TEST(who_waits_as_long_as_told_is_not_refused_again)
 				;
 		}
 		qsort(refused, TENANTS, sizeof refused[0], by_time);
-		/* asleep, not busy: a process that has been busy for a second is pushed aside when it matters */
+		/*
+		 * asleep, not busy: a process that has been busy for a second is pushed aside when
+		 * it matters
+		 */
 		while (now_ns() + 400000 < refused[0].until_ns)
 			nanosleep(&(struct timespec){ 0, 300000 }, NULL);
 		for (int i = 0; i < TENANTS; i++) {

@@ -30,6 +30,12 @@ static void cross(struct fixture *f, const char *source, const char *destination
 	                 0);
 }
 
+/* The broker's ring of cross-tenant attempts. */
+static uint32_t security_ring(const struct fixture *f)
+{
+	return K2K_AUDIT_RING_SECURITY + f->broker->broker.slot;
+}
+
 static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
 {
 	struct k2k_audit_stats stats = { .size = sizeof stats };
@@ -53,7 +59,7 @@ static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
 	assert_int_equal(e->used, used);
 	assert_int_equal(e->limit, limit);
 	assert_int_equal(e->count, count);
-	assert_int_equal(e->ring, f->broker->broker.slot);
+	assert_int_equal(e->ring, kind == K2K_AUDIT_KIND_CROSS_TENANT ? security_ring(f) : f->broker->broker.slot);
 	assert_int_equal(e->pid, getpid());
 	assert_int_equal(e->incarnation, f->broker->broker.incarnation);
 	assert_int_equal(e->flags, 0);
@@ -303,17 +309,21 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	assert_string_equal(r.records[1].source, name);
 	longest[66] = '\0';
 	assert_string_equal(r.records[1].destination, longest);
-	/* of 96 bytes and more: an event each, which nobody waits for */
+	/* what is cut is not compared: so longer names cost no event each */
 	memset(name, 'c', sizeof name);
 	name[96] = '\0';
 	cross(&f, name, "x");
+	name[95] = 'd';
+	cross(&f, name, "x");
+	name[67] = '\0'; /* the same in the event, but for the mark */
 	cross(&f, name, "x");
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(r.count, 4);
-	assert_int_equal(r.records[2].flags, K2K_AUDIT_CUT_SOURCE);
-	assert_int_equal(r.records[3].flags, K2K_AUDIT_CUT_SOURCE);
-	assert_int_equal(strlen(r.records[3].source), 67);
+	assert_int_equal(r.records[2].flags, K2K_AUDIT_OPEN | K2K_AUDIT_CUT_SOURCE);
+	assert_int_equal(r.records[2].count, 2);
+	assert_int_equal(strlen(r.records[2].source), 67);
+	assert_int_equal(r.records[3].flags, K2K_AUDIT_OPEN);
 	fixture_close(&f);
 }
 
@@ -377,7 +387,8 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
 	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
-	assert_int_equal(stats.newest[f.broker->broker.slot], 4);
+	assert_int_equal(stats.newest[f.broker->broker.slot], 2);
+	assert_int_equal(stats.newest[security_ring(&f)], 2);
 	assert_int_equal(stats.capacity, 256);
 	fixture_close(&f);
 }
@@ -453,7 +464,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	uint32_t slot;
 
 	open_small(&f, 5); /* which is 8 */
-	slot = f.broker->broker.slot;
+	slot = security_ring(&f);
 	cross_numbered(&f, 1, 4);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -492,25 +503,6 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	fixture_close(&f);
 }
 
-TEST(a_repeat_of_what_is_written_over_is_a_new_event)
-{
-	struct fixture f;
-
-	open_small(&f, 8);
-	cross_numbered(&f, 1, 1);
-	cross_numbered(&f, 1, 1);
-	cross_numbered(&f, 2, 9);
-	cross_numbered(&f, 1, 1);
-	next_second(&f);
-	reader_open(&r, f.broker);
-	reader_take_all(&r);
-	assert_int_equal(r.records[r.count - 1].tag.org_id, 1);
-	assert_int_equal(r.records[r.count - 1].count, 1);
-	assert_int_equal(stats_of(f.broker).coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1);
-	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 10);
-	fixture_close(&f);
-}
-
 TEST(what_is_nearly_written_over_is_closed_before_its_second_ends)
 {
 	struct fixture f;
@@ -518,7 +510,7 @@ TEST(what_is_nearly_written_over_is_closed_before_its_second_ends)
 	open_small(&f, 64);
 	cross_numbered(&f, 1, 40);
 	reader_open(&r, f.broker);
-	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[f.broker->broker.slot] == 9), 10);
+	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[security_ring(&f)] == 9), 10);
 	assert_int_equal(r.cursor.waiting, 1);
 	fixture_close(&f);
 }
@@ -572,8 +564,8 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	uint64_t n;
 
 	open_small(&f, 4);
-	ring = &f.broker->map.rings[f.broker->broker.slot];
-	events = &f.broker->map.events[f.broker->broker.slot * 4];
+	ring = &f.broker->map.rings[security_ring(&f)];
+	events = &f.broker->map.events[security_ring(&f) * 4];
 	n = begin_event(ring, events, 3);
 	assert_int_equal(n, 1);
 	cross_numbered(&f, 2, 6); /* 5 finds the place of 1 taken */
@@ -583,7 +575,7 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 4);
 	/* a reader of 5 knows that it never comes, one of 1 that it may */
 	reader_open(&r, f.broker);
-	r.cursor.next[f.broker->broker.slot] = 3;
+	r.cursor.next[security_ring(&f)] = 3;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(reader_lost(&r), 1);
 	assert_int_equal(r.records[r.count - 2].sequence, 5);
@@ -606,8 +598,8 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 
 	open_small(&f, 4);
 	slot = f.broker->broker.slot;
-	ring = &f.admin->map.rings[slot];
-	events = &f.admin->map.events[slot * 4];
+	ring = &f.admin->map.rings[security_ring(&f)];
+	events = &f.admin->map.events[security_ring(&f) * 4];
 	begin_event(ring, events, 3);
 	ring->claimed++; /* another one took a number only */
 	cross_numbered(&f, 3, 3);
@@ -617,7 +609,7 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	reader_take(&r, 0);
 	assert_int_equal(r.count, 1); /* created */
 	assert_int_equal(r.cursor.waiting, 1);
-	assert_int_equal(r.cursor.next[slot], 1);
+	assert_int_equal(r.cursor.next[security_ring(&f)], 1);
 	reader_open(&r, f.admin);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO); /* a snapshot takes neither for lost */
 	assert_int_equal(r.count, 2);
@@ -651,7 +643,7 @@ TEST(an_open_event_of_a_dead_writer_counts_as_closed)
 	uint32_t slot;
 
 	fixture_open(&f);
-	slot = f.broker->broker.slot;
+	slot = security_ring(&f);
 	for (int i = 0; i < 3; i++)
 		cross(&f, "a", "b");
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
@@ -676,11 +668,11 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
 	ring.shared->claimed = 8;
 	ring.events[1].given_up = 13; /* nobody has such a number yet: damage is as none */
-	assert_int_equal(k2k_ring_append(&ring, &body, false), 9);
+	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 9);
 	ring.events[2].given_up = 9; /* of another place: the same */
-	assert_int_equal(k2k_ring_append(&ring, &body, false), 10);
+	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 10);
 	ring.events[3].given_up = 11;
-	assert_int_equal(k2k_ring_append(&ring, &body, false), 0);
+	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 0);
 	assert_int_equal(ring.events[3].sequence, 22);
 	assert_int_equal(k2k_ring_read(&ring, 11, false, &copy), K2K_EVENT_MISSING);
 	assert_int_equal(k2k_ring_read(&ring, 10, false, &copy), K2K_EVENT_THERE);
@@ -703,7 +695,7 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 
 	open_small(&f, 4);
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
-	n = k2k_ring_append(&ring, &body, true);
+	n = k2k_ring_append(&ring, &body, 1, true);
 	event = &ring.events[n & 3];
 	assert_true(k2k_ring_repeat(&ring, n, body.kind));
 	assert_int_equal(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
@@ -734,7 +726,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 	struct fixture f;
 
 	open_small(&f, 4);
-	ring = &f.broker->map.rings[f.broker->broker.slot];
+	ring = &f.broker->map.rings[security_ring(&f)];
 	cross_numbered(&f, 1, 9);
 	for (size_t i = 0; i < K2K_COUNT_OF(numbers); i++) {
 		ring->claimed = numbers[i];
@@ -744,7 +736,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 		cross_numbered(&f, 1, 1);
 	}
 	memset(ring, 0, sizeof *ring);
-	memset((void *)&f.broker->map.events[f.broker->broker.slot * 4], 0, 4 * sizeof(struct k2k_shm_event));
+	memset((void *)&f.broker->map.events[security_ring(&f) * 4], 0, 4 * sizeof(struct k2k_shm_event));
 	fixture_close(&f);
 }
 
@@ -780,7 +772,7 @@ TEST(an_older_callers_options_get_the_default)
 	assert_int_equal(info.max_audit_events, 77);
 	cross_numbered(&f, 1, 3);
 	reader_open(&r, f.broker);
-	r.cursor.next[f.broker->broker.slot] = 1;
+	r.cursor.next[security_ring(&f)] = 1;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(reader_lost(&r), 2);
 	assert_int_equal(r.records[r.count - 1].sequence, 3);

@@ -116,11 +116,11 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 	struct k2k_audit_stats stats;
 	uint64_t taken = 0, lost = 0, calls = 0, next = 1, end = now_ns() + for_ns;
 	struct fixture f;
-	uint32_t slot;
+	uint32_t slot; /* its ring */
 
 	options.max_audit_events = events;
 	fixture_open_sized(&f, &options);
-	slot = f.broker->broker.slot;
+	slot = K2K_AUDIT_RING_SECURITY + f.broker->broker.slot;
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	reader_open(&r, observer);
 	reader_take(&r, 0);

@@ -179,6 +179,7 @@ enum {
 	K2K_EFENCED       = -5017,
 	K2K_EFORKED       = -5018,
 	K2K_EROLE         = -5019,
+	K2K_ENOAUDIT      = -5020,  /* the registry requires audit, and no follower of the trail keeps up: nothing was changed; can be retried */
 };
 
 /* "no such tenant" and "K2K_ENOTENANT"; for an unknown code a text that says so. Never null. Any context. */
@@ -219,6 +220,11 @@ enum {
 	K2K_OPEN_CALLER_FORK_HOOKS = 1 << 0,
 	K2K_OPEN_OWNER_UID         = 1 << 1,    /* owner_uid is set: accept this owner too, besides root and oneself */
 	K2K_OPEN_TIMEOUT           = 1 << 2,    /* timeout_ns is set */
+	/*
+	 * OBSERVER, who may write live: takes one of 8 records that say how far the audit trail is kept (k2k_audit_kept). In
+	 * such a handle's name no event is written over unseen: administrators wait for it, what is lost is counted for all.
+	 */
+	K2K_OPEN_FOLLOWER          = 1 << 3,
 };
 
 struct k2k_open_options {
@@ -233,6 +239,13 @@ struct k2k_open_options {
 enum {
 	K2K_CREATE_GROUP = 1 << 0,       /* gid is set */
 	K2K_CREATE_MODE  = 1 << 1,       /* mode is set */
+	/*
+	 * Changes of definitions (register, update, deregister, budgets) need a follower of the audit trail that keeps up
+	 * (K2K_OPEN_FOLLOWER): alive, heard of within three seconds, able to write, with room in the administrators' ring. Else they
+	 * answer ENOAUDIT after the handle's timeout, and change nothing. Messages, leases, repair, destroy never need one.
+	 * For the registry's life. Who may write live can pose as such a follower.
+	 */
+	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
 };
 
 /* Sizes of the tables; 0 = the default. Fixed for the registry's life. */
@@ -244,7 +257,7 @@ struct k2k_create_options {
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
 	uint32_t gid;                /* group of both objects */
-	uint64_t max_audit_events;   /* 256: events that each of the 65 audit rings keeps; rounded up to a power of two; at most 2^16 */
+	uint64_t max_audit_events;   /* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most 2^16 */
 };
 #define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 
@@ -276,7 +289,7 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
 /*
  * Attaches. options may be null. *handle is null on error.
  * Returns: ENOREGISTRY, ELAYOUT, EBOOT, EOWNER, EPERM, ENOBROKERSLOT, ENOMEM,
- *   EIO; EBUSY where what another process does didn't end in time. EIO also where
+ *   EIO; EFULL where all records of followers are taken; EBUSY where what another process does didn't end in time. EIO also where
  *   a sandbox refuses membarrier(2) that did not when the first handle was opened;
  *   refused from the beginning it is not used, and each call has a fence more.
  * Context: constant work; a BROKER gets two helper threads (all signals blocked).
@@ -309,10 +322,13 @@ K2K_API int k2k_registry_destroy(const char *name, uint32_t flags, const struct 
 
 struct k2k_table_info { uint64_t used, retired, capacity; };   /* retired: waits for a grace period */
 
-enum { K2K_INFO_AUDIT_SINK = 1 << 0 };
+enum {
+	K2K_INFO_AUDIT_SINK    = 1 << 0,       /* this handle has an audit sink */
+	K2K_INFO_REQUIRE_AUDIT = 1 << 1,       /* created with K2K_CREATE_REQUIRE_AUDIT */
+};
 
 struct k2k_registry_info {
-	uint32_t size, flags;                  /* flags: filled with K2K_INFO_AUDIT_SINK where this handle has an audit sink */
+	uint32_t size, flags;                  /* flags: filled with K2K_INFO_... */
 	char name[K2K_NAME_MAX + 8];
 	char uuid[40];
 	uint32_t layout_version, brokers;      /* brokers: alive now */
@@ -324,6 +340,7 @@ struct k2k_registry_info {
 	uint32_t owner_uid, owner_gid, defs_mode, live_mode;
 	struct k2k_table_info tenants, engagements, leases, budgets;
 	uint64_t max_audit_events;             /* that each audit ring keeps */
+	uint64_t cut_gpu_ns;                   /* GPU time of records that repairs have cut out, because no tenant can be told of them */
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
 
@@ -347,13 +364,36 @@ struct k2k_repair_info {
 	uint64_t tenants, budgets, engagements, leases;   /* records completed, undone or freed */
 	uint64_t brokers;                                 /* slots of dead brokers cleared */
 	uint64_t files;                                   /* unreferenced objects removed from /dev/shm */
+	/* what could not be, in memory that brokers write, and was cut out or set right: */
+	uint64_t damaged;                                 /* how many times: k2k_repair_list tells of each */
+	uint64_t cut_leases;                              /* holdings of a broker that count no more: its release of them is ENOTHELD */
+	uint64_t cut_gpu_ns;                              /* GPU time of records that no tenant can be told of: k2k_registry_info sums it up */
+	uint64_t unattributed_ns;                         /* GPU time that went into its tenant's unattributed total */
 };
-/* ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins with the needed part of it. */
+/*
+ * ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins with the needed part of it.
+ * Whatever a broker has left in its memory: afterwards changes, admissions and bookings work. What can't be true there is cut
+ * out or set right, counted in *info, and told in the audit trail; brokers may run beside it. Other ADMIN calls that meet
+ * damage do the same. Two things are lost: what a broker is cut out of holding, and GPU time of records whose tenant
+ * can't be told, which stays counted. A tenant whose rate window was damaged is admitted again from the next second on.
+ * Returns: 0; EBUSY (the writer's lock), EPERM, EIO, ENOMEM; ECORRUPT where the definitions are damaged, which no broker can.
+ * Killed: repair again. GPU time of one record that was being cut out may be in no total.
+ */
 K2K_API int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info);
+/*
+ * What the newest repair by this handle has cut out or set right, each in a sentence: the first 256. *count is their
+ * number, the first `capacity` of them are in `findings` (may be null with 0). ADMIN. EBUSY as repair.
+ */
+K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findings, size_t capacity, size_t *count);
 
 /* ---- tenants ------------------------------------------------------------ */
 
 struct k2k_rejected { uint64_t rate, budget, kernels, gpu_memory; };
+
+/* In flags of infos and totals. */
+enum {
+	K2K_TENANT_DAMAGED = 1 << 0, /* what brokers write of this tenant is damaged; repair mends it. Numbers that can't be told are 0 */
+};
 
 struct k2k_tenant_info {
 	uint32_t size, flags;
@@ -458,7 +498,11 @@ K2K_API int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation);
 K2K_API int k2k_batch_begin(struct k2k_registry *reg);
 K2K_API int k2k_batch_end(struct k2k_registry *reg);
 
-/* A consistent copy. Any role. ENOTENANT. Tenant 0 is never registered. */
+/*
+ * A consistent copy. Any role. Tenant 0 is never registered.
+ * Returns: ENOTENANT. ECORRUPT: where its definition could be read *info is filled all the same, with K2K_TENANT_DAMAGED in its
+ *   flags, and 0 for what can't be told (messages_this_second and window; kernels and gpu_memory_bytes); else flags is 0.
+ */
 K2K_API int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info);
 K2K_API int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered);
 K2K_API int k2k_tenant_count(struct k2k_registry *reg, size_t *count);
@@ -467,6 +511,7 @@ K2K_API int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t 
 
 /* ---- budgets ------------------------------------------------------------ */
 
+/* flags: K2K_TENANT_DAMAGED: used_ns can't be told, and is 0. */
 struct k2k_budget_info {
 	uint32_t size, flags;
 	k2k_tenant_id id;
@@ -485,7 +530,7 @@ K2K_API int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k
 
 enum k2k_broker_state {
 	K2K_BROKER_ACTIVE  = 1,
-	K2K_BROKER_STOPPED = 2,      /* alive, but does not run */
+	K2K_BROKER_STOPPED = 2,      /* alive, but does not run: by a signal, a debugger, or the freezer of its cgroup */
 	K2K_BROKER_DEAD    = 3,      /* its slot waits for the next broker */
 	K2K_BROKER_UNKNOWN = 4,      /* alive, in another pid namespace: can't tell whether it runs */
 };
@@ -505,6 +550,8 @@ struct k2k_broker_info {
 };
 K2K_API int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count);
 
+#define K2K_LEASE_SLOT_NONE UINT32_MAX
+/* flags: K2K_TENANT_DAMAGED: what the tenant's brokers hold can't be told; the one row of it is of K2K_LEASE_SLOT_NONE. */
 struct k2k_lease_info {
 	uint32_t size, flags;
 	k2k_tenant_id id;
@@ -652,7 +699,7 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
 
 /* ---- the audit trail ------------------------------------------------------ *
  *
- * Rings in shared memory, one for each broker slot and one for the
+ * Rings in shared memory, two for each broker slot and one for the
  * administrators, keep the newest events of every process: written without a
  * lock or a system call, also where no process listens, and readable after
  * their writer's death. The oldest is written over. The sink above is apart
@@ -660,16 +707,25 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
  *
  * 1. A repeat of a rejection (same kind, tenants, tag and names) by the same
  *    broker in the same second is counted in the event of the first: exactly.
- *    Such an event is open until its second is over, or until its place is
- *    needed. Names of 96 bytes or more are not compared: an event each.
+ *    Such an event is open until its second is over, or until the ring has gone
+ *    half round; repeats after that are counted in the next event of its kind,
+ *    which comes in the next second. Names are compared as far as events keep them.
  * 2. Within a ring events have sequence numbers: 1, 2, 3, ... What a reader
  *    misses, because it was written over or never completed, it is told in
  *    numbers (K2K_AUDIT_LOST).
  * 3. A broker killed while it writes costs at most that event.
  * 4. k2k_quota_check is a peek and leaves no event.
+ * 5. Who keeps events opens with K2K_OPEN_FOLLOWER, and says with k2k_audit_kept how far
+ *    it has kept them. An administrator's event waits for it for up to two seconds
+ *    rather than write over what it has not kept; brokers never wait.
  */
-#define K2K_AUDIT_RINGS 65           /* one a broker slot, then the administrators' */
+/*
+ * One a broker slot for rejections by a limit, the administrators', and one a broker slot for what concerns security
+ * (cross-tenant attempts, brokers found dead): so no number of rejections writes over that.
+ */
+#define K2K_AUDIT_RINGS 129
 #define K2K_AUDIT_RING_ADMIN 64
+#define K2K_AUDIT_RING_SECURITY 65   /* that of broker slot 0 */
 #define K2K_AUDIT_KINDS 16           /* length of arrays that are indexed by kind */
 #define K2K_AUDIT_VALUES 10
 #define K2K_AUDIT_NAME_MAX 67        /* bytes of a kernel's name that an event keeps; what is cut is marked */
@@ -690,7 +746,8 @@ enum k2k_audit_kind {
 	                                        came back, lease records that held them, when it had attached (ns since 1970) */
 	K2K_AUDIT_KIND_CREATED        = 12,  /* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
 	K2K_AUDIT_KIND_DESTROYED      = 13,  /* values: flags, brokers attached */
-	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended */
+	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended; and of damage, also where another
+	                                        change met it: how often, holdings cut out, GPU ns cut out, GPU ns unattributed */
 	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,  /* follows a deregister whose caller waited for them: admitted; rejected: rate, budget, kernels,
 	                                        GPU memory; GPU ns; unattributed ns; kernels, GPU memory bytes that ended with it */
 };
@@ -705,11 +762,12 @@ enum {
 	K2K_AUDIT_LOST            = 1 << 1,  /* no event: `count` numbers from `sequence` on are missing; kind 0 */
 	K2K_AUDIT_CUT_SOURCE      = 1 << 2,
 	K2K_AUDIT_CUT_DESTINATION = 1 << 3,
+	K2K_AUDIT_DAMAGED         = 1 << 4,  /* with LOST: somebody has damaged the ring; count 0: it can't be read until that ends */
 };
 
 struct k2k_audit_record {
 	uint32_t size, flags;
-	uint32_t ring;               /* the writer's broker slot, or K2K_AUDIT_RING_ADMIN */
+	uint32_t ring;               /* the writer's broker slot, K2K_AUDIT_RING_ADMIN, or K2K_AUDIT_RING_SECURITY + slot */
 	uint32_t kind;               /* enum k2k_audit_kind */
 	enum k2k_audit_level level;
 	enum k2k_audit_type type;
@@ -728,6 +786,7 @@ struct k2k_audit_record {
 	uint64_t values[K2K_AUDIT_VALUES];       /* by kind, see there; else 0 */
 	char actor[64];
 	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
+	char comm[16];               /* the broker's: of a rejection, and of one found dead; else "" */
 };
 
 /* Where a reader stands. Begin with K2K_AUDIT_CURSOR_INIT; next may be kept and used again with the same registry (its uuid). */
@@ -735,12 +794,18 @@ struct k2k_audit_cursor {
 	uint32_t size, flags;
 	uint32_t wake, waiting;      /* the library's: what k2k_audit_wait waits for */
 	uint64_t next[K2K_AUDIT_RINGS];          /* sequence to read next; 0: from the oldest that is there */
+	uint64_t damaged[3];         /* the library's: a bit a ring whose damage was told */
 };
-#define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 } }
+#define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 }, { 0 } }
 
 /* Flags of k2k_audit_read. */
 enum {
 	K2K_AUDIT_OPEN_TOO = 1 << 0,     /* also what is still open or being written: a snapshot; a follower would see it half counted */
+	/*
+	 * The cursor is known to be of this registry: a ring that has not come so far is damaged. That is a record
+	 * (K2K_AUDIT_DAMAGED), once, and costs that ring's events; without the flag it is EINVAL, for a foreign cursor.
+	 */
+	K2K_AUDIT_DAMAGED_TOO = 1 << 1,
 };
 
 /*
@@ -760,9 +825,52 @@ K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cu
  * Sleeps, also where the thread is cancelled, until there may be something that k2k_audit_read with this cursor did not find, or for timeout_ns
  * (UINT64_MAX: no limit). 0 in both cases. Any role. Returns: EFENCED; EINVAL where another thread closes the handle.
  * Brokers wake sleepers within a twentieth of a second after an event is complete, where there were events
- * lately, else when the next second begins; administrators at once.
+ * lately, else when the next second begins; administrators at once, and in a batch each 50 ms or 32 events. What
+ * a broker wrote last before it was killed is seen within a second.
  */
 K2K_API int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns);
+
+/* Flags of k2k_audit_kept. */
+enum {
+	K2K_AUDIT_FAILING = 1 << 0,      /* can't be written now */
+};
+
+/*
+ * Says that all below the cursor is kept, or that it can't be written now. To be said at least each second while
+ * nothing comes: a follower that is silent for three is not waited for any more. One thread at a time.
+ * Handles opened with K2K_OPEN_FOLLOWER. Returns: EROLE; EFENCED. Killed: the record stays, and tells what is lost; the
+ * next follower takes it.
+ */
+K2K_API int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags);
+
+enum k2k_follower_state {
+	K2K_FOLLOWER_NONE    = 1,   /* nobody has the record; what it lost is told all the same */
+	K2K_FOLLOWER_ACTIVE  = 2,
+	K2K_FOLLOWER_SILENT  = 3,   /* alive, and has said nothing for three seconds, or not yet */
+	K2K_FOLLOWER_FAILING = 4,   /* can't write */
+	K2K_FOLLOWER_DEAD    = 5,   /* killed */
+};
+
+struct k2k_audit_follower_info {
+	uint32_t size, flags;
+	uint32_t index;              /* 0 to 7 */
+	enum k2k_follower_state state;
+	uint64_t pid;
+	char comm[16];
+	uint64_t attached_at_ns;     /* since 1970 */
+	uint64_t said_ago_ns;        /* since it last said how far it is; K2K_NEVER_NS: not yet */
+	uint64_t failures, failing_since_ns;     /* how often it could not write; since 1970, 0: it can */
+	uint64_t behind;             /* events that it has not kept yet */
+	uint64_t overwritten;        /* of these, those that are written over */
+	uint64_t lost;               /* that it found missing, since creation: the log lacks these. All: lost + overwritten */
+	uint64_t damaged;            /* rings that it found damaged */
+	/* the last loss that it found (lost_at_ns 0: none), and the first ring in which some are written over now */
+	uint64_t lost_from, lost_count, lost_at_ns;
+	uint64_t overwritten_from, overwritten_count;
+	uint32_t lost_ring, overwritten_ring;
+};
+/* *count: how many there are, of which the first `capacity` are in `followers`. Any role. */
+K2K_API int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count);
 
 /* Since creation, over all rings, by kind: events written; repeats counted in them; given up without a trace in a ring. */
 struct k2k_audit_stats {

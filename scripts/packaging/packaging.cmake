@@ -3,6 +3,7 @@
 #   libk2k-registry0      the shared library
 #   libk2k-registry-dev   header, static library, k2k-registry.pc, CMake package
 #   k2k-tools             the programs, units, sysusers.d, tmpfiles.d
+#   python3-k2k-registry  the library from Python
 # What other files install without a COMPONENT goes to k2k-tools.
 set(K2K_PACKAGE_MAINTAINER "k2k-registry maintainers <maintainers@k2k-registry.invalid>" CACHE STRING
   "who answers for the packages, as Name <address>")
@@ -14,7 +15,7 @@ set(version ${PROJECT_VERSION}-1)
 
 # ---- what each package says of itself: changelog and copyright, compressed without a time, so that equal sources make equal files
 find_program(GZIP gzip REQUIRED)
-foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools)
+foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools python:python3-k2k-registry)
   string(REGEX REPLACE ":.*" "" component ${pair})
   string(REGEX REPLACE ".*:" "" package ${pair})
   file(MAKE_DIRECTORY ${made}/${package})
@@ -29,12 +30,30 @@ if(NOT first MATCHES "\\(${version}\\)")
 endif()
 
 # ---- units and what they need
-foreach(unit IN ITEMS k2k-registry@ k2k-registry-save@)
-  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.service.in ${made}/${unit}.service @ONLY)
-  install(FILES ${made}/${unit}.service DESTINATION lib/systemd/system COMPONENT tools)
+set(units k2k-registry@.service k2k-registry-save@.service k2k-registry-snapshot@.service k2k-registry-snapshot@.timer
+  k2k-registry-apply@.service k2k-auditd@.service k2k-exporter@.service k2k-broker@.service k2k-broker@.socket)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf hardening)
+string(STRIP "${hardening}" hardening)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf)
+foreach(unit IN LISTS units)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.in ${made}/${unit} @ONLY)
+  install(FILES ${made}/${unit} DESTINATION lib/systemd/system COMPONENT tools)
 endforeach()
+list(JOIN units " " units)
+configure_file(${here}/postinst.in ${made}/postinst @ONLY)
+configure_file(${here}/postrm.in ${made}/postrm @ONLY)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
+
+# ---- the library from Python, where Debian's Python looks; with what tells pip and importlib.metadata of it
+set(python lib/python3/dist-packages)
+set(binding ${PROJECT_SOURCE_DIR}/lib/bindings/python)
+file(WRITE ${made}/METADATA "Metadata-Version: 2.1\nName: k2k-registry\nVersion: ${PROJECT_VERSION}\n")
+file(WRITE ${made}/INSTALLER "debian\n")
+install(DIRECTORY ${binding}/k2k_registry DESTINATION ${python} COMPONENT python
+  FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+install(FILES ${made}/METADATA ${made}/INSTALLER DESTINATION ${python}/k2k_registry-${PROJECT_VERSION}.dist-info
+  COMPONENT python)
 
 # ---- control files: dpkg-shlibdeps of others reads symbols and shlibs, ldconfig runs by the trigger
 configure_file(${here}/symbols.in ${made}/symbols @ONLY)
@@ -48,7 +67,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
-set(CPACK_COMPONENTS_ALL library dev tools)
+set(CPACK_COMPONENTS_ALL library dev tools python)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
@@ -81,10 +100,19 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
-set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nand units.")
-# beside what its programs link: the account of its units
-set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd")
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, and units.")
+# beside what its programs link: the accounts of its units, and who enables them
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
-set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${here}/postinst ${here}/postrm)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${made}/postinst ${here}/prerm ${made}/postrm)
+
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-k2k-registry)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION "multi-process tenant registry for GPU brokers (Python)\n${about}\nThis package has the module k2k_registry, with its types.")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), python3 (>= 3.9)")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
+# compiled when installed, and the compiled files removed with it
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${here}/python/postinst ${here}/python/prerm)
 
 include(CPack)

@@ -3,7 +3,7 @@
 include(${PROJECT_SOURCE_DIR}/scripts/script_tests.cmake)
 add_test(NAME packages_are_made COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target package)
 set_tests_properties(packages_are_made PROPERTIES LABELS package TIMEOUT 240 FIXTURES_SETUP packages)
-k2k_script_tests(package SCRIPTS package ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} LABEL package TIMEOUT 240 NAMES names)
+k2k_script_tests(package SCRIPTS package package_systemd ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} LABEL package TIMEOUT 240 NAMES names)
 set_tests_properties(${names} PROPERTIES FIXTURES_REQUIRED packages)
 
 foreach(name IN ITEMS musl containers)

@@ -35,7 +35,7 @@
  *
  * Abstractions. The modulus is 8 for 2^34, the limit is clamped to half of it (2^33), n is 1 or a quarter (2^32).
  * The clock is a choice: a call may read any second up to LAST, a past one too. This contains each clock that ticks,
- * a process stopped after reading it, a second that is kept and old, and a neighbour who is ahead. Damage (a second far ahead) is not modelled.
+ * a process stopped after reading it, a coarse clock that lags, and a neighbour who is ahead. Damage (a second far ahead) is not modelled.
  * Death: a process ends at any of its steps and a new one takes its place; DEATHS bounds how many. Without it, any
  * process may still stop for ever at any step, since each assertion holds in every prefix of a run.
  *

@@ -222,7 +222,6 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_FINAL_TOTALS: put_totals(object, r); break;
 	case K2K_AUDIT_KIND_BUDGET_CHANGE: put_budget(object, r); break;
 	case K2K_AUDIT_KIND_BROKER_DEAD:
-		put_text(object, "comm", r->source);
 		put_numbers(object, r, dead);
 		break;
 	case K2K_AUDIT_KIND_CREATED:
@@ -239,11 +238,21 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 {
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
+	/* of a ring that can't be read: no place, so that a reader stays where it is */
+	if (lost && !r->count) {
+		put_text(object, "kind", "damaged");
+		put_number(object, "ring", r->ring);
+		put_time(object, r->time_ns);
+		return;
+	}
 	put_text(object, "kind", lost ? "lost" : k2k_audit_kind_name(r->kind));
 	put_number(object, "ring", r->ring);
 	put_u64(object, "sequence", r->sequence);
 	if (lost) {
 		put_u64(object, "lost", r->count);
+		put_time(object, r->time_ns);
+		if (r->flags & K2K_AUDIT_DAMAGED)
+			put(object, "damaged", must(json_object_new_boolean(1)));
 		return;
 	}
 	put_text(object, "level", k2k_audit_level_name(r->level));
@@ -252,6 +261,8 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 	put_u64(object, "monotonic_ns", r->monotonic_ns);
 	put_u64(object, "count", r->count);
 	put_text(object, "actor", r->actor);
+	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD)
+		put_text(object, "comm", r->comm);
 	put_u64(object, "pid", r->pid);
 	if (r->incarnation)
 		put_u64(object, "incarnation", r->incarnation);

@@ -17,6 +17,8 @@ struct follow {
 	bool told;                   /* in a line, that it is there, or that it is not */
 	int error;
 	uint64_t backoff_ns, next_ns;
+	bool registered;             /* as a follower that is waited for */
+	int refused;                 /* why not; said once */
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_record records[BATCH];
 };
@@ -44,10 +46,29 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
+/* Without the right to write `live`, or without a free record, it follows all the same, and nobody waits for it. */
+static int open_follower(struct follow *follow)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	int code;
+
+	options.flags = K2K_OPEN_FOLLOWER;
+	code = k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, &options, &follow->reg);
+	follow->registered = !code;
+	if (code != K2K_EPERM && code != K2K_EFULL)
+		return code;
+	if (follow->refused != code)
+		say("registry %s: not registered as a follower (%s): events may be written over before they are read, and a registry "
+		    "that requires audit refuses changes",
+		    follow->name, k2k_error_detail()->text);
+	follow->refused = code;
+	return k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
+}
+
 static int attach(struct follow *follow)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
-	int code = k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
+	int code = open_follower(follow);
 
 	if (code)
 		return code;
@@ -117,7 +138,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 		position_begin(&begin, follow->uuid);
 	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
 	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
-	code = k2k_audit_read(follow->reg, &follow->cursor, 0, follow->records, BATCH, &count);
+	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records, BATCH, &count);
 	if (code)
 		return gone(follow, code, bodies);
 	/* a registry that can be opened and not be read is no news */
@@ -133,6 +154,16 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 		text_add_body(bodies, object);
 	}
 	return count;
+}
+
+void follow_say(struct follow *follow, const struct position *kept, bool failing)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+
+	if (!follow->reg || !follow->registered || strcmp(kept->uuid, follow->uuid) != 0)
+		return;
+	memcpy(cursor.next, kept->next, sizeof(cursor.next));
+	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0); /* gone: the next read says it */
 }
 
 void follow_wait(struct follow *follow, uint64_t timeout_ns)

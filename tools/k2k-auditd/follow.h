@@ -21,6 +21,8 @@ void follow_free(struct follow **follow);
  * to. Returns how many lines; 0: nothing now.
  */
 size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies);
+/* Says in the registry what is kept: all before `kept`; or that it can't be written now. Brings administrators on who wait. */
+void follow_say(struct follow *follow, const struct position *kept, bool failing);
 /* Sleeps until there may be something, or a signal came, or so long. */
 void follow_wait(struct follow *follow, uint64_t timeout_ns);
 /* Why there is no registry now, a K2K_E... code; 0: there is one. */

@@ -4,12 +4,11 @@
  */
 #include "follow.h"
 #include "logfile.h"
-#include "notify.h"
 #include "stream.h"
+#include "../common/service.h"
 #include "../k2k-tenantctl/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -31,9 +30,12 @@ static const char usage[] =
 static const char help[] =
 "\n"
 "Follows the audit rings of a registry and keeps their events, one JSON object a line.\n"
-"It reads only, and needs no more than the right to read the registry. Where there is no\n"
-"registry, or it is replaced, it waits for one, and says so. On SIGTERM or SIGINT it ends\n"
-"with 0. One process keeps one log; several may follow the same registry.\n"
+"With the right to write its live object it registers as a follower (8 at most): then changes\n"
+"wait for it up to two seconds rather than write over what it has not kept, what it lost\n"
+"anyhow is counted where 'k2k-tenantctl audit stats' and the exporter find it, and a registry\n"
+"made with --require-audit takes changes while it keeps up. Without that right it only reads,\n"
+"and says so. Where there is no registry, or it is replaced, it waits for one. On SIGTERM or\n"
+"SIGINT it ends with 0. One process keeps one log; several may follow the same registry.\n"
 "\n"
 "  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
 "  -f, --file FILE      a chain of lines: 'k2k-tenantctl audit verify' tells which one was\n"
@@ -327,6 +329,7 @@ static int run(struct destination *d, struct follow *follow, int once)
 			continue;
 		if (code < 0) {
 			trouble_is(&trouble, d, -code);
+			follow_say(follow, position_of(d), true);
 			if (once || code == -EPIPE)
 				status = 10;
 			else
@@ -334,6 +337,7 @@ static int run(struct destination *d, struct follow *follow, int once)
 			continue;
 		}
 		trouble_is_over(&trouble, d);
+		follow_say(follow, position_of(d), false);
 		if (!count && once)
 			status = follow_error(follow) ? 6 : 0;
 		else if (!count)
@@ -343,14 +347,6 @@ static int run(struct destination *d, struct follow *follow, int once)
 		say("%s: ending with events unwritten; the rings keep them for the next start, as long as they last", d->name);
 	text_free(&bodies);
 	return status;
-}
-
-/* Standard files that are closed would be given to the log, and messages written into it. */
-static void hold_standard_files(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
-			_exit(10);
 }
 
 int main(int argc, char **argv)

@@ -54,23 +54,34 @@ static void finish(struct text *out, struct json_object *object)
 	json_object_put(object);
 }
 
-static void add_error(struct text *out, uint64_t number, const struct line_error *error)
+/* Which line is answered, and the id that it gave. */
+static struct json_object *object_for(uint64_t number, const struct line_parsed *parsed)
 {
 	struct json_object *object = object_new();
 
 	put_u64(object, "line", number);
+	if (parsed->id)
+		put(object, "id", json_object_get(parsed->id));
+	return object;
+}
+
+static void add_error(struct text *out, uint64_t number, const struct line_parsed *parsed,
+                      const struct line_error *error)
+{
+	struct json_object *object = object_for(number, parsed);
+
 	put(object, "column", must(json_object_new_int64((int64_t)error->column)));
 	put_string(object, "error", error->text);
 	finish(out, object);
 }
 
-static void add_answer(struct text *out, uint64_t number, const struct broker_request *request,
+static void add_answer(struct text *out, uint64_t number, const struct line_parsed *parsed,
                        const struct broker_answer *answer)
 {
-	struct json_object *object = object_new();
+	const struct broker_request *request = &parsed->request;
+	struct json_object *object = object_for(number, parsed);
 	int send = request->operation == BROKER_SEND;
 
-	put_u64(object, "line", number);
 	if (!send)
 		put_string(object, "kernel", request->operation == BROKER_ADD ? "add" : "remove");
 	put_string(object, send ? "send" : "name", request->name);
@@ -159,13 +170,11 @@ static void put_tenant(const struct broker_tenant *tenant, void *tenants)
 		must(NULL);
 }
 
-void answer_add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts,
-                       uint64_t number)
+static void add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts,
+                       struct json_object *object)
 {
-	struct json_object *object = object_new(), *tenants = must(json_object_new_array());
+	struct json_object *tenants = must(json_object_new_array());
 
-	if (number)
-		put_u64(object, "line", number);
 	put(object, "stats", must(json_object_new_boolean(1)));
 	put_u64(object, "lines", counts->lines);
 	put_u64(object, "malformed", counts->malformed);
@@ -175,38 +184,40 @@ void answer_add_counts(struct text *out, const struct broker *broker, const stru
 	finish(out, object);
 }
 
+void answer_add_totals(struct text *out, const struct broker *broker, const struct answer_counts *counts)
+{
+	add_counts(out, broker, counts, object_new());
+}
+
 /* ---- from line to answer ---------------------------------------------------------------- */
 
 int answer_lines(struct line_input *input, int at_end, struct broker *broker, struct broker_inbox *inbox,
                  struct answer_counts *counts, struct text *out, size_t enough)
 {
 	while (!out || out->size < enough) {
-		struct broker_request request;
+		struct line_parsed parsed;
 		struct broker_answer answer;
 		struct line_error error;
 		enum line_kind kind;
 		const char *line;
 		size_t size;
-		void *owner;
 
 		kind = line_next(input, at_end, &line, &size);
 		if (kind == LINE_NONE)
 			return 0;
 		counts->lines++;
-		if (line_parse(kind, line, size, &request, &owner, &error)) {
+		if (line_parse(kind, line, size, &parsed, &error)) {
 			counts->malformed++;
 			if (out)
-				add_error(out, input->number, &error);
-			continue;
-		}
-		if (request.operation != BROKER_STATS) {
-			broker_decide(broker, inbox, &request, &answer);
+				add_error(out, input->number, &parsed, &error);
+		} else if (parsed.request.operation != BROKER_STATS) {
+			broker_decide(broker, inbox, &parsed.request, &answer);
 			if (out)
-				add_answer(out, input->number, &request, &answer);
+				add_answer(out, input->number, &parsed, &answer);
 		} else if (out) {
-			answer_add_counts(out, broker, counts, input->number);
+			add_counts(out, broker, counts, object_for(input->number, &parsed));
 		}
-		line_free_request(owner);
+		line_forget(&parsed);
 	}
 	return 1;
 }

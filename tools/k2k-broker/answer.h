@@ -23,8 +23,7 @@ int answer_lines(struct line_input *input, int at_end, struct broker *broker, st
 
 /* The line by which a message arrives at a connection. */
 void answer_add_message(struct text *out, const struct broker_message *message);
-/* All counts as one line; number: of the line that asked, or 0. */
-void answer_add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts,
-                       uint64_t number);
+/* All counts as one line. */
+void answer_add_totals(struct text *out, const struct broker *broker, const struct answer_counts *counts);
 
 #endif

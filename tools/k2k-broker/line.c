@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int is_space(char c)
@@ -72,12 +73,13 @@ enum line_kind line_next(struct line_input *input, int at_end, const char **line
 
 /* ---- a line into a request -------------------------------------------------------- */
 
-enum key { KERNEL, NAME, TENANT, ORG, ENGAGEMENT, SEND, TO, GPU_NS, STATS, KEYS };
+enum key { KERNEL, NAME, TENANT, ORG, ENGAGEMENT, SEND, TO, GPU_NS, STATS, ID, KEYS };
 static const char *const key_names[KEYS] = {
-	"kernel", "name", "tenant", "org", "engagement", "send", "to", "gpu_ns", "stats",
+	"kernel", "name", "tenant", "org", "engagement", "send", "to", "gpu_ns", "stats", "id",
 };
 #define BIT(key) (1u << (key))
 enum {
+	/* each may have an id */
 	ADD_KEYS    = BIT(KERNEL) | BIT(NAME) | BIT(TENANT) | BIT(ORG) | BIT(ENGAGEMENT),
 	REMOVE_KEYS = BIT(KERNEL) | BIT(NAME),
 	SEND_KEYS   = BIT(SEND) | BIT(TO) | BIT(ORG) | BIT(ENGAGEMENT) | BIT(GPU_NS),
@@ -233,7 +235,7 @@ static int allow(const struct member members[KEYS], unsigned allowed, unsigned r
                  struct line_error *error)
 {
 	for (enum key key = 0; key < KEYS; key++) {
-		if (members[key].key_column && !(allowed & BIT(key)))
+		if (members[key].key_column && !((allowed | BIT(ID)) & BIT(key)))
 			return wrong(error, members[key].key_column, "key \"%s\" does not belong to %s", key_names[key], what);
 	}
 	for (enum key key = 0; key < KEYS; key++) {
@@ -278,18 +280,48 @@ static int interpret(const struct member members[KEYS], size_t size, struct brok
 	       get_number(&members[ENGAGEMENT], ENGAGEMENT, &request->tag.engagement_id, error) ? -1 : 0;
 }
 
-int line_parse(enum line_kind kind, const char *line, size_t size, struct broker_request *request, void **owner,
+/* json-c also takes NaN, Infinity and "1.": they are no JSON, and the client could not read them back. */
+static int is_number(const char *value, size_t size)
+{
+	const char *point = memchr(value, '.', size);
+	char first = value[0] == '-' ? value[1] : value[0];
+
+	return first >= '0' && first <= '9' && (!point || (point[1] >= '0' && point[1] <= '9'));
+}
+
+/*
+ * A number is written back by its own characters: json-c keeps 64 bits of a whole number, and who
+ * sent more, or "1.0", looks for the same again.
+ */
+static int get_id(const struct member *member, struct json_object **id, struct line_error *error)
+{
+	enum json_type type = json_object_get_type(member->json);
+
+	if (!member->key_column)
+		return 0;
+	if (type == json_type_string) {
+		*id = json_object_get(member->json);
+	} else if ((type == json_type_int || type == json_type_double) && is_number(member->value, member->value_size)) {
+		char *digits = must(strndup(member->value, member->value_size));
+
+		*id = must(json_object_new_double_s(0, digits));
+		free(digits);
+	} else {
+		return wrong(error, member->value_column, "\"id\" must be a string or a number");
+	}
+	return 0;
+}
+
+int line_parse(enum line_kind kind, const char *line, size_t size, struct line_parsed *parsed,
                struct line_error *error)
 {
 	static struct json_tokener *tokener;     /* one thread; made once */
 	struct member members[KEYS] = { 0 };
-	struct json_object *object;
 	enum json_tokener_error code;
 	const char *zero;
 	size_t start;
 
-	*owner = NULL;
-	*request = (struct broker_request){ 0 };
+	*parsed = (struct line_parsed){ 0 };
 	if (kind == LINE_TOO_LONG)
 		return wrong(error, LINE_MAX_BYTES + 1, "a line has at most %d bytes", LINE_MAX_BYTES);
 	start = space(line, size, 0);
@@ -303,22 +335,20 @@ int line_parse(enum line_kind kind, const char *line, size_t size, struct broker
 		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	}
 	json_tokener_reset(tokener);
-	object = json_tokener_parse_ex(tokener, line, (int)size);
+	parsed->json = json_tokener_parse_ex(tokener, line, (int)size);
 	code = json_tokener_get_error(tokener);
 	if (code == json_tokener_continue)
 		return wrong(error, size + 1, "the line ends within the object");
 	if (code != json_tokener_success)
 		return wrong(error, json_tokener_get_parse_end(tokener) + 1, "%s", json_tokener_error_desc(code));
-	if (find_members(line, size, object, members, error) ||
-	    interpret(members, past_value(line, size, start), request, error)) {
-		json_object_put(object);
+	if (find_members(line, size, parsed->json, members, error) || get_id(&members[ID], &parsed->id, error))
 		return -1;
-	}
-	*owner = object;
-	return 0;
+	return interpret(members, past_value(line, size, start), &parsed->request, error);
 }
 
-void line_free_request(void *owner)
+void line_forget(struct line_parsed *parsed)
 {
-	json_object_put(owner);
+	json_object_put(parsed->id);
+	json_object_put(parsed->json);
+	*parsed = (struct line_parsed){ 0 };
 }

@@ -11,6 +11,7 @@
 #include "broker.h"
 #include "../text/text.h"
 
+#include <json-c/json_object.h>
 #include <stddef.h>
 
 #define LINE_MAX_BYTES 8192                /* without its end */
@@ -42,12 +43,19 @@ struct line_error {
 	char text[160];
 };
 
+/* What a line says: a request, and the id by which its sender knows the answer. */
+struct line_parsed {
+	struct broker_request request;     /* its strings live in the JSON */
+	struct json_object *id;            /* a string or a number, written back as it came; null: none */
+	struct json_object *json;
+};
+
 /*
- * `kind` and what follows from line_next. 0, or -1 with *error. On 0 the
- * request's strings live until line_free_request(*owner).
+ * `kind` and what follows from line_next. 0, or -1 with *error: then there may be an id all the
+ * same, of a line that is JSON and no request. In both cases line_forget() frees it.
  */
-int line_parse(enum line_kind kind, const char *line, size_t size, struct broker_request *request, void **owner,
+int line_parse(enum line_kind kind, const char *line, size_t size, struct line_parsed *parsed,
                struct line_error *error);
-void line_free_request(void *owner);
+void line_forget(struct line_parsed *parsed);
 
 #endif

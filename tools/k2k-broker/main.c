@@ -4,10 +4,12 @@
  */
 #include "answer.h"
 #include "server.h"
+#include "../common/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,17 +23,22 @@
 enum { QUEUE_DEFAULT = 256, QUEUE_LAST = 65536 };
 
 static const char usage[] =
-"Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH]\n";
+"Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH [--mode MODE] [--group GROUP]]\n";
 
 static const char help[] =
 "\n"
 "Decides on messages between kernels of tenants, and delivers them. Reads one JSON\n"
 "object a line from FILE, from standard input, or from the clients of a socket, and\n"
-"answers each with one line. At the end of its input, or on SIGTERM or SIGINT, it\n"
-"detaches from the registry, gives all kernel slots back and ends with 0.\n"
+"answers each with one line. At the end of its input, or on SIGTERM, SIGINT or SIGHUP,\n"
+"it detaches from the registry, gives all kernel slots back and ends with 0. If nobody\n"
+"can read its answers any more, it does the same and ends with 10. Where a service\n"
+"manager hands over a listening socket (LISTEN_FDS), it serves that.\n"
 "\n"
 "  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
 "  -l, --listen PATH    serve the clients of a Unix-domain socket at PATH\n"
+"      --mode MODE      of that socket, in octal digits; 0660 and a group keep others out.\n"
+"                       As the umask leaves it unless given\n"
+"      --group GROUP    of that socket, by name or number\n"
 "  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
 "  -s, --summary        print the counts at the end; without --listen no answers\n"
 "  -h, --help           this\n"
@@ -52,13 +59,14 @@ static const char help[] =
 "  Tenant, org, engagement and gpu_ns are 0 where they are left out; tenant 0 is no\n"
 "  tenant: nothing is limited and nothing counted. They may be JSON numbers or strings\n"
 "  of decimal digits, up to 18446744073709551615. A name has 1 to 255 bytes, a line at\n"
-"  most 8192; empty lines are ignored.\n"
+"  most 8192; empty lines are ignored. Each may have an \"id\", any string or number:\n"
+"  it stands in the answer as it was given, also if the line is no request.\n"
 "\n"
 "Answers\n"
 "  {\"line\":\"3\",\"send\":\"a\",\"to\":\"b\",\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\n"
 "   \"org\":\"1\",\"engagement\":\"7\",\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\n"
 "   \"retry_after_ns\":\"0\",\"window\":\"86400\",\"booked_ns\":\"1500000\"}\n"
-"  line            which line of this input, from 1\n"
+"  line            which line of this input, from 1; behind it the line's id, if it has one\n"
 "  decision        of a message: DELIVERED, QUEUE_FULL, NOT_FOUND (all three admitted),\n"
 "                  TENANT_MISMATCH (with to_tenant; \"error\" where it couldn't be audited),\n"
 "                  REJECTED; of a kernel: ADDED, MOVED, UPDATED, REMOVED, REFUSED\n"
@@ -91,11 +99,11 @@ static const char help[] =
 "  does; nobody else waits for it. 1000 clients are served at once.\n"
 "  Read from FILE or standard input a kernel has no connection: what is sent to it is\n"
 "  delivered, counted and dropped at once; with --queue 0 each message is QUEUE_FULL.\n"
-"  Who may open PATH, as the umask leaves it, may add kernels of any tenant.\n"
+"  Who may write PATH (--mode, --group) may add kernels of any tenant.\n"
 "\n"
 "Exit status: 0 done; 2 usage; 4 PATH is no socket; 5 no free broker slot; 6 registry\n"
 "missing, of another layout or boot, or damaged; 7 permission; 8 busy, or PATH in use;\n"
-"10 the system failed.\n"
+"10 the system failed, or standard output was closed.\n"
 "\n"
 "Example:\n"
 "  printf '%s\\n' '{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}' '{\"send\":\"a\",\"to\":\"a\"}' |\n"
@@ -114,20 +122,62 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 }
 
 struct options {
-	const char *registry, *listen, *file;
-	size_t queue;
+	const char *registry, *file;
+	struct server_options server;
+	int listening;                 /* a socket is served, not a stream */
 	int summary;
 };
 
+static mode_t read_mode(const char *text)
+{
+	size_t length = strspn(text, "01234567");
+
+	if (length == 0 || length > 4 || text[length] || strtoul(text, NULL, 8) > 0777)
+		fail(2, "--mode: \"%s\" is not a mode from 0 to 0777, in octal digits", text);
+	return (mode_t)strtoul(text, NULL, 8);
+}
+
+static gid_t read_group(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	const struct group *group = getgrnam(text);
+	unsigned long long number;
+
+	if (group)
+		return group->gr_gid;
+	errno = 0;
+	number = digits && !text[digits] ? strtoull(text, NULL, 10) : ULLONG_MAX;
+	if (errno || number >= UINT32_MAX)     /* the last one means "leave it" to chown(2) */
+		fail(2, "--group: \"%s\": no such group", text);
+	return (gid_t)number;
+}
+
+/* What a service manager hands over is served, and nothing else. */
+static void take_socket(struct options *options)
+{
+	const char *why;
+
+	options->server.fd = take_listening_socket(&why);
+	if (options->server.fd == -2)
+		fail(2, "%s", why);
+	if (options->server.fd >= 0 && (options->file || options->server.path))
+		fail(2, "%s: a socket was handed over already (LISTEN_FDS)", options->file ? options->file : "--listen");
+	options->listening = options->server.fd >= 0 || options->server.path;
+	if (!options->server.path && (options->server.has_mode || options->server.has_group))
+		fail(2, "--mode and --group are of the socket of --listen");
+}
+
 static struct options read_options(int argc, char **argv)
 {
+	enum { MODE = 256, GROUP };
 	static const struct option longs[] = {
 		{ "registry", required_argument, NULL, 'r' }, { "listen", required_argument, NULL, 'l' },
 		{ "queue", required_argument, NULL, 'q' },    { "summary", no_argument, NULL, 's' },
+		{ "mode", required_argument, NULL, MODE },    { "group", required_argument, NULL, GROUP },
 		{ "help", no_argument, NULL, 'h' },           { "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct options options = { getenv("K2K_REGISTRY"), NULL, NULL, QUEUE_DEFAULT, 0 };
+	struct options options = { .registry = getenv("K2K_REGISTRY"), .server.queue = QUEUE_DEFAULT };
 	unsigned long queue;
 	char *end;
 	int c;
@@ -135,14 +185,22 @@ static struct options read_options(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "r:l:q:shV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'r': options.registry = optarg; break;
-		case 'l': options.listen = optarg; break;
+		case 'l': options.server.path = optarg; break;
 		case 's': options.summary = 1; break;
+		case MODE:
+			options.server.mode = read_mode(optarg);
+			options.server.has_mode = 1;
+			break;
+		case GROUP:
+			options.server.group = read_group(optarg);
+			options.server.has_group = 1;
+			break;
 		case 'q':
 			errno = 0;
 			queue = strtoul(optarg, &end, 10);
 			if (optarg[0] < '0' || optarg[0] > '9' || *end || errno || queue > QUEUE_LAST)
 				fail(2, "--queue: \"%s\" is not a number from 0 to %d", optarg, QUEUE_LAST);
-			options.queue = queue;
+			options.server.queue = queue;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -159,10 +217,11 @@ static struct options read_options(int argc, char **argv)
 		options.file = argv[optind++];
 	if (optind < argc)
 		fail(2, "%s: only one file can be read", argv[optind]);
-	if (options.file && options.listen)
+	if (options.file && options.server.path)
 		fail(2, "%s: --listen reads no file", options.file);
 	if (!options.registry || !options.registry[0])
 		options.registry = "default";
+	take_socket(&options);
 	return options;
 }
 
@@ -180,34 +239,49 @@ static int exit_status(int code)
 
 /* ---- a stream: standard input or a file --------------------------------------------- */
 
-/* 0: may go on. 1: told to stop. */
-static int wait_for(int fd, short events, int stop_fd, int timeout)
-{
-	struct pollfd polls[2] = { { .fd = stop_fd, .events = POLLIN }, { .fd = fd, .events = events } };
+enum stream { GO_ON, STOPPED, OUTPUT_CLOSED, NOTHING };
 
-	return poll(polls, 2, timeout) > 0 && polls[0].revents ? 1 : polls[1].revents ? 0 : -1;
+/* Waits for fd, the signals, and the end of whoever reads the answers. */
+static enum stream wait_for(int fd, short events, int stop_fd, int timeout)
+{
+	struct pollfd polls[3] = { { .fd = stop_fd, .events = POLLIN }, { .fd = STDOUT_FILENO }, { .fd = fd, .events = events } };
+
+	if (poll(polls, 3, timeout) <= 0)
+		return NOTHING;
+	if (polls[1].revents)
+		errno = EPIPE;
+	return polls[0].revents ? STOPPED : polls[1].revents ? OUTPUT_CLOSED : polls[2].revents ? GO_ON : NOTHING;
+}
+
+/* Says what went wrong; what was taken is still to be given back. */
+static int failed(const char *what)
+{
+	fprintf(stderr, "k2k-broker: %s: %s\n", what, strerror(errno));
+	return 10;
 }
 
 /*
  * Pieces of at most PIPE_BUF: a pipe that is ready takes one without waiting, so
- * that a reader who sleeps can't keep us from SIGTERM. 1: told to stop.
+ * that a reader who sleeps can't keep us from SIGTERM.
  */
-static int write_all(struct text *out, int stop_fd)
+static enum stream write_all(struct text *out, int stop_fd)
 {
-	for (size_t done = 0; done < out->size;) {
-		int wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, -1);
+	size_t done = 0;
+
+	while (done < out->size) {
+		enum stream wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, -1);
 		size_t piece = out->size - done < PIPE_BUF ? out->size - done : PIPE_BUF;
 		ssize_t n;
 
-		if (wait > 0)
-			return 1;
-		n = wait == 0 ? write(STDOUT_FILENO, out->bytes + done, piece) : 0;
+		if (wait == STOPPED)
+			return STOPPED;
+		n = wait == NOTHING ? 0 : write(STDOUT_FILENO, out->bytes + done, piece);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			fail(10, "standard output: %s", strerror(errno));
+			return OUTPUT_CLOSED;
 		done += n > 0 ? (size_t)n : 0;
 	}
 	out->size = 0;
-	return 0;
+	return GO_ON;
 }
 
 struct stream_inbox {
@@ -222,31 +296,38 @@ static int consume(struct broker_inbox *inbox, const struct broker_message *mess
 	return ((struct stream_inbox *)inbox)->queue > 0 ? 0 : -1;
 }
 
-static void run_stream(int fd, const struct options *options, struct broker *broker, struct answer_counts *counts,
-                       int stop_fd)
+static int run_stream(int fd, const struct options *options, struct broker *broker, struct answer_counts *counts,
+                      int stop_fd)
 {
 	static struct line_input input;
-	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->queue };
+	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
+	enum stream state = GO_ON;
 	struct text out = { 0 };
+	int status = 0;
 
-	for (int at_end = 0, stop = 0; !at_end && !stop;) {
+	for (int at_end = 0; !at_end && !status && (state == GO_ON || state == NOTHING);) {
 		size_t room;
 		char *to = line_room(&input, &room);
 		ssize_t n;
-		int wait = wait_for(fd, POLLIN, stop_fd, broker_tick(broker));
 
-		if (wait > 0)
+		state = wait_for(fd, POLLIN, stop_fd, broker_tick(broker));
+		if (state == STOPPED || state == OUTPUT_CLOSED)
 			break;
-		n = wait == 0 ? read(fd, to, room) : 0;
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			fail(10, "%s: %s", options->file ? options->file : "standard input", strerror(errno));
-		at_end = wait == 0 && n == 0;
+		n = state == GO_ON ? read(fd, to, room) : 0;
+		if (n < 0 && errno != EINTR && errno != EAGAIN) {
+			status = failed(options->file ? options->file : "standard input");
+			break;
+		}
+		at_end = state == GO_ON && n == 0;
 		line_read(&input, n > 0 ? (size_t)n : 0);
 		answer_lines(&input, at_end, broker, &stream.inbox, counts, options->summary ? NULL : &out, SIZE_MAX);
-		stop = write_all(&out, stop_fd);
+		state = write_all(&out, stop_fd);
 	}
+	if (state == OUTPUT_CLOSED)
+		status = failed("standard output");
 	broker_leave(broker, &stream.inbox);
 	text_free(&out);
+	return status;
 }
 
 static int open_input(const char *file)
@@ -260,26 +341,80 @@ static int open_input(const char *file)
 
 /* ---- main ------------------------------------------------------------------------------ */
 
-int main(int argc, char **argv)
+/*
+ * The signals that end it in order, as a descriptor. SIGHUP stays ignored if it was (nohup).
+ * A closed pipe and a file that may not grow are errors of the write, and nobody's end.
+ */
+static int catch_signals(void)
 {
-	struct options options = read_options(argc, argv);
-	struct answer_counts counts = { 0, 0 };
-	struct server *server = NULL;
-	struct broker *broker;
-	struct text out = { 0 };
+	struct sigaction hangup;
 	sigset_t stop;
-	char why[256];
-	int status = 0, code, stop_fd, input = options.listen ? -1 : open_input(options.file);
+	int fd;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaddset(&stop, SIGHUP);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
-	stop_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (stop_fd < 0)
+	fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
 		fail(10, "signalfd: %s", strerror(errno));
+	return fd;
+}
 
+static int print(const struct text *out)
+{
+	size_t done = 0;
+
+	while (done < out->size) {
+		ssize_t n = write(STDOUT_FILENO, out->bytes + done, out->size - done);
+
+		if (n < 0 && errno != EINTR)
+			return failed("standard output");
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* From READY to STOPPING. *server is to be closed by the caller, who still counts. */
+static int run(const struct options *options, int input, struct broker *broker, struct answer_counts *counts, int stop_fd,
+               struct server **server)
+{
+	char why[256];
+	int status = 0;
+
+	if (options->listening) {
+		*server = server_open(&options->server, why, &status);
+		if (!*server) {
+			fprintf(stderr, "k2k-broker: %s: %s\n", options->server.path, why);
+			return status;
+		}
+	}
+	notify("READY=1");
+	if (!options->listening)
+		status = run_stream(input, options, broker, counts, stop_fd);
+	else if (server_run(*server, broker, counts, stop_fd) != 0)
+		status = failed("poll");
+	notify("STOPPING=1");
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct answer_counts counts = { 0, 0 };
+	struct server *server = NULL;
+	struct options options;
+	struct broker *broker;
+	struct text out = { 0 };
+	int status, code, stop_fd, input;
+
+	hold_standard_files();
+	options = read_options(argc, argv);
+	input = options.listening ? -1 : open_input(options.file);
+	stop_fd = catch_signals();
 	code = broker_open(&broker, options.registry);
 	if (code) {
 		const struct k2k_error_detail *detail = k2k_error_detail();
@@ -287,31 +422,15 @@ int main(int argc, char **argv)
 		fail(exit_status(code), "registry %s: %s%s%s", options.registry, k2k_strerror(code),
 		     detail->code == code && detail->text[0] ? ": " : "", detail->code == code ? detail->text : "");
 	}
-	if (options.listen) {
-		server = server_open(options.listen, options.queue, why, &status);
-		if (!server) {
-			broker_close(&broker);
-			fail(status, "%s: %s", options.listen, why);
-		}
-		if (server_run(server, broker, &counts, stop_fd) != 0) {
-			fprintf(stderr, "k2k-broker: poll: %s\n", strerror(errno));
-			status = 10;
-		}
-	} else {
-		run_stream(input, &options, broker, &counts, stop_fd);
-	}
-	if (options.summary)
-		answer_add_counts(&out, broker, &counts, 0);
+	status = run(&options, input, broker, &counts, stop_fd, &server);
+	if (options.summary && !status)
+		answer_add_totals(&out, broker, &counts);
 	if (server)
 		server_close(&server, broker);
 	broker_close(&broker);
-	for (size_t done = 0; done < out.size;) {
-		ssize_t n = write(STDOUT_FILENO, out.bytes + done, out.size - done);
-
-		if (n < 0 && errno != EINTR)
-			fail(10, "standard output: %s", strerror(errno));
-		done += n > 0 ? (size_t)n : 0;
-	}
+	/* all is given back by now, so a reader who sleeps holds up nothing but this */
+	if (out.size)
+		status = print(&out);
 	text_free(&out);
 	return status;
 }

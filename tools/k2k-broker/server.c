@@ -77,7 +77,27 @@ static int is_alive(const struct sockaddr_un *address)
 	return result;
 }
 
-static int listen_at(struct server *server, char why[256], int *exit_code)
+/*
+ * Binds the name with the rights asked for. Until listen() nobody can connect, so that nobody does
+ * with other rights: neither those of the umask, nor those of the group before it is the right one.
+ */
+static int bind_with_rights(const struct server *server, const struct server_options *options)
+{
+	const char *path = server->address.sun_path;
+	int error;
+
+	if (bind(server->fd, (const struct sockaddr *)&server->address, sizeof server->address) != 0)
+		return -1;
+	if ((!options->has_group || lchown(path, (uid_t)-1, options->group) == 0) &&
+	    (!options->has_mode || chmod(path, options->mode) == 0))
+		return 0;
+	error = errno;
+	unlink(path);
+	errno = error;
+	return -1;
+}
+
+static int listen_at(struct server *server, const struct server_options *options, char why[256], int *exit_code)
 {
 	const char *path = server->address.sun_path;
 	struct stat st;
@@ -100,7 +120,7 @@ static int listen_at(struct server *server, char why[256], int *exit_code)
 			goto failed;
 	}
 	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (server->fd < 0 || bind(server->fd, (struct sockaddr *)&server->address, sizeof server->address) != 0)
+	if (server->fd < 0 || bind_with_rights(server, options) != 0)
 		goto failed;
 	if (lstat(path, &st) != 0 || listen(server->fd, SOMAXCONN) != 0) {
 		int error = errno;
@@ -121,14 +141,17 @@ failed:
 	return -1;
 }
 
-struct server *server_open(const char *path, size_t queue, char why[256], int *exit_code)
+struct server *server_open(const struct server_options *options, char why[256], int *exit_code)
 {
 	struct server *server = must(calloc(1, sizeof *server));
+	const char *path = options->path;
 	int lock, failed;
 
-	server->fd = -1;
-	server->queue = queue;
+	server->fd = options->fd;
+	server->queue = options->queue;
 	TAILQ_INIT(&server->connections);
+	if (server->fd >= 0)
+		return server;
 	server->address.sun_family = AF_UNIX;
 	if (!path[0] || strlen(path) >= sizeof server->address.sun_path) {
 		*exit_code = 2;
@@ -144,7 +167,7 @@ struct server *server_open(const char *path, size_t queue, char why[256], int *e
 		free(server);
 		return NULL;
 	}
-	failed = listen_at(server, why, exit_code);
+	failed = listen_at(server, options, why, exit_code);
 	close(lock);
 	if (failed) {
 		if (server->fd >= 0)
@@ -337,7 +360,8 @@ void server_close(struct server **server, struct broker *broker)
 
 	while ((connection = TAILQ_FIRST(&(*server)->connections)))
 		close_connection(*server, connection, broker);
-	if (lstat((*server)->address.sun_path, &st) == 0 && st.st_dev == (*server)->dev && st.st_ino == (*server)->ino)
+	if ((*server)->address.sun_path[0] && lstat((*server)->address.sun_path, &st) == 0 && st.st_dev == (*server)->dev &&
+	    st.st_ino == (*server)->ino)
 		unlink((*server)->address.sun_path);
 	close((*server)->fd);
 	free(*server);

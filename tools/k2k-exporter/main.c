@@ -2,16 +2,15 @@
 /*
  * k2k-exporter - a registry's metrics for Prometheus to scrape
  */
+#include "address.h"
 #include "serve.h"
 
+#include "../common/service.h"
 #include "../k2k-tenantctl/units.h"
 #include "../metrics/metrics.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -24,16 +23,18 @@ static const char help[] =
 "Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N]\n"
 "\n"
 "Serves what a registry counts at http://127.0.0.1:9742/metrics, for Prometheus to\n"
-"scrape. It only reads, and no broker ever waits for it. Where the registry is missing,\n"
+"scrape, and a page at / that shows it live: tenants, brokers, and what needs attention\n"
+"first. It only reads, and no broker ever waits for it. Where the registry is missing,\n"
 "k2k_up is 0, and each scrape looks for it again. Ends with 0 on SIGTERM or SIGINT.\n"
 "\n"
 "  -r, --registry NAME   the registry (environment K2K_REGISTRY; \"default\")\n"
-"  -l, --listen ADDRESS  127.0.0.1:9742 unless given; also PORT, IP:PORT, [IPv6]:PORT. Port 0:\n"
-"                        a free one. Whoever can connect can read, so other than\n"
+"  -l, --listen ADDRESS  127.0.0.1:9742 unless given; also PORT, localhost:PORT, IP:PORT,\n"
+"                        [IPv6]:PORT, and :PORT for all addresses, of IPv4 and IPv6.\n"
+"                        Port 0: a free one. Whoever can connect can read, so other than\n"
 "                        the machine's own addresses want a firewall or a proxy\n"
 "  -m, --max-series N    so many tenants (and budgets) have series of their own, 1000 unless\n"
-"                        given: those registered first; the rest are summed under\n"
-"                        tenant=\"other\", in which the deregistered stay counted\n"
+"                        given: the busiest; the rest are summed under tenant=\"other\", in\n"
+"                        which the deregistered stay counted\n"
 "  -h, --help            this\n"
 "  -V, --version         the version\n"
 "\n"
@@ -55,40 +56,6 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 	exit(status);
 }
 
-/* PORT, IP:PORT or [IPv6]:PORT, numbers only: a name might mean another address tomorrow. */
-static void read_address(struct sockaddr_storage *address, const char *text)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
-	const char *colon = strrchr(text, ':'), *port_text = colon ? colon + 1 : text;
-	size_t length = colon ? (size_t)(colon - text) : 0;
-	struct units_fault fault;
-	char host[64] = "127.0.0.1";
-	uint64_t port;
-
-	memset(address, 0, sizeof(*address));
-	if (units_parse_count(port_text, 0, 65535, &port, &fault))
-		fail(2, "--listen '%.100s': '%.20s' is no port from 0 to 65535", text, port_text);
-	if (colon) {
-		if (length >= sizeof(host))
-			fail(2, "--listen '%.100s': not an address", text);
-		snprintf(host, sizeof(host), "%.*s", (int)length, text);
-	}
-	if (host[0] == '[' && host[length - 1] == ']') {
-		host[length - 1] = 0;
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)port);
-		if (inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1)
-			return;
-	} else {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)port);
-		if (inet_pton(AF_INET, host, &v4->sin_addr) == 1)
-			return;
-	}
-	fail(2, "--listen '%.100s': not an address; it is PORT, IP:PORT or [IPv6]:PORT, in numbers", text);
-}
-
 static void say(const char *text)
 {
 	if (fputs(text, stdout) < 0 || fflush(stdout))
@@ -104,6 +71,7 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 	};
 	const char *listen = "9742";
 	struct units_fault fault;
+	char why[128];
 	size_t length;
 	int c;
 
@@ -128,18 +96,31 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 	if (options->registry[length] || length > K2K_NAME_MAX)
 		fail(2, "'%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -", options->registry,
 		     K2K_NAME_MAX);
-	read_address(&options->address, listen);
+	if (address_read(&options->address, listen, why, sizeof(why)))
+		fail(2, "--listen '%.100s': %s", listen, why);
 }
 
 static void say_where(const struct sockaddr_storage *address, uint16_t port)
 {
-	bool v6 = address->ss_family == AF_INET6;
-	char host[INET6_ADDRSTRLEN], line[128];
+	char where[96], line[128];
 
-	inet_ntop(address->ss_family, v6 ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr :
-	                                   (const void *)&((const struct sockaddr_in *)address)->sin_addr, host, sizeof(host));
-	snprintf(line, sizeof(line), "http://%s%s%s:%u/metrics\n", v6 ? "[" : "", host, v6 ? "]" : "", port);
+	address_write(where, sizeof(where), address, port);
+	snprintf(line, sizeof(line), "http://%s/metrics\n", where);
 	say(line);
+}
+
+/* All addresses are those of IPv4 alone on a machine that has no IPv6. */
+static struct server *start(struct serve_options *options, uint16_t *port)
+{
+	struct server *server;
+
+	errno = 0;
+	server = serve_start(options, port);
+	if (server || !address_is_any6(&options->address) || errno == EADDRINUSE || errno == EACCES)
+		return server;
+	address_any4(&options->address);
+	errno = 0;
+	return serve_start(options, port);
 }
 
 int main(int argc, char **argv)
@@ -150,10 +131,7 @@ int main(int argc, char **argv)
 	sigset_t stop;
 	int signal_number;
 
-	/* standard files that are closed would become the registry's, and be printed into */
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
-			_exit(10);
+	hold_standard_files();
 	read_options(&options, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&stop);
@@ -161,13 +139,14 @@ int main(int argc, char **argv)
 	sigaddset(&stop, SIGINT);
 	/* before there is a second thread, so that none of them is interrupted */
 	sigprocmask(SIG_BLOCK, &stop, NULL);
-	errno = 0;
-	server = serve_start(&options, &port);
+	server = start(&options, &port);
 	if (!server)
 		fail(errno == EADDRINUSE ? 8 : errno == EACCES ? 7 : 10, "can't listen: %s", strerror(errno));
 	say_where(&options.address, port);
+	notify("READY=1");
 	while (sigwait(&stop, &signal_number) != 0)
 		;
+	notify("STOPPING=1");
 	serve_stop(server);
 	return 0;
 }

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "serve.h"
+#include "address.h"
+#include "body.h"
+#include "clients.h"
+#include "page.h"
+#include "status.h"
 
 #include "../metrics/metrics.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECTIONS = 64, IDLE_SECONDS = 10, TIMES_AS_LONG = 4 };
+enum { IDLE_SECONDS = 10, ONE_PART_OF = 5 };
 
 /* All of it belongs to the server's one thread, once that runs. */
 struct server {
 	struct MHD_Daemon *daemon;
+	struct clients clients;
 	const char *registry;
 	uint64_t max_series;
 	struct k2k_registry *reg;       /* null: not open */
 	int code;                       /* why not; told once */
 	struct metrics_past past;
-	struct MHD_Response *text, *index, *health, *missing, *refused;
+	struct snapshot snapshot;       /* empty where the registry could not be read */
+	struct body metrics, status;    /* of this snapshot, once somebody has asked */
 	uint64_t good_until_ns;         /* CLOCK_MONOTONIC */
+	struct MHD_Response *page, *health, *missing, *refused;
 };
 
 /* ---- the registry ------------------------------------------------------------- */
@@ -40,7 +47,7 @@ static void tell(struct server *s, int code)
 		fprintf(stderr, "k2k-exporter: registry '%s': reading it\n", s->registry);
 }
 
-static int read_registry(struct server *s, struct snapshot *snapshot)
+static int read_registry(struct server *s)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	int code = 0;
@@ -51,57 +58,78 @@ static int read_registry(struct server *s, struct snapshot *snapshot)
 	if (!s->reg)
 		code = k2k_registry_open(s->registry, K2K_ROLE_OBSERVER, &options, &s->reg);
 	if (!code)
-		code = snapshot_take(s->reg, snapshot);
+		code = snapshot_take(s->reg, &s->snapshot);
 	tell(s, code);
 	if (code && s->reg)
 		k2k_registry_close(&s->reg);
 	return code;
 }
 
+/* The work that began then, and has ended now, is one part of so many. */
+static void pay_for(struct server *s, uint64_t begun)
+{
+	uint64_t now = snapshot_now();
+
+	s->good_until_ns = (s->good_until_ns > begun ? s->good_until_ns : begun) + (now - begun) * ONE_PART_OF;
+}
+
 /* A registry that was replaced is found at once, not one scrape later. */
-static int look(struct server *s, struct snapshot *snapshot)
-{
-	int had = s->reg != NULL, code = read_registry(s, snapshot);
-
-	return code && had ? read_registry(s, snapshot) : code;
-}
-
-static struct MHD_Response *response_of(const char *text, size_t length, enum MHD_ResponseMemoryMode mode, const char *type)
-{
-	struct MHD_Response *response = MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, mode);
-
-	if (response && MHD_add_response_header(response, "Content-Type", type) == MHD_NO) {
-		MHD_destroy_response(response);
-		return NULL;
-	}
-	return response;
-}
-
-/* Connections that are still sent the older text have it until they are done: it is counted. */
-static struct MHD_Response *fresh_text(struct server *s)
+static void look(struct server *s)
 {
 	uint64_t begun = snapshot_now();
-	struct snapshot snapshot = { 0 };
-	struct MHD_Response *response;
+	int had = s->reg != NULL;
+
+	if (begun < s->good_until_ns)
+		return;
+	snapshot_free(&s->snapshot);
+	body_forget(&s->metrics);
+	body_forget(&s->status);
+	if (read_registry(s) && had)
+		read_registry(s);
+	pay_for(s, begun);
+}
+
+/* Whether it was made just now, or compressed: that is paid for. */
+static struct MHD_Response *give(struct server *s, struct body *body, struct MHD_Connection *connection, uint64_t begun, int made)
+{
+	const struct MHD_Response *had = body->gzipped;
+	struct MHD_Response *response = body_for(body, connection);
+
+	if (made || body->gzipped != had)
+		pay_for(s, begun);
+	return response;
+}
+
+static struct MHD_Response *metrics_for(struct server *s, struct MHD_Connection *connection)
+{
+	uint64_t begun;
 	size_t length;
 	char *text;
-	int code, written;
+	int made;
 
-	if (s->text && begun < s->good_until_ns)
-		return s->text;
-	code = look(s, &snapshot);
-	written = metrics_text(s->registry, code ? NULL : &snapshot, s->max_series, &s->past, &text, &length);
-	snapshot_free(&snapshot);
-	if (written)
+	look(s);
+	begun = snapshot_now();
+	made = !s->metrics.bytes;
+	if (made && (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past, &text, &length) ||
+	             body_set(&s->metrics, text, length, "text/plain; version=0.0.4; charset=utf-8")))
 		return NULL;
-	response = response_of(text, length, MHD_RESPMEM_MUST_FREE, "text/plain; version=0.0.4; charset=utf-8");
-	if (!response)
+	return give(s, &s->metrics, connection, begun, made);
+}
+
+static struct MHD_Response *status_for(struct server *s, struct MHD_Connection *connection)
+{
+	uint64_t begun;
+	size_t length;
+	char *text;
+	int made;
+
+	look(s);
+	begun = snapshot_now();
+	made = !s->status.bytes;
+	if (made && (status_text(s->registry, s->code, &s->snapshot, &text, &length) ||
+	             body_set(&s->status, text, length, "application/json")))
 		return NULL;
-	if (s->text)
-		MHD_destroy_response(s->text);
-	s->text = response;
-	s->good_until_ns = begun + (snapshot_now() - begun) * (1 + TIMES_AS_LONG);
-	return response;
+	return give(s, &s->status, connection, begun, made);
 }
 
 /* ---- HTTP ------------------------------------------------------------------------ */
@@ -128,34 +156,52 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		response = s->refused;
 	} else if (!strcmp(path, "/metrics")) {
-		response = fresh_text(s);
+		response = metrics_for(s, connection);
+	} else if (!strcmp(path, "/status.json")) {
+		response = status_for(s, connection);
 	} else if (!strcmp(path, "/healthz")) {
 		response = s->health;
 	} else if (!strcmp(path, "/")) {
-		response = s->index;
+		response = s->page;
 	} else {
 		status = MHD_HTTP_NOT_FOUND;
 		response = s->missing;
 	}
+	clients_answered(&s->clients, connection);
 	return response ? MHD_queue_response(connection, status, response) : MHD_NO;
+}
+
+static struct MHD_Response *fixed(const char *text, const char *name, const char *value)
+{
+	return body_response(text, strlen(text), MHD_RESPMEM_PERSISTENT, "text/plain; charset=utf-8", name, value);
 }
 
 static int make_answers(struct server *s)
 {
-	static const char index[] = "<!DOCTYPE html><title>k2k-exporter</title><a href=\"/metrics\">metrics</a>\n";
-	static const char health[] = "ok\n", missing[] = "there are /metrics and /healthz\n", refused[] = "read only\n";
+	s->page = body_response(page_bytes, page_size, MHD_RESPMEM_PERSISTENT, "text/html; charset=utf-8",
+	                        "Content-Security-Policy", page_policy);
+	s->health = fixed("ok\n", NULL, NULL);
+	s->missing = fixed("there are /, /status.json, /metrics and /healthz\n", NULL, NULL);
+	s->refused = fixed("read only\n", "Allow", "GET, HEAD");
+	return s->page && s->health && s->missing && s->refused ? 0 : -1;
+}
 
-	s->index = response_of(index, sizeof(index) - 1, MHD_RESPMEM_PERSISTENT, "text/html; charset=utf-8");
-	s->health = response_of(health, sizeof(health) - 1, MHD_RESPMEM_PERSISTENT, "text/plain; charset=utf-8");
-	s->missing = response_of(missing, sizeof(missing) - 1, MHD_RESPMEM_PERSISTENT, "text/plain; charset=utf-8");
-	s->refused = response_of(refused, sizeof(refused) - 1, MHD_RESPMEM_PERSISTENT, "text/plain; charset=utf-8");
-	return s->index && s->health && s->missing && s->refused &&
-	       MHD_add_response_header(s->refused, "Allow", "GET, HEAD") == MHD_YES ? 0 : -1;
+static struct MHD_Daemon *start_daemon(struct server *s, const struct sockaddr_storage *address)
+{
+	unsigned int flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+
+	if (address_is_any6(address))
+		flags |= MHD_USE_DUAL_STACK;
+	else if (address->ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	return MHD_start_daemon(flags, 0, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, address,
+	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)(CLIENTS_MAX + CLIENTS_GOING),
+	                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+	                        MHD_OPTION_NOTIFY_CONNECTION, clients_notified, &s->clients, MHD_OPTION_END);
 }
 
 struct server *serve_start(const struct serve_options *options, uint16_t *port)
 {
-	unsigned int flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
 	struct server *s = calloc(1, sizeof(*s));
 	const union MHD_DaemonInfo *info;
 
@@ -163,12 +209,8 @@ struct server *serve_start(const struct serve_options *options, uint16_t *port)
 		return NULL;
 	s->registry = options->registry;
 	s->max_series = options->max_series;
-	if (options->address.ss_family == AF_INET6)
-		flags |= MHD_USE_IPv6;
 	if (make_answers(s) == 0)
-		s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, &options->address,
-		                             MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
-		                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS, MHD_OPTION_END);
+		s->daemon = start_daemon(s, &options->address);
 	info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
 	if (!info) {
 		int error = errno ? errno : EINVAL;
@@ -181,21 +223,19 @@ struct server *serve_start(const struct serve_options *options, uint16_t *port)
 	return s;
 }
 
-static void forget_answers(struct server *s)
-{
-	struct MHD_Response *const responses[] = { s->text, s->index, s->health, s->missing, s->refused };
-
-	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++)
-		if (responses[i])
-			MHD_destroy_response(responses[i]);
-}
-
 void serve_stop(struct server *s)
 {
+	struct MHD_Response *const responses[] = { s->page, s->health, s->missing, s->refused };
+
 	/* until then its thread makes new texts */
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	forget_answers(s);
+	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++)
+		if (responses[i])
+			MHD_destroy_response(responses[i]);
+	body_forget(&s->metrics);
+	body_forget(&s->status);
+	snapshot_free(&s->snapshot);
 	if (s->reg)
 		k2k_registry_close(&s->reg);
 	metrics_forget(&s->past);

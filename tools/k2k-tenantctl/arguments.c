@@ -2,6 +2,7 @@
 #include "ctl.h"
 #include "units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,19 @@ bool arg_tenant_to_change(struct ctl *ctl, const char *text, k2k_tenant_id *id)
 	return true;
 }
 
+bool arg_tenants_to_change(struct ctl *ctl, k2k_tenant_id **ids, size_t *count)
+{
+	if (!arg_ids(ctl, ids, count))
+		return false;
+	for (size_t i = 0; i < *count; i++)
+		if ((*ids)[i] == K2K_TENANT_UNSPECIFIED) {
+			fail(ctl, K2K_EUNSPECIFIED, "tenant 0");
+			free(*ids);
+			return false;
+		}
+	return true;
+}
+
 bool arg_tenant_filter(struct ctl *ctl, k2k_tenant_id *id, int *exit_code)
 {
 	if (!ctl->argument_count)
@@ -76,9 +90,20 @@ bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t 
 	       refuse(ctl, what, text, &fault, "a duration is like 250ms, 1.5s, 1h30m, or unlimited");
 }
 
+bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns)
+{
+	char seconds[64];
+	struct units_fault fault;
+
+	if (*text && !text[strspn(text, "0123456789.")] && (size_t)snprintf(seconds, sizeof(seconds), "%ss", text) < sizeof(seconds))
+		return !units_parse_duration(seconds, ns, &fault) ||
+		       refuse(ctl, what, text, &fault, "a number without a unit is of seconds");
+	return arg_duration(ctl, what, text, ns);
+}
+
 bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns)
 {
-	if (!arg_duration(ctl, "INTERVAL", text, ns))
+	if (!arg_seconds(ctl, "INTERVAL", text, ns))
 		return false;
 	if (*ns >= 1000000 && *ns <= UINT64_C(86400000000000))
 		return true;
@@ -120,7 +145,7 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 	if (given[OPT_RATE]) {
 		if (units_parse_rate(given[OPT_RATE], &quota->max_messages_per_sec, &fault))
 			return refuse(ctl, "--rate", given[OPT_RATE], &fault,
-			              "a rate is like 5000/s, 5k/s, 6000/min (a whole number a second), or unlimited");
+			              "a rate is like 5000/s, 5k/s, or unlimited");
 		*mask |= K2K_UPDATE_RATE;
 	}
 	if (given[OPT_KERNELS]) {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static void add(char text[AUDIT_TEXT], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -130,11 +131,38 @@ const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 	return text;
 }
 
-const char *audit_event_name(char text[AUDIT_TEXT], uint32_t ring, uint64_t sequence)
+const char *audit_ring_name(char text[AUDIT_TEXT], uint32_t ring)
 {
 	if (ring == K2K_AUDIT_RING_ADMIN)
-		snprintf(text, AUDIT_TEXT, "admin:%" PRIu64, sequence);
+		snprintf(text, AUDIT_TEXT, "admin");
+	else if (ring >= K2K_AUDIT_RING_SECURITY)
+		snprintf(text, AUDIT_TEXT, "s%" PRIu32, ring - K2K_AUDIT_RING_SECURITY);
 	else
-		snprintf(text, AUDIT_TEXT, "%" PRIu32 ":%" PRIu64, ring, sequence);
+		snprintf(text, AUDIT_TEXT, "%" PRIu32, ring);
+	return text;
+}
+
+/* The number that JSON shows, too. */
+bool audit_ring_parse(const char *text, size_t length, uint32_t *ring)
+{
+	char name[AUDIT_TEXT], number[8];
+
+	for (uint32_t i = 0; i < K2K_AUDIT_RINGS; i++) {
+		snprintf(number, sizeof(number), "%" PRIu32, i);
+		audit_ring_name(name, i);
+		if ((strlen(name) == length && !strncasecmp(name, text, length)) ||
+		    (strlen(number) == length && !memcmp(number, text, length))) {
+			*ring = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *audit_event_name(char text[AUDIT_TEXT], uint32_t ring, uint64_t sequence)
+{
+	size_t length = strlen(audit_ring_name(text, ring));
+
+	snprintf(text + length, AUDIT_TEXT - length, ":%" PRIu64, sequence);
 	return text;
 }

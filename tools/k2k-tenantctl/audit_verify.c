@@ -10,9 +10,11 @@
  *   it is nowhere, and a higher number is here: removed; a lower one: inserted
  *   it is nowhere, but its number is here, or the next line goes on from this one: changed
  */
+#include "audit_text.h"
 #include "commands.h"
 #include "output.h"
 #include "../k2k-auditd/chain.h"
+#include "../k2k-auditd/event.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Events that the log never had: its line of kind "lost" says so. */
+struct loss {
+	uint32_t ring;
+	uint64_t sequence, count, at_ns;
+};
 
 struct file {
 	const char *name;
@@ -50,6 +59,10 @@ struct verify {
 	const char *head_file, *head_says;
 	bool has_head;
 	struct chain_head head;
+
+	struct loss *losses;         /* as many as are told one by one */
+	size_t loss_count, loss_room;
+	uint64_t lost, damaged;      /* all of them; rings that were found damaged */
 
 	bool half;                   /* at the end of all */
 	const char *what;            /* the finding: one word; null: none */
@@ -306,6 +319,30 @@ static int begin_chain(struct verify *v, const char *text, size_t size, const st
 	return exit_code;
 }
 
+static void note_loss(struct verify *v, struct loss loss)
+{
+	if (__builtin_add_overflow(v->lost, loss.count, &v->lost))
+		v->lost = UINT64_MAX;
+	if (v->loss_count == v->loss_room) {
+		v->loss_room = v->loss_room * 2 + 16;
+		v->losses = check_memory(realloc(v->losses, v->loss_room * sizeof(*v->losses)));
+	}
+	v->losses[v->loss_count++] = loss;
+}
+
+/* A log can be as it was written, and lack events all the same. */
+static void take_loss(struct verify *v, const char *text, const struct chain_line *line)
+{
+	const char *end = text + line->body_size, *quote = memchr(line->kind, '"', (size_t)(end - line->kind));
+	struct loss loss = { .at_ns = line->at_ns };
+
+	if (!quote)
+		return;
+	v->damaged += quote - line->kind == 7 && !memcmp(line->kind, "damaged", 7);
+	if (event_place(line->kind, (size_t)(quote - line->kind), end, &loss.ring, &loss.sequence, &loss.count) && loss.count)
+		note_loss(v, loss);
+}
+
 static void accept(struct verify *v, const char *text, size_t size, const struct chain_line *line)
 {
 	struct chain_opened opened;
@@ -313,6 +350,7 @@ static void accept(struct verify *v, const char *text, size_t size, const struct
 	v->lines++;
 	v->seq = line->seq;
 	v->last_ns = line->at_ns;
+	take_loss(v, text, line);
 	if (v->has_head && line->seq == v->head.count + 1)
 		v->beyond_ns = line->at_ns;
 	if (v->has_head && line->seq == v->head.count && memcmp(line->mac, v->head.last, sizeof(line->mac)))
@@ -431,6 +469,54 @@ static void judge_beginning(struct verify *v)
 	     v->oldest, v->first - 1);
 }
 
+/* ---- what the log never had ------------------------------------------------------------------------- */
+
+enum { LOSSES_TOLD = 20 };
+
+static json_object *losses_json(const struct verify *v)
+{
+	static const struct field fields[] = {
+		{ "ring", NULL, KIND_COUNT, 0 }, { "sequence", NULL, KIND_ID, 0 }, { "count", NULL, KIND_TOTAL, 0 }, { "at_ns", NULL, KIND_TIME, 0 },
+	};
+	json_object *array = check_memory(json_object_new_array());
+
+	for (size_t i = 0; i < v->loss_count; i++) {
+		const struct loss *loss = &v->losses[i];
+		const struct value values[] = { NUMBER(loss->ring), NUMBER(loss->sequence), NUMBER(loss->count), NUMBER(loss->at_ns) };
+		json_object *one = check_memory(json_object_new_object());
+
+		for (size_t f = 0; f < 4; f++)
+			json_set(one, &fields[f], &values[f]);
+		if (json_object_array_add(array, one))
+			out_of_memory();
+	}
+	return array;
+}
+
+static void tell_losses(const struct verify *v)
+{
+	char first[AUDIT_TEXT], last[AUDIT_TEXT], when[40];
+	struct tm tm;
+
+	if (v->damaged)
+		note(v->ctl, "rings were found damaged %" PRIu64 " times: somebody had written into them", v->damaged);
+	if (!v->lost)
+		return;
+	note(v->ctl, "%" PRIu64 " events are missing: they were written over before they were read, or never completed", v->lost);
+	for (size_t i = 0; i < v->loss_count && i < LOSSES_TOLD; i++) {
+		const struct loss *loss = &v->losses[i];
+		time_t seconds = (time_t)(loss->at_ns / 1000000000);
+
+		when[0] = 0;
+		if (gmtime_r(&seconds, &tm))
+			strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		note(v->ctl, "missing: %s to %s, noticed at %s", audit_event_name(first, loss->ring, loss->sequence),
+		     audit_event_name(last, loss->ring, loss->sequence + loss->count - 1), when);
+	}
+	if (v->loss_count > LOSSES_TOLD)
+		note(v->ctl, "and %zu more such gaps; -J shows all", v->loss_count - LOSSES_TOLD);
+}
+
 /* ---- the answer -------------------------------------------------------------------------------------- */
 
 static void print_answer(struct verify *v)
@@ -442,23 +528,26 @@ static void print_answer(struct verify *v)
 		{ "first_line", "first", KIND_ID, 0 },
 		{ "last_line", "last", KIND_ID, 0 },
 		{ "head", "head", KIND_TEXT, 0 },
+		{ "lost_total", "missing events", KIND_TOTAL, 0 },
+		{ "damaged_total", "damaged rings", KIND_TOTAL, 0 },
+		{ "losses", NULL, KIND_JSON, 0 },
 		{ "finding.what", "finding", KIND_TEXT, 0 },
 		{ "finding.file", "file", KIND_TEXT, 0 },
 		{ "finding.line", "line", KIND_ID, 0 },
 		{ "finding.number", "number", KIND_ID, 0 },
 		{ "finding.text", "because", KIND_TEXT, 0 },
 	};
+	json_object *losses = losses_json(v);
 	const struct value values[] = {
 		NUMBER(!v->what), NUMBER(v->keyed), NUMBER(v->lines), NUMBER(v->lines ? v->first : 0), NUMBER(v->seq),
-		TEXT(v->head_says), TEXT(v->what), TEXT(v->at_file), NUMBER(v->at_line), NUMBER(v->at_seq), TEXT(v->text),
+		TEXT(v->head_says), NUMBER(v->lost), NUMBER(v->damaged), { .json = losses }, TEXT(v->what), TEXT(v->at_file), NUMBER(v->at_line), NUMBER(v->at_seq), TEXT(v->text),
 	};
 
-	if (v->ctl->quiet)
+	if (!v->ctl->quiet && (v->ctl->format != FORMAT_TABLE || !v->what))
+		print_record(v->ctl, fields, values, v->what ? 14 : 9);
+	json_object_put(losses);
+	if (v->ctl->quiet || v->ctl->format != FORMAT_TABLE || !v->what)
 		return;
-	if (v->ctl->format != FORMAT_TABLE || !v->what) {
-		print_record(v->ctl, fields, values, v->what ? 11 : 6);
-		return;
-	}
 	if (v->at_file)
 		printf("%s:%" PRIu64 ": %s: %s\n", v->at_file, v->at_line, v->what, v->text);
 	else
@@ -485,6 +574,7 @@ static int verify_all(struct verify *v)
 	if (!v->lines && !v->what)
 		find(v, "empty", "there is no line in it");
 	print_answer(v);
+	tell_losses(v);
 	if (v->half)
 		note(v->ctl, "half a line at the end: being written now, or left by a kill; the next start of k2k-auditd cuts it off");
 	if (v->what)
@@ -512,5 +602,6 @@ int cmd_audit_verify(struct ctl *ctl)
 		v.files[i].name = ctl->arguments[i];
 	code = verify_all(&v);
 	free(v.files);
+	free(v.losses);
 	return code;
 }

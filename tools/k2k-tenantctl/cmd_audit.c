@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit tail: events of all rings by time. audit stats: how many there were. */
+/* audit tail: events of all rings by time. */
 #include "audit_text.h"
+#include "audit_when.h"
 #include "commands.h"
 #include "output.h"
 #include "units.h"
@@ -24,7 +25,7 @@ enum since { SINCE_OLDEST, SINCE_EVENT, SINCE_NUMBER, SINCE_TIME };
 
 struct tail {
 	struct ctl *ctl;
-	bool follow, by_tenant, by_kind, by_type;
+	bool follow, by_tenant, by_kind, by_type, has_until;
 	k2k_tenant_id tenant;
 	uint32_t kind;
 	enum k2k_audit_type type;
@@ -32,7 +33,11 @@ struct tail {
 	enum since since;
 	uint32_t ring;           /* SINCE_EVENT */
 	uint64_t number;         /* SINCE_EVENT, SINCE_NUMBER */
-	uint64_t time_ns;        /* SINCE_TIME */
+	struct when from;        /* SINCE_TIME */
+	struct when until;
+	uint64_t last;           /* -n: so many of what is there; 0: all */
+	struct k2k_audit_record *kept;   /* the newest of these, in a circle */
+	uint64_t seen;           /* that went through it; of no more use once all was read */
 	uint64_t others_ns;      /* SINCE_EVENT, monotonic: other rings' events are shown from then on */
 
 	struct k2k_registry *reg;
@@ -80,17 +85,11 @@ static bool read_type(struct tail *tail, const char *text)
 
 static bool read_ring(struct tail *tail, const char *text, size_t length)
 {
-	char name[32];
-	uint64_t ring;
-
-	tail->ring = K2K_AUDIT_RING_ADMIN;
-	snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1), text);
-	if (!strcasecmp(name, "admin"))
+	if (audit_ring_parse(text, length, &tail->ring))
 		return true;
-	if (!arg_count(tail->ctl, "--since: ring", name, 0, K2K_AUDIT_RINGS - 1, &ring))
-		return false;
-	tail->ring = (uint32_t)ring;
-	return true;
+	fail_usage(tail->ctl, "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its security events), and admin",
+	           text);
+	return false;
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -101,23 +100,31 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static bool read_since(struct tail *tail, const char *text)
+static bool is_number(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == 0;
+}
+
+/* "3:17", but not "2026-11-29T18:00". */
+static const char *ring_end(const char *text)
 {
 	const char *colon = strchr(text, ':');
-	uint64_t ago, now;
 
-	if (colon || (*text && text[strspn(text, "0123456789")] == 0)) {
+	return colon && !memchr(text, '-', (size_t)(colon - text)) ? colon : NULL;
+}
+
+static bool read_since(struct tail *tail, const char *text)
+{
+	const char *colon = ring_end(text);
+
+	if (colon || is_number(text)) {
 		tail->since = colon ? SINCE_EVENT : SINCE_NUMBER;
 		return (!colon || read_ring(tail, text, (size_t)(colon - text))) &&
 		       arg_count(tail->ctl, colon ? "--since: number of the event" : "--since: number of an event, or a time without its unit",
 		                 colon ? colon + 1 : text, 1, UINT64_MAX - 1, &tail->number);
 	}
-	if (!arg_duration(tail->ctl, "--since", text, &ago))
-		return false;
-	now = clock_ns(CLOCK_REALTIME);
 	tail->since = SINCE_TIME;
-	tail->time_ns = ago < now ? now - ago : 0;
-	return true;
+	return when_parse(tail->ctl, "--since", text, &tail->from);
 }
 
 static bool read_arguments(struct tail *tail)
@@ -126,9 +133,16 @@ static bool read_arguments(struct tail *tail)
 
 	tail->follow = ctl->option[OPT_FOLLOW] != NULL;
 	tail->by_tenant = ctl->option[OPT_TENANT] != NULL;
+	tail->has_until = ctl->option[OPT_UNTIL] != NULL;
+	if (tail->follow && tail->has_until) {
+		fail_usage(ctl, "--until: with -f there is no end");
+		return false;
+	}
 	return (!tail->by_tenant || arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
 	       (!ctl->option[OPT_TYPE] || read_type(tail, ctl->option[OPT_TYPE])) &&
-	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE]));
+	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE])) &&
+	       (!tail->has_until || when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
+	       (!ctl->option[OPT_LINES] || arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
 }
 
 /* ---- where it begins -------------------------------------------------------------- */
@@ -204,11 +218,21 @@ static bool is_about(const struct k2k_audit_record *r, k2k_tenant_id tenant)
 	return has_tenant(r) && (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
 }
 
+/* Of a ring that can't be read. */
+static bool is_damaged(const struct k2k_audit_record *r)
+{
+	return (r->flags & K2K_AUDIT_DAMAGED) && !r->count;
+}
+
 static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
 {
+	if (is_damaged(r))
+		return true;
 	if (!tail->follow && r->sequence > tail->start.newest[r->ring])
 		return false;
-	if (tail->since == SINCE_TIME && r->time_ns < tail->time_ns)
+	if (tail->since == SINCE_TIME && when_is_before(r, &tail->from))
+		return false;
+	if (tail->has_until && when_is_after(r, &tail->until))
 		return false;
 	if (tail->since == SINCE_EVENT && r->ring != tail->ring && r->monotonic_ns < tail->others_ns)
 		return false;
@@ -260,8 +284,10 @@ static const struct field fields[] = {
 	{ "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
 	{ "source", NULL, KIND_TEXT, 0 },
 	{ "destination", NULL, KIND_TEXT, 0 },
-	{ "actor", "ACTOR", KIND_TEXT, FIELD_WIDTH(19) },
+	{ "actor", NULL, KIND_TEXT, 0 },
+	{ NULL, "ACTOR", KIND_TEXT, FIELD_WIDTH(15) },
 	{ "pid", "PID", KIND_ID, FIELD_WIDTH(7) },
+	{ "comm", NULL, KIND_TEXT, 0 },
 	{ NULL, "WHAT", KIND_TEXT, 0 },
 };
 
@@ -287,7 +313,10 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 		units_print_number(tenant, r->tenant);
 	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
 		units_print_number(to, r->to);
-	if (lost)
+	if (is_damaged(r))
+		snprintf(what, sizeof(what), "ring %s is damaged: somebody has written into it; its events can't be read",
+		         audit_ring_name(last, r->ring));
+	else if (lost)
 		snprintf(what, sizeof(what), "events up to %s are missing",
 		         audit_event_name(last, r->ring, r->sequence + r->count - 1));
 	else
@@ -295,9 +324,10 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 	list_row(list, (const struct value[]){
 		NUMBER(r->time_ns), TEXT(when), TEXT(name), NUMBER(r->ring), NUMBER(r->sequence),
 		{ .text = k2k_audit_level_name(r->level), .color = color_of(r) }, TEXT(k2k_audit_type_name(r->type)),
-		TEXT(lost ? "lost" : k2k_audit_kind_name(r->kind)), TEXT(tenant), TEXT(to), TEXT(count), NUMBER(r->count),
+		TEXT(is_damaged(r) ? "damaged" : lost ? "lost" : k2k_audit_kind_name(r->kind)), TEXT(tenant), TEXT(to), TEXT(count), NUMBER(r->count),
 		NUMBER(r->tag.org_id), NUMBER(r->tag.engagement_id), NUMBER(r->used), NUMBER(r->limit), TEXT(r->source),
-		TEXT(r->destination), TEXT(r->actor), NUMBER(r->pid), TEXT(what) });
+		TEXT(r->destination), TEXT(r->actor), TEXT(r->comm[0] ? r->comm : r->actor), NUMBER(r->pid), TEXT(r->comm),
+		TEXT(what) });
 }
 
 static void print_event(struct tail *tail, const struct k2k_audit_record *r)
@@ -306,6 +336,24 @@ static void print_event(struct tail *tail, const struct k2k_audit_record *r)
 		print_json(tail->ctl, r);
 	else
 		print_row(&tail->list, r);
+}
+
+/* ---- the last of them --------------------------------------------------------------- */
+
+static void keep_event(struct tail *tail, const struct k2k_audit_record *r)
+{
+	tail->kept[tail->seen++ % tail->last] = *r;
+}
+
+/* All that was there has been seen: from here on they are printed as they come. */
+static void print_kept(struct tail *tail)
+{
+	uint64_t count = tail->seen < tail->last ? tail->seen : tail->last;
+
+	for (uint64_t i = tail->seen - count; i < tail->seen; i++)
+		print_event(tail, &tail->kept[i % tail->last]);
+	free(tail->kept);
+	tail->kept = NULL;
 }
 
 /* ---- on and on -------------------------------------------------------------------- */
@@ -336,7 +384,7 @@ static void *start_watch(struct ctl *ctl, int *exit_code)
 /* What there is. Returns a code of the library, with *all set once everything was seen. */
 static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool *all)
 {
-	uint32_t flags = tail->follow ? 0 : K2K_AUDIT_OPEN_TOO;
+	uint32_t flags = (tail->follow ? 0 : K2K_AUDIT_OPEN_TOO) | K2K_AUDIT_DAMAGED_TOO;
 	size_t count, newer = 0;
 	int code;
 
@@ -346,7 +394,7 @@ static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool 
 		return code;
 	for (size_t i = 0; i < count; i++) {
 		if (is_wanted(tail, &records[i]))
-			print_event(tail, &records[i]);
+			(tail->kept ? keep_event : print_event)(tail, &records[i]);
 		newer += records[i].sequence > tail->start.newest[records[i].ring];
 	}
 	/* where others write faster than this reads, a snapshot has an end all the same */
@@ -361,6 +409,8 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 
 	while (!code && !ferror(stdout)) {
 		code = read_batch(tail, records, &all);
+		if (tail->kept && (code || all))
+			print_kept(tail);
 		if (code || !all)
 			continue;
 		if (!tail->follow)
@@ -416,50 +466,11 @@ int cmd_audit_tail(struct ctl *ctl)
 	if (exit_code)
 		return exit_code;
 	records = check_memory(calloc(BATCH, sizeof(*records)));
+	if (tail.last)
+		tail.kept = check_memory(calloc(tail.last, sizeof(*tail.kept)));
 	exit_code = print_tail(&tail, records);
 	free(records);
+	free(tail.kept);
 	k2k_registry_close(&tail.reg);
 	return exit_code;
-}
-
-/* ---- stats ------------------------------------------------------------------------- */
-
-int cmd_audit_stats(struct ctl *ctl)
-{
-	static const struct field columns[] = {
-		{ "kind", "KIND", KIND_TEXT, 0 },
-		{ "type", "TYPE", KIND_TEXT, 0 },
-		{ "level", "LEVEL", KIND_TEXT, 0 },
-		{ "written_total", "WRITTEN", KIND_TOTAL, 0 },
-		{ "coalesced_total", "COALESCED", KIND_TOTAL, 0 },
-		{ "lost_total", "LOST", KIND_TOTAL, 0 },
-	};
-	static const struct field extra = { "max_audit_events", NULL, KIND_COUNT, 0 };
-	struct k2k_audit_stats stats = { .size = sizeof(stats) };
-	struct k2k_registry *reg;
-	struct list list;
-	int code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-
-	if (exit_code)
-		return exit_code;
-	code = k2k_audit_stats(reg, &stats);
-	k2k_registry_close(&reg);
-	if (code)
-		return fail_registry(ctl, code);
-	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), &extra, &NUMBER(stats.capacity), 1);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
-		struct value values[] = {
-			TEXT(k2k_audit_kind_name(kind)), TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
-			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))), NUMBER(stats.written[kind]),
-			NUMBER(stats.coalesced[kind]), NUMBER(stats.lost[kind]),
-		};
-
-		if (!is_known(kind))
-			continue;
-		if (stats.lost[kind])
-			values[5].color = "red";
-		list_row(&list, values);
-	}
-	list_end(&list);
-	return EXIT_DONE;
 }

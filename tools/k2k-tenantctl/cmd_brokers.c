@@ -3,6 +3,7 @@
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
+#include "../common/printable.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -31,11 +32,11 @@ static const struct field broker_fields[] = {
 	{ "comm", "COMMAND", KIND_TEXT, 0 },
 	{ "state", "STATE", KIND_TEXT, 0 },
 	{ "incarnation", NULL, KIND_ID, 0 },
-	{ NULL, "BEHIND", KIND_TOTAL, FIELD_SPARE },
+	{ NULL, "GRACE-BEHIND", KIND_TOTAL, FIELD_SPARE },
 	{ "kernels", "KERNELS", KIND_COUNT, FIELD_SPARE },
 	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_SPARE },
 	{ "grace_behind", NULL, KIND_TOTAL, 0 },
-	{ NULL, "SINCE", KIND_TIME, FIELD_SPARE },
+	{ "attached_at_ns", "SINCE", KIND_TIME, FIELD_SPARE },
 	{ NULL, "INCARNATION", KIND_ID, FIELD_SPARE },
 };
 #define BROKER_FIELDS (sizeof(broker_fields) / sizeof(broker_fields[0]))
@@ -49,8 +50,7 @@ static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->c
 		NUMBER(b->attached_at_ns), NUMBER(b->incarnation),
 	};
 
-	memcpy(comm, b->comm, sizeof(b->comm));
-	comm[sizeof(b->comm)] = 0;
+	printable_copy(comm, sizeof(b->comm) + 1, b->comm, sizeof(b->comm));
 	memcpy(values, all, sizeof(all));
 	if (b->state == K2K_BROKER_STOPPED)
 		values[3].color = "red";
@@ -142,13 +142,20 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 int cmd_leases(struct ctl *ctl)
 {
 	struct k2k_lease_info *leases;
-	size_t count;
+	size_t count, kept = 0;
 	int exit_code = fetch_filtered(ctl, LIST_LEASES, (void **)&leases, &count);
 
 	if (exit_code)
 		return exit_code;
 	qsort(leases, count, sizeof(*leases), compare_leases);
-	print_leases(ctl, leases, count);
+	for (size_t i = 0; i < count; i++) {
+		if (leases[i].flags & K2K_TENANT_DAMAGED)
+			fail_with(ctl, K2K_ECORRUPT, "tenant %" PRIu64 ": the list of its leases is damaged: what it holds can't be told before '"
+			          CTL_NAME " -r %s repair'", leases[i].id, ctl->registry);
+		else
+			leases[kept++] = leases[i];
+	}
+	print_leases(ctl, leases, kept);
 	free(leases);
-	return EXIT_DONE;
+	return kept < count ? EXIT_PARTLY : EXIT_DONE;
 }

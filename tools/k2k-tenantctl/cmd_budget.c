@@ -1,94 +1,81 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* budget set, budget unset, budget list */
+#include "change.h"
 #include "commands.h"
-#include "dryrun.h"
-#include "tenants.h"
+#include "output.h"
 #include "units.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-/* A budget that is unset or, as UNLIMITED, removed if it is there; the dry run of both looks whether it is. */
-static int budget_dry_run(struct ctl *ctl, k2k_tenant_id id, uint64_t engagement, uint64_t budget_ns, bool unset)
+static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
 {
+	bool set = change->budget_ns != K2K_UNLIMITED, there = false;
 	struct k2k_budget_info *budgets;
-	struct k2k_registry *reg;
-	struct list list;
 	char unit[UNITS_TEXT];
 	size_t count;
-	bool there = false;
-	int code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	int code = fetch_list(reg, LIST_BUDGETS, id, (void **)&budgets, &count);
 
-	if (exit_code)
-		return exit_code;
-	code = fetch_list(reg, LIST_BUDGETS, id, (void **)&budgets, &count);
-	k2k_registry_close(&reg);
 	if (code)
-		return fail_tenant(ctl, code, id, false);
+		return code;
 	for (size_t i = 0; i < count && !there; i++)
-		there = budgets[i].engagement_id == engagement;
+		there = budgets[i].engagement_id == change->engagement;
 	free(budgets);
-	if (unset && !there)
-		return fail(ctl, K2K_ENOBUDGET, "tenant %" PRIu64 ", engagement %" PRIu64, id, engagement);
-	dryrun_begin(&list, ctl);
-	if (!unset && budget_ns != K2K_UNLIMITED)
-		dryrun_row(&list, "set", &id, "budget of tenant %" PRIu64 ", engagement %" PRIu64 " to %s", id, engagement,
-		           units_print_duration(unit, budget_ns));
+	if (!set && !there && !change->if_missing)
+		return K2K_ENOBUDGET;
+	w->action = set ? "set" : there ? "unset" : "change";
+	if (set)
+		snprintf(w->text, sizeof(w->text), "budget of tenant %" PRIu64 ", engagement %" PRIu64 " to %s", id, change->engagement,
+		         units_print_duration(unit, change->budget_ns));
 	else if (there)
-		dryrun_row(&list, "unset", &id, "budget of tenant %" PRIu64 ", engagement %" PRIu64, id, engagement);
+		snprintf(w->text, sizeof(w->text), "budget of tenant %" PRIu64 ", engagement %" PRIu64, id, change->engagement);
 	else
-		dryrun_row(&list, "change", &id, "nothing: tenant %" PRIu64 " has no budget for engagement %" PRIu64, id,
-		           engagement);
-	dryrun_end(&list);
-	return EXIT_DONE;
+		snprintf(w->text, sizeof(w->text), "nothing: tenant %" PRIu64 " has no budget for engagement %" PRIu64, id,
+		         change->engagement);
+	return 0;
 }
 
-static int budget_change(struct ctl *ctl, k2k_tenant_id id, uint64_t engagement, uint64_t budget_ns, bool unset)
+/* Unset, or set to unlimited: then it need not be there. */
+static int change_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
 {
-	const struct k2k_budget unlimited = { engagement, K2K_UNLIMITED };
+	const struct k2k_budget unlimited = { change->engagement, K2K_UNLIMITED };
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
-	struct k2k_registry *reg;
-	int code, exit_code;
 
-	if (ctl->dry_run)
-		return budget_dry_run(ctl, id, engagement, budget_ns, unset);
-	exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg);
-	if (exit_code)
-		return exit_code;
-	if (unset) {
-		code = k2k_budget_unset(reg, id, engagement);
-	} else if (budget_ns != K2K_UNLIMITED) {
-		code = k2k_budget_set(reg, id, engagement, budget_ns);
-	} else {
-		quota.budgets = &unlimited;
-		quota.budget_count = 1;
-		code = k2k_tenant_update(reg, id, &quota, K2K_UPDATE_BUDGETS);
-	}
-	if (!code)
-		return tenants_print_changed(ctl, reg, id);
-	k2k_registry_close(&reg);
-	return code == K2K_ENOBUDGET ? fail(ctl, code, "tenant %" PRIu64 ", engagement %" PRIu64, id, engagement) :
-	                               fail_tenant(ctl, code, id, false);
+	if (change->budget_ns != K2K_UNLIMITED)
+		return k2k_budget_set(reg, id, change->engagement, change->budget_ns);
+	if (!change->if_missing)
+		return k2k_budget_unset(reg, id, change->engagement);
+	quota.budgets = &unlimited;
+	quota.budget_count = 1;
+	return k2k_tenant_update(reg, id, &quota, K2K_UPDATE_BUDGETS);
+}
+
+static int change_budget(struct ctl *ctl, k2k_tenant_id id, const struct change *change)
+{
+	return ctl->dry_run ? change_dry_run(ctl, &id, 1, change, would_change) : change_tenants(ctl, &id, 1, change);
 }
 
 int cmd_budget_set(struct ctl *ctl)
 {
-	uint64_t id, engagement, budget_ns;
+	struct change change = { .call = change_one, .if_missing = true };
+	uint64_t id;
 
 	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) ||
-	    !arg_id(ctl, "ENG", ctl->arguments[1], &engagement) ||
-	    !arg_duration(ctl, "DUR", ctl->arguments[2], &budget_ns))
+	    !arg_id(ctl, "ENG", ctl->arguments[1], &change.engagement) ||
+	    !arg_duration(ctl, "DUR", ctl->arguments[2], &change.budget_ns))
 		return EXIT_USAGE;
-	return budget_change(ctl, id, engagement, budget_ns, false);
+	return change_budget(ctl, id, &change);
 }
 
 int cmd_budget_unset(struct ctl *ctl)
 {
-	uint64_t id, engagement;
+	struct change change = { .call = change_one, .budget_ns = K2K_UNLIMITED };
+	uint64_t id;
 
-	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_id(ctl, "ENG", ctl->arguments[1], &engagement))
+	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_id(ctl, "ENG", ctl->arguments[1], &change.engagement))
 		return EXIT_USAGE;
-	return budget_change(ctl, id, engagement, 0, true);
+	return change_budget(ctl, id, &change);
 }
 
 static int compare(const void *a, const void *b)

@@ -57,7 +57,7 @@ int cmd_check(struct ctl *ctl)
 		if (!ctl->quiet)
 			print_findings(ctl, findings, count);
 		if (count)
-			note(ctl, "registry '%s': %zu findings; '" CTL_NAME " -r %s repair' finishes what a killed process left",
+			note(ctl, "registry '%s': %zu findings; '" CTL_NAME " -r %s repair' finishes what a killed process left, and cuts out damage",
 			     ctl->registry, count, ctl->registry);
 		free(findings);
 	}
@@ -99,9 +99,15 @@ int cmd_repair(struct ctl *ctl)
 		{ "repaired.leases", "leases", KIND_COUNT, 0 },
 		{ "repaired.brokers", "brokers", KIND_COUNT, 0 },
 		{ "repaired.files", "files", KIND_COUNT, 0 },
+		{ "repaired.damaged", "damaged", KIND_COUNT, 0 },
+		{ "repaired.cut_leases", "  leases cut out", KIND_COUNT, 0 },
+		{ "repaired.cut_gpu_ns", "  GPU time of no tenant", KIND_NS, 0 },
+		{ "repaired.unattributed_ns", "  unattributed", KIND_NS, 0 },
 	};
 	struct k2k_repair_info info = { .size = sizeof(info) };
+	struct k2k_finding *cuts = NULL;
 	struct k2k_registry *reg;
+	size_t count = 0;
 	int code, exit_code;
 
 	if (ctl->dry_run)
@@ -110,12 +116,20 @@ int cmd_repair(struct ctl *ctl)
 	if (exit_code)
 		return exit_code;
 	code = k2k_registry_repair(reg, &info);
+	if (!code && info.damaged)
+		code = fetch_list(reg, LIST_CUTS, 0, (void **)&cuts, &count);
 	k2k_registry_close(&reg);
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
+	for (size_t i = 0; i < count; i++)
+		note(ctl, "%s: %s", cuts[i].object, cuts[i].text);
+	if (info.damaged > count)
+		note(ctl, "and %" PRIu64 " more of the kind", info.damaged - count);
+	free(cuts);
 	if (!ctl->quiet)
 		print_record(ctl, fields, (const struct value[]){
 			NUMBER(info.tenants), NUMBER(info.budgets), NUMBER(info.engagements), NUMBER(info.leases),
-			NUMBER(info.brokers), NUMBER(info.files) }, sizeof(fields) / sizeof(fields[0]));
+			NUMBER(info.brokers), NUMBER(info.files), NUMBER(info.damaged), NUMBER(info.cut_leases), NUMBER(info.cut_gpu_ns),
+			NUMBER(info.unattributed_ns) }, sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
 }

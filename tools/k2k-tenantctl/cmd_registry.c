@@ -2,10 +2,11 @@
 /* init, info, destroy, version: the registry as a whole. */
 #include "commands.h"
 #include "dryrun.h"
+#include "names.h"
 #include "units.h"
 
-#include <grp.h>
 #include <inttypes.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,19 +14,8 @@
 
 static bool parse_group(struct ctl *ctl, const char *text, uint32_t *gid)
 {
-	struct units_fault fault;
-	const struct group *group;
-	uint64_t number;
-
-	group = getgrnam(text);
-	if (group) {
-		*gid = group->gr_gid;
+	if (group_parse(text, gid))
 		return true;
-	}
-	if (!units_parse_count(text, 0, UINT32_MAX - 1, &number, &fault)) {
-		*gid = (uint32_t)number;
-		return true;
-	}
 	fail_usage(ctl, "--group '%.200s': no such group; give its name or its number", text);
 	return false;
 }
@@ -57,6 +47,8 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		}
 		options->flags |= K2K_CREATE_MODE;
 	}
+	if (ctl->option[OPT_REQUIRE_AUDIT])
+		options->flags |= K2K_CREATE_REQUIRE_AUDIT;
 	if (ctl->option[OPT_GROUP]) {
 		if (!parse_group(ctl, ctl->option[OPT_GROUP], &options->gid))
 			return false;
@@ -125,12 +117,58 @@ static int init_dry_run(struct ctl *ctl, const struct k2k_create_options *option
 	return dryrun_one(ctl, "create", text);
 }
 
-static int print_info(struct ctl *ctl, struct k2k_registry *reg);
+/* Where what is there is not what was asked for: told, and as [{"field":"max_tenants","found":"16","asked":"32"}]. */
+static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg, const struct k2k_create_options *asked)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	struct k2k_registry_plan plan = { .size = sizeof(plan) };
+	json_object *array = check_memory(json_object_new_array());
+	static const struct field fields[] = {
+		{ "field", NULL, KIND_TEXT, 0 }, { "found", NULL, KIND_TEXT, 0 }, { "asked", NULL, KIND_TEXT, 0 },
+	};
+
+	if (k2k_registry_info(reg, &info) || k2k_registry_plan(asked, &plan))
+		return array;
+	const struct { enum option_id option; const char *name, *form; uint64_t found, asked; } all[] = {
+		{ OPT_MAX_TENANTS, "max_tenants", "%" PRIu64, info.tenants.capacity, plan.max_tenants },
+		{ OPT_MAX_ENGAGEMENTS, "max_engagements", "%" PRIu64, info.engagements.capacity, plan.max_engagements },
+		{ OPT_MAX_LEASES, "max_leases", "%" PRIu64, info.leases.capacity, plan.max_leases },
+		{ OPT_MAX_BUDGETS, "max_budgets", "%" PRIu64, info.budgets.capacity, plan.max_budgets },
+		{ OPT_AUDIT_EVENTS, "max_audit_events", "%" PRIu64, info.max_audit_events, plan.max_audit_events },
+		{ OPT_MODE, "live_mode", "%04" PRIo64, info.live_mode & 07777, asked->mode },
+		{ OPT_GROUP, "owner_gid", "%" PRIu64, info.owner_gid, asked->gid },
+		{ OPT_REQUIRE_AUDIT, "require_audit", "%" PRIu64, (info.flags & K2K_INFO_REQUIRE_AUDIT) != 0, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char found[24], wanted[24];
+		json_object *one;
+
+		if (!ctl->option[all[i].option] || all[i].found == all[i].asked)
+			continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(found, sizeof(found), all[i].form, all[i].found);
+		snprintf(wanted, sizeof(wanted), all[i].form, all[i].asked);
+#pragma GCC diagnostic pop
+		note(ctl, "registry '%s': exists already, and %s is %s there, not %s", ctl->registry, all[i].name, found, wanted);
+		one = check_memory(json_object_new_object());
+		json_set(one, &fields[0], &TEXT(all[i].name));
+		json_set(one, &fields[1], &TEXT(found));
+		json_set(one, &fields[2], &TEXT(wanted));
+		if (json_object_array_add(array, one))
+			out_of_memory();
+	}
+	return array;
+}
+
+static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *differences);
 
 int cmd_init(struct ctl *ctl)
 {
 	struct k2k_create_options options;
 	struct k2k_registry *reg = NULL;
+	json_object *differences = NULL;
 	int code, exit_code = EXIT_DONE;
 
 	if (!parse_create(ctl, &options))
@@ -139,13 +177,18 @@ int cmd_init(struct ctl *ctl)
 		return print_plan(ctl, &options);
 	if (ctl->dry_run)
 		return init_dry_run(ctl, &options);
+	ctl->role = K2K_ROLE_ADMIN;
 	code = k2k_registry_create(ctl->registry, &options, &reg);
-	if (code == K2K_EEXIST && ctl->option[OPT_IF_MISSING])
+	if (code == K2K_EEXIST && ctl->option[OPT_IF_MISSING]) {
 		exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-	else if (code)
+		if (!exit_code)
+			differences = init_differences(ctl, reg, &options);
+	} else if (code) {
 		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
+	}
 	if (!exit_code && !ctl->quiet)
-		exit_code = print_info(ctl, reg);
+		exit_code = print_info(ctl, reg, differences);
+	json_object_put(differences);
 	if (reg)
 		k2k_registry_close(&reg);
 	return exit_code;
@@ -153,7 +196,7 @@ int cmd_init(struct ctl *ctl)
 
 /* ---- info ----------------------------------------------------------------- */
 
-static int print_info(struct ctl *ctl, struct k2k_registry *reg)
+static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *differences)
 {
 	static const struct field fields[] = {
 		{ "name", "registry", KIND_TEXT, 0 },
@@ -162,11 +205,14 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg)
 		{ "created_at_ns", "created", KIND_TIME, 0 },
 		{ "defs_bytes", "definitions", KIND_BYTES, 0 },
 		{ "live_bytes", "live", KIND_BYTES, 0 },
-		{ "owner_uid", "owner", KIND_COUNT, 0 },
-		{ "owner_gid", "group", KIND_COUNT, 0 },
+		{ "owner_uid", NULL, KIND_COUNT, 0 },
+		{ "owner_gid", NULL, KIND_COUNT, 0 },
+		{ "owner", "owner", KIND_TEXT, 0 },
+		{ "group", "group", KIND_TEXT, 0 },
 		{ "defs_mode", "mode of definitions", KIND_TEXT, 0 },
 		{ "live_mode", "mode of live", KIND_TEXT, 0 },
-		{ "brokers", "brokers", KIND_COUNT, 0 },
+		{ "brokers", NULL, KIND_COUNT, 0 },
+		{ NULL, "brokers", KIND_TEXT, 0 },
 		{ "generation", "newest generation", KIND_ID, 0 },
 		{ "grace_token", "grace-period token", KIND_ID, 0 },
 		{ "unknown_tenant_total", "unknown tenants", KIND_TOTAL, 0 },
@@ -188,31 +234,35 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg)
 		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
 		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
+		{ "require_audit", "audit required", KIND_BOOL, 0 },
+		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases, &info.budgets };
-	char full[4][96], defs_mode[16], live_mode[16];
+	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT], brokers[32];
 	int code = k2k_registry_info(reg, &info);
 
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	snprintf(defs_mode, sizeof(defs_mode), "%04o", info.defs_mode & 07777);
 	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
+	snprintf(brokers, sizeof(brokers), "%u of %d", info.brokers, K2K_BROKERS_MAX);
 	for (size_t i = 0; i < 4; i++)
 		snprintf(full[i], sizeof(full[i]), "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
 		         t[i]->capacity, t[i]->retired);
 	print_record(ctl, fields, (const struct value[]){
 		TEXT(info.name), TEXT(info.uuid), NUMBER(info.layout_version), NUMBER(info.created_at_ns),
 		NUMBER(info.defs_bytes), NUMBER(info.live_bytes), NUMBER(info.owner_uid), NUMBER(info.owner_gid),
-		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), NUMBER(info.generation),
+		TEXT(user_name(owner, info.owner_uid)), TEXT(group_name(group, info.owner_gid)),
+		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), TEXT(brokers), NUMBER(info.generation),
 		NUMBER(info.grace_token), NUMBER(info.unknown_tenant_total), NUMBER(info.cross_tenant_total),
 		TEXT(full[0]), TEXT(full[1]), TEXT(full[2]), TEXT(full[3]),
 		NUMBER(t[0]->used), NUMBER(t[0]->retired), NUMBER(t[0]->capacity),
 		NUMBER(t[1]->used), NUMBER(t[1]->retired), NUMBER(t[1]->capacity),
 		NUMBER(t[2]->used), NUMBER(t[2]->retired), NUMBER(t[2]->capacity),
 		NUMBER(t[3]->used), NUMBER(t[3]->retired), NUMBER(t[3]->capacity),
-		NUMBER(info.max_audit_events),
-	}, sizeof(fields) / sizeof(fields[0]));
+		NUMBER(info.max_audit_events), NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0), { .json = differences },
+	}, sizeof(fields) / sizeof(fields[0]) - !differences);
 	return EXIT_DONE;
 }
 
@@ -223,7 +273,7 @@ int cmd_info(struct ctl *ctl)
 
 	if (exit_code)
 		return exit_code;
-	exit_code = print_info(ctl, reg);
+	exit_code = print_info(ctl, reg, NULL);
 	k2k_registry_close(&reg);
 	return exit_code;
 }
@@ -266,16 +316,49 @@ static int destroy_dry_run(struct ctl *ctl)
 	return dryrun_one(ctl, "destroy", text);
 }
 
+/* On a terminal, where -y does not say it. *flags: what an answer of yes allows. Returns 0 or the exit code. */
+static int confirm_destroy(struct ctl *ctl, uint32_t *flags)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	struct k2k_open_options options;
+	struct k2k_registry *reg;
+	bool wanted;
+	int code;
+
+	open_options(ctl, &options);
+	code = k2k_registry_open(ctl->registry, K2K_ROLE_OBSERVER, &options, &reg);
+	if (!code) {
+		code = k2k_registry_info(reg, &info);
+		k2k_registry_close(&reg);
+	}
+	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
+		wanted = ask("Destroy registry '%s', which can't be read here (%s)?", ctl->registry, k2k_strerror(code));
+	else if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	else
+		wanted = ask("Destroy registry '%s' with %" PRIu64 " tenants and all that they used, and %u brokers attached?", ctl->registry,
+		             info.tenants.used, info.brokers);
+	if (!wanted)
+		return fail_usage(ctl, "registry '%s': not wanted; nothing was changed", ctl->registry);
+	if (info.brokers || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
+		*flags |= K2K_DESTROY_FORCE;
+	return 0;
+}
+
 int cmd_destroy(struct ctl *ctl)
 {
 	static const struct field field = { "destroyed", NULL, KIND_BOOL, 0 };
+	uint32_t flags = ctl->yes ? K2K_DESTROY_FORCE : 0;
 	struct k2k_open_options options;
-	int code;
+	int code, exit_code;
 
 	if (ctl->dry_run)
 		return destroy_dry_run(ctl);
+	ctl->role = K2K_ROLE_ADMIN;
+	if (!ctl->yes && can_ask() && (exit_code = confirm_destroy(ctl, &flags)))
+		return exit_code;
 	open_options(ctl, &options);
-	code = k2k_registry_destroy(ctl->registry, ctl->yes ? K2K_DESTROY_FORCE : 0, &options);
+	code = k2k_registry_destroy(ctl->registry, flags, &options);
 	if (code == K2K_EBUSY)
 		return fail_busy(ctl);
 	if (code)

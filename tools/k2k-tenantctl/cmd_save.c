@@ -3,9 +3,10 @@
  * save, load - a registry's tenants with all that they had, through a file.
  *
  * save: definitions stand still (a batch) while they are read; counts go on
- * where brokers are attached. The file is written under another name, synced,
- * renamed, and its directory synced: under its own name it is whole or the one
- * before. It is read and written by its owner only.
+ * where brokers are attached. How the file is written says savefile.h: under its
+ * own name it is whole or the one before. Of a tenant whose window or leases a broker has
+ * damaged, nothing that the file has is lost: it is saved and reported as a failure, and
+ * the exit code is 9.
  *
  * load: the file's checksum and all of its text are checked, then that all of it
  * fits; only then the first tenant is restored, in the order of generations. A
@@ -18,17 +19,19 @@
 #include "document.h"
 #include "output.h"
 #include "progress.h"
+#include "savefile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
+
+static bool to_output(const char *path)
+{
+	return !strcmp(path, "-");
+}
 
 /* ---- save: the text ---------------------------------------------------------- */
 
@@ -56,7 +59,7 @@ static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snaps
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	exit_code = tenants_load_all(ctl, reg, &s->tenants);
-	if (!exit_code && ctl->failure_count)
+	if (!exit_code && ctl->failure_count > s->tenants.damaged)
 		exit_code = EXIT_PARTLY;
 	if (!exit_code) {
 		code = fetch_list(reg, LIST_USAGE, 0, (void **)&s->usage, &s->usage_count);
@@ -119,59 +122,15 @@ static char *compose(struct ctl *ctl, const struct snapshot *s, size_t *length)
 
 /* ---- save: the file ---------------------------------------------------------- */
 
-static int fail_file(struct ctl *ctl, const char *path, int error)
+static int write_file(struct ctl *ctl, const char *path, const char *text, size_t length)
 {
-	return fail_with(ctl, error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO,
-	                 "%s: %s; the file before, if there was one, is as it was", path, strerror(error));
-}
+	int spoilt, error = savefile_write(path, text, length, &spoilt);
 
-static bool write_all(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t written = write(fd, text, length);
-
-		if (written < 0 && errno != EINTR)
-			return false;
-		if (written > 0) {
-			text += written;
-			length -= (size_t)written;
-		}
-	}
-	return fsync(fd) == 0;
-}
-
-static bool sync_directory(const char *path)
-{
-	char *copy = check_memory(strdup(path));
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool synced = fd >= 0 && fsync(fd) == 0;
-	int error = errno;
-
-	free(copy);
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return synced;
-}
-
-static int replace_file(struct ctl *ctl, const char *path, const char *text, size_t length)
-{
-	char *temporary = check_memory(malloc(strlen(path) + 8));
-	int fd, error = 0;
-
-	sprintf(temporary, "%s.XXXXXX", path);
-	fd = mkstemp(temporary);
-	if (fd < 0 || !write_all(fd, text, length) || rename(temporary, path) != 0)
-		error = errno;
-	if (fd >= 0) {
-		if (error)
-			unlink(temporary);
-		close(fd);
-	}
-	free(temporary);
-	if (!error && !sync_directory(path))
-		error = errno;
-	return error ? fail_file(ctl, path, error) : 0;
+	if (!error)
+		return 0;
+	return fail_with(ctl, error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO, "%s: %s; %s",
+	                 to_output(path) ? "standard output" : path, strerror(error),
+	                 spoilt ? "what was written is incomplete" : "the file before, if there was one, is as it was");
 }
 
 static void say_done(struct ctl *ctl, const char *what, size_t tenants, size_t costs, uint64_t generation)
@@ -201,16 +160,24 @@ int cmd_save(struct ctl *ctl)
 	k2k_registry_close(&reg);
 	if (!exit_code && !ctl->dry_run) {
 		text = compose(ctl, &s, &length);
-		exit_code = replace_file(ctl, path, text, length);
+		exit_code = write_file(ctl, path, text, length);
 		free(text);
 	}
 	if (!exit_code) {
 		if (s.info.brokers)
 			note(ctl, "%u brokers are attached: what they count from now on is not in %s, nor is what they hold", s.info.brokers,
-			     path);
+			     to_output(path) ? "what was saved" : path);
 		for (size_t i = 0; i < s.usage_count; i++)
 			costs += s.usage[i].gpu_ns != 0;
-		say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs, s.info.generation);
+		/* behind the document nothing else is to stand on standard output */
+		if (ctl->dry_run || !to_output(path))
+			say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs, s.info.generation);
+		ctl->json_done = true;
+		if (s.tenants.damaged) {
+			note(ctl, "%zu tenants are damaged, and saved with their limits and totals; '" CTL_NAME " -r %s repair' mends them",
+			     s.tenants.damaged, ctl->registry);
+			exit_code = EXIT_PARTLY;
+		}
 	}
 	tenants_free(&s.tenants);
 	free(s.usage);
@@ -396,7 +363,7 @@ int cmd_load(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
 	struct document document;
-	int exit_code = document_read(ctl, ctl->arguments[0], DOCUMENT_SAVED, &document);
+	int exit_code = document_read(ctl, (const char *const *)ctl->arguments, 1, DOCUMENT_SAVED, &document);
 
 	if (exit_code)
 		return exit_code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* register, update, deregister, exists */
+#include "change.h"
 #include "commands.h"
 #include "dryrun.h"
 #include "tenants.h"
@@ -48,125 +49,92 @@ static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_
 		       "unlimited" : units_print_duration(unit, q->budgets[i].budget_ns));
 }
 
-static int change_dry_run(struct ctl *ctl, const char *action, k2k_tenant_id id, const struct k2k_quota *quota,
-                          uint32_t mask)
-{
-	struct list list;
-	char text[200];
-
-	describe(text, sizeof(text), quota, mask);
-	dryrun_begin(&list, ctl);
-	dryrun_row(&list, action, &id, "tenant %" PRIu64 "%s", id, text);
-	dryrun_end(&list);
-	return EXIT_DONE;
-}
-
 /* ---- register, update ------------------------------------------------------ */
 
 enum { ALL_LIMITS = K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY };
 
-static int register_dry_run(struct ctl *ctl, k2k_tenant_id id, const struct k2k_quota *quota)
+static void would(struct would *w, const char *action, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
-	struct k2k_registry *reg;
-	struct list list;
-	int there = 0, code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	char text[200];
 
-	if (exit_code)
-		return exit_code;
-	code = k2k_tenant_is_registered(reg, id, &there);
-	k2k_registry_close(&reg);
-	if (code || (there && !ctl->option[OPT_IF_MISSING]))
-		return fail_tenant(ctl, code ? code : K2K_EEXIST, id, false);
-	if (!there)
-		return change_dry_run(ctl, "register", id, quota, ALL_LIMITS);
-	dryrun_begin(&list, ctl);
-	dryrun_row(&list, "change", &id, "nothing: tenant %" PRIu64 " is registered already", id);
-	dryrun_end(&list);
-	return EXIT_DONE;
+	describe(text, sizeof(text), quota, mask);
+	w->action = action;
+	snprintf(w->text, sizeof(w->text), "tenant %" PRIu64 "%s", id, text);
+}
+
+static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
+{
+	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
+
+	if (code || (there && !change->accept_existing))
+		return code ? code : K2K_EEXIST;
+	if (!there) {
+		would(w, "register", id, change->quota, ALL_LIMITS);
+		return 0;
+	}
+	w->action = "change";
+	snprintf(w->text, sizeof(w->text), "nothing: tenant %" PRIu64 " is registered already", id);
+	return 0;
+}
+
+static int would_update(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
+{
+	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
+
+	if (code || (!there && !change->if_missing))
+		return code ? code : K2K_ENOTENANT;
+	would(w, there ? "update" : "register", id, change->quota, there ? change->mask : (uint32_t)ALL_LIMITS);
+	return 0;
+}
+
+static int register_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
+{
+	return k2k_tenant_register(reg, id, change->quota);
+}
+
+/* With --if-missing a tenant that is not registered is registered. */
+static int update_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
+{
+	int code = k2k_tenant_update(reg, id, change->quota, change->mask);
+
+	return code == K2K_ENOTENANT && change->if_missing ? k2k_tenant_register(reg, id, change->quota) : code;
+}
+
+static int change_named(struct ctl *ctl, struct change *change, would_call would_do)
+{
+	struct k2k_quota quota;
+	k2k_tenant_id *ids;
+	size_t count;
+	int exit_code;
+
+	if (!arg_tenants_to_change(ctl, &ids, &count))
+		return EXIT_USAGE;
+	if (!arg_quota(ctl, &quota, &change->mask)) {
+		free(ids);
+		return EXIT_USAGE;
+	}
+	change->quota = &quota;
+	if (change->call == update_one && !change->mask)
+		exit_code = fail_usage(ctl, "update: nothing named to change; give --preset, --rate, --kernels, --gpu-memory or --budget");
+	else
+		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do) : change_tenants(ctl, ids, count, change);
+	free(ids);
+	free((void *)(uintptr_t)quota.budgets);
+	return exit_code;
 }
 
 int cmd_register(struct ctl *ctl)
 {
-	struct k2k_registry *reg;
-	struct k2k_quota quota;
-	k2k_tenant_id id;
-	uint32_t mask;
-	int code, exit_code;
+	struct change change = { .call = register_one, .accept_existing = ctl->option[OPT_IF_MISSING] != NULL };
 
-	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_quota(ctl, &quota, &mask))
-		return EXIT_USAGE;
-	if (ctl->dry_run) {
-		exit_code = register_dry_run(ctl, id, &quota);
-	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
-		code = k2k_tenant_register(reg, id, &quota);
-		if (code && (code != K2K_EEXIST || !ctl->option[OPT_IF_MISSING])) {
-			exit_code = fail_tenant(ctl, code, id, false);
-			k2k_registry_close(&reg);
-		} else {
-			exit_code = tenants_print_changed(ctl, reg, id);
-		}
-	}
-	free((void *)(uintptr_t)quota.budgets);
-	return exit_code;
-}
-
-static int update_dry_run(struct ctl *ctl, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
-{
-	struct k2k_registry *reg;
-	int there = 0, code, exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-
-	if (exit_code)
-		return exit_code;
-	code = k2k_tenant_is_registered(reg, id, &there);
-	k2k_registry_close(&reg);
-	if (code || (!there && !ctl->option[OPT_IF_MISSING]))
-		return fail_tenant(ctl, code ? code : K2K_ENOTENANT, id, false);
-	return there ? change_dry_run(ctl, "update", id, quota, mask) :
-	               change_dry_run(ctl, "register", id, quota, ALL_LIMITS);
-}
-
-/* With --if-missing a tenant that is not registered is registered; others may do the same or the opposite at the same time. */
-static int update(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota,
-                  uint32_t mask)
-{
-	int code = K2K_ENOTENANT;
-
-	for (int turn = 0; turn < 3 && code == K2K_ENOTENANT; turn++) {
-		code = k2k_tenant_update(reg, id, quota, mask);
-		if (code != K2K_ENOTENANT || !ctl->option[OPT_IF_MISSING])
-			return code;
-		code = k2k_tenant_register(reg, id, quota);
-		if (code == K2K_EEXIST)
-			code = K2K_ENOTENANT;
-	}
-	return code;
+	return change_named(ctl, &change, would_register);
 }
 
 int cmd_update(struct ctl *ctl)
 {
-	struct k2k_registry *reg;
-	struct k2k_quota quota;
-	k2k_tenant_id id;
-	uint32_t mask;
-	int code, exit_code;
+	struct change change = { .call = update_one, .if_missing = ctl->option[OPT_IF_MISSING] != NULL };
 
-	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_quota(ctl, &quota, &mask))
-		return EXIT_USAGE;
-	if (!mask)
-		return fail_usage(ctl, "update: nothing named to change; give --preset, --rate, --kernels, --gpu-memory or --budget");
-	if (ctl->dry_run) {
-		exit_code = update_dry_run(ctl, id, &quota, mask);
-	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
-		code = update(ctl, reg, id, &quota, mask);
-		if (code) {
-			exit_code = fail_tenant(ctl, code, id, false);
-			k2k_registry_close(&reg);
-		} else {
-			exit_code = tenants_print_changed(ctl, reg, id);
-		}
-	}
-	free((void *)(uintptr_t)quota.budgets);
-	return exit_code;
+	return change_named(ctl, &change, would_update);
 }
 
 /* ---- deregister ------------------------------------------------------------- */
@@ -265,16 +233,13 @@ int cmd_deregister(struct ctl *ctl)
 	struct k2k_registry *reg;
 	k2k_tenant_id *ids;
 	size_t count, done;
-	int exit_code = EXIT_DONE;
+	int exit_code;
 
-	if (!arg_ids(ctl, &ids, &count))
+	if (!arg_tenants_to_change(ctl, &ids, &count))
 		return EXIT_USAGE;
-	for (size_t i = 0; i < count && !exit_code; i++)
-		if (ids[i] == K2K_TENANT_UNSPECIFIED)
-			exit_code = fail(ctl, K2K_EUNSPECIFIED, "tenant 0");
-	if (!exit_code && ctl->dry_run) {
+	if (ctl->dry_run) {
 		exit_code = deregister_dry_run(ctl, ids, count);
-	} else if (!exit_code && !(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
+	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
 		totals = check_memory(calloc(count, sizeof(*totals)));
 		exit_code = tenants_deregister(ctl, &reg, ids, count, totals, &done);
 		if (exit_code && count > 1)

@@ -49,6 +49,7 @@ int cmd_top(struct ctl *ctl)
 	if (ended_by) {
 		signal(ended_by, SIG_DFL);
 		raise(ended_by);
+		return 128 + ended_by;  /* as process 1 it is still here */
 	}
 	return exit_code;
 }

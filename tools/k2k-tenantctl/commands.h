@@ -18,8 +18,9 @@ int cmd_register(struct ctl *ctl);
 int cmd_update(struct ctl *ctl);
 int cmd_deregister(struct ctl *ctl);
 int cmd_exists(struct ctl *ctl);
-/* tenants.c */
+/* cmd_list.c */
 int cmd_list(struct ctl *ctl);
+/* tenants.c */
 int cmd_show(struct ctl *ctl);
 /* cmd_metrics.c, cmd_stat.c */
 int cmd_metrics(struct ctl *ctl);
@@ -33,6 +34,10 @@ int cmd_budget_list(struct ctl *ctl);
 /* cmd_usage.c */
 int cmd_usage(struct ctl *ctl);
 int cmd_quota(struct ctl *ctl);
+/* cmd_explain.c */
+int cmd_explain(struct ctl *ctl);
+/* registries.c */
+int cmd_registries(struct ctl *ctl);
 /* cmd_brokers.c */
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);
@@ -50,6 +55,8 @@ int cmd_diff(struct ctl *ctl);
 /* cmd_save.c */
 int cmd_save(struct ctl *ctl);
 int cmd_load(struct ctl *ctl);
+/* help.c */
+int cmd_help(struct ctl *ctl);
 /* completion.c */
 int cmd_completion(struct ctl *ctl);
 

@@ -5,11 +5,12 @@
  */
 #include "commands.h"
 #include "completion_scripts.h"
+#include "registries.h"
 #include "table.h"
 #include "units.h"
 
-#include <dirent.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,24 +107,12 @@ static void offer_ids(const struct line *l, bool engagements, const char *typed,
 
 static void offer_registries(const char *typed, const char *before)
 {
-	static const char prefix[] = "k2k.", suffix[] = ".defs";
-	DIR *dir = opendir("/dev/shm");
-	struct dirent *entry;
+	size_t count;
+	struct registry_name *names = registry_names(&count);
 
-	while (dir && (entry = readdir(dir))) {
-		size_t length = strlen(entry->d_name), around = sizeof(prefix) + sizeof(suffix) - 2;
-		char name[K2K_NAME_MAX + 1];
-
-		if (length <= around || length - around > K2K_NAME_MAX || strncmp(entry->d_name, prefix, sizeof(prefix) - 1) ||
-		    strcmp(entry->d_name + length - sizeof(suffix) + 1, suffix))
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)(length - around), entry->d_name + sizeof(prefix) - 1);
-		/* anybody may leave a file there, with any name */
-		if (good_registry_name(name))
-			offer(typed, before, name, NULL);
-	}
-	if (dir)
-		closedir(dir);
+	for (size_t i = 0; i < count; i++)
+		offer(typed, before, names[i].name, NULL);
+	free(names);
 }
 
 static void offer_groups(const char *typed, const char *before)
@@ -134,6 +123,16 @@ static void offer_groups(const char *typed, const char *before)
 	while ((group = getgrent()))
 		offer(typed, before, group->gr_name, NULL);
 	endgrent();
+}
+
+static void offer_users(const char *typed, const char *before)
+{
+	struct passwd *user;
+
+	setpwent();
+	while ((user = getpwent()))
+		offer(typed, before, user->pw_name, NULL);
+	endpwent();
 }
 
 static void offer_words(const char *words, const char *typed, const char *before)
@@ -149,6 +148,27 @@ static void offer_words(const char *words, const char *typed, const char *before
 	}
 }
 
+static void offer_first_words(const char *typed)
+{
+	for (size_t i = 0, next; i < command_count; i = next) {
+		char seconds[80] = "";
+		size_t used = 0;
+
+		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
+			if (commands[next].second && used < sizeof(seconds))
+				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
+				                         commands[next].second);
+		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
+	}
+}
+
+static void offer_second_words(const char *first, const char *typed)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (commands[i].second && !strcmp(commands[i].name, first))
+			offer(typed, "", commands[i].second, commands[i].summary);
+}
+
 static void offer_values(const struct line *l, enum value_kind kind, const char *words, const char *typed, const char *before)
 {
 	offer_words(words, typed, before);
@@ -156,6 +176,8 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 	case VALUE_TENANT: case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
 	case VALUE_REGISTRY: offer_registries(typed, before); break;
 	case VALUE_GROUP: offer_groups(typed, before); break;
+	case VALUE_USER: offer_users(typed, before); break;
+	case VALUE_COMMAND: l->operand_count ? offer_second_words(l->operands[0], typed) : offer_first_words(typed); break;
 	case VALUE_FILE: puts(":files"); break;
 	default: break;
 	}
@@ -221,27 +243,6 @@ static const struct command *command_called(const char *first, const char *secon
 		    (second ? commands[i].second && !strcmp(commands[i].second, second) : !commands[i].second))
 			return &commands[i];
 	return NULL;
-}
-
-static void offer_first_words(const char *typed)
-{
-	for (size_t i = 0, next; i < command_count; i = next) {
-		char seconds[80] = "";
-		size_t used = 0;
-
-		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
-			if (commands[next].second && used < sizeof(seconds))
-				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
-				                         commands[next].second);
-		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
-	}
-}
-
-static void offer_second_words(const char *first, const char *typed)
-{
-	for (size_t i = 0; i < command_count; i++)
-		if (commands[i].second && !strcmp(commands[i].name, first))
-			offer(typed, "", commands[i].second, commands[i].summary);
 }
 
 /* ---- the line -------------------------------------------------------------------- */

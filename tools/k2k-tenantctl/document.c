@@ -9,6 +9,7 @@
 #include "document.h"
 #include "progress.h"
 #include "units.h"
+#include "../common/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +27,15 @@ struct source {
 	yaml_parser_t parser;
 	yaml_event_t event;
 	bool has_event;
+	bool fatal;             /* nothing more can be read */
+	bool skipping;          /* what is read belongs to a fault that was told */
+	size_t index, depth;    /* depth: of mappings and lists around the event */
+	size_t faults;
 	int exit_code;
 	struct progress progress;
 };
 
-static const char *const rate_forms = "a rate is like 5000/s, 5k/s, 6000/min (a whole number a second), or unlimited";
+static const char *const rate_forms = "a rate is like 5000/s, 5k/s, or unlimited";
 static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
 static const char *const size_forms = "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
 static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
@@ -50,7 +55,11 @@ static bool bad_at(struct source *s, size_t line, size_t column, const char *for
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	progress_end(&s->progress);
-	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s", s->document->name, line, column, text);
+	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s", s->document->sources[s->index].name, line, column, text);
+	if (++s->faults == DOCUMENT_FAULTS) {
+		note(s->ctl, "%s: no more than %d faults are told at once", s->document->sources[s->index].name, DOCUMENT_FAULTS);
+		s->fatal = true;
+	}
 	return false;
 }
 
@@ -61,11 +70,12 @@ static bool bad_yaml(struct source *s)
 {
 	const yaml_parser_t *p = &s->parser;
 
+	s->fatal = true;
 	if (p->error == YAML_MEMORY_ERROR)
 		out_of_memory();
 	if (p->error == YAML_READER_ERROR) {
 		progress_end(&s->progress);
-		s->exit_code = fail_usage(s->ctl, "%s: byte %zu: %s", s->document->name, p->problem_offset + 1,
+		s->exit_code = fail_usage(s->ctl, "%s: byte %zu: %s", s->document->sources[s->index].name, p->problem_offset + 1,
 		                          p->problem ? p->problem : "can't be read");
 		return false;
 	}
@@ -75,14 +85,27 @@ static bool bad_yaml(struct source *s)
 
 /* ---- events ----------------------------------------------------------------- */
 
+static void count_depth(struct source *s)
+{
+	yaml_event_type_t type = s->event.type;
+
+	s->depth += type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
+	s->depth -= type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
+}
+
 static bool next(struct source *s)
 {
 	if (s->has_event)
 		yaml_event_delete(&s->event);
 	s->has_event = false;
+	if (s->fatal)
+		return false;
 	if (!yaml_parser_parse(&s->parser, &s->event))
 		return bad_yaml(s);
 	s->has_event = true;
+	count_depth(s);
+	if (s->skipping)
+		return true;
 	switch (s->event.type) {
 	case YAML_ALIAS_EVENT:
 		return bad(s, "an alias (*%.60s): write out what it stands for", (char *)s->event.data.alias.anchor);
@@ -101,6 +124,29 @@ static bool next(struct source *s)
 	default:
 		return true;
 	}
+}
+
+/*
+ * After a fault: reads on to the end of the value that it is in, in a mapping or list of this depth. False: nothing more can be
+ * read.
+ */
+static bool go_on(struct source *s, size_t depth)
+{
+	s->skipping = true;
+	while (s->depth > depth && next(s))
+		;
+	s->skipping = false;
+	return !s->fatal;
+}
+
+/* The same after a fault in a key, whose value follows. */
+static bool go_on_behind_value(struct source *s, size_t depth)
+{
+	if (!go_on(s, depth))
+		return false;
+	s->skipping = true;
+	next(s);
+	return go_on(s, depth);
 }
 
 static const char *scalar(const struct source *s)
@@ -322,50 +368,74 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	return false;
 }
 
+/* What is there, and what is missing; false: a fault, which was told. */
+static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, size_t count)
+{
+	if (!(seen & 1u << KEY_ID))
+		return bad_at(s, e->line, e->column, "this tenant has no id");
+	/* what was saved is whole: nothing in it is a preset's affair */
+	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
+		if (i != KEY_PRESET && !(seen & 1u << i))
+			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id, entry_keys[i]);
+	if (s->kind == DOCUMENT_SAVED && !e->generation)
+		return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": generation 0 is never given", e->id);
+	return true;
+}
+
+static void add_entry(struct document *d, const struct entry *e)
+{
+	if (d->count == d->room) {
+		d->room = d->room * 2 + 64;
+		d->entries = check_memory(realloc(d->entries, d->room * sizeof(*d->entries)));
+	}
+	d->entries[d->count++] = *e;
+}
+
+/* False: nothing more can be read. */
 static bool take_entry(struct source *s)
 {
-	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS;
+	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS, depth = s->depth, faults = s->faults;
 	struct k2k_quota preset = K2K_QUOTA_STANDARD;
-	struct document *d = s->document;
-	struct entry e = { .line = s->event.start_mark.line + 1, .column = s->event.start_mark.column + 1 };
+	struct entry e = { .source = s->index, .line = s->event.start_mark.line + 1, .column = s->event.start_mark.column + 1 };
 	uint32_t seen = 0;
 	int key;
 
 	if (!is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
-		return false;
-	while ((key = take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count)
-		if (key < 0 || !next(s) || !take_value(s, (enum key)key, &e, &preset))
-			return false;
-	if (!(seen & 1u << KEY_ID))
-		return bad_at(s, e.line, e.column, "this tenant has no id");
-	/* what was saved is whole: nothing in it is a preset's affair */
-	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
-		if (i != KEY_PRESET && !(seen & 1u << i))
-			return bad_at(s, e.line, e.column, "tenant %" PRIu64 ": has no %s", e.id, entry_keys[i]);
-	if (s->kind == DOCUMENT_SAVED && !e.generation)
-		return bad_at(s, e.line, e.column, "tenant %" PRIu64 ": generation 0 is never given", e.id);
+		return go_on(s, s->event.type == YAML_SEQUENCE_START_EVENT ? depth - 1 : depth);
+	while ((key = take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count) {
+		if (key < 0) {
+			if (!go_on_behind_value(s, depth))
+				return false;
+		} else if (!next(s) || !take_value(s, (enum key)key, &e, &preset)) {
+			if (!go_on(s, depth))
+				return false;
+		}
+	}
+	if (s->faults > faults || !is_complete(s, &e, seen, count))
+		return !s->fatal;
 	if (!(seen & 1u << KEY_RATE))
 		e.rate = preset.max_messages_per_sec;
 	if (!(seen & 1u << KEY_KERNELS))
 		e.kernels = preset.max_concurrent_kernels;
 	if (!(seen & 1u << KEY_GPU_MEMORY))
 		e.gpu_memory_bytes = preset.max_gpu_memory_bytes;
-	if (d->count == d->room) {
-		d->room = d->room * 2 + 64;
-		d->entries = check_memory(realloc(d->entries, d->room * sizeof(*d->entries)));
-	}
-	d->entries[d->count++] = e;
+	add_entry(s->document, &e);
 	progress_step(&s->progress, s->parser.mark.index);
 	return true;
 }
 
 static bool take_tenants(struct source *s)
 {
+	size_t depth = s->depth;
+
 	if (s->event.type != YAML_SEQUENCE_START_EVENT)
 		return bad(s, "tenants: a list is expected; [] is the empty one");
 	for (;;) {
-		if (!next(s))
-			return false;
+		if (!next(s)) {
+			if (!go_on(s, depth))
+				return false;
+			continue;
+		}
 		if (s->event.type == YAML_SEQUENCE_END_EVENT)
 			return true;
 		if (!take_entry(s))
@@ -380,38 +450,80 @@ static bool take_exactly(struct source *s, const char *what, const char *text)
 	return is_scalar(s, what) && (!strcmp(scalar(s), text) || bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
 }
 
-static bool take_root(struct source *s)
+enum root_key { VERSION, TENANTS, SCHEMA, REGISTRY, UUID, END, PLAIN_ROOT_KEYS, GENERATION = PLAIN_ROOT_KEYS, SAVED_AT, CHECKSUM, ROOT_KEYS };
+static const char *const root_keys[] = {
+	"version", "tenants", "schema", "registry", "uuid", "end", "generation", "saved_at_ns", "checksum",
+};
+
+/* Of another version nothing more is understood. */
+static bool take_version(struct source *s)
 {
-	enum { VERSION, TENANTS, SCHEMA, REGISTRY, GENERATION, SAVED_AT, CHECKSUM, ALL };
-	static const char *const keys[] = { "version", "tenants", "schema", "registry", "generation", "saved_at_ns", "checksum" };
-	size_t count = s->kind == DOCUMENT_SAVED ? ALL : GENERATION;
+	if (take_exactly(s, "version", "1"))
+		return true;
+	s->fatal = true;
+	return false;
+}
+
+static bool take_name(struct source *s, const char *what, char *text, size_t room)
+{
+	if (!is_scalar(s, what))
+		return false;
+	if (strlen(scalar(s)) >= room)
+		return bad(s, "%s: too long", what);
+	printable_copy(text, room, scalar(s), SIZE_MAX);
+	return true;
+}
+
+static bool take_root_value(struct source *s, enum root_key key)
+{
+	struct source_file *file = &s->document->sources[s->index];
 	uint64_t when;
+
+	if (file->ended)
+		return bad(s, "'end' comes last: what was cut off behind it would not be missed");
+	switch (key) {
+	case VERSION: return take_version(s);
+	case TENANTS: return take_tenants(s);
+	case SCHEMA: return take_exactly(s, "schema", CTL_SCHEMA);
+	case REGISTRY: return take_name(s, "registry", file->registry, sizeof(file->registry));
+	case UUID: return take_name(s, "uuid", file->uuid, sizeof(file->uuid));
+	case END: return (file->ended = take_exactly(s, "end", "true"));
+	case GENERATION: return take_u64(s, "generation", parse_number, number_forms, &s->document->generation);
+	case SAVED_AT: return take_u64(s, "saved_at_ns", parse_number, number_forms, &when);
+	default: return is_scalar(s, root_keys[key]);
+	}
+}
+
+static void take_root(struct source *s)
+{
+	size_t count = s->kind == DOCUMENT_SAVED ? ROOT_KEYS : PLAIN_ROOT_KEYS, depth;
 	uint32_t seen = 0;
 	int key;
 
-	if (s->event.type == YAML_STREAM_END_EVENT)
-		return bad(s, "empty; a document without tenants is {version: 1, tenants: []}");
+	if (s->event.type == YAML_STREAM_END_EVENT) {
+		bad(s, "empty; a document without tenants is {version: 1, tenants: []}");
+		return;
+	}
 	if (!next(s) || !is_mapping(s, "a document", "{version: 1, tenants: []}"))
-		return false;
-	while ((key = take_key(s, "a document", keys, count, &seen)) != (int)count) {
-		if (key < 0 || !next(s))
-			return false;
-		if (key == VERSION ? !take_exactly(s, "version", "1") :
-		    key == TENANTS ? !take_tenants(s) :
-		    key == SCHEMA ? !take_exactly(s, "schema", CTL_SCHEMA) :
-		    key == GENERATION ? !take_u64(s, "generation", parse_number, number_forms, &s->document->generation) :
-		    key == SAVED_AT ? !take_u64(s, "saved_at_ns", parse_number, number_forms, &when) :
-		    !is_scalar(s, keys[key]))
-			return false;
+		return;
+	depth = s->depth;
+	while ((key = take_key(s, "a document", root_keys, count, &seen)) != (int)count) {
+		if (key < 0) {
+			if (!go_on_behind_value(s, depth))
+				return;
+		} else if (!next(s) || !take_root_value(s, (enum root_key)key)) {
+			if (!go_on(s, depth))
+				return;
+		}
 	}
 	for (int i = VERSION; i <= TENANTS; i++)
 		if (!(seen & 1u << i))
-			return bad(s, "'%s' is missing", keys[i]);
+			bad(s, "'%s' is missing", root_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !(seen & 1u << GENERATION))
-		return bad(s, "'generation' is missing");
-	if (!next(s) || !next(s))       /* the document's end, and what follows */
-		return false;
-	return s->event.type == YAML_STREAM_END_EVENT || bad(s, "a second document; only one is understood");
+		bad(s, "'generation' is missing");
+	/* the document's end, and what follows */
+	if (next(s) && next(s) && s->event.type != YAML_STREAM_END_EVENT)
+		bad(s, "a second document; only one is understood");
 }
 
 static int by_id(const void *a, const void *b)
@@ -420,21 +532,27 @@ static int by_id(const void *a, const void *b)
 
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
+	if (x->source != y->source)
+		return x->source < y->source ? -1 : 1;
 	return x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
 }
 
-static bool order_entries(struct source *s)
+/* Over all files. The last of those that are there twice is at fault. */
+static void order_entries(struct source *s)
 {
 	struct document *d = s->document;
 
 	if (d->count)
 		qsort(d->entries, d->count, sizeof(*d->entries), by_id);
-	for (size_t i = 1; i < d->count; i++)
-		if (d->entries[i].id == d->entries[i - 1].id)
-			return bad_at(s, d->entries[i].line, d->entries[i].column,
-			              "tenant %" PRIu64 " is there twice: first in line %zu, column %zu", d->entries[i].id,
-			              d->entries[i - 1].line, d->entries[i - 1].column);
-	return true;
+	for (size_t i = 1; i < d->count && s->faults < DOCUMENT_FAULTS; i++) {
+		const struct entry *e = &d->entries[i], *first = &d->entries[i - 1];
+		bool same = e->source == first->source;
+
+		s->index = e->source;
+		if (e->id == first->id)
+			bad_at(s, e->line, e->column, "tenant %" PRIu64 " is there twice: first in %s%sline %zu, column %zu", e->id,
+			       same ? "" : d->sources[first->source].name, same ? "" : ", ", first->line, first->column);
+	}
 }
 
 int read_file(struct ctl *ctl, const char *path, char **data, size_t *length)
@@ -475,19 +593,19 @@ static bool looks_saved(const char *data)
 }
 
 /* The last thing in a saved file, and right for all before it. */
-static int verify_checksum(struct ctl *ctl, const struct document *d, const char *data, size_t length)
+static int verify_checksum(struct ctl *ctl, const char *name, const char *data, size_t length)
 {
 	static const char mark[] = CHECKSUM_MARK;
 	size_t tail = sizeof(mark) - 1 + 16 + sizeof("\"}\n") - 1;
 	char expected[64];
 
 	if (!looks_saved(data))
-		return fail_usage(ctl, "%s: has no checksum at its end: it is cut short, or was not made by 'save'", d->name);
+		return fail_usage(ctl, "%s: has no checksum at its end: it is cut short, or was not made by 'save'", name);
 	if (length < tail || memcmp(data + length - tail, mark, sizeof(mark) - 1))
-		return fail_usage(ctl, "%s: does not end with its checksum: something was cut off or added", d->name);
+		return fail_usage(ctl, "%s: does not end with its checksum: something was cut off or added", name);
 	snprintf(expected, sizeof(expected), "%016" PRIx64 "\"}\n", crc64(0, data, length - tail));
 	if (memcmp(data + length - 16 - 3, expected, 16 + 3))
-		return fail_usage(ctl, "%s: the checksum is wrong: it was damaged or changed since it was saved", d->name);
+		return fail_usage(ctl, "%s: the checksum is wrong: it was damaged or changed since it was saved", name);
 	return 0;
 }
 
@@ -496,33 +614,57 @@ static void parse(struct source *s, const char *data, size_t length)
 	if (!yaml_parser_initialize(&s->parser))
 		out_of_memory();
 	yaml_parser_set_input_string(&s->parser, (const unsigned char *)data, length);
+	s->depth = 0;
+	s->skipping = s->fatal = false;
 	progress_begin(&s->progress, s->ctl, "reading", length);
 	/* the stream's start, and the document's */
-	if (next(s) && next(s) && take_root(s))
-		order_entries(s);
+	if (next(s) && next(s))
+		take_root(s);
 	progress_end(&s->progress);
 	if (s->has_event)
 		yaml_event_delete(&s->event);
+	s->has_event = false;
 	yaml_parser_delete(&s->parser);
 }
 
-int document_read(struct ctl *ctl, const char *path, enum document_kind kind, struct document *document)
+static void read_one(struct source *s, const char *path)
 {
-	struct source s = { .ctl = ctl, .document = document, .kind = kind };
+	const char *name = s->document->sources[s->index].name;
 	size_t length;
 	char *data;
+	int exit_code = read_file(s->ctl, path, &data, &length);
 
-	*document = (struct document){ .name = strcmp(path, "-") ? path : "standard input" };
-	s.exit_code = read_file(ctl, path, &data, &length);
-	if (s.exit_code)
-		return s.exit_code;
-	if (kind == DOCUMENT_SAVED)
-		s.exit_code = verify_checksum(ctl, document, data, length);
-	else if (looks_saved(data))
-		s.exit_code = fail_usage(ctl, "%s: was made by 'save': 'load' reads it", document->name);
-	if (!s.exit_code)
-		parse(&s, data, length);
+	if (!exit_code && s->kind == DOCUMENT_SAVED)
+		exit_code = verify_checksum(s->ctl, name, data, length);
+	else if (!exit_code && looks_saved(data))
+		exit_code = fail_usage(s->ctl, "%s: was made by 'save': 'load' reads it", name);
+	if (exit_code)
+		s->exit_code = exit_code;
+	else
+		parse(s, data, length);
 	free(data);
+}
+
+int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum document_kind kind, struct document *document)
+{
+	struct source s = { .ctl = ctl, .document = document, .kind = kind };
+	char name[64];
+	size_t inputs = 0;
+
+	*document = (struct document){ .sources = check_memory(calloc(count, sizeof(*document->sources))), .source_count = count };
+	for (size_t i = 0; i < count; i++) {
+		document->sources[i].name = check_memory(strdup(strcmp(paths[i], "-") ? paths[i] : "standard input"));
+		printable(document->sources[i].name);
+		inputs += !strcmp(paths[i], "-");
+	}
+	snprintf(name, sizeof(name), "the document of %zu files", count);
+	document->name = check_memory(strdup(count == 1 ? document->sources[0].name : name));
+	if (inputs > 1)
+		s.exit_code = fail_usage(ctl, "-f -: standard input can be read once only");
+	for (; s.index < count && inputs <= 1 && s.faults < DOCUMENT_FAULTS; s.index++)
+		read_one(&s, paths[s.index]);
+	if (inputs <= 1)
+		order_entries(&s);
 	if (s.exit_code)
 		document_free(document);
 	return s.exit_code;
@@ -530,6 +672,10 @@ int document_read(struct ctl *ctl, const char *path, enum document_kind kind, st
 
 void document_free(struct document *document)
 {
+	for (size_t i = 0; i < document->source_count; i++)
+		free(document->sources[i].name);
+	free(document->sources);
+	free(document->name);
 	free(document->entries);
 	free(document->budgets.list);
 	free(document->costs.list);

@@ -13,6 +13,9 @@
  * others. Of YAML it takes no anchors, aliases, merge keys and tags: every entry
  * says by itself what it is.
  *
+ * `end: true` as the last key says that nothing was cut off behind it. `registry` and `uuid` say of which registry it is an export.
+ * Several documents are read as one; no tenant may be in two of them.
+ *
  * A saved document (save, load) is JSON with more in it: of each tenant its
  * generation, when it was registered, its totals and its costs; of the registry
  * the newest generation; and at its end a checksum of all bytes before it.
@@ -37,7 +40,7 @@ struct entry {
 	uint64_t rate, gpu_memory_bytes;
 	uint32_t kernels;
 	size_t first_budget, budget_count;
-	size_t line, column;
+	size_t source, line, column;
 	/* of a saved document only */
 	uint64_t generation, registered_at_ns, admitted_total, unattributed_ns;
 	struct k2k_rejected rejected_total;
@@ -49,8 +52,17 @@ struct engagements {
 	size_t count, room;
 };
 
+/* One of its files. */
+struct source_file {
+	char *name;                     /* printable */
+	char registry[K2K_NAME_MAX + 1], uuid[40];      /* that it was exported from, or "" */
+	bool ended;                     /* it has its end mark */
+};
+
 struct document {
-	const char *name;               /* of the file, for people */
+	char *name;                     /* for people: of the file, or how many there are */
+	struct source_file *sources;
+	size_t source_count;
 	struct entry *entries;          /* by id */
 	size_t count, room;
 	struct engagements budgets, costs;
@@ -60,10 +72,12 @@ struct document {
 enum document_kind { DOCUMENT_PLAIN, DOCUMENT_SAVED };
 
 /*
- * Reads and checks the whole file; "-" is standard input. Returns 0 or the exit
- * code, with the failure told: at which line and column, counted from 1.
+ * Reads and checks all of the files; "-" is standard input. Returns 0 or the exit
+ * code, with the failures told: at which line and column, counted from 1. Of what is wrong with values all is told at once,
+ * up to DOCUMENT_FAULTS; what is no YAML ends it.
  */
-int document_read(struct ctl *ctl, const char *path, enum document_kind kind, struct document *document);
+#define DOCUMENT_FAULTS 20
+int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum document_kind kind, struct document *document);
 void document_free(struct document *document);
 
 /* The whole of a file, "-" being standard input, with a 0 behind it. Returns 0 or the exit code. */

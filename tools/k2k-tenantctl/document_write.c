@@ -38,45 +38,47 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants, 
 	fputs("}", out);
 }
 
-static void write_document(struct ctl *ctl, const struct tenants *tenants)
+static void write_document(struct ctl *ctl, const char *uuid, const struct tenants *tenants)
 {
 	bool json = ctl->format == FORMAT_JSON;
 
 	if (json)
-		printf("{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"version\": %d, \"tenants\": [", ctl->registry,
+		printf("{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"uuid\": \"%s\", \"version\": %d, \"tenants\": [", ctl->registry, uuid,
 		       DOCUMENT_VERSION);
 	else
-		printf("version: %d\ntenants:%s\n", DOCUMENT_VERSION, tenants->count ? "" : " []");
+		printf("version: %d\nregistry: \"%s\"\nuuid: \"%s\"\ntenants:%s\n", DOCUMENT_VERSION, ctl->registry, uuid,
+		       tenants->count ? "" : " []");
 	for (size_t i = 0; i < tenants->count; i++) {
 		fputs(json ? (i ? ",\n" : "\n") : "  - ", stdout);
 		document_write_limits(stdout, json, tenants, &tenants->rows[i]);
 		fputs(json ? "}" : "}\n", stdout);
 	}
-	if (json)
-		puts("]}");
+	puts(json ? "],\n\"end\": true}" : "end: true");
 	ctl->json_done = json;
 }
 
 int cmd_export(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
+	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct tenants tenants;
-	int exit_code;
+	int code, exit_code;
 
 	if (ctl->format == FORMAT_CSV)
 		return fail_usage(ctl, "export: a document is YAML, or JSON with -J; csv has no form for it");
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	exit_code = tenants_load_all(ctl, reg, &tenants);
+	code = k2k_registry_info(reg, &info);
+	exit_code = code ? fail(ctl, code, "registry '%s'", ctl->registry) : tenants_load_all(ctl, reg, &tenants);
 	k2k_registry_close(&reg);
 	if (exit_code)
 		return exit_code;
-	/* a tenant that could not be read is told; a document without it would read as one to be removed */
+	/* a document without a tenant that could not be read would remove it; of a damaged one the limits are whole */
+	if (ctl->failure_count <= tenants.damaged)
+		write_document(ctl, info.uuid, &tenants);
 	if (ctl->failure_count)
 		exit_code = EXIT_PARTLY;
-	else
-		write_document(ctl, &tenants);
 	tenants_free(&tenants);
 	return exit_code;
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
+#include "names.h"
+#include "../common/printable.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A code's exit code, and what to do about it; %s in a hint is the registry's name. */
@@ -13,13 +17,14 @@ static const struct {
 	int code, exit_code;
 	const char *hint;
 } meanings[] = {
-	{ K2K_EPERM, EXIT_PERMISSION, "run it as the registry's owner, or as a member of its group" },
-	{ K2K_EOWNER, EXIT_PERMISSION, "only registries of root or of yourself are trusted" },
+	{ K2K_EPERM, EXIT_PERMISSION, NULL },
+	{ K2K_EOWNER, EXIT_PERMISSION, NULL },
 	{ K2K_EROLE, EXIT_PERMISSION, NULL },
+	{ K2K_ENOAUDIT, EXIT_BUSY, "k2k-auditd must follow the registry, with the right to write it: see 'audit stats'" },
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY, "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
 	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },
-	{ K2K_ECORRUPT, EXIT_REGISTRY, "if 'check' can't open it either, '" CTL_NAME " -r %s destroy -y' removes it" },
+	{ K2K_ECORRUPT, EXIT_REGISTRY, "'" CTL_NAME " -r %s repair' mends what brokers have damaged; where it can't be opened 'destroy -y' removes it" },
 	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile: try again" },
 	{ K2K_EIO, EXIT_SYSTEM, NULL },
 	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' says how much is needed" },
@@ -48,11 +53,51 @@ static int exit_code_of(int code)
 	return EXIT_SYSTEM;
 }
 
+/* Changes are the owner's alone; to look at it, its group's too. Nobody's, where nothing can be written. */
+static void hint_of_rights(const struct ctl *ctl, char *text, size_t room)
+{
+	const struct k2k_error_detail *detail = k2k_error_detail();
+	char path[K2K_NAME_MAX + 32], owner[USER_TEXT] = "", group[USER_TEXT] = "";
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/dev/shm/k2k.%s.defs", ctl->registry);
+	if (lstat(path, &st) == 0) {
+		user_name(owner, st.st_uid);
+		group_name(group, st.st_gid);
+	}
+	if (detail->system_errno == EROFS)
+		snprintf(text, room, "its file system is mounted read-only, so that nobody can change it");
+	else if (ctl->role == K2K_ROLE_OBSERVER)
+		snprintf(text, room, "run it as the registry's owner%s%s, or as a member of its group%s%s", owner[0] ? " " : "", owner,
+		         group[0] ? " " : "", group);
+	else
+		snprintf(text, room, "changes are for the registry's owner%s%s, and root; its group may look at it", owner[0] ? " " : "",
+		         owner);
+}
+
+static void hint_of_owner(const struct ctl *ctl, char *text, size_t room)
+{
+	const struct k2k_error_detail *detail = k2k_error_detail();
+	char owner[USER_TEXT];
+
+	if (detail->code != K2K_EOWNER || strcmp(detail->field, "owner"))
+		snprintf(text, room, "what can be written by strangers, or is no plain file, is not trusted");
+	else if (ctl->has_owner)
+		snprintf(text, room, "--owner names somebody else");
+	else
+		snprintf(text, room, "only registries of root or of yourself are trusted; --owner %s trusts this one",
+		         user_name(owner, (uid_t)detail->found));
+}
+
 static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 
 	text[0] = 0;
+	if (code == K2K_EPERM)
+		return hint_of_rights(ctl, text, room);
+	if (code == K2K_EOWNER)
+		return hint_of_owner(ctl, text, room);
 	if (code == K2K_EFULL && detail->code == code && detail->object[0]) {
 		snprintf(text, room, "a larger registry is made with 'init --max-%.31s N'", detail->object);
 		return;
@@ -86,19 +131,11 @@ static void reason_of(int code, char *text, size_t room)
 	}
 }
 
-/* Bytes from a command line or from shared memory are not to move a terminal's cursor, nor to spoil a JSON text. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
-			*text = '?';
-}
-
 static int record(struct ctl *ctl, int code, const k2k_tenant_id *tenant, char *message)
 {
 	struct failure *f;
 
-	make_printable(message);
+	printable(message);
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", message);
 	if (ctl->failure_count == ctl->failure_room) {
@@ -175,6 +212,25 @@ int fail_with(struct ctl *ctl, int code, const char *message, ...)
 	return exit_code;
 }
 
+bool can_ask(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+bool ask(const char *question, ...)
+{
+	char text[600], answer[16];
+	va_list args;
+
+	va_start(args, question);
+	vsnprintf(text, sizeof(text), question, args);
+	va_end(args);
+	printable(text);
+	fflush(stdout);
+	fprintf(stderr, "%s [y/N] ", text);
+	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
+}
+
 void note(const struct ctl *ctl, const char *message, ...)
 {
 	char text[1200];
@@ -185,7 +241,7 @@ void note(const struct ctl *ctl, const char *message, ...)
 	va_start(args, message);
 	vsnprintf(text, sizeof(text), message, args);
 	va_end(args);
-	make_printable(text);
+	printable(text);
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", text);
 }

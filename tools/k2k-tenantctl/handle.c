@@ -10,6 +10,10 @@ void open_options(const struct ctl *ctl, struct k2k_open_options *options)
 	options->flags = K2K_OPEN_TIMEOUT;
 	options->timeout_ns = ctl->timeout_ns;
 	options->actor = CTL_NAME;
+	if (ctl->has_owner) {
+		options->flags |= K2K_OPEN_OWNER_UID;
+		options->owner_uid = ctl->owner_uid;
+	}
 }
 
 int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg)
@@ -18,6 +22,7 @@ int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg
 	int code;
 
 	open_options(ctl, &options);
+	ctl->role = role;
 	code = k2k_registry_open(ctl->registry, role, &options, reg);
 	return code ? fail(ctl, code, "registry '%s'", ctl->registry) : 0;
 }
@@ -30,7 +35,8 @@ static size_t element_size(enum listing what)
 	case LIST_USAGE: return sizeof(struct k2k_usage_info);
 	case LIST_BROKERS: return sizeof(struct k2k_broker_info);
 	case LIST_LEASES: return sizeof(struct k2k_lease_info);
-	case LIST_FINDINGS: return sizeof(struct k2k_finding);
+	case LIST_FINDINGS:
+	case LIST_CUTS: return sizeof(struct k2k_finding);
 	}
 	return 0;
 }
@@ -45,6 +51,7 @@ static int fill(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, v
 	case LIST_BROKERS: return k2k_broker_list(reg, list, capacity, count);
 	case LIST_LEASES: return k2k_lease_list(reg, id, list, capacity, count);
 	case LIST_FINDINGS: return k2k_registry_check(reg, list, capacity, count);
+	case LIST_CUTS: return k2k_repair_list(reg, list, capacity, count);
 	}
 	return K2K_EINVAL;
 }

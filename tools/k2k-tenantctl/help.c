@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "help.h"
+#include "commands.h"
+#include "names.h"
 #include "table.h"
 
 #include <stdio.h>
@@ -100,4 +102,57 @@ bool help_print(const char *command, const char *second)
 	if (printed)
 		puts("Global options and exit codes: " CTL_NAME " --help");
 	return printed;
+}
+
+/* "set, unset or list": the second words of a command. */
+static void second_words(const char *first, char *text, size_t room)
+{
+	size_t count = 0, at = 0, used = 0;
+
+	for (size_t i = 0; i < command_count; i++)
+		count += !strcmp(commands[i].name, first);
+	text[0] = 0;
+	for (size_t i = 0; i < command_count; i++) {
+		if (strcmp(commands[i].name, first) || used >= room)
+			continue;
+		used += (size_t)snprintf(text + used, room - used, "%s%s",
+		                         !at ? "" : at + 1 == count ? " or " : ", ", commands[i].second);
+		at++;
+	}
+}
+
+int help_unknown(struct ctl *ctl, char **words, size_t count)
+{
+	const char *first = words[0], *second = count > 1 ? words[1] : NULL;
+	struct guess guess = { first, NULL, 0 }, guess_second = { second ? second : "", NULL, 0 };
+	bool group = false;
+	char all[80], meant[80] = "";
+
+	for (size_t i = 0; i < command_count; i++) {
+		group |= !strcmp(commands[i].name, first);
+		guess_offer(&guess, commands[i].name);
+		if (second && !strcmp(commands[i].name, first))
+			guess_offer(&guess_second, commands[i].second ? commands[i].second : "");
+	}
+	if (!group) {
+		if (guess.best)
+			snprintf(meant, sizeof(meant), "; did you mean '%s'?", guess.best);
+		return fail_usage(ctl, "'%.100s': unknown command%s%s", first, meant,
+		                  meant[0] ? "" : "; '" CTL_NAME " --help' lists them");
+	}
+	second_words(first, all, sizeof(all));
+	if (!second)
+		return fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first, all, first);
+	if (guess_second.best)
+		snprintf(meant, sizeof(meant), "; did you mean '%s %s'?", first, guess_second.best);
+	return fail_usage(ctl, "%s '%.100s': unknown command; it is %s%s", first, second, all, meant);
+}
+
+int cmd_help(struct ctl *ctl)
+{
+	const char *first = ctl->argument_count > 0 ? ctl->arguments[0] : NULL;
+
+	if (help_print(first, ctl->argument_count > 1 ? ctl->arguments[1] : NULL))
+		return EXIT_DONE;
+	return help_unknown(ctl, ctl->arguments, ctl->argument_count);
 }

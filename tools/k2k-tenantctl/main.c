@@ -2,10 +2,11 @@
 /* k2k-tenantctl: the command line, read by the table of commands */
 #include "commands.h"
 #include "help.h"
+#include "names.h"
 #include "output.h"
 #include "table.h"
+#include "../common/service.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -102,6 +103,30 @@ static int option_of(int value, const char *first)
 	return o ? (int)o->id : value >= OPTION_BASE && value < OPTION_BASE + OPT_END ? value - OPTION_BASE : -1;
 }
 
+static void guess_option(struct guess *guess, const struct option_text *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		guess_offer(guess, options[i].name);
+}
+
+/* Those of the command that begins with `first` are meant rather than those of others. */
+static void complain_of_unknown(struct complaint *c, const char *word, const char *first)
+{
+	char typed[64];
+	struct guess guess = { typed, NULL, 0 };
+
+	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word, "=") - 2, word + 2);
+	guess_option(&guess, global_options, global_option_count);
+	for (int others = 0; others <= 1 && !guess.best; others++)
+		for (size_t i = 0; i < command_count; i++)
+			if (others || !strcmp(commands[i].name, first))
+				guess_option(&guess, commands[i].options, commands[i].option_count);
+	if (guess.best)
+		complain(c, "unknown option '--%s'; did you mean '--%s'?", typed, guess.best);
+	else
+		complain(c, "unknown option '--%s'; see '" CTL_NAME " --help'", typed);
+}
+
 static void complain_of_option(struct complaint *c, int answer, char **argv, const char *first)
 {
 	int id = option_of(optopt, first);
@@ -115,7 +140,19 @@ static void complain_of_option(struct complaint *c, int answer, char **argv, con
 	else if (optopt)
 		complain(c, "unknown option '-%c'; see '" CTL_NAME " --help'", optopt);
 	else
-		complain(c, "unknown or ambiguous option '%.200s'; see '" CTL_NAME " --help'", argv[optind - 1]);
+		complain_of_unknown(c, argv[optind - 1], first);
+}
+
+/* getopt takes the beginning of a name for the name; scripts would break with the next option that begins like it. */
+static bool in_full(char **argv, int index)
+{
+	const char *word = argv[optind - 1], *name = long_options[index].name;
+	size_t length;
+
+	if (optarg == word)     /* its argument is a word of its own */
+		word = argv[optind - 2];
+	length = strcspn(word, "=") - 2;
+	return strlen(name) == length;
 }
 
 static void read_output_option(struct ctl *ctl, struct complaint *c, const char *text)
@@ -145,17 +182,21 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 {
 	char letters[LETTERS];
 	const char *first;
-	int answer;
+	int answer, index;
 
 	opterr = 0;
 	first = first_word(argc, argv);
 	optind = 0;     /* from the start */
 	spell_letters(letters, "", first);
-	while ((answer = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+	while (index = -1, (answer = getopt_long(argc, argv, letters, long_options, &index)) != -1) {
 		int id = option_of(answer, first);
 
 		if (answer == ':' || answer == '?' || id < 0) {
 			complain_of_option(c, answer, argv, first);
+			continue;
+		}
+		if (index >= 0 && !in_full(argv, index)) {
+			complain_of_unknown(c, optarg == argv[optind - 1] ? argv[optind - 2] : argv[optind - 1], first);
 			continue;
 		}
 		ctl->option[id] = optarg ? optarg : "";
@@ -165,6 +206,10 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 			ctl->format = FORMAT_JSON;
 		else if (id == OPT_BUDGET)
 			ctl->budgets[ctl->budget_count++] = optarg;
+		else if (id == OPT_FILE)
+			ctl->files[ctl->file_count++] = optarg;
+		else if (id == OPT_FILTER)
+			ctl->filters[ctl->filter_count++] = optarg;
 	}
 	ctl->dry_run = ctl->option[OPT_DRY_RUN] != NULL;
 	ctl->yes = ctl->option[OPT_YES] != NULL;
@@ -201,7 +246,14 @@ static bool settle_globals(struct ctl *ctl)
 	}
 	ctl->color = wants_color(color);
 	ctl->timeout_ns = UINT64_C(5000000000);
-	if (ctl->option[OPT_TIMEOUT] && !arg_duration(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
+	if (ctl->option[OPT_OWNER]) {
+		if (!user_parse(ctl->option[OPT_OWNER], &ctl->owner_uid)) {
+			fail_usage(ctl, "--owner '%.100s': no such user; give a name or a number", ctl->option[OPT_OWNER]);
+			return false;
+		}
+		ctl->has_owner = true;
+	}
+	if (ctl->option[OPT_TIMEOUT] && !arg_seconds(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
 		return false;
 	/* 73 years: with any clock's time added it still fits 64 bits */
 	if (ctl->timeout_ns > UINT64_C(1) << 61)
@@ -209,51 +261,21 @@ static bool settle_globals(struct ctl *ctl)
 	return true;
 }
 
-/* "set, unset or list": the second words of a command. */
-static void second_words(const char *first, char *text, size_t room)
-{
-	size_t count = 0, at = 0, used = 0;
-
-	for (size_t i = 0; i < command_count; i++)
-		count += !strcmp(commands[i].name, first);
-	text[0] = 0;
-	for (size_t i = 0; i < command_count; i++) {
-		if (strcmp(commands[i].name, first) || used >= room)
-			continue;
-		used += (size_t)snprintf(text + used, room - used, "%s%s",
-		                         !at ? "" : at + 1 == count ? " or " : ", ", commands[i].second);
-		at++;
-	}
-}
-
 /* Takes the command's words from the arguments. Null with the failure told. */
 static const struct command *find_command(struct ctl *ctl)
 {
 	const char *first = ctl->arguments[0], *second = ctl->argument_count > 1 ? ctl->arguments[1] : "";
-	bool group = false;
-	char words[80];
 
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
 
-		if (strcmp(c->name, first))
-			continue;
-		group = true;
-		if (c->second && strcmp(c->second, second))
+		if (strcmp(c->name, first) || (c->second && strcmp(c->second, second)))
 			continue;
 		ctl->arguments += c->second ? 2 : 1;
 		ctl->argument_count -= c->second ? 2 : 1;
 		return c;
 	}
-	if (!group) {
-		fail_usage(ctl, "'%.100s': unknown command; '" CTL_NAME " --help' lists them", first);
-		return NULL;
-	}
-	second_words(first, words, sizeof(words));
-	if (ctl->argument_count < 2)
-		fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first, words, first);
-	else
-		fail_usage(ctl, "%s '%.100s': unknown command; it is %s", first, second, words);
+	help_unknown(ctl, ctl->arguments, ctl->argument_count);
 	return NULL;
 }
 
@@ -308,15 +330,23 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	return c->run(ctl);
 }
 
-/*
- * Standard files that are closed would be given to the registry's shared memory,
- * and a table printed into it. Instead there is something that can't be written.
- */
-static void hold_standard_files(void)
+static void end_at_once(int number)
 {
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
-			_exit(EXIT_SYSTEM);
+	_exit(128 + number);
+}
+
+/* The kernel keeps from process 1 what it has no handler for: in a container each command would have to be killed. */
+static void end_by_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = end_at_once }, was;
+
+	if (getpid() != 1)
+		return;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+			sigaction(numbers[i], &action, NULL);
 }
 
 int main(int argc, char **argv)
@@ -327,8 +357,12 @@ int main(int argc, char **argv)
 
 	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);       /* close_output() tells */
+	signal(SIGXFSZ, SIG_IGN);       /* a limit on file sizes is an error, as a full disk is */
+	end_by_signals();
 	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
+	ctl.filters = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.filters)));
+	ctl.files = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.files)));
 	read_table();
 	read_options(&ctl, &complaint, argc, argv);
 	exit_code = run(&ctl, &complaint);
@@ -337,5 +371,7 @@ int main(int argc, char **argv)
 		free(ctl.failures[i].message);
 	free(ctl.failures);
 	free(ctl.budgets);
+	free(ctl.files);
+	free(ctl.filters);
 	return close_output(exit_code);
 }

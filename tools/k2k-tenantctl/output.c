@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
 #include "units.h"
+#include "../common/printable.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,14 +22,9 @@ static bool is_unlimited(const struct field *field, const struct value *value)
 	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
 }
 
-/* Text from shared memory (a process's name) may hold any bytes. */
-static void copy_printable(char *to, size_t room, const char *from)
+static bool is_none(const struct field *field, const struct value *value)
 {
-	size_t i;
-
-	for (i = 0; i + 1 < room && from && from[i]; i++)
-		to[i] = (unsigned char)from[i] < 0x20 || (unsigned char)from[i] >= 0x7f ? '?' : from[i];
-	to[i] = 0;
+	return (field->flags & FIELD_NONE) && value->number == UINT64_MAX;
 }
 
 static void print_time(char *text, size_t room, uint64_t ns)
@@ -45,9 +41,11 @@ static void print_time(char *text, size_t room, uint64_t ns)
 static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
 {
 	if (field->kind == KIND_TEXT)
-		copy_printable(text, CELL, value->text);
+		printable_copy(text, CELL, value->text, SIZE_MAX);
 	else if (is_unlimited(field, value))
 		snprintf(text, CELL, "unlimited");
+	else if (is_none(field, value))
+		text[0] = 0;
 	else if (field->kind == KIND_BOOL)
 		snprintf(text, CELL, "%s", value->number ? "true" : "false");
 	else
@@ -56,13 +54,13 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 
 static void print_for_people(char text[CELL], const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
-		snprintf(text, CELL, "unlimited");
+	if (is_unlimited(field, value) || is_none(field, value)) {
+		snprintf(text, CELL, "%s", is_none(field, value) ? "-" : "unlimited");
 		return;
 	}
 	switch (field->kind) {
 	case KIND_NS: units_print_duration(text, value->number); break;
-	case KIND_BYTES: units_print_size(text, value->number); break;
+	case KIND_BYTES: units_print_short_size(text, value->number); break;
 	case KIND_RATE: units_print_rate(text, value->number); break;
 	case KIND_TIME: print_time(text, CELL, value->number); break;
 	case KIND_BOOL: snprintf(text, CELL, "%s", value->number ? "yes" : "no"); break;
@@ -122,7 +120,7 @@ static json_object *json_new_number(void)
 
 static void json_print_number(char *text, const struct field *field, const struct value *value)
 {
-	if (is_unlimited(field, value)) {
+	if (is_unlimited(field, value) || is_none(field, value)) {
 		strcpy(text, "null");
 	} else if (field->kind == KIND_BOOL) {
 		strcpy(text, value->number ? "true" : "false");
@@ -144,7 +142,7 @@ static void json_put(struct place *place, const struct field *field, const struc
 		if (value->json != place->value)
 			json_hang(place, json_object_get(value->json));
 	} else if (field->kind == KIND_TEXT) {
-		copy_printable(text, sizeof(text), value->text);
+		printable_copy(text, sizeof(text), value->text, SIZE_MAX);
 		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
 	} else {
 		if (!place->value)
@@ -196,7 +194,7 @@ static json_object *json_failure(const struct ctl *ctl, size_t i)
 	return object;
 }
 
-/* "error" is the first failure; "errors" are all, where several tenants were named. */
+/* "error" is the first failure; "errors" are all, where there are several, or several tenants were named. */
 static void json_print_errors(const struct ctl *ctl)
 {
 	json_object *object = json_failure(ctl, 0);
@@ -204,7 +202,7 @@ static void json_print_errors(const struct ctl *ctl)
 	fputs("\"error\":", stdout);
 	json_print(object, 0);
 	json_object_put(object);
-	if (!ctl->failures[0].has_tenant)
+	if (!ctl->failures[0].has_tenant && ctl->failure_count == 1)
 		return;
 	fputs(",\"errors\":[", stdout);
 	for (size_t i = 0; i < ctl->failure_count; i++) {
@@ -265,11 +263,14 @@ static void csv_header(const struct field *fields, size_t count)
 static void csv_row(const struct field *fields, const struct value *values, size_t count)
 {
 	bool first = true;
-	char text[CELL];
+	char text[1 + CELL];
 
 	for (size_t i = 0; i < count; i++)
 		if (in_csv(&fields[i])) {
-			print_for_program(text, &fields[i], &values[i]);
+			bool stranger = fields[i].kind == KIND_TEXT && printable_is_formula(values[i].text ? values[i].text : "");
+
+			text[0] = '\'';
+			print_for_program(text + stranger, &fields[i], &values[i]);
 			csv_cell(text, first);
 			first = false;
 		}
@@ -369,6 +370,7 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 {
 	struct libscols_table *table = check_memory(scols_new_table());
 
+	scols_table_enable_noheadings(table, ctl->option[OPT_NO_HEADERS] != NULL);
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
@@ -442,7 +444,8 @@ void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct f
 	if (ctl->format == FORMAT_TABLE) {
 		l->table = table_of(ctl, fields, field_count);
 	} else if (ctl->format == FORMAT_CSV) {
-		csv_header(fields, field_count);
+		if (!ctl->option[OPT_NO_HEADERS])
+			csv_header(fields, field_count);
 	} else {
 		json_object *envelope = json_envelope(ctl);
 

@@ -29,6 +29,7 @@ enum kind {                     /* in JSON           in csv    in a table   */
 enum {
 	FIELD_LIMIT = 1 << 0,   /* UINT64_MAX is null in JSON, "unlimited" elsewhere */
 	FIELD_RIGHT = 1 << 1,   /* a text whose column is aligned as those of numbers */
+	FIELD_NONE = 1 << 3,    /* UINT64_MAX is null in JSON, "-" in a table, empty in csv: there is none */
 	FIELD_SPARE = 1 << 2,   /* of a list: left out on a terminal that is too narrow, the last first */
 };
 /* In a field's flags: the width of its column is at least this, so that all pages of a list have the same. */

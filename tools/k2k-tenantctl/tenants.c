@@ -123,6 +123,12 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		code = k2k_tenant_get(reg, ids[i], &t->info);
 		if (!code) {
 			tenants->count++;
+		} else if (t->info.flags & K2K_TENANT_DAMAGED) {
+			/* its row is there, and what it lacks is told: it hides neither the rest of it nor the others */
+			fail_tenant(ctl, code, ids[i], true);
+			t->info.flags = 0;
+			tenants->damaged++;
+			tenants->count++;
 		} else if (code != K2K_ENOTENANT || !skip_missing) {
 			int exit_code = fail_tenant(ctl, code, ids[i], count > 1);
 
@@ -159,6 +165,26 @@ int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *
 	return exit_code;
 }
 
+int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenants *tenants)
+{
+	int code;
+
+	*tenants = (struct tenants){ .rows = check_memory(calloc(1, sizeof(*tenants->rows))) };
+	tenants->rows[0].info.size = sizeof(tenants->rows[0].info);
+	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
+	/* what a broker has damaged are never its limits */
+	if (!code || tenants->rows[0].info.flags & K2K_TENANT_DAMAGED)
+		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets, &tenants->budget_count);
+	if (code) {
+		tenants_free(tenants);
+		return code;
+	}
+	qsort(tenants->budgets, tenants->budget_count, sizeof(*tenants->budgets), compare_budgets);
+	tenants->rows[0].budget_count = tenants->budget_count;
+	tenants->count = 1;
+	return 0;
+}
+
 void tenants_free(struct tenants *tenants)
 {
 	free(tenants->rows);
@@ -171,6 +197,7 @@ void tenants_free(struct tenants *tenants)
 static const struct field tenant_fields[] = {
 	{ "id", "TENANT", KIND_ID, 0 },
 	{ "generation", NULL, KIND_ID, 0 },
+	{ "registered_at_ns", NULL, KIND_TIME, 0 },
 	{ "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
 	{ "quota.kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT | FIELD_SPARE },
 	{ "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_LIMIT | FIELD_SPARE },
@@ -187,7 +214,7 @@ static const struct field tenant_fields[] = {
 	{ "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL, FIELD_SPARE },
 	{ "usage.kernels", "KERNELS-HELD", KIND_COUNT, FIELD_SPARE },
 	{ "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES, FIELD_SPARE },
-	{ NULL, "GEN", KIND_ID, FIELD_SPARE },
+	{ NULL, "GENERATION", KIND_ID, FIELD_SPARE },
 };
 #define TENANT_FIELDS (sizeof(tenant_fields) / sizeof(tenant_fields[0]))
 
@@ -199,6 +226,11 @@ static uint64_t saturating_sum(const struct k2k_rejected *r)
 	    __builtin_add_overflow(sum, r->gpu_memory, &sum))
 		sum = UINT64_MAX;
 	return sum;
+}
+
+uint64_t tenant_rejected(const struct k2k_tenant_info *info)
+{
+	return saturating_sum(&info->rejected_total);
 }
 
 static uint64_t kernels_limit(uint32_t kernels)
@@ -235,6 +267,7 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 	const struct value values[TENANT_FIELDS] = {
 		NUMBER(i->id),
 		NUMBER(i->generation),
+		NUMBER(i->registered_at_ns),
 		NUMBER(i->max_messages_per_sec),
 		NUMBER(kernels_limit(i->max_concurrent_kernels)),
 		NUMBER(i->max_gpu_memory_bytes),
@@ -306,7 +339,7 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants, co
 
 static const struct field totals_fields[] = {
 	{ "id", "TENANT", KIND_ID, 0 },
-	{ "generation", "GEN", KIND_ID, 0 },
+	{ "generation", "GENERATION", KIND_ID, 0 },
 	{ "final", "FINAL", KIND_BOOL, 0 },
 	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, 0 },
 	{ NULL, "REJECTED", KIND_TOTAL, 0 },
@@ -400,19 +433,11 @@ void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 	}
 }
 
-int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)
+void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_object *differences)
 {
-	struct tenants tenants;
-	int exit_code = EXIT_DONE;
+	static const struct field field = { "differences", NULL, KIND_JSON, 0 };
 
-	if (!ctl->quiet) {
-		exit_code = tenants_load(ctl, reg, &id, 1, false, &tenants);
-		if (!exit_code)
-			tenants_print(ctl, &tenants, true);
-		tenants_free(&tenants);
-	}
-	k2k_registry_close(&reg);
-	return exit_code;
+	print_list(ctl, tenants, &field, &(const struct value){ .json = differences }, differences ? 1 : 0);
 }
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)
@@ -431,22 +456,6 @@ void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_
 
 /* ---- commands ------------------------------------------------------------- */
 
-int cmd_list(struct ctl *ctl)
-{
-	struct k2k_registry *reg;
-	struct tenants tenants;
-	int exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-
-	if (exit_code)
-		return exit_code;
-	exit_code = tenants_load_all(ctl, reg, &tenants);
-	if (!exit_code)
-		tenants_print(ctl, &tenants, false);
-	tenants_free(&tenants);
-	k2k_registry_close(&reg);
-	return exit_code ? exit_code : ctl->failure_count ? EXIT_PARTLY : EXIT_DONE;
-}
-
 int cmd_show(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
@@ -462,6 +471,8 @@ int cmd_show(struct ctl *ctl)
 		exit_code = tenants_load(ctl, reg, ids, count, false, &tenants);
 		if (!exit_code)
 			tenants_print(ctl, &tenants, true);
+		if (!exit_code && count == 1 && tenants.damaged)
+			exit_code = EXIT_REGISTRY;
 		tenants_free(&tenants);
 		k2k_registry_close(&reg);
 	}

@@ -3,6 +3,8 @@
 #ifndef K2K_TENANTCTL_TENANTS_H
 #define K2K_TENANTCTL_TENANTS_H
 
+#include <json-c/json_object.h>
+
 #include "ctl.h"
 
 struct tenant {
@@ -14,6 +16,7 @@ struct tenant {
 struct tenants {
 	struct tenant *rows;            /* in the order of the ids asked for */
 	size_t count;
+	size_t damaged;                 /* of them: 0 stands for what could not be told; each is told as a failure */
 	struct k2k_budget_info *budgets;        /* by tenant, then engagement */
 	size_t budget_count;
 };
@@ -28,6 +31,7 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 /* The same of all tenants, by id. One that is deregistered meanwhile is left out. */
 int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *tenants);
 void tenants_free(struct tenants *tenants);
+uint64_t tenant_rejected(const struct k2k_tenant_info *info);   /* by any limit; saturates */
 
 /* As `list`: a line each. As `show`: a block each. JSON and csv are the same in both. */
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks);
@@ -40,8 +44,10 @@ struct applied {
 /* The tenants that apply changed, as `list` has them, and in JSON the rest beside them. */
 void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants, const struct applied *applied);
 
-/* What a change prints when it is done: the tenant as `show` has it. Closes the handle. Returns the exit code. */
-int tenants_print_changed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id);
+/* Its limits alone, as the only row. Returns a K2K_E... code; *tenants is empty then. */
+int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenants *tenants);
+/* What a change prints for programs when it is done: the tenants as `show` has them; `differences` beside them unless it is null. */
+void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_object *differences);
 
 /*
  * Deregisters each and waits for its totals, which *done of are in `totals` then.

@@ -2,6 +2,7 @@
 #include "top_model.h"
 #include "brokers.h"
 #include "ctl.h"
+#include "../common/printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ enum tenant_column {
 static const struct top_column tenant_columns[TENANT_COLUMNS] = {
 	[TENANT_ID] = { "TENANT", 6, FORM_ID },
 	[TENANT_MESSAGES] = { "MSG/s", 6, FORM_RATE },
-	[TENANT_REJECTED] = { "REJ/s", 6, FORM_RATE },
+	[TENANT_REJECTED] = { "REJECTED/s", 10, FORM_RATE },
 	[TENANT_GPU] = { "GPU-s/s", 7, FORM_SECONDS },
 	[TENANT_USE_RATE] = { "RATE%", 5, FORM_PERCENT },
 	[TENANT_USE_BUDGET] = { "BUDG%", 5, FORM_PERCENT },
@@ -38,7 +39,7 @@ static const struct top_column broker_columns[BROKER_COLUMNS] = {
 	[BROKER_SLOT] = { "SLOT", 4, FORM_ID },
 	[BROKER_PID] = { "PID", 7, FORM_ID },
 	[BROKER_STATE] = { "STATE", 7, FORM_STATE },
-	[BROKER_BEHIND] = { "BEHIND", 6, FORM_COUNT },
+	[BROKER_BEHIND] = { "GRACE-BEHIND", 12, FORM_COUNT },
 	[BROKER_KERNELS] = { "KERNELS", 7, FORM_COUNT },
 	[BROKER_MEMORY] = { "MEMORY", 7, FORM_SIZE },
 	[BROKER_COMMAND] = { "COMMAND", 16, FORM_TEXT },
@@ -271,7 +272,7 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 		return MARK_NONE;
 	}
 	if (form == FORM_TEXT) {
-		snprintf(text, TOP_TEXT, "%s", t->now.brokers[row].comm);
+		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm, sizeof(t->now.brokers[row].comm));
 		return MARK_NONE;
 	}
 	number = cell_number(t, view, row, column);
@@ -327,7 +328,7 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (s->form == FORM_ID) {
 		order = by_id(s, x, y, s->column);
 	} else if (s->form == FORM_TEXT) {
-		order = strcmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm);
+		order = strncmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm, sizeof(s->top->now.brokers[x].comm));
 	} else {
 		double p = cell_number(s->top, s->view, x, s->column), q = cell_number(s->top, s->view, y, s->column);
 
@@ -338,11 +339,58 @@ static int compare_rows(const void *a, const void *b, void *context)
 	return by_id(s, x, y, 0);
 }
 
+uint64_t top_rejected(const struct change *c)
+{
+	uint64_t sum = c->rate;
+
+	if (__builtin_add_overflow(sum, c->budget, &sum) || __builtin_add_overflow(sum, c->kernels, &sum) ||
+	    __builtin_add_overflow(sum, c->memory, &sum))
+		sum = UINT64_MAX;
+	return sum;
+}
+
+static size_t dead_brokers(const struct top *t)
+{
+	size_t dead = 0;
+
+	for (size_t i = 0; i < t->now.broker_count; i++)
+		dead += t->now.brokers[i].state == K2K_BROKER_DEAD;
+	return dead;
+}
+
+size_t top_folded(const struct top *t)
+{
+	size_t dead = dead_brokers(t);
+
+	return t->show_dead || dead < 2 ? 0 : dead;
+}
+
+size_t top_find(const struct top *t, uint64_t generation)
+{
+	for (size_t row = 0; row < t->now.tenant_count; row++)
+		if (t->now.tenants[row].info.generation == generation)
+			return row;
+	return SIZE_MAX;
+}
+
+static bool is_busy(const struct top *t, size_t row)
+{
+	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
+	const struct change *c = &t->each[row];
+
+	return c->admitted || top_rejected(c) || c->gpu_ns || c->unattributed_ns || i->kernels || i->gpu_memory_bytes;
+}
+
+/* Before two looks nobody is known to be idle. */
 static bool passes(const struct top *t, enum top_view view, size_t row)
 {
 	char text[TOP_TEXT];
 
-	if (view != TOP_TENANTS || !t->filter[0])
+	if (view == TOP_BROKERS)
+		return t->now.brokers[row].state != K2K_BROKER_DEAD || !top_folded(t);
+	if (t->all.interval_ns && ((t->busy_only && !is_busy(t, row)) || (t->rejected_only && !top_rejected(&t->each[row]))))
+		return false;
+	if (!t->filter[0])
 		return true;
 	top_cell(t, view, row, TENANT_ID, text);
 	return strstr(text, t->filter) != NULL;

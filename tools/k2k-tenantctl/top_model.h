@@ -41,6 +41,9 @@ struct top {
 	struct holdings held;
 	struct top_order order[TOP_VIEWS];
 	char filter[TOP_FILTER + 1];    /* digits somewhere in a tenant's id; "": all */
+	bool busy_only;                 /* no tenants without messages, rejections, GPU time and leases */
+	bool rejected_only;             /* only tenants that were refused something in the interval */
+	bool show_dead;                 /* dead brokers, of which else there is a number where they are several */
 };
 
 void top_begin(struct top *t);
@@ -54,6 +57,11 @@ void top_end(struct top *t);
 void top_arrange(struct top *t, enum top_view view);
 /* Moves by one column, in its natural order: names rise, numbers fall. */
 void top_sort_by(struct top *t, enum top_view view, size_t column);
+
+uint64_t top_rejected(const struct change *c);          /* by any limit; saturates */
+size_t top_folded(const struct top *t);                 /* dead brokers that are not shown */
+/* The tenant in `now`: its row, or SIZE_MAX where it is not registered any more. */
+size_t top_find(const struct top *t, uint64_t generation);
 
 enum top_mark { MARK_NONE, MARK_WARN, MARK_ALARM };
 #define TOP_TEXT 40

@@ -12,6 +12,7 @@
 #include "output.h"
 #include "top.h"
 #include "top_model.h"
+#include "top_tenant.h"
 #include "units.h"
 
 #include <curses.h>
@@ -40,7 +41,11 @@ struct screen {
 	enum top_view view;
 	size_t first[TOP_VIEWS];        /* row at the top of the table */
 	size_t page;                    /* rows that fit */
+	size_t chosen;                  /* tenants: the row on the page that Enter opens */
 	bool paused, help, asking, colors, done;
+	bool choosing;                  /* j or k was pressed: the row is marked */
+	bool all_facts;                 /* else one line of them */
+	struct top_tenant one;          /* the tenant that is looked at */
 	char filter_before[TOP_FILTER + 1];     /* what Esc brings back while asking */
 };
 
@@ -118,6 +123,10 @@ static void draw_title(const struct screen *s)
 		snprintf(text, sizeof(text), "filter %s", s->top.filter);
 		put_piece(&line, text, A_BOLD);
 	}
+	if (s->top.busy_only)
+		put_piece(&line, "busy only", A_BOLD);
+	if (s->top.rejected_only)
+		put_piece(&line, "rejected only", A_BOLD);
 	snprintf(text, sizeof(text), "by %s, %s", top_columns(s->view, &columns)[o->column].heading, o->falling ? "falling" : "rising");
 	put_piece(&line, text, A_NORMAL);
 	snprintf(text, sizeof(text), "every %s", s->every);
@@ -132,7 +141,7 @@ static int draw_facts(const struct screen *s)
 	struct line line = { 1, 0 };
 	struct top_fact facts[TOP_FACTS];
 	size_t count = top_facts(&s->top, facts);
-	int last = LINES >= 20 ? 4 : LINES >= 12 ? 3 : 1;
+	int last = !s->all_facts ? 1 : LINES >= 20 ? 4 : LINES >= 12 ? 3 : 1;
 
 	for (size_t i = 0; i < count; i++) {
 		const char *name = facts[i].name + strspn(facts[i].name, " ");
@@ -188,6 +197,8 @@ static void draw_table(struct screen *s, int y)
 		x += widths[fitting] + (fitting ? 1 : 0);
 	}
 	s->page = (size_t)(LINES - 1 - y - 1);
+	if (s->view == TOP_BROKERS && top_folded(&s->top) && s->page > 1)
+		mvprintw(y + (int)s->page--, 0, "and %zu dead; d shows them", top_folded(&s->top));
 	if (*first + s->page > o->count)
 		*first = o->count > s->page ? o->count - s->page : 0;
 	attrset(A_REVERSE);
@@ -198,12 +209,18 @@ static void draw_table(struct screen *s, int y)
 		attrset(c == o->column ? A_REVERSE | A_BOLD | A_UNDERLINE : A_REVERSE);
 		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], column[c].heading);
 	}
+	if (s->chosen >= s->page)
+		s->chosen = s->page - 1;
+	if (s->chosen && *first + s->chosen >= o->count)
+		s->chosen = o->count > *first ? o->count - *first - 1 : 0;
 	for (size_t n = 0; n < s->page && *first + n < o->count; n++)
 		for (size_t c = 0, at = 0; c < fitting; at += (size_t)widths[c++] + 1) {
 			bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
 			char text[TOP_TEXT];
 
 			attrset(attributes_of(s, top_cell(&s->top, s->view, o->rows[*first + n], c, text)));
+			if (s->choosing && s->view == TOP_TENANTS && n == s->chosen)
+				attron(A_REVERSE);
 			mvprintw(y + 1 + (int)n, (int)at, left ? "%-*s" : "%*s", widths[c], text);
 		}
 	attrset(A_NORMAL);
@@ -216,12 +233,18 @@ static void draw_foot(const struct screen *s)
 	const struct top_order *o = &s->top.order[s->view];
 	struct line line = { LINES - 1, 0 };
 	size_t first = s->first[s->view], last = first + s->page < o->count ? first + s->page : o->count;
+	const char *const one[] = { "q quit", "Esc back", "+ - interval", s->paused ? "p go on" : "p pause" };
 	const char *const keys[] = {
 		"q quit", "h help", s->view == TOP_TENANTS ? "Tab brokers" : "Tab tenants", "< > sort", "r reverse",
 		"/ filter", s->paused ? "p go on" : "p pause",
 	};
 	char text[80];
 
+	if (s->one.generation) {
+		for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
+			put_piece(&line, one[i], A_NORMAL);
+		return;
+	}
 	if (s->asking) {
 		mvprintw(LINES - 1, 0, "id has: %s", s->top.filter);
 		return;
@@ -239,21 +262,23 @@ static void draw_help(void)
 		"q            quit",
 		"h ?          this; any key goes back",
 		"Tab          tenants, brokers",
-		"< > arrows   sort by another column",
-		"r            reverse the order",
+		"< > arrows r sort by another; reverse",
 		"/            filter by part of an id;",
 		"             Enter keeps it, Esc not",
-		"p            pause, go on",
+		"i x          hide idle; only rejected",
+		"j k Enter    choose a tenant, look at it",
+		"+ - p        interval; pause, go on",
+		"f d          more facts; dead brokers",
 		"Up Down PgUp PgDn Home End   scroll",
 		"",
 		"MSG/s        messages admitted",
-		"REJ/s        rejected; REJ-RATE and so",
+		"REJECTED/s   by any limit; REJ-RATE and so",
 		"             on: by which limit",
 		"GPU-s/s      GPU seconds a second",
 		"RATE% KERN% MEM%  of the limit in use",
 		"BUDG%        of the fullest budget",
 		"-            unlimited, or not known yet",
-		"BEHIND       grace periods not answered",
+		"GRACE-BEHIND grace periods not answered",
 	};
 
 	for (int y = 0; y < LINES && (size_t)y < sizeof(lines) / sizeof(lines[0]); y++)
@@ -287,7 +312,10 @@ static void draw(struct screen *s)
 		draw_help();
 	} else {
 		draw_title(s);
-		draw_table(s, draw_facts(s));
+		if (s->one.generation)
+			top_tenant_draw(&s->one, &s->top, draw_facts(s), LINES - 2);
+		else
+			draw_table(s, draw_facts(s));
 		draw_foot(s);
 	}
 	refresh();
@@ -340,8 +368,52 @@ static void key_of_prompt(struct screen *s, int key)
 
 static int look(struct screen *s)
 {
+	int code;
+
 	s->looked_at = time(NULL);
-	return top_look(&s->top, s->reg);
+	code = top_look(&s->top, s->reg);
+	if (!code)
+		top_tenant_look(&s->one, &s->top);
+	return code;
+}
+
+/* Doubles and halves, within a tenth of a second and an hour. */
+static void change_interval(struct screen *s, bool longer)
+{
+	const uint64_t least = 100000000, most = UINT64_C(3600000000000);
+	uint64_t next = longer ? s->interval_ns * 2 : s->interval_ns / 2;
+
+	if (next < least || next > most)
+		return;
+	s->interval_ns = next;
+	s->due_ns = snapshot_now() + next;
+	units_print_duration(s->every, next);
+}
+
+static void choose(struct screen *s, bool down)
+{
+	size_t *first = &s->first[s->view];
+
+	if (!s->choosing)
+		s->chosen = 0;
+	else if (down && s->chosen + 1 < s->page)
+		s->chosen++;
+	else if (down)
+		++*first;
+	else if (s->chosen)
+		s->chosen--;
+	else if (*first)
+		--*first;
+	s->choosing = true;
+}
+
+static void open_chosen(struct screen *s)
+{
+	const struct top_order *o = &s->top.order[TOP_TENANTS];
+	size_t row = s->first[TOP_TENANTS] + (s->choosing ? s->chosen : 0);
+
+	if (s->view == TOP_TENANTS && row < o->count)
+		top_tenant_open(&s->one, &s->top, o->rows[row]);
 }
 
 /* After a pause the next interval begins now: what happened in between would be no rate of anything. */
@@ -350,6 +422,18 @@ static int go_on(struct screen *s)
 	s->due_ns = snapshot_now() + s->interval_ns;
 	top_forget_before(&s->top);
 	return look(s);
+}
+
+static int key_of_table(struct screen *s, int key);
+
+/* Of one tenant: back, and what concerns the time. */
+static int key_of_tenant(struct screen *s, int key)
+{
+	if (key == KEY_ESCAPE || key == KEY_BACKSPACE || key == '\n' || key == '\r' || key == KEY_ENTER)
+		s->one = (struct top_tenant){ 0 };
+	else if (key && strchr("qQhp +-f?", key))
+		return key_of_table(s, key);
+	return 0;
 }
 
 static int key_of_table(struct screen *s, int key)
@@ -375,6 +459,20 @@ static int key_of_table(struct screen *s, int key)
 	case 'p': case ' ':
 		s->paused = !s->paused;
 		return s->paused ? 0 : go_on(s);
+	case '+': change_interval(s, true); break;
+	case '-': change_interval(s, false); break;
+	case 'f': s->all_facts = !s->all_facts; break;
+	case 'i': case 'x':
+		*(key == 'i' ? &s->top.busy_only : &s->top.rejected_only) ^= true;
+		top_arrange(&s->top, TOP_TENANTS);
+		break;
+	case 'd':
+		s->top.show_dead = !s->top.show_dead;
+		top_arrange(&s->top, TOP_BROKERS);
+		break;
+	case 'j': choose(s, true); break;
+	case 'k': choose(s, false); break;
+	case '\n': case '\r': case KEY_ENTER: open_chosen(s); break;
 	case KEY_UP: go_to(s, *first ? *first - 1 : 0); break;
 	case KEY_DOWN: go_to(s, *first + 1); break;
 	case KEY_PPAGE: go_to(s, *first > s->page ? *first - s->page : 0); break;
@@ -397,6 +495,8 @@ static int read_keys(struct screen *s)
 			s->help = false;
 		else if (s->asking)
 			key_of_prompt(s, key);
+		else if (s->one.generation)
+			code = key_of_tenant(s, key);
 		else
 			code = key_of_table(s, key);
 	}

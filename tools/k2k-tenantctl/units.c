@@ -282,13 +282,27 @@ int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fau
 	return finish(&r, total, ns);
 }
 
+/* A limit of 30 in each minute is not one of 1 in each two seconds: what there are no windows for is refused, not converted. */
+static int refuse_window(const struct reader *r)
+{
+	static const struct { const char *name, *why; } windows[] = {
+		{ "min", "windows of a minute do not exist yet, only of a second," },
+		{ "h", "windows of an hour do not exist yet, only of a second," },
+		{ "day", "windows of a day do not exist yet, only of a second," },
+	};
+
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+		if (!strcmp(r->at, windows[i].name))
+			return fault_at(r, r->at, windows[i].why);
+	return fault_at(r, r->at, "'s' is expected");
+}
+
 int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault *fault)
 {
 	struct reader r = reader_of(text, fault);
 	const struct unit *unit;
 	struct number n;
 	uint64_t value;
-	bool minute;
 
 	if (is_unlimited(text)) {
 		*per_second = UINT64_MAX;
@@ -304,15 +318,12 @@ int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault 
 	if (*r.at && *r.at != '/')
 		return fault_at(&r, r.at, "no such unit");
 	if (!*r.at)
-		return fault_at(&r, r.at, "'/s' or '/min' is missing");
+		return fault_at(&r, r.at, "'/s' is missing");
 	r.at++;
-	minute = !strncmp(r.at, "min", 3);
-	if (!minute && *r.at != 's')
-		return fault_at(&r, r.at, "'s' or 'min' is expected");
-	r.at += minute ? 3 : 1;
-	if (minute && value % 60)
-		return fault_at(&r, n.whole, "not a whole number a second");
-	return finish(&r, minute ? value / 60 : value, per_second);
+	if (*r.at != 's')
+		return refuse_window(&r);
+	r.at++;
+	return finish(&r, value, per_second);
 }
 
 int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns, struct units_fault *fault)
@@ -385,6 +396,28 @@ char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
 		if (strlen(u->name) > 1 && strcmp(u->name, "KB") && bytes % u->factor == 0 && u->factor > best->factor)
 			best = u;
 	snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", bytes / best->factor, best->name);
+	return text;
+}
+
+char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes)
+{
+	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	uint64_t hundredths;
+	size_t unit = 0;
+
+	units_print_size(text, bytes);
+	if (strspn(text, "0123456789") <= 4)
+		return text;
+	while (bytes >> (10 * unit) >= 1024)
+		unit++;
+	/* rounded down: what is free is never shown as more */
+	hundredths = (uint64_t)((__extension__ (unsigned __int128)bytes * 100) >> (10 * unit));
+	if (hundredths < 1000)
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100, hundredths % 100, names[unit]);
+	else if (hundredths < 10000)
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%" PRIu64 "%s", hundredths / 100, hundredths / 10 % 10, names[unit]);
+	else
+		snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", hundredths / 100, names[unit]);
 	return text;
 }
 

@@ -5,7 +5,8 @@
  *   id        42, 0x2a                     all of u64
  *   size      512, 2G = 2GiB, 1GB = 10^9   bytes; K (or k) M G T P E, each also with iB (2^10n) or B (10^3n)
  *   duration  250ms, 1.5s, 1h30m           ns us ms s m h d, larger units first, each once
- *   rate      5000/s, 5k/s, 6000/min       k M G are powers of 1000; a whole number a second
+ *   rate      5000/s, 5k/s                 k M G are powers of 1000; a whole number a second. 30/min, 500/h and
+ *                                           10k/day are limits of longer windows, and refused: there are none yet
  *
  * Sizes, durations, rates and kernels may be "unlimited", which is UINT64_MAX
  * (UINT32_MAX for kernels); that number itself is refused, so that no finite
@@ -13,7 +14,7 @@
  *
  * Fractions are taken where the result is a whole number, and refused where it
  * is not: nothing is ever rounded. Nothing here uses floating point, allocates,
- * or depends on the locale. What is printed reads back as the same number.
+ * or depends on the locale. What is printed reads back as the same number, but for short sizes.
  *
  * A parser returns 0 and sets *value, or returns -1, leaves *value as it was,
  * and says what is wrong at which character. All are pure functions.
@@ -47,6 +48,8 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 size_t units_print_number(char text[UNITS_TEXT], uint64_t number);
 /* Each fills `text` and returns it. "unlimited" is the caller's affair. */
 char *units_print_size(char text[UNITS_TEXT], uint64_t bytes);
+/* For people: as it is where that is short ("1536KiB", "2GiB"), else cut to three digits ("7.01MiB"). */
+char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes);
 char *units_print_duration(char text[UNITS_TEXT], uint64_t ns);
 char *units_print_rate(char text[UNITS_TEXT], uint64_t per_second);
 

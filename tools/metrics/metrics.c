@@ -103,89 +103,6 @@ static const char *label_text(char *to, size_t room, const char *from, size_t mo
 	return to;
 }
 
-/* ---- amounts ------------------------------------------------------------------ */
-
-static void add(uint64_t *sum, uint64_t n)
-{
-	if (__builtin_add_overflow(*sum, n, sum))
-		*sum = UINT64_MAX;      /* unlimited stays unlimited, too */
-}
-
-static void amounts_of(struct metrics_amounts *a, const struct snapshot_tenant *t)
-{
-	const struct k2k_tenant_info *i = &t->info;
-
-	*a = (struct metrics_amounts){ .n = {
-		[AMOUNT_ADMITTED] = i->admitted_total,
-		[AMOUNT_REJECTED_RATE] = i->rejected_total.rate,
-		[AMOUNT_REJECTED_BUDGET] = i->rejected_total.budget,
-		[AMOUNT_REJECTED_KERNELS] = i->rejected_total.kernels,
-		[AMOUNT_REJECTED_MEMORY] = i->rejected_total.gpu_memory,
-		[AMOUNT_GPU_NS] = t->gpu_ns,
-		[AMOUNT_UNATTRIBUTED_NS] = i->unattributed_ns,
-		[AMOUNT_KERNELS] = i->kernels,
-		[AMOUNT_MEMORY] = i->gpu_memory_bytes,
-		[AMOUNT_LIMIT_RATE] = i->max_messages_per_sec,
-		[AMOUNT_LIMIT_KERNELS] = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX :
-		                                                                              i->max_concurrent_kernels,
-		[AMOUNT_LIMIT_MEMORY] = i->max_gpu_memory_bytes,
-	} };
-}
-
-/* ---- what left the sum ---------------------------------------------------------- */
-
-struct metrics_past_tenant {
-	uint64_t generation;
-	uint64_t counters[AMOUNT_COUNTERS];
-};
-
-void metrics_forget(struct metrics_past *past)
-{
-	free(past->rest);
-	*past = (struct metrics_past){ 0 };
-}
-
-/*
- * `rest` is who is in the sum now, by generation. Who was in it and is not any
- * more was deregistered, or now has a series of its own: what it had counted
- * when it was last seen stays in the sum.
- */
-static int past_update(struct metrics_past *past, const struct snapshot *s, const struct snapshot_tenant *rest,
-                       size_t count)
-{
-	struct metrics_past_tenant *now;
-	size_t at = 0;
-
-	if (strcmp(past->uuid, s->registry.uuid)) {
-		metrics_forget(past);
-		memcpy(past->uuid, s->registry.uuid, sizeof(past->uuid));
-	}
-	now = calloc(count + 1, sizeof(*now));
-	if (!now)
-		return K2K_ENOMEM;
-	for (size_t i = 0; i < past->rest_count; i++) {
-		const struct metrics_past_tenant *was = &past->rest[i];
-
-		while (at < count && rest[at].info.generation < was->generation)
-			at++;
-		if (at < count && rest[at].info.generation == was->generation)
-			continue;
-		for (size_t n = 0; n < AMOUNT_COUNTERS; n++)
-			add(&past->gone.n[n], was->counters[n]);
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct metrics_amounts a;
-
-		amounts_of(&a, &rest[i]);
-		now[i].generation = rest[i].info.generation;
-		memcpy(now[i].counters, a.n, sizeof(now[i].counters));
-	}
-	free(past->rest);
-	past->rest = now;
-	past->rest_count = count;
-	return 0;
-}
-
 /* ---- tenants ---------------------------------------------------------------------- */
 
 static const struct tenant_metric {
@@ -210,24 +127,31 @@ static const struct tenant_metric {
 	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, LIMIT, "GPU memory that may be held at once; +Inf is unlimited." },
 };
 
-static void put_tenants(struct out *o, const struct snapshot *s, size_t own, const struct metrics_past *past)
+static void put_tenants(struct out *o, const struct snapshot *s, const bool *own, const struct metrics_past *past)
 {
-	struct metrics_amounts sum = past ? past->gone : (struct metrics_amounts){ { 0 } }, a;
-	bool with_sum = s->tenant_count > own;
+	struct metrics_amounts sum = past->summed, a;
+	bool with_sum = false;
 
 	for (size_t n = 0; n < AMOUNT_COUNTERS; n++)
 		with_sum = with_sum || sum.n[n];
-	for (size_t i = own; i < s->tenant_count; i++) {
+	for (size_t i = 0; i < s->tenant_count; i++) {
+		with_sum = with_sum || !own[i];
 		amounts_of(&a, &s->tenants[i]);
-		for (size_t n = 0; n < AMOUNTS; n++)
-			add(&sum.n[n], a.n[n]);
+		for (size_t n = AMOUNT_COUNTERS; n < AMOUNTS && !own[i]; n++)
+			amount_add(&sum.n[n], a.n[n]);
 	}
 	for (size_t m = 0; m < sizeof(tenant_metrics) / sizeof(tenant_metrics[0]); m++) {
 		const struct tenant_metric *metric = &tenant_metrics[m];
 
 		if (metric->type)
 			family(o, metric->name, metric->type, metric->help);
-		for (size_t i = 0; i < own; i++) {
+		for (size_t i = 0; i < s->tenant_count; i++) {
+			if (!own[i])
+				continue;
+			/* what can't be told is left out, not said to be 0 */
+			if ((s->tenants[i].info.flags & K2K_TENANT_DAMAGED) &&
+			    (metric->amount == AMOUNT_KERNELS || metric->amount == AMOUNT_MEMORY))
+				continue;
 			amounts_of(&a, &s->tenants[i]);
 			series(o, metric->name, metric->unit, a.n[metric->amount], ",tenant=\"%llu\"%s",
 			       (unsigned long long)s->tenants[i].info.id, metric->labels);
@@ -237,25 +161,27 @@ static void put_tenants(struct out *o, const struct snapshot *s, size_t own, con
 	}
 }
 
-static void put_budget(struct out *o, const struct snapshot *s, size_t own, bool used, const char *name)
+static void put_budget(struct out *o, const struct snapshot *s, const bool *own, bool used, const char *name)
 {
+	bool with_sum = false;
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < s->budget_count; i++) {
 		const struct k2k_budget_info *b = &s->budgets[i];
 		uint64_t ns = used ? b->used_ns : b->budget_ns;
 
-		if (i < own)
+		if (own[i])
 			series(o, name, SECONDS, ns, ",tenant=\"%llu\",engagement=\"%llu\"", (unsigned long long)b->id,
 			       (unsigned long long)b->engagement_id);
 		else
-			add(&sum, ns);
+			amount_add(&sum, ns);
+		with_sum = with_sum || !own[i];
 	}
-	if (s->budget_count > own)
+	if (with_sum)
 		series(o, name, SECONDS, sum, ",tenant=\"other\",engagement=\"other\"");
 }
 
-static void put_budgets(struct out *o, const struct snapshot *s, size_t own)
+static void put_budgets(struct out *o, const struct snapshot *s, const bool *own)
 {
 	family(o, "budget_limit_seconds", "gauge", "GPU time that an engagement of a tenant may use, where it has a budget.");
 	put_budget(o, s, own, false, "budget_limit_seconds");
@@ -280,6 +206,7 @@ static void put_broker_states(struct out *o, const struct snapshot *s)
 			count += s->brokers[i].state == state;
 		series(o, "brokers", COUNT, count, ",state=\"%s\"", names[state]);
 	}
+	single(o, "broker_places", "gauge", COUNT, K2K_BROKERS_MAX, "Brokers that may be attached at once.");
 }
 
 static uint64_t broker_stopped(const struct k2k_broker_info *b) { return b->state == K2K_BROKER_STOPPED; }
@@ -354,6 +281,8 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
 	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
 	single(o, "tenant_registrations_total", "counter", COUNT, r->generation, "Registrations of tenants since creation.");
+	single(o, "gpu_cut_seconds_total", "counter", SECONDS, r->cut_gpu_ns,
+	       "GPU time of records that repairs have cut out, because no tenant can be told of them.");
 	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
 	       "Requests for tenants that are not registered.");
 	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
@@ -369,36 +298,119 @@ static void put_audit_kinds(struct out *o, const char *name, const uint64_t coun
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"", k2k_audit_kind_name(kind));
 }
 
-static void put_audit(struct out *o, const struct k2k_audit_stats *a)
+/* Those that a follower found written over, and those that are so by now and not read yet: together they never fall. */
+static uint64_t overwritten(const struct snapshot *s)
 {
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->follower_count; i++) {
+		amount_add(&sum, s->followers[i].lost);
+		amount_add(&sum, s->followers[i].overwritten);
+	}
+	return sum;
+}
+
+static void put_audit(struct out *o, const struct snapshot *s)
+{
+	const struct k2k_audit_stats *a = &s->audit;
+
 	put_audit_kinds(o, "audit_events_written_total", a->written, "Events written to the audit trail.");
 	put_audit_kinds(o, "audit_repeats_total", a->coalesced, "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost, "Events that could not be written to the audit trail.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost,
+	                "Events that could not be written to the audit trail, by kind; overwritten: before a follower had kept them.");
+	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
+	single(o, "audit_required", "gauge", COUNT, (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
+	       "1: changes are refused while no follower keeps up.");
+}
+
+/* ---- followers ------------------------------------------------------------------------ */
+
+static uint64_t follower_up(const struct k2k_audit_follower_info *f) { return f->state == K2K_FOLLOWER_ACTIVE; }
+static uint64_t follower_failing(const struct k2k_audit_follower_info *f) { return f->failing_since_ns != 0; }
+static uint64_t follower_failures(const struct k2k_audit_follower_info *f) { return f->failures; }
+static uint64_t follower_lag(const struct k2k_audit_follower_info *f) { return f->behind; }
+static uint64_t follower_damaged(const struct k2k_audit_follower_info *f) { return f->damaged; }
+static uint64_t follower_silence(const struct k2k_audit_follower_info *f)
+{
+	return f->said_ago_ns == K2K_NEVER_NS ? 0 : f->said_ago_ns;
+}
+
+static void put_followers(struct out *o, const struct snapshot *s)
+{
+	static const struct {
+		const char *name, *type;
+		uint64_t (*value)(const struct k2k_audit_follower_info *f);
+		enum unit unit;
+		const char *help;
+	} all[] = {
+		{ "audit_follower_up", "gauge", follower_up, COUNT, "1: the follower keeps the audit trail; 0: it is dead, silent, or can't write." },
+		{ "audit_follower_lag_events", "gauge", follower_lag, COUNT, "Events that the follower has not kept yet." },
+		{ "audit_follower_silence_seconds", "gauge", follower_silence, SECONDS, "Time since the follower last said how far it is." },
+		{ "audit_follower_failing", "gauge", follower_failing, COUNT, "1: the follower can't write its log." },
+		{ "audit_follower_failures_total", "counter", follower_failures, COUNT, "How often the follower began to fail." },
+		{ "audit_damaged_rings_total", "counter", follower_damaged, COUNT, "Audit rings that the follower found damaged." },
+	};
+	char comm[sizeof(s->followers->comm) + 1];
+
+	for (size_t g = 0; g < sizeof(all) / sizeof(all[0]); g++) {
+		family(o, all[g].name, all[g].type, all[g].help);
+		for (size_t i = 0; i < s->follower_count; i++)
+			if (s->followers[i].state != K2K_FOLLOWER_NONE)
+				series(o, all[g].name, all[g].unit, all[g].value(&s->followers[i]), ",follower=\"%lu\",command=\"%s\"",
+				       (unsigned long)s->followers[i].index,
+				       label_text(comm, sizeof(comm), s->followers[i].comm, sizeof(s->followers[i].comm)));
+	}
+}
+
+/* Those of the snapshot that have series of their own: tenants first, then budgets. */
+static bool *choose_series(const struct snapshot *s, uint64_t max_series, struct metrics_past *past)
+{
+	bool *own = calloc(s->tenant_count + s->budget_count + 1, sizeof(*own));
+
+	if (own && !series_choose_budgets(s, max_series, own + s->tenant_count) && !series_choose(past, s, max_series, own))
+		return own;
+	free(own);
+	return NULL;
+}
+
+static void put_snapshot(struct out *o, const struct snapshot *s, const bool *own, const struct metrics_past *past)
+{
+	uint64_t summed = 0;
+
+	for (size_t i = 0; i < s->tenant_count; i++)
+		summed += !own[i];
+	put_registry(o, &s->registry);
+	put_audit(o, s);
+	put_followers(o, s);
+	put_broker_states(o, s);
+	put_brokers(o, s);
+	single(o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
+	single(o, "tenants_damaged", "gauge", COUNT, s->damaged_count,
+	       "Tenants of which a broker has damaged the window or the leases: what can't be told is left out, repair mends it.");
+	single(o, "tenants_summed", "gauge", COUNT, summed, "Tenants without series of their own: summed as tenant=\"other\".");
+	put_tenants(o, s, own, past);
+	put_budgets(o, s, own + s->tenant_count);
+	single(o, "collect_duration_seconds", "gauge", SECONDS, s->took_ns, "Time that reading the registry took.");
 }
 
 int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_series, struct metrics_past *past, char **text,
                  size_t *length)
 {
+	struct metrics_past none = { 0 };
 	struct out o = { .registry = registry };
-	size_t own = !s ? 0 : max_series < s->tenant_count ? (size_t)max_series : s->tenant_count;
+	bool *own = NULL;
 
 	*text = NULL;
 	*length = 0;
-	if (s && past && past_update(past, s, s->tenants + own, s->tenant_count - own))
+	if (!past)
+		past = &none;
+	if (s && !(own = choose_series(s, max_series, past)))
 		return K2K_ENOMEM;
 	single(&o, "up", "gauge", COUNT, s != NULL, "Whether the registry could be read; 0: there is nothing else.");
-	if (s) {
-		put_registry(&o, &s->registry);
-		put_audit(&o, &s->audit);
-		put_broker_states(&o, s);
-		put_brokers(&o, s);
-		single(&o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
-		single(&o, "tenants_summed", "gauge", COUNT, s->tenant_count - own,
-		       "Tenants without series of their own: summed as tenant=\"other\".");
-		put_tenants(&o, s, own, past);
-		put_budgets(&o, s, max_series < s->budget_count ? (size_t)max_series : s->budget_count);
-		single(&o, "collect_duration_seconds", "gauge", SECONDS, s->took_ns, "Time that reading the registry took.");
-	}
+	if (s)
+		put_snapshot(&o, s, own, past);
+	free(own);
+	metrics_forget(&none);
 	if (o.failed) {
 		free(o.bytes);
 		return K2K_ENOMEM;

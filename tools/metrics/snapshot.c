@@ -104,6 +104,10 @@ static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
 
 		t->info.size = sizeof(t->info);
 		code = k2k_tenant_get(reg, ids[i], &t->info);
+		if (t->info.flags & K2K_TENANT_DAMAGED) {
+			s->damaged_count++;
+			code = 0;
+		}
 		if (!code)
 			s->tenant_count++;
 		else if (code == K2K_ENOTENANT)
@@ -161,6 +165,9 @@ static int take(struct k2k_registry *reg, struct snapshot *s)
 	s->audit.size = sizeof(s->audit);
 	if (!code)
 		code = k2k_audit_stats(reg, &s->audit);
+	s->followers[0].size = sizeof(s->followers[0]);
+	if (!code)
+		code = k2k_audit_follower_list(reg, s->followers, sizeof(s->followers) / sizeof(s->followers[0]), &s->follower_count);
 	if (!code)
 		code = take_tenants(reg, s);
 	if (!code)

@@ -17,6 +17,7 @@ struct snapshot {
 	struct k2k_registry_info registry;
 	struct snapshot_tenant *tenants;        /* by generation: the order of their registration */
 	size_t tenant_count;
+	size_t damaged_count;                   /* of the tenants above: those with K2K_TENANT_DAMAGED, without what can't be told */
 	struct k2k_usage_info *usage;           /* by generation, then engagement; only of the tenants above */
 	size_t usage_count;
 	struct k2k_budget_info *budgets;        /* the same */
@@ -24,6 +25,8 @@ struct snapshot {
 	struct k2k_broker_info *brokers;        /* by slot */
 	size_t broker_count;
 	struct k2k_audit_stats audit;
+	struct k2k_audit_follower_info followers[8];
+	size_t follower_count;
 	uint64_t taken_ns;              /* CLOCK_MONOTONIC, when it was begun */
 	uint64_t took_ns;
 };

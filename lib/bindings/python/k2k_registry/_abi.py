@@ -13,8 +13,10 @@ K2K_UNLIMITED = 18446744073709551615
 K2K_UNLIMITED_KERNELS = 4294967295
 K2K_NEVER_NS = 18446744073709551615
 K2K_TENANT_UNSPECIFIED = 0
-K2K_AUDIT_RINGS = 65
+K2K_LEASE_SLOT_NONE = 4294967295
+K2K_AUDIT_RINGS = 129
 K2K_AUDIT_RING_ADMIN = 64
+K2K_AUDIT_RING_SECURITY = 65
 K2K_AUDIT_KINDS = 16
 K2K_AUDIT_VALUES = 10
 K2K_AUDIT_NAME_MAX = 67
@@ -52,16 +54,21 @@ K2K_ECORRUPT = -5016
 K2K_EFENCED = -5017
 K2K_EFORKED = -5018
 K2K_EROLE = -5019
+K2K_ENOAUDIT = -5020
 K2K_ROLE_ADMIN = 1
 K2K_ROLE_BROKER = 2
 K2K_ROLE_OBSERVER = 3
 K2K_OPEN_CALLER_FORK_HOOKS = 1
 K2K_OPEN_OWNER_UID = 2
 K2K_OPEN_TIMEOUT = 4
+K2K_OPEN_FOLLOWER = 8
 K2K_CREATE_GROUP = 1
 K2K_CREATE_MODE = 2
+K2K_CREATE_REQUIRE_AUDIT = 4
 K2K_DESTROY_FORCE = 1
 K2K_INFO_AUDIT_SINK = 1
+K2K_INFO_REQUIRE_AUDIT = 2
+K2K_TENANT_DAMAGED = 1
 K2K_BROKER_ACTIVE = 1
 K2K_BROKER_STOPPED = 2
 K2K_BROKER_DEAD = 3
@@ -92,7 +99,15 @@ K2K_AUDIT_OPEN = 1
 K2K_AUDIT_LOST = 2
 K2K_AUDIT_CUT_SOURCE = 4
 K2K_AUDIT_CUT_DESTINATION = 8
+K2K_AUDIT_DAMAGED = 16
 K2K_AUDIT_OPEN_TOO = 1
+K2K_AUDIT_DAMAGED_TOO = 2
+K2K_AUDIT_FAILING = 1
+K2K_FOLLOWER_NONE = 1
+K2K_FOLLOWER_ACTIVE = 2
+K2K_FOLLOWER_SILENT = 3
+K2K_FOLLOWER_FAILING = 4
+K2K_FOLLOWER_DEAD = 5
 
 
 class k2k_audit_tag(Structure):
@@ -233,6 +248,7 @@ class k2k_registry_info(Structure):
         ("leases", k2k_table_info),
         ("budgets", k2k_table_info),
         ("max_audit_events", c_uint64),
+        ("cut_gpu_ns", c_uint64),
     ]
 
 
@@ -256,6 +272,10 @@ class k2k_repair_info(Structure):
         ("leases", c_uint64),
         ("brokers", c_uint64),
         ("files", c_uint64),
+        ("damaged", c_uint64),
+        ("cut_leases", c_uint64),
+        ("cut_gpu_ns", c_uint64),
+        ("unattributed_ns", c_uint64),
     ]
 
 
@@ -436,6 +456,7 @@ class k2k_audit_record(Structure):
         ("actor", c_char * 64),
         ("source", c_char * 72),
         ("destination", c_char * 72),
+        ("comm", c_char * 16),
     ]
 
 
@@ -445,7 +466,34 @@ class k2k_audit_cursor(Structure):
         ("flags", c_uint32),
         ("wake", c_uint32),
         ("waiting", c_uint32),
-        ("next", c_uint64 * 65),
+        ("next", c_uint64 * 129),
+        ("damaged", c_uint64 * 3),
+    ]
+
+
+class k2k_audit_follower_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("index", c_uint32),
+        ("state", c_uint32),
+        ("pid", c_uint64),
+        ("comm", c_char * 16),
+        ("attached_at_ns", c_uint64),
+        ("said_ago_ns", c_uint64),
+        ("failures", c_uint64),
+        ("failing_since_ns", c_uint64),
+        ("behind", c_uint64),
+        ("overwritten", c_uint64),
+        ("lost", c_uint64),
+        ("damaged", c_uint64),
+        ("lost_from", c_uint64),
+        ("lost_count", c_uint64),
+        ("lost_at_ns", c_uint64),
+        ("overwritten_from", c_uint64),
+        ("overwritten_count", c_uint64),
+        ("lost_ring", c_uint32),
+        ("overwritten_ring", c_uint32),
     ]
 
 
@@ -457,7 +505,7 @@ class k2k_audit_stats(Structure):
         ("coalesced", c_uint64 * 16),
         ("lost", c_uint64 * 16),
         ("capacity", c_uint64),
-        ("newest", c_uint64 * 65),
+        ("newest", c_uint64 * 129),
     ]
 
 
@@ -490,6 +538,7 @@ STRUCTS = [
     k2k_audit_event,
     k2k_audit_record,
     k2k_audit_cursor,
+    k2k_audit_follower_info,
     k2k_audit_stats,
 ]
 
@@ -505,6 +554,7 @@ PROTOTYPES = {
     "k2k_registry_info": (c_int, [c_void_p, POINTER(k2k_registry_info)]),
     "k2k_registry_check": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
     "k2k_registry_repair": (c_int, [c_void_p, POINTER(k2k_repair_info)]),
+    "k2k_repair_list": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
     "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
     "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
     "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),
@@ -543,6 +593,8 @@ PROTOTYPES = {
     "k2k_audit_kind_type": (c_uint32, [c_uint32]),
     "k2k_audit_read": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint32, POINTER(k2k_audit_record), c_size_t, POINTER(c_size_t)]),
     "k2k_audit_wait": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint64]),
+    "k2k_audit_kept": (c_int, [c_void_p, POINTER(k2k_audit_cursor), c_uint32]),
+    "k2k_audit_follower_list": (c_int, [c_void_p, POINTER(k2k_audit_follower_info), c_size_t, POINTER(c_size_t)]),
     "k2k_audit_stats": (c_int, [c_void_p, POINTER(k2k_audit_stats)]),
     "k2k_is_cross_tenant": (c_int, [c_uint64, c_uint64]),
     "k2k_version": (c_char_p, []),

@@ -4,13 +4,14 @@ import ctypes
 import os
 import pathlib
 import subprocess
+from typing import Iterator, List
 
 from . import _abi
 
 SONAME = f"libk2k-registry.so.{_abi.K2K_VERSION_MAJOR}"
 
 
-def _candidates():
+def _candidates() -> Iterator[str]:
     """The directory in K2K_REGISTRY_LIB_DIR and no other; else pkg-config's, else where the system's loader looks."""
     directory = os.environ.get("K2K_REGISTRY_LIB_DIR")
     if directory:
@@ -25,8 +26,8 @@ def _candidates():
     yield SONAME
 
 
-def load():
-    errors = []
+def load() -> ctypes.CDLL:
+    errors: List[str] = []
     for path in _candidates():
         try:
             library = ctypes.CDLL(path)

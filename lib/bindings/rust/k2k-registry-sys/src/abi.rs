@@ -15,8 +15,10 @@ pub const K2K_UNLIMITED: u64 = 18446744073709551615;
 pub const K2K_UNLIMITED_KERNELS: u32 = 4294967295;
 pub const K2K_NEVER_NS: u64 = 18446744073709551615;
 pub const K2K_TENANT_UNSPECIFIED: u64 = 0;
-pub const K2K_AUDIT_RINGS: u32 = 65;
+pub const K2K_LEASE_SLOT_NONE: u32 = 4294967295;
+pub const K2K_AUDIT_RINGS: u32 = 129;
 pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
+pub const K2K_AUDIT_RING_SECURITY: u32 = 65;
 pub const K2K_AUDIT_KINDS: u32 = 16;
 pub const K2K_AUDIT_VALUES: u32 = 10;
 pub const K2K_AUDIT_NAME_MAX: u32 = 67;
@@ -54,16 +56,21 @@ pub const K2K_ECORRUPT: i32 = -5016;
 pub const K2K_EFENCED: i32 = -5017;
 pub const K2K_EFORKED: i32 = -5018;
 pub const K2K_EROLE: i32 = -5019;
+pub const K2K_ENOAUDIT: i32 = -5020;
 pub const K2K_ROLE_ADMIN: u32 = 1;
 pub const K2K_ROLE_BROKER: u32 = 2;
 pub const K2K_ROLE_OBSERVER: u32 = 3;
 pub const K2K_OPEN_CALLER_FORK_HOOKS: u32 = 1;
 pub const K2K_OPEN_OWNER_UID: u32 = 2;
 pub const K2K_OPEN_TIMEOUT: u32 = 4;
+pub const K2K_OPEN_FOLLOWER: u32 = 8;
 pub const K2K_CREATE_GROUP: u32 = 1;
 pub const K2K_CREATE_MODE: u32 = 2;
+pub const K2K_CREATE_REQUIRE_AUDIT: u32 = 4;
 pub const K2K_DESTROY_FORCE: u32 = 1;
 pub const K2K_INFO_AUDIT_SINK: u32 = 1;
+pub const K2K_INFO_REQUIRE_AUDIT: u32 = 2;
+pub const K2K_TENANT_DAMAGED: u32 = 1;
 pub const K2K_BROKER_ACTIVE: u32 = 1;
 pub const K2K_BROKER_STOPPED: u32 = 2;
 pub const K2K_BROKER_DEAD: u32 = 3;
@@ -94,7 +101,15 @@ pub const K2K_AUDIT_OPEN: u32 = 1;
 pub const K2K_AUDIT_LOST: u32 = 2;
 pub const K2K_AUDIT_CUT_SOURCE: u32 = 4;
 pub const K2K_AUDIT_CUT_DESTINATION: u32 = 8;
+pub const K2K_AUDIT_DAMAGED: u32 = 16;
 pub const K2K_AUDIT_OPEN_TOO: u32 = 1;
+pub const K2K_AUDIT_DAMAGED_TOO: u32 = 2;
+pub const K2K_AUDIT_FAILING: u32 = 1;
+pub const K2K_FOLLOWER_NONE: u32 = 1;
+pub const K2K_FOLLOWER_ACTIVE: u32 = 2;
+pub const K2K_FOLLOWER_SILENT: u32 = 3;
+pub const K2K_FOLLOWER_FAILING: u32 = 4;
+pub const K2K_FOLLOWER_DEAD: u32 = 5;
 
 /// A handle, opaque.
 #[repr(C)]
@@ -335,6 +350,7 @@ pub struct k2k_registry_info {
     pub leases: k2k_table_info,
     pub budgets: k2k_table_info,
     pub max_audit_events: u64,
+    pub cut_gpu_ns: u64,
 }
 
 impl Default for k2k_registry_info {
@@ -378,6 +394,10 @@ pub struct k2k_repair_info {
     pub leases: u64,
     pub brokers: u64,
     pub files: u64,
+    pub damaged: u64,
+    pub cut_leases: u64,
+    pub cut_gpu_ns: u64,
+    pub unattributed_ns: u64,
 }
 
 impl Default for k2k_repair_info {
@@ -672,6 +692,7 @@ pub struct k2k_audit_record {
     pub actor: [c_char; 64],
     pub source: [c_char; 72],
     pub destination: [c_char; 72],
+    pub comm: [c_char; 16],
 }
 
 impl Default for k2k_audit_record {
@@ -691,10 +712,47 @@ pub struct k2k_audit_cursor {
     pub flags: u32,
     pub wake: u32,
     pub waiting: u32,
-    pub next: [u64; 65],
+    pub next: [u64; 129],
+    pub damaged: [u64; 3],
 }
 
 impl Default for k2k_audit_cursor {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_audit_follower_info {
+    pub size: u32,
+    pub flags: u32,
+    pub index: u32,
+    pub state: u32,
+    pub pid: u64,
+    pub comm: [c_char; 16],
+    pub attached_at_ns: u64,
+    pub said_ago_ns: u64,
+    pub failures: u64,
+    pub failing_since_ns: u64,
+    pub behind: u64,
+    pub overwritten: u64,
+    pub lost: u64,
+    pub damaged: u64,
+    pub lost_from: u64,
+    pub lost_count: u64,
+    pub lost_at_ns: u64,
+    pub overwritten_from: u64,
+    pub overwritten_count: u64,
+    pub lost_ring: u32,
+    pub overwritten_ring: u32,
+}
+
+impl Default for k2k_audit_follower_info {
     /// All zero, but for `size`.
     fn default() -> Self {
         // SAFETY: integers, and pointers that may be null
@@ -713,7 +771,7 @@ pub struct k2k_audit_stats {
     pub coalesced: [u64; 16],
     pub lost: [u64; 16],
     pub capacity: u64,
-    pub newest: [u64; 65],
+    pub newest: [u64; 129],
 }
 
 impl Default for k2k_audit_stats {
@@ -738,6 +796,7 @@ extern "C" {
     pub fn k2k_registry_info(reg: *mut k2k_registry, info: *mut k2k_registry_info) -> c_int;
     pub fn k2k_registry_check(reg: *mut k2k_registry, findings: *mut k2k_finding, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_registry_repair(reg: *mut k2k_registry, info: *mut k2k_repair_info) -> c_int;
+    pub fn k2k_repair_list(reg: *mut k2k_registry, findings: *mut k2k_finding, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_tenant_register(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota) -> c_int;
     pub fn k2k_tenant_update(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota, mask: u32) -> c_int;
     pub fn k2k_tenant_deregister(reg: *mut k2k_registry, id: k2k_tenant_id, totals: *mut k2k_tenant_totals) -> c_int;
@@ -776,6 +835,8 @@ extern "C" {
     pub fn k2k_audit_kind_type(kind: u32) -> u32;
     pub fn k2k_audit_read(reg: *mut k2k_registry, cursor: *mut k2k_audit_cursor, flags: u32, records: *mut k2k_audit_record, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_audit_wait(reg: *mut k2k_registry, cursor: *const k2k_audit_cursor, timeout_ns: u64) -> c_int;
+    pub fn k2k_audit_kept(reg: *mut k2k_registry, cursor: *const k2k_audit_cursor, flags: u32) -> c_int;
+    pub fn k2k_audit_follower_list(reg: *mut k2k_registry, followers: *mut k2k_audit_follower_info, capacity: usize, count: *mut usize) -> c_int;
     pub fn k2k_audit_stats(reg: *mut k2k_registry, stats: *mut k2k_audit_stats) -> c_int;
     pub fn k2k_is_cross_tenant(from: k2k_tenant_id, to: k2k_tenant_id) -> c_int;
     pub fn k2k_version() -> *const c_char;

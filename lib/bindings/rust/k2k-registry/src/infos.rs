@@ -82,6 +82,7 @@ infos! {
         leases: Table = |i| i.leases.into(),
         budgets: Table = |i| i.budgets.into(),
         max_audit_events: u64 = |i| i.max_audit_events,
+        cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
         // of the handle that was asked
         has_audit_sink: bool = |i| i.flags & sys::K2K_INFO_AUDIT_SINK != 0,
     }
@@ -134,6 +135,10 @@ infos! {
         leases: u64 = |i| i.leases,
         brokers: u64 = |i| i.brokers,
         files: u64 = |i| i.files,
+        damaged: u64 = |i| i.damaged,
+        cut_leases: u64 = |i| i.cut_leases,
+        cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
+        unattributed_ns: u64 = |i| i.unattributed_ns,
     }
 }
 

@@ -11,9 +11,9 @@ places! {
     k2k_create_options { size, flags, max_tenants, max_engagements, max_leases, max_budgets, mode, gid, max_audit_events }
     k2k_registry_plan { size, flags, defs_bytes, live_bytes, total_bytes, shm_free_bytes, memory_free_bytes, cgroup_free_bytes, max_tenants, max_engagements, max_leases, max_budgets, max_audit_events }
     k2k_table_info { used, retired, capacity }
-    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets, max_audit_events }
+    k2k_registry_info { size, flags, name, uuid, layout_version, brokers, created_at_ns, defs_bytes, live_bytes, generation, grace_token, unknown_tenant_total, cross_tenant_total, owner_uid, owner_gid, defs_mode, live_mode, tenants, engagements, leases, budgets, max_audit_events, cut_gpu_ns }
     k2k_finding { size, flags, invariant, object, text }
-    k2k_repair_info { size, flags, tenants, budgets, engagements, leases, brokers, files }
+    k2k_repair_info { size, flags, tenants, budgets, engagements, leases, brokers, files, damaged, cut_leases, cut_gpu_ns, unattributed_ns }
     k2k_rejected { rate, budget, kernels, gpu_memory }
     k2k_tenant_info { size, flags, id, generation, registered_at_ns, max_messages_per_sec, max_gpu_memory_bytes, max_concurrent_kernels, budget_count, admitted_total, rejected_total, messages_this_second, window, unattributed_ns, kernels, gpu_memory_bytes }
     k2k_tenant_totals { size, flags, id, generation, admitted_total, rejected_total, gpu_ns_total, unattributed_ns, kernels, gpu_memory_bytes, r#final, reserved }
@@ -25,8 +25,9 @@ places! {
     k2k_usage_info { size, flags, id, generation, engagement_id, gpu_ns }
     k2k_audit_field { key, value }
     k2k_audit_event { size, flags, level, r#type, code, field_count, time_ns, count, actor, target, description, fields }
-    k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination }
-    k2k_audit_cursor { size, flags, wake, waiting, next }
+    k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination, comm }
+    k2k_audit_cursor { size, flags, wake, waiting, next, damaged }
+    k2k_audit_follower_info { size, flags, index, state, pid, comm, attached_at_ns, said_ago_ns, failures, failing_since_ns, behind, overwritten, lost, damaged, lost_from, lost_count, lost_at_ns, overwritten_from, overwritten_count, lost_ring, overwritten_ring }
     k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest }
 }
 values! {
@@ -41,8 +42,10 @@ values! {
     K2K_UNLIMITED_KERNELS
     K2K_NEVER_NS
     K2K_TENANT_UNSPECIFIED
+    K2K_LEASE_SLOT_NONE
     K2K_AUDIT_RINGS
     K2K_AUDIT_RING_ADMIN
+    K2K_AUDIT_RING_SECURITY
     K2K_AUDIT_KINDS
     K2K_AUDIT_VALUES
     K2K_AUDIT_NAME_MAX
@@ -80,16 +83,21 @@ values! {
     K2K_EFENCED
     K2K_EFORKED
     K2K_EROLE
+    K2K_ENOAUDIT
     K2K_ROLE_ADMIN
     K2K_ROLE_BROKER
     K2K_ROLE_OBSERVER
     K2K_OPEN_CALLER_FORK_HOOKS
     K2K_OPEN_OWNER_UID
     K2K_OPEN_TIMEOUT
+    K2K_OPEN_FOLLOWER
     K2K_CREATE_GROUP
     K2K_CREATE_MODE
+    K2K_CREATE_REQUIRE_AUDIT
     K2K_DESTROY_FORCE
     K2K_INFO_AUDIT_SINK
+    K2K_INFO_REQUIRE_AUDIT
+    K2K_TENANT_DAMAGED
     K2K_BROKER_ACTIVE
     K2K_BROKER_STOPPED
     K2K_BROKER_DEAD
@@ -120,7 +128,15 @@ values! {
     K2K_AUDIT_LOST
     K2K_AUDIT_CUT_SOURCE
     K2K_AUDIT_CUT_DESTINATION
+    K2K_AUDIT_DAMAGED
     K2K_AUDIT_OPEN_TOO
+    K2K_AUDIT_DAMAGED_TOO
+    K2K_AUDIT_FAILING
+    K2K_FOLLOWER_NONE
+    K2K_FOLLOWER_ACTIVE
+    K2K_FOLLOWER_SILENT
+    K2K_FOLLOWER_FAILING
+    K2K_FOLLOWER_DEAD
 }
 functions! {
     k2k_strerror
@@ -134,6 +150,7 @@ functions! {
     k2k_registry_info
     k2k_registry_check
     k2k_registry_repair
+    k2k_repair_list
     k2k_tenant_register
     k2k_tenant_update
     k2k_tenant_deregister
@@ -172,6 +189,8 @@ functions! {
     k2k_audit_kind_type
     k2k_audit_read
     k2k_audit_wait
+    k2k_audit_kept
+    k2k_audit_follower_list
     k2k_audit_stats
     k2k_is_cross_tenant
     k2k_version

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* top_tenant.h - one tenant on top's screen: its limits, and a line of what happened in each interval since it was opened */
+#ifndef K2K_TENANTCTL_TOP_TENANT_H
+#define K2K_TENANTCTL_TOP_TENANT_H
+
+#include "top_model.h"
+
+#define TOP_HISTORY 240
+
+struct top_tenant {
+	uint64_t id, generation;        /* generation 0: none is open */
+	double admitted[TOP_HISTORY], rejected[TOP_HISTORY], gpu[TOP_HISTORY];  /* a second; the newest last */
+	size_t count;
+};
+
+void top_tenant_open(struct top_tenant *t, const struct top *top, size_t row);
+/* After each look. */
+void top_tenant_look(struct top_tenant *t, const struct top *top);
+/* From line y on, in the lines that there are. */
+void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, int last);
+
+#endif
