@@ -8,7 +8,7 @@
  */
 #include "interrupt.h"
 
-#include "lease.h"
+#include "agent.h"
 #include "ledger.h"
 #include "rate.h"
 #include "tenant.h"
@@ -588,4 +588,136 @@ TEST(an_update_that_is_half_done_is_not_seen_and_all_of_it_at_once)
 	register_tenant(admin, 1, 10, 10);
 	interrupt_at(admin, &(struct scene){ K2K_ROLE_ADMIN, update_all, limits_of_ten, look_at_all, all_is_in_force }, defs_changed);
 	end();
+}
+
+/* ---- coming and going ------------------------------------------------------------------------------------------- */
+
+/* As defs_changed, of the broker slots. */
+static bool slots_changed(void *context)
+{
+	static struct k2k_shm_slot seen[K2K_SLOTS];
+	bool changed = memcmp(seen, admin->map.slots, sizeof seen) != 0;
+
+	(void)context;
+	memcpy(seen, admin->map.slots, sizeof seen);
+	return changed;
+}
+
+static void attach_and_detach(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_registry *second;
+
+	(void)reg;
+	k2k_agent_in_caller = true; /* all of it in the thread that is stopped */
+	answer->code = k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &second);
+	if (!answer->code)
+		answer->code = k2k_registry_close(&second);
+}
+
+static void no_owner_is_dead(struct k2k_registry *by, uint64_t n)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		uint64_t owner = by->map.slots[i].owner;
+
+		if (owner && !k2k_census_alive(&by->census, owner))
+			fail_msg("at change %" PRIu64 ": slot %u is a dead one's", n, i);
+	}
+}
+
+static void it_came_and_went(uint64_t n)
+{
+	assert_int_equal(shared->code, 0);
+	no_owner_is_dead(admin, n);
+}
+
+TEST(a_broker_that_comes_or_goes_is_never_found_dead)
+{
+	begin_sized(1, 1, false);
+	interrupt_at(admin, &(struct scene){ K2K_ROLE_OBSERVER, attach_and_detach, NULL, no_owner_is_dead, it_came_and_went }, slots_changed);
+	end();
+}
+
+/* ---- close ---------------------------------------------------------------------------------------------------------- */
+
+enum request { NOTHING, OPEN, CLOSE };
+
+/* Of a thread of the victim's that opens and closes the handle which the victim's calls are made on. */
+static struct doorman {
+	atomic_int asked, done;
+	struct k2k_registry *reg;
+} *doorman;
+
+static void *stand_at_the_door(void *unused)
+{
+	for (;;) {
+		struct k2k_registry *closed = doorman->reg; /* close forgets its copy: calls on a closed handle are told so */
+		int asked = atomic_load(&doorman->asked);
+
+		if (asked == atomic_load(&doorman->done)) {
+			sched_yield();
+			continue;
+		}
+		if (asked == OPEN)
+			doorman->reg = open_as(name, K2K_ROLE_BROKER);
+		else
+			assert_int_equal(k2k_registry_close(&closed), 0);
+		atomic_store(&doorman->done, asked);
+	}
+	return unused;
+}
+
+static bool do_within(enum request request, uint64_t ns)
+{
+	uint64_t until = now_ns() + ns;
+
+	atomic_store(&doorman->asked, (int)request);
+	while (atomic_load(&doorman->done) != (int)request && now_ns() < until)
+		sched_yield();
+	return atomic_load(&doorman->done) == (int)request;
+}
+
+static void open_again(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	assert_true(do_within(CLOSE, 1000000000) && do_within(OPEN, 1000000000));
+}
+
+/* Not before the call is over: then two milliseconds pass. */
+static void close_meanwhile(struct k2k_registry *by, uint64_t n)
+{
+	(void)by;
+	(void)n;
+	do_within(CLOSE, 2000000);
+}
+
+static void admit_behind_the_door(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_registry *handle = doorman->reg;
+	pthread_t thread;
+
+	(void)reg;
+	if (!handle) { /* its first call */
+		assert_int_equal(pthread_create(&thread, NULL, stand_at_the_door, NULL), 0);
+		doorman->done = CLOSE;
+		doorman->asked = OPEN;
+		while (atomic_load(&doorman->done) != OPEN)
+			sched_yield();
+		handle = doorman->reg;
+	}
+	answer->code = k2k_message_admit(handle, 1, (struct k2k_audit_tag){ 0, 0 }, 1, NULL);
+}
+
+static void admitted_or_closed(uint64_t n)
+{
+	(void)n;
+	assert_true(shared->code == 0 || shared->code == K2K_EINVAL);
+}
+
+TEST(a_close_waits_for_a_call_that_another_thread_has_begun)
+{
+	doorman = shared_bytes(sizeof *doorman);
+	begin_sized(1, 1, false);
+	register_tenant(admin, 1, K2K_UNLIMITED, 1);
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, admit_behind_the_door, open_again, close_meanwhile, admitted_or_closed });
 }
