@@ -337,6 +337,44 @@ TEST(full_is_never_said_by_a_limit_that_was_over_before_the_last_was_taken)
 	end();
 }
 
+/* ---- the dead -------------------------------------------------------------------------------------------- */
+
+TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
+{
+	struct k2k_registry *heir;
+	struct gate ready;
+	uint32_t slot = 0;
+	pid_t pid;
+
+	begin(4);
+	gate_make(&ready);
+	pid = spawn();
+	if (pid == 0) {
+		take_surely(open_broker(), 3);
+		gate_open(&ready);
+		pause();
+	}
+	gate_wait(&ready);
+	while (slot == b->broker.slot || slot == c->broker.slot || !record_of(slot))
+		slot++;
+	kill_broker(admin, pid);
+	/* no other slot is to be had */
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (!admin->map.slots[i].owner)
+			admin->map.slots[i].owner = b->broker.incarnation;
+	heir = open_broker();
+	assert_int_equal(heir->broker.slot, slot);
+	take_surely(heir, 1);
+	assert_int_equal(tenant_info(admin, 1).gpu_memory_bytes, 1);
+	take_surely(b, 3);
+	assert_int_equal(take(c, 1), K2K_EGPUMEM);
+	assert_int_equal(k2k_registry_close(&heir), 0);
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (i != b->broker.slot && admin->map.slots[i].owner == b->broker.incarnation)
+			admin->map.slots[i].owner = 0;
+	end();
+}
+
 /* ---- release ------------------------------------------------------------------------------------------- */
 
 static void acquire_and_release(struct k2k_registry *reg, struct shared *answer)
