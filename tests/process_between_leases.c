@@ -70,10 +70,10 @@ static void give(struct k2k_registry *reg, uint64_t bytes)
 static struct k2k_shm_lease *record_of(uint32_t broker_slot)
 {
 	struct k2k_map *map = &admin->map;
+	uint32_t link = map->lease_rows[0].record[broker_slot];
 
-	for (uint32_t link = map->cells[0].lease_head; link; link = map->leases[link - 1].entry.next)
-		if (map->leases[link - 1].entry.key == broker_slot)
-			return &map->leases[link - 1];
+	if (link && map->leases[link - 1].whose == (uint64_t)broker_slot << 32)
+		return &map->leases[link - 1];
 	return NULL;
 }
 
