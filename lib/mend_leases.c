@@ -140,6 +140,10 @@ static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *v
 	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
 	uint32_t place = place_of(mend, k2k_entry_above(view->word));
 
+	/* its place was damaged: nobody else has it yet, and its owner goes on there. relaxed: compared */
+	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
+	    !k2k_census_alive(mend->census, k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
+		place = view->broker;
 	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
 		mend->adopted_leases += k2k_lease_free(record, view->word); /* what a reaper has left */
 		return false;

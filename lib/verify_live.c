@@ -48,6 +48,19 @@ static void look_at_costs(struct k2k_look *look)
 
 /* ---- leases ------------------------------------------------------------------------------ */
 
+/* Its own, or that of nobody who lives: a broker goes on in its place where that is damaged. */
+static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t incarnation)
+{
+	uint64_t owner = k2k_load_relaxed(&look->map->slots[place].owner);
+
+	if (owner == incarnation || k2k_census_alive(look->census, owner))
+		return owner == incarnation;
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (k2k_load_relaxed(&look->map->slots[i].owner) == incarnation)
+			return false;
+	return true;
+}
+
 /* A living broker's: the row of its tenant leads there. A dead one's means nothing, an idle one counts nothing. */
 static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 {
@@ -73,7 +86,7 @@ static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 	if (k2k_load_relaxed(&map->lease_rows[slot].record[broker]) != index + 1 ||
 	    !(k2k_load_relaxed(&map->cells[slot].lease_brokers) >> broker & 1))
 		k2k_look_find(look, "I4", "leases", "record %u is live, but slot %u does not lead there", index, slot);
-	if (k2k_load_relaxed(&map->slots[broker].owner) != k2k_entry_above(k2k_load_relaxed(&lease->state)))
+	if (!is_in_place(look, broker, k2k_entry_above(k2k_load_relaxed(&lease->state))))
 		k2k_look_find(look, "I4", "leases", "record %u is not of the broker in place %u", index, broker);
 	if (k2k_load_relaxed(&lease->incarnation) != k2k_entry_above(k2k_load_relaxed(&lease->state)))
 		k2k_look_find(look, "I4", "leases", "record %u has counters of another than its owner", index);

@@ -8,6 +8,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
     k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 600 ENVIRONMENT "K2K_CRASH_EVERY=${sample}" K2K_CRASH_SEED=3)
   endforeach()
   # not killed, but interrupted: all of it takes seconds
-  k2k_test(NAME process_torn SOURCES ${CMAKE_CURRENT_LIST_DIR}/process_torn.c LABEL process)
+  foreach(program IN ITEMS process_torn process_between process_between_calls process_between_leases process_between_trail)
+    k2k_test(NAME ${program} SOURCES ${CMAKE_CURRENT_LIST_DIR}/${program}.c LABEL process)
+  endforeach()
   target_link_options(crash_instructions PRIVATE -Wl,--wrap=mmap,--wrap=mmap64,--wrap=k2k_helper_start)
 endif()
+
+# The table of scripts/crash-test.
+k2k_script_tests(crash SCRIPTS crash_table ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
+  LABEL crash)

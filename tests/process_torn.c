@@ -3,110 +3,10 @@
  * process_torn.c - a read that is interrupted after each of its instructions, while others change what it reads: it sees one state
  * or the other, never parts of both. x86-64 only, as crash_trace.h.
  */
-#include "crash_trace.h"
-
-#include "handle.h"
-#include "tenant.h"
+#include "interrupt.h"
 
 #include "rate.h"
-
-/* What the reader, a process of its own, is asked and answers. */
-struct shared {
-	_Atomic uint64_t clock_ns;
-	int code;
-	struct k2k_tenant_info info;
-	struct k2k_verdict verdict;
-	uint64_t number;
-};
-
-struct scene {
-	enum k2k_role role;
-	void (*read)(struct k2k_registry *reg, struct shared *shared);
-	/* The nth read: before it, in it, after it. */
-	void (*before)(struct k2k_registry *admin, uint64_t n);
-	void (*change)(struct k2k_registry *admin, uint64_t n);
-	void (*judge)(uint64_t n);
-};
-
-static const char *name;
-static struct shared *shared;
-
-static void read_again_and_again(const struct scene *scene)
-{
-	struct k2k_registry *reg = open_as(name, scene->role);
-
-	reg->clock.injected_ns = &shared->clock_ns;
-	scene->read(reg, shared); /* a thread's first call is another */
-	victim_offer();
-	for (;;) {
-		operation_begins();
-		scene->read(reg, shared);
-		operation_ends();
-	}
-}
-
-static void run_to(pid_t pid, void (*place)(void))
-{
-	break_at(pid, (uintptr_t)place, 0);
-	victim_run(pid);
-	break_at(pid, 0, 0);
-}
-
-static bool nothing_changed(void *context)
-{
-	(void)context;
-	return false;
-}
-
-/* Where a point is not on this read's way, because a record is in another place: as many instructions. */
-static void step(pid_t pid, size_t instructions)
-{
-	for (size_t i = 0; i < instructions && victim_at(pid) != (uintptr_t)operation_ends; i++)
-		victim_step(pid);
-}
-
-static void begin_read(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
-{
-	run_to(pid, operation_begins);
-	if (scene->before)
-		scene->before(admin, n);
-}
-
-static void change_and_end(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
-{
-	scene->change(admin, n);
-	if (victim_at(pid) != (uintptr_t)operation_ends)
-		run_to(pid, operation_ends);
-	scene->judge(n);
-}
-
-/* Interrupts one read after its first instruction, the next after its second, and so on. */
-static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
-{
-	struct points points = { 0 };
-	pid_t pid = spawn();
-	uint64_t n = 0;
-
-	if (pid == 0)
-		read_again_and_again(scene);
-	victim_take(pid);
-	victim_discover(pid, nothing_changed, NULL, true, &points);
-	assert_true(points.count > 50);
-	for (size_t i = 0; i < points.count; i++) {
-		bool there;
-
-		begin_read(admin, scene, pid, ++n);
-		there = victim_bring_to(pid, &points.list[i]);
-		change_and_end(admin, scene, pid, n);
-		if (there)
-			continue;
-		begin_read(admin, scene, pid, ++n);
-		step(pid, i + 1);
-		change_and_end(admin, scene, pid, n);
-	}
-	victim_kill(pid);
-	points_free(&points);
-}
+#include "tenant.h"
 
 static void begin(struct k2k_registry **admin)
 {
@@ -469,7 +369,7 @@ static void undo_building(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
 
-	if (n == 1)
+	if (n <= 1)
 		return;
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	assert_int_equal(repaired.tenants, 1);

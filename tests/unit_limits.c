@@ -547,3 +547,39 @@ TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
 		                 i < 5 ? 0 : K2K_ERATE);
 	fixture_close(&f);
 }
+
+TEST(a_limit_above_2_to_the_33_counts_as_that)
+{
+	struct k2k_verdict v = K2K_VERDICT_INIT;
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	register_rate(&f, 1, UINT64_C(1) << 40);
+	assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+	assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	assert_int_equal(v.limit, UINT64_C(1) << 40);
+	assert_int_equal(info_of(f.admin, 1).admitted_total, UINT64_C(1) << 33);
+	f.clock_ns += SECOND;
+	assert_int_equal(admit(&f, 1, K2K_ADMIT_MAX), 0);
+	fixture_close(&f);
+}
+
+TEST(a_refused_message_is_told_the_rest_of_the_second)
+{
+	struct k2k_verdict v = K2K_VERDICT_INIT;
+	struct fixture f;
+
+	fixture_open_sized(&f, &single);
+	register_rate(&f, 1, 1);
+	f.clock_ns += 123456789;
+	assert_int_equal(admit(&f, 1, 1), 0);
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	assert_int_equal(v.retry_after_ns, SECOND - 123456789);
+	f.clock_ns += v.retry_after_ns - 1;
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
+	assert_int_equal(v.retry_after_ns, 1);
+	f.clock_ns += 1;
+	assert_int_equal(admit(&f, 1, 1), 0);
+	fixture_close(&f);
+}

@@ -344,6 +344,58 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	fixture_close(&f);
 }
 
+TEST(a_place_whose_final_totals_somebody_waits_for_is_not_reaped_before)
+{
+	struct k2k_registry *waiting;
+	struct k2k_shm_tenant_cold *cold;
+	uint32_t slot, behind;
+	uint64_t word, token;
+	struct fixture f;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &waiting), 0);
+	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
+	assert_int_equal(k2k_tenant_find(&f.admin->map, 1, &slot, &word), 0);
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1, NULL), 0);
+	cold = &f.admin->map.tenants_cold[slot];
+	cold->pinned_by = waiting->writer.incarnation;
+	token = cold->retired_token;
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) >= token, 10);
+	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
+	word = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word));
+	assert_int_equal(f.admin->map.tenants[slot].state_gen, word);
+	cold->pinned_by = 0;
+	assert_int_equal(k2k_tenant_register(f.admin, 3, NULL), 0);
+	assert_int_not_equal(f.admin->map.tenants[slot].state_gen, word);
+	assert_int_equal(k2k_registry_close(&waiting), 0);
+	fixture_close(&f);
+}
+
+static uint64_t passed_four(void *context)
+{
+	(void)context;
+	return 4;
+}
+
+TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
+{
+	const struct k2k_create_options small = { .size = sizeof small, .max_tenants = 1, .max_engagements = 1 };
+	const struct k2k_passed passed = { passed_four, NULL };
+	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_hash hash;
+	uint32_t index;
+	struct fixture f;
+
+	fixture_open_sized(&f, &small);
+	hash = k2k_ledger_hash(&f.broker->map);
+	k2k_pool_retire(&hash.pool, 0, 5);
+	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	k2k_pool_retire(&hash.pool, 0, 4);
+	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	k2k_pool_unclaim(&hash.pool, index);
+	fixture_close(&f);
+}
+
 TEST(destroyed_lists_are_rebuilt)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * between.h - what the process_between* tests share: a registry, and who acts while a call is interrupted
+ */
+#ifndef K2K_TESTS_BETWEEN_H
+#define K2K_TESTS_BETWEEN_H
+
+#include "interrupt.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static struct k2k_registry *admin, *other HARNESS_USED;      /* in this process: who acts meanwhile */
+
+/* The clock stands still. An administrator's handle in this process; with_other: a broker's too. */
+HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, bool with_other)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+
+	shared = shared_bytes(sizeof *shared);
+	shared->clock_ns = 1000 * SECOND;
+	name = fresh_registry();
+	options.max_tenants = tenants;
+	options.max_engagements = engagements;
+	options.max_budgets = 16;
+	options.max_leases = 64;
+	options.max_audit_events = 4;
+	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
+	if (!with_other)
+		return;
+	other = open_as(name, K2K_ROLE_BROKER);
+	other->clock.injected_ns = &shared->clock_ns;
+}
+
+/* The victim is dead. */
+HARNESS_USED static void end(void)
+{
+	if (other)
+		assert_int_equal(k2k_registry_close(&other), 0);
+	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
+	check_clean(admin);
+	close_and_destroy(name, &admin);
+}
+
+HARNESS_USED static void interrupt(const struct scene *scene)
+{
+	interrupt_everywhere(admin, scene);
+	end();
+}
+
+#endif

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Faults by hand (faults/README.md): that each can still be applied, and, of some, that a test finds it. A sample builds the
+# library once more for each of its faults.
+add_test(NAME style_faults COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --check)
+add_test(NAME style_faults_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/faults.sh ${PROJECT_SOURCE_DIR})
+set_tests_properties(style_faults style_faults_notices_breaches PROPERTIES LABELS style TIMEOUT 60)
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE AND NOT K2K_DELAYS AND NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME faults_are_found COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --sample 6 --build ${PROJECT_BINARY_DIR}/faults)
+  set_tests_properties(faults_are_found PROPERTIES LABELS faults TIMEOUT 900 RUN_SERIAL TRUE)
+endif()

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * interrupt.h - a call that is interrupted after each of its instructions, while others act
+ *
+ * The call is made again and again by a process of its own, the victim, under ptrace (crash_trace.h). The nth time it stops after
+ * its nth instruction; there the test acts, as an administrator, as another broker, or by the stores that those would make. Then
+ * the call goes on to its end, and its answer is judged.
+ */
+#ifndef K2K_TESTS_INTERRUPT_H
+#define K2K_TESTS_INTERRUPT_H
+
+#include "crash_trace.h"
+
+#include "handle.h"
+
+/* What the reader, a process of its own, is asked and answers. */
+struct shared {
+	_Atomic uint64_t clock_ns;
+	int code;
+	struct k2k_tenant_info info;
+	struct k2k_verdict verdict;
+	uint64_t number;
+};
+
+struct scene {
+	enum k2k_role role;
+	void (*read)(struct k2k_registry *reg, struct shared *shared);
+	/* The nth read: before it, in it, after it. The 0th is only looked at. */
+	void (*before)(struct k2k_registry *admin, uint64_t n);
+	void (*change)(struct k2k_registry *admin, uint64_t n);
+	void (*judge)(uint64_t n);
+};
+
+static const char *name;
+static struct shared *shared;
+
+static void read_again_and_again(const struct scene *scene)
+{
+	struct k2k_registry *reg = open_as(name, scene->role);
+
+	reg->clock.injected_ns = &shared->clock_ns;
+	scene->read(reg, shared); /* a thread's first call is another */
+	victim_offer();
+	for (;;) {
+		operation_begins();
+		scene->read(reg, shared);
+		operation_ends();
+	}
+}
+
+static void run_to(pid_t pid, void (*place)(void))
+{
+	break_at(pid, (uintptr_t)place, 0);
+	victim_run(pid);
+	break_at(pid, 0, 0);
+}
+
+static bool nothing_changed(void *context)
+{
+	(void)context;
+	return false;
+}
+
+/* Where a point is not on this read's way, because a record is in another place: as many instructions. */
+static void step(pid_t pid, size_t instructions)
+{
+	for (size_t i = 0; i < instructions && victim_at(pid) != (uintptr_t)operation_ends; i++)
+		victim_step(pid);
+}
+
+static void begin_read(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
+{
+	run_to(pid, operation_begins);
+	if (scene->before)
+		scene->before(admin, n);
+}
+
+static void change_and_end(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
+{
+	scene->change(admin, n);
+	if (victim_at(pid) != (uintptr_t)operation_ends)
+		run_to(pid, operation_ends);
+	scene->judge(n);
+}
+
+/*
+ * Interrupts one read after its first instruction, the next after its second, and so on; where `changed` is given only after
+ * those that change what it looks at, and after system calls.
+ */
+static void interrupt_at(struct k2k_registry *admin, const struct scene *scene, bool (*changed)(void *context))
+{
+	struct points points = { 0 };
+	pid_t pid = spawn();
+	uint64_t n = 0;
+
+	if (pid == 0)
+		read_again_and_again(scene);
+	victim_take(pid);
+	if (scene->before)
+		scene->before(admin, 0);
+	victim_discover(pid, changed ? changed : nothing_changed, NULL, !changed, &points);
+	assert_true(points.count > (changed ? 5 : 50));
+	for (size_t i = 0; i < points.count; i++) {
+		bool there;
+
+		begin_read(admin, scene, pid, ++n);
+		there = victim_bring_to(pid, &points.list[i]);
+		change_and_end(admin, scene, pid, n);
+		if (there || changed)
+			continue;
+		begin_read(admin, scene, pid, ++n);
+		step(pid, i + 1);
+		change_and_end(admin, scene, pid, n);
+	}
+	victim_kill(pid);
+	points_free(&points);
+}
+
+HARNESS_USED static void interrupt_everywhere(struct k2k_registry *admin, const struct scene *scene)
+{
+	interrupt_at(admin, scene, NULL);
+}
+
+#endif
