@@ -8,7 +8,6 @@
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,6 +15,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "thread.h"
 
 /* How long the agent looks for another task before it sleeps: a sleep and a wake cost more. */
 #define LINGER_NS UINT64_C(20000)
@@ -147,7 +147,7 @@ static int leave_table(void *context)
 		code = empty_copy();
 	for (int i = 0; !code && i <= 2; i++)
 		if (open("/", O_PATH | O_CLOEXEC) < 0)
-			code = k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't open / as a placeholder (RLIMIT_NOFILE?)");
+			code = k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't open / as a placeholder");
 	return code;
 }
 
@@ -163,21 +163,16 @@ static void kick(struct k2k_agent *agent)
 
 int k2k_agent_start(struct k2k_agent *agent)
 {
-	sigset_t all, before;
-	int error, code;
+	int code;
 
 	memset(agent, 0, sizeof(*agent));
 	if (k2k_agent_in_caller) {
 		agent->thread = pthread_self();
 		return 0;
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&agent->thread, NULL, run, agent);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, "thread",
-		                      "can't start a thread (RLIMIT_NPROC, RLIMIT_AS, or the control group's pids.max)");
+	code = k2k_thread_start(&agent->thread, run, agent, "thread");
+	if (code)
+		return code;
 	agent->running = true;
 	code = k2k_agent_run(agent, leave_table, NULL);
 	if (code)

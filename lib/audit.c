@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -350,7 +351,9 @@ static int start_flusher(struct k2k_audit *audit)
 	error = pthread_create(&audit->flusher, NULL, run_flusher, audit);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, "sink", "can't start a thread");
+		return k2k_fail_errno(K2K_ENOMEM, error, "sink",
+		                      "can't start a thread (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_STACK, RLIMIT_MEMLOCK, or the "
+		                      "control group's pids.max)");
 	audit->flushing = true;
 	return 0;
 }
@@ -375,6 +378,7 @@ void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char
 
 /* ---- replacing -------------------------------------------------------------------- */
 
+/* Where it fails, *sink is the caller's to free. */
 static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context, struct k2k_sink **sink)
 {
 	*sink = NULL;
@@ -383,10 +387,8 @@ static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *con
 	if (!audit->entries)
 		audit->entries = calloc(K2K_AUDIT_ENTRIES, sizeof(*audit->entries));
 	*sink = calloc(1, sizeof(**sink));
-	if (!*sink || !audit->entries) {
-		free(*sink);
-		return k2k_fail(K2K_ENOMEM, "sink", NULL, "no memory for a sink");
-	}
+	if (!*sink || !audit->entries)
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "sink", "no memory for a sink");
 	(*sink)->function = function;
 	(*sink)->context = context;
 	return 0;
@@ -408,6 +410,7 @@ static void stop_flusher(struct k2k_audit *audit)
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context)
 {
 	struct k2k_sink *fresh, *old;
+	bool waited;
 	int code = k2k_rcu_synchronize(); /* it works: the one below will, too */
 
 	if (code)
@@ -425,10 +428,11 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
 	if (!old)
 		return 0;
-	k2k_rcu_synchronize(); /* whoever loaded the old one has counted itself in */
+	waited = k2k_rcu_synchronize() == 0; /* whoever loaded the old one has counted itself in */
 	while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
 		k2k_clock_sleep_ns(REPLACE_POLL_NS);
 	flush_to(audit, old, UINT64_MAX);
-	free(old);
+	if (waited)
+		free(old);
 	return 0;
 }

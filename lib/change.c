@@ -22,6 +22,11 @@ static bool is_in_batch(const struct k2k_registry *reg)
 	return k2k_load_relaxed(&reg->batch_thread) == own_thread(); /* relaxed: as above */
 }
 
+bool k2k_change_in_batch(const struct k2k_registry *reg)
+{
+	return is_in_batch(reg);
+}
+
 static int check_name(struct k2k_registry *reg)
 {
 	int code = 0;
@@ -176,6 +181,15 @@ int k2k_batch_begin(struct k2k_registry *reg)
 	return 0;
 }
 
+/* What the batch retired: once for all, because it takes a sweep. What has not passed is left to the next change. */
+static void reap_batch(struct k2k_registry *reg)
+{
+	if (k2k_load_relaxed(&reg->map.defs->tenant_retired.count) == 0 || /* relaxed: under the lock */
+	    k2k_change_begin(reg, K2K_OP_DEREGISTER, k2k_deadline(reg)) != 0)
+		return;
+	k2k_change_end(reg, k2k_reap(reg, NULL) != 0);
+}
+
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
 	k2k_writer_unlock(&reg->writer);
@@ -194,6 +208,7 @@ int k2k_batch_end(struct k2k_registry *reg)
 		return k2k_fail_argument("registry", "null");
 	/* whoever is in a batch ends it, also where the handle was fenced meanwhile; relaxed: nothing is read behind it */
 	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && is_in_batch(reg)) {
+		reap_batch(reg);
 		end_batch(reg, 0);
 		return 0;
 	}

@@ -7,6 +7,7 @@
  * without the lock, counts only if all further looks find the same. What is
  * looked at, and what is no finding, is in verify.h.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,7 @@ static int look_until_stable(struct k2k_look *f)
 	struct k2k_look *again = malloc(sizeof(*again));
 
 	if (!again)
-		return k2k_fail(K2K_ENOMEM, "check", NULL, "no memory");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
 	*again = *f;
 	look_at_all(f);
 	for (int i = 0; f->count && i < LOOKS; i++) {
@@ -107,7 +108,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 		return code;
 	f = malloc(sizeof(*f));
 	if (!f)
-		return k2k_fail(K2K_ENOMEM, "check", NULL, "no memory");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
 	f->map = &reg->map;
 	f->clock = &reg->clock;
 	f->census = &reg->census;
@@ -221,7 +222,7 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 		return code;
 	mended.look = calloc(1, sizeof(*mended.look));
 	if (!mended.look)
-		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory");
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
 	if (!code) {
 		code = repair(reg, &mended);

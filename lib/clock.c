@@ -9,7 +9,15 @@
 
 #include "error.h"
 
-/* Kernels without time namespaces have neither file: no offset then. */
+static int no_offset(int error)
+{
+	if (error == ENOENT) /* a kernel without time namespaces, or no /proc at all: what needs that says so */
+		return 0;
+	return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "/proc",
+	                      "can't tell in which time namespace this process is");
+}
+
+/* An offset that is missed would let each window be granted at another time than the others grant it. */
 int k2k_clock_open(struct k2k_clock *clock)
 {
 	char own[64] = "", children[64] = "";
@@ -18,16 +26,15 @@ int k2k_clock_open(struct k2k_clock *clock)
 	char name[32];
 
 	memset(clock, 0, sizeof(*clock));
-	if (readlink("/proc/self/ns/time", own, sizeof(own) - 1) < 0)
-		return 0;
-	if (readlink("/proc/self/ns/time_for_children", children, sizeof(children) - 1) < 0)
-		return 0;
+	if (readlink("/proc/self/ns/time", own, sizeof(own) - 1) < 0 ||
+	    readlink("/proc/self/ns/time_for_children", children, sizeof(children) - 1) < 0)
+		return no_offset(errno);
 	if (strcmp(own, children) != 0)
 		return k2k_fail(K2K_EIO, "clock", "time namespace",
 		                "this process and its children are in different time namespaces: execute once more");
 	file = fopen("/proc/self/timens_offsets", "re");
 	if (!file)
-		return 0;
+		return no_offset(errno);
 	while (fscanf(file, "%31s %lld %lld", name, &seconds, &ns) == 3)
 		if (strcmp(name, "monotonic") == 0)
 			clock->offset_ns = seconds * (int64_t)K2K_NS_PER_SEC + ns;

@@ -75,7 +75,7 @@ static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes
 		return code;
 	sizes->tenants = or_default(from->max_tenants, DEFAULT_TENANTS);
 	sizes->engagements = or_default(from->max_engagements, DEFAULT_ENGAGEMENTS);
-	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants);
+	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants) + K2K_SLOTS;
 	sizes->budgets = or_default(from->max_budgets, DEFAULT_BUDGETS);
 	sizes->events = power_of_two(or_default(K2K_HAS_FIELD(from, max_audit_events) ? from->max_audit_events : 0, DEFAULT_EVENTS));
 	return 0;
@@ -104,7 +104,7 @@ static int make_plan(const struct k2k_create_options *options, struct k2k_regist
 	plan->cgroup_free_bytes = room.cgroup_bytes;
 	plan->max_tenants = sizes.tenants;
 	plan->max_engagements = sizes.engagements;
-	plan->max_leases = sizes.leases;
+	plan->max_leases = K2K_LEASES(sizes);
 	plan->max_budgets = sizes.budgets;
 	if (K2K_HAS_FIELD(plan, max_audit_events))
 		plan->max_audit_events = sizes.events;
@@ -220,7 +220,7 @@ static int tell(const struct k2k_map *map, mode_t mode)
 		return code;
 	values[0] = map->sizes.tenants;
 	values[1] = map->sizes.engagements;
-	values[2] = map->sizes.leases;
+	values[2] = K2K_LEASES(map->sizes);
 	values[3] = map->sizes.budgets;
 	values[4] = map->sizes.events;
 	values[5] = mode;

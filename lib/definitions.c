@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * definitions.c (F7) - register, update, deregister; budgets.
+ * definitions.c (F7) - register, update; budgets.
  *
  * Each is one commit store: LIVE in register, the raised version in update and
- * budget changes, RETIRED in deregister. Killed before it nothing has happened,
- * after it all of it has; recover.c tells which from the records.
+ * budget changes. Killed before it nothing has happened, after it all of it has;
+ * recover.c tells which from the records.
  */
+#include "definitions.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "budget.h"
-#include "handle.h"
 #include "ledger.h"
 #include "tenant.h"
 
@@ -24,29 +26,7 @@ enum { WAIT = 1 };
 
 #define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
 
-struct numbered {
-	struct k2k_budget budget;
-	uint32_t number;
-};
-
-/* One attempt at a change, under the lock. */
-struct change {
-	struct k2k_registry *reg;
-	k2k_tenant_id id;
-	const struct k2k_quota *quota;
-	uint32_t mask;
-	bool undo;               /* something was changed: what fails now is undone */
-	const char *full;        /* with WAIT and K2K_EFULL: the table */
-	uint64_t wait_token;     /* with WAIT */
-	uint32_t slot;
-	uint64_t generation;
-	const struct k2k_tenant_image *image;   /* of a restore, else null */
-	uint32_t changed;        /* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
-	struct numbered *list;   /* the budgets that are not as they were, by engagement */
-	uint32_t count;
-};
-
-static int check_id(k2k_tenant_id id)
+int k2k_change_check_id(k2k_tenant_id id)
 {
 	if (id == K2K_TENANT_UNSPECIFIED)
 		return k2k_fail(K2K_EUNSPECIFIED, "tenant", "id", "tenant 0 is the unspecified tenant: it is never limited and can't be defined");
@@ -74,7 +54,7 @@ static int by_engagement(const void *a, const void *b)
 }
 
 /* change->list: of the same engagement the last one given. */
-static int last_of_each(struct change *change, uint32_t *count)
+static int last_of_each(struct k2k_change *change, uint32_t *count)
 {
 	const struct k2k_quota *quota = change->quota;
 	struct numbered *list = malloc(sizeof(*list) * ((size_t)quota->budget_count + 1));
@@ -83,7 +63,7 @@ static int last_of_each(struct change *change, uint32_t *count)
 	*count = 0;
 	change->list = list;
 	if (!list)
-		return k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", quota->budget_count);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", quota->budget_count);
 	for (uint32_t i = 0; i < quota->budget_count; i++) {
 		list[i].budget = quota->budgets[i];
 		list[i].number = i;
@@ -97,12 +77,12 @@ static int last_of_each(struct change *change, uint32_t *count)
 }
 
 /* A table is full; `waiting`: something of it is retired, and comes back. */
-static int full(struct change *change, const char *table, bool waiting)
+static int full(struct k2k_change *change, const char *table, bool waiting)
 {
 	struct k2k_mended mended = { .look = NULL };
 
 	change->full = table;
-	if (!waiting && k2k_recover_claims(change->reg, true, true, &mended) == 0)
+	if (!waiting && k2k_recover_claims(change->reg, &mended) == 0)
 		waiting = mended.engagements > 0; /* killed brokers had claimed some */
 	if (!waiting)
 		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);
@@ -121,7 +101,7 @@ static bool something_comes_back(const struct k2k_registry *reg)
 }
 
 /* The engagement's ledger record. Damage of others' records must not refuse this change: it is cut out, and told. */
-static int obtain_record(struct change *change, uint64_t engagement, uint32_t *record)
+static int obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record)
 {
 	struct k2k_registry *reg = change->reg;
 	int code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
@@ -133,7 +113,7 @@ static int obtain_record(struct change *change, uint64_t engagement, uint32_t *r
 	return code;
 }
 
-static int add_budget(struct change *change, uint64_t since, const struct k2k_budget *budget)
+static int add_budget(struct k2k_change *change, uint64_t since, const struct k2k_budget *budget)
 {
 	struct k2k_registry *reg = change->reg;
 	/* asked before: what comes back meanwhile is found by the next try */
@@ -153,7 +133,7 @@ static int add_budget(struct change *change, uint64_t since, const struct k2k_bu
 	return k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns, record);
 }
 
-static void set_budget_count(struct change *change, int64_t by)
+static void set_budget_count(struct k2k_change *change, int64_t by)
 {
 	struct k2k_shm_tenant *tenant = &change->reg->map.tenants[change->slot];
 	k2k_u32 *count = &change->reg->map.tenants_cold[change->slot].budget_count;
@@ -165,7 +145,7 @@ static void set_budget_count(struct change *change, int64_t by)
 }
 
 /* Prepares what is in force from `version` + 1; *ended lists (index + 1) what ends then. */
-static int change_one_budget(struct change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
+static int change_one_budget(struct k2k_change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
                              uint32_t *ended)
 {
 	const struct k2k_map *map = &change->reg->map;
@@ -198,10 +178,13 @@ static int change_one_budget(struct change *change, uint64_t version, const stru
 }
 
 /* What fails in it halfway must not be taken for done: the intent stays raised, or recovery does it. */
-static int reap(struct change *change)
+int k2k_change_reap(struct k2k_change *change)
 {
+	struct k2k_list free_list = k2k_tenant_free_list(&change->reg->map);
 	int code;
 
+	if (k2k_change_in_batch(change->reg) && !change->full && !change->image && k2k_list_count(&free_list) > 0)
+		return 0;
 	change->undo = true;
 	code = k2k_reap(change->reg, NULL);
 	change->undo = code != 0;
@@ -210,7 +193,7 @@ static int reap(struct change *change)
 
 /* ---- register ----------------------------------------------------------------------- */
 
-static int add_all_budgets(struct change *change)
+static int add_all_budgets(struct k2k_change *change)
 {
 	uint32_t count;
 	int code;
@@ -230,7 +213,7 @@ static int add_all_budgets(struct change *change)
 }
 
 /* What the image says was counted, in a tenant that nobody else has seen. */
-static int restore_counts(struct change *change)
+static int restore_counts(struct k2k_change *change)
 {
 	const struct k2k_tenant_image *image = change->image;
 	const struct k2k_map *map = &change->reg->map;
@@ -258,7 +241,7 @@ static int restore_counts(struct change *change)
 }
 
 /* The generation before the image's counts as given: so the next one is the image's. */
-static int pass_generations(struct change *change)
+static int pass_generations(struct k2k_change *change)
 {
 	struct k2k_shm_defs *defs = change->reg->map.defs;
 	uint64_t generation = k2k_load_relaxed(&defs->generation); /* relaxed: under the lock */
@@ -286,7 +269,7 @@ static int check_image(const struct k2k_tenant_image *image)
 	return code;
 }
 
-static int try_register(struct change *change)
+static int try_register(struct k2k_change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
@@ -301,7 +284,7 @@ static int try_register(struct change *change)
 		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered", change->id);
 	if (code != K2K_ENOTENANT)
 		return code;
-	code = reap(change);
+	code = k2k_change_reap(change);
 	if (code)
 		return code;
 	if (change->image) {
@@ -335,7 +318,7 @@ static int try_register(struct change *change)
 
 /* ---- update --------------------------------------------------------------------------- */
 
-static int find_live(struct change *change)
+int k2k_change_find_live(struct k2k_change *change)
 {
 	uint64_t word;
 	int code = k2k_tenant_find(&change->reg->map, change->id, &change->slot, &word);
@@ -345,7 +328,7 @@ static int find_live(struct change *change)
 	return code;
 }
 
-static int retire_ended(struct change *change, const uint32_t *ended, uint32_t count)
+static int retire_ended(struct k2k_change *change, const uint32_t *ended, uint32_t count)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token = k2k_grace_next(map);
@@ -362,13 +345,13 @@ static int retire_ended(struct change *change, const uint32_t *ended, uint32_t c
 	return code;
 }
 
-static int update_budgets(struct change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
+static int update_budgets(struct k2k_change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
 {
 	int code = last_of_each(change, count);
 
 	*ended = calloc((size_t)*count + 1, sizeof(**ended));
 	if (!code && !*ended)
-		code = k2k_fail(K2K_ENOMEM, "budgets", NULL, "no memory for %u budgets", *count);
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", *count);
 	for (uint32_t i = 0; !code && i < *count; i++) {
 		int64_t before = *by;
 
@@ -381,17 +364,17 @@ static int update_budgets(struct change *change, const struct k2k_limits *limits
 	return code;
 }
 
-static int try_update(struct change *change)
+static int try_update(struct k2k_change *change)
 {
 	struct k2k_registry *reg = change->reg;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_limits limits, old;
 	uint32_t *ended = NULL, count = 0;
 	int64_t by = 0;
-	int code = find_live(change);
+	int code = k2k_change_find_live(change);
 
 	if (!code)
-		code = reap(change);
+		code = k2k_change_reap(change);
 	if (code)
 		return code;
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
@@ -428,7 +411,7 @@ static int try_update(struct change *change)
  * In the trail: after it took effect, before the intent is cleared. Killed in between, what is complete
  * lacks an event; no event tells of what did not happen.
  */
-static void tell_change(struct change *change, enum k2k_operation operation)
+static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 {
 	uint32_t mask = change->changed;
 	const struct k2k_quota *quota = change->quota;
@@ -454,14 +437,14 @@ static void tell_change(struct change *change, enum k2k_operation operation)
 }
 
 /* Of an attempt that is to be made again, or of the call. */
-static void forget_changed(struct change *change)
+static void forget_changed(struct k2k_change *change)
 {
 	free(change->list);
 	change->list = NULL;
 	change->changed = change->count = 0;
 }
 
-static int run_held(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *))
+static int run_held(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *))
 {
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
@@ -491,10 +474,8 @@ static int run_held(struct change *change, enum k2k_operation operation, int (*a
 	}
 }
 
-static void audit_change(struct change *change, const char *verb, uint32_t mask);
-
 /* The whole of a call: change, wait, change again, audit. */
-static int run(struct change *change, enum k2k_operation operation, int (*attempt)(struct change *), const char *verb)
+static int run(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *), const char *verb)
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
 
@@ -502,7 +483,7 @@ static int run(struct change *change, enum k2k_operation operation, int (*attemp
 		return code;
 	code = run_held(change, operation, attempt);
 	if (!code && change->changed) /* an update to what is in force already is none */
-		audit_change(change, verb, change->changed);
+		k2k_change_audit(change, verb, change->changed);
 	forget_changed(change);
 	k2k_unhold(change->reg);
 	return code;
@@ -522,7 +503,7 @@ static void add_field(struct change_text *text, const char *key, uint64_t value)
 	text->count++;
 }
 
-static void audit_change(struct change *change, const char *verb, uint32_t mask)
+void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask)
 {
 	struct change_text text;
 	struct k2k_sink *sink;
@@ -563,12 +544,12 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 {
 	K2K_UNCANCELLED;
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
-	struct change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = check_quota(change.quota);
 	if (!code)
@@ -579,7 +560,7 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
 	K2K_UNCANCELLED;
-	struct change change = { .reg = reg, .image = image };
+	struct k2k_change change = { .reg = reg, .image = image };
 	int code;
 
 	if (!reg)
@@ -589,7 +570,7 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 		return code;
 	change.id = image->id;
 	change.quota = image->quota;
-	code = check_id(image->id);
+	code = k2k_change_check_id(image->id);
 	if (!code)
 		code = run(&change, K2K_OP_REGISTER, try_register, "restored");
 	return code;
@@ -616,12 +597,12 @@ int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
 {
 	K2K_UNCANCELLED;
-	struct change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = check_quota(quota);
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
@@ -634,15 +615,15 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 /* ---- budgets ------------------------------------------------------------------------------- */
 
 static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_budget *budget,
-                         int (*attempt)(struct change *))
+                         int (*attempt)(struct k2k_change *))
 {
 	struct k2k_quota quota = { .size = sizeof(quota), .budget_count = 1, .budgets = budget };
-	struct change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
+	struct k2k_change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
+	code = k2k_change_check_id(id);
 	if (!code)
 		code = run(&change, K2K_OP_BUDGET, attempt, "updated");
 	return code;
@@ -658,11 +639,11 @@ int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 	return update_budget(reg, id, &budget, try_update);
 }
 
-static int try_unset(struct change *change)
+static int try_unset(struct k2k_change *change)
 {
 	uint64_t version;
 	uint32_t index;
-	int code = find_live(change);
+	int code = k2k_change_find_live(change);
 
 	if (code)
 		return code;
@@ -680,148 +661,4 @@ int k2k_budget_unset(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engage
 	struct k2k_budget budget = { engagement_id, K2K_UNLIMITED };
 
 	return update_budget(reg, id, &budget, try_unset);
-}
-
-/* ---- deregister ------------------------------------------------------------------------------ */
-
-/* Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders it */
-static void pin(struct change *change, uint64_t incarnation)
-{
-	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
-}
-
-/* Outside of a turn: nobody else changes it while we live, and we only give up what is ours. */
-static void unpin(struct change *change)
-{
-	uint64_t own = change->reg->writer.incarnation;
-
-	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
-	k2k_cas_acq_rel(&change->reg->map.tenants_cold[change->slot].pinned_by, &own, 0);
-}
-
-static int retire(struct change *change, bool keep)
-{
-	const struct k2k_map *map = &change->reg->map;
-	uint64_t token;
-	int code = find_live(change);
-
-	if (!code)
-		code = reap(change);
-	if (code)
-		return code;
-	pin(change, keep ? change->reg->writer.incarnation : 0);
-	token = k2k_grace_next(map);
-	change->undo = true;
-	code = k2k_tenant_retire(map, change->slot, token);
-	if (code)
-		return code;
-	k2k_grace_publish(map, token);
-	change->wait_token = token;
-	change->undo = false;
-	return 0;
-}
-
-static void tell_deregistered(struct change *change)
-{
-	const struct k2k_shm_cell_cold *cold = &change->reg->map.cells_cold[change->slot];
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER, .tenant = change->id, .generation = change->generation };
-	uint64_t *values = body.more.change.values;
-
-	/* relaxed, all: counts, to which calls under way may add */
-	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
-	values[1] = k2k_load_relaxed(&cold->rejected_rate);
-	values[2] = k2k_load_relaxed(&cold->rejected_budget);
-	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
-	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
-	k2k_trail_tell_locked(&change->reg->trail, &body);
-}
-
-static void tell_totals(struct change *change, const struct k2k_tenant_totals *totals)
-{
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = change->id, .generation = change->generation };
-	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
-		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
-		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
-		                                    totals->gpu_memory_bytes };
-
-	memcpy(body.more.change.values, values, sizeof(values));
-	k2k_trail_tell_locked(&change->reg->trail, &body);
-}
-
-/*
- * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done in time, or
- * somebody has reaped it before us, *totals stays as it was counted before.
- */
-static int finish(struct change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
-{
-	struct k2k_registry *reg = change->reg;
-	uint32_t behind;
-	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
-
-	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
-	if (code == K2K_EBUSY || code == K2K_ENOAUDIT) /* the tenant is gone already */
-		return k2k_totals(reg, change->slot, change->generation, totals);
-	if (code)
-		return code;
-	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
-	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
-		code = k2k_reap_slot(reg, change->slot, change->generation, totals);
-		totals->final = code == 0;
-		if (!code) {
-			pin(change, 0);
-			tell_totals(change, totals);
-		}
-	}
-	k2k_change_end(reg, code != 0);
-	return code;
-}
-
-static int deregister_held(struct change *change, struct k2k_tenant_totals *totals)
-{
-	struct k2k_registry *reg = change->reg;
-	uint64_t deadline = k2k_deadline(reg);
-	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
-
-	if (code)
-		return code;
-	code = retire(change, totals != NULL);
-	if (!code)
-		tell_deregistered(change);
-	if (!code && totals) {
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-	}
-	k2k_change_end(reg, change->undo);
-	if (code)
-		return code;
-	if (totals)
-		code = finish(change, deadline, totals);
-	if (totals && !totals->final)
-		unpin(change);
-	/* whatever became of the totals, the tenant is gone */
-	audit_change(change, "deregistered", 0);
-	return code;
-}
-
-int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
-{
-	K2K_UNCANCELLED;
-	struct change change = { .reg = reg, .id = id };
-	int code;
-
-	if (!reg)
-		return k2k_fail_argument("registry", "null");
-	code = check_id(id);
-	if (!code && totals)
-		code = K2K_CHECK_STRUCT(totals, K2K_TENANT_DAMAGED);
-	if (!code)
-		code = k2k_hold(reg, K2K_GATE_ADMIN);
-	if (code)
-		return code;
-	code = deregister_held(&change, totals);
-	k2k_unhold(reg);
-	return code;
 }

@@ -100,6 +100,18 @@ int k2k_fail(int code, const char *object, const char *field, const char *format
 	return code;
 }
 
+/* Which limit was met, where the system's own words don't say so. */
+static const char *limit_of(int error)
+{
+	switch (error) {
+	case EMFILE: return " (RLIMIT_NOFILE, ulimit -n)";
+	case ENFILE: return " (the system's fs.file-max)";
+	case EFBIG: return " (RLIMIT_FSIZE, ulimit -f)";
+	case ENOMEM: return " (RLIMIT_AS, RLIMIT_DATA, the control group's or the machine's memory)";
+	default: return "";
+	}
+}
+
 int k2k_fail_errno(int code, int error, const char *object, const char *format, ...)
 {
 	struct k2k_error_detail *detail;
@@ -111,7 +123,7 @@ int k2k_fail_errno(int code, int error, const char *object, const char *format, 
 	va_end(args);
 	detail->system_errno = error;
 	used = strlen(detail->text);
-	snprintf(detail->text + used, sizeof(detail->text) - used, ": %s", strerror(error));
+	snprintf(detail->text + used, sizeof(detail->text) - used, ": %s%s", strerror(error), limit_of(error));
 	return code;
 }
 

@@ -8,7 +8,10 @@
 
 static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_follower *follower)
 {
-	/* publish[follower-owner] and observe[follower-owner]: the old owner is dead; whoever sees ours sees that we are alive */
+	/*
+	 * publish[follower-owner] and observe[follower-owner]: the old owner is dead; whoever sees
+	 * ours sees that we are alive
+	 */
 	if (!k2k_cas_acq_rel(&shared->owner, &from, follower->incarnation))
 		return false;
 	follower->shared = shared;
@@ -16,25 +19,31 @@ static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_foll
 }
 
 /* A dead one's first: its successor goes on with its losses. */
-static int find_record(const struct k2k_map *map, struct k2k_census *census, struct k2k_follower *follower)
+static int find_record(const struct k2k_map *map, struct k2k_census *census,
+                       struct k2k_follower *follower)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
 		/* observe[follower-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->followers[i].owner);
 
-		if (owner && !k2k_census_alive(census, owner) && take(&map->followers[i], owner, follower))
+		if (owner && !k2k_census_alive(census, owner) &&
+		    take(&map->followers[i], owner, follower))
 			return 0;
 	}
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
 		if (take(&map->followers[i], 0, follower))
 			return 0;
 	return k2k_fail_values(K2K_EFULL, "followers", "records", K2K_FOLLOWERS, K2K_FOLLOWERS,
-	                       "%d followers of the audit trail are attached already", K2K_FOLLOWERS);
+	                       "%d followers of the audit trail are attached already",
+	                       K2K_FOLLOWERS);
 }
 
 static void sign(struct k2k_shm_follower *shared, const struct k2k_identity *own)
 {
-	/* first: a new owner has said nothing, whatever the dead one said a moment ago. relaxed, all: said_ns is released by say() */
+	/*
+	 * first: a new owner has said nothing, whatever the dead one said a moment ago. relaxed,
+	 * all: said_ns is released by say()
+	 */
 	k2k_store_relaxed(&shared->said_ns, 0);
 	k2k_store_relaxed(&shared->failing_since_ns, 0);
 	k2k_store_relaxed(&shared->pid, own->pid);
@@ -43,8 +52,8 @@ static void sign(struct k2k_shm_follower *shared, const struct k2k_identity *own
 	k2k_store_relaxed(&shared->attached_at_ns, k2k_clock_realtime_ns());
 }
 
-int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
-                        struct k2k_follower *follower)
+int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census,
+                        const struct k2k_identity *own, struct k2k_follower *follower)
 {
 	int code;
 
@@ -68,18 +77,23 @@ void k2k_follower_detach(struct k2k_follower *follower)
 
 	if (!own)
 		return;
-	/* publish[follower-owner]: all our stores. By compare-exchange: what is not ours we leave alone */
+	/*
+	 * publish[follower-owner]: all our stores. By compare-exchange: what is not ours we leave
+	 * alone
+	 */
 	k2k_cas_acq_rel(&follower->shared->owner, &own, 0);
 	k2k_lock_drop(&follower->life);
 	follower->incarnation = 0;
 }
 
-void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RINGS], uint64_t now_ns, bool failing)
+void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RINGS],
+                      uint64_t now_ns, bool failing)
 {
 	struct k2k_shm_follower *shared = follower->shared;
 
 	if (failing && !follower->failing) {
-		k2k_store_relaxed(&shared->failing_since_ns, k2k_clock_realtime_ns()); /* relaxed, all: numbers; before said_ns */
+		/* relaxed, all: numbers; before said_ns */
+		k2k_store_relaxed(&shared->failing_since_ns, k2k_clock_realtime_ns());
 		k2k_add_relaxed(&shared->failures, 1);
 	} else if (!failing) {
 		k2k_store_relaxed(&shared->failing_since_ns, 0);
@@ -88,11 +102,14 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 	for (uint32_t i = 0; i < K2K_RINGS; i++)
 		/* written where it differs: 129 words, of which few move */
 		if (k2k_load_relaxed(&shared->next[i]) != next[i])
-			k2k_store_release(&shared->next[i], next[i]); /* publish[follower-next]: that the log has it, for who writes over it */
-	k2k_store_release(&shared->said_ns, now_ns ? now_ns : 1); /* publish[follower-said]: the words before it */
+			/* publish[follower-next]: that the log has it, for who writes over it */
+			k2k_store_release(&shared->next[i], next[i]);
+	/* publish[follower-said]: the words before it */
+	k2k_store_release(&shared->said_ns, now_ns ? now_ns : 1);
 }
 
-void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint64_t from, uint64_t count)
+void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint64_t from,
+                             uint64_t count)
 {
 	struct k2k_shm_follower *shared = follower->shared;
 	uint64_t end = k2k_sat_add(from, count), first = from;
@@ -115,22 +132,28 @@ void k2k_follower_count_damaged(struct k2k_follower *follower)
 	k2k_add_relaxed(&follower->shared->damaged, 1); /* relaxed: for people */
 }
 
-bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_census *census, uint64_t now_ns)
+bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_census *census,
+                            uint64_t now_ns)
 {
-	uint64_t owner = k2k_load_acquire(&shared->owner);  /* observe[follower-owner]: who it is */
-	uint64_t said_ns = k2k_load_acquire(&shared->said_ns); /* observe[follower-said]: the words before it */
+	uint64_t owner = k2k_load_acquire(&shared->owner); /* observe[follower-owner]: who it is */
+	/* observe[follower-said]: the words before it */
+	uint64_t said_ns = k2k_load_acquire(&shared->said_ns);
 
-	if (!owner || !said_ns || k2k_load_relaxed(&shared->failing_since_ns)) /* relaxed: before said_ns */
+	/* relaxed: before said_ns */
+	if (!owner || !said_ns || k2k_load_relaxed(&shared->failing_since_ns))
 		return false;
 	/* a moment ahead of our clock: said between our look at the clock and now */
 	if (now_ns > said_ns && now_ns - said_ns > K2K_FOLLOWER_FRESH_NS)
 		return false;
-	return said_ns <= k2k_sat_add(now_ns, K2K_FOLLOWER_FRESH_NS) && k2k_census_alive(census, owner);
+	return said_ns <= k2k_sat_add(now_ns, K2K_FOLLOWER_FRESH_NS) &&
+	       k2k_census_alive(census, owner);
 }
 
-struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared, const struct k2k_ring *ring, uint32_t index)
+struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,
+                                        const struct k2k_ring *ring, uint32_t index)
 {
-	uint64_t next = k2k_load_acquire(&shared->next[index]); /* observe[follower-next]: that the log has it */
+	/* observe[follower-next]: that the log has it */
+	uint64_t next = k2k_load_acquire(&shared->next[index]);
 	uint64_t newest = k2k_ring_newest(ring), length = ring->mask + 1;
 	struct k2k_backlog backlog = { 0, 0, next };
 
@@ -142,7 +165,8 @@ struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared, c
 	return backlog;
 }
 
-bool k2k_follower_has_room(const struct k2k_shm_follower *shared, const struct k2k_ring *ring, uint32_t index, uint64_t events)
+bool k2k_follower_has_room(const struct k2k_shm_follower *shared, const struct k2k_ring *ring,
+                           uint32_t index, uint64_t events)
 {
 	return k2k_follower_backlog(shared, ring, index).behind + events <= ring->mask + 1;
 }

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
+#include "thread.h"
 
 #define WAKE_AGAIN_NS UINT64_C(20000)
 
@@ -118,17 +118,13 @@ static void *run(void *argument)
 
 int k2k_helper_start(struct k2k_helper *helper)
 {
-	sigset_t all, before;
-	int error;
+	int code;
 
 	helper->stop = 0;
 	helper->stopped = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&helper->thread, NULL, run, helper);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, "helper", "can't start a thread");
+	code = k2k_thread_start(&helper->thread, run, helper, "helper");
+	if (code)
+		return code;
 	helper->running = true;
 	return 0;
 }

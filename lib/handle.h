@@ -50,7 +50,8 @@ struct k2k_registry {
 	k2k_u64 batch_thread;            /* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
 	struct k2k_map map;
 	struct k2k_clock clock;
-	k2k_u64 ledger_full_at, lease_full_at;
+	k2k_u64 ledger_full_at;
+	uint32_t kept_lease;             /* lease.h */
 	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
 
 	struct k2k_agent agent;          /* has the descriptors of defs and live, and the locks */
@@ -196,6 +197,8 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
 /* undo: the change failed half way. */
 void k2k_change_end(struct k2k_registry *reg, bool undo);
+/* Has this thread a batch on this handle? */
+bool k2k_change_in_batch(const struct k2k_registry *reg);
 /* Gives up the lock; the intent stays as it is. */
 void k2k_change_leave(struct k2k_registry *reg);
 /*
@@ -236,14 +239,21 @@ int k2k_mend_now(struct k2k_registry *reg);
 void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended);
 /* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
-/* The part of it that killed brokers leave: claims of costs, of leases. */
-int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct k2k_mended *mended);
+/* The part of it that killed brokers leave, and nobody else takes: claims of costs. */
+int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
 /* reap.c: frees what was retired and has passed. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
-/* The same of one tenant slot, whatever pins it; with its final totals. Its token has passed. */
-int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
-/* Totals of a retired or live registration as they are now. */
-int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals);
+/* Registrations whose totals somebody asks for. done: their final totals were counted. */
+struct k2k_final {
+	uint32_t slot;
+	uint64_t generation;
+	struct k2k_tenant_totals *totals;
+	bool done;
+};
+/* The same, of those as well whose slots are pinned, by the caller; with their final totals. Their token has passed. */
+int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count);
+/* Their totals as counted so far: one sweep for all. */
+int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
 
 /*
  * sweep.c: what killed creators and destroyers leave. All on the agent, but for the last two.

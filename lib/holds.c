@@ -29,7 +29,7 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_reso
 
 static struct k2k_leaser leaser_of(struct k2k_registry *reg)
 {
-	struct k2k_leaser leaser = { &reg->map, &reg->census, &reg->broker, &reg->passed, &reg->lease_full_at };
+	struct k2k_leaser leaser = { &reg->map, &reg->census, &reg->broker, &reg->kept_lease };
 
 	return leaser;
 }
@@ -59,7 +59,7 @@ static void find_blocker(struct acquisition *a, uint32_t slot)
 	struct k2k_registry *reg = a->reg;
 	struct k2k_holdings holdings;
 
-	if (k2k_lease_collect(&reg->map, slot, &holdings) != 0)
+	if (k2k_lease_collect(&reg->map, slot, a->generation, &holdings) != 0)
 		return;
 	for (uint32_t i = 0; i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
@@ -90,6 +90,12 @@ static int try_acquire(struct acquisition *a)
 	if (!code) {
 		request.generation = a->generation = k2k_tenant_generation(state_gen);
 		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
+		if (code == K2K_LEASE_TELL_DEATHS) {
+			k2k_bury_all(reg);
+			code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
+		}
+		if (code == K2K_LEASE_TELL_DEATHS) /* of another that died just now */
+			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
 		if (code == K2K_EBUSY) {
@@ -134,11 +140,14 @@ static int acquire(struct acquisition *a)
 	uint64_t deadline = 0;
 	int code;
 
-	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN) {
+	/* a full table, too: what came back behind the search, while others took what it had not come to, is found by another one */
+	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN || code == K2K_EFULL) {
 		uint64_t now = k2k_clock_monotonic_ns();
 
 		if (!deadline)
 			deadline = now + PATIENCE_NS;
+		if (now >= deadline && code == K2K_EFULL)
+			return code;
 		if (now >= deadline)
 			return k2k_fail_pid(K2K_EBUSY, "leases", a->blocker_pid,
 			                    "a request of process %llu stands in the way: is it stopped?",
@@ -208,10 +217,12 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 	} else {
 		code = K2K_LEASE_AGAIN;
 	}
-	if (code == K2K_LEASE_AGAIN)
+	if (code == K2K_LEASE_AGAIN || code == K2K_EFULL)
 		code = acquire_waiting(&a);
 	if (code == K2K_EFULL)
-		code = k2k_fail(K2K_EFULL, "leases", NULL, "the table of leases is full");
+		code = k2k_fail_values(K2K_EFULL, "leases", NULL, K2K_LEASES(reg->map.sizes), K2K_LEASES(reg->map.sizes),
+		                       "the table of leases is full: %u pairs of tenant and living broker hold something",
+		                       K2K_LEASES(reg->map.sizes));
 	if (verdict)
 		fill_verdict(&a, code, verdict);
 	if (!code && lease) {

@@ -75,13 +75,15 @@ K2K_ASSERT_AT(k2k_shm_tenant_cold, budget_count, 40);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, list_next, 44);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, label, 48);
 K2K_ASSERT_AT(k2k_shm_tenant_cold, pinned_by, 80);
-K2K_ASSERT_AT(k2k_shm_tenant_cold, reserved, 88);
+K2K_ASSERT_AT(k2k_shm_tenant_cold, totals_due, 88);
 
 K2K_ASSERT_SIZE(k2k_shm_cell, 64);
 K2K_ASSERT_AT(k2k_shm_cell, admitted, 0);
 K2K_ASSERT_AT(k2k_shm_cell, window, 8);
-K2K_ASSERT_AT(k2k_shm_cell, lease_head, 16);
+K2K_ASSERT_AT(k2k_shm_cell, costs, 16);
 K2K_ASSERT_AT(k2k_shm_cell, has_costs, 20);
+K2K_ASSERT_AT(k2k_shm_cell, lease_brokers, 24);
+K2K_ASSERT_AT(k2k_shm_cell, reserved, 32);
 
 K2K_ASSERT_SIZE(k2k_shm_cell_cold, 64);
 K2K_ASSERT_AT(k2k_shm_cell_cold, rejected_rate, 0);
@@ -110,8 +112,13 @@ K2K_ASSERT_AT(k2k_shm_cost, reserved_ns, 40);
 
 K2K_ASSERT_SIZE(k2k_shm_claim, 24);
 K2K_ASSERT_SIZE(k2k_shm_lease, 128);
-K2K_ASSERT_AT(k2k_shm_lease, incarnation, 32);
+K2K_ASSERT_AT(k2k_shm_lease, state, 0);
+K2K_ASSERT_AT(k2k_shm_lease, use, 8);
+K2K_ASSERT_AT(k2k_shm_lease, gen, 16);
+K2K_ASSERT_AT(k2k_shm_lease, incarnation, 24);
+K2K_ASSERT_AT(k2k_shm_lease, whose, 32);
 K2K_ASSERT_AT(k2k_shm_lease, claims, 40);
+K2K_ASSERT_SIZE(k2k_shm_lease_row, 256);
 
 K2K_ASSERT_SIZE(k2k_shm_slot, 256);
 K2K_ASSERT_AT(k2k_shm_slot, owner, 0);
@@ -182,12 +189,13 @@ uint64_t k2k_layout_fingerprint(void)
 		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
 		sizeof(struct k2k_shm_follower), offsetof(struct k2k_shm_follower, next), K2K_FOLLOWERS,
 		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
-		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant, rate),
-		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_head),
+		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant_cold, totals_due), offsetof(struct k2k_shm_tenant, rate),
+		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_brokers),
 		offsetof(struct k2k_shm_entry, gen), offsetof(struct k2k_shm_entry, key),
 		offsetof(struct k2k_shm_entry, slot), offsetof(struct k2k_shm_entry, next),
 		offsetof(struct k2k_shm_budget, since), offsetof(struct k2k_shm_budget, until),
 		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
+		offsetof(struct k2k_shm_lease, use), offsetof(struct k2k_shm_lease, whose), sizeof(struct k2k_shm_lease_row),
 		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
 		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned), offsetof(struct k2k_shm_defs, cut_ns),
 		offsetof(struct k2k_shm_defs, writer_owner), offsetof(struct k2k_shm_tenant_cold, pinned_by),

@@ -19,6 +19,7 @@
  *            cells, cold half        64 bytes each: totals of rejections
  *            ledger heads            u32 each, power of two
  *            ledger                  64 bytes each: GPU time of (tenant, engagement)
+ *            lease rows              256 bytes each, one a tenant: the lease record of each broker slot
  *            leases                  128 bytes each: what (tenant, broker slot) holds
  *            audit rings             129 of 448 bytes: rejections, one a broker slot; the administrators'; security
  *                                    events, one a broker slot
@@ -69,6 +70,7 @@ enum k2k_section_kind {
 	K2K_SECTION_RINGS        = 12,
 	K2K_SECTION_EVENTS       = 13,
 	K2K_SECTION_FOLLOWERS    = 14,
+	K2K_SECTION_LEASE_ROWS   = 15,
 };
 
 struct k2k_shm_section {
@@ -160,7 +162,7 @@ struct k2k_shm_pool {
 	k2k_u32 hint;                    /* where a search for a free record begins */
 	k2k_u32 high;                    /* no record at or above it was ever claimed */
 	k2k_u32 freed;                   /* counts what the writer gave back, so that "full" need not be found out anew */
-	uint32_t reserved;
+	k2k_u32 writer_hint;             /* as hint, of the records that are the writer's */
 };
 
 struct k2k_shm_live {
@@ -224,7 +226,7 @@ struct k2k_shm_tenant_cold {
 	k2k_u32 list_next;               /* in the free or the retired list */
 	k2k_u64 label[4];                /* reserved */
 	k2k_u64 pinned_by;               /* incarnation of the administrator that waits for its final totals, or 0 */
-	k2k_u64 reserved;
+	k2k_u64 totals_due;              /* a generation whose final totals are to be told by whoever reaps it; else 0 */
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */
@@ -237,9 +239,10 @@ struct k2k_shm_tenant_cold {
 struct k2k_shm_cell {
 	k2k_u64 admitted;                /* only grows */
 	k2k_u64 window;                  /* second << 34 | low 34 bits of `admitted` when it began */
-	k2k_u32 lease_head;              /* the tenant's lease records, one a broker slot */
+	k2k_u32 costs;                   /* at least as many ledger records does the tenant have (ledger.h) */
 	k2k_u32 has_costs;               /* 1: an engagement's record may exist */
-	uint8_t reserved[40];
+	k2k_u64 lease_brokers;           /* bit b: broker slot b may have a lease record of this tenant */
+	uint8_t reserved[32];
 };
 
 struct k2k_shm_cell_cold {
@@ -254,7 +257,7 @@ struct k2k_shm_cell_cold {
 /* ---- pooled records ------------------------------------------------------- */
 
 /*
- * The common head of budgets, ledger records and leases. `state` is one word:
+ * The common head of budgets and ledger records; a lease has the same first word. `state` is one word:
  * a state in the low two bits, and above it what belongs to the state.
  */
 enum k2k_entry_state {
@@ -263,13 +266,14 @@ enum k2k_entry_state {
 	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
 	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
 };
+#define K2K_ENTRY_IDLE K2K_ENTRY_RETIRED         /* a lease record that holds nothing; above: the incarnation that may use it again */
 #define K2K_ENTRY_STATE_BITS 2
 #define K2K_INCARNATION_WRITER UINT64_C(1)       /* claimed under the writer's lock: nobody's once that is free */
 
 struct k2k_shm_entry {
 	k2k_u64 state;
 	k2k_u64 gen;                     /* the tenant's generation */
-	k2k_u64 key;                     /* engagement, or broker slot */
+	k2k_u64 key;                     /* engagement */
 	k2k_u32 slot;                    /* the tenant's index */
 	k2k_u32 next;
 };
@@ -308,11 +312,20 @@ enum k2k_resource {
 	K2K_RESOURCES           = 2,
 };
 
+/* The first line is what kernels need. Protocol: lease.h. */
 struct k2k_shm_lease {
-	struct k2k_shm_entry entry;      /* key: the broker slot */
-	k2k_u64 incarnation;             /* whose the counters are; 0: being reset */
+	k2k_u64 state;                   /* as of an entry */
+	k2k_u64 use;                     /* only grows; odd: what follows is being filled, and counts nothing */
+	k2k_u64 gen;                     /* the tenant's generation */
+	k2k_u64 incarnation;             /* whose the counters are */
+	k2k_u64 whose;                   /* broker slot << 32 | the tenant's index */
 	struct k2k_shm_claim claims[K2K_RESOURCES];
 	uint8_t reserved[40];
+};
+
+/* Of one tenant slot: index + 1 of the record that each broker slot had last; 0: none. Each written by that slot's owner. */
+struct k2k_shm_lease_row {
+	k2k_u32 record[K2K_SLOTS];
 };
 
 /* ---- broker slots ---------------------------------------------------------- */

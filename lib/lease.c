@@ -9,155 +9,293 @@
 #define LOOKS 32                /* with a claim kept, between two pauses */
 #define KEEP_NS UINT64_C(5000000)        /* how long: two passes of the others, who may be preempted in them */
 #define PAUSE_NS UINT64_C(20000)
-#define READS 64                /* of a record that is being reset: two stores long */
+#define READS 64                /* of a record that changes its use: each time somebody took it meanwhile */
 
 static int corrupt(uint32_t slot, const char *what)
 {
-	return k2k_fail_values(K2K_ECORRUPT, "leases", "list", K2K_SLOTS, slot, "the leases of tenant slot %u: %s", slot, what);
+	return k2k_fail_values(K2K_ECORRUPT, "leases", "row", K2K_SLOTS, slot, "the leases of tenant slot %u: %s", slot, what);
 }
 
-/* Calls for each record of the list, in order. */
-static int walk(const struct k2k_map *map, uint32_t slot, uint32_t link, uint32_t *steps, struct k2k_shm_lease **record)
+/* ---- whose it is ----------------------------------------------------------------- */
+
+struct key {
+	uint32_t slot, broker_slot;
+	uint64_t generation;
+};
+
+static inline uint64_t whose(const struct key *key)
 {
+	return (uint64_t)key->broker_slot << 32 | key->slot;
+}
+
+static inline bool matches(const struct k2k_shm_lease *record, const struct key *key)
+{
+	/* relaxed, all: our own, or between two looks at `use` */
+	return k2k_load_relaxed(&record->whose) == whose(key) && k2k_load_relaxed(&record->gen) == key->generation;
+}
+
+/* Our own record of the tenant, LIVE or IDLE, with its state. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
+static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, struct k2k_shm_lease **record,
+                    uint64_t *word)
+{
+	const struct key key = { slot, leaser->broker->slot, generation };
+	/* relaxed: only the slot's owner, us, writes it; the owner before was dead before we took the slot */
+	uint32_t link = k2k_load_relaxed(&leaser->map->lease_rows[slot].record[key.broker_slot]);
+
 	if (link == 0)
 		return K2K_ENOTHELD;
-	if (link > map->sizes.leases)
-		return corrupt(slot, "a link points outside of the table");
-	if ((*steps)++ >= K2K_SLOTS)
-		return corrupt(slot, "more records than brokers");
-	*record = &map->leases[link - 1];
+	if (k2k_unlikely(link > leaser->map->sizes.leases))
+		return corrupt(slot, "a word of the row leads outside of the table");
+	*record = &leaser->map->leases[link - 1];
+	*word = k2k_load_acquire(&(*record)->state); /* observe[entry-state]: our own stores, or that it is another's */
+	/* LIVE or IDLE with our incarnation in it: we filled it, and nobody has taken it since, unless the CAS of IDLE fails */
+	if (k2k_entry_above(*word) != leaser->broker->incarnation || k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
+	    k2k_load_relaxed(&(*record)->incarnation) != leaser->broker->incarnation || /* relaxed: ours, or damage */
+	    !matches(*record, &key))
+		return K2K_ENOTHELD;
 	return 0;
 }
 
-/* The record of one broker slot. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
-static int find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint32_t broker_slot,
-                struct k2k_shm_lease **record)
+static inline bool holds_nothing(const struct k2k_shm_lease *record)
 {
-	uint32_t link = k2k_load_acquire(&map->cells[slot].lease_head); /* observe[lease-link]: the record's key */
-	uint32_t steps = 0;
-	int code;
-
-	while ((code = walk(map, slot, link, &steps, record)) == 0) {
-		/* relaxed: carried by the link */
-		if (k2k_load_relaxed(&(*record)->entry.key) == broker_slot &&
-		    k2k_load_relaxed(&(*record)->entry.gen) == generation)
-			return 0;
-		link = k2k_load_acquire(&(*record)->entry.next); /* observe[lease-link]: the next one's key */
-	}
-	return code;
+	/* relaxed, both: ours */
+	return k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held) == 0 &&
+	       k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held) == 0;
 }
 
-static void zero(struct k2k_shm_lease *record)
+/* ---- taking a record ----------------------------------------------------------------- */
+
+/* Asks the kernel about each incarnation once. */
+struct roll_call {
+	struct k2k_census *census;
+	uint32_t count;
+	uint64_t living[K2K_SLOTS];
+};
+
+static bool is_alive(struct roll_call *roll, uint64_t incarnation)
 {
+	for (uint32_t i = 0; i < roll->count; i++)
+		if (roll->living[i] == incarnation)
+			return true;
+	if (!k2k_census_alive(roll->census, incarnation))
+		return false;
+	if (roll->count < K2K_SLOTS)
+		roll->living[roll->count++] = incarnation;
+	return true;
+}
+
+bool k2k_lease_is_untold(const struct k2k_map *map, uint64_t incarnation)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		/* observe[slot-owner], observe[slot-buried]: told before its records are anybody's */
+		if (k2k_load_acquire(&map->slots[i].owner) == incarnation)
+			return incarnation >= K2K_LOCK_BYTE_LIFE_MIN && incarnation < K2K_LOCK_BYTE_LIFE_MAX &&
+			       k2k_load_acquire(&map->slots[i].buried) != incarnation;
+	return false;
+}
+
+static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
+{
+	/* observe[entry-state]: what the owner before stored; publish[entry-state]: the mark above it */
+	return k2k_cas_acq_rel(&leaser->map->leases[index].state, &word,
+	                       k2k_entry_word(K2K_ENTRY_CLAIMED, leaser->broker->incarnation));
+}
+
+/* One that was never used: as long as there are any, no idle one is taken from its owner. */
+static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
+{
+	k2k_u32 *mark = &leaser->map->live->lease_pool.high;
+	uint32_t high = k2k_load_relaxed(mark); /* relaxed: the CAS decides */
+
+	while (high < leaser->map->sizes.leases) {
+		*index = high;
+		/* publish[pool-high]: before the claim of the record below it */
+		if (k2k_cas_acq_rel(mark, &high, high + 1) && try_take(leaser, *index, K2K_ENTRY_FREE))
+			return true;
+	}
+	return false;
+}
+
+/* The one we keep, which holds nothing: sooner than another broker's. */
+static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
+{
+	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
+	uint32_t link = *leaser->kept;
+
+	*leaser->kept = 0;
+	*index = link - 1;
+	/* observe[entry-state]: ours, or freed with its tenant */
+	return link && k2k_load_acquire(&leaser->map->leases[*index].state) == live &&
+	       holds_nothing(&leaser->map->leases[*index]) && try_take(leaser, *index, live);
+}
+
+static int take(const struct k2k_leaser *leaser, uint32_t *index)
+{
+	const struct k2k_map *map = leaser->map;
+	uint32_t start = k2k_load_relaxed(&map->live->lease_pool.hint); /* relaxed: a hint */
+	struct roll_call roll = { .census = leaser->census };
+	bool untold = false;
+
+	if (take_fresh(leaser, index) || take_kept(leaser, index))
+		return 0;
+	if (start >= map->sizes.leases)
+		start = 0;
+	for (uint32_t i = 0; i < map->sizes.leases; i++) {
+		uint32_t at = start + i < map->sizes.leases ? start + i : start + i - map->sizes.leases;
+		uint64_t word = k2k_load_acquire(&map->leases[at].state); /* observe[entry-state]: what was stored before */
+		unsigned int state = k2k_entry_state(word);
+
+		if (state == K2K_ENTRY_LIVE || state == K2K_ENTRY_CLAIMED) {
+			if (is_alive(&roll, k2k_entry_above(word)))
+				continue;
+			if (k2k_lease_is_untold(map, k2k_entry_above(word))) {
+				untold = true;
+				continue;
+			}
+		}
+		if (!try_take(leaser, at, word))
+			continue;
+		k2k_store_relaxed(&map->live->lease_pool.hint, at + 1); /* relaxed: a hint */
+		*index = at;
+		return 0;
+	}
+	return untold ? K2K_LEASE_TELL_DEATHS : K2K_EFULL;
+}
+
+/* CLAIMED is ours alone. Killed anywhere here: see the table in lease.h. */
+static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct key *key)
+{
+	const struct k2k_map *map = leaser->map;
+	struct k2k_shm_lease *record = &map->leases[index];
+	uint64_t use = k2k_load_relaxed(&record->use) | 1; /* relaxed: ours */
+	uint64_t bit = UINT64_C(1) << key->broker_slot;
+
+	k2k_store_relaxed(&record->use, use); /* relaxed: ordered by the fence */
+	/* fence[lease-reset] with that of copy(): who reads a word below sees the odd number above afterwards, and looks again */
+	k2k_fence_release();
+	/* relaxed, all: between the two stores of `use` */
+	k2k_store_relaxed(&record->gen, key->generation);
+	k2k_store_relaxed(&record->whose, whose(key));
+	k2k_store_relaxed(&record->incarnation, leaser->broker->incarnation);
 	for (int i = 0; i < K2K_RESOURCES; i++) {
-		/* relaxed, all: between the two stores of the incarnation */
 		k2k_store_relaxed(&record->claims[i].asked, 0);
 		k2k_store_relaxed(&record->claims[i].ended, 0);
 		k2k_store_relaxed(&record->claims[i].held, 0);
 	}
+	K2K_DELAY(filled);
+	k2k_store_release(&record->use, use + 1); /* publish[lease-use]: all of it */
+	/* publish[lease-link]: the record's use */
+	k2k_store_release(&map->lease_rows[key->slot].record[key->broker_slot], index + 1);
+	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit)) /* relaxed: only we set and need our bit */
+		atomic_fetch_or_explicit(&map->cells[key->slot].lease_brokers, bit, memory_order_release); /* publish[lease-link]: the row */
+	/* publish[entry-state]: all of it */
+	k2k_store_release(&record->state, k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));
 }
 
-/* Our slot's dead owner before us wrote it last. Killed anywhere here: it counts nothing. */
-static void reset(struct k2k_shm_lease *record, uint64_t incarnation)
+/* Our record, LIVE. `found` and `word`: what find_own() said. */
+static int obtain(const struct k2k_leaser *leaser, const struct key *key, int found, uint64_t word, struct k2k_shm_lease **record)
 {
-	k2k_store_relaxed(&record->incarnation, 0); /* relaxed: ordered by the fence */
-	/* fence[lease-reset] with that of copy(): who reads a zero below reads the 0 above afterwards, and reads again */
-	k2k_fence_release();
-	zero(record);
-	k2k_store_release(&record->incarnation, incarnation); /* publish[lease-incarnation]: the zeroes */
-}
+	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
+	uint32_t index;
+	int code;
 
-static int obtain(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, struct k2k_shm_lease **record)
-{
-	const struct k2k_map *map = leaser->map;
-	const struct k2k_broker *broker = leaser->broker;
-	struct k2k_pool pool = k2k_lease_pool(map);
-	k2k_u32 *head = &map->cells[slot].lease_head;
-	uint32_t index, first;
-	int code = find(map, slot, generation, broker->slot, record);
-
-	if (code == 0) {
-		/* relaxed: only the slot's owner, us, writes it; the owner before died before we took the slot */
-		if (k2k_load_relaxed(&(*record)->incarnation) != broker->incarnation)
-			reset(*record, broker->incarnation);
+	/* observe[entry-state], publish[entry-state]: from here on it is ours alone; or somebody has taken it */
+	if (found == 0 && (word == live || k2k_cas_acq_rel(&(*record)->state, &word, live)))
 		return 0;
-	}
-	if (code != K2K_ENOTHELD)
+	code = take(leaser, &index);
+	if (code)
 		return code;
-	if (!k2k_pool_claim(&pool, broker->incarnation, leaser->passed, leaser->full_at, &index))
-		return K2K_EFULL;
-	*record = &map->leases[index];
-	/* relaxed, all: carried by the link */
-	k2k_store_relaxed(&(*record)->entry.gen, generation);
-	k2k_store_relaxed(&(*record)->entry.key, broker->slot);
-	k2k_store_relaxed(&(*record)->entry.slot, slot);
-	zero(*record);
-	k2k_store_relaxed(&(*record)->incarnation, broker->incarnation);
-	first = k2k_load_acquire(head); /* observe[lease-link]: those before us */
-	do
-		k2k_store_relaxed(&(*record)->entry.next, first); /* relaxed: carried by the CAS */
-	while (!k2k_cas_acq_rel(head, &first, index + 1)); /* publish[lease-link]: key, zeroes, incarnation */
-	k2k_store_release(&(*record)->entry.state, k2k_entry_word(K2K_ENTRY_LIVE, broker->incarnation)); /* publish[entry-state] */
+	K2K_DELAY(lease_taken);
+	fill(leaser, index, key);
+	*record = &leaser->map->leases[index];
 	return 0;
 }
 
-/* False: it counts for nobody. */
-static int copy(const struct k2k_shm_lease *record, struct k2k_holding *holding, bool *counts)
+/* Anybody may have it. By CAS: the writer may have freed it meanwhile, with its tenant. */
+static void make_idle(const struct k2k_leaser *leaser, uint32_t index)
+{
+	struct k2k_shm_lease *record = &leaser->map->leases[index];
+	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
+
+	/* observe[entry-state]: ours, or not; publish[entry-state]: our last stores there */
+	if (k2k_load_acquire(&record->state) == live && holds_nothing(record))
+		k2k_cas_acq_rel(&record->state, &live, k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
+}
+
+/* Nothing is asked for any more. If nothing is held it is the one that we keep, and the one kept before becomes idle. */
+static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
+{
+	uint32_t link = (uint32_t)(record - leaser->map->leases) + 1, before = *leaser->kept;
+
+	if (before == link || !holds_nothing(record))
+		return;
+	*leaser->kept = link;
+	if (before)
+		make_idle(leaser, before - 1);
+}
+
+/* ---- reading others' ------------------------------------------------------------------- */
+
+/* 0: a copy of one use of the record that the row leads to. K2K_ENOTHELD: nothing counts there. */
+static int copy(const struct k2k_map *map, const struct key *key, struct k2k_holding *holding)
 {
 	for (int tries = 0; tries < READS; tries++) {
-		holding->incarnation = k2k_load_acquire(&record->incarnation); /* observe[lease-incarnation]: its zeroes, or later */
-		*counts = holding->incarnation != 0;
-		if (!*counts)
-			return 0;
+		/* observe[lease-link]: the record's use */
+		uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
+		const struct k2k_shm_lease *record;
+		bool counts;
+
+		if (link == 0)
+			return K2K_ENOTHELD;
+		if (link > map->sizes.leases)
+			return corrupt(key->slot, "a word of the row leads outside of the table");
+		record = &map->leases[link - 1];
+		holding->index = link - 1;
+		holding->broker_slot = key->broker_slot;
+		holding->use = k2k_load_acquire(&record->use); /* observe[lease-use]: its zeroes, or later */
+		if (holding->use & 1)
+			return K2K_ENOTHELD; /* somebody has just taken it: its owner before held nothing, or is dead */
+		holding->incarnation = k2k_load_relaxed(&record->incarnation); /* relaxed: between the two looks at `use` */
+		counts = matches(record, key) && k2k_lease_is_incarnation(holding->incarnation);
 		for (int i = 0; i < K2K_RESOURCES; i++) {
 			/* ended first: observe[lease-ended]: the `asked` that it belongs to is seen below, so a sum is never too low */
 			holding->ended[i] = k2k_load_acquire(&record->claims[i].ended);
 			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked); /* observe[lease-asked] */
 			holding->held[i] = k2k_load_acquire(&record->claims[i].held); /* observe[lease-held] */
 		}
-		/* fence[lease-reset] with that of reset(): the counters before, the incarnation again after */
+		/* fence[lease-reset] with that of fill(): the words before, the use again after */
 		k2k_fence_acquire();
-		if (k2k_load_relaxed(&record->incarnation) == holding->incarnation) /* relaxed: ordered by the fence */
-			return 0;
+		if (k2k_load_relaxed(&record->use) == holding->use) /* relaxed: ordered by the fence */
+			return counts ? 0 : K2K_ENOTHELD;
 	}
-	return k2k_fail(K2K_ECORRUPT, "leases", "incarnation", "a lease record does not hold still");
+	return k2k_fail(K2K_ECORRUPT, "leases", "use", "a lease record does not hold still");
 }
 
-int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, struct k2k_holdings *holdings)
+int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation, struct k2k_holdings *holdings)
 {
-	uint32_t link = k2k_load_acquire(&map->cells[slot].lease_head); /* observe[lease-link]: the record's key */
-	struct k2k_shm_lease *record;
-	uint32_t steps = 0;
-	int code;
+	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers); /* observe[lease-link]: the row */
 
 	holdings->count = 0;
-	while ((code = walk(map, slot, link, &steps, &record)) == 0) {
-		struct k2k_holding *holding = &holdings->list[holdings->count];
-		uint64_t key = k2k_load_relaxed(&record->entry.key); /* relaxed: carried by the link */
-		bool counts;
+	for (; brokers; brokers &= brokers - 1) {
+		const struct key key = { slot, (uint32_t)__builtin_ctzll(brokers), generation };
+		int code = copy(map, &key, &holdings->list[holdings->count]);
 
-		if (key >= K2K_SLOTS)
-			return corrupt(slot, "a record of no broker slot");
-		holding->index = link - 1;
-		holding->broker_slot = (uint32_t)key;
-		code = copy(record, holding, &counts);
-		if (code)
+		if (code && code != K2K_ENOTHELD)
 			return code;
-		if (counts)
-			holdings->count++;
-		link = k2k_load_acquire(&record->entry.next); /* observe[lease-link]: the next one's key */
+		holdings->count += code == 0;
 	}
-	return code == K2K_ENOTHELD ? 0 : code;
+	return 0;
 }
 
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot, uint64_t held[K2K_RESOURCES])
+int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot, uint64_t generation,
+                  uint64_t held[K2K_RESOURCES])
 {
 	struct k2k_holdings holdings;
 	uint64_t incarnations[K2K_SLOTS];
 	const struct k2k_holding *holders[K2K_SLOTS];
 	bool alive[K2K_SLOTS];
 	uint32_t count = 0;
-	int code = k2k_lease_collect(map, slot, &holdings);
+	int code = k2k_lease_collect(map, slot, generation, &holdings);
 
 	held[0] = held[1] = 0;
 	for (uint32_t i = 0; !code && i < holdings.count; i++) {
@@ -210,6 +348,29 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 	return h->asked[resource] - h->ended[resource];
 }
 
+/* As copy(), of one resource: what others want is added. False: not to be had this way. */
+static bool add_shortly(const struct k2k_map *map, const struct key *key, enum k2k_resource resource, k2k_sum *sum)
+{
+	/* observe[lease-link]: the record's use */
+	uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
+	const struct k2k_shm_lease *record;
+	uint64_t use, ended, asked;
+
+	if (link - 1 >= map->sizes.leases)
+		return link == 0;
+	record = &map->leases[link - 1];
+	use = k2k_load_acquire(&record->use); /* observe[lease-use] */
+	if (use & 1)
+		return true;
+	if (matches(record, key)) {
+		ended = k2k_load_acquire(&record->claims[resource].ended); /* observe[lease-ended]: before asked */
+		asked = k2k_load_acquire(&record->claims[resource].asked); /* observe[lease-asked] */
+		*sum += asked - ended;
+	}
+	k2k_fence_acquire(); /* fence[lease-reset] with that of fill() */
+	return k2k_load_relaxed(&record->use) == use; /* relaxed: ordered by the fence */
+}
+
 /*
  * The first half of a look, without keeping what was seen: own held + n + what all others want is within the limit.
  * False: not so, or not to be had this way.
@@ -218,28 +379,14 @@ static bool fits_shortly(struct attempt *a)
 {
 	const struct k2k_lease_request *request = a->request;
 	const struct k2k_map *map = a->leaser->map;
-	uint32_t link = k2k_load_acquire(&map->cells[request->slot].lease_head); /* observe[lease-link]: the record's key */
+	uint64_t brokers = k2k_load_acquire(&map->cells[request->slot].lease_brokers); /* observe[lease-link]: the row */
 	k2k_sum sum = (k2k_sum)a->own_held + request->amount;
-	struct k2k_shm_lease *record;
-	uint32_t steps = 0;
 
 	a->limit = request->limit(map, request->slot, request->resource);
-	for (; link != 0; link = k2k_load_acquire(&record->entry.next)) { /* observe[lease-link]: the next one's key */
-		const struct k2k_shm_claim *claim;
-		uint64_t incarnation, ended;
+	for (brokers &= ~(UINT64_C(1) << a->leaser->broker->slot); brokers; brokers &= brokers - 1) {
+		const struct key key = { request->slot, (uint32_t)__builtin_ctzll(brokers), request->generation };
 
-		if (link > map->sizes.leases || steps++ >= K2K_SLOTS)
-			return false;
-		record = &map->leases[link - 1];
-		if (k2k_load_relaxed(&record->entry.key) == a->leaser->broker->slot) /* relaxed: carried by the link */
-			continue;
-		/* as in copy(), of one resource */
-		incarnation = k2k_load_acquire(&record->incarnation); /* observe[lease-incarnation] */
-		claim = &record->claims[request->resource];
-		ended = k2k_load_acquire(&claim->ended); /* observe[lease-ended]: before asked */
-		sum += incarnation ? k2k_load_acquire(&claim->asked) - ended : 0; /* observe[lease-asked] */
-		k2k_fence_acquire(); /* fence[lease-reset] with that of reset() */
-		if (k2k_load_relaxed(&record->incarnation) != incarnation) /* relaxed: ordered by the fence */
+		if (!add_shortly(map, &key, request->resource, &sum))
 			return false;
 	}
 	a->used = narrow(sum);
@@ -280,7 +427,7 @@ static k2k_sum sum_of_turn(const struct attempt *a, const struct k2k_holdings *o
 
 static int collect_others(const struct attempt *a, struct k2k_holdings *others)
 {
-	int code = k2k_lease_collect(a->leaser->map, a->request->slot, others);
+	int code = k2k_lease_collect(a->leaser->map, a->request->slot, a->request->generation, others);
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; !code && i < others->count; i++) {
@@ -319,15 +466,15 @@ static bool still_hold(const struct attempt *a, const struct k2k_holdings *other
 
 		if (h->held[a->request->resource] == 0)
 			continue;
-		/* observe[lease-ended]: nothing given back; the incarnation after it: relaxed, ordered by that acquire */
+		/* observe[lease-ended]: nothing given back; the use after it: relaxed, ordered by that acquire */
 		if (k2k_load_acquire(&record->claims[a->request->resource].ended) != h->ended[a->request->resource] ||
-		    k2k_load_relaxed(&record->incarnation) != h->incarnation)
+		    k2k_load_relaxed(&record->use) != h->use)
 			return false;
 	}
 	return true;
 }
 
-static int look(struct attempt *a, enum outlook *outlook)
+static __attribute__((noinline)) int look_slow(struct attempt *a, enum outlook *outlook)
 {
 	const struct k2k_lease_request *request = a->request;
 	struct k2k_holdings others;
@@ -336,8 +483,6 @@ static int look(struct attempt *a, enum outlook *outlook)
 	int code;
 
 	*outlook = FITS;
-	if (!request->exact_used && fits_shortly(a))
-		return 0;
 	a->limit = request->limit(a->leaser->map, request->slot, request->resource);
 	code = collect_others(a, &others);
 	if (code)
@@ -368,6 +513,12 @@ static int look(struct attempt *a, enum outlook *outlook)
 		*outlook = sum_of_turn(a, &others) <= a->limit ? OUR_TURN : GIVE_WAY;
 	}
 	return 0;
+}
+
+static inline int look(struct attempt *a, enum outlook *outlook)
+{
+	*outlook = FITS;
+	return !a->request->exact_used && fits_shortly(a) ? 0 : look_slow(a, outlook);
 }
 
 /* With our claim made. 0: granted, K2K_EBUSY: full; the claim is withdrawn where not granted. */
@@ -416,19 +567,25 @@ static int look_before(struct attempt *a)
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t *used,
                       uint64_t *limit)
 {
+	const struct key key = { request->slot, leaser->broker->slot, request->generation };
 	struct attempt a = { .leaser = leaser, .request = request };
-	struct k2k_shm_claim *claim;
-	struct k2k_shm_lease *record;
-	int code = obtain(leaser, request->slot, request->generation, &record);
+	struct k2k_shm_lease *record = NULL;
+	uint64_t word = 0;
+	int found = find_own(leaser, request->slot, request->generation, &record, &word), code;
 
-	if (code)
-		return code;
-	claim = &record->claims[request->resource];
-	/* relaxed, here and below on our own record: only we write it, under our mutex */
-	a.own_held = k2k_load_relaxed(&claim->held);
+	if (found && found != K2K_ENOTHELD)
+		return found;
+	/* relaxed, here and below on our own record: only we write it, under our mutex. An idle one may be another's by now */
+	if (found == 0 && k2k_entry_state(word) == K2K_ENTRY_LIVE)
+		a.own_held = k2k_load_relaxed(&record->claims[request->resource].held);
 	code = look_before(&a);
+	/* only now: what is refused takes no record */
+	if (!code)
+		code = obtain(leaser, &key, found, word, &record);
 	if (!code) {
-		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount); /* publish[lease-asked]: this incarnation before it */
+		struct k2k_shm_claim *claim = &record->claims[request->resource];
+
+		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount); /* publish[lease-asked]: this use before it */
 		/*
 		 * fence[lease-claim], with itself in another process: of two that claim, at least one sees the other's. Without
 		 * it both could sum before either claim left its store buffer.
@@ -436,6 +593,8 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 		k2k_fence_seq_cst();
 		K2K_DELAY(lease_claimed);
 		code = decide(&a, claim);
+		if (code)
+			rest(leaser, record);
 	}
 	*used = a.used;
 	*limit = a.limit;
@@ -447,13 +606,13 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 {
 	struct k2k_shm_lease *record;
 	struct k2k_shm_claim *claim;
-	uint64_t held;
-	int code = find(leaser->map, slot, generation, leaser->broker->slot, &record);
+	uint64_t held, word;
+	int code = find_own(leaser, slot, generation, &record, &word);
 
 	if (code)
 		return code;
 	/* relaxed, all loads: only we write our record, under our mutex */
-	if (k2k_load_relaxed(&record->incarnation) != leaser->broker->incarnation)
+	if (k2k_entry_state(word) != K2K_ENTRY_LIVE)
 		return K2K_ENOTHELD;
 	claim = &record->claims[resource];
 	held = k2k_load_relaxed(&claim->held);
@@ -462,8 +621,12 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	k2k_store_release(&claim->held, held - amount); /* publish[lease-held]: before ended: never free and held at once */
 	K2K_DELAY(given_back);
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount); /* publish[lease-ended]: held before */
+	K2K_DELAY(lease_ended);
+	rest(leaser, record);
 	return 0;
 }
+
+/* ---- of all tenants ---------------------------------------------------------------- */
 
 uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint64_t held[K2K_RESOURCES])
 {
@@ -475,10 +638,9 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint6
 		struct k2k_shm_lease *lease = &map->leases[i];
 		bool holds = false;
 
-		/* observe[lease-incarnation]: its counters, or zeroes */
-		if (k2k_load_acquire(&lease->incarnation) != incarnation)
-			continue;
-		if (k2k_entry_state(k2k_load_relaxed(&lease->entry.state)) != K2K_ENTRY_LIVE) /* relaxed: of a dead one it stays so, or is freed */
+		/* observe[entry-state]: its counters. Of a dead one it stays so, until its death has been told, or is freed */
+		if (k2k_load_acquire(&lease->state) != k2k_entry_word(K2K_ENTRY_LIVE, incarnation) ||
+		    k2k_load_relaxed(&lease->incarnation) != incarnation) /* relaxed: a live record keeps it, but where a repair sets it aside */
 			continue;
 		for (int r = 0; r < K2K_RESOURCES; r++) {
 			uint64_t n = k2k_load_acquire(&lease->claims[r].held); /* observe[lease-held]: as ever */
@@ -491,41 +653,47 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint6
 	return records;
 }
 
-/* ---- the writer's ---------------------------------------------------------------- */
-
-int k2k_lease_reap(const struct k2k_map *map, uint32_t slot)
+uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census)
 {
 	struct k2k_pool pool = k2k_lease_pool(map);
-	uint32_t link = k2k_load_acquire(&map->cells[slot].lease_head); /* observe[lease-link]: as ever */
-	uint32_t steps = 0;
-	struct k2k_shm_lease *record;
-	int code;
+	struct roll_call roll = { .census = census };
+	uint32_t high = k2k_pool_high(&pool), count = 0;
 
-	/* first the head: killed below, recovery finds what is left by not being in the list */
-	k2k_store_release(&map->cells[slot].lease_head, 0); /* publish[lease-link]: an empty list */
-	while ((code = walk(map, slot, link, &steps, &record)) == 0) {
-		uint32_t index = link - 1;
+	for (uint32_t i = 0; i < high; i++) {
+		const struct k2k_shm_lease *lease = &map->leases[i];
+		uint64_t word = k2k_load_relaxed(&lease->state); /* relaxed, all: a count */
 
-		link = k2k_load_acquire(&record->entry.next); /* observe[lease-link]: before it is anybody's */
-		k2k_pool_free(&pool, index);
+		if (k2k_entry_state(word) == K2K_ENTRY_LIVE && (k2k_load_relaxed(&lease->claims[0].held) || k2k_load_relaxed(&lease->claims[1].held)) &&
+		    k2k_load_relaxed(&lease->incarnation) == k2k_entry_above(word))
+			count += is_alive(&roll, k2k_entry_above(word));
 	}
-	return code == K2K_ENOTHELD ? 0 : code;
+	return count;
 }
 
-int k2k_lease_is_linked(const struct k2k_map *map, uint32_t index)
-{
-	uint32_t slot = k2k_load_relaxed(&map->leases[index].entry.slot); /* relaxed: asked by the writer, of a dead claim */
-	uint32_t steps = 0, link;
-	struct k2k_shm_lease *record;
-	int code;
+/* ---- the writer's ---------------------------------------------------------------- */
 
-	if (slot >= map->sizes.tenants)
-		return K2K_ENOTHELD;
-	link = k2k_load_acquire(&map->cells[slot].lease_head); /* observe[lease-link]: as ever */
-	while ((code = walk(map, slot, link, &steps, &record)) == 0) {
-		if (record == &map->leases[index])
-			return 0;
-		link = k2k_load_acquire(&record->entry.next); /* observe[lease-link]: as ever */
+int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+{
+	int code = 0;
+	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers); /* observe[lease-link]: the row */
+
+	for (; brokers; brokers &= brokers - 1) {
+		const struct key key = { slot, (uint32_t)__builtin_ctzll(brokers), generation };
+		/* observe[lease-link]: the record's key */
+		uint32_t link = k2k_load_acquire(&map->lease_rows[slot].record[key.broker_slot]);
+		struct k2k_shm_lease *record;
+		uint64_t word;
+
+		if (link == 0)
+			continue;
+		if (link > map->sizes.leases) {
+			code = corrupt(slot, "a word of the row leads outside of the table");
+			continue;
+		}
+		record = &map->leases[link - 1];
+		word = k2k_load_acquire(&record->state); /* observe[entry-state]: the key of this use */
+		if (k2k_entry_state(word) == K2K_ENTRY_LIVE && matches(record, &key))
+			k2k_lease_free(record, word);
 	}
 	return code;
 }

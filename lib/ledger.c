@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ledger.h"
 
+#include <stdlib.h>
+
 #include "delay.h"
 #include "error.h"
 
@@ -12,6 +14,11 @@ static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 	k2k_store_relaxed(&record->entry.key, key->key);
 	k2k_store_relaxed(&record->entry.slot, key->slot);
 	k2k_store_release(&record->entry.gen, key->gen); /* publish[cost-gen]: the cost 0 and the key of this generation */
+}
+
+static void give_up_share(const struct k2k_map *map, uint32_t slot)
+{
+	atomic_fetch_sub_explicit(&map->cells[slot].costs, 1, memory_order_relaxed); /* relaxed: a count */
 }
 
 int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
@@ -30,12 +37,21 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 	 */
 	if (!k2k_load_relaxed(&map->cells[slot].has_costs)) /* relaxed: once 1 it stays */
 		k2k_store_release(&map->cells[slot].has_costs, 1);
-	if (!k2k_pool_claim(&hash.pool, incarnation, passed, full_at, index))
+	/* relaxed, here and below: a count */
+	if (k2k_add_relaxed(&map->cells[slot].costs, 1) >= k2k_ledger_share(map) && incarnation != K2K_INCARNATION_WRITER) {
+		give_up_share(map, slot);
 		return K2K_EFULL;
+	}
+	K2K_DELAY(counted);
+	if (!k2k_pool_claim(&hash.pool, incarnation, passed, full_at, index)) {
+		give_up_share(map, slot);
+		return K2K_EFULL;
+	}
 	K2K_DELAY(claimed);
 	fill(&map->ledger[*index], &key);
 	code = k2k_hash_insert(&hash, *index, &key, true, &other);
 	if (code) {
+		give_up_share(map, slot);
 		k2k_pool_unclaim(&hash.pool, *index);
 		if (code != 1)
 			return code;
@@ -45,4 +61,33 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 	/* publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the link */
 	k2k_store_release(&map->ledger[*index].entry.state, k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
 	return 0;
+}
+
+struct recount {
+	const struct k2k_map *map;
+	uint32_t *found;
+};
+
+static int count_one(void *context, const struct k2k_cost_copy *cost)
+{
+	struct recount *recount = context;
+
+	recount->found[cost->slot]++;
+	return 0;
+}
+
+void k2k_ledger_recount(const struct k2k_map *map)
+{
+	uint32_t *before = malloc(sizeof(*before) * map->sizes.tenants);
+	struct recount recount = { map, calloc(map->sizes.tenants, sizeof(*recount.found)) };
+
+	/* relaxed, all: counts. Before the sweep: what is added meanwhile stays added */
+	for (uint32_t i = 0; before && i < map->sizes.tenants; i++)
+		before[i] = k2k_load_relaxed(&map->cells[i].costs);
+	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)
+		for (uint32_t i = 0; i < map->sizes.tenants; i++)
+			if (before[i] != recount.found[i])
+				atomic_fetch_sub_explicit(&map->cells[i].costs, before[i] - recount.found[i], memory_order_relaxed);
+	free(before);
+	free(recount.found);
 }

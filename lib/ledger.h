@@ -4,7 +4,12 @@
  *
  * 1. A record is found by its key through the hash, inserted once (hash.h, 6).
  * 2. Its cost only grows and stops at UINT64_MAX: one compare-exchange a booking.
- * 3. It is unlinked after the tenant's grace period, by the writer, and reused
+ * 3. Of a table of 64 records or more, brokers take at most half for one tenant, and none of every fourth, which are
+ *    for budgets that administrators set: who books under ever new engagements can't take the others' records.
+ *    The tenant's count is raised before a record is taken. Killed in between, it is one too high: the tenant
+ *    may have one less, until recovery counts anew. (Counted beside claims in the making it may be too low by
+ *    as many, once: it shares out, and is no limit that anything else relies on.)
+ * 4. It is unlinked after the tenant's grace period, by the writer, and reused
  *    after one more: a booking that found it ends before.
  *
  * track on a new engagement, killed after:   others see        recovery
@@ -81,6 +86,15 @@ static inline bool k2k_ledger_add_shortly(struct k2k_shm_cost *record, uint64_t 
 	return cost <= UINT64_MAX - ns && atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns, memory_order_relaxed,
 	                                                                          memory_order_relaxed);
 }
+
+/* How many records brokers take for one tenant. */
+static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
+{
+	return map->sizes.engagements < K2K_POOL_SMALL ? map->sizes.engagements : map->sizes.engagements / 2;
+}
+
+/* Recovery's: lowers counts of killed brokers' claims. Without memory for it they stay too high, which is safe. */
+void k2k_ledger_recount(const struct k2k_map *map);
 
 #define K2K_SWEEP_RETRIES 1000
 

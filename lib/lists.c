@@ -195,7 +195,7 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 {
 	struct k2k_registry *reg = out->reg;
 	struct k2k_holdings holdings;
-	int code = k2k_lease_collect(&reg->map, slot, &holdings);
+	int code = k2k_lease_collect(&reg->map, slot, generation, &holdings);
 
 	if (!k2k_tenant_still(&reg->map, slot, k2k_tenant_word(K2K_TENANT_LIVE, generation)))
 		return 0; /* deregistered meanwhile: holds nothing */
@@ -231,8 +231,7 @@ static int add_leases_of_slot(struct out *out, uint32_t slot)
 	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
 	k2k_tenant_id id;
 
-	if (k2k_tenant_state(word) != K2K_TENANT_LIVE ||
-	    k2k_load_acquire(&out->reg->map.cells[slot].lease_head) == 0) /* observe[lease-link]: asked again below */
+	if (k2k_tenant_state(word) != K2K_TENANT_LIVE || !k2k_lease_any(&out->reg->map, slot))
 		return 0;
 	id = id_of(out, slot, k2k_tenant_generation(word));
 	return id ? add_leases(out, slot, id, k2k_tenant_generation(word)) : 0;
@@ -342,7 +341,8 @@ static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS], 
 	for (uint32_t slot = 0; slot < reg->map.sizes.tenants; slot++) {
 		uint64_t word = k2k_load_acquire(&reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
 
-		if (k2k_tenant_state(word) != K2K_TENANT_LIVE || k2k_lease_collect(&reg->map, slot, &holdings) != 0 ||
+		if (k2k_tenant_state(word) != K2K_TENANT_LIVE ||
+		    k2k_lease_collect(&reg->map, slot, k2k_tenant_generation(word), &holdings) != 0 ||
 		    !k2k_tenant_still(&reg->map, slot, word))
 			continue;
 		for (uint32_t i = 0; i < holdings.count; i++) {

@@ -65,6 +65,7 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 	add(&plan, K2K_SECTION_CELLS_COLD, sizeof(struct k2k_shm_cell_cold), sizes->tenants);
 	add(&plan, K2K_SECTION_LEDGER_HEADS, sizeof(k2k_u32), heads_for(sizes->engagements));
 	add(&plan, K2K_SECTION_LEDGER, sizeof(struct k2k_shm_cost), sizes->engagements);
+	add(&plan, K2K_SECTION_LEASE_ROWS, sizeof(struct k2k_shm_lease_row), sizes->tenants);
 	add(&plan, K2K_SECTION_LEASES, sizeof(struct k2k_shm_lease), sizes->leases);
 	add(&plan, K2K_SECTION_RINGS, sizeof(struct k2k_shm_ring), K2K_RINGS);
 	add(&plan, K2K_SECTION_EVENTS, sizeof(struct k2k_shm_event), K2K_RINGS * (uint64_t)sizes->events);
@@ -111,7 +112,7 @@ static int wrong_count(const char *object, uint64_t expected, uint64_t found)
 int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live)
 {
 	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold, ledger_heads, ledger, leases;
-	uint64_t rings, events, followers;
+	uint64_t lease_rows, rings, events, followers;
 	int code = 0;
 
 	memset(map, 0, sizeof(*map));
@@ -136,6 +137,7 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	BIND(live, "live", K2K_SECTION_CELLS_COLD, cells_cold, cells_cold);
 	BIND(live, "live", K2K_SECTION_LEDGER_HEADS, ledger_heads, ledger_heads);
 	BIND(live, "live", K2K_SECTION_LEDGER, ledger, ledger);
+	BIND(live, "live", K2K_SECTION_LEASE_ROWS, lease_rows, lease_rows);
 	BIND(live, "live", K2K_SECTION_LEASES, leases, leases);
 	BIND(live, "live", K2K_SECTION_RINGS, rings, rings);
 	BIND(live, "live", K2K_SECTION_EVENTS, events, events);
@@ -145,8 +147,10 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 		return code;
 	if (cold != tenants)
 		return wrong_count("defs", tenants, cold);
-	if (cells != tenants || cells_cold != tenants)
+	if (cells != tenants || cells_cold != tenants || lease_rows != tenants)
 		return wrong_count("live", tenants, cells);
+	if (leases <= K2K_SLOTS)
+		return wrong_count("live", K2K_SLOTS + 1, leases);
 	if (slots != K2K_SLOTS)
 		return wrong_count("live", K2K_SLOTS, slots);
 	if (rings != K2K_RINGS)

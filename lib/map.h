@@ -11,9 +11,10 @@
 #include "segment.h"
 
 struct k2k_sizes {
-	uint32_t tenants, engagements, leases, budgets;
+	uint32_t tenants, engagements, leases, budgets;  /* leases: with one more for each broker slot (lease.h) */
 	uint32_t events;                         /* of one audit ring: a power of two */
 };
+#define K2K_LEASES(sizes) ((sizes).leases - K2K_SLOTS)
 
 struct k2k_map {
 	struct k2k_shm_defs *defs;
@@ -29,6 +30,7 @@ struct k2k_map {
 	struct k2k_shm_cell_cold *cells_cold;
 	k2k_u32 *ledger_heads;
 	struct k2k_shm_cost *ledger;
+	struct k2k_shm_lease_row *lease_rows;    /* one a tenant */
 	struct k2k_shm_lease *leases;
 	struct k2k_shm_ring *rings;              /* K2K_RINGS of them */
 	struct k2k_shm_event *events;            /* of one ring after the other */

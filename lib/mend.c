@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mend.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static int collect_registrations(struct k2k_mend *mend)
 	mend->registration_count = 0;
 	mend->registrations = malloc(sizeof(*mend->registrations) * ((size_t)map->sizes.tenants + 1));
 	if (!mend->registrations)
-		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory for a list of %u registrations", map->sizes.tenants);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory for a list of %u registrations", map->sizes.tenants);
 	for (uint32_t i = 0; i < map->sizes.tenants; i++) {
 		uint64_t word = k2k_load_relaxed(&map->tenants[i].state_gen);
 		enum k2k_tenant_state state = k2k_tenant_state(word);

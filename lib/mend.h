@@ -7,11 +7,11 @@
  *
  * 1. What is sound is left alone: on a registry without damage nothing is stored. Brokers insert and claim meanwhile, and
  *    none of their half done steps looks like damage: each file says why.
- * 2. Afterwards each chain of the ledger and each list of leases ends, holds only records of its own, each once, and
- *    every LIVE record of a registration is in its chain or list (as long as nobody damages them anew).
+ * 2. Afterwards each chain of the ledger ends, and holds only records of its own, each once; every LIVE record of a
+ *    registration is in its chain, or its row leads there (as long as nobody damages them anew).
  * 3. The definitions decide whose a record is: its generation, which is given once in a registry's life. A record of no
  *    registration is cut out, and the GPU time in it is added to defs.cut_ns.
- * 4. Readers that stand on what is cut out see a record of another bucket, or the end of the list; each of their walks has
+ * 4. Readers that stand on what is cut out see a record of another bucket, or the end of the chain; each of their walks has
  *    a bound. What is cut out is RETIRED with the caller's token, so it is reused after a grace period.
  * 5. Words are stored by compare-exchange where a broker may write them too: what it stored meanwhile stays.
  *
@@ -29,7 +29,7 @@
 
 /* Numbers of what was cut out or set right; the texts are in `look`, as many as fit. */
 struct k2k_mend_counts {
-	uint64_t links;          /* heads and links of chains and lists that led nowhere, or to a foreign record */
+	uint64_t links;          /* heads and links of chains, and words of rows, that led nowhere, or to a foreign record */
 	uint64_t records;        /* records whose own words could not be, and those put back into their chain */
 	uint64_t words;          /* of tenants, pools, broker slots: windows, marks, flags, reserved fields */
 	uint64_t rings;          /* whose counts or events could not be */
@@ -49,7 +49,7 @@ struct k2k_mend {
 	bool thorough;           /* repair: also what no walk of a change needs: rings, and records above the marks */
 	bool stamped;            /* something was: the caller publishes the token */
 	struct k2k_mend_counts counts;
-	uint64_t adopted_costs, adopted_leases;     /* linked by brokers that died before they said LIVE: no damage */
+	uint64_t adopted_costs, adopted_leases;     /* what dead brokers and killed reapers have left: no damage */
 	struct k2k_look *look;   /* may be null */
 
 	/* for the parts: registrations by generation */

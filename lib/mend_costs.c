@@ -11,6 +11,7 @@
  * record that is LIVE was linked before, so the second pass finds it in its chain by walking it anew. The record is linked
  * by k2k_hash_insert(), which decides against inserters of the same key by the head's compare-exchange.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -332,7 +333,7 @@ int k2k_mend_costs(struct k2k_mend *mend)
 	uint32_t high;
 
 	if (!seen)
-		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory to look at %u records", hash.pool.capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory to look at %u records", hash.pool.capacity);
 	k2k_mend_mark(mend, &hash.pool, OBJECT);
 	for (uint32_t i = 0; i < mend->map->sizes.budgets; i++)
 		restore_key(mend, &hash, i);

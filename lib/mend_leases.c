@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_leases.c (F6, on top of its peers) - each tenant's list of leases, rebuilt from its records.
+ * mend_leases.c (F6, on top of its peers) - lease records and the rows that lead to them.
  *
- * As in mend_costs.c: first each list is followed and what does not belong is taken out, then each record that is LIVE and
- * in no list is put back. Brokers put records in at the head only, which they have CLAIMED, with their key, before they make
- * them LIVE: none of that looks like damage.
+ * A record says whose it is, and a row is only a hint (lease.h). So each record that a living broker has LIVE is looked at by
+ * itself: its words agree with the definitions and with the broker's place, and its row leads to it. FREE records are
+ * nobody's, IDLE ones hold nothing; where words say otherwise they were in use, and are again if all else agrees.
  *
- * Counters belong to the broker that owns the record, and it writes them without a compare-exchange. So where they can't be,
- * nothing is computed from them: the record is said to be nobody's (incarnation 0). It counts as nothing, and its owner
- * begins anew at its next acquire, as the next owner of a slot does. What it held is told, and a release of it answers
- * K2K_ENOTHELD.
+ * Beside brokers that go on: who fills a record has it CLAIMED, and that is left alone. All else is copied between two looks at
+ * the state and the use, so what looks like damage here is damage. Words are changed by compare-exchange.
+ *
+ * A record of a living broker that can't be set right is set aside: its incarnation becomes the next token. It counts nothing
+ * from then on, a release of it answers K2K_ENOTHELD, and its broker takes another at its next acquire. Once the token has passed its
+ * broker stands in no call any more that has found it before: then it is free. What it held is told, and no other's record
+ * is taken for it.
+ *
+ * Killed after:      others see                          the next writer
+ *   set aside        a record that counts nothing        frees it; a token that was not published is damage: set aside again
+ *   row, not bit     the row is not followed             sets the bit
  */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "lease.h"
 #include "mend.h"
@@ -20,175 +26,50 @@
 
 #define OBJECT "leases"
 
-struct list {
-	uint32_t slot;
-	uint64_t generation;
-	uint64_t brokers;        /* whose records were passed */
+/* One use of a record. */
+struct view {
+	uint64_t word, use, incarnation, generation, whose;
+	uint32_t slot, broker;
 };
 
-static bool is_incarnation(uint64_t number)
+static bool copy(const struct k2k_shm_lease *record, struct view *view)
 {
-	return number >= K2K_LOCK_BYTE_LIFE_MIN && number < K2K_LOCK_BYTE_LIFE_MAX;
+	view->word = k2k_load_acquire(&record->state); /* observe[entry-state]: the key of this use */
+	view->use = k2k_load_acquire(&record->use); /* observe[lease-use]: the key */
+	/* relaxed, all: between two looks at `use` and the state */
+	view->incarnation = k2k_load_relaxed(&record->incarnation);
+	view->generation = k2k_load_relaxed(&record->gen);
+	view->whose = k2k_load_relaxed(&record->whose);
+	view->slot = (uint32_t)view->whose;
+	view->broker = (uint32_t)(view->whose >> 32);
+	k2k_fence_acquire(); /* fence[lease-reset]: the words before, the use again after */
+	return k2k_load_relaxed(&record->state) == view->word && k2k_load_relaxed(&record->use) == view->use; /* relaxed, both: ordered by the fence */
 }
 
-/* The slot of the broker whose counters they are; K2K_SLOTS: of none. */
-static uint32_t slot_of(const struct k2k_mend *mend, uint64_t incarnation)
+/* The place of a broker; K2K_SLOTS: it has none. */
+static uint32_t place_of(const struct k2k_mend *mend, uint64_t incarnation)
 {
-	for (uint32_t i = 0; is_incarnation(incarnation) && i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (k2k_load_relaxed(&mend->map->slots[i].owner) == incarnation) /* relaxed: compared */
 			return i;
 	return K2K_SLOTS;
 }
 
-/* Its key: of the definitions' generation and slot, where one of the two says so; and of a broker's place. */
-static bool mend_key(struct k2k_mend *mend, struct k2k_shm_lease *lease, uint32_t index, uint32_t slot, uint64_t generation)
+static bool holds_something(const struct k2k_shm_lease *record)
 {
-	/* relaxed, all: a linked record's key changes by us only */
-	uint64_t own = k2k_load_relaxed(&lease->entry.gen);
-	bool slot_fits = k2k_load_relaxed(&lease->entry.slot) == slot;
+	bool holds = false;
 
-	if (own != generation && (!slot_fits || k2k_mend_registration(mend, own)))
-		return false;
-	if (own != generation || !slot_fits) {
-		k2k_store_relaxed(&lease->entry.gen, generation);
-		k2k_store_relaxed(&lease->entry.slot, slot);
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is tenant slot %u's, and said that it was another's", index,
-		              slot);
-	}
-	if (k2k_load_relaxed(&lease->entry.key) >= K2K_SLOTS) {
-		uint32_t broker = slot_of(mend, k2k_load_relaxed(&lease->incarnation));
-
-		if (broker == K2K_SLOTS)
-			return false;
-		k2k_store_relaxed(&lease->entry.key, broker);
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is that of broker %u, and said that it was of no broker's place",
-		              index, broker);
-	}
-	return true;
-}
-
-/* One that says it is free, and is linked and of this registration all the same. */
-static bool is_free_by_damage(struct k2k_mend *mend, const struct k2k_pool *pool, const struct list *list, uint32_t index)
-{
-	const struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
-
-	/* relaxed, all: looked at again once it is ours */
-	if (k2k_load_relaxed(&entry->gen) != list->generation || k2k_load_relaxed(&entry->slot) != list->slot ||
-	    k2k_load_relaxed(&entry->key) >= K2K_SLOTS || !k2k_mend_revive(mend, pool, index, list->generation))
-		return false;
-	k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u was in use, and said that it is not", index);
-	return true;
-}
-
-static bool belongs(struct k2k_mend *mend, const struct k2k_pool *pool, struct list *list, uint32_t index)
-{
-	struct k2k_shm_lease *lease = &mend->map->leases[index];
-	unsigned int state = k2k_entry_state(k2k_load_acquire(&lease->entry.state)); /* observe[entry-state]: as it is */
-	uint64_t broker;
-
-	if (state == K2K_ENTRY_FREE || state == K2K_ENTRY_RETIRED) {
-		if (!is_free_by_damage(mend, pool, list, index))
-			return false;
-	} else if (!mend_key(mend, lease, index, list->slot, list->generation)) {
-		return false;
-	}
-	broker = UINT64_C(1) << k2k_load_relaxed(&lease->entry.key); /* relaxed: as above */
-	if (list->brokers & broker)
-		return false; /* a second one of the same broker: it uses the first */
-	list->brokers |= broker;
-	return true;
-}
-
-/* The link that leads to `link`; null where none does any more. */
-static k2k_u32 *find_link(const struct k2k_map *map, uint32_t slot, uint32_t link)
-{
-	k2k_u32 *at = &map->cells[slot].lease_head;
-	uint32_t steps = 0, to;
-
-	while ((to = k2k_load_acquire(at)) != link) { /* observe[lease-link]: its key */
-		if (to == 0 || to > map->sizes.leases || steps++ > map->sizes.leases)
-			return NULL;
-		at = &map->leases[to - 1].entry.next;
-	}
-	return at;
-}
-
-static void follow(struct k2k_mend *mend, const struct k2k_pool *pool, const struct k2k_registration *of, uint8_t *seen)
-{
-	const struct k2k_map *map = mend->map;
-	k2k_u32 *at = &map->cells[of->slot].lease_head;
-	uint32_t link = k2k_load_acquire(at), steps = 0; /* observe[lease-link]: its key */
-	struct list list = { of->slot, of->generation, 0 };
-
-	while (link != 0) {
-		bool ends = link > pool->capacity || steps++ > pool->capacity || k2k_look_marked(seen, link - 1);
-		struct k2k_shm_entry *entry = ends ? NULL : k2k_pool_at(pool, link - 1);
-		uint32_t to;
-
-		if (entry && belongs(mend, pool, &list, link - 1)) {
-			k2k_look_mark(seen, link - 1);
-			at = &entry->next;
-			link = k2k_load_acquire(at); /* observe[lease-link]: its key */
-			continue;
-		}
-		to = entry ? k2k_load_acquire(&entry->next) : 0; /* observe[lease-link]: its key */
-		if (to == link)
-			to = 0;
-		while (at && !k2k_mend_set_link(at, at == &map->cells[of->slot].lease_head, link, to))
-			at = find_link(map, of->slot, link);
-		if (!at)
-			return;
-		k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT, "tenant %" PRIu64 ": a link of its leases to %s%u was cut out",
-		              k2k_load_relaxed(&map->tenants[of->slot].id), link > pool->capacity ? "nowhere: " : "record ", link - 1); /* relaxed: under the lock */
-		link = to;
-	}
-}
-
-static void retire(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index)
-{
-	struct k2k_shm_lease *lease = &mend->map->leases[index];
-	/* relaxed, all: numbers for people; a broker that still writes them does so in vain */
-	uint64_t kernels = k2k_load_relaxed(&lease->claims[K2K_RESOURCE_KERNELS].held);
-	uint64_t bytes = k2k_load_relaxed(&lease->claims[K2K_RESOURCE_GPU_MEMORY].held);
-
-	k2k_pool_retire(pool, index, mend->token);
-	k2k_store_relaxed(&lease->entry.gen, 0);
-	mend->stamped = true;
-	k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT, "record %u was cut out: %" PRIu64 " kernels and %" PRIu64
-	              " bytes that it said were held count no more", index, kernels, bytes);
-}
-
-/* Whether the list has one of this broker already; else it is put in at the head. */
-static bool put_in(struct k2k_mend *mend, const struct k2k_registration *of, uint32_t index)
-{
-	const struct k2k_map *map = mend->map;
-	k2k_u32 *head = &map->cells[of->slot].lease_head;
-	uint64_t broker = k2k_load_relaxed(&map->leases[index].entry.key); /* relaxed: a live record keeps it */
-	uint32_t first = k2k_load_acquire(head), steps = 0; /* observe[lease-link]: those before it */
-
-	for (;;) {
-		for (uint32_t link = first; link != 0 && link <= map->sizes.leases && steps++ <= map->sizes.leases;
-		     link = k2k_load_acquire(&map->leases[link - 1].entry.next)) { /* observe[lease-link]: the next one's key */
-			if (link == index + 1)
-				return true;
-			if (k2k_load_relaxed(&map->leases[link - 1].entry.key) == broker) /* relaxed: carried by the link */
-				return false;
-		}
-		k2k_store_relaxed(&map->leases[index].entry.next, first); /* relaxed: carried by the compare-exchange */
-		if (k2k_cas_acq_rel(head, &first, index + 1)) { /* publish[lease-link]: its key and counters */
-			k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "tenant %" PRIu64 ": the leases of broker %u (record %u) were not"
-			              " linked any more: they are again", k2k_load_relaxed(&map->tenants[of->slot].id), (unsigned int)broker, index); /* relaxed: under the lock */
-			return true;
-		}
-		steps = 0;
-	}
+	for (int i = 0; i < K2K_RESOURCES; i++) /* relaxed, all: compared; the state is looked at again */
+		holds = holds || k2k_load_relaxed(&record->claims[i].held) ||
+		        k2k_load_relaxed(&record->claims[i].asked) != k2k_load_relaxed(&record->claims[i].ended);
+	return holds;
 }
 
 /* What a broker holds is at most what it asked for and has not ended. */
-static bool can_be(const struct k2k_shm_lease *lease)
+static bool can_be(const struct k2k_shm_lease *record)
 {
 	for (int i = 0; i < K2K_RESOURCES; i++) {
-		const struct k2k_shm_claim *claim = &lease->claims[i];
+		const struct k2k_shm_claim *claim = &record->claims[i];
 		/* in the order that makes a sound one never look wrong: held is raised after asked, and lowered before ended */
 		uint64_t ended = k2k_load_acquire(&claim->ended); /* observe[lease-ended]: the `asked` that it ends */
 		uint64_t held = k2k_load_acquire(&claim->held); /* observe[lease-held]: the `asked` before it */
@@ -200,63 +81,209 @@ static bool can_be(const struct k2k_shm_lease *lease)
 	return true;
 }
 
-static void mend_counters(struct k2k_mend *mend, uint32_t index)
-{
-	struct k2k_shm_lease *lease = &mend->map->leases[index];
-	uint64_t owner = k2k_load_acquire(&lease->incarnation); /* observe[lease-incarnation]: its counters, or later */
+/* ---- the words of one record -------------------------------------------------------------- */
 
-	if (owner == 0 || (is_incarnation(owner) && can_be(lease)))
-		return;
-	k2k_fence_acquire(); /* fence[lease-reset] with that of reset(): the counters before, the incarnation again after */
-	/* publish[lease-incarnation]: nobody's; who has reset it meanwhile keeps it */
-	if (k2k_cas_acq_rel(&lease->incarnation, &owner, 0))
-		k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT, "broker %u: its counters of tenant slot %u can't be: it holds nothing there"
-		              " any more", (unsigned int)k2k_load_relaxed(&lease->entry.key), k2k_load_relaxed(&lease->entry.slot)); /* relaxed: for people */
+static bool change(k2k_u64 *word, uint64_t from, uint64_t to)
+{
+	/* relaxed: of a record that its owner has filled; who looks at it between two looks at `use` sees the one or the other */
+	return from != to && atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
-static void mend_lease(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, const uint8_t *seen)
+static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *view, const char *why)
 {
-	struct k2k_shm_lease *lease = &mend->map->leases[index];
-	const struct k2k_registration *of;
-	uint64_t generation;
-	uint32_t slot;
+	struct k2k_shm_lease *record = &mend->map->leases[index];
 
-	k2k_mend_state_word(mend, pool, index, OBJECT);
-	k2k_mend_reserved(mend, OBJECT, index, lease->reserved, sizeof(lease->reserved));
-	if (k2k_entry_state(k2k_mend_adopt(mend, pool, index, k2k_look_marked(seen, index), &mend->adopted_leases)) !=
-	    K2K_ENTRY_LIVE)
+	if (!change(&record->incarnation, view->incarnation, mend->token))
 		return;
-	if (!k2k_look_marked(seen, index)) {
-		generation = k2k_load_relaxed(&lease->entry.gen); /* relaxed, both: a live record keeps them */
-		slot = k2k_load_relaxed(&lease->entry.slot);
-		of = k2k_mend_registration(mend, generation);
-		/* of a tenant that is being reaped, or was: recovery frees what the reaper has left */
-		if (!of && k2k_mend_is_over(mend, slot, generation))
-			return;
-		if (of && k2k_tenant_state(k2k_load_relaxed(&mend->map->tenants[of->slot].state_gen)) == K2K_TENANT_RETIRED) /* relaxed: under the lock */
-			return;
-		if (!of || !mend_key(mend, lease, index, of->slot, of->generation) || !put_in(mend, of, index)) {
-			retire(mend, pool, index);
+	mend->stamped = true;
+	/* relaxed, both: numbers for people; a broker that still writes them does so in vain */
+	k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT, "record %u %s: the %" PRIu64 " kernels and %" PRIu64
+	              " bytes that it said were held count no more", index, why, k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held),
+	              k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held));
+}
+
+/* Its state is damaged: it is in use again, where a living broker's row leads to it. */
+static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *view)
+{
+	const struct k2k_map *map = mend->map;
+	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
+	uint64_t word = view->word;
+
+	if ((view->use & 1) || !k2k_lease_is_incarnation(view->incarnation) || !of || of->slot != view->slot ||
+	    view->broker >= K2K_SLOTS || view->broker != place_of(mend, view->incarnation) ||
+	    k2k_load_acquire(&map->lease_rows[view->slot].record[view->broker]) != index + 1 || /* observe[lease-link]: as it is */
+	    !k2k_census_alive(mend->census, view->incarnation))
+		return false;
+	/* publish[entry-state]: what its owner had stored; who took it meanwhile keeps it */
+	if (k2k_cas_acq_rel(&map->leases[index].state, &word, k2k_entry_word(K2K_ENTRY_LIVE, view->incarnation)))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u was in use by broker %u, and said that it is not", index,
+		              view->broker);
+	return true;
+}
+
+static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *view, const char *why)
+{
+	struct k2k_shm_lease *record = &mend->map->leases[index];
+
+	/* first: a row may lead to it, and its owner live */
+	change(&record->incarnation, view->incarnation, 0);
+	if (k2k_lease_free(record, view->word))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u %s: it is free", index, why);
+}
+
+/* ---- records of living brokers --------------------------------------------------------------- */
+
+/* Its words agree with the definitions and with its owner's place. False: nothing is left to do with it. */
+static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *view)
+{
+	struct k2k_shm_lease *record = &mend->map->leases[index];
+	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
+	uint32_t place = place_of(mend, k2k_entry_above(view->word));
+
+	/* its place was damaged: nobody else has it yet, and its owner goes on there. relaxed: compared */
+	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
+	    !k2k_census_alive(mend->census, k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
+		place = view->broker;
+	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
+		mend->adopted_leases += k2k_lease_free(record, view->word); /* what a reaper has left */
+		return false;
+	}
+	if (!of || place == K2K_SLOTS) {
+		set_aside(mend, index, view, of ? "is of no broker's place" : "is of no tenant that is known");
+		return false;
+	}
+	if (change(&record->whose, view->whose, (uint64_t)place << 32 | of->slot))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is tenant slot %u's and broker %u's, and said that it was another's",
+		              index, of->slot, place);
+	if (change(&record->use, view->use, view->use + (view->use & 1)))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u was in use, and said that it was being filled", index);
+	if (change(&record->incarnation, view->incarnation, k2k_entry_above(view->word)))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is broker %u's, and had counters of another", index, place);
+	return true;
+}
+
+static bool is_own(const struct k2k_mend *mend, uint32_t link, const struct view *view)
+{
+	struct view other;
+
+	return link != 0 && link <= mend->map->sizes.leases && copy(&mend->map->leases[link - 1], &other) && k2k_entry_state(other.word) >= K2K_ENTRY_LIVE &&
+	       k2k_entry_above(other.word) == k2k_entry_above(view->word) && other.incarnation == view->incarnation &&
+	       other.whose == view->whose && other.generation == view->generation;
+}
+
+/* Its row leads to it, or to another one that its broker uses. */
+static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *view)
+{
+	const struct k2k_map *map = mend->map;
+	k2k_u32 *row = &map->lease_rows[view->slot].record[view->broker];
+	uint64_t bit = UINT64_C(1) << view->broker;
+	uint32_t link = k2k_load_acquire(row); /* observe[lease-link]: the record's key */
+
+	if (link != index + 1) {
+		if (is_own(mend, link, view)) {
+			set_aside(mend, index, view, "is a second one of its broker and tenant");
 			return;
 		}
+		/* publish[lease-link]: as its owner had done; by CAS, because the owner may have another record there by now */
+		if (!k2k_cas_acq_rel(row, &link, index + 1))
+			return;
+	} else if (k2k_load_relaxed(&map->cells[view->slot].lease_brokers) & bit) { /* relaxed: only compared */
+		return;
 	}
-	mend_counters(mend, index);
+	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release); /* publish[lease-link]: the row */
+	k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT, "tenant %" PRIu64 ": nothing led to the leases of broker %u (record %u) any more: it does again",
+	              k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index); /* relaxed: under the lock */
+}
+
+/* LIVE, and so is its owner. */
+static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view)
+{
+	struct k2k_shm_lease *record = &mend->map->leases[index];
+
+	if (view->incarnation != 0 && view->incarnation < mend->token) { /* set aside */
+		if (view->incarnation <= mend->passed->ask(mend->passed->context))
+			mend->adopted_leases += k2k_lease_free(record, view->word);
+		return;
+	}
+	if (!mend_key(mend, index, view) || !copy(record, view) || k2k_entry_state(view->word) != K2K_ENTRY_LIVE ||
+	    k2k_entry_above(view->word) != view->incarnation)
+		return;
+	if (!can_be(record))
+		set_aside(mend, index, view, "has counters that can't be");
+	else
+		lead_back(mend, index, view);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------- */
+
+/* What a dead broker had is anybody's, once its death has been told: free, so that a look need not ask about it. */
+static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *view)
+{
+	uint64_t owner = k2k_entry_above(view->word);
+
+	if (k2k_entry_state(view->word) == K2K_ENTRY_LIVE && restore(mend, index, view))
+		return;
+	if (!k2k_lease_is_incarnation(owner))
+		give_back(mend, index, view, "was taken by nobody");
+	else if (!k2k_lease_is_untold(mend->map, owner))
+		mend->adopted_leases += k2k_lease_free(&mend->map->leases[index], view->word);
+}
+
+static void mend_lease(struct k2k_mend *mend, uint32_t index)
+{
+	struct k2k_shm_lease *record = &mend->map->leases[index];
+	struct view view;
+	uint64_t owner;
+	bool holds;
+
+	k2k_mend_reserved(mend, OBJECT, index, record->reserved, sizeof(record->reserved));
+	holds = holds_something(record);
+	if (!copy(record, &view))
+		return;
+	owner = k2k_entry_above(view.word);
+	switch (k2k_entry_state(view.word)) {
+	case K2K_ENTRY_FREE:
+		if (owner != 0 && !restore(mend, index, &view))
+			give_back(mend, index, &view, "was free, and somebody's");
+		return;
+	case K2K_ENTRY_IDLE:
+		if (!k2k_lease_is_incarnation(owner) || (holds && !restore(mend, index, &view)))
+			give_back(mend, index, &view, holds ? "was idle, and held something" : "was taken by nobody");
+		return;
+	case K2K_ENTRY_CLAIMED:
+		if (!k2k_census_alive(mend->census, owner))
+			mend_dead(mend, index, &view);
+		return;
+	default:
+		if (k2k_census_alive(mend->census, owner))
+			mend_living(mend, index, &view);
+		else
+			mend_dead(mend, index, &view);
+	}
+}
+
+static void mend_row(struct k2k_mend *mend, uint32_t slot)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+		k2k_u32 *word = &mend->map->lease_rows[slot].record[i];
+		uint32_t link = k2k_load_relaxed(word); /* relaxed: compared, and swapped for nothing */
+
+		/* publish[lease-link]: nothing */
+		if (link > mend->map->sizes.leases && k2k_cas_acq_rel(word, &link, 0))
+			k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT, "tenant slot %u: the word of broker %u led nowhere: %u", slot, i, link);
+	}
 }
 
 int k2k_mend_leases(struct k2k_mend *mend)
 {
 	struct k2k_pool pool = k2k_lease_pool(mend->map);
-	uint8_t *seen = calloc(pool.capacity / 8 + 1, 1);
 	uint32_t high;
 
-	if (!seen)
-		return k2k_fail(K2K_ENOMEM, "repair", NULL, "no memory to look at %u records", pool.capacity);
 	k2k_mend_mark(mend, &pool, OBJECT);
-	for (size_t i = 0; i < mend->registration_count; i++)
-		follow(mend, &pool, &mend->registrations[i], seen);
+	for (uint32_t i = 0; i < mend->map->sizes.tenants; i++)
+		mend_row(mend, i);
 	high = mend->thorough ? pool.capacity : k2k_pool_high(&pool);
 	for (uint32_t i = 0; i < high; i++)
-		mend_lease(mend, &pool, i, seen);
-	free(seen);
+		mend_lease(mend, i);
 	return 0;
 }

@@ -145,6 +145,22 @@ static void empty_place(struct scene *s, uint64_t place)
 	              s->index, place);
 }
 
+/* Of followers: words that nobody writes, and owners that are no number that is drawn. */
+static void mend_followers(struct k2k_mend *mend)
+{
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
+		struct k2k_shm_follower *follower = &mend->map->followers[i];
+		uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: who it is */
+
+		k2k_mend_reserved(mend, OBJECT, i, follower->reserved0, sizeof(follower->reserved0));
+		k2k_mend_reserved(mend, OBJECT, i, follower->reserved1, sizeof(follower->reserved1));
+		if (!owner || (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX))
+			continue;
+		if (k2k_cas_acq_rel(&follower->owner, &owner, 0)) /* publish[follower-owner]: nobody's */
+			k2k_mend_tell(mend, &mend->counts.rings, "layout", OBJECT, "follower %u had an owner that can't be", i);
+	}
+}
+
 void k2k_mend_rings(struct k2k_mend *mend)
 {
 	struct scene s = { .mend = mend, .scratch = calloc(1, sizeof(*s.scratch)) };
@@ -163,4 +179,5 @@ void k2k_mend_rings(struct k2k_mend *mend)
 				empty_place(&s, place);
 	}
 	free(s.scratch);
+	mend_followers(mend);
 }

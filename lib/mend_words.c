@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_words.c (F6, on top of its peers) - words of `live` that stand for themselves: windows, flags, broker slots.
+ * mend_words.c (F6, on top of its peers) - words of `live` that stand for themselves: windows, flags, places of brokers and followers.
  *
  * Each is one compare-exchange from what can't be: what a broker stored meanwhile stays.
  */
@@ -81,18 +81,34 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 	k2k_mend_reserved(mend, "brokers", index, slot->reserved3, sizeof(slot->reserved3));
 }
 
+/* What a follower says is its own affair, and any number may be. Whose place it is must be somebody's, or nobody's. */
+static void mend_follower(struct k2k_mend *mend, uint32_t index)
+{
+	struct k2k_shm_follower *follower = &mend->map->followers[index];
+	uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: as it is */
+
+	/* publish[follower-owner]: nobody's */
+	if (owner && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX) && k2k_cas_acq_rel(&follower->owner, &owner, 0))
+		k2k_mend_tell(mend, &mend->counts.words, "layout", "audit", "follower %u: its place was nobody's, and not free", index);
+	k2k_mend_reserved(mend, "audit", index, follower->reserved0, sizeof(follower->reserved0));
+	k2k_mend_reserved(mend, "audit", index, follower->reserved1, sizeof(follower->reserved1));
+}
+
 void k2k_mend_words(struct k2k_mend *mend)
 {
 	struct k2k_shm_live *live = mend->map->live;
 
 	mend_header(mend);
-	k2k_mend_reserved(mend, "engagements", 0, &live->ledger_pool.reserved, sizeof(live->ledger_pool.reserved));
 	k2k_mend_reserved(mend, "engagements", 0, live->reserved0, sizeof(live->reserved0));
-	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.reserved, sizeof(live->lease_pool.reserved));
+	/* of the pool of leases, which is none: */
+	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.freed, sizeof(live->lease_pool.freed));
+	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.writer_hint, sizeof(live->lease_pool.writer_hint));
 	k2k_mend_reserved(mend, "leases", 0, live->reserved1, sizeof(live->reserved1));
 	k2k_mend_reserved(mend, "audit", 0, live->reserved2, sizeof(live->reserved2));
 	for (uint32_t i = 0; i < mend->map->sizes.tenants; i++)
 		mend_cell(mend, i);
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		mend_slot(mend, i);
+	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
+		mend_follower(mend, i);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pool.h"
 
+#include "clock.h"
 #include "delay.h"
 
 static void raise_high(const struct k2k_pool *pool, uint32_t to)
@@ -12,25 +13,40 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 			break;
 }
 
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
-                    uint32_t *index)
+/* Of this second only: who freed a record may have been killed, or stopped, before it counted that. */
+static uint64_t full_as_of(uint32_t freed)
 {
-	uint32_t start = k2k_load_relaxed(&pool->shared->hint); /* relaxed: a hint */
-	/* observe[pool-freed]: the state of what was given back until then; so "full as of this count" is true */
-	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
+	return k2k_clock_monotonic_ns() / K2K_NS_PER_SEC << 32 | freed;
+}
+
+static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
+{
+	uint64_t word = k2k_load_relaxed(full_at); /* relaxed: ours */
+
+	return word != UINT64_MAX && (uint32_t)word == freed && word == full_as_of(freed);
+}
+
+enum found { TAKEN, WAITING, FULL };
+
+/* Of the writer's records, or of all others'. */
+static enum found search(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, bool writers,
+                         uint32_t *index)
+{
+	k2k_u32 *hint = writers ? &pool->shared->writer_hint : &pool->shared->hint;
+	uint32_t start = k2k_load_relaxed(hint); /* relaxed: a hint */
 	bool asked = false, waiting = false;
 	uint64_t token = 0;
 
-	if (k2k_load_relaxed(full_at) == freed) /* relaxed: ours */
-		return false;
 	if (start >= pool->capacity)
 		start = 0;
 	for (uint32_t i = 0; i < pool->capacity; i++) {
 		uint32_t at = start + i < pool->capacity ? start + i : start + i - pool->capacity;
 		struct k2k_shm_entry *entry = k2k_pool_at(pool, at);
-		/* observe[entry-state]: what the remover did before it freed or retired it */
-		uint64_t word = k2k_load_acquire(&entry->state);
+		uint64_t word;
 
+		if (k2k_pool_is_writers(pool, at) != writers)
+			continue;
+		word = k2k_load_acquire(&entry->state); /* observe[entry-state]: what the remover did before it freed or retired it */
 		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
 			if (!asked) {
 				token = passed->ask(passed->context);
@@ -47,14 +63,30 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 		K2K_DELAY(chosen);
 		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
 		if (k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
-			k2k_store_relaxed(&pool->shared->hint, at + 1); /* relaxed: a hint */
+			k2k_store_relaxed(hint, at + 1); /* relaxed: a hint */
 			*index = at;
-			return true;
+			return TAKEN;
 		}
 	}
-	if (!waiting)
-		k2k_store_relaxed(full_at, freed); /* relaxed: ours */
-	return false;
+	return waiting ? WAITING : FULL;
+}
+
+bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
+                    uint32_t *index)
+{
+	/* observe[pool-freed]: the state of what was given back until then; so "full as of this count" is true */
+	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
+
+	if (!is_remembered(full_at, freed)) {
+		enum found found = search(pool, incarnation, passed, false, index);
+
+		if (found == TAKEN)
+			return true;
+		if (found == FULL)
+			k2k_store_relaxed(full_at, full_as_of(freed)); /* relaxed: ours */
+	}
+	return incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
+	       search(pool, incarnation, passed, true, index) == TAKEN;
 }
 
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
@@ -68,10 +100,17 @@ void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 
 static void given_back(const struct k2k_pool *pool, uint32_t index)
 {
+	k2k_u32 *hint = k2k_pool_is_writers(pool, index) ? &pool->shared->writer_hint : &pool->shared->hint;
+
 	/* relaxed, both: a hint */
-	if (index < k2k_load_relaxed(&pool->shared->hint))
-		k2k_store_relaxed(&pool->shared->hint, index);
+	if (index < k2k_load_relaxed(hint))
+		k2k_store_relaxed(hint, index);
 	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free, or retired */
+}
+
+void k2k_pool_recount(const struct k2k_pool *pool)
+{
+	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: what a killed writer gave back without counting it */
 }
 
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)

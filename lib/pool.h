@@ -55,6 +55,16 @@ static inline uint64_t k2k_entry_word(enum k2k_entry_state state, uint64_t above
 	return above << K2K_ENTRY_STATE_BITS | (uint64_t)state;
 }
 
+/*
+ * Every fourth record of a larger pool is taken by the writer alone, once the others are full: so brokers can't take the
+ * records that a budget needs. By its place, so that no count of them has to be kept true.
+ */
+#define K2K_POOL_SMALL 64
+static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t index)
+{
+	return pool->capacity >= K2K_POOL_SMALL && index % 4 == 3;
+}
+
 /* How many records a sweep must look at. */
 static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 {
@@ -66,7 +76,7 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 
 /*
  * Takes a record for `incarnation`: true, and CLAIMED in *index. False: full.
- * *full_at remembers a failed search (process-private, start with UINT64_MAX).
+ * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is given back, for a second at most.
  */
 bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
                     uint32_t *index);
@@ -74,6 +84,8 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const str
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* The single remover's: FREE at once, or RETIRED until the token has passed. */
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index);
+/* Recovery's: what is remembered as full is to be asked anew. */
+void k2k_pool_recount(const struct k2k_pool *pool);
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token);
 
 #endif

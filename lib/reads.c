@@ -40,7 +40,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	code = copy_window(reg, slot, info);
 	if (code)
 		info->messages_this_second = info->window = 0;
-	leases = k2k_lease_sum(&reg->map, &reg->census, slot, held);
+	leases = k2k_lease_sum(&reg->map, &reg->census, slot, k2k_tenant_generation(state_gen), held);
 	if (leases)
 		held[0] = held[1] = 0;
 	code = code ? code : leases;
@@ -282,12 +282,12 @@ static void copy_files(const struct k2k_registry *reg, struct k2k_registry_info 
 {
 	struct stat st;
 
-	if (stat(reg->defs.path, &st) == 0) {
+	if (k2k_segment_stat(&reg->defs, &st) == 0) {
 		info->owner_uid = st.st_uid;
 		info->owner_gid = st.st_gid;
 		info->defs_mode = st.st_mode & 0777;
 	}
-	if (stat(reg->live.path, &st) == 0)
+	if (k2k_segment_stat(&reg->live, &st) == 0)
 		info->live_mode = st.st_mode & 0777;
 }
 
@@ -296,7 +296,6 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	const struct k2k_map *map = &reg->map;
 	const struct k2k_shm_defs *defs = map->defs;
 	struct k2k_hash ledger = k2k_ledger_hash(map);
-	struct k2k_pool leases = k2k_lease_pool(map);
 
 	info->flags = k2k_audit_has_sink(&reg->audit) ? K2K_INFO_AUDIT_SINK : 0;
 	strcpy(info->name, reg->name);
@@ -310,7 +309,10 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_list(&defs->tenant_free, &defs->tenant_retired, map->sizes.tenants, &info->tenants);
 	count_list(&defs->budget_free, &defs->budget_retired, map->sizes.budgets, &info->budgets);
 	count_pool(&ledger.pool, &info->engagements);
-	count_pool(&leases, &info->leases);
+	info->leases.capacity = K2K_LEASES(map->sizes);
+	info->leases.used = k2k_lease_count(map, &reg->census);
+	if (info->leases.used > info->leases.capacity) /* in those that are there for brokers that stand still */
+		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
 	info->cut_gpu_ns = k2k_load_relaxed(&defs->cut_ns); /* relaxed: only a number */

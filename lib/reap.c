@@ -9,22 +9,33 @@
  *
  * Damage in the records that are reaped, or beside them, holds up nobody: it is cut out (mend.h) and told.
  *
- * Killed at any point: the definition is still RETIRED, and the next writer does
- * it again; what was done already is found done.
+ * Final totals are counted, and told in the trail where somebody asked for them, before
+ * the first record is given up. All of one reaping cost one sweep to count, and one to unlink.
+ *
+ * Killed after:          others see                       the next writer
+ *   an event             the same tenant, still RETIRED   tells it again, with the same numbers
+ *   totals_due = 0       "                                does not tell it again
+ *   some unlinked        "                                unlinks the rest; what is unlinked is RETIRED, and stays
+ *   leases, slot FREE    no such tenant                   rebuilds the list
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "budget.h"
 #include "handle.h"
 #include "ledger.h"
 #include "tenant.h"
 
-/* The slots to reap in one go, so that the pools are swept once. */
+/* The slots to reap in one go, so that the pools are swept once for all. */
 struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;         /* a bit a slot */
+	uint64_t *cost_ns;       /* of each chosen slot, if any has costs */
+	struct k2k_final *finals;
+	size_t final_count;
 	uint64_t token;          /* for what is unlinked now */
-	bool stamped, has_budgets, has_costs, has_leases;
+	bool stamped, has_budgets, has_costs;
 	bool damaged;            /* and cut out: once a batch */
 	struct k2k_mended *mended;
 	int code;                /* of the choice */
@@ -44,6 +55,112 @@ static int mend(struct batch *batch)
 	batch->damaged = true;
 	return k2k_mend_live(batch->reg, batch->token, &batch->stamped, batch->mended);
 }
+
+/* ---- final totals ------------------------------------------------------------------ */
+
+static int add_chosen_cost(void *context, const struct k2k_cost_copy *cost)
+{
+	struct batch *batch = context;
+
+	if (is_chosen(batch, cost->slot, cost->generation))
+		batch->cost_ns[cost->slot] = k2k_sat_add(batch->cost_ns[cost->slot], cost->cost_ns);
+	return 0;
+}
+
+static int count_costs(struct batch *batch)
+{
+	if (!batch->has_costs)
+		return 0;
+	batch->cost_ns = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->cost_ns));
+	if (!batch->cost_ns)
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory to count the costs of %u tenants", batch->reg->map.sizes.tenants);
+	return k2k_ledger_sweep(&batch->reg->map, add_chosen_cost, batch);
+}
+
+static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t cost_ns,
+                        struct k2k_tenant_totals *totals)
+{
+	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
+	uint64_t held[K2K_RESOURCES];
+
+	/* what brokers have damaged of it hides nothing else of it */
+	totals->flags = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held) != 0 ? K2K_TENANT_DAMAGED : 0;
+	if (totals->flags)
+		held[0] = held[1] = 0;
+	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
+	totals->generation = generation;
+	totals->admitted_total = k2k_load_relaxed(&reg->map.cells[slot].admitted);
+	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
+	totals->rejected_total.budget = k2k_load_relaxed(&cold->rejected_budget);
+	totals->rejected_total.kernels = k2k_load_relaxed(&cold->rejected_kernels);
+	totals->rejected_total.gpu_memory = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	totals->gpu_ns_total = cost_ns;
+	totals->unattributed_ns = k2k_load_relaxed(&cold->unattributed_ns);
+	totals->kernels = held[K2K_RESOURCE_KERNELS];
+	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
+}
+
+/* Of a chosen slot. What is damaged is mended first, so that what can still be told is told. */
+static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
+{
+	uint64_t cost_ns = batch->cost_ns ? batch->cost_ns[slot] : 0;
+
+	fill_totals(batch->reg, slot, generation, cost_ns, totals);
+	if ((totals->flags & K2K_TENANT_DAMAGED) && mend(batch) == 0)
+		fill_totals(batch->reg, slot, generation, cost_ns, totals);
+}
+
+static void tell_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
+{
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = totals->id, .generation = totals->generation };
+	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
+		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
+		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
+		                                    totals->gpu_memory_bytes };
+
+	memcpy(body.more.change.values, values, sizeof(values));
+	k2k_trail_tell_locked(&reg->trail, &body);
+}
+
+/* Of one chosen slot: in the trail if somebody asked for them, whoever that was. */
+static void tell_slot(struct batch *batch, uint32_t slot)
+{
+	struct k2k_registry *reg = batch->reg;
+	k2k_u64 *due = &reg->map.tenants_cold[slot].totals_due;
+	uint64_t generation = k2k_tenant_generation(k2k_load_relaxed(&reg->map.tenants[slot].state_gen)); /* relaxed, all: ours */
+	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
+
+	if (k2k_load_relaxed(due) != generation)
+		return;
+	fill_finals(batch, slot, generation, &totals);
+	tell_totals(reg, &totals);
+	K2K_DELAY(totals_told);
+	k2k_store_relaxed(due, 0); /* relaxed: only writers look, under the lock */
+}
+
+static int take_totals(struct batch *batch)
+{
+	struct k2k_registry *reg = batch->reg;
+	int code = count_costs(batch);
+
+	for (size_t i = 0; !code && i < batch->final_count; i++) {
+		struct k2k_final *final = &batch->finals[i];
+
+		if (!is_chosen(batch, final->slot, final->generation))
+			continue;
+		fill_finals(batch, final->slot, final->generation, final->totals);
+		final->done = true;
+	}
+	for (uint32_t slot = 0; !code && slot < reg->map.sizes.tenants; slot++) {
+		if (slot % 8 == 0 && !batch->chosen[slot / 8])
+			slot += 7;
+		else if (batch->chosen[slot / 8] & (1u << slot % 8))
+			tell_slot(batch, slot);
+	}
+	return code;
+}
+
+/* ---- records ------------------------------------------------------------------------- */
 
 static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 {
@@ -99,8 +216,6 @@ static void choose(struct batch *batch, uint32_t slot)
 	/* observe[cell-has-costs]: raised before the first record; its raiser's section is over */
 	if (k2k_load_acquire(&map->cells[slot].has_costs))
 		batch->has_costs = true;
-	if (k2k_load_acquire(&map->cells[slot].lease_head)) /* observe[lease-link]: only whether there are any */
-		batch->has_leases = true;
 }
 
 static int unlink_records(struct batch *batch)
@@ -109,15 +224,30 @@ static int unlink_records(struct batch *batch)
 	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
+	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
+	if (!code && batch->has_costs)
+		code = k2k_recover_claims(batch->reg, batch->mended);
+	/* before anything is given up: what fails here fails with all there is still to be had */
+	if (!code)
+		code = take_totals(batch);
 	if (!code && batch->has_budgets)
 		code = unlink_budgets(batch);
-	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
-	if (!code)
-		code = k2k_recover_claims(batch->reg, batch->has_costs, batch->has_leases, batch->mended);
 	if (!code && batch->has_costs)
 		code = k2k_ledger_sweep(map, unlink_cost, batch);
 	if (!code && batch->stamped)
 		k2k_grace_publish(map, batch->token);
+	return code;
+}
+
+/* With a token of its own: the batch's has been published. */
+static int mend_orphans(struct batch *batch)
+{
+	uint64_t token = k2k_grace_next(&batch->reg->map);
+	bool stamped = false;
+	int code = k2k_mend_live(batch->reg, token, &stamped, batch->mended);
+
+	if (stamped)
+		k2k_grace_publish(&batch->reg->map, token);
 	return code;
 }
 
@@ -133,8 +263,10 @@ static int free_slots(struct batch *batch)
 
 		more = k2k_list_next(&retired, slot, &next);
 		if (batch->chosen[slot / 8] & (1u << slot % 8)) {
-			if (k2k_lease_reap(map, slot) != 0)
-				orphans = true; /* what its damaged list does not lead to any more */
+			uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed: ours */
+
+			if (k2k_lease_reap(map, slot, k2k_tenant_generation(word)) != 0)
+				orphans = true; /* what its damaged row does not lead to any more */
 			batch->chosen[slot / 8] &= (uint8_t)~(1u << slot % 8); /* once, wherever the links lead */
 			k2k_list_remove(&retired, previous, slot);
 			k2k_tenant_free(map, slot);
@@ -144,7 +276,7 @@ static int free_slots(struct batch *batch)
 		}
 		slot = next;
 	}
-	return orphans ? k2k_recover_claims(batch->reg, false, true, batch->mended) : 0;
+	return orphans ? mend_orphans(batch) : 0;
 }
 
 /* The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery rebuilds it. */
@@ -180,7 +312,7 @@ static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
 	return by != 0 && k2k_census_alive(&reg->admins, by);
 }
 
-static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slot)
+static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
 {
 	const struct k2k_map *map = &batch->reg->map;
 	struct k2k_list retired = k2k_tenant_retired_list(map);
@@ -196,17 +328,39 @@ static void choose_passed(struct batch *batch, uint64_t passed, uint32_t own_slo
 		}
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* in the order of tokens */
-		if (slot == own_slot || !is_pinned(batch->reg, slot))
+		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot))
 			choose(batch, slot);
 	}
 }
 
-static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *mended)
+static int reap_passed(struct batch *batch, uint64_t passed)
 {
+	uint8_t *own = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
+	int code = 0;
+
+	batch->chosen = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
+	if (!batch->chosen || !own)
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory for a list of slots");
+	for (size_t i = 0; !code && i < batch->final_count; i++)
+		own[batch->finals[i].slot / 8] |= (uint8_t)(1u << batch->finals[i].slot % 8);
+	if (!code) {
+		choose_passed(batch, passed, own);
+		code = unlink_records(batch);
+		K2K_DELAY(records_unlinked);
+	}
+	if (!code)
+		code = free_slots(batch);
+	free(batch->cost_ns);
+	free(batch->chosen);
+	free(own);
+	return code;
+}
+
+static int reap(struct batch *batch)
+{
+	struct k2k_registry *reg = batch->reg;
 	struct k2k_list retired = k2k_tenant_retired_list(&reg->map);
 	struct k2k_list budgets = k2k_budget_retired_list(&reg->map);
-	struct k2k_mended own = { .look = NULL };
-	struct batch batch = { .reg = reg, .mended = mended ? mended : &own };
 	uint32_t first, behind;
 	uint64_t passed;
 	int code;
@@ -217,81 +371,49 @@ static int reap(struct k2k_registry *reg, uint32_t own_slot, struct k2k_mended *
 	code = free_budgets(reg, passed);
 	if (code || !k2k_list_first(&retired, &first))
 		return code;
-	batch.chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1);
-	if (!batch.chosen)
-		return k2k_fail(K2K_ENOMEM, "reap", NULL, "no memory for a list of slots");
-	choose_passed(&batch, passed, own_slot);
-	code = unlink_records(&batch);
-	K2K_DELAY(records_unlinked);
-	if (!code)
-		code = free_slots(&batch);
-	free(batch.chosen);
-	if (!mended && k2k_mended_anything(&own.damage))
-		k2k_tell_repair(reg, &own);
+	return reap_passed(batch, passed);
+}
+
+/* In a change: damage is never cut out in silence. */
+static int reap_and_tell(struct batch *batch)
+{
+	struct k2k_mended own = { .look = NULL };
+	int code;
+
+	batch->mended = &own;
+	code = reap(batch);
+	if (k2k_mended_anything(&own.damage))
+		k2k_tell_repair(batch->reg, &own);
 	return code;
 }
 
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	return reap(reg, UINT32_MAX, mended);
+	struct batch batch = { .reg = reg, .mended = mended };
+
+	return mended ? reap(&batch) : reap_and_tell(&batch);
 }
 
-/* ---- totals ----------------------------------------------------------------------- */
-
-struct sum {
-	uint32_t slot;
-	uint64_t generation, ns;
-};
-
-static int add_cost(void *context, const struct k2k_cost_copy *cost)
+int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count)
 {
-	struct sum *sum = context;
+	struct batch batch = { .reg = reg, .finals = finals, .final_count = count };
 
-	if (cost->slot == sum->slot && cost->generation == sum->generation)
-		sum->ns = k2k_sat_add(sum->ns, cost->cost_ns);
-	return 0;
+	return reap_and_tell(&batch);
 }
 
-int k2k_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
+int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
 {
-	const struct k2k_shm_cell *cell = &reg->map.cells[slot];
-	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
-	struct sum sum = { slot, generation, 0 };
-	uint64_t held[K2K_RESOURCES];
-	int code = 0;
+	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
+	int code = batch.chosen ? 0 : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals", "no memory for a list of slots");
 
-	if (k2k_load_acquire(&cell->has_costs)) /* observe[cell-has-costs]: as above */
-		code = k2k_ledger_sweep(&reg->map, add_cost, &sum);
-	if (code)
-		return code;
-	totals->flags = 0;
-	if (k2k_lease_sum(&reg->map, &reg->census, slot, held) != 0)
-		totals->flags = K2K_TENANT_DAMAGED;
-	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
-	totals->generation = generation;
-	totals->admitted_total = k2k_load_relaxed(&cell->admitted);
-	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
-	totals->rejected_total.budget = k2k_load_relaxed(&cold->rejected_budget);
-	totals->rejected_total.kernels = k2k_load_relaxed(&cold->rejected_kernels);
-	totals->rejected_total.gpu_memory = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	totals->gpu_ns_total = sum.ns;
-	totals->unattributed_ns = k2k_load_relaxed(&cold->unattributed_ns);
-	totals->kernels = held[K2K_RESOURCE_KERNELS];
-	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
-	return 0;
-}
-
-int k2k_reap_slot(struct k2k_registry *reg, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
-{
-	uint64_t word = k2k_load_relaxed(&reg->map.tenants[slot].state_gen); /* relaxed: under the lock */
-	int code;
-
-	if (word != k2k_tenant_word(K2K_TENANT_RETIRED, generation))
-		return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_RETIRED, word,
-		                       "slot %u was reaped while its totals were waited for", slot);
-	code = k2k_totals(reg, slot, generation, totals);
-	/* so that what can still be told is told */
-	if (!code && (totals->flags & K2K_TENANT_DAMAGED) && k2k_mend_now(reg) == 0)
-		code = k2k_totals(reg, slot, generation, totals);
-	return code ? code : reap(reg, slot, NULL);
+	for (size_t i = 0; !code && i < count; i++)
+		choose(&batch, finals[i].slot);
+	if (!code)
+		code = count_costs(&batch);
+	for (size_t i = 0; !code && i < count; i++)
+		fill_totals(reg, finals[i].slot, finals[i].generation, batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0,
+		            finals[i].totals);
+	free(batch.cost_ns);
+	free(batch.chosen);
+	return code;
 }

@@ -11,7 +11,7 @@
  *   budget not of this version   undone, or its end completed (budget.h)
  *   budget, cost of no tenant    unlinked and retired
  *   CLAIMED by a dead one        linked: LIVE; not linked: FREE
- *   lease of no tenant           FREE
+ *   lease of a dead broker, or of no tenant    FREE (mend_leases.c)
  *   what can't be                cut out before all that (mend.h), so that the walks below end
  *   lists                        rebuilt
  *
@@ -22,6 +22,7 @@
  * the seq_cst fences of k2k_writer_lock() and k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its
  * lock. Readers are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "budget.h"
@@ -221,35 +222,6 @@ static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_
 	return code == K2K_HASH_ABSENT ? 0 : skip_damage(r, code);
 }
 
-static int recover_lease(struct recovery *r, const struct k2k_pool *pool, uint32_t index)
-{
-	const struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
-	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
-	enum k2k_tenant_state state;
-	bool current;
-
-	/* relaxed, both: a linked record keeps its key; of others only "not linked" matters */
-	current = is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state);
-	if (is_abandoned(r, word)) {
-		r->mended->leases++;
-		return skip_damage(r, recover_claim(pool, index, word, current ? k2k_lease_is_linked(r->map, index) : K2K_ENOTHELD,
-		                                    K2K_ENOTHELD));
-	}
-	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && current && state == K2K_TENANT_RETIRED) {
-		/* not in the list: taken out by a reaper that was killed. LIVE comes after the link, so it is not a new one */
-		int code = k2k_lease_is_linked(r->map, index);
-
-		if (code && code != K2K_ENOTHELD)
-			return skip_damage(r, code);
-		current = code == 0;
-	}
-	if (k2k_entry_state(word) == K2K_ENTRY_LIVE && !current) {
-		r->mended->leases++;
-		k2k_pool_free(pool, index);
-	}
-	return 0;
-}
-
 /* ---- lists ----------------------------------------------------------------------- */
 
 struct stamp {
@@ -271,7 +243,7 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 	uint32_t count = 0;
 
 	if (!stamps)
-		return k2k_fail(K2K_ENOMEM, "recovery", NULL, "no memory to sort %u records", free_list->capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "recovery", "no memory to sort %u records", free_list->capacity);
 	k2k_list_clear(free_list);
 	k2k_list_clear(retired_list);
 	for (uint32_t i = 0; i < free_list->capacity; i++) {
@@ -370,8 +342,7 @@ void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
 static int recover_all(struct recovery *r)
 {
 	struct k2k_hash ledger = k2k_ledger_hash(r->map);
-	struct k2k_pool leases = k2k_lease_pool(r->map);
-	uint32_t ledger_high, lease_high;
+	uint32_t ledger_high;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < r->map->sizes.tenants; i++)
@@ -379,13 +350,12 @@ static int recover_all(struct recovery *r)
 	if (!code)
 		code = k2k_mend_live(r->reg, r->token, &r->stamped, r->mended);
 	ledger_high = k2k_pool_high(&ledger.pool);
-	lease_high = k2k_pool_high(&leases);
 	for (uint32_t i = 0; !code && i < r->map->sizes.budgets; i++)
 		code = recover_budget(r, i);
 	for (uint32_t i = 0; !code && i < ledger_high; i++)
 		code = recover_cost(r, &ledger, i);
-	for (uint32_t i = 0; !code && i < lease_high; i++)
-		code = recover_lease(r, &leases, i);
+	k2k_pool_recount(&ledger.pool);
+	k2k_ledger_recount(r->map);
 	if (!code && r->stamped)
 		k2k_grace_publish(r->map, r->token);
 	else if (!code)
@@ -393,19 +363,16 @@ static int recover_all(struct recovery *r)
 	return code ? code : rebuild_lists(r->map);
 }
 
-int k2k_recover_claims(struct k2k_registry *reg, bool costs, bool leases, struct k2k_mended *mended)
+int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	struct recovery r = { .reg = reg, .map = &reg->map, .mended = mended };
 	struct k2k_hash ledger = k2k_ledger_hash(r.map);
-	struct k2k_pool lease_pool = k2k_lease_pool(r.map);
-	uint32_t ledger_high = costs ? k2k_pool_high(&ledger.pool) : 0, lease_high = leases ? k2k_pool_high(&lease_pool) : 0;
+	uint32_t ledger_high = k2k_pool_high(&ledger.pool);
 	uint64_t word;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < ledger_high; i++)
 		code = recover_cost_claim(&r, &ledger, i, &word);
-	for (uint32_t i = 0; !code && i < lease_high; i++)
-		code = recover_lease(&r, &lease_pool, i);
 	return code;
 }
 

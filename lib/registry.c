@@ -66,10 +66,13 @@ static int new_handle(struct k2k_registry **handle)
 		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE);
 		gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (!reg || gate == MAP_FAILED || madvise(gate, 4096, MADV_WIPEONFORK) != 0) {
+			int error = errno;
+
 			free(reg);
 			if (gate != MAP_FAILED)
 				munmap(gate, 4096);
-			return k2k_fail(K2K_ENOMEM, "handle", NULL, "no memory for a handle");
+			return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "handle",
+			                      "can't have memory for a handle, with a page that a forked child finds empty");
 		}
 		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
 		reg->gate = gate;
@@ -82,7 +85,6 @@ static int new_handle(struct k2k_registry **handle)
 	}
 	memset((char *)reg + offsetof(struct k2k_registry, role), 0, sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
-	reg->lease_full_at = UINT64_MAX;
 	reg->defs.fd = -1;
 	reg->live.fd = -1;
 	*handle = reg;

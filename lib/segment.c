@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -58,7 +57,7 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	unsigned int byte;
-	int digits = 0, c;
+	int digits = 0, c = 0, error;
 
 	if (!file)
 		return k2k_fail_errno(K2K_EIO, errno, "/proc", "can't read the boot id");
@@ -75,7 +74,10 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 		boot_id[digits / 2] = (uint8_t)(boot_id[digits / 2] << 4 | byte);
 		digits++;
 	}
+	error = ferror(file) ? errno : 0;
 	fclose(file);
+	if (error)
+		return k2k_fail_errno(K2K_EIO, error, "/proc", "can't read the boot id");
 	if (digits != 32)
 		return k2k_fail(K2K_EIO, "/proc", "boot_id", "the boot id is not 32 hexadecimal digits");
 	return 0;
@@ -92,9 +94,8 @@ static int create_failed(int error, const char *object, const char *what)
 	case ENOSPC:
 	case ENOMEM:
 	case EDQUOT:
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
 	case EFBIG:
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s: it is larger than RLIMIT_FSIZE (ulimit -f) allows", what);
+		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
 	default:
 		return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
 	}
@@ -106,8 +107,8 @@ static int map(struct k2k_segment *seg, const char *object, int fd)
 	void *base = mmap(NULL, seg->bytes, protection, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
-		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes",
-		                      seg->bytes);
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes%s",
+		                      seg->bytes, errno == EAGAIN ? " (RLIMIT_MEMLOCK, ulimit -l)" : "");
 	if (madvise(base, seg->bytes, MADV_DONTFORK) != 0) {
 		int error = errno;
 
@@ -139,17 +140,29 @@ static int reserve(int fd, off_t bytes, const char *object)
 	return 0;
 }
 
-/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now. */
-static void touch(struct k2k_segment *seg)
+/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now, and as an error. */
+static int touch(const struct k2k_segment *seg, const char *object)
 {
 	volatile unsigned char *p = seg->base;
 
 #ifdef MADV_POPULATE_WRITE
-	if (madvise(seg->base, seg->bytes, MADV_POPULATE_WRITE) == 0)
-		return;
+	int error = 0;
+
+	for (size_t done = 0; done < seg->bytes && !error;) {
+		size_t step = seg->bytes - done < (size_t)RESERVE_STEP ? seg->bytes - done : (size_t)RESERVE_STEP;
+
+		if (madvise(seg->base + done, step, MADV_POPULATE_WRITE) == 0)
+			done += step;
+		else if (errno != EINTR && errno != EAGAIN)
+			error = errno;
+	}
+	if (error != EINVAL) /* a kernel before 5.14 */
+		return error ? k2k_fail_errno(K2K_ENOMEM, error, object, "can't have all of its %zu bytes", seg->bytes) : 0;
 #endif
+	(void)object;
 	for (size_t at = 0; at < seg->bytes; at += 4096)
 		p[at] = 0;
+	return 0;
 }
 
 int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode,
@@ -185,7 +198,12 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	code = map(seg, object, fd);
 	if (code)
 		goto failed;
-	touch(seg);
+	code = touch(seg, object);
+	if (code) {
+		munmap(seg->base, seg->bytes);
+		seg->base = NULL;
+		goto failed;
+	}
 	remember(seg, &st, fd);
 	return 0;
 failed:
@@ -196,16 +214,13 @@ failed:
 int k2k_segment_link(struct k2k_segment *seg, const char *path)
 {
 	char self[64];
-	struct stat st;
 
-	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 && errno != EEXIST) {
-		/* older kernels ask for CAP_DAC_READ_SEARCH there */
-		snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
-		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
-			return create_failed(errno, path, "can't name it");
-	}
-	if (stat(path, &st) != 0 || st.st_dev != seg->device || st.st_ino != seg->inode)
-		return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
+	/* older kernels ask for CAP_DAC_READ_SEARCH for the first form */
+	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
+	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
+	    (errno == EEXIST || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0))
+		return errno == EEXIST ? k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path)
+		                       : create_failed(errno, path, "can't name it");
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
 	return 0;
 }
@@ -261,15 +276,17 @@ static bool is_in_use(const struct k2k_segment *defs)
 	struct k2k_segment live;
 	char path[K2K_PATH_MAX];
 	size_t stem = strlen(defs->path) - strlen("defs");
-	bool used;
 	char uuid[40];
+	bool used;
+	int code;
 
 	if (k2k_lock_any_life(defs))
 		return true;
 	k2k_segment_uuid_text(uuid, defs->header.uuid);
 	snprintf(path, sizeof(path), "%.*slive.%s", (int)stem, defs->path, uuid);
-	if (k2k_segment_refer(&live, defs->agent, path) != 0)
-		return false;
+	code = k2k_segment_refer(&live, defs->agent, path);
+	if (code)
+		return code != K2K_ENOREGISTRY; /* can't be asked: taken as used, so that nobody removes it for that */
 	used = k2k_lock_any_life(&live);
 	k2k_segment_close(&live);
 	return used;
@@ -392,7 +409,7 @@ int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	seg->agent = agent;
 	seg->fd = -1;
 	if (fd < 0)
-		return K2K_ENOREGISTRY;
+		return errno == ENOENT ? K2K_ENOREGISTRY : K2K_EIO;
 	if (fstat(fd, &st) != 0) {
 		close(fd);
 		return K2K_EIO;
@@ -414,28 +431,33 @@ void k2k_segment_close(struct k2k_segment *seg)
 
 /* ---- is it gone? ---------------------------------------------------------------- */
 
-struct link_question {
+struct stat_question {
 	const struct k2k_segment *seg;
-	bool linked;
+	struct stat *st;
 };
 
-static int ask_links(void *context)
+static int ask_stat(void *context)
 {
-	struct link_question *question = context;
-	struct stat st;
+	const struct stat_question *question = context;
 
-	/* what can't be asked counts as there */
-	question->linked = fstat(question->seg->fd, &st) != 0 || st.st_nlink > 0;
-	return 0;
+	return fstat(question->seg->fd, question->st) == 0 ? 0 : K2K_EIO;
+}
+
+int k2k_segment_stat(const struct k2k_segment *seg, struct stat *st)
+{
+	struct stat_question question = { seg, st };
+
+	return k2k_agent_run(seg->agent, ask_stat, &question);
 }
 
 int k2k_segment_check_identity(const struct k2k_segment *seg)
 {
-	struct link_question question = { seg, true };
 	struct stat st;
 
 	if (stat(seg->path, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
 		return 0;
-	k2k_agent_run(seg->agent, ask_links, &question);
-	return question.linked ? 0 : k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
+	/* what can't be asked counts as there */
+	if (k2k_segment_stat(seg, &st) != 0 || st.st_nlink > 0)
+		return 0;
+	return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
 }

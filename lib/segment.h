@@ -22,6 +22,7 @@
 #ifndef K2K_SEGMENT_H
 #define K2K_SEGMENT_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "agent.h"
@@ -63,9 +64,11 @@ int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const cha
                      bool writable, const struct k2k_trust *trust);
 /* The header alone of a regular file that belongs to us or root and has this magic; no other check, and no detail of what fails. */
 int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header);
-/* Opens to lock bytes only: no mapping. */
+/* Opens to lock bytes only: no mapping. K2K_ENOREGISTRY if there is none, K2K_EIO if that can't be told; no detail. */
 int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const char *path);
 void k2k_segment_close(struct k2k_segment *seg);
+/* Anywhere. fstat(2) of the object, wherever its path leads by now. 0, or K2K_EIO without a detail. */
+int k2k_segment_stat(const struct k2k_segment *seg, struct stat *st);
 /*
  * Anywhere. 0, or K2K_EFENCED if the object is gone: nothing links to it any more, because it was
  * removed or replaced. A path that can't be looked at, or leads elsewhere (chroot, another mount

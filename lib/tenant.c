@@ -142,8 +142,9 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	/* relaxed, all: nobody refers to this slot until it is linked */
 	k2k_store_relaxed(&cell->admitted, 0);
 	k2k_store_relaxed(&cell->window, 0);
-	k2k_store_relaxed(&cell->lease_head, 0);
+	k2k_store_relaxed(&cell->lease_brokers, 0); /* the row may stay: its records tell whose they are */
 	k2k_store_relaxed(&cell->has_costs, 0);
+	k2k_store_relaxed(&cell->costs, 0);
 	k2k_store_relaxed(&cold->rejected_rate, 0);
 	k2k_store_relaxed(&cold->rejected_budget, 0);
 	k2k_store_relaxed(&cold->rejected_kernels, 0);

@@ -2,8 +2,13 @@
 #include "thread.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "error.h"
+
+#define STACK_BYTES ((size_t)256 << 10)
 
 #define CHUNK_BYTES 4096
 #define RECORDS (CHUNK_BYTES / sizeof(struct k2k_thread))
@@ -108,6 +113,37 @@ struct k2k_thread *k2k_thread_first_use(void)
 	thread->sinks = 0;
 	k2k_thread_self = thread;
 	return thread;
+}
+
+static int create(pthread_t *thread, void *(*run)(void *), void *context)
+{
+	pthread_attr_t attr;
+	int error = pthread_attr_init(&attr);
+
+	if (error)
+		return error;
+	error = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (!error)
+		error = pthread_create(thread, &attr, run, context);
+	pthread_attr_destroy(&attr);
+	/* the program's thread-local variables are part of the stack: more of them than it holds */
+	return error == EINVAL ? pthread_create(thread, NULL, run, context) : error;
+}
+
+int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, const char *object)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = create(thread, run, context);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!error)
+		return 0;
+	return k2k_fail_errno(K2K_ENOMEM, error, object, "can't start a thread%s",
+	                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, or the control group's pids.max)"
+	                                      : "");
 }
 
 /* relaxed, both: no other thread is here yet */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trail.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,10 +55,11 @@ struct k2k_trail_entry {
 	uint64_t used, limit;
 };
 
-/* Reserved at once; its pages come as they are used. */
+/* All its pages at once: one that comes on the message path could put its caller to sleep. */
 static int make_table(struct k2k_trail *trail)
 {
-	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+	                     -1, 0);
 
 	trail->used = calloc(ENTRIES / 64, sizeof(*trail->used));
 	if (entries == MAP_FAILED || !trail->used) {
@@ -65,7 +67,7 @@ static int make_table(struct k2k_trail *trail)
 		if (entries != MAP_FAILED)
 			munmap(entries, ENTRIES * sizeof(*trail->entries));
 		trail->used = NULL;
-		return k2k_fail(K2K_ENOMEM, "trail", NULL, "no memory for a table of events");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "trail", "no memory for a table of events");
 	}
 	trail->entries = entries;
 	/* without it homes can be guessed, which costs events, not counts */
@@ -332,10 +334,12 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 
 		if (version == 0)
 			return false;
+		if (version % 2 || !has_key(entry, key))
+			continue;
 		/* relaxed, both: as in has_key() */
 		n = k2k_load_relaxed(&entry->n);
-		if (version % 2 || n == 0 || k2k_load_relaxed(&entry->second) < second || !has_key(entry, key))
-			continue;
+		if (n == 0 || k2k_load_relaxed(&entry->second) < second)
+			return false;
 		k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
 		return k2k_load_relaxed(&entry->version) == version && /* relaxed: ordered by the fence */
 		       k2k_ring_repeat(ring_for(trail, key->kind), n, key->kind);
@@ -491,8 +495,10 @@ static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 		k2k_ring_put_off(ring_for(trail, key->kind), key->kind);
 }
 
-/* False: the table has no room for it, or somebody is in the way. */
-static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
+enum counted { COUNTED, BUSY, NO_ROOM };
+
+/* BUSY: somebody is changing an entry that is needed. */
+static enum counted count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
 {
 	bool busy, again;
 	struct k2k_trail_entry *entry = find(trail, key, home, &busy);
@@ -506,7 +512,7 @@ static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_
 		}
 	}
 	if (!entry)
-		return false;
+		return busy ? BUSY : NO_ROOM;
 	entry->used = r->used;
 	entry->limit = r->limit;
 	if (again)
@@ -515,7 +521,7 @@ static bool count_locked(struct k2k_trail *trail, const struct key *key, uint64_
 		begin_second(trail, entry, key, second, 1);
 	mark(trail, entry, true);
 	leave(entry);
-	return true;
+	return COUNTED;
 }
 
 /* At most SPINS tries: who has the home may be preempted, and nobody waits for it. */
@@ -534,18 +540,18 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 {
 	struct key key;
 	uint64_t home;
-	bool counted = false;
+	enum counted counted = BUSY;
 
 	make_key(r, &key);
 	home = home_of(trail, &key);
 	if (repeat(trail, &key, home, second))
 		return;
 	if (lock_home(&trail->entries[home])) {
-		for (int i = 0; i < SPINS && !counted; i++)
+		for (int i = 0; i < SPINS && counted == BUSY; i++)
 			counted = count_locked(trail, &key, home, r, second);
 		k2k_store_release(&trail->entries[home].locked, 0); /* publish[trail-home]: what we entered */
 	}
-	if (!counted)
+	if (counted != COUNTED)
 		append(trail, &key, r->used, r->limit, 1, false);
 }
 

@@ -186,7 +186,6 @@ static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *
 		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot, (unsigned int)k2k_tenant_state(word));
 	}
 	k2k_look_at_reserved(look, "tenants", slot, cold->label, sizeof(cold->label));
-	k2k_look_at_reserved(look, "tenants", slot, &cold->reserved, sizeof(cold->reserved));
 }
 
 static void look_at_tenants(struct k2k_look *look)

@@ -43,57 +43,59 @@ static void look_at_costs(struct k2k_look *look)
 		k2k_look_at_reserved(look, "engagements", i, &cost->reserved_ns, sizeof(cost->reserved_ns));
 		k2k_look_at_reserved(look, "engagements", i, cost->reserved, sizeof(cost->reserved));
 	}
-	k2k_look_at_reserved(look, "engagements", 0, &map->live->ledger_pool.reserved, sizeof(map->live->ledger_pool.reserved));
 	k2k_look_at_reserved(look, "engagements", 0, map->live->reserved0, sizeof(map->live->reserved0));
 }
 
 /* ---- leases ------------------------------------------------------------------------------ */
 
-static void look_at_linked_lease(struct k2k_look *look, uint32_t slot, uint64_t generation, uint32_t index, uint64_t *brokers)
+/* Its own, or that of nobody who lives: a broker goes on in its place where that is damaged. */
+static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t incarnation)
 {
-	const struct k2k_shm_entry *entry = &look->map->leases[index].entry;
-	unsigned int state = k2k_entry_state(k2k_load_relaxed(&entry->state));
-	uint64_t key = k2k_load_relaxed(&entry->key);
+	uint64_t owner = k2k_load_relaxed(&look->map->slots[place].owner);
 
-	if (state != K2K_ENTRY_LIVE && state != K2K_ENTRY_CLAIMED)
-		k2k_look_find(look, "I4", "leases", "record %u is in the list of slot %u, but in no use", index, slot);
-	if (k2k_load_relaxed(&entry->gen) != generation || k2k_load_relaxed(&entry->slot) != slot)
-		k2k_look_find(look, "I4", "leases", "record %u is in the list of slot %u, but of another registration", index, slot);
-	if (key >= K2K_SLOTS)
-		k2k_look_find(look, "I4", "leases", "record %u is of no broker's place", index);
-	else if (*brokers & UINT64_C(1) << key)
-		k2k_look_find(look, "I4", "leases", "slot %u has two records of broker %u", slot, (unsigned int)key);
-	else
-		*brokers |= UINT64_C(1) << key;
+	if (owner == incarnation || k2k_census_alive(look->census, owner))
+		return owner == incarnation;
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (k2k_load_relaxed(&look->map->slots[i].owner) == incarnation)
+			return false;
+	return true;
 }
 
-static void look_at_lease_list(struct k2k_look *look, uint32_t slot, uint8_t *seen)
-{
-	const struct k2k_map *map = look->map;
-	uint64_t word = k2k_load_acquire(&map->tenants[slot].state_gen), brokers = 0; /* observe[tenant-state]: its leases */
-	uint32_t link = k2k_load_acquire(&map->cells[slot].lease_head); /* observe[lease-link]: the record's key */
-
-	if (!k2k_look_has_tenant(map, slot, k2k_tenant_generation(word)))
-		return;
-	while (link != 0) {
-		if (link > map->sizes.leases) {
-			k2k_look_find(look, "I4", "leases", "slot %u: a link points outside of the table", slot);
-			return;
-		}
-		if (k2k_look_mark(seen, link - 1)) {
-			k2k_look_find(look, "I4", "leases", "slot %u: record %u is linked twice", slot, link - 1);
-			return;
-		}
-		look_at_linked_lease(look, slot, k2k_tenant_generation(word), link - 1, &brokers);
-		link = k2k_load_acquire(&map->leases[link - 1].entry.next); /* observe[lease-link]: the next one's key */
-	}
-}
-
-static void look_at_lease(struct k2k_look *look, uint32_t index, const uint8_t *seen)
+/* A living broker's: the row of its tenant leads there. A dead one's means nothing, an idle one counts nothing. */
+static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_map *map = look->map;
 	const struct k2k_shm_lease *lease = &map->leases[index];
-	uint64_t word = k2k_load_relaxed(&lease->entry.state), owner = k2k_load_relaxed(&lease->incarnation);
+	uint64_t whose = k2k_load_relaxed(&lease->whose);
+	uint32_t slot = (uint32_t)whose, broker = (uint32_t)(whose >> 32);
+
+	/* set aside by a repair, until its token has passed */
+	if (k2k_load_relaxed(&lease->incarnation) != 0 &&
+	    k2k_load_relaxed(&lease->incarnation) <= k2k_load_relaxed(&map->defs->grace_token))
+		return;
+	if (k2k_load_relaxed(&lease->use) & 1)
+		k2k_look_find(look, "I4", "leases", "record %u is live, but not filled", index);
+	if (!k2k_look_has_tenant(map, slot, k2k_load_relaxed(&lease->gen))) {
+		k2k_look_find(look, "I2", "leases", "record %u belongs to no tenant", index);
+		return;
+	}
+	if (broker >= K2K_SLOTS) {
+		k2k_look_find(look, "I4", "leases", "record %u is of no broker's place", index);
+		return;
+	}
+	if (k2k_load_relaxed(&map->lease_rows[slot].record[broker]) != index + 1 ||
+	    !(k2k_load_relaxed(&map->cells[slot].lease_brokers) >> broker & 1))
+		k2k_look_find(look, "I4", "leases", "record %u is live, but slot %u does not lead there", index, slot);
+	if (!is_in_place(look, broker, k2k_entry_above(k2k_load_relaxed(&lease->state))))
+		k2k_look_find(look, "I4", "leases", "record %u is not of the broker in place %u", index, broker);
+	if (k2k_load_relaxed(&lease->incarnation) != k2k_entry_above(k2k_load_relaxed(&lease->state)))
+		k2k_look_find(look, "I4", "leases", "record %u has counters of another than its owner", index);
+}
+
+static void look_at_lease(struct k2k_look *look, uint32_t index)
+{
+	const struct k2k_shm_lease *lease = &look->map->leases[index];
+	uint64_t word = k2k_load_relaxed(&lease->state);
 
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
@@ -101,44 +103,43 @@ static void look_at_lease(struct k2k_look *look, uint32_t index, const uint8_t *
 			k2k_look_find(look, "I4", "leases", "record %u is free, and somebody's", index);
 		break;
 	case K2K_ENTRY_LIVE:
-		if (!k2k_look_marked(seen, index))
-			k2k_look_find(look, "I4", "leases", "record %u is live, but not linked", index);
-		if (!k2k_look_has_tenant(map, k2k_load_relaxed(&lease->entry.slot), k2k_load_relaxed(&lease->entry.gen)))
-			k2k_look_find(look, "I2", "leases", "record %u belongs to no tenant", index);
-		if (owner != 0 && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX))
-			k2k_look_find(look, "I4", "leases", "record %u has counters of nobody", index);
+		if (k2k_census_alive(look->census, k2k_entry_above(word)))
+			look_at_living_lease(look, index);
 		k2k_look_at_claim(look, "leases", index, word);
 		break;
 	case K2K_ENTRY_CLAIMED:
 		k2k_look_at_claim(look, "leases", index, word);
 		break;
 	default:
-		/* cut out by a repair, and free once its token has passed */
-		if (k2k_entry_above(word) > k2k_load_relaxed(&map->defs->grace_token))
-			k2k_look_find(look, "I4", "leases", "record %u is retired with a token that was not published", index);
-		if (k2k_look_marked(seen, index))
-			k2k_look_find(look, "I4", "leases", "record %u is retired, and linked", index);
+		for (int r = 0; r < K2K_RESOURCES; r++)
+			if (k2k_load_relaxed(&lease->claims[r].held) ||
+			    k2k_load_relaxed(&lease->claims[r].asked) != k2k_load_relaxed(&lease->claims[r].ended))
+				k2k_look_find(look, "I4", "leases", "record %u is idle, but holds something", index);
+		k2k_look_at_claim(look, "leases", index, word);
 	}
 	k2k_look_at_reserved(look, "leases", index, lease->reserved, sizeof(lease->reserved));
 }
 
+static void look_at_row(struct k2k_look *look, uint32_t slot)
+{
+	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+		if (k2k_load_relaxed(&look->map->lease_rows[slot].record[i]) > look->map->sizes.leases)
+			k2k_look_find(look, "I4", "leases", "slot %u: the word of broker %u leads outside of the table", slot, i);
+}
+
 static void look_at_leases(struct k2k_look *look)
 {
-	const struct k2k_map *map = look->map;
-	struct k2k_pool pool = k2k_lease_pool(map);
-	uint8_t *seen = calloc(pool.capacity / 8 + 1, 1);
+	struct k2k_pool pool = k2k_lease_pool(look->map);
 
-	if (!seen)
-		return;
-	for (uint32_t i = 0; i < map->sizes.tenants; i++)
-		look_at_lease_list(look, i, seen);
+	for (uint32_t i = 0; i < look->map->sizes.tenants; i++)
+		look_at_row(look, i);
 	for (uint32_t i = 0; i < pool.capacity; i++) {
 		look_at_mark(look, &pool, "leases", i);
-		look_at_lease(look, i, seen);
+		look_at_lease(look, i);
 	}
-	free(seen);
-	k2k_look_at_reserved(look, "leases", 0, &map->live->lease_pool.reserved, sizeof(map->live->lease_pool.reserved));
-	k2k_look_at_reserved(look, "leases", 0, map->live->reserved1, sizeof(map->live->reserved1));
+	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.freed, sizeof(look->map->live->lease_pool.freed));
+	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.writer_hint, sizeof(look->map->live->lease_pool.writer_hint));
+	k2k_look_at_reserved(look, "leases", 0, look->map->live->reserved1, sizeof(look->map->live->reserved1));
 }
 
 /* ---- cells -------------------------------------------------------------------------------- */
@@ -173,7 +174,7 @@ static void look_at_cell(struct k2k_look *look, uint32_t slot)
 		return;
 	if (k2k_rate_look(&map->cells[slot], look->clock, k2k_clock_now(look->clock).second, false, &rate) != 0)
 		k2k_look_find(look, "I3", "cells", "slot %u: its window is second %" PRIu64 ", which has not come", slot, rate.second);
-	if (k2k_lease_collect(map, slot, &holdings) != 0)
+	if (k2k_lease_collect(map, slot, k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)), &holdings) != 0)
 		k2k_look_find(look, "I4", "leases", "slot %u: %.100s", slot, k2k_error_detail()->text);
 	else
 		look_at_holdings(look, slot, &holdings);

@@ -15,7 +15,7 @@ endif()
 list(APPEND make_pages ${PROJECT_SOURCE_DIR} ${PROJECT_VERSION})
 
 # ---- of the library: made from its header
-set(header ${PROJECT_SOURCE_DIR}/include/k2k/registry.h)
+set(header ${PROJECT_BINARY_DIR}/registry-whole.h)
 add_custom_command(OUTPUT ${made}/library.done
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${made}/library-sources
   COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/library-sources

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of bad input, damage and the audit sink; included by CMakeLists.txt beside it.
 k2k_test(NAME unit_badinput SHARED)
-target_compile_definitions(unit_badinput PRIVATE K2K_HEADER="${PROJECT_SOURCE_DIR}/include/k2k/registry.h")
+target_compile_definitions(unit_badinput PRIVATE K2K_HEADER="${PROJECT_BINARY_DIR}/registry-whole.h")
 target_include_directories(unit_badinput PRIVATE ${PROJECT_SOURCE_DIR}/lib) # layout.h alone
 k2k_test(NAME unit_audit)
 k2k_test(NAME unit_audit_threads)

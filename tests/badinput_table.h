@@ -153,6 +153,26 @@ static int call_deregister(struct k2k_registry *reg, int variant, int *expected)
 	}
 }
 
+static int call_deregister_many(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	k2k_tenant_id id = 104;
+	int code;
+
+	switch (variant) {
+	case 0:
+		k2k_tenant_register(reg, id, NULL);
+		return k2k_tenant_deregister_many(reg, &id, 1, NULL, NULL);
+	case 1: return k2k_tenant_deregister_many(reg, NULL, 1, NULL, NULL);
+	case 2: id = 0; *expected = K2K_EUNSPECIFIED; return k2k_tenant_deregister_many(reg, &id, 1, NULL, NULL);
+	case 3: id = UNKNOWN; *expected = K2K_ENOTENANT; return k2k_tenant_deregister_many(reg, &id, 1, &totals, &code);
+	default:
+		id = ID;
+		UNLESS_SPOILT(variant - 4, totals);
+		return k2k_tenant_deregister_many(reg, &id, 1, &totals, &code);
+	}
+}
+
 static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
@@ -663,6 +683,7 @@ static const struct entry {
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },
+	{ "k2k_tenant_deregister_many", A, call_deregister_many },
 	{ "k2k_tenant_restore", A, call_restore },
 	{ "k2k_generation_pass", A, call_generation_pass },
 	{ "k2k_batch_begin", A, call_batch_begin },

@@ -265,7 +265,11 @@ TEST(a_socket_that_is_handed_over_is_served_and_left_for_the_next)
 		close(client);
 	}
 	/* another one's variables are not ours */
+	setenv("LISTEN_PID", "1", 1);
+	setenv("LISTEN_FDS", "1", 1);
 	struct program program = start(NULL);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
 	assert_contains(ask(&program, "{\"stats\":true}"), "stats");
 	assert_int_equal(finish(&program), 0);
 	close(listening);

@@ -158,4 +158,24 @@ cli_hostile_names_are_harmless_in_every_output_of_audit() {
 	stop TERM
 }
 
+# With the right to read only it follows all the same, says that nobody waits for it, and satisfies no registry that requires audit.
+cli_auditd_without_the_right_to_write_only_reads() {
+	local library
+	[[ $(id -u) == 0 ]] || skip "not root"
+	command -v setpriv >/dev/null || skip "no setpriv"
+	init --mode 0664 --require-audit
+	chmod 755 "$DIR"
+	mkdir -m 777 "$DIR/logs"
+	cp "$AUDITD" "$DIR/auditd"
+	library=$(ldd "$AUDITD" | awk '/libk2k-registry/ { print $3 }')
+	[[ -z $library ]] || cp -L "$library" "$DIR/"
+	LD_LIBRARY_PATH=$DIR setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/auditd" --file "$DIR/logs/log" 2>"$DIR/err" &
+	brokers+=("$!")
+	until_true 20 eval 'grep -qs created "$DIR/logs/log"'
+	has "$(<"$DIR/err")" "not registered as a follower"
+	ctl 0 audit stats -J
+	json .followers '[]'
+	ctl 8 register 42 --timeout 100ms
+}
+
 run_tests "$@"

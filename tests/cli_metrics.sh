@@ -132,7 +132,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	# rejected is busy, too
 	say K2K_ERATE admit 50 0 1001
 	local n
-	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1000; done
+	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1001; done
 	ctl 0 metrics --max-series 2
 	metric 'messages_admitted_total{tenant="50"}' 1
 	metric 'messages_admitted_total{tenant="other"}' 20
@@ -232,7 +232,7 @@ cli_stat_keeps_its_intervals() {
 cli_stat_refuses_what_is_no_interval() {
 	init
 	local bad
-	for bad in 0s 2 1us unlimited 2d x ""; do
+	for bad in 0s 0 1us unlimited 2d x ""; do
 		ctl 2 stat "$bad"
 	done
 	ctl 2 stat 1s 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The manual pages in $PAGES say what --help of the programs in $PROGRAMS and the public header say, no more and no less.
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
-HEADER=${BASH_SOURCE[0]%/*}/../include/k2k/registry.h
+WHOLE_HEADER=${BASH_SOURCE[0]%/*}/../scripts/whole-header
 command -v mandoc >/dev/null || skip "no mandoc"
 
 shown() { mandoc -O width=200 -T ascii "$1" | col -bx; }
@@ -87,6 +87,8 @@ cli_pages_pass_mandocs_lint_and_fit_80_columns() {
 cli_pages_of_the_header_are_found_by_every_function() {
 	local name functions target
 	local -A texts
+	HEADER=$DIR/header
+	"$WHOLE_HEADER" "$HEADER"
 	functions=$(sed -n 's/^K2K_API [^(]*\<\(k2k_[a-z0-9_]*\)(.*/\1/p' "$HEADER")
 	(($(wc -l <<<"$functions") >= 40)) || fail "only these functions: $functions"
 	for name in $functions; do
@@ -102,7 +104,8 @@ cli_pages_of_the_header_are_found_by_every_function() {
 
 cli_pages_leave_out_no_word_of_the_header() {
 	page "$PAGES/library/man3/k2k_registry.h.3" >"$DIR/page"
-	python3 - "$HEADER" "$DIR/page" <<-'END' >"$DIR/missing" || fail "words that the page has less often: $(<"$DIR/missing")"
+	"$WHOLE_HEADER" "$DIR/header"
+	python3 - "$DIR/header" "$DIR/page" <<-'END' >"$DIR/missing" || fail "words that the page has less often: $(<"$DIR/missing")"
 		import collections, re, sys
 
 		def words(text):

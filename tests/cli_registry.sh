@@ -117,7 +117,7 @@ cli_repair_says_what_it_did() {
 	ctl 0 repair -J
 	one_object
 	json .repaired.tenants 0
-	json '.repaired|keys|join(" ")' "brokers budgets engagements files leases tenants"
+	json '.repaired|keys|join(" ")' "brokers budgets cut_gpu_ns cut_leases damaged engagements files leases tenants unattributed_ns"
 	ctl 0 repair
 	ctl 0 repair -o csv
 	has "$out" "repaired.tenants,"

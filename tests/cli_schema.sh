@@ -170,6 +170,7 @@ logs() {
 	# a ring that can't be read: that of broker slot 63, which nobody has
 	live_word 12 $((63 * 448)) 1000000
 	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
+	keep auditd-log "k2k-auditd --file" <"$DIR/log"
 	real audit-event 0 audit tail --type rate
 	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"

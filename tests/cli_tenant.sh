@@ -319,6 +319,7 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 cli_list_is_watched_until_it_is_stopped() {
 	init
 	ctl 0 register 42 -q
+	: >"$DIR/watched"
 	"$TOOL" list -w --columns id -o csv >"$DIR/watched" 2>"$DIR/err" &
 	local pid=$! got=0
 	brokers+=("$pid")

@@ -13,3 +13,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   endforeach()
   target_link_options(crash_instructions PRIVATE -Wl,--wrap=mmap,--wrap=mmap64,--wrap=k2k_helper_start)
 endif()
+
+# The table of scripts/crash-test.
+k2k_script_tests(crash SCRIPTS crash_table ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
+  LABEL crash)

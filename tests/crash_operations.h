@@ -110,6 +110,15 @@ static int run_deregister_totals(struct victim *v)
 	return k2k_tenant_deregister(v->reg, SUBJECT, &totals);
 }
 
+static int run_deregister_many(struct victim *v)
+{
+	static const k2k_tenant_id ids[] = { SUBJECT, SUBJECT };
+	struct k2k_tenant_totals totals[2] = { { .size = sizeof totals[0] } };
+	int codes[2], code = k2k_tenant_deregister_many(v->reg, ids, 2, totals, codes);
+
+	return code == K2K_ENOTENANT ? codes[0] : code; /* the second is the first again */
+}
+
 static int run_budget_new(struct victim *v)
 {
 	return k2k_budget_set(v->reg, SUBJECT, NEW_ENGAGEMENT, 12);
@@ -207,6 +216,7 @@ static const struct operation admin_operations[] HARNESS_USED = {
 	ADMIN("update all", run_update_all, .may_leave_record = true),
 	ADMIN("deregister", run_deregister),
 	ADMIN("deregister with totals", run_deregister_totals),
+	ADMIN("deregister many with totals", run_deregister_many),
 	ADMIN("budget set, new", run_budget_new, .may_leave_record = true),
 	ADMIN("budget set, again", run_budget_again),
 	ADMIN("budget unset", run_budget_unset),

@@ -213,10 +213,11 @@ static struct meter bystander_round(struct k2k_registry *reg)
 static void bystand(struct scene *scene)
 {
 	struct stage *stage = scene->stage;
-	struct k2k_registry *reg;
 	unsigned int answered = 0;
+	struct k2k_registry *reg;
 
-	k2k_agent_in_caller = true; /* what is counted are waits for others, not for a thread of its own */
+	/* What it asks the kernel, it asks itself: whatever it then sleeps for is another process. */
+	k2k_agent_in_caller = true;
 	reg = open_with_clock(scene, K2K_ROLE_BROKER);
 	assert_int_equal(bystander_round(reg).code, 0);  /* all its records are there */
 	gate_open(&scene->ready);

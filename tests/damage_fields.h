@@ -60,12 +60,12 @@ static const struct field live_fields[] = {
 	FIELD(k2k_shm_live, ledger_pool.hint, ANY, ANY, ANY, "where a search begins"),
 	FIELD(k2k_shm_live, ledger_pool.high, PART, PART, PART, "a larger one only takes time"),
 	FIELD(k2k_shm_live, ledger_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
-	FIELD(k2k_shm_live, ledger_pool.reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, ledger_pool.writer_hint, ANY, ANY, ANY, "where a search begins"),
 	FIELD(k2k_shm_live, reserved0, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_live, lease_pool.hint, ANY, ANY, ANY, "where a search begins"),
 	FIELD(k2k_shm_live, lease_pool.high, PART, PART, PART, "a larger one only takes time"),
-	FIELD(k2k_shm_live, lease_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
-	FIELD(k2k_shm_live, lease_pool.reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, lease_pool.freed, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_live, lease_pool.writer_hint, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_live, reserved1, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_live, audit_wake, ANY, ANY, ANY, "a count that is compared with itself"),
 	FIELD(k2k_shm_live, reserved2, FOUND, FOUND, FOUND, NULL),
@@ -96,8 +96,8 @@ static const struct field tenant_cold_fields[] = {
 	FIELD(k2k_shm_tenant_cold, budget_count, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, label, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY, "of no registration that is retired: nothing is told"),
 	FIELD(k2k_shm_tenant_cold, pinned_by, ANY, ANY, ANY, "a number that nobody lives by pins nothing"),
-	FIELD(k2k_shm_tenant_cold, reserved, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field budget_fields[] = {
@@ -118,7 +118,8 @@ static const struct field cell_fields[] = {
 	FIELD(k2k_shm_cell, admitted, ANY, ANY, NOTHING, "a count"),
 	BITS(k2k_shm_cell, window, 0, K2K_WINDOW_BASE_BITS, ANY, NOTHING, NOTHING, "a count"),
 	BITS(k2k_shm_cell, window, K2K_WINDOW_BASE_BITS, 64 - K2K_WINDOW_BASE_BITS, PART, NOTHING, NOTHING, "a second that is over"),
-	FIELD(k2k_shm_cell, lease_head, FOUND, FOUND, NOTHING, NULL),
+	FIELD(k2k_shm_cell, costs, ANY, ANY, NOTHING, "a count, which shares out"),
+	FIELD(k2k_shm_cell, lease_brokers, PART, PART, NOTHING, "set where nothing is held it costs a look"),
 	BITS(k2k_shm_cell, has_costs, 0, 1, PART, PART, NOTHING, "set where there are no costs it costs a look"),
 	BITS(k2k_shm_cell, has_costs, 1, 31, FOUND, FOUND, NOTHING, NULL),
 	FIELD(k2k_shm_cell, reserved, FOUND, FOUND, FOUND, NULL),
@@ -145,14 +146,19 @@ static const struct field cost_fields[] = {
 	FIELD(k2k_shm_cost, reserved, FOUND, FOUND, FOUND, NULL),
 };
 
+static const struct field row_fields[] = {
+	{ "record", 0, sizeof(struct k2k_shm_lease_row) * 8, { PART, PART, PART }, "another record's, where this broker holds nothing" },
+};
+
+/* RETIRED: an idle one. */
 static const struct field lease_fields[] = {
-	BITS(k2k_shm_lease, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_lease, entry.state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known"),
-	FIELD(k2k_shm_lease, entry.gen, FOUND, FOUND, NOTHING, NULL),
-	FIELD(k2k_shm_lease, entry.key, PART, PART, NOTHING, "another broker's place"),
-	FIELD(k2k_shm_lease, entry.slot, FOUND, FOUND, NOTHING, NULL),
-	FIELD(k2k_shm_lease, entry.next, FOUND, FOUND, NOTHING, NULL),
-	FIELD(k2k_shm_lease, incarnation, PART, PART, NOTHING, "a broker's that is dead: then it counts as nothing"),
+	BITS(k2k_shm_lease, state, 0, 2, PART, FOUND, FOUND, "of one that holds nothing"),
+	BITS(k2k_shm_lease, state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known: then it counts as nothing"),
+	BITS(k2k_shm_lease, use, 0, 1, FOUND, NOTHING, NOTHING, NULL),
+	BITS(k2k_shm_lease, use, 1, 63, ANY, NOTHING, NOTHING, "a count that is compared with itself"),
+	FIELD(k2k_shm_lease, gen, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_lease, incarnation, FOUND, NOTHING, NOTHING, NULL),
+	FIELD(k2k_shm_lease, whose, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_lease, claims, PART, PART, NOTHING, "counters; held is at most asked - ended"),
 	FIELD(k2k_shm_lease, reserved, FOUND, FOUND, FOUND, NULL),
 };
@@ -276,7 +282,9 @@ static enum use use_of_cost(const struct k2k_map *map, uint32_t index)
 
 static enum use use_of_lease(const struct k2k_map *map, uint32_t index)
 {
-	return use_of_entry(&map->leases[index].entry);
+	unsigned int state = k2k_entry_state(map->leases[index].state);
+
+	return state == K2K_ENTRY_LIVE ? LIVE : state == K2K_ENTRY_IDLE ? RETIRED : IDLE;
 }
 
 static enum use use_of_slot(const struct k2k_map *map, uint32_t index)
@@ -297,7 +305,7 @@ static enum use use_always(const struct k2k_map *map, uint32_t index)
 	return LIVE;
 }
 
-enum { REGIONS = 18 };
+enum { REGIONS = 19 };
 
 #define REGION(name, base, count, fields, use) \
 	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }
@@ -319,6 +327,7 @@ static void regions_of(const struct k2k_map *map, struct region regions[REGIONS]
 		REGION("cell", map->cells_cold, map->sizes.tenants, cell_cold_fields, use_of_tenant),
 		REGION("ledger heads", map->ledger_heads, map->ledger_mask + 1, head_fields, use_always),
 		REGION("cost", map->ledger, map->sizes.engagements, cost_fields, use_of_cost),
+		REGION("lease row", map->lease_rows, map->sizes.tenants, row_fields, use_of_tenant),
 		REGION("lease", map->leases, map->sizes.leases, lease_fields, use_of_lease),
 		REGION("audit ring", map->rings, K2K_RINGS, ring_fields, use_always),
 		REGION("audit event", map->events, K2K_RINGS * map->sizes.events, event_fields, use_of_event),

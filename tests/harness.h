@@ -34,12 +34,14 @@ static pid_t harness_runner, harness_pid; /* harness_pid: of the test, in its ch
 /* A registry's name that nothing has yet, another one at each call; the last 200 stay valid. */
 HARNESS_USED static const char *fresh_registry(void)
 {
-	static char names[200][32];
+	static char names[200][64];
 	static unsigned int count;
-	char *name = names[count % 200];
-
-	snprintf(name, sizeof names[0], "test-%ld-%u", (long)harness_pid, count++);
-	return name;
+	char *name = names[count % 200], *end;
+	do /* not what a killed run of the same pid has left */
+		end = name + sprintf(name, "/dev/shm/k2k.test-%ld-%u.defs", (long)harness_pid, count++);
+	while (access(name, F_OK) == 0);
+	end[-(int)strlen(".defs")] = '\0';
+	return name + strlen("/dev/shm/k2k.");
 }
 
 /* A directory of this test's own, made at the first call. */
@@ -127,9 +129,7 @@ HARNESS_USED static void harness_run(void **state)
 /* skip() in the process of a test jumps to the end of the test as well. */
 HARNESS_USED static int harness_end(void **state HARNESS_USED)
 {
-	if (getpid() != harness_runner)
-		_exit(HARNESS_SKIPPED);
-	return 0;
+	return getpid() == harness_runner ? 0 : (_exit(HARNESS_SKIPPED), 0);
 }
 
 #ifndef HARNESS_OWN_MAIN

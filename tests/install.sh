@@ -37,6 +37,7 @@ install_puts_every_file_in_its_place() {
 	(cd "$DIR/root/opt/k2k" && find . ! -type d | sed 's|lib/[a-z0-9_]*-linux-gnu[a-z0-9_]*/|lib/|; s|^\./||; s|/lib64/|/lib/|' | sort) >"$DIR/found"
 	grep -vE '^(share/|bin/|lib/systemd/system/)|-[a-z]*\.cmake$' "$DIR/found" >"$DIR/library" || true
 	diff - "$DIR/library" <<-END || fail "other files than these"
+		include/k2k/audit_trail.h
 		include/k2k/registry.h
 		lib/cmake/k2k-registry/k2k-registryConfig.cmake
 		lib/cmake/k2k-registry/k2k-registryConfigVersion.cmake
@@ -48,6 +49,10 @@ install_puts_every_file_in_its_place() {
 		lib/libk2k-registry.so.$VERSION
 		lib/pkgconfig/k2k-registry.pc
 	END
+	if [[ -e $DIR/root/opt/k2k/bin/k2k-exporter ]]; then    # its alerts name the guide
+		grep -q '^### K2kNoBroker$' "$DIR"/root/opt/k2k/share/doc/*/operating-guide.md || fail "no operating guide"
+		compgen -G "$DIR/root/opt/k2k/share/doc/*/examples/daemonset.yaml" >/dev/null || fail "no manifest"
+	fi
 	grep -rlF -e "$BUILD" -e "$SOURCE/" "$DIR/root" --include='*.pc' --include='*.cmake' --include='*.h' &&
 		fail "these name the build's directories"
 	return 0
@@ -55,7 +60,7 @@ install_puts_every_file_in_its_place() {
 
 install_exports_exactly_the_functions_of_the_header() {
 	to_prefix
-	sed -n 's/^K2K_API [^(]*\<\(k2k_[a-z0-9_]*\)(.*/\1/p' "$PREFIX/include/k2k/registry.h" | sort >"$DIR/declared"
+	sed -n 's/^K2K_API [^(]*\<\(k2k_[a-z0-9_]*\)(.*/\1/p' "$PREFIX"/include/k2k/*.h | sort >"$DIR/declared"
 	[[ $(wc -l <"$DIR/declared") -ge 40 ]] || fail "only $(wc -l <"$DIR/declared") functions were found in the header"
 	nm -D --defined-only "$LIBDIR/libk2k-registry.so" | awk '{ print $3 }' | sort >"$DIR/exported"
 	diff "$DIR/declared" "$DIR/exported" || fail "declared (<) and exported (>) differ"

@@ -108,7 +108,9 @@ cli_prometheus_names_are_those_of_the_metrics() {
 	init
 	ctl 0 register 42 --budget 7=1h -q
 	attach
-	ctl 0 metrics
+	"$K2K_AUDITD" --stdout >/dev/null 2>&1 &
+	brokers+=("$!")
+	until_true 20 eval 'ctl 0 metrics; [[ $out == *k2k_audit_follower_up{* ]]'
 	local name known
 	known=" $(sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' <<<"$out" | tr '\n' ' ')"
 	((${#known} > 300)) || fail "names: $known"

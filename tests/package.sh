@@ -164,6 +164,8 @@ package_has_a_manual_page_for_each_program_and_function_and_completion() {
 		fish/vendor_completions.d/k2k-tenantctl.fish; do
 		grep -q 'completion words' "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
 	done
+	grep -q '^### K2kNoBroker$' "$dir/k2k-tools/usr/share/doc/k2k-tools/operating-guide.md" || fail "no operating guide"
+	[[ -e $dir/k2k-tools/usr/share/doc/k2k-tools/examples/daemonset.yaml ]] || fail "no manifest"
 	for name in k2k-broker k2k-auditd k2k-exporter; do
 		for name in "bash-completion/completions/$name" "zsh/vendor-completions/_$name" "fish/vendor_completions.d/$name.fish"; do
 			grep -q registry "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests with several real processes; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS process_create process_lease process_register process_batch process_stop process_life process_fence
+foreach(test IN ITEMS process_create process_lease process_used_up process_register process_batch process_stop process_life process_fence
     process_kill process_quiet process_trail)
   k2k_test(NAME ${test} LABEL process TIMEOUT 120 SHARED)
 endforeach()
@@ -8,6 +8,13 @@ k2k_test(NAME process_windows LABEL process TIMEOUT 120)
 k2k_test(NAME process_steps LABEL process TIMEOUT 120)
 k2k_test(NAME process_follow LABEL process TIMEOUT 120)
 k2k_test(NAME process_rights LABEL process TIMEOUT 60 SHARED)
+# all system calls of one thread of the program: the wrappers are the library's, too
+k2k_test(NAME process_failures LABEL process TIMEOUT 120 EACH)
+target_link_options(process_failures PRIVATE
+                    -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=fopen,--wrap=opendir,--wrap=pthread_create)
+k2k_test(NAME process_limits LABEL process TIMEOUT 60 SHARED)
+k2k_test(NAME process_descriptors LABEL process TIMEOUT 120 SHARED)
+k2k_test(NAME process_view LABEL process TIMEOUT 60 SHARED EACH)
 k2k_test(NAME process_fork LABEL process TIMEOUT 150 SHARED)
 target_link_libraries(process_fork PRIVATE PkgConfig::URCU_BP)
 k2k_test(NAME process_threads LABEL process TIMEOUT 120 SHARED)

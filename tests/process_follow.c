@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_follow - followers of the audit trail: who is woken, who is waited for, what they lost, and who is refused without one
+ * process_follow - followers of the audit trail: who is woken, who is waited for, what they lost,
+ * and who is refused without one
  */
 #include "process.h"
 #include "trail_reader.h"
@@ -84,8 +85,11 @@ static pid_t start_follower(const char *name, struct orders *orders)
 
 		reader_open(&r, reg);
 		while (!orders->end) {
-			assert_int_equal(k2k_audit_read(reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO,
-			                        (r.records[0].size = sizeof r.records[0], r.records), READER_RECORDS, &r.count), 0);
+			assert_int_equal(
+				k2k_audit_read(reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO,
+			                       (r.records[0].size = sizeof r.records[0], r.records),
+			                       READER_RECORDS, &r.count),
+				0);
 			for (size_t i = 0; i < r.count; i++) {
 				if (r.records[i].flags & K2K_AUDIT_DAMAGED)
 					orders->damaged++;
@@ -95,7 +99,9 @@ static pid_t start_follower(const char *name, struct orders *orders)
 					orders->last_kind = r.records[i].kind;
 				orders->updates += r.records[i].kind == K2K_AUDIT_KIND_UPDATE;
 			}
-			assert_int_equal(k2k_audit_kept(reg, &r.cursor, orders->failing ? K2K_AUDIT_FAILING : 0), 0);
+			assert_int_equal(k2k_audit_kept(reg, &r.cursor,
+			                                orders->failing ? K2K_AUDIT_FAILING : 0),
+			                 0);
 			if (!ready)
 				gate_open(&orders->ready);
 			ready = true;
@@ -132,7 +138,9 @@ TEST(followers_are_woken_within_a_batch_and_by_its_end)
 		assert_int_equal(update(admin), 0);
 	assert_int_not_equal(k2k_ring_wake_word(&admin->map), before);
 	/* one that wakes nobody at once, since another did so less than 50 ms ago */
-	WAIT_UNTIL((before = k2k_ring_wake_word(&admin->map), update(admin) == 0 && k2k_ring_wake_word(&admin->map) == before), 10);
+	WAIT_UNTIL((before = k2k_ring_wake_word(&admin->map),
+	            update(admin) == 0 && k2k_ring_wake_word(&admin->map) == before),
+	           10);
 	assert_int_equal(k2k_batch_end(admin), 0);
 	assert_int_not_equal(k2k_ring_wake_word(&admin->map), before);
 	close_and_destroy(name, &admin);
@@ -194,7 +202,8 @@ TEST(a_word_that_is_raised_without_end_costs_a_follower_few_looks)
 
 	reader_open(&r, admin);
 	reader_take_all(&r);
-	assert_int_equal(pthread_create(&thread, NULL, raise_word, &admin->map.live->audit_wake), 0);
+	assert_int_equal(pthread_create(&thread, NULL, raise_word, &admin->map.live->audit_wake),
+	                 0);
 	WAIT_UNTIL(k2k_ring_wake_word(&admin->map) != r.cursor.wake, 10);
 	for (end = now_ns() + SECOND; now_ns() < end; wakes++) {
 		assert_int_equal(k2k_audit_wait(admin, &r.cursor, UINT64_MAX), 0);
@@ -207,7 +216,8 @@ TEST(a_word_that_is_raised_without_end_costs_a_follower_few_looks)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- nothing is lost ---------------------------------------------------------------------------- */
+/* ---- nothing is lost ----------------------------------------------------------------------------
+ */
 
 enum { CHANGES = 5000 };
 
@@ -342,7 +352,10 @@ TEST(there_is_room_for_eight_followers_and_only_they_may_say_what_is_kept)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- registries that require it -------------------------------------------------------------------- */
+/*
+ * ---- registries that require it
+ * --------------------------------------------------------------------
+ */
 
 static void check_refused(struct k2k_registry *admin)
 {
@@ -409,9 +422,15 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	close_and_destroy(name, &creator);
 }
 
-/* ---- rings that lie ---------------------------------------------------------------------------------- */
+/*
+ * ---- rings that lie
+ * ----------------------------------------------------------------------------------
+ */
 
-/* Reads all with what damage there is; returns how many of a kind are among it, and the damaged rings. */
+/*
+ * Reads all with what damage there is; returns how many of a kind are among it, and the damaged
+ * rings.
+ */
 static size_t read_damaged(uint32_t kind, size_t *damaged)
 {
 	size_t found = 0, all = 0;
@@ -419,7 +438,9 @@ static size_t read_damaged(uint32_t kind, size_t *damaged)
 	*damaged = 0;
 	do {
 		r.records[0].size = sizeof r.records[0];
-		assert_int_equal(k2k_audit_read(r.reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO, r.records, READER_RECORDS, &r.count), 0);
+		assert_int_equal(k2k_audit_read(r.reg, &r.cursor, K2K_AUDIT_DAMAGED_TOO, r.records,
+		                                READER_RECORDS, &r.count),
+		                 0);
 		for (size_t i = 0; i < r.count; i++) {
 			found += r.records[i].kind == kind;
 			*damaged += (r.records[i].flags & K2K_AUDIT_DAMAGED) != 0;
@@ -432,7 +453,8 @@ static size_t read_damaged(uint32_t kind, size_t *damaged)
 
 TEST(a_ring_that_lies_about_how_far_it_is_costs_its_own_events_and_is_told_once)
 {
-	static const uint64_t lies[] = { UINT64_C(1) << 61, UINT64_MAX, UINT64_C(1) << 62, 1000, 0 };
+	static const uint64_t lies[] = { UINT64_C(1) << 61, UINT64_MAX, UINT64_C(1) << 62, 1000,
+		                         0 };
 	struct k2k_registry *admin, *broker;
 	const char *name = scene(0, &admin);
 	uint32_t ring;
@@ -485,7 +507,8 @@ TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 	register_tenant(admin, TENANT, 0, 1);
 	for (int round = 0; round < 3000; round++) {
 		uint32_t ring = (uint32_t)random_below(K2K_RINGS);
-		unsigned char *bytes = (unsigned char *)&admin->map.rings[ring], *events = (unsigned char *)&admin->map.events[ring * RING];
+		unsigned char *bytes = (unsigned char *)&admin->map.rings[ring],
+			      *events = (unsigned char *)&admin->map.events[ring * RING];
 		uint64_t many = random_below(4);
 
 		if (ring == K2K_RING_ADMIN)
@@ -497,7 +520,8 @@ TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 		for (uint64_t i = 0; i < 4 + many * 100; i++)
 			bytes[random_below(16)] = (unsigned char)random_below(256);
 		for (uint64_t i = 0; i < 4 + many * 1000; i++)
-			events[random_below(RING * sizeof(struct k2k_shm_event))] = (unsigned char)random_below(256);
+			events[random_below(RING * sizeof(struct k2k_shm_event))] = (unsigned char)
+				random_below(256);
 		assert_int_equal(update(admin), 0);
 		assert_true(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged) >= 1);
 		assert_true(damaged <= K2K_RINGS);

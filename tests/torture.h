@@ -156,7 +156,7 @@ HARNESS_USED static void check_cost(uint32_t tenant, uint32_t engagement, uint64
 /* ---- what all processes see --------------------------------------------------------- */
 
 /* What a reader stood on, and how it came there. */
-enum what { TENANT_FOUND, TENANT_WALKED, COST_FOUND, COST_WALKED, BUDGET_FOUND, BUDGET_WALKED, LEASE_FOUND, WHATS };
+enum what { TENANT_FOUND, TENANT_WALKED, COST_FOUND, COST_WALKED, BUDGET_FOUND, BUDGET_WALKED, WHATS };
 
 /* How old it was, in grace periods since it was removed, when the reader looked at it again. */
 enum age {

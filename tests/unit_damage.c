@@ -360,21 +360,24 @@ TEST(a_window_that_has_not_come_costs_its_tenant_a_second)
 	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1, NULL), K2K_ERATE);
 }
 
-TEST(leases_of_a_damaged_list_come_back_with_what_they_hold)
+TEST(leases_that_nothing_leads_to_come_back_with_what_they_hold)
 {
 	uint32_t slot = 0;
 
 	damage_populate(&d);
 	while (d.map.tenants[slot].id != 1)
 		slot++;
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < 6; kind++) {
 		struct k2k_tenant_info info = { .size = sizeof info };
-		uint32_t first = d.map.cells[slot].lease_head;
+		uint32_t own = d.map.lease_rows[slot].record[d.a->broker.slot], other = d.map.lease_rows[slot].record[d.b->broker.slot];
 
 		switch (kind) {
-		case 0: d.map.leases[first - 1].entry.next = first; break;
-		case 1: d.map.cells[slot].lease_head = 0; break;
-		default: d.map.cells[slot].lease_head = UINT32_MAX; break;
+		case 0: d.map.lease_rows[slot].record[d.a->broker.slot] = other; break;
+		case 1: d.map.lease_rows[slot].record[d.a->broker.slot] = 0; break;
+		case 2: d.map.lease_rows[slot].record[d.a->broker.slot] = UINT32_MAX; break;
+		case 3: d.map.cells[slot].lease_brokers = 0; break;
+		case 4: d.map.leases[own - 1].state ^= 1; break; /* idle */
+		default: d.map.leases[own - 1].whose ^= UINT64_C(1) << 33 | 1; break;
 		}
 		others_are_administered();
 		repair();
@@ -395,7 +398,7 @@ TEST(final_totals_are_had_of_a_damaged_tenant)
 	damage_populate(&d);
 	while (d.map.tenants[slot].id != 1)
 		slot++;
-	d.map.leases[d.map.cells[slot].lease_head - 1].entry.next = d.map.cells[slot].lease_head;
+	d.map.lease_rows[slot].record[d.b->broker.slot] = UINT32_MAX;
 	/* no helper answers here: so they are what was counted so far */
 	assert_int_equal(k2k_tenant_deregister(d.admin, 1, &totals), 0);
 	assert_int_equal(totals.gpu_ns_total, 150);
@@ -411,7 +414,8 @@ TEST(a_ring_that_lies_works_again_after_a_repair)
 	size_t count;
 
 	damage_populate(&d);
-	ring = d.a->broker.slot;
+	ring = K2K_RING_SECURITY(d.a->broker.slot);
+	assert_int_equal(k2k_audit_cross_tenant(d.a, 2, 1, "y", "x", damage_tag), 0);
 	newest = d.map.rings[ring].claimed;
 	assert_true(newest > 0);
 	d.map.rings[ring].claimed = UINT64_C(2305843009213693952);
@@ -419,7 +423,22 @@ TEST(a_ring_that_lies_works_again_after_a_repair)
 	assert_int_equal(count, 1);
 	assert_true(repair().damaged > 0);
 	assert_int_equal(d.map.rings[ring].claimed, newest);
-	assert_int_equal(k2k_audit_cross_tenant(d.a, 1, 2, "x", "y", damage_tag), 0);
+	assert_int_equal(k2k_message_admit(d.a, 4711, damage_tag, 1, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_audit_stats(d.observer, &stats), 0);
 	assert_int_equal(stats.newest[ring], newest + 1);
+}
+
+TEST(a_follower_that_cannot_be_is_repaired)
+{
+	size_t count;
+
+	damage_populate(&d);
+	d.map.followers[3].owner = 77;
+	d.map.followers[4].reserved1[2] = 1;
+	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
+	assert_int_equal(count, 2);
+	assert_true(repair().damaged > 0);
+	assert_int_equal(d.map.followers[3].owner, 0);
+	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
+	assert_int_equal(count, 0);
 }

@@ -761,7 +761,7 @@ TEST(info_says_whether_there_is_a_sink)
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
 	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
 	assert_int_equal(info.flags, 0);
-	info.flags = 1u << 1;
+	info.flags = 1u << 2;
 	assert_int_equal(k2k_registry_info(f.broker, &info), K2K_EINVAL);
 	fixture_close(&f);
 }

@@ -224,17 +224,15 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 {
 	struct k2k_repair_info info = { .size = sizeof(info) };
 	struct k2k_hash hash;
-	struct k2k_pool leases;
 	k2k_u64 full_at = UINT64_MAX;
 	struct fixture f;
 	uint64_t word;
-	uint32_t slot, linked = 0, unlinked, lease, other;
+	uint32_t slot, linked = 0, unlinked, other;
 
 	fixture_open(&f);
 	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
 	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	hash = k2k_ledger_hash(&f.admin->map);
-	leases = k2k_lease_pool(&f.admin->map);
 	/* linked, not yet LIVE */
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
 	assert_int_equal(k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &linked),
@@ -243,7 +241,8 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	/* claimed, not linked */
 	assert_true(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &unlinked));
 	f.admin->map.ledger[unlinked].entry.gen = k2k_tenant_generation(word);
-	assert_true(k2k_pool_claim(&leases, DEAD, &f.admin->passed, &full_at, &lease));
+	f.admin->map.live->lease_pool.high = 1;
+	f.admin->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
 	/* a living broker's claim is left alone */
 	assert_true(k2k_pool_claim(&hash.pool, f.broker->broker.incarnation, &f.admin->passed, &full_at, &other));
 	assert_int_equal(findings(f.admin), 0); /* no damage: they count as nothing */
@@ -253,7 +252,7 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	assert_int_equal(info.leases, 1);
 	assert_int_equal(k2k_entry_state(f.admin->map.ledger[linked].entry.state), K2K_ENTRY_LIVE);
 	assert_int_equal(f.admin->map.ledger[unlinked].entry.state, K2K_ENTRY_FREE);
-	assert_int_equal(f.admin->map.leases[lease].entry.state, K2K_ENTRY_FREE);
+	assert_int_equal(f.admin->map.leases[0].state, K2K_ENTRY_FREE);
 	assert_int_equal(k2k_entry_state(f.admin->map.ledger[other].entry.state),
 	                 K2K_ENTRY_CLAIMED);
 	assert_int_equal(cost_for(f.broker, 5, tag_of(0, 3)), 5);
@@ -300,8 +299,7 @@ TEST(a_reap_killed_halfway_is_done_again)
 	assert_int_equal(k2k_tenant_deregister(f.admin, 5, NULL), 0);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
 	begin(&f, K2K_OP_REGISTER);
-	/* the list of leases is cut off, its records are not yet free; the slot is free, but in no list */
-	f.admin->map.cells[slot].lease_head = 0;
+	/* the tenant's leases are not yet free; the slot is free, but in no list */
 	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word));
 	die(&f);
 	next_operation(&f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail_repeats.c - repeats of rejections: one event each a second, exactly counted, however many there are.
+ * unit_trail_repeats.c - repeats of rejections: one event each a second, exactly counted, however
+ * many there are.
  */
 #include "registry_fixture.h"
 #include "trail_reader.h"
@@ -49,7 +50,10 @@ static uint64_t count_of(uint32_t kind, uint64_t org, size_t *events)
 	return sum;
 }
 
-/* What comes when the event is written over waits for the next second: there is one event a second, and the count is exact. */
+/*
+ * What comes when the event is written over waits for the next second: there is one event a second,
+ * and the count is exact.
+ */
 TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
 {
 	struct k2k_audit_stats stats;
@@ -64,7 +68,9 @@ TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
 		cross_numbered(&f, 1, 1);
 	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 9);
 	next_second(&f);
-	cross_numbered(&f, 1, 1); /* for itself and for the five, or added to the helper's event of the five */
+	cross_numbered(
+		&f, 1,
+		1); /* for itself and for the five, or added to the helper's event of the five */
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
@@ -95,7 +101,9 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	assert_int_equal(count_of(K2K_AUDIT_KIND_CROSS_TENANT, 1, &events), 3);
 	assert_int_equal(events, 1);
 	stats = stats_of(f.broker);
-	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] + stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 12);
+	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] +
+	                         stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT],
+	                 12);
 	/* and one that its handle's end finds */
 	cross_numbered(&f, 1, 9);
 	for (int i = 0; i < 3; i++)
@@ -104,11 +112,16 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
 	stats = stats_of(f.broker);
 	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 20);
-	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] + stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 24);
+	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] +
+	                         stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT],
+	                 24);
 	fixture_close(&f);
 }
 
-/* ---- the table of repeats ------------------------------------------------------------------------------ */
+/*
+ * ---- the table of repeats
+ * ------------------------------------------------------------------------------
+ */
 
 /* IN_THE_WAY: events of their own because the helper was preempted while it changed the entry. */
 enum { PAIRS = 10000, IN_THE_WAY = 20 };
@@ -119,21 +132,28 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 	struct k2k_audit_stats stats;
 	struct fixture f;
 
-	fixture_open(&f); /* with rings of 256 events: nearly all are written over when their repeats come */
+	fixture_open(&f); /* with rings of 256 events: nearly all are written over when their
+	                     repeats come */
 	for (int round = 0; round < 4; round++)
 		for (uint64_t pair = 0; pair < PAIRS; pair++)
-			assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10), 1, NULL), K2K_ENOTENANT);
+			assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10,
+			                                   tag_of(1, pair % 10), 1, NULL),
+			                 K2K_ENOTENANT);
 	stats = stats_of(f.broker);
 	assert_true(stats.written[kind] + stats.lost[kind] <= PAIRS + IN_THE_WAY);
 	assert_int_equal(stats.lost[kind], 0);
 	next_second(&f);
 	for (uint64_t pair = 0; pair < PAIRS; pair++)
-		assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10), 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10),
+		                                   1, NULL),
+		                 K2K_ENOTENANT);
 	stats = stats_of(f.broker);
 	assert_true(stats.written[kind] <= 2 * PAIRS + IN_THE_WAY);
 	/* what waits for the next second comes in it */
 	next_second(&f);
-	WAIT_UNTIL((stats = stats_of(f.broker), stats.written[kind] + stats.coalesced[kind] == 5 * PAIRS), 10);
+	WAIT_UNTIL((stats = stats_of(f.broker),
+	            stats.written[kind] + stats.coalesced[kind] == 5 * PAIRS),
+	           10);
 	assert_true(stats.written[kind] <= 3 * PAIRS + IN_THE_WAY);
 	assert_int_equal(stats.lost[kind], 0);
 	fixture_close(&f);
@@ -146,11 +166,13 @@ TEST(no_number_of_rejections_writes_over_a_cross_tenant_attempt)
 	fixture_open(&f);
 	cross_numbered(&f, 1, 10);
 	for (uint64_t i = 0; i < 2000; i++)
-		assert_int_equal(k2k_message_admit(f.broker, 1000 + i, no_tag, 1, NULL), K2K_ENOTENANT);
+		assert_int_equal(k2k_message_admit(f.broker, 1000 + i, no_tag, 1, NULL),
+		                 K2K_ENOTENANT);
 	next_second(&f);
 	reader_open(&r, f.admin);
 	reader_take_all(&r);
 	for (size_t i = 0; i < 10; i++)
-		assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->tag.org_id, i + 1);
+		assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, i)->tag.org_id,
+		                 i + 1);
 	fixture_close(&f);
 }

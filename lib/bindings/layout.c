@@ -30,6 +30,7 @@ int (*const as_k2k_repair_list)(struct k2k_registry *, struct k2k_finding *, siz
 int (*const as_k2k_tenant_register)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *) = k2k_tenant_register;
 int (*const as_k2k_tenant_update)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *, uint32_t) = k2k_tenant_update;
 int (*const as_k2k_tenant_deregister)(struct k2k_registry *, k2k_tenant_id, struct k2k_tenant_totals *) = k2k_tenant_deregister;
+int (*const as_k2k_tenant_deregister_many)(struct k2k_registry *, const k2k_tenant_id *, size_t, struct k2k_tenant_totals *, int *) = k2k_tenant_deregister_many;
 int (*const as_k2k_tenant_restore)(struct k2k_registry *, const struct k2k_tenant_image *) = k2k_tenant_restore;
 int (*const as_k2k_generation_pass)(struct k2k_registry *, uint64_t) = k2k_generation_pass;
 int (*const as_k2k_batch_begin)(struct k2k_registry *) = k2k_batch_begin;

@@ -8,16 +8,16 @@
  * What is modelled (lib/lease.c; the functions are named where they begin)
  *
  *   One tenant, one kind of lease. A broker slot has a record {incarnation, asked, ended, held} that only
- *   the slot's owner writes, and a list of records with its head in the tenant's cell; none is ever removed.
+ *   the slot's owner writes, and a set of records that a reader goes through; none is ever removed.
  *     claim    asked += n                      withdraw  ended += n
  *     grant    held += n                       release   held -= n, then ended += n
  *     reset    incarnation = 0; asked = ended = held = 0; incarnation = own     by a slot's new owner
- *   At an incarnation's first use: a record there is reset, a new one filled and inserted (CAS at the head). Then the
+ *   At an incarnation's first use: a record there is reset, a new one filled and inserted (its row's word, its bit). Then the
  *   first look. Incarnation 0 counts nothing.
  *
  *   acquire(n), under the broker's private mutex:
  *     look:   L = limit; own held + n > L: FULL
- *             head; of each record but one's own: incarnation, ended, asked, held, incarnation again
+ *             the bits; of each record but one's own: incarnation, ended, asked, held, incarnation again
  *             (another one: read this record again); 0 is left out
  *             own held + n + sum of (asked - ended) <= L: FITS (not with EXACT: goes on, to tell what is used)
  *             L2 = limit, once more, after all those reads
@@ -65,7 +65,10 @@
  *   CONTEND: with the ghosts that judge BUSY. They count a pass as ended when its withdrawal is in memory, so SB = 0.
  *   With three brokers nobody dies then.
  *   MORTAL, KEEPS: masks of slots that may die, that never give back. MAXN: the largest n. OPS*: acquires of a slot.
- *   The list is a mask. A new record's reset and insertion are one step, as nobody sees it before.
+ *   Records move between tenants (record.pml): here a slot's record is the one that its row leads to, and `inc` stands for the
+ *   record's `use` as well, which changes with every reset, and for the row's bit. One taken from an idle owner holds nothing and
+ *   asks for nothing: to leave it out of a sum is to have read it earlier or later.
+ *   The row is a mask. A new record's reset and insertion are one step, as nobody sees it before.
  *   Incarnations are small numbers, aliveness is a bit, counters are small: they don't wrap.
  *
  * Mutations
@@ -89,15 +92,14 @@
  *
  *   reset     incarnation = 0 relaxed; asked, ended, held = 0 release (who reads one of these zeros sees
  *             incarnation 0, or later, when it looks again); incarnation = own release (whoever reads it sees the zeros)
- *   insert    next relaxed, then CAS on the head, release (success): the record before its being found; the chain of
- *             CASes is one release sequence, so the head carries all earlier records too
+ *   insert    the row's word, then the bit, release: the record before its being found
  *   claim     asked release (incarnation before it), then atomic_thread_fence(seq_cst), then everything in look.
  *             Of two brokers' fences one is first: the other one's look sees its insertion, incarnation and claim
  *   grant     held release: a reader of it sees this incarnation when it looks again
  *   withdraw  ended release: who sees it sees the claim that it ends, else the sum is too low
  *   release   held release, ended release. It must be release: (1) held is lowered before, else ENDED_FIRST;
  *             (2) what the holder did with the lease is before what the next one does, who reads ended by acquire
- *   look      head, limit, incarnation, ended, asked, held: acquire, in this order; incarnation again: relaxed, kept
+ *   look      bits, row, limit, incarnation, ended, asked, held: acquire, in this order; incarnation again: relaxed, kept
  *             in its place by the acquires before it. Limit again: acquire. Aliveness is a system call and no
  *             barrier: it is kept after the reads by their acquires; an acquire fence follows it for what the dead did.
  *             Second collect: ended acquire, incarnation relaxed.

@@ -145,8 +145,11 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	back = follow->error && follow->told;
 	follow->error = 0;
 	follow->backoff_ns = BACKOFF_FIRST_NS;
-	if (other || back)
+	if (other || back) {
+		/* what was read is read again, also what is told once */
+		memset(follow->cursor.damaged, 0, sizeof(follow->cursor.damaged));
 		return attached(follow, &begin, bodies);
+	}
 	for (size_t i = 0; i < count; i++) {
 		json_object *object = must(json_object_new_object());
 

@@ -387,6 +387,8 @@ function attention(status, rows, was) {
 		say("critical", "cross", "A kernel tried to send to another tenant's, since this page was opened");
 	if (was && grown(status.audit.lost, was.first.audit.lost) > 0)
 		say("critical", "lost", "The audit trail has lost events, since this page was opened");
+	if (status.tenants_damaged > 0)
+		say("critical", "damaged", "A broker has damaged what is counted of tenants: k2k-tenantctl repair mends it");
 	for (const broker of status.brokers) {
 		const name = `Broker ${broker.comm} (process ${broker.pid})`;
 		if (broker.state === "stopped")

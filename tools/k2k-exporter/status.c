@@ -163,6 +163,7 @@ static void put_registry(struct making *m, const struct snapshot *s)
 	put_u64(&audit, "lost", lost);
 	put_object(m, "audit", &audit);
 	put_count(m, "broker_places", K2K_BROKERS_MAX);
+	put_count(m, "tenants_damaged", s->damaged_count);
 }
 
 static void put_broker(struct out *o, const struct k2k_broker_info *b)
@@ -229,6 +230,7 @@ static void put_tenant(struct out *o, const struct snapshot_tenant *tenant, cons
 
 	put_u64(&m, "id", t->id);
 	put_u64(&m, "generation", t->generation);
+	put_u64(&m, "registered_at_ns", t->registered_at_ns);
 	put_quota(&m, t, budgets, count);
 	put_u64(&usage, "admitted_total", t->admitted_total);
 	put_u64(&rejected, "rate", t->rejected_total.rate);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit stats: how many events there were of each kind, who keeps them, and what is missing there. */
+/* audit stats: how many events there were of each kind, who keeps them, and what is missing there.
+ */
 #include "audit_text.h"
 #include "commands.h"
 #include "output.h"
@@ -50,9 +51,21 @@ enum { FIELDS = sizeof(follower_fields) / sizeof(follower_fields[0]), LOSS_FIELD
 static void follower_values(const struct k2k_audit_follower_info *f, struct value values[FIELDS])
 {
 	const struct value all[FIELDS] = {
-		NUMBER(f->index), TEXT(state_name(f->state)), TEXT(f->comm), NUMBER(f->pid), NUMBER(f->attached_at_ns),
-		NUMBER(f->said_ago_ns), NUMBER(f->failures), NUMBER(f->failing_since_ns), NUMBER(f->behind), NUMBER(f->overwritten),
-		NUMBER(f->lost), NUMBER(f->damaged), NUMBER(f->lost_ring), NUMBER(f->lost_from), NUMBER(f->lost_count),
+		NUMBER(f->index),
+		TEXT(state_name(f->state)),
+		TEXT(f->comm),
+		NUMBER(f->pid),
+		NUMBER(f->attached_at_ns),
+		NUMBER(f->said_ago_ns),
+		NUMBER(f->failures),
+		NUMBER(f->failing_since_ns),
+		NUMBER(f->behind),
+		NUMBER(f->overwritten),
+		NUMBER(f->lost),
+		NUMBER(f->damaged),
+		NUMBER(f->lost_ring),
+		NUMBER(f->lost_from),
+		NUMBER(f->lost_count),
 		NUMBER(f->lost_at_ns),
 	};
 
@@ -93,7 +106,8 @@ static json_object *followers_json(const struct k2k_audit_follower_info *followe
 	return array;
 }
 
-static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_info *followers, size_t count)
+static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_info *followers,
+                            size_t count)
 {
 	struct list list;
 
@@ -107,13 +121,14 @@ static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_inf
 	list_end(&list);
 }
 
-static void note_range(struct ctl *ctl, const char *what, const struct k2k_audit_follower_info *f, uint32_t ring, uint64_t from,
-                       uint64_t count, const char *when)
+static void note_range(struct ctl *ctl, const char *what, const struct k2k_audit_follower_info *f,
+                       uint32_t ring, uint64_t from, uint64_t count, const char *when)
 {
 	char first[AUDIT_TEXT], last[AUDIT_TEXT];
 
-	note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): %s %s to %s%s", f->index, f->comm, f->pid, what,
-	     audit_event_name(first, ring, from), audit_event_name(last, ring, from + count - 1), when);
+	note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): %s %s to %s%s", f->index,
+	     f->comm, f->pid, what, audit_event_name(first, ring, from),
+	     audit_event_name(last, ring, from + count - 1), when);
 }
 
 /* What is missing in a log, and where: not only for those who look at the column. */
@@ -126,20 +141,27 @@ static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f
 	if (f->lost_count && gmtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), ", found at %Y-%m-%dT%H:%M:%SZ", &tm);
 	if (f->lost || f->overwritten)
-		note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): %" PRIu64 " events are missing in its log", f->index, f->comm,
-		     f->pid, f->lost + f->overwritten);
+		note(ctl,
+		     "follower %" PRIu32 " (%s, process %" PRIu64 "): %" PRIu64
+		     " events are missing in its log",
+		     f->index, f->comm, f->pid, f->lost + f->overwritten);
 	if (f->lost && f->lost_count)
-		note_range(ctl, "the last of these are", f, f->lost_ring, f->lost_from, f->lost_count, when);
+		note_range(ctl, "the last of these are", f, f->lost_ring, f->lost_from,
+		           f->lost_count, when);
 	if (f->overwritten)
-		note_range(ctl, "written over, and not read yet:", f, f->overwritten_ring, f->overwritten_from, f->overwritten_count, "");
+		note_range(ctl, "written over, and not read yet:", f, f->overwritten_ring,
+		           f->overwritten_from, f->overwritten_count, "");
 	if (f->damaged)
-		note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): found %" PRIu64 " rings damaged: somebody has written into them",
+		note(ctl,
+		     "follower %" PRIu32 " (%s, process %" PRIu64 "): found %" PRIu64
+		     " rings damaged: somebody has written into them",
 		     f->index, f->comm, f->pid, f->damaged);
 }
 
 /* ---- kinds -------------------------------------------------------------------------- */
 
-static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats, json_object *followers)
+static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats,
+                        json_object *followers)
 {
 	static const struct field columns[] = {
 		{ "kind", "KIND", KIND_TEXT, 0 },
@@ -149,16 +171,21 @@ static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats, js
 		{ "coalesced_total", "COALESCED", KIND_TOTAL, 0 },
 		{ "lost_total", "LOST", KIND_TOTAL, 0 },
 	};
-	static const struct field extra[] = { { "max_audit_events", NULL, KIND_COUNT, 0 }, { "followers", NULL, KIND_JSON, 0 } };
+	static const struct field extra[] = { { "max_audit_events", NULL, KIND_COUNT, 0 },
+		                              { "followers", NULL, KIND_JSON, 0 } };
 	const struct value extra_values[] = { NUMBER(stats->capacity), { .json = followers } };
 	struct list list;
 
-	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), extra, extra_values, 2);
+	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), extra,
+	           extra_values, 2);
 	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
 		struct value values[] = {
-			TEXT(k2k_audit_kind_name(kind)), TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
-			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))), NUMBER(stats->written[kind]),
-			NUMBER(stats->coalesced[kind]), NUMBER(stats->lost[kind]),
+			TEXT(k2k_audit_kind_name(kind)),
+			TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
+			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
+			NUMBER(stats->written[kind]),
+			NUMBER(stats->coalesced[kind]),
+			NUMBER(stats->lost[kind]),
 		};
 
 		if (!strcmp(k2k_audit_kind_name(kind), "unknown"))

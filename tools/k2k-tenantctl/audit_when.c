@@ -42,8 +42,8 @@ static const char *take_zone(const char *at, int64_t *offset_s)
 		return at + 1;
 	if (*at != '+' && *at != '-')
 		return at;
-	if (sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 || length != 5 || hours > 23 || minutes > 59 || hours < 0 ||
-	    minutes < 0)
+	if (sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 || length != 5 ||
+	    hours > 23 || minutes > 59 || hours < 0 || minutes < 0)
 		return NULL;
 	*offset_s = (hours * 60 + minutes) * (*at == '-' ? -60 : 60);
 	return at + 1 + length;
@@ -51,7 +51,8 @@ static const char *take_zone(const char *at, int64_t *offset_s)
 
 static bool parse_date(const char *text, uint64_t *wall_ns)
 {
-	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
+		                             "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		struct tm tm = { 0 };
@@ -91,14 +92,18 @@ bool when_parse(struct ctl *ctl, const char *option, const char *text, struct wh
 		return true;
 	}
 	if (!parse_date(text, &when->wall_ns)) {
-		fail_usage(ctl, "%s '%.100s': no such time; like 2026-11-29T18:00:00Z, 2026-11-29 18:00 (UTC), or 10m for ten minutes ago",
+		fail_usage(ctl,
+		           "%s '%.100s': no such time; like 2026-11-29T18:00:00Z, 2026-11-29 18:00 "
+		           "(UTC), or 10m for ten minutes ago",
 		           option, text);
 		return false;
 	}
 	if (when->wall_ns > wall_ns)
 		when->monotonic_ns = monotonic_ns + (when->wall_ns - wall_ns);
 	else
-		when->monotonic_ns = wall_ns - when->wall_ns < monotonic_ns ? monotonic_ns - (wall_ns - when->wall_ns) : 0;
+		when->monotonic_ns = wall_ns - when->wall_ns < monotonic_ns
+		                             ? monotonic_ns - (wall_ns - when->wall_ns)
+		                             : 0;
 	return true;
 }
 

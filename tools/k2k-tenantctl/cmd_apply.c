@@ -88,7 +88,8 @@ static int confirm_prune(struct ctl *ctl, const struct plan *plan, const struct 
 				snprintf(names + length, sizeof(names) - length, ", ...");
 		}
 	if (!can_ask())
-		return fail_usage(ctl, "--prune: %zu tenants that %s does not name would be deregistered (%s); -y says that they may; nothing was changed",
+		return fail_usage(ctl, "--prune: %zu tenants that %s does not name would be deregistered (%s); -y says that "
+		                  "they may; nothing was changed",
 		                  plan->of[DEREGISTER], d->name, names);
 	if (!ask("Deregister %zu tenants that %s does not name (%s)?", plan->of[DEREGISTER], d->name, names))
 		return fail_usage(ctl, "--prune: not wanted; nothing was changed");

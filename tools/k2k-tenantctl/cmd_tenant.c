@@ -189,41 +189,26 @@ static int deregister_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t 
 	return exit_code;
 }
 
-/*
- * Each call waits for its final totals. Where one waited in vain the others would
- * as well, one full timeout each: so the handle is opened anew with a short one.
- */
+/* In one call: all wait for one grace period, and their totals take one sweep. totals: of those that were, in the order of ids. */
 int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
                        struct k2k_tenant_totals *totals, size_t *done)
 {
-	struct k2k_open_options options;
-	int exit_code = EXIT_DONE;
-	bool hurry = false;
+	int exit_code = EXIT_DONE, *codes = check_memory(calloc(count + 1, sizeof(*codes)));
 
-	open_options(ctl, &options);
 	*done = 0;
+	totals[0].size = sizeof(totals[0]);
+	k2k_tenant_deregister_many(*reg, ids, count, totals, codes);
 	for (size_t i = 0; i < count; i++) {
-		struct k2k_tenant_totals *t = &totals[*done];
-		int code;
-
-		t->size = sizeof(*t);
-		code = *reg ? k2k_tenant_deregister(*reg, ids[i], t) : K2K_EFENCED;
-		if (code) {
-			exit_code = fail_tenant(ctl, code, ids[i], count > 1);
+		if (codes[i]) {
+			exit_code = fail_tenant(ctl, codes[i], ids[i], count > 1);
 			continue;
 		}
+		totals[*done] = totals[i];
+		if (!totals[i].final)
+			note_not_final(ctl, *reg, ids[i]);
 		++*done;
-		if (t->final)
-			continue;
-		note_not_final(ctl, *reg, ids[i]);
-		if (!hurry && i + 1 < count && options.timeout_ns > 100000000) {
-			hurry = true;
-			options.timeout_ns = 100000000;
-			k2k_registry_close(reg);
-			if (k2k_registry_open(ctl->registry, K2K_ROLE_ADMIN, &options, reg))
-				*reg = NULL;
-		}
 	}
+	free(codes);
 	return exit_code;
 }
 

@@ -43,7 +43,7 @@ const struct exit_text exit_texts[] = {
 	{ EXIT_FULL, "full" },
 	{ EXIT_REGISTRY, "no usable registry" },
 	{ EXIT_PERMISSION, "permission" },
-	{ EXIT_BUSY, "busy or timed out" },
+	{ EXIT_BUSY, "busy or timed out; or nobody keeps the audit that is required" },
 	{ EXIT_PARTLY, "some of several failed" },
 	{ EXIT_SYSTEM, "the system failed (without a message: who reads the output has gone)" },
 };

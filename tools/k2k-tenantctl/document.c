@@ -450,7 +450,10 @@ static bool take_exactly(struct source *s, const char *what, const char *text)
 	return is_scalar(s, what) && (!strcmp(scalar(s), text) || bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
 }
 
-enum root_key { VERSION, TENANTS, SCHEMA, REGISTRY, UUID, END, PLAIN_ROOT_KEYS, GENERATION = PLAIN_ROOT_KEYS, SAVED_AT, CHECKSUM, ROOT_KEYS };
+enum root_key {
+	VERSION, TENANTS, SCHEMA, REGISTRY, UUID, END, PLAIN_ROOT_KEYS,
+	GENERATION = PLAIN_ROOT_KEYS, SAVED_AT, CHECKSUM, ROOT_KEYS,
+};
 static const char *const root_keys[] = {
 	"version", "tenants", "schema", "registry", "uuid", "end", "generation", "saved_at_ns", "checksum",
 };

@@ -558,6 +558,7 @@ PROTOTYPES = {
     "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
     "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
     "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),
+    "k2k_tenant_deregister_many": (c_int, [c_void_p, POINTER(c_uint64), c_size_t, POINTER(k2k_tenant_totals), POINTER(c_int)]),
     "k2k_tenant_restore": (c_int, [c_void_p, POINTER(k2k_tenant_image)]),
     "k2k_generation_pass": (c_int, [c_void_p, c_uint64]),
     "k2k_batch_begin": (c_int, [c_void_p]),

@@ -800,6 +800,7 @@ extern "C" {
     pub fn k2k_tenant_register(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota) -> c_int;
     pub fn k2k_tenant_update(reg: *mut k2k_registry, id: k2k_tenant_id, quota: *const k2k_quota, mask: u32) -> c_int;
     pub fn k2k_tenant_deregister(reg: *mut k2k_registry, id: k2k_tenant_id, totals: *mut k2k_tenant_totals) -> c_int;
+    pub fn k2k_tenant_deregister_many(reg: *mut k2k_registry, ids: *const k2k_tenant_id, count: usize, totals: *mut k2k_tenant_totals, codes: *mut c_int) -> c_int;
     pub fn k2k_tenant_restore(reg: *mut k2k_registry, image: *const k2k_tenant_image) -> c_int;
     pub fn k2k_generation_pass(reg: *mut k2k_registry, generation: u64) -> c_int;
     pub fn k2k_batch_begin(reg: *mut k2k_registry) -> c_int;

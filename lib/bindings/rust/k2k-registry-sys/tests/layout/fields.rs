@@ -154,6 +154,7 @@ functions! {
     k2k_tenant_register
     k2k_tenant_update
     k2k_tenant_deregister
+    k2k_tenant_deregister_many
     k2k_tenant_restore
     k2k_generation_pass
     k2k_batch_begin
