@@ -236,7 +236,7 @@ static void open_again(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
 	(void)n;
-	assert_true(do_within(CLOSE, 1000000000) && do_within(OPEN, 1000000000));
+	assert_true(do_within(CLOSE, PATIENCE_S * SECOND) && do_within(OPEN, PATIENCE_S * SECOND));
 }
 
 /* Not before the call is over: then ten milliseconds pass. */

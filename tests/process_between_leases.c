@@ -66,15 +66,13 @@ static void give(struct k2k_registry *reg, uint64_t bytes)
 
 /* ---- records ----------------------------------------------------------------------------- */
 
-/* The record of a broker slot; null where it has none yet. */
+/* The record that the row of a broker slot leads to; null where it leads to none, or to another's. */
 static struct k2k_shm_lease *record_of(uint32_t broker_slot)
 {
-	struct k2k_map *map = &admin->map;
+	uint32_t link = admin->map.lease_rows[0].record[broker_slot];
+	struct k2k_shm_lease *record = &admin->map.leases[link - 1];
 
-	for (uint32_t link = map->cells[0].lease_head; link; link = map->leases[link - 1].entry.next)
-		if (map->leases[link - 1].entry.key == broker_slot)
-			return &map->leases[link - 1];
-	return NULL;
+	return link && record->whose == (uint64_t)broker_slot << 32 ? record : NULL;
 }
 
 static struct k2k_shm_claim *claim_of(struct k2k_registry *reg)
@@ -358,7 +356,9 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	while (slot == b->broker.slot || slot == c->broker.slot || !record_of(slot))
 		slot++;
 	kill_broker(admin, pid);
-	/* no other slot is to be had */
+	/* no other slot is to be had, and no record but used ones */
+	admin->map.live->lease_pool.high = (uint32_t)admin->map.sizes.leases;
+	admin->map.live->lease_pool.hint = 0;
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (!admin->map.slots[i].owner)
 			admin->map.slots[i].owner = b->broker.incarnation;
