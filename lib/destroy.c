@@ -14,29 +14,6 @@
 
 #include "handle.h"
 
-int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns)
-{
-	int code;
-
-	memset(visitor, 0, sizeof(*visitor));
-	visitor->map.defs = (struct k2k_shm_defs *)(void *)defs->base;
-	visitor->admins.object = defs;
-	k2k_identity_read(&visitor->own);
-	code = k2k_writer_open(&visitor->writer, &visitor->map, &visitor->admins, &visitor->own);
-	if (code)
-		return code;
-	code = k2k_writer_lock(&visitor->writer, deadline_ns);
-	if (code)
-		k2k_writer_close(&visitor->writer);
-	return code;
-}
-
-void k2k_visitor_leave(struct k2k_visitor *visitor)
-{
-	k2k_writer_unlock(&visitor->writer);
-	k2k_writer_close(&visitor->writer);
-}
-
 static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {
 	struct k2k_census brokers = { .object = live };

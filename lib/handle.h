@@ -268,7 +268,7 @@ int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
 
-/* destroy.c: an administrator without a handle, for as long as it takes to change one thing. On the agent. */
+/* visitor.c: an administrator without a handle, for as long as it takes to change one thing. On the agent. */
 struct k2k_visitor {
 	struct k2k_map map;              /* of defs alone */
 	struct k2k_census admins;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k_script_tests(cli SCRIPTS cli_audit cli_usage [ARGS a ...] [LABEL cli] [TIMEOUT 120] [ENVIRONMENT A=b ...] [NAMES list])
+# k2k_script_tests(cli SCRIPTS cli_audit cli_usage [ARGS a ...] [LABEL cli] [TIMEOUT 300] [ENVIRONMENT A=b ...] [NAMES list])
 # Each function cli_... of tests/NAME.sh is a test of its own: bash NAME.sh ARGS... FUNCTION. 77 is a skip.
 function(k2k_script_tests prefix)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT;NAMES" "SCRIPTS;ARGS;ENVIRONMENT" ${ARGN})
@@ -10,7 +10,7 @@ function(k2k_script_tests prefix)
     set(arg_LABEL cli)
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+    set(arg_TIMEOUT 300)
   endif()
   foreach(script IN LISTS arg_SCRIPTS)
     set(path ${PROJECT_SOURCE_DIR}/tests/${script}.sh)

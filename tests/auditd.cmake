@@ -9,11 +9,11 @@ endif()
 k2k_script_tests(cli SCRIPTS cli_auditd cli_verify cli_follow ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>
   ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
 
-k2k_test(NAME unit_auditd TIMEOUT 60 SHARED)
+k2k_test(NAME unit_auditd TIMEOUT 300 SHARED)
 target_include_directories(unit_auditd PRIVATE ${PROJECT_SOURCE_DIR}/tools/k2k-auditd)
 target_link_libraries(unit_auditd PRIVATE k2k-audit-chain)
 
-k2k_test(NAME process_auditd LABEL process TIMEOUT 120 SHARED)
+k2k_test(NAME process_auditd LABEL process TIMEOUT 300 SHARED)
 target_compile_definitions(process_auditd PRIVATE K2K_AUDITD="$<TARGET_FILE:k2k-auditd>"
   K2K_TENANTCTL="$<TARGET_FILE:k2k-tenantctl>")
 add_dependencies(process_auditd k2k-auditd k2k-tenantctl)

@@ -5,4 +5,4 @@ if(NOT TARGET k2k-bench)
   return()
 endif()
 
-k2k_script_tests(bench SCRIPTS bench ARGS $<TARGET_FILE:k2k-bench> TIMEOUT 240)
+k2k_script_tests(bench SCRIPTS bench ARGS $<TARGET_FILE:k2k-bench> TIMEOUT 400)

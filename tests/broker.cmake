@@ -4,7 +4,7 @@ if(NOT TARGET k2k-broker)
   return()
 endif()
 
-k2k_test(NAME broker_line LIBRARIES k2k-broker-core TIMEOUT 60)
+k2k_test(NAME broker_line LIBRARIES k2k-broker-core TIMEOUT 300)
 k2k_test(NAME broker_parity LIBRARIES k2k-broker-core LABEL process TIMEOUT 90 PREFIX broker TESTS
   legacy_single_tenant_send_unchanged
   single_tenant_fast_path_uses_unspecified_tenant

@@ -3,7 +3,7 @@
 # library once more for each of its faults.
 add_test(NAME style_faults COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --check)
 add_test(NAME style_faults_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/faults.sh ${PROJECT_SOURCE_DIR})
-set_tests_properties(style_faults style_faults_notices_breaches PROPERTIES LABELS style TIMEOUT 60)
+set_tests_properties(style_faults style_faults_notices_breaches PROPERTIES LABELS style TIMEOUT 300)
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE AND NOT K2K_DELAYS AND NOT CMAKE_CROSSCOMPILING)
   add_test(NAME faults_are_found COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --sample 6 --build ${PROJECT_BINARY_DIR}/faults)

@@ -6,4 +6,4 @@ if(CMAKE_CROSSCOMPILING)
   return()
 endif()
 k2k_script_tests(harness SCRIPTS harness ARGS $<TARGET_FILE:harness_faults> ${CMAKE_CURRENT_LIST_DIR}/harness_faults.c
-  LABEL unit TIMEOUT 60)
+  LABEL unit TIMEOUT 300)

@@ -13,7 +13,7 @@
 
 #include "assertions.h"
 #ifndef HARNESS_TIMEOUT_S
-#define HARNESS_TIMEOUT_S 60
+#define HARNESS_TIMEOUT_S 200
 #endif
 enum { HARNESS_SKIPPED = 77 };
 

@@ -12,4 +12,4 @@ target_compile_definitions(instructions PRIVATE _GNU_SOURCE)
 target_include_directories(instructions PRIVATE ${CALLGRIND_INCLUDE})
 target_link_libraries(instructions PRIVATE k2k-registry)
 
-k2k_script_tests(instructions SCRIPTS instructions ARGS $<TARGET_FILE:instructions> LABEL instructions TIMEOUT 240)
+k2k_script_tests(instructions SCRIPTS instructions ARGS $<TARGET_FILE:instructions> LABEL instructions TIMEOUT 400)

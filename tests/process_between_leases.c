@@ -251,9 +251,11 @@ TEST(of_two_that_want_what_only_one_can_have_one_gets_it)
 
 /* ---- what is free is not refused ---- */
 
-static void acquire_one(struct k2k_registry *reg, struct shared *answer)
+/* Whoever wants to know how much is used gets no short answer. */
+static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
 {
-	answer->code = take(reg, 1);
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_gpu_memory_acquire(reg, 1, 1, NULL, &answer->verdict);
 }
 
 static void granted(uint64_t n)
@@ -290,8 +292,8 @@ static void hand_over_while_another_asks(void)
 	give(b, 1);
 	take_surely(c, 1);
 	give(c, 1);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one, from_has_one,
-	                                             hand_over, granted });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one_and_ask,
+	                                             from_has_one, hand_over, granted });
 	end();
 }
 
@@ -309,13 +311,6 @@ TEST(what_goes_back_is_not_counted_twice)
 	from = c;
 	to = b;
 	hand_over_while_another_asks();
-}
-
-/* Whoever wants to know how much is used gets no short answer. */
-static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
-{
-	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	answer->code = k2k_gpu_memory_acquire(reg, 1, 1, NULL, &answer->verdict);
 }
 
 static void one_of_one_is_free(struct k2k_registry *by, uint64_t n)

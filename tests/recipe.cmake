@@ -5,5 +5,5 @@ if(NOT TARGET k2k-tenantctl)
 endif()
 add_test(NAME cli_units_keep_a_registry_over_a_reboot
   COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/cli_recipe.sh $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker>)
-set_tests_properties(cli_units_keep_a_registry_over_a_reboot PROPERTIES LABELS cli TIMEOUT 120
+set_tests_properties(cli_units_keep_a_registry_over_a_reboot PROPERTIES LABELS cli TIMEOUT 300
   ENVIRONMENT "UNITS=${PROJECT_SOURCE_DIR}/scripts/packaging/units")

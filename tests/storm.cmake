@@ -5,7 +5,7 @@ target_compile_definitions(crash_storm PRIVATE _GNU_SOURCE)
 target_link_libraries(crash_storm PRIVATE k2k-registry Threads::Threads)
 
 add_test(NAME crash_storm_60s COMMAND crash_storm --duration 60)
-set_tests_properties(crash_storm_60s PROPERTIES LABELS "crash;storm" TIMEOUT 180 RUN_SERIAL TRUE)
+set_tests_properties(crash_storm_60s PROPERTIES LABELS "crash;storm" TIMEOUT 300 RUN_SERIAL TRUE)
 
-k2k_test(NAME crash_oom LABEL crash TIMEOUT 60 SHARED)
-k2k_test(NAME process_namespace LABEL process TIMEOUT 60 SHARED)
+k2k_test(NAME crash_oom LABEL crash TIMEOUT 300 SHARED)
+k2k_test(NAME process_namespace LABEL process TIMEOUT 300 SHARED)

@@ -3,5 +3,5 @@
 foreach(check IN ITEMS floors labels files)
   add_test(NAME style_${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/check-${check} ${PROJECT_SOURCE_DIR})
   add_test(NAME style_${check}_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/style.sh ${PROJECT_SOURCE_DIR} ${check})
-  set_tests_properties(style_${check} style_${check}_notices_breaches PROPERTIES LABELS style TIMEOUT 120)
+  set_tests_properties(style_${check} style_${check}_notices_breaches PROPERTIES LABELS style TIMEOUT 300)
 endforeach()

@@ -408,7 +408,7 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 
 /* ---- everything, with anything -------------------------------------------------------------------- */
 
-/* One call: its code is one of those documented, and it did not take long. */
+/* One call: its code is one of those documented, and it did not wait until its deadline, which is 5 s. */
 #define EXPECT(call, ...)                                                                                   \
 	do {                                                                                                \
 		static const int allowed[] = { 0, K2K_ECORRUPT, ##__VA_ARGS__ };                            \
@@ -420,7 +420,7 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 			fail_msg("%s: %s answered %d (%s)", doing, #call, code, k2k_errname(code));             \
 		if (code == K2K_ECORRUPT && k2k_error_detail()->code != K2K_ECORRUPT)                       \
 			fail_msg("%s: %s gives no detail", doing, #call);                                       \
-		if (now_ns() - began > 2000000000u)                                                         \
+		if (now_ns() - began > 4500000000u)                                                         \
 			fail_msg("%s: %s took %" PRIu64 " ms", doing, #call, (now_ns() - began) / 1000000);     \
 	} while (0)
 
