@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * between.h - what the process_between* tests share: a registry, and who acts while a call is interrupted
+ * between.h - what the process_between* tests share: a registry, and who acts while a call is
+ * interrupted
  */
 #ifndef K2K_TESTS_BETWEEN_H
 #define K2K_TESTS_BETWEEN_H
@@ -9,7 +10,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
-static struct k2k_registry *admin, *other HARNESS_USED;      /* in this process: who acts meanwhile */
+/* in this process: who acts meanwhile */
+static struct k2k_registry *admin, *other HARNESS_USED;
 
 /* The clock stands still. An administrator's handle in this process; with_other: a broker's too. */
 HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, bool with_other)

@@ -2,9 +2,10 @@
 /*
  * interrupt.h - a call that is interrupted after each of its instructions, while others act
  *
- * The call is made again and again by a process of its own, the victim, under ptrace (crash_trace.h). The nth time it stops after
- * its nth instruction; there the test acts, as an administrator, as another broker, or by the stores that those would make. Then
- * the call goes on to its end, and its answer is judged.
+ * The call is made again and again by a process of its own, the victim, under ptrace
+ * (crash_trace.h). The nth time it stops after its nth instruction; there the test acts, as an
+ * administrator, as another broker, or by the stores that those would make. Then the call goes on
+ * to its end, and its answer is judged.
  */
 #ifndef K2K_TESTS_INTERRUPT_H
 #define K2K_TESTS_INTERRUPT_H
@@ -61,7 +62,8 @@ static bool nothing_changed(void *context)
 	return false;
 }
 
-/* Where a point is not on this read's way, because a record is in another place: as many instructions. */
+/* Where a point is not on this read's way, because a record is in another place: as many
+ * instructions. */
 static void step(pid_t pid, size_t instructions)
 {
 	for (size_t i = 0; i < instructions && victim_at(pid) != (uintptr_t)operation_ends; i++)
@@ -75,7 +77,8 @@ static void begin_read(struct k2k_registry *admin, const struct scene *scene, pi
 		scene->before(admin, n);
 }
 
-static void change_and_end(struct k2k_registry *admin, const struct scene *scene, pid_t pid, uint64_t n)
+static void change_and_end(struct k2k_registry *admin, const struct scene *scene, pid_t pid,
+                           uint64_t n)
 {
 	scene->change(admin, n);
 	if (victim_at(pid) != (uintptr_t)operation_ends)
@@ -84,10 +87,11 @@ static void change_and_end(struct k2k_registry *admin, const struct scene *scene
 }
 
 /*
- * Interrupts one read after its first instruction, the next after its second, and so on; where `changed` is given only after
- * those that change what it looks at, and after system calls.
+ * Interrupts one read after its first instruction, the next after its second, and so on; where
+ * `changed` is given only after those that change what it looks at, and after system calls.
  */
-static void interrupt_at(struct k2k_registry *admin, const struct scene *scene, bool (*changed)(void *context))
+static void interrupt_at(struct k2k_registry *admin, const struct scene *scene,
+                         bool (*changed)(void *context))
 {
 	struct points points = { 0 };
 	pid_t pid = spawn();

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between.c - a call that is interrupted after each of its instructions, while other brokers and administrators act: what it
- * finds and counts of tenants, costs and places is still right. x86-64 only, as crash_trace.h.
+ * process_between.c - a call that is interrupted after each of its instructions, while other
+ * brokers and administrators act: what it finds and counts of tenants, costs and places is still
+ * right. x86-64 only, as crash_trace.h.
  *
- * Where an order of two loads matters, others act so that the wrong order has a consequence; each of these tests has been seen to
- * fail (faults/README.md).
+ * Where an order of two loads matters, others act so that the wrong order has a consequence; each
+ * of these tests has been seen to fail (faults/README.md).
  */
 #include "between.h"
 
 #include "ledger.h"
 #include "tenant.h"
 
-/* ---- the walk of a bucket of tenants --------------------------------------------------------- */
+/* ---- the walk of a bucket of tenants ---- */
 
-enum { BEFORE = 6 };         /* more than the short way looks at */
+enum { BEFORE = 6 }; /* more than the short way looks at */
 
 static k2k_tenant_id in_front[BEFORE], elsewhere[BEFORE];
 
@@ -23,7 +24,8 @@ static void choose_ids(k2k_tenant_id id, uint32_t add, k2k_tenant_id *ids)
 	uint32_t bucket = (k2k_tenant_bucket(&admin->map, id) + add) & admin->map.tenant_mask;
 
 	for (int i = 0; i < BEFORE; i++)
-		for (ids[i] = i ? ids[i - 1] + 1 : id + 1; k2k_tenant_bucket(&admin->map, ids[i]) != bucket; ids[i]++)
+		for (ids[i] = i ? ids[i - 1] + 1 : id + 1;
+		     k2k_tenant_bucket(&admin->map, ids[i]) != bucket; ids[i]++)
 			;
 }
 
@@ -77,10 +79,11 @@ TEST(a_tenant_is_found_though_all_that_stand_before_it_become_others)
 	register_tenant(admin, 1, 10, 4);
 	for (int i = 0; i < BEFORE; i++)
 		register_tenant(admin, in_front[i], 10, 4);
-	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_last, put_in_front, put_elsewhere, last_was_found });
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_last, put_in_front, put_elsewhere,
+	                           last_was_found });
 }
 
-/* ---- the walk of a bucket of costs ------------------------------------------------------------- */
+/* ---- the walk of a bucket of costs ---- */
 
 enum { COSTS = 4 };
 static uint64_t last_generation;
@@ -92,13 +95,18 @@ static void restore_with_costs(k2k_tenant_id id, uint32_t add)
 	uint32_t bucket = (k2k_hash_bucket(&hash, 100, 7) + add) & hash.mask;
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	struct k2k_usage usage[COSTS];
-	struct k2k_tenant_image image = { .size = sizeof image, .id = id, .generation = ++last_generation, .quota = &quota,
-		                          .usage = usage, .usage_count = COSTS };
+	struct k2k_tenant_image image = { .size = sizeof image,
+		                          .id = id,
+		                          .generation = ++last_generation,
+		                          .quota = &quota,
+		                          .usage = usage,
+		                          .usage_count = COSTS };
 
 	for (int i = 0; i < COSTS; i++) {
 		usage[i].gpu_ns = 1;
 		for (usage[i].engagement_id = i ? usage[i - 1].engagement_id + 1 : 0;
-		     k2k_hash_bucket(&hash, last_generation, usage[i].engagement_id) != bucket; usage[i].engagement_id++)
+		     k2k_hash_bucket(&hash, last_generation, usage[i].engagement_id) != bucket;
+		     usage[i].engagement_id++)
 			;
 	}
 	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
@@ -135,30 +143,38 @@ static void costs_elsewhere(struct k2k_registry *by, uint64_t n)
 
 static void ask_for_cost(struct k2k_registry *reg, struct shared *answer)
 {
-	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
+	answer->code =
+		k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
 }
 
 static void cost_was_found(uint64_t n)
 {
 	assert_int_equal(shared->code, 0);
 	if (shared->number != 77)
-		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 77", n, shared->number);
+		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 77", n,
+		         shared->number);
 }
 
 TEST(a_cost_is_found_though_all_that_stand_before_it_become_others)
 {
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	struct k2k_usage usage = { 7, 77 };
-	struct k2k_tenant_image image = { .size = sizeof image, .id = 1, .generation = 100, .quota = &quota, .usage = &usage, .usage_count = 1 };
+	struct k2k_tenant_image image = { .size = sizeof image,
+		                          .id = 1,
+		                          .generation = 100,
+		                          .quota = &quota,
+		                          .usage = &usage,
+		                          .usage_count = 1 };
 
 	begin_sized(2, 1 + COSTS, false);
 	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
 	last_generation = 100;
 	restore_with_costs(2, 0);
-	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_cost, costs_in_front, costs_elsewhere, cost_was_found });
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, ask_for_cost, costs_in_front, costs_elsewhere,
+	                           cost_was_found });
 }
 
-/* ---- bookings ------------------------------------------------------------------------------------ */
+/* ---- bookings ---- */
 
 /* The engagement is shared->number: one that is new each time, or one that is not. */
 static void book_five(struct k2k_registry *reg, struct shared *answer)
@@ -176,7 +192,8 @@ static void book_seven(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
 	(void)n;
-	assert_int_equal(k2k_usage_track(other, 1, (struct k2k_audit_tag){ 0, shared->number }, 7), 0);
+	assert_int_equal(k2k_usage_track(other, 1, (struct k2k_audit_tag){ 0, shared->number }, 7),
+	                 0);
 }
 
 static size_t records_of(uint64_t engagement)
@@ -198,10 +215,14 @@ static void both_are_booked(uint64_t n)
 
 	expected_cost = shared->number == 7 ? expected_cost + 12 : 12;
 	assert_int_equal(shared->code, 0);
-	assert_int_equal(k2k_usage_engagement_for(admin, 1, (struct k2k_audit_tag){ 0, shared->number }, &cost), 0);
+	assert_int_equal(k2k_usage_engagement_for(admin, 1,
+	                                          (struct k2k_audit_tag){ 0, shared->number },
+	                                          &cost),
+	                 0);
 	if (cost != expected_cost || records_of(shared->number) != 1)
-		fail_msg("after %" PRIu64 " instructions: %zu records, a cost of %" PRIu64 " instead of %" PRIu64, n,
-		         records_of(shared->number), cost, expected_cost);
+		fail_msg("after %" PRIu64 " instructions: %zu records, a cost of %" PRIu64
+		         " instead of %" PRIu64,
+		         n, records_of(shared->number), cost, expected_cost);
 }
 
 TEST(two_that_book_the_first_cost_of_an_engagement_share_a_record)
@@ -209,7 +230,8 @@ TEST(two_that_book_the_first_cost_of_an_engagement_share_a_record)
 	begin_sized(2, 4096, true);
 	register_tenant(admin, 1, 10, 4);
 	shared->number = 1;
-	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, name_new_engagement, book_seven, both_are_booked });
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, name_new_engagement, book_seven,
+	                           both_are_booked });
 }
 
 TEST(a_booking_that_another_comes_before_loses_nothing)
@@ -217,7 +239,9 @@ TEST(a_booking_that_another_comes_before_loses_nothing)
 	begin_sized(2, 16, true);
 	register_tenant(admin, 1, 10, 4);
 	shared->number = 7;
-	expected_cost = 10; /* the two before the first that is interrupted: its first, and the one that is stepped through */
+	/* the two before the first that is interrupted: its first, and the one that is stepped
+	 * through */
+	expected_cost = 10;
 	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, NULL, book_seven, both_are_booked });
 }
 
@@ -246,7 +270,8 @@ static pid_t start_booker(void)
 		int registered;
 
 		reg->clock.injected_ns = &shared->clock_ns;
-		assert_int_equal(k2k_tenant_is_registered(reg, 1, &registered), 0); /* a thread's first call is another */
+		/* a thread's first call is another */
+		assert_int_equal(k2k_tenant_is_registered(reg, 1, &registered), 0);
 		victim_offer();
 		operation_begins();
 		k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 0, 7 }, 5);
@@ -290,13 +315,14 @@ TEST(a_broker_killed_at_its_first_booking_leaves_no_record_behind_its_tenant)
 		assert_int_equal(totals.final, 1);
 		assert_int_equal(k2k_registry_info(admin, &info), 0);
 		if (info.engagements.used)
-			fail_msg("killed after change %zu of %zu: a record is left", i + 1, points.count);
+			fail_msg("killed after change %zu of %zu: a record is left", i + 1,
+			         points.count);
 		end();
 	}
 	points_free(&points);
 }
 
-/* ---- unlinking --------------------------------------------------------------------------------------- */
+/* ---- unlinking ---- */
 
 static uint32_t taken, inserted;
 
@@ -306,7 +332,9 @@ static uint32_t obtain(uint64_t engagement)
 	k2k_u64 full_at = UINT64_MAX;
 	uint32_t index;
 
-	assert_int_equal(k2k_ledger_obtain(&admin->map, K2K_INCARNATION_WRITER, passed, &full_at, 0, 1, engagement, &index), 0);
+	assert_int_equal(k2k_ledger_obtain(&admin->map, K2K_INCARNATION_WRITER, passed, &full_at, 0,
+	                                   1, engagement, &index),
+	                 0);
 	return index;
 }
 
@@ -331,7 +359,8 @@ static void unlink_record(struct k2k_registry *reg, struct shared *answer)
 {
 	struct k2k_hash hash = k2k_ledger_hash(&reg->map);
 
-	answer->code = answer->number == UINT64_MAX ? 0 : k2k_hash_unlink(&hash, (uint32_t)answer->number);
+	answer->code =
+		answer->number == UINT64_MAX ? 0 : k2k_hash_unlink(&hash, (uint32_t)answer->number);
 }
 
 /* At the head of the same bucket. */
@@ -364,19 +393,22 @@ TEST(what_is_inserted_while_another_record_is_unlinked_stays)
 	begin_sized(2, 4, false);
 	register_tenant(admin, 1, 10, 4);
 	shared->number = UINT64_MAX;
-	interrupt(&(struct scene){ K2K_ROLE_ADMIN, unlink_record, take_record, insert_before, one_is_linked_the_other_not });
+	interrupt(&(struct scene){ K2K_ROLE_ADMIN, unlink_record, take_record, insert_before,
+	                           one_is_linked_the_other_not });
 }
 
-/* ---- grace periods ---------------------------------------------------------------------------------------- */
+/* ---- grace periods ---- */
 
-enum { RESERVED = 3 };       /* the tenant that gets a record which tenant 2 had */
+enum { RESERVED = 3 }; /* the tenant that gets a record which tenant 2 had */
 static bool reused;
 
 static int restore_owner(k2k_tenant_id id)
 {
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	struct k2k_usage usage = { 7, 100 };
-	struct k2k_tenant_image image = { .size = sizeof image, .id = id, .quota = &quota, .usage = &usage, .usage_count = 1 };
+	struct k2k_tenant_image image = {
+		.size = sizeof image, .id = id, .quota = &quota, .usage = &usage, .usage_count = 1
+	};
 	struct k2k_registry_info info = { .size = sizeof info };
 	int code;
 
@@ -424,12 +456,16 @@ static void three_has_its_own_cost(uint64_t n)
 {
 	uint64_t cost;
 
-	assert_true(shared->code == 0 || shared->code == K2K_ENOTENANT || shared->code == K2K_EGONE || shared->code == K2K_EUNBOOKED);
+	assert_true(shared->code == 0 || shared->code == K2K_ENOTENANT ||
+	            shared->code == K2K_EGONE || shared->code == K2K_EUNBOOKED);
 	if (!reused)
 		return;
-	assert_int_equal(k2k_usage_engagement_for(admin, RESERVED, (struct k2k_audit_tag){ 0, 7 }, &cost), 0);
+	assert_int_equal(k2k_usage_engagement_for(admin, RESERVED, (struct k2k_audit_tag){ 0, 7 },
+	                                          &cost),
+	                 0);
 	if (cost != 100)
-		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 100", n, cost);
+		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 100", n,
+		         cost);
 }
 
 TEST(what_a_broker_books_is_never_booked_to_the_next_owner_of_the_record)
@@ -437,7 +473,8 @@ TEST(what_a_broker_books_is_never_booked_to_the_next_owner_of_the_record)
 	begin_sized(2, 1, false);
 	admin->timeout_ns = 1000000;
 	assert_int_equal(restore_owner(2), 0);
-	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_of_two, owner_is_two, owner_is_three, three_has_its_own_cost });
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_of_two, owner_is_two, owner_is_three,
+	                           three_has_its_own_cost });
 }
 
 /* The only place is tenant 2's again. */
@@ -474,7 +511,9 @@ static void three_has_counted_nothing(uint64_t n)
 {
 	assert_true(shared->code == 0 || shared->code == K2K_ENOTENANT);
 	if (reused && tenant_info(admin, RESERVED).admitted_total != 0)
-		fail_msg("after %" PRIu64 " instructions: a message was counted for the next tenant in the place", n);
+		fail_msg("after %" PRIu64
+		         " instructions: a message was counted for the next tenant in the place",
+		         n);
 }
 
 TEST(what_a_broker_counts_is_never_counted_for_the_next_tenant_in_the_place)
@@ -482,5 +521,6 @@ TEST(what_a_broker_counts_is_never_counted_for_the_next_tenant_in_the_place)
 	begin_sized(1, 1, false);
 	admin->timeout_ns = 4000000;
 	assert_int_equal(k2k_tenant_register(admin, 2, NULL), 0);
-	interrupt(&(struct scene){ K2K_ROLE_BROKER, count_for_two, place_is_twos, place_is_threes, three_has_counted_nothing });
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, count_for_two, place_is_twos, place_is_threes,
+	                           three_has_counted_nothing });
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between_leases.c - an acquire or a release that is interrupted after each of its instructions, while other brokers acquire
- * and release: never is more held than the limit, and what is free is never refused. x86-64 only, as crash_trace.h.
+ * process_between_leases.c - an acquire or a release that is interrupted after each of its
+ * instructions, while other brokers acquire and release: never is more held than the limit, and
+ * what is free is never refused. x86-64 only, as crash_trace.h.
  *
- * The victim is broker A; B and C are handles of this process, or the stores that such brokers would make.
+ * The victim is broker A; B and C are handles of this process, or the stores that such brokers
+ * would make.
  */
 #include "interrupt.h"
 
@@ -64,17 +66,16 @@ static void give(struct k2k_registry *reg, uint64_t bytes)
 	assert_int_equal(k2k_gpu_memory_release_id(reg, 1, bytes), 0);
 }
 
-/* ---- records ----------------------------------------------------------------------------- */
+/* ---- records ---- */
 
-/* The record of a broker slot; null where it has none yet. */
+/* The record that the row of a broker slot leads to; null where it leads to none, or to another's.
+ */
 static struct k2k_shm_lease *record_of(uint32_t broker_slot)
 {
-	struct k2k_map *map = &admin->map;
-	uint32_t link = map->lease_rows[0].record[broker_slot];
+	uint32_t link = admin->map.lease_rows[0].record[broker_slot];
+	struct k2k_shm_lease *record = &admin->map.leases[link - 1];
 
-	if (link && map->leases[link - 1].whose == (uint64_t)broker_slot << 32)
-		return &map->leases[link - 1];
-	return NULL;
+	return link && record->whose == (uint64_t)broker_slot << 32 ? record : NULL;
 }
 
 static struct k2k_shm_claim *claim_of(struct k2k_registry *reg)
@@ -107,7 +108,7 @@ static void empty(struct k2k_shm_claim *claim)
 	claim->ended = claim->asked;
 }
 
-/* ---- what another wanted, and did not get ---------------------------------------------------- */
+/* ---- what another wanted, and did not get ---- */
 
 enum { LIMIT = 12, HELD = 5, MORE = 5, FOUR = 4, TWO = 2 };
 
@@ -130,7 +131,8 @@ static void end_claim(struct k2k_shm_claim *claim)
 	claim->ended += TWO;
 }
 
-/* B takes more as soon as A has claimed; so the way that A goes from there on is that of a request that doesn't fit. */
+/* B takes more as soon as A has claimed; so the way that A goes from there on is that of a request
+ * that doesn't fit. */
 static bool has_claimed(void *context)
 {
 	(void)context;
@@ -160,8 +162,9 @@ static void begin_request(pid_t pid)
 }
 
 /*
- * Four of twelve fit when A looks first; when it has claimed them, B has ten. B claims two more, finds A's claim, and ends its own.
- * Who reads B's `asked` before, and its `ended` after that, takes two of the ten for free, and grants A's.
+ * Four of twelve fit when A looks first; when it has claimed them, B has ten. B claims two more,
+ * finds A's claim, and ends its own. Who reads B's `asked` before, and its `ended` after that,
+ * takes two of the ten for free, and grants A's.
  */
 TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_held)
 {
@@ -173,7 +176,8 @@ TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_he
 	take_surely(b, HELD);
 	pid = spawn();
 	if (pid == 0)
-		read_again_and_again(&(struct scene){ .role = K2K_ROLE_BROKER, .read = acquire_four });
+		read_again_and_again(
+			&(struct scene){ .role = K2K_ROLE_BROKER, .read = acquire_four });
 	victim_take(pid);
 	empty(victims_claim());
 	asked_before = victims_claim()->asked;
@@ -195,8 +199,9 @@ TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_he
 		end_claim(claim);
 		run_to(pid, operation_ends);
 		if (shared->code != K2K_EGPUMEM)
-			fail_msg("%zu instructions after the claim: %s, and %" PRIu64 " of %d are held", at - claimed,
-			         k2k_errname(shared->code), all_held(), LIMIT);
+			fail_msg("%zu instructions after the claim: %s, and %" PRIu64
+			         " of %d are held",
+			         at - claimed, k2k_errname(shared->code), all_held(), LIMIT);
 	}
 	assert_true(at > claimed + 100);
 	victim_kill(pid);
@@ -204,7 +209,7 @@ TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_he
 	end();
 }
 
-/* ---- two that want the same ------------------------------------------------------------------------ */
+/* ---- two that want the same ---- */
 
 static int code_of_other;
 
@@ -232,22 +237,25 @@ static void acquire_three(struct k2k_registry *reg, struct shared *answer)
 static void one_got_it(uint64_t n)
 {
 	if (all_held() != 3 || (shared->code == 0) == (code_of_other == 0))
-		fail_msg("after %" PRIu64 " instructions: %s and %s, and %" PRIu64 " of 4 are held", n,
-		         k2k_errname(shared->code), k2k_errname(code_of_other), all_held());
+		fail_msg("after %" PRIu64 " instructions: %s and %s, and %" PRIu64 " of 4 are held",
+		         n, k2k_errname(shared->code), k2k_errname(code_of_other), all_held());
 }
 
 TEST(of_two_that_want_what_only_one_can_have_one_gets_it)
 {
 	begin(4);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_three, both_release, b_takes_three, one_got_it });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_three, both_release,
+	                                             b_takes_three, one_got_it });
 	end();
 }
 
-/* ---- what is free is not refused -------------------------------------------------------------------- */
+/* ---- what is free is not refused ---- */
 
-static void acquire_one(struct k2k_registry *reg, struct shared *answer)
+/* Whoever wants to know how much is used gets no short answer. */
+static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
 {
-	answer->code = take(reg, 1);
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_gpu_memory_acquire(reg, 1, 1, NULL, &answer->verdict);
 }
 
 static void granted(uint64_t n)
@@ -284,7 +292,8 @@ static void hand_over_while_another_asks(void)
 	give(b, 1);
 	take_surely(c, 1);
 	give(c, 1);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one, from_has_one, hand_over, granted });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one_and_ask,
+	                                             from_has_one, hand_over, granted });
 	end();
 }
 
@@ -302,13 +311,6 @@ TEST(what_goes_back_is_not_counted_twice)
 	from = c;
 	to = b;
 	hand_over_while_another_asks();
-}
-
-/* Whoever wants to know how much is used gets no short answer. */
-static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
-{
-	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	answer->code = k2k_gpu_memory_acquire(reg, 1, 1, NULL, &answer->verdict);
 }
 
 static void one_of_one_is_free(struct k2k_registry *by, uint64_t n)
@@ -333,11 +335,13 @@ TEST(full_is_never_said_by_a_limit_that_was_over_before_the_last_was_taken)
 	begin(1);
 	take_surely(b, 1);
 	give(b, 1);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_one_and_ask, one_of_one_is_free, raise_limit_and_take, granted });
+	interrupt_everywhere(admin,
+	                     &(struct scene){ K2K_ROLE_BROKER, acquire_one_and_ask,
+	                                      one_of_one_is_free, raise_limit_and_take, granted });
 	end();
 }
 
-/* ---- the dead -------------------------------------------------------------------------------------------- */
+/* ---- the dead ---- */
 
 TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 {
@@ -358,7 +362,9 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	while (slot == b->broker.slot || slot == c->broker.slot || !record_of(slot))
 		slot++;
 	kill_broker(admin, pid);
-	/* no other slot is to be had */
+	/* no other slot is to be had, and no record but used ones */
+	admin->map.live->lease_pool.high = (uint32_t)admin->map.sizes.leases;
+	admin->map.live->lease_pool.hint = 0;
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (!admin->map.slots[i].owner)
 			admin->map.slots[i].owner = b->broker.incarnation;
@@ -375,7 +381,7 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	end();
 }
 
-/* ---- release ------------------------------------------------------------------------------------------- */
+/* ---- release ---- */
 
 static void acquire_and_release(struct k2k_registry *reg, struct shared *answer)
 {
@@ -390,8 +396,9 @@ static void what_is_held_is_claimed(struct k2k_registry *by, uint64_t n)
 
 	(void)by;
 	if (claim->held > claim->asked - claim->ended)
-		fail_msg("after %" PRIu64 " instructions: %" PRIu64 " are held, but others see a claim for %" PRIu64, n, claim->held,
-		         claim->asked - claim->ended);
+		fail_msg("after %" PRIu64 " instructions: %" PRIu64
+		         " are held, but others see a claim for %" PRIu64,
+		         n, claim->held, claim->asked - claim->ended);
 }
 
 static void nothing_is_held(uint64_t n)
@@ -404,6 +411,7 @@ static void nothing_is_held(uint64_t n)
 TEST(what_is_held_is_never_free_for_others)
 {
 	begin(4);
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_and_release, NULL, what_is_held_is_claimed, nothing_is_held });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, acquire_and_release, NULL,
+	                                             what_is_held_is_claimed, nothing_is_held });
 	end();
 }

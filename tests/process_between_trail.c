@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between_trail.c - an event that is read while it is written over, or written while it is read: interrupted after each
- * instruction, a reader gets it whole or not at all. x86-64 only, as crash_trace.h.
+ * process_between_trail.c - an event that is read while it is written over, or written while it is
+ * read: interrupted after each instruction, a reader gets it whole or not at all. x86-64 only, as
+ * crash_trace.h.
  */
 #include "interrupt.h"
 
 #include "ring.h"
 
-enum { RING = 5, EVENTS = 4 };       /* of a broker slot that nobody has */
+enum { RING = 5, EVENTS = 4 }; /* of a broker slot that nobody has */
 
 static struct k2k_registry *admin;
 static struct k2k_ring ring;
@@ -39,21 +40,29 @@ static void end(void)
 /* An event that says `seed` everywhere. */
 static uint64_t append(const struct k2k_ring *into, uint64_t seed)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE, .tenant = seed, .to = seed, .org_id = seed, .engagement_id = seed,
-		                       .generation = seed, .used = seed, .limit = seed };
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE,
+		                       .tenant = seed,
+		                       .to = seed,
+		                       .org_id = seed,
+		                       .engagement_id = seed,
+		                       .generation = seed,
+		                       .used = seed,
+		                       .limit = seed };
 
 	return k2k_ring_append(into, &body, 1, false);
 }
 
 static void is_whole(const struct k2k_event_body *body, uint64_t seed, uint64_t n)
 {
-	if (body->tenant != seed || body->to != seed || body->org_id != seed || body->engagement_id != seed ||
-	    body->generation != seed || body->used != seed || body->limit != seed)
-		fail_msg("after %" PRIu64 " instructions: an event in parts: tenant %" PRIu64 ", limit %" PRIu64 ", it was %" PRIu64, n,
-		         body->tenant, body->limit, seed);
+	if (body->tenant != seed || body->to != seed || body->org_id != seed ||
+	    body->engagement_id != seed || body->generation != seed || body->used != seed ||
+	    body->limit != seed)
+		fail_msg("after %" PRIu64 " instructions: an event in parts: tenant %" PRIu64
+		         ", limit %" PRIu64 ", it was %" PRIu64,
+		         n, body->tenant, body->limit, seed);
 }
 
-/* ---- read while it is written over ------------------------------------------------------------ */
+/* ---- read while it is written over ---- */
 
 static void append_one(struct k2k_registry *by, uint64_t n)
 {
@@ -86,11 +95,12 @@ static void what_was_read_is_whole(uint64_t n)
 TEST(an_event_that_is_written_over_while_it_is_read_is_read_whole_or_missed)
 {
 	begin();
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_OBSERVER, read_it, append_one, write_over_it, what_was_read_is_whole });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_OBSERVER, read_it, append_one,
+	                                             write_over_it, what_was_read_is_whole });
 	end();
 }
 
-/* ---- written while it is read ------------------------------------------------------------------- */
+/* ---- written while it is read ---- */
 
 static void append_it(struct k2k_registry *reg, struct shared *answer)
 {
@@ -113,8 +123,18 @@ static void read_newest(struct k2k_registry *by, uint64_t n)
 
 	(void)by;
 	for (uint64_t at = newest > EVENTS ? newest - EVENTS + 1 : 1; at <= newest; at++)
-		if (k2k_ring_read(&ring, at, false, &copy) == K2K_EVENT_THERE)
+		switch (k2k_ring_read(&ring, at, false, &copy)) {
+		case K2K_EVENT_THERE:
 			is_whole(&copy.body, copy.body.tenant, n);
+			break;
+		case K2K_EVENT_PENDING:
+			assert_int_equal(at, newest);
+			break;
+		default:
+			fail_msg("after %" PRIu64
+			         " instructions: an event counts as missing that is about to come",
+			         n);
+		}
 }
 
 static void it_is_there(uint64_t n)
@@ -122,13 +142,15 @@ static void it_is_there(uint64_t n)
 	struct k2k_event_copy copy;
 
 	assert_int_equal(shared->code, 0);
-	assert_int_equal(k2k_ring_read(&ring, k2k_ring_newest(&ring), false, &copy), K2K_EVENT_THERE);
+	assert_int_equal(k2k_ring_read(&ring, k2k_ring_newest(&ring), false, &copy),
+	                 K2K_EVENT_THERE);
 	is_whole(&copy.body, shared->number, n);
 }
 
 TEST(an_event_that_is_half_written_is_not_read)
 {
 	begin();
-	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_ADMIN, append_it, choose_seed, read_newest, it_is_there });
+	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_ADMIN, append_it, choose_seed,
+	                                             read_newest, it_is_there });
 	end();
 }

@@ -396,6 +396,28 @@ TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
 	fixture_close(&f);
 }
 
+TEST(what_is_given_back_to_a_full_pool_is_found_at_once)
+{
+	const struct k2k_create_options small = { .size = sizeof small, .max_tenants = 1, .max_engagements = 1 };
+	const struct k2k_passed passed = { passed_four, NULL };
+	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_hash hash;
+	uint32_t index;
+	struct fixture f;
+
+	fixture_open_sized(&f, &small);
+	hash = k2k_ledger_hash(&f.broker->map);
+	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	k2k_pool_free(&hash.pool, index);
+	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	k2k_pool_retire(&hash.pool, index, 4);
+	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	k2k_pool_unclaim(&hash.pool, index);
+	fixture_close(&f);
+}
+
 TEST(destroyed_lists_are_rebuilt)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;

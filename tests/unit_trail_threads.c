@@ -301,6 +301,22 @@ TEST(an_observer_sleeps_until_something_is_told)
 	fixture_close(&f);
 }
 
+/* A sleeper looks each second by itself, so what is looked at is the word that it sleeps on. */
+TEST(a_change_wakes_sleepers_though_another_has_just_done_so)
+{
+	struct fixture f;
+	uint32_t word;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_registry_close(&f.broker), 0);
+	word = k2k_ring_wake_word(&f.admin->map);
+	f.admin->trail.woken_ns = k2k_clock_monotonic_ns() - (uint64_t)f.admin->clock.offset_ns;
+	register_rate(&f, 1, 0);
+	assert_int_not_equal(k2k_ring_wake_word(&f.admin->map), word);
+	assert_int_equal(k2k_registry_close(&f.admin), 0);
+	assert_int_equal(k2k_registry_destroy(f.name, 0, NULL), 0);
+}
+
 TEST(close_wakes_a_sleeper_of_its_own_handle)
 {
 	struct k2k_registry *observer, *same;
