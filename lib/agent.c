@@ -170,7 +170,7 @@ int k2k_agent_start(struct k2k_agent *agent)
 		agent->thread = pthread_self();
 		return 0;
 	}
-	code = k2k_thread_start(&agent->thread, run, agent, "thread");
+	code = k2k_thread_start(&agent->thread, run, agent, K2K_STACK_BYTES, "thread");
 	if (code)
 		return code;
 	agent->running = true;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,19 +340,13 @@ static void *run_flusher(void *argument)
 
 static int start_flusher(struct k2k_audit *audit)
 {
-	sigset_t all, before;
-	int error;
+	int code;
 
 	if (audit->flushing)
 		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&audit->flusher, NULL, run_flusher, audit);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, "sink",
-		                      "can't start a thread (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_STACK, RLIMIT_MEMLOCK, or the "
-		                      "control group's pids.max)");
+	code = k2k_thread_start(&audit->flusher, run_flusher, audit, 0, "sink"); /* it runs the program's sink */
+	if (code)
+		return code;
 	audit->flushing = true;
 	return 0;
 }

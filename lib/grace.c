@@ -122,7 +122,7 @@ int k2k_helper_start(struct k2k_helper *helper)
 
 	helper->stop = 0;
 	helper->stopped = 0;
-	code = k2k_thread_start(&helper->thread, run, helper, "helper");
+	code = k2k_thread_start(&helper->thread, run, helper, K2K_STACK_BYTES, "helper");
 	if (code)
 		return code;
 	helper->running = true;

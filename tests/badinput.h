@@ -171,10 +171,14 @@ HARNESS_USED static const char *traces_missing(const struct traces *text, const 
 	return "(nothing)\n";
 }
 
+/* A thread that has been joined, and what its table held, may be there for some moments more. */
 #define CHECK_TRACES(before, registry, what)                                                             \
 	do {                                                                                             \
 		static struct traces traces_after;                                                       \
-		traces_take(&traces_after, (registry));                                                  \
+		uint64_t traces_end = now_ns() + UINT64_C(5000000000);                                   \
+		do                                                                                       \
+			traces_take(&traces_after, (registry));                                          \
+		while (strcmp(traces_after.text, (before)->text) != 0 && now_ns() < traces_end);         \
 		if (strcmp(traces_after.text, (before)->text) != 0) {                                    \
 			fprintf(stderr, "# gone: %s", traces_missing((before), &traces_after));          \
 			fprintf(stderr, "# new: %s", traces_missing(&traces_after, (before)));           \

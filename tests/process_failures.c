@@ -325,6 +325,12 @@ static int count_registry_mappings(void)
 	return count;
 }
 
+/* Where readers can't be waited for, close leaves all as it is until the process ends. */
+static bool keeps_all(void)
+{
+	return strstr(outcome->detail.text, "membarrier") != NULL;
+}
+
 /* In the child. `stop` is where the parent begins and ends to interfere. */
 static void play(const struct call *call, const char *name, unsigned int allocation, void (*stop)(void))
 {
@@ -349,7 +355,7 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 	outcome->descriptors = count_entries("/proc/self/fd") - descriptors;
 	outcome->mappings = count_registry_mappings();
 	/* `.`, `..`, and this one; a thread that was joined is seen for a moment yet */
-	for (int looks = 0; (outcome->threads = count_entries("/proc/self/task") - 3) > 0 && looks < 5000; looks++)
+	for (int looks = 0; (outcome->threads = count_entries("/proc/self/task") - 3) > 0 && looks < 5000 && !keeps_all(); looks++)
 		pause_ns(1000000);
 }
 
@@ -374,8 +380,7 @@ static void judge(const struct call *call, const char *what, int error)
 	/* a destroy that failed may have done its work */
 	if (again && !(call->call == destroy && again == K2K_ENOREGISTRY))
 		fail_msg("%s, %s: %s (%s), and a second try %s", call->name, what, k2k_errname(code), detail->text, k2k_errname(again));
-	/* where readers can't be waited for, nothing is unmapped until the process ends */
-	if ((outcome->descriptors || outcome->mappings || outcome->threads) && !strstr(detail->text, "membarrier"))
+	if ((outcome->descriptors || outcome->mappings || outcome->threads) && !keeps_all())
 		fail_msg("%s, %s: %s left %d descriptors, %d mappings, %d threads", call->name, what, k2k_errname(code),
 		         outcome->descriptors, outcome->mappings, outcome->threads);
 	if (call->call == deregister && (atomic_load(&outcome->admitted) != 5 || atomic_load(&outcome->gpu_ns) != 123))

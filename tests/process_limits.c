@@ -16,10 +16,10 @@ static rlim_t set_limit(int resource, rlim_t value)
 	struct rlimit limit;
 	rlim_t before;
 
-	assert_int_equal(getrlimit((__rlimit_resource_t)resource, &limit), 0);
+	assert_int_equal(getrlimit(resource, &limit), 0);
 	before = limit.rlim_cur;
 	limit.rlim_cur = value > limit.rlim_max ? limit.rlim_max : value;
-	assert_int_equal(setrlimit((__rlimit_resource_t)resource, &limit), 0);
+	assert_int_equal(setrlimit(resource, &limit), 0);
 	return before;
 }
 

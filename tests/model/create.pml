@@ -8,25 +8,26 @@
  * What is modelled
  *
  *   A registry is an object with two names: `defs`, one for all registries of this name, and a `live` of its own, since it
- *   contains the UUID. An object has a poison word, a writer's byte and a creator's byte; a death frees the bytes it held.
+ *   contains the UUID. An object has a poison word, a writer's word and a creator's byte; a death frees what it held.
  *
  *   k2k_registry_create():  check_free(), k2k_sweep(); build unnamed; lock the creator's byte; link live; link defs, or else
  *                           unlink live; drop the byte
- *   k2k_registry_destroy(): open defs; k2k_writer_lock(); k2k_segment_check_identity(); poison; unlink defs; unlink live;
- *                           drop the byte; k2k_sweep()
+ *   k2k_registry_destroy(): open defs; k2k_visitor_enter(); k2k_segment_check_identity(); poison; unlink defs; unlink live;
+ *                           k2k_visitor_leave(); k2k_sweep()
  *   k2k_registry_open():    open defs; poisoned: k2k_sweep_poisoned(); open live, and where it is gone look whether defs still
  *                           is the same; last, compare both names again; start again where they are not the same
  *   sweep_one():            a live that defs does not refer to: lock its creator's byte; look at defs again; unlink
- *   k2k_sweep_ours():       of a poisoned registry: lock the writer's byte; compare the name; unlink defs, then live
+ *   k2k_sweep_ours():       of a poisoned registry: take the writer's word; compare the name; unlink defs, then live
  *   Two creators or one (CREATORS), one destroyer or two (DESTROYERS), and one who attaches as ADMIN, each once; EXISTS: a registry is there
- *   at the start. Any of them may be killed at any step (KILLS in a run), and may rest at any step for ever. k2k_lock_try()
- *   opens the name again and compares inodes, then locks: two steps.
+ *   at the start. Any of them may be killed at any step (KILLS in a run), and may rest at any step for ever.
+ *   k2k_visitor_enter() opens the name again, compares inodes and locks the byte of an incarnation of its own; then it takes
+ *   the writer's word by a compare-exchange: two steps.
  *
  * Invariants (each is an assert)
  *
  *   At most one registry under the name, and it is whole: while defs is named its live is. So no creator that was told
  *   "created" finds its live gone while its defs is named, and nobody's defs is removed but a poisoned one's, by one who holds
- *   its writer's byte.
+ *   its writer's word.
  *   No attacher ends up on a half pair: live is never missing under a defs that is still named (K2K_ECORRUPT), and at an
  *   instant since it opened live both were named.
  *   I6  Killed after any step: everybody else goes on at once, and once all are dead one more create and destroy leave nothing.
@@ -36,7 +37,8 @@
  *
  *   System calls on names and locked bytes are atomic and seen by all at once: the kernel's locks order them, so there are no
  *   store buffers here. The poison word is loaded relaxed: seen late it is as if one had come earlier, and the names are
- *   compared afterwards. The writer's byte is tried once; waiting for it is coming later.
+ *   compared afterwards. The writer's word is tried once; waiting for it is coming later. A dead one's counts as 0: one of
+ *   those who find it takes it (writer.pml).
  *   A broker attaches as an ADMIN does, but does not sweep: it starts again, or answers that there is none.
  *   Looking at a live in the sweep, and opening it, matter only where it is there: they are one step with the look at defs, and
  *   with the lock: nothing else ever gets its name.
@@ -48,7 +50,7 @@
  *   NO_SECOND_LOOK    the sweeper does not look at defs again with the byte: the creator had finished meanwhile
  *   DEFS_FIRST        defs is linked before live
  *   LIVE_OUT_FIRST    destroy unlinks live before defs
- *   NO_IDENTITY       the name is not compared under the writer's byte: a second destroyer removes the next registry's defs
+ *   NO_IDENTITY       the name is not compared with the writer's word taken: a second destroyer removes the next registry's defs
  *   NO_LAST_LOOK      attached to what was destroyed before
  *   NO_POISON_SWEEP   nobody ends what a killed destroyer began: `create` answers "exists" for ever
  *   NO_SWEEP          a killed creator's live stays
@@ -74,8 +76,9 @@
 /* ---- the file system ---- */
 byte defs;                      /* the object that has the name; 0: none */
 bool live[OBJECTS + 1];
-byte writer_byte[OBJECTS + 1], creator_byte[OBJECTS + 1];       /* who holds it */
+byte creator_byte[OBJECTS + 1];                                 /* who holds it */
 /* ---- in the object ---- */
+byte writer_word[OBJECTS + 1];                                  /* who has it */
 bool poisoned[OBJECTS + 1];
 
 bool ended[PROCESSES + 1];
@@ -86,7 +89,7 @@ inline unlink_live(o)
 	d_step { assert(defs != o); live[o] = false }
 }
 
-/* k2k_sweep_unlink(). Under the writer's byte */
+/* k2k_sweep_unlink(). With the writer's word taken */
 inline unlink_both(o)
 {
 #ifdef LIVE_OUT_FIRST
@@ -98,21 +101,21 @@ inline unlink_both(o)
 #endif
 }
 
-/* k2k_lock_try() of the writer's byte, then k2k_segment_check_identity(): ok */
+/* k2k_visitor_enter(), then k2k_segment_check_identity(): ok */
 inline lock_writer(o)
 {
 	ok = false;
 	if
 	:: defs == o ->
 		if
-		:: d_step { writer_byte[o] == 0 -> writer_byte[o] = me; ok = true };
+		:: d_step { writer_word[o] == 0 -> writer_word[o] = me; ok = true };
 #ifndef NO_IDENTITY
 			if
 			:: defs == o
-			:: else -> d_step { writer_byte[o] = 0; ok = false }
+			:: else -> d_step { writer_word[o] = 0; ok = false }
 			fi
 #endif
-		:: writer_byte[o] != 0
+		:: writer_word[o] != 0
 		fi
 	:: else
 	fi
@@ -126,7 +129,7 @@ inline sweep_poisoned(o)
 #else
 	lock_writer(o);
 	if
-	:: ok -> unlink_both(o); writer_byte[o] = 0
+	:: ok -> unlink_both(o); writer_word[o] = 0
 	:: else
 	fi
 #endif
@@ -229,7 +232,7 @@ inline destroy()
 		:: ok ->
 			poisoned[o] = true;
 			unlink_both(o);
-			writer_byte[o] = 0;
+			writer_word[o] = 0;
 			sweep()
 		:: else         /* K2K_EBUSY, or K2K_ENOREGISTRY */
 		fi
@@ -322,14 +325,14 @@ proctype last(byte me)
 	assert(defs == 0 && !live[1] && !live[2] && !live[3] && !live[4])
 }
 
-/* Its bytes are free. */
+/* Its bytes are free, and whoever looks takes its words for free. */
 inline kill()
 {
 	kills--; ended[p] = true; i = 1;
 	do
-	:: i <= OBJECTS && writer_byte[i] == p -> writer_byte[i] = 0
+	:: i <= OBJECTS && writer_word[i] == p -> writer_word[i] = 0
 	:: i <= OBJECTS && creator_byte[i] == p -> creator_byte[i] = 0
-	:: i <= OBJECTS && writer_byte[i] != p && creator_byte[i] != p -> i++
+	:: i <= OBJECTS && writer_word[i] != p && creator_byte[i] != p -> i++
 	:: else -> break
 	od;
 	i = 0; p = 0

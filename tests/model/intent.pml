@@ -38,8 +38,7 @@
  *   reader visits the records in the order of their numbers, each in a step.
  *
  * Memory ordering that gives this in C11. The model is sequentially consistent.
- *     writers       one after the other: the lock, with the seq_cst fences in k2k_writer_lock() and k2k_writer_unlock(); a dead
- *                   one's stores are in memory when the kernel frees its lock
+ *     writers       one after the other, each after all of the last one's stores, dead or not: writer.pml
  *     tenant-state  LIVE: release: cell, limits and budgets before it; seen by tenant_find()
  *     tenant-select the flip: release: the set and the budgets before it. prepare: fence[tenant-select], a release fence: the
  *                   last flip before the stores to the set that it took out of force; with the reader's acquire fence
