@@ -11,8 +11,11 @@
  * which shared locks don't answer.
  *
  * Measured on tmpfs: offsets up to 2^62 work; a question costs 0.3 to 0.7 us and is no memory
- * barrier; a killed process loses its locks when its threads are gone, reaped or not; a stopped
- * one keeps them.
+ * barrier; a stopped process keeps its locks. A killed one loses them when its agent has ended,
+ * reaped or not. None of its threads runs in user mode any more by then: the kernel marks every
+ * thread for death, and interrupts those that run, before it lets go of the lock that the agent
+ * needs to act on its own mark. So "its lock is free" implies "it stores nothing any more";
+ * tests/model/writer.pml shows what would break without that.
  */
 #ifndef K2K_LOCK_H
 #define K2K_LOCK_H
