@@ -128,8 +128,10 @@ int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_regis
 	K2K_UNCANCELLED;
 	struct planning planning = { options, plan };
 	struct k2k_agent agent;
-	int code = k2k_agent_start(&agent);
+	int code = k2k_rcu_join();
 
+	if (!code)
+		code = k2k_agent_start(&agent);
 	if (code)
 		return code;
 	code = k2k_agent_run(&agent, plan_on_agent, &planning);
