@@ -437,6 +437,12 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 	static struct traces before;
 	const char *name = fresh_registry();
 
+	/* a sanitizer starts a thread of its own with the first */
+	{
+		struct k2k_registry_plan plan = { .size = sizeof plan };
+
+		assert_int_equal(k2k_registry_plan(NULL, &plan), 0);
+	}
 	for (int i = 0; i < 30; i++) {
 		struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 		struct k2k_registry_plan plan = { .size = sizeof plan };

@@ -123,7 +123,7 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
  * ------------------------------------------------------------------------------
  */
 
-/* IN_THE_WAY: events of their own because the helper was preempted while it changed the entry. */
+/* IN_THE_WAY: events of their own, or given up, because the agent was preempted in the entry, or in the place. */
 enum { PAIRS = 10000, IN_THE_WAY = 20 };
 
 TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
@@ -141,7 +141,7 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 			                 K2K_ENOTENANT);
 	stats = stats_of(f.broker);
 	assert_true(stats.written[kind] + stats.lost[kind] <= PAIRS + IN_THE_WAY);
-	assert_int_equal(stats.lost[kind], 0);
+	assert_true(stats.lost[kind] <= IN_THE_WAY);
 	next_second(&f);
 	for (uint64_t pair = 0; pair < PAIRS; pair++)
 		assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10, tag_of(1, pair % 10),
@@ -152,10 +152,10 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 	/* what waits for the next second comes in it */
 	next_second(&f);
 	WAIT_UNTIL((stats = stats_of(f.broker),
-	            stats.written[kind] + stats.coalesced[kind] == 5 * PAIRS),
+	            stats.written[kind] + stats.coalesced[kind] + stats.lost[kind] == 5 * PAIRS),
 	           60);
 	assert_true(stats.written[kind] <= 3 * PAIRS + IN_THE_WAY);
-	assert_int_equal(stats.lost[kind], 0);
+	assert_true(stats.lost[kind] <= IN_THE_WAY);
 	fixture_close(&f);
 }
 
