@@ -120,7 +120,7 @@ static void leave_half_done(struct damage *d)
 			                                               budgets == 1 ? K2K_INCARNATION_WRITER : defs->grace_token + 1);
 	d->map.ledger[0].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
 	d->map.ledger[d->map.sizes.engagements - 1].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
-	d->map.leases[0].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
+	d->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
 	defs->tenant_free.head = UINT32_MAX;
 }
 
