@@ -214,6 +214,19 @@ static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view
 		lead_back(mend, index, view);
 }
 
+/* What is in use again is judged as all that is: its counters may lie, too. */
+static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struct view *view)
+{
+	struct view again;
+
+	if (!restore(mend, index, view))
+		return false;
+	if (copy(&mend->map->leases[index], &again) && k2k_entry_state(again.word) == K2K_ENTRY_LIVE &&
+	    k2k_entry_above(again.word) == again.incarnation)
+		mend_living(mend, index, &again);
+	return true;
+}
+
 /* ---- all ------------------------------------------------------------------------------------------- */
 
 /* What a dead broker had is anybody's, once its death has been told: free, so that a look need not ask about it. */
@@ -221,7 +234,7 @@ static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *
 {
 	uint64_t owner = k2k_entry_above(view->word);
 
-	if (k2k_entry_state(view->word) == K2K_ENTRY_LIVE && restore(mend, index, view))
+	if (k2k_entry_state(view->word) == K2K_ENTRY_LIVE && restore_and_judge(mend, index, view))
 		return;
 	if (!k2k_lease_is_incarnation(owner))
 		give_back(mend, index, view, "was taken by nobody");
@@ -243,11 +256,11 @@ static void mend_lease(struct k2k_mend *mend, uint32_t index)
 	owner = k2k_entry_above(view.word);
 	switch (k2k_entry_state(view.word)) {
 	case K2K_ENTRY_FREE:
-		if (owner != 0 && !restore(mend, index, &view))
+		if (owner != 0 && !restore_and_judge(mend, index, &view))
 			give_back(mend, index, &view, "was free, and somebody's");
 		return;
 	case K2K_ENTRY_IDLE:
-		if (!k2k_lease_is_incarnation(owner) || (holds && !restore(mend, index, &view)))
+		if (!k2k_lease_is_incarnation(owner) || (holds && !restore_and_judge(mend, index, &view)))
 			give_back(mend, index, &view, holds ? "was idle, and held something" : "was taken by nobody");
 		return;
 	case K2K_ENTRY_CLAIMED:

@@ -47,11 +47,11 @@ enum { PATCH_BYTES = 12, PATCHES_MAX = 24, HEAD_BYTES = 2 };
 
 /* ---- images ---------------------------------------------------------------------------- */
 
-enum { IMAGES = 5, HALF_DONE = 3, OBJECTS = 2, OBJECT_MAX = 2 * 65536 };
+enum { IMAGES = 5, HALF_DONE = 3, OBJECTS = 2, OBJECT_MAX = 4 * 65536 };
 struct image {
 	unsigned char *bytes[OBJECTS];
 	size_t size[OBJECTS];
-	uint16_t *words[OBJECTS];       /* offsets of words that are not 0, in steps of 2 bytes */
+	uint16_t *words[OBJECTS];       /* offsets of words that are not 0, in steps of 4 bytes */
 	size_t word_count[OBJECTS];
 	uint8_t uuid[16];
 };
@@ -76,7 +76,7 @@ static void keep(struct image *image, const struct bytes *bytes)
 
 			memcpy(&word, image->bytes[o] + at, 8);
 			if (word)
-				image->words[o][image->word_count[o]++] = (uint16_t)(at / 2);
+				image->words[o][image->word_count[o]++] = (uint16_t)(at / 4);
 		}
 	}
 	memcpy(image->uuid, ((const struct k2k_shm_header *)(const void *)image->bytes[0])->uuid, 16);
@@ -488,12 +488,12 @@ static void apply(struct patch patch)
 	if (patch.operation == CUT) {
 		/* rarely, and not to the same size each time: most inputs are to get past it */
 		if (patch.value % 16 == 0)
-			now.size[patch.object] = 2 * (size_t)patch.offset;
+			now.size[patch.object] = 4 * (size_t)patch.offset;
 		return;
 	}
 	if (size < 64)
 		return;
-	at = 2 * (size_t)patch.offset % (size - 63);
+	at = 4 * (size_t)patch.offset % (size - 63);
 	memcpy(&word, bytes + at, 8);
 	memcpy(&half, bytes + at, 4);
 	switch (patch.operation) {
@@ -560,7 +560,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	only_live = !(flags & RAW) && data[0] % IMAGES != HALF_DONE; /* which has budgets that no writer leaves so */
 	for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX; at += PATCH_BYTES, n++)
 		only_live = only_live && patch_at(data + at).object == 1 && patch_at(data + at).operation != CUT &&
-		            2 * (size_t)patch_at(data + at).offset >= sizeof(struct k2k_shm_header);
+		            4 * (size_t)patch_at(data + at).offset >= sizeof(struct k2k_shm_header);
 	if (flags & RAW)
 		fill_raw(data + HEAD_BYTES, size - HEAD_BYTES);
 	else
@@ -618,11 +618,11 @@ static void draw_patch(uint8_t *to, const struct image *image)
 	if (draw(4))
 		patch.offset = image->words[patch.object][draw(image->word_count[patch.object])];
 	else
-		patch.offset = (uint16_t)(draw(image->size[patch.object] / 2) & ~UINT64_C(1));
+		patch.offset = (uint16_t)(draw(image->size[patch.object] / 4) & ~UINT64_C(1));
 	if (draw(2) && (patch.operation == SET32 || patch.operation == ADD32))
-		patch.offset = (uint16_t)(patch.offset + 2);
+		patch.offset = (uint16_t)(patch.offset + 1);
 	if (patch.operation == COPY)
-		patch.value = 2 * (uint64_t)image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
+		patch.value = 4 * (uint64_t)image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
 	to[0] = patch.operation;
 	to[1] = patch.object;
 	memcpy(to + 2, &patch.offset, 2);
