@@ -20,6 +20,7 @@ cli_an_apply_with_a_follower_loses_no_event() {
 	ctl 0 apply -f "$DIR/tenants.yaml" -q
 	until_true 20 caught_up
 	is "$(jq -r 'select(.kind == "register") | .tenant' "$DIR/log" | sort -n | uniq | wc -l)" 5000
+	until_true 20 test -s "$DIR/log.head"   # written after the lines that it is of
 	ctl 0 audit verify "$DIR/log" -J
 	json '[.lost_total,.losses]' '["0",[]]'
 	ctl 0 metrics

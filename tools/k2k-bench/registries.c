@@ -84,7 +84,8 @@ struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *wh
 	int code;
 
 	create.max_tenants = tenants;
-	create.max_engagements = engagements;
+	/* one tenant may take half of the table, and a quarter is for budgets alone */
+	create.max_engagements = 3 * engagements;
 	create.max_budgets = 16;
 	create.max_leases = 1024;
 	if (!*name)
