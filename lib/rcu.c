@@ -136,7 +136,7 @@ static bool decided;             /* under the fork guard: `light` is what it wil
 
 static void before_fork(void)
 {
-	/* no descriptor of a lock in the making may be inherited (lock.h) */
+	/* the lists of handles are whole in the child (registry.c), and so is `decided` below */
 	k2k_lock_fork_guard(true);
 }
 
