@@ -2,12 +2,12 @@
 /*
  * deaths.c (F7) - tells once of each broker that was found dead.
  *
- * Whoever finds one dead adds up what it held, and then takes the telling by a compare-exchange of its
- * slot's `buried`: from what it was to the dead one's incarnation. An incarnation is never drawn
- * again, so of many that find it exactly one tells.
+ * Whoever finds one dead adds up what it held, and then takes the telling by a compare-exchange of
+ * its slot's `buried`: from what it was to the dead one's incarnation. An incarnation is never
+ * drawn again, so of many that find it exactly one tells.
  *
- * Who takes the slot does it before it takes its first lease, which would reset a record of the dead one's. A
- * helper that was still adding up then comes too late with its compare-exchange.
+ * Who takes the slot does it before it takes its first lease, which would reset a record of the
+ * dead one's. A helper that was still adding up then comes too late with its compare-exchange.
  *
  * Killed between that and the event: the event is missing. What came back does not depend on it.
  */
@@ -15,9 +15,12 @@
 
 #include "handle.h"
 
-static void tell(struct k2k_registry *reg, const struct k2k_dead *dead, const uint64_t held[K2K_RESOURCES], uint32_t records)
+static void tell(struct k2k_registry *reg, const struct k2k_dead *dead,
+                 const uint64_t held[K2K_RESOURCES], uint32_t records)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_BROKER_DEAD, .pid = dead->pid, .incarnation = dead->incarnation };
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_BROKER_DEAD,
+		                       .pid = dead->pid,
+		                       .incarnation = dead->incarnation };
 	uint64_t *values = body.more.change.values;
 
 	values[0] = dead->slot;
@@ -36,7 +39,8 @@ static void tell(struct k2k_registry *reg, const struct k2k_dead *dead, const ui
 /* False: another incarnation has the slot by now, and has told of it. */
 static bool still_owns(const struct k2k_registry *reg, const struct k2k_dead *dead)
 {
-	k2k_fence_acquire(); /* observe[slot-owner]: what was read of the slot before is no newer than this owner */
+	/* observe[slot-owner]: what was read of the slot before is no newer than this owner */
+	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
 	return k2k_load_relaxed(&reg->map.slots[dead->slot].owner) == dead->incarnation;
 }
@@ -44,7 +48,8 @@ static bool still_owns(const struct k2k_registry *reg, const struct k2k_dead *de
 static void bury(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_ours)
 {
 	k2k_u64 *buried = &reg->map.slots[dead->slot].buried;
-	uint64_t before = k2k_load_relaxed(buried), held[K2K_RESOURCES]; /* relaxed: the compare-exchange decides */
+	/* relaxed: the compare-exchange decides */
+	uint64_t before = k2k_load_relaxed(buried), held[K2K_RESOURCES];
 	uint32_t records;
 
 	if (before == dead->incarnation)
@@ -67,11 +72,14 @@ void k2k_bury_all(struct k2k_registry *reg)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
-		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) }; /* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: as it died */
+		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) };
 
 		/* nobody's, or damage */
-		if (dead.incarnation < K2K_LOCK_BYTE_LIFE_MIN || dead.incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
-		    k2k_load_relaxed(&slot->buried) == dead.incarnation || /* relaxed, here and below: looked at again */
+		if (dead.incarnation < K2K_LOCK_BYTE_LIFE_MIN ||
+		    dead.incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
+		    /* relaxed, here and below: looked at again */
+		    k2k_load_relaxed(&slot->buried) == dead.incarnation ||
 		    k2k_census_alive(&reg->census, dead.incarnation))
 			continue;
 		dead.pid = k2k_load_relaxed(&slot->pid);

@@ -32,9 +32,10 @@
 
 struct k2k_follower {
 	struct k2k_lock life;
-	uint64_t incarnation;            /* 0: not attached */
+	uint64_t incarnation; /* 0: not attached */
 	struct k2k_shm_follower *shared;
-	uint64_t counted[K2K_RINGS];     /* losses below it are in `lost`: a log that was cut is read again */
+	/* losses below it are in `lost`: a log that was cut is read again */
+	uint64_t counted[K2K_RINGS];
 	bool failing;
 };
 

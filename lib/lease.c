@@ -6,14 +6,17 @@
 #include "clock.h"
 #include "delay.h"
 
-#define LOOKS 32                /* with a claim kept, between two pauses */
-#define KEEP_NS UINT64_C(5000000)        /* how long: two passes of the others, who may be preempted in them */
+#define LOOKS 32 /* with a claim kept, between two pauses */
+/* how long: two passes of the others, who may be preempted in them */
+#define KEEP_NS UINT64_C(5000000)
 #define PAUSE_NS UINT64_C(20000)
-#define READS 64                /* of a record that changes its use: each time somebody took it meanwhile */
+/* of a record that changes its use: each time somebody took it meanwhile */
+#define READS 64
 
 static int corrupt(uint32_t slot, const char *what)
 {
-	return k2k_fail_values(K2K_ECORRUPT, "leases", "row", K2K_SLOTS, slot, "the leases of tenant slot %u: %s", slot, what);
+	return k2k_fail_values(K2K_ECORRUPT, "leases", "row", K2K_SLOTS, slot,
+	                       "the leases of tenant slot %u: %s", slot, what);
 }
 
 /* ---- whose it is ----------------------------------------------------------------- */
@@ -31,15 +34,19 @@ static inline uint64_t whose(const struct key *key)
 static inline bool matches(const struct k2k_shm_lease *record, const struct key *key)
 {
 	/* relaxed, all: our own, or between two looks at `use` */
-	return k2k_load_relaxed(&record->whose) == whose(key) && k2k_load_relaxed(&record->gen) == key->generation;
+	return k2k_load_relaxed(&record->whose) == whose(key) &&
+	       k2k_load_relaxed(&record->gen) == key->generation;
 }
 
 /* Our own record of the tenant, LIVE or IDLE, with its state. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
-static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, struct k2k_shm_lease **record,
-                    uint64_t *word)
+static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
+                    struct k2k_shm_lease **record, uint64_t *word)
 {
 	const struct key key = { slot, leaser->broker->slot, generation };
-	/* relaxed: only the slot's owner, us, writes it; the owner before was dead before we took the slot */
+	/*
+	 * relaxed: only the slot's owner, us, writes it; the owner before was dead before we took
+	 * the slot
+	 */
 	uint32_t link = k2k_load_relaxed(&leaser->map->lease_rows[slot].record[key.broker_slot]);
 
 	if (link == 0)
@@ -47,10 +54,16 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
 	if (k2k_unlikely(link > leaser->map->sizes.leases))
 		return corrupt(slot, "a word of the row leads outside of the table");
 	*record = &leaser->map->leases[link - 1];
-	*word = k2k_load_acquire(&(*record)->state); /* observe[entry-state]: our own stores, or that it is another's */
-	/* LIVE or IDLE with our incarnation in it: we filled it, and nobody has taken it since, unless the CAS of IDLE fails */
-	if (k2k_entry_above(*word) != leaser->broker->incarnation || k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
-	    k2k_load_relaxed(&(*record)->incarnation) != leaser->broker->incarnation || /* relaxed: ours, or damage */
+	/* observe[entry-state]: our own stores, or that it is another's */
+	*word = k2k_load_acquire(&(*record)->state);
+	/*
+	 * LIVE or IDLE with our incarnation in it: we filled it, and nobody has taken it since,
+	 * unless the CAS of IDLE fails
+	 */
+	if (k2k_entry_above(*word) != leaser->broker->incarnation ||
+	    k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
+	    /* relaxed: ours, or damage */
+	    k2k_load_relaxed(&(*record)->incarnation) != leaser->broker->incarnation ||
 	    !matches(*record, &key))
 		return K2K_ENOTHELD;
 	return 0;
@@ -87,16 +100,20 @@ static bool is_alive(struct roll_call *roll, uint64_t incarnation)
 bool k2k_lease_is_untold(const struct k2k_map *map, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
-		/* observe[slot-owner], observe[slot-buried]: told before its records are anybody's */
-		if (k2k_load_acquire(&map->slots[i].owner) == incarnation)
-			return incarnation >= K2K_LOCK_BYTE_LIFE_MIN && incarnation < K2K_LOCK_BYTE_LIFE_MAX &&
+		if (k2k_load_acquire(&map->slots[i].owner) == incarnation) /* observe[slot-owner] */
+			return incarnation >= K2K_LOCK_BYTE_LIFE_MIN &&
+			       incarnation < K2K_LOCK_BYTE_LIFE_MAX &&
+			       /* observe[slot-buried]: told before its records are anybody's */
 			       k2k_load_acquire(&map->slots[i].buried) != incarnation;
 	return false;
 }
 
 static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
 {
-	/* observe[entry-state]: what the owner before stored; publish[entry-state]: the mark above it */
+	/*
+	 * observe[entry-state]: what the owner before stored; publish[entry-state]: the mark above
+	 * it
+	 */
 	return k2k_cas_acq_rel(&leaser->map->leases[index].state, &word,
 	                       k2k_entry_word(K2K_ENTRY_CLAIMED, leaser->broker->incarnation));
 }
@@ -110,7 +127,8 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 	while (high < leaser->map->sizes.leases) {
 		*index = high;
 		/* publish[pool-high]: before the claim of the record below it */
-		if (k2k_cas_acq_rel(mark, &high, high + 1) && try_take(leaser, *index, K2K_ENTRY_FREE))
+		if (k2k_cas_acq_rel(mark, &high, high + 1) &&
+		    try_take(leaser, *index, K2K_ENTRY_FREE))
 			return true;
 	}
 	return false;
@@ -141,8 +159,10 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 	if (start >= map->sizes.leases)
 		start = 0;
 	for (uint32_t i = 0; i < map->sizes.leases; i++) {
-		uint32_t at = start + i < map->sizes.leases ? start + i : start + i - map->sizes.leases;
-		uint64_t word = k2k_load_acquire(&map->leases[at].state); /* observe[entry-state]: what was stored before */
+		uint32_t at = start + i < map->sizes.leases ? start + i
+		                                            : start + i - map->sizes.leases;
+		/* observe[entry-state]: what was stored before */
+		uint64_t word = k2k_load_acquire(&map->leases[at].state);
 		unsigned int state = k2k_entry_state(word);
 
 		if (state == K2K_ENTRY_LIVE || state == K2K_ENTRY_CLAIMED) {
@@ -171,7 +191,10 @@ static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k
 	uint64_t bit = UINT64_C(1) << key->broker_slot;
 
 	k2k_store_relaxed(&record->use, use); /* relaxed: ordered by the fence */
-	/* fence[lease-reset] with that of copy(): who reads a word below sees the odd number above afterwards, and looks again */
+	/*
+	 * fence[lease-reset] with that of copy(): who reads a word below sees the odd number above
+	 * afterwards, and looks again
+	 */
 	k2k_fence_release();
 	/* relaxed, all: between the two stores of `use` */
 	k2k_store_relaxed(&record->gen, key->generation);
@@ -186,20 +209,28 @@ static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k
 	k2k_store_release(&record->use, use + 1); /* publish[lease-use]: all of it */
 	/* publish[lease-link]: the record's use */
 	k2k_store_release(&map->lease_rows[key->slot].record[key->broker_slot], index + 1);
-	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit)) /* relaxed: only we set and need our bit */
-		atomic_fetch_or_explicit(&map->cells[key->slot].lease_brokers, bit, memory_order_release); /* publish[lease-link]: the row */
+	/* relaxed: only we set and need our bit */
+	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit))
+		/* publish[lease-link]: the row */
+		atomic_fetch_or_explicit(&map->cells[key->slot].lease_brokers, bit,
+		                         memory_order_release);
 	/* publish[entry-state]: all of it */
-	k2k_store_release(&record->state, k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));
+	k2k_store_release(&record->state,
+	                  k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));
 }
 
 /* Our record, LIVE. `found` and `word`: what find_own() said. */
-static int obtain(const struct k2k_leaser *leaser, const struct key *key, int found, uint64_t word, struct k2k_shm_lease **record)
+static int obtain(const struct k2k_leaser *leaser, const struct key *key, int found, uint64_t word,
+                  struct k2k_shm_lease **record)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
 	uint32_t index;
 	int code;
 
-	/* observe[entry-state], publish[entry-state]: from here on it is ours alone; or somebody has taken it */
+	/*
+	 * observe[entry-state], publish[entry-state]: from here on it is ours alone; or somebody
+	 * has taken it
+	 */
 	if (found == 0 && (word == live || k2k_cas_acq_rel(&(*record)->state, &word, live)))
 		return 0;
 	code = take(leaser, &index);
@@ -219,10 +250,14 @@ static void make_idle(const struct k2k_leaser *leaser, uint32_t index)
 
 	/* observe[entry-state]: ours, or not; publish[entry-state]: our last stores there */
 	if (k2k_load_acquire(&record->state) == live && holds_nothing(record))
-		k2k_cas_acq_rel(&record->state, &live, k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
+		k2k_cas_acq_rel(&record->state, &live,
+		                k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
 }
 
-/* Nothing is asked for any more. If nothing is held it is the one that we keep, and the one kept before becomes idle. */
+/*
+ * Nothing is asked for any more. If nothing is held it is the one that we keep, and the one kept
+ * before becomes idle.
+ */
 static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
 {
 	uint32_t link = (uint32_t)(record - leaser->map->leases) + 1, before = *leaser->kept;
@@ -241,7 +276,8 @@ static int copy(const struct k2k_map *map, const struct key *key, struct k2k_hol
 {
 	for (int tries = 0; tries < READS; tries++) {
 		/* observe[lease-link]: the record's use */
-		uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
+		uint32_t link = k2k_load_acquire(
+			&map->lease_rows[key->slot].record[key->broker_slot]);
 		const struct k2k_shm_lease *record;
 		bool counts;
 
@@ -252,28 +288,39 @@ static int copy(const struct k2k_map *map, const struct key *key, struct k2k_hol
 		record = &map->leases[link - 1];
 		holding->index = link - 1;
 		holding->broker_slot = key->broker_slot;
-		holding->use = k2k_load_acquire(&record->use); /* observe[lease-use]: its zeroes, or later */
+		/* observe[lease-use]: its zeroes, or later */
+		holding->use = k2k_load_acquire(&record->use);
 		if (holding->use & 1)
-			return K2K_ENOTHELD; /* somebody has just taken it: its owner before held nothing, or is dead */
-		holding->incarnation = k2k_load_relaxed(&record->incarnation); /* relaxed: between the two looks at `use` */
+			/* somebody has just taken it: its owner before held nothing, or is dead */
+			return K2K_ENOTHELD;
+		/* relaxed: between the two looks at `use` */
+		holding->incarnation = k2k_load_relaxed(&record->incarnation);
 		counts = matches(record, key) && k2k_lease_is_incarnation(holding->incarnation);
 		for (int i = 0; i < K2K_RESOURCES; i++) {
-			/* ended first: observe[lease-ended]: the `asked` that it belongs to is seen below, so a sum is never too low */
+			/*
+			 * ended first: observe[lease-ended]: the `asked` that it belongs to is seen
+			 * below, so a sum is never too low
+			 */
 			holding->ended[i] = k2k_load_acquire(&record->claims[i].ended);
-			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked); /* observe[lease-asked] */
-			holding->held[i] = k2k_load_acquire(&record->claims[i].held); /* observe[lease-held] */
+			/* observe[lease-asked] */
+			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked);
+			/* observe[lease-held] */
+			holding->held[i] = k2k_load_acquire(&record->claims[i].held);
 		}
 		/* fence[lease-reset] with that of fill(): the words before, the use again after */
 		k2k_fence_acquire();
-		if (k2k_load_relaxed(&record->use) == holding->use) /* relaxed: ordered by the fence */
+		/* relaxed: ordered by the fence */
+		if (k2k_load_relaxed(&record->use) == holding->use)
 			return counts ? 0 : K2K_ENOTHELD;
 	}
 	return k2k_fail(K2K_ECORRUPT, "leases", "use", "a lease record does not hold still");
 }
 
-int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation, struct k2k_holdings *holdings)
+int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                      struct k2k_holdings *holdings)
 {
-	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers); /* observe[lease-link]: the row */
+	/* observe[lease-link]: the row */
+	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers);
 
 	holdings->count = 0;
 	for (; brokers; brokers &= brokers - 1) {
@@ -287,8 +334,8 @@ int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generat
 	return 0;
 }
 
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot, uint64_t generation,
-                  uint64_t held[K2K_RESOURCES])
+int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot,
+                  uint64_t generation, uint64_t held[K2K_RESOURCES])
 {
 	struct k2k_holdings holdings;
 	uint64_t incarnations[K2K_SLOTS];
@@ -327,7 +374,9 @@ enum outlook {
 	GIVE_WAY,
 };
 
-/* A sum over all brokers: UINT64_MAX is a legal limit, so 64 bits could wrap, or stop just at it. */
+/*
+ * A sum over all brokers: UINT64_MAX is a legal limit, so 64 bits could wrap, or stop just at it.
+ */
 typedef unsigned __int128 k2k_sum;
 
 static uint64_t narrow(k2k_sum sum)
@@ -349,7 +398,8 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 }
 
 /* As copy(), of one resource: what others want is added. False: not to be had this way. */
-static bool add_shortly(const struct k2k_map *map, const struct key *key, enum k2k_resource resource, k2k_sum *sum)
+static bool add_shortly(const struct k2k_map *map, const struct key *key,
+                        enum k2k_resource resource, k2k_sum *sum)
 {
 	/* observe[lease-link]: the record's use */
 	uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
@@ -363,28 +413,34 @@ static bool add_shortly(const struct k2k_map *map, const struct key *key, enum k
 	if (use & 1)
 		return true;
 	if (matches(record, key)) {
-		ended = k2k_load_acquire(&record->claims[resource].ended); /* observe[lease-ended]: before asked */
-		asked = k2k_load_acquire(&record->claims[resource].asked); /* observe[lease-asked] */
+		/* observe[lease-ended]: before asked */
+		ended = k2k_load_acquire(&record->claims[resource].ended);
+		/* observe[lease-asked] */
+		asked = k2k_load_acquire(&record->claims[resource].asked);
 		*sum += asked - ended;
 	}
-	k2k_fence_acquire(); /* fence[lease-reset] with that of fill() */
+	k2k_fence_acquire();                          /* fence[lease-reset] with that of fill() */
 	return k2k_load_relaxed(&record->use) == use; /* relaxed: ordered by the fence */
 }
 
 /*
- * The first half of a look, without keeping what was seen: own held + n + what all others want is within the limit.
+ * The first half of a look, without keeping what was seen: own held + n + what all others want is
+ * within the limit.
  * False: not so, or not to be had this way.
  */
 static bool fits_shortly(struct attempt *a)
 {
 	const struct k2k_lease_request *request = a->request;
 	const struct k2k_map *map = a->leaser->map;
-	uint64_t brokers = k2k_load_acquire(&map->cells[request->slot].lease_brokers); /* observe[lease-link]: the row */
+	/* observe[lease-link]: the row */
+	uint64_t brokers = k2k_load_acquire(&map->cells[request->slot].lease_brokers);
 	k2k_sum sum = (k2k_sum)a->own_held + request->amount;
 
 	a->limit = request->limit(map, request->slot, request->resource);
-	for (brokers &= ~(UINT64_C(1) << a->leaser->broker->slot); brokers; brokers &= brokers - 1) {
-		const struct key key = { request->slot, (uint32_t)__builtin_ctzll(brokers), request->generation };
+	for (brokers &= ~(UINT64_C(1) << a->leaser->broker->slot); brokers;
+	     brokers &= brokers - 1) {
+		const struct key key = { request->slot, (uint32_t)__builtin_ctzll(brokers),
+			                 request->generation };
 
 		if (!add_shortly(map, &key, request->resource, &sum))
 			return false;
@@ -427,7 +483,8 @@ static k2k_sum sum_of_turn(const struct attempt *a, const struct k2k_holdings *o
 
 static int collect_others(const struct attempt *a, struct k2k_holdings *others)
 {
-	int code = k2k_lease_collect(a->leaser->map, a->request->slot, a->request->generation, others);
+	int code = k2k_lease_collect(a->leaser->map, a->request->slot, a->request->generation,
+	                             others);
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; !code && i < others->count; i++) {
@@ -466,8 +523,12 @@ static bool still_hold(const struct attempt *a, const struct k2k_holdings *other
 
 		if (h->held[a->request->resource] == 0)
 			continue;
-		/* observe[lease-ended]: nothing given back; the use after it: relaxed, ordered by that acquire */
-		if (k2k_load_acquire(&record->claims[a->request->resource].ended) != h->ended[a->request->resource] ||
+		/*
+		 * observe[lease-ended]: nothing given back; the use after it: relaxed, ordered by
+		 * that acquire
+		 */
+		if (k2k_load_acquire(&record->claims[a->request->resource].ended) !=
+		            h->ended[a->request->resource] ||
 		    k2k_load_relaxed(&record->use) != h->use)
 			return false;
 	}
@@ -564,8 +625,8 @@ static int look_before(struct attempt *a)
 	return outlook == FITS ? 0 : outlook == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
 }
 
-int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t *used,
-                      uint64_t *limit)
+int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
+                      uint64_t *used, uint64_t *limit)
 {
 	const struct key key = { request->slot, leaser->broker->slot, request->generation };
 	struct attempt a = { .leaser = leaser, .request = request };
@@ -575,7 +636,10 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 
 	if (found && found != K2K_ENOTHELD)
 		return found;
-	/* relaxed, here and below on our own record: only we write it, under our mutex. An idle one may be another's by now */
+	/*
+	 * relaxed, here and below on our own record: only we write it, under our mutex. An idle one
+	 * may be another's by now
+	 */
 	if (found == 0 && k2k_entry_state(word) == K2K_ENTRY_LIVE)
 		a.own_held = k2k_load_relaxed(&record->claims[request->resource].held);
 	code = look_before(&a);
@@ -585,10 +649,12 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	if (!code) {
 		struct k2k_shm_claim *claim = &record->claims[request->resource];
 
-		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount); /* publish[lease-asked]: this use before it */
+		/* publish[lease-asked]: this use before it */
+		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount);
 		/*
-		 * fence[lease-claim], with itself in another process: of two that claim, at least one sees the other's. Without
-		 * it both could sum before either claim left its store buffer.
+		 * fence[lease-claim], with itself in another process: of two that claim, at least
+		 * one sees the other's. Without it both could sum before either claim left its
+		 * store buffer.
 		 */
 		k2k_fence_seq_cst();
 		K2K_DELAY(lease_claimed);
@@ -601,8 +667,8 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	return code;
 }
 
-int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, enum k2k_resource resource,
-                      uint64_t amount)
+int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
+                      enum k2k_resource resource, uint64_t amount)
 {
 	struct k2k_shm_lease *record;
 	struct k2k_shm_claim *claim;
@@ -618,9 +684,11 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	held = k2k_load_relaxed(&claim->held);
 	if (held < amount)
 		return K2K_ENOTHELD;
-	k2k_store_release(&claim->held, held - amount); /* publish[lease-held]: before ended: never free and held at once */
+	/* publish[lease-held]: before ended: never free and held at once */
+	k2k_store_release(&claim->held, held - amount);
 	K2K_DELAY(given_back);
-	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount); /* publish[lease-ended]: held before */
+	/* publish[lease-ended]: held before */
+	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount);
 	K2K_DELAY(lease_ended);
 	rest(leaser, record);
 	return 0;
@@ -628,7 +696,8 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 
 /* ---- of all tenants ---------------------------------------------------------------- */
 
-uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint64_t held[K2K_RESOURCES])
+uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
+                          uint64_t held[K2K_RESOURCES])
 {
 	struct k2k_pool pool = k2k_lease_pool(map);
 	uint32_t high = k2k_pool_high(&pool), records = 0;
@@ -638,12 +707,18 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint6
 		struct k2k_shm_lease *lease = &map->leases[i];
 		bool holds = false;
 
-		/* observe[entry-state]: its counters. Of a dead one it stays so, until its death has been told, or is freed */
-		if (k2k_load_acquire(&lease->state) != k2k_entry_word(K2K_ENTRY_LIVE, incarnation) ||
-		    k2k_load_relaxed(&lease->incarnation) != incarnation) /* relaxed: a live record keeps it, but where a repair sets it aside */
+		/*
+		 * observe[entry-state]: its counters. Of a dead one it stays so, until its death
+		 * has been told, or is freed
+		 */
+		if (k2k_load_acquire(&lease->state) !=
+		            k2k_entry_word(K2K_ENTRY_LIVE, incarnation) ||
+		    /* relaxed: a live record keeps it, but where a repair sets it aside */
+		    k2k_load_relaxed(&lease->incarnation) != incarnation)
 			continue;
 		for (int r = 0; r < K2K_RESOURCES; r++) {
-			uint64_t n = k2k_load_acquire(&lease->claims[r].held); /* observe[lease-held]: as ever */
+			/* observe[lease-held]: as ever */
+			uint64_t n = k2k_load_acquire(&lease->claims[r].held);
 
 			held[r] = k2k_sat_add(held[r], n);
 			holds = holds || n;
@@ -663,7 +738,9 @@ uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census)
 		const struct k2k_shm_lease *lease = &map->leases[i];
 		uint64_t word = k2k_load_relaxed(&lease->state); /* relaxed, all: a count */
 
-		if (k2k_entry_state(word) == K2K_ENTRY_LIVE && (k2k_load_relaxed(&lease->claims[0].held) || k2k_load_relaxed(&lease->claims[1].held)) &&
+		if (k2k_entry_state(word) == K2K_ENTRY_LIVE &&
+		    (k2k_load_relaxed(&lease->claims[0].held) ||
+		     k2k_load_relaxed(&lease->claims[1].held)) &&
 		    k2k_load_relaxed(&lease->incarnation) == k2k_entry_above(word))
 			count += is_alive(&roll, k2k_entry_above(word));
 	}
@@ -675,7 +752,8 @@ uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census)
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
 	int code = 0;
-	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers); /* observe[lease-link]: the row */
+	/* observe[lease-link]: the row */
+	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers);
 
 	for (; brokers; brokers &= brokers - 1) {
 		const struct key key = { slot, (uint32_t)__builtin_ctzll(brokers), generation };
@@ -691,7 +769,8 @@ int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation
 			continue;
 		}
 		record = &map->leases[link - 1];
-		word = k2k_load_acquire(&record->state); /* observe[entry-state]: the key of this use */
+		/* observe[entry-state]: the key of this use */
+		word = k2k_load_acquire(&record->state);
 		if (k2k_entry_state(word) == K2K_ENTRY_LIVE && matches(record, &key))
 			k2k_lease_free(record, word);
 	}

@@ -13,8 +13,8 @@
 static void admit_one(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	answer->code =
-		k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1, &answer->verdict);
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1,
+	                                 &answer->verdict);
 }
 
 static void next_second(struct k2k_registry *by, uint64_t n)
