@@ -213,9 +213,7 @@ void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index
 	              "record %u: a reserved field was not 0", index);
 }
 
-/*
- * ---- all ----------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 int k2k_mend(struct k2k_mend *mend)
 {

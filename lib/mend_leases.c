@@ -283,10 +283,7 @@ static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struc
 	return true;
 }
 
-/*
- * ---- all
- * -------------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 /*
  * What a dead broker had is anybody's, once its death has been told: free, so that a look need not

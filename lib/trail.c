@@ -487,10 +487,7 @@ static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const
 	mark(trail, entry, true);
 }
 
-/*
- * ---- with the home locked
- * ----------------------------------------------------------------------------------
- */
+/* ---- with the home locked -------------------------------------------------------------------- */
 
 /*
  * The entry that has this key, entered, or null. *busy: it may have it, but somebody is changing

@@ -235,9 +235,7 @@ static void look_at_tenants(struct k2k_look *look)
 	free(seen);
 }
 
-/*
- * ---- budgets ----------------------------------------------------------------------------------
- */
+/* ---- budgets --------------------------------------------------------------------------------- */
 
 /* The ledger record that it reserved is its own. */
 static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)

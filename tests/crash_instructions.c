@@ -44,9 +44,7 @@ TEST(every_instruction_of_register)
 	kill_at_every_instruction("register");
 }
 
-/*
- * ---- stores that fault ------------------------------------------------------------------------
- */
+/* ---- stores that fault ----------------------------------------------------------------------- */
 
 enum { RANGES = 4, LONGEST_STORE = 64, TRAP_FLAG = 0x100 };
 

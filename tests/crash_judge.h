@@ -183,9 +183,7 @@ static void change_works(struct scene *scene, struct k2k_registry *reg)
 		assert_int_equal(k2k_tenant_update(reg, BYSTANDERS, &quota, K2K_UPDATE_RATE), 0);
 }
 
-/*
- * ---- the sight ----------------------------------------------------------------------------------
- */
+/* ---- the sight ------------------------------------------------------------------------------- */
 
 /*
  * Of odd numbers an attach comes first; only an administrator can end what an administrator began.
@@ -224,10 +222,7 @@ static struct sight look(struct scene *scene, size_t number)
 	return sight;
 }
 
-/*
- * ---- the verdict
- * ----------------------------------------------------------------------------------
- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 struct oracle {
 	struct sight before, after;

@@ -157,9 +157,7 @@ static struct k2k_audit_tag tag_of(uint64_t engagement)
 	return (struct k2k_audit_tag){ 1, engagement };
 }
 
-/*
- * ---- the bystander ----------------------------------------------------------------------------
- */
+/* ---- the bystander --------------------------------------------------------------------------- */
 
 struct meter {
 	uint64_t cpu_ns, sleeps;
@@ -283,10 +281,7 @@ static void resume_bystander(struct scene *scene)
 	gate_open(&scene->resume);
 }
 
-/*
- * ---- the states
- * ------------------------------------------------------------------------------------
- */
+/* ---- the states ------------------------------------------------------------------------------ */
 
 static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t engagement)
 {
@@ -402,10 +397,7 @@ static void arrange_late(struct scene *scene)
 	}
 }
 
-/*
- * ---- beginning and end
- * --------------------------------------------------------------------------------
- */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static void create_small(const char *name, struct k2k_registry **admin)
 {
@@ -567,10 +559,7 @@ HARNESS_USED static void scene_close(struct scene *scene)
 	memset(scene, 0, sizeof *scene);
 }
 
-/*
- * ---- for victim_discover(): did the operation change a byte?
- * ---------------------------------------------
- */
+/* ---- for victim_discover(): did the operation change a byte? --------------------------------- */
 
 /*
  * The bystander's helper answers grace periods, and any helper wakes readers of the trail: that is

@@ -76,10 +76,7 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/*
- * ---- calls
- * ---------------------------------------------------------------------------------------
- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define CALLS(X) \
@@ -87,6 +84,10 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 	X(usage_list) X(engagement) X(engagement_for) X(quota_check) X(admit) X(record) \
 	X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) \
 	X(audit_stats) X(audit_follower_list) X(open_observer) X(open_broker) X(open_admin)
+#define AS_ENUM(name) CALL_##name,
+#define AS_TEXT(name) #name,
+enum call { CALLS(AS_ENUM) CALL_COUNT };
+static const char *const call_names[] = { CALLS(AS_TEXT) };
 /* clang-format on */
 
 enum { CODES_MAX = 12 };
@@ -305,10 +306,7 @@ static bool check_finds(struct k2k_registry *reg)
 	return count > 0;
 }
 
-/*
- * ---- field by field
- * -------------------------------------------------------------------------------
- */
+/* ---- field by field -------------------------------------------------------------------------- */
 
 enum { ROWS_MAX = 512 };
 static struct row {
@@ -386,10 +384,7 @@ static void print_tables(void)
 	       silent);
 }
 
-/*
- * ---- the flips
- * --------------------------------------------------------------------------------------
- */
+/* ---- the flips ------------------------------------------------------------------------------- */
 
 static unsigned char *byte_at(size_t byte)
 {
@@ -513,10 +508,7 @@ TEST(no_flipped_bit_crashes_hangs_or_spreads)
 		fail_msg("%d failures", failures);
 }
 
-/*
- * ---- attach
- * -------------------------------------------------------------------------------------------
- */
+/* ---- attach ---------------------------------------------------------------------------------- */
 
 static void open_damaged(bool is_header)
 {

@@ -257,9 +257,7 @@ static void look_around(void)
 		broken("mappings were left");
 }
 
-/*
- * ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static uint64_t began_ns;
 
@@ -490,10 +488,7 @@ static void call_everything(unsigned int flags)
 	detach(&observer);
 }
 
-/*
- * ---- one input
- * ------------------------------------------------------------------------------------
- */
+/* ---- one input ------------------------------------------------------------------------------- */
 
 static struct {
 	_Alignas(64) unsigned char bytes[OBJECTS][OBJECT_MAX];
@@ -622,10 +617,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/*
- * ---- mutation: patches of words that mean something, with values that are near the right ones
- * ------------
- */
+/* ---- mutation: patches of words that mean something, with values that are near the right ones ---- */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -741,10 +733,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	return HEAD_BYTES + patches * PATCH_BYTES;
 }
 
-/*
- * ---- start
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static void write_seed(const char *dir, int number, const void *data, size_t size)
 {

@@ -65,9 +65,7 @@ WRAPPED(int, pthread_create,
         (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *), void *context),
         (thread, attr, run, context), EAGAIN)
 
-/*
- * ---- the calls --------------------------------------------------------------------------------
- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static int close_kept(struct k2k_registry **reg)
 {
@@ -317,10 +315,7 @@ static const struct call calls_of_use[] = { { "acquire", have_broker, acquire_an
 	                                    { "check", have_usage, check },
 	                                    { "sink", have_broker, set_sink } };
 
-/*
- * ---- what a process has
- * ----------------------------------------------------------------------------
- */
+/* ---- what a process has ---------------------------------------------------------------------- */
 
 static int count_entries(const char *folder)
 {
@@ -384,10 +379,7 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 		pause_ns(1000000);
 }
 
-/*
- * ---- what must hold
- * ----------------------------------------------------------------------------------
- */
+/* ---- what must hold -------------------------------------------------------------------------- */
 
 static void judge(const struct call *call, const char *what, int error)
 {
@@ -463,10 +455,7 @@ static void conclude(const struct call *call, const char *name, const char *what
 	check_nothing_left(name);
 }
 
-/*
- * ---- system calls
- * ------------------------------------------------------------------------------------------
- */
+/* ---- system calls ---------------------------------------------------------------------------- */
 
 static void stop_here(void)
 {
@@ -631,10 +620,7 @@ TEST(each_system_call_of_a_look_or_of_use_may_fail)
 	fail_system_calls(calls_of_use, COUNT(calls_of_use));
 }
 
-/*
- * ---- allocations
- * ---------------------------------------------------------------------------------------------
- */
+/* ---- allocations ----------------------------------------------------------------------------- */
 
 static void go_on(void)
 {

@@ -179,9 +179,7 @@ TEST(a_user_without_rights_is_told_so)
 	CHECK_BYTES(&bytes, "a user without rights");
 }
 
-/*
- * ---- cut short --------------------------------------------------------------------------------
- */
+/* ---- cut short ------------------------------------------------------------------------------- */
 
 static void write_all(const char *path, const unsigned char *from, size_t n)
 {
@@ -276,9 +274,7 @@ TEST(live_without_defs_is_no_registry_and_is_swept)
 	assert_int_not_equal(access(bytes.live_path, F_OK), 0);
 }
 
-/*
- * ---- headers ------------------------------------------------------------------------------------
- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 /* What a damaged byte of the header must be called. */
 static int expected_of(size_t at, unsigned char mask)

@@ -6,10 +6,7 @@
 
 #include <fcntl.h>
 
-/*
- * ---- who holds it up
- * ------------------------------------------------------------------------------
- */
+/* ---- who holds it up ------------------------------------------------------------------------- */
 
 /* Has it the writer's turn, and said so? */
 static bool is_writing(pid_t pid)

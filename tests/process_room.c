@@ -6,9 +6,7 @@
 
 #include <fcntl.h>
 
-/*
- * ---- a file system of one's own under /dev/shm --------------------------------------------------
- */
+/* ---- a file system of one's own under /dev/shm ----------------------------------------------- */
 
 static void own_shm(unsigned long flags, const char *options)
 {
@@ -170,10 +168,7 @@ TEST(a_device_is_no_registry_even_where_devices_are_not_opened)
 	refused(K2K_EOWNER, "a device on a file system without devices");
 }
 
-/*
- * ---- a system that refuses
- * ------------------------------------------------------------------------
- */
+/* ---- a system that refuses ------------------------------------------------------------------- */
 
 static void spare_descriptors(int n)
 {

@@ -16,9 +16,7 @@ static void begin(struct k2k_registry **admin)
 	name = small_registry(1, admin);
 }
 
-/*
- * ---- limits -----------------------------------------------------------------------------------
- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void set_limits(struct k2k_registry *admin, uint64_t n)
 {
@@ -131,10 +129,7 @@ TEST(a_kernel_slot_is_granted_under_a_limit_that_was_in_force)
 	                     kernels_are_of_a_limit_that_was_in_force);
 }
 
-/*
- * ---- windows
- * ----------------------------------------------------------------------------------------
- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* As a broker counts three messages in the next second: in each there were three. */
 static void count_in_next_second(struct k2k_registry *admin, uint64_t n)
@@ -202,10 +197,7 @@ TEST(a_brokers_check_counts_the_messages_of_one_second)
 	interrupt_by_windows(K2K_ROLE_BROKER, read_check, verdict_is_of_one_second);
 }
 
-/*
- * ---- admissions
- * ----------------------------------------------------------------------------------------
- */
+/* ---- admissions ------------------------------------------------------------------------------ */
 
 static uint64_t base; /* of the second */
 
@@ -261,10 +253,7 @@ TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
 	close_and_destroy(name, &admin);
 }
 
-/*
- * ---- registrations
- * --------------------------------------------------------------------------------
- */
+/* ---- registrations --------------------------------------------------------------------------- */
 
 static uint64_t newest; /* generation that was given */
 
@@ -404,10 +393,7 @@ TEST(a_check_is_never_decided_by_another_tenants_limit)
 	                                            replace, nothing_of_another_tenant_is_read });
 }
 
-/*
- * ---- a registration that is never complete
- * ------------------------------------------------------------------
- */
+/* ---- a registration that is never complete --------------------------------------------------- */
 
 static k2k_tenant_id never; /* in the bucket of tenant 1 */
 

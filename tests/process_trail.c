@@ -10,9 +10,7 @@ enum { BROKERS = 4, ROUNDS = 200, TENANT = 7 };
 
 static struct reader r;
 
-/*
- * ---- every kind, against lists made by the callers ----------------------------------------------
- */
+/* ---- every kind, against lists made by the callers ------------------------------------------- */
 
 struct list {
 	_Atomic uint64_t calls[K2K_AUDIT_KINDS]; /* that must be told of */
@@ -189,10 +187,7 @@ TEST(what_several_processes_did_is_told_event_for_event)
 	close_and_destroy(name, &admin);
 }
 
-/*
- * ---- deaths
- * ---------------------------------------------------------------------------------------
- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static struct k2k_broker_info info_of_broker(struct k2k_registry *reg, pid_t pid)
 {
@@ -400,10 +395,7 @@ TEST(a_broker_that_closed_is_not_found_dead)
 	close_and_destroy(name, &admin);
 }
 
-/*
- * ---- writers that are killed, and stopped
- * ---------------------------------------------------------
- */
+/* ---- writers that are killed, and stopped ---------------------------------------------------- */
 
 TEST(killed_writers_cost_an_event_each_at_most)
 {

@@ -310,10 +310,7 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 	check_nothing_left(name);
 }
 
-/*
- * ---- system calls that are refused
- * ---------------------------------------------------------------
- */
+/* ---- system calls that are refused ----------------------------------------------------------- */
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64

@@ -374,9 +374,7 @@ static void probe_and_check(void)
 		slowest_check_ns = storm_now_ns() - begun_ns;
 }
 
-/*
- * ---- the storm ---------------------------------------------------------------------------------
- */
+/* ---- the storm ------------------------------------------------------------------------------- */
 
 /* It did nothing for a while: let it be seen whether it hangs. */
 static bool is_suspect(uint32_t p)
@@ -565,10 +563,7 @@ static void end(void)
 	storm_check_clean(admin, "with nothing registered");
 }
 
-/*
- * ---- the report
- * ------------------------------------------------------------------------------------
- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static uint64_t percentile(const uint64_t count[BUCKETS], uint64_t of_million)
 {
@@ -659,10 +654,7 @@ static int print_violations(void)
 	return count != 0 || interrupted;
 }
 
-/*
- * ---- main
- * ----------------------------------------------------------------------------------------------
- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static void register_stable(void)
 {

@@ -316,9 +316,7 @@ static void harass(struct crew *crew)
 	}
 }
 
-/*
- * ---- the whole --------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint64_t reuses(const atomic_ullong *taken, uint64_t records)
 {

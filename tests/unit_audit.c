@@ -678,9 +678,7 @@ TEST(a_sink_may_fork)
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), 0);
 }
 
-/*
- * ---- while it is being replaced ----------------------------------------------------------------
- */
+/* ---- while it is being replaced -------------------------------------------------------------- */
 
 static void waits_then_acquires(void *context, const struct k2k_audit_event *event)
 {

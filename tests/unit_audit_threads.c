@@ -82,9 +82,7 @@ static void join(pthread_t threads[THREADS])
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
-/*
- * ---- a sink with a context that may go away ----------------------------------------------------
- */
+/* ---- a sink with a context that may go away -------------------------------------------------- */
 
 struct counter {
 	k2k_u64 sum, events, calls_now;

@@ -149,9 +149,7 @@ static void corrupt(int code, const char *what)
 	assert_true(k2k_error_detail()->object[0] && k2k_error_detail()->text[0]);
 }
 
-/*
- * ---- single words, by name ---------------------------------------------------------------------
- */
+/* ---- single words, by name ------------------------------------------------------------------- */
 
 TEST(totals_are_what_the_bytes_say)
 {
@@ -425,10 +423,7 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_message_admit(b, 1, tag, 1, NULL), 0);
 }
 
-/*
- * ---- everything, with anything
- * --------------------------------------------------------------------
- */
+/* ---- everything, with anything --------------------------------------------------------------- */
 
 /*
  * One call: its code is one of those documented, and it did not wait until its deadline, which is 5
@@ -581,10 +576,7 @@ TEST(every_word_of_live_may_hold_anything)
 	is_clean();
 }
 
-/*
- * ---- fuzz
- * ------------------------------------------------------------------------------------------
- */
+/* ---- fuzz ------------------------------------------------------------------------------------ */
 
 static uint64_t seed;
 

@@ -215,9 +215,7 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 }
 
-/*
- * ---- ids ----------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 /* More of one bucket than the short way looks at. */
 TEST(ids_are_told_apart_by_all_64_bits)
@@ -254,9 +252,7 @@ TEST(ids_are_told_apart_by_all_64_bits)
 	fixture_close(&f);
 }
 
-/*
- * ---- peeks ------------------------------------------------------------------------------------
- */
+/* ---- peeks ----------------------------------------------------------------------------------- */
 
 TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 {
@@ -319,10 +315,7 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	fixture_close(&f);
 }
 
-/*
- * ---- verdicts
- * --------------------------------------------------------------------------------------
- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 TEST(a_verdict_of_what_is_unlimited_says_so)
 {
@@ -425,10 +418,7 @@ TEST(a_budget_is_used_up_by_its_last_nanosecond)
 	fixture_close(&f);
 }
 
-/*
- * ---- every total
- * ------------------------------------------------------------------------------------------
- */
+/* ---- every total ----------------------------------------------------------------------------- */
 
 static uint64_t realtime_ns(void)
 {
@@ -711,10 +701,7 @@ TEST(an_engagement_costs_what_registered_tenants_have_booked)
 	fixture_close(&f);
 }
 
-/*
- * ---- events
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 TEST(repeats_of_each_rejection_are_coalesced_exactly)
 {

@@ -304,9 +304,7 @@ TEST(a_peek_leaves_no_event_and_its_sink_is_called_as_before)
 	fixture_close(&f);
 }
 
-/*
- * ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 TEST(names_are_cut_at_whole_characters_and_marked)
 {
@@ -369,10 +367,7 @@ TEST(names_come_out_as_text)
 	fixture_close(&f);
 }
 
-/*
- * ---- repeats
- * -------------------------------------------------------------------------------------
- */
+/* ---- repeats --------------------------------------------------------------------------------- */
 
 TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 {
@@ -472,10 +467,7 @@ TEST(close_ends_what_is_open)
 	fixture_close(&f);
 }
 
-/*
- * ---- overwriting
- * ------------------------------------------------------------------------------------
- */
+/* ---- overwriting ----------------------------------------------------------------------------- */
 
 static void cross_numbered(struct fixture *f, uint64_t from, uint64_t to)
 {
@@ -559,10 +551,7 @@ TEST(a_cursor_of_another_registry_is_refused)
 	fixture_close(&f);
 }
 
-/*
- * ---- half-written events
- * -------------------------------------------------------------------------------
- */
+/* ---- half-written events --------------------------------------------------------------------- */
 
 /* As a thread leaves it that stands still, or was killed, after it took its place. */
 static uint64_t begin_event(struct k2k_shm_ring *ring, struct k2k_shm_event *events, uint64_t mask)
@@ -776,10 +765,7 @@ TEST(numbers_that_cannot_be_end_every_walk)
 	fixture_close(&f);
 }
 
-/*
- * ---- options
- * ---------------------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 TEST(an_older_callers_options_get_the_default)
 {

@@ -118,10 +118,7 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	fixture_close(&f);
 }
 
-/*
- * ---- the table of repeats
- * ------------------------------------------------------------------------------
- */
+/* ---- the table of repeats -------------------------------------------------------------------- */
 
 /*
  * IN_THE_WAY: events of their own, or given up, because the agent was preempted in the entry, or in

@@ -68,9 +68,7 @@ TEST(many_threads_that_are_rejected_alike_are_counted_exactly)
 	fixture_close(&f);
 }
 
-/*
- * ---- floods ------------------------------------------------------------------------------------
- */
+/* ---- floods ---------------------------------------------------------------------------------- */
 
 static uint64_t check_sum(uint64_t number)
 {
@@ -202,10 +200,7 @@ TEST(a_snapshot_of_a_flood_shows_whole_events)
 	flood_and_read(16, K2K_AUDIT_OPEN_TOO, 1000 * MS);
 }
 
-/*
- * ---- deaths
- * --------------------------------------------------------------------------------------
- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 enum { DEATHS = 500 };
 static pthread_barrier_t together;
@@ -262,9 +257,7 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 	fixture_close(&f);
 }
 
-/*
- * ---- sleepers -----------------------------------------------------------------------------------
- */
+/* ---- sleepers -------------------------------------------------------------------------------- */
 
 struct sleeper {
 	struct k2k_registry *reg;

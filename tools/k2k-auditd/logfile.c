@@ -147,9 +147,7 @@ static void sync_log(struct logfile *log)
 	log->due_ns = steady_ns() + SYNC_RETRY_NS;
 }
 
-/*
- * ---- is the file still ours? ------------------------------------------------------------------
- */
+/* ---- is the file still ours? ----------------------------------------------------------------- */
 
 /* Back to the lines that are left: the newest of FILE and FILE.1. */
 static int rewind_to(struct logfile *log, const struct position *at, uint64_t last)
@@ -233,10 +231,7 @@ static int look(struct logfile *log)
 	return (uint64_t)own.st_size > log->size ? grown(log, (uint64_t)own.st_size) : 0;
 }
 
-/*
- * ---- writing
- * --------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static size_t body_size(const struct text *bodies, size_t at)
 {
@@ -330,10 +325,7 @@ uint64_t logfile_due_ns(const struct logfile *log)
 	return !log->dirty ? UINT64_MAX : log->due_ns > now ? log->due_ns - now : 0;
 }
 
-/*
- * ---- the end
- * ------------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void logfile_close(struct logfile **handle, const char *reason)
 {

@@ -288,9 +288,7 @@ static uint64_t wait_time(const struct destination *d)
 	return due < LOOK_NS ? due : LOOK_NS;
 }
 
-/*
- * ---- what can't be written waits ---------------------------------------------------------------
- */
+/* ---- what can't be written waits ------------------------------------------------------------- */
 
 struct trouble {
 	int error;
@@ -319,10 +317,7 @@ static void trouble_is_over(struct trouble *t, const struct destination *d)
 	t->error = 0;
 }
 
-/*
- * ---- main
- * -----------------------------------------------------------------------------------------
- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static volatile sig_atomic_t stop_signal, hup_signal;
 

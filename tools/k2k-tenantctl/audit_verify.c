@@ -284,9 +284,7 @@ static int look_behind(struct verify *v, struct chain_reader *reader, const char
 	return exit_code;
 }
 
-/*
- * ---- line by line -----------------------------------------------------------------------------
- */
+/* ---- line by line ---------------------------------------------------------------------------- */
 
 /* Which key, by the first line that names one. */
 static int check_key(struct verify *v, const struct chain_opened *opened, uint64_t seq)
@@ -434,10 +432,7 @@ static int verify_file(struct verify *v)
 	return exit_code;
 }
 
-/*
- * ---- the head
- * ------------------------------------------------------------------------------------
- */
+/* ---- the head -------------------------------------------------------------------------------- */
 
 enum { HEAD_SLACK_S = 10 };
 
@@ -511,10 +506,7 @@ static void judge_beginning(struct verify *v)
 	     v->oldest, v->first - 1);
 }
 
-/*
- * ---- what the log never had
- * -------------------------------------------------------------------------
- */
+/* ---- what the log never had ------------------------------------------------------------------ */
 
 enum { LOSSES_TOLD = 20 };
 
@@ -572,10 +564,7 @@ static void tell_losses(const struct verify *v)
 		note(v->ctl, "and %zu more such gaps; -J shows all", v->loss_count - LOSSES_TOLD);
 }
 
-/*
- * ---- the answer
- * --------------------------------------------------------------------------------------
- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static void print_answer(struct verify *v)
 {
