@@ -64,22 +64,22 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high)
 			*p = '?';
 }
 
-static k2k_u64 *cache_of(struct k2k_census *census, uint64_t incarnation)
+static k2k_u64 *cache_of(struct k2k_liveness *liveness, uint64_t incarnation)
 {
-	return &census->dead[incarnation % K2K_DEAD_CACHE];
+	return &liveness->dead[incarnation % K2K_DEAD_CACHE];
 }
 
 /* True: it can be told without the kernel that it is dead. */
-static bool known_dead(struct k2k_census *census, uint64_t incarnation)
+static bool known_dead(struct k2k_liveness *liveness, uint64_t incarnation)
 {
 	/* nobody's: 0, the writer's mark, or damage */
 	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
 	       /* relaxed: a cache of a fact that never changes */
-	       k2k_load_relaxed(cache_of(census, incarnation)) == incarnation;
+	       k2k_load_relaxed(cache_of(liveness, incarnation)) == incarnation;
 }
 
-void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive,
-                    uint32_t count)
+void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
+                      uint32_t count)
 {
 	uint64_t bytes[K2K_SLOTS];
 	uint32_t where[K2K_SLOTS];
@@ -88,18 +88,18 @@ void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, boo
 
 	for (uint32_t i = 0; i < count; i++) {
 		alive[i] = false;
-		if (known_dead(census, incarnations[i]))
+		if (known_dead(liveness, incarnations[i]))
 			continue;
 		where[asked] = i;
 		bytes[asked++] = incarnations[i];
 	}
 	if (asked)
-		k2k_lock_are_held(census->object, bytes, held, asked);
+		k2k_lock_are_held(liveness->object, bytes, held, asked);
 	for (uint32_t i = 0; i < asked; i++) {
 		alive[where[i]] = held[i];
 		if (!held[i])
 			/* relaxed: as in known_dead() */
-			k2k_store_relaxed(cache_of(census, bytes[i]), bytes[i]);
+			k2k_store_relaxed(cache_of(liveness, bytes[i]), bytes[i]);
 	}
 	/*
 	 * the question is no barrier: without this, older values of what the dead one wrote could
@@ -108,11 +108,11 @@ void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, boo
 	k2k_fence_seq_cst();
 }
 
-bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
+bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation)
 {
 	bool alive;
 
-	k2k_census_ask(census, &incarnation, &alive, 1);
+	k2k_liveness_ask(liveness, &incarnation, &alive, 1);
 	return alive;
 }
 
@@ -161,7 +161,7 @@ static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k
 	broker->predecessor_identity.comm[1] = k2k_load_relaxed(&slot->comm[1]);
 }
 
-static int find_slot(const struct k2k_map *map, struct k2k_census *census,
+static int find_slot(const struct k2k_map *map, struct k2k_liveness *liveness,
                      struct k2k_broker *broker)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
@@ -173,7 +173,7 @@ static int find_slot(const struct k2k_map *map, struct k2k_census *census,
 		/* observe[slot-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
 
-		if (!k2k_census_alive(census, owner) && take(&map->slots[i], owner, broker)) {
+		if (!k2k_liveness_alive(liveness, owner) && take(&map->slots[i], owner, broker)) {
 			broker->slot = i;
 			remember(&map->slots[i], owner, broker);
 			return 0;
@@ -217,16 +217,16 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
 	k2k_fence_seq_cst();
 }
 
-int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census,
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                       const struct k2k_identity *own, struct k2k_broker *broker)
 {
 	int code;
 
 	memset(broker, 0, sizeof(*broker));
-	code = k2k_life_begin(census->object, &broker->life, &broker->incarnation);
+	code = k2k_life_begin(liveness->object, &broker->life, &broker->incarnation);
 	if (code)
 		return code;
-	code = find_slot(map, census, broker);
+	code = find_slot(map, liveness, broker);
 	if (code) {
 		k2k_lock_drop(&broker->life);
 		broker->incarnation = 0;

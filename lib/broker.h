@@ -27,7 +27,7 @@
 #define K2K_DEAD_CACHE 64
 
 /* Asks whether incarnations live, and caches the dead: death is for ever. */
-struct k2k_census {
+struct k2k_liveness {
 	const struct k2k_segment *object; /* `live` for brokers, `defs` for administrators */
 	k2k_u64 dead[K2K_DEAD_CACHE];
 };
@@ -51,10 +51,10 @@ void k2k_identity_read(struct k2k_identity *identity);
 void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
 
 /* A full memory barrier after a "no": what the dead one stored is seen. */
-bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation);
+bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation);
 /* The same of up to K2K_SLOTS at once: one wait for the agent instead of one each. */
-void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive,
-                    uint32_t count);
+void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
+                      uint32_t count);
 
 /* Begins an incarnation: on the agent. K2K_EBUSY; or what locking can answer. */
 int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint64_t *incarnation);
@@ -63,7 +63,7 @@ int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint
  * On the agent. K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and
  * says `own`.
  */
-int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census,
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                       const struct k2k_identity *own, struct k2k_broker *broker);
 /* On the agent. Owner word 0, then the lock. */
 void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker);

@@ -118,7 +118,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
 	f->map = &reg->map;
 	f->clock = &reg->clock;
-	f->census = &reg->census;
+	f->liveness = &reg->liveness;
 	f->defs_header = &reg->defs.header;
 	f->live_header = &reg->live.header;
 	f->alone = reg->role == K2K_GATE_ADMIN;
@@ -148,7 +148,7 @@ static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 
 		/* publish[slot-owner]: nothing; from a dead owner only */
-		if (owner != 0 && !k2k_census_alive(&reg->census, owner) &&
+		if (owner != 0 && !k2k_liveness_alive(&reg->liveness, owner) &&
 		    k2k_cas_acq_rel(&reg->map.slots[i].owner, &owner, 0))
 			mended->brokers++;
 	}
@@ -192,7 +192,7 @@ static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
 	int code;
 
 	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
-	k2k_bury_all(reg);
+	k2k_report_deaths(reg);
 	clear_dead_slots(reg, mended);
 	code = k2k_recover(reg, mended);
 	if (!code) {

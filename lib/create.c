@@ -224,8 +224,8 @@ static int tell(const struct k2k_map *map, mode_t mode)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
 	uint64_t *values = body.more.change.values;
-	struct k2k_teller teller;
-	int code = k2k_teller_open(&teller, map, NULL);
+	struct k2k_trail_writer writer;
+	int code = k2k_trail_writer_open(&writer, map, NULL);
 
 	if (code)
 		return code;
@@ -235,7 +235,7 @@ static int tell(const struct k2k_map *map, mode_t mode)
 	values[3] = map->sizes.budgets;
 	values[4] = map->sizes.events;
 	values[5] = mode;
-	k2k_trail_tell_locked(&teller.trail, &body);
+	k2k_trail_append_locked(&writer.trail, &body);
 	return 0;
 }
 

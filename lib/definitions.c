@@ -467,14 +467,14 @@ static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 		                                     : 0;
 		body.more.change.values[3] = change->count;
 		body.more.change.values[4] = mask;
-		k2k_trail_tell_locked(&change->reg->trail, &body);
+		k2k_trail_append_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}
 	body.kind = K2K_AUDIT_KIND_BUDGET_CHANGE;
 	for (uint32_t i = 0; i < change->count; i++) {
 		body.engagement_id = change->list[i].budget.engagement_id;
 		body.limit = change->list[i].budget.budget_ns;
-		k2k_trail_tell_locked(&change->reg->trail, &body);
+		k2k_trail_append_locked(&change->reg->trail, &body);
 	}
 }
 

@@ -35,7 +35,7 @@ static void tell_deregistered(const struct k2k_change *change)
 	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
 	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
 	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
-	k2k_trail_tell_locked(&change->reg->trail, &body);
+	k2k_trail_append_locked(&change->reg->trail, &body);
 }
 
 /* ---- one ----------------------------------------------------------------------------- */

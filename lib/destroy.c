@@ -16,12 +16,12 @@
 
 static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {
-	struct k2k_census brokers = { .object = live };
+	struct k2k_liveness brokers = { .object = live };
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		/* observe[slot-owner]: its pid, for messages */
-		if (k2k_census_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
+		if (k2k_liveness_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
 			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for messages */
 			count++;
 		}
@@ -31,13 +31,13 @@ static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *liv
 static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DESTROYED };
-	struct k2k_teller teller;
+	struct k2k_trail_writer writer;
 
-	if (k2k_teller_open(&teller, map, actor) != 0)
+	if (k2k_trail_writer_open(&writer, map, actor) != 0)
 		return; /* in a strange time namespace: the event's times would be wrong */
 	body.more.change.values[0] = flags;
 	body.more.change.values[1] = brokers;
-	k2k_trail_tell_locked(&teller.trail, &body);
+	k2k_trail_append_locked(&writer.trail, &body);
 }
 
 /* Is nobody attached? Then, or by force, tells those who read the trail. */

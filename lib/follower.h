@@ -40,7 +40,7 @@ struct k2k_follower {
 };
 
 /* On the agent, both. 0; K2K_EFULL: all records have living owners; or what locking can answer. */
-int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census,
+int k2k_follower_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                         const struct k2k_identity *own, struct k2k_follower *follower);
 void k2k_follower_detach(struct k2k_follower *follower);
 
@@ -56,7 +56,7 @@ void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint6
 void k2k_follower_count_damaged(struct k2k_follower *follower);
 
 /* Alive, fresh, and not failing. */
-bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_census *census,
+bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
                             uint64_t now_ns);
 /*
  * May `events` more be written to this ring before it loses one? A number that can't be says

@@ -80,7 +80,7 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 		/* observe[grace-token]: only compared */
 		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token))
 			ack = 0;
-		if (ack >= passed || !k2k_census_alive(grace->census, owner))
+		if (ack >= passed || !k2k_liveness_alive(grace->liveness, owner))
 			continue;
 		passed = ack;
 		*behind = i;

@@ -43,7 +43,7 @@
 
 struct k2k_grace {
 	const struct k2k_map *map;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 };
 
 /*

@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "audit.h"
+#include "sink.h"
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
@@ -61,8 +61,8 @@ struct k2k_registry {
 
 	struct k2k_agent agent; /* has the descriptors of defs and live, and the locks */
 	struct k2k_segment defs, live;
-	struct k2k_census census; /* of brokers */
-	struct k2k_census admins;
+	struct k2k_liveness liveness; /* of brokers */
+	struct k2k_liveness admins;
 	struct k2k_writer writer; /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
@@ -129,7 +129,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
  * The same for a broker's message where nothing is unusual: true inside a read section. Else false,
  * nothing is known.
  */
-static inline bool k2k_enter_shortly(struct k2k_registry *reg)
+static inline bool k2k_enter_fast(struct k2k_registry *reg)
 {
 	if (k2k_unlikely(!reg || !k2k_thread_self))
 		return false;
@@ -241,9 +241,9 @@ struct k2k_dead {
 	uint64_t incarnation, pid, attached_at_ns, comm[2];
 };
 /* of a slot that its caller has just taken from a dead one, before it takes leases. */
-void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead);
+void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead);
 /* Of all slots. A broker's agent, or an administrator with the writer's lock. */
-void k2k_bury_all(struct k2k_registry *reg);
+void k2k_report_deaths(struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */
 struct k2k_mended {
@@ -315,7 +315,7 @@ int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
  */
 struct k2k_visitor {
 	struct k2k_map map; /* of defs alone */
-	struct k2k_census admins;
+	struct k2k_liveness admins;
 	struct k2k_identity own;
 	struct k2k_writer writer;
 };

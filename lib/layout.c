@@ -128,7 +128,7 @@ K2K_ASSERT_AT(k2k_shm_slot, pid, 64);
 K2K_ASSERT_AT(k2k_shm_slot, comm, 96);
 K2K_ASSERT_AT(k2k_shm_slot, cross_tenant_total, 128);
 K2K_ASSERT_AT(k2k_shm_slot, unknown_tenant_total, 136);
-K2K_ASSERT_AT(k2k_shm_slot, buried, 144);
+K2K_ASSERT_AT(k2k_shm_slot, death_reported, 144);
 
 K2K_ASSERT_SIZE(k2k_shm_ring, 448);
 K2K_ASSERT_AT(k2k_shm_ring, claimed, 0);
@@ -229,7 +229,7 @@ uint64_t k2k_layout_fingerprint(void)
 		offsetof(struct k2k_shm_defs, cut_ns),
 		offsetof(struct k2k_shm_defs, writer_owner),
 		offsetof(struct k2k_shm_tenant_cold, pinned_by),
-		offsetof(struct k2k_shm_slot, buried),
+		offsetof(struct k2k_shm_slot, death_reported),
 		offsetof(struct k2k_shm_ring, written),
 		offsetof(struct k2k_shm_event, words),
 		offsetof(struct k2k_event_body, more),

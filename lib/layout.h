@@ -387,7 +387,7 @@ struct k2k_shm_slot {
 	k2k_u64 cross_tenant_total;
 	k2k_u64 unknown_tenant_total;
 	/* the incarnation whose death was told in the audit trail last */
-	k2k_u64 buried;
+	k2k_u64 death_reported;
 	k2k_u64 reserved2[5];
 	uint8_t reserved3[64];
 };

@@ -80,7 +80,7 @@ static inline bool holds_nothing(const struct k2k_shm_lease *record)
 
 /* Asks the kernel about each incarnation once. */
 struct roll_call {
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 	uint32_t count;
 	uint64_t living[K2K_SLOTS];
 };
@@ -90,21 +90,24 @@ static bool is_alive(struct roll_call *roll, uint64_t incarnation)
 	for (uint32_t i = 0; i < roll->count; i++)
 		if (roll->living[i] == incarnation)
 			return true;
-	if (!k2k_census_alive(roll->census, incarnation))
+	if (!k2k_liveness_alive(roll->liveness, incarnation))
 		return false;
 	if (roll->count < K2K_SLOTS)
 		roll->living[roll->count++] = incarnation;
 	return true;
 }
 
-bool k2k_lease_is_untold(const struct k2k_map *map, uint64_t incarnation)
+bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (k2k_load_acquire(&map->slots[i].owner) == incarnation) /* observe[slot-owner] */
 			return incarnation >= K2K_LOCK_BYTE_LIFE_MIN &&
 			       incarnation < K2K_LOCK_BYTE_LIFE_MAX &&
-			       /* observe[slot-buried]: told before its records are anybody's */
-			       k2k_load_acquire(&map->slots[i].buried) != incarnation;
+			       /*
+			        * observe[slot-death-reported]: reported before its records are
+			        * reused
+			        */
+			       k2k_load_acquire(&map->slots[i].death_reported) != incarnation;
 	return false;
 }
 
@@ -151,7 +154,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 {
 	const struct k2k_map *map = leaser->map;
 	uint32_t start = k2k_load_relaxed(&map->live->lease_pool.hint); /* relaxed: a hint */
-	struct roll_call roll = { .census = leaser->census };
+	struct roll_call roll = { .liveness = leaser->liveness };
 	bool untold = false;
 
 	if (take_fresh(leaser, index) || take_kept(leaser, index))
@@ -168,7 +171,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 		if (state == K2K_ENTRY_LIVE || state == K2K_ENTRY_CLAIMED) {
 			if (is_alive(&roll, k2k_entry_above(word)))
 				continue;
-			if (k2k_lease_is_untold(map, k2k_entry_above(word))) {
+			if (k2k_lease_death_unreported(map, k2k_entry_above(word))) {
 				untold = true;
 				continue;
 			}
@@ -179,7 +182,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 		*index = at;
 		return 0;
 	}
-	return untold ? K2K_LEASE_TELL_DEATHS : K2K_EFULL;
+	return untold ? K2K_LEASE_REPORT_DEATHS : K2K_EFULL;
 }
 
 /* CLAIMED is ours alone. Killed anywhere here: see the table in lease.h. */
@@ -334,7 +337,7 @@ int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generat
 	return 0;
 }
 
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot,
+int k2k_lease_sum(const struct k2k_map *map, struct k2k_liveness *liveness, uint32_t slot,
                   uint64_t generation, uint64_t held[K2K_RESOURCES])
 {
 	struct k2k_holdings holdings;
@@ -354,7 +357,7 @@ int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t
 		incarnations[count++] = h->incarnation;
 	}
 	if (count)
-		k2k_census_ask(census, incarnations, alive, count);
+		k2k_liveness_ask(liveness, incarnations, alive, count);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!alive[i])
 			continue;
@@ -366,7 +369,7 @@ int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t
 
 /* ---- acquire ------------------------------------------------------------------- */
 
-enum outlook {
+enum outcome {
 	FITS,
 	FULL,
 	LOOK_AGAIN,
@@ -398,8 +401,8 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 }
 
 /* As copy(), of one resource: what others want is added. False: not to be had this way. */
-static bool add_shortly(const struct k2k_map *map, const struct key *key,
-                        enum k2k_resource resource, k2k_sum *sum)
+static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_resource resource,
+                     k2k_sum *sum)
 {
 	/* observe[lease-link]: the record's use */
 	uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
@@ -428,7 +431,7 @@ static bool add_shortly(const struct k2k_map *map, const struct key *key,
  * within the limit.
  * False: not so, or not to be had this way.
  */
-static bool fits_shortly(struct attempt *a)
+static bool fits_fast(struct attempt *a)
 {
 	const struct k2k_lease_request *request = a->request;
 	const struct k2k_map *map = a->leaser->map;
@@ -442,7 +445,7 @@ static bool fits_shortly(struct attempt *a)
 		const struct key key = { request->slot, (uint32_t)__builtin_ctzll(brokers),
 			                 request->generation };
 
-		if (!add_shortly(map, &key, request->resource, &sum))
+		if (!add_fast(map, &key, request->resource, &sum))
 			return false;
 	}
 	a->used = narrow(sum);
@@ -507,7 +510,7 @@ static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *oth
 
 	for (uint32_t i = 0; i < others->count; i++)
 		incarnations[i] = others->list[i].incarnation;
-	k2k_census_ask(a->leaser->census, incarnations, alive, others->count);
+	k2k_liveness_ask(a->leaser->liveness, incarnations, alive, others->count);
 	for (uint32_t i = 0; i < others->count; i++)
 		if (alive[i])
 			others->list[kept++] = others->list[i];
@@ -535,7 +538,7 @@ static bool still_hold(const struct attempt *a, const struct k2k_holdings *other
 	return true;
 }
 
-static __attribute__((noinline)) int look_slow(struct attempt *a, enum outlook *outlook)
+static __attribute__((noinline)) int look_slow(struct attempt *a, enum outcome *outcome)
 {
 	const struct k2k_lease_request *request = a->request;
 	struct k2k_holdings others;
@@ -543,7 +546,7 @@ static __attribute__((noinline)) int look_slow(struct attempt *a, enum outlook *
 	k2k_sum sum;
 	int code;
 
-	*outlook = FITS;
+	*outcome = FITS;
 	a->limit = request->limit(a->leaser->map, request->slot, request->resource);
 	code = collect_others(a, &others);
 	if (code)
@@ -551,7 +554,7 @@ static __attribute__((noinline)) int look_slow(struct attempt *a, enum outlook *
 	if ((k2k_sum)a->own_held + request->amount > a->limit) {
 		leave_out_the_dead(a, &others);
 		a->used = narrow(sum_held(a, &others));
-		*outlook = FULL;
+		*outcome = FULL;
 		return 0;
 	}
 	sum = sum_wanted(a, &others);
@@ -569,29 +572,29 @@ static __attribute__((noinline)) int look_slow(struct attempt *a, enum outlook *
 	a->used = narrow(sum);
 	if (sum + request->amount > limit_again) {
 		a->limit = limit_again;
-		*outlook = still_hold(a, &others) ? FULL : LOOK_AGAIN;
+		*outcome = still_hold(a, &others) ? FULL : LOOK_AGAIN;
 	} else {
-		*outlook = sum_of_turn(a, &others) <= a->limit ? OUR_TURN : GIVE_WAY;
+		*outcome = sum_of_turn(a, &others) <= a->limit ? OUR_TURN : GIVE_WAY;
 	}
 	return 0;
 }
 
-static inline int look(struct attempt *a, enum outlook *outlook)
+static inline int look(struct attempt *a, enum outcome *outcome)
 {
-	*outlook = FITS;
-	return !a->request->exact_used && fits_shortly(a) ? 0 : look_slow(a, outlook);
+	*outcome = FITS;
+	return !a->request->exact_used && fits_fast(a) ? 0 : look_slow(a, outcome);
 }
 
 /* With our claim made. 0: granted, K2K_EBUSY: full; the claim is withdrawn where not granted. */
 static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 {
 	uint64_t n = a->request->amount, deadline = 0, now;
-	enum outlook outlook = LOOK_AGAIN;
+	enum outcome outcome = LOOK_AGAIN;
 	int code;
 
 	for (unsigned int i = 1;; i++) {
-		code = look(a, &outlook);
-		if (code || outlook == FITS || outlook == FULL || outlook == GIVE_WAY)
+		code = look(a, &outcome);
+		if (code || outcome == FITS || outcome == FULL || outcome == GIVE_WAY)
 			break;
 		now = k2k_clock_monotonic_ns(); /* each time: where many run, a yield takes long */
 		if (deadline && now >= deadline)
@@ -604,25 +607,25 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 			sched_yield();
 	}
 	K2K_DELAY(summed);
-	if (!code && outlook == FITS) {
+	if (!code && outcome == FITS) {
 		/* relaxed: ours. publish[lease-held]: this incarnation, and the claim before */
 		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
 		return 0;
 	}
 	/* relaxed: ours. publish[lease-ended]: who sees it sees the claim that it ends */
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n);
-	return code ? code : outlook == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
+	return code ? code : outcome == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
 }
 
 /* Without a claim: those that retry don't hold up the one whose turn it is. */
 static int look_before(struct attempt *a)
 {
-	enum outlook outlook = LOOK_AGAIN;
-	int code = look(a, &outlook);
+	enum outcome outcome = LOOK_AGAIN;
+	int code = look(a, &outcome);
 
 	if (code)
 		return code;
-	return outlook == FITS ? 0 : outlook == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
+	return outcome == FITS ? 0 : outcome == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
 }
 
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
@@ -728,10 +731,10 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
 	return records;
 }
 
-uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census)
+uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness)
 {
 	struct k2k_pool pool = k2k_lease_pool(map);
-	struct roll_call roll = { .census = census };
+	struct roll_call roll = { .liveness = liveness };
 	uint32_t high = k2k_pool_high(&pool), count = 0;
 
 	for (uint32_t i = 0; i < high; i++) {

@@ -37,7 +37,7 @@
  * So the record that a broker used last stays its own: taken and given back in turn, it costs no
  * CAS. The table has one more for each broker slot for that; they are as well what a broker that
  * stands still has CLAIMED. A table that is full is asked again for 20 ms before an acquire says so
- * (holds.c): then each record holds something.
+ * (lease_calls.c): then each record holds something.
  *
  * Acquire n: look; if it fits, claim, full fence, look again; if it still fits, grant. A look:
  * 1. L = limit. Own held + n > L: full.
@@ -87,12 +87,12 @@ enum {
 	 * only records of brokers whose death was not told can be had: tell it first, for its
 	 * numbers
 	 */
-	K2K_LEASE_TELL_DEATHS = 2,
+	K2K_LEASE_REPORT_DEATHS = 2,
 };
 
 struct k2k_leaser {
 	const struct k2k_map *map;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 	const struct k2k_broker *broker;
 	/* index + 1 of the record that it keeps LIVE; 0: none. The handle's own, under its mutex */
 	uint32_t *kept;
@@ -119,7 +119,7 @@ static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 /*
  * In a read section, under the handle's mutex. 0: granted. K2K_EBUSY stands for
  * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN: others' claims stand in the way;
- * K2K_LEASE_TELL_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT. *used and *limit:
+ * K2K_LEASE_REPORT_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT. *used and *limit:
  * what was decided on. Keeps a claim, and the section, for 5 ms at most.
  */
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
@@ -142,7 +142,7 @@ struct k2k_holdings {
 int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
                       struct k2k_holdings *holdings);
 /* What living brokers hold. */
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot,
+int k2k_lease_sum(const struct k2k_map *map, struct k2k_liveness *liveness, uint32_t slot,
                   uint64_t generation, uint64_t held[K2K_RESOURCES]);
 /* May any broker have, or have had, a record of this tenant slot? */
 static inline bool k2k_lease_any(const struct k2k_map *map, uint32_t slot)
@@ -155,7 +155,7 @@ static inline bool k2k_lease_any(const struct k2k_map *map, uint32_t slot)
 uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
                           uint64_t held[K2K_RESOURCES]);
 /* How many records hold something for living brokers. */
-uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census);
+uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness);
 
 /*
  * The writer's, after the registration's grace period: what living brokers still have of it becomes
@@ -185,6 +185,6 @@ static inline bool k2k_lease_free(struct k2k_shm_lease *record, uint64_t word)
 }
 
 /* Dead, but the event that says what it held is still to be written (deaths.c). */
-bool k2k_lease_is_untold(const struct k2k_map *map, uint64_t incarnation);
+bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation);
 
 #endif

@@ -85,7 +85,7 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 }
 
 /* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
-static inline bool k2k_ledger_add_shortly(struct k2k_shm_cost *record, uint64_t ns)
+static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
 {
 	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
 

@@ -220,7 +220,8 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 		const struct k2k_holding *h = &holdings.list[i];
 		struct k2k_lease_info *info;
 
-		if (!(h->held[0] || h->held[1]) || !k2k_census_alive(&reg->census, h->incarnation))
+		if (!(h->held[0] || h->held[1]) ||
+		    !k2k_liveness_alive(&reg->liveness, h->incarnation))
 			continue;
 		info = next(out);
 		if (!info)
@@ -388,7 +389,7 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
                         struct k2k_broker_info *info)
 {
 	const struct k2k_shm_slot *slot = &reg->map.slots[i];
-	bool alive = k2k_census_alive(&reg->census, owner);
+	bool alive = k2k_liveness_alive(&reg->liveness, owner);
 	/* relaxed, all: for people */
 	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token);
 

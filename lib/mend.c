@@ -189,7 +189,7 @@ uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool
 	uint64_t word = k2k_load_acquire(&entry->state), live; /* observe[entry-state]: its key */
 
 	if (k2k_entry_state(word) != K2K_ENTRY_CLAIMED || !linked ||
-	    k2k_census_alive(mend->census, k2k_entry_above(word)))
+	    k2k_liveness_alive(mend->liveness, k2k_entry_above(word)))
 		return word;
 	live = k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word));
 	/* publish[entry-state]: its key; observe[entry-state] */

@@ -52,7 +52,7 @@ struct k2k_mend_counts {
 struct k2k_mend {
 	const struct k2k_map *map;
 	const struct k2k_clock *clock;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 	const struct k2k_passed *passed;
 	const struct k2k_shm_header *live_header; /* as attach has checked it */
 	uint64_t token;                           /* for what is retired now: not published yet */

@@ -136,7 +136,7 @@ static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *vi
 	    view->broker != place_of(mend, view->incarnation) ||
 	    /* observe[lease-link]: as it is */
 	    k2k_load_acquire(&map->lease_rows[view->slot].record[view->broker]) != index + 1 ||
-	    !k2k_census_alive(mend->census, view->incarnation))
+	    !k2k_liveness_alive(mend->liveness, view->incarnation))
 		return false;
 	/* publish[entry-state]: what its owner had stored; who took it meanwhile keeps it */
 	if (k2k_cas_acq_rel(&map->leases[index].state, &word,
@@ -176,8 +176,8 @@ static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *v
 	 * compared
 	 */
 	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
-	    !k2k_census_alive(mend->census,
-	                      k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
+	    !k2k_liveness_alive(mend->liveness,
+	                        k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
 		place = view->broker;
 	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
 		/* what a reaper has left */
@@ -297,7 +297,7 @@ static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *
 		return;
 	if (!k2k_lease_is_incarnation(owner))
 		give_back(mend, index, view, "was taken by nobody");
-	else if (!k2k_lease_is_untold(mend->map, owner))
+	else if (!k2k_lease_death_unreported(mend->map, owner))
 		mend->adopted_leases += k2k_lease_free(&mend->map->leases[index], view->word);
 }
 
@@ -325,11 +325,11 @@ static void mend_lease(struct k2k_mend *mend, uint32_t index)
 			          holds ? "was idle, and held something" : "was taken by nobody");
 		return;
 	case K2K_ENTRY_CLAIMED:
-		if (!k2k_census_alive(mend->census, owner))
+		if (!k2k_liveness_alive(mend->liveness, owner))
 			mend_dead(mend, index, &view);
 		return;
 	default:
-		if (k2k_census_alive(mend->census, owner))
+		if (k2k_liveness_alive(mend->liveness, owner))
 			mend_living(mend, index, &view);
 		else
 			mend_dead(mend, index, &view);

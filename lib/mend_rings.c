@@ -194,7 +194,7 @@ void k2k_mend_rings(struct k2k_mend *mend)
 		return; /* a ring that lies is no reason to fail: its readers bear with it */
 	s.scratch->map = mend->map;
 	s.scratch->clock = mend->clock;
-	s.scratch->census = mend->census;
+	s.scratch->liveness = mend->liveness;
 	s.scratch->defs_header = s.scratch->live_header = mend->live_header;
 	for (s.index = 0; s.index < K2K_RINGS; s.index++) {
 		s.ring = k2k_ring_of(mend->map, s.index);

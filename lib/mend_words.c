@@ -62,7 +62,7 @@ static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 	if (state == K2K_SLOT_ATTACHING || state == K2K_SLOT_ACTIVE ||
 	    (state == K2K_SLOT_UNUSED && owner == 0))
 		return;
-	lives = k2k_census_alive(mend->census, owner);
+	lives = k2k_liveness_alive(mend->liveness, owner);
 	if (state == K2K_SLOT_UNUSED && !lives)
 		return;
 	/* between two stores of an attach, or of a detach, it looks the same: not for long */
@@ -86,7 +86,7 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 	/* observe[grace-token]: only compared */
 	uint64_t token = k2k_load_acquire(&mend->map->defs->grace_token);
 	/* relaxed: the compare-exchange decides */
-	uint64_t buried = k2k_load_relaxed(&slot->buried);
+	uint64_t death_reported = k2k_load_relaxed(&slot->death_reported);
 
 	/*
 	 * publish[grace-ack]: none; its helper answers anew within a second, because this is not
@@ -96,9 +96,10 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 		k2k_mend_tell(mend, &mend->counts.words, "I2", "brokers",
 		              "slot %u had answered a grace period that has not begun", index);
 	mend_slot_state(mend, index);
-	/* publish[slot-buried]: nobody's death was told */
-	if (buried && (buried < K2K_LOCK_BYTE_LIFE_MIN || buried >= K2K_LOCK_BYTE_LIFE_MAX) &&
-	    k2k_cas_acq_rel(&slot->buried, &buried, 0))
+	/* publish[slot-death-reported]: nobody's death was told */
+	if (death_reported &&
+	    (death_reported < K2K_LOCK_BYTE_LIFE_MIN || death_reported >= K2K_LOCK_BYTE_LIFE_MAX) &&
+	    k2k_cas_acq_rel(&slot->death_reported, &death_reported, 0))
 		k2k_mend_tell(mend, &mend->counts.words, "layout", "brokers",
 		              "slot %u: the death of nobody was told", index);
 	k2k_mend_reserved(mend, "brokers", index, slot->reserved0, sizeof(slot->reserved0));

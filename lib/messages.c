@@ -229,24 +229,24 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_
  * is known, and the call begins anew the long way. It calls nothing but the clock and repeats
  * nothing, so it needs few registers: in one function with the long way it takes twice as long.
  */
-static ALWAYS_INLINE bool find_window_shortly(const struct k2k_registry *reg, k2k_tenant_id id,
-                                              bool roll, struct decision *d)
+static ALWAYS_INLINE bool find_window_fast(const struct k2k_registry *reg, k2k_tenant_id id,
+                                           bool roll, struct decision *d)
 {
 	uint64_t now = k2k_clock_now(&reg->clock).second;
 
 	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) &&
-	                  k2k_rate_look_shortly(&reg->map.cells[d->slot], now, roll, &d->rate));
+	                  k2k_rate_look_fast(&reg->map.cells[d->slot], now, roll, &d->rate));
 }
 
-static ALWAYS_INLINE bool decide_shortly(const struct k2k_registry *reg, k2k_tenant_id id,
-                                         uint64_t n, bool roll, struct decision *d)
+static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n,
+                                      bool roll, struct decision *d)
 {
 	const struct k2k_shm_tenant *tenant;
 
-	if (k2k_unlikely(!find_window_shortly(reg, id, roll, d)))
+	if (k2k_unlikely(!find_window_fast(reg, id, roll, d)))
 		return false;
 	tenant = &reg->map.tenants[d->slot];
-	if (k2k_unlikely(!k2k_tenant_rate_shortly(tenant, &d->limit, &d->version)))
+	if (k2k_unlikely(!k2k_tenant_rate_fast(tenant, &d->limit, &d->version)))
 		return false;
 	d->used = d->rate.used;
 	d->rate.effective = d->limit < K2K_RATE_MAX ? d->limit : K2K_RATE_MAX;
@@ -260,9 +260,9 @@ static ALWAYS_INLINE bool decide_shortly(const struct k2k_registry *reg, k2k_ten
 /*
  * The long way of both. `admits`: what passes is counted, what doesn't too. Without, it is a peek.
  */
-static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_id id,
-                                          struct k2k_audit_tag tag, uint64_t n, bool admits,
-                                          struct k2k_verdict *verdict)
+static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                     struct k2k_audit_tag tag, uint64_t n, bool admits,
+                                     struct k2k_verdict *verdict)
 {
 	struct decision d;
 	int code = check_arguments(reg, n, verdict);
@@ -298,29 +298,29 @@ static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_i
 	return 0;
 }
 
-static __attribute__((noinline)) int check_at_length(struct k2k_registry *reg, k2k_tenant_id id,
-                                                     struct k2k_audit_tag tag, uint64_t n,
-                                                     struct k2k_verdict *verdict)
+static __attribute__((noinline)) int check_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                                struct k2k_audit_tag tag, uint64_t n,
+                                                struct k2k_verdict *verdict)
 {
 	K2K_UNCANCELLED;
-	return decide_at_length(reg, id, tag, n, false, verdict);
+	return decide_slow(reg, id, tag, n, false, verdict);
 }
 
-static __attribute__((noinline)) int admit_at_length(struct k2k_registry *reg, k2k_tenant_id id,
-                                                     struct k2k_audit_tag tag, uint64_t n,
-                                                     struct k2k_verdict *verdict)
+static __attribute__((noinline)) int admit_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                                struct k2k_audit_tag tag, uint64_t n,
+                                                struct k2k_verdict *verdict)
 {
 	K2K_UNCANCELLED;
-	return decide_at_length(reg, id, tag, n, true, verdict);
+	return decide_slow(reg, id, tag, n, true, verdict);
 }
 
 int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
                     uint64_t n, struct k2k_verdict *verdict)
 {
 	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) &&
-	               k2k_enter_shortly(reg))) {
+	               k2k_enter_fast(reg))) {
 		struct decision d;
-		bool passes = decide_shortly(reg, id, n, false, &d);
+		bool passes = decide_fast(reg, id, n, false, &d);
 
 		k2k_read_unlock();
 		if (k2k_likely(passes)) {
@@ -329,19 +329,19 @@ int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 			return 0;
 		}
 	}
-	return check_at_length(reg, id, tag, n, verdict);
+	return check_slow(reg, id, tag, n, verdict);
 }
 
 int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
                       uint64_t n, struct k2k_verdict *verdict)
 {
 	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) &&
-	               k2k_enter_shortly(reg))) {
+	               k2k_enter_fast(reg))) {
 		struct decision d;
 		bool passes;
 
 		do /* again where another message was counted meanwhile */
-			passes = decide_shortly(reg, id, n, true, &d);
+			passes = decide_fast(reg, id, n, true, &d);
 		while (k2k_likely(passes) &&
 		       k2k_unlikely(!k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n)));
 		k2k_read_unlock();
@@ -352,7 +352,7 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 			return 0;
 		}
 	}
-	return admit_at_length(reg, id, tag, n, verdict);
+	return admit_slow(reg, id, tag, n, verdict);
 }
 
 /* ---- what reports what has happened ------------------------------------------------------- */
@@ -395,9 +395,9 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 
 int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
 		struct decision d;
-		bool found = find_window_shortly(reg, id, true, &d);
+		bool found = find_window_fast(reg, id, true, &d);
 
 		if (k2k_likely(found))
 			k2k_rate_count(&reg->map.cells[d.slot], 1);
@@ -477,14 +477,14 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
                     uint64_t gpu_ns)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
 		uint64_t state_gen;
 		uint32_t slot, index;
 		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
 		              k2k_ledger_find_near(&reg->map, slot,
 		                                   k2k_tenant_generation(state_gen),
 		                                   tag.engagement_id, &index) &&
-		              k2k_ledger_add_shortly(&reg->map.ledger[index], gpu_ns);
+		              k2k_ledger_add_fast(&reg->map.ledger[index], gpu_ns);
 		bool still;
 
 		K2K_DELAY(booked);

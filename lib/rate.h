@@ -167,8 +167,8 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
  * The same look where the window is of this second, or no roll is asked and it is over: true. Else
  * false, nothing is known.
  */
-static inline bool k2k_rate_look_shortly(struct k2k_shm_cell *cell, uint64_t now, bool roll,
-                                         struct k2k_rate *rate)
+static inline bool k2k_rate_look_fast(struct k2k_shm_cell *cell, uint64_t now, bool roll,
+                                      struct k2k_rate *rate)
 {
 	uint64_t second;
 

@@ -42,7 +42,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	code = copy_window(reg, slot, info);
 	if (code)
 		info->messages_this_second = info->window = 0;
-	leases = k2k_lease_sum(&reg->map, &reg->census, slot, k2k_tenant_generation(state_gen),
+	leases = k2k_lease_sum(&reg->map, &reg->liveness, slot, k2k_tenant_generation(state_gen),
 	                       held);
 	if (leases)
 		held[0] = held[1] = 0;
@@ -287,7 +287,7 @@ static void count_brokers(struct k2k_registry *reg, struct k2k_registry_info *in
 		/* relaxed, all: counts for people */
 		info->cross_tenant_total += k2k_load_relaxed(&slot->cross_tenant_total);
 		info->unknown_tenant_total += k2k_load_relaxed(&slot->unknown_tenant_total);
-		if (k2k_census_alive(&reg->census, k2k_load_relaxed(&slot->owner)))
+		if (k2k_liveness_alive(&reg->liveness, k2k_load_relaxed(&slot->owner)))
 			info->brokers++;
 	}
 }
@@ -325,7 +325,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_list(&defs->budget_free, &defs->budget_retired, map->sizes.budgets, &info->budgets);
 	count_pool(&ledger.pool, &info->engagements);
 	info->leases.capacity = K2K_LEASES(map->sizes);
-	info->leases.used = k2k_lease_count(map, &reg->census);
+	info->leases.used = k2k_lease_count(map, &reg->liveness);
 	/* in those that are there for brokers that stand still */
 	if (info->leases.used > info->leases.capacity)
 		info->leases.used = info->leases.capacity;

@@ -90,7 +90,7 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 	uint64_t held[K2K_RESOURCES];
 
 	/* what brokers have damaged of it hides nothing else of it */
-	totals->flags = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held) != 0
+	totals->flags = k2k_lease_sum(&reg->map, &reg->liveness, slot, generation, held) != 0
 	                        ? K2K_TENANT_DAMAGED
 	                        : 0;
 	if (totals->flags)
@@ -136,7 +136,7 @@ static void tell_totals(struct k2k_registry *reg, const struct k2k_tenant_totals
 		                                    totals->gpu_memory_bytes };
 
 	memcpy(body.more.change.values, values, sizeof(values));
-	k2k_trail_tell_locked(&reg->trail, &body);
+	k2k_trail_append_locked(&reg->trail, &body);
 }
 
 /* Of one chosen slot: in the trail if somebody asked for them, whoever that was. */
@@ -153,7 +153,7 @@ static void tell_slot(struct batch *batch, uint32_t slot)
 		return;
 	fill_finals(batch, slot, generation, &totals);
 	tell_totals(reg, &totals);
-	K2K_DELAY(totals_told);
+	K2K_DELAY(totals_reported);
 	k2k_store_relaxed(due, 0); /* relaxed: only writers look, under the lock */
 }
 
@@ -340,7 +340,7 @@ static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
 	/* observe[tenant-pin]: nothing but itself */
 	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by);
 
-	return by != 0 && k2k_census_alive(&reg->admins, by);
+	return by != 0 && k2k_liveness_alive(&reg->admins, by);
 }
 
 static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)

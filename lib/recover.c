@@ -168,7 +168,7 @@ static int recover_budget(struct recovery *r, uint32_t index)
 static bool is_abandoned(struct recovery *r, uint64_t word)
 {
 	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
-	       !k2k_census_alive(&r->reg->census, k2k_entry_above(word));
+	       !k2k_liveness_alive(&r->reg->liveness, k2k_entry_above(word));
 }
 
 /*
@@ -329,7 +329,7 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 {
 	struct k2k_mend mend = { .map = &reg->map,
 		                 .clock = &reg->clock,
-		                 .census = &reg->census,
+		                 .liveness = &reg->liveness,
 		                 .passed = &reg->passed,
 		                 .live_header = &reg->live.header,
 		                 .token = token,
@@ -374,7 +374,7 @@ void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
 	body.more.change.values[6] = damage->leases;
 	body.more.change.values[7] = damage->cut_ns;
 	body.more.change.values[8] = damage->unattributed_ns;
-	k2k_trail_tell_locked(&reg->trail, &body);
+	k2k_trail_append_locked(&reg->trail, &body);
 }
 
 static int recover_all(struct recovery *r)
@@ -421,7 +421,7 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 		              mended ? mended : &own };
 	int code;
 
-	k2k_bury_all(reg); /* before records of tenants that are gone become free */
+	k2k_report_deaths(reg); /* before records of tenants that are gone become free */
 	code = recover_all(&r);
 	/*
 	 * a change that goes on after it, where repair tells itself: damage is never cut out in

@@ -30,7 +30,7 @@ static void tick(struct k2k_registry *reg)
 	    k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
 	else
-		k2k_bury_all(reg);
+		k2k_report_deaths(reg);
 }
 
 /*
@@ -165,18 +165,18 @@ static int attach(struct k2k_registry *reg)
 {
 	int code = 0;
 
-	reg->census.object = &reg->live;
+	reg->liveness.object = &reg->live;
 	reg->admins.object = &reg->defs;
 	reg->grace.map = &reg->map;
-	reg->grace.census = &reg->census;
+	reg->grace.liveness = &reg->liveness;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
-		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
+		code = k2k_broker_attach(&reg->map, &reg->liveness, &reg->own, &reg->broker);
 	} else if (reg->role == K2K_GATE_ADMIN) {
 		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
 	} else if (reg->follows) {
-		code = k2k_follower_attach(&reg->map, &reg->census, &reg->own, &reg->follower);
+		code = k2k_follower_attach(&reg->map, &reg->liveness, &reg->own, &reg->follower);
 	}
 	/* the last step: what we attached to is still what the name means */
 	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 ||
@@ -244,7 +244,7 @@ static int open_trail(struct k2k_registry *reg)
 {
 	struct k2k_trail_options options = { .map = &reg->map,
 		                             .clock = &reg->clock,
-		                             .census = &reg->census,
+		                             .liveness = &reg->liveness,
 		                             .ring = K2K_RING_ADMIN,
 		                             .pid = reg->own.pid,
 		                             .actor = reg->audit.actor };
@@ -266,7 +266,7 @@ static int open_trail(struct k2k_registry *reg)
 			                 { broker->predecessor_identity.comm[0],
 			                   broker->predecessor_identity.comm[1] } };
 
-		k2k_bury(reg, &dead);
+		k2k_report_death(reg, &dead);
 		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
 	}
 	return code;

@@ -125,7 +125,7 @@ int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
 static bool destroyer_has_left(const struct k2k_segment *defs)
 {
 	struct k2k_map map = { .defs = (struct k2k_shm_defs *)(void *)defs->base };
-	struct k2k_census admins = { .object = defs };
+	struct k2k_liveness admins = { .object = defs };
 
 	return !k2k_writer_is_at_work(&map, &admins);
 }

@@ -23,7 +23,7 @@ struct k2k_thread {
 	/* rcu.h: nesting and phase of this thread's read section; 0: it is in none */
 	_Atomic(unsigned long) section;
 	k2k_u32 taken;
-	/* audit.c: calls of an application's sink that this thread is in */
+	/* sink.c: calls of an application's sink that this thread is in */
 	uint32_t sinks;
 	struct k2k_thread *next; /* constant once the record is in the list */
 	struct k2k_error_detail detail;

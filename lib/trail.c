@@ -110,7 +110,7 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 	trail->incarnation = options->incarnation;
 	memcpy(trail->comm, options->comm, sizeof(trail->comm));
 	strncpy(trail->actor, options->actor, sizeof(trail->actor) - 1);
-	trail->census = options->census;
+	trail->liveness = options->liveness;
 	trail->ring = k2k_ring_of(options->map, options->ring);
 	if (options->rejects) {
 		trail->security = k2k_ring_of(options->map, K2K_RING_SECURITY(options->ring));
@@ -227,12 +227,12 @@ static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
 	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
 	       /* relaxed: compared only */
 	       k2k_load_relaxed(&follower->next[K2K_RING_ADMIN]) != trail->gave_up_at[index] &&
-	       k2k_follower_is_prompt(follower, trail->census, now_of(trail));
+	       k2k_follower_is_prompt(follower, trail->liveness, now_of(trail));
 }
 
 static void wait_for_followers(struct k2k_trail *trail)
 {
-	for (uint32_t i = 0; trail->census && i < K2K_FOLLOWERS; i++) {
+	for (uint32_t i = 0; trail->liveness && i < K2K_FOLLOWERS; i++) {
 		uint64_t deadline_ns = 0;
 
 		while (is_waited_for(trail, i)) {
@@ -255,7 +255,7 @@ static void wait_for_followers(struct k2k_trail *trail)
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
-		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->census,
+		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->liveness,
 		                           now_of(trail)) &&
 		    k2k_follower_has_room(&trail->map->followers[i], &trail->ring, K2K_RING_ADMIN,
 		                          events))
@@ -263,7 +263,7 @@ bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
 	return false;
 }
 
-void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
+void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	wait_for_followers(trail);
 	/* whoever had the lock before us has ended its event, or is dead */
@@ -271,10 +271,10 @@ void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 	k2k_trail_tell(trail, body);
 	trail->told++;
 	/*
-	 * in a long batch: soon, and before they miss anything. A teller wakes them once it has
+	 * in a long batch: soon, and before they miss anything. A writer wakes them once it has
 	 * done what it tells of
 	 */
-	if (!trail->census)
+	if (!trail->liveness)
 		return;
 	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS &&
 	    trail->told <= trail->ring.mask / 2)
@@ -291,19 +291,20 @@ void k2k_trail_wake(struct k2k_trail *trail)
 	k2k_ring_wake(trail->map);
 }
 
-int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor)
+int k2k_trail_writer_open(struct k2k_trail_writer *writer, const struct k2k_map *map,
+                          const char *actor)
 {
 	struct k2k_identity own;
 	char comm[16];
-	int code = k2k_clock_open(&teller->clock);
+	int code = k2k_clock_open(&writer->clock);
 
 	if (code)
 		return code;
 	k2k_identity_read(&own);
 	k2k_identity_comm(comm, own.comm[0], own.comm[1]);
-	return k2k_trail_open(&teller->trail,
+	return k2k_trail_open(&writer->trail,
 	                      &(struct k2k_trail_options){ .map = map,
-	                                                   .clock = &teller->clock,
+	                                                   .clock = &writer->clock,
 	                                                   .ring = K2K_RING_ADMIN,
 	                                                   .pid = own.pid,
 	                                                   .actor = actor ? actor : comm });

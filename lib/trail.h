@@ -36,9 +36,9 @@ struct k2k_trail_entry;
 struct k2k_trail {
 	const struct k2k_map *map; /* null: there is none */
 	const struct k2k_clock *clock;
-	struct k2k_census *census; /* an administrator's; null: waits for no follower */
-	struct k2k_ring ring;      /* a broker's: of rejections */
-	struct k2k_ring security;  /* a broker's */
+	struct k2k_liveness *liveness; /* an administrator's; null: waits for no follower */
+	struct k2k_ring ring;          /* a broker's: of rejections */
+	struct k2k_ring security;      /* a broker's */
 	uint64_t pid, incarnation, comm[2];
 	char actor[K2K_EVENT_ACTOR_BYTES];
 	struct k2k_trail_entry *entries; /* a broker's */
@@ -57,8 +57,8 @@ struct k2k_trail {
 struct k2k_trail_options {
 	const struct k2k_map *map;
 	const struct k2k_clock *clock;
-	struct k2k_census *census; /* may be null */
-	uint32_t ring;             /* a broker's slot, or K2K_RING_ADMIN */
+	struct k2k_liveness *liveness; /* may be null */
+	uint32_t ring;                 /* a broker's slot, or K2K_RING_ADMIN */
 	uint64_t pid, incarnation;
 	uint64_t comm[2]; /* a broker's */
 	const char *actor;
@@ -83,17 +83,18 @@ void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body);
  * woken within the last 50 ms, and after each 32 events; k2k_trail_wake, when the lock is given
  * back, wakes them for the rest.
  */
-void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body);
+void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body);
 void k2k_trail_wake(struct k2k_trail *trail);
 /* Does a follower keep up, with room for `events` of this administrator's? */
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events);
 
 /* Of one who has no handle: creates, or destroys. actor null: the process's comm. */
-struct k2k_teller {
+struct k2k_trail_writer {
 	struct k2k_clock clock;
 	struct k2k_trail trail;
 };
-int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor);
+int k2k_trail_writer_open(struct k2k_trail_writer *writer, const struct k2k_map *map,
+                          const char *actor);
 
 /* The agent's look. How long until the next, in ns; 0: when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);

@@ -33,7 +33,7 @@
 struct k2k_look {
 	const struct k2k_map *map;
 	const struct k2k_clock *clock;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 	const struct k2k_shm_header *defs_header, *live_header; /* as attach has checked them */
 	bool alone; /* with the writer's lock: definitions and lists hold still */
 	struct k2k_finding list[K2K_FINDINGS_MAX];

@@ -59,7 +59,7 @@ static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t in
 {
 	uint64_t owner = k2k_load_relaxed(&look->map->slots[place].owner);
 
-	if (owner == incarnation || k2k_census_alive(look->census, owner))
+	if (owner == incarnation || k2k_liveness_alive(look->liveness, owner))
 		return owner == incarnation;
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (k2k_load_relaxed(&look->map->slots[i].owner) == incarnation)
@@ -117,7 +117,7 @@ static void look_at_lease(struct k2k_look *look, uint32_t index)
 			              index);
 		break;
 	case K2K_ENTRY_LIVE:
-		if (k2k_census_alive(look->census, k2k_entry_above(word)))
+		if (k2k_liveness_alive(look->liveness, k2k_entry_above(word)))
 			look_at_living_lease(look, index);
 		k2k_look_at_claim(look, "leases", index, word);
 		break;
@@ -244,15 +244,15 @@ static void look_at_slot(struct k2k_look *look, uint32_t index)
 		              "slot %u has owner %" PRIu64 ", which is nobody's", index, owner);
 	if (state > K2K_SLOT_ACTIVE)
 		k2k_look_find(look, "layout", "brokers", "slot %u has state %u", index, state);
-	else if (state == K2K_SLOT_UNUSED && k2k_census_alive(look->census, owner))
+	else if (state == K2K_SLOT_UNUSED && k2k_liveness_alive(look->liveness, owner))
 		k2k_look_find(look, "I2", "brokers",
 		              "slot %u is a living broker's, and no grace period waits for it",
 		              index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved0, sizeof(slot->reserved0));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved1, sizeof(slot->reserved1));
-	if (k2k_load_relaxed(&slot->buried) != 0 &&
-	    (k2k_load_relaxed(&slot->buried) < K2K_LOCK_BYTE_LIFE_MIN ||
-	     k2k_load_relaxed(&slot->buried) >= K2K_LOCK_BYTE_LIFE_MAX))
+	if (k2k_load_relaxed(&slot->death_reported) != 0 &&
+	    (k2k_load_relaxed(&slot->death_reported) < K2K_LOCK_BYTE_LIFE_MIN ||
+	     k2k_load_relaxed(&slot->death_reported) >= K2K_LOCK_BYTE_LIFE_MAX))
 		k2k_look_find(look, "layout", "brokers", "slot %u: the death of nobody was told",
 		              index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved2, sizeof(slot->reserved2));

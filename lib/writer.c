@@ -22,8 +22,8 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	}
 }
 
-int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map, struct k2k_census *admins,
-                    const struct k2k_identity *own)
+int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
+                    struct k2k_liveness *admins, const struct k2k_identity *own)
 {
 	writer->map = map;
 	writer->admins = admins;
@@ -97,11 +97,11 @@ static bool take(const struct k2k_writer *writer, uint64_t *owner)
 	k2k_u64 *word = &writer->map->defs->writer_owner;
 
 	*owner = k2k_load_acquire(word); /* observe[writer-owner]: all that its last owner did */
-	if (*owner != 0 && k2k_census_alive(writer->admins, *owner))
+	if (*owner != 0 && k2k_liveness_alive(writer->admins, *owner))
 		return false;
 	/*
 	 * publish[writer-owner] and observe[writer-owner]: the last owner's changes. Of a dead
-	 * owner the fence in k2k_census_ask() orders them before ours.
+	 * owner the fence in k2k_liveness_ask() orders them before ours.
 	 */
 	return k2k_cas_acq_rel(word, owner, writer->incarnation);
 }
@@ -133,12 +133,12 @@ void k2k_writer_unlock(struct k2k_writer *writer)
 	k2k_cas_acq_rel(&writer->map->defs->writer_owner, &own, 0);
 }
 
-bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins)
+bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins)
 {
 	/* observe[writer-owner]: what the last one wrote, if it has left */
 	uint64_t owner = k2k_load_acquire(&map->defs->writer_owner);
 
-	return owner != 0 && k2k_census_alive(admins, owner);
+	return owner != 0 && k2k_liveness_alive(admins, owner);
 }
 
 /* ---- the intent --------------------------------------------------------------------- */

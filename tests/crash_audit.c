@@ -275,9 +275,9 @@ static void occupy_other_slots(const struct k2k_registry *reg)
 		atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 		atomic_store(&slot->state, K2K_SLOT_ACTIVE);
 		/* told of: else the next owner's agent does, at any time */
-		atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i);
+		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 		atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
-		atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i); /* told already */
+		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i); /* told already */
 		atomic_store(&slot->start_time, 1);
 		atomic_store(&slot->pid, 1);
 	}

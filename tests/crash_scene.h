@@ -473,7 +473,7 @@ static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 			atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 			atomic_store(&slot->state, K2K_SLOT_ACTIVE);
 			/* told of: else a helper does, at any time */
-			atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i);
+			atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->start_time, 1);
 		}

@@ -203,7 +203,7 @@ static const struct field slot_fields[] = {
 	FIELD(k2k_shm_slot, reserved1, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, cross_tenant_total, ANY, ANY, ANY, "a count"),
 	FIELD(k2k_shm_slot, unknown_tenant_total, ANY, ANY, ANY, "a count"),
-	FIELD(k2k_shm_slot, buried, PART, PART, PART, "another broker that is dead"),
+	FIELD(k2k_shm_slot, death_reported, PART, PART, PART, "another broker that is dead"),
 	FIELD(k2k_shm_slot, reserved2, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, reserved3, FOUND, FOUND, FOUND, NULL),
 };

@@ -189,7 +189,7 @@ static void no_owner_is_dead(struct k2k_registry *by, uint64_t n)
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		uint64_t owner = by->map.slots[i].owner;
 
-		if (owner && !k2k_census_alive(&by->census, owner))
+		if (owner && !k2k_liveness_alive(&by->liveness, owner))
 			fail_msg("at change %" PRIu64 ": slot %u is a dead one's", n, i);
 	}
 }

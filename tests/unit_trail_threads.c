@@ -209,7 +209,7 @@ static void *find_dead(void *reg)
 {
 	for (int i = 0; i < DEATHS; i++) {
 		pthread_barrier_wait(&together);
-		k2k_bury_all(reg);
+		k2k_report_deaths(reg);
 		pthread_barrier_wait(&together);
 	}
 	return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * events.c (F7) - the audit trail for its readers: all rings as one sequence of records.
+ * audit_read.c (F7) - the audit trail for its readers: all rings as one sequence of records.
  *
  * Reads only. What stands in a ring is anybody's who may write there: numbers
  * are compared, kinds range-checked, texts made printable, walks end with the ring.
@@ -177,8 +177,8 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
 
 		/* observe[slot-owner]: whose it is now */
-		return !k2k_census_alive(&reg->census,
-		                         k2k_load_acquire(&reg->map.slots[slot].owner));
+		return !k2k_liveness_alive(&reg->liveness,
+		                           k2k_load_acquire(&reg->map.slots[slot].owner));
 	}
 	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
 	/* with that of k2k_writer_unlock(): a question about a lock is no barrier */
@@ -217,7 +217,7 @@ static void forget_older(struct head *head)
 	head->missing = end - head->missing_from;
 }
 
-static bool is_told(const struct k2k_audit_cursor *cursor, uint32_t ring)
+static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring)
 {
 	return cursor->damaged[ring / 64] >> ring % 64 & 1;
 }
@@ -235,7 +235,7 @@ static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next
 	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	if (reading->damaged_too && next > head->newest && next - head->newest > 1)
 		damaged = true;
-	head->damaged = damaged && reading->damaged_too && !is_told(reading->cursor, ring);
+	head->damaged = damaged && reading->damaged_too && !damage_reported(reading->cursor, ring);
 	if (!damaged)
 		reading->cursor->damaged[ring / 64] &= ~(UINT64_C(1) << ring % 64);
 }
@@ -521,7 +521,7 @@ static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_curs
 		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
 		uint64_t newest = k2k_ring_newest(&ring);
 
-		if (newest && newest >= cursor->next[i] && !is_told(cursor, i))
+		if (newest && newest >= cursor->next[i] && !damage_reported(cursor, i))
 			return true;
 	}
 	return false;
@@ -629,10 +629,10 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index,
 	/* observe[follower-said]: the words before it */
 	said_ns = k2k_load_acquire(&follower->said_ns);
 	info->failing_since_ns = k2k_load_relaxed(&follower->failing_since_ns);
-	info->state = !owner                                   ? K2K_FOLLOWER_NONE
-	              : !k2k_census_alive(&reg->census, owner) ? K2K_FOLLOWER_DEAD
-	              : info->failing_since_ns                 ? K2K_FOLLOWER_FAILING
-	              : k2k_follower_is_prompt(follower, &reg->census, now_ns)
+	info->state = !owner                                       ? K2K_FOLLOWER_NONE
+	              : !k2k_liveness_alive(&reg->liveness, owner) ? K2K_FOLLOWER_DEAD
+	              : info->failing_since_ns                     ? K2K_FOLLOWER_FAILING
+	              : k2k_follower_is_prompt(follower, &reg->liveness, now_ns)
 	                      ? K2K_FOLLOWER_ACTIVE
 	                      : K2K_FOLLOWER_SILENT;
 	info->said_ago_ns = said_ns ? k2k_sat_sub(now_ns, said_ns) : K2K_NEVER_NS;

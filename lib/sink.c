@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit.h"
+#include "sink.h"
 
 #include <errno.h>
 #include <inttypes.h>

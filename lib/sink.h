@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * audit.h (F6) - events for the application's own sink. Nothing here is shared.
+ * sink.h (F6) - events for the application's own sink. Nothing here is shared.
  *
  * 1. The sink runs in the calling thread, outside of read sections and with no
  *    lock of ours held: it may fork, block, or call the registry.
@@ -12,8 +12,8 @@
  * 4. Counting never waits: a thread that finds an entry busy for long lets its
  *    own event out uncounted.
  */
-#ifndef K2K_AUDIT_H
-#define K2K_AUDIT_H
+#ifndef K2K_SINK_H
+#define K2K_SINK_H
 
 #include <pthread.h>
 

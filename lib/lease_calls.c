@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * holds.c (F7) - kernel slots and GPU memory: the calls around lease.c.
+ * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
  */
 #include "handle.h"
 #include "tenant.h"
@@ -30,7 +30,7 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_reso
 
 static struct k2k_leaser leaser_of(struct k2k_registry *reg)
 {
-	struct k2k_leaser leaser = { &reg->map, &reg->census, &reg->broker, &reg->kept_lease };
+	struct k2k_leaser leaser = { &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease };
 
 	return leaser;
 }
@@ -100,11 +100,11 @@ static int try_acquire(struct acquisition *a)
 	if (!code) {
 		request.generation = a->generation = k2k_tenant_generation(state_gen);
 		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
-		if (code == K2K_LEASE_TELL_DEATHS) {
-			k2k_bury_all(reg);
+		if (code == K2K_LEASE_REPORT_DEATHS) {
+			k2k_report_deaths(reg);
 			code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
 		}
-		if (code == K2K_LEASE_TELL_DEATHS) /* of another that died just now */
+		if (code == K2K_LEASE_REPORT_DEATHS) /* of another that died just now */
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
@@ -132,9 +132,9 @@ static int try_acquire(struct acquisition *a)
  * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So
  * it may be tried in there, but not waited for.
  */
-static bool lock_shortly(struct k2k_registry *reg)
+static bool lock_fast(struct k2k_registry *reg)
 {
-	if (!k2k_enter_shortly(reg))
+	if (!k2k_enter_fast(reg))
 		return false;
 	if (pthread_mutex_trylock(&reg->mutex) == 0)
 		return true;
@@ -142,7 +142,7 @@ static bool lock_shortly(struct k2k_registry *reg)
 	return false;
 }
 
-static void unlock_shortly(struct k2k_registry *reg)
+static void unlock_fast(struct k2k_registry *reg)
 {
 	pthread_mutex_unlock(&reg->mutex);
 	k2k_read_unlock();
@@ -235,9 +235,9 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		code = K2K_CHECK_STRUCT(verdict, 0);
 	if (code)
 		return code;
-	if (id != K2K_TENANT_UNSPECIFIED && lock_shortly(reg)) {
+	if (id != K2K_TENANT_UNSPECIFIED && lock_fast(reg)) {
 		code = try_acquire(&a);
-		unlock_shortly(reg);
+		unlock_fast(reg);
 	} else {
 		code = K2K_LEASE_AGAIN;
 	}
@@ -292,9 +292,9 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 {
 	int code;
 
-	if (lock_shortly(reg)) {
+	if (lock_fast(reg)) {
 		code = release_locked(reg, id, generation, amount, resource);
-		unlock_shortly(reg);
+		unlock_fast(reg);
 		return code;
 	}
 	code = k2k_hold(reg, K2K_GATE_BROKER);
