@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "handle.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "change.h"
+#include "deaths.h"
+#include "sweep.h"
 
 #define RETRY_NS UINT64_C(1000000)
 #define USERS_POLL_NS UINT64_C(50000)
