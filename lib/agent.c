@@ -226,6 +226,7 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 
 void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context)
 {
+	k2k_assert_on_agent(agent);
 	agent->wake = wake;
 	agent->wake_context = context;
 	agent->wake_at_ns = 0;

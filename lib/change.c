@@ -133,7 +133,7 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
 			code = k2k_recover(reg, NULL);
 		if (!code)
-			k2k_writer_begin(&reg->map, operation);
+			k2k_writer_begin(&reg->writer, operation);
 		else if (!is_in_batch(reg))
 			give_back(reg);
 	}
@@ -164,7 +164,7 @@ void k2k_change_end(struct k2k_registry *reg, bool undo)
 		if (k2k_recover(reg, NULL) == 0)
 			k2k_restore_detail(&detail);
 	} else {
-		k2k_writer_end(&reg->map);
+		k2k_writer_end(&reg->writer);
 	}
 	k2k_change_leave(reg);
 }

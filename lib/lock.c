@@ -48,6 +48,7 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	struct flock want = byte_lock(F_WRLCK, byte);
 	int fd, code;
 
+	k2k_assert_on_agent(seg->agent);
 	lock->fd = 0;
 	fd = reopen(seg);
 	if (fd < 0) {
@@ -97,6 +98,7 @@ bool k2k_lock_any_life(const struct k2k_segment *seg)
 {
 	struct flock question = byte_lock(F_RDLCK, K2K_LOCK_BYTE_LIFE_MIN);
 
+	k2k_assert_on_agent(seg->agent);
 	question.l_len = (off_t)(K2K_LOCK_BYTE_LIFE_MAX - K2K_LOCK_BYTE_LIFE_MIN);
 	return ask(seg, question);
 }

@@ -113,6 +113,7 @@ int k2k_rcu_synchronize(void)
 	uint32_t spins = SPINS, free = 0;
 	int code;
 
+	k2k_assert_no_section();
 	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
 	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire,
 	                                                memory_order_relaxed)) {

@@ -98,6 +98,17 @@ static inline void k2k_read_unlock(void)
 	k2k_store_release(&self->section, k2k_load_relaxed(&self->section) - URCU_GP_COUNT);
 }
 
+/* Is this thread in a read section? */
+static inline bool k2k_in_section(void)
+{
+	const struct k2k_thread *self = k2k_thread_self;
+
+	/* relaxed: our own word */
+	return self && (k2k_load_relaxed(&self->section) & URCU_GP_CTR_NEST_MASK) != 0;
+}
+#define k2k_assert_in_section() assert(k2k_in_section())
+#define k2k_assert_no_section() assert(!k2k_in_section())
+
 /*
  * First in every call that opens, creates or destroys, so before the first read section, and before
  * any lock that may have been somebody's when the process was forked. K2K_ENOMEM: no fork handlers,

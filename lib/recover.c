@@ -408,6 +408,6 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 	if (!code && !mended && k2k_mended_anything(&own.damage))
 		k2k_report_repair(reg, &own);
 	if (!code)
-		k2k_writer_end(&reg->map);
+		k2k_writer_end(&reg->writer);
 	return code;
 }

@@ -14,6 +14,7 @@
 #ifndef K2K_THREAD_H
 #define K2K_THREAD_H
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "base.h"
@@ -64,6 +65,9 @@ struct k2k_thread *k2k_thread_list(void);
  */
 int k2k_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
                      size_t stack_bytes, const char *object);
+
+/* Aborts unless some thread holds `mutex`; that it is this thread can't be seen. */
+#define k2k_assert_locked(mutex) assert(pthread_mutex_trylock(mutex) == EBUSY)
 
 /* In a forked child: gives back the records of all threads but this one, which alone is here. */
 void k2k_thread_after_fork_child(void);
