@@ -16,6 +16,7 @@
 
 #include "budget.h"
 #include "ledger.h"
+#include "reap.h"
 #include "tenant.h"
 
 /* Not an error yet: something that is retired must pass before there is room. */
