@@ -5,8 +5,8 @@
 #include "follow.h"
 #include "logfile.h"
 #include "stream.h"
-#include "../common/service.h"
-#include "../k2k-tenantctl/units.h"
+#include "common/service.h"
+#include "common/units.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util.h"
-#include "event.h"
+#include "common/audit_event.h"
 
 #include <json-c/json.h>
 #include <stdio.h>

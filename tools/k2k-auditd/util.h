@@ -3,7 +3,7 @@
 #ifndef K2K_AUDITD_UTIL_H
 #define K2K_AUDITD_UTIL_H
 
-#include "../text/text.h"
+#include "common/text.h"
 
 #include <json-c/json_object.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include "page.h"
 #include "status.h"
 
-#include "../metrics/metrics.h"
+#include "common/metrics.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -4,8 +4,8 @@
 #include "audit_when.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
-#include "../k2k-auditd/event.h"
+#include "common/units.h"
+#include "common/audit_event.h"
 
 #include <inttypes.h>
 #include <poll.h>

@@ -11,7 +11,7 @@
 #include "names.h"
 #include "output.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "dryrun.h"
 #include "names.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "looks.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

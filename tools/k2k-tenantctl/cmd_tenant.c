@@ -4,7 +4,7 @@
 #include "commands.h"
 #include "dryrun.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #ifndef K2K_TENANTCTL_LOOKS_H
 #define K2K_TENANTCTL_LOOKS_H
 
-#include "../metrics/snapshot.h"
+#include "common/snapshot.h"
 
 /* What was counted from one look to the next: of a tenant, or of all. */
 struct change {

@@ -5,7 +5,7 @@
 #include "names.h"
 #include "output.h"
 #include "table.h"
-#include "../common/service.h"
+#include "common/service.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "output.h"
 #include "top.h"
 #include "top_model.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>

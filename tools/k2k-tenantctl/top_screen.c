@@ -13,7 +13,7 @@
 #include "top.h"
 #include "top_model.h"
 #include "top_tenant.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <curses.h>
 #include <errno.h>
