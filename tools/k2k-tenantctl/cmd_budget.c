@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* budget set, budget unset, budget list */
-#include "change.h"
+#include "tenant_change.h"
 #include "commands.h"
 #include "output.h"
 #include "common/units.h"

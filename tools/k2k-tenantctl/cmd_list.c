@@ -7,8 +7,8 @@
  * what they want.
  */
 #include "commands.h"
-#include "looks.h"
-#include "names.h"
+#include "interval.h"
+#include "accounts.h"
 #include "output.h"
 #include "tenants.h"
 #include "common/units.h"
@@ -40,7 +40,7 @@ enum column {
 	COLUMNS
 };
 
-/* The names are words of --sort and --columns in commands.c, too. */
+/* The names are words of --sort and --columns in command_table.c, too. */
 static const struct field columns[COLUMNS] = {
 	[COLUMN_ID] = { "id", "TENANT", KIND_ID, 0 },
 	[COLUMN_GENERATION] = { "generation", "GENERATION", KIND_ID, 0 },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stat: what happens in the whole registry, a line for each interval */
 #include "commands.h"
-#include "looks.h"
+#include "interval.h"
 #include "output.h"
 #include "common/units.h"
 

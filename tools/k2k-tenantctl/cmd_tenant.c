@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* register, update, deregister, exists */
-#include "change.h"
+#include "tenant_change.h"
 #include "commands.h"
-#include "dryrun.h"
+#include "dry_run.h"
 #include "tenants.h"
 #include "common/units.h"
 

@@ -7,7 +7,7 @@
 #include "commands.h"
 #include "completion_scripts.h"
 #include "registries.h"
-#include "table.h"
+#include "command_table.h"
 #include "common/units.h"
 
 #include <grp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit_when.h"
+#include "audit_time.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What happened between two looks at a registry, and what is held at one: for stat and top. */
-#ifndef K2K_TENANTCTL_LOOKS_H
-#define K2K_TENANTCTL_LOOKS_H
+#ifndef K2K_TENANTCTL_INTERVAL_H
+#define K2K_TENANTCTL_INTERVAL_H
 
 #include "common/snapshot.h"
 

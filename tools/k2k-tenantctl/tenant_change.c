@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "change.h"
-#include "dryrun.h"
+#include "tenant_change.h"
+#include "dry_run.h"
 #include "output.h"
 #include "common/units.h"
 

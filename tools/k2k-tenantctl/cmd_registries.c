@@ -2,7 +2,7 @@
 /* registries: what there is on this host, and what can't be read of it */
 #include "registries.h"
 #include "commands.h"
-#include "names.h"
+#include "accounts.h"
 #include "output.h"
 
 #include <dirent.h>

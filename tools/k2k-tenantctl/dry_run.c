@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "dryrun.h"
+#include "dry_run.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

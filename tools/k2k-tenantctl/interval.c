@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "looks.h"
+#include "interval.h"
 
 #include <time.h>
 

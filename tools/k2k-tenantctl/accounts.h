@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * names.h - users and groups by name, and what somebody may have meant by a word that is none of
+ * accounts.h - users and groups by name, and what somebody may have meant by a word that is none of
  * those known
  */
-#ifndef K2K_TENANTCTL_NAMES_H
-#define K2K_TENANTCTL_NAMES_H
+#ifndef K2K_TENANTCTL_ACCOUNTS_H
+#define K2K_TENANTCTL_ACCOUNTS_H
 
 #include "ctl.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* audit tail: events of all rings by time. */
 #include "audit_text.h"
-#include "audit_when.h"
+#include "audit_time.h"
 #include "commands.h"
 #include "output.h"
 #include "common/units.h"

@@ -5,7 +5,7 @@
  * of commands, and links nothing else.
  */
 #include "completion_scripts.h"
-#include "table.h"
+#include "command_table.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "names.h"
+#include "accounts.h"
 #include "common/units.h"
 #include "common/printable.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of commands and options: see table.h. */
-#include "table.h"
+/* The table of commands and options: see command_table.h. */
+#include "command_table.h"
 #include "commands.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
-#include "names.h"
+#include "accounts.h"
 #include "common/printable.h"
 
 #include <errno.h>

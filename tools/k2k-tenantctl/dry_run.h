@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What --dry-run prints: one line or object for each change that would be made. */
-#ifndef K2K_TENANTCTL_DRYRUN_H
-#define K2K_TENANTCTL_DRYRUN_H
+#ifndef K2K_TENANTCTL_DRY_RUN_H
+#define K2K_TENANTCTL_DRY_RUN_H
 
 #include "output.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * change.h - changes of tenants, one after the other: what register, update and the budgets'
+ * tenant_change.h - changes of tenants, one after the other: what register, update and the budgets'
  * commands have in common
  *
  * For people each tenant is one line about what became different; JSON and csv have the tenants as
  * `show` has them. One that fails is told, and the others go on.
  */
-#ifndef K2K_TENANTCTL_CHANGE_H
-#define K2K_TENANTCTL_CHANGE_H
+#ifndef K2K_TENANTCTL_TENANT_CHANGE_H
+#define K2K_TENANTCTL_TENANT_CHANGE_H
 
 #include "tenant_limits.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * audit_when.h - times that --since and --until name, by both clocks
+ * audit_time.h - times that --since and --until name, by both clocks
  *
  * An event has the time of day and the monotonic time. The time of day may have been set since, so
  * that an event seems older or newer than it is; the monotonic clock stands while the machine
  * sleeps. So an event is left out only if both say so.
  */
-#ifndef K2K_TENANTCTL_AUDIT_WHEN_H
-#define K2K_TENANTCTL_AUDIT_WHEN_H
+#ifndef K2K_TENANTCTL_AUDIT_TIME_H
+#define K2K_TENANTCTL_AUDIT_TIME_H
 
 #include "ctl.h"
 
