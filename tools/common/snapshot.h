@@ -40,6 +40,4 @@ struct snapshot {
 int snapshot_take(struct k2k_registry *reg, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 
-uint64_t snapshot_now(void); /* CLOCK_MONOTONIC in nanoseconds */
-
 #endif

@@ -4,6 +4,7 @@
 #include "audit_time.h"
 #include "commands.h"
 #include "output.h"
+#include "common/clock.h"
 #include "common/units.h"
 #include "common/audit_event.h"
 
@@ -96,14 +97,6 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 	           "security events), and admin",
 	           text);
 	return false;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static bool is_number(const char *text)

@@ -22,7 +22,4 @@ struct holdings {
 };
 void holdings(const struct snapshot *s, struct holdings *held);
 
-void sleep_until(uint64_t ns); /* of CLOCK_MONOTONIC */
-uint64_t wall_ns(void);        /* since 1970 */
-
 #endif
