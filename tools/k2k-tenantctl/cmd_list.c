@@ -11,7 +11,8 @@
 #include "accounts.h"
 #include "output.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/clock.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,12 +303,12 @@ static int list_once(struct ctl *ctl, struct k2k_registry *reg, struct view *vie
 static int watch(struct ctl *ctl, struct k2k_registry *reg, struct view *view)
 {
 	const uint64_t second = 1000000000;
-	uint64_t next = snapshot_now();
+	uint64_t next = clock_monotonic_ns();
 	bool terminal = isatty(STDOUT_FILENO);
 	int exit_code;
 
 	for (;;) {
-		uint64_t now = snapshot_now();
+		uint64_t now = clock_monotonic_ns();
 
 		next += ((now > next ? now - next : 0) / second + 1) * second;
 		if (terminal)
@@ -316,7 +317,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, struct view *view)
 		/* without a reader there is nothing left to do */
 		if (exit_code || fflush(stdout) || ferror(stdout))
 			return exit_code;
-		sleep_until(next);
+		clock_sleep_until(next);
 	}
 }
 

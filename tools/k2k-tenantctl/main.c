@@ -5,7 +5,7 @@
 #include "accounts.h"
 #include "output.h"
 #include "command_table.h"
-#include "../common/service.h"
+#include "common/service.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -3,8 +3,8 @@
  * text.h - text that grows, and memory that is there or ends the program: for k2k-broker and
  * k2k-auditd
  */
-#ifndef K2K_TEXT_H
-#define K2K_TEXT_H
+#ifndef K2K_COMMON_TEXT_H
+#define K2K_COMMON_TEXT_H
 
 #include <stddef.h>
 

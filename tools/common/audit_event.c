@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "event.h"
+#include "audit_event.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * event.h - an audit record as JSON, and where a reader stands
+ * audit_event.h - an audit record as JSON, and where a reader stands
  *
  * An event begins with "kind", "ring" and "sequence", in this order; of a gap the
  * kind is "lost", and "lost" follows: how many sequence numbers are missing from
  * "sequence" on. 64-bit numbers are decimal strings, an unlimited limit is null.
  */
-#ifndef K2K_AUDITD_EVENT_H
-#define K2K_AUDITD_EVENT_H
+#ifndef K2K_COMMON_AUDIT_EVENT_H
+#define K2K_COMMON_AUDIT_EVENT_H
 
-#include "../text/text.h"
+#include "text.h"
 
 #include <json-c/json_object.h>
 #include <stdbool.h>
