@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handle.h"
+#include "change.h"
+#include "deaths.h"
+#include "reap.h"
+#include "sweep.h"
 #include "verify.h"
 
 #define LOOKS 5
@@ -202,7 +205,7 @@ static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
 	}
 	if (code)
 		return code;
-	k2k_tell_repair(reg, mended);
+	k2k_report_repair(reg, mended);
 	k2k_writer_end(&reg->writer);
 	return 0;
 }

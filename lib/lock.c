@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +12,6 @@
 #include <unistd.h>
 
 #include "error.h"
-
-static pthread_mutex_t fork_guard = PTHREAD_MUTEX_INITIALIZER;
-
-void k2k_lock_fork_guard(bool enter)
-{
-	if (enter)
-		pthread_mutex_lock(&fork_guard);
-	else
-		pthread_mutex_unlock(&fork_guard);
-}
 
 static struct flock byte_lock(short type, uint64_t byte)
 {

@@ -124,4 +124,11 @@ int k2k_rcu_join(void);
  */
 int k2k_rcu_synchronize(void);
 
+/*
+ * Held by the fork handlers: what is changed only between these two is whole in a forked child.
+ * Nothing in between waits, since fork() does.
+ */
+void k2k_fork_guard_lock(void);
+void k2k_fork_guard_unlock(void);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "follow.h"
+#include "common/clock.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 		k2k_registry_close(&follow->reg);
 	follow->error = code;
 	follow->told = true;
-	follow->next_ns = steady_ns() + follow->backoff_ns;
+	follow->next_ns = clock_monotonic_ns() + follow->backoff_ns;
 	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS
 	                                                              : follow->backoff_ns * 2;
 	if (!news)
@@ -133,7 +134,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	int code;
 
 	if (!follow->reg) {
-		if (steady_ns() < follow->next_ns)
+		if (clock_monotonic_ns() < follow->next_ns)
 			return 0;
 		code = attach(follow);
 		if (code)
@@ -180,7 +181,9 @@ void follow_say(struct follow *follow, const struct position *kept, bool failing
 
 void follow_wait(struct follow *follow, uint64_t timeout_ns)
 {
-	uint64_t now = steady_ns(), left = follow->next_ns > now ? follow->next_ns - now : 0;
+	uint64_t now = clock_monotonic_ns(),
+		 left = follow->next_ns > now ? follow->next_ns - now : 0;
+	struct timespec wait;
 
 	if (follow->reg) {
 		k2k_audit_wait(follow->reg, &follow->cursor, timeout_ns);
@@ -188,6 +191,6 @@ void follow_wait(struct follow *follow, uint64_t timeout_ns)
 	}
 	if (left > timeout_ns)
 		left = timeout_ns;
-	nanosleep(&(struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) },
-	          NULL);
+	wait = clock_timespec(left);
+	nanosleep(&wait, NULL);
 }

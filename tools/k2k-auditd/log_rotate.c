@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log_parts.h"
 #include "scan.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ static int move_aside(struct logfile *log)
 {
 	char name[PATH_MAX];
 
-	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, wall_ns());
+	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, clock_wall_ns());
 	if (rename(log->options.file, name))
 		return -errno;
 	log_problem(log, "another file stood in its place; that is %s now", name);
@@ -167,7 +168,7 @@ void log_rotate(struct logfile *log)
 	if (shift_files(log)) {
 		log_problem(log, "can't be rotated: %s; going on in the same file",
 		            strerror(errno));
-		log->rotate_ns = steady_ns() + ROTATE_RETRY_NS;
+		log->rotate_ns = clock_monotonic_ns() + ROTATE_RETRY_NS;
 		return;
 	}
 	log_close_file(log, "rotated");
@@ -175,7 +176,7 @@ void log_rotate(struct logfile *log)
 
 bool log_rotation_is_due(const struct logfile *log, size_t more)
 {
-	uint64_t now = steady_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	return log->lines > 1 && now >= log->rotate_ns &&
 	       (log->size + more > log->options.max_size ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log_parts.h"
 #include "scan.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -151,9 +152,9 @@ static int continue_file(struct logfile *log, const struct scan *scan, char *why
 	 * of a daemon that ran before, perhaps before the machine was booted, only the wall clock
 	 * tells
 	 */
-	now = wall_ns();
+	now = clock_wall_ns();
 	log->age_ns = now > scan->first_at_ns ? now - scan->first_at_ns : 0;
-	log->aged_at_ns = steady_ns();
+	log->aged_at_ns = clock_monotonic_ns();
 	if ((uint64_t)st.st_size > scan->size) {
 		log_problem(log, "cut off half a line of %" PRIu64 " bytes",
 		            (uint64_t)st.st_size - scan->size);

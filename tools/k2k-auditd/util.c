@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util.h"
-#include "event.h"
+#include "common/audit_event.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
 void text_add_body(struct text *text, json_object *object)
 {
@@ -17,24 +16,6 @@ void text_add_body(struct text *text, json_object *object)
 	text_add(text, bytes + 1, size - 2);
 	text_add(text, "\n", 1);
 	json_object_put(object);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-uint64_t wall_ns(void)
-{
-	return clock_ns(CLOCK_REALTIME);
-}
-
-uint64_t steady_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void say_args(const char *format, va_list args)

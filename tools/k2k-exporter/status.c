@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "status.h"
+#include "common/clock.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /*
  * One tenant is one JSON object of json-c's, written and freed: so a hundred thousand take no more
@@ -149,13 +149,9 @@ static void put_registry(struct making *m, const struct snapshot *s)
 	const struct k2k_registry_info *r = &s->registry;
 	struct making tables = begin(), audit = begin();
 	uint64_t written = 0, repeats = 0, lost = 0;
-	struct timespec wall;
 
-	clock_gettime(CLOCK_REALTIME, &wall);
 	put_u64(m, "taken_ns", s->taken_ns);
-	put_u64(m, "taken_at_ns",
-	        (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec -
-	                (snapshot_now() - s->taken_ns));
+	put_u64(m, "taken_at_ns", clock_wall_ns() - (clock_monotonic_ns() - s->taken_ns));
 	put_u64(m, "took_ns", s->took_ns);
 	put_name(m, "uuid", r->uuid, sizeof(r->uuid));
 	put_u64(m, "created_at_ns", r->created_at_ns);
