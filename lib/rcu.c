@@ -222,8 +222,8 @@ int k2k_rcu_join(void)
 	if (*whole != 1)
 		return k2k_fail(
 			K2K_EFORKED, "process", "fork",
-			"this child was created without running fork handlers: call execve() "
-			"before you use the library");
+			"this child was created without running fork handlers: it can't use the "
+			"library before execve()");
 	k2k_fork_guard_lock();
 	if (!decided)
 		decide();
