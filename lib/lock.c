@@ -56,8 +56,8 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	fd = reopen(seg);
 	if (fd < 0) {
 		if (errno == ENOENT)
-			return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced",
-			                seg->path);
+			return k2k_fail(K2K_EFENCED, "name", NULL,
+			                "%s was removed or replaced meanwhile", seg->path);
 		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, "lock", "%s",
 		                      seg->path);
 	}
