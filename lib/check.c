@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * check.c (F7) - the invariants that can be seen from outside; and repair.
+ * check.c (F7) - checks the invariants that are visible from outside; and repairs.
  *
- * An administrator looks under the writer's lock: definitions hold still. What
- * brokers write moves all the time: a finding there, and any finding of a reader
- * without the lock, counts only if all further looks find the same. What is
- * looked at, and what is no finding, is in verify.h.
+ * An administrator checks under the writer's lock, so definitions don't change. What brokers write
+ * changes all the time. So a finding there, and any finding of a reader without the lock, counts
+ * only if all further looks find the same. verify.h says what is checked and what is not a finding.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +24,8 @@ static void look_at_header(struct k2k_look *look, const char *object, const void
 {
 	if (memcmp(mapped, header, sizeof(*header)) != 0)
 		k2k_look_find(look, "layout", object,
-		              "the header is not as it was at attach: nobody can attach any more");
+		              "the header has changed since this handle was opened: no process can "
+		              "open the registry any more");
 }
 
 static void look_at_all(struct k2k_look *look)
@@ -37,14 +37,15 @@ static void look_at_all(struct k2k_look *look)
 	look_at_header(look, "live", look->map->live, look->live_header);
 	if (intent != K2K_OP_NONE)
 		k2k_look_find(look, "intent", "writer",
-		              "an operation has not ended (%s): any change finishes it, or repair",
+		              "operation %s was interrupted: the next change completes or undoes "
+		              "it, and so does repair",
 		              k2k_writer_operation_name(intent));
 	k2k_look_at_definitions(look);
 	k2k_look_at_live(look);
 	k2k_look_at_trail(look);
 }
 
-/* Keeps what both looks found. A text holds no number that moves by itself. */
+/* Keeps what both looks found. A text contains no number that changes by itself. */
 static void intersect(struct k2k_look *f, const struct k2k_look *again)
 {
 	size_t kept = 0;
@@ -108,10 +109,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = K2K_CHECK_LIST(list, capacity, count);
-	/*
-	 * before malloc(), whose lock may be held for ever in a child that was made without fork
-	 * handlers
-	 */
+	/* Before malloc(), whose lock may stay locked in a child made without fork handlers. */
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
@@ -147,10 +145,10 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
-		/* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: all that it stored before it died */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 
-		/* publish[slot-owner]: nothing; from a dead owner only */
+		/* publish[slot-owner]: nothing; only if the owner is still the dead one */
 		if (owner != 0 && !k2k_liveness_alive(&reg->liveness, owner) &&
 		    k2k_cas_acq_rel(&reg->map.slots[i].owner, &owner, 0))
 			mended->brokers++;
@@ -178,7 +176,7 @@ static uint64_t sweep_files(struct k2k_registry *reg)
 	return sweeping.files;
 }
 
-/* For k2k_repair_list. relaxed memory is none of it: under the handle's mutex */
+/* For k2k_repair_list(). Needs no atomics: the handle's mutex protects it. */
 static void keep_cuts(struct k2k_registry *reg, const struct k2k_look *look)
 {
 	struct k2k_finding *list = malloc(sizeof(*list) * (look->count + 1));
@@ -243,7 +241,7 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	mended.look = calloc(1, sizeof(*mended.look));
 	if (!mended.look)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory");
-	/* recovery is counted here, not in begin */
+	/* K2K_OP_CHECK, because this call, not k2k_change_begin(), counts what recovery does */
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (!code) {
 		code = repair(reg, &mended);
@@ -267,7 +265,7 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
 	size_t stride;
 
 	if (!code)
-		/* the mutex is what it is for */
+		/* it is called only for the mutex */
 		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;

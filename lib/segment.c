@@ -230,8 +230,10 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
 	    (errno == EEXIST || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0))
-		return errno == EEXIST ? k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path)
-		                       : create_failed(errno, path, "can't link it to its name");
+		return errno == EEXIST
+		               ? k2k_fail(K2K_EEXIST, "name", NULL,
+		                          "%s already exists: open it, or destroy it first", path)
+		               : create_failed(errno, path, "can't link it to its name");
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
 	return 0;
 }
