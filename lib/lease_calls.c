@@ -110,7 +110,7 @@ static int try_acquire(struct acquisition *a)
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
-		if (code == K2K_EBUSY) {
+		if (code == K2K_LEASE_AT_LIMIT) {
 			count_rejection(a, request.slot);
 			code = a->resource->rejection;
 		}

@@ -161,8 +161,7 @@ static int skip_damage(struct recovery *r, int code)
 	return 0;
 }
 
-static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked,
-                         int absent)
+static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked)
 {
 	if (linked == 0) {
 		/*
@@ -173,7 +172,7 @@ static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t w
 		                k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word)));
 		return 0;
 	}
-	if (linked != absent)
+	if (linked != K2K_HASH_ABSENT)
 		return linked;
 	k2k_pool_free(pool, index);
 	return 0;
@@ -190,8 +189,7 @@ static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, u
 	if (!is_abandoned(r, *word))
 		return 0;
 	r->mended->engagements++;
-	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index),
-	                     K2K_HASH_ABSENT);
+	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index));
 	*word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
 	return skip_damage(r, code);
 }
