@@ -24,6 +24,9 @@
 typedef _Atomic uint64_t k2k_u64;
 typedef _Atomic uint32_t k2k_u32;
 
+#ifdef K2K_EXPLORE
+#include "explore_base.h" /* tests/explore: the same names, as calls into an explorer */
+#else
 #define k2k_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
 #define k2k_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
 #define k2k_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
@@ -35,6 +38,7 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define k2k_fence_release() atomic_thread_fence(memory_order_release)
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+#endif
 
 static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)
 {
