@@ -12,14 +12,16 @@
  *   PROGRAM(example, .what = "a store is seen or not", .setup = setup, .threads = { one, two },
  *           .outcomes = { "0", "1" })
  *
- * setup() builds all that is shared anew for each execution, in memory whose addresses stay. Both
- * setup() and check() run alone: their accesses go straight to memory, and check() finds the last
- * value of each word.
+ * setup() builds all that is shared, in memory whose addresses stay. Both setup() and check() run
+ * alone: their accesses go straight to memory, and check() finds the last value of each word. Before
+ * the next execution each word that was changed through base.h has its former value again; what is
+ * not atomic setup() itself must set each time.
  */
 #ifndef K2K_EXPLORE_H
 #define K2K_EXPLORE_H
 
 #include "base.h"
+#include "thread.h"
 
 #define EXPLORE_THREADS 4
 #define EXPLORE_OUTCOMES 16
@@ -76,5 +78,12 @@ int explore_self(void);
 bool explore_is_alive(int thread);
 /* A step: this thread waits until another has stored something. */
 void explore_yield(void);
+/* A step: a full fence of each thread of this process, as membarrier(2) is. */
+void explore_fence_process(void);
+
+/* In setup(): what lib/thread.h knows of a thread. */
+void explore_set_self(int thread, struct k2k_thread *record);
+/* In setup(): what it has stored so far stays, and is not taken back before the next execution. */
+void explore_keep(void);
 
 #endif

@@ -33,6 +33,14 @@ static struct memory_thread threads[EXPLORE_THREADS];
 static struct view fences;               /* what seq_cst fences share */
 static uint64_t fences_hash, lists_hash;
 
+/* Stores outside of threads, and what was there before. */
+static struct undo {
+	uintptr_t address;
+	size_t bytes;
+	uint64_t before;
+} *undo;
+static size_t undo_count, undo_room;
+
 static void out_of(const char *what)
 {
 	fprintf(stderr, "explore: out of %s (memory.h)\n", what);
@@ -41,13 +49,13 @@ static void out_of(const char *what)
 
 /* ---- real memory: it always holds the last value ------------------------------------ */
 
-static uint64_t peek(uintptr_t address, size_t bytes)
+uint64_t memory_peek(const volatile void *p, size_t bytes)
 {
 	if (bytes == 4)
-		return *(const volatile uint32_t *)address;
+		return *(const volatile uint32_t *)p;
 	if (bytes == 8)
-		return *(const volatile uint64_t *)address;
-	return *(const volatile uint8_t *)address;
+		return *(const volatile uint64_t *)p;
+	return *(const volatile uint8_t *)p;
 }
 
 static void poke(uintptr_t address, size_t bytes, uint64_t value)
@@ -58,6 +66,23 @@ static void poke(uintptr_t address, size_t bytes, uint64_t value)
 		*(volatile uint64_t *)address = value;
 	else
 		*(volatile uint8_t *)address = (uint8_t)value;
+}
+
+void memory_store_alone(volatile void *p, size_t bytes, uint64_t value)
+{
+	if (undo_count == undo_room) {
+		undo_room = undo_room ? 2 * undo_room : 1024;
+		undo = realloc(undo, undo_room * sizeof(*undo));
+		if (!undo)
+			out_of("memory");
+	}
+	undo[undo_count++] = (struct undo){ (uintptr_t)p, bytes, memory_peek(p, bytes) };
+	poke((uintptr_t)p, bytes, value);
+}
+
+void memory_keep(void)
+{
+	undo_count = 0;
 }
 
 /* ---- locations --------------------------------------------------------------------- */
@@ -84,6 +109,10 @@ void memory_begin(void)
 		location->count = 0;
 		location->hash = 0;
 	}
+	while (undo_count > 0) {
+		undo_count--;
+		poke(undo[undo_count].address, undo[undo_count].bytes, undo[undo_count].before);
+	}
 	for (int i = 0; i < EXPLORE_THREADS; i++) {
 		struct memory_thread *thread = &threads[i];
 
@@ -105,7 +134,7 @@ static void use(unsigned int number)
 	struct memory_store *store = &stores[store_count];
 
 	location->used = true;
-	location->initial = peek(location->address, location->bytes);
+	location->initial = memory_peek((const volatile void *)location->address, location->bytes);
 	if (store_count == MEMORY_STORES)
 		out_of("stores");
 	*store = (struct memory_store){ .location = (uint16_t)number, .value = location->initial };

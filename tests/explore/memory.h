@@ -60,8 +60,13 @@ struct memory_location {
 
 /* Forgets all executions: for the next program. */
 void memory_forget(void);
-/* Begins an execution; puts back the initial value of whatever the one before touched. */
+/* Begins an execution; puts back the value of whatever the one before, and its setup, have changed. */
 void memory_begin(void);
+/* A store outside of threads, to be put back. */
+void memory_store_alone(volatile void *p, size_t bytes, uint64_t value);
+/* What was stored so far outside of threads stays. */
+void memory_keep(void);
+uint64_t memory_peek(const volatile void *p, size_t bytes);
 /* The location's number. */
 unsigned int memory_locate(const volatile void *p, size_t bytes, const char *text);
 struct memory_location *memory_location(unsigned int number);

@@ -97,6 +97,8 @@ static struct {
 	bool starting;
 	uint64_t stores;         /* made so far */
 	unsigned int deaths, stops;
+	unsigned int barriers;   /* threads that have ever fenced their whole process */
+	struct k2k_thread *selves[EXPLORE_THREADS], *main_self;
 	uint32_t sleep;          /* actors that sleep now */
 	bool learned;            /* a new writer: what was left out may have been too much */
 	enum { RUNS, ENDED, REDUNDANT, CUT } how;
@@ -107,7 +109,7 @@ static struct {
 
 	uint64_t *states;        /* pairs: hash, sleep set */
 	size_t state_room;
-} s;
+} s = { .current = -1 };
 
 /* ---- the table of states ------------------------------------------------------------- */
 
@@ -186,7 +188,7 @@ static bool writes(const struct step *step)
 
 static bool is_seq_cst(const struct step *step)
 {
-	return step->kind == STEP_FENCE && step->order == EXPLORE_SEQ_CST;
+	return (step->kind == STEP_FENCE && step->order == EXPLORE_SEQ_CST) || step->kind == STEP_BARRIER;
 }
 
 static int actor_thread(uint32_t actor)
@@ -211,6 +213,9 @@ static bool wakes(uint32_t actor, uint32_t sleeper)
 	const struct step *done = &s.threads[a].step, *next = &s.threads[b].step;
 
 	if (a == b || (process_of(a) == process_of(b) && !(is_run(actor) && is_run(sleeper))))
+		return true;
+	/* a fence of a whole process, of what its threads have done by then */
+	if (next->kind == STEP_BARRIER && process_of(a) == process_of(b))
 		return true;
 	if (is_run(actor) && is_run(sleeper))
 		return (reads(next) && writes(done) && next->location == done->location) ||
@@ -246,6 +251,7 @@ static void end_execution(int how)
 	if (s.current < 0)
 		return;
 	s.current = -1;
+	k2k_thread_self = s.main_self;
 	setcontext(&s.main);
 }
 
@@ -333,9 +339,12 @@ static bool is_eager(int thread)
 			if (process_of(i) == process_of(thread) && s.program->mortal >> i & 1)
 				return false;
 	for (int i = 0; i < s.count; i++)
-		if (i != thread && s.threads[i].state == READY)
+		if (i != thread && s.threads[i].state == READY) {
+			if ((s.barriers >> i & 1) && process_of(i) == process_of(thread))
+				return false;
 			others |= 1u << i;
-	if (is_seq_cst(step) || step->kind == STEP_YIELD)
+		}
+	if (is_seq_cst(step) || step->kind == STEP_YIELD || step->kind == STEP_BARRIER)
 		return others == 0;
 	return !reads(step) || !(memory_location(step->location)->writers & others);
 }
@@ -462,6 +471,8 @@ static void switch_to(int thread)
 
 	if (before == thread)
 		return;
+	*(before < 0 ? &s.main_self : &s.selves[before]) = k2k_thread_self;
+	k2k_thread_self = thread < 0 ? s.main_self : s.selves[thread];
 	s.current = thread;
 	swapcontext(before < 0 ? &s.main : &s.threads[before].context,
 	            thread < 0 ? &s.main : &s.threads[thread].context);
@@ -628,6 +639,7 @@ void search(struct explore_program *program, const struct search_options *option
 	s.figures = figures;
 	s.replay = options->replay;
 	memory_forget();
+	s.barriers = 0;
 	do {
 		memset(figures, 0, sizeof(*figures));
 		free(s.states);
@@ -664,23 +676,6 @@ static void remember(uint64_t what, uint64_t more)
 static uint64_t narrow(uint64_t value, size_t bytes)
 {
 	return bytes == 8 ? value : value & ((UINT64_C(1) << 8 * bytes) - 1);
-}
-
-static uint64_t peek(const volatile void *p, size_t bytes)
-{
-	if (bytes == 8)
-		return *(const volatile uint64_t *)p;
-	return bytes == 4 ? *(const volatile uint32_t *)p : *(const volatile uint8_t *)p;
-}
-
-static void poke(volatile void *p, size_t bytes, uint64_t value)
-{
-	if (bytes == 8)
-		*(volatile uint64_t *)p = value;
-	else if (bytes == 4)
-		*(volatile uint32_t *)p = (uint32_t)value;
-	else
-		*(volatile uint8_t *)p = (uint8_t)value;
 }
 
 static uint64_t compute(enum explore_rmw what, uint64_t before, uint64_t operand)
@@ -732,7 +727,7 @@ uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order o
 	unsigned int store;
 
 	if (s.current < 0)
-		return peek(p, bytes);
+		return memory_peek(p, bytes);
 	step = wait_for_turn(&(struct step){ .kind = STEP_LOAD, .order = order, .address = p, .size = bytes, .site = site });
 	store = choose_store(step, NULL);
 	step->read = memory_read(s.current, store, step->order);
@@ -747,7 +742,7 @@ void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_
 
 	value = narrow(value, bytes);
 	if (s.current < 0) {
-		poke(p, bytes, value);
+		memory_store_alone(p, bytes, value);
 		return;
 	}
 	step = wait_for_turn(&(struct step){ .kind = STEP_STORE, .order = order, .address = p, .size = bytes, .site = site,
@@ -772,9 +767,9 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
 	unsigned int store;
 
 	if (s.current < 0) {
-		uint64_t before = peek(p, bytes);
+		uint64_t before = memory_peek(p, bytes);
 
-		poke(p, bytes, compute(what, before, operand));
+		memory_store_alone(p, bytes, compute(what, before, operand));
 		return before;
 	}
 	step = wait_for_turn(&(struct step){ .kind = STEP_RMW, .order = order, .address = p, .size = bytes, .site = site });
@@ -797,17 +792,17 @@ static bool may_read_cas(const struct memory_store *store, const struct step *st
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value, enum explore_order order,
                  enum explore_order failure, const struct explore_site *site)
 {
-	uint64_t wanted = peek(expected, bytes), found;
+	uint64_t wanted = memory_peek(expected, bytes), found;
 	struct step *step;
 	unsigned int store;
 
 	value = narrow(value, bytes);
 	if (s.current < 0) {
-		found = peek(p, bytes);
+		found = memory_peek(p, bytes);
 		if (found == wanted)
-			poke(p, bytes, value);
+			memory_store_alone(p, bytes, value);
 		else
-			poke(expected, bytes, found);
+			memcpy(expected, &found, bytes);
 		return found == wanted;
 	}
 	step = wait_for_turn(&(struct step){ .kind = STEP_CAS, .order = order, .failure = failure, .address = p,
@@ -821,7 +816,7 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
 		memory_write_behind(s.current, store, value, step->order, ident());
 		remember(STEP_CAS, value);
 	} else {
-		poke(expected, bytes, found);
+		memcpy(expected, &found, bytes);
 	}
 	note_write(step->location, step->done);
 	trace_step(s.current, step);
@@ -837,6 +832,36 @@ void explore_fence(enum explore_order order, const struct explore_site *site)
 	step = wait_for_turn(&(struct step){ .kind = STEP_FENCE, .order = order, .site = site });
 	remember(STEP_FENCE, memory_fence(s.current, step->order));
 	trace_step(s.current, step);
+}
+
+void explore_fence_process(void)
+{
+	static const struct explore_site site = { "", 0, "process" };
+	struct step *step;
+
+	if (s.current < 0)
+		return;
+	step = wait_for_turn(&(struct step){ .kind = STEP_BARRIER, .site = &site });
+	if (!(s.barriers >> s.current & 1))
+		s.learned = true;
+	s.barriers |= 1u << s.current;
+	/* the caller's first and last: memory.h joins each with those before */
+	remember(STEP_BARRIER, memory_fence(s.current, EXPLORE_SEQ_CST));
+	for (int i = 0; i < s.count; i++)
+		if (i != s.current && process_of(i) == process_of(s.current) && s.threads[i].state == READY)
+			s.threads[i].history = memory_mix(s.threads[i].history, memory_fence(i, EXPLORE_SEQ_CST));
+	remember(STEP_BARRIER, memory_fence(s.current, EXPLORE_SEQ_CST));
+	trace_step(s.current, step);
+}
+
+void explore_set_self(int thread, struct k2k_thread *record)
+{
+	s.selves[thread] = record;
+}
+
+void explore_keep(void)
+{
+	memory_keep();
 }
 
 bool explore_is_alive(int thread)

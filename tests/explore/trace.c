@@ -133,6 +133,9 @@ static void print_step(const struct step *step)
 	case STEP_YIELD:
 		printf("yields\n");
 		return;
+	case STEP_BARRIER:
+		printf("fences its process\n");
+		return;
 	}
 	printf(" (%s", order_name(order));
 	if (step->newer)

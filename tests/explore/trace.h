@@ -19,6 +19,7 @@ enum step_kind {
 	STEP_FENCE,
 	STEP_ASK,        /* does a process live? */
 	STEP_YIELD,
+	STEP_BARRIER,    /* membarrier(2) */
 };
 
 struct step {
