@@ -19,7 +19,7 @@
 
 /* How long the agent looks for another task before it sleeps: a sleep and a wake cost more. */
 #define LINGER_NS UINT64_C(20000)
-#define LOOKS 100        /* of a caller, before it sleeps */
+#define LOOKS 100 /* of a caller, before it sleeps */
 
 struct k2k_agent_task {
 	struct k2k_agent_task *next;
@@ -27,16 +27,17 @@ struct k2k_agent_task {
 	void *context;
 	int code;
 	struct k2k_error_detail detail;
-	k2k_u32 done;            /* futex; the agent's last access to the task */
+	k2k_u32 done; /* futex; the agent's last access to the task */
 };
 
 static void futex_wait(k2k_u32 *word, uint32_t seen, uint64_t until_ns)
 {
-	struct timespec ts = { (time_t)(until_ns / K2K_NS_PER_SEC), (long)(until_ns % K2K_NS_PER_SEC) };
+	struct timespec ts = { (time_t)(until_ns / K2K_NS_PER_SEC),
+		               (long)(until_ns % K2K_NS_PER_SEC) };
 
 	/* the form with a bitset takes a moment, not a length */
-	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until_ns == K2K_AGENT_NEVER ? NULL : &ts, NULL,
-	        FUTEX_BITSET_MATCH_ANY);
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
+	        until_ns == K2K_AGENT_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 static void futex_wake(k2k_u32 *word)
@@ -58,7 +59,8 @@ static void relax(void)
 static void run_tasks(struct k2k_agent *agent)
 {
 	/* observe[agent-task]: what the caller wrote into it */
-	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL, memory_order_acquire);
+	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL,
+	                                                       memory_order_acquire);
 	struct k2k_agent_task *in_order = NULL;
 
 	while (task) {
@@ -76,7 +78,9 @@ static void run_tasks(struct k2k_agent *agent)
 		if (task->code)
 			task->detail = *k2k_error_detail();
 		k2k_store_release(done, 1); /* publish[agent-done]: the code and the detail */
-		/* the caller may have returned: a wake at an address that is no futex does nothing */
+		/*
+		 * the caller may have returned: a wake at an address that is no futex does nothing
+		 */
 		futex_wake(done);
 		task = next;
 	}
@@ -89,7 +93,8 @@ static bool linger(const struct k2k_agent *agent, uint32_t seen)
 
 	do
 		for (int i = 0; i < LOOKS; i++) {
-			if (k2k_load_relaxed(&agent->kick) != seen) /* relaxed: the list itself is acquired */
+			/* relaxed: the list itself is acquired */
+			if (k2k_load_relaxed(&agent->kick) != seen)
 				return true;
 			relax();
 		}
@@ -102,17 +107,21 @@ static void *run(void *argument)
 	struct k2k_agent *agent = argument;
 
 	for (;;) {
-		uint32_t seen = k2k_load_acquire(&agent->kick); /* observe[agent-kick]: the task or `stop` before it */
-		bool worked = k2k_load_relaxed(&agent->tasks) != NULL; /* relaxed: only whether to linger */
+		/* observe[agent-kick]: the task or `stop` before it */
+		uint32_t seen = k2k_load_acquire(&agent->kick);
+		/* relaxed: only whether to linger */
+		bool worked = k2k_load_relaxed(&agent->tasks) != NULL;
 
 		run_tasks(agent);
 		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
 			return NULL;
 		/* not after each task: only when it is time */
 		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
-			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(), agent->wake(agent->wake_context));
+			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(),
+			                                agent->wake(agent->wake_context));
 		if (!worked || !linger(agent, seen))
-			futex_wait(&agent->kick, seen, agent->wake ? agent->wake_at_ns : K2K_AGENT_NEVER);
+			futex_wait(&agent->kick, seen,
+			           agent->wake ? agent->wake_at_ns : K2K_AGENT_NEVER);
 	}
 }
 
@@ -123,11 +132,13 @@ static int empty_copy(void)
 	DIR *dir;
 
 	if (unshare(CLONE_FILES) != 0)
-		return k2k_fail_errno(K2K_EIO, errno, "descriptors",
-		                      "a thread can't have descriptors of its own (close_range, unshare)");
+		return k2k_fail_errno(
+			K2K_EIO, errno, "descriptors",
+			"a thread can't have descriptors of its own (close_range, unshare)");
 	dir = opendir("/proc/thread-self/fd");
 	if (!dir)
-		return k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't list /proc/thread-self/fd");
+		return k2k_fail_errno(K2K_EIO, errno, "descriptors",
+		                      "can't list /proc/thread-self/fd");
 	while ((entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
 
@@ -147,7 +158,8 @@ static int leave_table(void *context)
 		code = empty_copy();
 	for (int i = 0; !code && i <= 2; i++)
 		if (open("/", O_PATH | O_CLOEXEC) < 0)
-			code = k2k_fail_errno(K2K_EIO, errno, "descriptors", "can't open / as a placeholder");
+			code = k2k_fail_errno(K2K_EIO, errno, "descriptors",
+			                      "can't open / as a placeholder");
 	return code;
 }
 
@@ -198,11 +210,12 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 		return run_task(context);
 	task.next = k2k_load_relaxed(&agent->tasks); /* relaxed: the compare-exchange decides */
 	/* publish[agent-task]: the task */
-	while (!atomic_compare_exchange_weak_explicit(&agent->tasks, &task.next, &task, memory_order_release,
-	                                              memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&agent->tasks, &task.next, &task,
+	                                              memory_order_release, memory_order_relaxed))
 		;
 	kick(agent);
-	for (int i = 0; i < LOOKS && !k2k_load_relaxed(&task.done); i++) /* relaxed: acquired below */
+	/* relaxed: acquired below */
+	for (int i = 0; i < LOOKS && !k2k_load_relaxed(&task.done); i++)
 		relax();
 	while (!k2k_load_acquire(&task.done)) /* observe[agent-done]: the code and the detail */
 		futex_wait(&task.done, 0, K2K_AGENT_NEVER);

@@ -35,13 +35,13 @@ struct k2k_agent_task;
 struct k2k_agent {
 	pthread_t thread;
 	bool running;
-	k2k_u32 kick;                            /* futex: counts what the agent must look at */
+	k2k_u32 kick; /* futex: counts what the agent must look at */
 	k2k_u32 stop;
-	_Atomic(struct k2k_agent_task *) tasks;  /* newest first */
+	_Atomic(struct k2k_agent_task *) tasks; /* newest first */
 	/* What the agent does by itself. It returns in how many ns again, or K2K_AGENT_NEVER. */
 	uint64_t (*wake)(void *context);
 	void *wake_context;
-	uint64_t wake_at_ns;                     /* CLOCK_MONOTONIC */
+	uint64_t wake_at_ns; /* CLOCK_MONOTONIC */
 };
 
 #define K2K_AGENT_NEVER UINT64_MAX

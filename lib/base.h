@@ -33,8 +33,9 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define k2k_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define k2k_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
-#define k2k_cas_acq_rel(p, expected, v) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
+#define k2k_cas_acq_rel(p, expected, v)                                                     \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
+	                                        memory_order_acquire)
 #define k2k_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define k2k_fence_release() atomic_thread_fence(memory_order_release)
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
@@ -50,7 +51,10 @@ static inline uint64_t k2k_sat_sub(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-/* The 64-bit finaliser of MurmurHash3 (Austin Appleby, public domain): every input bit reaches every output bit. */
+/*
+ * The 64-bit finaliser of MurmurHash3 (Austin Appleby, public domain): every input bit reaches
+ * every output bit.
+ */
 static inline uint64_t k2k_mix64(uint64_t x)
 {
 	x ^= x >> 33;

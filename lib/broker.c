@@ -14,7 +14,8 @@
 #include "delay.h"
 #include "error.h"
 
-#define DRAWS 16        /* a drawn byte is taken once in 2^61 times, or by somebody's shared locks on many bytes */
+/* a drawn byte is taken once in 2^61 times, or by somebody's shared locks on many bytes */
+#define DRAWS 16
 
 static uint64_t start_time(void)
 {
@@ -63,19 +64,22 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high)
 			*p = '?';
 }
 
-static k2k_u64 *cache_of(struct k2k_census *census, uint64_t incarnation)
+static k2k_u64 *cache_of(struct k2k_liveness *liveness, uint64_t incarnation)
 {
-	return &census->dead[incarnation % K2K_DEAD_CACHE];
+	return &liveness->dead[incarnation % K2K_DEAD_CACHE];
 }
 
 /* True: it can be told without the kernel that it is dead. */
-static bool known_dead(struct k2k_census *census, uint64_t incarnation)
+static bool known_dead(struct k2k_liveness *liveness, uint64_t incarnation)
 {
-	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX || /* nobody's: 0, the writer's mark, or damage */
-	       k2k_load_relaxed(cache_of(census, incarnation)) == incarnation; /* relaxed: a cache of a fact that never changes */
+	/* nobody's: 0, the writer's mark, or damage */
+	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
+	       /* relaxed: a cache of a fact that never changes */
+	       k2k_load_relaxed(cache_of(liveness, incarnation)) == incarnation;
 }
 
-void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive, uint32_t count)
+void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
+                      uint32_t count)
 {
 	uint64_t bytes[K2K_SLOTS];
 	uint32_t where[K2K_SLOTS];
@@ -84,27 +88,31 @@ void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, boo
 
 	for (uint32_t i = 0; i < count; i++) {
 		alive[i] = false;
-		if (known_dead(census, incarnations[i]))
+		if (known_dead(liveness, incarnations[i]))
 			continue;
 		where[asked] = i;
 		bytes[asked++] = incarnations[i];
 	}
 	if (asked)
-		k2k_lock_are_held(census->object, bytes, held, asked);
+		k2k_lock_are_held(liveness->object, bytes, held, asked);
 	for (uint32_t i = 0; i < asked; i++) {
 		alive[where[i]] = held[i];
 		if (!held[i])
-			k2k_store_relaxed(cache_of(census, bytes[i]), bytes[i]); /* relaxed: as in known_dead() */
+			/* relaxed: as in known_dead() */
+			k2k_store_relaxed(cache_of(liveness, bytes[i]), bytes[i]);
 	}
-	/* the question is no barrier: without this, older values of what the dead one wrote could be read after it */
+	/*
+	 * the question is no barrier: without this, older values of what the dead one wrote could
+	 * be read after it
+	 */
 	k2k_fence_seq_cst();
 }
 
-bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation)
+bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation)
 {
 	bool alive;
 
-	k2k_census_ask(census, &incarnation, &alive, 1);
+	k2k_liveness_ask(liveness, &incarnation, &alive, 1);
 	return alive;
 }
 
@@ -130,13 +138,16 @@ int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint
 		return 0;
 	}
 	pid = k2k_lock_find_holder(object, number, false, comm);
-	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s", (unsigned long long)pid, comm,
-	                    object->path);
+	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s",
+	                    (unsigned long long)pid, comm, object->path);
 }
 
 static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)
 {
-	/* publish[slot-owner] and observe[slot-owner]: the old owner is dead; whoever sees ours sees that we are alive */
+	/*
+	 * publish[slot-owner] and observe[slot-owner]: the old owner is dead; whoever sees ours
+	 * sees that we are alive
+	 */
 	return k2k_cas_acq_rel(&slot->owner, &from, broker->incarnation);
 }
 
@@ -150,7 +161,8 @@ static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k
 	broker->predecessor_identity.comm[1] = k2k_load_relaxed(&slot->comm[1]);
 }
 
-static int find_slot(const struct k2k_map *map, struct k2k_census *census, struct k2k_broker *broker)
+static int find_slot(const struct k2k_map *map, struct k2k_liveness *liveness,
+                     struct k2k_broker *broker)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (take(&map->slots[i], 0, broker)) {
@@ -161,23 +173,26 @@ static int find_slot(const struct k2k_map *map, struct k2k_census *census, struc
 		/* observe[slot-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
 
-		if (!k2k_census_alive(census, owner) && take(&map->slots[i], owner, broker)) {
+		if (!k2k_liveness_alive(liveness, owner) && take(&map->slots[i], owner, broker)) {
 			broker->slot = i;
 			remember(&map->slots[i], owner, broker);
 			return 0;
 		}
 	}
-	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", K2K_SLOTS, K2K_SLOTS, "%d brokers are attached already",
-	                       K2K_SLOTS);
+	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", K2K_SLOTS, K2K_SLOTS,
+	                       "%d brokers are attached already", K2K_SLOTS);
 }
 
-static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot, const struct k2k_identity *own)
+static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
+                 const struct k2k_identity *own)
 {
 	/*
-	 * Stale identity under a new owner would name the wrong process, and a stale ACTIVE would have writers wait for an
-	 * ack that this owner has not given yet. Released, so that who sees ATTACHING under this owner waits for nothing.
+	 * Stale identity under a new owner would name the wrong process, and a stale ACTIVE would
+	 * have writers wait for an ack that this owner has not given yet. Released, so that who
+	 * sees ATTACHING under this owner waits for nothing.
 	 */
-	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING); /* publish[slot-state] seen by observe[slot-state] in grace.c */
+	/* publish[slot-state] seen by observe[slot-state] in grace.c */
+	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING);
 	/* relaxed: for people; ACTIVE below is released after them */
 	k2k_store_relaxed(&slot->pid, own->pid);
 	k2k_store_relaxed(&slot->pid_namespace, own->pid_namespace);
@@ -186,29 +201,32 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot, const str
 	k2k_store_relaxed(&slot->comm[0], own->comm[0]);
 	k2k_store_relaxed(&slot->comm[1], own->comm[1]);
 	/*
-	 * Everything stamped up to this token was unlinked before it was published, and we have read nothing yet.
-	 * observe[grace-token]: the unlinks before it. publish[grace-ack]: no reader of ours is older.
+	 * Everything stamped up to this token was unlinked before it was published, and we have
+	 * read nothing yet. observe[grace-token]: the unlinks before it. publish[grace-ack]: no
+	 * reader of ours is older.
 	 */
 	k2k_store_release(&slot->ack, k2k_load_acquire(&map->defs->grace_token));
-	k2k_store_release(&slot->state, K2K_SLOT_ACTIVE); /* publish[slot-state]: the ack before it */
+	/* publish[slot-state]: the ack before it */
+	k2k_store_release(&slot->state, K2K_SLOT_ACTIVE);
 	K2K_DELAY(active);
 	/*
-	 * fence[grace-attach] with fence[grace-writer]: either the writer sees us ACTIVE and waits for our ack, or our first
-	 * read sees its unlink. Without it our ACTIVE could still sit in the store buffer while we read an old link.
+	 * fence[grace-attach] with fence[grace-writer]: either the writer sees us ACTIVE and waits
+	 * for our ack, or our first read sees its unlink. Without it our ACTIVE could still sit in
+	 * the store buffer while we read an old link.
 	 */
 	k2k_fence_seq_cst();
 }
 
-int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
-                      struct k2k_broker *broker)
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
+                      const struct k2k_identity *own, struct k2k_broker *broker)
 {
 	int code;
 
 	memset(broker, 0, sizeof(*broker));
-	code = k2k_life_begin(census->object, &broker->life, &broker->incarnation);
+	code = k2k_life_begin(liveness->object, &broker->life, &broker->incarnation);
 	if (code)
 		return code;
-	code = find_slot(map, census, broker);
+	code = find_slot(map, liveness, broker);
 	if (code) {
 		k2k_lock_drop(&broker->life);
 		broker->incarnation = 0;
@@ -225,8 +243,8 @@ void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker)
 	if (!own)
 		return;
 	/*
-	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: the word is in memory that others
-	 * may have damaged, and what is not ours we leave alone.
+	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: the word is
+	 * in memory that others may have damaged, and what is not ours we leave alone.
 	 */
 	k2k_cas_acq_rel(&map->slots[broker->slot].owner, &own, 0);
 	k2k_lock_drop(&broker->life);

@@ -27,8 +27,8 @@
 #define K2K_DEAD_CACHE 64
 
 /* Asks whether incarnations live, and caches the dead: death is for ever. */
-struct k2k_census {
-	const struct k2k_segment *object;        /* `live` for brokers, `defs` for administrators */
+struct k2k_liveness {
+	const struct k2k_segment *object; /* `live` for brokers, `defs` for administrators */
 	k2k_u64 dead[K2K_DEAD_CACHE];
 };
 
@@ -39,7 +39,7 @@ struct k2k_identity {
 
 struct k2k_broker {
 	struct k2k_lock life;
-	uint64_t incarnation;    /* 0: not attached */
+	uint64_t incarnation; /* 0: not attached */
 	uint32_t slot;
 	/* the dead one whose slot it took: its incarnation, or 0, and how it had signed */
 	uint64_t predecessor, predecessor_attached_ns;
@@ -51,16 +51,20 @@ void k2k_identity_read(struct k2k_identity *identity);
 void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
 
 /* A full memory barrier after a "no": what the dead one stored is seen. */
-bool k2k_census_alive(struct k2k_census *census, uint64_t incarnation);
+bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation);
 /* The same of up to K2K_SLOTS at once: one wait for the agent instead of one each. */
-void k2k_census_ask(struct k2k_census *census, const uint64_t *incarnations, bool *alive, uint32_t count);
+void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
+                      uint32_t count);
 
 /* Begins an incarnation: on the agent. K2K_EBUSY; or what locking can answer. */
 int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint64_t *incarnation);
 
-/* On the agent. K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and says `own`. */
-int k2k_broker_attach(const struct k2k_map *map, struct k2k_census *census, const struct k2k_identity *own,
-                      struct k2k_broker *broker);
+/*
+ * On the agent. K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and
+ * says `own`.
+ */
+int k2k_broker_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
+                      const struct k2k_identity *own, struct k2k_broker *broker);
 /* On the agent. Owner word 0, then the lock. */
 void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker);
 

@@ -8,8 +8,9 @@
  * together with the limits; a killed writer's are undone by what they say:
  * since > version was never in force, until > version never ended.
  *
- * Who looks without a read section (an observer) sees a record that is used again by its state word: LIVE names the newest
- * token at that time. Between two uses lies RETIRED with a later token, which was published before the second one.
+ * Who looks without a read section (an observer) sees a record that is used again by its state
+ * word: LIVE names the newest token at that time. Between two uses lies RETIRED with a later token,
+ * which was published before the second one.
  *
  * A budget owns a reserved ledger record: reading it needs no second look-up,
  * and a full ledger can't make a budget ineffective.
@@ -23,33 +24,39 @@
 
 static inline struct k2k_hash k2k_budget_hash(const struct k2k_map *map)
 {
-	struct k2k_hash hash = { map->budget_heads, map->budget_mask,
-		                 { (unsigned char *)map->budgets, sizeof(struct k2k_shm_budget), map->sizes.budgets, NULL } };
+	struct k2k_hash hash = { map->budget_heads,
+		                 map->budget_mask,
+		                 { (unsigned char *)map->budgets, sizeof(struct k2k_shm_budget),
+		                   map->sizes.budgets, NULL } };
 
 	return hash;
 }
 
 static inline bool k2k_budget_visible(const struct k2k_shm_budget *budget, uint64_t version)
 {
-	uint64_t until = k2k_load_relaxed(&budget->until); /* relaxed, both: carried by the version that the reader acquired */
+	/* relaxed, both: carried by the version that the reader acquired */
+	uint64_t until = k2k_load_relaxed(&budget->until);
 
 	return k2k_load_relaxed(&budget->since) <= version && (until == 0 || version < until);
 }
 
 /* The budget in force at `version`. 0, K2K_HASH_ABSENT, K2K_ECORRUPT. */
-int k2k_budget_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t version, uint64_t engagement,
-                    uint32_t *index);
-/* Used and limit of the budget in force. 0: below it, or none (limit UINT64_MAX). K2K_EBUDGET: used up. K2K_ECORRUPT. */
-int k2k_budget_check(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t version,
-                     uint64_t engagement, uint64_t *used, uint64_t *limit);
+int k2k_budget_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t version,
+                    uint64_t engagement, uint32_t *index);
+/*
+ * Used and limit of the budget in force. 0: below it, or none (limit UINT64_MAX). K2K_EBUDGET: used
+ * up. K2K_ECORRUPT.
+ */
+int k2k_budget_check(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                     uint64_t version, uint64_t engagement, uint64_t *used, uint64_t *limit);
 
 /* ---- the writer's ----------------------------------------------------------- */
 
 struct k2k_list k2k_budget_free_list(const struct k2k_map *map);
 struct k2k_list k2k_budget_retired_list(const struct k2k_map *map);
 /* In force from version `since` on. K2K_EFULL without a detail where none is free. */
-int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t since, uint64_t engagement,
-                   uint64_t budget_ns, uint32_t ledger_index);
+int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t since,
+                   uint64_t engagement, uint64_t budget_ns, uint32_t ledger_index);
 /* Out of force from version `until` on. */
 void k2k_budget_end(const struct k2k_map *map, uint32_t index, uint64_t until);
 /* Stamps and unlinks. */

@@ -6,11 +6,12 @@
 
 #define HANDLE_POLL_NS UINT64_C(50000)
 #define AUDIT_POLL_NS UINT64_C(1000000)
-#define CLOSING UINT64_C(1)      /* in place of the thread that has a batch: none begins any more */
+#define CLOSING UINT64_C(1) /* in place of the thread that has a batch: none begins any more */
 
 /*
- * What a thread is known by: the address of a variable of its own. In a forked child it is the same, so look at the gate
- * first. relaxed, here and below: who finds itself in batch_thread has put itself there; the others only wait.
+ * What a thread is known by: the address of a variable of its own. In a forked child it is the
+ * same, so look at the gate first. relaxed, here and below: who finds itself in batch_thread has
+ * put itself there; the others only wait.
  */
 static uint64_t own_thread(void)
 {
@@ -31,7 +32,8 @@ static int check_name(struct k2k_registry *reg)
 {
 	int code = 0;
 
-	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED) /* relaxed: under the writer's lock, which the destroyer held */
+	/* relaxed: under the writer's lock, which the destroyer held */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED)
 		k2k_sweep_poisoned_locked(reg->name, &reg->defs);
 	code = k2k_segment_check_identity(&reg->defs);
 	if (code)
@@ -39,13 +41,19 @@ static int check_name(struct k2k_registry *reg)
 	return code;
 }
 
-/* Other threads of this handle may be waiting for a stopped writer: not longer than the deadline, either. */
+/*
+ * Other threads of this handle may be waiting for a stopped writer: not longer than the deadline,
+ * either.
+ */
 static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	while (pthread_mutex_trylock(&reg->mutex) != 0) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			return k2k_fail_pid(K2K_EBUSY, "handle", k2k_load_relaxed(&reg->map.defs->writer_pid), /* relaxed: for people */
-			                    "other threads of this process wait for the writer's lock, or have it for a batch");
+			/* relaxed: for people */
+			return k2k_fail_pid(K2K_EBUSY, "handle",
+			                    k2k_load_relaxed(&reg->map.defs->writer_pid),
+			                    "other threads of this process wait for the writer's "
+			                    "lock, or have it for a batch");
 		k2k_clock_sleep_ns(HANDLE_POLL_NS);
 	}
 	return 0;
@@ -80,13 +88,14 @@ static void give_back(struct k2k_registry *reg)
 
 static bool needs_audit(const struct k2k_registry *reg, enum k2k_operation operation)
 {
-	return reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT && operation != K2K_OP_CHECK && operation != K2K_OP_REPAIR &&
+	return reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT &&
+	       operation != K2K_OP_CHECK && operation != K2K_OP_REPAIR &&
 	       operation != K2K_OP_DESTROY;
 }
 
 /*
- * With the writer's lock, so that nobody else fills the ring: for half of it, since a change may be several events, and each
- * of them waits for room again.
+ * With the writer's lock, so that nobody else fills the ring: for half of it, since a change may be
+ * several events, and each of them waits for room again.
  */
 static int wait_for_audit(struct k2k_registry *reg, uint64_t deadline_ns)
 {
@@ -95,7 +104,8 @@ static int wait_for_audit(struct k2k_registry *reg, uint64_t deadline_ns)
 	while (!k2k_trail_is_kept(&reg->trail, events)) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
 			return k2k_fail(K2K_ENOAUDIT, "audit", "follower",
-			                "registry %s requires audit, and no follower of its trail keeps up: is k2k-auditd running, and can it write?",
+			                "registry %s requires audit, and no follower of its trail "
+			                "keeps up: is k2k-auditd running, and can it write?",
 			                reg->name);
 		k2k_trail_wake(&reg->trail);
 		k2k_clock_sleep_ns(AUDIT_POLL_NS);
@@ -142,7 +152,10 @@ void k2k_change_leave(struct k2k_registry *reg)
 void k2k_change_end(struct k2k_registry *reg, bool undo)
 {
 	if (undo) {
-		/* like a killed one's; where even that fails the intent stays raised, and the next writer tries */
+		/*
+		 * like a killed one's; where even that fails the intent stays raised, and the next
+		 * writer tries
+		 */
 		struct k2k_error_detail detail = *k2k_error_detail();
 
 		if (k2k_recover(reg, NULL) == 0)
@@ -164,15 +177,17 @@ int k2k_batch_begin(struct k2k_registry *reg)
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	begun = k2k_load_relaxed(reg->gate) == K2K_GATE_ADMIN && is_in_batch(reg); /* relaxed: looked at again below */
+	/* relaxed: looked at again below */
+	begun = k2k_load_relaxed(reg->gate) == K2K_GATE_ADMIN && is_in_batch(reg);
 	if (begun)
-		return k2k_fail_argument("batch", "this thread has begun one on this handle already");
+		return k2k_fail_argument("batch",
+		                         "this thread has begun one on this handle already");
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
 	/* relaxed: as above */
-	if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(), memory_order_relaxed,
-	                                             memory_order_relaxed)) {
+	if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(),
+	                                             memory_order_relaxed, memory_order_relaxed)) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
 		k2k_change_leave(reg);
 		return code;
@@ -181,10 +196,14 @@ int k2k_batch_begin(struct k2k_registry *reg)
 	return 0;
 }
 
-/* What the batch retired: once for all, because it takes a sweep. What has not passed is left to the next change. */
+/*
+ * What the batch retired: once for all, because it takes a sweep. What has not passed is left to
+ * the next change.
+ */
 static void reap_batch(struct k2k_registry *reg)
 {
-	if (k2k_load_relaxed(&reg->map.defs->tenant_retired.count) == 0 || /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	if (k2k_load_relaxed(&reg->map.defs->tenant_retired.count) == 0 ||
 	    k2k_change_begin(reg, K2K_OP_DEREGISTER, k2k_deadline(reg)) != 0)
 		return;
 	k2k_change_end(reg, k2k_reap(reg, NULL) != 0);
@@ -194,7 +213,10 @@ static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
 	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
-	/* publish[batch]: from here on a closer may unmap the registry; the mutex outlives that, and the next one needs it */
+	/*
+	 * publish[batch]: from here on a closer may unmap the registry; the mutex outlives that,
+	 * and the next one needs it
+	 */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);
 }
@@ -206,14 +228,18 @@ int k2k_batch_end(struct k2k_registry *reg)
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	/* whoever is in a batch ends it, also where the handle was fenced meanwhile; relaxed: nothing is read behind it */
+	/*
+	 * whoever is in a batch ends it, also where the handle was fenced meanwhile; relaxed:
+	 * nothing is read behind it
+	 */
 	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && is_in_batch(reg)) {
 		reap_batch(reg);
 		end_batch(reg, 0);
 		return 0;
 	}
 	code = k2k_gate(reg, K2K_GATE_ADMIN);
-	return code ? code : k2k_fail_argument("batch", "this thread has begun none on this handle");
+	return code ? code
+	            : k2k_fail_argument("batch", "this thread has begun none on this handle");
 }
 
 int k2k_batch_close(struct k2k_registry *reg)
@@ -231,7 +257,9 @@ int k2k_batch_close(struct k2k_registry *reg)
 			return 0;
 		}
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			return k2k_fail_pid(K2K_EBUSY, "handle", reg->own.pid, "another thread of this process has not ended its batch");
+			return k2k_fail_pid(
+				K2K_EBUSY, "handle", reg->own.pid,
+				"another thread of this process has not ended its batch");
 		k2k_clock_sleep_ns(HANDLE_POLL_NS);
 	}
 }

@@ -15,12 +15,14 @@
 #include "verify.h"
 
 #define LOOKS 5
-#define PAUSE_NS UINT64_C(15000000)      /* all of them together stay below 100 ms */
+#define PAUSE_NS UINT64_C(15000000) /* all of them together stay below 100 ms */
 
-static void look_at_header(struct k2k_look *look, const char *object, const void *mapped, const struct k2k_shm_header *header)
+static void look_at_header(struct k2k_look *look, const char *object, const void *mapped,
+                           const struct k2k_shm_header *header)
 {
 	if (memcmp(mapped, header, sizeof(*header)) != 0)
-		k2k_look_find(look, "layout", object, "the header is not as it was at attach: nobody can attach any more");
+		k2k_look_find(look, "layout", object,
+		              "the header is not as it was at attach: nobody can attach any more");
 }
 
 static void look_at_all(struct k2k_look *look)
@@ -31,7 +33,8 @@ static void look_at_all(struct k2k_look *look)
 	look_at_header(look, "defs", look->map->defs, look->defs_header);
 	look_at_header(look, "live", look->map->live, look->live_header);
 	if (intent != K2K_OP_NONE)
-		k2k_look_find(look, "intent", "writer", "an operation has not ended (%s): any change finishes it, or repair",
+		k2k_look_find(look, "intent", "writer",
+		              "an operation has not ended (%s): any change finishes it, or repair",
 		              k2k_writer_operation_name(intent));
 	k2k_look_at_definitions(look);
 	k2k_look_at_live(look);
@@ -92,7 +95,8 @@ static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 	return code;
 }
 
-int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
+int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity,
+                       size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct k2k_look *f;
@@ -101,7 +105,10 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = K2K_CHECK_LIST(list, capacity, count);
-	/* before malloc(), whose lock may be held for ever in a child that was made without fork handlers */
+	/*
+	 * before malloc(), whose lock may be held for ever in a child that was made without fork
+	 * handlers
+	 */
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
@@ -111,7 +118,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
 	f->map = &reg->map;
 	f->clock = &reg->clock;
-	f->census = &reg->census;
+	f->liveness = &reg->liveness;
 	f->defs_header = &reg->defs.header;
 	f->live_header = &reg->live.header;
 	f->alone = reg->role == K2K_GATE_ADMIN;
@@ -137,10 +144,11 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
-		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner); /* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: as it died */
+		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 
 		/* publish[slot-owner]: nothing; from a dead owner only */
-		if (owner != 0 && !k2k_census_alive(&reg->census, owner) &&
+		if (owner != 0 && !k2k_liveness_alive(&reg->liveness, owner) &&
 		    k2k_cas_acq_rel(&reg->map.slots[i].owner, &owner, 0))
 			mended->brokers++;
 	}
@@ -184,7 +192,7 @@ static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
 	int code;
 
 	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
-	k2k_bury_all(reg);
+	k2k_report_deaths(reg);
 	clear_dead_slots(reg, mended);
 	code = k2k_recover(reg, mended);
 	if (!code) {
@@ -202,10 +210,18 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 {
 	const struct k2k_mend_counts *damage = &mended->damage;
 	struct k2k_repair_info all = {
-		.size = info->size, .tenants = mended->tenants, .budgets = mended->budgets, .engagements = mended->engagements,
-		.leases = mended->leases, .brokers = mended->brokers, .files = files,
-		.damaged = damage->links + damage->records + damage->words + damage->rings + damage->merged + damage->leases,
-		.cut_gpu_ns = damage->cut_ns, .unattributed_ns = damage->unattributed_ns, .cut_leases = damage->leases,
+		.size = info->size,
+		.tenants = mended->tenants,
+		.budgets = mended->budgets,
+		.engagements = mended->engagements,
+		.leases = mended->leases,
+		.brokers = mended->brokers,
+		.files = files,
+		.damaged = damage->links + damage->records + damage->words + damage->rings +
+		           damage->merged + damage->leases,
+		.cut_gpu_ns = damage->cut_ns,
+		.unattributed_ns = damage->unattributed_ns,
+		.cut_leases = damage->leases,
 	};
 
 	memcpy(info, &all, info->size < sizeof(all) ? info->size : sizeof(all));
@@ -223,7 +239,8 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	mended.look = calloc(1, sizeof(*mended.look));
 	if (!mended.look)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* recovery is counted here, not in begin */
+	/* recovery is counted here, not in begin */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (!code) {
 		code = repair(reg, &mended);
 		keep_cuts(reg, mended.look);
@@ -237,14 +254,17 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	return code;
 }
 
-int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity, size_t *count)
+int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity,
+                    size_t *count)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : k2k_fail_argument("registry", "null");
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count)
+	               : k2k_fail_argument("registry", "null");
 	size_t stride;
 
 	if (!code)
-		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* the mutex is what it is for */
+		/* the mutex is what it is for */
+		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
 	*count = reg->cut_count;

@@ -11,13 +11,17 @@
 
 static int no_offset(int error)
 {
-	if (error == ENOENT) /* a kernel without time namespaces, or no /proc at all: what needs that says so */
+	/* a kernel without time namespaces, or no /proc at all: what needs that says so */
+	if (error == ENOENT)
 		return 0;
 	return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "/proc",
 	                      "can't tell in which time namespace this process is");
 }
 
-/* An offset that is missed would let each window be granted at another time than the others grant it. */
+/*
+ * An offset that is missed would let each window be granted at another time than the others grant
+ * it.
+ */
 int k2k_clock_open(struct k2k_clock *clock)
 {
 	char own[64] = "", children[64] = "";
@@ -31,7 +35,8 @@ int k2k_clock_open(struct k2k_clock *clock)
 		return no_offset(errno);
 	if (strcmp(own, children) != 0)
 		return k2k_fail(K2K_EIO, "clock", "time namespace",
-		                "this process and its children are in different time namespaces: execute once more");
+		                "this process and its children are in different time namespaces: "
+		                "execute once more");
 	file = fopen("/proc/self/timens_offsets", "re");
 	if (!file)
 		return no_offset(errno);

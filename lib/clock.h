@@ -18,13 +18,13 @@
 #include "base.h"
 
 struct k2k_clock {
-	int64_t offset_ns;               /* what our time namespace adds */
-	_Atomic(const k2k_u64 *) injected_ns;    /* tests: read this instead */
+	int64_t offset_ns;                    /* what our time namespace adds */
+	_Atomic(const k2k_u64 *) injected_ns; /* tests: read this instead */
 };
 
 struct k2k_instant {
 	uint64_t second;
-	uint64_t ns;                     /* within it */
+	uint64_t ns; /* within it */
 };
 
 /*
@@ -52,7 +52,8 @@ static inline struct k2k_instant k2k_clock_read(const struct k2k_clock *clock, c
 		now.second = (uint64_t)ts.tv_sec;
 		now.ns = (uint64_t)ts.tv_nsec;
 		if (k2k_unlikely(clock->offset_ns != 0)) {
-			uint64_t ns = now.second * K2K_NS_PER_SEC + now.ns - (uint64_t)clock->offset_ns;
+			uint64_t ns = now.second * K2K_NS_PER_SEC + now.ns -
+			              (uint64_t)clock->offset_ns;
 
 			now.second = ns / K2K_NS_PER_SEC;
 			now.ns = ns % K2K_NS_PER_SEC;

@@ -5,11 +5,12 @@
  * create, killed after:        others see        the next create, destroy or open as ADMIN
  *   built, unnamed             nothing           the kernel has freed it
  *   creator's byte locked      nothing           "
- *   live linked                no registry       sweeps it: its byte is free and no defs refers to it
- *   defs linked                the registry      -
+ *   live linked                no registry       sweeps it: its byte is free and no defs refers to
+ *   it defs linked                the registry      -
  *
- * Model: tests/model/create.pml, with destroy, attach and the sweepers. Its steps are system calls on names and lock bytes, which the kernel
- * orders; the one word in memory, `poisoned`, is published before the unlink and looked at again under the writer's lock.
+ * Model: tests/model/create.pml, with destroy, attach and the sweepers. Its steps are system calls
+ * on names and lock bytes, which the kernel orders; the one word in memory, `poisoned`, is
+ * published before the unlink and looked at again under the writer's lock.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,7 +32,9 @@
 
 static int check_create_options(const struct k2k_create_options *options)
 {
-	int code = K2K_CHECK_GROWN(options, K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT, max_audit_events);
+	int code = K2K_CHECK_GROWN(options,
+	                           K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT,
+	                           max_audit_events);
 
 	if (code)
 		return code;
@@ -45,8 +48,10 @@ static int check_create_options(const struct k2k_create_options *options)
 		return k2k_fail_argument("max_budgets", "above 2^28");
 	if (K2K_HAS_FIELD(options, max_audit_events) && options->max_audit_events > MOST_EVENTS)
 		return k2k_fail_argument("max_audit_events", "above 2^16");
-	if ((options->flags & K2K_CREATE_MODE) && ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
-		return k2k_fail_argument("mode", "not 0600 to 0777 with read and write for the owner");
+	if ((options->flags & K2K_CREATE_MODE) &&
+	    ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
+		return k2k_fail_argument("mode",
+		                         "not 0600 to 0777 with read and write for the owner");
 	return 0;
 }
 
@@ -77,7 +82,9 @@ static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes
 	sizes->engagements = or_default(from->max_engagements, DEFAULT_ENGAGEMENTS);
 	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants) + K2K_SLOTS;
 	sizes->budgets = or_default(from->max_budgets, DEFAULT_BUDGETS);
-	sizes->events = power_of_two(or_default(K2K_HAS_FIELD(from, max_audit_events) ? from->max_audit_events : 0, DEFAULT_EVENTS));
+	sizes->events = power_of_two(
+		or_default(K2K_HAS_FIELD(from, max_audit_events) ? from->max_audit_events : 0,
+	                   DEFAULT_EVENTS));
 	return 0;
 }
 
@@ -150,10 +157,11 @@ static int check_room(const struct k2k_registry_plan *plan)
 
 	for (size_t i = 0; i < K2K_COUNT_OF(limits); i++)
 		if (plan->total_bytes > limits[i].free)
-			return k2k_fail_values(K2K_ENOMEM, "room", limits[i].where, plan->total_bytes, limits[i].free,
+			return k2k_fail_values(K2K_ENOMEM, "room", limits[i].where,
+			                       plan->total_bytes, limits[i].free,
 			                       "the registry needs %llu bytes, %s has %llu free",
-			                       (unsigned long long)plan->total_bytes, limits[i].where,
-			                       (unsigned long long)limits[i].free);
+			                       (unsigned long long)plan->total_bytes,
+			                       limits[i].where, (unsigned long long)limits[i].free);
 	return 0;
 }
 
@@ -165,7 +173,8 @@ static int no_room(const struct k2k_registry_plan *plan)
 
 	detail.expected = plan->total_bytes;
 	if (k2k_room_read(&room) == 0)
-		detail.found = room.shm_bytes < room.memory_bytes ? room.shm_bytes : room.memory_bytes;
+		detail.found = room.shm_bytes < room.memory_bytes ? room.shm_bytes
+		                                                  : room.memory_bytes;
 	k2k_restore_detail(&detail);
 	return K2K_ENOMEM;
 }
@@ -215,8 +224,8 @@ static int tell(const struct k2k_map *map, mode_t mode)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
 	uint64_t *values = body.more.change.values;
-	struct k2k_teller teller;
-	int code = k2k_teller_open(&teller, map, NULL);
+	struct k2k_trail_writer writer;
+	int code = k2k_trail_writer_open(&writer, map, NULL);
 
 	if (code)
 		return code;
@@ -226,11 +235,12 @@ static int tell(const struct k2k_map *map, mode_t mode)
 	values[3] = map->sizes.budgets;
 	values[4] = map->sizes.events;
 	values[5] = mode;
-	k2k_trail_tell_locked(&teller.trail, &body);
+	k2k_trail_append_locked(&writer.trail, &body);
 	return 0;
 }
 
-static int fill(struct creation *creation, const struct k2k_shm_header *defs, const struct k2k_shm_header *live, mode_t mode)
+static int fill(struct creation *creation, const struct k2k_shm_header *defs,
+                const struct k2k_shm_header *live, mode_t mode)
 {
 	struct k2k_list tenants, budgets;
 	struct k2k_map map;
@@ -258,9 +268,11 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs, co
 	return tell(&map, mode);
 }
 
-static int build(struct creation *creation, const struct k2k_create_options *options, const struct k2k_sizes *sizes)
+static int build(struct creation *creation, const struct k2k_create_options *options,
+                 const struct k2k_sizes *sizes)
 {
-	mode_t mode = options && (options->flags & K2K_CREATE_MODE) ? (mode_t)options->mode : DEFAULT_MODE;
+	mode_t mode = options && (options->flags & K2K_CREATE_MODE) ? (mode_t)options->mode
+	                                                            : DEFAULT_MODE;
 	bool has_group = options && (options->flags & K2K_CREATE_GROUP);
 	gid_t group = has_group ? (gid_t)options->gid : 0;
 	struct k2k_shm_header defs, live;
@@ -271,9 +283,11 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 	if (options && (options->flags & K2K_CREATE_REQUIRE_AUDIT))
 		defs.incompatible = K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() takes it over */
 	k2k_map_lay_out(sizes, &defs, &live);
-	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes, mode & ~022u, has_group, group);
+	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes,
+	                         mode & ~022u, has_group, group);
 	if (!code)
-		code = k2k_segment_build(&creation->live, &creation->agent, "live", live.total_bytes, mode, has_group, group);
+		code = k2k_segment_build(&creation->live, &creation->agent, "live",
+		                         live.total_bytes, mode, has_group, group);
 	return code ? code : fill(creation, &defs, &live, mode);
 }
 
@@ -296,7 +310,10 @@ static int name_objects(struct creation *creation, const char *name)
 	return code;
 }
 
-/* 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is removed. */
+/*
+ * 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is
+ * removed.
+ */
 static int check_free(struct k2k_agent *agent, const char *name)
 {
 	char path[K2K_PATH_MAX];
@@ -310,7 +327,9 @@ static int check_free(struct k2k_agent *agent, const char *name)
 		return 0;
 	if (code == 0) {
 		/* relaxed: final once set */
-		poisoned = k2k_load_relaxed(&((struct k2k_shm_defs *)(void *)defs.base)->poisoned) == K2K_POISONED;
+		poisoned = k2k_load_relaxed(
+				   &((struct k2k_shm_defs *)(void *)defs.base)->poisoned) ==
+		           K2K_POISONED;
 		code = poisoned ? k2k_sweep_poisoned(name, &defs) : 0;
 		k2k_segment_close(&defs);
 		if (code == K2K_ENOREGISTRY)
@@ -367,7 +386,8 @@ static int unmap(void *context)
 	return 0;
 }
 
-int k2k_registry_create(const char *name, const struct k2k_create_options *options, struct k2k_registry **handle)
+int k2k_registry_create(const char *name, const struct k2k_create_options *options,
+                        struct k2k_registry **handle)
 {
 	K2K_UNCANCELLED;
 	struct creation creation;

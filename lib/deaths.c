@@ -2,12 +2,12 @@
 /*
  * deaths.c (F7) - tells once of each broker that was found dead.
  *
- * Whoever finds one dead adds up what it held, and then takes the telling by a compare-exchange of its
- * slot's `buried`: from what it was to the dead one's incarnation. An incarnation is never drawn
- * again, so of many that find it exactly one tells.
+ * Whoever finds one dead adds up what it held, and then takes the telling by a compare-exchange of
+ * its slot's `death_reported`: from what it was to the dead one's incarnation. An incarnation is
+ * never drawn again, so of many that find it exactly one tells.
  *
- * Who takes the slot does it before it takes its first lease, which would reset a record of the dead one's. A
- * helper that was still adding up then comes too late with its compare-exchange.
+ * Who takes the slot does it before it takes its first lease, which would reset a record of the
+ * dead one's. A helper that was still adding up then comes too late with its compare-exchange.
  *
  * Killed between that and the event: the event is missing. What came back does not depend on it.
  */
@@ -15,9 +15,12 @@
 
 #include "handle.h"
 
-static void tell(struct k2k_registry *reg, const struct k2k_dead *dead, const uint64_t held[K2K_RESOURCES], uint32_t records)
+static void tell(struct k2k_registry *reg, const struct k2k_dead *dead,
+                 const uint64_t held[K2K_RESOURCES], uint32_t records)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_BROKER_DEAD, .pid = dead->pid, .incarnation = dead->incarnation };
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_BROKER_DEAD,
+		                       .pid = dead->pid,
+		                       .incarnation = dead->incarnation };
 	uint64_t *values = body.more.change.values;
 
 	values[0] = dead->slot;
@@ -30,21 +33,23 @@ static void tell(struct k2k_registry *reg, const struct k2k_dead *dead, const ui
 	if (reg->role == K2K_GATE_BROKER)
 		k2k_trail_tell(&reg->trail, &body);
 	else
-		k2k_trail_tell_locked(&reg->trail, &body);
+		k2k_trail_append_locked(&reg->trail, &body);
 }
 
 /* False: another incarnation has the slot by now, and has told of it. */
 static bool still_owns(const struct k2k_registry *reg, const struct k2k_dead *dead)
 {
-	k2k_fence_acquire(); /* observe[slot-owner]: what was read of the slot before is no newer than this owner */
+	/* observe[slot-owner]: what was read of the slot before is no newer than this owner */
+	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
 	return k2k_load_relaxed(&reg->map.slots[dead->slot].owner) == dead->incarnation;
 }
 
 static void bury(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_ours)
 {
-	k2k_u64 *buried = &reg->map.slots[dead->slot].buried;
-	uint64_t before = k2k_load_relaxed(buried), held[K2K_RESOURCES]; /* relaxed: the compare-exchange decides */
+	k2k_u64 *death_reported = &reg->map.slots[dead->slot].death_reported;
+	/* relaxed: the compare-exchange decides */
+	uint64_t before = k2k_load_relaxed(death_reported), held[K2K_RESOURCES];
 	uint32_t records;
 
 	if (before == dead->incarnation)
@@ -53,26 +58,32 @@ static void bury(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_
 	K2K_DELAY(death_summed);
 	if (!is_ours && !still_owns(reg, dead))
 		return;
-	/* publish[slot-buried], observe[slot-buried]: nothing but itself: one of many gets it */
-	if (k2k_cas_acq_rel(buried, &before, dead->incarnation))
+	/*
+	 * publish[slot-death-reported], observe[slot-death-reported]: nothing but itself: one of
+	 * many gets it
+	 */
+	if (k2k_cas_acq_rel(death_reported, &before, dead->incarnation))
 		tell(reg, dead, held, records);
 }
 
-void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead)
+void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead)
 {
 	bury(reg, dead, true);
 }
 
-void k2k_bury_all(struct k2k_registry *reg)
+void k2k_report_deaths(struct k2k_registry *reg)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
-		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) }; /* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: as it died */
+		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) };
 
 		/* nobody's, or damage */
-		if (dead.incarnation < K2K_LOCK_BYTE_LIFE_MIN || dead.incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
-		    k2k_load_relaxed(&slot->buried) == dead.incarnation || /* relaxed, here and below: looked at again */
-		    k2k_census_alive(&reg->census, dead.incarnation))
+		if (dead.incarnation < K2K_LOCK_BYTE_LIFE_MIN ||
+		    dead.incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
+		    /* relaxed, here and below: looked at again */
+		    k2k_load_relaxed(&slot->death_reported) == dead.incarnation ||
+		    k2k_liveness_alive(&reg->liveness, dead.incarnation))
 			continue;
 		dead.pid = k2k_load_relaxed(&slot->pid);
 		dead.attached_at_ns = k2k_load_relaxed(&slot->attached_at_ns);

@@ -24,12 +24,15 @@ enum { WAIT = 1 };
 #define RETRY_NS UINT64_C(200000)
 #define RETRY_MOST_NS UINT64_C(10000000)
 
-#define ALL_UPDATES (K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
+#define ALL_UPDATES \
+	(K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS)
 
 int k2k_change_check_id(k2k_tenant_id id)
 {
 	if (id == K2K_TENANT_UNSPECIFIED)
-		return k2k_fail(K2K_EUNSPECIFIED, "tenant", "id", "tenant 0 is the unspecified tenant: it is never limited and can't be defined");
+		return k2k_fail(K2K_EUNSPECIFIED, "tenant", "id",
+		                "tenant 0 is the unspecified tenant: it is never limited and can't "
+		                "be defined");
 	return 0;
 }
 
@@ -63,14 +66,16 @@ static int last_of_each(struct k2k_change *change, uint32_t *count)
 	*count = 0;
 	change->list = list;
 	if (!list)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", quota->budget_count);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets",
+		                      quota->budget_count);
 	for (uint32_t i = 0; i < quota->budget_count; i++) {
 		list[i].budget = quota->budgets[i];
 		list[i].number = i;
 	}
 	qsort(list, quota->budget_count, sizeof(*list), by_engagement);
 	for (uint32_t i = 0; i < quota->budget_count; i++)
-		if (i + 1 == quota->budget_count || list[i].budget.engagement_id != list[i + 1].budget.engagement_id)
+		if (i + 1 == quota->budget_count ||
+		    list[i].budget.engagement_id != list[i + 1].budget.engagement_id)
 			list[kept++] = list[i];
 	*count = kept;
 	return 0;
@@ -86,30 +91,39 @@ static int full(struct k2k_change *change, const char *table, bool waiting)
 		waiting = mended.engagements > 0; /* killed brokers had claimed some */
 	if (!waiting)
 		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);
-	change->wait_token = k2k_load_relaxed(&change->reg->map.defs->grace_token); /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	change->wait_token = k2k_load_relaxed(&change->reg->map.defs->grace_token);
 	return WAIT;
 }
 
 /* Records of retired tenants, retired budgets, or costs that wait for their second grace period. */
 static bool something_comes_back(const struct k2k_registry *reg)
 {
-	struct k2k_list tenants = k2k_tenant_retired_list(&reg->map), budgets = k2k_budget_retired_list(&reg->map);
+	struct k2k_list tenants = k2k_tenant_retired_list(&reg->map),
+			budgets = k2k_budget_retired_list(&reg->map);
 	uint32_t behind;
 
 	return k2k_list_count(&tenants) > 0 || k2k_list_count(&budgets) > 0 ||
-	       k2k_grace_passed(&reg->grace, &behind) < k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed: under the lock */
+	       /* relaxed: under the lock */
+	       k2k_grace_passed(&reg->grace, &behind) <
+	               k2k_load_relaxed(&reg->map.defs->grace_token);
 }
 
-/* The engagement's ledger record. Damage of others' records must not refuse this change: it is cut out, and told. */
+/*
+ * The engagement's ledger record. Damage of others' records must not refuse this change: it is cut
+ * out, and told.
+ */
 static int obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record)
 {
 	struct k2k_registry *reg = change->reg;
-	int code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
-	                             change->generation, engagement, record);
+	int code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed,
+	                             &reg->ledger_full_at, change->slot, change->generation,
+	                             engagement, record);
 
 	if (code == K2K_ECORRUPT && k2k_mend_now(reg) == 0)
-		code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at, change->slot,
-		                         change->generation, engagement, record);
+		code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed,
+		                         &reg->ledger_full_at, change->slot, change->generation,
+		                         engagement, record);
 	return code;
 }
 
@@ -130,7 +144,8 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 		return full(change, "engagements", waiting);
 	if (code)
 		return code;
-	return k2k_budget_add(&reg->map, change->slot, change->generation, since, budget->engagement_id, budget->budget_ns, record);
+	return k2k_budget_add(&reg->map, change->slot, change->generation, since,
+	                      budget->engagement_id, budget->budget_ns, record);
 }
 
 static void set_budget_count(struct k2k_change *change, int64_t by)
@@ -141,24 +156,28 @@ static void set_budget_count(struct k2k_change *change, int64_t by)
 	/* relaxed, all: under the lock; the flag is carried by the version or by LIVE */
 	k2k_store_relaxed(count, (uint32_t)((int64_t)k2k_load_relaxed(count) + by));
 	if (by > 0)
-		k2k_store_relaxed(&tenant->flags, k2k_load_relaxed(&tenant->flags) | K2K_DEF_HAS_BUDGETS);
+		k2k_store_relaxed(&tenant->flags,
+		                  k2k_load_relaxed(&tenant->flags) | K2K_DEF_HAS_BUDGETS);
 }
 
 /* Prepares what is in force from `version` + 1; *ended lists (index + 1) what ends then. */
-static int change_one_budget(struct k2k_change *change, uint64_t version, const struct k2k_budget *budget, int64_t *by,
-                             uint32_t *ended)
+static int change_one_budget(struct k2k_change *change, uint64_t version,
+                             const struct k2k_budget *budget, int64_t *by, uint32_t *ended)
 {
 	const struct k2k_map *map = &change->reg->map;
 	bool remove = budget->budget_ns == K2K_UNLIMITED;
 	uint32_t index;
-	int code = k2k_budget_find(map, change->slot, change->generation, version, budget->engagement_id, &index);
+	int code = k2k_budget_find(map, change->slot, change->generation, version,
+	                           budget->engagement_id, &index);
 
 	*ended = 0;
 	if (code && code != K2K_HASH_ABSENT)
 		return code;
 	if (code == K2K_HASH_ABSENT && remove)
 		return 0;
-	if (!code && !remove && k2k_load_relaxed(&map->budgets[index].budget_ns) == budget->budget_ns) /* relaxed: ours */
+	/* relaxed: ours */
+	if (!code && !remove &&
+	    k2k_load_relaxed(&map->budgets[index].budget_ns) == budget->budget_ns)
 		return 0;
 	if (!remove) {
 		int added;
@@ -177,13 +196,17 @@ static int change_one_budget(struct k2k_change *change, uint64_t version, const 
 	return 0;
 }
 
-/* What fails in it halfway must not be taken for done: the intent stays raised, or recovery does it. */
+/*
+ * What fails in it halfway must not be taken for done: the intent stays raised, or recovery does
+ * it.
+ */
 int k2k_change_reap(struct k2k_change *change)
 {
 	struct k2k_list free_list = k2k_tenant_free_list(&change->reg->map);
 	int code;
 
-	if (k2k_change_in_batch(change->reg) && !change->full && !change->image && k2k_list_count(&free_list) > 0)
+	if (k2k_change_in_batch(change->reg) && !change->full && !change->image &&
+	    k2k_list_count(&free_list) > 0)
 		return 0;
 	change->undo = true;
 	code = k2k_reap(change->reg, NULL);
@@ -227,13 +250,15 @@ static int restore_counts(struct k2k_change *change)
 	k2k_store_relaxed(&cold->rejected_kernels, image->rejected_total.kernels);
 	k2k_store_relaxed(&cold->rejected_gpu_memory, image->rejected_total.gpu_memory);
 	k2k_store_relaxed(&cold->unattributed_ns, image->unattributed_ns);
-	k2k_store_relaxed(&map->tenants_cold[change->slot].registered_at_ns, image->registered_at_ns);
+	k2k_store_relaxed(&map->tenants_cold[change->slot].registered_at_ns,
+	                  image->registered_at_ns);
 	for (uint32_t i = 0; !code && i < image->usage_count; i++) {
 		uint32_t record;
 
 		code = obtain_record(change, image->usage[i].engagement_id, &record);
 		if (code == K2K_EFULL)
-			return k2k_fail(K2K_EFULL, "engagements", NULL, "the table of engagements is full");
+			return k2k_fail(K2K_EFULL, "engagements", NULL,
+			                "the table of engagements is full");
 		if (!code)
 			k2k_ledger_add(&map->ledger[record], image->usage[i].gpu_ns);
 	}
@@ -247,10 +272,13 @@ static int pass_generations(struct k2k_change *change)
 	uint64_t generation = k2k_load_relaxed(&defs->generation); /* relaxed: under the lock */
 
 	if (change->image->generation <= generation)
-		return k2k_fail_values(K2K_EINVAL, "tenant", "generation", generation + 1, change->image->generation,
-		                       "generation %" PRIu64 " has been passed: this registry is at %" PRIu64, change->image->generation,
-		                       generation);
-	k2k_store_release(&defs->generation, change->image->generation - 1); /* publish[generation] seen by observe[generation] in info */
+		return k2k_fail_values(K2K_EINVAL, "tenant", "generation", generation + 1,
+		                       change->image->generation,
+		                       "generation %" PRIu64
+		                       " has been passed: this registry is at %" PRIu64,
+		                       change->image->generation, generation);
+	/* publish[generation] seen by observe[generation] in info */
+	k2k_store_release(&defs->generation, change->image->generation - 1);
 	return 0;
 }
 
@@ -281,7 +309,8 @@ static int try_register(struct k2k_change *change)
 	int code = k2k_tenant_find(&reg->map, change->id, &change->slot, &word);
 
 	if (code == 0)
-		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered", change->id);
+		return k2k_fail(K2K_EEXIST, "tenant", NULL, "tenant %" PRIu64 " already registered",
+		                change->id);
 	if (code != K2K_ENOTENANT)
 		return code;
 	code = k2k_change_reap(change);
@@ -307,7 +336,8 @@ static int try_register(struct k2k_change *change)
 	if (!code && change->image)
 		code = restore_counts(change);
 	if (code == WAIT && change->image) /* another attempt would need the generation again */
-		code = k2k_fail(K2K_EFULL, change->full, NULL, "the table of %s is full", change->full);
+		code = k2k_fail(K2K_EFULL, change->full, NULL, "the table of %s is full",
+		                change->full);
 	if (code)
 		return code;
 	k2k_tenant_publish(&reg->map, change->slot);
@@ -345,17 +375,20 @@ static int retire_ended(struct k2k_change *change, const uint32_t *ended, uint32
 	return code;
 }
 
-static int update_budgets(struct k2k_change *change, const struct k2k_limits *limits, uint32_t **ended, uint32_t *count, int64_t *by)
+static int update_budgets(struct k2k_change *change, const struct k2k_limits *limits,
+                          uint32_t **ended, uint32_t *count, int64_t *by)
 {
 	int code = last_of_each(change, count);
 
 	*ended = calloc((size_t)*count + 1, sizeof(**ended));
 	if (!code && !*ended)
-		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets", *count);
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "budgets", "no memory for %u budgets",
+		                      *count);
 	for (uint32_t i = 0; !code && i < *count; i++) {
 		int64_t before = *by;
 
-		code = change_one_budget(change, limits->version, &change->list[i].budget, by, &(*ended)[i]);
+		code = change_one_budget(change, limits->version, &change->list[i].budget, by,
+		                         &(*ended)[i]);
 		if (!code && ((*ended)[i] || *by != before))
 			change->list[change->count++] = change->list[i];
 	}
@@ -379,7 +412,8 @@ static int try_update(struct k2k_change *change)
 		return code;
 	k2k_tenant_limits(&reg->map, change->slot, &limits);
 	if (limits.version >= K2K_VERSION_MAX)
-		return k2k_fail(K2K_EFULL, "versions", NULL, "this registration has used up all versions: register it anew");
+		return k2k_fail(K2K_EFULL, "versions", NULL,
+		                "this registration has used up all versions: register it anew");
 	old = limits;
 	if (change->mask & K2K_UPDATE_RATE)
 		limits.rate = quota->max_messages_per_sec;
@@ -387,8 +421,10 @@ static int try_update(struct k2k_change *change)
 		limits.gpu_memory_bytes = quota->max_gpu_memory_bytes;
 	if (change->mask & K2K_UPDATE_KERNELS)
 		limits.kernels = quota->max_concurrent_kernels;
-	change->changed = (limits.rate != old.rate ? K2K_UPDATE_RATE : 0) | (limits.kernels != old.kernels ? K2K_UPDATE_KERNELS : 0) |
-	                  (limits.gpu_memory_bytes != old.gpu_memory_bytes ? K2K_UPDATE_GPU_MEMORY : 0);
+	change->changed = (limits.rate != old.rate ? K2K_UPDATE_RATE : 0) |
+	                  (limits.kernels != old.kernels ? K2K_UPDATE_KERNELS : 0) |
+	                  (limits.gpu_memory_bytes != old.gpu_memory_bytes ? K2K_UPDATE_GPU_MEMORY
+	                                                                   : 0);
 	change->undo = true;
 	k2k_tenant_prepare(&reg->map, change->slot, &limits);
 	if (change->mask & K2K_UPDATE_BUDGETS)
@@ -408,8 +444,8 @@ static int try_update(struct k2k_change *change)
 /* ---- the frame ---------------------------------------------------------------------------- */
 
 /*
- * In the trail: after it took effect, before the intent is cleared. Killed in between, what is complete
- * lacks an event; no event tells of what did not happen.
+ * In the trail: after it took effect, before the intent is cleared. Killed in between, what is
+ * complete lacks an event; no event tells of what did not happen.
  */
 static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 {
@@ -419,20 +455,26 @@ static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 
 	/* as the sink is told: a change of budgets alone by its budgets, no change not at all */
 	if (mask & ~(uint32_t)K2K_UPDATE_BUDGETS) {
-		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER : K2K_AUDIT_KIND_UPDATE;
-		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec : 0;
-		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY ? quota->max_gpu_memory_bytes : 0;
-		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS ? quota->max_concurrent_kernels : 0;
+		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER
+		                                         : K2K_AUDIT_KIND_UPDATE;
+		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec
+		                                                    : 0;
+		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY
+		                                     ? quota->max_gpu_memory_bytes
+		                                     : 0;
+		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS
+		                                     ? quota->max_concurrent_kernels
+		                                     : 0;
 		body.more.change.values[3] = change->count;
 		body.more.change.values[4] = mask;
-		k2k_trail_tell_locked(&change->reg->trail, &body);
+		k2k_trail_append_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}
 	body.kind = K2K_AUDIT_KIND_BUDGET_CHANGE;
 	for (uint32_t i = 0; i < change->count; i++) {
 		body.engagement_id = change->list[i].budget.engagement_id;
 		body.limit = change->list[i].budget.budget_ns;
-		k2k_trail_tell_locked(&change->reg->trail, &body);
+		k2k_trail_append_locked(&change->reg->trail, &body);
 	}
 }
 
@@ -444,7 +486,8 @@ static void forget_changed(struct k2k_change *change)
 	change->changed = change->count = 0;
 }
 
-static int run_held(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *))
+static int run_held(struct k2k_change *change, enum k2k_operation operation,
+                    int (*attempt)(struct k2k_change *))
 {
 	uint64_t deadline = k2k_deadline(change->reg), pause_ns = RETRY_NS;
 
@@ -465,17 +508,20 @@ static int run_held(struct k2k_change *change, enum k2k_operation operation, int
 		/* without the lock: others go on */
 		code = k2k_wait_passed(change->reg, change->wait_token, deadline, &behind);
 		if (code)
-			return code == K2K_EBUSY ? k2k_held_up(change->reg, behind, change->full) : code;
+			return code == K2K_EBUSY ? k2k_held_up(change->reg, behind, change->full)
+			                         : code;
 		if (k2k_clock_monotonic_ns() >= deadline)
 			return k2k_held_up(change->reg, K2K_SLOTS, change->full);
-		k2k_clock_sleep_ns(pause_ns); /* passed, but kept by somebody who takes its final totals */
+		/* passed, but kept by somebody who takes its final totals */
+		k2k_clock_sleep_ns(pause_ns);
 		if (pause_ns < RETRY_MOST_NS)
 			pause_ns *= 2;
 	}
 }
 
 /* The whole of a call: change, wait, change again, audit. */
-static int run(struct k2k_change *change, enum k2k_operation operation, int (*attempt)(struct k2k_change *), const char *verb)
+static int run(struct k2k_change *change, enum k2k_operation operation,
+               int (*attempt)(struct k2k_change *), const char *verb)
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
 
@@ -533,8 +579,8 @@ void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask
 		text.count = 2;
 		add_field(&text, "engagement_id", budget->engagement_id);
 		add_field(&text, "budget_ns", budget->budget_ns);
-		snprintf(description, sizeof(description), "tenant %" PRIu64 " budget %s", change->id,
-		         budget->budget_ns == K2K_UNLIMITED ? "unset" : "set");
+		snprintf(description, sizeof(description), "tenant %" PRIu64 " budget %s",
+		         change->id, budget->budget_ns == K2K_UNLIMITED ? "unset" : "set");
 		k2k_audit_change(&change->reg->audit, sink, description, text.fields, text.count);
 	}
 	k2k_audit_leave(sink);
@@ -585,16 +631,19 @@ int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation)
 		return k2k_fail_argument("registry", "null");
 	if (generation > K2K_GENERATION_MAX)
 		return k2k_fail_argument("generation", "larger than any that is given");
-	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg)); /* one store: nothing to complete or to undo */
+	/* one store: nothing to complete or to undo */
+	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
 	if (k2k_load_relaxed(&reg->map.defs->generation) < generation) /* relaxed: under the lock */
-		k2k_store_release(&reg->map.defs->generation, generation); /* publish[generation] seen by observe[generation] in info */
+		/* publish[generation] seen by observe[generation] in info */
+		k2k_store_release(&reg->map.defs->generation, generation);
 	k2k_change_leave(reg);
 	return 0;
 }
 
-int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
+int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota,
+                      uint32_t mask)
 {
 	K2K_UNCANCELLED;
 	struct k2k_change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
@@ -614,11 +663,13 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
 
 /* ---- budgets ------------------------------------------------------------------------------- */
 
-static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_budget *budget,
-                         int (*attempt)(struct k2k_change *))
+static int update_budget(struct k2k_registry *reg, k2k_tenant_id id,
+                         const struct k2k_budget *budget, int (*attempt)(struct k2k_change *))
 {
 	struct k2k_quota quota = { .size = sizeof(quota), .budget_count = 1, .budgets = budget };
-	struct k2k_change change = { .reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS };
+	struct k2k_change change = {
+		.reg = reg, .id = id, .quota = &quota, .mask = K2K_UPDATE_BUDGETS
+	};
 	int code;
 
 	if (!reg)
@@ -629,7 +680,8 @@ static int update_budget(struct k2k_registry *reg, k2k_tenant_id id, const struc
 	return code;
 }
 
-int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id, uint64_t budget_ns)
+int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement_id,
+                   uint64_t budget_ns)
 {
 	K2K_UNCANCELLED;
 	struct k2k_budget budget = { engagement_id, budget_ns };

@@ -18,14 +18,15 @@ struct k2k_change {
 	k2k_tenant_id id;
 	const struct k2k_quota *quota;
 	uint32_t mask;
-	bool undo;               /* something was changed: what fails now is undone */
-	const char *full;        /* with WAIT and K2K_EFULL: the table */
-	uint64_t wait_token;     /* with WAIT */
+	bool undo;           /* something was changed: what fails now is undone */
+	const char *full;    /* with WAIT and K2K_EFULL: the table */
+	uint64_t wait_token; /* with WAIT */
 	uint32_t slot;
 	uint64_t generation;
-	const struct k2k_tenant_image *image;   /* of a restore, else null */
-	uint32_t changed;        /* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
-	struct numbered *list;   /* the budgets that are not as they were, by engagement */
+	const struct k2k_tenant_image *image; /* of a restore, else null */
+	/* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
+	uint32_t changed;
+	struct numbered *list; /* the budgets that are not as they were, by engagement */
 	uint32_t count;
 };
 
@@ -33,7 +34,10 @@ struct k2k_change {
 int k2k_change_check_id(k2k_tenant_id id);
 /* Fills slot and generation. 0, K2K_ENOTENANT, K2K_ECORRUPT. */
 int k2k_change_find_live(struct k2k_change *change);
-/* Frees what was retired and has passed. In a batch, only where there is no room: it takes a sweep, which is due once. */
+/*
+ * Frees what was retired and has passed. In a batch, only where there is no room: it takes a sweep,
+ * which is due once.
+ */
 int k2k_change_reap(struct k2k_change *change);
 /* Tells the application's sink, after the change: "tenant 7 VERB". */
 void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask);

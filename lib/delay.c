@@ -9,21 +9,22 @@
 #include "clock.h"
 
 /*
- * Three of four points are passed at once: many short detours find more than a few long ones. What needs several grace
- * periods to go wrong needs long sleeps; but a read section that sleeps holds up all reuse, so those are given out by
- * time: a thread takes some 2 a second, wherever it is then.
+ * Three of four points are passed at once: many short detours find more than a few long ones. What
+ * needs several grace periods to go wrong needs long sleeps; but a read section that sleeps holds
+ * up all reuse, so those are given out by time: a thread takes some 2 a second, wherever it is
+ * then.
  */
 enum {
-	IN = 1024,               /* of so many: */
+	IN = 1024, /* of so many: */
 	SPINS = 240,
-	YIELDS = 4,              /* where all processors are busy, for milliseconds */
+	YIELDS = 4, /* where all processors are busy, for milliseconds */
 	SLEEPS = 16,
 	SPINS_MOST = 4096,
 };
 #define SLEEP_MOST_NS UINT64_C(100000)
 #define LONG_SLEEP_MOST_NS UINT64_C(20000000)
 #define LONG_SLEEPS_APART_NS UINT64_C(1000000000)
-#define LONG_SLEEPS_APART_CHOSEN_NS UINT64_C(100000000)  /* where few points are chosen */
+#define LONG_SLEEPS_APART_CHOSEN_NS UINT64_C(100000000) /* where few points are chosen */
 
 static k2k_u64 base, threads, epoch;
 
@@ -33,14 +34,17 @@ static _Thread_local struct {
 
 static uint64_t draw(void)
 {
-	uint64_t now = k2k_load_relaxed(&epoch); /* relaxed, all here: which numbers are drawn matters to nobody */
+	/* relaxed, all here: which numbers are drawn matters to nobody */
+	uint64_t now = k2k_load_relaxed(&epoch);
 
 	if (dice.state == 0 || dice.epoch != now) {
 		uint64_t seed = k2k_load_relaxed(&base);
 
 		if (seed == 0)
 			seed = k2k_clock_monotonic_ns() ^ (uint64_t)getpid() << 40;
-		dice.state = k2k_mix64(seed + k2k_add_relaxed(&threads, 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+		dice.state = k2k_mix64(seed + k2k_add_relaxed(&threads, 1) *
+		                                      UINT64_C(0x9e3779b97f4a7c15)) |
+		             1;
 		dice.epoch = now;
 	}
 	dice.state ^= dice.state << 13;
@@ -91,7 +95,8 @@ void k2k_delay(const char *point)
 	random >>= 16;
 	now = k2k_clock_monotonic_ns();
 	if (now >= dice.long_sleep_at_ns) {
-		dice.long_sleep_at_ns = now + random % (points ? LONG_SLEEPS_APART_CHOSEN_NS : LONG_SLEEPS_APART_NS);
+		dice.long_sleep_at_ns = now + random % (points ? LONG_SLEEPS_APART_CHOSEN_NS
+		                                               : LONG_SLEEPS_APART_NS);
 		k2k_clock_sleep_ns(draw() % LONG_SLEEP_MOST_NS);
 		return;
 	}

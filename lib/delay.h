@@ -17,7 +17,9 @@
 #include <stdint.h>
 
 void k2k_delay(const char *point);
-/* All threads of this process draw anew, from this seed. Else from one that no two processes share. */
+/*
+ * All threads of this process draw anew, from this seed. Else from one that no two processes share.
+ */
 void k2k_delay_seed(uint64_t seed);
 
 #define K2K_DELAY(point) k2k_delay(#point)

@@ -2,8 +2,9 @@
 /*
  * deregister.c (F7) - deregister, and the final totals.
  *
- * RETIRED is the commit store of each. Killed before it nothing has happened, after it all of it has: who reaps the slot
- * tells the final totals, where they were asked for (totals_due is stored before RETIRED).
+ * RETIRED is the commit store of each. Killed before it nothing has happened, after it all of it
+ * has: who reaps the slot tells the final totals, where they were asked for (totals_due is stored
+ * before RETIRED).
  */
 #include "definitions.h"
 
@@ -15,13 +16,16 @@
 
 static void expect_totals(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
-	k2k_store_relaxed(&map->tenants_cold[slot].totals_due, generation); /* relaxed: carried by RETIRED; only writers look */
+	/* relaxed: carried by RETIRED; only writers look */
+	k2k_store_relaxed(&map->tenants_cold[slot].totals_due, generation);
 }
 
 static void tell_deregistered(const struct k2k_change *change)
 {
 	const struct k2k_shm_cell_cold *cold = &change->reg->map.cells_cold[change->slot];
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER, .tenant = change->id, .generation = change->generation };
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER,
+		                       .tenant = change->id,
+		                       .generation = change->generation };
 	uint64_t *values = body.more.change.values;
 
 	/* relaxed, all: counts, to which calls under way may add */
@@ -31,12 +35,15 @@ static void tell_deregistered(const struct k2k_change *change)
 	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
 	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
 	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
-	k2k_trail_tell_locked(&change->reg->trail, &body);
+	k2k_trail_append_locked(&change->reg->trail, &body);
 }
 
 /* ---- one ----------------------------------------------------------------------------- */
 
-/* Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders it */
+/*
+ * Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders
+ * it
+ */
 static void pin(const struct k2k_change *change, uint64_t incarnation)
 {
 	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
@@ -75,8 +82,9 @@ static int retire(struct k2k_change *change, bool keep)
 }
 
 /*
- * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be done, the totals are as
- * counted so far, and who reaps the slot tells the final ones in the trail: 0, unless the handle itself is of no use any more.
+ * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be
+ * done, the totals are as counted so far, and who reaps the slot tells the final ones in the trail:
+ * 0, unless the handle itself is of no use any more.
  */
 static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
 {
@@ -90,9 +98,11 @@ static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenan
 	if (code) {
 		int counted = k2k_totals_of(reg, &final, 1); /* pinned: nobody has reaped it */
 
-		return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code : counted;
+		return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code
+		                                                                        : counted;
 	}
-	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) == /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) ==
 	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
 		code = k2k_reap_finals(reg, &final, 1);
 		totals->final = final.done;
@@ -133,7 +143,8 @@ static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *
 	return code;
 }
 
-int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals)
+int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
+                          struct k2k_tenant_totals *totals)
 {
 	K2K_UNCANCELLED;
 	struct k2k_change change = { .reg = reg, .id = id };
@@ -161,11 +172,11 @@ struct many {
 	size_t count;
 	struct k2k_tenant_totals *totals;
 	int *codes;
-	size_t stride;           /* of the caller's totals */
+	size_t stride; /* of the caller's totals */
 	struct k2k_final *finals;
-	size_t retired;          /* as many finals are filled */
+	size_t retired; /* as many finals are filled */
 	uint64_t token;
-	int first;               /* the first of the codes that is not 0 */
+	int first; /* the first of the codes that is not 0 */
 };
 
 static struct k2k_tenant_totals *totals_at(const struct many *many, size_t index)
@@ -181,7 +192,10 @@ static void note_code(struct many *many, size_t index, int code)
 		many->first = code;
 }
 
-/* All with one token. Killed between: what is stamped with it is RETIRED, and recovery unlinks it and publishes. */
+/*
+ * All with one token. Killed between: what is stamped with it is RETIRED, and recovery unlinks it
+ * and publishes.
+ */
 static int retire_all(struct many *many)
 {
 	const struct k2k_map *map = &many->reg->map;
@@ -205,7 +219,10 @@ static int retire_all(struct many *many)
 			note_code(many, i, code);
 			return code;
 		}
-		many->finals[many->retired++] = (struct k2k_final){ change.slot, change.generation, many->totals ? totals_at(many, i) : NULL, false };
+		many->finals[many->retired++] = (struct k2k_final){
+			change.slot, change.generation, many->totals ? totals_at(many, i) : NULL,
+			false
+		};
 		tell_deregistered(&change);
 	}
 	if (many->retired)
@@ -236,7 +253,9 @@ static int finish_all(struct many *many, uint64_t deadline)
 static void audit_all(struct many *many)
 {
 	for (size_t i = 0, retired = 0; i < many->count && retired < many->retired; i++) {
-		struct k2k_change change = { .reg = many->reg, .id = many->ids[i], .generation = many->finals[retired].generation };
+		struct k2k_change change = { .reg = many->reg,
+			                     .id = many->ids[i],
+			                     .generation = many->finals[retired].generation };
 
 		/* finals are in the order of ids; what was not retired has a code */
 		if (many->codes[i] == 0) {
@@ -288,7 +307,8 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
 	many.finals = malloc(sizeof(*many.finals) * (count + 1));
 	many.codes = codes ? codes : malloc(sizeof(*many.codes) * (count + 1));
 	if (!many.finals || !many.codes) {
-		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants", count);
+		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants",
+		                      count);
 	} else {
 		for (size_t i = 0; i < count; i++)
 			many.codes[i] = K2K_ENOTENANT;

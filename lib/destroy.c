@@ -16,12 +16,12 @@
 
 static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {
-	struct k2k_census brokers = { .object = live };
+	struct k2k_liveness brokers = { .object = live };
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		/* observe[slot-owner]: its pid, for messages */
-		if (k2k_census_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
+		if (k2k_liveness_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
 			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for messages */
 			count++;
 		}
@@ -31,23 +31,26 @@ static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *liv
 static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DESTROYED };
-	struct k2k_teller teller;
+	struct k2k_trail_writer writer;
 
-	if (k2k_teller_open(&teller, map, actor) != 0)
+	if (k2k_trail_writer_open(&writer, map, actor) != 0)
 		return; /* in a strange time namespace: the event's times would be wrong */
 	body.more.change.values[0] = flags;
 	body.more.change.values[1] = brokers;
-	k2k_trail_tell_locked(&teller.trail, &body);
+	k2k_trail_append_locked(&writer.trail, &body);
 }
 
 /* Is nobody attached? Then, or by force, tells those who read the trail. */
-static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uint32_t flags, const char *actor)
+static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uint32_t flags,
+                        const char *actor)
 {
 	uint64_t pid = 0;
 	uint32_t brokers = count_brokers(map, live, &pid);
 
 	if (brokers && !(flags & K2K_DESTROY_FORCE))
-		return k2k_fail_pid(K2K_EBUSY, "brokers", pid, "process %llu is attached as a broker", (unsigned long long)pid);
+		return k2k_fail_pid(K2K_EBUSY, "brokers", pid,
+		                    "process %llu is attached as a broker",
+		                    (unsigned long long)pid);
 	tell(map, flags, brokers, actor);
 	return 0;
 }
@@ -57,13 +60,19 @@ static int poison(const char *name, struct k2k_segment *defs)
 	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
 
 	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
-	/* publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in tenant_find, which need nothing with it */
+	/*
+	 * publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in
+	 * tenant_find, which need nothing with it
+	 */
 	k2k_store_release(&words->poisoned, K2K_POISONED);
 	return k2k_sweep_unlink(name, defs);
 }
 
-/* Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE. */
-static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs, const struct k2k_trust *trust, const char *actor)
+/*
+ * Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE.
+ */
+static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs,
+                          const struct k2k_trust *trust, const char *actor)
 {
 	char path[K2K_PATH_MAX];
 	struct k2k_segment live;
@@ -75,7 +84,8 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 	k2k_segment_live_path(path, name, defs->header.uuid);
 	code = k2k_segment_open(&live, defs->agent, "live", path, true, trust);
 	if (code)
-		return code == K2K_ENOREGISTRY || (flags & K2K_DESTROY_FORCE) ? poison(name, defs) : code;
+		return code == K2K_ENOREGISTRY || (flags & K2K_DESTROY_FORCE) ? poison(name, defs)
+		                                                              : code;
 	code = k2k_map_bind(&map, defs, &live);
 	if (!code)
 		code = look_at_live(&map, &live, flags, actor);
@@ -91,10 +101,11 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 }
 
 /*
- * Of another boot, another layout, or damaged: by the name alone. With its remover's byte locked, and only if it still is
- * what it was: two that replace it at once must not remove the new one.
+ * Of another boot, another layout, or damaged: by the name alone. With its remover's byte locked,
+ * and only if it still is what it was: two that replace it at once must not remove the new one.
  */
-static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, uint32_t flags, const struct k2k_trust *trust)
+static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, uint32_t flags,
+                           const struct k2k_trust *trust)
 {
 	char path[K2K_PATH_MAX];
 	struct k2k_segment defs, again;
@@ -104,7 +115,8 @@ static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, u
 
 	/* a file that is no registry's, or not our file, stays */
 	k2k_segment_defs_path(path, name);
-	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) || k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||
+	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) ||
+	    k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||
 	    k2k_segment_refer(&defs, agent, path) != 0)
 		return why;
 	code = k2k_lock_try(&defs, K2K_LOCK_BYTE_REMOVER, &lock);
@@ -113,15 +125,20 @@ static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, u
 		if (code == 0)
 			k2k_segment_close(&again);
 		if (code == why && k2k_segment_check_identity(&defs) == 0)
-			code = unlink(path) == 0 ? 0 : k2k_fail_errno(K2K_EPERM, errno, "defs", "can't remove %s", path);
+			code = unlink(path) == 0 ? 0
+			                         : k2k_fail_errno(K2K_EPERM, errno, "defs",
+			                                          "can't remove %s", path);
 		else
-			code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was replaced meanwhile", name);
+			code = k2k_fail(K2K_ENOREGISTRY, "name", NULL,
+			                "registry %s was replaced meanwhile", name);
 		k2k_lock_drop(&lock);
 	}
 	k2k_segment_close(&defs);
 	if (!code)
 		k2k_sweep(agent, name, NULL);
-	return code == K2K_EBUSY ? k2k_fail(K2K_EBUSY, "writer", NULL, "somebody else is removing %s", path) : code;
+	return code == K2K_EBUSY
+	               ? k2k_fail(K2K_EBUSY, "writer", NULL, "somebody else is removing %s", path)
+	               : code;
 }
 
 struct destruction {
@@ -166,7 +183,9 @@ static int destroy(void *context)
 int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options)
 {
 	K2K_UNCANCELLED;
-	struct destruction d = { .name = name, .flags = flags, .timeout_ns = K2K_DEFAULT_TIMEOUT_NS };
+	struct destruction d = { .name = name,
+		                 .flags = flags,
+		                 .timeout_ns = K2K_DEFAULT_TIMEOUT_NS };
 	int code = k2k_segment_check_name(name);
 
 	if (!code)
@@ -176,7 +195,8 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
 		return k2k_fail_argument("flags", "unknown flags");
 	if (options) {
-		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT);
+		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID |
+		                                         K2K_OPEN_TIMEOUT);
 		if (code)
 			return code;
 		if (options->flags & K2K_OPEN_TIMEOUT)

@@ -8,8 +8,10 @@
 
 #include "thread.h"
 
-_Static_assert(K2K_EPERM == -EPERM && K2K_ENOREGISTRY == -ENOENT && K2K_EIO == -EIO, "value is errno's");
-_Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EEXIST, "value is errno's");
+_Static_assert(K2K_EPERM == -EPERM && K2K_ENOREGISTRY == -ENOENT && K2K_EIO == -EIO,
+               "value is errno's");
+_Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EEXIST,
+               "value is errno's");
 _Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "value is errno's");
 
 /* Of threads for which there is no memory. */
@@ -28,7 +30,8 @@ static const struct {
 	{ K2K_EEXIST, "K2K_EEXIST", "exists already" },
 	{ K2K_EINVAL, "K2K_EINVAL", "invalid argument" },
 	{ K2K_EFULL, "K2K_EFULL", "table full" },
-	{ K2K_EUNSPECIFIED, "K2K_EUNSPECIFIED", "tenant 0 is the unspecified tenant and can't be defined" },
+	{ K2K_EUNSPECIFIED, "K2K_EUNSPECIFIED",
+	  "tenant 0 is the unspecified tenant and can't be defined" },
 	{ K2K_ENOTENANT, "K2K_ENOTENANT", "no such tenant" },
 	{ K2K_ENOBUDGET, "K2K_ENOBUDGET", "no such budget" },
 	{ K2K_ERATE, "K2K_ERATE", "message rate exceeded" },
@@ -78,7 +81,8 @@ const struct k2k_error_detail *k2k_error_detail(void)
 	return own_detail();
 }
 
-static struct k2k_error_detail *fill(int code, const char *object, const char *field, const char *format, va_list args)
+static struct k2k_error_detail *fill(int code, const char *object, const char *field,
+                                     const char *format, va_list args)
 {
 	struct k2k_error_detail *detail = own_detail();
 
@@ -107,7 +111,8 @@ static const char *limit_of(int error)
 	case EMFILE: return " (RLIMIT_NOFILE, ulimit -n)";
 	case ENFILE: return " (the system's fs.file-max)";
 	case EFBIG: return " (RLIMIT_FSIZE, ulimit -f)";
-	case ENOMEM: return " (RLIMIT_AS, RLIMIT_DATA, the control group's or the machine's memory)";
+	case ENOMEM:
+		return " (RLIMIT_AS, RLIMIT_DATA, the control group's or the machine's memory)";
 	default: return "";
 	}
 }
@@ -123,12 +128,13 @@ int k2k_fail_errno(int code, int error, const char *object, const char *format, 
 	va_end(args);
 	detail->system_errno = error;
 	used = strlen(detail->text);
-	snprintf(detail->text + used, sizeof(detail->text) - used, ": %s%s", strerror(error), limit_of(error));
+	snprintf(detail->text + used, sizeof(detail->text) - used, ": %s%s", strerror(error),
+	         limit_of(error));
 	return code;
 }
 
-int k2k_fail_values(int code, const char *object, const char *field, uint64_t expected, uint64_t found,
-                    const char *format, ...)
+int k2k_fail_values(int code, const char *object, const char *field, uint64_t expected,
+                    uint64_t found, const char *format, ...)
 {
 	struct k2k_error_detail *detail;
 	va_list args;

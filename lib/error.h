@@ -23,8 +23,9 @@ int k2k_fail(int code, const char *object, const char *field, const char *format
 	__attribute__((format(printf, 4, 5), cold));
 int k2k_fail_errno(int code, int error, const char *object, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
-int k2k_fail_values(int code, const char *object, const char *field, uint64_t expected, uint64_t found,
-                    const char *format, ...) __attribute__((format(printf, 6, 7), cold));
+int k2k_fail_values(int code, const char *object, const char *field, uint64_t expected,
+                    uint64_t found, const char *format, ...)
+	__attribute__((format(printf, 6, 7), cold));
 int k2k_fail_pid(int code, const char *object, uint64_t pid, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
 

@@ -19,14 +19,14 @@ static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_foll
 }
 
 /* A dead one's first: its successor goes on with its losses. */
-static int find_record(const struct k2k_map *map, struct k2k_census *census,
+static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
                        struct k2k_follower *follower)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
 		/* observe[follower-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->followers[i].owner);
 
-		if (owner && !k2k_census_alive(census, owner) &&
+		if (owner && !k2k_liveness_alive(liveness, owner) &&
 		    take(&map->followers[i], owner, follower))
 			return 0;
 	}
@@ -52,16 +52,16 @@ static void sign(struct k2k_shm_follower *shared, const struct k2k_identity *own
 	k2k_store_relaxed(&shared->attached_at_ns, k2k_clock_realtime_ns());
 }
 
-int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census,
+int k2k_follower_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                         const struct k2k_identity *own, struct k2k_follower *follower)
 {
 	int code;
 
 	memset(follower, 0, sizeof(*follower));
-	code = k2k_life_begin(census->object, &follower->life, &follower->incarnation);
+	code = k2k_life_begin(liveness->object, &follower->life, &follower->incarnation);
 	if (code)
 		return code;
-	code = find_record(map, census, follower);
+	code = find_record(map, liveness, follower);
 	if (code) {
 		k2k_lock_drop(&follower->life);
 		follower->incarnation = 0;
@@ -132,7 +132,7 @@ void k2k_follower_count_damaged(struct k2k_follower *follower)
 	k2k_add_relaxed(&follower->shared->damaged, 1); /* relaxed: for people */
 }
 
-bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_census *census,
+bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
                             uint64_t now_ns)
 {
 	uint64_t owner = k2k_load_acquire(&shared->owner); /* observe[follower-owner]: who it is */
@@ -146,7 +146,7 @@ bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_ce
 	if (now_ns > said_ns && now_ns - said_ns > K2K_FOLLOWER_FRESH_NS)
 		return false;
 	return said_ns <= k2k_sat_add(now_ns, K2K_FOLLOWER_FRESH_NS) &&
-	       k2k_census_alive(census, owner);
+	       k2k_liveness_alive(liveness, owner);
 }
 
 struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,

@@ -32,14 +32,15 @@
 
 struct k2k_follower {
 	struct k2k_lock life;
-	uint64_t incarnation;            /* 0: not attached */
+	uint64_t incarnation; /* 0: not attached */
 	struct k2k_shm_follower *shared;
-	uint64_t counted[K2K_RINGS];     /* losses below it are in `lost`: a log that was cut is read again */
+	/* losses below it are in `lost`: a log that was cut is read again */
+	uint64_t counted[K2K_RINGS];
 	bool failing;
 };
 
 /* On the agent, both. 0; K2K_EFULL: all records have living owners; or what locking can answer. */
-int k2k_follower_attach(const struct k2k_map *map, struct k2k_census *census,
+int k2k_follower_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                         const struct k2k_identity *own, struct k2k_follower *follower);
 void k2k_follower_detach(struct k2k_follower *follower);
 
@@ -55,7 +56,7 @@ void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint6
 void k2k_follower_count_damaged(struct k2k_follower *follower);
 
 /* Alive, fresh, and not failing. */
-bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_census *census,
+bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
                             uint64_t now_ns);
 /*
  * May `events` more be written to this ring before it loses one? A number that can't be says

@@ -16,7 +16,8 @@
 
 uint64_t k2k_grace_next(const struct k2k_map *map)
 {
-	return k2k_load_relaxed(&map->defs->grace_token) + 1; /* relaxed: only the writer, us, changes it */
+	/* relaxed: only the writer, us, changes it */
+	return k2k_load_relaxed(&map->defs->grace_token) + 1;
 }
 
 static void wake(const struct k2k_map *map)
@@ -27,19 +28,22 @@ static void wake(const struct k2k_map *map)
 void k2k_grace_wake(const struct k2k_map *map)
 {
 	/* relaxed, both: only wakes; who misses it looks again within a second */
-	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
+	k2k_store_relaxed(&map->defs->grace_wake,
+	                  (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
 	wake(map);
 }
 
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 {
 	K2K_DELAY(unlinked);
-	k2k_store_release(&map->defs->grace_token, token); /* publish[grace-token]: every unlink stamped with it */
+	/* publish[grace-token]: every unlink stamped with it */
+	k2k_store_release(&map->defs->grace_token, token);
 	K2K_DELAY(published);
 	k2k_grace_wake(map);
 	/*
-	 * fence[grace-writer] with fence[grace-attach]: what is asked after this about slots is no older than the unlinks.
-	 * Without it the look at a slot could be older than an attach that still read the old link.
+	 * fence[grace-writer] with fence[grace-attach]: what is asked after this about slots is no
+	 * older than the unlinks. Without it the look at a slot could be older than an attach that
+	 * still read the old link.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -60,15 +64,23 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 		uint64_t owner = k2k_load_acquire(&slot->owner);
 		uint64_t ack;
 
-		/* observe[slot-state]: ATTACHING was stored by this owner, or the state is the dead one's and we wait for nothing more than needed */
+		/*
+		 * observe[slot-state]: ATTACHING was stored by this owner, or the state is the dead
+		 * one's and we wait for nothing more than needed
+		 */
 		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
 			continue;
 		K2K_DELAY(slot_active);
-		ack = k2k_load_acquire(&slot->ack); /* observe[grace-ack]: its readers are through */
-		/* newer than our look at the token is well; newer than the token itself is damage, and counts as nothing */
-		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token)) /* observe[grace-token]: only compared */
+		/* observe[grace-ack]: its readers are through */
+		ack = k2k_load_acquire(&slot->ack);
+		/*
+		 * newer than our look at the token is well; newer than the token itself is damage,
+		 * and counts as nothing
+		 */
+		/* observe[grace-token]: only compared */
+		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token))
 			ack = 0;
-		if (ack >= passed || !k2k_census_alive(grace->census, owner))
+		if (ack >= passed || !k2k_liveness_alive(grace->liveness, owner))
 			continue;
 		passed = ack;
 		*behind = i;
@@ -81,19 +93,27 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 static void answer(struct k2k_helper *helper)
 {
 	struct k2k_shm_slot *slot = &helper->map->slots[helper->slot];
-	/* observe[grace-token]: the unlinks before it; sections begun from now on don't find what was unlinked */
+	/*
+	 * observe[grace-token]: the unlinks before it; sections begun from now on don't find what
+	 * was unlinked
+	 */
 	uint64_t token = k2k_load_acquire(&helper->map->defs->grace_token);
 
-	if (k2k_load_relaxed(&slot->ack) == token) /* relaxed: we wrote it; where others damaged it we write it again */
+	/* relaxed: we wrote it; where others damaged it we write it again */
+	if (k2k_load_relaxed(&slot->ack) == token)
 		return;
 	K2K_DELAY(token_seen);
 	if (k2k_rcu_synchronize())
 		return; /* reuse is delayed; asked again when the helper wakes next */
 	K2K_DELAY(synchronized);
-	k2k_store_release(&slot->ack, token); /* publish[grace-ack]: all that our readers did before */
+	/* publish[grace-ack]: all that our readers did before */
+	k2k_store_release(&slot->ack, token);
 }
 
-/* The wake is a hint: the longest that a lost one costs. Also the word may be damaged, so that nobody wakes us. */
+/*
+ * The wake is a hint: the longest that a lost one costs. Also the word may be damaged, so that
+ * nobody wakes us.
+ */
 static void wait_for_token(const struct k2k_helper *helper, uint32_t seen)
 {
 	struct timespec second = { 1, 0 };
@@ -106,7 +126,8 @@ static void *run(void *argument)
 	struct k2k_helper *helper = argument;
 
 	while (!k2k_load_acquire(&helper->stop)) { /* observe[helper-stop] */
-		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake); /* relaxed: compared by the kernel again */
+		/* relaxed: compared by the kernel again */
+		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake);
 
 		answer(helper);
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
@@ -129,12 +150,14 @@ int k2k_helper_start(struct k2k_helper *helper)
 	return 0;
 }
 
-/* The futex word is not ours to change; so the wake is repeated until the helper has seen `stop`. */
+/*
+ * The futex word is not ours to change; so the wake is repeated until the helper has seen `stop`.
+ */
 void k2k_helper_stop(struct k2k_helper *helper)
 {
 	if (!helper->running)
 		return;
-	k2k_store_release(&helper->stop, 1); /* publish[helper-stop] */
+	k2k_store_release(&helper->stop, 1);          /* publish[helper-stop] */
 	while (!k2k_load_acquire(&helper->stopped)) { /* observe[helper-stopped] */
 		wake(helper->map);
 		k2k_clock_sleep_ns(WAKE_AGAIN_NS);

@@ -27,8 +27,8 @@
  *
  * Killed: a writer after any store, see recover.c. A broker: 4. Model: tests/model/grace.pml.
  *
- * The helper does nothing but answer: it is the only thread that may wait for readers, and what must not wait, the
- * watch of the name, of deaths and of the trail, is the agent's (agent.h).
+ * The helper does nothing but answer: it is the only thread that may wait for readers, and what
+ * must not wait, the watch of the name, of deaths and of the trail, is the agent's (agent.h).
  *
  * The idea of a polled token is DPDK's (rte_rcu_qsbr); that of readers that
  * need no registration LTTng-UST's.
@@ -43,10 +43,13 @@
 
 struct k2k_grace {
 	const struct k2k_map *map;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 };
 
-/* The newest token that every living, ACTIVE broker has answered. *behind: a slot that holds up the next, or K2K_SLOTS. */
+/*
+ * The newest token that every living, ACTIVE broker has answered. *behind: a slot that holds up the
+ * next, or K2K_SLOTS.
+ */
 uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind);
 
 /* The writer's: the stamp for what is retired now, and its publication. */
@@ -60,7 +63,7 @@ void k2k_grace_wake(const struct k2k_map *map);
 struct k2k_helper {
 	const struct k2k_map *map;
 	uint32_t slot;
-	k2k_u32 stop, stopped;           /* process-private */
+	k2k_u32 stop, stopped; /* process-private */
 	pthread_t thread;
 	bool running;
 };

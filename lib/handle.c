@@ -6,18 +6,23 @@
 int k2k_gate_error(uint32_t gate)
 {
 	if (gate == K2K_GATE_FORKED)
-		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): open one in the child");
+		return k2k_fail(K2K_EFORKED, "handle", NULL,
+		                "this handle was opened before fork(): open one in the child");
 	if (gate & K2K_GATE_FENCED)
-		return k2k_fail(K2K_EFENCED, "handle", NULL, "the registry was destroyed, removed or replaced: close and open");
+		return k2k_fail(K2K_EFENCED, "handle", NULL,
+		                "the registry was destroyed, removed or replaced: close and open");
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
 	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't do this",
-	                gate & K2K_GATE_ADMIN ? "ADMIN" : gate & K2K_GATE_BROKER ? "BROKER" : "OBSERVER");
+	                gate & K2K_GATE_ADMIN    ? "ADMIN"
+	                : gate & K2K_GATE_BROKER ? "BROKER"
+	                                         : "OBSERVER");
 }
 
 int k2k_no_thread(void)
 {
-	return k2k_fail_errno(K2K_ENOMEM, errno, "thread", "can't keep what is known of a thread that is new here");
+	return k2k_fail_errno(K2K_ENOMEM, errno, "thread",
+	                      "can't keep what is known of a thread that is new here");
 }
 
 void k2k_handle_fence(struct k2k_registry *reg)
@@ -28,16 +33,21 @@ void k2k_handle_fence(struct k2k_registry *reg)
 	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
 }
 
-/* Somebody may have removed or replaced the name: each process must notice, or two groups would use two registries. */
+/*
+ * Somebody may have removed or replaced the name: each process must notice, or two groups would use
+ * two registries.
+ */
 int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second)) /* relaxed: two threads may both look */
+	/* relaxed: two threads may both look */
+	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;
 	k2k_store_relaxed(&reg->watched_second, second);
-	if (k2k_segment_check_identity(&reg->defs) == 0 && k2k_segment_check_identity(&reg->live) == 0)
+	if (k2k_segment_check_identity(&reg->defs) == 0 &&
+	    k2k_segment_check_identity(&reg->live) == 0)
 		return 0;
 	k2k_handle_fence(reg);
 	return k2k_gate_error(K2K_GATE_FENCED);
@@ -51,12 +61,14 @@ uint64_t k2k_deadline(const struct k2k_registry *reg)
 #define POLL_FIRST_NS UINT64_C(20000)
 #define POLL_MOST_NS UINT64_C(2000000)
 
-int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns, uint32_t *behind)
+int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
+                    uint32_t *behind)
 {
 	uint64_t pause_ns = POLL_FIRST_NS;
 	int code;
 
-	while ((code = k2k_gate(reg, K2K_GATE_ANY)) == 0 && k2k_grace_passed(&reg->grace, behind) < token) {
+	while ((code = k2k_gate(reg, K2K_GATE_ANY)) == 0 &&
+	       k2k_grace_passed(&reg->grace, behind) < token) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
 			return K2K_EBUSY;
 		k2k_clock_sleep_ns(pause_ns);
@@ -79,6 +91,7 @@ int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
 	pid = k2k_load_relaxed(&slot->pid);
 	k2k_identity_comm(comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
 	return k2k_fail_pid(K2K_EBUSY, what, pid,
-	                    "all free %s wait for broker %u, process %llu (%s), to answer a grace period: is it stopped?", what,
-	                    behind, (unsigned long long)pid, comm);
+	                    "all free %s wait for broker %u, process %llu (%s), to answer a grace "
+	                    "period: is it stopped?",
+	                    what, behind, (unsigned long long)pid, comm);
 }

@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "audit.h"
+#include "sink.h"
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
@@ -29,53 +29,62 @@
 #define K2K_DEFAULT_TIMEOUT_NS (UINT64_C(5) * K2K_NS_PER_SEC)
 
 enum {
-	K2K_GATE_FORKED   = 0,
-	K2K_GATE_CLOSED   = 1 << 0,
-	K2K_GATE_FENCED   = 1 << 1,
-	K2K_GATE_ADMIN    = 1 << 2,
-	K2K_GATE_BROKER   = 1 << 3,
+	K2K_GATE_FORKED = 0,
+	K2K_GATE_CLOSED = 1 << 0,
+	K2K_GATE_FENCED = 1 << 1,
+	K2K_GATE_ADMIN = 1 << 2,
+	K2K_GATE_BROKER = 1 << 3,
 	K2K_GATE_OBSERVER = 1 << 4,
-	K2K_GATE_ANY      = K2K_GATE_ADMIN | K2K_GATE_BROKER | K2K_GATE_OBSERVER,
+	K2K_GATE_ANY = K2K_GATE_ADMIN | K2K_GATE_BROKER | K2K_GATE_OBSERVER,
 };
 
 struct k2k_registry {
-	/* these live as long as the process: a call on a closed handle may look at them at any time */
+	/*
+	 * these live as long as the process: a call on a closed handle may look at them at any time
+	 */
 	k2k_u32 *gate;
-	pthread_mutex_t mutex;           /* leases of a broker, changes or a batch of an administrator: one at a time a handle */
-	pthread_mutex_t sink_mutex;      /* replacing the sink; apart, because a sink may take leases while it is replaced */
+	/* leases of a broker, changes or a batch of an administrator: one at a time a handle */
+	pthread_mutex_t mutex;
+	/* replacing the sink; apart, because a sink may take leases while it is replaced */
+	pthread_mutex_t sink_mutex;
 	struct k2k_registry *next_of_all;
 
-	uint32_t role;                   /* K2K_GATE_... of it */
-	struct k2k_identity own;         /* as it was at open; for people */
-	k2k_u64 batch_thread;            /* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
+	uint32_t role;           /* K2K_GATE_... of it */
+	struct k2k_identity own; /* as it was at open; for people */
+	/* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
+	k2k_u64 batch_thread;
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at;
-	uint32_t kept_lease;             /* lease.h */
-	k2k_u64 watched_second;          /* ADMIN, OBSERVER: when the name was looked at last */
+	uint32_t kept_lease;    /* lease.h */
+	k2k_u64 watched_second; /* ADMIN, OBSERVER: when the name was looked at last */
 
-	struct k2k_agent agent;          /* has the descriptors of defs and live, and the locks */
+	struct k2k_agent agent; /* has the descriptors of defs and live, and the locks */
 	struct k2k_segment defs, live;
-	struct k2k_census census;        /* of brokers */
-	struct k2k_census admins;
-	struct k2k_writer writer;        /* of an administrator */
+	struct k2k_liveness liveness; /* of brokers */
+	struct k2k_liveness admins;
+	struct k2k_writer writer; /* of an administrator */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
-	struct k2k_follower follower;    /* an OBSERVER's with K2K_OPEN_FOLLOWER */
+	struct k2k_follower follower; /* an OBSERVER's with K2K_OPEN_FOLLOWER */
 	bool follows;
-	struct k2k_helper helper;        /* of a broker: answers grace periods */
-	uint64_t ticked_second;          /* a broker's agent's: when it last did what is done once a second */
+	struct k2k_helper helper; /* of a broker: answers grace periods */
+	/* a broker's agent's: when it last did what is done once a second */
+	uint64_t ticked_second;
 	struct k2k_passed passed;
 	struct k2k_audit audit;
-	struct k2k_trail trail;          /* a broker's, an administrator's (who writes under the writer's lock only) */
-	struct k2k_finding *cuts;        /* ADMIN: what the newest repair cut out; under the mutex */
+	/* a broker's, an administrator's (who writes under the writer's lock only) */
+	struct k2k_trail trail;
+	/* ADMIN: what the newest repair cut out; under the mutex */
+	struct k2k_finding *cuts;
 	size_t cut_count;
-	k2k_u32 sleepers;                /* of the users, those in k2k_audit_wait */
-	k2k_u32 idle_wakes;              /* of k2k_audit_wait, in a row, that brought nothing */
-	k2k_u32 users;                   /* calls that go on outside of read sections: close waits for them */
+	k2k_u32 sleepers;   /* of the users, those in k2k_audit_wait */
+	k2k_u32 idle_wakes; /* of k2k_audit_wait, in a row, that brought nothing */
+	/* calls that go on outside of read sections: close waits for them */
+	k2k_u32 users;
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
-	uint64_t held_up_by;             /* while opening: a destroyer */
+	uint64_t held_up_by; /* while opening: a destroyer */
 	struct k2k_registry *next_closed;
 };
 
@@ -116,14 +125,18 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	return code;
 }
 
-/* The same for a broker's message where nothing is unusual: true inside a read section. Else false, nothing is known. */
-static inline bool k2k_enter_shortly(struct k2k_registry *reg)
+/*
+ * The same for a broker's message where nothing is unusual: true inside a read section. Else false,
+ * nothing is known.
+ */
+static inline bool k2k_enter_fast(struct k2k_registry *reg)
 {
 	if (k2k_unlikely(!reg || !k2k_thread_self))
 		return false;
 	k2k_read_lock();
 	K2K_DELAY(entered);
-	if (k2k_likely(k2k_load_acquire(reg->gate) == K2K_GATE_BROKER)) /* observe[gate]: the handle's fields */
+	/* observe[gate]: the handle's fields */
+	if (k2k_likely(k2k_load_acquire(reg->gate) == K2K_GATE_BROKER))
 		return true;
 	k2k_read_unlock();
 	return false;
@@ -146,12 +159,13 @@ static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
 
 static inline void k2k_unhold(struct k2k_registry *reg)
 {
-	atomic_fetch_sub_explicit(&reg->users, 1, memory_order_release); /* publish[handle-users]: all that the call did */
+	/* publish[handle-users]: all that the call did */
+	atomic_fetch_sub_explicit(&reg->users, 1, memory_order_release);
 }
 
 /* Adds a reason to a null or too small struct. */
-static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t flags, uint32_t known_flags, size_t least,
-                                   const char *name)
+static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t flags,
+                                   uint32_t known_flags, size_t least, const char *name)
 {
 	if (!pointer)
 		return k2k_fail_argument(name, "null");
@@ -162,8 +176,9 @@ static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t 
 	return 0;
 }
 
-#define K2K_CHECK_STRUCT(pointer, known_flags) \
-	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), sizeof(*(pointer)), #pointer) \
+#define K2K_CHECK_STRUCT(pointer, known_flags)                                                     \
+	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
+	                              sizeof(*(pointer)), #pointer)                                \
 	           : k2k_fail_argument(#pointer, "null"))
 
 /* Results of arrays: the caller's elements may be larger than ours, of a later version. */
@@ -173,26 +188,30 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 }
 
 /* A struct that has grown: as it is now, or as it was before it had `last`. */
-#define K2K_CHECK_GROWN(pointer, known_flags, last) \
+#define K2K_CHECK_GROWN(pointer, known_flags, last)                                                \
 	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last) ? 0 : sizeof(*(pointer)), #pointer) \
+	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last)    \
+	                                      ? 0                                                  \
+	                                      : sizeof(*(pointer)),                                \
+	                              #pointer)                                                    \
 	           : k2k_fail_argument(#pointer, "null"))
 #define K2K_HAS_FIELD(pointer, field) \
 	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))
 
-#define K2K_CHECK_LIST_OF(list, capacity, count, known_flags) \
-	(!(count)                  ? k2k_fail_argument("count", "null") \
-	 : (capacity) && !(list)   ? k2k_fail_argument(#list, "null") \
-	 : (capacity) ? K2K_CHECK_STRUCT((list), (known_flags)) \
-	              : 0)
+#define K2K_CHECK_LIST_OF(list, capacity, count, known_flags)              \
+	(!(count)                ? k2k_fail_argument("count", "null")      \
+	 : (capacity) && !(list) ? k2k_fail_argument(#list, "null")        \
+	 : (capacity)            ? K2K_CHECK_STRUCT((list), (known_flags)) \
+	                         : 0)
 #define K2K_CHECK_LIST(list, capacity, count) K2K_CHECK_LIST_OF(list, capacity, count, 0)
 
 /* ---- changes (change.c) ------------------------------------------------------ */
 
 /*
  * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
- * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread it has the locks
- * already, and has looked at the name when it took them; they are kept at the end of the change then.
+ * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread
+ * it has the locks already, and has looked at the name when it took them; they are kept at the end
+ * of the change then.
  */
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
 /* undo: the change failed half way. */
@@ -202,15 +221,19 @@ bool k2k_change_in_batch(const struct k2k_registry *reg);
 /* Gives up the lock; the intent stays as it is. */
 void k2k_change_leave(struct k2k_registry *reg);
 /*
- * Before a close: this thread's batch is ended, another's is waited for, none begins any more. K2K_EBUSY after the handle's
- * timeout: nothing is changed.
+ * Before a close: this thread's batch is ended, another's is waited for, none begins any more.
+ * K2K_EBUSY after the handle's timeout: nothing is changed.
  */
 int k2k_batch_close(struct k2k_registry *reg);
 /* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 uint64_t k2k_deadline(const struct k2k_registry *reg);
-/* Polls until the token has passed: 0; K2K_EBUSY, without a detail, and who is behind, after the deadline; or what the gate says. */
-int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns, uint32_t *behind);
+/*
+ * Polls until the token has passed: 0; K2K_EBUSY, without a detail, and who is behind, after the
+ * deadline; or what the gate says.
+ */
+int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
+                    uint32_t *behind);
 
 /* deaths.c: tells once of each broker that was found dead, and what came back. */
 struct k2k_dead {
@@ -218,26 +241,35 @@ struct k2k_dead {
 	uint64_t incarnation, pid, attached_at_ns, comm[2];
 };
 /* of a slot that its caller has just taken from a dead one, before it takes leases. */
-void k2k_bury(struct k2k_registry *reg, const struct k2k_dead *dead);
+void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead);
 /* Of all slots. A broker's agent, or an administrator with the writer's lock. */
-void k2k_bury_all(struct k2k_registry *reg);
+void k2k_report_deaths(struct k2k_registry *reg);
 
 /* What recovery and reaping did, for repair. */
 struct k2k_mended {
 	uint64_t tenants, budgets, engagements, leases, brokers;
 	struct k2k_mend_counts damage;
-	struct k2k_look *look;           /* repair: texts of the damage; null: a change, which mends what it walks over */
+	/* repair: texts of the damage; null: a change, which mends what it walks over */
+	struct k2k_look *look;
 };
 /*
- * recover.c: makes `live` walkable again (mend.h), and adds up what that took. Under the writer's lock. token: the next one;
+ * recover.c: makes `live` walkable again (mend.h), and adds up what that took. Under the writer's
+ * lock. token: the next one;
  * *stamped: it has to be published. 0, K2K_ENOMEM.
  */
-int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struct k2k_mended *mended);
-/* The same by itself, in a change that met damage: with a token of its own, and told. Nothing is stamped and not published. */
+int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
+                  struct k2k_mended *mended);
+/*
+ * The same by itself, in a change that met damage: with a token of its own, and told. Nothing is
+ * stamped and not published.
+ */
 int k2k_mend_now(struct k2k_registry *reg);
 /* Tells in the audit trail what was recovered, and cut out. */
 void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended);
-/* recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds the lists. */
+/*
+ * recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds
+ * the lists.
+ */
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
 /* The part of it that killed brokers leave, and nobody else takes: claims of costs. */
 int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
@@ -250,7 +282,10 @@ struct k2k_final {
 	struct k2k_tenant_totals *totals;
 	bool done;
 };
-/* The same, of those as well whose slots are pinned, by the caller; with their final totals. Their token has passed. */
+/*
+ * The same, of those as well whose slots are pinned, by the caller; with their final totals. Their
+ * token has passed.
+ */
 int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count);
 /* Their totals as counted so far: one sweep for all. */
 int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
@@ -260,22 +295,34 @@ int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size
  * Counts in *removed if that is not null.
  */
 void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed);
-/* Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look again. */
+/*
+ * Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look
+ * again.
+ */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
-/* Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody is writing. */
+/*
+ * Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody
+ * is writing.
+ */
 int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
 /* Of a poisoned registry, in a writer's turn. */
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
 
-/* visitor.c: an administrator without a handle, for as long as it takes to change one thing. On the agent. */
+/*
+ * visitor.c: an administrator without a handle, for as long as it takes to change one thing. On the
+ * agent.
+ */
 struct k2k_visitor {
-	struct k2k_map map;              /* of defs alone */
-	struct k2k_census admins;
+	struct k2k_map map; /* of defs alone */
+	struct k2k_liveness admins;
 	struct k2k_identity own;
 	struct k2k_writer writer;
 };
-/* Takes the writer's turn: 0, to be ended with k2k_visitor_leave(); or the error of k2k_writer_lock(). */
+/*
+ * Takes the writer's turn: 0, to be ended with k2k_visitor_leave(); or the error of
+ * k2k_writer_lock().
+ */
 int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns);
 void k2k_visitor_leave(struct k2k_visitor *visitor);
 

@@ -5,19 +5,22 @@
 
 int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what)
 {
-	return k2k_fail_values(K2K_ECORRUPT, "hash", "chain", hash->pool.capacity, bucket, "bucket %u: %s", bucket, what);
+	return k2k_fail_values(K2K_ECORRUPT, "hash", "chain", hash->pool.capacity, bucket,
+	                       "bucket %u: %s", bucket, what);
 }
 
 /*
  * Killed before the CAS: the record is CLAIMED and not linked: freed by the writer.
- * Killed after it: linked, with all its fields; whether the claimer still says LIVE makes no difference to readers.
+ * Killed after it: linked, with all its fields; whether the claimer still says LIVE makes no
+ * difference to readers.
  */
-int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key, bool unique,
-                    uint32_t *other)
+int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
+                    bool unique, uint32_t *other)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint32_t bucket = k2k_hash_bucket(hash, key->gen, key->key);
-	uint32_t head = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields of those before us */
+	/* observe[entry-link]: fields of those before us */
+	uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
 	uint32_t seen = 0;
 
 	for (;;) {
@@ -30,7 +33,10 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 				return code;
 			seen = head;
 		}
-		/* publish[entry-link]: generation and key first: who still stands on the former use sees that by its bucket */
+		/*
+		 * publish[entry-link]: generation and key first: who still stands on the former use
+		 * sees that by its bucket
+		 */
 		k2k_store_release(&entry->next, head);
 		K2K_DELAY(inserting);
 		/* publish[entry-link]: key and counters of this record before it can be found */
@@ -45,9 +51,11 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 	uint32_t bucket, link, steps = 0;
 
 	/* relaxed: asked by the writer, about records that only it removes */
-	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
+	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
+	                         k2k_load_relaxed(&entry->key));
 	link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
-	for (; link != 0; link = k2k_load_acquire(&k2k_pool_at(&hash->pool, link - 1)->next)) { /* observe[entry-link] */
+	/* observe[entry-link] */
+	for (; link != 0; link = k2k_load_acquire(&k2k_pool_at(&hash->pool, link - 1)->next)) {
 		if (link > hash->pool.capacity || steps++ > hash->pool.capacity)
 			return k2k_hash_corrupt(hash, bucket, "the chain is damaged");
 		if (link == index + 1)
@@ -60,17 +68,25 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	/* relaxed: only the single remover, us, changes the link of a linked record, and only the claimer wrote the key */
+	/*
+	 * relaxed: only the single remover, us, changes the link of a linked record, and only the
+	 * claimer wrote the key
+	 */
 	uint32_t next = k2k_load_relaxed(&entry->next);
-	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
+	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
+	                                  k2k_load_relaxed(&entry->key));
 
 	for (;;) {
-		uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
+		/* observe[entry-link]: fields */
+		uint32_t link = k2k_load_acquire(&hash->heads[bucket]);
 		uint32_t steps = 0;
 
 		if (link == index + 1) {
 			K2K_DELAY(unlinking);
-			/* publish[entry-link]: the successor was published before; passing it on must not lose that */
+			/*
+			 * publish[entry-link]: the successor was published before; passing it on
+			 * must not lose that
+			 */
 			if (k2k_cas_acq_rel(&hash->heads[bucket], &link, next))
 				return 0;
 			continue; /* somebody inserted before us */
@@ -84,7 +100,8 @@ int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 			at = k2k_pool_at(&hash->pool, link - 1);
 			follows = k2k_load_acquire(&at->next); /* observe[entry-link]: fields */
 			if (follows == index + 1) {
-				k2k_store_release(&at->next, next); /* publish[entry-link]: as above */
+				/* publish[entry-link]: as above */
+				k2k_store_release(&at->next, next);
 				return 0;
 			}
 			link = follows;

@@ -40,24 +40,27 @@ static inline uint32_t k2k_hash_bucket(const struct k2k_hash *hash, uint64_t gen
 	return (uint32_t)k2k_mix64(gen * UINT64_C(0x9e3779b97f4a7c15) ^ key) & hash->mask;
 }
 
-static inline bool k2k_hash_matches(const struct k2k_shm_entry *entry, const struct k2k_hash_key *key)
+static inline bool k2k_hash_matches(const struct k2k_shm_entry *entry,
+                                    const struct k2k_hash_key *key)
 {
 	/* relaxed: written before the link that led here, which was acquired */
-	return k2k_load_relaxed(&entry->gen) == key->gen && k2k_load_relaxed(&entry->key) == key->key &&
+	return k2k_load_relaxed(&entry->gen) == key->gen &&
+	       k2k_load_relaxed(&entry->key) == key->key &&
 	       k2k_load_relaxed(&entry->slot) == key->slot;
 }
 
-int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what) __attribute__((cold));
+int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what)
+	__attribute__((cold));
 
 /*
  * Walks the bucket from `link` to its end, or up to `until`. For each record that has
  * this key calls accept (null: the first will do). 0 and *index; K2K_HASH_ABSENT;
  * K2K_ECORRUPT.
  */
-static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, uint32_t link, uint32_t until,
-                                const struct k2k_hash_key *key,
-                                bool (*accept)(const struct k2k_shm_entry *, uint64_t), uint64_t context,
-                                uint32_t *index)
+static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, uint32_t link,
+                                uint32_t until, const struct k2k_hash_key *key,
+                                bool (*accept)(const struct k2k_shm_entry *, uint64_t),
+                                uint64_t context, uint32_t *index)
 {
 	uint64_t steps = 0, most = 4 * (uint64_t)hash->pool.capacity + K2K_HASH_RESTARTS;
 	uint32_t restarts = 0;
@@ -76,13 +79,19 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 			*index = link - 1;
 			return 0;
 		}
-		next = k2k_load_acquire(&entry->next); /* observe[entry-link]: the fields of the record it leads to */
-		/* relaxed: the next link was acquired after them. Of another bucket: reused under us (see 4), or damaged */
-		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key)) !=
-		                 bucket)) {
+		/* observe[entry-link]: the fields of the record it leads to */
+		next = k2k_load_acquire(&entry->next);
+		/*
+		 * relaxed: the next link was acquired after them. Of another bucket: reused under
+		 * us (see 4), or damaged
+		 */
+		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
+		                                 k2k_load_relaxed(&entry->key)) != bucket)) {
 			if (restarts++ > K2K_HASH_RESTARTS)
-				return k2k_hash_corrupt(hash, bucket, "a record of another bucket is in the chain");
-			link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: as above */
+				return k2k_hash_corrupt(
+					hash, bucket, "a record of another bucket is in the chain");
+			/* observe[entry-link]: as above */
+			link = k2k_load_acquire(&hash->heads[bucket]);
 			until = 0;
 			continue;
 		}
@@ -91,10 +100,12 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 	return K2K_HASH_ABSENT;
 }
 
-static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_hash_key *key, uint32_t *index)
+static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_hash_key *key,
+                                uint32_t *index)
 {
 	uint32_t bucket = k2k_hash_bucket(hash, key->gen, key->key);
-	uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: the fields of the record it leads to */
+	/* observe[entry-link]: the fields of the record it leads to */
+	uint32_t link = k2k_load_acquire(&hash->heads[bucket]);
 
 	return k2k_hash_walk(hash, bucket, link, 0, key, NULL, 0, index);
 }
@@ -102,7 +113,8 @@ static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_ha
 #define K2K_HASH_NEAR 4
 
 /* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
-static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct k2k_hash_key *key, uint32_t *index)
+static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct k2k_hash_key *key,
+                                      uint32_t *index)
 {
 	/* observe[entry-link]: the fields of the record it leads to */
 	uint32_t at = k2k_load_acquire(&hash->heads[k2k_hash_bucket(hash, key->gen, key->key)]) - 1;
@@ -115,7 +127,8 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
 			*index = at;
 			return true;
 		}
-		at = k2k_load_acquire(&entry->next) - 1; /* observe[entry-link]: the fields of the record it leads to */
+		/* observe[entry-link]: the fields of the record it leads to */
+		at = k2k_load_acquire(&entry->next) - 1;
 	}
 	return false;
 }
@@ -124,8 +137,8 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
  * Links the filled record `index`. 0; or K2K_HASH_ABSENT's opposite: 1 and *other where
  * a record of that key stands already (with `unique`); K2K_ECORRUPT.
  */
-int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key, bool unique,
-                    uint32_t *other);
+int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
+                    bool unique, uint32_t *other);
 
 /* The single remover's. 0 unlinked, K2K_HASH_ABSENT was not linked, K2K_ECORRUPT. */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);

@@ -128,7 +128,7 @@ K2K_ASSERT_AT(k2k_shm_slot, pid, 64);
 K2K_ASSERT_AT(k2k_shm_slot, comm, 96);
 K2K_ASSERT_AT(k2k_shm_slot, cross_tenant_total, 128);
 K2K_ASSERT_AT(k2k_shm_slot, unknown_tenant_total, 136);
-K2K_ASSERT_AT(k2k_shm_slot, buried, 144);
+K2K_ASSERT_AT(k2k_shm_slot, death_reported, 144);
 
 K2K_ASSERT_SIZE(k2k_shm_ring, 448);
 K2K_ASSERT_AT(k2k_shm_ring, claimed, 0);
@@ -166,7 +166,8 @@ K2K_ASSERT_AT(k2k_shm_follower, lost_at_ns, 104);
 K2K_ASSERT_AT(k2k_shm_follower, next, 128);
 
 _Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 &&
+                       ATOMIC_INT_LOCK_FREE == 2,
                "atomics are lock-free: only such work between processes");
 
 /* Every step is reversible: whatever one word is changed to, the result changes too. */
@@ -182,25 +183,60 @@ static uint64_t digest(const uint64_t *words, size_t count)
 uint64_t k2k_layout_fingerprint(void)
 {
 	static const uint64_t facts[] = {
-		K2K_LAYOUT_VERSION, K2K_SLOTS, K2K_STATE_BITS, K2K_ENTRY_STATE_BITS, K2K_WINDOW_BASE_BITS,
-		sizeof(struct k2k_shm_header), sizeof(struct k2k_shm_defs), sizeof(struct k2k_shm_live),
-		sizeof(struct k2k_shm_tenant), sizeof(struct k2k_shm_tenant_cold), sizeof(struct k2k_shm_cell),
-		sizeof(struct k2k_shm_cell_cold), sizeof(struct k2k_shm_budget), sizeof(struct k2k_shm_cost),
-		sizeof(struct k2k_shm_lease), sizeof(struct k2k_shm_slot), sizeof(struct k2k_shm_ring), sizeof(struct k2k_shm_event),
-		sizeof(struct k2k_shm_follower), offsetof(struct k2k_shm_follower, next), K2K_FOLLOWERS,
-		offsetof(struct k2k_shm_tenant, state_gen), offsetof(struct k2k_shm_tenant, select),
-		offsetof(struct k2k_shm_tenant, next), offsetof(struct k2k_shm_tenant_cold, totals_due), offsetof(struct k2k_shm_tenant, rate),
-		offsetof(struct k2k_shm_cell, window), offsetof(struct k2k_shm_cell, lease_brokers),
-		offsetof(struct k2k_shm_entry, gen), offsetof(struct k2k_shm_entry, key),
-		offsetof(struct k2k_shm_entry, slot), offsetof(struct k2k_shm_entry, next),
-		offsetof(struct k2k_shm_budget, since), offsetof(struct k2k_shm_budget, until),
-		offsetof(struct k2k_shm_cost, cost_ns), offsetof(struct k2k_shm_lease, claims),
-		offsetof(struct k2k_shm_lease, use), offsetof(struct k2k_shm_lease, whose), sizeof(struct k2k_shm_lease_row),
-		offsetof(struct k2k_shm_slot, ack), offsetof(struct k2k_shm_slot, state),
-		offsetof(struct k2k_shm_defs, grace_token), offsetof(struct k2k_shm_defs, poisoned), offsetof(struct k2k_shm_defs, cut_ns),
-		offsetof(struct k2k_shm_defs, writer_owner), offsetof(struct k2k_shm_tenant_cold, pinned_by),
-		offsetof(struct k2k_shm_slot, buried), offsetof(struct k2k_shm_ring, written), offsetof(struct k2k_shm_event, words),
-		offsetof(struct k2k_event_body, more), K2K_RINGS, K2K_EVENT_KINDS, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS,
+		K2K_LAYOUT_VERSION,
+		K2K_SLOTS,
+		K2K_STATE_BITS,
+		K2K_ENTRY_STATE_BITS,
+		K2K_WINDOW_BASE_BITS,
+		sizeof(struct k2k_shm_header),
+		sizeof(struct k2k_shm_defs),
+		sizeof(struct k2k_shm_live),
+		sizeof(struct k2k_shm_tenant),
+		sizeof(struct k2k_shm_tenant_cold),
+		sizeof(struct k2k_shm_cell),
+		sizeof(struct k2k_shm_cell_cold),
+		sizeof(struct k2k_shm_budget),
+		sizeof(struct k2k_shm_cost),
+		sizeof(struct k2k_shm_lease),
+		sizeof(struct k2k_shm_slot),
+		sizeof(struct k2k_shm_ring),
+		sizeof(struct k2k_shm_event),
+		sizeof(struct k2k_shm_follower),
+		offsetof(struct k2k_shm_follower, next),
+		K2K_FOLLOWERS,
+		offsetof(struct k2k_shm_tenant, state_gen),
+		offsetof(struct k2k_shm_tenant, select),
+		offsetof(struct k2k_shm_tenant, next),
+		offsetof(struct k2k_shm_tenant_cold, totals_due),
+		offsetof(struct k2k_shm_tenant, rate),
+		offsetof(struct k2k_shm_cell, window),
+		offsetof(struct k2k_shm_cell, lease_brokers),
+		offsetof(struct k2k_shm_entry, gen),
+		offsetof(struct k2k_shm_entry, key),
+		offsetof(struct k2k_shm_entry, slot),
+		offsetof(struct k2k_shm_entry, next),
+		offsetof(struct k2k_shm_budget, since),
+		offsetof(struct k2k_shm_budget, until),
+		offsetof(struct k2k_shm_cost, cost_ns),
+		offsetof(struct k2k_shm_lease, claims),
+		offsetof(struct k2k_shm_lease, use),
+		offsetof(struct k2k_shm_lease, whose),
+		sizeof(struct k2k_shm_lease_row),
+		offsetof(struct k2k_shm_slot, ack),
+		offsetof(struct k2k_shm_slot, state),
+		offsetof(struct k2k_shm_defs, grace_token),
+		offsetof(struct k2k_shm_defs, poisoned),
+		offsetof(struct k2k_shm_defs, cut_ns),
+		offsetof(struct k2k_shm_defs, writer_owner),
+		offsetof(struct k2k_shm_tenant_cold, pinned_by),
+		offsetof(struct k2k_shm_slot, death_reported),
+		offsetof(struct k2k_shm_ring, written),
+		offsetof(struct k2k_shm_event, words),
+		offsetof(struct k2k_event_body, more),
+		K2K_RINGS,
+		K2K_EVENT_KINDS,
+		K2K_EVENT_COUNT_BITS,
+		K2K_EVENT_NUMBER_BITS,
 	};
 
 	return digest(facts, sizeof(facts) / sizeof(facts[0]));

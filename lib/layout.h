@@ -19,12 +19,14 @@
  *            cells, cold half        64 bytes each: totals of rejections
  *            ledger heads            u32 each, power of two
  *            ledger                  64 bytes each: GPU time of (tenant, engagement)
- *            lease rows              256 bytes each, one a tenant: the lease record of each broker slot
- *            leases                  128 bytes each: what (tenant, broker slot) holds
- *            audit rings             129 of 448 bytes: rejections, one a broker slot; the administrators'; security
+ *            lease rows              256 bytes each, one a tenant: the lease record of each broker
+ *            slot leases                  128 bytes each: what (tenant, broker slot) holds audit
+ *            rings             129 of 448 bytes: rejections, one a broker slot; the
+ *            administrators'; security
  *                                    events, one a broker slot
- *            audit events            256 bytes each: those of ring 0, of ring 1, ...; a power of two each
- *            audit followers         8 of 1216 bytes: who keeps the events, and how far it has come
+ *            audit events            256 bytes each: those of ring 0, of ring 1, ...; a power of
+ *            two each audit followers         8 of 1216 bytes: who keeps the events, and how far it
+ *            has come
  *
  * Rules. Fixed-width integers and atomics of them, no pointers, no padding that
  * is not named. A link is a u32: index + 1, 0 ends the chain. Enumerators that
@@ -42,35 +44,39 @@
 
 #include "base.h"
 
-#define K2K_DEFS_MAGIC UINT64_C(0x00736665446b326b)     /* "k2kDefs" in memory, little-endian */
-#define K2K_LIVE_MAGIC UINT64_C(0x006576694c6b326b)     /* "k2kLive" */
+#define K2K_DEFS_MAGIC UINT64_C(0x00736665446b326b) /* "k2kDefs" in memory, little-endian */
+#define K2K_LIVE_MAGIC UINT64_C(0x006576694c6b326b) /* "k2kLive" */
 #define K2K_LAYOUT_VERSION 1u
 #define K2K_BYTE_ORDER 0x01020304u
 #define K2K_COMPATIBLE UINT64_C(0)
-/* Changes need a follower that keeps up: a library that does not know this must not change anything here. */
+/*
+ * Changes need a follower that keeps up: a library that does not know this must not change anything
+ * here.
+ */
 #define K2K_FEATURE_REQUIRE_AUDIT (UINT64_C(1) << 0)
-#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT       /* those that are known */
+#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT /* those that are known */
 #define K2K_SECTIONS_MAX 16
-#define K2K_SLOTS 64                     /* broker slots: a set of them is a 64-bit mask */
+#define K2K_SLOTS 64 /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
-#define K2K_POISONED UINT32_C(0x44414544)       /* "DEAD": many bits, so that no single one that flips removes a registry */
+/* "DEAD": many bits, so that no single one that flips removes a registry */
+#define K2K_POISONED UINT32_C(0x44414544)
 
 enum k2k_section_kind {
 	K2K_SECTION_TENANT_HEADS = 1,
-	K2K_SECTION_TENANTS      = 2,
+	K2K_SECTION_TENANTS = 2,
 	K2K_SECTION_TENANTS_COLD = 3,
 	K2K_SECTION_BUDGET_HEADS = 4,
-	K2K_SECTION_BUDGETS      = 5,
-	K2K_SECTION_SLOTS        = 6,
-	K2K_SECTION_CELLS        = 7,
-	K2K_SECTION_CELLS_COLD   = 8,
+	K2K_SECTION_BUDGETS = 5,
+	K2K_SECTION_SLOTS = 6,
+	K2K_SECTION_CELLS = 7,
+	K2K_SECTION_CELLS_COLD = 8,
 	K2K_SECTION_LEDGER_HEADS = 9,
-	K2K_SECTION_LEDGER       = 10,
-	K2K_SECTION_LEASES       = 11,
-	K2K_SECTION_RINGS        = 12,
-	K2K_SECTION_EVENTS       = 13,
-	K2K_SECTION_FOLLOWERS    = 14,
-	K2K_SECTION_LEASE_ROWS   = 15,
+	K2K_SECTION_LEDGER = 10,
+	K2K_SECTION_LEASES = 11,
+	K2K_SECTION_RINGS = 12,
+	K2K_SECTION_EVENTS = 13,
+	K2K_SECTION_FOLLOWERS = 14,
+	K2K_SECTION_LEASE_ROWS = 15,
 };
 
 struct k2k_shm_section {
@@ -80,41 +86,47 @@ struct k2k_shm_section {
 	uint64_t count;
 };
 
-/* Written before the object has a name, never again. `checksum` covers all of it, itself taken as 0. */
+/*
+ * Written before the object has a name, never again. `checksum` covers all of it, itself taken as
+ * 0.
+ */
 struct k2k_shm_header {
 	uint64_t magic;
 	uint32_t layout_version;
 	uint32_t byte_order;
-	uint32_t header_bytes;           /* of this struct */
+	uint32_t header_bytes; /* of this struct */
 	uint32_t section_count;
-	uint64_t total_bytes;            /* of the object */
-	uint64_t fingerprint;            /* of all sizes and offsets in this file */
+	uint64_t total_bytes; /* of the object */
+	uint64_t fingerprint; /* of all sizes and offsets in this file */
 	uint64_t compatible;
 	uint64_t incompatible;
 	uint8_t uuid[16];
 	uint8_t boot_id[16];
-	uint64_t created_at_ns;          /* since 1970 */
-	uint32_t clock;                  /* enum k2k_clock_kind */
-	uint32_t object_mode;            /* as created */
+	uint64_t created_at_ns; /* since 1970 */
+	uint32_t clock;         /* enum k2k_clock_kind */
+	uint32_t object_mode;   /* as created */
 	struct k2k_shm_section sections[K2K_SECTIONS_MAX];
 	uint8_t reserved[528];
 	uint64_t checksum;
 };
 
 enum k2k_clock_kind {
-	K2K_CLOCK_MONOTONIC_COARSE_HOST = 1,     /* as the initial time namespace counts it */
+	K2K_CLOCK_MONOTONIC_COARSE_HOST = 1, /* as the initial time namespace counts it */
 };
 
-/* What the writer is doing; 0: nothing is half done. Not 0 and nobody holds the lock: recover first. */
+/*
+ * What the writer is doing; 0: nothing is half done. Not 0 and nobody holds the lock: recover
+ * first.
+ */
 enum k2k_operation {
-	K2K_OP_NONE       = 0,
-	K2K_OP_REGISTER   = 1,
-	K2K_OP_UPDATE     = 2,
+	K2K_OP_NONE = 0,
+	K2K_OP_REGISTER = 1,
+	K2K_OP_UPDATE = 2,
 	K2K_OP_DEREGISTER = 3,
-	K2K_OP_BUDGET     = 4,
-	K2K_OP_REPAIR     = 5,
-	K2K_OP_DESTROY    = 6,
-	K2K_OP_CHECK      = 7,
+	K2K_OP_BUDGET = 4,
+	K2K_OP_REPAIR = 5,
+	K2K_OP_DESTROY = 6,
+	K2K_OP_CHECK = 7,
 };
 
 /* First in, first out, by the records' list_next. Links: index + 1. */
@@ -129,40 +141,47 @@ struct k2k_shm_defs {
 	struct k2k_shm_header header;
 
 	/* read by every lookup, written once: by destroy */
-	_Alignas(64) k2k_u32 poisoned;           /* 0, or K2K_POISONED: being destroyed */
+	_Alignas(64) k2k_u32 poisoned; /* 0, or K2K_POISONED: being destroyed */
 	uint8_t reserved0[60];
 
 	/* read by helpers and by allocators */
-	_Alignas(64) k2k_u64 grace_token;        /* grace periods begun; starts at 1 */
-	k2k_u32 grace_wake;                      /* futex: low half of the token */
+	_Alignas(64) k2k_u64 grace_token; /* grace periods begun; starts at 1 */
+	k2k_u32 grace_wake;               /* futex: low half of the token */
 	uint8_t reserved1[52];
 
-	/* the writer's: who it is and what it does. Only the writer writes here, but for writer_owner */
-	_Alignas(64) k2k_u64 generation;         /* of the newest registration */
-	k2k_u32 intent;                          /* enum k2k_operation */
-	k2k_u32 writer_signed;                   /* low half of the incarnation that has signed below */
-	k2k_u64 writer_owner;                    /* incarnation of the administrator that is the writer, or 0 */
+	/*
+	 * the writer's: who it is and what it does. Only the writer writes here, but for
+	 * writer_owner
+	 */
+	_Alignas(64) k2k_u64 generation; /* of the newest registration */
+	k2k_u32 intent;                  /* enum k2k_operation */
+	/* low half of the incarnation that has signed below */
+	k2k_u32 writer_signed;
+	/* incarnation of the administrator that is the writer, or 0 */
+	k2k_u64 writer_owner;
 	k2k_u64 writer_pid;
 	k2k_u64 writer_pid_namespace;
 	k2k_u64 writer_comm[2];
-	k2k_u64 writer_since_ns;                 /* CLOCK_MONOTONIC; 0: not signed */
+	k2k_u64 writer_since_ns; /* CLOCK_MONOTONIC; 0: not signed */
 
 	/* derived: rebuilt by recovery */
 	_Alignas(64) struct k2k_shm_list tenant_free;
-	struct k2k_shm_list tenant_retired;      /* in the order of their tokens */
+	struct k2k_shm_list tenant_retired; /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
 
 	/* the writer's */
-	_Alignas(64) k2k_u64 cut_ns;             /* GPU time of records that were cut out, because no tenant can be told of them */
+	/* GPU time of records that were cut out, because no tenant can be told of them */
+	_Alignas(64) k2k_u64 cut_ns;
 	uint8_t reserved5[56];
 };
 
 struct k2k_shm_pool {
-	k2k_u32 hint;                    /* where a search for a free record begins */
-	k2k_u32 high;                    /* no record at or above it was ever claimed */
-	k2k_u32 freed;                   /* counts what the writer gave back, so that "full" need not be found out anew */
-	k2k_u32 writer_hint;             /* as hint, of the records that are the writer's */
+	k2k_u32 hint; /* where a search for a free record begins */
+	k2k_u32 high; /* no record at or above it was ever claimed */
+	/* counts what the writer gave back, so that "full" need not be found out anew */
+	k2k_u32 freed;
+	k2k_u32 writer_hint; /* as hint, of the records that are the writer's */
 };
 
 struct k2k_shm_live {
@@ -174,18 +193,19 @@ struct k2k_shm_live {
 	_Alignas(64) struct k2k_shm_pool lease_pool;
 	uint8_t reserved1[48];
 
-	_Alignas(64) k2k_u32 audit_wake;         /* futex: counts what readers of the rings may not have seen */
+	/* futex: counts what readers of the rings may not have seen */
+	_Alignas(64) k2k_u32 audit_wake;
 	uint8_t reserved2[60];
 };
 
 /* ---- tenants: definitions ------------------------------------------------ */
 
 enum k2k_tenant_state {
-	K2K_TENANT_FREE      = 0,
-	K2K_TENANT_BUILDING  = 1,        /* a register has not ended: undone by recovery */
-	K2K_TENANT_LIVE      = 2,
-	K2K_TENANT_SUSPENDED = 3,        /* reserved */
-	K2K_TENANT_RETIRED   = 4,        /* waits for a grace period */
+	K2K_TENANT_FREE = 0,
+	K2K_TENANT_BUILDING = 1, /* a register has not ended: undone by recovery */
+	K2K_TENANT_LIVE = 2,
+	K2K_TENANT_SUSPENDED = 3, /* reserved */
+	K2K_TENANT_RETIRED = 4,   /* waits for a grace period */
 };
 
 /* state_gen = generation << 8 | state */
@@ -193,8 +213,8 @@ enum k2k_tenant_state {
 #define K2K_GENERATION_MAX ((UINT64_C(1) << (64 - K2K_STATE_BITS)) - 1)
 
 enum {
-	K2K_DEF_HAS_BUDGETS = 1 << 0,    /* had a budget at some time in this generation */
-	K2K_DEF_SHADOW      = 1 << 1,    /* reserved: decide, count, audit, let pass */
+	K2K_DEF_HAS_BUDGETS = 1 << 0, /* had a budget at some time in this generation */
+	K2K_DEF_SHADOW = 1 << 1,      /* reserved: decide, count, audit, let pass */
 };
 
 /*
@@ -210,23 +230,25 @@ enum {
 struct k2k_shm_tenant {
 	k2k_u64 id;
 	k2k_u64 state_gen;
-	k2k_u64 select;                  /* version << 8 | algorithm */
+	k2k_u64 select; /* version << 8 | algorithm */
 	k2k_u32 next;
 	k2k_u32 flags;
-	k2k_u64 rate[2];                 /* messages a second */
-	k2k_u64 burst[2];                /* reserved */
+	k2k_u64 rate[2];  /* messages a second */
+	k2k_u64 burst[2]; /* reserved */
 };
 
 struct k2k_shm_tenant_cold {
 	k2k_u64 gpu_memory_bytes[2];
 	k2k_u32 kernels[2];
-	k2k_u64 registered_at_ns;        /* since 1970 */
+	k2k_u64 registered_at_ns; /* since 1970 */
 	k2k_u64 retired_token;
 	k2k_u32 budget_count;
-	k2k_u32 list_next;               /* in the free or the retired list */
-	k2k_u64 label[4];                /* reserved */
-	k2k_u64 pinned_by;               /* incarnation of the administrator that waits for its final totals, or 0 */
-	k2k_u64 totals_due;              /* a generation whose final totals are to be told by whoever reaps it; else 0 */
+	k2k_u32 list_next; /* in the free or the retired list */
+	k2k_u64 label[4];  /* reserved */
+	/* incarnation of the administrator that waits for its final totals, or 0 */
+	k2k_u64 pinned_by;
+	/* a generation whose final totals are to be told by whoever reaps it; else 0 */
+	k2k_u64 totals_due;
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */
@@ -237,11 +259,14 @@ struct k2k_shm_tenant_cold {
 #define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
 
 struct k2k_shm_cell {
-	k2k_u64 admitted;                /* only grows */
-	k2k_u64 window;                  /* second << 34 | low 34 bits of `admitted` when it began */
-	k2k_u32 costs;                   /* at least as many ledger records does the tenant have (ledger.h) */
-	k2k_u32 has_costs;               /* 1: an engagement's record may exist */
-	k2k_u64 lease_brokers;           /* bit b: broker slot b may have a lease record of this tenant */
+	k2k_u64 admitted; /* only grows */
+	/* second << 34 | low 34 bits of `admitted` when it began */
+	k2k_u64 window;
+	/* at least as many ledger records does the tenant have (ledger.h) */
+	k2k_u32 costs;
+	k2k_u32 has_costs; /* 1: an engagement's record may exist */
+	/* bit b: broker slot b may have a lease record of this tenant */
+	k2k_u64 lease_brokers;
 	uint8_t reserved[32];
 };
 
@@ -257,24 +282,27 @@ struct k2k_shm_cell_cold {
 /* ---- pooled records ------------------------------------------------------- */
 
 /*
- * The common head of budgets and ledger records; a lease has the same first word. `state` is one word:
- * a state in the low two bits, and above it what belongs to the state.
+ * The common head of budgets and ledger records; a lease has the same first word. `state` is one
+ * word: a state in the low two bits, and above it what belongs to the state.
  */
 enum k2k_entry_state {
-	K2K_ENTRY_FREE    = 0,           /* above: 0 */
-	K2K_ENTRY_CLAIMED = 1,           /* above: the incarnation that took it */
-	K2K_ENTRY_LIVE    = 2,           /* above: the incarnation that took it; of a budget, the newest token then */
-	K2K_ENTRY_RETIRED = 3,           /* above: the token that must pass before reuse */
+	K2K_ENTRY_FREE = 0,    /* above: 0 */
+	K2K_ENTRY_CLAIMED = 1, /* above: the incarnation that took it */
+	/* above: the incarnation that took it; of a budget, the newest token then */
+	K2K_ENTRY_LIVE = 2,
+	K2K_ENTRY_RETIRED = 3, /* above: the token that must pass before reuse */
 };
-#define K2K_ENTRY_IDLE K2K_ENTRY_RETIRED         /* a lease record that holds nothing; above: the incarnation that may use it again */
+/* a lease record that holds nothing; above: the incarnation that may use it again */
+#define K2K_ENTRY_IDLE K2K_ENTRY_RETIRED
 #define K2K_ENTRY_STATE_BITS 2
-#define K2K_INCARNATION_WRITER UINT64_C(1)       /* claimed under the writer's lock: nobody's once that is free */
+/* claimed under the writer's lock: nobody's once that is free */
+#define K2K_INCARNATION_WRITER UINT64_C(1)
 
 struct k2k_shm_entry {
 	k2k_u64 state;
-	k2k_u64 gen;                     /* the tenant's generation */
-	k2k_u64 key;                     /* engagement */
-	k2k_u32 slot;                    /* the tenant's index */
+	k2k_u64 gen;  /* the tenant's generation */
+	k2k_u64 key;  /* engagement */
+	k2k_u32 slot; /* the tenant's index */
 	k2k_u32 next;
 };
 
@@ -288,18 +316,21 @@ struct k2k_shm_budget {
 	k2k_u64 budget_ns;
 	k2k_u64 since;
 	k2k_u64 until;
-	k2k_u32 ledger;                  /* index + 1 of the reserved ledger record */
+	k2k_u32 ledger; /* index + 1 of the reserved ledger record */
 	k2k_u32 list_next;
 };
 
 struct k2k_shm_cost {
 	struct k2k_shm_entry entry;
-	k2k_u64 cost_ns;                 /* only grows; stops at UINT64_MAX */
-	k2k_u64 reserved_ns;             /* reserved: reservations */
+	k2k_u64 cost_ns;     /* only grows; stops at UINT64_MAX */
+	k2k_u64 reserved_ns; /* reserved: reservations */
 	uint8_t reserved[16];
 };
 
-/* Monotone counters modulo 2^64 of one resource. asked - ended: held or wanted. held <= asked - ended. */
+/*
+ * Monotone counters modulo 2^64 of one resource. asked - ended: held or wanted. held <= asked -
+ * ended.
+ */
 struct k2k_shm_claim {
 	k2k_u64 asked;
 	k2k_u64 ended;
@@ -307,23 +338,27 @@ struct k2k_shm_claim {
 };
 
 enum k2k_resource {
-	K2K_RESOURCE_KERNELS    = 0,
+	K2K_RESOURCE_KERNELS = 0,
 	K2K_RESOURCE_GPU_MEMORY = 1,
-	K2K_RESOURCES           = 2,
+	K2K_RESOURCES = 2,
 };
 
 /* The first line is what kernels need. Protocol: lease.h. */
 struct k2k_shm_lease {
-	k2k_u64 state;                   /* as of an entry */
-	k2k_u64 use;                     /* only grows; odd: what follows is being filled, and counts nothing */
-	k2k_u64 gen;                     /* the tenant's generation */
-	k2k_u64 incarnation;             /* whose the counters are */
-	k2k_u64 whose;                   /* broker slot << 32 | the tenant's index */
+	k2k_u64 state; /* as of an entry */
+	/* only grows; odd: what follows is being filled, and counts nothing */
+	k2k_u64 use;
+	k2k_u64 gen;         /* the tenant's generation */
+	k2k_u64 incarnation; /* whose the counters are */
+	k2k_u64 whose;       /* broker slot << 32 | the tenant's index */
 	struct k2k_shm_claim claims[K2K_RESOURCES];
 	uint8_t reserved[40];
 };
 
-/* Of one tenant slot: index + 1 of the record that each broker slot had last; 0: none. Each written by that slot's owner. */
+/*
+ * Of one tenant slot: index + 1 of the record that each broker slot had last; 0: none. Each written
+ * by that slot's owner.
+ */
 struct k2k_shm_lease_row {
 	k2k_u32 record[K2K_SLOTS];
 };
@@ -331,27 +366,28 @@ struct k2k_shm_lease_row {
 /* ---- broker slots ---------------------------------------------------------- */
 
 enum k2k_slot_state {
-	K2K_SLOT_UNUSED    = 0,
-	K2K_SLOT_ATTACHING = 1,          /* has read nothing yet: no grace period waits for it */
-	K2K_SLOT_ACTIVE    = 2,
+	K2K_SLOT_UNUSED = 0,
+	K2K_SLOT_ATTACHING = 1, /* has read nothing yet: no grace period waits for it */
+	K2K_SLOT_ACTIVE = 2,
 };
 
 struct k2k_shm_slot {
-	k2k_u64 owner;                   /* incarnation, or 0 */
-	k2k_u64 ack;                     /* the newest token it has answered */
-	k2k_u32 state;                   /* enum k2k_slot_state */
+	k2k_u64 owner; /* incarnation, or 0 */
+	k2k_u64 ack;   /* the newest token it has answered */
+	k2k_u32 state; /* enum k2k_slot_state */
 	uint8_t reserved0[44];
 	/* identity: information for people, never the proof of life */
 	k2k_u64 pid;
 	k2k_u64 pid_namespace;
-	k2k_u64 start_time;              /* of the process, clock ticks after boot */
-	k2k_u64 attached_at_ns;          /* since 1970 */
+	k2k_u64 start_time;     /* of the process, clock ticks after boot */
+	k2k_u64 attached_at_ns; /* since 1970 */
 	k2k_u64 comm[2];
 	k2k_u64 reserved1[2];
 	/* counters of this slot; kept by the next owner */
 	k2k_u64 cross_tenant_total;
 	k2k_u64 unknown_tenant_total;
-	k2k_u64 buried;                  /* the incarnation whose death was told in the audit trail last */
+	/* the incarnation whose death was told in the audit trail last */
+	k2k_u64 death_reported;
 	k2k_u64 reserved2[5];
 	uint8_t reserved3[64];
 };
@@ -359,8 +395,8 @@ struct k2k_shm_slot {
 /* ---- the audit trail --------------------------------------------------------- */
 
 /*
- * A slot's owner has two rings: one for rejections by a limit, of which tenants can cause any number, and one for what
- * concerns security, so that no number of rejections writes over that.
+ * A slot's owner has two rings: one for rejections by a limit, of which tenants can cause any
+ * number, and one for what concerns security, so that no number of rejections writes over that.
  */
 #define K2K_RINGS (2 * K2K_SLOTS + 1)
 #define K2K_RING_ADMIN K2K_SLOTS
@@ -368,17 +404,19 @@ struct k2k_shm_slot {
 #define K2K_EVENT_KINDS 16
 
 /*
- * Written by the threads of the slot's owner; the administrators' ring by the holder of the writer's lock. Protocol and
- * proof: ring.h.
+ * Written by the threads of the slot's owner; the administrators' ring by the holder of the
+ * writer's lock. Protocol and proof: ring.h.
  */
 struct k2k_shm_ring {
-	_Alignas(64) k2k_u64 claimed;            /* number of the newest event that somebody began; the first is 1 */
-	k2k_u64 since;                           /* events up to this one were begun by owners before this one: all dead or gone */
+	/* number of the newest event that somebody began; the first is 1 */
+	_Alignas(64) k2k_u64 claimed;
+	/* events up to this one were begun by owners before this one: all dead or gone */
+	k2k_u64 since;
 	k2k_u64 reserved[6];
 	/* by kind, since creation */
 	_Alignas(64) k2k_u64 written[K2K_EVENT_KINDS];
 	k2k_u64 coalesced[K2K_EVENT_KINDS];
-	k2k_u64 lost[K2K_EVENT_KINDS];           /* given up by their writers */
+	k2k_u64 lost[K2K_EVENT_KINDS]; /* given up by their writers */
 };
 
 #define K2K_EVENT_NAME_BYTES 68
@@ -386,81 +424,95 @@ struct k2k_shm_ring {
 #define K2K_EVENT_VALUES 9
 
 enum {
-	K2K_EVENT_CUT_SOURCE      = 1 << 0,
+	K2K_EVENT_CUT_SOURCE = 1 << 0,
 	K2K_EVENT_CUT_DESTINATION = 1 << 1,
 };
 
 /* What an event tells; in shared memory as words. Names and texts end with a zero byte. */
 struct k2k_event_body {
-	uint64_t time_ns;                        /* since 1970 */
-	uint64_t monotonic_ns;                   /* as the initial time namespace counts it */
-	uint16_t kind;                           /* enum k2k_audit_kind of the public header; 0: no event, its writer backed out */
+	uint64_t time_ns;      /* since 1970 */
+	uint64_t monotonic_ns; /* as the initial time namespace counts it */
+	/* enum k2k_audit_kind of the public header; 0: no event, its writer backed out */
+	uint16_t kind;
 	uint16_t flags;
 	int32_t code;
 	uint64_t tenant, to;
 	uint64_t org_id, engagement_id;
 	uint64_t generation;
-	uint64_t used, limit;                    /* of a cross-tenant attempt: the comm of its broker */
+	/* of a cross-tenant attempt: the comm of its broker */
+	uint64_t used, limit;
 	uint64_t pid, incarnation;
 	union {
 		struct {
 			char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
-		} kernels;                       /* of a cross-tenant attempt */
+		} kernels; /* of a cross-tenant attempt */
 		struct {
 			uint64_t comm[2];
-		} broker;                        /* of other rejections */
+		} broker; /* of other rejections */
 		struct {
-			uint64_t values[K2K_EVENT_VALUES];       /* of a broker found dead the last two are its comm */
+			/* of a broker found dead the last two are its comm */
+			uint64_t values[K2K_EVENT_VALUES];
 			char actor[K2K_EVENT_ACTOR_BYTES];
-		} change;                        /* of kinds that are no rejection */
+		} change; /* of kinds that are no rejection */
 	} more;
 };
 
 #define K2K_EVENT_WORDS 29
 
 /*
- * count = closed: 1 bit | low 39 bits of the event's number | how many: 24 bits. So a count is only ever added to the event
- * that was meant: an equal word comes 2^39 events later, after days. An event whose count is full is followed by another.
+ * count = closed: 1 bit | low 39 bits of the event's number | how many: 24 bits. So a count is only
+ * ever added to the event that was meant: an equal word comes 2^39 events later, after days. An
+ * event whose count is full is followed by another.
  */
 #define K2K_EVENT_COUNT_BITS 24
 #define K2K_EVENT_NUMBER_BITS 39
 #define K2K_EVENT_CLOSED (UINT64_C(1) << 63)
 
 struct k2k_shm_event {
-	k2k_u64 sequence;                        /* 0: never used; 2n - 1: event n is being written; 2n: it is there */
+	/* 0: never used; 2n - 1: event n is being written; 2n: it is there */
+	k2k_u64 sequence;
 	k2k_u64 count;
-	k2k_u64 given_up;                        /* the highest number whose writer found this place taken */
+	/* the highest number whose writer found this place taken */
+	k2k_u64 given_up;
 	k2k_u64 words[K2K_EVENT_WORDS];
 };
 
 /*
- * Who follows the trail and wants all of it. Written by its owner alone, which lives while the byte `owner` of live is
- * locked, as a broker. Readers take no word for more than what its owner says. follower.h.
+ * Who follows the trail and wants all of it. Written by its owner alone, which lives while the byte
+ * `owner` of live is locked, as a broker. Readers take no word for more than what its owner says.
+ * follower.h.
  */
 #define K2K_FOLLOWERS 8
 
 struct k2k_shm_follower {
-	_Alignas(64) k2k_u64 owner;              /* incarnation, or 0 */
-	k2k_u64 said_ns;                         /* when it wrote `next` last, as monotonic_ns of an event; 0: not yet */
-	k2k_u64 failing_since_ns;                /* since 1970; 0: it can write its log */
-	k2k_u64 failures;                        /* how often it began to fail */
+	_Alignas(64) k2k_u64 owner; /* incarnation, or 0 */
+	/* when it wrote `next` last, as monotonic_ns of an event; 0: not yet */
+	k2k_u64 said_ns;
+	k2k_u64 failing_since_ns; /* since 1970; 0: it can write its log */
+	k2k_u64 failures;         /* how often it began to fail */
 	k2k_u64 pid;
 	k2k_u64 comm[2];
-	k2k_u64 attached_at_ns;                  /* since 1970 */
+	k2k_u64 attached_at_ns; /* since 1970 */
 	/* kept by the next owner */
-	k2k_u64 lost;                            /* numbers that it found written over, or never completed */
-	k2k_u64 damaged;                         /* rings that it found damaged */
-	k2k_u64 lost_ring, lost_from, lost_count, lost_at_ns;    /* the last of these losses; since 1970 */
+	/* numbers that it found written over, or never completed */
+	k2k_u64 lost;
+	k2k_u64 damaged; /* rings that it found damaged */
+	/* the last of these losses; since 1970 */
+	k2k_u64 lost_ring, lost_from, lost_count, lost_at_ns;
 	k2k_u64 reserved0[2];
-	k2k_u64 next[K2K_RINGS];                 /* by ring: the number after what it has kept */
+	k2k_u64 next[K2K_RINGS]; /* by ring: the number after what it has kept */
 	k2k_u64 reserved1[7];
 };
 
-#define K2K_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")
+#define K2K_ASSERT_SIZE(type, bytes) \
+	_Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")
 #define K2K_ASSERT_AT(type, field, bytes) \
 	_Static_assert(offsetof(struct type, field) == (bytes), #type "." #field " is at " #bytes)
 
-/* All sizes and offsets, as one number: a build that lays out anything otherwise is refused at attach. */
+/*
+ * All sizes and offsets, as one number: a build that lays out anything otherwise is refused at
+ * attach.
+ */
 uint64_t k2k_layout_fingerprint(void);
 uint64_t k2k_layout_checksum(const struct k2k_shm_header *header);
 

@@ -17,25 +17,27 @@
  *   IDLE|anybody -> CLAIMED|own     by CAS, any broker: it holds nothing
  *   LIVE, CLAIMED|dead -> CLAIMED|own   by CAS, any broker, once the death has been told (deaths.c)
  *   CLAIMED|own -> LIVE|own         when it is filled
- *   LIVE|own -> IDLE|own            when nothing is held or asked for, and another one has come to that since
- *   IDLE|own -> LIVE|own            by CAS: the next acquire of the same tenant
- *   LIVE -> FREE                    by the writer, of a tenant whose grace period has passed, or of a dead broker; or set aside by
+ *   LIVE|own -> IDLE|own            when nothing is held or asked for, and another one has come to
+ *   that since IDLE|own -> LIVE|own            by CAS: the next acquire of the same tenant LIVE ->
+ *   FREE                    by the writer, of a tenant whose grace period has passed, or of a dead
+ *   broker; or set aside by
  *                                   a repair and its token has passed
  *
- * 1. Only its owner writes into a record: who has it LIVE or CLAIMED, and lives. All others change its state alone,
- *    by a CAS that names a dead owner or none.
- * 2. No record is in a list, so none is ever taken out of one. A tenant's row has a word for each broker slot, written
- *    by that slot's owner: where its record was last. Who follows it asks the record whose it is: tenant,
- *    generation, broker slot. Another's by now: it counts nothing here.
- * 3. A record's content is one use of it: `use` is odd while it is filled, and never the same again. A reader that finds
- *    another number after its copy than before follows the row again. So no copy is of two uses, however long
- *    its reader stood still.
- * 4. A bit of the tenant's cell says which words of the row to follow. It is set before the first claim and
- *    stays: one too many costs a look.
+ * 1. Only its owner writes into a record: who has it LIVE or CLAIMED, and lives. All others change
+ *    its state alone, by a CAS that names a dead owner or none.
+ * 2. No record is in a list, so none is ever taken out of one. A tenant's row has a word for each
+ *    broker slot, written by that slot's owner: where its record was last. Who follows it asks the
+ *    record whose it is: tenant, generation, broker slot. Another's by now: it counts nothing here.
+ * 3. A record's content is one use of it: `use` is odd while it is filled, and never the same
+ *    again. A reader that finds another number after its copy than before follows the row again. So
+ *    no copy is of two uses, however long its reader stood still.
+ * 4. A bit of the tenant's cell says which words of the row to follow. It is set before the first
+ *    claim and stays: one too many costs a look.
  *
- * So the record that a broker used last stays its own: taken and given back in turn, it costs no CAS. The table has one
- * more for each broker slot for that; they are as well what a broker that stands still has CLAIMED.
- * A table that is full is asked again for 20 ms before an acquire says so (holds.c): then each record holds something.
+ * So the record that a broker used last stays its own: taken and given back in turn, it costs no
+ * CAS. The table has one more for each broker slot for that; they are as well what a broker that
+ * stands still has CLAIMED. A table that is full is asked again for 20 ms before an acquire says so
+ * (lease_calls.c): then each record holds something.
  *
  * Acquire n: look; if it fits, claim, full fence, look again; if it still fits, grant. A look:
  * 1. L = limit. Own held + n > L: full.
@@ -51,21 +53,25 @@
  *    After a bound: busy.
  *
  * (Held and pending counts with two equal sums, the obvious form, grant too much
- * and refuse what is free. Which of two wins in every schedule can't be bounded: that is consensus.)
+ * and refuse what is free. Which of two wins in every schedule can't be bounded: that is
+ * consensus.)
  *
  * acquire, killed after:   others see                               what brings the record back
- *   CLAIMED                its last use, of the dead or idle        its incarnation is dead: the next claim of any broker
- *   use odd                a record that counts nothing             "
- *   use even, row, bit     zeroes of a dead incarnation             "
- *   LIVE, asked, held      nothing: its incarnation is dead         "
- * Stopped there for an hour, it keeps this one record, of those there are for that, and what it has claimed.
+ *   CLAIMED                its last use, of the dead or idle        its incarnation is dead: the
+ *   next claim of any broker use odd                a record that counts nothing             " use
+ *   even, row, bit     zeroes of a dead incarnation             " LIVE, asked, held      nothing:
+ *   its incarnation is dead         "
+ * Stopped there for an hour, it keeps this one record, of those there are for that, and what it has
+ * claimed.
  *
- * What lies: a row's word that leads outside of the table is corrupt. One that leads to another's record hides what its own
- * broker holds: check finds a living holder that no row leads to, and repair leads there again (mend_leases.c).
+ * What lies: a row's word that leads outside of the table is corrupt. One that leads to another's
+ * record hides what its own broker holds: check finds a living holder that no row leads to, and
+ * repair leads there again (mend_leases.c).
  *
- * Models: tests/model/lease.pml, with store buffers: the decision; tests/model/record.pml: who has a record. What they take as ordered
- * otherwise: the claim's seq_cst fence between `asked` and all looks; lease-link, lease-use, lease-asked, lease-ended and lease-held, stored
- * with release, looked at with acquire.
+ * Models: tests/model/lease.pml, with store buffers: the decision; tests/model/record.pml: who has
+ * a record. What they take as ordered otherwise: the claim's seq_cst fence between `asked` and all
+ * looks; lease-link, lease-use, lease-asked, lease-ended and lease-held, stored with release,
+ * looked at with acquire.
  */
 #ifndef K2K_LEASE_H
 #define K2K_LEASE_H
@@ -77,44 +83,50 @@
 /* Nothing is claimed any more; pause outside of the read section, then try again. */
 enum {
 	K2K_LEASE_AGAIN = 1,
-	K2K_LEASE_TELL_DEATHS = 2,       /* only records of brokers whose death was not told can be had: tell it first, for its numbers */
+	/*
+	 * only records of brokers whose death was not told can be had: tell it first, for its
+	 * numbers
+	 */
+	K2K_LEASE_REPORT_DEATHS = 2,
 };
 
 struct k2k_leaser {
 	const struct k2k_map *map;
-	struct k2k_census *census;
+	struct k2k_liveness *liveness;
 	const struct k2k_broker *broker;
-	uint32_t *kept;                  /* index + 1 of the record that it keeps LIVE; 0: none. The handle's own, under its mutex */
+	/* index + 1 of the record that it keeps LIVE; 0: none. The handle's own, under its mutex */
+	uint32_t *kept;
 };
 
 struct k2k_lease_request {
-	uint32_t slot;                   /* the tenant's */
+	uint32_t slot; /* the tenant's */
 	uint64_t generation;
 	enum k2k_resource resource;
 	uint64_t amount;
 	uint64_t (*limit)(const struct k2k_map *map, uint32_t slot, enum k2k_resource resource);
-	bool exact_used;                 /* count only the living in *used, also on a grant */
+	bool exact_used; /* count only the living in *used, also on a grant */
 };
 
 /* Of the pool's functions only those that look: a lease's states are its own. */
 static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 {
-	struct k2k_pool pool = { (unsigned char *)map->leases, sizeof(struct k2k_shm_lease), map->sizes.leases,
-		                 &map->live->lease_pool };
+	struct k2k_pool pool = { (unsigned char *)map->leases, sizeof(struct k2k_shm_lease),
+		                 map->sizes.leases, &map->live->lease_pool };
 
 	return pool;
 }
 
 /*
  * In a read section, under the handle's mutex. 0: granted. K2K_EBUSY stands for
- * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN: others' claims stand in the way; K2K_LEASE_TELL_DEATHS; K2K_EFULL: each
- * record holds something; K2K_ECORRUPT. *used and *limit: what was decided on. Keeps a claim, and the section, for 5 ms at most.
+ * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN: others' claims stand in the way;
+ * K2K_LEASE_REPORT_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT. *used and *limit:
+ * what was decided on. Keeps a claim, and the section, for 5 ms at most.
  */
-int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request, uint64_t *used,
-                      uint64_t *limit);
+int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
+                      uint64_t *used, uint64_t *limit);
 /* 0, K2K_ENOTHELD, K2K_ECORRUPT. */
-int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation, enum k2k_resource resource,
-                      uint64_t amount);
+int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
+                      enum k2k_resource resource, uint64_t amount);
 
 /* One holder of a tenant, copied. */
 struct k2k_holding {
@@ -127,45 +139,52 @@ struct k2k_holdings {
 	struct k2k_holding list[K2K_SLOTS];
 };
 /* Every record of the registration, of the dead and the living. 0, K2K_ECORRUPT. */
-int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation, struct k2k_holdings *holdings);
+int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                      struct k2k_holdings *holdings);
 /* What living brokers hold. */
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_census *census, uint32_t slot, uint64_t generation,
-                  uint64_t held[K2K_RESOURCES]);
+int k2k_lease_sum(const struct k2k_map *map, struct k2k_liveness *liveness, uint32_t slot,
+                  uint64_t generation, uint64_t held[K2K_RESOURCES]);
 /* May any broker have, or have had, a record of this tenant slot? */
 static inline bool k2k_lease_any(const struct k2k_map *map, uint32_t slot)
 {
-	return k2k_load_acquire(&map->cells[slot].lease_brokers) != 0; /* observe[lease-link]: the row */
+	/* observe[lease-link]: the row */
+	return k2k_load_acquire(&map->cells[slot].lease_brokers) != 0;
 }
 
 /* What one broker's records hold, and how many do; of a dead one, as it died. */
-uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation, uint64_t held[K2K_RESOURCES]);
+uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
+                          uint64_t held[K2K_RESOURCES]);
 /* How many records hold something for living brokers. */
-uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_census *census);
+uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness);
 
 /*
- * The writer's, after the registration's grace period: what living brokers still have of it becomes free. 0; K2K_ECORRUPT: but
- * for what the damaged row does not lead to.
+ * The writer's, after the registration's grace period: what living brokers still have of it becomes
+ * free. 0; K2K_ECORRUPT: but for what the damaged row does not lead to.
  */
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 
 /* ---- for that, and for repair (mend_leases.c) ---- */
 
-/* Else it is set aside by a repair: the token that must pass before it is free. It counts nothing. */
+/*
+ * Else it is set aside by a repair: the token that must pass before it is free. It counts nothing.
+ */
 static inline bool k2k_lease_is_incarnation(uint64_t number)
 {
 	return number >= K2K_LOCK_BYTE_LIFE_MIN && number < K2K_LOCK_BYTE_LIFE_MAX;
 }
 
 /*
- * The state was loaded before the key. LIVE and of a registration that is over: its owner does not come back to it, so the
- * word can only change by a death, after which it is never the same again: the CAS frees this use or none.
+ * The state was loaded before the key. LIVE and of a registration that is over: its owner does not
+ * come back to it, so the word can only change by a death, after which it is never the same again:
+ * the CAS frees this use or none.
  */
 static inline bool k2k_lease_free(struct k2k_shm_lease *record, uint64_t word)
 {
-	return k2k_cas_acq_rel(&record->state, &word, K2K_ENTRY_FREE); /* publish[entry-state]: nobody holds anything there */
+	/* publish[entry-state]: nobody holds anything there */
+	return k2k_cas_acq_rel(&record->state, &word, K2K_ENTRY_FREE);
 }
 
 /* Dead, but the event that says what it held is still to be written (deaths.c). */
-bool k2k_lease_is_untold(const struct k2k_map *map, uint64_t incarnation);
+bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation);
 
 #endif

@@ -8,21 +8,27 @@
 
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
-	/* relaxed, all: carried by the generation for sweeps, by the CAS that links the record for walks */
+	/*
+	 * relaxed, all: carried by the generation for sweeps, by the CAS that links the record for
+	 * walks
+	 */
 	k2k_store_relaxed(&record->cost_ns, 0);
 	k2k_store_relaxed(&record->reserved_ns, 0);
 	k2k_store_relaxed(&record->entry.key, key->key);
 	k2k_store_relaxed(&record->entry.slot, key->slot);
-	k2k_store_release(&record->entry.gen, key->gen); /* publish[cost-gen]: the cost 0 and the key of this generation */
+	/* publish[cost-gen]: the cost 0 and the key of this generation */
+	k2k_store_release(&record->entry.gen, key->gen);
 }
 
 static void give_up_share(const struct k2k_map *map, uint32_t slot)
 {
-	atomic_fetch_sub_explicit(&map->cells[slot].costs, 1, memory_order_relaxed); /* relaxed: a count */
+	/* relaxed: a count */
+	atomic_fetch_sub_explicit(&map->cells[slot].costs, 1, memory_order_relaxed);
 }
 
-int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
-                      uint32_t slot, uint64_t generation, uint64_t engagement, uint32_t *index)
+int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
+                      const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t slot,
+                      uint64_t generation, uint64_t engagement, uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
 	struct k2k_hash_key key = { generation, engagement, slot };
@@ -38,7 +44,8 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 	if (!k2k_load_relaxed(&map->cells[slot].has_costs)) /* relaxed: once 1 it stays */
 		k2k_store_release(&map->cells[slot].has_costs, 1);
 	/* relaxed, here and below: a count */
-	if (k2k_add_relaxed(&map->cells[slot].costs, 1) >= k2k_ledger_share(map) && incarnation != K2K_INCARNATION_WRITER) {
+	if (k2k_add_relaxed(&map->cells[slot].costs, 1) >= k2k_ledger_share(map) &&
+	    incarnation != K2K_INCARNATION_WRITER) {
 		give_up_share(map, slot);
 		return K2K_EFULL;
 	}
@@ -58,8 +65,12 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const str
 		*index = other;
 		return 0;
 	}
-	/* publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the link */
-	k2k_store_release(&map->ledger[*index].entry.state, k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
+	/*
+	 * publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the
+	 * link
+	 */
+	k2k_store_release(&map->ledger[*index].entry.state,
+	                  k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
 	return 0;
 }
 
@@ -87,7 +98,9 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)
 		for (uint32_t i = 0; i < map->sizes.tenants; i++)
 			if (before[i] != recount.found[i])
-				atomic_fetch_sub_explicit(&map->cells[i].costs, before[i] - recount.found[i], memory_order_relaxed);
+				atomic_fetch_sub_explicit(&map->cells[i].costs,
+				                          before[i] - recount.found[i],
+				                          memory_order_relaxed);
 	free(before);
 	free(recount.found);
 }

@@ -4,11 +4,12 @@
  *
  * 1. A record is found by its key through the hash, inserted once (hash.h, 6).
  * 2. Its cost only grows and stops at UINT64_MAX: one compare-exchange a booking.
- * 3. Of a table of 64 records or more, brokers take at most half for one tenant, and none of every fourth, which are
- *    for budgets that administrators set: who books under ever new engagements can't take the others' records.
- *    The tenant's count is raised before a record is taken. Killed in between, it is one too high: the tenant
- *    may have one less, until recovery counts anew. (Counted beside claims in the making it may be too low by
- *    as many, once: it shares out, and is no limit that anything else relies on.)
+ * 3. Of a table of 64 records or more, brokers take at most half for one tenant, and none of every
+ *    fourth, which are for budgets that administrators set: who books under ever new engagements
+ *    can't take the others' records. The tenant's count is raised before a record is taken. Killed
+ *    in between, it is one too high: the tenant may have one less, until recovery counts anew.
+ *    (Counted beside claims in the making it may be too low by as many, once: it shares out, and is
+ *    no limit that anything else relies on.)
  * 4. It is unlinked after the tenant's grace period, by the writer, and reused
  *    after one more: a booking that found it ends before.
  *
@@ -20,9 +21,10 @@
  *   LIVE                                     cost 0            -
  *   added                                    the cost          -
  *
- * Model: tests/model/ledger.pml. It takes memory as sequentially consistent. Here every decision is a compare-exchange of the
- * word that it is about; what else must be seen with that word is ordered by entry-state (acquire and release), entry-link
- * (release; each walk acquires) and cost-gen. No decision reads one word after it wrote another, so no fence is needed.
+ * Model: tests/model/ledger.pml. It takes memory as sequentially consistent. Here every decision is
+ * a compare-exchange of the word that it is about; what else must be seen with that word is ordered
+ * by entry-state (acquire and release), entry-link (release; each walk acquires) and cost-gen. No
+ * decision reads one word after it wrote another, so no fence is needed.
  */
 #ifndef K2K_LEDGER_H
 #define K2K_LEDGER_H
@@ -33,16 +35,17 @@
 
 static inline struct k2k_hash k2k_ledger_hash(const struct k2k_map *map)
 {
-	struct k2k_hash hash = { map->ledger_heads, map->ledger_mask,
-		                 { (unsigned char *)map->ledger, sizeof(struct k2k_shm_cost), map->sizes.engagements,
-		                   &map->live->ledger_pool } };
+	struct k2k_hash hash = { map->ledger_heads,
+		                 map->ledger_mask,
+		                 { (unsigned char *)map->ledger, sizeof(struct k2k_shm_cost),
+		                   map->sizes.engagements, &map->live->ledger_pool } };
 
 	return hash;
 }
 
 /* 0 and *index, K2K_HASH_ABSENT, K2K_ECORRUPT. */
-static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement,
-                                  uint32_t *index)
+static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                                  uint64_t engagement, uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
 	struct k2k_hash_key key = { generation, engagement, slot };
@@ -51,8 +54,8 @@ static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint
 }
 
 /* The same where it is one of the first of its bucket: true. Else false, nothing is known. */
-static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t engagement,
-                                        uint32_t *index)
+static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot,
+                                        uint64_t generation, uint64_t engagement, uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
 	struct k2k_hash_key key = { generation, engagement, slot };
@@ -64,42 +67,50 @@ static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot
  * Finds the record or makes one, for a claimer of this incarnation. 0, K2K_EFULL
  * (no detail), K2K_ECORRUPT. In a read section, or under the writer's lock.
  */
-int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
-                      uint32_t slot, uint64_t generation, uint64_t engagement, uint32_t *index);
+int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
+                      const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t slot,
+                      uint64_t generation, uint64_t engagement, uint32_t *index);
 
 /* Adds; returns what did not fit below UINT64_MAX. */
 static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 {
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed: a number that carries nothing else; so the CAS */
+	/* relaxed: a number that carries nothing else; so the CAS */
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns);
 
-	while (!atomic_compare_exchange_weak_explicit(&record->cost_ns, &cost, k2k_sat_add(cost, ns), memory_order_relaxed,
+	while (!atomic_compare_exchange_weak_explicit(&record->cost_ns, &cost,
+	                                              k2k_sat_add(cost, ns), memory_order_relaxed,
 	                                              memory_order_relaxed))
 		;
 	return ns - (k2k_sat_add(cost, ns) - cost);
 }
 
 /* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
-static inline bool k2k_ledger_add_shortly(struct k2k_shm_cost *record, uint64_t ns)
+static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
 {
 	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
 
-	return cost <= UINT64_MAX - ns && atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns, memory_order_relaxed,
-	                                                                          memory_order_relaxed);
+	return cost <= UINT64_MAX - ns &&
+	       atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns,
+	                                               memory_order_relaxed, memory_order_relaxed);
 }
 
 /* How many records brokers take for one tenant. */
 static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
 {
-	return map->sizes.engagements < K2K_POOL_SMALL ? map->sizes.engagements : map->sizes.engagements / 2;
+	return map->sizes.engagements < K2K_POOL_SMALL ? map->sizes.engagements
+	                                               : map->sizes.engagements / 2;
 }
 
-/* Recovery's: lowers counts of killed brokers' claims. Without memory for it they stay too high, which is safe. */
+/*
+ * Recovery's: lowers counts of killed brokers' claims. Without memory for it they stay too high,
+ * which is safe.
+ */
 void k2k_ledger_recount(const struct k2k_map *map);
 
 #define K2K_SWEEP_RETRIES 1000
 
 struct k2k_cost_copy {
-	bool claimed;            /* not LIVE yet, or taken again and not yet filled */
+	bool claimed; /* not LIVE yet, or taken again and not yet filled */
 	uint32_t index, slot;
 	uint64_t generation, engagement, cost_ns;
 };
@@ -109,7 +120,9 @@ struct k2k_cost_copy {
  * for those who can't find by key. Returns visit's first non-zero value. Inlined with
  * its visitor: by a call a record it takes twice as long.
  */
-static inline __attribute__((always_inline)) int k2k_ledger_sweep(const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost), void *context)
+static inline __attribute__((always_inline)) int k2k_ledger_sweep(
+	const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost),
+	void *context)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
 	uint32_t high = k2k_pool_high(&hash.pool), retries = 0;
@@ -121,21 +134,25 @@ static inline __attribute__((always_inline)) int k2k_ledger_sweep(const struct k
 		unsigned int state;
 		int code;
 
-		word = k2k_load_acquire(&record->entry.state); /* observe[entry-state]: the key of this use of the record */
+		/* observe[entry-state]: the key of this use of the record */
+		word = k2k_load_acquire(&record->entry.state);
 		state = k2k_entry_state(word);
 		if (state != K2K_ENTRY_LIVE && state != K2K_ENTRY_CLAIMED)
 			continue;
 		copy.claimed = state == K2K_ENTRY_CLAIMED;
 		copy.index = i;
-		copy.generation = k2k_load_acquire(&record->entry.gen); /* observe[cost-gen]: its own cost and key, not those before */
+		/* observe[cost-gen]: its own cost and key, not those before */
+		copy.generation = k2k_load_acquire(&record->entry.gen);
 		/* relaxed, all: between the two looks at the state */
 		copy.slot = k2k_load_relaxed(&record->entry.slot);
 		copy.engagement = k2k_load_relaxed(&record->entry.key);
 		copy.cost_ns = k2k_load_relaxed(&record->cost_ns);
 		k2k_fence_acquire(); /* the copies before, the second look after */
-		if (k2k_load_relaxed(&record->entry.state) != word) { /* relaxed: ordered by the fence */
+		/* relaxed: ordered by the fence */
+		if (k2k_load_relaxed(&record->entry.state) != word) {
 			if (retries++ > K2K_SWEEP_RETRIES)
-				return k2k_fail_values(K2K_ECORRUPT, "engagements", "state", word, i, "record %u does not hold still", i);
+				return k2k_fail_values(K2K_ECORRUPT, "engagements", "state", word,
+				                       i, "record %u does not hold still", i);
 			i--;
 			continue;
 		}

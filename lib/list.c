@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "list.h"
 
-/* relaxed everywhere: only the holder of the writer's lock reads and writes these words, others read counts for people */
+/*
+ * relaxed everywhere: only the holder of the writer's lock reads and writes these words, others
+ * read counts for people
+ */
 
 static k2k_u32 *link_of(const struct k2k_list *list, uint32_t index)
 {

@@ -13,7 +13,7 @@
 
 struct k2k_list {
 	struct k2k_shm_list *shared;
-	unsigned char *next;             /* the first record's list_next */
+	unsigned char *next; /* the first record's list_next */
 	size_t stride;
 	uint32_t capacity;
 };

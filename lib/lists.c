@@ -16,8 +16,8 @@
 /* The caller's array, filled as far as it goes. */
 struct out {
 	struct k2k_registry *reg;
-	k2k_tenant_id id;        /* K2K_TENANT_UNSPECIFIED: all */
-	uint32_t slot;           /* of id */
+	k2k_tenant_id id; /* K2K_TENANT_UNSPECIFIED: all */
+	uint32_t slot;    /* of id */
 	uint64_t generation;
 	void *list;
 	size_t stride, capacity, count;
@@ -25,7 +25,8 @@ struct out {
 
 static void *next(struct out *out)
 {
-	void *element = out->count < out->capacity ? k2k_element(out->list, out->stride, out->count) : NULL;
+	void *element = out->count < out->capacity ? k2k_element(out->list, out->stride, out->count)
+	                                           : NULL;
 
 	out->count++;
 	return element;
@@ -88,7 +89,8 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 	return 0;
 }
 
-int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list, size_t capacity, size_t *count)
+int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list,
+                   size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
@@ -109,9 +111,11 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 /* ---- budgets ------------------------------------------------------------------------ */
 
 /* Of the record that the budget owns, as brokers read it; false: it is damaged. */
-static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget, const struct k2k_hash_key *key, uint64_t *ns)
+static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget,
+                    const struct k2k_hash_key *key, uint64_t *ns)
 {
-	uint32_t index = k2k_load_relaxed(&budget->ledger) - 1; /* relaxed, all: between two looks at the state */
+	/* relaxed, all: between two looks at the state */
+	uint32_t index = k2k_load_relaxed(&budget->ledger) - 1;
 
 	if (index >= map->sizes.engagements || !k2k_hash_matches(&map->ledger[index].entry, key))
 		return false;
@@ -123,14 +127,18 @@ static void add_budget(struct out *out, uint32_t index)
 {
 	const struct k2k_map *map = &out->reg->map;
 	const struct k2k_shm_budget *budget = &map->budgets[index];
-	uint64_t word = k2k_load_acquire(&budget->entry.state); /* observe[budget-state]: its fields */
+	/* observe[budget-state]: its fields */
+	uint64_t word = k2k_load_acquire(&budget->entry.state);
 	uint64_t generation, version, budget_ns, engagement, used_ns = 0;
 	struct k2k_budget_info *info;
 	bool damaged;
 	k2k_tenant_id id;
 	uint32_t slot;
 
-	/* relaxed, all: between two looks at the state. RETIRED may still be in force for the version we see */
+	/*
+	 * relaxed, all: between two looks at the state. RETIRED may still be in force for the
+	 * version we see
+	 */
 	slot = k2k_load_relaxed(&budget->entry.slot);
 	generation = k2k_load_relaxed(&budget->entry.gen);
 	engagement = k2k_load_relaxed(&budget->entry.key);
@@ -144,7 +152,8 @@ static void add_budget(struct out *out, uint32_t index)
 	k2k_tenant_rate(map, slot, &version);
 	if (!k2k_budget_visible(budget, version))
 		return;
-	damaged = !used_of(map, budget, &(struct k2k_hash_key){ generation, engagement, slot }, &used_ns);
+	damaged = !used_of(map, budget, &(struct k2k_hash_key){ generation, engagement, slot },
+	                   &used_ns);
 	k2k_fence_acquire(); /* the copies before, the second look after */
 	if (k2k_load_relaxed(&budget->entry.state) != word)
 		return;
@@ -160,7 +169,8 @@ static void add_budget(struct out *out, uint32_t index)
 	info->used_ns = used_ns;
 }
 
-int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list, size_t capacity, size_t *count)
+int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list,
+                    size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
@@ -187,7 +197,10 @@ static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
 
 	if (!info)
 		return;
-	*info = (struct k2k_lease_info){ .size = (uint32_t)out->stride, .flags = K2K_TENANT_DAMAGED, .id = id, .generation = generation,
+	*info = (struct k2k_lease_info){ .size = (uint32_t)out->stride,
+		                         .flags = K2K_TENANT_DAMAGED,
+		                         .id = id,
+		                         .generation = generation,
 		                         .slot = K2K_LEASE_SLOT_NONE };
 }
 
@@ -207,7 +220,8 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 		const struct k2k_holding *h = &holdings.list[i];
 		struct k2k_lease_info *info;
 
-		if (!(h->held[0] || h->held[1]) || !k2k_census_alive(&reg->census, h->incarnation))
+		if (!(h->held[0] || h->held[1]) ||
+		    !k2k_liveness_alive(&reg->liveness, h->incarnation))
 			continue;
 		info = next(out);
 		if (!info)
@@ -218,7 +232,8 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 		info->generation = generation;
 		info->slot = h->broker_slot;
 		info->reserved = 0;
-		info->pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid); /* relaxed: for people */
+		/* relaxed: for people */
+		info->pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
 		info->kernels = h->held[K2K_RESOURCE_KERNELS];
 		info->gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
 	}
@@ -228,7 +243,8 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 /* Of one slot, if it is a live registration. */
 static int add_leases_of_slot(struct out *out, uint32_t slot)
 {
-	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
+	/* observe[tenant-state]: its leases */
+	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen);
 	k2k_tenant_id id;
 
 	if (k2k_tenant_state(word) != K2K_TENANT_LIVE || !k2k_lease_any(&out->reg->map, slot))
@@ -237,7 +253,8 @@ static int add_leases_of_slot(struct out *out, uint32_t slot)
 	return id ? add_leases(out, slot, id, k2k_tenant_generation(word)) : 0;
 }
 
-int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list, size_t capacity, size_t *count)
+int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list,
+                   size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
@@ -250,7 +267,8 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 	out.stride = capacity ? list->size : 0;
 	if (id != K2K_TENANT_UNSPECIFIED)
 		code = add_leases_of_slot(&out, out.slot);
-	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants; i++)
+	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants;
+	     i++)
 		code = add_leases_of_slot(&out, i);
 	k2k_read_unlock();
 	if (!code)
@@ -280,8 +298,9 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 }
 
 /*
- * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to /proc/PID/stat. A line of /proc/PID/cgroup is
- * "0::/group" in the second version, and "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
+ * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to
+ * /proc/PID/stat. A line of /proc/PID/cgroup is "0::/group" in the second version, and
+ * "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -292,17 +311,21 @@ static int is_frozen(uint64_t pid)
 	snprintf(path, sizeof(path), "/proc/%llu/cgroup", (unsigned long long)pid);
 	f = fopen(path, "re");
 	while (f && !frozen && fgets(line, sizeof(line), f)) {
-		char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		char *controllers = strchr(line, ':'),
+		     *group = controllers ? strchr(controllers + 1, ':') : NULL;
 
 		line[strcspn(line, "\n")] = 0;
 		if (!group)
 			continue;
 		*group++ = 0;
 		if (!strcmp(controllers + 1, "freezer"))
-			frozen = cgroup_says("/sys/fs/cgroup/freezer", group, "freezer.state", "FROZEN");
+			frozen = cgroup_says("/sys/fs/cgroup/freezer", group, "freezer.state",
+			                     "FROZEN");
 		else if (!controllers[1])
-			frozen = cgroup_says("/sys/fs/cgroup", group, "cgroup.events", "frozen 1") ||
-			         cgroup_says("/sys/fs/cgroup/unified", group, "cgroup.events", "frozen 1");
+			frozen = cgroup_says("/sys/fs/cgroup", group, "cgroup.events",
+			                     "frozen 1") ||
+			         cgroup_says("/sys/fs/cgroup/unified", group, "cgroup.events",
+			                     "frozen 1");
 	}
 	if (f)
 		fclose(f);
@@ -332,35 +355,43 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
-static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS], uint64_t bytes[K2K_SLOTS])
+static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS],
+                         uint64_t bytes[K2K_SLOTS])
 {
 	struct k2k_holdings holdings;
 
 	memset(kernels, 0, sizeof(uint64_t) * K2K_SLOTS);
 	memset(bytes, 0, sizeof(uint64_t) * K2K_SLOTS);
 	for (uint32_t slot = 0; slot < reg->map.sizes.tenants; slot++) {
-		uint64_t word = k2k_load_acquire(&reg->map.tenants[slot].state_gen); /* observe[tenant-state]: its leases */
+		/* observe[tenant-state]: its leases */
+		uint64_t word = k2k_load_acquire(&reg->map.tenants[slot].state_gen);
 
 		if (k2k_tenant_state(word) != K2K_TENANT_LIVE ||
-		    k2k_lease_collect(&reg->map, slot, k2k_tenant_generation(word), &holdings) != 0 ||
+		    k2k_lease_collect(&reg->map, slot, k2k_tenant_generation(word), &holdings) !=
+		            0 ||
 		    !k2k_tenant_still(&reg->map, slot, word))
 			continue;
 		for (uint32_t i = 0; i < holdings.count; i++) {
 			const struct k2k_holding *h = &holdings.list[i];
 
-			if (h->incarnation != k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner)) /* relaxed: an owner before it */
+			/* relaxed: an owner before it */
+			if (h->incarnation !=
+			    k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner))
 				continue;
 			kernels[h->broker_slot] += h->held[K2K_RESOURCE_KERNELS];
-			bytes[h->broker_slot] = k2k_sat_add(bytes[h->broker_slot], h->held[K2K_RESOURCE_GPU_MEMORY]);
+			bytes[h->broker_slot] = k2k_sat_add(bytes[h->broker_slot],
+			                                    h->held[K2K_RESOURCE_GPU_MEMORY]);
 		}
 	}
 }
 
-static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner, struct k2k_broker_info *info)
+static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
+                        struct k2k_broker_info *info)
 {
 	const struct k2k_shm_slot *slot = &reg->map.slots[i];
-	bool alive = k2k_census_alive(&reg->census, owner);
-	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token); /* relaxed, all: for people */
+	bool alive = k2k_liveness_alive(&reg->liveness, owner);
+	/* relaxed, all: for people */
+	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token);
 
 	info->flags = 0;
 	info->slot = i;
@@ -368,10 +399,12 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner, st
 	info->pid = k2k_load_relaxed(&slot->pid);
 	info->pid_namespace = k2k_load_relaxed(&slot->pid_namespace);
 	info->attached_at_ns = k2k_load_relaxed(&slot->attached_at_ns);
-	k2k_identity_comm(info->comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
+	k2k_identity_comm(info->comm, k2k_load_relaxed(&slot->comm[0]),
+	                  k2k_load_relaxed(&slot->comm[1]));
 	info->cross_tenant_total = k2k_load_relaxed(&slot->cross_tenant_total);
 	info->unknown_tenant_total = k2k_load_relaxed(&slot->unknown_tenant_total);
-	info->state = alive ? (uint32_t)run_state(info->pid, info->pid_namespace) : (uint32_t)K2K_BROKER_DEAD;
+	info->state = alive ? (uint32_t)run_state(info->pid, info->pid_namespace)
+	                    : (uint32_t)K2K_BROKER_DEAD;
 	info->grace_behind = alive ? k2k_sat_sub(token, k2k_load_relaxed(&slot->ack)) : 0;
 }
 
@@ -380,7 +413,10 @@ struct broker_out {
 	uint64_t kernels[K2K_SLOTS], bytes[K2K_SLOTS];
 };
 
-/* On the agent: whether a process is stopped is read from a file. The caller is in a read section meanwhile. */
+/*
+ * On the agent: whether a process is stopped is read from a file. The caller is in a read section
+ * meanwhile.
+ */
 static int list_brokers(void *context)
 {
 	struct broker_out *list = context;
@@ -405,7 +441,8 @@ static int list_brokers(void *context)
 	return 0;
 }
 
-int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count)
+int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity,
+                    size_t *count)
 {
 	K2K_UNCANCELLED;
 	struct broker_out brokers = { .out = { .list = list, .capacity = capacity } };

@@ -63,13 +63,16 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	fd = reopen(seg);
 	if (fd < 0) {
 		if (errno == ENOENT)
-			return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
-		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, "lock", "%s", seg->path);
+			return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced",
+			                seg->path);
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, "lock", "%s",
+		                      seg->path);
 	}
 	if (fcntl(fd, F_OFD_SETLK, &want) != 0) {
 		code = errno == EAGAIN || errno == EACCES
 		               ? K2K_EBUSY
-		               : k2k_fail_errno(K2K_EIO, errno, "lock", "can't lock a byte of %s", seg->path);
+		               : k2k_fail_errno(K2K_EIO, errno, "lock", "can't lock a byte of %s",
+		                                seg->path);
 		close(fd);
 		return code;
 	}
@@ -77,7 +80,10 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	return 0;
 }
 
-/* The description may be shared with the segment's descriptor (see reopen), so closing is not enough. */
+/*
+ * The description may be shared with the segment's descriptor (see reopen), so closing is not
+ * enough.
+ */
 void k2k_lock_drop(struct k2k_lock *lock)
 {
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
@@ -122,7 +128,8 @@ static int ask_all(void *context)
 	return 0;
 }
 
-void k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held, uint32_t count)
+void k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
+                       uint32_t count)
 {
 	struct questions questions = { seg, bytes, held, count };
 
@@ -139,8 +146,12 @@ bool k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte)
 
 /* ---- who holds it? ------------------------------------------------------------------- */
 
-/* Lines of fdinfo look like "lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776 1099511627776". */
-static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
+/*
+ * Lines of fdinfo look like "lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776
+ * 1099511627776".
+ */
+static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte,
+                       bool for_writing)
 {
 	FILE *file = fopen(path, "re");
 	char line[256];
@@ -151,12 +162,13 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	while (!found && fgets(line, sizeof(line), file)) {
 		unsigned int major, minor;
 		unsigned long long inode, start, end;
-		char end_text[32];      /* a number, or EOF */
+		char end_text[32]; /* a number, or EOF */
 		char type[16];
 
 		if (strncmp(line, "lock:", 5) != 0)
 			continue;
-		if (sscanf(line, "lock:%*s%*s%*s%15s%*s%x:%x:%llu%llu%31s", type, &major, &minor, &inode, &start, end_text) != 6 ||
+		if (sscanf(line, "lock:%*s%*s%*s%15s%*s%x:%x:%llu%llu%31s", type, &major, &minor,
+		           &inode, &start, end_text) != 6 ||
 		    (for_writing && strcmp(type, "WRITE") != 0))
 			continue;
 		end = strcmp(end_text, "EOF") == 0 ? UINT64_MAX : strtoull(end_text, NULL, 10);
@@ -167,7 +179,8 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 }
 
 /* Of one thread: an agent's table is its own. */
-static bool thread_has(const char *process, const char *thread, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
+static bool thread_has(const char *process, const char *thread, const struct k2k_segment *seg,
+                       uint64_t byte, bool for_writing)
 {
 	char path[128];
 	struct dirent *fd;
@@ -179,14 +192,17 @@ static bool thread_has(const char *process, const char *thread, const struct k2k
 	if (!fds)
 		return false;
 	while (!found && (fd = readdir(fds))) {
-		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/fdinfo/%.20s", process, thread, fd->d_name);
-		found = isdigit((unsigned char)fd->d_name[0]) && fdinfo_has(path, seg, byte, for_writing);
+		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/fdinfo/%.20s", process, thread,
+		         fd->d_name);
+		found = isdigit((unsigned char)fd->d_name[0]) &&
+		        fdinfo_has(path, seg, byte, for_writing);
 	}
 	closedir(fds);
 	return found;
 }
 
-static bool process_has(const char *process, const struct k2k_segment *seg, uint64_t byte, bool for_writing)
+static bool process_has(const char *process, const struct k2k_segment *seg, uint64_t byte,
+                        bool for_writing)
 {
 	char path[64];
 	struct dirent *thread;
@@ -244,7 +260,8 @@ static int find_holder(void *context)
 	return 0;
 }
 
-uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16])
+uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing,
+                              char command[16])
 {
 	struct search search = { seg, byte, for_writing, command, 0 };
 

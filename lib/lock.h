@@ -22,14 +22,17 @@
 
 #include "segment.h"
 
-#define K2K_LOCK_BYTE_CREATOR (UINT64_C(1) << 40)                /* of live, while it is being named */
-#define K2K_LOCK_BYTE_REMOVER (UINT64_C(1) << 40)                /* of a defs that can't be mapped */
+/* of live, while it is being named */
+#define K2K_LOCK_BYTE_CREATOR (UINT64_C(1) << 40)
+/* of a defs that can't be mapped */
+#define K2K_LOCK_BYTE_REMOVER (UINT64_C(1) << 40)
 /* An incarnation is the offset of its byte: a broker's in live, an administrator's in defs. */
 #define K2K_LOCK_BYTE_LIFE_MIN (UINT64_C(1) << 41)
 #define K2K_LOCK_BYTE_LIFE_MAX (UINT64_C(1) << 62)
 
 struct k2k_lock {
-	int fd;          /* in the agent's table; 0: not held, because 0 to 2 are never ours there */
+	/* in the agent's table; 0: not held, because 0 to 2 are never ours there */
+	int fd;
 };
 
 /*
@@ -43,7 +46,8 @@ void k2k_lock_drop(struct k2k_lock *lock);
 /* Anywhere. Is it held for writing? If that can't be told: true. No memory barrier. */
 bool k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte);
 /* The same of several at once. */
-void k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held, uint32_t count);
+void k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
+                       uint32_t count);
 /* On the agent. Is any byte of life held for writing? If that can't be told: true. */
 bool k2k_lock_any_life(const struct k2k_segment *seg);
 
@@ -51,7 +55,8 @@ bool k2k_lock_any_life(const struct k2k_segment *seg);
  * Anywhere. The pid of a process that has a lock on `byte`, from /proc (slow), or 0. for_writing
  * leaves shared locks out. command gets its comm.
  */
-uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing, char command[16]);
+uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing,
+                              char command[16]);
 
 void k2k_lock_fork_guard(bool enter);
 

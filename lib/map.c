@@ -20,7 +20,8 @@ static void add(struct plan *plan, enum k2k_section_kind kind, size_t stride, ui
 	section->stride_bytes = (uint32_t)stride;
 	section->offset_bytes = plan->at;
 	section->count = count;
-	plan->at = (plan->at + stride * count + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE;
+	plan->at = (plan->at + stride * count + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE *
+	           K2K_CACHE_LINE;
 }
 
 static void begin(struct plan *plan, struct k2k_shm_header *header)
@@ -46,12 +47,16 @@ static uint64_t heads_for(uint64_t records)
 	return heads;
 }
 
-void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs, struct k2k_shm_header *live)
+void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
+                     struct k2k_shm_header *live)
 {
 	struct plan plan;
 
 	begin(&plan, defs);
-	/* twice as many: so that 4 of 5 tenants are the first of their bucket, where a message finds them by one look */
+	/*
+	 * twice as many: so that 4 of 5 tenants are the first of their bucket, where a message
+	 * finds them by one look
+	 */
 	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), 2 * heads_for(sizes->tenants));
 	add(&plan, K2K_SECTION_TENANTS, sizeof(struct k2k_shm_tenant), sizes->tenants);
 	add(&plan, K2K_SECTION_TENANTS_COLD, sizeof(struct k2k_shm_tenant_cold), sizes->tenants);
@@ -68,50 +73,57 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 	add(&plan, K2K_SECTION_LEASE_ROWS, sizeof(struct k2k_shm_lease_row), sizes->tenants);
 	add(&plan, K2K_SECTION_LEASES, sizeof(struct k2k_shm_lease), sizes->leases);
 	add(&plan, K2K_SECTION_RINGS, sizeof(struct k2k_shm_ring), K2K_RINGS);
-	add(&plan, K2K_SECTION_EVENTS, sizeof(struct k2k_shm_event), K2K_RINGS * (uint64_t)sizes->events);
+	add(&plan, K2K_SECTION_EVENTS, sizeof(struct k2k_shm_event),
+	    K2K_RINGS * (uint64_t)sizes->events);
 	add(&plan, K2K_SECTION_FOLLOWERS, sizeof(struct k2k_shm_follower), K2K_FOLLOWERS);
 	end(&plan);
 }
 
-static int bind_section(const struct k2k_segment *seg, const char *object, enum k2k_section_kind kind, size_t stride,
-                        void **base, uint64_t *count)
+static int bind_section(const struct k2k_segment *seg, const char *object,
+                        enum k2k_section_kind kind, size_t stride, void **base, uint64_t *count)
 {
 	const struct k2k_shm_header *header = &seg->header;
 	uint32_t sections = header->section_count;
 
 	if (sections > K2K_SECTIONS_MAX)
-		return k2k_fail_values(K2K_ECORRUPT, object, "section count", K2K_SECTIONS_MAX, sections,
-		                       "%s lists too many sections", seg->path);
+		return k2k_fail_values(K2K_ECORRUPT, object, "section count", K2K_SECTIONS_MAX,
+		                       sections, "%s lists too many sections", seg->path);
 	for (uint32_t i = 0; i < sections; i++) {
 		const struct k2k_shm_section *section = &header->sections[i];
 
 		if (section->kind != kind)
 			continue;
 		if (section->stride_bytes != stride)
-			return k2k_fail_values(K2K_ELAYOUT, object, "record size", stride, section->stride_bytes,
-			                       "section %d of %s has records of %u bytes", (int)kind, seg->path,
-			                       section->stride_bytes);
-		if (section->count == 0 || section->count > UINT32_MAX - 1 || section->offset_bytes % K2K_CACHE_LINE ||
-		    section->offset_bytes < PAGE || section->offset_bytes > seg->bytes ||
+			return k2k_fail_values(K2K_ELAYOUT, object, "record size", stride,
+			                       section->stride_bytes,
+			                       "section %d of %s has records of %u bytes",
+			                       (int)kind, seg->path, section->stride_bytes);
+		if (section->count == 0 || section->count > UINT32_MAX - 1 ||
+		    section->offset_bytes % K2K_CACHE_LINE || section->offset_bytes < PAGE ||
+		    section->offset_bytes > seg->bytes ||
 		    section->count * stride > seg->bytes - section->offset_bytes)
-			return k2k_fail_values(K2K_ECORRUPT, object, "section", (uint64_t)kind, section->count,
-			                       "section %d of %s lies outside of it", (int)kind, seg->path);
+			return k2k_fail_values(
+				K2K_ECORRUPT, object, "section", (uint64_t)kind, section->count,
+				"section %d of %s lies outside of it", (int)kind, seg->path);
 		*base = seg->base + section->offset_bytes;
 		*count = section->count;
 		return 0;
 	}
-	return k2k_fail_values(K2K_ECORRUPT, object, "section", (uint64_t)kind, 0, "%s has no section %d", seg->path,
-	                       (int)kind);
+	return k2k_fail_values(K2K_ECORRUPT, object, "section", (uint64_t)kind, 0,
+	                       "%s has no section %d", seg->path, (int)kind);
 }
 
 static int wrong_count(const char *object, uint64_t expected, uint64_t found)
 {
-	return k2k_fail_values(K2K_ECORRUPT, object, "count", expected, found, "the sections of %s disagree", object);
+	return k2k_fail_values(K2K_ECORRUPT, object, "count", expected, found,
+	                       "the sections of %s disagree", object);
 }
 
-int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live)
+int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs,
+                 const struct k2k_segment *live)
 {
-	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold, ledger_heads, ledger, leases;
+	uint64_t tenant_heads, tenants, cold, budget_heads, budgets, slots, cells, cells_cold,
+		ledger_heads, ledger, leases;
 	uint64_t lease_rows, rings, events, followers;
 	int code = 0;
 
@@ -119,13 +131,15 @@ int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const stru
 	map->defs = (struct k2k_shm_defs *)(void *)defs->base;
 	map->live = (struct k2k_shm_live *)(void *)live->base;
 	if (memcmp(defs->header.uuid, live->header.uuid, sizeof(live->header.uuid)) != 0)
-		return k2k_fail(K2K_ECORRUPT, "live", "uuid", "defs and live belong to different registries");
-#define BIND(seg, object, kind, field, counter) \
-	do { \
-		void *base = NULL; \
-		if (!code) \
-			code = bind_section(seg, object, kind, sizeof(*map->field), &base, &counter); \
-		map->field = base; \
+		return k2k_fail(K2K_ECORRUPT, "live", "uuid",
+		                "defs and live belong to different registries");
+#define BIND(seg, object, kind, field, counter)                                            \
+	do {                                                                               \
+		void *base = NULL;                                                         \
+		if (!code)                                                                 \
+			code = bind_section(seg, object, kind, sizeof(*map->field), &base, \
+			                    &counter);                                     \
+		map->field = base;                                                         \
 	} while (0)
 	BIND(defs, "defs", K2K_SECTION_TENANT_HEADS, tenant_heads, tenant_heads);
 	BIND(defs, "defs", K2K_SECTION_TENANTS, tenants, tenants);

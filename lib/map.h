@@ -11,8 +11,9 @@
 #include "segment.h"
 
 struct k2k_sizes {
-	uint32_t tenants, engagements, leases, budgets;  /* leases: with one more for each broker slot (lease.h) */
-	uint32_t events;                         /* of one audit ring: a power of two */
+	/* leases: with one more for each broker slot (lease.h) */
+	uint32_t tenants, engagements, leases, budgets;
+	uint32_t events; /* of one audit ring: a power of two */
 };
 #define K2K_LEASES(sizes) ((sizes).leases - K2K_SLOTS)
 
@@ -25,25 +26,30 @@ struct k2k_map {
 	struct k2k_shm_budget *budgets;
 
 	struct k2k_shm_live *live;
-	struct k2k_shm_slot *slots;              /* K2K_SLOTS of them */
+	struct k2k_shm_slot *slots; /* K2K_SLOTS of them */
 	struct k2k_shm_cell *cells;
 	struct k2k_shm_cell_cold *cells_cold;
 	k2k_u32 *ledger_heads;
 	struct k2k_shm_cost *ledger;
-	struct k2k_shm_lease_row *lease_rows;    /* one a tenant */
+	struct k2k_shm_lease_row *lease_rows; /* one a tenant */
 	struct k2k_shm_lease *leases;
-	struct k2k_shm_ring *rings;              /* K2K_RINGS of them */
-	struct k2k_shm_event *events;            /* of one ring after the other */
-	struct k2k_shm_follower *followers;      /* K2K_FOLLOWERS of them */
+	struct k2k_shm_ring *rings;         /* K2K_RINGS of them */
+	struct k2k_shm_event *events;       /* of one ring after the other */
+	struct k2k_shm_follower *followers; /* K2K_FOLLOWERS of them */
 
-	uint32_t tenant_mask, budget_mask, ledger_mask;  /* heads - 1 */
+	uint32_t tenant_mask, budget_mask, ledger_mask; /* heads - 1 */
 	struct k2k_sizes sizes;
 };
 
-/* Fills both directories and total_bytes for these sizes; the other fields of the headers are left alone. */
-void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs, struct k2k_shm_header *live);
+/*
+ * Fills both directories and total_bytes for these sizes; the other fields of the headers are left
+ * alone.
+ */
+void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
+                     struct k2k_shm_header *live);
 
 /* Checks both directories against the objects and against each other. 0 or K2K_ECORRUPT. */
-int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs, const struct k2k_segment *live);
+int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs,
+                 const struct k2k_segment *live);
 
 #endif

@@ -24,40 +24,49 @@ static int collect_registrations(struct k2k_mend *mend)
 	const struct k2k_map *map = mend->map;
 
 	mend->registration_count = 0;
-	mend->registrations = malloc(sizeof(*mend->registrations) * ((size_t)map->sizes.tenants + 1));
+	mend->registrations = malloc(sizeof(*mend->registrations) *
+	                             ((size_t)map->sizes.tenants + 1));
 	if (!mend->registrations)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory for a list of %u registrations", map->sizes.tenants);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair",
+		                      "no memory for a list of %u registrations",
+		                      map->sizes.tenants);
 	for (uint32_t i = 0; i < map->sizes.tenants; i++) {
 		uint64_t word = k2k_load_relaxed(&map->tenants[i].state_gen);
 		enum k2k_tenant_state state = k2k_tenant_state(word);
 
 		if (state != K2K_TENANT_LIVE && state != K2K_TENANT_RETIRED)
 			continue;
-		mend->registrations[mend->registration_count].generation = k2k_tenant_generation(word);
+		mend->registrations[mend->registration_count].generation = k2k_tenant_generation(
+			word);
 		mend->registrations[mend->registration_count++].slot = i;
 	}
-	qsort(mend->registrations, mend->registration_count, sizeof(*mend->registrations), by_generation);
+	qsort(mend->registrations, mend->registration_count, sizeof(*mend->registrations),
+	      by_generation);
 	return 0;
 }
 
-const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend, uint64_t generation)
+const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend,
+                                                     uint64_t generation)
 {
 	const struct k2k_registration key = { generation, 0 };
 
 	if (!generation)
 		return NULL;
-	return bsearch(&key, mend->registrations, mend->registration_count, sizeof(key), by_generation);
+	return bsearch(&key, mend->registrations, mend->registration_count, sizeof(key),
+	               by_generation);
 }
 
 bool k2k_mend_is_over(const struct k2k_mend *mend, uint32_t slot, uint64_t generation)
 {
 	return slot < mend->map->sizes.tenants && /* relaxed: under the lock */
-	       k2k_tenant_generation(k2k_load_relaxed(&mend->map->tenants[slot].state_gen)) == generation;
+	       k2k_tenant_generation(k2k_load_relaxed(&mend->map->tenants[slot].state_gen)) ==
+	               generation;
 }
 
 /* ---- telling ------------------------------------------------------------------------------ */
 
-void k2k_mend_tell(struct k2k_mend *mend, uint64_t *count, const char *invariant, const char *object, const char *format, ...)
+void k2k_mend_tell(struct k2k_mend *mend, uint64_t *count, const char *invariant,
+                   const char *object, const char *format, ...)
 {
 	char text[sizeof(((struct k2k_finding *)0)->text)];
 	va_list args;
@@ -73,8 +82,8 @@ void k2k_mend_tell(struct k2k_mend *mend, uint64_t *count, const char *invariant
 
 bool k2k_mended_anything(const struct k2k_mend_counts *counts)
 {
-	return counts->links || counts->records || counts->words || counts->rings || counts->merged || counts->leases ||
-	       counts->cut_ns || counts->unattributed_ns;
+	return counts->links || counts->records || counts->words || counts->rings ||
+	       counts->merged || counts->leases || counts->cut_ns || counts->unattributed_ns;
 }
 
 /* ---- pooled records -------------------------------------------------------------------------- */
@@ -82,8 +91,13 @@ bool k2k_mended_anything(const struct k2k_mend_counts *counts)
 bool k2k_mend_set_link(k2k_u32 *link, bool is_head, uint32_t from, uint32_t to)
 {
 	if (is_head)
-		return k2k_cas_acq_rel(link, &from, to); /* publish[entry-link]: `to` was published before; passed on */
-	k2k_store_release(link, to); /* publish[entry-link]: as above; only the single remover, us, changes a linked record's link */
+		/* publish[entry-link]: `to` was published before; passed on */
+		return k2k_cas_acq_rel(link, &from, to);
+	/*
+	 * publish[entry-link]: as above; only the single remover, us, changes a linked record's
+	 * link
+	 */
+	k2k_store_release(link, to);
 	return true;
 }
 
@@ -94,30 +108,36 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 	if (!mend->thorough)
 		return; /* one pass over the whole table */
 	/* observe[entry-state]: the mark was raised before it */
-	while (used > 0 && k2k_entry_state(k2k_load_acquire(&k2k_pool_at(pool, used - 1)->state)) == K2K_ENTRY_FREE)
+	while (used > 0 && k2k_entry_state(k2k_load_acquire(&k2k_pool_at(pool, used - 1)->state)) ==
+	                           K2K_ENTRY_FREE)
 		used--;
-	high = k2k_load_acquire(&pool->shared->high); /* observe[pool-high]: raised before those were claimed */
+	/* observe[pool-high]: raised before those were claimed */
+	high = k2k_load_acquire(&pool->shared->high);
 	if (high >= used)
 		return;
-	k2k_mend_tell(mend, &mend->counts.words, "I5", object, "the mark of those ever used was %u, and record %u is in use", high,
+	k2k_mend_tell(mend, &mend->counts.words, "I5", object,
+	              "the mark of those ever used was %u, and record %u is in use", high,
 	              used - 1);
 	while (high < used)
-		if (k2k_cas_acq_rel(&pool->shared->high, &high, used)) /* publish[pool-high]: it only rises */
+		/* publish[pool-high]: it only rises */
+		if (k2k_cas_acq_rel(&pool->shared->high, &high, used))
 			break;
 }
 
-void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, const char *object)
+void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
+                         const char *object)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
-	uint64_t word = k2k_load_acquire(&entry->state), above = k2k_entry_above(word), right = above; /* observe[entry-state]: as it is */
+	/* observe[entry-state]: as it is */
+	uint64_t word = k2k_load_acquire(&entry->state), above = k2k_entry_above(word),
+		 right = above;
 
 	switch (k2k_entry_state(word)) {
-	case K2K_ENTRY_FREE:
-		right = 0;
-		break;
+	case K2K_ENTRY_FREE: right = 0; break;
 	case K2K_ENTRY_CLAIMED: /* recovery decides on it, as on every claim of nobody who lives */
 	case K2K_ENTRY_LIVE:
-		if (above != K2K_INCARNATION_WRITER && (above < K2K_LOCK_BYTE_LIFE_MIN || above >= K2K_LOCK_BYTE_LIFE_MAX))
+		if (above != K2K_INCARNATION_WRITER &&
+		    (above < K2K_LOCK_BYTE_LIFE_MIN || above >= K2K_LOCK_BYTE_LIFE_MAX))
 			right = K2K_INCARNATION_WRITER;
 		break;
 	case K2K_ENTRY_RETIRED:
@@ -127,11 +147,14 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
 		break;
 	}
 	/* publish[entry-state]: nothing but itself; who claimed it meanwhile keeps it */
-	if (right != above && k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(k2k_entry_state(word), right)))
-		k2k_mend_tell(mend, &mend->counts.records, "I6", object, "record %u: what its state word says of its owner can't be", index);
+	if (right != above &&
+	    k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(k2k_entry_state(word), right)))
+		k2k_mend_tell(mend, &mend->counts.records, "I6", object,
+		              "record %u: what its state word says of its owner can't be", index);
 }
 
-bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, uint64_t generation)
+bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
+                     uint64_t generation)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as it is */
@@ -139,10 +162,17 @@ bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_
 	(void)mend;
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && k2k_entry_state(word) != K2K_ENTRY_RETIRED)
 		return false;
-	/* observe[entry-state], publish[entry-state]: a claim like any other: from now on nobody else writes it */
-	if (!k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
+	/*
+	 * observe[entry-state], publish[entry-state]: a claim like any other: from now on nobody
+	 * else writes it
+	 */
+	if (!k2k_cas_acq_rel(&entry->state, &word,
+	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return false;
-	/* relaxed: ours. Somebody had it in between: then it is free in order, with generation 0 or another's */
+	/*
+	 * relaxed: ours. Somebody had it in between: then it is free in order, with generation 0 or
+	 * another's
+	 */
 	if (k2k_load_relaxed(&entry->gen) != generation) {
 		k2k_store_release(&entry->state, word); /* publish[entry-state]: as it was */
 		return false;
@@ -152,32 +182,38 @@ bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_
 	return true;
 }
 
-uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index, bool linked, uint64_t *count)
+uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
+                        bool linked, uint64_t *count)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 	uint64_t word = k2k_load_acquire(&entry->state), live; /* observe[entry-state]: its key */
 
-	if (k2k_entry_state(word) != K2K_ENTRY_CLAIMED || !linked || k2k_census_alive(mend->census, k2k_entry_above(word)))
+	if (k2k_entry_state(word) != K2K_ENTRY_CLAIMED || !linked ||
+	    k2k_liveness_alive(mend->liveness, k2k_entry_above(word)))
 		return word;
 	live = k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word));
-	if (!k2k_cas_acq_rel(&entry->state, &word, live)) /* publish[entry-state]: its key; observe[entry-state] */
+	/* publish[entry-state]: its key; observe[entry-state] */
+	if (!k2k_cas_acq_rel(&entry->state, &word, live))
 		return word;
 	(*count)++;
 	return live;
 }
 
-void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index, void *field, size_t bytes)
+void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index, void *field,
+                       size_t bytes)
 {
 	static const unsigned char zeroes[64];
 
 	/* a later version may keep something there */
-	if (mend->live_header->compatible || bytes > sizeof(zeroes) || memcmp(field, zeroes, bytes) == 0)
+	if (mend->live_header->compatible || bytes > sizeof(zeroes) ||
+	    memcmp(field, zeroes, bytes) == 0)
 		return;
 	memset(field, 0, bytes);
-	k2k_mend_tell(mend, &mend->counts.words, "layout", object, "record %u: a reserved field was not 0", index);
+	k2k_mend_tell(mend, &mend->counts.words, "layout", object,
+	              "record %u: a reserved field was not 0", index);
 }
 
-/* ---- all ---------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 int k2k_mend(struct k2k_mend *mend)
 {

@@ -2,14 +2,16 @@
 /*
  * mend_costs.c (F6, on top of its peers) - the ledger's chains, rebuilt from its records.
  *
- * First each chain is followed: a link that leads outside of the table, to a record of another bucket, to one that is not
- * in use, or to one that was passed already, is set to what follows, or to 0. Then each record is looked at by itself: one of a
- * registration that is in no chain is linked where its key says; a second one of the same key adds its cost to the first.
+ * First each chain is followed: a link that leads outside of the table, to a record of another
+ * bucket, to one that is not in use, or to one that was passed already, is set to what follows, or
+ * to 0. Then each record is looked at by itself: one of a registration that is in no chain is
+ * linked where its key says; a second one of the same key adds its cost to the first.
  *
- * Beside brokers that insert: they insert at heads only, a record that they have CLAIMED, whose key does not change from
- * before the link on, and make it LIVE after the link. So what they do never looks like damage to the first pass; and a
- * record that is LIVE was linked before, so the second pass finds it in its chain by walking it anew. The record is linked
- * by k2k_hash_insert(), which decides against inserters of the same key by the head's compare-exchange.
+ * Beside brokers that insert: they insert at heads only, a record that they have CLAIMED, whose key
+ * does not change from before the link on, and make it LIVE after the link. So what they do never
+ * looks like damage to the first pass; and a record that is LIVE was linked before, so the second
+ * pass finds it in its chain by walking it anew. The record is linked by k2k_hash_insert(), which
+ * decides against inserters of the same key by the head's compare-exchange.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,19 +30,27 @@ static uint32_t bucket_of(const struct k2k_hash *hash, const struct k2k_shm_entr
 	return k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
 }
 
-/* Stamped with the next token: a reaper was killed before it unlinked it, and recovery goes on. Of a live tenant nothing is reaped. */
-static bool is_unlinked_now(const struct k2k_mend *mend, uint64_t word, const struct k2k_registration *of)
+/*
+ * Stamped with the next token: a reaper was killed before it unlinked it, and recovery goes on. Of
+ * a live tenant nothing is reaped.
+ */
+static bool is_unlinked_now(const struct k2k_mend *mend, uint64_t word,
+                            const struct k2k_registration *of)
 {
 	return word == k2k_entry_word(K2K_ENTRY_RETIRED, mend->token) &&
-	       k2k_tenant_state(k2k_load_relaxed(&mend->map->tenants[of->slot].state_gen)) == K2K_TENANT_RETIRED; /* relaxed: under the lock */
+	       /* relaxed: under the lock */
+	       k2k_tenant_state(k2k_load_relaxed(&mend->map->tenants[of->slot].state_gen)) ==
+	               K2K_TENANT_RETIRED;
 }
 
 /* May the record that is linked here stay? */
-static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, uint32_t index)
+static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket,
+                    uint32_t index)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as it is */
-	uint64_t generation = k2k_load_relaxed(&entry->gen); /* relaxed: carried by the link that led to it */
+	/* relaxed: carried by the link that led to it */
+	uint64_t generation = k2k_load_relaxed(&entry->gen);
 	const struct k2k_registration *registration;
 
 	if (bucket_of(hash, entry) != bucket)
@@ -52,7 +62,8 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 		return false;
 	if (!k2k_mend_revive(mend, &hash->pool, index, generation))
 		return false;
-	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT, "record %u of tenant slot %u was in use, and said that it is not", index,
+	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
+	              "record %u of tenant slot %u was in use, and said that it is not", index,
 	              registration->slot);
 	return true;
 }
@@ -71,16 +82,19 @@ static k2k_u32 *find_link(const struct k2k_hash *hash, uint32_t bucket, uint32_t
 	return at;
 }
 
-static void cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, k2k_u32 *at, uint32_t link, uint32_t to)
+static void cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, k2k_u32 *at,
+                uint32_t link, uint32_t to)
 {
 	/* a head may have got others before it meanwhile */
 	while (at && !k2k_mend_set_link(at, at == &hash->heads[bucket], link, to))
 		at = find_link(hash, bucket, link);
-	k2k_mend_tell(mend, &mend->counts.links, "I5", OBJECT, "bucket %u: a link to %s%u was cut out", bucket,
+	k2k_mend_tell(mend, &mend->counts.links, "I5", OBJECT,
+	              "bucket %u: a link to %s%u was cut out", bucket,
 	              link > hash->pool.capacity ? "nowhere: " : "record ", link - 1);
 }
 
-static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, uint8_t *seen)
+static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket,
+                   uint8_t *seen)
 {
 	k2k_u32 *at = &hash->heads[bucket];
 	uint32_t link = k2k_load_acquire(at), steps = 0; /* observe[entry-link]: its fields */
@@ -97,15 +111,21 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 			}
 			ends = true; /* a circle */
 		}
-		/* of one that is stamped with the next token nothing is told: its remover was killed in between */
+		/*
+		 * of one that is stamped with the next token nothing is told: its remover was
+		 * killed in between
+		 */
 		if (entry && !ends && bucket_of(hash, entry) == bucket &&
-		    k2k_load_relaxed(&entry->state) == k2k_entry_word(K2K_ENTRY_RETIRED, mend->token)) { /* relaxed: ours */
+		    /* relaxed: ours */
+		    k2k_load_relaxed(&entry->state) ==
+		            k2k_entry_word(K2K_ENTRY_RETIRED, mend->token)) {
 			at = &entry->next;
 			link = k2k_load_acquire(at); /* observe[entry-link]: its fields */
 			continue;
 		}
 		{
-			uint32_t to = ends ? 0 : k2k_load_acquire(&entry->next); /* observe[entry-link]: its fields */
+			/* observe[entry-link]: its fields */
+			uint32_t to = ends ? 0 : k2k_load_acquire(&entry->next);
 
 			if (to == link)
 				to = 0;
@@ -116,12 +136,13 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 }
 
 /*
- * Its cost, taken out so that a booking which still comes is told that it did not fit, and counts as unattributed. What
- * cannot grow any more was taken by a writer that was killed then.
+ * Its cost, taken out so that a booking which still comes is told that it did not fit, and counts
+ * as unattributed. What cannot grow any more was taken by a writer that was killed then.
  */
 static uint64_t take_cost(struct k2k_shm_cost *record)
 {
-	uint64_t ns = atomic_exchange_explicit(&record->cost_ns, UINT64_MAX, memory_order_relaxed); /* relaxed: a number */
+	/* relaxed: a number */
+	uint64_t ns = atomic_exchange_explicit(&record->cost_ns, UINT64_MAX, memory_order_relaxed);
 
 	return ns == UINT64_MAX ? 0 : ns;
 }
@@ -131,7 +152,8 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 	k2k_u64 *total = &mend->map->cells_cold[slot].unattributed_ns;
 	uint64_t was = k2k_load_relaxed(total); /* relaxed, both: a number */
 
-	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns), memory_order_relaxed, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns),
+	                                              memory_order_relaxed, memory_order_relaxed))
 		;
 	mend->counts.unattributed_ns = k2k_sat_add(mend->counts.unattributed_ns, ns);
 }
@@ -140,11 +162,15 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	uint32_t next = k2k_load_acquire(&entry->next); /* observe[entry-link]: only whether it can be */
+	/* observe[entry-link]: only whether it can be */
+	uint32_t next = k2k_load_acquire(&entry->next);
 
 	/* publish[entry-link]: the end; who took the record meanwhile has set the link anew */
 	if (next > hash->pool.capacity && k2k_cas_acq_rel(&entry->next, &next, 0))
-		k2k_mend_tell(mend, &mend->counts.links, "I2", OBJECT, "record %u is not in use any more, and its link pointed outside of the table", index);
+		k2k_mend_tell(mend, &mend->counts.links, "I2", OBJECT,
+		              "record %u is not in use any more, and its link pointed outside of "
+		              "the table",
+		              index);
 }
 
 /*
@@ -156,7 +182,8 @@ static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uin
  */
 static uint64_t begin_cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	k2k_hash_unlink(hash, index); /* where it is linked; a chain that was damaged anew is told by the next look */
+	/* where it is linked; a chain that was damaged anew is told by the next look */
+	k2k_hash_unlink(hash, index);
 	return take_cost(&mend->map->ledger[index]);
 }
 
@@ -172,22 +199,30 @@ static void cut_out(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	k2k_u64 *total = &mend->map->defs->cut_ns;
 	uint64_t ns = begin_cut(mend, hash, index);
 
-	k2k_store_relaxed(total, k2k_sat_add(k2k_load_relaxed(total), ns)); /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	k2k_store_relaxed(total, k2k_sat_add(k2k_load_relaxed(total), ns));
 	mend->counts.cut_ns = k2k_sat_add(mend->counts.cut_ns, ns);
 	end_cut(mend, hash, index);
-	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT, "record %u is of no tenant that is known: cut out with %" PRIu64
-	              " ns of GPU time", index, ns);
+	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
+	              "record %u is of no tenant that is known: cut out with %" PRIu64
+	              " ns of GPU time",
+	              index, ns);
 }
 
-static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, uint32_t into, uint32_t slot)
+static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, uint32_t into,
+                  uint32_t slot)
 {
-	uint64_t ns = begin_cut(mend, hash, index), rest = k2k_ledger_add(&mend->map->ledger[into], ns);
+	uint64_t ns = begin_cut(mend, hash, index),
+		 rest = k2k_ledger_add(&mend->map->ledger[into], ns);
 
 	if (rest)
 		add_unattributed(mend, slot, rest);
 	end_cut(mend, hash, index);
-	k2k_mend_tell(mend, &mend->counts.merged, "I5", OBJECT, "tenant %" PRIu64 ": engagement %" PRIu64 " had two records: the %" PRIu64
-	              " ns of the second are in record %u now", k2k_load_relaxed(&mend->map->tenants[slot].id), /* relaxed: under the lock */
+	k2k_mend_tell(mend, &mend->counts.merged, "I5", OBJECT,
+	              "tenant %" PRIu64 ": engagement %" PRIu64 " had two records: the %" PRIu64
+	              /* relaxed: under the lock */
+	              " ns of the second are in record %u now",
+	              k2k_load_relaxed(&mend->map->tenants[slot].id),
 	              k2k_load_relaxed(&k2k_pool_at(&hash->pool, into)->key), ns, into);
 }
 
@@ -197,31 +232,38 @@ static bool is_other(const struct k2k_shm_entry *entry, uint64_t than)
 }
 
 /* In its chain, once. */
-static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, const struct k2k_registration *of,
-                      const uint8_t *seen)
+static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index,
+                      const struct k2k_registration *of, const uint8_t *seen)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	struct k2k_hash_key key = { of->generation, k2k_load_relaxed(&entry->key), of->slot }; /* relaxed: a live record keeps its key */
+	/* relaxed: a live record keeps its key */
+	struct k2k_hash_key key = { of->generation, k2k_load_relaxed(&entry->key), of->slot };
 	uint32_t other = index;
 	int code;
 
 	if (k2k_look_marked(seen, index)) {
 		uint32_t bucket = k2k_hash_bucket(hash, key.gen, key.key);
-		uint32_t head = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: its fields */
+		/* observe[entry-link]: its fields */
+		uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
 
-		if (k2k_hash_walk(hash, bucket, head, 0, &key, is_other, (uint64_t)(uintptr_t)entry, &other) == 0)
+		if (k2k_hash_walk(hash, bucket, head, 0, &key, is_other, (uint64_t)(uintptr_t)entry,
+		                  &other) == 0)
 			merge(mend, hash, index, other, of->slot);
 		return;
 	}
 	code = k2k_hash_insert(hash, index, &key, true, &other);
 	if (code == 0)
-		k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT, "tenant %" PRIu64 ": engagement %" PRIu64 " (record %u) was not"
-		              " linked any more: it is again", k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index); /* relaxed: as above */
+		k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT,
+		              "tenant %" PRIu64 ": engagement %" PRIu64 " (record %u) was not"
+		              /* relaxed: as above */
+		              " linked any more: it is again",
+		              k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index);
 	else if (code == 1 && other != index)
 		merge(mend, hash, index, other, of->slot);
 }
 
-static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, const uint8_t *seen)
+static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index,
+                      const uint8_t *seen)
 {
 	struct k2k_shm_cost *cost = &mend->map->ledger[index];
 	const struct k2k_registration *of;
@@ -231,11 +273,14 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	k2k_mend_state_word(mend, &hash->pool, index, OBJECT);
 	k2k_mend_reserved(mend, OBJECT, index, &cost->reserved_ns, sizeof(cost->reserved_ns));
 	k2k_mend_reserved(mend, OBJECT, index, cost->reserved, sizeof(cost->reserved));
-	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index), &mend->adopted_costs);
-	generation = k2k_load_relaxed(&cost->entry.gen); /* relaxed, both: a live record keeps them */
+	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index),
+	                      &mend->adopted_costs);
+	/* relaxed, both: a live record keeps them */
+	generation = k2k_load_relaxed(&cost->entry.gen);
 	slot = k2k_load_relaxed(&cost->entry.slot);
 	of = k2k_mend_registration(mend, generation);
-	if (k2k_entry_state(word) == K2K_ENTRY_RETIRED || (k2k_entry_state(word) == K2K_ENTRY_LIVE && !of))
+	if (k2k_entry_state(word) == K2K_ENTRY_RETIRED ||
+	    (k2k_entry_state(word) == K2K_ENTRY_LIVE && !of))
 		mend_retired(mend, hash, index);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE)
 		return;
@@ -244,13 +289,18 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 			cut_out(mend, hash, index);
 		return;
 	}
-	if (!k2k_load_relaxed(&mend->map->cells[of->slot].has_costs)) { /* relaxed: once 1 it stays */
-		k2k_store_release(&mend->map->cells[of->slot].has_costs, 1); /* publish[cell-has-costs]: seen by observe[cell-has-costs] */
-		k2k_mend_tell(mend, &mend->counts.words, "I5", OBJECT, "tenant slot %u has costs, and said that it has none", of->slot);
+	/* relaxed: once 1 it stays */
+	if (!k2k_load_relaxed(&mend->map->cells[of->slot].has_costs)) {
+		/* publish[cell-has-costs]: seen by observe[cell-has-costs] */
+		k2k_store_release(&mend->map->cells[of->slot].has_costs, 1);
+		k2k_mend_tell(mend, &mend->counts.words, "I5", OBJECT,
+		              "tenant slot %u has costs, and said that it has none", of->slot);
 	}
 	if (slot != of->slot) {
-		k2k_store_relaxed(&cost->entry.slot, of->slot); /* relaxed: who looks for it finds it a moment later */
-		k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT, "record %u is tenant slot %u's, and said %u", index, of->slot, slot);
+		/* relaxed: who looks for it finds it a moment later */
+		k2k_store_relaxed(&cost->entry.slot, of->slot);
+		k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
+		              "record %u is tenant slot %u's, and said %u", index, of->slot, slot);
 	}
 	link_live(mend, hash, index, of, seen);
 }
@@ -267,13 +317,18 @@ static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2
 	key->key = k2k_load_relaxed(&budget->entry.key);
 	key->slot = k2k_load_relaxed(&budget->entry.slot);
 	of = k2k_mend_registration(mend, key->gen);
-	return k2k_entry_state(k2k_load_relaxed(&budget->entry.state)) == K2K_ENTRY_LIVE && of && of->slot == key->slot;
+	return k2k_entry_state(k2k_load_relaxed(&budget->entry.state)) == K2K_ENTRY_LIVE && of &&
+	       of->slot == key->slot;
 }
 
-/* The definitions say which record a budget owns, and of what key: so the record's own key can be set right. */
+/*
+ * The definitions say which record a budget owns, and of what key: so the record's own key can be
+ * set right.
+ */
 static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1; /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1;
 	struct k2k_shm_entry *entry;
 	struct k2k_hash_key key;
 	uint64_t word;
@@ -283,27 +338,39 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	entry = k2k_pool_at(&hash->pool, record);
 	word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
 	if (k2k_hash_matches(entry, &key)) {
-		/* a reaper retires the budget before its record: so this one was not retired, but damaged */
+		/*
+		 * a reaper retires the budget before its record: so this one was not retired, but
+		 * damaged
+		 */
 		if (k2k_mend_revive(mend, &hash->pool, record, key.gen))
-			k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT, "record %u of budget %u was in use, and said that it is not", record,
-			              index);
+			k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
+			              "record %u of budget %u was in use, and said that it is not",
+			              record, index);
 		return;
 	}
-	/* another's by now, who took it while it said that it was free: it keeps it. relaxed: a live record keeps its key */
+	/*
+	 * another's by now, who took it while it said that it was free: it keeps it. relaxed: a
+	 * live record keeps its key
+	 */
 	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED ||
-	    (k2k_mend_registration(mend, k2k_load_relaxed(&entry->gen)) && k2k_hash_is_linked(hash, record) == 0))
+	    (k2k_mend_registration(mend, k2k_load_relaxed(&entry->gen)) &&
+	     k2k_hash_is_linked(hash, record) == 0))
 		return;
 	/* observe[entry-state], publish[entry-state]: nobody takes it meanwhile */
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE &&
-	    !k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
+	    !k2k_cas_acq_rel(&entry->state, &word,
+	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return;
-	k2k_store_relaxed(&entry->key, key.key); /* relaxed, both: carried by the generation, and by the link */
+	/* relaxed, both: carried by the generation, and by the link */
+	k2k_store_relaxed(&entry->key, key.key);
 	k2k_store_relaxed(&entry->slot, key.slot);
 	k2k_store_release(&entry->gen, key.gen); /* publish[cost-gen]: the key of this generation */
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE)
 		/* publish[entry-state]: its key */
-		k2k_store_release(&entry->state, k2k_entry_word(K2K_ENTRY_LIVE, K2K_INCARNATION_WRITER));
-	k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT, "record %u is that of budget %u, and said that it was another's", record,
+		k2k_store_release(&entry->state,
+		                  k2k_entry_word(K2K_ENTRY_LIVE, K2K_INCARNATION_WRITER));
+	k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT,
+	              "record %u is that of budget %u, and said that it was another's", record,
 	              index);
 }
 
@@ -317,13 +384,19 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 
 	if (!key_of_budget(mend, index, &key))
 		return;
-	/* where none is free, the budget's engagement answers CORRUPT until one is, and check tells of it */
-	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot, key.gen, key.key, &record) != 0 ||
+	/*
+	 * where none is free, the budget's engagement answers CORRUPT until one is, and check tells
+	 * of it
+	 */
+	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot,
+	                      key.gen, key.key, &record) != 0 ||
 	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the lock */
 		return;
-	k2k_store_relaxed(&budget->ledger, record + 1); /* relaxed: brokers look at the record's key before they trust it */
-	k2k_mend_tell(mend, &mend->counts.records, "I5", "budgets", "budget %u reads record %u now, which its engagement is booked on",
-	              index, record);
+	/* relaxed: brokers look at the record's key before they trust it */
+	k2k_store_relaxed(&budget->ledger, record + 1);
+	k2k_mend_tell(mend, &mend->counts.records, "I5", "budgets",
+	              "budget %u reads record %u now, which its engagement is booked on", index,
+	              record);
 }
 
 int k2k_mend_costs(struct k2k_mend *mend)
@@ -333,7 +406,8 @@ int k2k_mend_costs(struct k2k_mend *mend)
 	uint32_t high;
 
 	if (!seen)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory to look at %u records", hash.pool.capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair",
+		                      "no memory to look at %u records", hash.pool.capacity);
 	k2k_mend_mark(mend, &hash.pool, OBJECT);
 	for (uint32_t i = 0; i < mend->map->sizes.budgets; i++)
 		restore_key(mend, &hash, i);

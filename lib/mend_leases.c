@@ -2,21 +2,24 @@
 /*
  * mend_leases.c (F6, on top of its peers) - lease records and the rows that lead to them.
  *
- * A record says whose it is, and a row is only a hint (lease.h). So each record that a living broker has LIVE is looked at by
- * itself: its words agree with the definitions and with the broker's place, and its row leads to it. FREE records are
- * nobody's, IDLE ones hold nothing; where words say otherwise they were in use, and are again if all else agrees.
+ * A record says whose it is, and a row is only a hint (lease.h). So each record that a living
+ * broker has LIVE is looked at by itself: its words agree with the definitions and with the
+ * broker's place, and its row leads to it. FREE records are nobody's, IDLE ones hold nothing; where
+ * words say otherwise they were in use, and are again if all else agrees.
  *
- * Beside brokers that go on: who fills a record has it CLAIMED, and that is left alone. All else is copied between two looks at
- * the state and the use, so what looks like damage here is damage. Words are changed by compare-exchange.
+ * Beside brokers that go on: who fills a record has it CLAIMED, and that is left alone. All else is
+ * copied between two looks at the state and the use, so what looks like damage here is damage.
+ * Words are changed by compare-exchange.
  *
- * A record of a living broker that can't be set right is set aside: its incarnation becomes the next token. It counts nothing
- * from then on, a release of it answers K2K_ENOTHELD, and its broker takes another at its next acquire. Once the token has passed its
- * broker stands in no call any more that has found it before: then it is free. What it held is told, and no other's record
- * is taken for it.
+ * A record of a living broker that can't be set right is set aside: its incarnation becomes the
+ * next token. It counts nothing from then on, a release of it answers K2K_ENOTHELD, and its broker
+ * takes another at its next acquire. Once the token has passed its broker stands in no call any
+ * more that has found it before: then it is free. What it held is told, and no other's record is
+ * taken for it.
  *
  * Killed after:      others see                          the next writer
- *   set aside        a record that counts nothing        frees it; a token that was not published is damage: set aside again
- *   row, not bit     the row is not followed             sets the bit
+ *   set aside        a record that counts nothing        frees it; a token that was not published
+ *   is damage: set aside again row, not bit     the row is not followed             sets the bit
  */
 #include <inttypes.h>
 
@@ -34,7 +37,8 @@ struct view {
 
 static bool copy(const struct k2k_shm_lease *record, struct view *view)
 {
-	view->word = k2k_load_acquire(&record->state); /* observe[entry-state]: the key of this use */
+	/* observe[entry-state]: the key of this use */
+	view->word = k2k_load_acquire(&record->state);
 	view->use = k2k_load_acquire(&record->use); /* observe[lease-use]: the key */
 	/* relaxed, all: between two looks at `use` and the state */
 	view->incarnation = k2k_load_relaxed(&record->incarnation);
@@ -43,14 +47,17 @@ static bool copy(const struct k2k_shm_lease *record, struct view *view)
 	view->slot = (uint32_t)view->whose;
 	view->broker = (uint32_t)(view->whose >> 32);
 	k2k_fence_acquire(); /* fence[lease-reset]: the words before, the use again after */
-	return k2k_load_relaxed(&record->state) == view->word && k2k_load_relaxed(&record->use) == view->use; /* relaxed, both: ordered by the fence */
+	/* relaxed, both: ordered by the fence */
+	return k2k_load_relaxed(&record->state) == view->word &&
+	       k2k_load_relaxed(&record->use) == view->use;
 }
 
 /* The place of a broker; K2K_SLOTS: it has none. */
 static uint32_t place_of(const struct k2k_mend *mend, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
-		if (k2k_load_relaxed(&mend->map->slots[i].owner) == incarnation) /* relaxed: compared */
+		/* relaxed: compared */
+		if (k2k_load_relaxed(&mend->map->slots[i].owner) == incarnation)
 			return i;
 	return K2K_SLOTS;
 }
@@ -59,9 +66,11 @@ static bool holds_something(const struct k2k_shm_lease *record)
 {
 	bool holds = false;
 
-	for (int i = 0; i < K2K_RESOURCES; i++) /* relaxed, all: compared; the state is looked at again */
+	/* relaxed, all: compared; the state is looked at again */
+	for (int i = 0; i < K2K_RESOURCES; i++)
 		holds = holds || k2k_load_relaxed(&record->claims[i].held) ||
-		        k2k_load_relaxed(&record->claims[i].asked) != k2k_load_relaxed(&record->claims[i].ended);
+		        k2k_load_relaxed(&record->claims[i].asked) !=
+		                k2k_load_relaxed(&record->claims[i].ended);
 	return holds;
 }
 
@@ -70,10 +79,16 @@ static bool can_be(const struct k2k_shm_lease *record)
 {
 	for (int i = 0; i < K2K_RESOURCES; i++) {
 		const struct k2k_shm_claim *claim = &record->claims[i];
-		/* in the order that makes a sound one never look wrong: held is raised after asked, and lowered before ended */
-		uint64_t ended = k2k_load_acquire(&claim->ended); /* observe[lease-ended]: the `asked` that it ends */
-		uint64_t held = k2k_load_acquire(&claim->held); /* observe[lease-held]: the `asked` before it */
-		uint64_t asked = k2k_load_acquire(&claim->asked); /* observe[lease-asked]: as ever */
+		/*
+		 * in the order that makes a sound one never look wrong: held is raised after asked,
+		 * and lowered before ended
+		 */
+		/* observe[lease-ended]: the `asked` that it ends */
+		uint64_t ended = k2k_load_acquire(&claim->ended);
+		/* observe[lease-held]: the `asked` before it */
+		uint64_t held = k2k_load_acquire(&claim->held);
+		/* observe[lease-asked]: as ever */
+		uint64_t asked = k2k_load_acquire(&claim->asked);
 
 		if (held > asked - ended)
 			return false;
@@ -85,11 +100,16 @@ static bool can_be(const struct k2k_shm_lease *record)
 
 static bool change(k2k_u64 *word, uint64_t from, uint64_t to)
 {
-	/* relaxed: of a record that its owner has filled; who looks at it between two looks at `use` sees the one or the other */
-	return from != to && atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_relaxed, memory_order_relaxed);
+	/*
+	 * relaxed: of a record that its owner has filled; who looks at it between two looks at
+	 * `use` sees the one or the other
+	 */
+	return from != to && atomic_compare_exchange_strong_explicit(
+				     word, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
-static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *view, const char *why)
+static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *view,
+                      const char *why)
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 
@@ -97,8 +117,10 @@ static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *
 		return;
 	mend->stamped = true;
 	/* relaxed, both: numbers for people; a broker that still writes them does so in vain */
-	k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT, "record %u %s: the %" PRIu64 " kernels and %" PRIu64
-	              " bytes that it said were held count no more", index, why, k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held),
+	k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT,
+	              "record %u %s: the %" PRIu64 " kernels and %" PRIu64
+	              " bytes that it said were held count no more",
+	              index, why, k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held),
 	              k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held));
 }
 
@@ -109,56 +131,76 @@ static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *vi
 	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
 	uint64_t word = view->word;
 
-	if ((view->use & 1) || !k2k_lease_is_incarnation(view->incarnation) || !of || of->slot != view->slot ||
-	    view->broker >= K2K_SLOTS || view->broker != place_of(mend, view->incarnation) ||
-	    k2k_load_acquire(&map->lease_rows[view->slot].record[view->broker]) != index + 1 || /* observe[lease-link]: as it is */
-	    !k2k_census_alive(mend->census, view->incarnation))
+	if ((view->use & 1) || !k2k_lease_is_incarnation(view->incarnation) || !of ||
+	    of->slot != view->slot || view->broker >= K2K_SLOTS ||
+	    view->broker != place_of(mend, view->incarnation) ||
+	    /* observe[lease-link]: as it is */
+	    k2k_load_acquire(&map->lease_rows[view->slot].record[view->broker]) != index + 1 ||
+	    !k2k_liveness_alive(mend->liveness, view->incarnation))
 		return false;
 	/* publish[entry-state]: what its owner had stored; who took it meanwhile keeps it */
-	if (k2k_cas_acq_rel(&map->leases[index].state, &word, k2k_entry_word(K2K_ENTRY_LIVE, view->incarnation)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u was in use by broker %u, and said that it is not", index,
+	if (k2k_cas_acq_rel(&map->leases[index].state, &word,
+	                    k2k_entry_word(K2K_ENTRY_LIVE, view->incarnation)))
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
+		              "record %u was in use by broker %u, and said that it is not", index,
 		              view->broker);
 	return true;
 }
 
-static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *view, const char *why)
+static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *view,
+                      const char *why)
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 
 	/* first: a row may lead to it, and its owner live */
 	change(&record->incarnation, view->incarnation, 0);
 	if (k2k_lease_free(record, view->word))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u %s: it is free", index, why);
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u %s: it is free",
+		              index, why);
 }
 
 /* ---- records of living brokers --------------------------------------------------------------- */
 
-/* Its words agree with the definitions and with its owner's place. False: nothing is left to do with it. */
+/*
+ * Its words agree with the definitions and with its owner's place. False: nothing is left to do
+ * with it.
+ */
 static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
 	uint32_t place = place_of(mend, k2k_entry_above(view->word));
 
-	/* its place was damaged: nobody else has it yet, and its owner goes on there. relaxed: compared */
+	/*
+	 * its place was damaged: nobody else has it yet, and its owner goes on there. relaxed:
+	 * compared
+	 */
 	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
-	    !k2k_census_alive(mend->census, k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
+	    !k2k_liveness_alive(mend->liveness,
+	                        k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
 		place = view->broker;
 	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
-		mend->adopted_leases += k2k_lease_free(record, view->word); /* what a reaper has left */
+		/* what a reaper has left */
+		mend->adopted_leases += k2k_lease_free(record, view->word);
 		return false;
 	}
 	if (!of || place == K2K_SLOTS) {
-		set_aside(mend, index, view, of ? "is of no broker's place" : "is of no tenant that is known");
+		set_aside(mend, index, view,
+		          of ? "is of no broker's place" : "is of no tenant that is known");
 		return false;
 	}
 	if (change(&record->whose, view->whose, (uint64_t)place << 32 | of->slot))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is tenant slot %u's and broker %u's, and said that it was another's",
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
+		              "record %u is tenant slot %u's and broker %u's, and said that it was "
+		              "another's",
 		              index, of->slot, place);
 	if (change(&record->use, view->use, view->use + (view->use & 1)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u was in use, and said that it was being filled", index);
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
+		              "record %u was in use, and said that it was being filled", index);
 	if (change(&record->incarnation, view->incarnation, k2k_entry_above(view->word)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u is broker %u's, and had counters of another", index, place);
+		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
+		              "record %u is broker %u's, and had counters of another", index,
+		              place);
 	return true;
 }
 
@@ -166,9 +208,12 @@ static bool is_own(const struct k2k_mend *mend, uint32_t link, const struct view
 {
 	struct view other;
 
-	return link != 0 && link <= mend->map->sizes.leases && copy(&mend->map->leases[link - 1], &other) && k2k_entry_state(other.word) >= K2K_ENTRY_LIVE &&
-	       k2k_entry_above(other.word) == k2k_entry_above(view->word) && other.incarnation == view->incarnation &&
-	       other.whose == view->whose && other.generation == view->generation;
+	return link != 0 && link <= mend->map->sizes.leases &&
+	       copy(&mend->map->leases[link - 1], &other) &&
+	       k2k_entry_state(other.word) >= K2K_ENTRY_LIVE &&
+	       k2k_entry_above(other.word) == k2k_entry_above(view->word) &&
+	       other.incarnation == view->incarnation && other.whose == view->whose &&
+	       other.generation == view->generation;
 }
 
 /* Its row leads to it, or to another one that its broker uses. */
@@ -184,15 +229,24 @@ static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *
 			set_aside(mend, index, view, "is a second one of its broker and tenant");
 			return;
 		}
-		/* publish[lease-link]: as its owner had done; by CAS, because the owner may have another record there by now */
+		/*
+		 * publish[lease-link]: as its owner had done; by CAS, because the owner may have
+		 * another record there by now
+		 */
 		if (!k2k_cas_acq_rel(row, &link, index + 1))
 			return;
-	} else if (k2k_load_relaxed(&map->cells[view->slot].lease_brokers) & bit) { /* relaxed: only compared */
+		/* relaxed: only compared */
+	} else if (k2k_load_relaxed(&map->cells[view->slot].lease_brokers) & bit) {
 		return;
 	}
-	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release); /* publish[lease-link]: the row */
-	k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT, "tenant %" PRIu64 ": nothing led to the leases of broker %u (record %u) any more: it does again",
-	              k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index); /* relaxed: under the lock */
+	/* publish[lease-link]: the row */
+	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release);
+	k2k_mend_tell(
+		mend, &mend->counts.links, "I4", OBJECT,
+		"tenant %" PRIu64
+		": nothing led to the leases of broker %u (record %u) any more: it does again",
+		/* relaxed: under the lock */
+		k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
 }
 
 /* LIVE, and so is its owner. */
@@ -205,7 +259,8 @@ static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view
 			mend->adopted_leases += k2k_lease_free(record, view->word);
 		return;
 	}
-	if (!mend_key(mend, index, view) || !copy(record, view) || k2k_entry_state(view->word) != K2K_ENTRY_LIVE ||
+	if (!mend_key(mend, index, view) || !copy(record, view) ||
+	    k2k_entry_state(view->word) != K2K_ENTRY_LIVE ||
 	    k2k_entry_above(view->word) != view->incarnation)
 		return;
 	if (!can_be(record))
@@ -221,15 +276,19 @@ static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struc
 
 	if (!restore(mend, index, view))
 		return false;
-	if (copy(&mend->map->leases[index], &again) && k2k_entry_state(again.word) == K2K_ENTRY_LIVE &&
+	if (copy(&mend->map->leases[index], &again) &&
+	    k2k_entry_state(again.word) == K2K_ENTRY_LIVE &&
 	    k2k_entry_above(again.word) == again.incarnation)
 		mend_living(mend, index, &again);
 	return true;
 }
 
-/* ---- all ------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
-/* What a dead broker had is anybody's, once its death has been told: free, so that a look need not ask about it. */
+/*
+ * What a dead broker had is anybody's, once its death has been told: free, so that a look need not
+ * ask about it.
+ */
 static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	uint64_t owner = k2k_entry_above(view->word);
@@ -238,7 +297,7 @@ static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *
 		return;
 	if (!k2k_lease_is_incarnation(owner))
 		give_back(mend, index, view, "was taken by nobody");
-	else if (!k2k_lease_is_untold(mend->map, owner))
+	else if (!k2k_lease_death_unreported(mend->map, owner))
 		mend->adopted_leases += k2k_lease_free(&mend->map->leases[index], view->word);
 }
 
@@ -260,15 +319,17 @@ static void mend_lease(struct k2k_mend *mend, uint32_t index)
 			give_back(mend, index, &view, "was free, and somebody's");
 		return;
 	case K2K_ENTRY_IDLE:
-		if (!k2k_lease_is_incarnation(owner) || (holds && !restore_and_judge(mend, index, &view)))
-			give_back(mend, index, &view, holds ? "was idle, and held something" : "was taken by nobody");
+		if (!k2k_lease_is_incarnation(owner) ||
+		    (holds && !restore_and_judge(mend, index, &view)))
+			give_back(mend, index, &view,
+			          holds ? "was idle, and held something" : "was taken by nobody");
 		return;
 	case K2K_ENTRY_CLAIMED:
-		if (!k2k_census_alive(mend->census, owner))
+		if (!k2k_liveness_alive(mend->liveness, owner))
 			mend_dead(mend, index, &view);
 		return;
 	default:
-		if (k2k_census_alive(mend->census, owner))
+		if (k2k_liveness_alive(mend->liveness, owner))
 			mend_living(mend, index, &view);
 		else
 			mend_dead(mend, index, &view);
@@ -279,11 +340,14 @@ static void mend_row(struct k2k_mend *mend, uint32_t slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		k2k_u32 *word = &mend->map->lease_rows[slot].record[i];
-		uint32_t link = k2k_load_relaxed(word); /* relaxed: compared, and swapped for nothing */
+		/* relaxed: compared, and swapped for nothing */
+		uint32_t link = k2k_load_relaxed(word);
 
 		/* publish[lease-link]: nothing */
 		if (link > mend->map->sizes.leases && k2k_cas_acq_rel(word, &link, 0))
-			k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT, "tenant slot %u: the word of broker %u led nowhere: %u", slot, i, link);
+			k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT,
+			              "tenant slot %u: the word of broker %u led nowhere: %u", slot,
+			              i, link);
 	}
 }
 

@@ -15,26 +15,29 @@
 #include "tenant.h"
 
 /*
- * What an answer was decided on. Set field by field, and its address goes to inlined functions only: so where all
- * goes well it stays in registers (as a struct in memory it costs an admission as much as its atomic).
+ * What an answer was decided on. Set field by field, and its address goes to inlined functions
+ * only: so where all goes well it stays in registers (as a struct in memory it costs an admission
+ * as much as its atomic).
  */
 struct decision {
 	uint32_t slot;
 	uint64_t state_gen;
-	uint64_t version;        /* of the definition */
+	uint64_t version; /* of the definition */
 	struct k2k_rate rate;
 	uint64_t used, limit;
-	uint64_t rest_ns;        /* of the second, where the rate refused */
+	uint64_t rest_ns; /* of the second, where the rate refused */
 };
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static ALWAYS_INLINE bool arguments_are_fine(uint64_t n, const struct k2k_verdict *verdict)
 {
-	return n - 1 < K2K_ADMIT_MAX && (!verdict || (verdict->size == sizeof(*verdict) && verdict->flags == 0));
+	return n - 1 < K2K_ADMIT_MAX &&
+	       (!verdict || (verdict->size == sizeof(*verdict) && verdict->flags == 0));
 }
 
-static int check_arguments(const struct k2k_registry *reg, uint64_t n, const struct k2k_verdict *verdict)
+static int check_arguments(const struct k2k_registry *reg, uint64_t n,
+                           const struct k2k_verdict *verdict)
 {
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
@@ -43,13 +46,15 @@ static int check_arguments(const struct k2k_registry *reg, uint64_t n, const str
 	return verdict ? K2K_CHECK_STRUCT(verdict, 0) : 0;
 }
 
-static ALWAYS_INLINE void fill_verdict(const struct decision *d, uint64_t n, int code, struct k2k_verdict *verdict)
+static ALWAYS_INLINE void fill_verdict(const struct decision *d, uint64_t n, int code,
+                                       struct k2k_verdict *verdict)
 {
 	verdict->code = code;
 	verdict->reserved = 0;
 	verdict->used = d->used;
 	verdict->limit = d->limit;
-	verdict->remaining = d->limit == K2K_UNLIMITED ? K2K_UNLIMITED : k2k_sat_sub(d->limit, d->used);
+	verdict->remaining = d->limit == K2K_UNLIMITED ? K2K_UNLIMITED
+	                                               : k2k_sat_sub(d->limit, d->used);
 	verdict->window = d->rate.second;
 	verdict->retry_after_ns = 0;
 	if (code == K2K_ERATE)
@@ -90,31 +95,43 @@ struct budget_answer {
 	uint64_t used, limit;
 };
 
-static __attribute__((noinline)) struct budget_answer decide_on_budget(const struct k2k_map *map, uint32_t slot,
-                                                                       uint64_t state_gen, uint64_t version,
+static __attribute__((noinline)) struct budget_answer decide_on_budget(const struct k2k_map *map,
+                                                                       uint32_t slot,
+                                                                       uint64_t state_gen,
+                                                                       uint64_t version,
                                                                        uint64_t engagement)
 {
 	struct budget_answer answer;
 
-	answer.code = k2k_budget_check(map, slot, k2k_tenant_generation(state_gen), version, engagement, &answer.used, &answer.limit);
+	answer.code = k2k_budget_check(map, slot, k2k_tenant_generation(state_gen), version,
+	                               engagement, &answer.used, &answer.limit);
 	/*
-	 * A budget is unlinked right after the version is raised: who walked past its place, and took that for "no budget",
-	 * sees the new version now. The walk before, the version after: fence[tenant-select] of k2k_tenant_prepare.
+	 * A budget is unlinked right after the version is raised: who walked past its place, and
+	 * took that for "no budget", sees the new version now. The walk before, the version after:
+	 * fence[tenant-select] of k2k_tenant_prepare.
 	 */
 	k2k_fence_acquire();
-	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version) /* relaxed: ordered by the fence */
+	/* relaxed: ordered by the fence */
+	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version)
 		answer.code = AGAIN;
 	return answer;
 }
 
-/* Rate, then budget. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT. `roll`: begin the window where it is due. */
-static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n, bool roll, struct decision *d)
+/*
+ * Rate, then budget. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT. `roll`: begin the window where it is
+ * due.
+ */
+static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n,
+                                bool roll, struct decision *d)
 {
 	const struct k2k_map *map = &reg->map;
 	struct k2k_shm_cell *cell = &map->cells[d->slot];
 	uint64_t now = k2k_clock_now(&reg->clock).second;
 
-	/* again where the window has rolled, or the definition was changed: each time somebody else, or the clock, got on */
+	/*
+	 * again where the window has rolled, or the definition was changed: each time somebody
+	 * else, or the clock, got on
+	 */
 	for (;;) {
 		int code = k2k_rate_look(cell, &reg->clock, now, roll, &d->rate);
 
@@ -127,8 +144,9 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 			struct k2k_instant exact = k2k_clock_exact(&reg->clock);
 
 			/*
-			 * "no" holds for the newest second only, and while it is in force. The precise clock is asked, so whoever
-			 * waits for rest_ns and comes again is in the next second, though the coarse clock may not show it yet.
+			 * "no" holds for the newest second only, and while it is in force. The
+			 * precise clock is asked, so whoever waits for rest_ns and comes again is
+			 * in the next second, though the coarse clock may not show it yet.
 			 */
 			if (exact.second <= d->rate.second && k2k_rate_unchanged(cell, &d->rate)) {
 				d->rest_ns = K2K_NS_PER_SEC - exact.ns;
@@ -138,8 +156,10 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 			continue;
 		}
 		/* relaxed: carried by the version, or by LIVE */
-		if (k2k_unlikely(k2k_load_relaxed(&map->tenants[d->slot].flags) & K2K_DEF_HAS_BUDGETS)) {
-			struct budget_answer answer = decide_on_budget(map, d->slot, d->state_gen, d->version, engagement);
+		if (k2k_unlikely(k2k_load_relaxed(&map->tenants[d->slot].flags) &
+		                 K2K_DEF_HAS_BUDGETS)) {
+			struct budget_answer answer = decide_on_budget(map, d->slot, d->state_gen,
+			                                               d->version, engagement);
 
 			if (answer.code == AGAIN)
 				continue;
@@ -161,7 +181,8 @@ static void count_unknown(struct k2k_registry *reg)
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 }
 
-static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
+static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot,
+                                                            int code)
 {
 	struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 
@@ -174,11 +195,17 @@ static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry 
 		count_unknown(reg);
 }
 
-/* Ends the read section; the sink is called outside. counted: it is no peek, and goes into the trail. Returns the code. */
-static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, int code,
-                                                  uint64_t used, uint64_t limit, bool counted)
+/*
+ * Ends the read section; the sink is called outside. counted: it is no peek, and goes into the
+ * trail. Returns the code.
+ */
+static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id,
+                                                  struct k2k_audit_tag tag, int code, uint64_t used,
+                                                  uint64_t limit, bool counted)
 {
-	struct k2k_rejection rejection = { .code = code, .tenant = id, .tag = tag, .used = used, .limit = limit };
+	struct k2k_rejection rejection = {
+		.code = code, .tenant = id, .tag = tag, .used = used, .limit = limit
+	};
 	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
 	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
 	uint64_t second = k2k_clock_now(&reg->clock).second;
@@ -196,39 +223,46 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_
 /* ---- the short way ------------------------------------------------------------------------ */
 
 /*
- * Nearly every message: no argument is wrong, the tenant is not 0 (for which no word of its tables is read), it is near the head
- * of its bucket, its window is of this second, its rate has room, it has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing is known, and
- * the call begins anew the long way.
- * It calls nothing but the clock and repeats nothing, so it needs few registers: in one function with the long way it takes twice as long.
+ * Nearly every message: no argument is wrong, the tenant is not 0 (for which no word of its tables
+ * is read), it is near the head of its bucket, its window is of this second, its rate has room, it
+ * has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing
+ * is known, and the call begins anew the long way. It calls nothing but the clock and repeats
+ * nothing, so it needs few registers: in one function with the long way it takes twice as long.
  */
-static ALWAYS_INLINE bool find_window_shortly(const struct k2k_registry *reg, k2k_tenant_id id, bool roll, struct decision *d)
+static ALWAYS_INLINE bool find_window_fast(const struct k2k_registry *reg, k2k_tenant_id id,
+                                           bool roll, struct decision *d)
 {
 	uint64_t now = k2k_clock_now(&reg->clock).second;
 
 	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) &&
-	                  k2k_rate_look_shortly(&reg->map.cells[d->slot], now, roll, &d->rate));
+	                  k2k_rate_look_fast(&reg->map.cells[d->slot], now, roll, &d->rate));
 }
 
-static ALWAYS_INLINE bool decide_shortly(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n, bool roll, struct decision *d)
+static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n,
+                                      bool roll, struct decision *d)
 {
 	const struct k2k_shm_tenant *tenant;
 
-	if (k2k_unlikely(!find_window_shortly(reg, id, roll, d)))
+	if (k2k_unlikely(!find_window_fast(reg, id, roll, d)))
 		return false;
 	tenant = &reg->map.tenants[d->slot];
-	if (k2k_unlikely(!k2k_tenant_rate_shortly(tenant, &d->limit, &d->version)))
+	if (k2k_unlikely(!k2k_tenant_rate_fast(tenant, &d->limit, &d->version)))
 		return false;
 	d->used = d->rate.used;
 	d->rate.effective = d->limit < K2K_RATE_MAX ? d->limit : K2K_RATE_MAX;
 	/* relaxed: carried by the version, or by LIVE */
-	return k2k_likely(d->used + n <= d->rate.effective && !(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS));
+	return k2k_likely(d->used + n <= d->rate.effective &&
+	                  !(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS));
 }
 
 /* ---- check and admit -------------------------------------------------------------------- */
 
-/* The long way of both. `admits`: what passes is counted, what doesn't too. Without, it is a peek. */
-static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n, bool admits,
-                                          struct k2k_verdict *verdict)
+/*
+ * The long way of both. `admits`: what passes is counted, what doesn't too. Without, it is a peek.
+ */
+static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                     struct k2k_audit_tag tag, uint64_t n, bool admits,
+                                     struct k2k_verdict *verdict)
 {
 	struct decision d;
 	int code = check_arguments(reg, n, verdict);
@@ -245,7 +279,10 @@ static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_i
 		do
 			code = decide(reg, tag.engagement_id, n, admits, &d);
 		while (!code && admits && !k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n));
-		/* without a read section of this registry the slot may be another tenant's by now; a broker has one */
+		/*
+		 * without a read section of this registry the slot may be another tenant's by now;
+		 * a broker has one
+		 */
 		if (!admits && !k2k_tenant_still(&reg->map, d.slot, d.state_gen))
 			code = K2K_ENOTENANT;
 	}
@@ -261,26 +298,29 @@ static ALWAYS_INLINE int decide_at_length(struct k2k_registry *reg, k2k_tenant_i
 	return 0;
 }
 
-static __attribute__((noinline)) int check_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                                                     struct k2k_verdict *verdict)
+static __attribute__((noinline)) int check_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                                struct k2k_audit_tag tag, uint64_t n,
+                                                struct k2k_verdict *verdict)
 {
 	K2K_UNCANCELLED;
-	return decide_at_length(reg, id, tag, n, false, verdict);
+	return decide_slow(reg, id, tag, n, false, verdict);
 }
 
-static __attribute__((noinline)) int admit_at_length(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                                                     struct k2k_verdict *verdict)
+static __attribute__((noinline)) int admit_slow(struct k2k_registry *reg, k2k_tenant_id id,
+                                                struct k2k_audit_tag tag, uint64_t n,
+                                                struct k2k_verdict *verdict)
 {
 	K2K_UNCANCELLED;
-	return decide_at_length(reg, id, tag, n, true, verdict);
+	return decide_slow(reg, id, tag, n, true, verdict);
 }
 
-int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                    struct k2k_verdict *verdict)
+int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                    uint64_t n, struct k2k_verdict *verdict)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) &&
+	               k2k_enter_fast(reg))) {
 		struct decision d;
-		bool passes = decide_shortly(reg, id, n, false, &d);
+		bool passes = decide_fast(reg, id, n, false, &d);
 
 		k2k_read_unlock();
 		if (k2k_likely(passes)) {
@@ -289,19 +329,21 @@ int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 			return 0;
 		}
 	}
-	return check_at_length(reg, id, tag, n, verdict);
+	return check_slow(reg, id, tag, n, verdict);
 }
 
-int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
-                      struct k2k_verdict *verdict)
+int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                      uint64_t n, struct k2k_verdict *verdict)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) &&
+	               k2k_enter_fast(reg))) {
 		struct decision d;
 		bool passes;
 
 		do /* again where another message was counted meanwhile */
-			passes = decide_shortly(reg, id, n, true, &d);
-		while (k2k_likely(passes) && k2k_unlikely(!k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n)));
+			passes = decide_fast(reg, id, n, true, &d);
+		while (k2k_likely(passes) &&
+		       k2k_unlikely(!k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n)));
 		k2k_read_unlock();
 		if (k2k_likely(passes)) {
 			d.used += n;
@@ -310,13 +352,14 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 			return 0;
 		}
 	}
-	return admit_at_length(reg, id, tag, n, verdict);
+	return admit_slow(reg, id, tag, n, verdict);
 }
 
 /* ---- what reports what has happened ------------------------------------------------------- */
 
 /* Of record and track, which ask nothing: the application's sink isn't called. */
-static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag)
+static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *reg, k2k_tenant_id id,
+                                                         struct k2k_audit_tag tag)
 {
 	struct k2k_rejection rejection = { .code = K2K_ENOTENANT, .tenant = id, .tag = tag };
 
@@ -339,7 +382,8 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code)
-			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_now(&reg->clock).second, true, &rate);
+			code = k2k_rate_look(&reg->map.cells[slot], &reg->clock,
+			                     k2k_clock_now(&reg->clock).second, true, &rate);
 		if (!code)
 			k2k_rate_count(&reg->map.cells[slot], 1);
 		else if (code == K2K_ENOTENANT)
@@ -351,9 +395,9 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 
 int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
 		struct decision d;
-		bool found = find_window_shortly(reg, id, true, &d);
+		bool found = find_window_fast(reg, id, true, &d);
 
 		if (k2k_likely(found))
 			k2k_rate_count(&reg->map.cells[d.slot], 1);
@@ -369,22 +413,25 @@ int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 static void add_unattributed(struct k2k_registry *reg, uint32_t slot, uint64_t ns)
 {
 	k2k_u64 *total = &reg->map.cells_cold[slot].unattributed_ns;
-	uint64_t was = k2k_load_relaxed(total); /* relaxed, both: a number that carries nothing else */
+	/* relaxed, both: a number that carries nothing else */
+	uint64_t was = k2k_load_relaxed(total);
 
-	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns), memory_order_relaxed,
-	                                              memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns),
+	                                              memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
-static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t engagement, uint64_t gpu_ns)
+static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t engagement,
+                uint64_t gpu_ns)
 {
 	uint64_t rest = gpu_ns;
 	uint32_t index;
 	int code = k2k_ledger_find(&reg->map, slot, generation, engagement, &index);
 
 	if (code == K2K_HASH_ABSENT)
-		code = k2k_ledger_obtain(&reg->map, reg->broker.incarnation, &reg->passed, &reg->ledger_full_at, slot, generation,
-		                         engagement, &index);
+		code = k2k_ledger_obtain(&reg->map, reg->broker.incarnation, &reg->passed,
+		                         &reg->ledger_full_at, slot, generation, engagement,
+		                         &index);
 	if (!code)
 		rest = k2k_ledger_add(&reg->map.ledger[index], gpu_ns);
 	else if (code != K2K_EFULL)
@@ -395,7 +442,8 @@ static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, ui
 	return K2K_EUNBOOKED;
 }
 
-static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
+static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id,
+                                           struct k2k_audit_tag tag, uint64_t gpu_ns)
 {
 	K2K_UNCANCELLED;
 	uint64_t state_gen;
@@ -407,13 +455,16 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code) {
-			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id, gpu_ns);
+			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id,
+			            gpu_ns);
 			K2K_DELAY(booked);
 			/*
-			 * What was answered with 0 is in the final totals in any case: they wait for this section. GONE tells that
-			 * totals which were not final may lack it.
+			 * What was answered with 0 is in the final totals in any case: they wait
+			 * for this section. GONE tells that totals which were not final may lack
+			 * it.
 			 */
-			if ((code == 0 || code == K2K_EUNBOOKED) && !k2k_tenant_still(&reg->map, slot, state_gen))
+			if ((code == 0 || code == K2K_EUNBOOKED) &&
+			    !k2k_tenant_still(&reg->map, slot, state_gen))
 				code = K2K_EGONE;
 		} else if (code == K2K_ENOTENANT) {
 			tell_unknown(reg, id, tag);
@@ -423,14 +474,17 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 	return code;
 }
 
-int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns)
+int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                    uint64_t gpu_ns)
 {
-	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_shortly(reg))) {
+	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
 		uint64_t state_gen;
 		uint32_t slot, index;
 		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
-		              k2k_ledger_find_near(&reg->map, slot, k2k_tenant_generation(state_gen), tag.engagement_id, &index) &&
-		              k2k_ledger_add_shortly(&reg->map.ledger[index], gpu_ns);
+		              k2k_ledger_find_near(&reg->map, slot,
+		                                   k2k_tenant_generation(state_gen),
+		                                   tag.engagement_id, &index) &&
+		              k2k_ledger_add_fast(&reg->map.ledger[index], gpu_ns);
 		bool still;
 
 		K2K_DELAY(booked);

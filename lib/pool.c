@@ -9,11 +9,14 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 	uint32_t high = k2k_load_relaxed(&pool->shared->high); /* relaxed: the CAS below decides */
 
 	while (high < to)
-		if (k2k_cas_acq_rel(&pool->shared->high, &high, to)) /* publish[pool-high]: before the claim of a record below it */
+		/* publish[pool-high]: before the claim of a record below it */
+		if (k2k_cas_acq_rel(&pool->shared->high, &high, to))
 			break;
 }
 
-/* Of this second only: who freed a record may have been killed, or stopped, before it counted that. */
+/*
+ * Of this second only: who freed a record may have been killed, or stopped, before it counted that.
+ */
 static uint64_t full_as_of(uint32_t freed)
 {
 	return k2k_clock_monotonic_ns() / K2K_NS_PER_SEC << 32 | freed;
@@ -29,8 +32,8 @@ static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
 enum found { TAKEN, WAITING, FULL };
 
 /* Of the writer's records, or of all others'. */
-static enum found search(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, bool writers,
-                         uint32_t *index)
+static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
+                         const struct k2k_passed *passed, bool writers, uint32_t *index)
 {
 	k2k_u32 *hint = writers ? &pool->shared->writer_hint : &pool->shared->hint;
 	uint32_t start = k2k_load_relaxed(hint); /* relaxed: a hint */
@@ -46,7 +49,8 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation, cons
 
 		if (k2k_pool_is_writers(pool, at) != writers)
 			continue;
-		word = k2k_load_acquire(&entry->state); /* observe[entry-state]: what the remover did before it freed or retired it */
+		/* observe[entry-state]: what the remover did before it freed or retired it */
+		word = k2k_load_acquire(&entry->state);
 		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
 			if (!asked) {
 				token = passed->ask(passed->context);
@@ -62,7 +66,8 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation, cons
 		raise_high(pool, at + 1);
 		K2K_DELAY(chosen);
 		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
-		if (k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
+		if (k2k_cas_acq_rel(&entry->state, &word,
+		                    k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
 			k2k_store_relaxed(hint, at + 1); /* relaxed: a hint */
 			*index = at;
 			return TAKEN;
@@ -71,10 +76,13 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation, cons
 	return waiting ? WAITING : FULL;
 }
 
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
-                    uint32_t *index)
+bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
+                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index)
 {
-	/* observe[pool-freed]: the state of what was given back until then; so "full as of this count" is true */
+	/*
+	 * observe[pool-freed]: the state of what was given back until then; so "full as of this
+	 * count" is true
+	 */
 	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 
 	if (!is_remembered(full_at, freed)) {
@@ -94,23 +102,27 @@ void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
 	k2k_store_relaxed(&entry->gen, 0); /* relaxed: nobody was told of it */
-	k2k_store_release(&entry->state, K2K_ENTRY_FREE); /* publish[entry-state]: all we wrote there */
+	/* publish[entry-state]: all we wrote there */
+	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free */
 }
 
 static void given_back(const struct k2k_pool *pool, uint32_t index)
 {
-	k2k_u32 *hint = k2k_pool_is_writers(pool, index) ? &pool->shared->writer_hint : &pool->shared->hint;
+	k2k_u32 *hint = k2k_pool_is_writers(pool, index) ? &pool->shared->writer_hint
+	                                                 : &pool->shared->hint;
 
 	/* relaxed, both: a hint */
 	if (index < k2k_load_relaxed(hint))
 		k2k_store_relaxed(hint, index);
-	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free, or retired */
+	/* publish[pool-freed]: that it is free, or retired */
+	k2k_add_acq_rel(&pool->shared->freed, 1);
 }
 
 void k2k_pool_recount(const struct k2k_pool *pool)
 {
-	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: what a killed writer gave back without counting it */
+	/* publish[pool-freed]: what a killed writer gave back without counting it */
+	k2k_add_acq_rel(&pool->shared->freed, 1);
 }
 
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
@@ -118,13 +130,18 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
 	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps look at the state first */
-	k2k_store_release(&entry->state, K2K_ENTRY_FREE); /* publish[entry-state]: nobody refers to it */
+	/* publish[entry-state]: nobody refers to it */
+	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	given_back(pool, index);
 }
 
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
 {
-	/* publish[entry-state]: before the unlink, so that a killed writer's successor finds what to unlink */
-	k2k_store_release(&k2k_pool_at(pool, index)->state, k2k_entry_word(K2K_ENTRY_RETIRED, token));
+	/*
+	 * publish[entry-state]: before the unlink, so that a killed writer's successor finds what
+	 * to unlink
+	 */
+	k2k_store_release(&k2k_pool_at(pool, index)->state,
+	                  k2k_entry_word(K2K_ENTRY_RETIRED, token));
 	given_back(pool, index);
 }

@@ -29,7 +29,10 @@ struct k2k_pool {
 	struct k2k_shm_pool *shared;
 };
 
-/* The newest token that has passed everywhere; asked at most once a claim, and only where a retired record is met. */
+/*
+ * The newest token that has passed everywhere; asked at most once a claim, and only where a retired
+ * record is met.
+ */
 struct k2k_passed {
 	uint64_t (*ask)(void *context);
 	void *context;
@@ -56,8 +59,9 @@ static inline uint64_t k2k_entry_word(enum k2k_entry_state state, uint64_t above
 }
 
 /*
- * Every fourth record of a larger pool is taken by the writer alone, once the others are full: so brokers can't take the
- * records that a budget needs. By its place, so that no count of them has to be kept true.
+ * Every fourth record of a larger pool is taken by the writer alone, once the others are full: so
+ * brokers can't take the records that a budget needs. By its place, so that no count of them has to
+ * be kept true.
  */
 #define K2K_POOL_SMALL 64
 static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t index)
@@ -76,10 +80,11 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 
 /*
  * Takes a record for `incarnation`: true, and CLAIMED in *index. False: full.
- * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is given back, for a second at most.
+ * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is
+ * given back, for a second at most.
  */
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation, const struct k2k_passed *passed, k2k_u64 *full_at,
-                    uint32_t *index);
+bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
+                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index);
 /* The claimer's: gives back what it did not link. */
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* The single remover's: FREE at once, or RETIRED until the token has passed. */

@@ -27,20 +27,25 @@
  * multiple of 2^34, and a limit set within that second can admit too much in it,
  * and once more in the next.
  *
- * The second. Every call reads the coarse clock once, and rolls the window if it is older: so a window is in force in its
- * own second only, and for a tick more. No thread keeps the second for others, whose delay would be everybody's.
+ * The second. Every call reads the coarse clock once, and rolls the window if it is older: so a
+ * window is in force in its own second only, and for a tick more. No thread keeps the second for
+ * others, whose delay would be everybody's.
  *
- *  - A clock that is behind the window (read before a roll, or coarse where the roller read the precise clock) does no
- *    harm: the window that is found counts, by 1. More than K2K_RATE_SECONDS_AHEAD is damage.
- *  - A call that is stopped between its look at the clock and its compare-exchange counts in the window that it found, if
- *    nobody has rolled it meanwhile, in the new one's room otherwise (7): one call a thread.
- *  - "No" is said after a look at the precise clock alone. Who is told to wait for the rest of the second, and does,
- *    finds the precise clock in the next one, whatever the coarse one shows, and rolls the window: never too early.
- *  - Which second a message is counted in is decided by `admitted`, not by the verdict: one that is taken between a
- *    roller's look and its compare-exchange names the old second in its verdict, and takes room in the new.
+ *  - A clock that is behind the window (read before a roll, or coarse where the roller read the
+ *    precise clock) does no harm: the window that is found counts, by 1. More than
+ *    K2K_RATE_SECONDS_AHEAD is damage.
+ *  - A call that is stopped between its look at the clock and its compare-exchange counts in the
+ *    window that it found, if nobody has rolled it meanwhile, in the new one's room otherwise (7):
+ *    one call a thread.
+ *  - "No" is said after a look at the precise clock alone. Who is told to wait for the rest of the
+ *    second, and does, finds the precise clock in the next one, whatever the coarse one shows, and
+ *    rolls the window: never too early.
+ *  - Which second a message is counted in is decided by `admitted`, not by the verdict: one that is
+ *    taken between a roller's look and its compare-exchange names the old second in its verdict,
+ *    and takes room in the new.
  *
- * From second 2^30 on, 34 years after the machine booted, a window can't name its second: no window begins any more,
- * and messages are refused (K2K_EIO).
+ * From second 2^30 on, 34 years after the machine booted, a window can't name its second: no window
+ * begins any more, and messages are refused (K2K_EIO).
  *
  * A limit that falls: a call that had loaded the old one may still be counted
  * under it, in the window where it lands; one call a thread.
@@ -59,12 +64,12 @@
 
 /* What one look found. */
 struct k2k_rate {
-	uint64_t window;         /* the word */
+	uint64_t window; /* the word */
 	uint64_t second;
 	uint64_t admitted;
 	uint64_t used;
-	uint64_t limit;          /* as given */
-	uint64_t effective;      /* as it counts */
+	uint64_t limit;     /* as given */
+	uint64_t effective; /* as it counts */
 };
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
@@ -75,34 +80,41 @@ static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
 static inline void k2k_rate_set_limit(struct k2k_rate *rate, uint64_t limit)
 {
 	rate->limit = limit;
-	rate->effective = limit == K2K_UNLIMITED ? UINT64_MAX : limit < K2K_RATE_MAX ? limit : K2K_RATE_MAX;
+	rate->effective = limit == K2K_UNLIMITED ? UINT64_MAX
+	                  : limit < K2K_RATE_MAX ? limit
+	                                         : K2K_RATE_MAX;
 }
 
 static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
 {
-	return rate->effective == UINT64_MAX || (rate->used <= rate->effective && n <= rate->effective - rate->used);
+	return rate->effective == UINT64_MAX ||
+	       (rate->used <= rate->effective && n <= rate->effective - rate->used);
 }
 
-/* The window is ahead of the second that was known here. 0: the clock has come as far; K2K_ECORRUPT. */
+/*
+ * The window is ahead of the second that was known here. 0: the clock has come as far;
+ * K2K_ECORRUPT.
+ */
 int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
 /* K2K_EIO: the second is one that a window can't name. */
 int k2k_rate_over(uint64_t second) __attribute__((cold));
 
 /*
- * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This second begins anew, as one
- * that is used up: how much of it was used before nobody knows, and so it is never admitted twice (3). True: it was so.
- * Who looked at the window before the damage and counts only now, counts within the limit of that window (7).
+ * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This
+ * second begins anew, as one that is used up: how much of it was used before nobody knows, and so
+ * it is never admitted twice (3). True: it was so. Who looked at the window before the damage and
+ * counts only now, counts within the limit of that window (7).
  */
 bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
 
 /*
- * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the next caller's); with
- * `roll` begins it if nobody has yet (else it counts as unused). 0, K2K_ECORRUPT or K2K_EIO.
- * Killed after the roll: the second has begun, nothing is counted in it.
+ * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the
+ * next caller's); with `roll` begins it if nobody has yet (else it counts as unused). 0,
+ * K2K_ECORRUPT or K2K_EIO. Killed after the roll: the second has begun, nothing is counted in it.
  */
-static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t now, bool roll,
-                                struct k2k_rate *rate)
+static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
+                                uint64_t now, bool roll, struct k2k_rate *rate)
 {
 	for (;;) {
 		uint64_t base;
@@ -111,10 +123,14 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 		rate->window = k2k_load_acquire(&cell->window);
 		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
 		K2K_DELAY(window_seen);
-		/* observe[rate-admitted]: if a later window's base is in it, the look at window below is no older (5) */
+		/*
+		 * observe[rate-admitted]: if a later window's base is in it, the look at window
+		 * below is no older (5)
+		 */
 		rate->admitted = k2k_load_acquire(&cell->admitted);
 		if (k2k_unlikely(rate->second < now)) {
-			uint64_t expected = rate->window, rolled = k2k_rate_pack(now, rate->admitted);
+			uint64_t expected = rate->window,
+				 rolled = k2k_rate_pack(now, rate->admitted);
 
 			rate->second = now;
 			rate->used = 0;
@@ -123,7 +139,10 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 			if (k2k_unlikely(now > K2K_WINDOW_SECOND_MAX))
 				return k2k_rate_over(now);
 			K2K_DELAY(rolling);
-			/* publish[rate-window]: the base is an `admitted` that everybody sees who sees this window (2) */
+			/*
+			 * publish[rate-window]: the base is an `admitted` that everybody sees who
+			 * sees this window (2)
+			 */
 			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))
 				continue;
 			rate->window = rolled;
@@ -144,8 +163,12 @@ static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_cloc
 	}
 }
 
-/* The same look where the window is of this second, or no roll is asked and it is over: true. Else false, nothing is known. */
-static inline bool k2k_rate_look_shortly(struct k2k_shm_cell *cell, uint64_t now, bool roll, struct k2k_rate *rate)
+/*
+ * The same look where the window is of this second, or no roll is asked and it is over: true. Else
+ * false, nothing is known.
+ */
+static inline bool k2k_rate_look_fast(struct k2k_shm_cell *cell, uint64_t now, bool roll,
+                                      struct k2k_rate *rate)
 {
 	uint64_t second;
 
@@ -156,13 +179,15 @@ static inline bool k2k_rate_look_shortly(struct k2k_shm_cell *cell, uint64_t now
 	rate->admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as above */
 	rate->used = second == now ? (rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK : 0;
 	/* relaxed: ordered by the acquire of `admitted` before it */
-	return (roll ? second == now : second <= now) && k2k_load_relaxed(&cell->window) == rate->window;
+	return (roll ? second == now : second <= now) &&
+	       k2k_load_relaxed(&cell->window) == rate->window;
 }
 
 /* Is the window that was looked at still in force? A rejection holds only then. */
 static inline bool k2k_rate_unchanged(struct k2k_shm_cell *cell, const struct k2k_rate *rate)
 {
-	return k2k_load_acquire(&cell->window) == rate->window; /* observe[rate-window]: compared only */
+	/* observe[rate-window]: compared only */
+	return k2k_load_acquire(&cell->window) == rate->window;
 }
 
 /*
@@ -173,14 +198,18 @@ static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rat
 	uint64_t expected = rate->admitted;
 
 	K2K_DELAY(counting);
-	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it fails, what others counted */
+	/*
+	 * publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it
+	 * fails, what others counted
+	 */
 	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
 }
 
 /* Counts n whatever the limit, in the window that was looked at or a later one. */
 static inline void k2k_rate_count(struct k2k_shm_cell *cell, uint64_t n)
 {
-	k2k_add_acq_rel(&cell->admitted, n); /* publish[rate-admitted]: the window that was looked at; observe[rate-admitted] */
+	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted] */
+	k2k_add_acq_rel(&cell->admitted, n);
 }
 
 #endif

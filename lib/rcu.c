@@ -56,8 +56,9 @@ static int barrier(void)
 	/* relaxed: set for good before the first reader */
 	if (!k2k_load_relaxed(&k2k_rcu.light) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return 0;
-	return k2k_fail_errno(K2K_EIO, errno, "process",
-	                      "membarrier(2), which worked when the library was first used, is refused");
+	return k2k_fail_errno(
+		K2K_EIO, errno, "process",
+		"membarrier(2), which worked when the library was first used, is refused");
 }
 
 static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long phase)
@@ -132,7 +133,7 @@ int k2k_rcu_synchronize(void)
  */
 static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
-static bool decided;             /* under the fork guard: `light` is what it will be */
+static bool decided; /* under the fork guard: `light` is what it will be */
 
 static void before_fork(void)
 {
@@ -201,7 +202,8 @@ int k2k_rcu_join(void)
 		return k2k_fail_errno(K2K_ENOMEM, handlers_error, "process",
 		                      "can't register fork handlers");
 	if (page_error)
-		return k2k_fail_errno(page_error == ENOMEM ? K2K_ENOMEM : K2K_EIO, page_error, "process",
+		return k2k_fail_errno(page_error == ENOMEM ? K2K_ENOMEM : K2K_EIO, page_error,
+		                      "process",
 		                      "can't map a page that a forked child finds empty");
 	/*
 	 * before the guard: another thread of the parent's may have had it, then it stays locked in
@@ -209,7 +211,8 @@ int k2k_rcu_join(void)
 	 */
 	if (*whole != 1)
 		return k2k_fail(K2K_EFORKED, "process", "fork",
-		                "this child was made without running fork handlers: execute a program instead");
+		                "this child was made without running fork handlers: execute a "
+		                "program instead");
 	k2k_lock_fork_guard(true);
 	if (!decided)
 		decide();

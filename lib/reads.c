@@ -13,13 +13,14 @@
 #include "rate.h"
 #include "tenant.h"
 
-#define COPIES 100       /* of a tenant that is registered anew meanwhile, each time */
+#define COPIES 100 /* of a tenant that is registered anew meanwhile, each time */
 
 /* The numbers of the window as they are now; a window that is over counts as unused. */
 static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
 {
 	struct k2k_rate rate = { .used = 0 };
-	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock, k2k_clock_now(&reg->clock).second, false, &rate);
+	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock,
+	                         k2k_clock_now(&reg->clock).second, false, &rate);
 
 	info->admitted_total = rate.admitted; /* loaded also where the window is damaged */
 	info->messages_this_second = rate.used;
@@ -27,7 +28,8 @@ static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k
 	return code;
 }
 
-static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_gen, struct k2k_tenant_info *info)
+static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_gen,
+                       struct k2k_tenant_info *info)
 {
 	const struct k2k_shm_tenant_cold *cold = &reg->map.tenants_cold[slot];
 	const struct k2k_shm_cell_cold *counts = &reg->map.cells_cold[slot];
@@ -40,7 +42,8 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	code = copy_window(reg, slot, info);
 	if (code)
 		info->messages_this_second = info->window = 0;
-	leases = k2k_lease_sum(&reg->map, &reg->census, slot, k2k_tenant_generation(state_gen), held);
+	leases = k2k_lease_sum(&reg->map, &reg->liveness, slot, k2k_tenant_generation(state_gen),
+	                       held);
 	if (leases)
 		held[0] = held[1] = 0;
 	code = code ? code : leases;
@@ -111,7 +114,8 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT
+	                                    : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 	/* what is no longer the registration that was found has been deregistered meanwhile */
 	if (!code && !k2k_tenant_still(&reg->map, slot, state_gen))
 		code = K2K_ENOTENANT;
@@ -136,16 +140,19 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	if (k2k_load_relaxed(&reg->map.defs->poisoned)) /* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: seen late, it is as if we had come earlier */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned))
 		code = k2k_tenant_fenced(&reg->map);
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
 		const struct k2k_shm_tenant *tenant = &reg->map.tenants[i];
-		uint64_t word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: its id */
+		/* observe[tenant-state]: its id */
+		uint64_t word = k2k_load_acquire(&tenant->state_gen);
 		k2k_tenant_id id;
 
 		if (k2k_tenant_state(word) != K2K_TENANT_LIVE)
 			continue;
-		id = k2k_load_relaxed(&tenant->id); /* relaxed: between the two looks at the state */
+		/* relaxed: between the two looks at the state */
+		id = k2k_load_relaxed(&tenant->id);
 		if (!k2k_tenant_still(&reg->map, i, word))
 			continue; /* deregistered meanwhile */
 		if (found < capacity)
@@ -211,16 +218,19 @@ static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 		if (code)
 			return code;
 		*ns = 0;
-		code = k2k_ledger_find(&reg->map, slot, k2k_tenant_generation(state_gen), engagement, &index);
+		code = k2k_ledger_find(&reg->map, slot, k2k_tenant_generation(state_gen),
+		                       engagement, &index);
 		if (!code)
-			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns); /* relaxed: a number */
+			/* relaxed: a number */
+			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns);
 		if (k2k_tenant_still(&reg->map, slot, state_gen))
 			return code == K2K_HASH_ABSENT ? 0 : code;
 	}
 	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");
 }
 
-int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t *gpu_ns)
+int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                             uint64_t *gpu_ns)
 {
 	K2K_UNCANCELLED;
 	uint64_t ns = 0;
@@ -230,7 +240,8 @@ int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct 
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : cost_of(reg, id, tag.engagement_id, &ns);
+	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT
+	                                    : cost_of(reg, id, tag.engagement_id, &ns);
 	k2k_read_unlock();
 	if (!code)
 		*gpu_ns = ns;
@@ -246,7 +257,9 @@ static void count_pool(const struct k2k_pool *pool, struct k2k_table_info *info)
 	info->used = info->retired = 0;
 	info->capacity = pool->capacity;
 	for (uint32_t i = 0; i < high; i++) {
-		unsigned int state = k2k_entry_state(k2k_load_relaxed(&k2k_pool_at(pool, i)->state)); /* relaxed: a count */
+		/* relaxed: a count */
+		unsigned int state = k2k_entry_state(
+			k2k_load_relaxed(&k2k_pool_at(pool, i)->state));
 
 		if (state == K2K_ENTRY_RETIRED)
 			info->retired++;
@@ -255,10 +268,11 @@ static void count_pool(const struct k2k_pool *pool, struct k2k_table_info *info)
 	}
 }
 
-static void count_list(const struct k2k_shm_list *free_list, const struct k2k_shm_list *retired, uint64_t capacity,
-                       struct k2k_table_info *info)
+static void count_list(const struct k2k_shm_list *free_list, const struct k2k_shm_list *retired,
+                       uint64_t capacity, struct k2k_table_info *info)
 {
-	uint64_t is_free = k2k_load_relaxed(&free_list->count); /* relaxed, both: counts for people */
+	/* relaxed, both: counts for people */
+	uint64_t is_free = k2k_load_relaxed(&free_list->count);
 
 	info->retired = k2k_load_relaxed(&retired->count);
 	info->capacity = capacity;
@@ -273,7 +287,7 @@ static void count_brokers(struct k2k_registry *reg, struct k2k_registry_info *in
 		/* relaxed, all: counts for people */
 		info->cross_tenant_total += k2k_load_relaxed(&slot->cross_tenant_total);
 		info->unknown_tenant_total += k2k_load_relaxed(&slot->unknown_tenant_total);
-		if (k2k_census_alive(&reg->census, k2k_load_relaxed(&slot->owner)))
+		if (k2k_liveness_alive(&reg->liveness, k2k_load_relaxed(&slot->owner)))
 			info->brokers++;
 	}
 }
@@ -304,14 +318,16 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	info->created_at_ns = defs->header.created_at_ns;
 	info->defs_bytes = reg->defs.bytes;
 	info->live_bytes = reg->live.bytes;
-	info->generation = k2k_load_acquire(&defs->generation); /* observe[generation]: only a number */
+	/* observe[generation]: only a number */
+	info->generation = k2k_load_acquire(&defs->generation);
 	info->grace_token = k2k_load_relaxed(&defs->grace_token); /* relaxed: only a number */
 	count_list(&defs->tenant_free, &defs->tenant_retired, map->sizes.tenants, &info->tenants);
 	count_list(&defs->budget_free, &defs->budget_retired, map->sizes.budgets, &info->budgets);
 	count_pool(&ledger.pool, &info->engagements);
 	info->leases.capacity = K2K_LEASES(map->sizes);
-	info->leases.used = k2k_lease_count(map, &reg->census);
-	if (info->leases.used > info->leases.capacity) /* in those that are there for brokers that stand still */
+	info->leases.used = k2k_lease_count(map, &reg->liveness);
+	/* in those that are there for brokers that stand still */
+	if (info->leases.used > info->leases.capacity)
 		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
@@ -327,7 +343,9 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	struct k2k_registry_info copy;
 	uint32_t size;
 	/* flags are results here: of an earlier use */
-	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT, max_audit_events) : 0;
+	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT,
+	                                 max_audit_events)
+	               : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

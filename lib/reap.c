@@ -7,7 +7,8 @@
  * costs are in hashes that readers of other tenants walk: they are unlinked now, and
  * reused after one more grace period.
  *
- * Damage in the records that are reaped, or beside them, holds up nobody: it is cut out (mend.h) and told.
+ * Damage in the records that are reaped, or beside them, holds up nobody: it is cut out (mend.h)
+ * and told.
  *
  * Final totals are counted, and told in the trail where somebody asked for them, before
  * the first record is given up. All of one reaping cost one sweep to count, and one to unlink.
@@ -15,8 +16,8 @@
  * Killed after:          others see                       the next writer
  *   an event             the same tenant, still RETIRED   tells it again, with the same numbers
  *   totals_due = 0       "                                does not tell it again
- *   some unlinked        "                                unlinks the rest; what is unlinked is RETIRED, and stays
- *   leases, slot FREE    no such tenant                   rebuilds the list
+ *   some unlinked        "                                unlinks the rest; what is unlinked is
+ *   RETIRED, and stays leases, slot FREE    no such tenant                   rebuilds the list
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,21 +31,24 @@
 /* The slots to reap in one go, so that the pools are swept once for all. */
 struct batch {
 	struct k2k_registry *reg;
-	uint8_t *chosen;         /* a bit a slot */
-	uint64_t *cost_ns;       /* of each chosen slot, if any has costs */
+	uint8_t *chosen;   /* a bit a slot */
+	uint64_t *cost_ns; /* of each chosen slot, if any has costs */
 	struct k2k_final *finals;
 	size_t final_count;
-	uint64_t token;          /* for what is unlinked now */
+	uint64_t token; /* for what is unlinked now */
 	bool stamped, has_budgets, has_costs;
-	bool damaged;            /* and cut out: once a batch */
+	bool damaged; /* and cut out: once a batch */
 	struct k2k_mended *mended;
-	int code;                /* of the choice */
+	int code; /* of the choice */
 };
 
 static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generation)
 {
-	return slot < batch->reg->map.sizes.tenants && (batch->chosen[slot / 8] & (1u << slot % 8)) &&
-	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) == generation; /* relaxed: ours */
+	return slot < batch->reg->map.sizes.tenants &&
+	       (batch->chosen[slot / 8] & (1u << slot % 8)) &&
+	       /* relaxed: ours */
+	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) ==
+	               generation;
 }
 
 /* Of what a walk has met: 0 where the walk is worth another try. */
@@ -73,21 +77,26 @@ static int count_costs(struct batch *batch)
 		return 0;
 	batch->cost_ns = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->cost_ns));
 	if (!batch->cost_ns)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory to count the costs of %u tenants", batch->reg->map.sizes.tenants);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap",
+		                      "no memory to count the costs of %u tenants",
+		                      batch->reg->map.sizes.tenants);
 	return k2k_ledger_sweep(&batch->reg->map, add_chosen_cost, batch);
 }
 
-static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t cost_ns,
-                        struct k2k_tenant_totals *totals)
+static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation,
+                        uint64_t cost_ns, struct k2k_tenant_totals *totals)
 {
 	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 	uint64_t held[K2K_RESOURCES];
 
 	/* what brokers have damaged of it hides nothing else of it */
-	totals->flags = k2k_lease_sum(&reg->map, &reg->census, slot, generation, held) != 0 ? K2K_TENANT_DAMAGED : 0;
+	totals->flags = k2k_lease_sum(&reg->map, &reg->liveness, slot, generation, held) != 0
+	                        ? K2K_TENANT_DAMAGED
+	                        : 0;
 	if (totals->flags)
 		held[0] = held[1] = 0;
-	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id); /* relaxed, all: numbers; final ones after a grace period */
+	/* relaxed, all: numbers; final ones after a grace period */
+	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
 	totals->generation = generation;
 	totals->admitted_total = k2k_load_relaxed(&reg->map.cells[slot].admitted);
 	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
@@ -101,7 +110,8 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 }
 
 /* Of a chosen slot. What is damaged is mended first, so that what can still be told is told. */
-static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation, struct k2k_tenant_totals *totals)
+static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
+                        struct k2k_tenant_totals *totals)
 {
 	uint64_t cost_ns = batch->cost_ns ? batch->cost_ns[slot] : 0;
 
@@ -112,14 +122,21 @@ static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
 
 static void tell_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS, .tenant = totals->id, .generation = totals->generation };
-	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total, totals->rejected_total.rate, totals->rejected_total.budget,
-		                                    totals->rejected_total.kernels, totals->rejected_total.gpu_memory,
-		                                    totals->gpu_ns_total, totals->unattributed_ns, totals->kernels,
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS,
+		                       .tenant = totals->id,
+		                       .generation = totals->generation };
+	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total,
+		                                    totals->rejected_total.rate,
+		                                    totals->rejected_total.budget,
+		                                    totals->rejected_total.kernels,
+		                                    totals->rejected_total.gpu_memory,
+		                                    totals->gpu_ns_total,
+		                                    totals->unattributed_ns,
+		                                    totals->kernels,
 		                                    totals->gpu_memory_bytes };
 
 	memcpy(body.more.change.values, values, sizeof(values));
-	k2k_trail_tell_locked(&reg->trail, &body);
+	k2k_trail_append_locked(&reg->trail, &body);
 }
 
 /* Of one chosen slot: in the trail if somebody asked for them, whoever that was. */
@@ -127,14 +144,16 @@ static void tell_slot(struct batch *batch, uint32_t slot)
 {
 	struct k2k_registry *reg = batch->reg;
 	k2k_u64 *due = &reg->map.tenants_cold[slot].totals_due;
-	uint64_t generation = k2k_tenant_generation(k2k_load_relaxed(&reg->map.tenants[slot].state_gen)); /* relaxed, all: ours */
+	/* relaxed, all: ours */
+	uint64_t generation = k2k_tenant_generation(
+		k2k_load_relaxed(&reg->map.tenants[slot].state_gen));
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
 
 	if (k2k_load_relaxed(due) != generation)
 		return;
 	fill_finals(batch, slot, generation, &totals);
 	tell_totals(reg, &totals);
-	K2K_DELAY(totals_told);
+	K2K_DELAY(totals_reported);
 	k2k_store_relaxed(due, 0); /* relaxed: only writers look, under the lock */
 }
 
@@ -169,9 +188,9 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	int code;
 
 	/*
-	 * A claim is left alone: the dead ones were decided on before, and a living broker has none for a tenant whose grace
-	 * period has passed. What looks like one was retired by a reaper that was killed, and is another tenant's by now: it
-	 * has its old key until it is filled.
+	 * A claim is left alone: the dead ones were decided on before, and a living broker has none
+	 * for a tenant whose grace period has passed. What looks like one was retired by a reaper
+	 * that was killed, and is another tenant's by now: it has its old key until it is filled.
 	 */
 	if (cost->claimed || !is_chosen(batch, cost->slot, cost->generation))
 		return 0;
@@ -181,7 +200,8 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	code = k2k_hash_unlink(&hash, cost->index);
 	if (code == K2K_ECORRUPT && mend(batch) == 0)
 		code = k2k_hash_unlink(&hash, cost->index);
-	return code == K2K_HASH_ABSENT || code == K2K_ECORRUPT ? 0 : code; /* damaged anew: the next to walk there cuts it out */
+	/* damaged anew: the next to walk there cuts it out */
+	return code == K2K_HASH_ABSENT || code == K2K_ECORRUPT ? 0 : code;
 }
 
 static int unlink_budgets(struct batch *batch)
@@ -194,7 +214,8 @@ static int unlink_budgets(struct batch *batch)
 
 		/* relaxed, all: only the writer, us, changes budgets */
 		if (k2k_entry_state(k2k_load_relaxed(&entry->state)) != K2K_ENTRY_LIVE ||
-		    !is_chosen(batch, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen)))
+		    !is_chosen(batch, k2k_load_relaxed(&entry->slot),
+		               k2k_load_relaxed(&entry->gen)))
 			continue;
 		code = k2k_budget_retire(map, i, batch->token);
 		if (code)
@@ -224,7 +245,10 @@ static int unlink_records(struct batch *batch)
 	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
-	/* a sweep is due: what brokers had claimed that were killed before they linked it comes back with it */
+	/*
+	 * a sweep is due: what brokers had claimed that were killed before they linked it comes
+	 * back with it
+	 */
 	if (!code && batch->has_costs)
 		code = k2k_recover_claims(batch->reg, batch->mended);
 	/* before anything is given up: what fails here fails with all there is still to be had */
@@ -263,11 +287,13 @@ static int free_slots(struct batch *batch)
 
 		more = k2k_list_next(&retired, slot, &next);
 		if (batch->chosen[slot / 8] & (1u << slot % 8)) {
-			uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed: ours */
+			/* relaxed: ours */
+			uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 
 			if (k2k_lease_reap(map, slot, k2k_tenant_generation(word)) != 0)
 				orphans = true; /* what its damaged row does not lead to any more */
-			batch->chosen[slot / 8] &= (uint8_t)~(1u << slot % 8); /* once, wherever the links lead */
+			/* once, wherever the links lead */
+			batch->chosen[slot / 8] &= (uint8_t) ~(1u << slot % 8);
 			k2k_list_remove(&retired, previous, slot);
 			k2k_tenant_free(map, slot);
 			batch->mended->tenants++;
@@ -279,7 +305,10 @@ static int free_slots(struct batch *batch)
 	return orphans ? mend_orphans(batch) : 0;
 }
 
-/* The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery rebuilds it. */
+/*
+ * The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery
+ * rebuilds it.
+ */
 static int not_retired(const char *object, uint64_t word, uint32_t index)
 {
 	return k2k_fail_values(K2K_ECORRUPT, object, "retired list", K2K_ENTRY_RETIRED, word,
@@ -292,7 +321,8 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	uint32_t index;
 
 	while (k2k_list_first(&retired, &index)) {
-		uint64_t word = k2k_load_relaxed(&reg->map.budgets[index].entry.state); /* relaxed: ours */
+		/* relaxed: ours */
+		uint64_t word = k2k_load_relaxed(&reg->map.budgets[index].entry.state);
 
 		if (k2k_entry_state(word) != K2K_ENTRY_RETIRED)
 			return not_retired("budgets", word, index);
@@ -307,9 +337,10 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 /* Does somebody who lives wait for its final totals? */
 static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
 {
-	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by); /* observe[tenant-pin]: nothing but itself */
+	/* observe[tenant-pin]: nothing but itself */
+	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by);
 
-	return by != 0 && k2k_census_alive(&reg->admins, by);
+	return by != 0 && k2k_liveness_alive(&reg->admins, by);
 }
 
 static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
@@ -320,7 +351,8 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 	bool more = k2k_list_first(&retired, &slot);
 
 	for (; more && steps++ < map->sizes.tenants; more = k2k_list_next(&retired, slot, &slot)) {
-		uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed, both: ours */
+		/* relaxed, both: ours */
+		uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 
 		if (k2k_tenant_state(word) != K2K_TENANT_RETIRED) {
 			batch->code = not_retired("tenants", word, slot);
@@ -404,15 +436,17 @@ int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t c
 int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
 {
 	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
-	int code = batch.chosen ? 0 : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals", "no memory for a list of slots");
+	int code = batch.chosen ? 0
+	                        : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals",
+	                                         "no memory for a list of slots");
 
 	for (size_t i = 0; !code && i < count; i++)
 		choose(&batch, finals[i].slot);
 	if (!code)
 		code = count_costs(&batch);
 	for (size_t i = 0; !code && i < count; i++)
-		fill_totals(reg, finals[i].slot, finals[i].generation, batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0,
-		            finals[i].totals);
+		fill_totals(reg, finals[i].slot, finals[i].generation,
+		            batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0, finals[i].totals);
 	free(batch.cost_ns);
 	free(batch.chosen);
 	return code;

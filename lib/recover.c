@@ -18,9 +18,10 @@
  * Killed itself at any point: the intent is still raised, and every step finds
  * what is done already done. Cost: one pass over all tables.
  *
- * Models: tests/model/intent.pml and ledger.pml. They take memory as sequentially consistent. Writers follow each other by the lock, with
- * the seq_cst fences of k2k_writer_lock() and k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its
- * lock. Readers are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
+ * Models: tests/model/intent.pml and ledger.pml. They take memory as sequentially consistent.
+ * Writers follow each other by the lock, with the seq_cst fences of k2k_writer_lock() and
+ * k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its lock. Readers
+ * are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,13 +34,15 @@
 struct recovery {
 	struct k2k_registry *reg;
 	const struct k2k_map *map;
-	uint64_t token;          /* for what is unlinked now; what is stamped with it already is finished */
+	/* for what is unlinked now; what is stamped with it already is finished */
+	uint64_t token;
 	bool stamped;
 	struct k2k_mended *mended;
 };
 
 /* Does (slot, generation) still name a registration that was published, or is retired? */
-static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t generation, enum k2k_tenant_state *state)
+static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                       enum k2k_tenant_state *state)
 {
 	uint64_t word;
 
@@ -47,26 +50,30 @@ static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t genera
 		return false;
 	word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed: under the lock */
 	*state = k2k_tenant_state(word);
-	return k2k_tenant_generation(word) == generation && (*state == K2K_TENANT_LIVE || *state == K2K_TENANT_RETIRED);
+	return k2k_tenant_generation(word) == generation &&
+	       (*state == K2K_TENANT_LIVE || *state == K2K_TENANT_RETIRED);
 }
 
 static int recover_tenant(struct recovery *r, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &r->map->tenants[slot];
-	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed, here and below: under the lock */
+	/* relaxed, here and below: under the lock */
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 	int code;
 
 	switch (k2k_tenant_state(word)) {
-	case K2K_TENANT_FREE:
-		return 0;
+	case K2K_TENANT_FREE: return 0;
 	case K2K_TENANT_BUILDING:
 		/* publish[tenant-state]: nobody was told of it */
-		k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
+		k2k_store_release(&tenant->state_gen,
+		                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
 		r->mended->tenants++;
 		return 0;
 	case K2K_TENANT_LIVE:
-		k2k_store_relaxed(&r->map->tenants_cold[slot].budget_count, 0); /* counted again below */
-		k2k_store_relaxed(&r->map->tenants_cold[slot].retired_token, 0); /* of a deregister killed before it said so */
+		/* counted again below */
+		k2k_store_relaxed(&r->map->tenants_cold[slot].budget_count, 0);
+		/* of a deregister killed before it said so */
+		k2k_store_relaxed(&r->map->tenants_cold[slot].retired_token, 0);
 		code = k2k_tenant_is_linked(r->map, slot);
 		if (code == K2K_ENOTENANT) {
 			k2k_tenant_link(r->map, slot);
@@ -80,10 +87,10 @@ static int recover_tenant(struct recovery *r, uint32_t slot)
 		r->stamped = true;
 		r->mended->tenants++;
 		return k2k_tenant_unlink(r->map, slot);
-	case K2K_TENANT_SUSPENDED:
-		break;
+	case K2K_TENANT_SUSPENDED: break;
 	}
-	return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_LIVE, word, "tenant slot %u has state %u", slot,
+	return k2k_fail_values(K2K_ECORRUPT, "tenants", "state", K2K_TENANT_LIVE, word,
+	                       "tenant slot %u has state %u", slot,
 	                       (unsigned int)k2k_tenant_state(word));
 }
 
@@ -92,8 +99,12 @@ static void count_budget(struct recovery *r, uint32_t slot)
 	k2k_u32 *count = &r->map->tenants_cold[slot].budget_count;
 
 	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1); /* relaxed: under the lock */
-	/* the flag may be missing only where a killed change never came into force; then it is set for nothing */
-	k2k_store_relaxed(&r->map->tenants[slot].flags, k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
+	/*
+	 * the flag may be missing only where a killed change never came into force; then it is set
+	 * for nothing
+	 */
+	k2k_store_relaxed(&r->map->tenants[slot].flags,
+	                  k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
 }
 
 static int retire_budget(struct recovery *r, uint32_t index)
@@ -141,8 +152,7 @@ static int recover_budget(struct recovery *r, uint32_t index)
 		k2k_store_release(&budget->entry.state, K2K_ENTRY_FREE);
 		r->mended->budgets++;
 		return 0;
-	case K2K_ENTRY_LIVE:
-		return recover_live_budget(r, index);
+	case K2K_ENTRY_LIVE: return recover_live_budget(r, index);
 	case K2K_ENTRY_RETIRED:
 		if (k2k_entry_above(word) != r->token)
 			return 0;
@@ -150,18 +160,21 @@ static int recover_budget(struct recovery *r, uint32_t index)
 		r->mended->budgets++;
 		code = k2k_hash_unlink(&hash, index);
 		return code == K2K_HASH_ABSENT ? 0 : code;
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 
 /* A claim whose claimer is dead, or was a writer: nobody goes on with it. */
 static bool is_abandoned(struct recovery *r, uint64_t word)
 {
-	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED && !k2k_census_alive(&r->reg->census, k2k_entry_above(word));
+	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
+	       !k2k_liveness_alive(&r->reg->liveness, k2k_entry_above(word));
 }
 
-/* A chain that was damaged since it was mended: its record waits for the next recovery, and holds up no other. */
+/*
+ * A chain that was damaged since it was mended: its record waits for the next recovery, and holds
+ * up no other.
+ */
 static int skip_damage(struct recovery *r, int code)
 {
 	if (code != K2K_ECORRUPT)
@@ -170,10 +183,14 @@ static int skip_damage(struct recovery *r, int code)
 	return 0;
 }
 
-static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked, int absent)
+static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked,
+                         int absent)
 {
 	if (linked == 0) {
-		/* publish[entry-state]: by compare-exchange: the record is in memory that others may have damaged */
+		/*
+		 * publish[entry-state]: by compare-exchange: the record is in memory that others
+		 * may have damaged
+		 */
 		k2k_cas_acq_rel(&k2k_pool_at(pool, index)->state, &word,
 		                k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word)));
 		return 0;
@@ -185,7 +202,8 @@ static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t w
 }
 
 /* *word is the record's state afterwards. */
-static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, uint32_t index, uint64_t *word)
+static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, uint32_t index,
+                              uint64_t *word)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	int code;
@@ -194,7 +212,8 @@ static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, u
 	if (!is_abandoned(r, *word))
 		return 0;
 	r->mended->engagements++;
-	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index), K2K_HASH_ABSENT);
+	code = recover_claim(&hash->pool, index, *word, k2k_hash_is_linked(hash, index),
+	                     K2K_HASH_ABSENT);
 	*word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as we left it */
 	return skip_damage(r, code);
 }
@@ -210,10 +229,12 @@ static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_
 		return code;
 	if (k2k_entry_state(word) == K2K_ENTRY_LIVE) {
 		/* relaxed, both: a live record keeps its key */
-		if (is_current(r->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen), &state))
+		if (is_current(r->map, k2k_load_relaxed(&entry->slot),
+		               k2k_load_relaxed(&entry->gen), &state))
 			return 0;
 		k2k_pool_retire(&hash->pool, index, r->token);
-	} else if (k2k_entry_state(word) != K2K_ENTRY_RETIRED || k2k_entry_above(word) != r->token) {
+	} else if (k2k_entry_state(word) != K2K_ENTRY_RETIRED ||
+	           k2k_entry_above(word) != r->token) {
 		return 0;
 	}
 	r->stamped = true;
@@ -233,17 +254,22 @@ static int by_token(const void *a, const void *b)
 {
 	const struct stamp *x = a, *y = b;
 
-	return x->token < y->token ? -1 : x->token > y->token ? 1 : x->index < y->index ? -1 : x->index > y->index;
+	return x->token < y->token   ? -1
+	       : x->token > y->token ? 1
+	       : x->index < y->index ? -1
+	                             : x->index > y->index;
 }
 
-static int rebuild(const struct k2k_list *free_list, const struct k2k_list *retired_list, bool (*look)(const struct k2k_map *,
-                   uint32_t, bool *, uint64_t *), const struct k2k_map *map)
+static int rebuild(const struct k2k_list *free_list, const struct k2k_list *retired_list,
+                   bool (*look)(const struct k2k_map *, uint32_t, bool *, uint64_t *),
+                   const struct k2k_map *map)
 {
 	struct stamp *stamps = malloc(sizeof(*stamps) * free_list->capacity);
 	uint32_t count = 0;
 
 	if (!stamps)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "recovery", "no memory to sort %u records", free_list->capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "recovery",
+		                      "no memory to sort %u records", free_list->capacity);
 	k2k_list_clear(free_list);
 	k2k_list_clear(retired_list);
 	for (uint32_t i = 0; i < free_list->capacity; i++) {
@@ -269,7 +295,8 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 /* True where it belongs to one of the two lists. relaxed: under the lock */
 static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free, uint64_t *token)
 {
-	enum k2k_tenant_state state = k2k_tenant_state(k2k_load_relaxed(&map->tenants[slot].state_gen));
+	enum k2k_tenant_state state = k2k_tenant_state(
+		k2k_load_relaxed(&map->tenants[slot].state_gen));
 
 	*is_free = state == K2K_TENANT_FREE;
 	*token = k2k_load_relaxed(&map->tenants_cold[slot].retired_token);
@@ -288,17 +315,27 @@ static bool look_budget(const struct k2k_map *map, uint32_t index, bool *is_free
 
 static int rebuild_lists(const struct k2k_map *map)
 {
-	struct k2k_list free_tenants = k2k_tenant_free_list(map), retired_tenants = k2k_tenant_retired_list(map);
-	struct k2k_list free_budgets = k2k_budget_free_list(map), retired_budgets = k2k_budget_retired_list(map);
+	struct k2k_list free_tenants = k2k_tenant_free_list(map),
+			retired_tenants = k2k_tenant_retired_list(map);
+	struct k2k_list free_budgets = k2k_budget_free_list(map),
+			retired_budgets = k2k_budget_retired_list(map);
 	int code = rebuild(&free_tenants, &retired_tenants, look_tenant, map);
 
 	return code ? code : rebuild(&free_budgets, &retired_budgets, look_budget, map);
 }
 
-int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped, struct k2k_mended *mended)
+int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
+                  struct k2k_mended *mended)
 {
-	struct k2k_mend mend = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census, .passed = &reg->passed,
-		                 .live_header = &reg->live.header, .token = token, .thorough = mended->look != NULL, .counts = mended->damage, .look = mended->look };
+	struct k2k_mend mend = { .map = &reg->map,
+		                 .clock = &reg->clock,
+		                 .liveness = &reg->liveness,
+		                 .passed = &reg->passed,
+		                 .live_header = &reg->live.header,
+		                 .token = token,
+		                 .thorough = mended->look != NULL,
+		                 .counts = mended->damage,
+		                 .look = mended->look };
 	int code = k2k_mend(&mend);
 
 	mended->damage = mend.counts;
@@ -332,11 +369,12 @@ void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
 	body.more.change.values[2] = mended->engagements;
 	body.more.change.values[3] = mended->leases;
 	body.more.change.values[4] = mended->brokers;
-	body.more.change.values[5] = damage->links + damage->records + damage->words + damage->rings + damage->merged + damage->leases;
+	body.more.change.values[5] = damage->links + damage->records + damage->words +
+	                             damage->rings + damage->merged + damage->leases;
 	body.more.change.values[6] = damage->leases;
 	body.more.change.values[7] = damage->cut_ns;
 	body.more.change.values[8] = damage->unattributed_ns;
-	k2k_trail_tell_locked(&reg->trail, &body);
+	k2k_trail_append_locked(&reg->trail, &body);
 }
 
 static int recover_all(struct recovery *r)
@@ -379,12 +417,16 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	struct k2k_mended own = { .look = NULL };
-	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false, mended ? mended : &own };
+	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false,
+		              mended ? mended : &own };
 	int code;
 
-	k2k_bury_all(reg); /* before records of tenants that are gone become free */
+	k2k_report_deaths(reg); /* before records of tenants that are gone become free */
 	code = recover_all(&r);
-	/* a change that goes on after it, where repair tells itself: damage is never cut out in silence */
+	/*
+	 * a change that goes on after it, where repair tells itself: damage is never cut out in
+	 * silence
+	 */
 	if (!code && !mended && k2k_mended_anything(&own.damage))
 		k2k_tell_repair(reg, &own);
 	if (!code)

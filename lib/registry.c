@@ -8,9 +8,13 @@
 
 #define RETRY_NS UINT64_C(1000000)
 #define USERS_POLL_NS UINT64_C(50000)
-#define KNOWN_OPEN_FLAGS (K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
+#define KNOWN_OPEN_FLAGS \
+	(K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
 
-/* Under the fork guard, so that no child finds them half changed. Every handle is in `all`, for those who look for leaks. */
+/*
+ * Under the fork guard, so that no child finds them half changed. Every handle is in `all`, for
+ * those who look for leaks.
+ */
 static struct k2k_registry *all, *closed;
 
 const char *k2k_version(void)
@@ -20,14 +24,18 @@ const char *k2k_version(void)
 
 static void tick(struct k2k_registry *reg)
 {
-	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED || /* relaxed: a look a second */
-	    k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)
+	/* relaxed: a look a second */
+	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED ||
+	    k2k_segment_check_identity(&reg->defs) != 0 ||
+	    k2k_segment_check_identity(&reg->live) != 0)
 		k2k_handle_fence(reg);
 	else
-		k2k_bury_all(reg);
+		k2k_report_deaths(reg);
 }
 
-/* What a broker's agent does by itself. Nothing in here waits for a reader, or for another process. */
+/*
+ * What a broker's agent does by itself. Nothing in here waits for a reader, or for another process.
+ */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
@@ -63,7 +71,8 @@ static int new_handle(struct k2k_registry **handle)
 		closed = reg->next_closed;
 	k2k_lock_fork_guard(false);
 	if (!reg) {
-		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) / K2K_CACHE_LINE * K2K_CACHE_LINE);
+		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) /
+		                                            K2K_CACHE_LINE * K2K_CACHE_LINE);
 		gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (!reg || gate == MAP_FAILED || madvise(gate, 4096, MADV_WIPEONFORK) != 0) {
 			int error = errno;
@@ -71,8 +80,10 @@ static int new_handle(struct k2k_registry **handle)
 			free(reg);
 			if (gate != MAP_FAILED)
 				munmap(gate, 4096);
-			return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "handle",
-			                      "can't have memory for a handle, with a page that a forked child finds empty");
+			return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error,
+			                      "handle",
+			                      "can't have memory for a handle, with a page that a "
+			                      "forked child finds empty");
 		}
 		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
 		reg->gate = gate;
@@ -83,7 +94,8 @@ static int new_handle(struct k2k_registry **handle)
 		all = reg;
 		k2k_lock_fork_guard(false);
 	}
-	memset((char *)reg + offsetof(struct k2k_registry, role), 0, sizeof(*reg) - offsetof(struct k2k_registry, role));
+	memset((char *)reg + offsetof(struct k2k_registry, role), 0,
+	       sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
 	reg->defs.fd = -1;
 	reg->live.fd = -1;
@@ -107,7 +119,8 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	int code;
 
 	k2k_segment_defs_path(path, reg->name);
-	code = k2k_segment_open(&reg->defs, &reg->agent, "defs", path, reg->role == K2K_GATE_ADMIN, trust);
+	code = k2k_segment_open(&reg->defs, &reg->agent, "defs", path, reg->role == K2K_GATE_ADMIN,
+	                        trust);
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
@@ -118,15 +131,18 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	}
 	if (poisoned)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
-		                       "the word of %s that says \"being destroyed\" is damaged", path);
+		                       "the word of %s that says \"being destroyed\" is damaged",
+		                       path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
-	code = k2k_segment_open(&reg->live, &reg->agent, "live", path, reg->role != K2K_GATE_OBSERVER || reg->follows,
-	                        trust);
+	code = k2k_segment_open(&reg->live, &reg->agent, "live", path,
+	                        reg->role != K2K_GATE_OBSERVER || reg->follows, trust);
 	if (code == K2K_ENOREGISTRY)
 		/* destroyed between the two opens, or somebody removed live alone */
 		return k2k_segment_check_identity(&reg->defs) != 0
 		               ? K2K_EFENCED
-		               : k2k_fail(K2K_ECORRUPT, "live", "name", "%s is missing: destroy the registry and create it", path);
+		               : k2k_fail(K2K_ECORRUPT, "live", "name",
+		                          "%s is missing: destroy the registry and create it",
+		                          path);
 	if (code)
 		return code;
 	return k2k_map_bind(&reg->map, &reg->defs, &reg->live);
@@ -149,21 +165,22 @@ static int attach(struct k2k_registry *reg)
 {
 	int code = 0;
 
-	reg->census.object = &reg->live;
+	reg->liveness.object = &reg->live;
 	reg->admins.object = &reg->defs;
 	reg->grace.map = &reg->map;
-	reg->grace.census = &reg->census;
+	reg->grace.liveness = &reg->liveness;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
-		code = k2k_broker_attach(&reg->map, &reg->census, &reg->own, &reg->broker);
+		code = k2k_broker_attach(&reg->map, &reg->liveness, &reg->own, &reg->broker);
 	} else if (reg->role == K2K_GATE_ADMIN) {
 		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
 	} else if (reg->follows) {
-		code = k2k_follower_attach(&reg->map, &reg->census, &reg->own, &reg->follower);
+		code = k2k_follower_attach(&reg->map, &reg->liveness, &reg->own, &reg->follower);
 	}
 	/* the last step: what we attached to is still what the name means */
-	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 || k2k_segment_check_identity(&reg->live) != 0)) {
+	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 ||
+	              k2k_segment_check_identity(&reg->live) != 0)) {
 		detach(reg);
 		code = K2K_EFENCED;
 	}
@@ -187,13 +204,16 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
-			return k2k_fail_pid(K2K_EBUSY, "name", reg->held_up_by,
-			                    "registry %s is being destroyed, or replaced again and again", reg->name);
+			return k2k_fail_pid(
+				K2K_EBUSY, "name", reg->held_up_by,
+				"registry %s is being destroyed, or replaced again and again",
+				reg->name);
 		k2k_clock_sleep_ns(RETRY_NS);
 	}
 }
 
-static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options, struct k2k_trust *trust)
+static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options,
+                         struct k2k_trust *trust)
 {
 	char comm[16];
 	int code;
@@ -215,14 +235,19 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 	}
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
-	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm, &reg->clock);
+	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm,
+	                      &reg->clock);
 }
 
 /* Before anything of this handle is written to its ring. */
 static int open_trail(struct k2k_registry *reg)
 {
-	struct k2k_trail_options options = { .map = &reg->map, .clock = &reg->clock, .census = &reg->census,
-		                             .ring = K2K_RING_ADMIN, .pid = reg->own.pid, .actor = reg->audit.actor };
+	struct k2k_trail_options options = { .map = &reg->map,
+		                             .clock = &reg->clock,
+		                             .liveness = &reg->liveness,
+		                             .ring = K2K_RING_ADMIN,
+		                             .pid = reg->own.pid,
+		                             .actor = reg->audit.actor };
 	const struct k2k_broker *broker = &reg->broker;
 	int code;
 
@@ -234,11 +259,14 @@ static int open_trail(struct k2k_registry *reg)
 	}
 	code = k2k_trail_open(&reg->trail, &options);
 	if (!code && broker->predecessor) {
-		struct k2k_dead dead = { broker->slot, broker->predecessor, broker->predecessor_identity.pid,
+		struct k2k_dead dead = { broker->slot,
+			                 broker->predecessor,
+			                 broker->predecessor_identity.pid,
 			                 broker->predecessor_attached_ns,
-			                 { broker->predecessor_identity.comm[0], broker->predecessor_identity.comm[1] } };
+			                 { broker->predecessor_identity.comm[0],
+			                   broker->predecessor_identity.comm[1] } };
 
-		k2k_bury(reg, &dead);
+		k2k_report_death(reg, &dead);
 		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
 	}
 	return code;
@@ -250,7 +278,8 @@ static int start_threads(struct k2k_registry *reg)
 
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	reg->ticked_second = k2k_clock_now(&reg->clock).second; /* attached just now: the first look is the next second's */
+	/* attached just now: the first look is the next second's */
+	reg->ticked_second = k2k_clock_now(&reg->clock).second;
 	code = k2k_helper_start(&reg->helper);
 	if (code)
 		return code;
@@ -376,7 +405,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 	reg = *handle;
 	if (k2k_audit_is_inside())
 		return k2k_fail(K2K_EBUSY, "sink", NULL, "an audit sink can't close its registry");
-	if (k2k_load_acquire(reg->gate) & (K2K_GATE_ANY | K2K_GATE_FENCED)) { /* observe[gate]: the handle's fields */
+	/* observe[gate]: the handle's fields */
+	if (k2k_load_acquire(reg->gate) & (K2K_GATE_ANY | K2K_GATE_FENCED)) {
 		code = k2k_batch_close(reg);
 		if (code)
 			return code;
@@ -387,15 +417,20 @@ int k2k_registry_close(struct k2k_registry **handle)
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;
 		/* the child has no mapping (MADV_DONTFORK), no thread and no descriptor of it */
-		return k2k_fail(K2K_EFORKED, "handle", NULL, "this handle was opened before fork(): the child's copy is freed");
+		return k2k_fail(K2K_EFORKED, "handle", NULL,
+		                "this handle was opened before fork(): the child's copy is freed");
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
 	code = k2k_rcu_synchronize(); /* calls that passed the gate and read */
 	*handle = NULL;
 	if (code)
-		return code; /* nothing may be unmapped or given up, so all stays as it is until the process ends */
-	while (k2k_load_acquire(&reg->users) != 0) { /* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+		/*
+		 * nothing may be unmapped or given up, so all stays as it is until the process ends
+		 */
+		return code;
+	/* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+	while (k2k_load_acquire(&reg->users) != 0) {
 		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: asked again and again */
 			k2k_ring_disturb(&reg->map);
 		k2k_clock_sleep_ns(USERS_POLL_NS);

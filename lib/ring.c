@@ -9,12 +9,15 @@
 
 #include "delay.h"
 
-#define NUMBER_MAX (UINT64_C(1) << 62)   /* above it is damage: so that readers may count on */
-#define TRIES 4          /* at a place that others take at the same time: each of them is newer, or ends it */
+#define NUMBER_MAX (UINT64_C(1) << 62) /* above it is damage: so that readers may count on */
+/* at a place that others take at the same time: each of them is newer, or ends it */
+#define TRIES 4
 
 struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
 {
-	struct k2k_ring ring = { &map->rings[index], &map->events[(size_t)index * map->sizes.events], map->sizes.events - 1, 0 };
+	struct k2k_ring ring = { &map->rings[index],
+		                 &map->events[(size_t)index * map->sizes.events],
+		                 map->sizes.events - 1, 0 };
 
 	return ring;
 }
@@ -37,22 +40,26 @@ static uint64_t count_word(uint64_t n, uint64_t count)
 /* Is it what event n's count may be, open or closed? */
 static bool counts(uint64_t word, uint64_t n)
 {
-	return (word & ~K2K_EVENT_CLOSED) >> K2K_EVENT_COUNT_BITS == count_word(n, 0) >> K2K_EVENT_COUNT_BITS;
+	return (word & ~K2K_EVENT_CLOSED) >> K2K_EVENT_COUNT_BITS ==
+	       count_word(n, 0) >> K2K_EVENT_COUNT_BITS;
 }
 
 /* ---- append ---------------------------------------------------------------------- */
 
 void k2k_ring_own(struct k2k_ring *ring)
 {
-	ring->since = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: what was begun under it */
-	k2k_store_release(&ring->shared->since, ring->since); /* publish[ring-since]: that its owners before us are dead, with all they stored */
+	/* observe[ring-claimed]: what was begun under it */
+	ring->since = k2k_load_acquire(&ring->shared->claimed);
+	/* publish[ring-since]: that its owners before us are dead, with all they stored */
+	k2k_store_release(&ring->shared->since, ring->since);
 }
 
 /* Of its place, and begun: else it is damage. */
 static bool can_be(const struct k2k_ring *ring, uint64_t number, uint64_t place)
 {
 	return ((number ^ place) & ring->mask) == 0 &&
-	       number <= k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: at least what led to the number */
+	       /* observe[ring-claimed]: at least what led to the number */
+	       number <= k2k_load_acquire(&ring->shared->claimed);
 }
 
 static bool stands_in_the_way(const struct k2k_ring *ring, uint64_t sequence, uint64_t n)
@@ -66,7 +73,8 @@ static bool stands_in_the_way(const struct k2k_ring *ring, uint64_t sequence, ui
 
 static bool take(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n)
 {
-	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: its number was claimed */
+	/* observe[event-sequence]: its number was claimed */
+	uint64_t sequence = k2k_load_acquire(&event->sequence);
 
 	for (int i = 0; i < TRIES && !stands_in_the_way(ring, sequence, n); i++) {
 		K2K_DELAY(place_seen);
@@ -83,20 +91,27 @@ static uint64_t lose(const struct k2k_ring *ring, uint32_t kind)
 	return 0;
 }
 
-static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n, uint32_t kind)
+static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n,
+                        uint32_t kind)
 {
-	uint64_t highest = k2k_load_relaxed(&event->given_up); /* relaxed: the compare-exchange decides */
+	/* relaxed: the compare-exchange decides */
+	uint64_t highest = k2k_load_relaxed(&event->given_up);
 
 	while (highest < n || !can_be(ring, highest, n))
-		if (k2k_cas_acq_rel(&event->given_up, &highest, n)) /* publish[event-given-up]: n never comes */
+		/* publish[event-given-up]: n never comes */
+		if (k2k_cas_acq_rel(&event->given_up, &highest, n))
 			break;
 	return lose(ring, kind);
 }
 
-/* Has somebody of this number, or of a later one, been told that the place is taken? Then readers may hold n for given up. */
+/*
+ * Has somebody of this number, or of a later one, been told that the place is taken? Then readers
+ * may hold n for given up.
+ */
 static bool is_given_up(const struct k2k_ring *ring, const struct k2k_shm_event *event, uint64_t n)
 {
-	uint64_t highest = k2k_load_acquire(&event->given_up); /* observe[event-given-up]: of this place */
+	/* observe[event-given-up]: of this place */
+	uint64_t highest = k2k_load_acquire(&event->given_up);
 
 	return highest >= n && can_be(ring, highest, n);
 }
@@ -107,15 +122,20 @@ static void fill(struct k2k_shm_event *event, const struct k2k_event_body *body,
 
 	memcpy(words, body, sizeof(words));
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		k2k_store_relaxed(&event->words[i], words[i]); /* relaxed, both: between the two stores of the sequence */
+		/* relaxed, both: between the two stores of the sequence */
+		k2k_store_relaxed(&event->words[i], words[i]);
 	K2K_DELAY(words_written);
 	k2k_store_relaxed(&event->count, count);
 }
 
-uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body, uint64_t count, bool open)
+uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_body *body,
+                         uint64_t count, bool open)
 {
 	static const struct k2k_event_body nothing;
-	/* publish[ring-claimed]: our attach, for who asks whether the owner lives; observe[ring-claimed]: as good as any */
+	/*
+	 * publish[ring-claimed]: our attach, for who asks whether the owner lives;
+	 * observe[ring-claimed]: as good as any
+	 */
 	uint64_t n = k2k_add_acq_rel(&ring->shared->claimed, 1) + 1;
 	struct k2k_shm_event *event = place_of(ring, n);
 	bool backs_out;
@@ -125,12 +145,14 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 		return give_up(ring, event, n, body->kind);
 	K2K_DELAY(place_taken);
 	/*
-	 * fence[event-taken] with fence[event-looked]: either the reader sees the place taken, or we see what it took for
-	 * "given up". And, as a release fence with the acquire fence of copy(): who reads one of our words below sees 2n - 1 afterwards.
+	 * fence[event-taken] with fence[event-looked]: either the reader sees the place taken, or
+	 * we see what it took for "given up". And, as a release fence with the acquire fence of
+	 * copy(): who reads one of our words below sees 2n - 1 afterwards.
 	 */
 	k2k_fence_seq_cst();
 	backs_out = is_given_up(ring, event, n);
-	fill(event, backs_out ? &nothing : body, count_word(n, backs_out ? 0 : count) | (open && !backs_out ? 0 : K2K_EVENT_CLOSED));
+	fill(event, backs_out ? &nothing : body,
+	     count_word(n, backs_out ? 0 : count) | (open && !backs_out ? 0 : K2K_EVENT_CLOSED));
 	K2K_DELAY(event_filled);
 	k2k_store_release(&event->sequence, 2 * n); /* publish[event-sequence]: words and count */
 	if (backs_out)
@@ -144,14 +166,16 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
 {
 	struct k2k_shm_event *event = place_of(ring, n);
-	uint64_t word = k2k_load_relaxed(&event->count); /* relaxed, all: one word, compared whole */
+	/* relaxed, all: one word, compared whole */
+	uint64_t word = k2k_load_relaxed(&event->count);
 
 	/* the number itself too: its low bits come again */
 	if (k2k_load_relaxed(&event->sequence) != 2 * n)
 		return false;
 	while (counts(word, n) && !(word & K2K_EVENT_CLOSED) && counts(word + 1, n)) {
 		K2K_DELAY(count_seen);
-		if (k2k_cas_acq_rel(&event->count, &word, word + 1)) { /* publish[event-count]: nothing but itself */
+		/* publish[event-count]: nothing but itself */
+		if (k2k_cas_acq_rel(&event->count, &word, word + 1)) {
 			k2k_add_relaxed(&ring->shared->coalesced[kind], 1);
 			return true;
 		}
@@ -170,7 +194,8 @@ void k2k_ring_close(const struct k2k_ring *ring, uint64_t n)
 	uint64_t word = k2k_load_relaxed(&event->count); /* relaxed: one word, compared whole */
 
 	while (counts(word, n) && !(word & K2K_EVENT_CLOSED))
-		if (k2k_cas_acq_rel(&event->count, &word, word | K2K_EVENT_CLOSED)) /* publish[event-count]: nothing but itself */
+		/* publish[event-count]: nothing but itself */
+		if (k2k_cas_acq_rel(&event->count, &word, word | K2K_EVENT_CLOSED))
 			break;
 }
 
@@ -179,7 +204,8 @@ uint64_t k2k_ring_turnover(const struct k2k_ring *ring)
 	uint64_t sum = 0;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++) /* relaxed, both: counts */
-		sum += k2k_load_relaxed(&ring->shared->written[i]) + k2k_load_relaxed(&ring->shared->lost[i]);
+		sum += k2k_load_relaxed(&ring->shared->written[i]) +
+		       k2k_load_relaxed(&ring->shared->lost[i]);
 	return sum;
 }
 
@@ -187,16 +213,21 @@ uint64_t k2k_ring_turnover(const struct k2k_ring *ring)
 
 uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 {
-	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed); /* observe[ring-claimed]: its claimer had attached */
+	/* observe[ring-claimed]: its claimer had attached */
+	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed);
 
 	return claimed < NUMBER_MAX ? claimed : NUMBER_MAX;
 }
 
-/* The highest number that this place has had, or that was given up at it; damage is as none. relaxed, both: compared only */
+/*
+ * The highest number that this place has had, or that was given up at it; damage is as none.
+ * relaxed, both: compared only
+ */
 static uint64_t highest_at(const struct k2k_ring *ring, uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
-	uint64_t n = number_of(k2k_load_relaxed(&event->sequence)), given_up = k2k_load_relaxed(&event->given_up);
+	uint64_t n = number_of(k2k_load_relaxed(&event->sequence)),
+		 given_up = k2k_load_relaxed(&event->given_up);
 
 	if (!can_be(ring, n, place))
 		n = 0;
@@ -227,13 +258,17 @@ uint64_t k2k_ring_backed_out(uint64_t n)
 }
 
 /* False: written over meanwhile. */
-static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event_copy *into, uint64_t *count)
+static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event_copy *into,
+                 uint64_t *count)
 {
 	uint64_t words[K2K_EVENT_WORDS];
 
 	*count = k2k_load_acquire(&event->count); /* observe[event-count]: nothing but itself */
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		words[i] = k2k_load_relaxed(&event->words[i]); /* relaxed, here and below: between two looks at the sequence, ordered by the fence */
+		/*
+		 * relaxed, here and below: between two looks at the sequence, ordered by the fence
+		 */
+		words[i] = k2k_load_relaxed(&event->words[i]);
 	K2K_DELAY(words_read);
 	k2k_fence_acquire();
 	memcpy(&into->body, words, sizeof(into->body));
@@ -241,7 +276,8 @@ static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event
 	return k2k_load_relaxed(&event->sequence) == 2 * n;
 }
 
-enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned, struct k2k_event_copy *into)
+enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned,
+                                   struct k2k_event_copy *into)
 {
 	const struct k2k_shm_event *event = place_of(ring, n);
 	/* observe[ring-since]: so that what stands below of dead ones is all that they stored */
@@ -251,9 +287,11 @@ enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool
 
 	/* fence[event-looked] with fence[event-taken]: see there */
 	k2k_fence_seq_cst();
-	sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: words and count */
+	/* observe[event-sequence]: words and count */
+	sequence = k2k_load_acquire(&event->sequence);
 	if (sequence == 2 * n) {
-		if (!copy(event, n, into, &count) || !counts(count, n) || into->body.kind == 0 || into->body.kind >= K2K_EVENT_KINDS)
+		if (!copy(event, n, into, &count) || !counts(count, n) || into->body.kind == 0 ||
+		    into->body.kind >= K2K_EVENT_KINDS)
 			return K2K_EVENT_MISSING;
 		return dead || (count & K2K_EVENT_CLOSED) ? K2K_EVENT_THERE : K2K_EVENT_OPEN;
 	}
@@ -266,7 +304,8 @@ enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool
 
 uint32_t k2k_ring_wake_word(const struct k2k_map *map)
 {
-	return k2k_load_acquire(&map->live->audit_wake); /* observe[audit-wake]: the events that it was raised for */
+	/* observe[audit-wake]: the events that it was raised for */
+	return k2k_load_acquire(&map->live->audit_wake);
 }
 
 void k2k_ring_disturb(const struct k2k_map *map)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * room.c (F2) - how much shared memory can be had: the file system, the machine, the memory controller.
+ * room.c (F2) - how much shared memory can be had: the file system, the machine, the memory
+ * controller.
  */
 #include "segment.h"
 
@@ -49,7 +50,10 @@ static uint64_t memory_available(void)
 	return bytes;
 }
 
-/* Room below one limit: limit - usage, UINT64_MAX where there is none ("max", or a number near 2^63 in version 1). */
+/*
+ * Room below one limit: limit - usage, UINT64_MAX where there is none ("max", or a number near 2^63
+ * in version 1).
+ */
 static uint64_t below(const char *group, const char *limit_file, const char *usage_file)
 {
 	char path[512];
@@ -65,7 +69,8 @@ static uint64_t below(const char *group, const char *limit_file, const char *usa
 }
 
 /* The tightest limit from our group up to the root of the hierarchy. */
-static uint64_t walk_up(const char *mount, char *group, const char *limit_file, const char *usage_file)
+static uint64_t walk_up(const char *mount, char *group, const char *limit_file,
+                        const char *usage_file)
 {
 	uint64_t least = UINT64_MAX;
 
@@ -104,7 +109,8 @@ static uint64_t cgroup_room(void)
 		controllers++;
 		group[strcspn(group, "\n")] = '\0';
 		if (strcmp(controllers, "memory") == 0)
-			room = walk_up("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes", "memory.usage_in_bytes");
+			room = walk_up("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes",
+			               "memory.usage_in_bytes");
 		else if (controllers[0] == '\0')
 			room = walk_up("/sys/fs/cgroup", group, "memory.max", "memory.current");
 		if (room < least)

@@ -11,7 +11,7 @@
 #include "error.h"
 #include "lock.h"
 
-#define RESERVE_STEP ((off_t)16 << 20)   /* a signal undoes at most one step */
+#define RESERVE_STEP ((off_t)16 << 20) /* a signal undoes at most one step */
 
 int k2k_segment_check_name(const char *name)
 {
@@ -21,8 +21,8 @@ int k2k_segment_check_name(const char *name)
 		return k2k_fail_argument("name", "null");
 	length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	if (length == 0 || length > K2K_NAME_MAX || name[length] != '\0')
-		return k2k_fail(K2K_EINVAL, "argument", "name", "a registry's name is 1 to %d of A-Z a-z 0-9 _ -",
-		                K2K_NAME_MAX);
+		return k2k_fail(K2K_EINVAL, "argument", "name",
+		                "a registry's name is 1 to %d of A-Z a-z 0-9 _ -", K2K_NAME_MAX);
 	return 0;
 }
 
@@ -79,7 +79,8 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 	if (error)
 		return k2k_fail_errno(K2K_EIO, error, "/proc", "can't read the boot id");
 	if (digits != 32)
-		return k2k_fail(K2K_EIO, "/proc", "boot_id", "the boot id is not 32 hexadecimal digits");
+		return k2k_fail(K2K_EIO, "/proc", "boot_id",
+		                "the boot id is not 32 hexadecimal digits");
 	return 0;
 }
 
@@ -89,15 +90,12 @@ static int create_failed(int error, const char *object, const char *what)
 	switch (error) {
 	case EACCES:
 	case EPERM:
-	case EROFS:
-		return k2k_fail_errno(K2K_EPERM, error, object, "%s", what);
+	case EROFS: return k2k_fail_errno(K2K_EPERM, error, object, "%s", what);
 	case ENOSPC:
 	case ENOMEM:
 	case EDQUOT:
-	case EFBIG:
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
-	default:
-		return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
+	case EFBIG: return k2k_fail_errno(K2K_ENOMEM, error, object, "%s", what);
+	default: return k2k_fail_errno(K2K_EIO, error, object, "%s", what);
 	}
 }
 
@@ -107,13 +105,15 @@ static int map(struct k2k_segment *seg, const char *object, int fd)
 	void *base = mmap(NULL, seg->bytes, protection, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
-		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object, "can't map %zu bytes%s",
-		                      seg->bytes, errno == EAGAIN ? " (RLIMIT_MEMLOCK, ulimit -l)" : "");
+		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_ENOMEM, errno, object,
+		                      "can't map %zu bytes%s", seg->bytes,
+		                      errno == EAGAIN ? " (RLIMIT_MEMLOCK, ulimit -l)" : "");
 	if (madvise(base, seg->bytes, MADV_DONTFORK) != 0) {
 		int error = errno;
 
 		munmap(base, seg->bytes);
-		return k2k_fail_errno(K2K_EIO, error, object, "can't keep the mapping from children");
+		return k2k_fail_errno(K2K_EIO, error, object,
+		                      "can't keep the mapping from children");
 	}
 	seg->base = base;
 	return 0;
@@ -135,12 +135,16 @@ static int reserve(int fd, off_t bytes, const char *object)
 		if (fallocate(fd, 0, done, step) == 0)
 			done += step;
 		else if (errno != EINTR)
-			return create_failed(errno, object, "can't reserve its bytes in " K2K_SHM_DIR);
+			return create_failed(errno, object,
+			                     "can't reserve its bytes in " K2K_SHM_DIR);
 	}
 	return 0;
 }
 
-/* Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now, and as an error. */
+/*
+ * Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now, and
+ * as an error.
+ */
 static int touch(const struct k2k_segment *seg, const char *object)
 {
 	volatile unsigned char *p = seg->base;
@@ -149,7 +153,8 @@ static int touch(const struct k2k_segment *seg, const char *object)
 	int error = 0;
 
 	for (size_t done = 0; done < seg->bytes && !error;) {
-		size_t step = seg->bytes - done < (size_t)RESERVE_STEP ? seg->bytes - done : (size_t)RESERVE_STEP;
+		size_t step = seg->bytes - done < (size_t)RESERVE_STEP ? seg->bytes - done
+		                                                       : (size_t)RESERVE_STEP;
 
 		if (madvise(seg->base + done, step, MADV_POPULATE_WRITE) == 0)
 			done += step;
@@ -157,7 +162,9 @@ static int touch(const struct k2k_segment *seg, const char *object)
 			error = errno;
 	}
 	if (error != EINVAL) /* a kernel before 5.14 */
-		return error ? k2k_fail_errno(K2K_ENOMEM, error, object, "can't have all of its %zu bytes", seg->bytes) : 0;
+		return error ? k2k_fail_errno(K2K_ENOMEM, error, object,
+		                              "can't have all of its %zu bytes", seg->bytes)
+		             : 0;
 #endif
 	(void)object;
 	for (size_t at = 0; at < seg->bytes; at += 4096)
@@ -165,8 +172,8 @@ static int touch(const struct k2k_segment *seg, const char *object)
 	return 0;
 }
 
-int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode,
-                      bool has_group, gid_t group)
+int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object,
+                      size_t bytes, mode_t mode, bool has_group, gid_t group)
 {
 	struct stat st;
 	int fd, code;
@@ -180,8 +187,8 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	if (fd < 0)
 		return create_failed(errno, object, "can't create in " K2K_SHM_DIR);
 	if (has_group && fchown(fd, (uid_t)-1, group) != 0) {
-		code = k2k_fail_errno(errno == EPERM ? K2K_EPERM : K2K_EIO, errno, object, "can't give it to group %u",
-		                      (unsigned int)group);
+		code = k2k_fail_errno(errno == EPERM ? K2K_EPERM : K2K_EIO, errno, object,
+		                      "can't give it to group %u", (unsigned int)group);
 		goto failed;
 	}
 	if (fchmod(fd, mode) != 0) {
@@ -229,41 +236,46 @@ static int open_failed(int error, const char *object, const char *path)
 {
 	struct stat st;
 
-	/* a device on a file system without devices, say, is refused before we can look at what was opened */
+	/*
+	 * a device on a file system without devices, say, is refused before we can look at what was
+	 * opened
+	 */
 	if ((error == EACCES || error == EPERM) && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
 	switch (error) {
-	case ENOENT:
-		return k2k_fail_errno(K2K_ENOREGISTRY, error, object, "%s", path);
+	case ENOENT: return k2k_fail_errno(K2K_ENOREGISTRY, error, object, "%s", path);
 	case EACCES:
 	case EPERM:
-	case EROFS:
-		return k2k_fail_errno(K2K_EPERM, error, object, "%s", path);
+	case EROFS: return k2k_fail_errno(K2K_EPERM, error, object, "%s", path);
 	case ELOOP:
 	case EISDIR:
 	case ENXIO:
-	case ENODEV:
-		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
+	case ENODEV: return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
 	default:
-		return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, object, "%s", path);
+		return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, object, "%s",
+		                      path);
 	}
 }
 
-static int check_file(const char *object, const char *path, const struct stat *st, const struct k2k_trust *trust)
+static int check_file(const char *object, const char *path, const struct stat *st,
+                      const struct k2k_trust *trust)
 {
 	if (!S_ISREG(st->st_mode))
 		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
-	if (st->st_uid != 0 && st->st_uid != geteuid() && !(trust && trust->has_owner && st->st_uid == trust->owner))
+	if (st->st_uid != 0 && st->st_uid != geteuid() &&
+	    !(trust && trust->has_owner && st->st_uid == trust->owner))
 		return k2k_fail_values(K2K_EOWNER, object, "owner", geteuid(), st->st_uid,
-		                       "%s belongs to user %u, who is neither root, nor oneself, nor the owner named", path,
-		                       (unsigned int)st->st_uid);
+		                       "%s belongs to user %u, who is neither root, nor oneself, "
+		                       "nor the owner named",
+		                       path, (unsigned int)st->st_uid);
 	if (strcmp(object, "defs") == 0 && (st->st_mode & 022))
 		return k2k_fail_values(K2K_EOWNER, object, "mode", 0, st->st_mode & 0777,
 		                       "%s may be written by others than its owner (mode %o)", path,
 		                       (unsigned int)(st->st_mode & 0777));
 	if (st->st_size < (off_t)sizeof(struct k2k_shm_defs))
-		return k2k_fail_values(K2K_ECORRUPT, object, "size", sizeof(struct k2k_shm_defs), (uint64_t)st->st_size,
-		                       "%s is cut short: %lld bytes", path, (long long)st->st_size);
+		return k2k_fail_values(K2K_ECORRUPT, object, "size", sizeof(struct k2k_shm_defs),
+		                       (uint64_t)st->st_size, "%s is cut short: %lld bytes", path,
+		                       (long long)st->st_size);
 	return 0;
 }
 
@@ -286,13 +298,17 @@ static bool is_in_use(const struct k2k_segment *defs)
 	snprintf(path, sizeof(path), "%.*slive.%s", (int)stem, defs->path, uuid);
 	code = k2k_segment_refer(&live, defs->agent, path);
 	if (code)
-		return code != K2K_ENOREGISTRY; /* can't be asked: taken as used, so that nobody removes it for that */
+		/* can't be asked: taken as used, so that nobody removes it for that */
+		return code != K2K_ENOREGISTRY;
 	used = k2k_lock_any_life(&live);
 	k2k_segment_close(&live);
 	return used;
 }
 
-/* Each difference by its own name; what another version may have laid out otherwise is looked at last. */
+/*
+ * Each difference by its own name; what another version may have laid out otherwise is looked at
+ * last.
+ */
 static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
 {
 	const struct k2k_shm_header *h = &seg->header;
@@ -301,37 +317,48 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 	int code;
 
 	if (h->magic != magic && h->magic != __builtin_bswap64(magic))
-		return k2k_fail_values(K2K_ECORRUPT, object, "magic", magic, h->magic, "%s is not a registry", seg->path);
+		return k2k_fail_values(K2K_ECORRUPT, object, "magic", magic, h->magic,
+		                       "%s is not a registry", seg->path);
 	if (h->byte_order != K2K_BYTE_ORDER)
-		return k2k_fail_values(h->magic == magic ? K2K_ECORRUPT : K2K_ELAYOUT, object, "byte order", K2K_BYTE_ORDER,
-		                       h->byte_order, "%s was written with another byte order", seg->path);
+		return k2k_fail_values(h->magic == magic ? K2K_ECORRUPT : K2K_ELAYOUT, object,
+		                       "byte order", K2K_BYTE_ORDER, h->byte_order,
+		                       "%s was written with another byte order", seg->path);
 	if (h->layout_version != K2K_LAYOUT_VERSION)
-		return k2k_fail_values(K2K_ELAYOUT, object, "layout version", K2K_LAYOUT_VERSION, h->layout_version,
-		                       "%s has layout version %u, this library has %u", seg->path, h->layout_version,
-		                       K2K_LAYOUT_VERSION);
+		return k2k_fail_values(K2K_ELAYOUT, object, "layout version", K2K_LAYOUT_VERSION,
+		                       h->layout_version,
+		                       "%s has layout version %u, this library has %u", seg->path,
+		                       h->layout_version, K2K_LAYOUT_VERSION);
 	if (h->incompatible & ~K2K_INCOMPATIBLE)
-		return k2k_fail_values(K2K_ELAYOUT, object, "features", K2K_INCOMPATIBLE, h->incompatible,
-		                       "%s needs features that this library lacks", seg->path);
+		return k2k_fail_values(K2K_ELAYOUT, object, "features", K2K_INCOMPATIBLE,
+		                       h->incompatible, "%s needs features that this library lacks",
+		                       seg->path);
 	if (h->header_bytes != sizeof(*h))
-		return k2k_fail_values(K2K_ELAYOUT, object, "record size", sizeof(*h), h->header_bytes,
-		                       "%s has a header of %u bytes", seg->path, h->header_bytes);
+		return k2k_fail_values(K2K_ELAYOUT, object, "record size", sizeof(*h),
+		                       h->header_bytes, "%s has a header of %u bytes", seg->path,
+		                       h->header_bytes);
 	if (h->fingerprint != k2k_layout_fingerprint())
-		return k2k_fail_values(K2K_ELAYOUT, object, "fingerprint", k2k_layout_fingerprint(), h->fingerprint,
-		                       "%s was laid out by another build", seg->path);
+		return k2k_fail_values(K2K_ELAYOUT, object, "fingerprint", k2k_layout_fingerprint(),
+		                       h->fingerprint, "%s was laid out by another build",
+		                       seg->path);
 	if (h->checksum != k2k_layout_checksum(h))
-		return k2k_fail_values(K2K_ECORRUPT, object, "checksum", k2k_layout_checksum(h), h->checksum,
-		                       "the header of %s is damaged", seg->path);
+		return k2k_fail_values(K2K_ECORRUPT, object, "checksum", k2k_layout_checksum(h),
+		                       h->checksum, "the header of %s is damaged", seg->path);
 	if (h->total_bytes != (uint64_t)st->st_size)
-		return k2k_fail_values(K2K_ECORRUPT, object, "size", h->total_bytes, (uint64_t)st->st_size,
-		                       "%s has %lld bytes, its header says %llu", seg->path, (long long)st->st_size,
-		                       (unsigned long long)h->total_bytes);
-	/* a hole could be filled only while there is memory: SIGBUS later. Swapped pages count as blocks too */
+		return k2k_fail_values(K2K_ECORRUPT, object, "size", h->total_bytes,
+		                       (uint64_t)st->st_size,
+		                       "%s has %lld bytes, its header says %llu", seg->path,
+		                       (long long)st->st_size, (unsigned long long)h->total_bytes);
+	/*
+	 * a hole could be filled only while there is memory: SIGBUS later. Swapped pages count as
+	 * blocks too
+	 */
 	if ((uint64_t)st->st_blocks * 512 < h->total_bytes)
-		return k2k_fail_values(K2K_ECORRUPT, object, "blocks", h->total_bytes, (uint64_t)st->st_blocks * 512,
-		                       "%s has holes", seg->path);
+		return k2k_fail_values(K2K_ECORRUPT, object, "blocks", h->total_bytes,
+		                       (uint64_t)st->st_blocks * 512, "%s has holes", seg->path);
 	if ((st->st_mode & 0777 & ~h->object_mode) != 0)
-		return k2k_fail_values(K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
-		                       "%s is open to more users than it was created for", seg->path);
+		return k2k_fail_values(
+			K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
+			"%s is open to more users than it was created for", seg->path);
 	/* of `live` nothing more can be told: its UUID is that of a defs which has passed this */
 	if (magic == K2K_DEFS_MAGIC) {
 		code = k2k_segment_boot_id(boot_id);
@@ -339,18 +366,21 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 			return code;
 		if (memcmp(h->boot_id, boot_id, sizeof(boot_id)) != 0 && !is_in_use(seg))
 			return k2k_fail(K2K_EBOOT, object, "boot id",
-			                "%s shows another boot id, and no process uses it: it was created before the machine "
-			                "started, or outside of a container that shows a boot id of its own",
+			                "%s shows another boot id, and no process uses it: it was "
+			                "created before the machine "
+			                "started, or outside of a container that shows a boot id "
+			                "of its own",
 			                seg->path);
 	}
 	if (h->clock != K2K_CLOCK_MONOTONIC_COARSE_HOST)
-		return k2k_fail_values(K2K_ELAYOUT, object, "clock", K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
+		return k2k_fail_values(K2K_ELAYOUT, object, "clock",
+		                       K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
 		                       "%s counts by another clock", seg->path);
 	return 0;
 }
 
-int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, const char *path,
-                     bool writable, const struct k2k_trust *trust)
+int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object,
+                     const char *path, bool writable, const struct k2k_trust *trust)
 {
 	struct stat st;
 	int fd, code;
@@ -360,7 +390,8 @@ int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const cha
 	seg->fd = -1;
 	seg->writable = writable;
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
-	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	fd = open(path,
+	          (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return open_failed(errno, object, path);
 	if (fstat(fd, &st) != 0) {
@@ -393,8 +424,10 @@ int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *he
 
 	if (fd < 0)
 		return errno == ENOENT ? K2K_ENOREGISTRY : K2K_EPERM;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	    pread(fd, header, sizeof(*header), 0) == (ssize_t)sizeof(*header) && header->magic == magic)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    pread(fd, header, sizeof(*header), 0) == (ssize_t)sizeof(*header) &&
+	    header->magic == magic)
 		code = 0;
 	close(fd);
 	return code;

@@ -40,7 +40,8 @@ struct k2k_segment {
 	dev_t device;
 	ino_t inode;
 	char path[K2K_PATH_MAX];
-	struct k2k_shm_header header;    /* as it was checked: `live` may change under us at any time */
+	/* as it was checked: `live` may change under us at any time */
+	struct k2k_shm_header header;
 };
 
 /* Whose files are trusted, besides root's and one's own. */
@@ -56,18 +57,27 @@ void k2k_segment_live_path(char path[K2K_PATH_MAX], const char *name, const uint
 void k2k_segment_uuid_text(char text[40], const uint8_t uuid[16]);
 
 /* Reserves an unnamed object and maps it: all bytes zero. Killed: it's gone. */
-int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, size_t bytes, mode_t mode, bool has_group, gid_t group);
+int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const char *object,
+                      size_t bytes, mode_t mode, bool has_group, gid_t group);
 /* Gives it its name. K2K_EEXIST where there is one. */
 int k2k_segment_link(struct k2k_segment *seg, const char *path);
 /* Opens, checks and maps. `object` is "defs" or "live". */
-int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object, const char *path,
-                     bool writable, const struct k2k_trust *trust);
-/* The header alone of a regular file that belongs to us or root and has this magic; no other check, and no detail of what fails. */
+int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object,
+                     const char *path, bool writable, const struct k2k_trust *trust);
+/*
+ * The header alone of a regular file that belongs to us or root and has this magic; no other check,
+ * and no detail of what fails.
+ */
 int k2k_segment_peek(const char *path, uint64_t magic, struct k2k_shm_header *header);
-/* Opens to lock bytes only: no mapping. K2K_ENOREGISTRY if there is none, K2K_EIO if that can't be told; no detail. */
+/*
+ * Opens to lock bytes only: no mapping. K2K_ENOREGISTRY if there is none, K2K_EIO if that can't be
+ * told; no detail.
+ */
 int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const char *path);
 void k2k_segment_close(struct k2k_segment *seg);
-/* Anywhere. fstat(2) of the object, wherever its path leads by now. 0, or K2K_EIO without a detail. */
+/*
+ * Anywhere. fstat(2) of the object, wherever its path leads by now. 0, or K2K_EIO without a detail.
+ */
 int k2k_segment_stat(const struct k2k_segment *seg, struct stat *st);
 /*
  * Anywhere. 0, or K2K_EFENCED if the object is gone: nothing links to it any more, because it was

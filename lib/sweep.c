@@ -2,10 +2,10 @@
 /*
  * sweep.c (F7) - what killed creators and destroyers leave in /dev/shm.
  *
- * A live that no defs refers to is garbage, unless its creator is about to link defs: the creator holds a byte
- * of its live from before the link of live until after that of defs. So the sweeper locks that byte, looks at defs
- * again, and only then unlinks. A defs that is poisoned is a registry whose destroyer is at work, or was killed:
- * whoever gets the writer's turn finishes it.
+ * A live that no defs refers to is garbage, unless its creator is about to link defs: the creator
+ * holds a byte of its live from before the link of live until after that of defs. So the sweeper
+ * locks that byte, looks at defs again, and only then unlinks. A defs that is poisoned is a
+ * registry whose destroyer is at work, or was killed: whoever gets the writer's turn finishes it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,10 @@
 
 #include "handle.h"
 
-/* The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other errors: can't tell. */
+/*
+ * The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other
+ * errors: can't tell.
+ */
 static int referenced(const char *name, uint8_t uuid[16])
 {
 	char path[K2K_PATH_MAX];
@@ -24,7 +27,10 @@ static int referenced(const char *name, uint8_t uuid[16])
 
 	k2k_segment_defs_path(path, name);
 	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
-	/* with one bit of its UUID wrong it would seem to refer to nothing, and its live to be garbage */
+	/*
+	 * with one bit of its UUID wrong it would seem to refer to nothing, and its live to be
+	 * garbage
+	 */
 	if (!code && header.checksum != k2k_layout_checksum(&header))
 		code = K2K_ECORRUPT;
 	if (!code)
@@ -37,7 +43,9 @@ static bool is_referenced(const char *name, const uint8_t uuid[16])
 	uint8_t current[16];
 	int code = referenced(name, current);
 
-	return code == K2K_ENOREGISTRY ? false : code ? true : memcmp(current, uuid, sizeof(current)) == 0;
+	return code == K2K_ENOREGISTRY ? false
+	       : code                  ? true
+	                               : memcmp(current, uuid, sizeof(current)) == 0;
 }
 
 static bool sweep_one(struct k2k_agent *agent, const char *name, const char *path)
@@ -74,7 +82,8 @@ void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed)
 		return;
 	length = (size_t)snprintf(prefix, sizeof(prefix), "k2k.%s.live.", name);
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, length) != 0 || strlen(entry->d_name) != length + 36)
+		if (strncmp(entry->d_name, prefix, length) != 0 ||
+		    strlen(entry->d_name) != length + 36)
 			continue;
 		snprintf(path, sizeof(path), K2K_SHM_DIR "/%.150s", entry->d_name);
 		if (sweep_one(agent, name, path) && removed)
@@ -91,8 +100,8 @@ int k2k_sweep_unlink(const char *name, struct k2k_segment *defs)
 
 	k2k_segment_live_path(live_path, name, defs->header.uuid);
 	if (unlink(defs->path) != 0 && errno != ENOENT)
-		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO, errno, "defs", "can't remove %s",
-		                      defs->path);
+		return k2k_fail_errno(errno == EACCES || errno == EPERM ? K2K_EPERM : K2K_EIO,
+		                      errno, "defs", "can't remove %s", defs->path);
 	if (unlink(live_path) != 0 && errno != ENOENT)
 		return k2k_fail_errno(K2K_EIO, errno, "live", "can't remove %s", live_path);
 	return 0;
@@ -116,26 +125,29 @@ int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
 static bool destroyer_has_left(const struct k2k_segment *defs)
 {
 	struct k2k_map map = { .defs = (struct k2k_shm_defs *)(void *)defs->base };
-	struct k2k_census admins = { .object = defs };
+	struct k2k_liveness admins = { .object = defs };
 
 	return !k2k_writer_is_at_work(&map, &admins);
 }
 
 /*
- * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we may.
- * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
+ * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we
+ * may. K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
  */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 {
 	int code;
 
 	if (!defs->writable)
-		return !destroyer_has_left(defs)
-		               ? K2K_EFENCED
-		               : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
-		                          "registry %s was being destroyed: any administrator's command ends that", name);
+		return !destroyer_has_left(defs) ? K2K_EFENCED
+		                                 : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
+		                                            "registry %s was being destroyed: any "
+		                                            "administrator's command ends that",
+		                                            name);
 	code = k2k_sweep_ours(name, defs);
-	return code ? code : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed", name);
+	return code ? code
+	            : k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was being destroyed",
+	                       name);
 }
 
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs)

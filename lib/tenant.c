@@ -7,7 +7,8 @@
 
 int k2k_tenant_corrupt(const char *what, uint32_t where)
 {
-	return k2k_fail_values(K2K_ECORRUPT, "tenants", "chain", 0, where, "bucket %u of the tenants: %s", where, what);
+	return k2k_fail_values(K2K_ECORRUPT, "tenants", "chain", 0, where,
+	                       "bucket %u of the tenants: %s", where, what);
 }
 
 int k2k_tenant_fenced(const struct k2k_map *map)
@@ -15,8 +16,10 @@ int k2k_tenant_fenced(const struct k2k_map *map)
 	uint32_t word = k2k_load_relaxed(&map->defs->poisoned); /* relaxed: final once set */
 
 	if (word != K2K_POISONED)
-		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, word, "the word that says \"being destroyed\" is damaged");
-	return k2k_fail(K2K_EFENCED, "defs", NULL, "the registry is being destroyed: close, and open again");
+		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, word,
+		                       "the word that says \"being destroyed\" is damaged");
+	return k2k_fail(K2K_EFENCED, "defs", NULL,
+	                "the registry is being destroyed: close, and open again");
 }
 
 /*
@@ -24,13 +27,16 @@ int k2k_tenant_fenced(const struct k2k_map *map)
  * another tenant's by now: its bucket, or its word of state and generation,
  * tells; then the walk starts again.
  */
-int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
+                    uint64_t *state_gen)
 {
 	uint64_t steps = 0, most = 4 * (uint64_t)map->sizes.tenants + RESTARTS;
 	uint32_t restarts = 0, bucket = k2k_tenant_bucket(map, id);
-	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: the definition's fields */
+	/* observe[tenant-link]: the definition's fields */
+	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]);
 
-	if (k2k_load_relaxed(&map->defs->poisoned) != 0) /* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: seen late, it is as if we had come earlier */
+	if (k2k_load_relaxed(&map->defs->poisoned) != 0)
 		return k2k_tenant_fenced(map);
 	while (link != 0) {
 		const struct k2k_shm_tenant *tenant;
@@ -43,7 +49,8 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 			return k2k_tenant_corrupt("the chain does not end", bucket);
 		tenant = &map->tenants[link - 1];
 		K2K_DELAY(walked);
-		word = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: cell and limits of this generation */
+		/* observe[tenant-state]: cell and limits of this generation */
+		word = k2k_load_acquire(&tenant->state_gen);
 		found_id = k2k_load_relaxed(&tenant->id); /* relaxed: carried by the link */
 		if (found_id == id && k2k_tenant_state(word) == K2K_TENANT_LIVE) {
 			*slot = link - 1;
@@ -51,11 +58,16 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 			K2K_DELAY(found);
 			return 0;
 		}
-		next = k2k_load_acquire(&tenant->next); /* observe[tenant-link]: the fields of the next */
-		if (k2k_tenant_bucket(map, found_id) != bucket || k2k_load_acquire(&tenant->state_gen) != word) { /* observe[tenant-state] */
+		/* observe[tenant-link]: the fields of the next */
+		next = k2k_load_acquire(&tenant->next);
+		/* observe[tenant-state] */
+		if (k2k_tenant_bucket(map, found_id) != bucket ||
+		    k2k_load_acquire(&tenant->state_gen) != word) {
 			if (restarts++ > RESTARTS)
-				return k2k_tenant_corrupt("a definition of another bucket is in the chain", bucket);
-			link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: as above */
+				return k2k_tenant_corrupt(
+					"a definition of another bucket is in the chain", bucket);
+			/* observe[tenant-link]: as above */
+			link = k2k_load_acquire(&map->tenant_heads[bucket]);
 			continue;
 		}
 		link = next;
@@ -72,7 +84,8 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 	do {
 		uint32_t set;
 
-		select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
+		/* observe[tenant-select]: the set that it selects */
+		select = k2k_load_acquire(&tenant->select);
 		limits->version = K2K_SELECT_VERSION(select);
 		limits->algorithm = (uint32_t)(select & 0xff);
 		set = (uint32_t)(limits->version & 1);
@@ -89,8 +102,8 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 
 static struct k2k_list list_of(const struct k2k_map *map, struct k2k_shm_list *shared)
 {
-	struct k2k_list list = { shared, (unsigned char *)&map->tenants_cold[0].list_next, sizeof(map->tenants_cold[0]),
-		                 map->sizes.tenants };
+	struct k2k_list list = { shared, (unsigned char *)&map->tenants_cold[0].list_next,
+		                 sizeof(map->tenants_cold[0]), map->sizes.tenants };
 
 	return list;
 }
@@ -113,8 +126,9 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 	uint32_t other = (uint32_t)(K2K_SELECT_VERSION(k2k_load_relaxed(&tenant->select)) + 1) & 1;
 
 	/*
-	 * A reader that is still copying this set from two versions ago must see the version changed afterwards: its
-	 * version store came before these, and this fence keeps that order. fence[tenant-select]: reader's acquire fence.
+	 * A reader that is still copying this set from two versions ago must see the version
+	 * changed afterwards: its version store came before these, and this fence keeps that order.
+	 * fence[tenant-select]: reader's acquire fence.
 	 */
 	k2k_fence_release();
 	/* relaxed, all: published by k2k_tenant_flip */
@@ -128,10 +142,12 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	uint64_t select = k2k_load_relaxed(&tenant->select); /* relaxed: only the writer, us, changes it */
+	/* relaxed: only the writer, us, changes it */
+	uint64_t select = k2k_load_relaxed(&tenant->select);
 
 	/* publish[tenant-select]: the set, and the budgets that begin and end with this version */
-	k2k_store_release(&tenant->select, K2K_SELECT(K2K_SELECT_VERSION(select) + 1, select & 0xff));
+	k2k_store_release(&tenant->select,
+	                  K2K_SELECT(K2K_SELECT_VERSION(select) + 1, select & 0xff));
 }
 
 static void reset_cell(const struct k2k_map *map, uint32_t slot)
@@ -142,7 +158,8 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	/* relaxed, all: nobody refers to this slot until it is linked */
 	k2k_store_relaxed(&cell->admitted, 0);
 	k2k_store_relaxed(&cell->window, 0);
-	k2k_store_relaxed(&cell->lease_brokers, 0); /* the row may stay: its records tell whose they are */
+	/* the row may stay: its records tell whose they are */
+	k2k_store_relaxed(&cell->lease_brokers, 0);
 	k2k_store_relaxed(&cell->has_costs, 0);
 	k2k_store_relaxed(&cell->costs, 0);
 	k2k_store_relaxed(&cold->rejected_rate, 0);
@@ -152,8 +169,8 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	k2k_store_relaxed(&cold->unattributed_ns, 0);
 }
 
-int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits, uint32_t *slot,
-                     uint64_t *generation)
+int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
+                     uint32_t *slot, uint64_t *generation)
 {
 	struct k2k_list free_list = k2k_tenant_free_list(map);
 	struct k2k_shm_tenant *tenant;
@@ -161,20 +178,25 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	uint64_t gen;
 
 	if (!k2k_list_first(&free_list, slot))
-		return k2k_fail_values(K2K_EFULL, "tenants", NULL, map->sizes.tenants, map->sizes.tenants,
-		                       "all %u tenant slots are taken", map->sizes.tenants);
+		return k2k_fail_values(K2K_EFULL, "tenants", NULL, map->sizes.tenants,
+		                       map->sizes.tenants, "all %u tenant slots are taken",
+		                       map->sizes.tenants);
 	tenant = &map->tenants[*slot];
 	cold = &map->tenants_cold[*slot];
 	/* relaxed, here and below: only the writer, us, changes definitions */
 	if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_FREE)
 		return k2k_fail_values(K2K_ECORRUPT, "tenants", "free list", K2K_TENANT_FREE, *slot,
-		                       "slot %u is in the free list, but not free: run repair", *slot);
+		                       "slot %u is in the free list, but not free: run repair",
+		                       *slot);
 	gen = k2k_load_relaxed(&map->defs->generation) + 1;
 	if (gen > K2K_GENERATION_MAX)
-		return k2k_fail(K2K_EFULL, "generations", NULL, "the registry has given out all generations");
+		return k2k_fail(K2K_EFULL, "generations", NULL,
+		                "the registry has given out all generations");
 	/* given before used: a killed writer wastes a number, and none is given twice */
-	k2k_store_release(&map->defs->generation, gen); /* publish[generation] seen by observe[generation] in info */
-	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen)); /* publish[tenant-state]: no old reader takes it for LIVE */
+	/* publish[generation] seen by observe[generation] in info */
+	k2k_store_release(&map->defs->generation, gen);
+	/* publish[tenant-state]: no old reader takes it for LIVE */
+	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen));
 	K2K_DELAY(building);
 	k2k_list_remove(&free_list, UINT32_MAX, *slot);
 	reset_cell(map, *slot);
@@ -196,7 +218,8 @@ void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
 	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
 
 	/* publish[tenant-state]: cell, limits and budgets of this generation */
-	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_LIVE, k2k_tenant_generation(word)));
+	k2k_store_release(&tenant->state_gen,
+	                  k2k_tenant_word(K2K_TENANT_LIVE, k2k_tenant_generation(word)));
 	K2K_DELAY(live);
 	k2k_tenant_link(map, slot);
 }
@@ -204,20 +227,26 @@ void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
 void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))]; /* relaxed: ours */
+	/* relaxed: ours */
+	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))];
 
-	/* publish[tenant-link]: state and id first: who still stands on the former use sees that; relaxed: heads are ours */
+	/*
+	 * publish[tenant-link]: state and id first: who still stands on the former use sees that;
+	 * relaxed: heads are ours
+	 */
 	k2k_store_release(&tenant->next, k2k_load_relaxed(head));
 	k2k_store_release(head, slot + 1); /* publish[tenant-link]: the definition's fields */
 }
 
 static int find_before(const struct k2k_map *map, uint32_t slot, k2k_u32 **link)
 {
-	uint32_t bucket = k2k_tenant_bucket(map, k2k_load_relaxed(&map->tenants[slot].id)); /* relaxed: ours */
+	/* relaxed: ours */
+	uint32_t bucket = k2k_tenant_bucket(map, k2k_load_relaxed(&map->tenants[slot].id));
 	uint32_t steps = 0, at;
 
 	*link = &map->tenant_heads[bucket];
-	while ((at = k2k_load_relaxed(*link)) != 0) { /* relaxed: only the writer, us, changes links */
+	/* relaxed: only the writer, us, changes links */
+	while ((at = k2k_load_relaxed(*link)) != 0) {
 		if (at == slot + 1)
 			return 0;
 		if (at > map->sizes.tenants || steps++ > map->sizes.tenants)
@@ -240,7 +269,8 @@ int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot)
 	int code = find_before(map, slot, &link);
 
 	if (code == 0) /* publish[tenant-link]: the successor's fields, passed on */
-		k2k_store_release(link, k2k_load_relaxed(&map->tenants[slot].next)); /* relaxed: ours */
+		/* relaxed: ours */
+		k2k_store_release(link, k2k_load_relaxed(&map->tenants[slot].next));
 	return code == K2K_ENOTENANT ? 0 : code;
 }
 
@@ -250,10 +280,12 @@ int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token)
 	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
 	int code;
 
-	k2k_store_relaxed(&map->tenants_cold[slot].retired_token, token); /* relaxed: carried by the state */
+	/* relaxed: carried by the state */
+	k2k_store_relaxed(&map->tenants_cold[slot].retired_token, token);
 	K2K_DELAY(stamped);
 	/* publish[tenant-state]: the token; never RETIRED without it */
-	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word)));
+	k2k_store_release(&tenant->state_gen,
+	                  k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word)));
 	K2K_DELAY(retired);
 	code = k2k_tenant_unlink(map, slot);
 	if (!code) {
@@ -271,6 +303,7 @@ void k2k_tenant_free(const struct k2k_map *map, uint32_t slot)
 	struct k2k_list free_list = k2k_tenant_free_list(map);
 
 	/* publish[tenant-state]: all that was taken from it before */
-	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
+	k2k_store_release(&tenant->state_gen,
+	                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
 	k2k_list_append(&free_list, slot);
 }

@@ -58,17 +58,20 @@ int k2k_tenant_corrupt(const char *what, uint32_t where) __attribute__((cold));
 /* Of a poison word that is not 0: K2K_EFENCED, or K2K_ECORRUPT where no destroy has written it. */
 int k2k_tenant_fenced(const struct k2k_map *map) __attribute__((cold));
 /* As k2k_tenant_find. */
-int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen);
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
+                    uint64_t *state_gen);
 
 #define K2K_TENANT_NEAR 4
 
 /* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
-static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
+static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
+                                        uint64_t *state_gen)
 {
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t index = k2k_load_acquire(&map->tenant_heads[k2k_tenant_bucket(map, id)]) - 1;
 
-	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0)) /* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: seen late, it is as if we had come earlier */
+	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0))
 		return false;
 	for (int i = 0; i < K2K_TENANT_NEAR; i++) {
 		const struct k2k_shm_tenant *tenant = &map->tenants[index];
@@ -77,16 +80,19 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 			return false;
 		K2K_DELAY(walked);
 		*slot = index;
-		*state_gen = k2k_load_acquire(&tenant->state_gen); /* observe[tenant-state]: id, cell and limits of this generation */
+		/* observe[tenant-state]: id, cell and limits of this generation */
+		*state_gen = k2k_load_acquire(&tenant->state_gen);
 		/*
-		 * relaxed: the id is at least as new as the word before it; written before LIVE, never while LIVE. So whatever
-		 * led here, it is this tenant's registration.
+		 * relaxed: the id is at least as new as the word before it; written before LIVE,
+		 * never while LIVE. So whatever led here, it is this tenant's registration.
 		 */
-		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id && k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
+		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id &&
+		               k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
 			K2K_DELAY(found);
 			return true;
 		}
-		index = k2k_load_acquire(&tenant->next) - 1; /* observe[tenant-link]: the fields of the next */
+		/* observe[tenant-link]: the fields of the next */
+		index = k2k_load_acquire(&tenant->next) - 1;
 	}
 	return false;
 }
@@ -96,25 +102,32 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
  * K2K_ECORRUPT. In a broker inside a read section, so that the slot stays this
  * tenant's until it ends; elsewhere compare state_gen again after copying.
  */
-static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
+static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
+                                  uint64_t *state_gen)
 {
-	return k2k_likely(k2k_tenant_find_near(map, id, slot, state_gen)) ? 0 : k2k_tenant_walk(map, id, slot, state_gen);
+	return k2k_likely(k2k_tenant_find_near(map, id, slot, state_gen))
+	               ? 0
+	               : k2k_tenant_walk(map, id, slot, state_gen);
 }
 
 /* Is it still the registration that was found? Orders what was copied before. */
 static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, uint64_t state_gen)
 {
 	k2k_fence_acquire(); /* the copies before, this look after */
-	return k2k_load_relaxed(&map->tenants[slot].state_gen) == state_gen; /* relaxed: ordered by the fence */
+	/* relaxed: ordered by the fence */
+	return k2k_load_relaxed(&map->tenants[slot].state_gen) == state_gen;
 }
 
 /* The rate in force and the version it belongs to: true. False: it has changed meanwhile. */
-static inline bool k2k_tenant_rate_shortly(const struct k2k_shm_tenant *tenant, uint64_t *rate, uint64_t *version)
+static inline bool k2k_tenant_rate_fast(const struct k2k_shm_tenant *tenant, uint64_t *rate,
+                                        uint64_t *version)
 {
-	uint64_t select = k2k_load_acquire(&tenant->select); /* observe[tenant-select]: the set that it selects */
+	/* observe[tenant-select]: the set that it selects */
+	uint64_t select = k2k_load_acquire(&tenant->select);
 
 	*version = K2K_SELECT_VERSION(select);
-	*rate = k2k_load_relaxed(&tenant->rate[*version & 1]); /* relaxed: between the two looks at select */
+	/* relaxed: between the two looks at select */
+	*rate = k2k_load_relaxed(&tenant->rate[*version & 1]);
 	k2k_fence_acquire(); /* the copy before, the second look after */
 	return k2k_load_relaxed(&tenant->select) == select;
 }
@@ -123,7 +136,7 @@ static inline uint64_t k2k_tenant_rate(const struct k2k_map *map, uint32_t slot,
 {
 	uint64_t rate;
 
-	while (k2k_unlikely(!k2k_tenant_rate_shortly(&map->tenants[slot], &rate, version)))
+	while (k2k_unlikely(!k2k_tenant_rate_fast(&map->tenants[slot], &rate, version)))
 		;
 	return rate;
 }
@@ -133,8 +146,8 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 /* ---- the writer's ---------------------------------------------------------- */
 
 /* A free slot in state BUILDING with a new generation, its cell reset; K2K_EFULL, K2K_ECORRUPT. */
-int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits, uint32_t *slot,
-                     uint64_t *generation);
+int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
+                     uint32_t *slot, uint64_t *generation);
 void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot);
 void k2k_tenant_link(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot);

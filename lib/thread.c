@@ -63,8 +63,8 @@ static struct k2k_thread *take_used(void)
 		 * others
 		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
-		    atomic_compare_exchange_strong_explicit(&thread->taken, &free, 1, memory_order_acquire,
-		                                            memory_order_relaxed))
+		    atomic_compare_exchange_strong_explicit(
+			    &thread->taken, &free, 1, memory_order_acquire, memory_order_relaxed))
 			return thread;
 	}
 	return NULL;
@@ -120,7 +120,7 @@ struct k2k_thread *k2k_thread_first_use(void)
 struct start {
 	void *(*run)(void *context);
 	void *context;
-	k2k_u32 begun;           /* futex */
+	k2k_u32 begun; /* futex */
 };
 
 static void *begin(void *argument)
@@ -152,7 +152,8 @@ static int create(pthread_t *thread, struct start *start, size_t stack_bytes)
 	return error == EINVAL ? pthread_create(thread, NULL, begin, start) : error;
 }
 
-int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, size_t stack_bytes, const char *object)
+int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, size_t stack_bytes,
+                     const char *object)
 {
 	struct start start = { .run = run, .context = context };
 	sigset_t all, before;
@@ -164,7 +165,8 @@ int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, siz
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		return k2k_fail_errno(K2K_ENOMEM, error, object, "can't start a thread%s",
-		                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK, or "
+		                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, "
+		                                        "RLIMIT_MEMLOCK, RLIMIT_STACK, or "
 		                                        "the control group's pids.max)"
 		                                      : "");
 	while (!k2k_load_acquire(&start.begun)) /* observe[thread-begun]: `start` is ours again */

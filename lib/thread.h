@@ -23,9 +23,9 @@ struct k2k_thread {
 	/* rcu.h: nesting and phase of this thread's read section; 0: it is in none */
 	_Atomic(unsigned long) section;
 	k2k_u32 taken;
-	/* audit.c: calls of an application's sink that this thread is in */
+	/* sink.c: calls of an application's sink that this thread is in */
 	uint32_t sinks;
-	struct k2k_thread *next;         /* constant once the record is in the list */
+	struct k2k_thread *next; /* constant once the record is in the list */
 	struct k2k_error_detail detail;
 } __attribute__((aligned(2 * K2K_CACHE_LINE)));
 
@@ -56,12 +56,14 @@ struct k2k_thread *k2k_thread_list(void);
 #define K2K_STACK_BYTES ((size_t)256 << 10)
 
 /*
- * Starts a thread of ours: all signals blocked, and a stack whose size does not follow RLIMIT_STACK, unless stack_bytes
- * is 0: that limit may be too small to open a file, or so large that RLIMIT_AS or mlockall() refuses it. The thread runs
- * when this returns: a sandbox that is entered then finds it past what the C library does first, for which no error is
- * foreseen. 0, or K2K_ENOMEM with `object`.
+ * Starts a thread of ours: all signals blocked, and a stack whose size does not follow
+ * RLIMIT_STACK, unless stack_bytes is 0: that limit may be too small to open a file, or so large
+ * that RLIMIT_AS or mlockall() refuses it. The thread runs when this returns: a sandbox that is
+ * entered then finds it past what the C library does first, for which no error is foreseen. 0, or
+ * K2K_ENOMEM with `object`.
  */
-int k2k_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, size_t stack_bytes, const char *object);
+int k2k_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
+                     size_t stack_bytes, const char *object);
 
 /* In a forked child: gives back the records of all threads but this one, which alone is here. */
 void k2k_thread_after_fork_child(void);

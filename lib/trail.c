@@ -11,22 +11,31 @@
 #include "error.h"
 
 #define ENTRIES (UINT64_C(1) << 15)
-#define WINDOW 32        /* with 10,000 keys no run of taken entries is as long, but once in a thousand handles */
+/* with 10,000 keys no run of taken entries is as long, but once in a thousand handles */
+#define WINDOW 32
 #define SPINS 200
 #define ROOM_WAIT_NS (2 * K2K_NS_PER_SEC)
 #define ROOM_POLL_NS UINT64_C(200000)
 #define LOOK_NS UINT64_C(50000000)
-#define WAKE_EVENTS 32   /* of a batch */
-#define QUIET_LOOKS 40   /* after so many without anything new: two seconds */
+#define WAKE_EVENTS 32 /* of a batch */
+#define QUIET_LOOKS 40 /* after so many without anything new: two seconds */
 
 /* Names, kinds and codes of layout.h are those of the public header. */
-_Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RINGS && K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
+_Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RINGS &&
+                       K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
                "as many kinds and rings in the layout as in the header");
-_Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 && K2K_EVENT_VALUES <= K2K_AUDIT_VALUES, "as much room");
+_Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 &&
+                       K2K_EVENT_VALUES <= K2K_AUDIT_VALUES,
+               "as much room");
 
-enum { KEY_WORDS = 5, NAME_WORDS = 2 * K2K_EVENT_NAME_BYTES / 8, KEY_WORDS_MOST = KEY_WORDS + NAME_WORDS };
+enum {
+	KEY_WORDS = 5,
+	NAME_WORDS = 2 * K2K_EVENT_NAME_BYTES / 8,
+	KEY_WORDS_MOST = KEY_WORDS + NAME_WORDS
+};
 
-_Static_assert(2 * K2K_EVENT_NAME_BYTES % 8 == 0 && sizeof(((struct k2k_event_body *)0)->more.kernels) == NAME_WORDS * 8,
+_Static_assert(2 * K2K_EVENT_NAME_BYTES % 8 == 0 &&
+                       sizeof(((struct k2k_event_body *)0)->more.kernels) == NAME_WORDS * 8,
                "names are whole words of a key");
 
 /* What makes two rejections alike, as words. Of names that an event cuts, what it keeps. */
@@ -35,18 +44,21 @@ struct key {
 	uint64_t words[KEY_WORDS_MOST];
 };
 
-enum { KEY_KIND, KEY_TENANT, KEY_TO, KEY_ORG, KEY_ENGAGEMENT };  /* KEY_KIND: flags above the kind */
+/* KEY_KIND: flags above the kind */
+enum { KEY_KIND, KEY_TENANT, KEY_TO, KEY_ORG, KEY_ENGAGEMENT };
 
 /*
- * What had its event in this second, or has repeats that wait for the next one, and what a repeat of it must be. Private
- * memory, but a repeat takes no lock: it reads between two looks at `version`, which is odd while somebody changes the
- * entry. What it goes by is the event's number, and the ring adds only to the event of that number.
+ * What had its event in this second, or has repeats that wait for the next one, and what a repeat
+ * of it must be. Private memory, but a repeat takes no lock: it reads between two looks at
+ * `version`, which is odd while somebody changes the entry. What it goes by is the event's number,
+ * and the ring adds only to the event of that number.
  *
- * Keys whose home is the entry are looked for, and get a place, with `locked` taken: so none is in two places.
+ * Keys whose home is the entry are looked for, and get a place, with `locked` taken: so none is in
+ * two places.
  */
 struct k2k_trail_entry {
-	_Alignas(K2K_CACHE_LINE) k2k_u64 version;  /* 0: never used, so that no key is beyond it */
-	k2k_u64 n;               /* 0: no event is open */
+	_Alignas(K2K_CACHE_LINE) k2k_u64 version; /* 0: never used, so that no key is beyond it */
+	k2k_u64 n;                                /* 0: no event is open */
 	k2k_u64 second;
 	k2k_u64 key[KEY_WORDS_MOST];
 	k2k_u32 locked;
@@ -58,8 +70,8 @@ struct k2k_trail_entry {
 /* All its pages at once: one that comes on the message path could put its caller to sleep. */
 static int make_table(struct k2k_trail *trail)
 {
-	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-	                     -1, 0);
+	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE,
+	                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	trail->used = calloc(ENTRIES / 64, sizeof(*trail->used));
 	if (entries == MAP_FAILED || !trail->used) {
@@ -67,7 +79,8 @@ static int make_table(struct k2k_trail *trail)
 		if (entries != MAP_FAILED)
 			munmap(entries, ENTRIES * sizeof(*trail->entries));
 		trail->used = NULL;
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "trail", "no memory for a table of events");
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "trail",
+		                      "no memory for a table of events");
 	}
 	trail->entries = entries;
 	/* without it homes can be guessed, which costs events, not counts */
@@ -78,7 +91,8 @@ static int make_table(struct k2k_trail *trail)
 
 static uint64_t turnover_of(const struct k2k_trail *trail)
 {
-	return k2k_ring_turnover(&trail->ring) + (trail->entries ? k2k_ring_turnover(&trail->security) : 0);
+	return k2k_ring_turnover(&trail->ring) +
+	       (trail->entries ? k2k_ring_turnover(&trail->security) : 0);
 }
 
 int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *options)
@@ -96,7 +110,7 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 	trail->incarnation = options->incarnation;
 	memcpy(trail->comm, options->comm, sizeof(trail->comm));
 	strncpy(trail->actor, options->actor, sizeof(trail->actor) - 1);
-	trail->census = options->census;
+	trail->liveness = options->liveness;
 	trail->ring = k2k_ring_of(options->map, options->ring);
 	if (options->rejects) {
 		trail->security = k2k_ring_of(options->map, K2K_RING_SECURITY(options->ring));
@@ -126,7 +140,8 @@ static void sign(const struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	body->time_ns = k2k_clock_realtime_ns();
 	body->monotonic_ns = k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
-	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD) { /* which names the dead one, whatever it had signed with */
+	/* which names the dead one, whatever it had signed with */
+	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD) {
 		body->pid = trail->pid;
 		body->incarnation = trail->incarnation;
 	}
@@ -153,14 +168,18 @@ static const struct k2k_ring *ring_for(const struct k2k_trail *trail, uint32_t k
 static int32_t code_of(uint32_t kind)
 {
 	static const int32_t codes[] = {
-		[K2K_AUDIT_KIND_RATE] = K2K_ERATE, [K2K_AUDIT_KIND_BUDGET] = K2K_EBUDGET, [K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
-		[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM, [K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
+		[K2K_AUDIT_KIND_RATE] = K2K_ERATE,
+		[K2K_AUDIT_KIND_BUDGET] = K2K_EBUDGET,
+		[K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
+		[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM,
+		[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 	};
 
 	return kind < K2K_COUNT_OF(codes) ? codes[kind] : 0;
 }
 
-static uint64_t append(struct k2k_trail *trail, const struct key *key, uint64_t used, uint64_t limit, uint64_t count, bool open)
+static uint64_t append(struct k2k_trail *trail, const struct key *key, uint64_t used,
+                       uint64_t limit, uint64_t count, bool open)
 {
 	struct k2k_event_body body;
 
@@ -203,15 +222,17 @@ static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
 {
 	const struct k2k_shm_follower *follower = &trail->map->followers[index];
 
-	return k2k_load_relaxed(&follower->owner) != 0 && /* relaxed: nobody there, as a rule; asked again below */
+	/* relaxed: nobody there, as a rule; asked again below */
+	return k2k_load_relaxed(&follower->owner) != 0 &&
 	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
-	       k2k_load_relaxed(&follower->next[K2K_RING_ADMIN]) != trail->gave_up_at[index] && /* relaxed: compared only */
-	       k2k_follower_is_prompt(follower, trail->census, now_of(trail));
+	       /* relaxed: compared only */
+	       k2k_load_relaxed(&follower->next[K2K_RING_ADMIN]) != trail->gave_up_at[index] &&
+	       k2k_follower_is_prompt(follower, trail->liveness, now_of(trail));
 }
 
 static void wait_for_followers(struct k2k_trail *trail)
 {
-	for (uint32_t i = 0; trail->census && i < K2K_FOLLOWERS; i++) {
+	for (uint32_t i = 0; trail->liveness && i < K2K_FOLLOWERS; i++) {
 		uint64_t deadline_ns = 0;
 
 		while (is_waited_for(trail, i)) {
@@ -222,7 +243,9 @@ static void wait_for_followers(struct k2k_trail *trail)
 				k2k_trail_wake(trail);
 			}
 			if (now >= deadline_ns)
-				trail->gave_up_at[i] = k2k_load_relaxed(&trail->map->followers[i].next[K2K_RING_ADMIN]); /* relaxed: as above */
+				/* relaxed: as above */
+				trail->gave_up_at[i] = k2k_load_relaxed(
+					&trail->map->followers[i].next[K2K_RING_ADMIN]);
 			else
 				k2k_clock_sleep_ns(ROOM_POLL_NS);
 		}
@@ -232,22 +255,29 @@ static void wait_for_followers(struct k2k_trail *trail)
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
-		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->census, now_of(trail)) &&
-		    k2k_follower_has_room(&trail->map->followers[i], &trail->ring, K2K_RING_ADMIN, events))
+		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->liveness,
+		                           now_of(trail)) &&
+		    k2k_follower_has_room(&trail->map->followers[i], &trail->ring, K2K_RING_ADMIN,
+		                          events))
 			return true;
 	return false;
 }
 
-void k2k_trail_tell_locked(struct k2k_trail *trail, struct k2k_event_body *body)
+void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	wait_for_followers(trail);
-	k2k_ring_own(&trail->ring); /* whoever had the lock before us has ended its event, or is dead */
+	/* whoever had the lock before us has ended its event, or is dead */
+	k2k_ring_own(&trail->ring);
 	k2k_trail_tell(trail, body);
 	trail->told++;
-	/* in a long batch: soon, and before they miss anything. A teller wakes them once it has done what it tells of */
-	if (!trail->census)
+	/*
+	 * in a long batch: soon, and before they miss anything. A writer wakes them once it has
+	 * done what it tells of
+	 */
+	if (!trail->liveness)
 		return;
-	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS && trail->told <= trail->ring.mask / 2)
+	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS &&
+	    trail->told <= trail->ring.mask / 2)
 		return;
 	trail->woken_ns = body->monotonic_ns;
 	k2k_trail_wake(trail);
@@ -261,18 +291,23 @@ void k2k_trail_wake(struct k2k_trail *trail)
 	k2k_ring_wake(trail->map);
 }
 
-int k2k_teller_open(struct k2k_teller *teller, const struct k2k_map *map, const char *actor)
+int k2k_trail_writer_open(struct k2k_trail_writer *writer, const struct k2k_map *map,
+                          const char *actor)
 {
 	struct k2k_identity own;
 	char comm[16];
-	int code = k2k_clock_open(&teller->clock);
+	int code = k2k_clock_open(&writer->clock);
 
 	if (code)
 		return code;
 	k2k_identity_read(&own);
 	k2k_identity_comm(comm, own.comm[0], own.comm[1]);
-	return k2k_trail_open(&teller->trail, &(struct k2k_trail_options){ .map = map, .clock = &teller->clock, .ring = K2K_RING_ADMIN,
-	                                                                   .pid = own.pid, .actor = actor ? actor : comm });
+	return k2k_trail_open(&writer->trail,
+	                      &(struct k2k_trail_options){ .map = map,
+	                                                   .clock = &writer->clock,
+	                                                   .ring = K2K_RING_ADMIN,
+	                                                   .pid = own.pid,
+	                                                   .actor = actor ? actor : comm });
 }
 
 /* ---- repeats ------------------------------------------------------------------------- */
@@ -330,7 +365,8 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 {
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		const struct k2k_trail_entry *entry = entry_at(trail, home, i);
-		uint64_t version = k2k_load_acquire(&entry->version), n; /* observe[trail-entry]: what the last one left */
+		/* observe[trail-entry]: what the last one left */
+		uint64_t version = k2k_load_acquire(&entry->version), n;
 
 		if (version == 0)
 			return false;
@@ -340,8 +376,10 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 		n = k2k_load_relaxed(&entry->n);
 		if (n == 0 || k2k_load_relaxed(&entry->second) < second)
 			return false;
-		k2k_fence_acquire(); /* with the one of enter(): words of a later change are not taken for this one's */
-		return k2k_load_relaxed(&entry->version) == version && /* relaxed: ordered by the fence */
+		/* with the one of enter(): words of a later change are not taken for this one's */
+		k2k_fence_acquire();
+		/* relaxed: ordered by the fence */
+		return k2k_load_relaxed(&entry->version) == version &&
 		       k2k_ring_repeat(ring_for(trail, key->kind), n, key->kind);
 	}
 	return false;
@@ -349,12 +387,14 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 
 static bool enter(struct k2k_trail_entry *entry)
 {
-	uint64_t version = k2k_load_relaxed(&entry->version); /* relaxed: the compare-exchange decides */
+	/* relaxed: the compare-exchange decides */
+	uint64_t version = k2k_load_relaxed(&entry->version);
 
 	/* observe[trail-entry]: what the last one left; publish[trail-entry]: nothing yet */
 	if (version % 2 || !k2k_cas_acq_rel(&entry->version, &version, version + 1))
 		return false;
-	k2k_fence_release(); /* with the one of repeat(): who reads a word of ours reads the odd version afterwards */
+	/* with the one of repeat(): who reads a word of ours reads the odd version afterwards */
+	k2k_fence_release();
 	return true;
 }
 
@@ -365,7 +405,10 @@ static void leave(struct k2k_trail_entry *entry)
 	k2k_store_release(&entry->version, version + 1); /* publish[trail-entry]: what we leave */
 }
 
-/* ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the agent looks ------------ */
+/*
+ * ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the agent
+ * looks ------------
+ */
 
 static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, bool in_use)
 {
@@ -374,7 +417,8 @@ static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, b
 
 	/* relaxed, all: where the agent looks, and whether; it looks again */
 	before = in_use ? atomic_fetch_or_explicit(&trail->used[at / 64], bit, memory_order_relaxed)
-	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit, memory_order_relaxed);
+	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit,
+	                                            memory_order_relaxed);
 	if (((before & bit) != 0) != in_use)
 		k2k_add_relaxed(&trail->open, in_use ? 1 : UINT32_MAX);
 }
@@ -399,10 +443,12 @@ static void close_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 }
 
 /*
- * An event for `more` (0 or 1) and for what waits. Of what waits all but one were counted as coalesced, and the event itself
- * counts as one. Without room for it in the ring, what waits waits on behind a new one that is lost; else it ends in no event.
+ * An event for `more` (0 or 1) and for what waits. Of what waits all but one were counted as
+ * coalesced, and the event itself counts as one. Without room for it in the ring, what waits waits
+ * on behind a new one that is lost; else it ends in no event.
  */
-static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint32_t more, bool open)
+static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry,
+                        const struct key *key, uint32_t more, bool open)
 {
 	uint64_t n = append(trail, key, entry->used, entry->limit, entry->pending + more, open);
 
@@ -413,7 +459,8 @@ static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 	k2k_store_relaxed(&entry->n, open ? n : 0); /* relaxed: the entry is entered */
 }
 
-static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t second, uint32_t more)
+static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
+                         const struct key *key, uint64_t second, uint32_t more)
 {
 	/* relaxed: the entry is entered */
 	close_event(trail, entry, key->kind);
@@ -441,10 +488,14 @@ static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const
 	mark(trail, entry, true);
 }
 
-/* ---- with the home locked ---------------------------------------------------------------------------------- */
+/* ---- with the home locked -------------------------------------------------------------------- */
 
-/* The entry that has this key, entered, or null. *busy: it may have it, but somebody is changing it. */
-static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *key, uint64_t home, bool *busy)
+/*
+ * The entry that has this key, entered, or null. *busy: it may have it, but somebody is changing
+ * it.
+ */
+static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *key, uint64_t home,
+                                    bool *busy)
 {
 	*busy = false;
 	for (uint32_t i = 0; i < WINDOW; i++) {
@@ -482,7 +533,8 @@ static struct k2k_trail_entry *find_room(struct k2k_trail *trail, uint64_t home,
 	return NULL;
 }
 
-static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key)
+static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry,
+                        const struct key *key)
 {
 	uint64_t n = k2k_load_relaxed(&entry->n); /* relaxed: as in has_key() */
 
@@ -498,7 +550,8 @@ static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 enum counted { COUNTED, BUSY, NO_ROOM };
 
 /* BUSY: somebody is changing an entry that is needed. */
-static enum counted count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home, const struct k2k_rejection *r, uint64_t second)
+static enum counted count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home,
+                                 const struct k2k_rejection *r, uint64_t second)
 {
 	bool busy, again;
 	struct k2k_trail_entry *entry = find(trail, key, home, &busy);
@@ -530,7 +583,8 @@ static bool lock_home(struct k2k_trail_entry *entry)
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t free = 0;
 
-		if (k2k_cas_acq_rel(&entry->locked, &free, 1)) /* observe[trail-home]: what the last one entered under it */
+		/* observe[trail-home]: what the last one entered under it */
+		if (k2k_cas_acq_rel(&entry->locked, &free, 1))
 			return true;
 	}
 	return false;
@@ -549,7 +603,8 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 	if (lock_home(&trail->entries[home])) {
 		for (int i = 0; i < SPINS && counted == BUSY; i++)
 			counted = count_locked(trail, &key, home, r, second);
-		k2k_store_release(&trail->entries[home].locked, 0); /* publish[trail-home]: what we entered */
+		/* publish[trail-home]: what we entered */
+		k2k_store_release(&trail->entries[home].locked, 0);
 	}
 	if (counted != COUNTED)
 		append(trail, &key, r->used, r->limit, 1, false);
@@ -560,18 +615,23 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 enum due { DUE_NOT, DUE_ROUND, DUE_SECOND };
 
 /* relaxed, all: with the entry entered; without, a hint */
-static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry, uint64_t second)
+static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry,
+                       uint64_t second)
 {
 	uint64_t n = k2k_load_relaxed(&entry->n);
-	const struct k2k_ring *ring = ring_for(trail, k2k_load_relaxed(&entry->key[KEY_KIND]) & UINT16_MAX);
+	const struct k2k_ring *ring = ring_for(trail, k2k_load_relaxed(&entry->key[KEY_KIND]) &
+	                                                      UINT16_MAX);
 
 	if (k2k_load_relaxed(&entry->second) < second)
 		return DUE_SECOND;
 	return n && k2k_ring_newest(ring) - n > ring->mask / 2 ? DUE_ROUND : DUE_NOT;
 }
 
-/* Of a second that is over: what waits gets an event, to which repeats of the new second are added. */
-static void end_second(struct k2k_trail *trail, struct k2k_trail_entry *entry, const struct key *key, uint64_t second)
+/*
+ * Of a second that is over: what waits gets an event, to which repeats of the new second are added.
+ */
+static void end_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
+                       const struct key *key, uint64_t second)
 {
 	if (entry->pending && second != UINT64_MAX)
 		begin_second(trail, entry, key, second, 0);
@@ -584,7 +644,10 @@ static bool close_one(struct k2k_trail *trail, struct k2k_trail_entry *entry, ui
 	struct key key;
 	enum due due;
 
-	/* entered only where it seems due: who finds it entered writes an event of its own. In use now: the next look. */
+	/*
+	 * entered only where it seems due: who finds it entered writes an event of its own. In use
+	 * now: the next look.
+	 */
 	if (is_due(trail, entry, second) == DUE_NOT || !enter(entry))
 		return false;
 	due = is_due(trail, entry, second);
@@ -606,7 +669,9 @@ static bool close_due(struct k2k_trail *trail, uint64_t second)
 		uint64_t bits = k2k_load_relaxed(&trail->used[word]); /* relaxed: a hint */
 
 		for (; bits; bits &= bits - 1)
-			if (close_one(trail, &trail->entries[word * 64 + (uint32_t)__builtin_ctzll(bits)], second))
+			if (close_one(trail,
+			              &trail->entries[word * 64 + (uint32_t)__builtin_ctzll(bits)],
+			              second))
 				closed = true;
 	}
 	return closed;

@@ -10,7 +10,8 @@
 #include "tenant.h"
 #include "writer.h"
 
-void k2k_look_find(struct k2k_look *look, const char *invariant, const char *object, const char *format, ...)
+void k2k_look_find(struct k2k_look *look, const char *invariant, const char *object,
+                   const char *format, ...)
 {
 	struct k2k_finding *finding;
 	va_list args;
@@ -47,17 +48,20 @@ bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t gene
 		return false;
 	word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 	return k2k_tenant_generation(word) == generation &&
-	       (k2k_tenant_state(word) == K2K_TENANT_LIVE || k2k_tenant_state(word) == K2K_TENANT_RETIRED);
+	       (k2k_tenant_state(word) == K2K_TENANT_LIVE ||
+	        k2k_tenant_state(word) == K2K_TENANT_RETIRED);
 }
 
-void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index, const void *field, size_t bytes)
+void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index,
+                          const void *field, size_t bytes)
 {
 	static const unsigned char zeroes[64];
 
 	if (look->defs_header->compatible || look->live_header->compatible)
 		return; /* a later version may keep something there */
 	if (memcmp(field, zeroes, bytes < sizeof(zeroes) ? bytes : sizeof(zeroes)) != 0)
-		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0", index);
+		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0",
+		              index);
 }
 
 /* ---- pooled records ------------------------------------------------------------------ */
@@ -66,32 +70,41 @@ void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index
 {
 	uint64_t claimer = k2k_entry_above(word);
 
-	if (claimer != K2K_INCARNATION_WRITER && (claimer < K2K_LOCK_BYTE_LIFE_MIN || claimer >= K2K_LOCK_BYTE_LIFE_MAX))
+	if (claimer != K2K_INCARNATION_WRITER &&
+	    (claimer < K2K_LOCK_BYTE_LIFE_MIN || claimer >= K2K_LOCK_BYTE_LIFE_MAX))
 		k2k_look_find(look, "I6", object, "record %u was taken by nobody", index);
-	else if (claimer == K2K_INCARNATION_WRITER && k2k_entry_state(word) == K2K_ENTRY_CLAIMED && look->alone &&
-	         k2k_writer_intent(look->map) == K2K_OP_NONE)
-		k2k_look_find(look, "I6", object, "record %u was taken by a writer, and there is none", index);
+	else if (claimer == K2K_INCARNATION_WRITER && k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
+	         look->alone && k2k_writer_intent(look->map) == K2K_OP_NONE)
+		k2k_look_find(look, "I6", object,
+		              "record %u was taken by a writer, and there is none", index);
 }
 
-static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, const char *object, uint32_t bucket, uint8_t *seen)
+static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
+                          uint32_t bucket, uint8_t *seen)
 {
-	uint32_t link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: its fields */
+	/* observe[entry-link]: its fields */
+	uint32_t link = k2k_load_acquire(&hash->heads[bucket]);
 
 	while (link != 0) {
 		const struct k2k_shm_entry *entry;
 		unsigned int state;
 
 		if (link > hash->pool.capacity) {
-			k2k_look_find(look, "I5", object, "bucket %u: a link points outside of the table", bucket);
+			k2k_look_find(look, "I5", object,
+			              "bucket %u: a link points outside of the table", bucket);
 			return;
 		}
 		entry = k2k_pool_at(&hash->pool, link - 1);
 		if (k2k_look_mark(seen, link - 1)) {
-			k2k_look_find(look, "I5", object, "bucket %u: record %u is linked twice", bucket, link - 1);
+			k2k_look_find(look, "I5", object, "bucket %u: record %u is linked twice",
+			              bucket, link - 1);
 			return;
 		}
-		if (k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key)) != bucket)
-			k2k_look_find(look, "I5", object, "record %u is in bucket %u, which is not its own", link - 1, bucket);
+		if (k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
+		                    k2k_load_relaxed(&entry->key)) != bucket)
+			k2k_look_find(look, "I5", object,
+			              "record %u is in bucket %u, which is not its own", link - 1,
+			              bucket);
 		state = k2k_entry_state(k2k_load_relaxed(&entry->state));
 		if (state == K2K_ENTRY_FREE || state == K2K_ENTRY_RETIRED)
 			k2k_look_find(look, "I2", object, "record %u is linked, but %s", link - 1,
@@ -100,23 +113,25 @@ static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, co
 	}
 }
 
-static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry *entry, const char *object, uint32_t index,
-                               const uint8_t *seen)
+static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry *entry,
+                               const char *object, uint32_t index, const uint8_t *seen)
 {
 	if (!k2k_look_marked(seen, index))
 		k2k_look_find(look, "I5", object, "record %u is live, but not linked", index);
-	if (!k2k_look_has_tenant(look->map, k2k_load_relaxed(&entry->slot), k2k_load_relaxed(&entry->gen)))
+	if (!k2k_look_has_tenant(look->map, k2k_load_relaxed(&entry->slot),
+	                         k2k_load_relaxed(&entry->gen)))
 		k2k_look_find(look, "I2", object, "record %u belongs to no tenant", index);
 }
 
 static void look_at_token(struct k2k_look *look, const char *object, uint32_t index, uint64_t token)
 {
 	if (token == 0 || token > k2k_load_relaxed(&look->map->defs->grace_token))
-		k2k_look_find(look, "I2", object, "record %u was taken at a token that was not published", index);
+		k2k_look_find(look, "I2", object,
+		              "record %u was taken at a token that was not published", index);
 }
 
-static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object, uint32_t index,
-                          bool of_writer, const uint8_t *seen)
+static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
+                          uint32_t index, bool of_writer, const uint8_t *seen)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint64_t word = k2k_load_relaxed(&entry->state);
@@ -124,7 +139,8 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
 		if (k2k_entry_above(word))
-			k2k_look_find(look, "I2", object, "record %u is free, and somebody's", index);
+			k2k_look_find(look, "I2", object, "record %u is free, and somebody's",
+			              index);
 		break;
 	case K2K_ENTRY_LIVE:
 		look_at_live_entry(look, entry, object, index, seen);
@@ -133,18 +149,22 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 		else
 			k2k_look_at_claim(look, object, index, word);
 		break;
-	case K2K_ENTRY_CLAIMED:
-		k2k_look_at_claim(look, object, index, word);
-		break;
+	case K2K_ENTRY_CLAIMED: k2k_look_at_claim(look, object, index, word); break;
 	default:
 		if (k2k_entry_above(word) > k2k_load_relaxed(&look->map->defs->grace_token))
-			k2k_look_find(look, "I2", object, "record %u is retired with a token that was not published", index);
+			k2k_look_find(look, "I2", object,
+			              "record %u is retired with a token that was not published",
+			              index);
 		if (k2k_load_relaxed(&entry->next) > hash->pool.capacity)
-			k2k_look_find(look, "I2", object, "record %u is retired, and its link points outside of the table", index);
+			k2k_look_find(
+				look, "I2", object,
+				"record %u is retired, and its link points outside of the table",
+				index);
 	}
 }
 
-void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object, bool of_writer)
+void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
+                      bool of_writer)
 {
 	uint8_t *seen = calloc(hash->pool.capacity / 8 + 1, 1);
 

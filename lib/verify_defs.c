@@ -19,10 +19,12 @@ static void look_at_words(struct k2k_look *look)
 	const struct k2k_shm_defs *defs = look->map->defs;
 
 	if (k2k_load_relaxed(&defs->poisoned))
-		k2k_look_find(look, "layout", "defs", "the word that says \"being destroyed\" is damaged");
+		k2k_look_find(look, "layout", "defs",
+		              "the word that says \"being destroyed\" is damaged");
 	if (k2k_writer_intent(look->map) == K2K_OP_NONE &&
 	    k2k_load_relaxed(&defs->grace_wake) != (uint32_t)k2k_load_relaxed(&defs->grace_token))
-		k2k_look_find(look, "I2", "defs", "the word that brokers wait on is not that of the grace token");
+		k2k_look_find(look, "I2", "defs",
+		              "the word that brokers wait on is not that of the grace token");
 	k2k_look_at_reserved(look, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
 	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
 	k2k_look_at_reserved(look, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
@@ -37,10 +39,13 @@ typedef enum place (*placing)(const struct k2k_map *map, uint32_t index, uint64_
 
 static enum place place_tenant(const struct k2k_map *map, uint32_t index, uint64_t *token)
 {
-	enum k2k_tenant_state state = k2k_tenant_state(k2k_load_relaxed(&map->tenants[index].state_gen));
+	enum k2k_tenant_state state = k2k_tenant_state(
+		k2k_load_relaxed(&map->tenants[index].state_gen));
 
 	*token = k2k_load_relaxed(&map->tenants_cold[index].retired_token);
-	return state == K2K_TENANT_FREE ? IN_FREE : state == K2K_TENANT_RETIRED ? IN_RETIRED : IN_NONE;
+	return state == K2K_TENANT_FREE      ? IN_FREE
+	       : state == K2K_TENANT_RETIRED ? IN_RETIRED
+	                                     : IN_NONE;
 }
 
 static enum place place_budget(const struct k2k_map *map, uint32_t index, uint64_t *token)
@@ -53,7 +58,8 @@ static enum place place_budget(const struct k2k_map *map, uint32_t index, uint64
 	                                                    : IN_NONE;
 }
 
-static void look_at_list(struct k2k_look *look, const struct k2k_list *list, const char *object, enum place place, placing placer)
+static void look_at_list(struct k2k_look *look, const struct k2k_list *list, const char *object,
+                         enum place place, placing placer)
 {
 	const char *name = place == IN_FREE ? "free" : "retired";
 	uint32_t link = k2k_load_relaxed(&list->shared->head), last = 0, count = 0, records = 0;
@@ -61,26 +67,38 @@ static void look_at_list(struct k2k_look *look, const struct k2k_list *list, con
 
 	while (link != 0 && link <= list->capacity && count < list->capacity) {
 		if (placer(look->map, link - 1, &token) != place)
-			k2k_look_find(look, "I6", object, "record %u is in the list of those that are %s, and is not", link - 1, name);
+			k2k_look_find(look, "I6", object,
+			              "record %u is in the list of those that are %s, and is not",
+			              link - 1, name);
 		if (place == IN_RETIRED && token < newest)
-			k2k_look_find(look, "I6", object, "the list of those that are %s is not in the order of its tokens", name);
+			k2k_look_find(
+				look, "I6", object,
+				"the list of those that are %s is not in the order of its tokens",
+				name);
 		newest = token;
 		last = link;
 		count++;
-		link = k2k_load_relaxed((const k2k_u32 *)(const void *)(list->next + list->stride * (link - 1)));
+		link = k2k_load_relaxed(
+			(const k2k_u32 *)(const void *)(list->next + list->stride * (link - 1)));
 	}
 	for (uint32_t i = 0; i < list->capacity; i++)
 		records += placer(look->map, i, &token) == place;
-	if (link != 0 || count != records || k2k_load_relaxed(&list->shared->tail) != last || k2k_list_count(list) != count)
-		k2k_look_find(look, "I6", object, "the list of those that are %s is damaged: repair builds it anew", name);
-	k2k_look_at_reserved(look, object, 0, &list->shared->reserved, sizeof(list->shared->reserved));
+	if (link != 0 || count != records || k2k_load_relaxed(&list->shared->tail) != last ||
+	    k2k_list_count(list) != count)
+		k2k_look_find(look, "I6", object,
+		              "the list of those that are %s is damaged: repair builds it anew",
+		              name);
+	k2k_look_at_reserved(look, object, 0, &list->shared->reserved,
+	                     sizeof(list->shared->reserved));
 }
 
 /* They belong to the writer: who is not alone sees them in the making. */
 static void look_at_lists(struct k2k_look *look)
 {
-	struct k2k_list tenants_free = k2k_tenant_free_list(look->map), tenants_retired = k2k_tenant_retired_list(look->map);
-	struct k2k_list budgets_free = k2k_budget_free_list(look->map), budgets_retired = k2k_budget_retired_list(look->map);
+	struct k2k_list tenants_free = k2k_tenant_free_list(look->map),
+			tenants_retired = k2k_tenant_retired_list(look->map);
+	struct k2k_list budgets_free = k2k_budget_free_list(look->map),
+			budgets_retired = k2k_budget_retired_list(look->map);
 
 	if (!look->alone || k2k_writer_intent(look->map) != K2K_OP_NONE)
 		return;
@@ -95,24 +113,30 @@ static void look_at_lists(struct k2k_look *look)
 static void look_at_tenant_chain(struct k2k_look *look, uint32_t bucket, uint8_t *seen)
 {
 	const struct k2k_map *map = look->map;
-	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]); /* observe[tenant-link]: the definition's fields */
+	/* observe[tenant-link]: the definition's fields */
+	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]);
 
 	while (link != 0) {
 		const struct k2k_shm_tenant *tenant;
 
 		if (link > map->sizes.tenants) {
-			k2k_look_find(look, "I1", "tenants", "bucket %u: a link points outside of the table", bucket);
+			k2k_look_find(look, "I1", "tenants",
+			              "bucket %u: a link points outside of the table", bucket);
 			return;
 		}
 		tenant = &map->tenants[link - 1];
 		if (k2k_look_mark(seen, link - 1)) {
-			k2k_look_find(look, "I1", "tenants", "bucket %u: slot %u is linked twice", bucket, link - 1);
+			k2k_look_find(look, "I1", "tenants", "bucket %u: slot %u is linked twice",
+			              bucket, link - 1);
 			return;
 		}
 		if (k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id)) != bucket)
-			k2k_look_find(look, "I1", "tenants", "slot %u is in bucket %u, which is not its own", link - 1, bucket);
+			k2k_look_find(look, "I1", "tenants",
+			              "slot %u is in bucket %u, which is not its own", link - 1,
+			              bucket);
 		if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_LIVE)
-			k2k_look_find(look, "I1", "tenants", "slot %u is linked, but not live", link - 1);
+			k2k_look_find(look, "I1", "tenants", "slot %u is linked, but not live",
+			              link - 1);
 		link = k2k_load_acquire(&tenant->next); /* observe[tenant-link]: as above */
 	}
 }
@@ -125,7 +149,8 @@ static void look_at_duplicates(struct k2k_look *look, uint32_t slot)
 	uint32_t found = slot;
 
 	if (k2k_tenant_find(map, id, &found, &word) == 0 && found != slot)
-		k2k_look_find(look, "I1", "tenants", "tenant %" PRIu64 " is defined in slots %u and %u", id, slot, found);
+		k2k_look_find(look, "I1", "tenants",
+		              "tenant %" PRIu64 " is defined in slots %u and %u", id, slot, found);
 }
 
 /* What is the same in each definition in force. */
@@ -139,11 +164,15 @@ static void look_at_fields(struct k2k_look *look, uint32_t slot)
 	if (k2k_load_relaxed(&tenant->id) == K2K_TENANT_UNSPECIFIED)
 		k2k_look_find(look, "I1", "tenants", "slot %u defines tenant 0", slot);
 	if ((select & 0xff) != 0 || K2K_SELECT_VERSION(select) == 0)
-		k2k_look_find(look, "layout", "tenants", "slot %u: its algorithm is not known, or no version is in force", slot);
+		k2k_look_find(look, "layout", "tenants",
+		              "slot %u: its algorithm is not known, or no version is in force",
+		              slot);
 	if (k2k_load_relaxed(&tenant->flags) & ~(uint32_t)K2K_DEF_HAS_BUDGETS)
-		k2k_look_find(look, "layout", "tenants", "slot %u has flags that are not known", slot);
+		k2k_look_find(look, "layout", "tenants", "slot %u has flags that are not known",
+		              slot);
 	if (k2k_load_relaxed(&look->map->tenants_cold[slot].retired_token))
-		k2k_look_find(look, "I2", "tenants", "slot %u is live, and has the token of one retired", slot);
+		k2k_look_find(look, "I2", "tenants",
+		              "slot %u is live, and has the token of one retired", slot);
 	k2k_look_at_reserved(look, "tenants", slot, tenant->burst, sizeof(tenant->burst));
 }
 
@@ -153,37 +182,41 @@ static void look_at_retired(struct k2k_look *look, uint32_t slot)
 	uint64_t token = k2k_load_relaxed(&map->tenants_cold[slot].retired_token);
 
 	if (token == 0 || token > k2k_load_relaxed(&map->defs->grace_token))
-		k2k_look_find(look, "I2", "tenants", "slot %u is retired with a token that was not published", slot);
+		k2k_look_find(look, "I2", "tenants",
+		              "slot %u is retired with a token that was not published", slot);
 	if (k2k_load_relaxed(&map->tenants[slot].next) > map->sizes.tenants)
-		k2k_look_find(look, "I2", "tenants", "slot %u is retired, and its link points outside of the table", slot);
+		k2k_look_find(look, "I2", "tenants",
+		              "slot %u is retired, and its link points outside of the table", slot);
 }
 
 static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *seen)
 {
 	const struct k2k_map *map = look->map;
 	const struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
-	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen), generation = k2k_tenant_generation(word);
+	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen),
+		 generation = k2k_tenant_generation(word);
 
 	if (generation > k2k_load_relaxed(&map->defs->generation))
-		k2k_look_find(look, "I1", "tenants", "slot %u has generation %" PRIu64 ", which was not given yet", slot, generation);
+		k2k_look_find(look, "I1", "tenants",
+		              "slot %u has generation %" PRIu64 ", which was not given yet", slot,
+		              generation);
 	switch (k2k_tenant_state(word)) {
-	case K2K_TENANT_FREE:
-		break;
+	case K2K_TENANT_FREE: break;
 	case K2K_TENANT_BUILDING:
 		k2k_look_find(look, "intent", "tenants", "slot %u: a register has not ended", slot);
 		break;
 	case K2K_TENANT_LIVE:
 		if (!k2k_look_marked(seen, slot))
-			k2k_look_find(look, "I1", "tenants", "slot %u is live, but not linked", slot);
+			k2k_look_find(look, "I1", "tenants", "slot %u is live, but not linked",
+			              slot);
 		else
 			look_at_duplicates(look, slot);
 		look_at_fields(look, slot);
 		break;
-	case K2K_TENANT_RETIRED:
-		look_at_retired(look, slot);
-		break;
+	case K2K_TENANT_RETIRED: look_at_retired(look, slot); break;
 	default:
-		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot, (unsigned int)k2k_tenant_state(word));
+		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot,
+		              (unsigned int)k2k_tenant_state(word));
 	}
 	k2k_look_at_reserved(look, "tenants", slot, cold->label, sizeof(cold->label));
 }
@@ -202,7 +235,7 @@ static void look_at_tenants(struct k2k_look *look)
 	free(seen);
 }
 
-/* ---- budgets ---------------------------------------------------------------------------------- */
+/* ---- budgets --------------------------------------------------------------------------------- */
 
 /* The ledger record that it reserved is its own. */
 static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
@@ -212,10 +245,15 @@ static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
 	uint32_t record = k2k_load_relaxed(&budget->ledger) - 1;
 
 	if (record >= map->sizes.engagements ||
-	    k2k_load_relaxed(&map->ledger[record].entry.gen) != k2k_load_relaxed(&budget->entry.gen) ||
-	    k2k_load_relaxed(&map->ledger[record].entry.key) != k2k_load_relaxed(&budget->entry.key) ||
-	    k2k_load_relaxed(&map->ledger[record].entry.slot) != k2k_load_relaxed(&budget->entry.slot))
-		k2k_look_find(look, "I8", "budgets", "record %u: the ledger record that it reserved is not its own", index);
+	    k2k_load_relaxed(&map->ledger[record].entry.gen) !=
+	            k2k_load_relaxed(&budget->entry.gen) ||
+	    k2k_load_relaxed(&map->ledger[record].entry.key) !=
+	            k2k_load_relaxed(&budget->entry.key) ||
+	    k2k_load_relaxed(&map->ledger[record].entry.slot) !=
+	            k2k_load_relaxed(&budget->entry.slot))
+		k2k_look_find(look, "I8", "budgets",
+		              "record %u: the ledger record that it reserved is not its own",
+		              index);
 }
 
 /* Counts in `counts` what each slot has in force. */
@@ -224,15 +262,20 @@ static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *coun
 	const struct k2k_map *map = look->map;
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	uint32_t slot = k2k_load_relaxed(&budget->entry.slot);
-	uint64_t word = k2k_load_relaxed(&budget->entry.state), since = k2k_load_relaxed(&budget->since);
+	uint64_t word = k2k_load_relaxed(&budget->entry.state),
+		 since = k2k_load_relaxed(&budget->since);
 
 	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED)
-		k2k_look_find(look, "intent", "budgets", "record %u: a change of budgets has not ended", index);
-	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || !k2k_look_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
+		k2k_look_find(look, "intent", "budgets",
+		              "record %u: a change of budgets has not ended", index);
+	if (k2k_entry_state(word) != K2K_ENTRY_LIVE ||
+	    !k2k_look_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
 		return;
-	if (since == 0 || since > K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) ||
+	if (since == 0 ||
+	    since > K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) ||
 	    k2k_load_relaxed(&budget->until) != 0)
-		k2k_look_find(look, "intent", "budgets", "record %u: a change of budgets has not ended", index);
+		k2k_look_find(look, "intent", "budgets",
+		              "record %u: a change of budgets has not ended", index);
 	look_at_reserved_cost(look, index);
 	counts[slot]++;
 }
@@ -248,12 +291,15 @@ static void look_at_budgets(struct k2k_look *look)
 		look_at_budget(look, i, counts);
 	/* a reader's counts are of different moments */
 	for (uint32_t i = 0; counts && look->alone && i < map->sizes.tenants; i++) {
-		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) != K2K_TENANT_LIVE)
+		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) !=
+		    K2K_TENANT_LIVE)
 			continue;
 		if (counts[i] != k2k_load_relaxed(&map->tenants_cold[i].budget_count))
-			k2k_look_find(look, "I8", "budgets", "slot %u has %u budgets, and counts others", i, counts[i]);
+			k2k_look_find(look, "I8", "budgets",
+			              "slot %u has %u budgets, and counts others", i, counts[i]);
 		if (counts[i] && !(k2k_load_relaxed(&map->tenants[i].flags) & K2K_DEF_HAS_BUDGETS))
-			k2k_look_find(look, "I8", "budgets", "slot %u has budgets that nobody looks for", i);
+			k2k_look_find(look, "I8", "budgets",
+			              "slot %u has budgets that nobody looks for", i);
 	}
 	free(counts);
 }

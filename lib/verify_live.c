@@ -16,13 +16,15 @@
 /* ---- the ledger -------------------------------------------------------------------------- */
 
 /* Sweeps end at the mark: what is in use above it would be overlooked. */
-static void look_at_mark(struct k2k_look *look, const struct k2k_pool *pool, const char *object, uint32_t index)
+static void look_at_mark(struct k2k_look *look, const struct k2k_pool *pool, const char *object,
+                         uint32_t index)
 {
 	/* the state first, which was changed after the mark was raised: observe[entry-state] */
 	uint64_t word = k2k_load_acquire(&k2k_pool_at(pool, index)->state);
 
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && index >= k2k_pool_high(pool))
-		k2k_look_find(look, "I5", object, "record %u is in use, above the mark of those that ever were", index);
+		k2k_look_find(look, "I5", object,
+		              "record %u is in use, above the mark of those that ever were", index);
 }
 
 static void look_at_costs(struct k2k_look *look)
@@ -36,14 +38,18 @@ static void look_at_costs(struct k2k_look *look)
 		uint32_t slot = k2k_load_relaxed(&cost->entry.slot);
 
 		look_at_mark(look, &ledger.pool, "engagements", i);
-		if (k2k_entry_state(k2k_load_relaxed(&cost->entry.state)) == K2K_ENTRY_LIVE && slot < map->sizes.tenants &&
-		    !k2k_load_relaxed(&map->cells[slot].has_costs) &&
+		if (k2k_entry_state(k2k_load_relaxed(&cost->entry.state)) == K2K_ENTRY_LIVE &&
+		    slot < map->sizes.tenants && !k2k_load_relaxed(&map->cells[slot].has_costs) &&
 		    k2k_look_has_tenant(map, slot, k2k_load_relaxed(&cost->entry.gen)))
-			k2k_look_find(look, "I5", "engagements", "record %u belongs to a tenant that seems to have none", i);
-		k2k_look_at_reserved(look, "engagements", i, &cost->reserved_ns, sizeof(cost->reserved_ns));
-		k2k_look_at_reserved(look, "engagements", i, cost->reserved, sizeof(cost->reserved));
+			k2k_look_find(look, "I5", "engagements",
+			              "record %u belongs to a tenant that seems to have none", i);
+		k2k_look_at_reserved(look, "engagements", i, &cost->reserved_ns,
+		                     sizeof(cost->reserved_ns));
+		k2k_look_at_reserved(look, "engagements", i, cost->reserved,
+		                     sizeof(cost->reserved));
 	}
-	k2k_look_at_reserved(look, "engagements", 0, map->live->reserved0, sizeof(map->live->reserved0));
+	k2k_look_at_reserved(look, "engagements", 0, map->live->reserved0,
+	                     sizeof(map->live->reserved0));
 }
 
 /* ---- leases ------------------------------------------------------------------------------ */
@@ -53,7 +59,7 @@ static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t in
 {
 	uint64_t owner = k2k_load_relaxed(&look->map->slots[place].owner);
 
-	if (owner == incarnation || k2k_census_alive(look->census, owner))
+	if (owner == incarnation || k2k_liveness_alive(look->liveness, owner))
 		return owner == incarnation;
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (k2k_load_relaxed(&look->map->slots[i].owner) == incarnation)
@@ -61,7 +67,10 @@ static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t in
 	return true;
 }
 
-/* A living broker's: the row of its tenant leads there. A dead one's means nothing, an idle one counts nothing. */
+/*
+ * A living broker's: the row of its tenant leads there. A dead one's means nothing, an idle one
+ * counts nothing.
+ */
 static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_map *map = look->map;
@@ -85,11 +94,15 @@ static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 	}
 	if (k2k_load_relaxed(&map->lease_rows[slot].record[broker]) != index + 1 ||
 	    !(k2k_load_relaxed(&map->cells[slot].lease_brokers) >> broker & 1))
-		k2k_look_find(look, "I4", "leases", "record %u is live, but slot %u does not lead there", index, slot);
+		k2k_look_find(look, "I4", "leases",
+		              "record %u is live, but slot %u does not lead there", index, slot);
 	if (!is_in_place(look, broker, k2k_entry_above(k2k_load_relaxed(&lease->state))))
-		k2k_look_find(look, "I4", "leases", "record %u is not of the broker in place %u", index, broker);
-	if (k2k_load_relaxed(&lease->incarnation) != k2k_entry_above(k2k_load_relaxed(&lease->state)))
-		k2k_look_find(look, "I4", "leases", "record %u has counters of another than its owner", index);
+		k2k_look_find(look, "I4", "leases", "record %u is not of the broker in place %u",
+		              index, broker);
+	if (k2k_load_relaxed(&lease->incarnation) !=
+	    k2k_entry_above(k2k_load_relaxed(&lease->state)))
+		k2k_look_find(look, "I4", "leases",
+		              "record %u has counters of another than its owner", index);
 }
 
 static void look_at_lease(struct k2k_look *look, uint32_t index)
@@ -100,21 +113,22 @@ static void look_at_lease(struct k2k_look *look, uint32_t index)
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
 		if (k2k_entry_above(word))
-			k2k_look_find(look, "I4", "leases", "record %u is free, and somebody's", index);
+			k2k_look_find(look, "I4", "leases", "record %u is free, and somebody's",
+			              index);
 		break;
 	case K2K_ENTRY_LIVE:
-		if (k2k_census_alive(look->census, k2k_entry_above(word)))
+		if (k2k_liveness_alive(look->liveness, k2k_entry_above(word)))
 			look_at_living_lease(look, index);
 		k2k_look_at_claim(look, "leases", index, word);
 		break;
-	case K2K_ENTRY_CLAIMED:
-		k2k_look_at_claim(look, "leases", index, word);
-		break;
+	case K2K_ENTRY_CLAIMED: k2k_look_at_claim(look, "leases", index, word); break;
 	default:
 		for (int r = 0; r < K2K_RESOURCES; r++)
 			if (k2k_load_relaxed(&lease->claims[r].held) ||
-			    k2k_load_relaxed(&lease->claims[r].asked) != k2k_load_relaxed(&lease->claims[r].ended))
-				k2k_look_find(look, "I4", "leases", "record %u is idle, but holds something", index);
+			    k2k_load_relaxed(&lease->claims[r].asked) !=
+			            k2k_load_relaxed(&lease->claims[r].ended))
+				k2k_look_find(look, "I4", "leases",
+				              "record %u is idle, but holds something", index);
 		k2k_look_at_claim(look, "leases", index, word);
 	}
 	k2k_look_at_reserved(look, "leases", index, lease->reserved, sizeof(lease->reserved));
@@ -123,8 +137,11 @@ static void look_at_lease(struct k2k_look *look, uint32_t index)
 static void look_at_row(struct k2k_look *look, uint32_t slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
-		if (k2k_load_relaxed(&look->map->lease_rows[slot].record[i]) > look->map->sizes.leases)
-			k2k_look_find(look, "I4", "leases", "slot %u: the word of broker %u leads outside of the table", slot, i);
+		if (k2k_load_relaxed(&look->map->lease_rows[slot].record[i]) >
+		    look->map->sizes.leases)
+			k2k_look_find(look, "I4", "leases",
+			              "slot %u: the word of broker %u leads outside of the table",
+			              slot, i);
 }
 
 static void look_at_leases(struct k2k_look *look)
@@ -137,25 +154,35 @@ static void look_at_leases(struct k2k_look *look)
 		look_at_mark(look, &pool, "leases", i);
 		look_at_lease(look, i);
 	}
-	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.freed, sizeof(look->map->live->lease_pool.freed));
-	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.writer_hint, sizeof(look->map->live->lease_pool.writer_hint));
-	k2k_look_at_reserved(look, "leases", 0, look->map->live->reserved1, sizeof(look->map->live->reserved1));
+	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.freed,
+	                     sizeof(look->map->live->lease_pool.freed));
+	k2k_look_at_reserved(look, "leases", 0, &look->map->live->lease_pool.writer_hint,
+	                     sizeof(look->map->live->lease_pool.writer_hint));
+	k2k_look_at_reserved(look, "leases", 0, look->map->live->reserved1,
+	                     sizeof(look->map->live->reserved1));
 }
 
 /* ---- cells -------------------------------------------------------------------------------- */
 
-static void look_at_holdings(struct k2k_look *look, uint32_t slot, const struct k2k_holdings *holdings)
+static void look_at_holdings(struct k2k_look *look, uint32_t slot,
+                             const struct k2k_holdings *holdings)
 {
 	for (uint32_t i = 0; i < holdings->count; i++)
 		for (int r = 0; r < K2K_RESOURCES; r++) {
 			const struct k2k_holding *h = &holdings->list[i];
 			uint64_t wanted = h->asked[r] - h->ended[r];
 
-			/* relaxed: only compared. What is free holds nothing, whatever its last owner left in it */
-			if (k2k_entry_state(k2k_load_relaxed(&look->map->leases[h->index].state)) == K2K_ENTRY_FREE)
+			/*
+			 * relaxed: only compared. What is free holds nothing, whatever its last
+			 * owner left in it
+			 */
+			if (k2k_entry_state(k2k_load_relaxed(&look->map->leases[h->index].state)) ==
+			    K2K_ENTRY_FREE)
 				continue;
 			if (h->held[r] > wanted)
-				k2k_look_find(look, "I4", "leases", "broker %u holds %" PRIu64 " of slot %u, but asked for %" PRIu64,
+				k2k_look_find(look, "I4", "leases",
+				              "broker %u holds %" PRIu64
+				              " of slot %u, but asked for %" PRIu64,
 				              h->broker_slot, h->held[r], slot, wanted);
 		}
 }
@@ -163,22 +190,33 @@ static void look_at_holdings(struct k2k_look *look, uint32_t slot, const struct 
 static void look_at_cell(struct k2k_look *look, uint32_t slot)
 {
 	const struct k2k_map *map = look->map;
-	enum k2k_tenant_state state = k2k_tenant_state(k2k_load_relaxed(&map->tenants[slot].state_gen));
+	enum k2k_tenant_state state = k2k_tenant_state(
+		k2k_load_relaxed(&map->tenants[slot].state_gen));
 	struct k2k_holdings holdings;
 	struct k2k_rate rate;
 
-	k2k_look_at_reserved(look, "cells", slot, map->cells[slot].reserved, sizeof(map->cells[slot].reserved));
-	k2k_look_at_reserved(look, "cells", slot, map->cells_cold[slot].reserved, sizeof(map->cells_cold[slot].reserved));
+	k2k_look_at_reserved(look, "cells", slot, map->cells[slot].reserved,
+	                     sizeof(map->cells[slot].reserved));
+	k2k_look_at_reserved(look, "cells", slot, map->cells_cold[slot].reserved,
+	                     sizeof(map->cells_cold[slot].reserved));
 	if (state != K2K_TENANT_LIVE && state != K2K_TENANT_RETIRED)
 		return;
 	if (k2k_load_relaxed(&map->cells[slot].has_costs) > 1)
-		k2k_look_find(look, "layout", "cells", "slot %u: whether it has costs is not 0 or 1", slot);
+		k2k_look_find(look, "layout", "cells",
+		              "slot %u: whether it has costs is not 0 or 1", slot);
 	if (state != K2K_TENANT_LIVE)
 		return;
-	if (k2k_rate_look(&map->cells[slot], look->clock, k2k_clock_now(look->clock).second, false, &rate) != 0)
-		k2k_look_find(look, "I3", "cells", "slot %u: its window is second %" PRIu64 ", which has not come", slot, rate.second);
-	if (k2k_lease_collect(map, slot, k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)), &holdings) != 0)
-		k2k_look_find(look, "I4", "leases", "slot %u: %.100s", slot, k2k_error_detail()->text);
+	if (k2k_rate_look(&map->cells[slot], look->clock, k2k_clock_now(look->clock).second, false,
+	                  &rate) != 0)
+		k2k_look_find(look, "I3", "cells",
+		              "slot %u: its window is second %" PRIu64 ", which has not come", slot,
+		              rate.second);
+	if (k2k_lease_collect(
+		    map, slot,
+		    k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)),
+		    &holdings) != 0)
+		k2k_look_find(look, "I4", "leases", "slot %u: %.100s", slot,
+		              k2k_error_detail()->text);
 	else
 		look_at_holdings(look, slot, &holdings);
 }
@@ -189,24 +227,34 @@ static void look_at_slot(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_map *map = look->map;
 	const struct k2k_shm_slot *slot = &map->slots[index];
-	uint64_t ack = k2k_load_acquire(&slot->ack); /* observe[grace-ack]: so that the token is newer */
-	uint64_t owner = k2k_load_acquire(&slot->owner); /* observe[slot-owner]: as good as any moment */
-	uint64_t token = k2k_load_acquire(&map->defs->grace_token); /* observe[grace-token]: only compared */
+	/* observe[grace-ack]: so that the token is newer */
+	uint64_t ack = k2k_load_acquire(&slot->ack);
+	/* observe[slot-owner]: as good as any moment */
+	uint64_t owner = k2k_load_acquire(&slot->owner);
+	/* observe[grace-token]: only compared */
+	uint64_t token = k2k_load_acquire(&map->defs->grace_token);
 	uint32_t state = k2k_load_relaxed(&slot->state);
 
 	if (ack > token)
-		k2k_look_find(look, "I2", "brokers", "slot %u has answered grace period %" PRIu64 ", which has not begun", index, ack);
+		k2k_look_find(look, "I2", "brokers",
+		              "slot %u has answered grace period %" PRIu64 ", which has not begun",
+		              index, ack);
 	if (owner != 0 && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX))
-		k2k_look_find(look, "I6", "brokers", "slot %u has owner %" PRIu64 ", which is nobody's", index, owner);
+		k2k_look_find(look, "I6", "brokers",
+		              "slot %u has owner %" PRIu64 ", which is nobody's", index, owner);
 	if (state > K2K_SLOT_ACTIVE)
 		k2k_look_find(look, "layout", "brokers", "slot %u has state %u", index, state);
-	else if (state == K2K_SLOT_UNUSED && k2k_census_alive(look->census, owner))
-		k2k_look_find(look, "I2", "brokers", "slot %u is a living broker's, and no grace period waits for it", index);
+	else if (state == K2K_SLOT_UNUSED && k2k_liveness_alive(look->liveness, owner))
+		k2k_look_find(look, "I2", "brokers",
+		              "slot %u is a living broker's, and no grace period waits for it",
+		              index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved0, sizeof(slot->reserved0));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved1, sizeof(slot->reserved1));
-	if (k2k_load_relaxed(&slot->buried) != 0 &&
-	    (k2k_load_relaxed(&slot->buried) < K2K_LOCK_BYTE_LIFE_MIN || k2k_load_relaxed(&slot->buried) >= K2K_LOCK_BYTE_LIFE_MAX))
-		k2k_look_find(look, "layout", "brokers", "slot %u: the death of nobody was told", index);
+	if (k2k_load_relaxed(&slot->death_reported) != 0 &&
+	    (k2k_load_relaxed(&slot->death_reported) < K2K_LOCK_BYTE_LIFE_MIN ||
+	     k2k_load_relaxed(&slot->death_reported) >= K2K_LOCK_BYTE_LIFE_MAX))
+		k2k_look_find(look, "layout", "brokers", "slot %u: the death of nobody was told",
+		              index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved2, sizeof(slot->reserved2));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved3, sizeof(slot->reserved3));
 }

@@ -26,7 +26,8 @@ uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
 	uint64_t found = 0;
 
 	for (uint64_t place = 0; place <= ring->mask; place++) {
-		uint64_t sequence = k2k_load_acquire(&ring->events[place].sequence); /* observe[event-sequence]: compared */
+		/* observe[event-sequence]: compared */
+		uint64_t sequence = k2k_load_acquire(&ring->events[place].sequence);
 		uint64_t n = sequence / 2 + sequence % 2;
 
 		if (((n ^ place) & ring->mask) == 0 && n <= most && n > found)
@@ -42,21 +43,30 @@ void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
 	uint64_t told = 0, claimed;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++)
-		told = k2k_sat_add(told, k2k_sat_add(k2k_load_relaxed(&ring->written[i]), k2k_load_relaxed(&ring->lost[i])));
+		told = k2k_sat_add(told, k2k_sat_add(k2k_load_relaxed(&ring->written[i]),
+		                                     k2k_load_relaxed(&ring->lost[i])));
 	/* after the counts, each of which was raised after it: */
 	k2k_fence_acquire();
-	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least what was told */
+	/* observe[ring-claimed]: at least what was told */
+	claimed = k2k_load_acquire(&ring->claimed);
 	if (told > claimed)
-		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were written, or lost, than were begun", index);
-	else if (claimed - told > K2K_RING_UNCOUNTED_MAX && claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
-		k2k_look_find(look, "I6", OBJECT, "ring %u: more events were begun than kills leave unwritten", index);
+		k2k_look_find(look, "I6", OBJECT,
+		              "ring %u: more events were written, or lost, than were begun", index);
+	else if (claimed - told > K2K_RING_UNCOUNTED_MAX &&
+	         claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
+		k2k_look_find(look, "I6", OBJECT,
+		              "ring %u: more events were begun than kills leave unwritten", index);
 	if (k2k_load_relaxed(&ring->since) > claimed)
-		k2k_look_find(look, "I6", OBJECT, "ring %u: its owner came after more events than were begun", index);
-	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) || k2k_load_relaxed(&ring->coalesced[0]))
+		k2k_look_find(look, "I6", OBJECT,
+		              "ring %u: its owner came after more events than were begun", index);
+	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) ||
+	    k2k_load_relaxed(&ring->coalesced[0]))
 		k2k_look_find(look, "layout", OBJECT, "ring %u counts events of no kind", index);
 	for (int i = K2K_AUDIT_KIND_REGISTER; i < K2K_EVENT_KINDS; i++)
 		if (k2k_load_relaxed(&ring->coalesced[i]))
-			k2k_look_find(look, "layout", OBJECT, "ring %u counts repeats of a kind that has none: %d", index, i);
+			k2k_look_find(look, "layout", OBJECT,
+			              "ring %u counts repeats of a kind that has none: %d", index,
+			              i);
 	k2k_look_at_reserved(look, OBJECT, index, ring->reserved, sizeof(ring->reserved));
 }
 
@@ -79,23 +89,29 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 {
 	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD && ring == K2K_RING_ADMIN)
 		return body->incarnation == 0;
-	return body->incarnation >= K2K_LOCK_BYTE_LIFE_MIN && body->incarnation < K2K_LOCK_BYTE_LIFE_MAX;
+	return body->incarnation >= K2K_LOCK_BYTE_LIFE_MIN &&
+	       body->incarnation < K2K_LOCK_BYTE_LIFE_MAX;
 }
 
-/* Brokers' rings are one for rejections by a limit, and one for what concerns security; an administrator may find a broker dead too. */
+/*
+ * Brokers' rings are one for rejections by a limit, and one for what concerns security; an
+ * administrator may find a broker dead too.
+ */
 static bool is_of_ring(uint32_t kind, uint32_t ring)
 {
 	if (kind == K2K_AUDIT_KIND_BROKER_DEAD)
 		return ring >= K2K_RING_ADMIN;
 	if (kind == K2K_AUDIT_KIND_CROSS_TENANT)
 		return ring > K2K_RING_ADMIN;
-	return kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT ? ring < K2K_RING_ADMIN : ring == K2K_RING_ADMIN;
+	return kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT ? ring < K2K_RING_ADMIN
+	                                             : ring == K2K_RING_ADMIN;
 }
 
 /* What does not fit in it, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
-	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT, cross = body->kind == K2K_AUDIT_KIND_CROSS_TENANT;
+	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT,
+	     cross = body->kind == K2K_AUDIT_KIND_CROSS_TENANT;
 
 	if (body->code != codes[body->kind])
 		return "its code is not that of its kind";
@@ -109,21 +125,26 @@ static const char *find_fault(const struct k2k_event_body *body, uint64_t count,
 		return "its kind is not of this ring";
 	if (rejection && body->generation)
 		return "a rejection has no generation";
-	if (rejection && !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm, sizeof(body->more.broker.comm)))
+	if (rejection &&
+	    !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm,
+	             sizeof(body->more.broker.comm)))
 		return "its broker's name does not end";
 	if (!cross && body->to)
 		return "it has a second tenant";
 	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
 	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
 		return "a kernel's name does not end";
-	if (rejection && !cross && !is_zero((const char *)&body->more + sizeof(body->more.broker), sizeof(body->more) - sizeof(body->more.broker)))
+	if (rejection && !cross &&
+	    !is_zero((const char *)&body->more + sizeof(body->more.broker),
+	             sizeof(body->more) - sizeof(body->more.broker)))
 		return "it has values, and its kind has none";
 	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
 		return "its actor's name does not end";
 	return NULL;
 }
 
-static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t n)
+static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
+                          uint64_t n)
 {
 	const struct k2k_shm_event *event = &ring->events[n & ring->mask];
 	struct k2k_event_copy copy;
@@ -133,37 +154,55 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	case K2K_EVENT_THERE:
 		fault = find_fault(&copy.body, copy.count, index);
 		if (fault)
-			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s", index, n, fault);
+			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s", index,
+			              n, fault);
 		break;
 	case K2K_EVENT_MISSING:
-		/* its writer backed out: then there is nothing at all. Else written over meanwhile, or damaged */
+		/*
+		 * its writer backed out: then there is nothing at all. Else written over meanwhile,
+		 * or damaged
+		 */
 		if (k2k_load_relaxed(&event->sequence) == 2 * n &&
-		    !(is_zero(&copy.body, sizeof(copy.body)) && k2k_load_relaxed(&event->count) == k2k_ring_backed_out(n)))
-			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": its count is another's, or it is of no kind", index, n);
+		    !(is_zero(&copy.body, sizeof(copy.body)) &&
+		      k2k_load_relaxed(&event->count) == k2k_ring_backed_out(n)))
+			k2k_look_find(look, "I6", OBJECT,
+			              "ring %u, event %" PRIu64
+			              ": its count is another's, or it is of no kind",
+			              index, n);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
-void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index, uint64_t place)
+void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
+                       uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
-	uint64_t sequence = k2k_load_acquire(&event->sequence); /* observe[event-sequence]: it was claimed */
-	uint64_t given_up = k2k_load_acquire(&event->given_up); /* observe[event-given-up]: it was claimed */
+	/* observe[event-sequence]: it was claimed */
+	uint64_t sequence = k2k_load_acquire(&event->sequence);
+	/* observe[event-given-up]: it was claimed */
+	uint64_t given_up = k2k_load_acquire(&event->given_up);
 	uint64_t n = sequence / 2 + sequence % 2, claimed = k2k_ring_newest(ring);
 
 	if (given_up && (((given_up ^ place) & ring->mask) || given_up > claimed))
-		k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 ": nobody can have given up its event", index, place);
+		k2k_look_find(look, "I6", OBJECT,
+		              "ring %u, place %" PRIu64 ": nobody can have given up its event",
+		              index, place);
 	if (sequence == 0) {
 		if (!is_zero(event->words, sizeof(event->words)) || k2k_load_relaxed(&event->count))
 			/* or it was taken since */
 			if (k2k_load_relaxed(&event->sequence) == 0)
-				k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 " was never used, and is not empty", index, place);
+				k2k_look_find(look, "I6", OBJECT,
+				              "ring %u, place %" PRIu64
+				              " was never used, and is not empty",
+				              index, place);
 		return;
 	}
 	if (((n ^ place) & ring->mask) || n > claimed)
-		k2k_look_find(look, "I6", OBJECT, "ring %u, place %" PRIu64 ": its event is not its own, or was not begun", index, place);
+		k2k_look_find(look, "I6", OBJECT,
+		              "ring %u, place %" PRIu64
+		              ": its event is not its own, or was not begun",
+		              index, place);
 	else if (sequence % 2 == 0)
 		look_at_there(look, ring, index, n);
 }
@@ -174,17 +213,22 @@ static void look_at_followers(struct k2k_look *look)
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
 		const struct k2k_shm_follower *follower = &look->map->followers[i];
 
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0, sizeof(follower->reserved0));
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1, sizeof(follower->reserved1));
-		if (k2k_load_relaxed(&follower->owner) && (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
-		                                          k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
-			k2k_look_find(look, "layout", OBJECT, "follower %u: its owner is no number that is drawn", i);
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0,
+		                     sizeof(follower->reserved0));
+		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1,
+		                     sizeof(follower->reserved1));
+		if (k2k_load_relaxed(&follower->owner) &&
+		    (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
+		     k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
+			k2k_look_find(look, "layout", OBJECT,
+			              "follower %u: its owner is no number that is drawn", i);
 	}
 }
 
 void k2k_look_at_trail(struct k2k_look *look)
 {
-	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2, sizeof(look->map->live->reserved2));
+	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2,
+	                     sizeof(look->map->live->reserved2));
 	look_at_followers(look);
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		struct k2k_ring ring = k2k_ring_of(look->map, i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * visitor.c (F7) - an administrator without a handle: who creates, destroys or sweeps, for as long as that takes.
+ * visitor.c (F7) - an administrator without a handle: who creates, destroys or sweeps, for as long
+ * as that takes.
  */
 #include <string.h>
 

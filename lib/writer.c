@@ -22,8 +22,8 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	}
 }
 
-int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map, struct k2k_census *admins,
-                    const struct k2k_identity *own)
+int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
+                    struct k2k_liveness *admins, const struct k2k_identity *own)
 {
 	writer->map = map;
 	writer->admins = admins;
@@ -42,7 +42,10 @@ void k2k_writer_close(struct k2k_writer *writer)
 
 /* ---- the turn --------------------------------------------------------------------- */
 
-/* The signature is the owner's unless it has just taken the word; then /proc tells who it is, slowly. */
+/*
+ * The signature is the owner's unless it has just taken the word; then /proc tells who it is,
+ * slowly.
+ */
 static uint64_t find_writer(const struct k2k_writer *writer, uint64_t owner, char comm[16])
 {
 	const struct k2k_shm_defs *defs = writer->map->defs;
@@ -54,7 +57,8 @@ static uint64_t find_writer(const struct k2k_writer *writer, uint64_t owner, cha
 		if (holder)
 			return holder;
 	}
-	k2k_identity_comm(comm, k2k_load_relaxed(&defs->writer_comm[0]), k2k_load_relaxed(&defs->writer_comm[1]));
+	k2k_identity_comm(comm, k2k_load_relaxed(&defs->writer_comm[0]),
+	                  k2k_load_relaxed(&defs->writer_comm[1]));
 	return k2k_load_relaxed(&defs->writer_pid);
 }
 
@@ -65,10 +69,12 @@ static int held_up(const struct k2k_writer *writer, uint64_t owner)
 	uint64_t pid = find_writer(writer, owner, comm);
 
 	if (intent == K2K_OP_NONE)
-		return k2k_fail_pid(K2K_EBUSY, "writer", pid,
-		                    "process %llu (%s) has the writer's lock: is it in a batch, or stopped?",
-		                    (unsigned long long)pid, comm);
-	return k2k_fail_pid(K2K_EBUSY, "writer", pid, "process %llu (%s) is writing: %s; is it stopped?",
+		return k2k_fail_pid(
+			K2K_EBUSY, "writer", pid,
+			"process %llu (%s) has the writer's lock: is it in a batch, or stopped?",
+			(unsigned long long)pid, comm);
+	return k2k_fail_pid(K2K_EBUSY, "writer", pid,
+	                    "process %llu (%s) is writing: %s; is it stopped?",
 	                    (unsigned long long)pid, comm, k2k_writer_operation_name(intent));
 }
 
@@ -91,11 +97,11 @@ static bool take(const struct k2k_writer *writer, uint64_t *owner)
 	k2k_u64 *word = &writer->map->defs->writer_owner;
 
 	*owner = k2k_load_acquire(word); /* observe[writer-owner]: all that its last owner did */
-	if (*owner != 0 && k2k_census_alive(writer->admins, *owner))
+	if (*owner != 0 && k2k_liveness_alive(writer->admins, *owner))
 		return false;
 	/*
-	 * publish[writer-owner] and observe[writer-owner]: the last owner's changes. Of a dead owner the
-	 * fence in k2k_census_ask() orders them before ours.
+	 * publish[writer-owner] and observe[writer-owner]: the last owner's changes. Of a dead
+	 * owner the fence in k2k_liveness_ask() orders them before ours.
 	 */
 	return k2k_cas_acq_rel(word, owner, writer->incarnation);
 }
@@ -120,16 +126,19 @@ void k2k_writer_unlock(struct k2k_writer *writer)
 	uint64_t own = writer->incarnation;
 
 	k2k_store_relaxed(&writer->map->defs->writer_since_ns, 0); /* relaxed: for messages */
-	/* publish[writer-owner]: all that we did. By compare-exchange: what damage put there is not ours to clear */
+	/*
+	 * publish[writer-owner]: all that we did. By compare-exchange: what damage put there is not
+	 * ours to clear
+	 */
 	k2k_cas_acq_rel(&writer->map->defs->writer_owner, &own, 0);
 }
 
-bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins)
+bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins)
 {
 	/* observe[writer-owner]: what the last one wrote, if it has left */
 	uint64_t owner = k2k_load_acquire(&map->defs->writer_owner);
 
-	return owner != 0 && k2k_census_alive(admins, owner);
+	return owner != 0 && k2k_liveness_alive(admins, owner);
 }
 
 /* ---- the intent --------------------------------------------------------------------- */
@@ -137,8 +146,8 @@ bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins)
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 {
 	/*
-	 * relaxed, then a fence: before the first change. Nobody but the next writer reads it together with the changes,
-	 * and that one has acquired writer_owner, or seen us dead.
+	 * relaxed, then a fence: before the first change. Nobody but the next writer reads it
+	 * together with the changes, and that one has acquired writer_owner, or seen us dead.
 	 */
 	k2k_store_relaxed(&map->defs->intent, (uint32_t)operation);
 	k2k_fence_release();
@@ -146,11 +155,16 @@ void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
 
 void k2k_writer_end(const struct k2k_map *map)
 {
-	k2k_fence_release(); /* all changes, then the word that says so; read by the next writer, after it has acquired writer_owner */
+	/*
+	 * all changes, then the word that says so; read by the next writer, after it has acquired
+	 * writer_owner
+	 */
+	k2k_fence_release();
 	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: ordered by the fence */
 }
 
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map)
 {
-	return (enum k2k_operation)k2k_load_relaxed(&map->defs->intent); /* relaxed: in a turn, or for messages */
+	/* relaxed: in a turn, or for messages */
+	return (enum k2k_operation)k2k_load_relaxed(&map->defs->intent);
 }

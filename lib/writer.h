@@ -34,23 +34,26 @@
 /* One administrator, as a writer. */
 struct k2k_writer {
 	const struct k2k_map *map;
-	struct k2k_census *admins;       /* of defs */
-	const struct k2k_identity *own;  /* what to sign with */
+	struct k2k_liveness *admins;    /* of defs */
+	const struct k2k_identity *own; /* what to sign with */
 	struct k2k_lock life;
-	uint64_t incarnation;            /* 0: none */
+	uint64_t incarnation; /* 0: none */
 };
 
 /* On the agent. Begins the incarnation; admins->object is defs, opened for writing. */
-int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map, struct k2k_census *admins,
-                    const struct k2k_identity *own);
+int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
+                    struct k2k_liveness *admins, const struct k2k_identity *own);
 /* On the agent. It must not have the turn. */
 void k2k_writer_close(struct k2k_writer *writer);
 
-/* 0; K2K_EBUSY naming who holds it up. deadline: CLOCK_MONOTONIC ns. One thread of a writer at a time. */
+/*
+ * 0; K2K_EBUSY naming who holds it up. deadline: CLOCK_MONOTONIC ns. One thread of a writer at a
+ * time.
+ */
 int k2k_writer_lock(struct k2k_writer *writer, uint64_t deadline_ns);
 void k2k_writer_unlock(struct k2k_writer *writer);
 /* Has an administrator that lives the turn? For any role. */
-bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_census *admins);
+bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins);
 
 void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation);
 void k2k_writer_end(const struct k2k_map *map);

@@ -44,7 +44,7 @@ HARNESS_USED static uint64_t now_ns(void)
 /* Looks every millisecond, for what gives no event to wait for. */
 #define WAIT_UNTIL(condition, seconds)                                                       \
 	do {                                                                                 \
-		uint64_t harness_end_ns = now_ns() + (uint64_t)(seconds) * 1000000000u;      \
+		uint64_t harness_end_ns = now_ns() + (uint64_t)(seconds)*1000000000u;        \
 		for (; !(condition); nanosleep(&(struct timespec){ 0, 1000000 }, NULL))      \
 			if (now_ns() > harness_end_ns)                                       \
 				fail_msg("not within %d s: %s", (int)(seconds), #condition); \

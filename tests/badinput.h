@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * badinput.h - what a call left behind: names in /dev/shm, descriptors, mappings, threads, shared bytes.
+ * badinput.h - what a call left behind: names in /dev/shm, descriptors, mappings, threads, shared
+ * bytes.
  *
  *	struct traces before = traces_take(name);
  *	... a call that fails ...
@@ -43,7 +44,8 @@ struct traces {
 	size_t used;
 };
 
-__attribute__((format(printf, 2, 3))) HARNESS_USED static void traces_add(struct traces *t, const char *format, ...)
+__attribute__((format(printf, 2, 3))) HARNESS_USED static void traces_add(struct traces *t,
+                                                                          const char *format, ...)
 {
 	va_list ap;
 	int n;
@@ -80,8 +82,9 @@ HARNESS_USED static void traces_names(struct traces *t, const char *registry)
 
 		snprintf(path, sizeof path, "/dev/shm/%s", list[i]->d_name);
 		if (lstat(path, &st) == 0)
-			traces_add(t, "name %s inode %lu mode %o uid %u size %lld links %lu\n", list[i]->d_name,
-			           (unsigned long)st.st_ino, (unsigned)st.st_mode, (unsigned)st.st_uid, (long long)st.st_size,
+			traces_add(t, "name %s inode %lu mode %o uid %u size %lld links %lu\n",
+			           list[i]->d_name, (unsigned long)st.st_ino, (unsigned)st.st_mode,
+			           (unsigned)st.st_uid, (long long)st.st_size,
 			           (unsigned long)st.st_nlink);
 		free(list[i]);
 	}
@@ -119,7 +122,10 @@ HARNESS_USED static void traces_mappings(struct traces *t)
 	fclose(maps);
 }
 
-/* A thread that was joined may still be ending: the kernel says so in its flags (PF_EXITING), field 9. */
+/*
+ * A thread that was joined may still be ending: the kernel says so in its flags (PF_EXITING), field
+ * 9.
+ */
 HARNESS_USED static bool thread_is_ending(const char *id)
 {
 	char path[64], line[512] = "", *after;
@@ -132,7 +138,8 @@ HARNESS_USED static bool thread_is_ending(const char *id)
 		return true;
 	after = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
 	fclose(file);
-	return !after || sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || (flags & 0x4);
+	return !after || sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 ||
+	       (flags & 0x4);
 }
 
 HARNESS_USED static void traces_threads(struct traces *t)
@@ -159,7 +166,8 @@ HARNESS_USED static void traces_take(struct traces *t, const char *registry)
 }
 
 /* The first line of `text` that `other` lacks. */
-HARNESS_USED static const char *traces_missing(const struct traces *text, const struct traces *other)
+HARNESS_USED static const char *traces_missing(const struct traces *text,
+                                               const struct traces *other)
 {
 	static char line[600];
 
@@ -172,18 +180,18 @@ HARNESS_USED static const char *traces_missing(const struct traces *text, const 
 }
 
 /* A thread that has been joined, and what its table held, may be there for some moments more. */
-#define CHECK_TRACES(before, registry, what)                                                             \
-	do {                                                                                             \
-		static struct traces traces_after;                                                       \
-		uint64_t traces_end = now_ns() + UINT64_C(5000000000);                                   \
-		do                                                                                       \
-			traces_take(&traces_after, (registry));                                          \
-		while (strcmp(traces_after.text, (before)->text) != 0 && now_ns() < traces_end);         \
-		if (strcmp(traces_after.text, (before)->text) != 0) {                                    \
-			fprintf(stderr, "# gone: %s", traces_missing((before), &traces_after));          \
-			fprintf(stderr, "# new: %s", traces_missing(&traces_after, (before)));           \
-			fail_msg("%s left something behind", (what));                                        \
-		}                                                                                        \
+#define CHECK_TRACES(before, registry, what)                                                     \
+	do {                                                                                     \
+		static struct traces traces_after;                                               \
+		uint64_t traces_end = now_ns() + UINT64_C(5000000000);                           \
+		do                                                                               \
+			traces_take(&traces_after, (registry));                                  \
+		while (strcmp(traces_after.text, (before)->text) != 0 && now_ns() < traces_end); \
+		if (strcmp(traces_after.text, (before)->text) != 0) {                            \
+			fprintf(stderr, "# gone: %s", traces_missing((before), &traces_after));  \
+			fprintf(stderr, "# new: %s", traces_missing(&traces_after, (before)));   \
+			fail_msg("%s left something behind", (what));                            \
+		}                                                                                \
 	} while (0)
 
 /* ---- shared bytes ----------------------------------------------------------- */
@@ -260,14 +268,14 @@ HARNESS_USED static long bytes_differ(const unsigned char *a, const unsigned cha
 	return -1;
 }
 
-#define CHECK_BYTES(b, what)                                                                          \
-	do {                                                                                          \
-		long bytes_at = bytes_differ((b)->defs, (b)->defs_copy, (b)->defs_bytes);             \
-		if (bytes_at >= 0)                                                                    \
-			fail_msg("%s changed byte %ld of defs", (what), bytes_at);                        \
-		bytes_at = bytes_differ((b)->live, (b)->live_copy, (b)->live_bytes);                  \
-		if (bytes_at >= 0)                                                                    \
-			fail_msg("%s changed byte %ld of live", (what), bytes_at);                        \
+#define CHECK_BYTES(b, what)                                                              \
+	do {                                                                              \
+		long bytes_at = bytes_differ((b)->defs, (b)->defs_copy, (b)->defs_bytes); \
+		if (bytes_at >= 0)                                                        \
+			fail_msg("%s changed byte %ld of defs", (what), bytes_at);        \
+		bytes_at = bytes_differ((b)->live, (b)->live_copy, (b)->live_bytes);      \
+		if (bytes_at >= 0)                                                        \
+			fail_msg("%s changed byte %ld of live", (what), bytes_at);        \
 	} while (0)
 
 #endif

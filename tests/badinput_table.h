@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * badinput_table.h - every public call: how it is called rightly, in which roles, and all the ways to call it wrongly.
+ * badinput_table.h - every public call: how it is called rightly, in which roles, and all the ways
+ * to call it wrongly.
  */
 #ifndef K2K_TESTS_BADINPUT_TABLE_H
 #define K2K_TESTS_BADINPUT_TABLE_H
@@ -16,8 +17,14 @@
 
 #include "k2k/registry.h"
 
-enum { A = 1 << K2K_ROLE_ADMIN, B = 1 << K2K_ROLE_BROKER, O = 1 << K2K_ROLE_OBSERVER, ANY = A | B | O };
-enum { NONE = INT_MIN };         /* *expected: there is no such variant */
+/* clang-format off: tables aligned by hand */
+enum {
+	A = 1 << K2K_ROLE_ADMIN,
+	B = 1 << K2K_ROLE_BROKER,
+	O = 1 << K2K_ROLE_OBSERVER,
+	ANY = A | B | O
+};
+enum { NONE = INT_MIN }; /* *expected: there is no such variant */
 
 #define ID 7u
 #define UNKNOWN 4711u
@@ -40,13 +47,13 @@ static bool spoil(int variant, uint32_t *size, uint32_t *flags)
 }
 
 #define NO_VARIANT return *expected = NONE, 0
-#define UNLESS_SPOILT(variant, s)                                  \
-	if (!spoil((variant), &(s).size, &(s).flags))              \
-		NO_VARIANT
+#define UNLESS_SPOILT(variant, s)                     \
+	if (!spoil((variant), &(s).size, &(s).flags)) \
+	NO_VARIANT
 
 /*
- * Each: variant 0 is right (and undoes what it did), the others are wrong. *expected comes in as K2K_EINVAL
- * (0 for variant 0), and may be changed.
+ * Each: variant 0 is right (and undoes what it did), the others are wrong. *expected comes in as
+ * K2K_EINVAL (0 for variant 0), and may be changed.
  */
 static int call_info(struct k2k_registry *reg, int variant, int *expected)
 {
@@ -60,20 +67,20 @@ static int call_info(struct k2k_registry *reg, int variant, int *expected)
 }
 
 /* Lists: null count, null list with room, spoilt first element. */
-#define CALL_LIST(function, element, ...)                                                             \
-	struct element list[4] = { { .size = sizeof list[0] } };                                      \
-	size_t count = 12345;                                                                         \
-	int code;                                                                                     \
-	switch (variant) {                                                                            \
-	case 0: return function(reg, __VA_ARGS__ list, 4, &count);                                    \
-	case 1: return function(reg, __VA_ARGS__ list, 4, NULL);                                      \
-	case 2: code = function(reg, __VA_ARGS__ NULL, 1, &count); break;                             \
-	case 3: code = function(reg, __VA_ARGS__ NULL, SIZE_MAX, &count); break;                      \
-	default:                                                                                      \
-		UNLESS_SPOILT(variant - 4, list[0]);                                                  \
-		code = function(reg, __VA_ARGS__ list, 1, &count);                                    \
-	}                                                                                             \
-	assert_int_equal(count, 12345);                                                                       \
+#define CALL_LIST(function, element, ...)                                        \
+	struct element list[4] = { { .size = sizeof list[0] } };                 \
+	size_t count = 12345;                                                    \
+	int code;                                                                \
+	switch (variant) {                                                       \
+	case 0: return function(reg, __VA_ARGS__ list, 4, &count);               \
+	case 1: return function(reg, __VA_ARGS__ list, 4, NULL);                 \
+	case 2: code = function(reg, __VA_ARGS__ NULL, 1, &count); break;        \
+	case 3: code = function(reg, __VA_ARGS__ NULL, SIZE_MAX, &count); break; \
+	default:                                                                 \
+		UNLESS_SPOILT(variant - 4, list[0]);                             \
+		code = function(reg, __VA_ARGS__ list, 1, &count);               \
+	}                                                                        \
+	assert_int_equal(count, 12345);                                          \
 	return code
 
 static int call_check(struct k2k_registry *reg, int variant, int *expected)
@@ -112,9 +119,7 @@ static int call_register(struct k2k_registry *reg, int variant, int *expected)
 	case 2: *expected = K2K_EEXIST; return k2k_tenant_register(reg, ID, NULL);
 	case 3: quota.budget_count = 1; return k2k_tenant_register(reg, 101, &quota);
 	case 4: quota.budget_count = UINT32_MAX; return k2k_tenant_register(reg, 101, &quota);
-	default:
-		UNLESS_SPOILT(variant - 5, quota);
-		return k2k_tenant_register(reg, 101, &quota);
+	default: UNLESS_SPOILT(variant - 5, quota); return k2k_tenant_register(reg, 101, &quota);
 	}
 }
 
@@ -127,9 +132,15 @@ static int call_update(struct k2k_registry *reg, int variant, int *expected)
 	case 1: return k2k_tenant_update(reg, ID, NULL, K2K_UPDATE_RATE);
 	case 2: return k2k_tenant_update(reg, ID, &quota, 1u << 4);
 	case 3: return k2k_tenant_update(reg, ID, &quota, UINT32_MAX);
-	case 4: *expected = K2K_EUNSPECIFIED; return k2k_tenant_update(reg, 0, &quota, K2K_UPDATE_RATE);
-	case 5: *expected = K2K_ENOTENANT; return k2k_tenant_update(reg, UNKNOWN, &quota, K2K_UPDATE_RATE);
-	case 6: quota.budget_count = 3; return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_BUDGETS);
+	case 4:
+		*expected = K2K_EUNSPECIFIED;
+		return k2k_tenant_update(reg, 0, &quota, K2K_UPDATE_RATE);
+	case 5:
+		*expected = K2K_ENOTENANT;
+		return k2k_tenant_update(reg, UNKNOWN, &quota, K2K_UPDATE_RATE);
+	case 6:
+		quota.budget_count = 3;
+		return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_BUDGETS);
 	default:
 		UNLESS_SPOILT(variant - 7, quota);
 		return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_RATE);
@@ -141,15 +152,11 @@ static int call_deregister(struct k2k_registry *reg, int variant, int *expected)
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 
 	switch (variant) {
-	case 0:
-		k2k_tenant_register(reg, 102, NULL);
-		return k2k_tenant_deregister(reg, 102, NULL);
+	case 0: k2k_tenant_register(reg, 102, NULL); return k2k_tenant_deregister(reg, 102, NULL);
 	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_deregister(reg, 0, NULL);
 	case 2: *expected = K2K_ENOTENANT; return k2k_tenant_deregister(reg, UNKNOWN, &totals);
 	case 3: *expected = K2K_ENOTENANT; return k2k_tenant_deregister(reg, UINT64_MAX, NULL);
-	default:
-		UNLESS_SPOILT(variant - 4, totals);
-		return k2k_tenant_deregister(reg, ID, &totals);
+	default: UNLESS_SPOILT(variant - 4, totals); return k2k_tenant_deregister(reg, ID, &totals);
 	}
 }
 
@@ -164,8 +171,14 @@ static int call_deregister_many(struct k2k_registry *reg, int variant, int *expe
 		k2k_tenant_register(reg, id, NULL);
 		return k2k_tenant_deregister_many(reg, &id, 1, NULL, NULL);
 	case 1: return k2k_tenant_deregister_many(reg, NULL, 1, NULL, NULL);
-	case 2: id = 0; *expected = K2K_EUNSPECIFIED; return k2k_tenant_deregister_many(reg, &id, 1, NULL, NULL);
-	case 3: id = UNKNOWN; *expected = K2K_ENOTENANT; return k2k_tenant_deregister_many(reg, &id, 1, &totals, &code);
+	case 2:
+		id = 0;
+		*expected = K2K_EUNSPECIFIED;
+		return k2k_tenant_deregister_many(reg, &id, 1, NULL, NULL);
+	case 3:
+		id = UNKNOWN;
+		*expected = K2K_ENOTENANT;
+		return k2k_tenant_deregister_many(reg, &id, 1, &totals, &code);
 	default:
 		id = ID;
 		UNLESS_SPOILT(variant - 4, totals);
@@ -178,7 +191,9 @@ static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 	struct k2k_usage usage[2] = { { 1, 1 }, { 2, 2 } };
 	struct k2k_registry_info info = { .size = sizeof info };
-	struct k2k_tenant_image image = { .size = sizeof image, .id = 103, .quota = &quota, .usage = usage, .usage_count = 2 };
+	struct k2k_tenant_image image = {
+		.size = sizeof image, .id = 103, .quota = &quota, .usage = usage, .usage_count = 2
+	};
 	int code;
 
 	k2k_registry_info(reg, &info); /* where it fails, so does what comes */
@@ -196,12 +211,19 @@ static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 	case 4: image.generation = 0; break;
 	case 5: image.generation = 1; break; /* of the tenant that is there */
 	case 6: image.generation = UINT64_MAX; break;
-	case 7: *expected = K2K_EUNSPECIFIED; image.id = 0; break;
-	case 8: *expected = K2K_EEXIST; image.id = ID; break;
+	case 7:
+		*expected = K2K_EUNSPECIFIED;
+		image.id = 0;
+		break;
+	case 8:
+		*expected = K2K_EEXIST;
+		image.id = ID;
+		break;
 	case 9: quota.budget_count = 1; break;
 	case 10: quota.budget_count = UINT32_MAX; break;
 	default:
-		if (variant < 30 ? !spoil(variant - 11, &image.size, &image.flags) : !spoil(variant - 30, &quota.size, &quota.flags))
+		if (variant < 30 ? !spoil(variant - 11, &image.size, &image.flags)
+		                 : !spoil(variant - 30, &quota.size, &quota.flags))
 			NO_VARIANT;
 	}
 	return k2k_tenant_restore(reg, &image);
@@ -226,8 +248,14 @@ static int call_get(struct k2k_registry *reg, int variant, int *expected)
 	switch (variant) {
 	case 0: break;
 	case 1: return k2k_tenant_get(reg, ID, NULL);
-	case 2: *expected = K2K_ENOTENANT; id = UNKNOWN; break;
-	case 3: *expected = K2K_ENOTENANT; id = 0; break;
+	case 2:
+		*expected = K2K_ENOTENANT;
+		id = UNKNOWN;
+		break;
+	case 3:
+		*expected = K2K_ENOTENANT;
+		id = 0;
+		break;
 	default: UNLESS_SPOILT(variant - 4, info);
 	}
 	before = info;
@@ -306,7 +334,7 @@ static int call_budget_list(struct k2k_registry *reg, int variant, int *expected
 
 	if (variant == 100)
 		return *expected = K2K_ENOTENANT, k2k_budget_list(reg, UNKNOWN, all, 4, &n);
-	CALL_LIST(k2k_budget_list, k2k_budget_info, ID,);
+	CALL_LIST(k2k_budget_list, k2k_budget_info, ID, );
 }
 
 static int call_broker_list(struct k2k_registry *reg, int variant, int *expected)
@@ -321,7 +349,7 @@ static int call_lease_list(struct k2k_registry *reg, int variant, int *expected)
 
 	if (variant == 100)
 		return *expected = K2K_ENOTENANT, k2k_lease_list(reg, UNKNOWN, all, 4, &n);
-	CALL_LIST(k2k_lease_list, k2k_lease_info, ID,);
+	CALL_LIST(k2k_lease_list, k2k_lease_info, ID, );
 }
 
 static int call_usage_list(struct k2k_registry *reg, int variant, int *expected)
@@ -331,11 +359,11 @@ static int call_usage_list(struct k2k_registry *reg, int variant, int *expected)
 
 	if (variant == 100)
 		return *expected = K2K_ENOTENANT, k2k_usage_list(reg, UNKNOWN, all, 4, &n);
-	CALL_LIST(k2k_usage_list, k2k_usage_info, ID,);
+	CALL_LIST(k2k_usage_list, k2k_usage_info, ID, );
 }
 
-static int messages(int (*function)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t,
-                                    struct k2k_verdict *),
+static int messages(int (*function)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag,
+                                    uint64_t, struct k2k_verdict *),
                     struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT, before;
@@ -349,8 +377,13 @@ static int messages(int (*function)(struct k2k_registry *, k2k_tenant_id, struct
 	case 2: n = K2K_ADMIT_MAX + 1; break;
 	case 3: n = UINT64_MAX; break;
 	case 4: *expected = K2K_ENOTENANT; return function(reg, UNKNOWN, tag, 1, NULL);
-	case 5: *expected = K2K_ENOTENANT; return function(reg, UNKNOWN, tag, K2K_ADMIT_MAX, &verdict);
-	case 6: n = 0; id = 0; break;
+	case 5:
+		*expected = K2K_ENOTENANT;
+		return function(reg, UNKNOWN, tag, K2K_ADMIT_MAX, &verdict);
+	case 6:
+		n = 0;
+		id = 0;
+		break;
 	default:
 		UNLESS_SPOILT(variant - 7, verdict);
 		if (verdict.size > sizeof verdict)
@@ -411,8 +444,14 @@ static int call_engagement_for(struct k2k_registry *reg, int variant, int *expec
 	switch (variant) {
 	case 0: return k2k_usage_engagement_for(reg, ID, tag, &ns);
 	case 1: return k2k_usage_engagement_for(reg, ID, tag, NULL);
-	case 2: *expected = K2K_ENOTENANT; code = k2k_usage_engagement_for(reg, UNKNOWN, tag, &ns); break;
-	case 3: *expected = K2K_ENOTENANT; code = k2k_usage_engagement_for(reg, 0, tag, &ns); break;
+	case 2:
+		*expected = K2K_ENOTENANT;
+		code = k2k_usage_engagement_for(reg, UNKNOWN, tag, &ns);
+		break;
+	case 3:
+		*expected = K2K_ENOTENANT;
+		code = k2k_usage_engagement_for(reg, 0, tag, &ns);
+		break;
 	default: NO_VARIANT;
 	}
 	assert_int_equal(ns, 777);
@@ -421,10 +460,11 @@ static int call_engagement_for(struct k2k_registry *reg, int variant, int *expec
 
 /* ---- leases: kernels and GPU memory alike ------------------------------------------------ */
 
-static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes, struct k2k_lease *lease,
-                       struct k2k_verdict *verdict)
+static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes,
+                       struct k2k_lease *lease, struct k2k_verdict *verdict)
 {
-	return memory ? k2k_gpu_memory_acquire(reg, id, bytes, lease, verdict) : k2k_kernel_acquire(reg, id, lease, verdict);
+	return memory ? k2k_gpu_memory_acquire(reg, id, bytes, lease, verdict)
+	              : k2k_kernel_acquire(reg, id, lease, verdict);
 }
 
 static int release_any(struct k2k_registry *reg, bool memory, struct k2k_lease *lease)
@@ -447,12 +487,18 @@ static int acquire(struct k2k_registry *reg, bool memory, int variant, int *expe
 
 	switch (variant) {
 	case 0: break;
-	case 1: *expected = K2K_ENOTENANT; id = UNKNOWN; break;
+	case 1:
+		*expected = K2K_ENOTENANT;
+		id = UNKNOWN;
+		break;
 	case 2:
 		*expected = memory ? K2K_EINVAL : 0; /* no amount of a kernel's to be wrong */
 		bytes = 0;
 		break;
-	case 3: *expected = memory ? K2K_EGPUMEM : 0; bytes = UINT64_MAX; break;
+	case 3:
+		*expected = memory ? K2K_EGPUMEM : 0;
+		bytes = UINT64_MAX;
+		break;
 	default:
 		if (variant < 20 ? !spoil(variant - 4, &lease.size, &lease.flags)
 		                 : !spoil(variant - 20, &verdict.size, &verdict.flags))
@@ -469,7 +515,8 @@ static int acquire(struct k2k_registry *reg, bool memory, int variant, int *expe
 
 static int release(struct k2k_registry *reg, bool memory, int variant, int *expected)
 {
-	struct k2k_lease lease = { sizeof lease, memory ? K2K_LEASE_GPU_MEMORY : K2K_LEASE_KERNEL, ID, 1, 1 };
+	struct k2k_lease lease = { sizeof lease, memory ? K2K_LEASE_GPU_MEMORY : K2K_LEASE_KERNEL,
+		                   ID, 1, 1 };
 	struct k2k_lease kept = lease, before;
 	int code;
 
@@ -487,15 +534,31 @@ static int release(struct k2k_registry *reg, bool memory, int variant, int *expe
 	case 3: lease.flags = K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY; break;
 	case 4: lease.flags = 0; break;
 	case 5: lease.generation = 0; break;
-	case 6: *expected = K2K_ENOTHELD; lease.amount = 0; break;
-	case 7: *expected = K2K_ENOTHELD; lease.amount = UINT64_MAX; break;
-	case 8: *expected = K2K_ENOTHELD; lease.amount = 2; break;
-	case 9: *expected = K2K_ESTALE; lease.generation += 1000; break;
-	case 10: *expected = K2K_ESTALE; lease.id = UNKNOWN; break;
-	case 11: *expected = K2K_ESTALE; lease.generation = UINT64_MAX; break;
-	default:
-		release_any(reg, memory, &kept);
-		NO_VARIANT;
+	case 6:
+		*expected = K2K_ENOTHELD;
+		lease.amount = 0;
+		break;
+	case 7:
+		*expected = K2K_ENOTHELD;
+		lease.amount = UINT64_MAX;
+		break;
+	case 8:
+		*expected = K2K_ENOTHELD;
+		lease.amount = 2;
+		break;
+	case 9:
+		*expected = K2K_ESTALE;
+		lease.generation += 1000;
+		break;
+	case 10:
+		*expected = K2K_ESTALE;
+		lease.id = UNKNOWN;
+		break;
+	case 11:
+		*expected = K2K_ESTALE;
+		lease.generation = UINT64_MAX;
+		break;
+	default: release_any(reg, memory, &kept); NO_VARIANT;
 	}
 	before = lease;
 	code = release_any(reg, memory, &lease);
@@ -513,10 +576,14 @@ static int release_id(struct k2k_registry *reg, bool memory, int variant, int *e
 	int code;
 
 	switch (variant) {
-	case 0: acquire_any(reg, memory, ID, 1, NULL, NULL); return release_id_any(reg, memory, ID, 1);
+	case 0:
+		acquire_any(reg, memory, ID, 1, NULL, NULL);
+		return release_id_any(reg, memory, ID, 1);
 	case 1: *expected = K2K_ENOTENANT; return release_id_any(reg, memory, UNKNOWN, 1);
 	case 2: *expected = K2K_ENOTHELD; return release_id_any(reg, memory, ID, 1);
-	case 3: *expected = memory ? K2K_EINVAL : K2K_ENOTHELD; return release_id_any(reg, memory, ID, 0);
+	case 3:
+		*expected = memory ? K2K_EINVAL : K2K_ENOTHELD;
+		return release_id_any(reg, memory, ID, 0);
 	case 4:
 		acquire_any(reg, memory, ID, 1, NULL, NULL);
 		*expected = memory ? K2K_ENOTHELD : 0;
@@ -528,12 +595,30 @@ static int release_id(struct k2k_registry *reg, bool memory, int variant, int *e
 	}
 }
 
-static int call_kernel_acquire(struct k2k_registry *reg, int v, int *expected) { return acquire(reg, false, v, expected); }
-static int call_kernel_release(struct k2k_registry *reg, int v, int *expected) { return release(reg, false, v, expected); }
-static int call_kernel_release_id(struct k2k_registry *reg, int v, int *expected) { return release_id(reg, false, v, expected); }
-static int call_memory_acquire(struct k2k_registry *reg, int v, int *expected) { return acquire(reg, true, v, expected); }
-static int call_memory_release(struct k2k_registry *reg, int v, int *expected) { return release(reg, true, v, expected); }
-static int call_memory_release_id(struct k2k_registry *reg, int v, int *expected) { return release_id(reg, true, v, expected); }
+static int call_kernel_acquire(struct k2k_registry *reg, int v, int *expected)
+{
+	return acquire(reg, false, v, expected);
+}
+static int call_kernel_release(struct k2k_registry *reg, int v, int *expected)
+{
+	return release(reg, false, v, expected);
+}
+static int call_kernel_release_id(struct k2k_registry *reg, int v, int *expected)
+{
+	return release_id(reg, false, v, expected);
+}
+static int call_memory_acquire(struct k2k_registry *reg, int v, int *expected)
+{
+	return acquire(reg, true, v, expected);
+}
+static int call_memory_release(struct k2k_registry *reg, int v, int *expected)
+{
+	return release(reg, true, v, expected);
+}
+static int call_memory_release_id(struct k2k_registry *reg, int v, int *expected)
+{
+	return release_id(reg, true, v, expected);
+}
 
 /* ---- audit --------------------------------------------------------------------------------- */
 
@@ -603,10 +688,22 @@ static int call_audit_read(struct k2k_registry *reg, int variant, int *expected)
 	case 3: code = k2k_audit_read(reg, NULL, 0, records, 2, &count); break;
 	case 4: code = k2k_audit_read(reg, &cursor, 4, records, 2, &count); break;
 	case 5: code = k2k_audit_read(reg, &cursor, UINT32_MAX, records, 2, &count); break;
-	case 6: records[0].size--; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
-	case 7: records[0].size = 0; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
-	case 8: cursor.next[64] = UINT64_MAX; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
-	case 9: cursor.next[0] = UINT64_MAX / 2; code = k2k_audit_read(reg, &cursor, 0, records, 2, &count); break;
+	case 6:
+		records[0].size--;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 7:
+		records[0].size = 0;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 8:
+		cursor.next[64] = UINT64_MAX;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 9:
+		cursor.next[0] = UINT64_MAX / 2;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
 	default:
 		UNLESS_SPOILT(variant - 10, cursor);
 		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
@@ -661,7 +758,7 @@ static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected
 
 static const struct entry {
 	const char *name;
-	int roles;               /* 0: takes no handle; has tests of its own below */
+	int roles; /* 0: takes no handle; has tests of its own below */
 	int (*call)(struct k2k_registry *reg, int variant, int *expected);
 } table[] = {
 	{ "k2k_strerror", 0, NULL },
@@ -739,12 +836,13 @@ static const char *what_of(const struct entry *e, int role, int variant)
 	return text;
 }
 
-#define CHECK_CODE(found, wanted, what)                                                                   \
-	do {                                                                                              \
-		int code_f = (found), code_e = (wanted);                                                  \
-		if (code_f != code_e)                                                                     \
-			fail_msg("%s: %d (%s), expected %d (%s); detail: %s", (what), code_f, k2k_errname(code_f), \
-			     code_e, k2k_errname(code_e), k2k_error_detail()->text);                      \
+#define CHECK_CODE(found, wanted, what)                                                       \
+	do {                                                                                  \
+		int code_f = (found), code_e = (wanted);                                      \
+		if (code_f != code_e)                                                         \
+			fail_msg("%s: %d (%s), expected %d (%s); detail: %s", (what), code_f, \
+			         k2k_errname(code_f), code_e, k2k_errname(code_e),            \
+			         k2k_error_detail()->text);                                   \
 	} while (0)
 
 #endif

@@ -3,8 +3,8 @@
  * boot_time.c - preloaded into programs that run in a time namespace, so that they don't find out
  *
  * The library subtracts what a time namespace adds to the clock, so in one it still sees when the
- * machine booted. Kernels without such namespaces lack this link, and then nothing is subtracted: the
- * namespace's clock is the clock of a machine that booted at another time.
+ * machine booted. Kernels without such namespaces lack this link, and then nothing is subtracted:
+ * the namespace's clock is the clock of a machine that booted at another time.
  */
 #define _GNU_SOURCE
 #include <errno.h>

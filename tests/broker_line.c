@@ -52,7 +52,8 @@ TEST(the_three_kinds_of_lines_are_understood)
 	accepts("{\"kernel\":\"remove\",\"name\":\"G0000/client\"}");
 	assert_int_equal(request.operation, BROKER_REMOVE);
 	assert_string_equal(request.name, "G0000/client");
-	accepts(" { \"send\" : \"a\" ,\t\"to\":\"b\",\"org\":2,\"engagement\": \"8\" , \"gpu_ns\":9 } ");
+	accepts(" { \"send\" : \"a\" ,\t\"to\":\"b\",\"org\":2,\"engagement\": \"8\" , "
+	        "\"gpu_ns\":9 } ");
 	assert_int_equal(request.operation, BROKER_SEND);
 	assert_string_equal(request.name, "a");
 	assert_string_equal(request.to, "b");
@@ -75,11 +76,13 @@ TEST(what_is_left_out_is_zero)
 
 TEST(numbers_of_64_bits_survive_as_numbers_and_as_strings)
 {
-	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":" LAST ",\"org\":\"" LAST "\",\"engagement\":9223372036854775808}");
+	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":" LAST ",\"org\":\"" LAST
+	        "\",\"engagement\":9223372036854775808}");
 	assert_int_equal(request.tenant, UINT64_MAX);
 	assert_int_equal(request.tag.org_id, UINT64_MAX);
 	assert_int_equal(request.tag.engagement_id, UINT64_C(1) << 63);
-	accepts("{\"send\":\"a\",\"to\":\"b\",\"org\":9007199254740993,\"engagement\":\"0\",\"gpu_ns\":0}");
+	accepts("{\"send\":\"a\",\"to\":\"b\",\"org\":9007199254740993,\"engagement\":\"0\",\"gpu_"
+	        "ns\":0}");
 	assert_int_equal(request.tag.org_id, UINT64_C(9007199254740993));
 	assert_int_equal(request.gpu_ns, 0);
 }
@@ -87,19 +90,46 @@ TEST(numbers_of_64_bits_survive_as_numbers_and_as_strings)
 TEST(what_is_no_whole_number_of_64_bits_is_refused_at_its_value)
 {
 	static const char *const values[] = {
-		"-1", "-0", "1.0", "1e3", "0.5", "true", "false", "null", "[]", "[1]", "{}", "{\"a\":1}", "\"\"", "\" 1\"", "\"1 \"",
-		"\"-1\"", "\"+1\"", "\"0x10\"", "\"007\"", "\"1.0\"", "\"18446744073709551616\"", "\"99999999999999999999999\"",
-		"\"1\\u0000\"", "00", "\"00\"", "NaN", "Infinity",
+		"-1",
+		"-0",
+		"1.0",
+		"1e3",
+		"0.5",
+		"true",
+		"false",
+		"null",
+		"[]",
+		"[1]",
+		"{}",
+		"{\"a\":1}",
+		"\"\"",
+		"\" 1\"",
+		"\"1 \"",
+		"\"-1\"",
+		"\"+1\"",
+		"\"0x10\"",
+		"\"007\"",
+		"\"1.0\"",
+		"\"18446744073709551616\"",
+		"\"99999999999999999999999\"",
+		"\"1\\u0000\"",
+		"00",
+		"\"00\"",
+		"NaN",
+		"Infinity",
 	};
 	char line[200];
 
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-		snprintf(line, sizeof line, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":%s}", values[i]);
+		snprintf(line, sizeof line, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":%s}",
+		         values[i]);
 		refuses(line, 37, "\"tenant\" must be a whole number from 0 to " LAST);
 	}
 	/* json-c sees that it is too large, behind its last digit */
 	assert_true(parse_bytes("{\"stats\":18446744073709551616}", 30) < 0);
-	assert_true(parse_bytes("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551616}", 58) < 0);
+	assert_true(
+		parse_bytes("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551616}",
+	                    58) < 0);
 	assert_true(error.column >= 37 && error.column <= 58);
 }
 
@@ -145,13 +175,15 @@ TEST(an_unknown_key_is_refused_by_its_name)
 	refuses("{}", 2, "is needed");
 	refuses("{\"a\":{\"send\":1,\"x\":\"}\"},\"send\":\"b\"}", 2, "unknown key \"a\"");
 	/* cut between characters, never through one */
-	refuses("{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa4yyyyyyy\":1}", 2, "xxx");
+	refuses("{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa4yyyyyyy\":1}",
+	        2, "xxx");
 	assert_int_equal(error.text[strlen(error.text) - 1], 'x');
 }
 
 TEST(a_key_that_belongs_to_another_kind_of_line_is_refused)
 {
-	refuses("{\"send\":\"a\",\"to\":\"b\",\"tenant\":1}", 22, "\"tenant\" does not belong to \"send\"");
+	refuses("{\"send\":\"a\",\"to\":\"b\",\"tenant\":1}", 22,
+	        "\"tenant\" does not belong to \"send\"");
 	refuses("{\"kernel\":\"remove\",\"name\":\"a\",\"org\":1}", 31, "\"org\" does not belong");
 	refuses("{\"kernel\":\"add\",\"name\":\"a\",\"to\":\"b\"}", 28, "\"to\" does not belong");
 	refuses("{\"stats\":true,\"name\":\"a\"}", 15, "\"name\" does not belong");
@@ -189,14 +221,26 @@ static const char *id_of(const char *id)
 	snprintf(line, sizeof line, "{\"id\":%s,\"send\":\"a\",\"to\":\"b\"}", id);
 	accepts(line);
 	assert_string_equal(request.name, "a");
-	return json_object_to_json_string_ext(parsed.id, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return json_object_to_json_string_ext(parsed.id, JSON_C_TO_STRING_PLAIN |
+	                                                         JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
 TEST(an_id_is_any_string_or_number_and_kept_to_the_letter)
 {
 	static const char *const ids[] = {
-		"\"\"", "\"a/b\"", "\"\\u0000x\"", "\"\\\"\"", "0", "-0", "1.0", "1.50e3", "-7", LAST, "18446744073709551616",
-		"123456789012345678901234567890.125", "1e400",
+		"\"\"",
+		"\"a/b\"",
+		"\"\\u0000x\"",
+		"\"\\\"\"",
+		"0",
+		"-0",
+		"1.0",
+		"1.50e3",
+		"-7",
+		LAST,
+		"18446744073709551616",
+		"123456789012345678901234567890.125",
+		"1e400",
 	};
 
 	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
@@ -210,8 +254,9 @@ TEST(an_id_is_any_string_or_number_and_kept_to_the_letter)
 
 TEST(what_is_no_string_or_number_is_no_id)
 {
-	static const char *const ids[] = { "null", "true", "{}", "[1]", "NaN", "-Infinity", "Infinity", "01", "1.", "-", ".5", "+1", "'a'",
-	                                   "1e", "0x10", "1.e5" };
+	static const char *const ids[] = { "null",     "true", "{}",   "[1]", "NaN", "-Infinity",
+		                           "Infinity", "01",   "1.",   "-",   ".5",  "+1",
+		                           "'a'",      "1e",   "0x10", "1.e5" };
 	char line[100];
 
 	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
@@ -341,7 +386,8 @@ TEST(a_line_that_is_too_long_is_answered_once_and_left_out)
 TEST(lines_damaged_in_any_byte_never_crash)
 {
 	static const char *const seeds[] = {
-		"{\"kernel\":\"add\",\"name\":\"a\\u00e4\",\"tenant\":42,\"org\":\"1\",\"engagement\":7}",
+		"{\"kernel\":\"add\",\"name\":\"a\\u00e4\",\"tenant\":42,\"org\":\"1\","
+		"\"engagement\":7}",
 		"{\"send\":\"a\",\"to\":\"b\\\\\",\"gpu_ns\":\"15\"}",
 		"{\"stats\":true}",
 	};
@@ -357,10 +403,12 @@ TEST(lines_damaged_in_any_byte_never_crash)
 				memcpy(line, seeds[s], size);
 				line[at] = bytes[b];
 				if (parse_bytes(line, size) != 0)
-					assert_true(error.column >= 1 && error.column <= size + 1 && error.text[0]);
+					assert_true(error.column >= 1 && error.column <= size + 1 &&
+					            error.text[0]);
 				memcpy(line + at + 1, seeds[s] + at, size - at);
 				if (parse_bytes(line, size + 1) != 0)
-					assert_true(error.column >= 1 && error.column <= size + 2 && error.text[0]);
+					assert_true(error.column >= 1 && error.column <= size + 2 &&
+					            error.text[0]);
 			}
 		}
 	}

@@ -18,7 +18,7 @@ struct query {
 };
 
 struct totals {
-	int code;                  /* of k2k_tenant_get */
+	int code; /* of k2k_tenant_get */
 	uint64_t admitted, rejected_rate, rejected_budget, rejected_kernels, kernels, gpu_ns;
 	uint64_t tenants, cross_tenant, unknown_tenant, usage_records;
 };
@@ -57,8 +57,9 @@ static void observe(int from, int to)
 			totals.rejected_budget = tenant.rejected_total.budget;
 			totals.rejected_kernels = tenant.rejected_total.kernels;
 			totals.kernels = tenant.kernels;
-			assert_int_equal(k2k_usage_engagement_for(reg, query.tenant, tag, &totals.gpu_ns),
-			                 0);
+			assert_int_equal(
+				k2k_usage_engagement_for(reg, query.tenant, tag, &totals.gpu_ns),
+				0);
 		}
 		assert_true(write(to, &totals, sizeof totals) == sizeof totals);
 	}
@@ -114,7 +115,10 @@ static void set_up(void)
 		close(back[0]);
 		observe(there[0], back[1]);
 	}
-	/* each end in one process only: where one of the two has failed, the other reads the end of file */
+	/*
+	 * each end in one process only: where one of the two has failed, the other reads the end of
+	 * file
+	 */
 	close(there[0]);
 	close(back[1]);
 	to_observer = there[1];
@@ -177,8 +181,8 @@ TEST(legacy_single_tenant_send_unchanged)
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\"}", "ADDED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\"}", "ADDED");
 	DECIDES("{\"send\":\"a\",\"to\":\"b\"}", "DELIVERED");
-	assert_string_equal(last_message,
-	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"0\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"0\"}");
+	assert_string_equal(last_message, "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"0\","
+	                                  "\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"0\"}");
 	DECIDES("{\"send\":\"a\",\"to\":\"nobody\"}", "NOT_FOUND");
 	DECIDES("{\"send\":\"stranger\",\"to\":\"b\"}", "DELIVERED");
 	inbox_is_full = 1;
@@ -195,14 +199,16 @@ TEST(legacy_single_tenant_send_unchanged)
 TEST(single_tenant_fast_path_uses_unspecified_tenant)
 {
 	set_up();
-	tenant(42, 0, 0);            /* its limits reject everything: nothing of it may be asked */
-	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":0,\"org\":1,\"engagement\":7}", "ADDED");
+	tenant(42, 0, 0); /* its limits reject everything: nothing of it may be asked */
+	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":0,\"org\":1,\"engagement\":7}",
+	        "ADDED");
 	for (int i = 0; i < 50; i++)
 		DECIDES("{\"send\":\"a\",\"to\":\"a\"}", "DELIVERED");
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"0\"");
 	assert_false(strstr(answer("{\"send\":\"a\",\"to\":\"a\"}"), "limit"));
 	/* GPU time of no tenant is nobody's: said, not swallowed */
-	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}", "\"booked_ns\":\"0\",\"unbooked\":\"unspecified_tenant\"");
+	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}",
+	     "\"booked_ns\":\"0\",\"unbooked\":\"unspecified_tenant\"");
 	assert_int_equal(delivered, 53);
 	struct totals totals = totals_of(42, 7);
 	assert_int_equal(totals.code, 0);
@@ -222,7 +228,9 @@ TEST(cross_tenant_send_rejected_with_tenant_mismatch)
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":1}", "ADDED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}", "ADDED");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"legacy\"}", "ADDED");
-	SAYS("{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":9}", "\"decision\":\"TENANT_MISMATCH\",\"reason\":null,\"tenant\":\"1\",\"to_tenant\":\"2\"");
+	SAYS("{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":9}",
+	     "\"decision\":\"TENANT_MISMATCH\",\"reason\":null,\"tenant\":\"1\",\"to_tenant\":"
+	     "\"2\"");
 	DECIDES("{\"send\":\"b\",\"to\":\"a\"}", "TENANT_MISMATCH");
 	DECIDES("{\"send\":\"legacy\",\"to\":\"a\"}", "TENANT_MISMATCH");
 	DECIDES("{\"send\":\"a\",\"to\":\"legacy\"}", "TENANT_MISMATCH");
@@ -251,13 +259,14 @@ static void audit_sink(void *context, const struct k2k_audit_event *event)
 	audited.level = (int)event->level;
 	audited.type = (int)event->type;
 	snprintf(audited.actor, sizeof audited.actor, "%s", event->actor);
-	snprintf(audited.target, sizeof audited.target, "%s", event->target ? event->target : "(null)");
+	snprintf(audited.target, sizeof audited.target, "%s",
+	         event->target ? event->target : "(null)");
 	audited.fields[0] = '\0';
 	for (uint32_t i = 0; i < event->field_count; i++) {
 		size_t used = strlen(audited.fields);
 
-		snprintf(audited.fields + used, sizeof audited.fields - used, "%s=%s ", event->fields[i].key,
-		         event->fields[i].value);
+		snprintf(audited.fields + used, sizeof audited.fields - used, "%s=%s ",
+		         event->fields[i].key, event->fields[i].value);
 	}
 }
 
@@ -276,8 +285,8 @@ TEST(cross_tenant_attempt_recorded_in_audit_sink)
 	assert_int_equal(audited.type, K2K_AUDIT_SECURITY_VIOLATION);
 	assert_string_equal(audited.actor, "k2k_broker");
 	assert_string_equal(audited.target, "b");
-	assert_string_equal(audited.fields,
-	                    "from_tenant=1 to_tenant=2 source_kernel=a destination_kernel=b org_id=11 engagement_id=12 ");
+	assert_string_equal(audited.fields, "from_tenant=1 to_tenant=2 source_kernel=a "
+	                                    "destination_kernel=b org_id=11 engagement_id=12 ");
 	assert_int_equal(totals_of(1, 0).cross_tenant, 1);
 	assert_int_equal(totals_of(1, 0).admitted, 0);
 	tear_down();
@@ -289,12 +298,16 @@ TEST(same_tenant_send_succeeds_with_audit_tag)
 	tenant(42, 5000, 4);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
 	answer("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}");
-	const char *line = answer("{\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":1500000}");
-	assert_contains(line, "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\","
-	                      "\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\"retry_after_ns\":\"0\",\"window\":\"");
+	const char *line = answer(
+		"{\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":1500000}");
+	assert_contains(line, "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\","
+	                      "\"org\":\"1\",\"engagement\":\"7\","
+	                      "\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\"retry_"
+	                      "after_ns\":\"0\",\"window\":\"");
 	assert_contains(line, "\"booked_ns\":\"1500000\"}");
 	assert_string_equal(last_message,
-	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1500000\"}");
+	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\","
+	                    "\"engagement\":\"7\",\"gpu_ns\":\"1500000\"}");
 	struct totals totals = totals_of(42, 7);
 	assert_int_equal(totals.admitted, 1);
 	assert_int_equal(totals.gpu_ns, 1500000);
@@ -307,18 +320,25 @@ TEST(engagement_cost_accumulates_across_sends)
 	set_up();
 	tenant(42, 5000, 4);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
-	DECIDES("{\"send\":\"a\",\"to\":\"a\",\"org\":1,\"engagement\":7,\"gpu_ns\":100}", "DELIVERED");
-	DECIDES("{\"send\":\"a\",\"to\":\"nobody\",\"org\":1,\"engagement\":7,\"gpu_ns\":200}", "NOT_FOUND");
+	DECIDES("{\"send\":\"a\",\"to\":\"a\",\"org\":1,\"engagement\":7,\"gpu_ns\":100}",
+	        "DELIVERED");
+	DECIDES("{\"send\":\"a\",\"to\":\"nobody\",\"org\":1,\"engagement\":7,\"gpu_ns\":200}",
+	        "NOT_FOUND");
 	inbox_is_full = 1;
-	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":1,\"engagement\":7,\"gpu_ns\":300}", "\"booked_ns\":\"300\"");
-	DECIDES("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":7,\"gpu_ns\":\"18446744073709551615\"}", "QUEUE_FULL");
+	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":1,\"engagement\":7,\"gpu_ns\":300}",
+	     "\"booked_ns\":\"300\"");
+	DECIDES("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":7,\"gpu_ns\":"
+	        "\"18446744073709551615\"}",
+	        "QUEUE_FULL");
 	assert_int_equal(delivered, 1);
 	struct totals totals = totals_of(42, 7);
-	assert_int_equal(totals.admitted, 4);        /* an admitted message costs, wherever it ends */
+	/* an admitted message costs, wherever it ends */
+	assert_int_equal(totals.admitted, 4);
 	assert_int_equal(totals.gpu_ns, UINT64_MAX);
-	assert_int_equal(totals.usage_records, 1);   /* another org is no other engagement */
-	assert_contains(answer("{\"stats\":true}"),
-	                "\"admitted\":\"4\",\"delivered\":\"1\",\"queue_full\":\"2\",\"not_found\":\"1\"");
+	assert_int_equal(totals.usage_records, 1); /* another org is no other engagement */
+	assert_contains(
+		answer("{\"stats\":true}"),
+		"\"admitted\":\"4\",\"delivered\":\"1\",\"queue_full\":\"2\",\"not_found\":\"1\"");
 	tear_down();
 }
 
@@ -359,9 +379,13 @@ TEST(quota_enforcement_rejects_over_rate_limit)
 	tenant(43, 0, 4);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
 	answer("{\"kernel\":\"add\",\"name\":\"z\",\"tenant\":43}");
-	/* The second may end between any two lines: count by the window that each answer names, until one had all it allows. */
+	/*
+	 * The second may end between any two lines: count by the window that each answer names,
+	 * until one had all it allows.
+	 */
 	for (int refused_here = 0; !refused_here;) {
-		const char *line = answer("{\"send\":\"a\",\"to\":\"a\",\"engagement\":7,\"gpu_ns\":10}");
+		const char *line = answer(
+			"{\"send\":\"a\",\"to\":\"a\",\"engagement\":7,\"gpu_ns\":10}");
 		uint64_t now = number_in(line, "\"window\":\"");
 
 		if (now != window) {
@@ -394,7 +418,8 @@ TEST(quota_enforcement_rejects_over_rate_limit)
 	assert_int_equal(totals_of(43, 0).rejected_rate, 1);
 	/* removed meanwhile: the kernel is still there, its tenant is not */
 	assert_int_equal(k2k_tenant_deregister(admin, 43, NULL), 0);
-	SAYS("{\"send\":\"z\",\"to\":\"z\"}", "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
+	SAYS("{\"send\":\"z\",\"to\":\"z\"}",
+	     "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	assert_int_equal(totals_of(43, 0).code, K2K_ENOTENANT);
 	assert_int_equal(totals_of(43, 0).unknown_tenant, 1);
 	tear_down();
@@ -405,25 +430,32 @@ TEST(register_tenant_kernel_and_unregister)
 	set_up();
 	tenant(42, 100, 2);
 	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}",
-	     "\"kernel\":\"add\",\"name\":\"a\",\"decision\":\"ADDED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"0\","
+	     "\"kernel\":\"add\",\"name\":\"a\",\"decision\":\"ADDED\",\"reason\":null,\"tenant\":"
+	     "\"42\",\"org\":\"0\","
 	     "\"engagement\":\"0\",\"used\":\"1\",\"limit\":\"2\",\"remaining\":\"1\"");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}", "ADDED");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
-	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
+	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
 	assert_int_equal(totals_of(42, 0).rejected_kernels, 1);
-	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":99}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
-	DECIDES("{\"send\":\"c\",\"to\":\"a\"}", "TENANT_MISMATCH");     /* c is nobody */
+	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":99}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
+	DECIDES("{\"send\":\"c\",\"to\":\"a\"}", "TENANT_MISMATCH"); /* c is nobody */
 	/* added again under its own tenant it keeps its slot, also where no other is free */
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"engagement\":7}", "UPDATED");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
 	DECIDES("{\"kernel\":\"remove\",\"name\":\"a\"}", "REMOVED");
 	assert_int_equal(totals_of(42, 0).kernels, 1);
-	SAYS("{\"kernel\":\"remove\",\"name\":\"a\"}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_kernel\"");
+	SAYS("{\"kernel\":\"remove\",\"name\":\"a\"}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"unknown_kernel\"");
 	assert_int_equal(totals_of(42, 0).kernels, 1);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "ADDED");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
-	/* registered anew the tenant starts at 0; a kernel of the old registration takes a slot when it is added again */
+	/*
+	 * registered anew the tenant starts at 0; a kernel of the old registration takes a slot
+	 * when it is added again
+	 */
 	assert_int_equal(k2k_tenant_deregister(admin, 42, NULL), 0);
 	tenant(42, 100, 2);
 	assert_int_equal(totals_of(42, 0).kernels, 0);
@@ -450,12 +482,16 @@ TEST(tenant_stats_reports_per_tenant_counts)
 	answer("{\"send\":\"z\",\"to\":\"z\"}");
 	answer("nonsense");
 	const char *line = answer("{\"stats\":true}");
-	assert_contains(line,
-	                "{\"line\":\"10\",\"stats\":true,\"lines\":\"10\",\"malformed\":\"1\",\"kernels\":\"3\",\"kernels_added\":\"3\"");
-	assert_contains(line, "\"kernels_refused\":{\"unknown_tenant\":\"1\"},\"sends\":\"4\",\"admitted\":\"2\",\"delivered\":\"1\","
-	                      "\"queue_full\":\"0\",\"not_found\":\"1\",\"tenant_mismatch\":\"1\",\"rejected\":{\"rate\":\"1\"},"
-	                      "\"gpu_ns_booked\":\"34\",\"gpu_ns_unbooked\":\"0\",\"unbooked\":\"0\",\"tenants\":[{\"tenant\":\"1\"");
-	const char *first = strstr(line, "{\"tenant\":\"1\""), *second = strstr(line, "{\"tenant\":\"2\"");
+	assert_contains(line, "{\"line\":\"10\",\"stats\":true,\"lines\":\"10\",\"malformed\":"
+	                      "\"1\",\"kernels\":\"3\",\"kernels_added\":\"3\"");
+	assert_contains(line, "\"kernels_refused\":{\"unknown_tenant\":\"1\"},\"sends\":\"4\","
+	                      "\"admitted\":\"2\",\"delivered\":\"1\","
+	                      "\"queue_full\":\"0\",\"not_found\":\"1\",\"tenant_mismatch\":\"1\","
+	                      "\"rejected\":{\"rate\":\"1\"},"
+	                      "\"gpu_ns_booked\":\"34\",\"gpu_ns_unbooked\":\"0\",\"unbooked\":"
+	                      "\"0\",\"tenants\":[{\"tenant\":\"1\"");
+	const char *first = strstr(line, "{\"tenant\":\"1\""),
+		   *second = strstr(line, "{\"tenant\":\"2\"");
 	assert_true(first && second && first < second);
 	assert_contains(first, "\"kernels\":\"2\",\"kernels_added\":\"2\"");
 	assert_contains(first, "\"sends\":\"3\",\"admitted\":\"2\",\"delivered\":\"1\"");
@@ -481,12 +517,15 @@ TEST(re_registering_kernel_moves_it_between_tenants)
 	assert_int_equal(totals_of(2, 0).kernels, 1);
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"2\"");
 	/* refused by the new tenant it stays where it was */
-	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":3}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
-	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":9}", "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
+	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":3}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
+	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":9}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
 	assert_int_equal(totals_of(2, 0).kernels, 1);
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"2\"");
 	DECIDES("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":1}", "ADDED");
-	SAYS("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}", "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
+	SAYS("{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":2}",
+	     "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
 	assert_int_equal(totals_of(1, 0).kernels, 1);
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\"}", "MOVED");
 	assert_int_equal(totals_of(2, 0).kernels, 0);
@@ -494,7 +533,8 @@ TEST(re_registering_kernel_moves_it_between_tenants)
 	assert_int_equal(totals_of(1, 0).kernels, 0);
 	assert_int_equal(totals_of(2, 0).kernels, 1);
 	assert_int_equal(totals_of(2, 0).admitted, 2);
-	SAYS("{\"stats\":true}", "\"kernels\":\"2\",\"kernels_added\":\"2\",\"kernels_moved\":\"3\"");
+	SAYS("{\"stats\":true}",
+	     "\"kernels\":\"2\",\"kernels_added\":\"2\",\"kernels_moved\":\"3\"");
 	tear_down();
 }
 
@@ -502,17 +542,20 @@ TEST(send_with_audit_overrides_registration_tag)
 {
 	set_up();
 	tenant(42, 100, 4);
-	assert_int_equal(k2k_budget_set(admin, 42, 7, 0), 0);        /* the registration's engagement may use nothing */
+	/* the registration's engagement may use nothing */
+	assert_int_equal(k2k_budget_set(admin, 42, 7, 0), 0);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":8,\"gpu_ns\":50}",
-	     "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\"");
+	     "\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\"org\":\"2\","
+	     "\"engagement\":\"8\"");
 	DELIVERS("\"tenant\":\"42\",\"org\":\"2\",\"engagement\":\"8\",\"gpu_ns\":\"50\"");
 	assert_int_equal(totals_of(42, 8).gpu_ns, 50);
 	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
 	assert_int_equal(totals_of(42, 7).admitted, 1);
 	/* without a tag of its own it can't escape the budget of its kernel's */
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":50}",
-	     "\"decision\":\"REJECTED\",\"reason\":\"budget\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"used\":\"0\","
+	     "\"decision\":\"REJECTED\",\"reason\":\"budget\",\"tenant\":\"42\",\"org\":\"1\","
+	     "\"engagement\":\"7\",\"used\":\"0\","
 	     "\"limit\":\"0\",\"remaining\":\"0\",\"retry_after_ns\":null");
 	assert_int_equal(delivered, 1);
 	assert_int_equal(totals_of(42, 7).admitted, 1);
@@ -528,17 +571,22 @@ TEST(default_audit_tag_behavior)
 	answer("{\"kernel\":\"add\",\"name\":\"tagged\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	answer("{\"kernel\":\"add\",\"name\":\"plain\",\"tenant\":42}");
 	/* left out or 0/0: the kernel's */
-	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":1}", "\"org\":\"1\",\"engagement\":\"7\"");
+	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":1}",
+	     "\"org\":\"1\",\"engagement\":\"7\"");
 	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1\"");
-	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":0,\"engagement\":\"0\",\"gpu_ns\":10}", "\"org\":\"1\",\"engagement\":\"7\"");
+	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":0,\"engagement\":\"0\",\"gpu_ns\":10}",
+	     "\"org\":\"1\",\"engagement\":\"7\"");
 	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"10\"");
 	/* one of the two is a tag */
-	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":3,\"gpu_ns\":100}", "\"org\":\"3\",\"engagement\":\"0\"");
+	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":3,\"gpu_ns\":100}",
+	     "\"org\":\"3\",\"engagement\":\"0\"");
 	DELIVERS("\"org\":\"3\",\"engagement\":\"0\",\"gpu_ns\":\"100\"");
-	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"engagement\":8,\"gpu_ns\":1000}", "\"org\":\"0\",\"engagement\":\"8\"");
+	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"engagement\":8,\"gpu_ns\":1000}",
+	     "\"org\":\"0\",\"engagement\":\"8\"");
 	DELIVERS("\"org\":\"0\",\"engagement\":\"8\",\"gpu_ns\":\"1000\"");
 	/* neither has one: engagement 0, which is one like any other */
-	SAYS("{\"send\":\"plain\",\"to\":\"tagged\",\"gpu_ns\":10000}", "\"org\":\"0\",\"engagement\":\"0\"");
+	SAYS("{\"send\":\"plain\",\"to\":\"tagged\",\"gpu_ns\":10000}",
+	     "\"org\":\"0\",\"engagement\":\"0\"");
 	DELIVERS("\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"10000\"");
 	assert_int_equal(totals_of(42, 7).gpu_ns, 11);
 	assert_int_equal(totals_of(42, 0).gpu_ns, 10100);

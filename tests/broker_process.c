@@ -14,19 +14,24 @@ TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
 	set_up();
 	tenant(42, 5000, 4);
 	struct program program = START("-q", "1");
-	assert_contains(ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"),
-	                "{\"line\":\"3\",\"kernel\":\"add\"");
-	assert_string_equal(ask(&program, "nonsense"),
-	                    "{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
-	assert_string_equal(ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
-	                    "{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
+	assert_contains(
+		ask(&program, "\r\n\n{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":\"42\"}\r"),
+		"{\"line\":\"3\",\"kernel\":\"add\"");
+	assert_string_equal(
+		ask(&program, "nonsense"),
+		"{\"line\":\"4\",\"column\":1,\"error\":\"a line is one JSON object\"}");
+	assert_string_equal(
+		ask(&program, "{\"send\":\"a\",\"to\":7}\r"),
+		"{\"line\":\"5\",\"column\":18,\"error\":\"\\\"to\\\" must be a string\"}");
 	assert_string_equal(ask(&program, "{\"send\":\"a\",\"two\":7}"),
 	                    "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
-	assert_string_equal(ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
-	                    "{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
+	assert_string_equal(
+		ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
+		"{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
 	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"),
 	                "{\"line\":\"8\",\"column\":37,\"error\":\"");
-	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\"}");        /* the last one without an end */
+	/* the last one without an end */
+	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\"}");
 	close(program.in);
 	program.in = -1;
 	assert_contains(next_line(program.out),
@@ -44,12 +49,14 @@ TEST(numbers_of_64_bits_go_through_unchanged)
 	set_up();
 	tenant(UINT64_MAX, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
 	struct program program = START("-");
-	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551615,\"org\":\"9223372036854775808\"}"),
+	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":"
+	                              "18446744073709551615,\"org\":\"9223372036854775808\"}"),
 	                "\"tenant\":\"18446744073709551615\",\"org\":\"9223372036854775808\"");
-	const char *line = ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"org\":9007199254740993,\"engagement\":18446744073709551614,"
+	const char *line = ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"org\":9007199254740993,"
+	                                 "\"engagement\":18446744073709551614,"
 	                                 "\"gpu_ns\":9223372036854775809}");
-	assert_contains(line,
-	                "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\",\"engagement\":\"18446744073709551614\"");
+	assert_contains(line, "\"tenant\":\"18446744073709551615\",\"org\":\"9007199254740993\","
+	                      "\"engagement\":\"18446744073709551614\"");
 	assert_contains(line, "\"limit\":null,\"remaining\":null");
 	assert_contains(line, "\"booked_ns\":\"9223372036854775809\"");
 	assert_int_equal(finish(&program), 0);
@@ -88,13 +95,17 @@ TEST(eleven_thousand_lines_of_a_file_add_up)
 	for (unsigned i = 0; i < 11285; i++) {
 		unsigned t = i % 3 + 1;
 
-		fprintf(file, "{\"send\":\"k%u\",\"to\":\"k%u\",\"engagement\":%u,\"gpu_ns\":\"%u\"}\n", t, t, i % 2, i * 1000);
+		fprintf(file,
+		        "{\"send\":\"k%u\",\"to\":\"k%u\",\"engagement\":%u,\"gpu_ns\":\"%u\"}\n",
+		        t, t, i % 2, i * 1000);
 		if (i % 2)
 			expected[t] += i * 1000;
 	}
 	assert_int_equal(fclose(file), 0);
 	struct program program = START("--summary", path);
-	snprintf(line, sizeof line, "{\"stats\":true,\"lines\":\"11288\",\"malformed\":\"0\",\"kernels\":\"0\",\"kernels_added\":\"3\"");
+	snprintf(line, sizeof line,
+	         "{\"stats\":true,\"lines\":\"11288\",\"malformed\":\"0\",\"kernels\":\"0\","
+	         "\"kernels_added\":\"3\"");
 	assert_contains(next_line(program.out), line);
 	assert_false(next_line(program.out));
 	assert_int_equal(finish(&program), 0);
@@ -201,7 +212,7 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	                "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
 	assert_contains(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
 	set_up();
-	WAIT_UNTIL(brokers() == 1, 10);              /* by itself: no line asks for it */
+	WAIT_UNTIL(brokers() == 1, 10); /* by itself: no line asks for it */
 	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"),
 	                "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	tenant(42, 5000, 4);
@@ -235,16 +246,17 @@ TEST(two_clients_deliver_to_each_other)
 	int one = connect_client(), two = connect_client();
 	assert_contains(ask_fd(one, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
 	                "{\"line\":\"1\",\"kernel\":\"add\"");
-	assert_contains(ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"),
-	                "{\"line\":\"1\",\"kernel\":\"add\"");
+	assert_contains(
+		ask_fd(two, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42,\"engagement\":7}"),
+		"{\"line\":\"1\",\"kernel\":\"add\"");
 	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"b\",\"gpu_ns\":3}"),
 	                "\"decision\":\"DELIVERED\"");
-	assert_string_equal(next_line(two),
-	                    "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
+	assert_string_equal(next_line(two), "{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\","
+	                                    "\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"3\"}");
 	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":4}"),
 	                "\"decision\":\"DELIVERED\"");
-	assert_string_equal(next_line(one),
-	                    "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\",\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
+	assert_string_equal(next_line(one), "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\","
+	                                    "\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
 	/* to oneself: answer and message, both */
 	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
 	assert_contains(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
@@ -307,7 +319,8 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
 	/* one that asks and goes without listening has asked */
 	one = connect_client();
-	send_text(one, "{\"kernel\":\"add\",\"name\":\"d\",\"tenant\":42}\n{\"send\":\"d\",\"to\":\"b\",\"gpu_ns\":9}\n");
+	send_text(one, "{\"kernel\":\"add\",\"name\":\"d\",\"tenant\":42}\n{\"send\":\"d\",\"to\":"
+	               "\"b\",\"gpu_ns\":9}\n");
 	close(one);
 	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
@@ -346,7 +359,8 @@ TEST(a_full_queue_is_answered_queue_full_and_loses_nothing_that_was_delivered)
 	assert_contains(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
 	assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
 	/* its input ended, it has no kernels, even while much waits for it; that it gets still */
-	for (delivered = 0; strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
+	for (delivered = 0;
+	     strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
 		delivered++;
 	assert_int_equal(shutdown(sleeper, SHUT_WR), 0);
 	WAIT_UNTIL(info_of(42).kernels == 1, 10);
@@ -386,7 +400,10 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 	tear_down();
 }
 
-/* Repeats the line until the broker reads no more, and says how often it fitted: what the broker holds for a client is bounded. */
+/*
+ * Repeats the line until the broker reads no more, and says how often it fitted: what the broker
+ * holds for a client is bounded.
+ */
 static uint64_t fill(int fd, const char *line)
 {
 	struct pollfd writable = { .fd = fd, .events = POLLOUT };
@@ -459,10 +476,12 @@ TEST(hostile_bytes_cost_their_sender_an_answer_and_nobody_else_anything)
 	struct program program = START("--listen", socket_path());
 	int hostile = connect_client(), other = connect_client();
 	for (size_t i = 0; i < sizeof noise; i++)
-		noise[i] = (char)((state = state * 1103515245u + 12345u) >> 16 | 1);       /* no 0, no '\n' */
+		/* no 0, no '\n' */
+		noise[i] = (char)((state = state * 1103515245u + 12345u) >> 16 | 1);
 	send_all(hostile, noise, sizeof noise);
-	assert_string_equal(next_line(hostile),
-	                    "{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
+	assert_string_equal(
+		next_line(hostile),
+		"{\"line\":\"1\",\"column\":8193,\"error\":\"a line has at most 8192 bytes\"}");
 	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
 	send_text(hostile, "\n");
 	assert_contains(ask_fd(hostile, "{\"send\":\"x\",\"to\":\"x\"}"),
@@ -481,7 +500,7 @@ TEST(a_dead_brokers_socket_is_replaced_and_a_living_ones_refused)
 	struct program second = START("--listen", address.sun_path);
 	assert_contains(next_line(second.out), "another process listens there");
 	assert_int_equal(finish(&second), 8);
-	close(connect_client());                     /* it did the living one no harm */
+	close(connect_client()); /* it did the living one no harm */
 	spawn_kill(first.pid);
 	assert_int_equal(stat(address.sun_path, &st), 0);
 	assert_int_equal(try_connect(), -1);
@@ -513,7 +532,8 @@ TEST(of_many_brokers_that_start_at_one_path_one_listens)
 		struct pollfd outputs[6];
 
 		for (int i = 0; i < 6; i++)
-			outputs[i] = (struct pollfd){ .fd = programs[i].pid ? programs[i].out : -1, .events = POLLIN };
+			outputs[i] = (struct pollfd){ .fd = programs[i].pid ? programs[i].out : -1,
+				                      .events = POLLIN };
 		assert_true(poll(outputs, 6, PATIENCE_MS) > 0);
 		for (int i = 0; i < 6; i++) {
 			if (!outputs[i].revents)

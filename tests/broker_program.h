@@ -76,7 +76,8 @@ HARNESS_USED static uint32_t brokers(void)
 
 struct program {
 	pid_t pid;
-	int in, out;               /* its standard input and output; with err < 0 standard error, too */
+	/* its standard input and output; with err < 0 standard error, too */
+	int in, out;
 	int err;
 };
 
@@ -88,7 +89,8 @@ HARNESS_USED static struct program start_with(const char *const *arguments, int 
 
 	for (int i = 0; arguments && arguments[i]; i++)
 		argv[3 + i] = arguments[i];
-	assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && (!apart || pipe2(err, O_CLOEXEC) == 0));
+	assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 &&
+	            (!apart || pipe2(err, O_CLOEXEC) == 0));
 	program.pid = spawn();
 	if (program.pid == 0) {
 		dup2(in[0], STDIN_FILENO);
@@ -133,7 +135,10 @@ HARNESS_USED static void send_all(int fd, const char *bytes, size_t size)
 /* One line without its end, or null at the end of file; valid until the next call with this fd. */
 HARNESS_USED static const char *next_line(int fd)
 {
-	static struct { char bytes[65536]; size_t start, end; } buffers[64];
+	static struct {
+		char bytes[65536];
+		size_t start, end;
+	} buffers[64];
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
 	assert_true(fd < 64);

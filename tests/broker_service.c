@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * broker_service - k2k-broker and what starts and ends it: signals, its output, its socket's rights, a service manager
+ * broker_service - k2k-broker and what starts and ends it: signals, its output, its socket's
+ * rights, a service manager
  */
 #include "broker_program.h"
 
@@ -95,7 +96,7 @@ TEST(closed_standard_descriptors_are_errors_and_nothing_else)
 	}
 	assert_int_equal(info_of(42).kernels, 0);
 	struct program program = START(file);
-	assert_contains(next_line(program.out), "ADDED");     /* the registry is unharmed */
+	assert_contains(next_line(program.out), "ADDED"); /* the registry is unharmed */
 	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
@@ -133,8 +134,9 @@ TEST(an_id_stands_in_the_answer_as_it_was_given)
 	struct program program = start(NULL);
 	assert_contains(ask(&program, "{\"id\":\"r/1\",\"send\":\"a\",\"to\":\"b\"}"),
 	                "{\"line\":\"1\",\"id\":\"r/1\",\"send\":\"a\"");
-	assert_contains(ask(&program, "{\"kernel\":\"remove\",\"name\":\"a\",\"id\":18446744073709551616}"),
-	                "{\"line\":\"2\",\"id\":18446744073709551616,\"kernel\":\"remove\"");
+	assert_contains(
+		ask(&program, "{\"kernel\":\"remove\",\"name\":\"a\",\"id\":18446744073709551616}"),
+		"{\"line\":\"2\",\"id\":18446744073709551616,\"kernel\":\"remove\"");
 	assert_contains(ask(&program, "{\"stats\":true,\"id\":1.50}"),
 	                "{\"line\":\"3\",\"id\":1.50,\"stats\":true");
 	assert_contains(ask(&program, "{\"id\":-0,\"send\":\"a\"}"),
@@ -171,7 +173,8 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 	set_up();
 	umask(027);
 	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-		struct program program = START("--listen", socket_path(), "--mode", modes[i], "--group", geteuid() ? "0" : "4242");
+		struct program program = START("--listen", socket_path(), "--mode", modes[i],
+		                               "--group", geteuid() ? "0" : "4242");
 
 		if (geteuid()) {
 			assert_contains(next_line(program.out), "Operation not permitted");
@@ -191,8 +194,15 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 	close(connect_client());
 	assert_int_equal(stop(&program), 0);
 	static const char *const refused[][2] = {
-		{ "--mode", "" }, { "--mode", "rw" }, { "--mode", "1777" }, { "--mode", "00600" }, { "--mode", "088" },
-		{ "--group", "" }, { "--group", "no-such-group" }, { "--group", "4294967295" }, { "--group", "-1" },
+		{ "--mode", "" },
+		{ "--mode", "rw" },
+		{ "--mode", "1777" },
+		{ "--mode", "00600" },
+		{ "--mode", "088" },
+		{ "--group", "" },
+		{ "--group", "no-such-group" },
+		{ "--group", "4294967295" },
+		{ "--group", "-1" },
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
 		program = START("--listen", address.sun_path, refused[i][0], refused[i][1]);
@@ -244,7 +254,8 @@ static int listening_socket(void)
 
 	assert_true(fd >= 0);
 	socket_path();
-	assert_true(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 10) == 0);
+	assert_true(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+	            listen(fd, 10) == 0);
 	return fd;
 }
 
@@ -254,7 +265,7 @@ TEST(a_socket_that_is_handed_over_is_served_and_left_for_the_next)
 	tenant(42, 5000, 4);
 	int listening = listening_socket();
 	for (int turn = 0; turn < 2; turn++) {
-		int client = connect_client();     /* before there is a broker */
+		int client = connect_client(); /* before there is a broker */
 		struct program program = start_activated(listening, "1", NULL);
 
 		assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
@@ -283,12 +294,19 @@ TEST(what_is_handed_over_and_no_listening_socket_is_refused)
 	set_up();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	int listening = listening_socket(), file = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	const struct { int fd; const char *count, *text, *argument; } cases[] = {
-		{ pair[0], "1", "no listening", NULL }, { file, "1", "no listening", NULL }, { listening, "2", "more than one", NULL },
+	const struct {
+		int fd;
+		const char *count, *text, *argument;
+	} cases[] = {
+		{ pair[0], "1", "no listening", NULL },
+		{ file, "1", "no listening", NULL },
+		{ listening, "2", "more than one", NULL },
 		{ listening, "1", "handed over already", "/dev/null" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct program program = start_activated(cases[i].fd, cases[i].count, (const char *const[]){ cases[i].argument, NULL });
+		struct program program = start_activated(
+			cases[i].fd, cases[i].count,
+			(const char *const[]){ cases[i].argument, NULL });
 
 		assert_contains(next_line(program.out), cases[i].text);
 		assert_int_equal(finish(&program), 2);
@@ -317,7 +335,7 @@ TEST(the_service_manager_is_told_when_it_serves_and_when_it_ends)
 	struct program program = START("--listen", socket_path());
 	unsetenv("NOTIFY_SOCKET");
 	assert_string_equal(notified(fd), "READY=1");
-	int client = try_connect();                 /* at once */
+	int client = try_connect(); /* at once */
 	assert_true(client >= 0);
 	assert_int_equal(brokers(), 1);
 	assert_int_equal(stop(&program), 0);

@@ -34,7 +34,8 @@ static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, c
 	if (!strcmp(word, "memory"))
 		return k2k_gpu_memory_acquire(reg, n[0], n[1], NULL, NULL);
 	if (!strcmp(word, "cross"))
-		return k2k_audit_cross_tenant(reg, n[0], n[1], name, "b", (struct k2k_audit_tag){ 0, n[2] });
+		return k2k_audit_cross_tenant(reg, n[0], n[1], name, "b",
+		                              (struct k2k_audit_tag){ 0, n[2] });
 	return K2K_EINVAL;
 }
 
@@ -55,9 +56,11 @@ int main(int argc, char **argv)
 		uint64_t n[3] = { 0, 0, 0 };
 		char name[200] = "a";
 
-		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %199[^\n]", word, &n[0], &n[1], &n[2], name) < 1)
+		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %199[^\n]", word, &n[0],
+		           &n[1], &n[2], name) < 1)
 			continue;
-		puts(k2k_errname(strcmp(word, "batch") ? obey(reg, word, n, name) : begin_batch(argv[1])));
+		puts(k2k_errname(strcmp(word, "batch") ? obey(reg, word, n, name)
+		                                       : begin_batch(argv[1])));
 		fflush(stdout);
 	}
 	k2k_registry_close(&reg);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_audit - a broker killed after each store into its audit ring, and each system call, of a call that is rejected
+ * crash_audit - a broker killed after each store into its audit ring, and each system call, of a
+ * call that is rejected
  *
  * After each kill:
- *   1. the ring can be read: numbers without a gap, each event that was there before is there, whole, but for what its
- *      successor's number has written over
- *   2. of the killed call there is all or nothing: its event, or one more in the count of the first, or a number that is told as lost
+ *   1. the ring can be read: numbers without a gap, each event that was there before is there,
+ *      whole, but for what its successor's number has written over
+ *   2. of the killed call there is all or nothing: its event, or one more in the count of the
+ *      first, or a number that is told as lost
  *   3. the next owner of the slot can use each place of the ring, and loses nothing
  *   4. the checker finds nothing
- * K2K_CRASH_EVERY=N, K2K_CRASH_SEED: every N-th point only; K2K_CRASH_ONLY=TEXT: operations whose name contains it; as in
- * crash_run.h.
+ * K2K_CRASH_EVERY=N, K2K_CRASH_SEED: every N-th point only; K2K_CRASH_ONLY=TEXT: operations whose
+ * name contains it; as in crash_run.h.
  */
 #define HARNESS_TIMEOUT_S 600
 #include "crash_trace.h"
@@ -30,8 +32,8 @@ struct operation {
 	uint32_t kind;
 	int expected;
 	int (*run)(struct victim *victim);
-	bool again;              /* it was done once before */
-	bool next_second;        /* a second ago */
+	bool again;       /* it was done once before */
+	bool next_second; /* a second ago */
 };
 
 static int run_admit(struct victim *v)
@@ -46,14 +48,17 @@ static int run_unknown(struct victim *v)
 
 static int run_cross(struct victim *v)
 {
-	return k2k_audit_cross_tenant(v->reg, 1, 2, "a kernel", "another", (struct k2k_audit_tag){ 1, 2 });
+	return k2k_audit_cross_tenant(v->reg, 1, 2, "a kernel", "another",
+	                              (struct k2k_audit_tag){ 1, 2 });
 }
 
 static const struct operation operations[] = {
 	{ "rejected admit", K2K_AUDIT_KIND_RATE, K2K_ERATE, run_admit, false, false },
 	{ "rejected again", K2K_AUDIT_KIND_RATE, K2K_ERATE, run_admit, true, false },
-	{ "rejected again in the next second", K2K_AUDIT_KIND_RATE, K2K_ERATE, run_admit, true, true },
-	{ "unknown tenant", K2K_AUDIT_KIND_UNKNOWN_TENANT, K2K_ENOTENANT, run_unknown, false, false },
+	{ "rejected again in the next second", K2K_AUDIT_KIND_RATE, K2K_ERATE, run_admit, true,
+	  true },
+	{ "unknown tenant", K2K_AUDIT_KIND_UNKNOWN_TENANT, K2K_ENOTENANT, run_unknown, false,
+	  false },
 	{ "cross-tenant attempt", K2K_AUDIT_KIND_CROSS_TENANT, 0, run_cross, false, false },
 	{ "cross-tenant attempt again", K2K_AUDIT_KIND_CROSS_TENANT, 0, run_cross, true, false },
 };
@@ -63,8 +68,8 @@ struct scene {
 	const char *name;
 	struct k2k_registry *admin;
 	_Atomic uint64_t *clock_ns;
-	bool half;               /* an owner before died while it wrote the first event */
-	uint64_t prior;          /* events before the operation, by the victim */
+	bool half;      /* an owner before died while it wrote the first event */
+	uint64_t prior; /* events before the operation, by the victim */
 	pid_t victim;
 	unsigned char seen[sizeof(struct k2k_shm_ring) + EVENTS * sizeof(struct k2k_shm_event)];
 };
@@ -153,7 +158,8 @@ static void scene_open(struct scene *scene)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 4;
+	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets =
+		4;
 	options.max_audit_events = EVENTS;
 	scene->name = fresh_registry();
 	atomic_store(scene->clock_ns, 1000 * SECOND);
@@ -179,11 +185,12 @@ static void scene_close(struct scene *scene)
 
 struct sight {
 	bool there[64];
-	struct k2k_audit_record record[64];      /* by number */
-	uint64_t end;                            /* of the numbers told of */
+	struct k2k_audit_record record[64]; /* by number */
+	uint64_t end;                       /* of the numbers told of */
 };
 
-static void read_ring(struct k2k_registry *reg, uint32_t ring, uint32_t flags, uint64_t from, struct sight *sight)
+static void read_ring(struct k2k_registry *reg, uint32_t ring, uint32_t flags, uint64_t from,
+                      struct sight *sight)
 {
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 	struct k2k_audit_record records[16];
@@ -199,7 +206,8 @@ static void read_ring(struct k2k_registry *reg, uint32_t ring, uint32_t flags, u
 			if (records[i].ring != ring)
 				continue;
 			assert_int_equal(records[i].sequence, sight->end);
-			assert_true(sight->end + records[i].count < 64 || !(records[i].flags & K2K_AUDIT_LOST));
+			assert_true(sight->end + records[i].count < 64 ||
+			            !(records[i].flags & K2K_AUDIT_LOST));
 			if (records[i].flags & K2K_AUDIT_LOST) {
 				sight->end += records[i].count;
 				continue;
@@ -228,10 +236,15 @@ static void check_own(const struct scene *scene, const struct k2k_audit_record *
 		assert_string_equal(r->source, "a kernel");
 }
 
-/* Of the dead one's ring. Returns how often the operation can be seen: with what came before it, if that was the same. */
+/*
+ * Of the dead one's ring. Returns how often the operation can be seen: with what came before it, if
+ * that was the same.
+ */
 static uint64_t check_ring(const struct scene *scene)
 {
-	uint64_t before = last_before(scene), newest = k2k_load_acquire(&scene->admin->map.rings[ring_of(scene)].claimed), seen = 0;
+	uint64_t before = last_before(scene),
+		 newest = k2k_load_acquire(&scene->admin->map.rings[ring_of(scene)].claimed),
+		 seen = 0;
 	static struct sight sight;
 
 	assert_true(newest == before || newest == before + 1);
@@ -261,9 +274,10 @@ static void occupy_other_slots(const struct k2k_registry *reg)
 
 		atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 		atomic_store(&slot->state, K2K_SLOT_ACTIVE);
-		atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i); /* told of: else the next owner's agent does, at any time */
+		/* told of: else the next owner's agent does, at any time */
+		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 		atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
-		atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i); /* told already */
+		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i); /* told already */
 		atomic_store(&slot->start_time, 1);
 		atomic_store(&slot->pid, 1);
 	}
@@ -297,7 +311,9 @@ static void next_owner_works(const struct scene *scene)
 			tell(scene, reg, NEXT + i);
 			read_ring(reg, ring_of(scene), K2K_AUDIT_OPEN_TOO, n, &sight);
 			if (!sight.there[n])
-				fail_msg("the next owner's event %" PRIu64 ", number %" PRIu64 ", can't be read", i, n);
+				fail_msg("the next owner's event %" PRIu64 ", number %" PRIu64
+				         ", can't be read",
+				         i, n);
 			assert_int_equal(sight.record[n].tag.org_id, NEXT + i);
 		}
 		assert_int_equal(lost_of(reg), lost);
@@ -340,7 +356,9 @@ static bool is_next(void)
 
 static void kill_everywhere(const struct operation *operation, uint64_t prior, bool half)
 {
-	struct scene scene = { .operation = operation, .prior = prior, .half = half, .clock_ns = shared_bytes(4096) };
+	struct scene scene = {
+		.operation = operation, .prior = prior, .half = half, .clock_ns = shared_bytes(4096)
+	};
 	size_t kills = 0, before = 0, unreached = 0;
 	struct points points = { 0 };
 
@@ -361,8 +379,10 @@ static void kill_everywhere(const struct operation *operation, uint64_t prior, b
 		}
 		scene_close(&scene);
 	}
-	printf("# kills | %s | %" PRIu64 " before%s | %zu | %zu | %zu | %zu | %zu | %zu | 0 | %zu\n", operation->name, prior,
-	       half ? ", one half" : "", points.steps, points.changes, points.calls, kills, before, kills - before, unreached);
+	printf("# kills | %s | %" PRIu64
+	       " before%s | %zu | %zu | %zu | %zu | %zu | %zu | 0 | %zu\n",
+	       operation->name, prior, half ? ", one half" : "", points.steps, points.changes,
+	       points.calls, kills, before, kills - before, unreached);
 	assert_true(points.changes > 0 && unreached * 20 <= kills + 20);
 	points_free(&points);
 	munmap((void *)scene.clock_ns, 4096);
@@ -377,7 +397,19 @@ static void kill_each(uint64_t prior, bool half)
 			kill_everywhere(&operations[i], prior, half);
 }
 
-TEST(rejected_with_an_empty_ring) { kill_each(0, false); }
-TEST(rejected_with_a_ring_that_wraps) { kill_each(3, false); }
-TEST(rejected_where_another_was_killed_before) { kill_each(0, true); }
-TEST(rejected_over_the_place_that_another_was_killed_in) { kill_each(3, true); }
+TEST(rejected_with_an_empty_ring)
+{
+	kill_each(0, false);
+}
+TEST(rejected_with_a_ring_that_wraps)
+{
+	kill_each(3, false);
+}
+TEST(rejected_where_another_was_killed_before)
+{
+	kill_each(0, true);
+}
+TEST(rejected_over_the_place_that_another_was_killed_in)
+{
+	kill_each(3, true);
+}

@@ -3,9 +3,10 @@
  * crash_instructions - that the points of crash_points leave nothing out
  *
  * 1. admit and register, killed after every single instruction.
- * 2. The stores to the shared objects, counted in another way: the mappings are read-only, each store faults, is let
- *    through alone, and is looked at before and after. As many of them change something as crash_points finds by comparing
- *    the objects after each instruction. (A store of what is there already makes no new state.)
+ * 2. The stores to the shared objects, counted in another way: the mappings are read-only, each
+ *    store faults, is let through alone, and is looked at before and after. As many of them change
+ *    something as crash_points finds by comparing the objects after each instruction. (A store of
+ *    what is there already makes no new state.)
  */
 #define HARNESS_TIMEOUT_S 3600
 
@@ -30,11 +31,20 @@ static void kill_at_every_instruction(const char *name)
 	check_reached();
 }
 
-TEST(every_instruction_of_admit) { kill_at_every_instruction("admit"); }
-TEST(every_instruction_of_admit_rolling_the_window) { kill_at_every_instruction("admit, rolling the window"); }
-TEST(every_instruction_of_register) { kill_at_every_instruction("register"); }
+TEST(every_instruction_of_admit)
+{
+	kill_at_every_instruction("admit");
+}
+TEST(every_instruction_of_admit_rolling_the_window)
+{
+	kill_at_every_instruction("admit, rolling the window");
+}
+TEST(every_instruction_of_register)
+{
+	kill_at_every_instruction("register");
+}
 
-/* ---- stores that fault ------------------------------------------------------------------------ */
+/* ---- stores that fault ----------------------------------------------------------------------- */
 
 enum { RANGES = 4, LONGEST_STORE = 64, TRAP_FLAG = 0x100 };
 
@@ -47,7 +57,10 @@ static uint64_t stores_seen, changes_seen;
 static unsigned char *store_at, store_before[LONGEST_STORE];
 static size_t store_range;
 
-/* The library's calls of mmap, by either name, come here (--wrap): what an operation maps itself is watched too. */
+/*
+ * The library's calls of mmap, by either name, come here (--wrap): what an operation maps itself is
+ * watched too.
+ */
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
@@ -68,7 +81,8 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd
 {
 	void *base = __real_mmap(address, bytes, protection, flags, fd, offset);
 
-	if (counting && base != MAP_FAILED && (flags & MAP_SHARED) && fd >= 0 && (protection & PROT_WRITE))
+	if (counting && base != MAP_FAILED && (flags & MAP_SHARED) && fd >= 0 &&
+	    (protection & PROT_WRITE))
 		watch(base, bytes);
 	return base;
 }
@@ -78,7 +92,10 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
 }
 
-/* No thread beside it: all signals are blocked there, and a store of its own to the trail would end the process. */
+/*
+ * No thread beside it: all signals are blocked there, and a store of its own to the trail would end
+ * the process.
+ */
 int __real_k2k_helper_start(struct k2k_helper *helper);
 int __wrap_k2k_helper_start(struct k2k_helper *helper);
 
@@ -101,8 +118,10 @@ static void on_store(int number, siginfo_t *info, void *context)
 	}
 	store_at = at;
 	store_range = i;
-	memcpy(store_before, at, (size_t)(ranges[i].base + ranges[i].bytes - at) < LONGEST_STORE
-	                                 ? (size_t)(ranges[i].base + ranges[i].bytes - at) : LONGEST_STORE);
+	memcpy(store_before, at,
+	       (size_t)(ranges[i].base + ranges[i].bytes - at) < LONGEST_STORE
+	               ? (size_t)(ranges[i].base + ranges[i].bytes - at)
+	               : LONGEST_STORE);
 	mprotect(ranges[i].base, ranges[i].bytes, PROT_READ | PROT_WRITE);
 	user->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
@@ -123,7 +142,9 @@ static void after_store(int number, siginfo_t *info, void *context)
 
 	(void)number, (void)info;
 	stores_seen++;
-	changes_seen += !wakes_readers() && memcmp(store_before, store_at, left < LONGEST_STORE ? left : LONGEST_STORE) != 0;
+	changes_seen += !wakes_readers() &&
+	                memcmp(store_before, store_at,
+	                       left < LONGEST_STORE ? left : LONGEST_STORE) != 0;
 	mprotect(ranges[store_range].base, ranges[store_range].bytes, PROT_READ);
 	user->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
@@ -158,7 +179,9 @@ static struct count count_stores(const struct operation *operation, enum state s
 		pause_bystander(&scene);
 	pid = spawn();
 	if (pid == 0) {
-		struct victim victim = { .name = scene.name, .lease = K2K_LEASE_INIT, .clock_ns = &scene.stage->clock_ns };
+		struct victim victim = { .name = scene.name,
+			                 .lease = K2K_LEASE_INIT,
+			                 .clock_ns = &scene.stage->clock_ns };
 
 		k2k_agent_in_caller = true;
 		if (operation->role)
@@ -184,17 +207,23 @@ static void compare(const struct operation *operation, enum state state)
 	struct points points = { 0 };
 	struct count count;
 
-	/* a creator's objects have no name while it fills them: nobody else can see those stores, nor can crash_points */
+	/*
+	 * a creator's objects have no name while it fills them: nobody else can see those stores,
+	 * nor can crash_points
+	 */
 	if (!is_wanted(operation) || operation->no_registry)
 		return;
-	/* again where somebody's helper had its turn while the victim was stepped: a store that is left out is left out each time */
+	/*
+	 * again where somebody's helper had its turn while the victim was stepped: a store that is
+	 * left out is left out each time
+	 */
 	for (int i = 0; i == 0 || (i < 4 && count.changes < points.changes); i++) {
 		points_free(&points);
 		assert_true(discover(&points, operation, state, false, NULL));
 		count = count_stores(operation, state);
 	}
-	printf("# stores | %s | %s | %" PRIu64 " | %" PRIu64 " | %zu\n", operation->name, state_names[state], count.stores,
-	       count.changes, points.changes);
+	printf("# stores | %s | %s | %" PRIu64 " | %" PRIu64 " | %zu\n", operation->name,
+	       state_names[state], count.stores, count.changes, points.changes);
 	fflush(stdout);
 	assert_int_equal(count.changes, points.changes);
 	points_free(&points);

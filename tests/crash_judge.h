@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_judge.h - what is left after a kill, seen through the interface, and whether that may be so (crash_scene.h)
+ * crash_judge.h - what is left after a kill, seen through the interface, and whether that may be so
+ * (crash_scene.h)
  */
 #ifndef K2K_TESTS_CRASH_JUDGE_H
 #define K2K_TESTS_CRASH_JUDGE_H
@@ -10,7 +11,8 @@
 /* What there is: as the interface says it, and how many records that takes. */
 struct sight {
 	char *meaning;
-	uint64_t tenants, budgets, engagements, leases;  /* records in use; retired ones are on their way back */
+	/* records in use; retired ones are on their way back */
+	uint64_t tenants, budgets, engagements, leases;
 };
 
 static void sight_free(struct sight *sight)
@@ -47,23 +49,28 @@ static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 	struct k2k_usage_info usage[ENGAGEMENTS] = { { .size = sizeof usage[0] } };
 	size_t count;
 
-	fprintf(out, "tenant %" PRIu64 ": rate %" PRIu64 " memory %" PRIu64 " kernels %u; admitted %" PRIu64 ", %" PRIu64
-	        " in this second; rejected %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "; unattributed %" PRIu64 "; holds %" PRIu64
+	fprintf(out,
+	        "tenant %" PRIu64 ": rate %" PRIu64 " memory %" PRIu64
+	        " kernels %u; admitted %" PRIu64 ", %" PRIu64 " in this second; rejected %" PRIu64
+	        " %" PRIu64 " %" PRIu64 " %" PRIu64 "; unattributed %" PRIu64 "; holds %" PRIu64
 	        " kernels, %" PRIu64 " bytes\n",
-	        id, info.max_messages_per_sec, info.max_gpu_memory_bytes, info.max_concurrent_kernels, info.admitted_total,
-	        info.messages_this_second, info.rejected_total.rate, info.rejected_total.budget, info.rejected_total.kernels,
-	        info.rejected_total.gpu_memory, info.unattributed_ns, info.kernels, info.gpu_memory_bytes);
+	        id, info.max_messages_per_sec, info.max_gpu_memory_bytes,
+	        info.max_concurrent_kernels, info.admitted_total, info.messages_this_second,
+	        info.rejected_total.rate, info.rejected_total.budget, info.rejected_total.kernels,
+	        info.rejected_total.gpu_memory, info.unattributed_ns, info.kernels,
+	        info.gpu_memory_bytes);
 	assert_int_equal(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
 	assert_int_equal(count, info.budget_count);
 	qsort(budgets, count, sizeof budgets[0], by_budget);
 	for (size_t i = 0; i < count; i++)
-		fprintf(out, "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns\n", budgets[i].engagement_id, budgets[i].used_ns,
-		        budgets[i].budget_ns);
+		fprintf(out, "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns\n",
+		        budgets[i].engagement_id, budgets[i].used_ns, budgets[i].budget_ns);
 	assert_int_equal(k2k_usage_list(reg, id, usage, ENGAGEMENTS, &count), 0);
 	qsort(usage, count, sizeof usage[0], by_engagement);
 	for (size_t i = 0; i < count; i++)
 		if (usage[i].gpu_ns)
-			fprintf(out, "  engagement %" PRIu64 ": %" PRIu64 " ns\n", usage[i].engagement_id, usage[i].gpu_ns);
+			fprintf(out, "  engagement %" PRIu64 ": %" PRIu64 " ns\n",
+			        usage[i].engagement_id, usage[i].gpu_ns);
 }
 
 static char *see_meaning(struct k2k_registry *reg)
@@ -80,8 +87,8 @@ static char *see_meaning(struct k2k_registry *reg)
 	qsort(ids, count, sizeof ids[0], by_id);
 	assert_int_equal(k2k_registry_info(reg, &info), 0);
 	assert_int_equal(info.tenants.used, count);
-	fprintf(out, "%zu tenants; unknown %" PRIu64 ", cross %" PRIu64 "\n", count, info.unknown_tenant_total,
-	        info.cross_tenant_total);
+	fprintf(out, "%zu tenants; unknown %" PRIu64 ", cross %" PRIu64 "\n", count,
+	        info.unknown_tenant_total, info.cross_tenant_total);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(i == 0 || ids[i] != ids[i - 1]);
 		if (ids[i] != BYSTANDERS)
@@ -91,7 +98,10 @@ static char *see_meaning(struct k2k_registry *reg)
 	return text;
 }
 
-/* Lets `repair` give back what it can. A stopped broker keeps what is retired; retired ledger records stay so until one is needed. */
+/*
+ * Lets `repair` give back what it can. A stopped broker keeps what is retired; retired ledger
+ * records stay so until one is needed.
+ */
 static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -100,9 +110,11 @@ static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry 
 
 	do {
 		if (++rounds > 1000)
-			fail_msg("repair gives something back each time: %" PRIu64 " tenants, %" PRIu64 " budgets, %" PRIu64
-			         " engagements, %" PRIu64 " leases",
-			         repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases);
+			fail_msg("repair gives something back each time: %" PRIu64
+			         " tenants, %" PRIu64 " budgets, %" PRIu64 " engagements, %" PRIu64
+			         " leases",
+			         repaired.tenants, repaired.budgets, repaired.engagements,
+			         repaired.leases);
 		if (scene->bystander)
 			wait_answered(scene);
 		assert_int_equal(k2k_registry_repair(reg, &repaired), 0);
@@ -150,7 +162,8 @@ static void attach_works(struct scene *scene)
 		struct k2k_registry *reg;
 		int code = k2k_registry_open(scene->name, K2K_ROLE_BROKER, NULL, &reg);
 
-		if (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry))
+		if (code == K2K_ENOREGISTRY &&
+		    (scene->operation->removes || scene->operation->no_registry))
 			_exit(0);
 		assert_int_equal(code, 0);
 		reg->clock.injected_ns = &scene->stage->clock_ns;
@@ -170,12 +183,15 @@ static void change_works(struct scene *scene, struct k2k_registry *reg)
 		assert_int_equal(k2k_tenant_update(reg, BYSTANDERS, &quota, K2K_UPDATE_RATE), 0);
 }
 
-/* ---- the sight ---------------------------------------------------------------------------------- */
+/* ---- the sight ------------------------------------------------------------------------------- */
 
-/* Of odd numbers an attach comes first; only an administrator can end what an administrator began. */
+/*
+ * Of odd numbers an attach comes first; only an administrator can end what an administrator began.
+ */
 static struct sight look(struct scene *scene, size_t number)
 {
-	bool by_attach = number % 2, may_be_gone = scene->operation->removes || scene->operation->no_registry;
+	bool by_attach = number % 2,
+	     may_be_gone = scene->operation->removes || scene->operation->no_registry;
 	struct sight sight = { .meaning = NULL };
 	struct k2k_registry *reg;
 	int code;
@@ -206,7 +222,7 @@ static struct sight look(struct scene *scene, size_t number)
 	return sight;
 }
 
-/* ---- the verdict ---------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 struct oracle {
 	struct sight before, after;
@@ -214,7 +230,8 @@ struct oracle {
 
 struct tally {
 	size_t kills;
-	size_t before, after, either;    /* either: the operation changes nothing that can still be seen once its caller is dead */
+	/* either: the operation changes nothing that can still be seen once its caller is dead */
+	size_t before, after, either;
 	size_t unreached;
 };
 
@@ -225,7 +242,8 @@ static void oracle_free(struct oracle *oracle)
 }
 
 /* What it is like without the operation, and with all of it. */
-HARNESS_USED static void consult(struct oracle *oracle, const struct operation *operation, enum state state)
+HARNESS_USED static void consult(struct oracle *oracle, const struct operation *operation,
+                                 enum state state)
 {
 	struct scene scene;
 
@@ -246,8 +264,9 @@ HARNESS_USED static void consult(struct oracle *oracle, const struct operation *
 
 static bool same(const struct sight *a, const struct sight *b)
 {
-	return strcmp(a->meaning, b->meaning) == 0 && a->tenants == b->tenants && a->budgets == b->budgets &&
-	       a->engagements == b->engagements && a->leases == b->leases;
+	return strcmp(a->meaning, b->meaning) == 0 && a->tenants == b->tenants &&
+	       a->budgets == b->budgets && a->engagements == b->engagements &&
+	       a->leases == b->leases;
 }
 
 static bool is_between(uint64_t number, uint64_t a, uint64_t b)
@@ -255,30 +274,40 @@ static bool is_between(uint64_t number, uint64_t a, uint64_t b)
 	return (a <= number && number <= b) || (b <= number && number <= a);
 }
 
-/* It did not happen, but for empty records that are made beforehand: of an engagement without cost, of a lease that holds nothing. */
+/*
+ * It did not happen, but for empty records that are made beforehand: of an engagement without cost,
+ * of a lease that holds nothing.
+ */
 static bool left_records(const struct sight *sight, const struct oracle *oracle)
 {
-	return strcmp(sight->meaning, oracle->before.meaning) == 0 && sight->tenants == oracle->before.tenants &&
+	return strcmp(sight->meaning, oracle->before.meaning) == 0 &&
+	       sight->tenants == oracle->before.tenants &&
 	       sight->budgets == oracle->before.budgets &&
-	       is_between(sight->engagements, oracle->before.engagements, oracle->after.engagements) &&
+	       is_between(sight->engagements, oracle->before.engagements,
+	                  oracle->after.engagements) &&
 	       is_between(sight->leases, oracle->before.leases, oracle->after.leases);
 }
 
 static void print_sight(const char *title, const struct sight *sight)
 {
-	fprintf(stderr, "--- %s: tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64 ", leases %" PRIu64 "\n%s", title,
-	        sight->tenants, sight->budgets, sight->engagements, sight->leases, sight->meaning);
+	fprintf(stderr,
+	        "--- %s: tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64
+	        ", leases %" PRIu64 "\n%s",
+	        title, sight->tenants, sight->budgets, sight->engagements, sight->leases,
+	        sight->meaning);
 }
 
 /* `where` names the point, for the reader of a failure. */
-HARNESS_USED static void judge(struct scene *scene, const struct oracle *oracle, size_t number, const char *where, struct tally *tally)
+HARNESS_USED static void judge(struct scene *scene, const struct oracle *oracle, size_t number,
+                               const char *where, struct tally *tally)
 {
 	struct sight sight = look(scene, number);
 
 	tally->kills++;
 	if (same(&sight, &oracle->after)) {
 		*(same(&oracle->before, &oracle->after) ? &tally->either : &tally->after) += 1;
-	} else if (same(&sight, &oracle->before) || (scene->operation->may_leave_record && left_records(&sight, oracle))) {
+	} else if (same(&sight, &oracle->before) ||
+	           (scene->operation->may_leave_record && left_records(&sight, oracle))) {
 		tally->before++;
 	} else {
 		print_sight("found", &sight);

@@ -2,9 +2,10 @@
 /*
  * crash_oom - brokers killed by the kernel for want of memory
  *
- * The victim alone is in a memory cgroup with a small limit: what it touches first is charged there, so the registry is
- * created, and all its pages touched, outside. It holds every kernel slot and admits messages while another thread of it
- * allocates until the kernel ends it. Needs root and a memory controller.
+ * The victim alone is in a memory cgroup with a small limit: what it touches first is charged
+ * there, so the registry is created, and all its pages touched, outside. It holds every kernel slot
+ * and admits messages while another thread of it allocates until the kernel ends it. Needs root and
+ * a memory controller.
  */
 #include "process.h"
 
@@ -75,7 +76,8 @@ static int find_controller(char mount[200])
 
 			snprintf(path, sizeof path, "%s/cgroup.controllers", mount);
 			file = fopen(path, "re");
-			if (file && fgets(controllers, sizeof controllers, file) && strstr(controllers, "memory"))
+			if (file && fgets(controllers, sizeof controllers, file) &&
+			    strstr(controllers, "memory"))
 				found = 2;
 			if (file)
 				fclose(file);
@@ -134,7 +136,8 @@ static void make_cgroup(void)
 	}
 	atexit(remove_cgroup);
 	snprintf(limit, sizeof limit, "%d", LIMIT_MIB << 20);
-	if (write_text(version == 1 ? "memory.limit_in_bytes" : "memory.max", limit) != 0 || kernel_kills() < 0) {
+	if (write_text(version == 1 ? "memory.limit_in_bytes" : "memory.max", limit) != 0 ||
+	    kernel_kills() < 0) {
 		snprintf(why, sizeof why, "can't limit memory in %s: %s", cgroup, strerror(errno));
 		remove_cgroup();
 		skip_msg("%s", why);
@@ -147,7 +150,7 @@ static void make_cgroup(void)
 
 struct seen {
 	_Atomic uint64_t admitted_by_victim, admitted_by_bystander;
-	_Atomic uint64_t longest_ns;     /* between two answers to the bystander */
+	_Atomic uint64_t longest_ns; /* between two answers to the bystander */
 	_Atomic int end;
 };
 
@@ -183,7 +186,8 @@ static void be_the_victim(const char *name, struct seen *seen, struct gate *read
 	gate_open(ready);
 	gate_wait(go);
 	for (size_t i = 0; i < 64 * LIMIT_MIB; i++) {
-		volatile char *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		volatile char *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+		                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		assert_true(memory != MAP_FAILED);
 		for (size_t at = 0; at < 1 << 20; at += 4096)
@@ -275,8 +279,10 @@ TEST(a_broker_that_the_kernel_kills_for_want_of_memory_gives_back_what_it_held)
 	/* each message that was answered is counted; of the victim's last call nobody knows */
 	atomic_store(&seen->end, 1);
 	spawn_wait(bystander);
-	total = tenant_info(admin, TENANT).admitted_total - atomic_load(&seen->admitted_by_bystander);
-	assert_true(total == atomic_load(&seen->admitted_by_victim) || total == atomic_load(&seen->admitted_by_victim) + N);
+	total = tenant_info(admin, TENANT).admitted_total -
+	        atomic_load(&seen->admitted_by_bystander);
+	assert_true(total == atomic_load(&seen->admitted_by_victim) ||
+	            total == atomic_load(&seen->admitted_by_victim) + N);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

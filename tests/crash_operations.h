@@ -7,10 +7,22 @@
 
 #include "crash_scene.h"
 
-/* By an administrator, by a broker, by somebody who isn't attached: title, function, further fields. */
-#define ADMIN(title, ...) { .name = (title), .role = K2K_ROLE_ADMIN, .run = __VA_ARGS__ }
-#define BROKER(title, ...) { .name = (title), .role = K2K_ROLE_BROKER, .run = __VA_ARGS__ }
-#define NOBODY(title, ...) { .name = (title), .run = __VA_ARGS__ }
+/*
+ * By an administrator, by a broker, by somebody who isn't attached: title, function, further
+ * fields.
+ */
+#define ADMIN(title, ...)                                                   \
+	{                                                                   \
+		.name = (title), .role = K2K_ROLE_ADMIN, .run = __VA_ARGS__ \
+	}
+#define BROKER(title, ...)                                                   \
+	{                                                                    \
+		.name = (title), .role = K2K_ROLE_BROKER, .run = __VA_ARGS__ \
+	}
+#define NOBODY(title, ...)                          \
+	{                                           \
+		.name = (title), .run = __VA_ARGS__ \
+	}
 
 #define NEW_TENANT 8
 #define NEW_ENGAGEMENT 71
@@ -39,8 +51,14 @@ static int run_restore(struct victim *v)
 	struct k2k_budget budgets[] = { { ENGAGEMENT, 7 } };
 	struct k2k_usage usage[] = { { ENGAGEMENT, 3 }, { NEW_ENGAGEMENT, 4 } };
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
-	struct k2k_tenant_image image = { .size = sizeof image, .id = NEW_TENANT, .generation = 1 << 20, .registered_at_ns = 5,
-		                          .admitted_total = 6, .unattributed_ns = 7, .quota = &quota, .usage = usage,
+	struct k2k_tenant_image image = { .size = sizeof image,
+		                          .id = NEW_TENANT,
+		                          .generation = 1 << 20,
+		                          .registered_at_ns = 5,
+		                          .admitted_total = 6,
+		                          .unattributed_ns = 7,
+		                          .quota = &quota,
+		                          .usage = usage,
 		                          .usage_count = 2 };
 
 	quota.budgets = budgets;
@@ -57,7 +75,8 @@ static void fill_table(struct scene *scene)
 
 	do {
 		assert_int_equal(k2k_tenant_count(scene->admin, &count), 0);
-		code = count < TENANTS - 1 ? k2k_tenant_register(scene->admin, id++, NULL) : K2K_EFULL;
+		code = count < TENANTS - 1 ? k2k_tenant_register(scene->admin, id++, NULL)
+		                           : K2K_EFULL;
 	} while (code == 0);
 	assert_int_equal(code, K2K_EFULL);
 	register_with(scene->admin, 60, ENGAGEMENT);
@@ -66,7 +85,9 @@ static void fill_table(struct scene *scene)
 
 static const struct k2k_quota *other_quota(void)
 {
-	static const struct k2k_budget budgets[] = { { ENGAGEMENT, K2K_UNLIMITED }, { NEW_ENGAGEMENT, 9 }, { 72, 10 } };
+	static const struct k2k_budget budgets[] = { { ENGAGEMENT, K2K_UNLIMITED },
+		                                     { NEW_ENGAGEMENT, 9 },
+		                                     { 72, 10 } };
 	static const struct k2k_quota quota = { sizeof quota, 0, 55, 66, 77, 3, budgets };
 
 	return &quota;
@@ -95,7 +116,8 @@ static int run_update_budgets(struct victim *v)
 static int run_update_all(struct victim *v)
 {
 	return k2k_tenant_update(v->reg, SUBJECT, other_quota(),
-	                         K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS);
+	                         K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS |
+	                                 K2K_UPDATE_BUDGETS);
 }
 
 static int run_deregister(struct victim *v)
@@ -156,7 +178,10 @@ HARNESS_USED static int run_neutral_update(struct victim *v)
 	return k2k_tenant_update(v->reg, BYSTANDERS, &quota, K2K_UPDATE_RATE);
 }
 
-/* Three changes, of which one can be seen: so what is left has no third form, wherever the batch was killed. */
+/*
+ * Three changes, of which one can be seen: so what is left has no third form, wherever the batch
+ * was killed.
+ */
 static int run_batch(struct victim *v)
 {
 	int code = k2k_batch_begin(v->reg);
@@ -184,7 +209,8 @@ static int run_create(struct victim *v)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets =
+		8;
 	options.max_audit_events = 2;
 	return k2k_registry_create(v->name, &options, NULL);
 }
@@ -193,7 +219,8 @@ static int run_create_opened(struct victim *v)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets = 8;
+	options.max_tenants = options.max_engagements = options.max_leases = options.max_budgets =
+		8;
 	options.max_audit_events = 2;
 	return k2k_registry_create(v->name, &options, &v->reg);
 }
@@ -207,7 +234,8 @@ static const struct operation admin_operations[] HARNESS_USED = {
 	ADMIN("register", run_register),
 	ADMIN("register with budgets", run_register_budgets),
 	ADMIN("restore", run_restore),
-	ADMIN("register, reusing a slot", run_register, .arrange = fill_table, .needs_grace_period = true),
+	ADMIN("register, reusing a slot", run_register, .arrange = fill_table,
+	      .needs_grace_period = true),
 	ADMIN("register in a batch", run_batch),
 	ADMIN("update rate", run_update_rate),
 	ADMIN("update memory", run_update_memory),
@@ -360,27 +388,35 @@ static int run_attach_and_use(struct victim *v)
 static const struct operation broker_operations[] HARNESS_USED = {
 	NOBODY("attach", run_attach),
 	NOBODY("attach in a dead one's slot", run_attach, .has_dead = true),
-	NOBODY("attach there and use it", run_attach_and_use, .has_dead = true, .may_leave_record = true),
+	NOBODY("attach there and use it", run_attach_and_use, .has_dead = true,
+	       .may_leave_record = true),
 	BROKER("detach", run_close),
 	BROKER("detach, holding leases", run_close, .prepare = hold_some),
 	BROKER("record", run_record, .occupy = record_some),
 	BROKER("admit", run_admit, .occupy = record_some),
-	BROKER("admit, rolling the window", run_admit, .occupy = record_limit, .arrange = next_second),
+	BROKER("admit, rolling the window", run_admit, .occupy = record_limit,
+	       .arrange = next_second),
 	BROKER("admit, at the limit", run_admit, .expected = K2K_ERATE, .occupy = record_limit),
-	BROKER("admit, budget used up", run_admit, .expected = K2K_EBUDGET, .occupy = use_up_budget),
+	BROKER("admit, budget used up", run_admit, .expected = K2K_EBUDGET,
+	       .occupy = use_up_budget),
 	BROKER("admit, unknown tenant", run_admit_unknown, .expected = K2K_ENOTENANT),
 	BROKER("cross-tenant attempt", run_cross_tenant),
 	BROKER("track", run_track),
 	BROKER("track, new engagement", run_track_new, .may_leave_record = true),
-	BROKER("track, ledger full", run_track_new, .expected = K2K_EUNBOOKED, .occupy = fill_ledger),
+	BROKER("track, ledger full", run_track_new, .expected = K2K_EUNBOOKED,
+	       .occupy = fill_ledger),
 	BROKER("kernel acquire, first", run_kernel, .may_leave_record = true),
 	BROKER("kernel acquire, again", run_kernel, .prepare = hold_some),
-	BROKER("kernel acquire, the limit's last", run_kernel, .occupy = take_all, .may_leave_record = true),
-	BROKER("kernel acquire, at the limit", run_kernel, .expected = K2K_EKERNELS, .prepare = take_rest),
+	BROKER("kernel acquire, the limit's last", run_kernel, .occupy = take_all,
+	       .may_leave_record = true),
+	BROKER("kernel acquire, at the limit", run_kernel, .expected = K2K_EKERNELS,
+	       .prepare = take_rest),
 	BROKER("kernel release", run_kernel_release, .prepare = hold_some),
 	BROKER("memory acquire, first", run_memory, .may_leave_record = true),
-	BROKER("memory acquire, the limit's last", run_memory, .occupy = take_all, .may_leave_record = true),
-	BROKER("memory acquire, at the limit", run_memory, .expected = K2K_EGPUMEM, .prepare = take_rest),
+	BROKER("memory acquire, the limit's last", run_memory, .occupy = take_all,
+	       .may_leave_record = true),
+	BROKER("memory acquire, at the limit", run_memory, .expected = K2K_EGPUMEM,
+	       .prepare = take_rest),
 	BROKER("memory release", run_memory_release, .prepare = hold_memory),
 };
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_recovery - two deaths deep: an operation is killed after each of its stores, and what recovers from that is killed
- * after each store and each system call of its own
+ * crash_recovery - two deaths deep: an operation is killed after each of its stores, and what
+ * recovers from that is killed after each store and each system call of its own
  *
- * What the second death leaves is judged as what the first one left: the first operation happened, or it did not.
+ * What the second death leaves is judged as what the first one left: the first operation happened,
+ * or it did not.
  *
- * Of the first deaths one is taken for each half-done state that recovery tells apart: one that makes it run through the
- * same points as before, each as often, is not killed into again.
+ * Of the first deaths one is taken for each half-done state that recovery tells apart: one that
+ * makes it run through the same points as before, each as often, is not killed into again.
  */
 #define HARNESS_TIMEOUT_S 7200
 
 #include "crash_run.h"
 
-static const struct operation
-	change = ADMIN("the next change", run_neutral_update),
-	repair = ADMIN("repair", run_repair),
-	attach = NOBODY("the next attach", run_attach),
-	open_admin = NOBODY("the next open", run_open_admin, .removes = true);
+static const struct operation change = ADMIN("the next change", run_neutral_update),
+			      repair = ADMIN("repair", run_repair),
+			      attach = NOBODY("the next attach", run_attach),
+			      open_admin = NOBODY("the next open", run_open_admin, .removes = true);
 
 enum { PATHS = 1024 };
 
@@ -28,7 +28,9 @@ static bool is_new_path(uint64_t paths[PATHS], const struct points *points)
 
 	for (size_t j = 0; j < points->count; j++) {
 		hash = (hash ^ points->list[j].at) * UINT64_C(0x9e3779b97f4a7c15);
-		hash = (hash ^ ((uint64_t)points->list[j].arrival << 32 | points->list[j].iteration)) * UINT64_C(0x9e3779b97f4a7c15);
+		hash = (hash ^
+		        ((uint64_t)points->list[j].arrival << 32 | points->list[j].iteration)) *
+		       UINT64_C(0x9e3779b97f4a7c15);
 	}
 	while (paths[i] && paths[i] != hash)
 		assert_true(++i < PATHS);
@@ -38,11 +40,16 @@ static bool is_new_path(uint64_t paths[PATHS], const struct points *points)
 	return true;
 }
 
-/* Of each half-done state that `operation` can leave one death, and of each of those every death of `recovery`. */
-static void kill_recovery(const struct operation *operation, enum state state, const struct operation *recovery)
+/*
+ * Of each half-done state that `operation` can leave one death, and of each of those every death of
+ * `recovery`.
+ */
+static void kill_recovery(const struct operation *operation, enum state state,
+                          const struct operation *recovery)
 {
 	struct points firsts = { 0 }, all = { 0 };
-	bool by_names = operation->no_registry || operation->removes;    /* half-done states that system calls make */
+	/* half-done states that system calls make */
+	bool by_names = operation->no_registry || operation->removes;
 	static size_t firsts_seen;
 	struct oracle oracle;
 	struct tally tally = { 0 };
@@ -80,10 +87,12 @@ static void kill_recovery(const struct operation *operation, enum state state, c
 }
 
 /* Of every `step`-th operation, from `first` on. */
-static void kill_recovery_of_admins(const struct operation *recovery, enum state state, size_t first, size_t step)
+static void kill_recovery_of_admins(const struct operation *recovery, enum state state,
+                                    size_t first, size_t step)
 {
 	for (size_t i = first; i < sizeof admin_operations / sizeof admin_operations[0]; i += step)
-		if (admin_operations[i].role && admin_operations[i].run != run_close && admin_operations[i].run != run_check)
+		if (admin_operations[i].role && admin_operations[i].run != run_close &&
+		    admin_operations[i].run != run_check)
 			kill_recovery(&admin_operations[i], state, recovery);
 	check_reached();
 }
@@ -95,13 +104,31 @@ static void kill_recovery_of_brokers(const struct operation *recovery, enum stat
 	check_reached();
 }
 
-TEST(a_change_after_a_killed_administrator) { kill_recovery_of_admins(&change, STATE_HALF_FULL, 0, 1); }
-TEST(a_change_that_reaps_after_a_killed_administrator) { kill_recovery_of_admins(&change, STATE_PASSED, 0, 1); }
+TEST(a_change_after_a_killed_administrator)
+{
+	kill_recovery_of_admins(&change, STATE_HALF_FULL, 0, 1);
+}
+TEST(a_change_that_reaps_after_a_killed_administrator)
+{
+	kill_recovery_of_admins(&change, STATE_PASSED, 0, 1);
+}
 /* Two tests, so that two processors share them: repair takes most instructions of all. */
-TEST(a_repair_after_a_killed_administrator) { kill_recovery_of_admins(&repair, STATE_EMPTY, 0, 2); }
-TEST(a_repair_after_another_killed_administrator) { kill_recovery_of_admins(&repair, STATE_EMPTY, 1, 2); }
-TEST(an_attach_after_a_killed_broker) { kill_recovery_of_brokers(&attach, STATE_HALF_FULL); }
-TEST(a_repair_after_a_killed_broker) { kill_recovery_of_brokers(&repair, STATE_HALF_FULL); }
+TEST(a_repair_after_a_killed_administrator)
+{
+	kill_recovery_of_admins(&repair, STATE_EMPTY, 0, 2);
+}
+TEST(a_repair_after_another_killed_administrator)
+{
+	kill_recovery_of_admins(&repair, STATE_EMPTY, 1, 2);
+}
+TEST(an_attach_after_a_killed_broker)
+{
+	kill_recovery_of_brokers(&attach, STATE_HALF_FULL);
+}
+TEST(a_repair_after_a_killed_broker)
+{
+	kill_recovery_of_brokers(&repair, STATE_HALF_FULL);
+}
 
 TEST(the_next_open_after_a_killed_creator_or_destroyer)
 {

@@ -4,8 +4,8 @@
  *
  * Each case prints one line, which scripts/crash-test makes its table of:
  *	# kills | operation | state | instructions | stores | calls | kills | before | after | either | unreached
- * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where there are two deaths, of
- * each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
+ * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where
+ * there are two deaths, of each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
  */
 #ifndef K2K_TESTS_CRASH_RUN_H
 #define K2K_TESTS_CRASH_RUN_H
@@ -29,7 +29,10 @@ static bool is_wanted(const struct operation *operation)
 	return !only || strstr(operation->name, only);
 }
 
-/* Every N-th; the counter runs on over all cases of a program, so that a sample is spread over them. */
+/*
+ * Every N-th; the counter runs on over all cases of a program, so that a sample is spread over
+ * them.
+ */
 static bool is_next(size_t *counter)
 {
 	size_t every = number_of("K2K_CRASH_EVERY", 1);
@@ -45,8 +48,12 @@ struct death {
 	const struct point *point;
 };
 
-/* A victim of `operation` at its first instruction; where `earlier` is given, after that death. False: that point wasn't reached. */
-static bool open_with_victim(struct scene *scene, const struct operation *operation, enum state state, const struct death *earlier)
+/*
+ * A victim of `operation` at its first instruction; where `earlier` is given, after that death.
+ * False: that point wasn't reached.
+ */
+static bool open_with_victim(struct scene *scene, const struct operation *operation,
+                             enum state state, const struct death *earlier)
 {
 	scene_open(scene, earlier ? earlier->operation : operation, state);
 	if (earlier) {
@@ -63,8 +70,8 @@ static bool open_with_victim(struct scene *scene, const struct operation *operat
 }
 
 /* False where the earlier point wasn't reached this time. */
-static bool discover(struct points *points, const struct operation *operation, enum state state, bool every_instruction,
-                     const struct death *earlier)
+static bool discover(struct points *points, const struct operation *operation, enum state state,
+                     bool every_instruction, const struct death *earlier)
 {
 	struct scene scene;
 	bool there = open_with_victim(&scene, operation, state, earlier);
@@ -84,13 +91,16 @@ static void describe(char text[200], const struct point *point)
 
 	dladdr((void *)point->at, &info);
 	snprintf(text, 200, "after %s+%#lx (%s, arrival %u)", info.dli_fname,
-	         (unsigned long)(point->at - (uintptr_t)info.dli_fbase), point->is_call ? "system call" : "store", point->arrival);
+	         (unsigned long)(point->at - (uintptr_t)info.dli_fbase),
+	         point->is_call ? "system call" : "store", point->arrival);
 }
 
-static void kill_at(const struct operation *operation, enum state state, const struct oracle *oracle, const struct points *points,
-                    size_t number, const struct death *earlier, struct tally *tally)
+static void kill_at(const struct operation *operation, enum state state,
+                    const struct oracle *oracle, const struct points *points, size_t number,
+                    const struct death *earlier, struct tally *tally)
 {
-	enum { FAST_TRIES = 2, TRIES = 4 };      /* a wait may take more turns or fewer; the last ones are as slow as the discovery */
+	/* a wait may take more turns or fewer; the last ones are as slow as the discovery */
+	enum { FAST_TRIES = 2, TRIES = 4 };
 	struct scene scene;
 	bool there = false;
 	char where[512], last[200], first[200] = "";
@@ -98,11 +108,13 @@ static void kill_at(const struct operation *operation, enum state state, const s
 	describe(last, &points->list[number]);
 	if (earlier)
 		describe(first, earlier->point);
-	snprintf(where, sizeof where, "%s%s%s at point %zu of %zu, %s", first, earlier ? ", then " : "", earlier ? operation->name : "",
-	         number + 1, points->count, last);
+	snprintf(where, sizeof where, "%s%s%s at point %zu of %zu, %s", first,
+	         earlier ? ", then " : "", earlier ? operation->name : "", number + 1,
+	         points->count, last);
 	for (int i = 0; !there && i < TRIES; i++) {
 		there = open_with_victim(&scene, operation, state, earlier) &&
-		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim, &points->list[number]);
+		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim,
+		                                                            &points->list[number]);
 		end_process(&scene.victim);
 		if (there)
 			judge(&scene, oracle, number, where, tally);
@@ -113,10 +125,12 @@ static void kill_at(const struct operation *operation, enum state state, const s
 
 static struct tally sum;
 
-static void print_row(const char *operation, enum state state, const struct points *points, const struct tally *tally)
+static void print_row(const char *operation, enum state state, const struct points *points,
+                      const struct tally *tally)
 {
-	printf("# kills | %s | %s | %zu | %zu | %zu | %zu | %zu | %zu | %zu | %zu\n", operation, state_names[state], points->steps,
-	       points->changes, points->calls, tally->kills, tally->before, tally->after, tally->either, tally->unreached);
+	printf("# kills | %s | %s | %zu | %zu | %zu | %zu | %zu | %zu | %zu | %zu\n", operation,
+	       state_names[state], points->steps, points->changes, points->calls, tally->kills,
+	       tally->before, tally->after, tally->either, tally->unreached);
 	fflush(stdout);
 	sum.kills += tally->kills;
 	sum.unreached += tally->unreached;
@@ -128,7 +142,8 @@ HARNESS_USED static void check_reached(void)
 	assert_true(sum.unreached * 20 <= sum.kills + 20);
 }
 
-HARNESS_USED static void kill_everywhere(const struct operation *operation, enum state state, bool every_instruction)
+HARNESS_USED static void kill_everywhere(const struct operation *operation, enum state state,
+                                         bool every_instruction)
 {
 	struct points points = { 0 };
 	struct oracle oracle;

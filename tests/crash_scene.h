@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_scene.h - where an operation is killed: a registry in a known state, a broker at work beside it, and a judge
+ * crash_scene.h - where an operation is killed: a registry in a known state, a broker at work
+ * beside it, and a judge
  *
  * The processes of one scene:
- *   director    this one: creates the registry, traces and kills, judges. Holds an administrator's handle, so no threads.
- *   bystander   a broker that admits, tracks, acquires, releases and looks up its own tenant the whole time
- *   stopped     in some states: a broker under SIGSTOP, which holds a slot of each subject and keeps grace periods from ending
- *   dead        for some operations: a broker that was killed, and nothing but dead ones' slots are left
- *   victim      runs the operation, is killed in it (crash_trace.h)
+ *   director    this one: creates the registry, traces and kills, judges. Holds an administrator's
+ *   handle, so no threads. bystander   a broker that admits, tracks, acquires, releases and looks
+ *   up its own tenant the whole time stopped     in some states: a broker under SIGSTOP, which
+ *   holds a slot of each subject and keeps grace periods from ending dead        for some
+ *   operations: a broker that was killed, and nothing but dead ones' slots are left victim
+ *   runs the operation, is killed in it (crash_trace.h)
  *
  * The judge, after each kill:
- *   1. each call of the bystander works at once: with success, without going to sleep, in at most BYSTANDER_CPU_NS of its
- *      own processor time (what other processes take from the processor is not its delay)
+ *   1. each call of the bystander works at once: with success, without going to sleep, in at most
+ *      BYSTANDER_CPU_NS of its own processor time (what other processes take from the processor is
+ *      not its delay)
  *   2. one administrative operation, or one attach, is successful
  *   3. the checker finds nothing
- *   4. what can be seen through the interface is what it was before the operation, or what it is after it
+ *   4. what can be seen through the interface is what it was before the operation, or what it is
+ *      after it
  *   5. so are the numbers of records in use, once `repair` has given back what the dead had claimed
- * "Before" and "after" are what the same judge saw where the victim was killed before the first instruction and after the
- * last.
+ * "Before" and "after" are what the same judge saw where the victim was killed before the first
+ * instruction and after the last.
  */
 #ifndef K2K_TESTS_CRASH_SCENE_H
 #define K2K_TESTS_CRASH_SCENE_H
@@ -34,24 +38,32 @@
 #define MS UINT64_C(1000000)
 
 enum {
-	TENANTS = 8, ENGAGEMENTS = 16, LEASES = 32, BUDGETS = 16,
-	SUBJECT = 7,             /* the tenant that operations are about */
-	BYSTANDERS = 900,        /* the bystander's */
-	ENGAGEMENT = 70,         /* of the subject: has a cost and a budget */
-	SUBJECT_RATE = 100, SUBJECT_KERNELS = 4,
+	TENANTS = 8,
+	ENGAGEMENTS = 16,
+	LEASES = 32,
+	BUDGETS = 16,
+	SUBJECT = 7,      /* the tenant that operations are about */
+	BYSTANDERS = 900, /* the bystander's */
+	ENGAGEMENT = 70,  /* of the subject: has a cost and a budget */
+	SUBJECT_RATE = 100,
+	SUBJECT_KERNELS = 4,
 };
 #define SUBJECT_MEMORY UINT64_C(1048576)
 
 enum state {
-	STATE_EMPTY,             /* nothing but what the operation needs */
-	STATE_HALF_FULL,         /* others with budgets, costs, leases */
-	STATE_REMOVED,           /* slots that were used before: chains and free lists in another order */
-	STATE_WAITING,           /* a retired tenant whose grace period can't end: a stopped broker is behind */
-	STATE_PASSED,            /* a retired tenant whose grace period has ended: the next change reaps it */
-	STATE_STOPPED,           /* a stopped broker that holds something of every tenant */
+	STATE_EMPTY,     /* nothing but what the operation needs */
+	STATE_HALF_FULL, /* others with budgets, costs, leases */
+	/* slots that were used before: chains and free lists in another order */
+	STATE_REMOVED,
+	/* a retired tenant whose grace period can't end: a stopped broker is behind */
+	STATE_WAITING,
+	/* a retired tenant whose grace period has ended: the next change reaps it */
+	STATE_PASSED,
+	STATE_STOPPED, /* a stopped broker that holds something of every tenant */
 	STATES,
 };
-static const char *const state_names[STATES] HARNESS_USED = { "empty", "half full", "removed", "waiting", "passed", "stopped" };
+static const char *const state_names[STATES] HARNESS_USED = { "empty",   "half full", "removed",
+	                                                      "waiting", "passed",    "stopped" };
 
 struct scene;
 
@@ -64,31 +76,35 @@ struct victim {
 
 struct operation {
 	const char *name;
-	enum k2k_role role;              /* that the victim attaches in before it begins; 0: none */
+	enum k2k_role role; /* that the victim attaches in before it begins; 0: none */
 	int (*run)(struct victim *victim);
-	int expected;                    /* its code */
-	void (*arrange)(struct scene *scene);            /* what it needs besides the state; by the director, last */
-	void (*occupy)(struct k2k_registry *broker);     /* by the bystander, before it works */
-	void (*prepare)(struct victim *victim);          /* by the victim, before it begins */
-	bool no_subject;                 /* the subject isn't registered */
-	bool has_dead;                   /* all broker slots have owners, and most of them are dead */
-	bool no_registry;                /* of that name, before */
-	bool removes;                    /* the registry may be gone: FENCED is an answer */
-	bool needs_grace_period;         /* to end: not possible beside a stopped broker */
-	bool may_leave_record;           /* killed half way it may leave an empty record, which is found and used by the next */
+	int expected; /* its code */
+	/* what it needs besides the state; by the director, last */
+	void (*arrange)(struct scene *scene);
+	void (*occupy)(struct k2k_registry *broker); /* by the bystander, before it works */
+	void (*prepare)(struct victim *victim);      /* by the victim, before it begins */
+	bool no_subject;                             /* the subject isn't registered */
+	/* all broker slots have owners, and most of them are dead */
+	bool has_dead;
+	bool no_registry;        /* of that name, before */
+	bool removes;            /* the registry may be gone: FENCED is an answer */
+	bool needs_grace_period; /* to end: not possible beside a stopped broker */
+	/* killed half way it may leave an empty record, which is found and used by the next */
+	bool may_leave_record;
 };
 
 /* ---- what the director shares with the others --------------------------------------------- */
 
 struct stage {
-	_Atomic uint64_t clock_ns;       /* the brokers' clock stands still: which window a call is in doesn't depend on its speed */
+	/* the brokers' clock stands still: which window a call is in doesn't depend on its speed */
+	_Atomic uint64_t clock_ns;
 	atomic_uint round_asked, pause_asked;
-	atomic_int round_code;           /* of the last round asked for */
-	_Atomic uint64_t round_cpu_ns;   /* the longest call in it */
+	atomic_int round_code;         /* of the last round asked for */
+	_Atomic uint64_t round_cpu_ns; /* the longest call in it */
 	_Atomic uint64_t round_sleeps;
-	_Atomic uint64_t rounds;         /* of the bystander, all */
+	_Atomic uint64_t rounds; /* of the bystander, all */
 	atomic_int fenced_is_fine;
-	atomic_int run_code;             /* the victim's */
+	atomic_int run_code; /* the victim's */
 };
 
 struct scene {
@@ -100,7 +116,7 @@ struct scene {
 	struct gate ready, answered, paused, resume;
 	pid_t bystander, stopped, victim;
 	uint32_t bystander_slot;
-	bool has_changed;                /* a victim has raised an intent, as administrators do */
+	bool has_changed; /* a victim has raised an intent, as administrators do */
 	/* for victim_discover() */
 	unsigned char *seen_defs, *seen_live;
 };
@@ -141,7 +157,7 @@ static struct k2k_audit_tag tag_of(uint64_t engagement)
 	return (struct k2k_audit_tag){ 1, engagement };
 }
 
-/* ---- the bystander ---------------------------------------------------------------------------- */
+/* ---- the bystander --------------------------------------------------------------------------- */
 
 struct meter {
 	uint64_t cpu_ns, sleeps;
@@ -216,10 +232,12 @@ static void bystand(struct scene *scene)
 	unsigned int answered = 0;
 	struct k2k_registry *reg;
 
-	/* What it asks the kernel, it asks itself: whatever it then sleeps for is another process. */
+	/*
+	 * What it asks the kernel, it asks itself: whatever it then sleeps for is another process.
+	 */
 	k2k_agent_in_caller = true;
 	reg = open_with_clock(scene, K2K_ROLE_BROKER);
-	assert_int_equal(bystander_round(reg).code, 0);  /* all its records are there */
+	assert_int_equal(bystander_round(reg).code, 0); /* all its records are there */
 	gate_open(&scene->ready);
 	gate_wait(&scene->resume);
 	if (scene->operation->occupy)
@@ -235,7 +253,8 @@ static void bystand(struct scene *scene)
 			continue;
 		}
 		meter = bystander_round(reg);
-		if (meter.code && !(meter.code == K2K_EFENCED && atomic_load(&stage->fenced_is_fine)))
+		if (meter.code &&
+		    !(meter.code == K2K_EFENCED && atomic_load(&stage->fenced_is_fine)))
 			fail_msg("a call of a broker at work answered %s", k2k_errname(meter.code));
 		atomic_fetch_add(&stage->rounds, 1);
 		if (asked != answered) {
@@ -262,7 +281,7 @@ static void resume_bystander(struct scene *scene)
 	gate_open(&scene->resume);
 }
 
-/* ---- the states ------------------------------------------------------------------------------------ */
+/* ---- the states ------------------------------------------------------------------------------ */
 
 static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t engagement)
 {
@@ -277,12 +296,16 @@ static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t
 	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
-/* Until the bystander's helper has answered the newest grace period; no other broker both lives and runs. */
+/*
+ * Until the bystander's helper has answered the newest grace period; no other broker both lives and
+ * runs.
+ */
 static void wait_answered(const struct scene *scene)
 {
 	const struct k2k_map *map = &scene->admin->map;
 
-	while (atomic_load(&map->slots[scene->bystander_slot].ack) < atomic_load(&map->defs->grace_token))
+	while (atomic_load(&map->slots[scene->bystander_slot].ack) <
+	       atomic_load(&map->defs->grace_token))
 		sched_yield();
 }
 
@@ -329,8 +352,8 @@ static void arrange_early(struct scene *scene)
 		deregister(admin, 34);
 		deregister(admin, 32);
 	}
-	assert_int_equal(k2k_tenant_register(admin, BYSTANDERS, &(struct k2k_quota)K2K_QUOTA_UNLIMITED),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_register(admin, BYSTANDERS, &(struct k2k_quota)K2K_QUOTA_UNLIMITED), 0);
 	if (!scene->operation->no_subject)
 		register_with(admin, SUBJECT, ENGAGEMENT);
 	if (scene->state == STATE_HALF_FULL) {
@@ -346,14 +369,15 @@ static void arrange_late(struct scene *scene)
 	struct k2k_registry *admin = scene->admin;
 
 	switch (scene->state) {
-	case STATE_HALF_FULL:
-		kill_broker(admin, start_user(scene));
-		break;
+	case STATE_HALF_FULL: kill_broker(admin, start_user(scene)); break;
 	case STATE_REMOVED:
 		deregister(admin, 33);
 		wait_answered(scene);
 		register_with(admin, 35, ENGAGEMENT);
-		wait_answered(scene); /* what it reaped can be used again: else a ledger that is full now has room later */
+		/*
+		 * what it reaped can be used again: else a ledger that is full now has room later
+		 */
+		wait_answered(scene);
 		break;
 	case STATE_WAITING:
 		scene->stopped = start_user(scene);
@@ -369,12 +393,11 @@ static void arrange_late(struct scene *scene)
 		scene->stopped = start_user(scene);
 		stop_process(scene->stopped);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
-/* ---- beginning and end -------------------------------------------------------------------------------- */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static void create_small(const char *name, struct k2k_registry **admin)
 {
@@ -384,7 +407,11 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	options.max_engagements = ENGAGEMENTS;
 	options.max_leases = LEASES;
 	options.max_budgets = BUDGETS;
-	options.max_audit_events = 4; /* all bytes are compared after each instruction, and check looks at all events; of 2 a helper would close one */
+	/*
+	 * all bytes are compared after each instruction, and check looks at all events; of 2 a
+	 * helper would close one
+	 */
+	options.max_audit_events = 4;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 }
 
@@ -395,14 +422,17 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 
 	scene->has_changed |= operation->role == K2K_ROLE_ADMIN || operation->removes;
 	if (pid == 0) {
-		struct victim victim = { .name = scene->name, .lease = K2K_LEASE_INIT, .clock_ns = &scene->stage->clock_ns };
+		struct victim victim = { .name = scene->name,
+			                 .lease = K2K_LEASE_INIT,
+			                 .clock_ns = &scene->stage->clock_ns };
 		int code;
 
 		k2k_agent_in_caller = true;
 		if (operation->role) {
 			victim.reg = open_with_clock(scene, operation->role);
 			if (scene->stopped)
-				victim.reg->timeout_ns = 50 * MS;        /* final totals can't be had: what counts is how it gives up */
+				/* final totals can't be had: what counts is how it gives up */
+				victim.reg->timeout_ns = 50 * MS;
 		}
 		if (operation->prepare)
 			operation->prepare(&victim);
@@ -430,8 +460,9 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
 }
 
 /*
- * As after as many brokers that were killed: incarnations whose bytes nobody has locked. They started long ago: whether a
- * victim's start, in ticks of 10 ms, is another number than a dead one's must not be left to chance.
+ * As after as many brokers that were killed: incarnations whose bytes nobody has locked. They
+ * started long ago: whether a victim's start, in ticks of 10 ms, is another number than a dead
+ * one's must not be left to chance.
  */
 static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 {
@@ -441,7 +472,8 @@ static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 		if (atomic_load(&slot->owner) == 0) {
 			atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 			atomic_store(&slot->state, K2K_SLOT_ACTIVE);
-			atomic_store(&slot->buried, K2K_LOCK_BYTE_LIFE_MIN + i); /* told of: else a helper does, at any time */
+			/* told of: else a helper does, at any time */
+			atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->start_time, 1);
 		}
@@ -455,7 +487,8 @@ HARNESS_USED static bool is_possible(const struct operation *operation, enum sta
 	return !operation->needs_grace_period || (state != STATE_WAITING && state != STATE_STOPPED);
 }
 
-HARNESS_USED static void scene_open(struct scene *scene, const struct operation *operation, enum state state)
+HARNESS_USED static void scene_open(struct scene *scene, const struct operation *operation,
+                                    enum state state)
 {
 	pid_t dead = 0;
 
@@ -472,7 +505,8 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 	if (operation->no_registry)
 		return;
 	create_small(scene->name, &scene->admin);
-	atomic_store(&scene->stage->clock_ns, k2k_clock_now(&scene->admin->clock).second * SECOND + 500 * MS);
+	atomic_store(&scene->stage->clock_ns,
+	             k2k_clock_now(&scene->admin->clock).second * SECOND + 500 * MS);
 	arrange_early(scene);
 	if (operation->has_dead)
 		dead = start_user(scene);
@@ -512,7 +546,8 @@ HARNESS_USED static void scene_close(struct scene *scene)
 	if (scene->admin)
 		assert_int_equal(k2k_registry_close(&scene->admin), 0);
 	code = k2k_registry_destroy(scene->name, 0, NULL);
-	assert_true(code == 0 || (code == K2K_ENOREGISTRY && (scene->operation->removes || scene->operation->no_registry)));
+	assert_true(code == 0 || (code == K2K_ENOREGISTRY &&
+	                          (scene->operation->removes || scene->operation->no_registry)));
 	check_nothing_left(scene->name);
 	gate_close(&scene->ready);
 	gate_close(&scene->answered);
@@ -524,16 +559,21 @@ HARNESS_USED static void scene_close(struct scene *scene)
 	memset(scene, 0, sizeof *scene);
 }
 
-/* ---- for victim_discover(): did the operation change a byte? --------------------------------------------- */
+/* ---- for victim_discover(): did the operation change a byte? --------------------------------- */
 
-/* The bystander's helper answers grace periods, and any helper wakes readers of the trail: that is not the operation's. */
+/*
+ * The bystander's helper answers grace periods, and any helper wakes readers of the trail: that is
+ * not the operation's.
+ */
 static void forget_answers(const struct scene *scene)
 {
 	const k2k_u64 *ack = &scene->admin->map.slots[scene->bystander_slot].ack;
 	const k2k_u32 *wake = &scene->admin->map.live->audit_wake;
 
-	memcpy(scene->seen_live + ((const unsigned char *)ack - scene->admin->live.base), (const void *)ack, sizeof *ack);
-	memcpy(scene->seen_live + ((const unsigned char *)wake - scene->admin->live.base), (const void *)wake, sizeof *wake);
+	memcpy(scene->seen_live + ((const unsigned char *)ack - scene->admin->live.base),
+	       (const void *)ack, sizeof *ack);
+	memcpy(scene->seen_live + ((const unsigned char *)wake - scene->admin->live.base),
+	       (const void *)wake, sizeof *wake);
 }
 
 HARNESS_USED static bool scene_changed(void *context)

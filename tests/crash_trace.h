@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_trace.h - a victim: a forked child under ptrace, run to any instruction of one operation, and killed there
+ * crash_trace.h - a victim: a forked child under ptrace, run to any instruction of one operation,
+ * and killed there
  *
- * A point is the moment after an instruction: which instruction, at its how-manieth arrival, and, where it repeats itself
- * (rep movs), after how many of its iterations. victim_discover() steps through the whole operation once and finds the
- * points that matter: after each instruction that changed a byte of what it watches, and after each system call.
- * victim_bring_to() takes another victim of the same kind there, by a hardware breakpoint, so that nothing in its memory
- * differs from what runs in production. A forked child has its parent's addresses: a point found in one is the
- * same in the next.
+ * A point is the moment after an instruction: which instruction, at its how-manieth arrival, and,
+ * where it repeats itself (rep movs), after how many of its iterations. victim_discover() steps
+ * through the whole operation once and finds the points that matter: after each instruction that
+ * changed a byte of what it watches, and after each system call. victim_bring_to() takes another
+ * victim of the same kind there, by a hardware breakpoint, so that nothing in its memory differs
+ * from what runs in production. A forked child has its parent's addresses: a point found in one is
+ * the same in the next.
  *
- * Only the thread that runs the operation is stepped; a helper thread of it runs freely, and is killed with it.
- * x86-64 only: debug registers.
+ * Only the thread that runs the operation is stepped; a helper thread of it runs freely, and is
+ * killed with it. x86-64 only: debug registers.
  */
 #ifndef K2K_TESTS_CRASH_TRACE_H
 #define K2K_TESTS_CRASH_TRACE_H
@@ -23,17 +25,17 @@
 #include <sys/user.h>
 
 struct point {
-	uintptr_t at;            /* the instruction */
-	uint32_t arrival;        /* 1: the first time that it is reached */
-	uint32_t iteration;      /* 0 but for instructions that repeat themselves */
-	bool is_call;            /* a system call; else it changed a byte */
+	uintptr_t at;       /* the instruction */
+	uint32_t arrival;   /* 1: the first time that it is reached */
+	uint32_t iteration; /* 0 but for instructions that repeat themselves */
+	bool is_call;       /* a system call; else it changed a byte */
 	bool is_change;
 };
 
 struct points {
 	struct point *list;
 	size_t count, room;
-	size_t steps;            /* instructions in all */
+	size_t steps; /* instructions in all */
 	size_t changes, calls;
 };
 
@@ -136,7 +138,8 @@ static void wait_trap(pid_t pid, const char *what)
 		if (WSTOPSIG(status) == SIGTRAP)
 			return;
 		deliver = WSTOPSIG(status);
-		if (deliver == SIGSEGV || deliver == SIGBUS || deliver == SIGABRT || deliver == SIGILL)
+		if (deliver == SIGSEGV || deliver == SIGBUS || deliver == SIGABRT ||
+		    deliver == SIGILL)
 			fail_msg("the victim got signal %ld in %s at %#lx", deliver, what,
 			         (unsigned long)victim_at(pid));
 		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, (void *)deliver), 0);
@@ -207,7 +210,8 @@ static bool is_shared(pid_t pid, uintptr_t at)
 
 /*
  * Over an instruction that repeats itself (rep movs, rep stos), if it writes upwards into memory of
- * the victim alone: a trap for each of its iterations would take most of the time, and find nothing.
+ * the victim alone: a trap for each of its iterations would take most of the time, and find
+ * nothing.
  */
 static bool skip_private_repeat(pid_t pid, uintptr_t at)
 {
@@ -228,10 +232,11 @@ static bool skip_private_repeat(pid_t pid, uintptr_t at)
 }
 
 /*
- * Steps to the end of the operation. `changed` says whether what is watched differs from what it was at the last
- * call. `every`: all instructions are points.
+ * Steps to the end of the operation. `changed` says whether what is watched differs from what it
+ * was at the last call. `every`: all instructions are points.
  */
-HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), void *context, bool every, struct points *points)
+HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), void *context,
+                                         bool every, struct points *points)
 {
 	struct arrivals *arrivals = calloc(1, sizeof *arrivals);
 	uintptr_t at;
@@ -278,7 +283,10 @@ HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
 	return true;
 }
 
-/* The same, one instruction at a time: for points that are there only where others had time meanwhile. */
+/*
+ * The same, one instruction at a time: for points that are there only where others had time
+ * meanwhile.
+ */
 HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
 {
 	struct arrivals *arrivals = calloc(1, sizeof *arrivals);
@@ -290,7 +298,8 @@ HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
 		struct point now = arrive(arrivals, at);
 
 		victim_step(pid);
-		there = now.at == point->at && now.arrival == point->arrival && now.iteration == point->iteration;
+		there = now.at == point->at && now.arrival == point->arrival &&
+		        now.iteration == point->iteration;
 	}
 	free(arrivals);
 	return there;

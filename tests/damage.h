@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage.h - a small registry with something in every state, to be damaged; and pauses that take no time.
+ * damage.h - a small registry with something in every state, to be damaged; and pauses that take no
+ * time.
  *
- * Link with -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns: a pause of the library then only moves the
- * clock that its deadlines are measured by. So what a call waits for can be added up, and costs a test nothing.
+ * Link with -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns: a pause of the library
+ * then only moves the clock that its deadlines are measured by. So what a call waits for can be
+ * added up, and costs a test nothing.
  */
 #ifndef K2K_TESTS_DAMAGE_H
 #define K2K_TESTS_DAMAGE_H
@@ -42,7 +44,10 @@ void __wrap_k2k_clock_sleep_ns(uint64_t ns)
 		sched_yield(); /* whom we wait for may have to run; check waits for nobody */
 }
 
-/* What this thread has computed and waited for. Time in which others ran is not counted: a busy machine makes no call slow. */
+/*
+ * What this thread has computed and waited for. Time in which others ran is not counted: a busy
+ * machine makes no call slow.
+ */
 DAMAGE_USED static uint64_t spent_ns(void)
 {
 	struct timespec t;
@@ -55,23 +60,28 @@ DAMAGE_USED static uint64_t spent_ns(void)
 
 enum { DAMAGE_TENANTS = 8, DAMAGE_IDS };
 
-/* Its clock stands still; its brokers' helpers don't run, so that nothing moves unless a test does it. */
+/*
+ * Its clock stands still; its brokers' helpers don't run, so that nothing moves unless a test does
+ * it.
+ */
 struct damage {
 	const char *name;
 	struct k2k_registry *admin, *a, *b, *observer;
-	k2k_tenant_id ids[DAMAGE_IDS];          /* [0..5] have everything, [6] was retired, [7] has nothing, [8] never was */
-	struct k2k_map map;                     /* both objects, writable */
+	/* [0..5] have everything, [6] was retired, [7] has nothing, [8] never was */
+	k2k_tenant_id ids[DAMAGE_IDS];
+	struct k2k_map map; /* both objects, writable */
 	struct bytes bytes;
 	_Atomic uint64_t clock_ns;
 };
 
 static const struct k2k_audit_tag damage_tag = { 1, 1 };
 
-#define DAMAGE_MUST(call)                                                                        \
-	do {                                                                                     \
-		int damage_code = (call);                                                        \
-		if (damage_code)                                                                 \
-			fail_msg("%s: %s: %s", #call, k2k_errname(damage_code), k2k_error_detail()->text); \
+#define DAMAGE_MUST(call)                                                       \
+	do {                                                                    \
+		int damage_code = (call);                                       \
+		if (damage_code)                                                \
+			fail_msg("%s: %s: %s", #call, k2k_errname(damage_code), \
+			         k2k_error_detail()->text);                     \
 	} while (0)
 
 DAMAGE_USED static void damage_open(struct damage *d, enum k2k_role role, struct k2k_registry **reg)
@@ -117,7 +127,8 @@ DAMAGE_USED static void damage_use(struct damage *d, k2k_tenant_id id)
 }
 
 /* An id, from `id` on, that shares the bucket of another. */
-DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of, k2k_tenant_id id)
+DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of,
+                                                  k2k_tenant_id id)
 {
 
 	while (k2k_tenant_bucket(map, id) != k2k_tenant_bucket(map, of))
@@ -126,8 +137,8 @@ DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k
 }
 
 /*
- * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and leases of all of them;
- * two brokers that live; events of all of them. At most 128 KiB.
+ * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and
+ * leases of all of them; two brokers that live; events of all of them. At most 128 KiB.
  */
 DAMAGE_USED static void damage_populate(struct damage *d)
 {

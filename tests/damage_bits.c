@@ -2,10 +2,10 @@
 /*
  * damage_bits.c - flips each bit of a populated registry, one at a time, and asks everybody.
  *
- * No signal, no hang, no answer that is not documented, nothing changed outside of the registry; check finds what
- * damage_fields.h says it must. Without arguments it takes every STRIDE-th bit, from one that the seed says (printed;
- * K2K_TEST_SEED sets it); with --all every one. The tables at the end say what was answered, and field by field what
- * check found.
+ * No signal, no hang, no answer that is not documented, nothing changed outside of the registry;
+ * check finds what damage_fields.h says it must. Without arguments it takes every STRIDE-th bit,
+ * from one that the seed says (printed; K2K_TEST_SEED sets it); with --all every one. The tables at
+ * the end say what was answered, and field by field what check found.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -41,10 +41,13 @@ static const char *doing_text(void)
 	static const char *const uses[] = { "live", "retired", "idle" };
 	static char text[256];
 
-	snprintf(text, sizeof text, "bit %u of byte %zu of %s (%s.%s, %s, record %" PRIu32 "), %s", doing.bit,
+	snprintf(text, sizeof text, "bit %u of byte %zu of %s (%s.%s, %s, record %" PRIu32 "), %s",
+	         doing.bit,
 	         doing.byte < d.bytes.defs_bytes ? doing.byte : doing.byte - d.bytes.defs_bytes,
-	         doing.byte < d.bytes.defs_bytes ? "defs" : "live", doing.meaning.region ? doing.meaning.region->name : "-",
-	         doing.meaning.field ? doing.meaning.field->name : "-", uses[doing.meaning.use], doing.meaning.index, doing.call);
+	         doing.byte < d.bytes.defs_bytes ? "defs" : "live",
+	         doing.meaning.region ? doing.meaning.region->name : "-",
+	         doing.meaning.field ? doing.meaning.field->name : "-", uses[doing.meaning.use],
+	         doing.meaning.index, doing.call);
 	return text;
 }
 
@@ -53,7 +56,8 @@ static void on_signal(int number)
 	static const char before[] = "# killed by a signal at ";
 	const char *text = doing_text();
 
-	if (write(2, before, sizeof before - 1) < 0 || write(2, text, strlen(text)) < 0 || write(2, "\n", 1) < 0)
+	if (write(2, before, sizeof before - 1) < 0 || write(2, text, strlen(text)) < 0 ||
+	    write(2, "\n", 1) < 0)
 		_exit(1);
 	signal(number, SIG_DFL);
 	raise(number);
@@ -72,25 +76,31 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- calls --------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define CALLS(X) \
-	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) X(usage_list) X(engagement) \
-	X(engagement_for) X(quota_check) X(admit) X(record) X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) X(audit_stats) X(audit_follower_list) \
-	X(open_observer) X(open_broker) X(open_admin)
+	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) \
+	X(usage_list) X(engagement) X(engagement_for) X(quota_check) X(admit) X(record) \
+	X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) \
+	X(audit_stats) X(audit_follower_list) X(open_observer) X(open_broker) X(open_admin)
 #define AS_ENUM(name) CALL_##name,
 #define AS_TEXT(name) #name,
 enum call { CALLS(AS_ENUM) CALL_COUNT };
 static const char *const call_names[] = { CALLS(AS_TEXT) };
+/* clang-format on */
 
 enum { CODES_MAX = 12 };
 static struct tally {
 	uint64_t slowest_ns;
-	struct { int code; uint64_t count; } codes[CODES_MAX];
+	struct {
+		int code;
+		uint64_t count;
+	} codes[CODES_MAX];
 } tallies[CALL_COUNT];
 
 static uint64_t began_ns;
-static bool told;        /* a call answered CORRUPT */
+static bool told; /* a call answered CORRUPT */
 
 /* `allowed` ends with 1. */
 static int answered(enum call call, int code, const int *allowed)
@@ -106,7 +116,8 @@ static int answered(enum call call, int code, const int *allowed)
 		wrong("answered %d (%s): %s", code, k2k_errname(code), k2k_error_detail()->text);
 	if (code == K2K_ECORRUPT) {
 		told = true;
-		if (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] || !k2k_error_detail()->text[0])
+		if (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] ||
+		    !k2k_error_detail()->text[0])
 			wrong("CORRUPT, and does not say what");
 	}
 	if (took_ns > CALL_MS * 1000000u)
@@ -120,8 +131,9 @@ static int answered(enum call call, int code, const int *allowed)
 	return code;
 }
 
-#define ASK(name, answer, ...) \
-	(doing.call = #name, began_ns = spent_ns(), answered(CALL_##name, (answer), (const int[]){ 0, K2K_ECORRUPT, ##__VA_ARGS__, 1 }))
+#define ASK(name, answer, ...)                      \
+	(doing.call = #name, began_ns = spent_ns(), \
+	 answered(CALL_##name, (answer), (const int[]){ 0, K2K_ECORRUPT, ##__VA_ARGS__, 1 }))
 
 static uint64_t digest;
 
@@ -162,14 +174,17 @@ static void ask_of_tenant(struct k2k_registry *reg, k2k_tenant_id id)
 	code = ASK(is_registered, k2k_tenant_is_registered(reg, id, &registered));
 	DIGEST(code);
 	DIGEST(registered);
-	code = ASK(engagement_for, k2k_usage_engagement_for(reg, id, damage_tag, &ns), K2K_ENOTENANT);
+	code = ASK(engagement_for, k2k_usage_engagement_for(reg, id, damage_tag, &ns),
+	           K2K_ENOTENANT);
 	DIGEST(code);
 	DIGEST(ns);
-	code = ASK(quota_check, k2k_quota_check(reg, id, damage_tag, 900, &verdict), K2K_ENOTENANT, K2K_ERATE, K2K_EBUDGET);
+	code = ASK(quota_check, k2k_quota_check(reg, id, damage_tag, 900, &verdict), K2K_ENOTENANT,
+	           K2K_ERATE, K2K_EBUDGET);
 	DIGEST(code);
 	DIGEST(verdict);
 	if (!code && verdict.used > verdict.limit)
-		wrong("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used, verdict.limit);
+		wrong("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used,
+		      verdict.limit);
 }
 
 /* Every event that is there, and no more than can be. */
@@ -185,15 +200,19 @@ static void ask_trail(struct k2k_registry *reg)
 	ASK(audit_follower_list, k2k_audit_follower_list(reg, &follower, 1, &count));
 	do {
 		records[0].size = sizeof records[0];
-		if (ASK(audit_read, k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, 128, &count)) != 0)
+		if (ASK(audit_read, k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, 128,
+		                                   &count)) != 0)
 			return;
 		for (size_t i = 0; i < count; i++) {
 			const struct k2k_audit_record *e = &records[i];
 
-			if (e->ring >= K2K_AUDIT_RINGS || e->kind >= K2K_AUDIT_KINDS || !e->kind != !!(e->flags & K2K_AUDIT_LOST) ||
-			    !memchr(e->actor, 0, sizeof e->actor) || !memchr(e->source, 0, sizeof e->source) ||
+			if (e->ring >= K2K_AUDIT_RINGS || e->kind >= K2K_AUDIT_KINDS ||
+			    !e->kind != !!(e->flags & K2K_AUDIT_LOST) ||
+			    !memchr(e->actor, 0, sizeof e->actor) ||
+			    !memchr(e->source, 0, sizeof e->source) ||
 			    !memchr(e->destination, 0, sizeof e->destination))
-				wrong("event %" PRIu64 " of ring %u can't be", e->sequence, e->ring);
+				wrong("event %" PRIu64 " of ring %u can't be", e->sequence,
+				      e->ring);
 		}
 		all += count;
 	} while (count && all < 10000);
@@ -253,16 +272,20 @@ static void send_all(struct k2k_registry *reg)
 	for (int i = 0; i < DAMAGE_IDS; i++) {
 		k2k_tenant_id id = d.ids[i];
 
-		ASK(admit, k2k_message_admit(reg, id, damage_tag, 1, &verdict), K2K_ENOTENANT, K2K_ERATE, K2K_EBUDGET);
+		ASK(admit, k2k_message_admit(reg, id, damage_tag, 1, &verdict), K2K_ENOTENANT,
+		    K2K_ERATE, K2K_EBUDGET);
 		ASK(record, k2k_message_record(reg, id), K2K_ENOTENANT);
 		ASK(track, k2k_usage_track(reg, id, damage_tag, 1), K2K_ENOTENANT, K2K_EUNBOOKED);
 		lease.amount = 0;
-		ASK(acquire, k2k_kernel_acquire(reg, id, &lease, &verdict), K2K_ENOTENANT, K2K_EKERNELS, K2K_EFULL, K2K_EBUSY);
+		ASK(acquire, k2k_kernel_acquire(reg, id, &lease, &verdict), K2K_ENOTENANT,
+		    K2K_EKERNELS, K2K_EFULL, K2K_EBUSY);
 		if (lease.amount)
 			ASK(release, k2k_kernel_release(reg, &lease), K2K_ENOTHELD, K2K_ESTALE);
 	}
-	ASK(track, k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 1, 99 }, 1), K2K_ENOTENANT, K2K_EUNBOOKED);
-	ASK(acquire, k2k_gpu_memory_acquire(reg, 1, 10, NULL, NULL), K2K_ENOTENANT, K2K_EGPUMEM, K2K_EFULL, K2K_EBUSY);
+	ASK(track, k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 1, 99 }, 1), K2K_ENOTENANT,
+	    K2K_EUNBOOKED);
+	ASK(acquire, k2k_gpu_memory_acquire(reg, 1, 10, NULL, NULL), K2K_ENOTENANT, K2K_EGPUMEM,
+	    K2K_EFULL, K2K_EBUSY);
 	ASK(release, k2k_gpu_memory_release_id(reg, 1, 10), K2K_ENOTENANT, K2K_ENOTHELD);
 	ASK(cross_tenant, k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
 }
@@ -283,7 +306,7 @@ static bool check_finds(struct k2k_registry *reg)
 	return count > 0;
 }
 
-/* ---- field by field ------------------------------------------------------------------------------- */
+/* ---- field by field -------------------------------------------------------------------------- */
 
 enum { ROWS_MAX = 512 };
 static struct row {
@@ -299,7 +322,9 @@ static struct row *row_of(const struct meaning *meaning)
 	const char *region = meaning->region ? meaning->region->name : "-";
 	struct row *row = rows;
 
-	while (row < rows + row_count && (row->field != meaning->field || row->use != meaning->use || strcmp(row->region, region) != 0))
+	while (row < rows + row_count &&
+	       (row->field != meaning->field || row->use != meaning->use ||
+	        strcmp(row->region, region) != 0))
 		row++;
 	if (row == rows + row_count) {
 		assert_true(row_count < ROWS_MAX);
@@ -313,7 +338,9 @@ static struct row *row_of(const struct meaning *meaning)
 
 static void print_tables(void)
 {
-	static const char *const policies[] = { "all", "part", "any", "nothing" }, *const uses[] = { "live", "retired", "idle" };
+	static const char *const policies[] = { "all", "part", "any", "nothing" }, *const uses[] = {
+		"live", "retired", "idle"
+	};
 	uint64_t flips = 0, found = 0, meant = 0, meant_found = 0, silent = 0;
 
 	printf("# %-14s %10s  answers\n", "call", "slowest us");
@@ -322,19 +349,24 @@ static void print_tables(void)
 			continue;
 		printf("# %-14s %10" PRIu64, call_names[c], tallies[c].slowest_ns / 1000);
 		for (int i = 0; i < CODES_MAX && tallies[c].codes[i].count; i++)
-			printf("  %s %" PRIu64, tallies[c].codes[i].code ? k2k_errname(tallies[c].codes[i].code) + 4 : "OK",
+			printf("  %s %" PRIu64,
+			       tallies[c].codes[i].code ? k2k_errname(tallies[c].codes[i].code) + 4
+			                                : "OK",
 			       tallies[c].codes[i].count);
 		putchar('\n');
 	}
 	if (!row_count)
 		return;
-	printf("# %-12s %-22s %-7s %7s %7s %7s %7s %7s\n", "record", "field", "use", "bits", "found", "told", "changed", "policy");
+	printf("# %-12s %-22s %-7s %7s %7s %7s %7s %7s\n", "record", "field", "use", "bits",
+	       "found", "told", "changed", "policy");
 	for (int i = 0; i < row_count; i++) {
 		const struct row *row = &rows[i];
 		enum policy policy = row->field->policy[row->use];
 
-		printf("# %-12s %-22s %-7s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7s  %s\n", row->region,
-		       row->field->name, uses[row->use], row->flips, row->found, row->told, row->changed, policies[policy],
+		printf("# %-12s %-22s %-7s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64
+		       " %7s  %s\n",
+		       row->region, row->field->name, uses[row->use], row->flips, row->found,
+		       row->told, row->changed, policies[policy],
 		       (policy == PART || policy == ANY) && row->field->why ? row->field->why : "");
 		flips += row->flips;
 		found += row->found;
@@ -344,22 +376,27 @@ static void print_tables(void)
 		}
 		silent += row->changed;
 	}
-	printf("# %" PRIu64 " bits flipped: check found %" PRIu64 " (%.1f %%); of %" PRIu64 " that are not free to be anything %.2f %%\n",
-	       flips, found, 100.0 * (double)found / (double)flips, meant, 100.0 * (double)meant_found / (double)meant);
-	printf("# %" PRIu64 " changed an answer, and neither check nor a call told of it\n", silent);
+	printf("# %" PRIu64 " bits flipped: check found %" PRIu64 " (%.1f %%); of %" PRIu64
+	       " that are not free to be anything %.2f %%\n",
+	       flips, found, 100.0 * (double)found / (double)flips, meant,
+	       100.0 * (double)meant_found / (double)meant);
+	printf("# %" PRIu64 " changed an answer, and neither check nor a call told of it\n",
+	       silent);
 }
 
-/* ---- the flips -------------------------------------------------------------------------------------- */
+/* ---- the flips ------------------------------------------------------------------------------- */
 
 static unsigned char *byte_at(size_t byte)
 {
-	return byte < d.bytes.defs_bytes ? d.bytes.defs + byte : d.bytes.live + (byte - d.bytes.defs_bytes);
+	return byte < d.bytes.defs_bytes ? d.bytes.defs + byte
+	                                 : d.bytes.live + (byte - d.bytes.defs_bytes);
 }
 
 /* The same byte as the administrator's handle maps it, by whose addresses fields are told. */
 static const unsigned char *mapped_at(size_t byte)
 {
-	return byte < d.bytes.defs_bytes ? d.admin->defs.base + byte : d.admin->live.base + (byte - d.bytes.defs_bytes);
+	return byte < d.bytes.defs_bytes ? d.admin->defs.base + byte
+	                                 : d.admin->live.base + (byte - d.bytes.defs_bytes);
 }
 
 static void flip(size_t byte, unsigned int bit)
@@ -429,8 +466,13 @@ static void make_other(void)
 	struct k2k_registry *admin;
 
 	other.name = fresh_registry();
-	DAMAGE_MUST(k2k_registry_create(other.name, &(struct k2k_create_options){ .size = sizeof(struct k2k_create_options),
-	                                .max_tenants = 16, .max_engagements = 16, .max_budgets = 16 }, &admin));
+	DAMAGE_MUST(k2k_registry_create(
+		other.name,
+		&(struct k2k_create_options){ .size = sizeof(struct k2k_create_options),
+	                                      .max_tenants = 16,
+	                                      .max_engagements = 16,
+	                                      .max_budgets = 16 },
+		&admin));
 	DAMAGE_MUST(k2k_tenant_register(admin, 1, NULL));
 	DAMAGE_MUST(k2k_registry_close(&admin));
 	bytes_open(&other.bytes, other.name);
@@ -466,12 +508,17 @@ TEST(no_flipped_bit_crashes_hangs_or_spreads)
 		fail_msg("%d failures", failures);
 }
 
-/* ---- attach ------------------------------------------------------------------------------------------- */
+/* ---- attach ---------------------------------------------------------------------------------- */
 
 static void open_damaged(bool is_header)
 {
-	static const struct { enum call call; enum k2k_role role; } roles[] = {
-		{ CALL_open_observer, K2K_ROLE_OBSERVER }, { CALL_open_broker, K2K_ROLE_BROKER }, { CALL_open_admin, K2K_ROLE_ADMIN },
+	static const struct {
+		enum call call;
+		enum k2k_role role;
+	} roles[] = {
+		{ CALL_open_observer, K2K_ROLE_OBSERVER },
+		{ CALL_open_broker, K2K_ROLE_BROKER },
+		{ CALL_open_admin, K2K_ROLE_ADMIN },
 	};
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 
@@ -483,11 +530,14 @@ static void open_damaged(bool is_header)
 
 		doing.call = call_names[roles[i].call];
 		began_ns = spent_ns();
-		code = answered(roles[i].call, k2k_registry_open(d.name, roles[i].role, &options, &reg),
-		                is_header ? (const int[]){ K2K_ECORRUPT, K2K_ELAYOUT, K2K_EBOOT, K2K_EOWNER, 1 }
+		code = answered(roles[i].call,
+		                k2k_registry_open(d.name, roles[i].role, &options, &reg),
+		                is_header ? (const int[]){ K2K_ECORRUPT, K2K_ELAYOUT, K2K_EBOOT,
+		                                           K2K_EOWNER, 1 }
 		                          : (const int[]){ 0, K2K_ECORRUPT, 1 });
 		if (code) {
-			if (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] || !k2k_error_detail()->text[0])
+			if (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] ||
+			    !k2k_error_detail()->text[0])
 				wrong("%s, and does not say what", k2k_errname(code));
 			continue;
 		}
@@ -498,7 +548,10 @@ static void open_damaged(bool is_header)
 	bytes_restore(&d.bytes);
 }
 
-/* Header and directory: none attaches. The words behind them, and the brokers' places: attached, or told. */
+/*
+ * Header and directory: none attaches. The words behind them, and the brokers' places: attached, or
+ * told.
+ */
 TEST(an_attach_survives_each_flipped_bit)
 {
 	static struct traces before;
@@ -519,8 +572,10 @@ TEST(an_attach_survives_each_flipped_bit)
 		flip(d.bytes.defs_bytes + at / 8, (unsigned int)(at % 8));
 		open_damaged(at / 8 < sizeof(struct k2k_shm_header));
 	}
-	slots = d.bytes.defs_bytes + (size_t)((unsigned char *)d.map.slots - (unsigned char *)d.map.live);
-	for (size_t at = first_bit % stride; at < 4 * sizeof(struct k2k_shm_slot) * 8; at += stride, count++) {
+	slots = d.bytes.defs_bytes +
+	        (size_t)((unsigned char *)d.map.slots - (unsigned char *)d.map.live);
+	for (size_t at = first_bit % stride; at < 4 * sizeof(struct k2k_shm_slot) * 8;
+	     at += stride, count++) {
 		flip(slots + at / 8, (unsigned int)(at % 8));
 		open_damaged(false);
 	}
@@ -545,6 +600,7 @@ int main(int argc, char **argv)
 	}
 	first_bit = number;
 	if (stride > 1)
-		printf("# every %zuth bit, from %lu (K2K_TEST_SEED=%lu)\n", stride, number % stride, number);
+		printf("# every %zuth bit, from %lu (K2K_TEST_SEED=%lu)\n", stride, number % stride,
+		       number);
 	return harness_main(argc, argv);
 }

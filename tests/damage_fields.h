@@ -8,10 +8,10 @@
 #include "damage.h"
 
 enum policy {
-	FOUND,          /* check finds every bit */
-	PART,           /* some values are as good as the right one: why says which */
-	ANY,            /* a number that may be any, or words for people */
-	NOTHING,        /* means nothing: no answer changes */
+	FOUND,   /* check finds every bit */
+	PART,    /* some values are as good as the right one: why says which */
+	ANY,     /* a number that may be any, or words for people */
+	NOTHING, /* means nothing: no answer changes */
 };
 
 /* A record's use: most fields mean something only in some of them. */
@@ -24,8 +24,11 @@ struct field {
 	const char *why;
 };
 
-#define BITS(type, member, from, count, live, retired, idle, why) \
-	{ #member, offsetof(struct type, member) * 8 + (from), (count), { live, retired, idle }, why }
+#define BITS(type, member, from, count, live, retired, idle, why)             \
+	{                                                                     \
+#member, offsetof(struct type, member) * 8 + (from), (count), \
+			{ live, retired, idle }, why                          \
+	}
 #define FIELD(type, member, live, retired, idle, why) \
 	BITS(type, member, 0, sizeof(((struct type *)0)->member) * 8, live, retired, idle, why)
 
@@ -43,7 +46,8 @@ static const struct field defs_fields[] = {
 	FIELD(k2k_shm_defs, generation, PART, PART, PART, "a larger one may be true"),
 	FIELD(k2k_shm_defs, intent, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, writer_signed, ANY, ANY, ANY, "the writer's, which is check itself"),
-	FIELD(k2k_shm_defs, writer_owner, ANY, ANY, ANY, "the same; a number that nobody lives by is taken over"),
+	FIELD(k2k_shm_defs, writer_owner, ANY, ANY, ANY,
+	      "the same; a number that nobody lives by is taken over"),
 	FIELD(k2k_shm_defs, writer_pid, ANY, ANY, ANY, "the writer's, who is check itself"),
 	FIELD(k2k_shm_defs, writer_pid_namespace, ANY, ANY, ANY, "the same"),
 	FIELD(k2k_shm_defs, writer_comm, ANY, ANY, ANY, "the same"),
@@ -59,7 +63,8 @@ static const struct field defs_fields[] = {
 static const struct field live_fields[] = {
 	FIELD(k2k_shm_live, ledger_pool.hint, ANY, ANY, ANY, "where a search begins"),
 	FIELD(k2k_shm_live, ledger_pool.high, PART, PART, PART, "a larger one only takes time"),
-	FIELD(k2k_shm_live, ledger_pool.freed, ANY, ANY, ANY, "a count that is compared with itself"),
+	FIELD(k2k_shm_live, ledger_pool.freed, ANY, ANY, ANY,
+	      "a count that is compared with itself"),
 	FIELD(k2k_shm_live, ledger_pool.writer_hint, ANY, ANY, ANY, "where a search begins"),
 	FIELD(k2k_shm_live, reserved0, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_live, lease_pool.hint, ANY, ANY, ANY, "where a search begins"),
@@ -78,11 +83,15 @@ static const struct field head_fields[] = {
 static const struct field tenant_fields[] = {
 	FIELD(k2k_shm_tenant, id, PART, NOTHING, NOTHING, "another id of the same bucket"),
 	BITS(k2k_shm_tenant, state_gen, 0, 8, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_tenant, state_gen, 8, 56, PART, PART, PART, "an earlier generation, where no record has the right one"),
+	BITS(k2k_shm_tenant, state_gen, 8, 56, PART, PART, PART,
+	     "an earlier generation, where no record has the right one"),
 	BITS(k2k_shm_tenant, select, 0, 8, FOUND, NOTHING, NOTHING, NULL),
-	BITS(k2k_shm_tenant, select, 8, 56, PART, NOTHING, NOTHING, "a version may be any from that of the budgets on"),
-	FIELD(k2k_shm_tenant, next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
-	BITS(k2k_shm_tenant, flags, 0, 1, PART, NOTHING, NOTHING, "set where there are no budgets it costs a look"),
+	BITS(k2k_shm_tenant, select, 8, 56, PART, NOTHING, NOTHING,
+	     "a version may be any from that of the budgets on"),
+	FIELD(k2k_shm_tenant, next, FOUND, PART, NOTHING,
+	      "of one retired: where a reader goes on who stands on it"),
+	BITS(k2k_shm_tenant, flags, 0, 1, PART, NOTHING, NOTHING,
+	     "set where there are no budgets it costs a look"),
 	BITS(k2k_shm_tenant, flags, 1, 31, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_tenant, rate, ANY, NOTHING, NOTHING, "a limit may be any"),
 	FIELD(k2k_shm_tenant, burst, FOUND, NOTHING, NOTHING, NULL),
@@ -92,12 +101,15 @@ static const struct field tenant_cold_fields[] = {
 	FIELD(k2k_shm_tenant_cold, gpu_memory_bytes, ANY, NOTHING, NOTHING, "a limit may be any"),
 	FIELD(k2k_shm_tenant_cold, kernels, ANY, NOTHING, NOTHING, "a limit may be any"),
 	FIELD(k2k_shm_tenant_cold, registered_at_ns, ANY, NOTHING, NOTHING, "for people"),
-	FIELD(k2k_shm_tenant_cold, retired_token, FOUND, PART, NOTHING, "an earlier token, in order"),
+	FIELD(k2k_shm_tenant_cold, retired_token, FOUND, PART, NOTHING,
+	      "an earlier token, in order"),
 	FIELD(k2k_shm_tenant_cold, budget_count, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, label, FOUND, FOUND, FOUND, NULL),
-	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY, "of no registration that is retired: nothing is told"),
-	FIELD(k2k_shm_tenant_cold, pinned_by, ANY, ANY, ANY, "a number that nobody lives by pins nothing"),
+	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY,
+	      "of no registration that is retired: nothing is told"),
+	FIELD(k2k_shm_tenant_cold, pinned_by, ANY, ANY, ANY,
+	      "a number that nobody lives by pins nothing"),
 };
 
 static const struct field budget_fields[] = {
@@ -106,7 +118,8 @@ static const struct field budget_fields[] = {
 	FIELD(k2k_shm_budget, entry.gen, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.key, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_budget, entry.slot, FOUND, NOTHING, NOTHING, NULL),
-	FIELD(k2k_shm_budget, entry.next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
+	FIELD(k2k_shm_budget, entry.next, FOUND, PART, NOTHING,
+	      "of one retired: where a reader goes on who stands on it"),
 	FIELD(k2k_shm_budget, budget_ns, ANY, NOTHING, NOTHING, "a budget may be any"),
 	FIELD(k2k_shm_budget, since, PART, NOTHING, NOTHING, "an earlier version"),
 	FIELD(k2k_shm_budget, until, FOUND, NOTHING, NOTHING, NULL),
@@ -117,10 +130,13 @@ static const struct field budget_fields[] = {
 static const struct field cell_fields[] = {
 	FIELD(k2k_shm_cell, admitted, ANY, ANY, NOTHING, "a count"),
 	BITS(k2k_shm_cell, window, 0, K2K_WINDOW_BASE_BITS, ANY, NOTHING, NOTHING, "a count"),
-	BITS(k2k_shm_cell, window, K2K_WINDOW_BASE_BITS, 64 - K2K_WINDOW_BASE_BITS, PART, NOTHING, NOTHING, "a second that is over"),
+	BITS(k2k_shm_cell, window, K2K_WINDOW_BASE_BITS, 64 - K2K_WINDOW_BASE_BITS, PART, NOTHING,
+	     NOTHING, "a second that is over"),
 	FIELD(k2k_shm_cell, costs, ANY, ANY, NOTHING, "a count, which shares out"),
-	FIELD(k2k_shm_cell, lease_brokers, PART, PART, NOTHING, "set where nothing is held it costs a look"),
-	BITS(k2k_shm_cell, has_costs, 0, 1, PART, PART, NOTHING, "set where there are no costs it costs a look"),
+	FIELD(k2k_shm_cell, lease_brokers, PART, PART, NOTHING,
+	      "set where nothing is held it costs a look"),
+	BITS(k2k_shm_cell, has_costs, 0, 1, PART, PART, NOTHING,
+	     "set where there are no costs it costs a look"),
 	BITS(k2k_shm_cell, has_costs, 1, 31, FOUND, FOUND, NOTHING, NULL),
 	FIELD(k2k_shm_cell, reserved, FOUND, FOUND, FOUND, NULL),
 };
@@ -136,37 +152,48 @@ static const struct field cell_cold_fields[] = {
 
 static const struct field cost_fields[] = {
 	BITS(k2k_shm_cost, entry.state, 0, 2, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_cost, entry.state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known; an earlier token"),
+	BITS(k2k_shm_cost, entry.state, 2, 62, PART, PART, FOUND,
+	     "who took it, of whom nothing is known; an earlier token"),
 	FIELD(k2k_shm_cost, entry.gen, FOUND, NOTHING, NOTHING, NULL),
-	FIELD(k2k_shm_cost, entry.key, PART, NOTHING, NOTHING, "another engagement of the same bucket"),
+	FIELD(k2k_shm_cost, entry.key, PART, NOTHING, NOTHING,
+	      "another engagement of the same bucket"),
 	FIELD(k2k_shm_cost, entry.slot, FOUND, NOTHING, NOTHING, NULL),
-	FIELD(k2k_shm_cost, entry.next, FOUND, PART, NOTHING, "of one retired: where a reader goes on who stands on it"),
+	FIELD(k2k_shm_cost, entry.next, FOUND, PART, NOTHING,
+	      "of one retired: where a reader goes on who stands on it"),
 	FIELD(k2k_shm_cost, cost_ns, ANY, NOTHING, NOTHING, "a count"),
 	FIELD(k2k_shm_cost, reserved_ns, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_cost, reserved, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field row_fields[] = {
-	{ "record", 0, sizeof(struct k2k_shm_lease_row) * 8, { PART, PART, PART }, "another record's, where this broker holds nothing" },
+	{ "record",
+	  0,
+	  sizeof(struct k2k_shm_lease_row) * 8,
+	  { PART, PART, PART },
+	  "another record's, where this broker holds nothing" },
 };
 
 /* RETIRED: an idle one. */
 static const struct field lease_fields[] = {
 	BITS(k2k_shm_lease, state, 0, 2, PART, FOUND, FOUND, "of one that holds nothing"),
-	BITS(k2k_shm_lease, state, 2, 62, PART, PART, FOUND, "who took it, of whom nothing is known: then it counts as nothing"),
+	BITS(k2k_shm_lease, state, 2, 62, PART, PART, FOUND,
+	     "who took it, of whom nothing is known: then it counts as nothing"),
 	BITS(k2k_shm_lease, use, 0, 1, FOUND, NOTHING, NOTHING, NULL),
-	BITS(k2k_shm_lease, use, 1, 63, ANY, NOTHING, NOTHING, "a count that is compared with itself"),
+	BITS(k2k_shm_lease, use, 1, 63, ANY, NOTHING, NOTHING,
+	     "a count that is compared with itself"),
 	FIELD(k2k_shm_lease, gen, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_lease, incarnation, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_lease, whose, FOUND, NOTHING, NOTHING, NULL),
-	FIELD(k2k_shm_lease, claims, PART, PART, NOTHING, "counters; held is at most asked - ended"),
+	FIELD(k2k_shm_lease, claims, PART, PART, NOTHING,
+	      "counters; held is at most asked - ended"),
 	FIELD(k2k_shm_lease, reserved, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field slot_fields[] = {
 	FIELD(k2k_shm_slot, owner, PART, PART, PART, "a broker that is dead"),
 	FIELD(k2k_shm_slot, ack, PART, PART, PART, "an earlier token"),
-	FIELD(k2k_shm_slot, state, FOUND, PART, PART, "of a place that is free it may be any that there is"),
+	FIELD(k2k_shm_slot, state, FOUND, PART, PART,
+	      "of a place that is free it may be any that there is"),
 	FIELD(k2k_shm_slot, reserved0, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, pid, ANY, ANY, NOTHING, "for people"),
 	FIELD(k2k_shm_slot, pid_namespace, ANY, ANY, NOTHING, "for people"),
@@ -176,34 +203,51 @@ static const struct field slot_fields[] = {
 	FIELD(k2k_shm_slot, reserved1, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, cross_tenant_total, ANY, ANY, ANY, "a count"),
 	FIELD(k2k_shm_slot, unknown_tenant_total, ANY, ANY, ANY, "a count"),
-	FIELD(k2k_shm_slot, buried, PART, PART, PART, "another broker that is dead"),
+	FIELD(k2k_shm_slot, death_reported, PART, PART, PART, "another broker that is dead"),
 	FIELD(k2k_shm_slot, reserved2, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_slot, reserved3, FOUND, FOUND, FOUND, NULL),
 };
 
 static const struct field ring_fields[] = {
-	FIELD(k2k_shm_ring, claimed, PART, PART, PART, "a larger one: writers may have been killed before they wrote"),
+	FIELD(k2k_shm_ring, claimed, PART, PART, PART,
+	      "a larger one: writers may have been killed before they wrote"),
 	FIELD(k2k_shm_ring, since, PART, PART, PART, "any number that was begun"),
 	FIELD(k2k_shm_ring, reserved, FOUND, FOUND, FOUND, NULL),
 	BITS(k2k_shm_ring, written, 0, 64, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_ring, written, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART, "a count: all together at most what was begun"),
+	BITS(k2k_shm_ring, written, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART,
+	     "a count: all together at most what was begun"),
 	BITS(k2k_shm_ring, coalesced, 0, 64, FOUND, FOUND, FOUND, NULL),
 	BITS(k2k_shm_ring, coalesced, 64, 64 * 6, ANY, ANY, ANY, "a count"),
-	BITS(k2k_shm_ring, coalesced, 64 * 7, 64 * (K2K_EVENT_KINDS - 7), FOUND, FOUND, FOUND, NULL),
+	BITS(k2k_shm_ring, coalesced, 64 * 7, 64 * (K2K_EVENT_KINDS - 7), FOUND, FOUND, FOUND,
+	     NULL),
 	BITS(k2k_shm_ring, lost, 0, 64, FOUND, FOUND, FOUND, NULL),
-	BITS(k2k_shm_ring, lost, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART, "a count: all together at most what was begun"),
+	BITS(k2k_shm_ring, lost, 64, 64 * (K2K_EVENT_KINDS - 1), PART, PART, PART,
+	     "a count: all together at most what was begun"),
 };
 
-/* In use: LIVE an event that is there, RETIRED one that is being written, or never was ended, IDLE none. */
-#define BODY(member, live, why) \
-	{ "words." #member, (offsetof(struct k2k_shm_event, words) + offsetof(struct k2k_event_body, member)) * 8, \
-	  sizeof(((struct k2k_event_body *)0)->member) * 8, { live, ANY, FOUND }, why }
+/*
+ * In use: LIVE an event that is there, RETIRED one that is being written, or never was ended, IDLE
+ * none.
+ */
+#define BODY(member, live, why)                                                                 \
+	{                                                                                       \
+		"words." #member,                                                               \
+			(offsetof(struct k2k_shm_event, words) +                                \
+		         offsetof(struct k2k_event_body, member)) *                             \
+				8,                                                              \
+			sizeof(((struct k2k_event_body *)0)->member) * 8, { live, ANY, FOUND }, \
+			why                                                                     \
+	}
 
 static const struct field event_fields[] = {
-	FIELD(k2k_shm_event, sequence, PART, PART, FOUND, "odd: its writer was killed; earlier, of this place"),
-	BITS(k2k_shm_event, count, 0, K2K_EVENT_COUNT_BITS, PART, ANY, FOUND, "how many, of a rejection; being written: not read"),
-	BITS(k2k_shm_event, count, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS, FOUND, ANY, FOUND, "being written: not read"),
-	BITS(k2k_shm_event, count, 63, 1, PART, ANY, FOUND, "open: its second is not over; being written: not read"),
+	FIELD(k2k_shm_event, sequence, PART, PART, FOUND,
+	      "odd: its writer was killed; earlier, of this place"),
+	BITS(k2k_shm_event, count, 0, K2K_EVENT_COUNT_BITS, PART, ANY, FOUND,
+	     "how many, of a rejection; being written: not read"),
+	BITS(k2k_shm_event, count, K2K_EVENT_COUNT_BITS, K2K_EVENT_NUMBER_BITS, FOUND, ANY, FOUND,
+	     "being written: not read"),
+	BITS(k2k_shm_event, count, 63, 1, PART, ANY, FOUND,
+	     "open: its second is not over; being written: not read"),
 	FIELD(k2k_shm_event, given_up, PART, PART, PART, "a number of this place that was begun"),
 	BODY(time_ns, ANY, "for people"),
 	BODY(monotonic_ns, ANY, "for people"),
@@ -226,7 +270,8 @@ static const struct field event_fields[] = {
 static const struct field follower_fields[] = {
 	FIELD(k2k_shm_follower, owner, PART, PART, PART, "any number that is drawn"),
 	FIELD(k2k_shm_follower, said_ns, ANY, ANY, ANY, "when it said something last"),
-	FIELD(k2k_shm_follower, failing_since_ns, ANY, ANY, ANY, "for people, and whether it is waited for"),
+	FIELD(k2k_shm_follower, failing_since_ns, ANY, ANY, ANY,
+	      "for people, and whether it is waited for"),
 	FIELD(k2k_shm_follower, failures, ANY, ANY, ANY, "a count"),
 	FIELD(k2k_shm_follower, pid, ANY, ANY, ANY, "for people"),
 	FIELD(k2k_shm_follower, comm, ANY, ANY, ANY, "for people"),
@@ -238,7 +283,8 @@ static const struct field follower_fields[] = {
 	FIELD(k2k_shm_follower, lost_count, ANY, ANY, ANY, "for people"),
 	FIELD(k2k_shm_follower, lost_at_ns, ANY, ANY, ANY, "for people"),
 	FIELD(k2k_shm_follower, reserved0, FOUND, FOUND, FOUND, NULL),
-	FIELD(k2k_shm_follower, next, ANY, ANY, ANY, "how far it has come: who can't have come so far is not waited for"),
+	FIELD(k2k_shm_follower, next, ANY, ANY, ANY,
+	      "how far it has come: who can't have come so far is not waited for"),
 	FIELD(k2k_shm_follower, reserved1, FOUND, FOUND, FOUND, NULL),
 };
 
@@ -249,7 +295,7 @@ static const struct field gap_fields[] = {
 
 struct region {
 	const char *name;
-	const void *base;               /* in the damaged registry's map */
+	const void *base; /* in the damaged registry's map */
 	size_t stride, count;
 	const struct field *fields;
 	size_t field_count;
@@ -307,30 +353,39 @@ static enum use use_always(const struct k2k_map *map, uint32_t index)
 
 enum { REGIONS = 19 };
 
-#define REGION(name, base, count, fields, use) \
-	{ name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), use }
+#define REGION(name, base, count, fields, use)                                                    \
+	{                                                                                         \
+		name, base, sizeof(*(base)), count, fields, sizeof(fields) / sizeof((fields)[0]), \
+			use                                                                       \
+	}
 
 static void regions_of(const struct k2k_map *map, struct region regions[REGIONS])
 {
 	struct region all[REGIONS] = {
 		REGION("defs", map->defs, 1, defs_fields, use_always),
 		REGION("defs.header", &map->defs->header, 1, header_fields, use_always),
-		REGION("tenant heads", map->tenant_heads, map->tenant_mask + 1, head_fields, use_always),
+		REGION("tenant heads", map->tenant_heads, map->tenant_mask + 1, head_fields,
+		       use_always),
 		REGION("tenant", map->tenants, map->sizes.tenants, tenant_fields, use_of_tenant),
-		REGION("tenant", map->tenants_cold, map->sizes.tenants, tenant_cold_fields, use_of_tenant),
-		REGION("budget heads", map->budget_heads, map->budget_mask + 1, head_fields, use_always),
+		REGION("tenant", map->tenants_cold, map->sizes.tenants, tenant_cold_fields,
+		       use_of_tenant),
+		REGION("budget heads", map->budget_heads, map->budget_mask + 1, head_fields,
+		       use_always),
 		REGION("budget", map->budgets, map->sizes.budgets, budget_fields, use_of_budget),
 		REGION("live", map->live, 1, live_fields, use_always),
 		REGION("live.header", &map->live->header, 1, header_fields, use_always),
 		REGION("slot", map->slots, K2K_SLOTS, slot_fields, use_of_slot),
 		REGION("cell", map->cells, map->sizes.tenants, cell_fields, use_of_tenant),
-		REGION("cell", map->cells_cold, map->sizes.tenants, cell_cold_fields, use_of_tenant),
-		REGION("ledger heads", map->ledger_heads, map->ledger_mask + 1, head_fields, use_always),
+		REGION("cell", map->cells_cold, map->sizes.tenants, cell_cold_fields,
+		       use_of_tenant),
+		REGION("ledger heads", map->ledger_heads, map->ledger_mask + 1, head_fields,
+		       use_always),
 		REGION("cost", map->ledger, map->sizes.engagements, cost_fields, use_of_cost),
 		REGION("lease row", map->lease_rows, map->sizes.tenants, row_fields, use_of_tenant),
 		REGION("lease", map->leases, map->sizes.leases, lease_fields, use_of_lease),
 		REGION("audit ring", map->rings, K2K_RINGS, ring_fields, use_always),
-		REGION("audit event", map->events, K2K_RINGS * map->sizes.events, event_fields, use_of_event),
+		REGION("audit event", map->events, K2K_RINGS * map->sizes.events, event_fields,
+		       use_of_event),
 		REGION("follower", map->followers, K2K_FOLLOWERS, follower_fields, use_always),
 	};
 
@@ -345,8 +400,8 @@ struct meaning {
 };
 
 /* What the bit is; the region is null where it belongs to nothing. */
-DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS], const void *byte, unsigned int bit,
-                       struct meaning *meaning)
+DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS],
+                                   const void *byte, unsigned int bit, struct meaning *meaning)
 {
 	*meaning = (struct meaning){ NULL, gap_fields, IDLE, 0 };
 	for (int r = 0; r < REGIONS; r++) {
@@ -359,7 +414,8 @@ DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct regio
 			const struct field *field = &region->fields[f];
 			size_t in_record = (size_t)at % region->stride * 8 + bit;
 
-			if (in_record < field->first_bit || in_record - field->first_bit >= field->bits)
+			if (in_record < field->first_bit ||
+			    in_record - field->first_bit >= field->bits)
 				continue;
 			meaning->region = region;
 			meaning->field = field;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage_repair.c - thousands of damaged images of `live`: what is asked before, during and after a repair.
+ * damage_repair.c - thousands of damaged images of `live`: what is asked before, during and after a
+ * repair.
  *
- * Before a repair: no answer that is not documented, and no damage refuses the administration of other tenants. After it:
- * check is clean, a second repair finds nothing, and changes, admissions, bookings and leases work and are counted. The seed is
- * printed; K2K_TEST_SEED sets it, K2K_DAMAGE_IMAGES how many.
+ * Before a repair: no answer that is not documented, and no damage refuses the administration of
+ * other tenants. After it: check is clean, a second repair finds nothing, and changes, admissions,
+ * bookings and leases work and are counted. The seed is printed; K2K_TEST_SEED sets it,
+ * K2K_DAMAGE_IMAGES how many.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -21,7 +23,11 @@ static uint64_t state;
 static struct {
 	uint64_t image;
 	int words;
-	struct { const char *region, *field; uint32_t record; uint64_t was, is; } done[8];
+	struct {
+		const char *region, *field;
+		uint32_t record;
+		uint64_t was, is;
+	} done[8];
 } doing;
 
 static uint64_t draw(uint64_t below)
@@ -33,10 +39,10 @@ static uint64_t draw(uint64_t below)
 }
 
 /* Fails with what was damaged. */
-#define MUST(condition, ...)                                                        \
-	do {                                                                        \
-		if (!(condition))                                                   \
-			wrong(__LINE__, __VA_ARGS__);                               \
+#define MUST(condition, ...)                          \
+	do {                                          \
+		if (!(condition))                     \
+			wrong(__LINE__, __VA_ARGS__); \
 	} while (0)
 
 static const char *damage_text(void)
@@ -45,8 +51,10 @@ static const char *damage_text(void)
 	size_t at = 0;
 
 	for (int i = 0; i < doing.words && at < sizeof text; i++)
-		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s.%s of record %u: %" PRIx64 " -> %" PRIx64, i ? "; " : "",
-		                       doing.done[i].region, doing.done[i].field, doing.done[i].record, doing.done[i].was, doing.done[i].is);
+		at += (size_t)snprintf(text + at, sizeof text - at,
+		                       "%s%s.%s of record %u: %" PRIx64 " -> %" PRIx64,
+		                       i ? "; " : "", doing.done[i].region, doing.done[i].field,
+		                       doing.done[i].record, doing.done[i].was, doing.done[i].is);
 	return text;
 }
 
@@ -70,20 +78,44 @@ static const struct region *draw_region(void)
 		const struct region *region = &regions[draw(REGIONS)];
 		const unsigned char *base = region->base;
 
-		if (base >= d.admin->live.base && base < d.admin->live.base + d.admin->live.bytes && strcmp(region->name, "live.header") != 0)
+		if (base >= d.admin->live.base && base < d.admin->live.base + d.admin->live.bytes &&
+		    strcmp(region->name, "live.header") != 0)
 			return region;
 	}
 }
 
 static uint64_t draw_value(uint64_t was)
 {
-	static const uint64_t hurtful[] = { 0, 1, 2, 3, 4, 16, 17, 32, 33, 63, 64, 65, 255, 4096, UINT16_MAX, INT32_MAX, UINT32_MAX,
-		                            UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 40, UINT64_C(1) << 61, UINT64_C(1) << 62,
-		                            UINT64_C(1) << 63, UINT64_C(5100) << 34 };
+	static const uint64_t hurtful[] = { 0,
+		                            1,
+		                            2,
+		                            3,
+		                            4,
+		                            16,
+		                            17,
+		                            32,
+		                            33,
+		                            63,
+		                            64,
+		                            65,
+		                            255,
+		                            4096,
+		                            UINT16_MAX,
+		                            INT32_MAX,
+		                            UINT32_MAX,
+		                            UINT64_MAX,
+		                            UINT64_MAX - 1,
+		                            UINT64_C(1) << 40,
+		                            UINT64_C(1) << 61,
+		                            UINT64_C(1) << 62,
+		                            UINT64_C(1) << 63,
+		                            UINT64_C(5100) << 34 };
 	switch (draw(7)) {
 	case 0: return was ^ UINT64_C(1) << draw(64);
-	case 1: return draw(34);                               /* a link, a key, a slot */
-	case 2: return draw(12) << (draw(2) ? 8 : 2) | draw(4); /* a generation or token with a state */
+	case 1:
+		return draw(34); /* a link, a key, a slot */
+	/* a generation or token with a state */
+	case 2: return draw(12) << (draw(2) ? 8 : 2) | draw(4);
 	case 3: return was + draw(5) - 2;
 	case 4: return draw(2) ? d.a->broker.incarnation : d.b->broker.incarnation;
 	case 5: return draw(UINT64_MAX);
@@ -101,17 +133,23 @@ static void damage_word(void)
 	const struct region *region = draw_region();
 	const struct field *field = &region->fields[draw(region->field_count)];
 	uint32_t record = (uint32_t)draw(region->count);
-	size_t words = field->bits < 64 ? 1 : field->bits / 64, first = field->first_bit / 8 / 4 * 4;
+	size_t words = field->bits < 64 ? 1 : field->bits / 64,
+	       first = field->first_bit / 8 / 4 * 4;
 	size_t bytes = field->bits == 32 || first % 8 ? 4 : 8;
-	unsigned char *at = in_bytes((const unsigned char *)region->base + region->stride * record + first + 8 * draw(words));
+	unsigned char *at = in_bytes((const unsigned char *)region->base + region->stride * record +
+	                             first + 8 * draw(words));
 	uint64_t was = 0, is;
 
-	if (region->count > 64 && draw(2)) /* events, and rings of brokers that never were: mostly those in use */
+	/* events, and rings of brokers that never were: mostly those in use */
+	if (region->count > 64 && draw(2))
 		return;
 	memcpy(&was, at, bytes);
 	is = draw_value(was);
 	if (draw(6) == 0) /* another record's */
-		memcpy(&is, in_bytes((const unsigned char *)region->base + region->stride * draw(region->count) + first), bytes);
+		memcpy(&is,
+		       in_bytes((const unsigned char *)region->base +
+		                region->stride * draw(region->count) + first),
+		       bytes);
 	memcpy(at, &is, bytes);
 	doing.done[doing.words].region = region->name;
 	doing.done[doing.words].field = field->name;
@@ -124,7 +162,8 @@ static void damage_word(void)
 static void damage_stretch(void)
 {
 	const struct region *region = draw_region();
-	size_t size = region->stride * region->count, at = draw(size) & ~UINT64_C(7), length = 8 * (1 + draw(16));
+	size_t size = region->stride * region->count, at = draw(size) & ~UINT64_C(7),
+	       length = 8 * (1 + draw(16));
 	unsigned char *bytes = in_bytes(region->base);
 	uint64_t first = draw(3) ? draw_value(0) : 0, word;
 
@@ -143,8 +182,9 @@ static void damage_stretch(void)
 
 static bool is_known_answer(int code)
 {
-	static const int known[] = { 0, K2K_ECORRUPT, K2K_ENOTENANT, K2K_ERATE, K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM, K2K_EFULL,
-		                     K2K_EBUSY, K2K_ENOTHELD, K2K_ESTALE, K2K_EUNBOOKED };
+	static const int known[] = { 0,           K2K_ECORRUPT, K2K_ENOTENANT, K2K_ERATE,
+		                     K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM,   K2K_EFULL,
+		                     K2K_EBUSY,   K2K_ENOTHELD, K2K_ESTALE,    K2K_EUNBOOKED };
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (code == known[i])
@@ -152,15 +192,16 @@ static bool is_known_answer(int code)
 	return false;
 }
 
-#define ASK(call)                                                                              \
-	do {                                                                                   \
-		int code_ = (call);                                                            \
-		MUST(is_known_answer(code_), "%s answered %s", #call, k2k_errname(code_));     \
+#define ASK(call)                                                                          \
+	do {                                                                               \
+		int code_ = (call);                                                        \
+		MUST(is_known_answer(code_), "%s answered %s", #call, k2k_errname(code_)); \
 	} while (0)
-#define DONE(call)                                                                                                  \
-	do {                                                                                                        \
-		int code_ = (call);                                                                                 \
-		MUST(code_ == 0, "%s answered %s: %s", #call, k2k_errname(code_), k2k_error_detail()->text);        \
+#define DONE(call)                                                                \
+	do {                                                                      \
+		int code_ = (call);                                               \
+		MUST(code_ == 0, "%s answered %s: %s", #call, k2k_errname(code_), \
+		     k2k_error_detail()->text);                                   \
 	} while (0)
 
 static void read_all(struct k2k_registry *reg)
@@ -179,8 +220,10 @@ static void read_all(struct k2k_registry *reg)
 		int code = k2k_tenant_get(reg, ids[i], &info);
 
 		/* its row is there, whatever became of its words */
-		MUST(code == 0 || (code == K2K_ECORRUPT && info.flags == K2K_TENANT_DAMAGED), "get of %" PRIu64 ": %s", ids[i], k2k_errname(code));
-		MUST(info.id == ids[i] && info.max_messages_per_sec == 1000, "get of %" PRIu64 " told of %" PRIu64, ids[i], info.id);
+		MUST(code == 0 || (code == K2K_ECORRUPT && info.flags == K2K_TENANT_DAMAGED),
+		     "get of %" PRIu64 ": %s", ids[i], k2k_errname(code));
+		MUST(info.id == ids[i] && info.max_messages_per_sec == 1000,
+		     "get of %" PRIu64 " told of %" PRIu64, ids[i], info.id);
 	}
 	budgets[0] = (struct k2k_budget_info){ .size = sizeof *budgets };
 	DONE(k2k_budget_list(reg, 0, budgets, 64, &count));
@@ -238,7 +281,8 @@ static void use_new(k2k_tenant_id id)
 	DONE(k2k_gpu_memory_acquire(d.b, id, 100, NULL, NULL));
 	DONE(k2k_tenant_get(d.observer, id, &info));
 	MUST(info.admitted_total == 4, "%" PRIu64 " admitted, of 4", info.admitted_total);
-	MUST(info.kernels == 1 && info.gpu_memory_bytes == 100, "%" PRIu64 " kernels, %" PRIu64 " bytes", info.kernels, info.gpu_memory_bytes);
+	MUST(info.kernels == 1 && info.gpu_memory_bytes == 100,
+	     "%" PRIu64 " kernels, %" PRIu64 " bytes", info.kernels, info.gpu_memory_bytes);
 	DONE(k2k_usage_engagement_for(d.observer, id, tag, &ns));
 	MUST(ns == 111, "%" PRIu64 " ns booked, of 111", ns);
 	DONE(k2k_usage_engagement_for(d.observer, id, other, &ns));
@@ -254,7 +298,8 @@ static void check_is_clean(struct k2k_registry *reg)
 	size_t count;
 
 	DONE(k2k_registry_check(reg, &finding, 1, &count));
-	MUST(count == 0, "after the repair check finds %zu: %s: %s", count, finding.object, finding.text);
+	MUST(count == 0, "after the repair check finds %zu: %s: %s", count, finding.object,
+	     finding.text);
 }
 
 /* What the brokers' helpers do, which don't run here: no reader is in a section. */
@@ -273,7 +318,8 @@ static void repair_and_ask(int deregistered)
 
 	DONE(k2k_registry_repair(d.admin, &info));
 	DONE(k2k_repair_list(d.admin, NULL, 0, &count));
-	MUST((info.damaged != 0) == (count != 0), "%" PRIu64 " were mended, and %zu told", info.damaged, count);
+	MUST((info.damaged != 0) == (count != 0), "%" PRIu64 " were mended, and %zu told",
+	     info.damaged, count);
 	check_is_clean(d.admin);
 	DONE(k2k_registry_repair(d.admin, &info));
 	finding.size = sizeof finding;
@@ -289,9 +335,11 @@ static void repair_and_ask(int deregistered)
 			continue;
 		code = k2k_message_admit(d.a, d.ids[i], (struct k2k_audit_tag){ 1, 70 }, 1, NULL);
 
-		MUST(code == 0 || code == K2K_ERATE, "admit of %" PRIu64 " answers %s: %s", d.ids[i], k2k_errname(code), k2k_error_detail()->text);
+		MUST(code == 0 || code == K2K_ERATE, "admit of %" PRIu64 " answers %s: %s",
+		     d.ids[i], k2k_errname(code), k2k_error_detail()->text);
 		code = k2k_usage_track(d.b, d.ids[i], damage_tag, 1);
-		MUST(code == 0 || code == K2K_EUNBOOKED, "track of %" PRIu64 " answers %s", d.ids[i], k2k_errname(code));
+		MUST(code == 0 || code == K2K_EUNBOOKED, "track of %" PRIu64 " answers %s",
+		     d.ids[i], k2k_errname(code));
 		DONE(k2k_tenant_get(d.observer, d.ids[i], &tenant));
 	}
 	use_new(2000);
@@ -326,7 +374,8 @@ static void ask_of_image(void)
 TEST(whatever_stands_in_live_repair_leaves_a_registry_that_works)
 {
 	const char *seed = getenv("K2K_TEST_SEED"), *images = getenv("K2K_DAMAGE_IMAGES");
-	uint64_t many = images ? strtoull(images, NULL, 10) : IMAGES, first = seed ? strtoull(seed, NULL, 10) : 1;
+	uint64_t many = images ? strtoull(images, NULL, 10) : IMAGES,
+		 first = seed ? strtoull(seed, NULL, 10) : 1;
 
 	damage_populate(&d);
 	regions_of(&d.map, regions);

@@ -4,8 +4,9 @@
  *
  *	damage_tool K2K-TENANTCTL [FLIPS]
  *
- * Each ends by itself, with an exit code that its help names, and says why where it is not 0. The bits are drawn by a
- * seed (printed; K2K_TEST_SEED sets it), half of them in fields that are in use.
+ * Each ends by itself, with an exit code that its help names, and says why where it is not 0. The
+ * bits are drawn by a seed (printed; K2K_TEST_SEED sets it), half of them in fields that are in
+ * use.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -20,7 +21,8 @@
 
 extern char **environ;
 
-#define COMMAND_MS 5000 /* an answer takes some 100 ms, on a machine with other things to do longer */
+/* an answer takes some 100 ms, on a machine with other things to do longer */
+#define COMMAND_MS 5000
 
 static struct damage d;
 static struct region regions[REGIONS];
@@ -57,7 +59,8 @@ static int run_tool(char *const argv[], char *said, size_t room)
 		uint64_t now = now_ns();
 		ssize_t n;
 
-		if (now >= deadline || poll(&readable, 1, (int)((deadline - now) / 1000000) + 1) == 0) {
+		if (now >= deadline ||
+		    poll(&readable, 1, (int)((deadline - now) / 1000000) + 1) == 0) {
 			kill(pid, SIGKILL);
 			fail_msg("%s hangs", argv[3]);
 		}
@@ -77,9 +80,12 @@ static int run_tool(char *const argv[], char *said, size_t room)
 enum { CODES = 16 };
 static const struct command {
 	const char *words[3];
-	int allowed[6];         /* ends with -1 */
+	int allowed[6]; /* ends with -1 */
 } commands[] = {
-	/* 6: damaged, of another layout or boot; 7: not to be trusted; 9: some tenants are damaged; 3: no such tenant; 1: found */
+	/*
+	 * 6: damaged, of another layout or boot; 7: not to be trusted; 9: some tenants are damaged;
+	 * 3: no such tenant; 1: found
+	 */
 	{ { "list", NULL }, { 0, 6, 7, 9, -1 } },
 	{ { "show", "1", NULL }, { 0, 3, 6, 7, -1 } },
 	{ { "check", NULL }, { 0, 1, 6, 7, -1 } },
@@ -91,7 +97,8 @@ static unsigned long answers[COMMANDS][CODES];
 static void ask(const struct command *command, const char *what)
 {
 	char said[4096];
-	char *argv[8] = { (char *)(uintptr_t)tool, (char *)(uintptr_t)"-r", (char *)(uintptr_t)d.name, NULL };
+	char *argv[8] = { (char *)(uintptr_t)tool, (char *)(uintptr_t) "-r",
+		          (char *)(uintptr_t)d.name, NULL };
 	const int *allowed = command->allowed;
 	int code;
 
@@ -125,12 +132,15 @@ TEST(the_command_answers_on_a_damaged_registry)
 		struct meaning meaning;
 		char what[128];
 
-		meaning_of(&d.map, regions, (in_defs ? d.admin->defs.base : d.admin->live.base) + offset, at % 8, &meaning);
+		meaning_of(&d.map, regions,
+		           (in_defs ? d.admin->defs.base : d.admin->live.base) + offset, at % 8,
+		           &meaning);
 		if (i % 2 && (!meaning.region || meaning.use == IDLE))
 			continue;
 		i++;
-		snprintf(what, sizeof what, "bit %zu of byte %zu of %s (%s.%s)", at % 8, offset, in_defs ? "defs" : "live",
-		         meaning.region ? meaning.region->name : "-", meaning.field->name);
+		snprintf(what, sizeof what, "bit %zu of byte %zu of %s (%s.%s)", at % 8, offset,
+		         in_defs ? "defs" : "live", meaning.region ? meaning.region->name : "-",
+		         meaning.field->name);
 		(in_defs ? d.bytes.defs : d.bytes.live)[offset] ^= (unsigned char)(1u << at % 8);
 		for (int c = 0; c < COMMANDS; c++)
 			ask(&commands[c], what);

@@ -2,8 +2,9 @@
 /*
  * fuzz_line.c - any bytes as the input of k2k-broker (libFuzzer).
  *
- * The first byte says in which portions the rest arrives. What is refused says where and why; what is accepted, written
- * out anew in one canonical way, is read as the same request; and lines are the same lines in whatever portions they come.
+ * The first byte says in which portions the rest arrives. What is refused says where and why; what
+ * is accepted, written out anew in one canonical way, is read as the same request; and lines are
+ * the same lines in whatever portions they come.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -56,7 +57,9 @@ static void put_string(struct writer *w, const char *key, const char *string)
 /* As it is written back; null: none, or too long to fit. */
 static const char *id_of(const struct line_parsed *parsed)
 {
-	const char *id = parsed->id ? json_object_to_json_string_ext(parsed->id, JSON_C_TO_STRING_PLAIN) : NULL;
+	const char *id = parsed->id ? json_object_to_json_string_ext(parsed->id,
+	                                                             JSON_C_TO_STRING_PLAIN)
+	                            : NULL;
 
 	return id && strlen(id) <= ID_SHOWN ? id : NULL;
 }
@@ -75,19 +78,20 @@ static void put_request(struct writer *w, const struct line_parsed *parsed)
 		put(w, "\"kernel\":\"%s\",", r->operation == BROKER_ADD ? "add" : "remove");
 		put_string(w, "name", r->name);
 		if (r->operation == BROKER_ADD)
-			put(w, ",\"tenant\":%" PRIu64 ",\"org\":%" PRIu64 ",\"engagement\":%" PRIu64, r->tenant, r->tag.org_id,
-			    r->tag.engagement_id);
+			put(w,
+			    ",\"tenant\":%" PRIu64 ",\"org\":%" PRIu64 ",\"engagement\":%" PRIu64,
+			    r->tenant, r->tag.org_id, r->tag.engagement_id);
 		break;
 	case BROKER_SEND:
 		put_string(w, "send", r->name);
 		put(w, ",");
 		put_string(w, "to", r->to);
-		put(w, ",\"org\":\"%" PRIu64 "\",\"engagement\":\"%" PRIu64 "\",\"gpu_ns\":\"%" PRIu64 "\"", r->tag.org_id,
-		    r->tag.engagement_id, r->gpu_ns);
+		put(w,
+		    ",\"org\":\"%" PRIu64 "\",\"engagement\":\"%" PRIu64 "\",\"gpu_ns\":\"%" PRIu64
+		    "\"",
+		    r->tag.org_id, r->tag.engagement_id, r->gpu_ns);
 		break;
-	case BROKER_STATS:
-		put(w, "\"stats\":true");
-		break;
+	case BROKER_STATS: put(w, "\"stats\":true"); break;
 	}
 	put(w, "}");
 }
@@ -99,8 +103,10 @@ static int same_text(const char *a, const char *b)
 
 static int same(const struct broker_request *a, const struct broker_request *b)
 {
-	return a->operation == b->operation && same_text(a->name, b->name) && same_text(a->to, b->to) && a->tenant == b->tenant &&
-	       a->tag.org_id == b->tag.org_id && a->tag.engagement_id == b->tag.engagement_id && a->gpu_ns == b->gpu_ns;
+	return a->operation == b->operation && same_text(a->name, b->name) &&
+	       same_text(a->to, b->to) && a->tenant == b->tenant &&
+	       a->tag.org_id == b->tag.org_id && a->tag.engagement_id == b->tag.engagement_id &&
+	       a->gpu_ns == b->gpu_ns;
 }
 
 static void parse(enum line_kind kind, const char *line, size_t size)
@@ -108,13 +114,15 @@ static void parse(enum line_kind kind, const char *line, size_t size)
 	static struct writer writer;
 	struct line_parsed first, second;
 	struct line_error error = { 0, "" };
-	char *copy = malloc(size ? size : 1);     /* of exactly its size, so that a step too far is seen */
+	/* of exactly its size, so that a step too far is seen */
+	char *copy = malloc(size ? size : 1);
 
 	if (!copy)
 		return;
 	memcpy(copy, line, size);
 	if (line_parse(kind, copy, size, &first, &error) != 0) {
-		if (!error.text[0] || error.column < 1 || error.column > (kind == LINE_TOO_LONG ? LINE_MAX_BYTES : size) + 1)
+		if (!error.text[0] || error.column < 1 ||
+		    error.column > (kind == LINE_TOO_LONG ? LINE_MAX_BYTES : size) + 1)
 			broken("refused, and does not say where", line, size);
 		line_forget(&first);
 		free(copy);
@@ -125,7 +133,8 @@ static void parse(enum line_kind kind, const char *line, size_t size)
 	put_request(&writer, &first);
 	if (line_parse(LINE_WHOLE, writer.text, writer.used, &second, &error) != 0)
 		broken("written anew it is refused", writer.text, writer.used);
-	if (!same(&first.request, &second.request) || (id_of(&first) && !same_text(id_of(&first), id_of(&second))))
+	if (!same(&first.request, &second.request) ||
+	    (id_of(&first) && !same_text(id_of(&first), id_of(&second))))
 		broken("written anew it reads otherwise", writer.text, writer.used);
 	line_forget(&second);
 	line_forget(&first);
@@ -156,9 +165,11 @@ static uint64_t run(const uint8_t *data, size_t size, size_t portion, int parsed
 		while ((kind = line_next(&input, at == size, &line, &n)) != LINE_NONE) {
 			if (kind == LINE_TOO_LONG)
 				n = 0;
-			digest = (digest ^ kind ^ n << 8 ^ input.number << 32) * UINT64_C(0x100000001b3);
+			digest = (digest ^ kind ^ n << 8 ^ input.number << 32) *
+			         UINT64_C(0x100000001b3);
 			for (size_t i = 0; i < n; i++)
-				digest = (digest ^ (unsigned char)line[i]) * UINT64_C(0x100000001b3);
+				digest = (digest ^ (unsigned char)line[i]) *
+				         UINT64_C(0x100000001b3);
 			if (parsed)
 				parse(kind, line, n);
 		}
@@ -172,7 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return -1;
-	if (run(data + 1, size - 1, (size_t)data[0] * data[0] + 1, 1) != run(data + 1, size - 1, SIZE_MAX, 0))
-		broken("other lines where they come in other portions", (const char *)data + 1, size - 1);
+	if (run(data + 1, size - 1, (size_t)data[0] * data[0] + 1, 1) !=
+	    run(data + 1, size - 1, SIZE_MAX, 0))
+		broken("other lines where they come in other portions", (const char *)data + 1,
+		       size - 1);
 	return 0;
 }

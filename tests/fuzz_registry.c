@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz_registry.c - arbitrary bytes in both objects, for attach, every call, check and repair (libFuzzer).
+ * fuzz_registry.c - arbitrary bytes in both objects, for attach, every call, check and repair
+ * (libFuzzer).
  *
  * An input is an image of a real registry and a list of patches:
  *
@@ -8,9 +9,10 @@
  *	1     FIX_... below
  *	2..   patches of 12 bytes: what, object, offset (16 bits, in steps of 2 bytes), value (64 bits)
  *
- * With RAW what follows is both headers themselves. What may come of it: an answer that is documented, CORRUPT with what
- * and where among them; each within a second of its own time and pauses (sanitizers are slow); no change to a
- * neighbour's bytes, no name left, no descriptor, no mapping.
+ * With RAW what follows is both headers themselves. What may come of it: an answer that is
+ * documented, CORRUPT with what and where among them; each within a second of its own time and
+ * pauses (sanitizers are slow); no change to a neighbour's bytes, no name left, no descriptor, no
+ * mapping.
  *
  * K2K_FUZZ_SEEDS names a directory that is filled with inputs to start from.
  */
@@ -27,13 +29,14 @@
 #define LOOK_AROUND 128 /* executions between two looks at what is left behind */
 
 enum {
-	FIX_DEFS = 1,           /* the checksum of the header, so that what lies behind it is reached */
+	/* the checksum of the header, so that what lies behind it is reached */
+	FIX_DEFS = 1,
 	FIX_LIVE = 2,
-	FOLLOW_UUID = 4,        /* live has the name that the patched header of defs says */
+	FOLLOW_UUID = 4, /* live has the name that the patched header of defs says */
 	RAW = 8,
-	DESTROY = 16,           /* at the end */
-	AUDIT = 32,             /* with a sink */
-	LONG = 64,              /* with more changes, and everything read again afterwards */
+	DESTROY = 16, /* at the end */
+	AUDIT = 32,   /* with a sink */
+	LONG = 64,    /* with more changes, and everything read again afterwards */
 };
 
 enum operation { SET64, SET32, SET8, XOR64, ADD64, ADD32, COPY, CUT, OPERATIONS };
@@ -51,7 +54,7 @@ enum { IMAGES = 5, HALF_DONE = 3, OBJECTS = 2, OBJECT_MAX = 4 * 65536 };
 struct image {
 	unsigned char *bytes[OBJECTS];
 	size_t size[OBJECTS];
-	uint16_t *words[OBJECTS];       /* offsets of words that are not 0, in steps of 4 bytes */
+	uint16_t *words[OBJECTS]; /* offsets of words that are not 0, in steps of 4 bytes */
 	size_t word_count[OBJECTS];
 	uint8_t uuid[16];
 };
@@ -79,7 +82,8 @@ static void keep(struct image *image, const struct bytes *bytes)
 				image->words[o][image->word_count[o]++] = (uint16_t)(at / 4);
 		}
 	}
-	memcpy(image->uuid, ((const struct k2k_shm_header *)(const void *)image->bytes[0])->uuid, 16);
+	memcpy(image->uuid, ((const struct k2k_shm_header *)(const void *)image->bytes[0])->uuid,
+	       16);
 }
 
 static void make_empty(struct image *image)
@@ -108,18 +112,24 @@ static void leave_half_done(struct damage *d)
 	defs->intent = K2K_OP_REGISTER;
 	while (d->map.tenants[slot].id != 5)
 		slot++;
-	d->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_BUILDING, k2k_tenant_generation(d->map.tenants[slot].state_gen));
-	for (uint32_t i = 0; i <= d->map.tenant_mask; i++) /* live, not linked; the one above, too */
+	d->map.tenants[slot].state_gen = k2k_tenant_word(
+		K2K_TENANT_BUILDING, k2k_tenant_generation(d->map.tenants[slot].state_gen));
+	/* live, not linked; the one above, too */
+	for (uint32_t i = 0; i <= d->map.tenant_mask; i++)
 		if (d->map.tenant_heads[i] == slot + 1)
 			d->map.tenant_heads[i] = 0;
 	d->map.tenants_cold[1].retired_token = defs->grace_token + 1; /* retired, still linked */
-	d->map.tenants[1].state_gen = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(d->map.tenants[1].state_gen));
+	d->map.tenants[1].state_gen = k2k_tenant_word(
+		K2K_TENANT_RETIRED, k2k_tenant_generation(d->map.tenants[1].state_gen));
 	for (uint32_t i = 0, budgets = 0; i < d->map.sizes.budgets; i++)
-		if (k2k_entry_state(d->map.budgets[i].entry.state) == K2K_ENTRY_LIVE && budgets++ < 2)
-			d->map.budgets[i].entry.state = k2k_entry_word(budgets == 1 ? K2K_ENTRY_CLAIMED : K2K_ENTRY_RETIRED,
-			                                               budgets == 1 ? K2K_INCARNATION_WRITER : defs->grace_token + 1);
+		if (k2k_entry_state(d->map.budgets[i].entry.state) == K2K_ENTRY_LIVE &&
+		    budgets++ < 2)
+			d->map.budgets[i].entry.state = k2k_entry_word(
+				budgets == 1 ? K2K_ENTRY_CLAIMED : K2K_ENTRY_RETIRED,
+				budgets == 1 ? K2K_INCARNATION_WRITER : defs->grace_token + 1);
 	d->map.ledger[0].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
-	d->map.ledger[d->map.sizes.engagements - 1].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
+	d->map.ledger[d->map.sizes.engagements - 1].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED,
+	                                                                         dead);
 	d->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, dead);
 	defs->tenant_free.head = UINT32_MAX;
 }
@@ -130,7 +140,8 @@ static void fill_tables(struct damage *d)
 
 	while (k2k_tenant_register(d->admin, id, NULL) == 0)
 		id++;
-	for (uint64_t e = 100; k2k_usage_track(d->a, 1, (struct k2k_audit_tag){ 0, e }, 1) == 0; e++)
+	for (uint64_t e = 100; k2k_usage_track(d->a, 1, (struct k2k_audit_tag){ 0, e }, 1) == 0;
+	     e++)
 		;
 	for (uint64_t e = 1; k2k_budget_set(d->admin, 1, e, 5) == 0; e++)
 		;
@@ -223,14 +234,17 @@ static void look_around(void)
 {
 	static struct traces left;
 	char prefix[80];
-	long at = bytes_differ(neighbour.bytes.defs, neighbour.bytes.defs_copy, neighbour.bytes.defs_bytes);
+	long at = bytes_differ(neighbour.bytes.defs, neighbour.bytes.defs_copy,
+	                       neighbour.bytes.defs_bytes);
 
 	if (at >= 0)
 		broken("byte %ld of a neighbour's defs was changed", at);
-	at = bytes_differ(neighbour.bytes.live, neighbour.bytes.live_copy, neighbour.bytes.live_bytes);
+	at = bytes_differ(neighbour.bytes.live, neighbour.bytes.live_copy,
+	                  neighbour.bytes.live_bytes);
 	if (at >= 0)
 		broken("byte %ld of a neighbour's live was changed", at);
-	if (access(neighbour.bytes.defs_path, F_OK) != 0 || access(neighbour.bytes.live_path, F_OK) != 0)
+	if (access(neighbour.bytes.defs_path, F_OK) != 0 ||
+	    access(neighbour.bytes.live_path, F_OK) != 0)
 		broken("a neighbour was removed");
 	snprintf(prefix, sizeof prefix, "k2k.%s.", name);
 	if (count_names("/dev/shm", prefix))
@@ -243,7 +257,7 @@ static void look_around(void)
 		broken("mappings were left");
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static uint64_t began_ns;
 
@@ -259,7 +273,8 @@ static int judge(const char *what, int code)
 	if (code == K2K_EINVAL || code == K2K_EROLE || code == K2K_EFORKED || code == K2K_EIO)
 		broken("%s answered %s: %s", what, k2k_errname(code), k2k_error_detail()->text);
 	if (code == K2K_ECORRUPT &&
-	    (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] || !k2k_error_detail()->text[0]))
+	    (k2k_error_detail()->code != code || !k2k_error_detail()->object[0] ||
+	     !k2k_error_detail()->text[0]))
 		broken("%s answered CORRUPT and does not say what", what);
 	return code;
 }
@@ -277,8 +292,10 @@ static void read_tenant(struct k2k_registry *reg, k2k_tenant_id id)
 		broken("asked for tenant %" PRIu64 ", got %" PRIu64, id, info.id);
 	ASK(k2k_tenant_is_registered(reg, id, &registered));
 	ASK(k2k_usage_engagement_for(reg, id, damage_tag, &ns));
-	if (ASK(k2k_quota_check(reg, id, damage_tag, 900, &verdict)) == 0 && verdict.used > verdict.limit)
-		broken("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used, verdict.limit);
+	if (ASK(k2k_quota_check(reg, id, damage_tag, 900, &verdict)) == 0 &&
+	    verdict.used > verdict.limit)
+		broken("%" PRIu64 " used of %" PRIu64 ", and not rejected", verdict.used,
+		       verdict.limit);
 }
 
 static void read_all(struct k2k_registry *reg)
@@ -335,8 +352,10 @@ static void send_all(struct k2k_registry *reg)
 	for (k2k_tenant_id id = 1; id <= 3; id++) {
 		struct k2k_lease lease = K2K_LEASE_INIT, memory = K2K_LEASE_INIT;
 
-		if (ASK(k2k_message_admit(reg, id, damage_tag, 1, &verdict)) == 0 && verdict.used > verdict.limit)
-			broken("%" PRIu64 " used of %" PRIu64 ", and admitted", verdict.used, verdict.limit);
+		if (ASK(k2k_message_admit(reg, id, damage_tag, 1, &verdict)) == 0 &&
+		    verdict.used > verdict.limit)
+			broken("%" PRIu64 " used of %" PRIu64 ", and admitted", verdict.used,
+			       verdict.limit);
 		ASK(k2k_message_record(reg, id));
 		ASK(k2k_usage_track(reg, id, damage_tag, 1));
 		ASK(k2k_usage_track(reg, id, (struct k2k_audit_tag){ 1, 90 + id }, 1));
@@ -372,7 +391,10 @@ static void change_all(struct k2k_registry *reg, unsigned int flags)
 	ASK(k2k_tenant_register(reg, 4711, NULL));
 }
 
-/* Only words of `live` were patched: whatever they are, administration works, and what repair leaves is whole. */
+/*
+ * Only words of `live` were patched: whatever they are, administration works, and what repair
+ * leaves is whole.
+ */
 static bool only_live;
 
 static void must_not_be_corrupt(int code, const char *what)
@@ -389,7 +411,8 @@ static void repair_is_enough(struct k2k_registry *reg)
 	struct k2k_quota quota = { sizeof quota, 0, 10, 20, 3, 1, &budget };
 	size_t count = 0;
 
-	if (ASK(k2k_registry_repair(reg, &repaired)) == 0 && ASK(k2k_registry_repair(reg, &repaired)) == 0 && repaired.damaged != 0)
+	if (ASK(k2k_registry_repair(reg, &repaired)) == 0 &&
+	    ASK(k2k_registry_repair(reg, &repaired)) == 0 && repaired.damaged != 0)
 		broken("a second repair mends %" PRIu64, repaired.damaged);
 	if (ASK(k2k_registry_check(reg, &finding, 1, &count)) == 0 && count != 0)
 		broken("after a repair check finds %s: %s", finding.object, finding.text);
@@ -416,7 +439,10 @@ static void attach(enum k2k_role role, struct k2k_registry **reg)
 	ASK(k2k_registry_open(name, role, &options, reg));
 }
 
-/* It waits for the helper thread, as long as the system lets others run: the fuzzer's own timeout tells of a hang. */
+/*
+ * It waits for the helper thread, as long as the system lets others run: the fuzzer's own timeout
+ * tells of a hang.
+ */
 static void detach(struct k2k_registry **reg)
 {
 	int code = *reg ? k2k_registry_close(reg) : 0;
@@ -462,7 +488,7 @@ static void call_everything(unsigned int flags)
 	detach(&observer);
 }
 
-/* ---- one input ------------------------------------------------------------------------------------ */
+/* ---- one input ------------------------------------------------------------------------------- */
 
 static struct {
 	_Alignas(64) unsigned char bytes[OBJECTS][OBJECT_MAX];
@@ -471,7 +497,8 @@ static struct {
 
 static struct patch patch_at(const uint8_t *data)
 {
-	struct patch patch = { (uint8_t)(data[0] % OPERATIONS), (uint8_t)(data[1] % OBJECTS), 0, 0 };
+	struct patch patch = { (uint8_t)(data[0] % OPERATIONS), (uint8_t)(data[1] % OBJECTS), 0,
+		               0 };
 
 	memcpy(&patch.offset, data + 2, 2);
 	memcpy(&patch.value, data + 4, 8);
@@ -533,7 +560,8 @@ static void fix(int object)
 static void fill_raw(const uint8_t *data, size_t size)
 {
 	for (int o = 0; o < OBJECTS; o++) {
-		size_t n = size < sizeof(struct k2k_shm_header) ? size : sizeof(struct k2k_shm_header);
+		size_t n = size < sizeof(struct k2k_shm_header) ? size
+		                                                : sizeof(struct k2k_shm_header);
 
 		memcpy(now.bytes[o], data, n);
 		data += n;
@@ -557,21 +585,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(now.bytes[o], image->bytes[o], image->size[o]);
 		now.size[o] = image->size[o];
 	}
-	only_live = !(flags & RAW) && data[0] % IMAGES != HALF_DONE; /* which has budgets that no writer leaves so */
-	for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX; at += PATCH_BYTES, n++)
-		only_live = only_live && patch_at(data + at).object == 1 && patch_at(data + at).operation != CUT &&
+	/* which has budgets that no writer leaves so */
+	only_live = !(flags & RAW) && data[0] % IMAGES != HALF_DONE;
+	for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX;
+	     at += PATCH_BYTES, n++)
+		only_live = only_live && patch_at(data + at).object == 1 &&
+		            patch_at(data + at).operation != CUT &&
 		            4 * (size_t)patch_at(data + at).offset >= sizeof(struct k2k_shm_header);
 	if (flags & RAW)
 		fill_raw(data + HEAD_BYTES, size - HEAD_BYTES);
 	else
-		for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX; at += PATCH_BYTES, n++)
+		for (size_t at = HEAD_BYTES, n = 0; at + PATCH_BYTES <= size && n < PATCHES_MAX;
+		     at += PATCH_BYTES, n++)
 			apply(patch_at(data + at));
 	if (flags & FIX_DEFS)
 		fix(0);
 	if (flags & FIX_LIVE)
 		fix(1);
 	k2k_segment_defs_path(defs_path, name);
-	k2k_segment_live_path(live_path, name, flags & FOLLOW_UUID ? ((struct k2k_shm_header *)(void *)now.bytes[0])->uuid : image->uuid);
+	k2k_segment_live_path(live_path, name,
+	                      flags & FOLLOW_UUID
+	                              ? ((struct k2k_shm_header *)(void *)now.bytes[0])->uuid
+	                              : image->uuid);
 	write_object(live_path, 1, 0660);
 	write_object(defs_path, 0, 0640);
 	call_everything(flags);
@@ -582,7 +617,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* ---- mutation: patches of words that mean something, with values that are near the right ones ------------ */
+/* ---- mutation: patches of words that mean something, with values that are near the right ones ---- */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -599,13 +634,42 @@ static uint64_t draw(uint64_t below)
 
 static uint64_t draw_value(void)
 {
-	static const uint64_t hurtful[] = { 0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 4095, 4096, UINT16_MAX,
-		                            INT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 40, UINT64_C(1) << 41,
-		                            UINT64_C(1) << 61, UINT64_C(1) << 62, UINT64_C(1) << 63, UINT64_C(1) << 34, K2K_POISONED };
+	static const uint64_t hurtful[] = { 0,
+		                            1,
+		                            2,
+		                            3,
+		                            4,
+		                            5,
+		                            15,
+		                            16,
+		                            17,
+		                            31,
+		                            32,
+		                            33,
+		                            63,
+		                            64,
+		                            65,
+		                            255,
+		                            256,
+		                            4095,
+		                            4096,
+		                            UINT16_MAX,
+		                            INT32_MAX,
+		                            UINT32_MAX,
+		                            UINT64_MAX,
+		                            UINT64_MAX - 1,
+		                            UINT64_C(1) << 40,
+		                            UINT64_C(1) << 41,
+		                            UINT64_C(1) << 61,
+		                            UINT64_C(1) << 62,
+		                            UINT64_C(1) << 63,
+		                            UINT64_C(1) << 34,
+		                            K2K_POISONED };
 	switch (draw(5)) {
 	case 0: return UINT64_C(1) << draw(64);
 	case 1: return draw(48);
-	case 2: return draw(12) << (draw(2) ? 8 : 2) | draw(5);  /* a generation or token with a state */
+	/* a generation or token with a state */
+	case 2: return draw(12) << (draw(2) ? 8 : 2) | draw(5);
 	case 3: return draw(UINT64_MAX);
 	default: return hurtful[draw(sizeof hurtful / sizeof hurtful[0])];
 	}
@@ -622,7 +686,9 @@ static void draw_patch(uint8_t *to, const struct image *image)
 	if (draw(2) && (patch.operation == SET32 || patch.operation == ADD32))
 		patch.offset = (uint16_t)(patch.offset + 1);
 	if (patch.operation == COPY)
-		patch.value = 4 * (uint64_t)image->words[patch.object][draw(image->word_count[patch.object])] & ~UINT64_C(63);
+		patch.value = 4 * (uint64_t)image->words[patch.object]
+		                                        [draw(image->word_count[patch.object])] &
+		              ~UINT64_C(63);
 	to[0] = patch.operation;
 	to[1] = patch.object;
 	memcpy(to + 2, &patch.offset, 2);
@@ -634,39 +700,40 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	size_t patches;
 
 	state = k2k_mix64(seed + 1u) | 1;
-	if (size < HEAD_BYTES || max_size < HEAD_BYTES + PATCH_BYTES || (data[1] & RAW) || draw(8) == 0)
+	if (size < HEAD_BYTES || max_size < HEAD_BYTES + PATCH_BYTES || (data[1] & RAW) ||
+	    draw(8) == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
 	patches = (size - HEAD_BYTES) / PATCH_BYTES;
 	switch (draw(6)) {
-	case 0:
-		data[0] = (uint8_t)draw(IMAGES);
-		break;
-	case 1:
-		data[1] ^= (uint8_t)(1u << draw(7));
-		break;
+	case 0: data[0] = (uint8_t)draw(IMAGES); break;
+	case 1: data[1] ^= (uint8_t)(1u << draw(7)); break;
 	case 2:
 		if (patches) {
 			size_t at = draw(patches);
 
 			patches--;
-			memmove(data + HEAD_BYTES + at * PATCH_BYTES, data + HEAD_BYTES + (at + 1) * PATCH_BYTES, (patches - at) * PATCH_BYTES);
+			memmove(data + HEAD_BYTES + at * PATCH_BYTES,
+			        data + HEAD_BYTES + (at + 1) * PATCH_BYTES,
+			        (patches - at) * PATCH_BYTES);
 			break;
 		}
 		/* fall through */
 	case 3:
 		if (patches) {
-			draw_patch(data + HEAD_BYTES + draw(patches) * PATCH_BYTES, &images[data[0] % IMAGES]);
+			draw_patch(data + HEAD_BYTES + draw(patches) * PATCH_BYTES,
+			           &images[data[0] % IMAGES]);
 			break;
 		}
 		/* fall through */
 	default:
 		if (patches < PATCHES_MAX && HEAD_BYTES + (patches + 1) * PATCH_BYTES <= max_size)
-			draw_patch(data + HEAD_BYTES + patches++ * PATCH_BYTES, &images[data[0] % IMAGES]);
+			draw_patch(data + HEAD_BYTES + patches++ * PATCH_BYTES,
+			           &images[data[0] % IMAGES]);
 	}
 	return HEAD_BYTES + patches * PATCH_BYTES;
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static void write_seed(const char *dir, int number, const void *data, size_t size)
 {
@@ -687,11 +754,13 @@ static void write_seeds(const char *dir)
 
 	state = 1;
 	for (uint8_t i = 0; i < IMAGES; i++) {
-		uint8_t plain[HEAD_BYTES] = { i, FIX_DEFS | FIX_LIVE }, raw[HEAD_BYTES + 2 * sizeof(struct k2k_shm_header)] = { i, RAW };
+		uint8_t plain[HEAD_BYTES] = { i, FIX_DEFS | FIX_LIVE },
+			raw[HEAD_BYTES + 2 * sizeof(struct k2k_shm_header)] = { i, RAW };
 
 		write_seed(dir, number++, plain, sizeof plain);
 		for (int o = 0; o < OBJECTS; o++)
-			memcpy(raw + HEAD_BYTES + (size_t)o * sizeof(struct k2k_shm_header), images[i].bytes[o], sizeof(struct k2k_shm_header));
+			memcpy(raw + HEAD_BYTES + (size_t)o * sizeof(struct k2k_shm_header),
+			       images[i].bytes[o], sizeof(struct k2k_shm_header));
 		write_seed(dir, number++, raw, sizeof raw);
 		for (int n = 0; n < 40; n++) {
 			uint8_t patched[HEAD_BYTES + PATCH_BYTES] = { i, FIX_DEFS | FIX_LIVE };

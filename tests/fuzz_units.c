@@ -2,8 +2,9 @@
 /*
  * fuzz_units.c - any text for the parsers of ids and units of k2k-tenantctl (libFuzzer).
  *
- * The first byte says which parser, the rest is the text. What is accepted is what a slower calculation in 128 bits
- * says, so no overflow passes; what is printed reads back; what is refused changes nothing and says where.
+ * The first byte says which parser, the rest is the text. What is accepted is what a slower
+ * calculation in 128 bits says, so no overflow passes; what is printed reads back; what is refused
+ * changes nothing and says where.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -29,17 +30,38 @@ struct unit {
 #define SECOND UINT64_C(1000000000)
 static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };
 static const struct unit sizes[] = {
-	{ "", 1 }, { "B", 1 }, { "K", KI }, { "k", KI }, { "KiB", KI }, { "KB", 1000 }, { "kB", 1000 },
-	{ "M", KI * KI }, { "MiB", KI * KI }, { "MB", 1000000 }, { "G", KI * KI * KI }, { "GiB", KI * KI * KI }, { "GB", SECOND },
-	{ "T", KI * KI * KI * KI }, { "TiB", KI * KI * KI * KI }, { "TB", SECOND * 1000 },
-	{ "P", KI * KI * KI * KI * KI }, { "PiB", KI * KI * KI * KI * KI }, { "PB", SECOND * 1000000 },
-	{ "E", KI * KI * KI * KI * KI * KI }, { "EiB", KI * KI * KI * KI * KI * KI }, { "EB", SECOND * SECOND }, { NULL, 0 },
+	{ "", 1 },
+	{ "B", 1 },
+	{ "K", KI },
+	{ "k", KI },
+	{ "KiB", KI },
+	{ "KB", 1000 },
+	{ "kB", 1000 },
+	{ "M", KI *KI },
+	{ "MiB", KI *KI },
+	{ "MB", 1000000 },
+	{ "G", KI *KI *KI },
+	{ "GiB", KI *KI *KI },
+	{ "GB", SECOND },
+	{ "T", KI *KI *KI *KI },
+	{ "TiB", KI *KI *KI *KI },
+	{ "TB", SECOND * 1000 },
+	{ "P", KI *KI *KI *KI *KI },
+	{ "PiB", KI *KI *KI *KI *KI },
+	{ "PB", SECOND * 1000000 },
+	{ "E", KI *KI *KI *KI *KI *KI },
+	{ "EiB", KI *KI *KI *KI *KI *KI },
+	{ "EB", SECOND *SECOND },
+	{ NULL, 0 },
 };
 static const struct unit durations[] = {
-	{ "", 1 }, { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", SECOND }, { "m", 60 * SECOND }, { "h", 3600 * SECOND },
-	{ "d", 86400 * SECOND }, { NULL, 0 },
+	{ "", 1 },       { "ns", 1 },          { "us", 1000 },         { "ms", 1000000 },
+	{ "s", SECOND }, { "m", 60 * SECOND }, { "h", 3600 * SECOND }, { "d", 86400 * SECOND },
+	{ NULL, 0 },
 };
-static const struct unit rates[] = { { "", 1 }, { "k", 1000 }, { "M", 1000000 }, { "G", SECOND }, { NULL, 0 } };
+static const struct unit rates[] = {
+	{ "", 1 }, { "k", 1000 }, { "M", 1000000 }, { "G", SECOND }, { NULL, 0 }
+};
 
 static const char *given;
 
@@ -99,11 +121,13 @@ static void is_fault(const char *text, const struct units_fault *fault, uint64_t
 {
 	if (value != UNTOUCHED)
 		broken("refused, and yet set");
-	if (!fault->what || !fault->what[0] || fault->position < 1 || fault->position > strlen(text) + 1)
+	if (!fault->what || !fault->what[0] || fault->position < 1 ||
+	    fault->position > strlen(text) + 1)
 		broken("refused, and does not say where");
 }
 
-static void reads_back(int (*parse)(const char *, uint64_t *, struct units_fault *), const char *printed, uint64_t value)
+static void reads_back(int (*parse)(const char *, uint64_t *, struct units_fault *),
+                       const char *printed, uint64_t value)
 {
 	struct units_fault fault;
 	uint64_t again = UNTOUCHED;
@@ -184,7 +208,9 @@ static void try_id(const char *text)
 		return is_fault(text, &fault, value);
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		for (at += 2; *at; at++) {
-			const char *digits = "0123456789abcdef", *digit = strchr(digits, *at >= 'A' && *at <= 'F' ? *at + 32 : *at);
+			const char *digits = "0123456789abcdef",
+				   *digit = strchr(digits,
+			                           *at >= 'A' && *at <= 'F' ? *at + 32 : *at);
 
 			if (!digit || expected >> 64)
 				broken("accepted no id");
@@ -199,7 +225,9 @@ static void try_id(const char *text)
 
 static void try_count(const char *text)
 {
-	static const uint64_t bounds[][2] = { { 0, UINT64_MAX }, { 1, 100 }, { 1, UINT64_C(1) << 24 }, { 10, 10 } };
+	static const uint64_t bounds[][2] = {
+		{ 0, UINT64_MAX }, { 1, 100 }, { 1, UINT64_C(1) << 24 }, { 10, 10 }
+	};
 
 	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
 		struct units_fault fault = { 0, NULL };
@@ -237,7 +265,8 @@ static void try_mode(const char *text)
 
 	if (units_parse_mode(text, &mode, &fault))
 		return is_fault(text, &fault, mode == (uint32_t)UNTOUCHED ? UNTOUCHED : 0);
-	if (strspn(text, "01234567") != strlen(text) || mode != strtoull(text, NULL, 8) || mode > 0777)
+	if (strspn(text, "01234567") != strlen(text) || mode != strtoull(text, NULL, 8) ||
+	    mode > 0777)
 		broken("accepted no mode");
 }
 
@@ -255,8 +284,8 @@ static void try_budget(const char *text)
 	if (!equals)
 		broken("accepted no budget");
 	left = strndup(text, (size_t)(equals - text));
-	if (!left || units_parse_id(left, &id, &fault) || id != engagement || units_parse_duration(equals + 1, &alone, &fault) ||
-	    alone != ns)
+	if (!left || units_parse_id(left, &id, &fault) || id != engagement ||
+	    units_parse_duration(equals + 1, &alone, &fault) || alone != ns)
 		broken("its halves read otherwise");
 	free(left);
 }
@@ -276,8 +305,9 @@ static void try_print(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const parsers[])(const char *) = { try_size, try_duration, try_rate,  try_id,
-		                                         try_count, try_kernels, try_mode, try_budget };
+	static void (*const parsers[])(const char *) = { try_size, try_duration, try_rate,
+		                                         try_id,   try_count,    try_kernels,
+		                                         try_mode, try_budget };
 	const size_t count = sizeof parsers / sizeof parsers[0];
 	char *text;
 

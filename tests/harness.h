@@ -21,14 +21,14 @@ static struct CMUnitTest harness_tests[100]; /* cmocka ignores those without a n
 static size_t harness_count, harness_ran, harness_skipped;
 static struct sigaction harness_actions[SIGSYS + 1]; /* before cmocka caught crashes */
 static pid_t harness_runner, harness_pid; /* harness_pid: of the test, in its children too */
-#define TEST(test_name)                                                                          \
-	static void test_name(void **);                                                          \
-	__attribute__((constructor)) static void harness_add_##test_name(void)                   \
-	{                                                                                        \
-		static struct CMUnitTest test = cmocka_unit_test(test_name);                     \
-		harness_tests[harness_count++] =                                                 \
-			(struct CMUnitTest){ test.name, harness_run, NULL, harness_end, &test }; \
-	}                                                                                        \
+#define TEST(test_name)                                                                           \
+	static void test_name(void **);                                                           \
+	__attribute__((constructor)) static void harness_add_##test_name(void)                    \
+	{                                                                                         \
+		static struct CMUnitTest test = cmocka_unit_test(test_name);                      \
+		harness_tests[harness_count++] = (struct CMUnitTest){ test.name, harness_run,     \
+			                                              NULL, harness_end, &test }; \
+	}                                                                                         \
 	static void test_name(void **harness_state HARNESS_USED)
 
 /* A registry's name that nothing has yet, another one at each call; the last 200 stay valid. */
@@ -38,7 +38,8 @@ HARNESS_USED static const char *fresh_registry(void)
 	static unsigned int count;
 	char *name = names[count % 200], *end;
 	do /* not what a killed run of the same pid has left */
-		end = name + sprintf(name, "/dev/shm/k2k.test-%ld-%u.defs", (long)harness_pid, count++);
+		end = name +
+		      sprintf(name, "/dev/shm/k2k.test-%ld-%u.defs", (long)harness_pid, count++);
 	while (access(name, F_OK) == 0);
 	end[-(int)strlen(".defs")] = '\0';
 	return name + strlen("/dev/shm/k2k.");
@@ -76,12 +77,14 @@ HARNESS_USED static int spawn_status(pid_t pid)
 }
 #define spawn_wait(pid) assert_int_equal(spawn_status(pid), 0)
 /* What the dead held is free once the kernel has taken its memory apart: WAIT_UNTIL it is. */
-#define spawn_kill(pid)                                                                            \
-	(assert_int_equal(kill(pid, SIGKILL), 0),                                                  \
+#define spawn_kill(pid)                           \
+	(assert_int_equal(kill(pid, SIGKILL), 0), \
 	 assert_in_set((uintmax_t)spawn_status(pid), ((uintmax_t[]){ 0, SIGKILL }), 2))
 
 /* A gate between processes, made before spawn(): gate_wait() returns once for each gate_open(). */
-struct gate { int fd[2]; };
+struct gate {
+	int fd[2];
+};
 #define gate_make(gate) assert_int_equal(pipe((gate)->fd), 0)
 #define gate_open(gate) assert_int_equal(write((gate)->fd[1], "", 1), 1)
 #define gate_wait(gate) assert_int_equal(read((gate)->fd[0], &(char){ 0 }, 1), 1)
@@ -119,7 +122,8 @@ HARNESS_USED static void harness_run(void **state)
 		print_error("\nkilled, after its time was over\n");
 	kill(-harness_pid, SIGKILL); /* its zombie still holds the group's number */
 	waitpid(harness_pid, &status, 0);
-	snprintf(names, sizeof names, "rm -rf /tmp/k2k-test-%1$d /dev/shm/k2k.test-%1$d-*", harness_pid);
+	snprintf(names, sizeof names, "rm -rf /tmp/k2k-test-%1$d /dev/shm/k2k.test-%1$d-*",
+	         harness_pid);
 	assert_int_equal(system(names), 0);
 	if (status == HARNESS_SKIPPED << 8 && ++harness_skipped)
 		skip();

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An application, in what C and C++ have in common: makes the registry NAME, and admits a message as one of its brokers.
+ * An application, in what C and C++ have in common: makes the registry NAME, and admits a message
+ * as one of its brokers.
  */
 #include <stdio.h>
 
 #include <k2k/registry.h>
 
-#define CHECK(call)                                                                       \
-	do {                                                                              \
-		int code = (call);                                                        \
-		if (code != 0) {                                                          \
-			fprintf(stderr, "%s: %s: %s\n", #call, k2k_errname(code), k2k_strerror(code)); \
-			return 1;                                                         \
-		}                                                                         \
+#define CHECK(call)                                                               \
+	do {                                                                      \
+		int code = (call);                                                \
+		if (code != 0) {                                                  \
+			fprintf(stderr, "%s: %s: %s\n", #call, k2k_errname(code), \
+			        k2k_strerror(code));                              \
+			return 1;                                                 \
+		}                                                                 \
 	} while (0)
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * install_dlopen LIBRARY... NAME: opens the libraries in turn, uses what it finds of `other` and of the registry,
- * and makes and removes the registry NAME.
+ * install_dlopen LIBRARY... NAME: opens the libraries in turn, uses what it finds of `other` and of
+ * the registry, and makes and removes the registry NAME.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,9 +25,11 @@ static int use(void *library, const char *name)
 	GET(library, k2k_version);
 	struct k2k_registry *admin = NULL, *broker = NULL;
 
-	if (p_k2k_registry_create(name, NULL, NULL) || p_k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin) ||
-	    p_k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker) || p_k2k_tenant_register(admin, 7, NULL) ||
-	    p_k2k_message_record(broker, 7) || p_k2k_registry_close(&broker) || p_k2k_registry_close(&admin) ||
+	if (p_k2k_registry_create(name, NULL, NULL) ||
+	    p_k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin) ||
+	    p_k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker) ||
+	    p_k2k_tenant_register(admin, 7, NULL) || p_k2k_message_record(broker, 7) ||
+	    p_k2k_registry_close(&broker) || p_k2k_registry_close(&admin) ||
 	    p_k2k_registry_destroy(name, 0, NULL))
 		return 1;
 	printf("%s ok\n", p_k2k_version());

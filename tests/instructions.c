@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * instructions.c NAME - makes the calls whose instructions are counted, on the registry NAME; run by instructions.sh.
+ * instructions.c NAME - makes the calls whose instructions are counted, on the registry NAME; run
+ * by instructions.sh.
  *
- * Under callgrind, which collects inside of these functions alone (--toggle-collect), in each thread for itself: neither
- * what is around a call nor the helper thread is counted. Each batch of calls becomes a dump of its own, named "ROW CALLS".
- * Once a second calls go another way: in each tenant's first the window rolls. Batches that meet this are made again. So
- * all others are equal. The clock is read in the vDSO, whose instructions count too.
+ * Under callgrind, which collects inside of these functions alone (--toggle-collect), in each
+ * thread for itself: neither what is around a call nor the helper thread is counted. Each batch of
+ * calls becomes a dump of its own, named "ROW CALLS". Once a second calls go another way: in each
+ * tenant's first the window rolls. Batches that meet this are made again. So all others are equal.
+ * The clock is read in the vDSO, whose instructions count too.
  *
- * callgrind lets the system call membarrier through, and the library finds it. Where a kernel has none, each read section
- * has a fence; then nothing can be compared.
+ * callgrind lets the system call membarrier through, and the library finds it. Where a kernel has
+ * none, each read section has a fence; then nothing can be compared.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,19 +25,20 @@
 #include <k2k/registry.h>
 
 enum {
-	CALLS = 1000,            /* in a batch */
-	BATCHES = 10,            /* of each row */
-	ATTEMPTS = 20000,        /* at a batch within one second; each some milliseconds */
+	CALLS = 1000,     /* in a batch */
+	BATCHES = 10,     /* of each row */
+	ATTEMPTS = 20000, /* at a batch within one second; each some milliseconds */
 	SKIPPED = 77,
 };
 
-#define CHECK(call, expected)                                                                                 \
-	do {                                                                                                  \
-		int code = (call);                                                                            \
-		if (code != (expected)) {                                                                     \
-			fprintf(stderr, "%s: %s: %s\n", #call, k2k_errname(code), k2k_strerror(code));        \
-			exit(1);                                                                              \
-		}                                                                                             \
+#define CHECK(call, expected)                                                     \
+	do {                                                                      \
+		int code = (call);                                                \
+		if (code != (expected)) {                                         \
+			fprintf(stderr, "%s: %s: %s\n", #call, k2k_errname(code), \
+			        k2k_strerror(code));                              \
+			exit(1);                                                  \
+		}                                                                 \
 	} while (0)
 
 static struct k2k_registry *admin, *broker;
@@ -81,8 +84,9 @@ static const struct row {
 	const char *name;
 	void (*call)(void);
 } rows[] = {
-	{ "admit", call_admit },   { "admit_refused", call_admit_refused }, { "check", call_check },
-	{ "record", call_record }, { "track", call_track },                 { "lookup", call_lookup },
+	{ "admit", call_admit }, { "admit_refused", call_admit_refused },
+	{ "check", call_check }, { "record", call_record },
+	{ "track", call_track }, { "lookup", call_lookup },
 };
 
 static uint64_t second_of_clock(void)
@@ -136,10 +140,14 @@ static void count(const struct row *row)
 	for (int batch = 0; batch < BATCHES; batch++) {
 		int attempts = ATTEMPTS;
 
-		/* there is no event to wait for; and who turns round without a pause keeps the helper from its turn */
+		/*
+		 * there is no event to wait for; and who turns round without a pause keeps the
+		 * helper from its turn
+		 */
 		while (!make_batch(row)) {
 			if (--attempts == 0) {
-				fprintf(stderr, "%s: no batch within one second of the broker\n", row->name);
+				fprintf(stderr, "%s: no batch within one second of the broker\n",
+				        row->name);
 				exit(1);
 			}
 			nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
@@ -180,7 +188,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (!has_membarrier()) {
-		fputs("skipped: this kernel has no membarrier, so read sections have fences that others have not\n", stderr);
+		fputs("skipped: this kernel has no membarrier, so read sections have fences that "
+		      "others have not\n",
+		      stderr);
 		return SKIPPED;
 	}
 	CHECK(k2k_registry_create(argv[1], NULL, &admin), 0);

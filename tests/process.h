@@ -47,7 +47,10 @@ HARNESS_USED static void *shared_bytes(size_t bytes)
 	return memory;
 }
 
-/* All of `parties` meet here, round after round. Spins a while: two that have a processor each leave some 0.1 us apart. */
+/*
+ * All of `parties` meet here, round after round. Spins a while: two that have a processor each
+ * leave some 0.1 us apart.
+ */
 struct meeting {
 	atomic_uint arrived, round;
 };
@@ -66,7 +69,10 @@ HARNESS_USED static void meet(struct meeting *meeting, unsigned int parties)
 			sched_yield();
 }
 
-/* Some nanoseconds up to a microsecond, so that races after a meeting hit each other at each point once. */
+/*
+ * Some nanoseconds up to a microsecond, so that races after a meeting hit each other at each point
+ * once.
+ */
 HARNESS_USED static void dither(void)
 {
 	for (uint64_t n = random_below(300); n > 0; n--)
@@ -78,7 +84,10 @@ HARNESS_USED static void pause_ns(uint64_t ns)
 	nanosleep(&(struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) }, NULL);
 }
 
-/* Waits for all of them in the order in which they end: one that fails ends the test at once, whoever waits for it. */
+/*
+ * Waits for all of them in the order in which they end: one that fails ends the test at once,
+ * whoever waits for it.
+ */
 HARNESS_USED static void wait_all(const pid_t *children, size_t count)
 {
 	for (size_t ended = 0; ended < count;) {
@@ -126,7 +135,8 @@ HARNESS_USED static struct k2k_registry *open_as(const char *name, enum k2k_role
 }
 
 /* With a timeout of its own for each call. */
-HARNESS_USED static struct k2k_registry *open_patient(const char *name, enum k2k_role role, uint64_t timeout_ns)
+HARNESS_USED static struct k2k_registry *open_patient(const char *name, enum k2k_role role,
+                                                      uint64_t timeout_ns)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	struct k2k_registry *reg;
@@ -187,7 +197,8 @@ HARNESS_USED static void close_and_destroy(const char *name, struct k2k_registry
 	check_nothing_left(name);
 }
 
-HARNESS_USED static void register_tenant(struct k2k_registry *admin, k2k_tenant_id id, uint64_t rate, uint32_t kernels)
+HARNESS_USED static void register_tenant(struct k2k_registry *admin, k2k_tenant_id id,
+                                         uint64_t rate, uint32_t kernels)
 {
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 	int code;
@@ -237,7 +248,8 @@ HARNESS_USED static uint32_t brokers_alive(struct k2k_registry *reg)
 HARNESS_USED static void kill_broker(struct k2k_registry *reg, pid_t pid)
 {
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	WAIT_UNTIL(broker_state(reg, pid) == 0 || broker_state(reg, pid) == K2K_BROKER_DEAD, PATIENCE_S);
+	WAIT_UNTIL(broker_state(reg, pid) == 0 || broker_state(reg, pid) == K2K_BROKER_DEAD,
+	           PATIENCE_S);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 

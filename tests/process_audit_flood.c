@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_audit_flood - one process is rejected as fast as it can ask: every rejection is counted once, nothing grows,
- * and a broker on another processor does not notice
+ * process_audit_flood - one process is rejected as fast as it can ask: every rejection is counted
+ * once, nothing grows, and a broker on another processor does not notice
  *
- * Two floods: of a kind whose repeats become one event (a tenant over its rate), and of one whose can't (another name each
- * time).
+ * Two floods: of a kind whose repeats become one event (a tenant over its rate), and of one whose
+ * can't (another name each time).
  */
 #define HARNESS_TIMEOUT_S 120
 #include "process.h"
@@ -119,7 +119,7 @@ static uint64_t shared_room(const char *name)
 struct count {
 	_Atomic uint64_t rejections, took_ns;
 	atomic_bool over;
-	_Atomic uint64_t events, represented, missing;   /* as the follower saw them */
+	_Atomic uint64_t events, represented, missing; /* as the follower saw them */
 };
 
 /* Reads all that comes, until the flood is over and all of it was read. */
@@ -163,7 +163,10 @@ static void flood(const char *name, enum work work, struct count *count)
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
 	uint64_t number = 0, begin = now_ns(), end, resident, room;
 
-	/* all pages that there are have been touched, also of the table of repeats and its 32,768 places */
+	/*
+	 * all pages that there are have been touched, also of the table of repeats and its 32,768
+	 * places
+	 */
 	for (; number < 500000; number++)
 		reject(reg, work, number);
 	resident = resident_kib();
@@ -205,10 +208,11 @@ static uint64_t check_flood(enum work work)
 	atomic_store(&count->over, true);
 	spawn_wait(follower);
 	stats = stats_of(admin);
-	printf("# %" PRIu64 " rejections: %" PRIu64 " written, %" PRIu64 " coalesced, %" PRIu64 " lost; a follower saw %" PRIu64
-	       " events for %" PRIu64 ", and missed %" PRIu64 "\n",
-	       atomic_load(&count->rejections), stats.written[kind], stats.coalesced[kind], stats.lost[kind],
-	       atomic_load(&count->events), atomic_load(&count->represented), atomic_load(&count->missing));
+	printf("# %" PRIu64 " rejections: %" PRIu64 " written, %" PRIu64 " coalesced, %" PRIu64
+	       " lost; a follower saw %" PRIu64 " events for %" PRIu64 ", and missed %" PRIu64 "\n",
+	       atomic_load(&count->rejections), stats.written[kind], stats.coalesced[kind],
+	       stats.lost[kind], atomic_load(&count->events), atomic_load(&count->represented),
+	       atomic_load(&count->missing));
 	assert_int_equal(told(&stats, kind), atomic_load(&count->rejections));
 	assert_int_equal(stats.lost[kind], 0);
 	assert_int_equal(stats.newest[ring_of(kind)], stats.written[kind]);
@@ -229,8 +233,9 @@ static uint64_t check_flood(enum work work)
 }
 
 /*
- * Who finds an entry of the table busy writes an event of its own. Where the helper is interrupted with an entry in its
- * hands, as beside another load, there are more events than seconds: so it must be seen once, not each time.
+ * Who finds an entry of the table busy writes an event of its own. Where the helper is interrupted
+ * with an entry in its hands, as beside another load, there are more events than seconds: so it
+ * must be seen once, not each time.
  */
 TEST(repeats_by_the_million_are_counted_exactly_in_an_event_a_second)
 {
@@ -238,10 +243,14 @@ TEST(repeats_by_the_million_are_counted_exactly_in_an_event_a_second)
 
 	while ((more = check_flood(REPEAT)) != 0)
 		if (now_ns() > end)
-			fail_msg("%" PRIu64 " events more than one a second, again and again", more);
+			fail_msg("%" PRIu64 " events more than one a second, again and again",
+			         more);
 }
 
-TEST(distinct_rejections_by_the_million_are_counted_exactly) { check_flood(DISTINCT); }
+TEST(distinct_rejections_by_the_million_are_counted_exactly)
+{
+	check_flood(DISTINCT);
+}
 
 /* ---- several threads of one process ------------------------------------------------------- */
 
@@ -282,7 +291,8 @@ TEST(threads_that_are_rejected_at_the_same_time_lose_no_count)
 	assert_int_equal(told(&stats, K2K_AUDIT_KIND_RATE), THREADS * EACH);
 	assert_int_equal(told(&stats, K2K_AUDIT_KIND_CROSS_TENANT), THREADS * EACH);
 	for (uint32_t kind = K2K_AUDIT_KIND_CROSS_TENANT; kind <= K2K_AUDIT_KIND_RATE; kind++)
-		assert_int_equal(stats.newest[ring_of(kind)], stats.written[kind] + stats.lost[kind]);
+		assert_int_equal(stats.newest[ring_of(kind)],
+		                 stats.written[kind] + stats.lost[kind]);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	close_and_destroy(name, &admin);
 }
@@ -293,7 +303,7 @@ enum { ROUNDS = 15, SAMPLE_CALLS = 500, SAMPLES = 1 << 14 };
 #define ROUND_NS (SECOND / 25)
 
 struct arena {
-	_Alignas(128) _Atomic int work;          /* what is done on the first processor */
+	_Alignas(128) _Atomic int work; /* what is done on the first processor */
 	_Alignas(128) _Atomic int doing;
 	_Alignas(128) _Atomic uint64_t progress; /* of that */
 	_Alignas(128) atomic_bool ready;
@@ -358,8 +368,9 @@ static double median(double *values, size_t count)
 }
 
 /*
- * Nanoseconds of an admit while the other works, the median of short samples: one that a processor was taken away in is
- * far off, and one that the other did not work in (others may have its processor) is left out.
+ * Nanoseconds of an admit while the other works, the median of short samples: one that a processor
+ * was taken away in is far off, and one that the other did not work in (others may have its
+ * processor) is left out.
  */
 static double admit_beside(struct k2k_registry *reg, struct arena *arena, enum work work)
 {
@@ -384,8 +395,11 @@ static double admit_beside(struct k2k_registry *reg, struct arena *arena, enum w
 	return median(samples, count);
 }
 
-/* The median of what a round beside `work` takes, by what the round before it took beside `basis`. */
-static double slowed(struct k2k_registry *reg, struct arena *arena, enum work basis, enum work work, const char *text)
+/*
+ * The median of what a round beside `work` takes, by what the round before it took beside `basis`.
+ */
+static double slowed(struct k2k_registry *reg, struct arena *arena, enum work basis, enum work work,
+                     const char *text)
 {
 	double ratios[ROUNDS], without[ROUNDS], with[ROUNDS], ratio;
 
@@ -395,7 +409,8 @@ static double slowed(struct k2k_registry *reg, struct arena *arena, enum work ba
 		ratios[i] = with[i] / without[i];
 	}
 	ratio = median(ratios, ROUNDS);
-	printf("# admit %s: %.1f ns, without %.1f ns; ratio %.3f\n", text, median(with, ROUNDS), median(without, ROUNDS), ratio);
+	printf("# admit %s: %.1f ns, without %.1f ns; ratio %.3f\n", text, median(with, ROUNDS),
+	       median(without, ROUNDS), ratio);
 	return ratio;
 }
 
@@ -421,13 +436,15 @@ TEST(a_flood_does_not_slow_an_admit_on_another_processor)
 	WAIT_UNTIL(atomic_load(&arena->ready), PATIENCE_S);
 	spinning = slowed(reg, arena, REST, SPIN, "beside a loop that does nothing");
 	if (spinning > 1.1)
-		skip_msg("THE COST OF A FLOOD TO OTHERS IS NOT TESTED: anything that runs on one of the two processors slows the other");
+		skip_msg("THE COST OF A FLOOD TO OTHERS IS NOT TESTED: anything that runs on one "
+		         "of the two processors slows the other");
 	repeats = slowed(reg, arena, SPIN, REPEAT, "beside a flood of repeats");
 	distinct = slowed(reg, arena, SPIN, DISTINCT, "beside a flood of distinct ones");
 	atomic_store(&arena->work, (int)END);
 	spawn_wait(flooder);
 	if (repeats > 1.1 || distinct > 1.1)
-		fail_msg("a flood of rejections makes an admit on another processor take %.3f, %.3f times as long",
+		fail_msg("a flood of rejections makes an admit on another processor take %.3f, "
+		         "%.3f times as long",
 		         repeats, distinct);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	close_and_destroy(name, &admin);

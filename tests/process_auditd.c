@@ -58,8 +58,9 @@ static pid_t run(const char *program, const char *const *arguments)
 
 static pid_t start_auditd(const char *name, const char *max_size, const char *more)
 {
-	const char *const arguments[] = { "k2k-auditd", "-r", name, "--file", log_file, "--key", key_file, "--keep", "1000",
-		                          "--max-size", max_size, more, NULL };
+	const char *const arguments[] = { "k2k-auditd", "-r",     name,     "--file", log_file,
+		                          "--key",      key_file, "--keep", "1000",   "--max-size",
+		                          max_size,     more,     NULL };
 
 	return run(K2K_AUDITD, arguments);
 }
@@ -77,7 +78,8 @@ static void log_files(glob_t *files)
 
 static void check_verified(const char *name)
 {
-	const char *arguments[1024] = { "k2k-tenantctl", "-r", name, "audit", "verify", "--key", key_file };
+	const char *arguments[1024] = { "k2k-tenantctl", "-r",    name,    "audit",
+		                        "verify",        "--key", key_file };
 	glob_t files;
 	int count = 7;
 
@@ -91,7 +93,7 @@ static void check_verified(const char *name)
 /* ---- the recount -------------------------------------------------------------------------- */
 
 struct recount {
-	uint8_t seen[K2K_AUDIT_RINGS][EVENTS_MAX];       /* by sequence */
+	uint8_t seen[K2K_AUDIT_RINGS][EVENTS_MAX]; /* by sequence */
 	uint64_t rejected[K2K_AUDIT_KINDS], lost, lines, stops;
 };
 
@@ -163,7 +165,9 @@ static struct recount *recount(struct k2k_registry *reg)
 	for (uint32_t ring = 0; ring < K2K_AUDIT_RINGS; ring++)
 		for (uint64_t i = 1; i < EVENTS_MAX; i++)
 			if (r->seen[ring][i] != (i <= stats.newest[ring]))
-				fail_msg("event %" PRIu64 " of ring %" PRIu32 ", which has %" PRIu64 ": %s", i, ring, stats.newest[ring],
+				fail_msg("event %" PRIu64 " of ring %" PRIu32 ", which has %" PRIu64
+				         ": %s",
+				         i, ring, stats.newest[ring],
 				         r->seen[ring][i] ? "there" : "missing");
 	return r;
 }
@@ -187,12 +191,14 @@ static void reject(const char *name, struct told *told, const atomic_int *stop, 
 		switch (random_below(20)) {
 		case 0:
 			snprintf(kernel, sizeof kernel, "kernel %" PRIu64, random_below(1000000));
-			assert_int_equal(k2k_audit_cross_tenant(reg, TENANT, 43, kernel, "b\"\\\n", no_tag),
-			                 0);
+			assert_int_equal(
+				k2k_audit_cross_tenant(reg, TENANT, 43, kernel, "b\"\\\n", no_tag),
+				0);
 			atomic_fetch_add(&told->cross, 1);
 			break;
 		case 1:
-			assert_int_equal(k2k_message_admit(reg, 1000 + random_below(1000000), no_tag, 1, NULL),
+			assert_int_equal(k2k_message_admit(reg, 1000 + random_below(1000000),
+			                                   no_tag, 1, NULL),
 			                 K2K_ENOTENANT);
 			atomic_fetch_add(&told->unknown, 1);
 			break;
@@ -202,7 +208,8 @@ static void reject(const char *name, struct told *told, const atomic_int *stop, 
 	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
-static void reject_for(const char *name, struct told *told, atomic_int *stop, pid_t *brokers, uint64_t pause)
+static void reject_for(const char *name, struct told *told, atomic_int *stop, pid_t *brokers,
+                       uint64_t pause)
 {
 	for (int i = 0; i < REJECTERS; i++) {
 		brokers[i] = spawn();
@@ -244,8 +251,9 @@ TEST(each_event_is_there_once_however_often_the_sink_is_killed)
 	assert_int_equal(r->rejected[K2K_AUDIT_KIND_RATE], atomic_load(&told->rate));
 	assert_int_equal(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT], atomic_load(&told->cross));
 	assert_int_equal(r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT], atomic_load(&told->unknown));
-	printf("# %" PRIu64 " kills, of which %" PRIu64 " wrote; %" PRIu64 " lines; %llu over the rate, %llu cross-tenant\n", kills,
-	       r->stops - 1, r->lines, atomic_load(&told->rate), atomic_load(&told->cross));
+	printf("# %" PRIu64 " kills, of which %" PRIu64 " wrote; %" PRIu64
+	       " lines; %llu over the rate, %llu cross-tenant\n",
+	       kills, r->stops - 1, r->lines, atomic_load(&told->rate), atomic_load(&told->cross));
 	assert_true(kills > 10 && r->stops > 5 && atomic_load(&told->cross) > 100);
 	free(r);
 	close_and_destroy(name, &admin);
@@ -279,7 +287,8 @@ TEST(what_the_rings_no_longer_hold_is_told_in_numbers)
 	r = recount(admin);
 	assert_true(r->lost > 200);
 	assert_true(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] > 0);
-	assert_true(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] + r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT] + r->lost ==
+	assert_true(r->rejected[K2K_AUDIT_KIND_CROSS_TENANT] +
+	                    r->rejected[K2K_AUDIT_KIND_UNKNOWN_TENANT] + r->lost ==
 	            atomic_load(&told->cross) + atomic_load(&told->unknown));
 	free(r);
 	close_and_destroy(name, &admin);
@@ -295,7 +304,9 @@ static uint64_t cpu_ticks(pid_t pid)
 	file = fopen(path, "r");
 	assert_true(file && fgets(text, sizeof text, file));
 	fclose(file);
-	assert_int_equal(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+	assert_int_equal(sscanf(strrchr(text, ')') + 2,
+	                        "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+	                        &system),
 	                 2);
 	return user + system;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_batch - many changes under one lock: who waits, who is named, and what is left of a killed one
+ * process_batch - many changes under one lock: who waits, who is named, and what is left of a
+ * killed one
  */
 #include "process.h"
 
@@ -31,7 +32,8 @@ static int change_elsewhere(const char *name, uint64_t *named, char text[256])
 	if (pid == 0) {
 		struct k2k_registry *reg = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
 
-		answer->code = k2k_tenant_update(reg, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE);
+		answer->code = k2k_tenant_update(reg, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD,
+		                                 K2K_UPDATE_RATE);
 		answer->pid = k2k_error_detail()->pid;
 		snprintf(answer->text, sizeof answer->text, "%s", k2k_error_detail()->text);
 		assert_int_equal(k2k_registry_close(&reg), 0);
@@ -94,7 +96,7 @@ TEST(a_batch_keeps_the_lock_between_its_changes_and_is_named_by_those_who_want_i
 struct told {
 	struct k2k_registry *reg;
 	unsigned int events;
-	k2k_tenant_id extra;     /* the sink registers it once */
+	k2k_tenant_id extra; /* the sink registers it once */
 };
 
 static void tell(void *context, const struct k2k_audit_event *event)
@@ -126,8 +128,9 @@ TEST(each_change_of_a_batch_is_seen_and_audited_when_it_returns)
 		assert_int_equal(registered, 1);
 	}
 	told.extra = 30;
-	assert_int_equal(k2k_tenant_update(admin, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(admin, 1, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE),
+		0);
 	assert_int_equal(told.events, 22);
 	assert_int_equal(tenant_info(observer, 1).max_messages_per_sec, 100000);
 	assert_int_equal(tenant_info(observer, 30).max_messages_per_sec, 100000);
@@ -211,7 +214,7 @@ struct caller {
 	struct k2k_registry *reg;
 	int (*call)(struct k2k_registry *reg);
 	int code;
-	uint64_t pid;            /* that its error names */
+	uint64_t pid; /* that its error names */
 	atomic_int begun;
 };
 
@@ -225,7 +228,8 @@ static void *call_it(void *argument)
 	return NULL;
 }
 
-static void check_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_registry *), int expected, uint64_t pid)
+static void check_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_registry *),
+                            int expected, uint64_t pid)
 {
 	struct caller caller = { .reg = reg, .call = call };
 	pthread_t thread;
@@ -236,8 +240,14 @@ static void check_in_thread(struct k2k_registry *reg, int (*call)(struct k2k_reg
 	assert_int_equal(caller.pid, pid);
 }
 
-static int register_one(struct k2k_registry *reg) { return k2k_tenant_register(reg, 50, NULL); }
-static int close_it(struct k2k_registry *reg) { return k2k_registry_close(&reg); }
+static int register_one(struct k2k_registry *reg)
+{
+	return k2k_tenant_register(reg, 50, NULL);
+}
+static int close_it(struct k2k_registry *reg)
+{
+	return k2k_registry_close(&reg);
+}
 
 TEST(other_threads_and_other_handles_wait_for_a_batch)
 {
@@ -409,14 +419,21 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 
 			assert_int_equal(k2k_batch_begin(reg), 0);
 			gate_open(&begun);
-			/* always some in it: two come, one goes, until there are 100; then one for one */
+			/*
+			 * always some in it: two come, one goes, until there are 100; then one for
+			 * one
+			 */
 			for (uint64_t id = base + 1;; id++) {
 				register_tenant(reg, id, id, 4);
 				atomic_fetch_add(&progress->registered, 1);
 				if (id % 2 && id < base + 200)
 					continue;
-				assert_int_equal(k2k_tenant_deregister(reg, base + 1 + atomic_load(&progress->deregistered), NULL),
-				                 0);
+				assert_int_equal(
+					k2k_tenant_deregister(
+						reg,
+						base + 1 + atomic_load(&progress->deregistered),
+						NULL),
+					0);
 				atomic_fetch_add(&progress->deregistered, 1);
 			}
 		}
@@ -425,23 +442,30 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 		close(begun.fd[1]);
 		pause_ns(random_below(3000000));
 		spawn_kill(pid);
-		/* the lock is free as soon as the kernel has taken the dead one apart; the first change recovers */
+		/*
+		 * the lock is free as soon as the kernel has taken the dead one apart; the first
+		 * change recovers
+		 */
 		WAIT_UNTIL(k2k_tenant_register(admin, 7, NULL) == 0, PATIENCE_S);
 		check_clean(admin);
-		/* ids from `first` to `last` had to be there; of the call under way either may be so */
+		/*
+		 * ids from `first` to `last` had to be there; of the call under way either may be
+		 * so
+		 */
 		first = base + 1 + atomic_load(&progress->deregistered);
 		last = base + atomic_load(&progress->registered);
 		assert_int_equal(k2k_tenant_count(admin, &count), 0);
 		if (count < last - first + 1 || count > last - first + 3)
-			fail_msg("%zu tenants, answered were %" PRIu64 " to %" PRIu64, count,
-			         first, last);
+			fail_msg("%zu tenants, answered were %" PRIu64 " to %" PRIu64, count, first,
+			         last);
 		in_the_middle += last > base + 1;
 		for (uint64_t id = first + 1; id <= last; id++)
 			assert_int_equal(tenant_info(admin, id).max_messages_per_sec, id);
 		for (uint64_t id = first; id <= last + 1; id++) {
 			int code = k2k_tenant_deregister(admin, id, NULL);
 
-			assert_true(code == 0 || (code == K2K_ENOTENANT && (id == first || id == last + 1)));
+			assert_true(code == 0 ||
+			            (code == K2K_ENOTENANT && (id == first || id == last + 1)));
 		}
 		assert_int_equal(k2k_tenant_deregister(admin, 7, NULL), 0);
 		assert_int_equal(k2k_tenant_count(admin, &count), 0);

@@ -143,8 +143,8 @@ static void costs_elsewhere(struct k2k_registry *by, uint64_t n)
 
 static void ask_for_cost(struct k2k_registry *reg, struct shared *answer)
 {
-	answer->code =
-		k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
+	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 },
+	                                        &answer->number);
 }
 
 static void cost_was_found(uint64_t n)
@@ -215,9 +215,8 @@ static void both_are_booked(uint64_t n)
 
 	expected_cost = shared->number == 7 ? expected_cost + 12 : 12;
 	assert_int_equal(shared->code, 0);
-	assert_int_equal(k2k_usage_engagement_for(admin, 1,
-	                                          (struct k2k_audit_tag){ 0, shared->number },
-	                                          &cost),
+	assert_int_equal(k2k_usage_engagement_for(
+				 admin, 1, (struct k2k_audit_tag){ 0, shared->number }, &cost),
 	                 0);
 	if (cost != expected_cost || records_of(shared->number) != 1)
 		fail_msg("after %" PRIu64 " instructions: %zu records, a cost of %" PRIu64
@@ -359,8 +358,9 @@ static void unlink_record(struct k2k_registry *reg, struct shared *answer)
 {
 	struct k2k_hash hash = k2k_ledger_hash(&reg->map);
 
-	answer->code =
-		answer->number == UINT64_MAX ? 0 : k2k_hash_unlink(&hash, (uint32_t)answer->number);
+	answer->code = answer->number == UINT64_MAX
+	                       ? 0
+	                       : k2k_hash_unlink(&hash, (uint32_t)answer->number);
 }
 
 /* At the head of the same bucket. */
@@ -460,9 +460,9 @@ static void three_has_its_own_cost(uint64_t n)
 	            shared->code == K2K_EGONE || shared->code == K2K_EUNBOOKED);
 	if (!reused)
 		return;
-	assert_int_equal(k2k_usage_engagement_for(admin, RESERVED, (struct k2k_audit_tag){ 0, 7 },
-	                                          &cost),
-	                 0);
+	assert_int_equal(
+		k2k_usage_engagement_for(admin, RESERVED, (struct k2k_audit_tag){ 0, 7 }, &cost),
+		0);
 	if (cost != 100)
 		fail_msg("after %" PRIu64 " instructions: a cost of %" PRIu64 " instead of 100", n,
 		         cost);

@@ -13,8 +13,8 @@
 static void admit_one(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	answer->code =
-		k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1, &answer->verdict);
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 1,
+	                                 &answer->verdict);
 }
 
 static void next_second(struct k2k_registry *by, uint64_t n)
@@ -189,7 +189,7 @@ static void no_owner_is_dead(struct k2k_registry *by, uint64_t n)
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		uint64_t owner = by->map.slots[i].owner;
 
-		if (owner && !k2k_census_alive(&by->census, owner))
+		if (owner && !k2k_liveness_alive(&by->liveness, owner))
 			fail_msg("at change %" PRIu64 ": slot %u is a dead one's", n, i);
 	}
 }

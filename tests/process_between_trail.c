@@ -124,12 +124,8 @@ static void read_newest(struct k2k_registry *by, uint64_t n)
 	(void)by;
 	for (uint64_t at = newest > EVENTS ? newest - EVENTS + 1 : 1; at <= newest; at++)
 		switch (k2k_ring_read(&ring, at, false, &copy)) {
-		case K2K_EVENT_THERE:
-			is_whole(&copy.body, copy.body.tenant, n);
-			break;
-		case K2K_EVENT_PENDING:
-			assert_int_equal(at, newest);
-			break;
+		case K2K_EVENT_THERE: is_whole(&copy.body, copy.body.tenant, n); break;
+		case K2K_EVENT_PENDING: assert_int_equal(at, newest); break;
 		default:
 			fail_msg("after %" PRIu64
 			         " instructions: an event counts as missing that is about to come",

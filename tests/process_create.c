@@ -12,7 +12,8 @@ static int create_small(const char *name, struct k2k_registry **handle)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 16;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		16;
 	return k2k_registry_create(name, &options, handle);
 }
 
@@ -37,7 +38,10 @@ TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_le
 			meet(&shared->meeting, CREATORS + 1);
 			code = create_small(name, &admin);
 			assert_true((code == 0) == (admin != NULL));
-			atomic_fetch_add(code == 0 ? &shared->won : code == K2K_EEXIST ? &shared->lost : &shared->other, 1);
+			atomic_fetch_add(code == 0            ? &shared->won
+			                 : code == K2K_EEXIST ? &shared->lost
+			                                      : &shared->other,
+			                 1);
 			if (code && code != K2K_EEXIST)
 				fail_msg("create: %s (%s)", k2k_errname(code),
 				         k2k_error_detail()->text);
@@ -95,7 +99,9 @@ TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
 					         k2k_error_detail()->text);
 				break;
 			default:
-				code = k2k_registry_open(name, step % 2 ? K2K_ROLE_BROKER : K2K_ROLE_ADMIN, NULL, &reg);
+				code = k2k_registry_open(
+					name, step % 2 ? K2K_ROLE_BROKER : K2K_ROLE_ADMIN, NULL,
+					&reg);
 				if (code == K2K_ENOREGISTRY)
 					break;
 				if (code)

@@ -2,8 +2,9 @@
 /*
  * process_descriptors - programs that close, replace, share and hand on descriptors as they like
  *
- * Nothing of the library is in the program's table of descriptors, and nothing of the program in the library's. So
- * whatever the program does to its own can't matter, and whatever the library does can't reach them.
+ * Nothing of the library is in the program's table of descriptors, and nothing of the program in
+ * the library's. So whatever the program does to its own can't matter, and whatever the library
+ * does can't reach them.
  */
 #include "process.h"
 
@@ -136,7 +137,8 @@ static void expect_ours(void *context, int fd, const char *target)
 	else if (strstr(target, "/k2k."))
 		++*held;
 	else /* read and closed again */
-		assert_true(strncmp(target, "/proc", 5) == 0 || strncmp(target, "/dev/shm", 8) == 0);
+		assert_true(strncmp(target, "/proc", 5) == 0 ||
+		            strncmp(target, "/dev/shm", 8) == 0);
 }
 
 TEST(the_librarys_tables_hold_its_objects_and_nothing_of_the_program)
@@ -158,13 +160,17 @@ TEST(the_librarys_tables_hold_its_objects_and_nothing_of_the_program)
 		snprintf(folder, sizeof folder, "/proc/self/task/%s/fd", entry->d_name);
 		snprintf(link, sizeof link, "%s/%d", folder, ends[0]);
 		/* who has the program's table has the pipe */
-		if (entry->d_name[0] == '.' || (readlink(link, target, sizeof target) > 0 && strncmp(target, "pipe", 4) == 0))
+		if (entry->d_name[0] == '.' ||
+		    (readlink(link, target, sizeof target) > 0 && strncmp(target, "pipe", 4) == 0))
 			continue;
 		threads++;
 		for_each_fd(folder, expect_ours, &held);
 	}
 	closedir(tasks);
-	/* two agents, and the broker's helper in the table of its agent: defs, live and a lock of life each */
+	/*
+	 * two agents, and the broker's helper in the table of its agent: defs, live and a lock of
+	 * life each
+	 */
 	assert_int_equal(threads, 3);
 	assert_true(held >= 9);
 	assert_int_equal(k2k_registry_close(&broker), 0);
@@ -244,7 +250,10 @@ static void expect_locked(const struct own_file *file)
 		int fd = open(file->path, O_RDWR);
 		struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-		_exit(fcntl(fd, F_GETLK, &all) == 0 && all.l_type == F_WRLCK && all.l_start == 3 && all.l_len == 1 ? 0 : 1);
+		_exit(fcntl(fd, F_GETLK, &all) == 0 && all.l_type == F_WRLCK && all.l_start == 3 &&
+		                      all.l_len == 1
+		              ? 0
+		              : 1);
 	}
 	spawn_wait(pid);
 }
@@ -267,7 +276,10 @@ struct stranger {
 	struct own_file file; /* opened anew in each round */
 };
 
-/* Closes all descriptors from FIRST on, whoever's they are, and puts files of its own in their places. */
+/*
+ * Closes all descriptors from FIRST on, whoever's they are, and puts files of its own in their
+ * places.
+ */
 static void *be_strange(void *context)
 {
 	struct stranger *stranger = context;
@@ -279,8 +291,12 @@ static void *be_strange(void *context)
 		close_range(3, FIRST - 1, 0);
 		close_range(FIRST + 10, LAST, 0);
 		for (int i = 0; i < PER_ROUND; i++) {
-			/* the lowest numbers, where a library's descriptors would be, and some above */
-			fds[i] = i % 2 ? open(stranger->file.path, O_RDWR) : dup3(source, FIRST + 10 + i, 0);
+			/*
+			 * the lowest numbers, where a library's descriptors would be, and some
+			 * above
+			 */
+			fds[i] = i % 2 ? open(stranger->file.path, O_RDWR)
+			               : dup3(source, FIRST + 10 + i, 0);
 			assert_true(fds[i] >= 0);
 		}
 		for (int i = 0; i < PER_ROUND; i++) {
@@ -340,7 +356,8 @@ TEST(a_thread_that_closes_and_replaces_all_descriptors_changes_nothing_of_ours_a
 	assert_int_equal(pthread_create(&thread, NULL, be_strange, &stranger), 0);
 	for (rounds = 0; rounds < 5 || now_ns() < end; rounds++) {
 		for (int i = 0; i < 200; i++) {
-			assert_int_equal(k2k_kernel_acquire(broker, TENANT, NULL, NULL), K2K_EKERNELS);
+			assert_int_equal(k2k_kernel_acquire(broker, TENANT, NULL, NULL),
+			                 K2K_EKERNELS);
 			refused++;
 		}
 		assert_int_equal(k2k_budget_set(admin, TENANT, 1, 1 + rounds), 0);
@@ -364,8 +381,13 @@ TEST(a_thread_that_closes_and_replaces_all_descriptors_changes_nothing_of_ours_a
 
 enum way { FORK, VFORK, SPAWN, CLONE_WITH_FILES, CLONE_WITH_MEMORY, CLONE_WITH_BOTH, EXEC, WAYS };
 
-static const char *const way_names[WAYS] = { "fork", "vfork", "posix_spawn", "clone(CLONE_FILES)", "clone(CLONE_VM)",
-	                                     "clone(CLONE_VM | CLONE_FILES)", "execve" };
+static const char *const way_names[WAYS] = { "fork",
+	                                     "vfork",
+	                                     "posix_spawn",
+	                                     "clone(CLONE_FILES)",
+	                                     "clone(CLONE_VM)",
+	                                     "clone(CLONE_VM | CLONE_FILES)",
+	                                     "execve" };
 
 struct family {
 	atomic_int child; /* its pid, once it runs */
@@ -398,9 +420,10 @@ static void make_child(enum way way, struct family *family)
 	case CLONE_WITH_BOTH:
 		/* vfork() itself would not let a function return; this is what it does */
 		clone(live_on, stack + sizeof stack,
-		      way == VFORK              ? CLONE_VM | CLONE_VFORK | SIGCHLD
-		      : way == CLONE_WITH_FILES ? CLONE_FILES | SIGCHLD
-		                                : CLONE_VM | SIGCHLD | (way == CLONE_WITH_BOTH ? CLONE_FILES : 0),
+		      way == VFORK ? CLONE_VM | CLONE_VFORK | SIGCHLD
+		      : way == CLONE_WITH_FILES
+		              ? CLONE_FILES | SIGCHLD
+		              : CLONE_VM | SIGCHLD | (way == CLONE_WITH_BOTH ? CLONE_FILES : 0),
 		      family);
 		return;
 	case SPAWN:
@@ -411,8 +434,7 @@ static void make_child(enum way way, struct family *family)
 		atomic_store(&family->child, getpid());
 		execv("/bin/sleep", sleeper);
 		return;
-	case WAYS:
-		return;
+	case WAYS: return;
 	}
 }
 
@@ -439,7 +461,8 @@ TEST(locks_end_with_their_owner_whatever_child_of_it_lives_on_and_no_child_has_a
 		atomic_store(&family->child, 0);
 		owner = spawn();
 		if (owner == 0) {
-			struct k2k_registry *writer = open_as(name, K2K_ROLE_ADMIN), *holder = open_as(name, K2K_ROLE_BROKER);
+			struct k2k_registry *writer = open_as(name, K2K_ROLE_ADMIN),
+					    *holder = open_as(name, K2K_ROLE_BROKER);
 
 			assert_int_equal(k2k_kernel_acquire(holder, TENANT, NULL, NULL), 0);
 			assert_int_equal(k2k_batch_begin(writer), 0);
@@ -451,7 +474,8 @@ TEST(locks_end_with_their_owner_whatever_child_of_it_lives_on_and_no_child_has_a
 		child = atomic_load(&family->child);
 		snprintf(folder, sizeof folder, "/proc/%d/fd", child);
 		if (way != EXEC) {
-			assert_int_equal(k2k_kernel_acquire(broker, TENANT, NULL, NULL), K2K_EKERNELS);
+			assert_int_equal(k2k_kernel_acquire(broker, TENANT, NULL, NULL),
+			                 K2K_EKERNELS);
 			for_each_fd(folder, expect_no_registry, &way);
 			spawn_kill(owner);
 		}

@@ -34,7 +34,8 @@ TEST(the_library_can_be_loaded_where_static_tls_is_nearly_used_up)
 	void *library;
 
 	if (!dlopen(K2K_TLS_EATER, RTLD_NOW))
-		skip_msg("this C library keeps less static TLS for later than the test's other library takes");
+		skip_msg("this C library keeps less static TLS for later than the test's other "
+		         "library takes");
 	library = dlopen(K2K_LIBRARY, RTLD_NOW);
 	if (!library)
 		fail_msg("%s", dlerror());

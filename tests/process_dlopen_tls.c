@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A library that takes nearly all of the static TLS that glibc keeps for libraries loaded later (1664 bytes). */
+/*
+ * A library that takes nearly all of the static TLS that glibc keeps for libraries loaded later
+ * (1664 bytes).
+ */
 __attribute__((tls_model("initial-exec"))) __thread char eaten[1600] = { 1 };
 char *get_eaten(void);
 

@@ -2,9 +2,10 @@
 /*
  * process_failures - each system call and each allocation of each public call fails once
  *
- * The caller is a child that makes all system calls in its one thread, traced by the parent, which lets the n-th of them
- * fail; allocations and threads fail by wrappers. Whatever fails: a documented code, a detail that says what, a registry
- * that is clean, nothing left behind in the process, and a second try that succeeds.
+ * The caller is a child that makes all system calls in its one thread, traced by the parent, which
+ * lets the n-th of them fail; allocations and threads fail by wrappers. Whatever fails: a
+ * documented code, a detail that says what, a registry that is clean, nothing left behind in the
+ * process, and a second try that succeeds.
  */
 #include "process.h"
 
@@ -24,20 +25,20 @@ enum { MOST = 1000, TENANT = 7, OTHER = 8, STRANGER = 54321 };
 struct scene {
 	const char *name;
 	struct k2k_registry *admin, *broker, *observer;
-	int kept;        /* the call gave what a second one need not give again */
+	int kept; /* the call gave what a second one need not give again */
 };
 
 struct outcome {
 	atomic_int code, again, begun;
 	atomic_ulong admitted, gpu_ns;
-	int descriptors, mappings, threads;      /* more than before */
+	int descriptors, mappings, threads; /* more than before */
 	struct k2k_error_detail detail;
 };
 static struct outcome *outcome;
 
 /* ---- allocations that fail ---------------------------------------------------------------- */
 
-static unsigned int allocations, failing;        /* counted from 1; 0: none fails */
+static unsigned int allocations, failing; /* counted from 1; 0: none fails */
 
 static bool fails(void)
 {
@@ -47,11 +48,11 @@ static bool fails(void)
 	return true;
 }
 
-#define WRAPPED(type, name, arguments, values, failed)         \
-	type __real_##name arguments;                          \
-	type __wrap_##name arguments;                          \
-	type __wrap_##name arguments                           \
-	{                                                      \
+#define WRAPPED(type, name, arguments, values, failed)          \
+	type __real_##name arguments;                           \
+	type __wrap_##name arguments;                           \
+	type __wrap_##name arguments                            \
+	{                                                       \
 		return fails() ? failed : __real_##name values; \
 	}
 
@@ -60,10 +61,11 @@ WRAPPED(void *, calloc, (size_t count, size_t bytes), (count, bytes), NULL)
 WRAPPED(void *, aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes), NULL)
 WRAPPED(FILE *, fopen, (const char *path, const char *mode), (path, mode), NULL)
 WRAPPED(DIR *, opendir, (const char *path), (path), NULL)
-WRAPPED(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *context),
+WRAPPED(int, pthread_create,
+        (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *), void *context),
         (thread, attr, run, context), EAGAIN)
 
-/* ---- the calls -------------------------------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static int close_kept(struct k2k_registry **reg)
 {
@@ -100,8 +102,11 @@ static void have_usage(struct scene *scene)
 {
 	have_broker(scene);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(k2k_message_admit(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 1, NULL), 0);
-	assert_int_equal(k2k_usage_track(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 123), 0);
+		assert_int_equal(k2k_message_admit(scene->broker, TENANT,
+		                                   (struct k2k_audit_tag){ 1, 5 }, 1, NULL),
+		                 0);
+	assert_int_equal(
+		k2k_usage_track(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 123), 0);
 }
 
 static void have_nothing(struct scene *scene)
@@ -115,7 +120,8 @@ static int create(struct scene *scene)
 
 	if (scene->admin)
 		return 0;
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		4;
 	return k2k_registry_create(scene->name, &options, &scene->admin);
 }
 
@@ -134,17 +140,22 @@ static int destroy(struct scene *scene)
 
 static int open_admin(struct scene *scene)
 {
-	return scene->admin ? 0 : k2k_registry_open(scene->name, K2K_ROLE_ADMIN, NULL, &scene->admin);
+	return scene->admin ? 0
+	                    : k2k_registry_open(scene->name, K2K_ROLE_ADMIN, NULL, &scene->admin);
 }
 
 static int open_broker(struct scene *scene)
 {
-	return scene->broker ? 0 : k2k_registry_open(scene->name, K2K_ROLE_BROKER, NULL, &scene->broker);
+	return scene->broker
+	               ? 0
+	               : k2k_registry_open(scene->name, K2K_ROLE_BROKER, NULL, &scene->broker);
 }
 
 static int open_observer(struct scene *scene)
 {
-	return scene->observer ? 0 : k2k_registry_open(scene->name, K2K_ROLE_OBSERVER, NULL, &scene->observer);
+	return scene->observer
+	               ? 0
+	               : k2k_registry_open(scene->name, K2K_ROLE_OBSERVER, NULL, &scene->observer);
 }
 
 static int close_all(struct scene *scene)
@@ -177,7 +188,8 @@ static int update(struct scene *scene)
 
 	quota.budget_count = 2;
 	quota.budgets = budgets;
-	return k2k_tenant_update(scene->admin, TENANT, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS);
+	return k2k_tenant_update(scene->admin, TENANT, &quota,
+	                         K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS);
 }
 
 static int set_budget(struct scene *scene)
@@ -217,7 +229,11 @@ static int acquire_and_release(struct scene *scene)
 	int code = k2k_kernel_acquire(scene->broker, TENANT, &lease, NULL);
 
 	if (!code && k2k_kernel_acquire(scene->broker, TENANT, NULL, NULL) != K2K_EKERNELS)
-		code = 1; /* granted beyond the limit, or something else than a refusal: no code that is documented */
+		/*
+		 * granted beyond the limit, or something else than a refusal: no code that is
+		 * documented
+		 */
+		code = 1;
 	return code ? code : k2k_kernel_release(scene->broker, &lease);
 }
 
@@ -225,7 +241,8 @@ static int admit(struct scene *scene)
 {
 	int code = k2k_message_admit(scene->broker, TENANT, no_tag, 1, NULL);
 
-	return code ? code : k2k_usage_track(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 1);
+	return code ? code
+	            : k2k_usage_track(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 1);
 }
 
 static int look(struct scene *scene)
@@ -298,7 +315,7 @@ static const struct call calls_of_use[] = { { "acquire", have_broker, acquire_an
 	                                    { "check", have_usage, check },
 	                                    { "sink", have_broker, set_sink } };
 
-/* ---- what a process has ---------------------------------------------------------------------------- */
+/* ---- what a process has ---------------------------------------------------------------------- */
 
 static int count_entries(const char *folder)
 {
@@ -332,7 +349,8 @@ static bool keeps_all(void)
 }
 
 /* In the child. `stop` is where the parent begins and ends to interfere. */
-static void play(const struct call *call, const char *name, unsigned int allocation, void (*stop)(void))
+static void play(const struct call *call, const char *name, unsigned int allocation,
+                 void (*stop)(void))
 {
 	struct scene scene = { .name = name };
 	struct k2k_registry *warm = NULL;
@@ -355,37 +373,50 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 	outcome->descriptors = count_entries("/proc/self/fd") - descriptors;
 	outcome->mappings = count_registry_mappings();
 	/* `.`, `..`, and this one; a thread that was joined is seen for a moment yet */
-	for (int looks = 0; (outcome->threads = count_entries("/proc/self/task") - 3) > 0 && looks < 5000 && !keeps_all(); looks++)
+	for (int looks = 0; (outcome->threads = count_entries("/proc/self/task") - 3) > 0 &&
+	                    looks < 5000 && !keeps_all();
+	     looks++)
 		pause_ns(1000000);
 }
 
-/* ---- what must hold ---------------------------------------------------------------------------------- */
+/* ---- what must hold -------------------------------------------------------------------------- */
 
 static void judge(const struct call *call, const char *what, int error)
 {
 	const struct k2k_error_detail *detail = &outcome->detail;
 	int code = atomic_load(&outcome->code), again = atomic_load(&outcome->again);
-	const char *limit = error == EMFILE ? "RLIMIT_NOFILE" : error == ENOMEM ? "RLIMIT_AS" : error == EFBIG ? "RLIMIT_FSIZE" : "";
+	const char *limit = error == EMFILE   ? "RLIMIT_NOFILE"
+	                    : error == ENOMEM ? "RLIMIT_AS"
+	                    : error == EFBIG  ? "RLIMIT_FSIZE"
+	                                      : "";
 
 	if (code > 0 || strcmp(k2k_errname(code), "K2K_UNKNOWN") == 0)
 		fail_msg("%s, %s: the code is %d", call->name, what, code);
 	if (code && (detail->code != code || !detail->object[0] || !detail->text[0]))
-		fail_msg("%s, %s: %s without a detail: %s '%s'", call->name, what, k2k_errname(code), detail->object, detail->text);
-	if (code && detail->system_errno && detail->system_errno == error && !strstr(detail->text, limit))
+		fail_msg("%s, %s: %s without a detail: %s '%s'", call->name, what,
+		         k2k_errname(code), detail->object, detail->text);
+	if (code && detail->system_errno && detail->system_errno == error &&
+	    !strstr(detail->text, limit))
 		fail_msg("%s, %s: no %s in: %s", call->name, what, limit, detail->text);
 	if ((code == K2K_EIO || code == K2K_ENOMEM) && !detail->system_errno)
-		fail_msg("%s, %s: %s does not say which error it was: %s", call->name, what, k2k_errname(code), detail->text);
+		fail_msg("%s, %s: %s does not say which error it was: %s", call->name, what,
+		         k2k_errname(code), detail->text);
 	if (code && (code == K2K_ECORRUPT || code == K2K_EBOOT || code == K2K_ELAYOUT))
-		fail_msg("%s, %s: taken for damage: %s %s", call->name, what, k2k_errname(code), detail->text);
+		fail_msg("%s, %s: taken for damage: %s %s", call->name, what, k2k_errname(code),
+		         detail->text);
 	/* a destroy that failed may have done its work */
 	if (again && !(call->call == destroy && again == K2K_ENOREGISTRY))
-		fail_msg("%s, %s: %s (%s), and a second try %s", call->name, what, k2k_errname(code), detail->text, k2k_errname(again));
+		fail_msg("%s, %s: %s (%s), and a second try %s", call->name, what,
+		         k2k_errname(code), detail->text, k2k_errname(again));
 	if ((outcome->descriptors || outcome->mappings || outcome->threads) && !keeps_all())
-		fail_msg("%s, %s: %s left %d descriptors, %d mappings, %d threads", call->name, what, k2k_errname(code),
-		         outcome->descriptors, outcome->mappings, outcome->threads);
-	if (call->call == deregister && (atomic_load(&outcome->admitted) != 5 || atomic_load(&outcome->gpu_ns) != 123))
-		fail_msg("%s, %s: %s, the totals are lost: %lu, %lu", call->name, what, k2k_errname(code),
-		         atomic_load(&outcome->admitted), atomic_load(&outcome->gpu_ns));
+		fail_msg("%s, %s: %s left %d descriptors, %d mappings, %d threads", call->name,
+		         what, k2k_errname(code), outcome->descriptors, outcome->mappings,
+		         outcome->threads);
+	if (call->call == deregister &&
+	    (atomic_load(&outcome->admitted) != 5 || atomic_load(&outcome->gpu_ns) != 123))
+		fail_msg("%s, %s: %s, the totals are lost: %lu, %lu", call->name, what,
+		         k2k_errname(code), atomic_load(&outcome->admitted),
+		         atomic_load(&outcome->gpu_ns));
 }
 
 static bool makes_its_own(const struct call *call)
@@ -404,7 +435,8 @@ static const char *prepare(const struct call *call)
 	memset(outcome, 0, sizeof *outcome);
 	atomic_store(&outcome->code, 2);
 	atomic_store(&outcome->again, 2);
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 8;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		8;
 	if (!makes_its_own(call))
 		assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
 	return name;
@@ -423,7 +455,7 @@ static void conclude(const struct call *call, const char *name, const char *what
 	check_nothing_left(name);
 }
 
-/* ---- system calls ------------------------------------------------------------------------------------------ */
+/* ---- system calls ---------------------------------------------------------------------------- */
 
 static void stop_here(void)
 {
@@ -462,7 +494,8 @@ static bool next_call(pid_t pid, struct __ptrace_syscall_info *info)
 		if (WSTOPSIG(status) == SIGSTOP)
 			return false;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof *info, info) > 0);
+			assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof *info,
+			                   info) > 0);
 			return true;
 		}
 		deliver = WSTOPSIG(status);
@@ -472,9 +505,12 @@ static bool next_call(pid_t pid, struct __ptrace_syscall_info *info)
 /* These don't fail in that way, or a failure of theirs is no failure of a call. */
 static bool can_fail(uint64_t number)
 {
-	static const uint64_t never[] = { SYS_close, SYS_munmap, SYS_exit, SYS_exit_group, SYS_rt_sigprocmask, SYS_rt_sigaction,
-		                          SYS_gettid, SYS_getpid, SYS_geteuid, SYS_tgkill, SYS_futex, SYS_clock_nanosleep,
-		                          SYS_set_robust_list, SYS_sched_yield, SYS_mprotect, SYS_brk };
+	static const uint64_t never[] = {
+		SYS_close,           SYS_munmap,       SYS_exit,     SYS_exit_group,
+		SYS_rt_sigprocmask,  SYS_rt_sigaction, SYS_gettid,   SYS_getpid,
+		SYS_geteuid,         SYS_tgkill,       SYS_futex,    SYS_clock_nanosleep,
+		SYS_set_robust_list, SYS_sched_yield,  SYS_mprotect, SYS_brk
+	};
 
 	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
 		if (never[i] == number)
@@ -500,7 +536,8 @@ static void let_fail(pid_t pid, int error)
 	struct user_regs_struct regs;
 	struct iovec all = { &regs, sizeof regs }, number = { &(int){ -1 }, sizeof(int) };
 
-	assert_int_equal(ptrace(PTRACE_SETREGSET, pid, (void *)0x404 /* NT_ARM_SYSTEM_CALL */, &number), 0);
+	assert_int_equal(
+		ptrace(PTRACE_SETREGSET, pid, (void *)0x404 /* NT_ARM_SYSTEM_CALL */, &number), 0);
 	assert_true(next_call(pid, &info) && info.op == PTRACE_SYSCALL_INFO_EXIT);
 	assert_int_equal(ptrace(PTRACE_GETREGSET, pid, (void *)1 /* NT_PRSTATUS */, &all), 0);
 	regs.regs[0] = (unsigned long long)-error;
@@ -526,9 +563,12 @@ static bool fail_system_call(const struct call *call, int nth, int error)
 		_exit(0);
 	}
 	wait_stopped(pid);
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)), 0);
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	                        (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
+	                 0);
 	for (int seen = 0; next_call(pid, &info);) {
-		if (info.op != PTRACE_SYSCALL_INFO_ENTRY || !can_fail(info.entry.nr) || ++seen != nth)
+		if (info.op != PTRACE_SYSCALL_INFO_ENTRY || !can_fail(info.entry.nr) ||
+		    ++seen != nth)
 			continue;
 		number = info.entry.nr;
 		let_fail(pid, error);
@@ -536,7 +576,8 @@ static bool fail_system_call(const struct call *call, int nth, int error)
 	}
 	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
 	spawn_wait(pid);
-	snprintf(what, sizeof what, "system call %d (number %" PRIu64 ") failing with %s", nth, number, strerror(error));
+	snprintf(what, sizeof what, "system call %d (number %" PRIu64 ") failing with %s", nth,
+	         number, strerror(error));
 	conclude(call, name, what, failed ? error : 0);
 	if (!failed)
 		assert_int_equal(atomic_load(&outcome->code), 0);
@@ -550,7 +591,10 @@ static void fail_system_calls(const struct call *calls, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		int nth = 1, error = 0;
 
-		/* another error at each, and another one at each of the next run's: all of them at each take a minute */
+		/*
+		 * another error at each, and another one at each of the next run's: all of them at
+		 * each take a minute
+		 */
 		random_seed(i);
 		error = (int)random_below(4);
 		while (fail_system_call(&calls[i], nth, errors[(nth + error) % 4]))
@@ -576,7 +620,7 @@ TEST(each_system_call_of_a_look_or_of_use_may_fail)
 	fail_system_calls(calls_of_use, COUNT(calls_of_use));
 }
 
-/* ---- allocations --------------------------------------------------------------------------------------------- */
+/* ---- allocations ----------------------------------------------------------------------------- */
 
 static void go_on(void)
 {

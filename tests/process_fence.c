@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_fence - a registry that is destroyed, removed or replaced under its users: all of them notice
+ * process_fence - a registry that is destroyed, removed or replaced under its users: all of them
+ * notice
  */
 #include "process.h"
 
@@ -10,7 +11,10 @@ enum { TENANT = 7, USERS = 3, NOTICE_S = 5 };
 
 static const enum k2k_role roles[USERS] = { K2K_ROLE_BROKER, K2K_ROLE_OBSERVER, K2K_ROLE_ADMIN };
 
-/* Uses the registry until it is fenced, then checks that everything says so, and that a close is a close. */
+/*
+ * Uses the registry until it is fenced, then checks that everything says so, and that a close is a
+ * close.
+ */
 static void use_until_fenced(const char *name, enum k2k_role role, struct gate *ready)
 {
 	struct k2k_registry *reg = open_as(name, role), *again;
@@ -160,7 +164,8 @@ TEST(users_of_a_replaced_registry_are_told_and_never_touch_the_new_one)
 	}
 	gate_wait(&ready);
 	remove_both(name);
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		4;
 	assert_int_equal(k2k_registry_create(name, &options, &fresh), 0);
 	spawn_wait(broker);
 	assert_int_equal(k2k_tenant_register(admin, 99, NULL), K2K_EFENCED);
@@ -175,7 +180,8 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 	const char *name = fresh_registry();
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 16;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		16;
 	random_seed(21);
 	for (int i = 0; i < KILLS; i++) {
 		struct k2k_registry *reg;
@@ -196,8 +202,12 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 		close(ready.fd[1]);
 		pause_ns(random_below(i % 2 ? 150000 : 30000));
 		spawn_kill(destroyer);
-		/* the dead destroyer's lock goes with its memory: a broker in between may be asked to wait, not for long */
-		code = k2k_registry_open(name, i % 3 ? K2K_ROLE_ADMIN : K2K_ROLE_BROKER, NULL, &reg);
+		/*
+		 * the dead destroyer's lock goes with its memory: a broker in between may be asked
+		 * to wait, not for long
+		 */
+		code = k2k_registry_open(name, i % 3 ? K2K_ROLE_ADMIN : K2K_ROLE_BROKER, NULL,
+		                         &reg);
 		if (code == 0) {
 			check_clean(reg);
 			assert_int_equal(objects_of(name, &lives), 1);
@@ -206,7 +216,11 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 			assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 		} else {
 			assert_int_equal(code, K2K_ENOREGISTRY);
-			if (i % 3 == 0) { /* a broker can't finish it: the next command does, where it was poisoned and no more */
+			/*
+			 * a broker can't finish it: the next command does, where it was poisoned
+			 * and no more
+			 */
+			if (i % 3 == 0) {
 				code = k2k_registry_destroy(name, 0, NULL);
 				assert_true(code == 0 || code == K2K_ENOREGISTRY);
 			}

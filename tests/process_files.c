@@ -8,8 +8,13 @@
 
 /* ---- not a regular file --------------------------------------------------------------------- */
 
-static const char *const types[] = { "a directory", "a fifo", "a dangling symlink", "a symlink to a registry", "a symlink to itself",
-	                             "a socket", "a device" };
+static const char *const types[] = { "a directory",
+	                             "a fifo",
+	                             "a dangling symlink",
+	                             "a symlink to a registry",
+	                             "a symlink to itself",
+	                             "a socket",
+	                             "a device" };
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static bool make(int type, const char *path, const char *real)
@@ -47,9 +52,12 @@ static void try_types(const char *path, const char *real)
 			struct stat before, after;
 
 			assert_int_equal(lstat(path, &before), 0);
-			CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_EEXIST, "create over %s", types[type]);
-			CHECK_CODE(k2k_registry_destroy(name, 0, NULL), K2K_EOWNER, "destroy of %s", types[type]);
-			CHECK_CODE(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), K2K_EOWNER, "destroy of %s", types[type]);
+			CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_EEXIST,
+			           "create over %s", types[type]);
+			CHECK_CODE(k2k_registry_destroy(name, 0, NULL), K2K_EOWNER, "destroy of %s",
+			           types[type]);
+			CHECK_CODE(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), K2K_EOWNER,
+			           "destroy of %s", types[type]);
 			assert_true(lstat(path, &after) == 0 && before.st_ino == after.st_ino);
 		}
 		assert_int_equal(remove(path), 0);
@@ -143,7 +151,8 @@ TEST(a_user_without_rights_is_told_so)
 	assert_int_equal(chmod(bytes.defs_path, 0640), 0);
 	pid = spawn();
 	if (pid == 0) {
-		assert_true(setgroups(0, NULL) == 0 && setresgid(STRANGER, STRANGER, STRANGER) == 0 &&
+		assert_true(setgroups(0, NULL) == 0 &&
+		            setresgid(STRANGER, STRANGER, STRANGER) == 0 &&
 		            setresuid(STRANGER, STRANGER, STRANGER) == 0);
 		prctl(PR_SET_DUMPABLE, 1);
 		refused(K2K_EPERM, "no rights");
@@ -157,7 +166,8 @@ TEST(a_user_without_rights_is_told_so)
 	if (pid == 0) {
 		struct k2k_registry *reg;
 
-		assert_true(setgroups(0, NULL) == 0 && setresgid(STRANGER, STRANGER, STRANGER) == 0 &&
+		assert_true(setgroups(0, NULL) == 0 &&
+		            setresgid(STRANGER, STRANGER, STRANGER) == 0 &&
 		            setresuid(STRANGER, STRANGER, STRANGER) == 0);
 		prctl(PR_SET_DUMPABLE, 1);
 		/* defs can be read, live can't */
@@ -169,13 +179,14 @@ TEST(a_user_without_rights_is_told_so)
 	CHECK_BYTES(&bytes, "a user without rights");
 }
 
-/* ---- cut short -------------------------------------------------------------------------------- */
+/* ---- cut short ------------------------------------------------------------------------------- */
 
 static void write_all(const char *path, const unsigned char *from, size_t n)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
-	assert_true(fd >= 0 && ftruncate(fd, (off_t)n) == 0 && pwrite(fd, from, n, 0) == (ssize_t)n);
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)n) == 0 &&
+	            pwrite(fd, from, n, 0) == (ssize_t)n);
 	close(fd);
 }
 
@@ -186,8 +197,23 @@ TEST(a_registry_cut_short_or_with_holes_is_damaged)
 		const char *path = object ? bytes.live_path : bytes.defs_path;
 		const unsigned char *copy = object ? bytes.live_copy : bytes.defs_copy;
 		off_t total = (off_t)(object ? bytes.live_bytes : bytes.defs_bytes);
-		const off_t sizes[] = { 0, 1, 8, 1016, 1023, 1024, 1152, 1279, 1280, 4095, 4096, 8192, total - 4096, total - 1,
-			                total + 1, total + 4096, total * 2 };
+		const off_t sizes[] = { 0,
+			                1,
+			                8,
+			                1016,
+			                1023,
+			                1024,
+			                1152,
+			                1279,
+			                1280,
+			                4095,
+			                4096,
+			                8192,
+			                total - 4096,
+			                total - 1,
+			                total + 1,
+			                total + 4096,
+			                total * 2 };
 		int fd;
 
 		for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -195,19 +221,23 @@ TEST(a_registry_cut_short_or_with_holes_is_damaged)
 
 			if (sizes[i] == total)
 				continue;
-			snprintf(what, sizeof what, "%s of %lld bytes", object ? "live" : "defs", (long long)sizes[i]);
+			snprintf(what, sizeof what, "%s of %lld bytes", object ? "live" : "defs",
+			         (long long)sizes[i]);
 			assert_int_equal(truncate(path, sizes[i]), 0);
 			refused(K2K_ECORRUPT, what);
 			assert_string_equal(k2k_error_detail()->object, object ? "live" : "defs");
 			assert_string_equal(k2k_error_detail()->field, "size");
 			if (!object) {
-				CHECK_CODE(k2k_registry_create(name, &small, NULL), K2K_EEXIST, "create over a cut one");
-				CHECK_CODE(k2k_registry_destroy(name, 0, NULL), K2K_ECORRUPT, "destroy of a cut one");
+				CHECK_CODE(k2k_registry_create(name, &small, NULL), K2K_EEXIST,
+				           "create over a cut one");
+				CHECK_CODE(k2k_registry_destroy(name, 0, NULL), K2K_ECORRUPT,
+				           "destroy of a cut one");
 			}
 			write_all(path, copy, (size_t)total);
 		}
 		fd = open(path, O_RDWR | O_CLOEXEC);
-		assert_true(fd >= 0 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, total - 4096, 4096) == 0);
+		assert_true(fd >= 0 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		                                 total - 4096, 4096) == 0);
 		refused(K2K_ECORRUPT, "a hole");
 		assert_string_equal(k2k_error_detail()->field, "blocks");
 		close(fd);
@@ -244,21 +274,26 @@ TEST(live_without_defs_is_no_registry_and_is_swept)
 	assert_int_not_equal(access(bytes.live_path, F_OK), 0);
 }
 
-/* ---- headers ------------------------------------------------------------------------------------ */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 /* What a damaged byte of the header must be called. */
 static int expected_of(size_t at, unsigned char mask)
 {
 	/* a feature that is known: only the checksum tells */
-	if (at == offsetof(struct k2k_shm_header, incompatible) && mask == K2K_FEATURE_REQUIRE_AUDIT)
+	if (at == offsetof(struct k2k_shm_header, incompatible) &&
+	    mask == K2K_FEATURE_REQUIRE_AUDIT)
 		return K2K_ECORRUPT;
-	if (at >= offsetof(struct k2k_shm_header, layout_version) && at < offsetof(struct k2k_shm_header, byte_order))
+	if (at >= offsetof(struct k2k_shm_header, layout_version) &&
+	    at < offsetof(struct k2k_shm_header, byte_order))
 		return K2K_ELAYOUT;
-	if (at >= offsetof(struct k2k_shm_header, header_bytes) && at < offsetof(struct k2k_shm_header, section_count))
+	if (at >= offsetof(struct k2k_shm_header, header_bytes) &&
+	    at < offsetof(struct k2k_shm_header, section_count))
 		return K2K_ELAYOUT;
-	if (at >= offsetof(struct k2k_shm_header, fingerprint) && at < offsetof(struct k2k_shm_header, compatible))
+	if (at >= offsetof(struct k2k_shm_header, fingerprint) &&
+	    at < offsetof(struct k2k_shm_header, compatible))
 		return K2K_ELAYOUT;
-	if (at >= offsetof(struct k2k_shm_header, incompatible) && at < offsetof(struct k2k_shm_header, uuid))
+	if (at >= offsetof(struct k2k_shm_header, incompatible) &&
+	    at < offsetof(struct k2k_shm_header, uuid))
 		return K2K_ELAYOUT;
 	return K2K_ECORRUPT;
 }
@@ -273,15 +308,18 @@ TEST(each_flipped_byte_of_both_headers_is_found)
 				unsigned char mask = pass ? 0xff : (unsigned char)(1u << at % 8);
 				char what[64];
 
-				snprintf(what, sizeof what, "byte %zu of %s flipped by %02x", at, object ? "live" : "defs", mask);
+				snprintf(what, sizeof what, "byte %zu of %s flipped by %02x", at,
+				         object ? "live" : "defs", mask);
 				*byte ^= mask;
 				refused(expected_of(at, mask), what);
 				assert_string_equal(k2k_error_detail()->object,
 				                    object ? "live" : "defs");
 				assert_true(k2k_error_detail()->field[0] != '\0');
 				if (at % 64 == 0 && !object) {
-					CHECK_CODE(k2k_registry_create(name, &small, NULL), K2K_EEXIST, "create: %s", what);
-					CHECK_CODE(k2k_registry_destroy(name, 0, NULL), expected_of(at, mask), "destroy: %s", what);
+					CHECK_CODE(k2k_registry_create(name, &small, NULL),
+					           K2K_EEXIST, "create: %s", what);
+					CHECK_CODE(k2k_registry_destroy(name, 0, NULL),
+					           expected_of(at, mask), "destroy: %s", what);
 				}
 				*byte ^= mask;
 			}
@@ -295,15 +333,15 @@ static struct k2k_shm_header *header_of(int object)
 }
 
 /* Changes that carry a right checksum: of another version, another machine, or forged. */
-#define REFUSED_WITH(object, change, code, why)                                                     \
-	do {                                                                                        \
-		struct k2k_shm_header *h = header_of(object), header_copy = *h;                     \
-		change;                                                                             \
-		h->checksum = k2k_layout_checksum(h);                                               \
-		refused((code), #change);                                                           \
-		if (why[0])                                                                         \
-			assert_string_equal(k2k_error_detail()->field, why);                                  \
-		*h = header_copy;                                                                   \
+#define REFUSED_WITH(object, change, code, why)                                 \
+	do {                                                                    \
+		struct k2k_shm_header *h = header_of(object), header_copy = *h; \
+		change;                                                         \
+		h->checksum = k2k_layout_checksum(h);                           \
+		refused((code), #change);                                       \
+		if (why[0])                                                     \
+			assert_string_equal(k2k_error_detail()->field, why);    \
+		*h = header_copy;                                               \
 	} while (0)
 
 TEST(another_layout_boot_or_machine_is_told_apart)
@@ -317,9 +355,12 @@ TEST(another_layout_boot_or_machine_is_told_apart)
 		REFUSED_WITH(object, h->incompatible = UINT64_C(1) << 63, K2K_ELAYOUT, "features");
 		REFUSED_WITH(object, h->clock = 2, K2K_ELAYOUT, "clock");
 		REFUSED_WITH(object, h->clock = 0, K2K_ELAYOUT, "clock");
-		REFUSED_WITH(object, (h->magic = __builtin_bswap64(h->magic), h->byte_order = __builtin_bswap32(h->byte_order)),
+		REFUSED_WITH(object,
+		             (h->magic = __builtin_bswap64(h->magic),
+		              h->byte_order = __builtin_bswap32(h->byte_order)),
 		             K2K_ELAYOUT, "byte order");
-		REFUSED_WITH(object, h->magic = object ? K2K_DEFS_MAGIC : K2K_LIVE_MAGIC, K2K_ECORRUPT, "magic");
+		REFUSED_WITH(object, h->magic = object ? K2K_DEFS_MAGIC : K2K_LIVE_MAGIC,
+		             K2K_ECORRUPT, "magic");
 		REFUSED_WITH(object, h->total_bytes += 4096, K2K_ECORRUPT, "size");
 		REFUSED_WITH(object, h->total_bytes = 0, K2K_ECORRUPT, "size");
 		REFUSED_WITH(object, h->total_bytes = UINT64_MAX, K2K_ECORRUPT, "size");
@@ -327,7 +368,8 @@ TEST(another_layout_boot_or_machine_is_told_apart)
 		REFUSED_WITH(object, h->uuid[3] ^= 1, K2K_ECORRUPT, "");
 		REFUSED_WITH(object, h->section_count = 0, K2K_ECORRUPT, "section");
 		REFUSED_WITH(object, h->section_count = 1, K2K_ECORRUPT, "section");
-		REFUSED_WITH(object, h->section_count = K2K_SECTIONS_MAX + 1, K2K_ECORRUPT, "section count");
+		REFUSED_WITH(object, h->section_count = K2K_SECTIONS_MAX + 1, K2K_ECORRUPT,
+		             "section count");
 		REFUSED_WITH(object, h->section_count = UINT32_MAX, K2K_ECORRUPT, "section count");
 	}
 	REFUSED_WITH(0, h->boot_id[0] ^= 1, K2K_EBOOT, "boot id");
@@ -346,24 +388,46 @@ TEST(forged_sections_are_found)
 	set_up();
 	for (int object = 0; object < 2; object++)
 		for (uint32_t i = 0; i < header_of(object)->section_count; i++) {
-			static const uint64_t counts[] = { 0, UINT32_MAX, UINT64_C(1) << 32, UINT64_C(1) << 58, UINT64_C(1) << 62,
+			static const uint64_t counts[] = { 0,
+				                           UINT32_MAX,
+				                           UINT64_C(1) << 32,
+				                           UINT64_C(1) << 58,
+				                           UINT64_C(1) << 62,
 				                           UINT64_MAX };
-			const uint64_t offsets[] = { 0, 8, 64, 4032, 4097, 1 << 20, UINT64_C(1) << 32, UINT64_C(1) << 63,
-				                     UINT64_MAX, UINT64_MAX - 63 };
+			const uint64_t offsets[] = { 0,
+				                     8,
+				                     64,
+				                     4032,
+				                     4097,
+				                     1 << 20,
+				                     UINT64_C(1) << 32,
+				                     UINT64_C(1) << 63,
+				                     UINT64_MAX,
+				                     UINT64_MAX - 63 };
 
 			REFUSED_WITH(object, h->sections[i].kind = 0, K2K_ECORRUPT, "section");
 			REFUSED_WITH(object, h->sections[i].kind = 999, K2K_ECORRUPT, "section");
-			REFUSED_WITH(object, h->sections[i].stride_bytes += 8, K2K_ELAYOUT, "record size");
-			REFUSED_WITH(object, h->sections[i].stride_bytes = 0, K2K_ELAYOUT, "record size");
+			REFUSED_WITH(object, h->sections[i].stride_bytes += 8, K2K_ELAYOUT,
+			             "record size");
+			REFUSED_WITH(object, h->sections[i].stride_bytes = 0, K2K_ELAYOUT,
+			             "record size");
 			for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++)
-				REFUSED_WITH(object, h->sections[i].count = counts[k], K2K_ECORRUPT, "section");
+				REFUSED_WITH(object, h->sections[i].count = counts[k], K2K_ECORRUPT,
+				             "section");
 			for (size_t k = 0; k < sizeof offsets / sizeof offsets[0]; k++)
-				REFUSED_WITH(object, h->sections[i].offset_bytes = offsets[k], K2K_ECORRUPT, "section");
+				REFUSED_WITH(object, h->sections[i].offset_bytes = offsets[k],
+				             K2K_ECORRUPT, "section");
 			switch (header_of(object)->sections[i].kind) {
-			case K2K_SECTION_TENANT_HEADS: case K2K_SECTION_BUDGET_HEADS: case K2K_SECTION_LEDGER_HEADS:
-				REFUSED_WITH(object, h->sections[i].count = 3, K2K_ECORRUPT, "count");
+			case K2K_SECTION_TENANT_HEADS:
+			case K2K_SECTION_BUDGET_HEADS:
+			case K2K_SECTION_LEDGER_HEADS:
+				REFUSED_WITH(object, h->sections[i].count = 3, K2K_ECORRUPT,
+				             "count");
 				break;
-			case K2K_SECTION_TENANTS: case K2K_SECTION_TENANTS_COLD: case K2K_SECTION_SLOTS: case K2K_SECTION_CELLS:
+			case K2K_SECTION_TENANTS:
+			case K2K_SECTION_TENANTS_COLD:
+			case K2K_SECTION_SLOTS:
+			case K2K_SECTION_CELLS:
 			case K2K_SECTION_CELLS_COLD:
 				REFUSED_WITH(object, h->sections[i].count--, K2K_ECORRUPT, "count");
 				break;

@@ -352,10 +352,7 @@ TEST(there_is_room_for_eight_followers_and_only_they_may_say_what_is_kept)
 	close_and_destroy(name, &admin);
 }
 
-/*
- * ---- registries that require it
- * --------------------------------------------------------------------
- */
+/* ---- registries that require it -------------------------------------------------------------- */
 
 static void check_refused(struct k2k_registry *admin)
 {
@@ -422,10 +419,7 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	close_and_destroy(name, &creator);
 }
 
-/*
- * ---- rings that lie
- * ----------------------------------------------------------------------------------
- */
+/* ---- rings that lie -------------------------------------------------------------------------- */
 
 /*
  * Reads all with what damage there is; returns how many of a kind are among it, and the damaged

@@ -120,7 +120,7 @@ struct crowd {
 	const char *name;
 	struct k2k_registry *reg;
 	atomic_int stop;
-	void (*fork_hooks[3])(void);     /* before, parent, child; null: the library's */
+	void (*fork_hooks[3])(void); /* before, parent, child; null: the library's */
 };
 
 static void *sends(void *argument)
@@ -162,7 +162,10 @@ static void *opens(void *argument)
 	return NULL;
 }
 
-/* A child must end within seconds: one that hangs in a lock that some thread held is a failure, not a timeout. */
+/*
+ * A child must end within seconds: one that hangs in a lock that some thread held is a failure, not
+ * a timeout.
+ */
 static void wait_for_child(pid_t pid, int i)
 {
 	uint64_t end = now_ns() + 10000000000u;
@@ -181,7 +184,8 @@ static void wait_for_child(pid_t pid, int i)
 		fail_msg("child %d ended with status %x", i, status);
 }
 
-static void fork_among_threads(void *(*const *work)(void *), int threads, int forks, void (*const hooks[3])(void))
+static void fork_among_threads(void *(*const *work)(void *), int threads, int forks,
+                               void (*const hooks[3])(void))
 {
 	struct k2k_registry *admin;
 	const char *name = small_registry(4, &admin);
@@ -294,8 +298,8 @@ static void fork_without_handle(bool brief, int forks)
 			crowd.reg = reg;
 			assert_int_equal(k2k_registry_close(&reg), 0);
 			for (int t = 0; t < 2; t++)
-				assert_int_equal(pthread_create(&ids[t], NULL, calls_on_closed, &crowd),
-				                 0);
+				assert_int_equal(
+					pthread_create(&ids[t], NULL, calls_on_closed, &crowd), 0);
 			for (uint64_t n = random_below(40000); n > 0; n--)
 				atomic_signal_fence(memory_order_seq_cst);
 			child = fork();
@@ -358,7 +362,10 @@ TEST(a_fork_from_within_the_programs_own_read_section_of_liburcu_returns_at_once
 		for (int i = 0; i < 30; i++) {
 			register_tenant(own_admin, 8, K2K_UNLIMITED, 1);
 			assert_int_equal(k2k_tenant_deregister(own_admin, 8, &totals), 0);
-			/* the broker's helper has answered, though the program's reader is where it was */
+			/*
+			 * the broker's helper has answered, though the program's reader is where it
+			 * was
+			 */
 			assert_int_equal(totals.final, 1);
 			urcu_bp_read_lock();
 			pid_t child = fork();
@@ -407,11 +414,13 @@ TEST(a_child_made_by_a_bare_clone_is_told_so_by_every_call_and_never_hangs)
 				struct k2k_registry *own = NULL;
 
 				every_call_answers_forked(crowd.reg);
-				assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &own),
-				                 K2K_EFORKED);
+				assert_int_equal(
+					k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &own),
+					K2K_EFORKED);
 				assert_false(own);
-				assert_int_equal(k2k_registry_create("process-fork-none", NULL, NULL),
-				                 K2K_EFORKED);
+				assert_int_equal(
+					k2k_registry_create("process-fork-none", NULL, NULL),
+					K2K_EFORKED);
 				assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EFORKED);
 				_exit(0);
 			}
@@ -433,7 +442,8 @@ TEST(a_child_made_by_a_bare_clone_is_told_so_by_every_call_and_never_hangs)
 TEST(a_program_that_calls_the_hooks_of_liburcu_itself_can_fork_too)
 {
 	void *(*const work[])(void *) = { sends, holds, opens };
-	void (*const hooks[3])(void) = { urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child };
+	void (*const hooks[3])(void) = { urcu_bp_before_fork, urcu_bp_after_fork_parent,
+		                         urcu_bp_after_fork_child };
 
 	fork_among_threads(work, 3, 60, hooks);
 }

@@ -6,14 +6,15 @@
 
 #include <fcntl.h>
 
-/* ---- who holds it up ------------------------------------------------------------------------------ */
+/* ---- who holds it up ------------------------------------------------------------------------- */
 
 /* Has it the writer's turn, and said so? */
 static bool is_writing(pid_t pid)
 {
 	const struct k2k_shm_defs *defs = (const struct k2k_shm_defs *)(void *)bytes.defs;
 
-	return defs->writer_owner != 0 && defs->writer_signed == (uint32_t)defs->writer_owner && defs->writer_pid == (uint64_t)pid;
+	return defs->writer_owner != 0 && defs->writer_signed == (uint32_t)defs->writer_owner &&
+	       defs->writer_pid == (uint64_t)pid;
 }
 
 static struct k2k_open_options impatient(void)
@@ -25,14 +26,14 @@ static struct k2k_open_options impatient(void)
 	return options;
 }
 
-#define CHECK_NAMES(pid, call)                                                      \
-	do {                                                                        \
-		char pid_text[32];                                                  \
-		CHECK_CODE((call), K2K_EBUSY, "%s", #call);                         \
-		assert_int_equal(k2k_error_detail()->code, K2K_EBUSY);                      \
-		assert_int_equal(k2k_error_detail()->pid, (pid));                           \
-		snprintf(pid_text, sizeof pid_text, "process %ld", (long)(pid));    \
-		assert_contains(k2k_error_detail()->text, pid_text);                      \
+#define CHECK_NAMES(pid, call)                                                   \
+	do {                                                                     \
+		char pid_text[32];                                               \
+		CHECK_CODE((call), K2K_EBUSY, "%s", #call);                      \
+		assert_int_equal(k2k_error_detail()->code, K2K_EBUSY);           \
+		assert_int_equal(k2k_error_detail()->pid, (pid));                \
+		snprintf(pid_text, sizeof pid_text, "process %ld", (long)(pid)); \
+		assert_contains(k2k_error_detail()->text, pid_text);             \
 	} while (0)
 
 TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
@@ -47,7 +48,8 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 	set_up();
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin), 0);
 	/* a window far in the future: check finds it, and looks again and again under the lock */
-	cell = (struct k2k_shm_cell *)(void *)(bytes.live + 4096 + 64 * sizeof(struct k2k_shm_slot));
+	cell = (struct k2k_shm_cell *)(void *)(bytes.live + 4096 +
+	                                       64 * sizeof(struct k2k_shm_slot));
 	cell->window = (UINT64_C(1) << 63);
 	pid = spawn();
 	if (pid == 0) {
@@ -65,7 +67,10 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 		WAIT_UNTIL(is_writing(pid), 5);
 		kill(pid, SIGSTOP);
 		assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
-		/* with the turn, and not in the few instructions in which it has not signed yet, or has left */
+		/*
+		 * with the turn, and not in the few instructions in which it has not signed yet, or
+		 * has left
+		 */
 	} while (!is_writing(pid));
 	bytes_copy(&bytes);
 	CHECK_NAMES(pid, k2k_tenant_register(admin, 9, NULL));
@@ -94,7 +99,9 @@ static pid_t hold_shared(const char *path, off_t start, off_t length, int comman
 	gate_make(&held);
 	pid = spawn();
 	if (pid == 0) {
-		struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+		struct flock lock = {
+			.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length
+		};
 		int fd = open(path, O_RDONLY);
 
 		assert_true(fd >= 0 && fcntl(fd, command, &lock) == 0);

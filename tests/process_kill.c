@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_kill - processes killed at random moments: the next operation works at once, and everything is in order
+ * process_kill - processes killed at random moments: the next operation works at once, and
+ * everything is in order
  */
 #include "process.h"
 
@@ -12,7 +13,8 @@ static void change_all_the_time(const char *name)
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
 
 	for (;;) {
-		struct k2k_budget budgets[3] = { { random_below(5), 10 }, { random_below(5), K2K_UNLIMITED },
+		struct k2k_budget budgets[3] = { { random_below(5), 10 },
+			                         { random_below(5), K2K_UNLIMITED },
 			                         { random_below(5), 1000 } };
 		struct k2k_tenant_totals totals = { .size = sizeof totals };
 		struct k2k_quota quota = K2K_QUOTA_STANDARD;
@@ -23,20 +25,13 @@ static void change_all_the_time(const char *name)
 		quota.budget_count = 3;
 		switch (random_below(7)) {
 		case 0:
-		case 1:
-			k2k_tenant_register(reg, id, &quota);
-			break;
+		case 1: k2k_tenant_register(reg, id, &quota); break;
 		case 2:
 			k2k_tenant_update(reg, id, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS);
 			break;
-		case 3:
-			k2k_budget_set(reg, id, random_below(5), random_below(100));
-			break;
-		case 4:
-			k2k_budget_unset(reg, id, random_below(5));
-			break;
-		default:
-			k2k_tenant_deregister(reg, id, random_below(2) ? &totals : NULL);
+		case 3: k2k_budget_set(reg, id, random_below(5), random_below(100)); break;
+		case 4: k2k_budget_unset(reg, id, random_below(5)); break;
+		default: k2k_tenant_deregister(reg, id, random_below(2) ? &totals : NULL);
 		}
 	}
 }
@@ -104,8 +99,10 @@ static void remove_all_tenants(struct k2k_registry *admin)
 
 			   assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 			   assert_int_equal(k2k_registry_info(admin, &info), 0);
-			   info.tenants.used + info.tenants.retired + info.budgets.used + info.budgets.retired +
-				   info.engagements.used + info.leases.used == 0;
+			   info.tenants.used + info.tenants.retired + info.budgets.used +
+					   info.budgets.retired + info.engagements.used +
+					   info.leases.used ==
+				   0;
 		   }),
 	           PATIENCE_S);
 	check_clean(admin);
@@ -157,7 +154,8 @@ TEST(administrators_and_brokers_killed_among_others_leave_everything_in_order)
 		else
 			kill_broker(admin, living[which]);
 		is_in_order(admin);
-		living[which] = start(which == 0 ? change_all_the_time : work_all_the_time, name, &ready);
+		living[which] = start(which == 0 ? change_all_the_time : work_all_the_time, name,
+		                      &ready);
 		gate_wait(&ready);
 	}
 	for (int i = 0; i < LIVING; i++)

@@ -25,7 +25,10 @@ static void count_grant(struct oracle *oracle, int limit)
 		;
 }
 
-/* Rounds: all ask for the last `limit` slots in the same moment; as many as there are slots get one. Ends early on a busy machine. */
+/*
+ * Rounds: all ask for the last `limit` slots in the same moment; as many as there are slots get
+ * one. Ends early on a busy machine.
+ */
 static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 {
 	struct oracle *oracle = shared_bytes(sizeof *oracle);
@@ -57,7 +60,8 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 				if (round % 8 == 0)
 					assert_int_equal(verdict.used, limit);
 			} else {
-				assert_int_equal(code, K2K_EBUSY); /* somebody who was asking lost the processor */
+				/* somebody who was asking lost the processor */
+				assert_int_equal(code, K2K_EBUSY);
 				atomic_fetch_add(&oracle->busy, 1);
 			}
 			meet(&oracle->meeting, processes);
@@ -65,7 +69,8 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 				int winners = atomic_exchange(&oracle->winners, 0);
 
 				if (winners + atomic_exchange(&oracle->busy, 0) < (int)limit)
-					fail_msg("round %d: %d of %u asked for %u slots and got them",
+					fail_msg("round %d: %d of %u asked for %u slots and got "
+					         "them",
 					         round, winners, processes, limit);
 				if (now_ns() > end_ns) /* all see it after the meeting */
 					atomic_store(&oracle->enough, 1);
@@ -143,9 +148,9 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 	atomic_int *permits = shared_bytes(2 * sizeof *permits), *stop = permits + 1;
 
 	/*
-	 * Who asks has one of as many permits as there are slots, and keeps it until the slot is given back: so at any time
-	 * there is a slot for who asks, though slots wander from broker to broker while a stopped one is in the middle of
-	 * counting them.
+	 * Who asks has one of as many permits as there are slots, and keeps it until the slot is
+	 * given back: so at any time there is a slot for who asks, though slots wander from broker
+	 * to broker while a stopped one is in the middle of counting them.
 	 */
 	register_tenant(admin, TENANT, 0, LIMIT);
 	atomic_store(permits, LIMIT);
@@ -160,7 +165,9 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 			struct k2k_lease lease = K2K_LEASE_INIT;
 			int free_permits = atomic_load(permits), code;
 
-			if (free_permits == 0 || !atomic_compare_exchange_strong(permits, &free_permits, free_permits - 1)) {
+			if (free_permits == 0 ||
+			    !atomic_compare_exchange_strong(permits, &free_permits,
+			                                    free_permits - 1)) {
 				sched_yield();
 				continue;
 			}
@@ -211,7 +218,8 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 		if (brokers[i] != 0)
 			continue;
 		struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
-		struct k2k_lease leases[4] = { K2K_LEASE_INIT, K2K_LEASE_INIT, K2K_LEASE_INIT, K2K_LEASE_INIT };
+		struct k2k_lease leases[4] = { K2K_LEASE_INIT, K2K_LEASE_INIT, K2K_LEASE_INIT,
+			                       K2K_LEASE_INIT };
 
 		random_seed((uint64_t)i);
 		for (int step = 0; step < STEPS; step++) {
@@ -229,7 +237,8 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 				uint64_t held = atomic_fetch_add(&oracle->bytes, bytes) + bytes;
 
 				if (held > limit)
-					fail_msg("%" PRIu64 " bytes are held, the limit is %" PRIu64,
+					fail_msg("%" PRIu64
+					         " bytes are held, the limit is %" PRIu64,
 					         held, limit);
 			} else {
 				assert_true(code == K2K_EGPUMEM || code == K2K_EBUSY);
@@ -300,7 +309,8 @@ TEST(what_a_killed_broker_held_is_free_the_moment_it_is_dead)
 			for (;;) {
 				int held = 0;
 
-				while (held < LIMIT && k2k_kernel_acquire(reg, TENANT, NULL, NULL) == 0)
+				while (held < LIMIT &&
+				       k2k_kernel_acquire(reg, TENANT, NULL, NULL) == 0)
 					held++;
 				while (held-- > 0)
 					assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_life - who is attached, and who is dead: 64 places, storms, children that live on, closed descriptors
+ * process_life - who is attached, and who is dead: 64 places, storms, children that live on, closed
+ * descriptors
  */
 #include "process.h"
 
@@ -149,8 +150,8 @@ TEST(storms_of_attaching_and_detaching_leave_no_place_descriptor_or_mapping_behi
 
 			for (int j = 0; j < 3; j++) {
 				regs[j] = open_as(name, K2K_ROLE_BROKER);
-				assert_int_equal(k2k_message_admit(regs[j], TENANT, no_tag, 1, NULL),
-				                 0);
+				assert_int_equal(
+					k2k_message_admit(regs[j], TENANT, no_tag, 1, NULL), 0);
 				assert_int_equal(k2k_kernel_acquire(regs[j], TENANT, NULL, NULL),
 				                 0);
 			}
@@ -162,7 +163,8 @@ TEST(storms_of_attaching_and_detaching_leave_no_place_descriptor_or_mapping_behi
 			}
 		}
 		assert_int_equal(count_descriptors(), descriptors);
-		assert_true(count_lines("/proc/self/maps") <= mappings + 4); /* the allocator's and the threads' own */
+		/* the allocator's and the threads' own */
+		assert_true(count_lines("/proc/self/maps") <= mappings + 4);
 		exit(0);
 	}
 	wait_all(brokers, PROCESSES);
@@ -219,7 +221,10 @@ TEST(brokers_killed_at_any_moment_of_attach_or_detach_give_their_places_back)
 
 enum child_kind { BY_FORK, BY_RAW_CLONE, BY_EXEC };
 
-/* A broker with all four slots of the tenant and a child that outlives it. The child's pid comes through the pipe. */
+/*
+ * A broker with all four slots of the tenant and a child that outlives it. The child's pid comes
+ * through the pipe.
+ */
 static pid_t broker_with_child(const char *name, enum child_kind kind, pid_t *child)
 {
 	int fd[2];
@@ -238,7 +243,9 @@ static pid_t broker_with_child(const char *name, enum child_kind kind, pid_t *ch
 			assert_int_equal(posix_spawnp(&mine, "sleep", NULL, NULL, argv, environ),
 			                 0);
 		else
-			mine = kind == BY_FORK ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+			mine = kind == BY_FORK
+			               ? fork()
+			               : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 		if (mine == 0)
 			for (;;)
 				pause();

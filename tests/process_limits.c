@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_limits - a process at its limits: an error that names the limit, nobody killed, and what is open works on
+ * process_limits - a process at its limits: an error that names the limit, nobody killed, and what
+ * is open works on
  */
 #include "process.h"
 
@@ -108,7 +109,10 @@ TEST(what_open_is_refused_for_lack_of_names_the_limit)
 		assert_int_equal(k2k_registry_close(&warm), 0);
 		for (rlim_t descriptors = 0; descriptors < 6; descriptors++)
 			refused(name, RLIMIT_NOFILE, descriptors, K2K_EIO, "RLIMIT_NOFILE");
-		/* a cached stack of the C library is used again; so a little more than what is mapped is not enough only here */
+		/*
+		 * a cached stack of the C library is used again; so a little more than what is
+		 * mapped is not enough only here
+		 */
 		refused(name, RLIMIT_AS, size_now() + 4096, K2K_ENOMEM, "RLIMIT_AS");
 		_exit(0);
 	}
@@ -166,7 +170,8 @@ TEST(a_process_that_locks_all_its_memory_is_told_of_that_limit)
 		for (int i = 0; i < 2; i++) {
 			struct k2k_registry *reg;
 
-			assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_ENOMEM);
+			assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg),
+			                 K2K_ENOMEM);
 			assert_contains(k2k_error_detail()->text, "RLIMIT_MEMLOCK");
 		}
 		assert_int_equal(munlockall(), 0);
@@ -237,20 +242,24 @@ TEST(threads_of_the_library_have_a_stack_of_their_own_size)
 
 TEST(a_handle_that_is_open_is_used_at_any_limit)
 {
-	static const int resources[] = { RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_MEMLOCK, RLIMIT_STACK, RLIMIT_DATA,
-		                         RLIMIT_CORE, RLIMIT_RSS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE,
+	static const int resources[] = { RLIMIT_NOFILE,     RLIMIT_FSIZE,    RLIMIT_NPROC,
+		                         RLIMIT_MEMLOCK,    RLIMIT_STACK,    RLIMIT_DATA,
+		                         RLIMIT_CORE,       RLIMIT_RSS,      RLIMIT_LOCKS,
+		                         RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE,
 		                         RLIMIT_RTPRIO };
 	struct k2k_registry *admin;
 	const char *name = open_registry(&admin);
 	pid_t pid = spawn();
 
 	if (pid == 0) {
-		struct k2k_registry *writer = open_as(name, K2K_ROLE_ADMIN), *broker = open_as(name, K2K_ROLE_BROKER);
+		struct k2k_registry *writer = open_as(name, K2K_ROLE_ADMIN),
+				    *broker = open_as(name, K2K_ROLE_BROKER);
 
 		use(broker);
 		become_stranger();
 		for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {
-			rlim_t before = set_limit(resources[i], resources[i] == RLIMIT_DATA ? 4096 : 0);
+			rlim_t before = set_limit(resources[i],
+			                          resources[i] == RLIMIT_DATA ? 4096 : 0);
 			struct k2k_tenant_totals totals = { .size = sizeof totals };
 
 			register_tenant(writer, 8, K2K_UNLIMITED, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_namespace - brokers that have equal pids in namespaces of their own, and brokers of different users
+ * process_namespace - brokers that have equal pids in namespaces of their own, and brokers of
+ * different users
  *
  * Needs root.
  */
@@ -14,13 +15,13 @@ enum { TENANT = 7, SLOTS = 2, USER_A = 65532, USER_B = 65533, GROUP = 4242 };
 
 /* What a broker is told to do, and what it did. */
 struct broker {
-	pid_t pid;               /* as the test sees it */
+	pid_t pid; /* as the test sees it */
 	struct gate command, done;
 	struct answer {
 		_Atomic int code, own_pid;
 		_Atomic uint64_t namespace;
 		_Atomic uint64_t admitted;
-	} *answer;
+	} * answer;
 };
 
 /* 'k': take a kernel slot; 'a': admit 5 messages; 'e': leave. */
@@ -65,7 +66,8 @@ static struct broker new_broker(void)
 	return broker;
 }
 
-static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid, uint64_t namespace)
+static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid,
+                                          uint64_t namespace)
 {
 	struct k2k_broker_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
 	size_t count;
@@ -79,7 +81,10 @@ static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid
 
 /* ---- two namespaces ---------------------------------------------------------------- */
 
-/* A process that is pid 1 of a namespace of its own, with a /proc of it: like in a container that shares /dev/shm. */
+/*
+ * A process that is pid 1 of a namespace of its own, with a /proc of it: like in a container that
+ * shares /dev/shm.
+ */
 static struct broker start_in_namespace(const char *name)
 {
 	struct broker broker = new_broker();
@@ -122,18 +127,27 @@ static void need_namespaces(void)
 		skip_msg("needs root");
 	pid = spawn();
 	if (pid == 0)
-		_exit(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : errno);
+		_exit(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0 &&
+		                      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
+		              ? 0
+		              : errno);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (status != 0) {
-		snprintf(why, sizeof why, "no pid namespaces here: %s", strerror(WEXITSTATUS(status)));
+		snprintf(why, sizeof why, "no pid namespaces here: %s",
+		         strerror(WEXITSTATUS(status)));
 		skip_msg("%s", why);
 	}
 }
 
-/* One of two with the same pid is killed: the other is not taken for dead, and the one is not taken for alive. */
-static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim, struct broker *survivor)
+/*
+ * One of two with the same pid is killed: the other is not taken for dead, and the one is not taken
+ * for alive.
+ */
+static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim,
+                            struct broker *survivor)
 {
-	uint64_t gone = atomic_load(&victim->answer->namespace), here = atomic_load(&survivor->answer->namespace);
+	uint64_t gone = atomic_load(&victim->answer->namespace),
+		 here = atomic_load(&survivor->answer->namespace);
 
 	assert_int_equal(tell(victim, 'k'), 0);
 	assert_int_equal(tell(survivor, 'k'), 0);
@@ -172,9 +186,11 @@ TEST(of_two_brokers_with_equal_pids_in_two_namespaces_only_the_killed_one_is_dea
 			assert_int_equal(atomic_load(&brokers[i].answer->own_pid), 1);
 			assert_int_equal(tell(&brokers[i], 'a'), 0);
 		}
-		assert_true(namespaces[0] != namespaces[1] && namespaces[0] != st.st_ino && namespaces[1] != st.st_ino);
+		assert_true(namespaces[0] != namespaces[1] && namespaces[0] != st.st_ino &&
+		            namespaces[1] != st.st_ino);
 		assert_int_equal(brokers_alive(admin), 2);
-		assert_true(find_broker(admin, 1, namespaces[0]).incarnation != find_broker(admin, 1, namespaces[1]).incarnation);
+		assert_true(find_broker(admin, 1, namespaces[0]).incarnation !=
+		            find_broker(admin, 1, namespaces[1]).incarnation);
 		assert_int_equal(find_broker(admin, 1, namespaces[0]).state, K2K_BROKER_UNKNOWN);
 		kill_one_of_two(admin, &brokers[second], &brokers[!second]);
 		/* what both have sent is there, also the dead one's */

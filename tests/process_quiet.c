@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_quiet - check, record, admit and track make no system call, take no lock and allocate nothing
+ * process_quiet - check, record, admit and track make no system call, take no lock and allocate
+ * nothing
  *
  * The thread that calls them a million times is under a filter that kills the
  * process at any system call; malloc and its like abort there. Locks show as
@@ -77,7 +78,8 @@ void free(void *memory)
 void *mmap(void *start, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
 	trap();
-	return (void *)syscall(SYS_mmap, start, bytes, protection, flags, fd, offset); /* NOLINT: an address */
+	/* NOLINT: an address */
+	return (void *)syscall(SYS_mmap, start, bytes, protection, flags, fd, offset);
 }
 #endif
 
@@ -109,7 +111,9 @@ static int expected(int code, int a, int b, int c)
 	return code == a || code == b || code == c;
 }
 
-/* False where an answer is none of those that may come. No harness in here: it makes system calls. */
+/*
+ * False where an answer is none of those that may come. No harness in here: it makes system calls.
+ */
 static int call_each(struct k2k_registry *reg, uint64_t round)
 {
 	struct k2k_audit_tag paid = { 1, 1 + round % 3 }, used_up = { 1, 9 };
@@ -117,7 +121,8 @@ static int call_each(struct k2k_registry *reg, uint64_t round)
 	int right = 1;
 
 	/* passed; rejected by rate, by budget; tenant 0; an unknown tenant */
-	right &= k2k_message_admit(reg, TENANT, paid, 1 + round % 4, round % 2 ? &verdict : NULL) == 0;
+	right &= k2k_message_admit(reg, TENANT, paid, 1 + round % 4, round % 2 ? &verdict : NULL) ==
+	         0;
 	right &= k2k_message_admit(reg, TENANT, used_up, 1, &verdict) == K2K_EBUDGET;
 	right &= expected(k2k_message_admit(reg, TENANT + 1, paid, 1, &verdict), 0, K2K_ERATE, 0);
 	right &= k2k_message_admit(reg, 0, paid, 1, &verdict) == 0;
@@ -137,7 +142,8 @@ static void *call_in_silence(void *argument)
 {
 	struct caller *caller = argument;
 
-	if (!call_each(caller->reg, 0)) /* the thread's first use; makes the engagements' records too */
+	/* the thread's first use; makes the engagements' records too */
+	if (!call_each(caller->reg, 0))
 		atomic_store(&caller->shared->wrong, 1);
 	for (uint64_t round = 0; round < 3; round++)
 		call_each(caller->reg, round);
@@ -208,17 +214,22 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 
 		for (int i = 0; i < CALLERS; i++) {
 			/* one handle: what it locks, the other thread would wait for */
-			callers[i] = (struct caller){ .shared = shared, .number = i, .rounds = ROUNDS };
+			callers[i] = (struct caller){ .shared = shared,
+				                      .number = i,
+				                      .rounds = ROUNDS };
 			callers[i].reg = i ? callers[0].reg : open_as(name, K2K_ROLE_BROKER);
-			assert_int_equal(pthread_create(&threads[i], NULL, call_in_silence, &callers[i]),
-			                 0);
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, call_in_silence, &callers[i]), 0);
 		}
 		for (int i = 0; i < CALLERS; i++)
 			while (!atomic_load(&shared->done[i]))
 				pause_ns(1000000);
 		_exit(0);
 	}
-	/* meanwhile the definitions change: new limits, new versions, other tenants that come and go */
+	/*
+	 * meanwhile the definitions change: new limits, new versions, other tenants that come and
+	 * go
+	 */
 	for (uint64_t id = 100; waitpid(broker, &status, WNOHANG) == 0; id++) {
 		register_tenant(admin, id, 10, 1);
 		quota.max_messages_per_sec = K2K_UNLIMITED - id % 2 * 1000;
@@ -228,7 +239,9 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 	}
 	if (WIFSIGNALED(status))
 		fail_msg("the broker was killed by signal %d (%s)", WTERMSIG(status),
-		         WTERMSIG(status) == SIGSYS ? "a system call" : WTERMSIG(status) == SIGABRT ? "an allocation" : "?");
+		         WTERMSIG(status) == SIGSYS    ? "a system call"
+		         : WTERMSIG(status) == SIGABRT ? "an allocation"
+		                                       : "?");
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(atomic_load(&shared->wrong), 0);
 	assert_int_equal(brokers_alive(admin), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_rate - admit is exact over several processes: real clock, whole seconds, every grant recounted
+ * process_rate - admit is exact over several processes: real clock, whole seconds, every grant
+ * recounted
  *
  * The brokers keep their own books by verdict.window. In every second that they
  * worked through from beginning to end the sum is the limit: not one more, and
@@ -12,9 +13,9 @@
 enum { BOOKS = 24 };
 
 struct books {
-	atomic_ullong granted[BOOKS];            /* messages, by second */
+	atomic_ullong granted[BOOKS]; /* messages, by second */
 	atomic_ullong rejected[BOOKS];
-	atomic_ullong total;                     /* messages granted, whatever the second */
+	atomic_ullong total; /* messages granted, whatever the second */
 };
 
 static uint64_t first_second;
@@ -34,8 +35,12 @@ static uint64_t this_second(void)
 	return (uint64_t)t.tv_sec;
 }
 
-/* Asks for n at once, up to `most`; falls back to 1, so that the limit is reached to the last message. */
-static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *books, uint64_t most, uint64_t until)
+/*
+ * Asks for n at once, up to `most`; falls back to 1, so that the limit is reached to the last
+ * message.
+ */
+static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *books, uint64_t most,
+                   uint64_t until)
 {
 	uint64_t n = 1;
 
@@ -53,16 +58,19 @@ static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *boo
 		} else {
 			assert_int_equal(code, K2K_ERATE);
 			assert_true(verdict.used + n > verdict.limit);
-			assert_true(verdict.retry_after_ns > 0 && verdict.retry_after_ns <= 1000000000u);
+			assert_true(verdict.retry_after_ns > 0 &&
+			            verdict.retry_after_ns <= 1000000000u);
 			atomic_fetch_add(book(books->rejected, verdict.window), 1);
-			if (n == 1) /* leaves the processor to others; late once in a while is no matter */
+			/* leaves the processor to others; late once in a while is no matter */
+			if (n == 1)
 				sched_yield();
 			n = 1;
 		}
 	}
 }
 
-static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int seconds, unsigned int stop_one)
+static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int seconds,
+                unsigned int stop_one)
 {
 	struct books *books = shared_bytes(sizeof *books);
 	struct k2k_registry *admin;
@@ -84,7 +92,10 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 			exit(0);
 		}
 	}
-	/* one that is stopped and continued, over the edges of seconds too, takes nothing from the exactness */
+	/*
+	 * one that is stopped and continued, over the edges of seconds too, takes nothing from the
+	 * exactness
+	 */
 	random_seed(99);
 	while (stop_one && this_second() + 1 < until) {
 		assert_int_equal(kill(brokers[0], SIGSTOP), 0);

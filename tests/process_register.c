@@ -73,7 +73,10 @@ struct ledger {
 	atomic_int stop;
 };
 
-/* All that a broker can do with one tenant, whether it is there or not; what was answered with 0 is in our books. */
+/*
+ * All that a broker can do with one tenant, whether it is there or not; what was answered with 0 is
+ * in our books.
+ */
 static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 {
 	while (!atomic_load(&ledger->stop)) {
@@ -102,7 +105,8 @@ static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 		else
 			assert_int_equal(code, K2K_ENOTENANT);
 		code = k2k_kernel_acquire(reg, BUSY, &lease, NULL);
-		assert_true(code == 0 || code == K2K_ENOTENANT || code == K2K_EKERNELS || code == K2K_EBUSY);
+		assert_true(code == 0 || code == K2K_ENOTENANT || code == K2K_EKERNELS ||
+		            code == K2K_EBUSY);
 		if (code)
 			continue;
 		code = k2k_kernel_release(reg, &lease);
@@ -110,7 +114,8 @@ static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 	}
 }
 
-static void start_brokers(const char *name, struct k2k_registry *admin, struct ledger *ledger, pid_t brokers[BROKERS])
+static void start_brokers(const char *name, struct k2k_registry *admin, struct ledger *ledger,
+                          pid_t brokers[BROKERS])
 {
 	for (int i = 0; i < BROKERS; i++) {
 		brokers[i] = spawn();
@@ -133,7 +138,8 @@ static void is_untouched(struct k2k_registry *admin)
 
 	assert_int_equal(info.admitted_total, 0);
 	assert_int_equal(info.messages_this_second, 0);
-	assert_int_equal(info.rejected_total.rate + info.rejected_total.budget + info.rejected_total.kernels,
+	assert_int_equal(info.rejected_total.rate + info.rejected_total.budget +
+	                         info.rejected_total.kernels,
 	                 0);
 	assert_int_equal(info.unattributed_ns, 0);
 	assert_int_equal(info.kernels, 0);
@@ -167,8 +173,8 @@ TEST(no_count_of_a_busy_tenant_ever_lands_on_the_next_one_in_its_place)
 		pause_ns(random_below(200000));
 		is_untouched(admin);
 		assert_int_equal(k2k_tenant_deregister(admin, QUIET, &totals), 0);
-		assert_int_equal(totals.admitted_total + totals.gpu_ns_total + totals.unattributed_ns,
-		                 0);
+		assert_int_equal(
+			totals.admitted_total + totals.gpu_ns_total + totals.unattributed_ns, 0);
 		assert_int_equal(totals.rejected_total.rate + totals.rejected_total.kernels, 0);
 	}
 	atomic_store(&ledger->stop, 1);
@@ -204,12 +210,15 @@ TEST(what_was_answered_with_success_is_in_the_final_totals_of_its_registration)
 	wait_all(brokers, BROKERS);
 	assert_true(admitted > 0 && booked > 0);
 	assert_int_equal(admitted, atomic_load(&ledger->admitted));
-	/* every nanosecond that was answered 0 or UNBOOKED, and of those answered GONE some or all */
+	/*
+	 * every nanosecond that was answered 0 or UNBOOKED, and of those answered GONE some or all
+	 */
 	acknowledged = atomic_load(&ledger->booked) + atomic_load(&ledger->unbooked);
 	unsure = atomic_load(&ledger->unsure);
 	if (booked + unattributed < acknowledged || booked + unattributed > acknowledged + unsure)
-		fail_msg("totals have %" PRIu64 " + %" PRIu64 " ns; answered were %" PRIu64 ", and perhaps %" PRIu64, booked,
-		         unattributed, acknowledged, unsure);
+		fail_msg("totals have %" PRIu64 " + %" PRIu64 " ns; answered were %" PRIu64
+		         ", and perhaps %" PRIu64,
+		         booked, unattributed, acknowledged, unsure);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }

@@ -12,7 +12,8 @@
 
 enum { TENANT = 7, NOBODY = 65534, BROKERS_GROUP = 54321, BROKERS_USER = 54322 };
 
-static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid, struct k2k_registry **admin)
+static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid,
+                                 struct k2k_registry **admin)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 	const char *name = fresh_registry();
@@ -22,7 +23,8 @@ static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid, st
 	options.flags = flags;
 	options.mode = mode;
 	options.gid = gid;
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 16;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		16;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	register_tenant(*admin, TENANT, 1000, 4);
 	return name;
@@ -57,7 +59,9 @@ static struct mapping find_mapping(const char *part)
 		struct mapping at;
 		unsigned long start, end;
 
-		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &start, &end, at.rights, at.path) != 4 || !strstr(at.path, part))
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &start, &end, at.rights,
+		           at.path) != 4 ||
+		    !strstr(at.path, part))
 			continue;
 		at.start = (unsigned char *)start; /* NOLINT: an address read as text */
 		at.bytes = end - start;
@@ -96,7 +100,8 @@ static void cannot_write(const char *part)
 	assert_string_equal(mapping.rights, "r--s");
 	for (size_t at = 0; at < mapping.bytes; at += 4096)
 		assert_true(write_faults(mapping.start + at));
-	assert_true(mprotect(mapping.start, mapping.bytes, PROT_READ | PROT_WRITE) == -1 && errno == EACCES);
+	assert_true(mprotect(mapping.start, mapping.bytes, PROT_READ | PROT_WRITE) == -1 &&
+	            errno == EACCES);
 	assert_true(open(mapping.path, O_RDWR) == -1 && errno == EACCES);
 	assert_true(open(mapping.path, O_WRONLY) == -1 && errno == EACCES);
 	assert_true(truncate(mapping.path, 0) == -1 && errno == EACCES);
@@ -166,8 +171,10 @@ TEST(a_broker_of_the_owner_itself_maps_definitions_read_only_too)
 		/* the child's own copy of admin is not mapped here at all */
 		struct mapping mapping = find_mapping(".defs");
 		assert_string_equal(mapping.rights, "r--s");
-		assert_true(write_faults(mapping.start) && write_faults(mapping.start + mapping.bytes - 1));
-		assert_true(mprotect(mapping.start, mapping.bytes, PROT_READ | PROT_WRITE) == -1 && errno == EACCES);
+		assert_true(write_faults(mapping.start) &&
+		            write_faults(mapping.start + mapping.bytes - 1));
+		assert_true(mprotect(mapping.start, mapping.bytes, PROT_READ | PROT_WRITE) == -1 &&
+		            errno == EACCES);
 		broker_works(reg);
 		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);
@@ -267,7 +274,8 @@ TEST(a_stranger_without_rights_is_refused_and_leaves_nothing)
 	pid_t stranger = spawn();
 
 	if (stranger == 0) {
-		static const enum k2k_role roles[] = { K2K_ROLE_OBSERVER, K2K_ROLE_BROKER, K2K_ROLE_ADMIN };
+		static const enum k2k_role roles[] = { K2K_ROLE_OBSERVER, K2K_ROLE_BROKER,
+			                               K2K_ROLE_ADMIN };
 		struct k2k_registry *reg;
 
 		become(admin, NOBODY, NOBODY);
@@ -301,7 +309,8 @@ TEST(a_registry_of_a_strange_owner_is_refused_unless_that_owner_is_named)
 		become(NULL, BROKERS_USER, BROKERS_GROUP);
 		sizes.flags = K2K_CREATE_MODE;
 		sizes.mode = 0666;
-		sizes.max_tenants = sizes.max_engagements = sizes.max_budgets = sizes.max_leases = 4;
+		sizes.max_tenants = sizes.max_engagements = sizes.max_budgets = sizes.max_leases =
+			4;
 		assert_int_equal(k2k_registry_create(name, &sizes, &reg), 0);
 		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);

@@ -6,7 +6,7 @@
 
 #include <fcntl.h>
 
-/* ---- a file system of one's own under /dev/shm -------------------------------------------------- */
+/* ---- a file system of one's own under /dev/shm ----------------------------------------------- */
 
 static void own_shm(unsigned long flags, const char *options)
 {
@@ -54,7 +54,7 @@ TEST(a_shared_memory_file_system_that_is_too_small_is_named_with_both_sizes)
 }
 
 /* The real calls, with something happening before the n-th. */
-static int before_fallocate;     /* the n-th fills the file system first */
+static int before_fallocate; /* the n-th fills the file system first */
 static bool threads_fail;
 static int filler;
 
@@ -83,10 +83,12 @@ int fallocate64(int fd, int mode, off64_t offset, off64_t length)
 	return filling_fallocate(fd, mode, offset, length);
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument)
 {
-	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
-		(int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT, "pthread_create");
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+	            void *) = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+	                               void *))dlsym(RTLD_NEXT, "pthread_create");
 
 	return threads_fail ? EAGAIN : real(thread, attributes, run, argument);
 }
@@ -103,10 +105,12 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 
 		before_fallocate = n;
 		traces_take(&before, "k2k");
-		CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_ENOMEM, "filled before reservation %d", n);
+		CHECK_CODE(k2k_registry_create(name, &small, &reg), K2K_ENOMEM,
+		           "filled before reservation %d", n);
 		assert_true(reg == NULL && before_fallocate == 0);
 		CHECK_TRACES(&before, "k2k", "a file system that filled up");
-		WAIT_UNTIL(shm_free() == 1 << 20, 5); /* the filler is in the table of a thread that has ended */
+		/* the filler is in the table of a thread that has ended */
+		WAIT_UNTIL(shm_free() == 1 << 20, 5);
 		/* needed and free, here too */
 		assert_int_equal(k2k_error_detail()->expected, plan.total_bytes);
 		assert_true(k2k_error_detail()->found < plan.total_bytes);
@@ -146,7 +150,10 @@ TEST(a_file_system_that_is_read_only_or_missing_is_told)
 	assert_int_equal(mount("k2k-test", "/dev", "tmpfs", 0, "size=64k"), 0);
 	traces_take(&before, name);
 	CHECK_CODE(k2k_registry_create(name, &small, NULL), K2K_EIO, "no /dev/shm");
-	CHECK_CODE(k2k_registry_plan(NULL, &(struct k2k_registry_plan){ .size = sizeof(struct k2k_registry_plan) }), K2K_EIO, "plan");
+	CHECK_CODE(k2k_registry_plan(
+			   NULL,
+			   &(struct k2k_registry_plan){ .size = sizeof(struct k2k_registry_plan) }),
+	           K2K_EIO, "plan");
 	CHECK_TRACES(&before, name, "no /dev/shm");
 }
 
@@ -161,7 +168,7 @@ TEST(a_device_is_no_registry_even_where_devices_are_not_opened)
 	refused(K2K_EOWNER, "a device on a file system without devices");
 }
 
-/* ---- a system that refuses ------------------------------------------------------------------------ */
+/* ---- a system that refuses ------------------------------------------------------------------- */
 
 static void spare_descriptors(int n)
 {
@@ -193,7 +200,8 @@ TEST(without_descriptors_create_and_open_leave_nothing)
 			spare_descriptors(n);
 			code = k2k_registry_open(name, (enum k2k_role)role, NULL, &reg);
 			if (code)
-				CHECK_CODE(code, K2K_EIO, "open as %s with %d descriptors", role_name(role), n);
+				CHECK_CODE(code, K2K_EIO, "open as %s with %d descriptors",
+				           role_name(role), n);
 			else
 				assert_int_equal(k2k_registry_close(&reg), 0);
 			spare_descriptors(100);
@@ -254,7 +262,8 @@ TEST(without_address_space_open_leaves_nothing)
 	name = fresh_registry();
 	options.max_engagements = 1 << 18;
 	assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
-	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), 0); /* a first handle, so that what stays is there */
+	/* a first handle, so that what stays is there */
+	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), 0);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	traces_take(&before, name);
 	CHECK_TRACES(&before, name, "nothing");
@@ -265,7 +274,8 @@ TEST(without_address_space_open_leaves_nothing)
 	limit.rlim_cur = pages * 4096 + (4u << 20);
 	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		CHECK_CODE(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), K2K_ENOMEM, "open as %s", role_name(role));
+		CHECK_CODE(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), K2K_ENOMEM,
+		           "open as %s", role_name(role));
 	limit.rlim_cur = RLIM_INFINITY;
 	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 	CHECK_TRACES(&before, name, "open without address space");
@@ -304,8 +314,9 @@ TEST(a_program_that_closes_our_descriptors_loses_nothing)
 		int taken[16];
 
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			assert_int_equal(k2k_registry_open(name, (enum k2k_role)role, NULL, &handles[role]),
-			                 0);
+			assert_int_equal(
+				k2k_registry_open(name, (enum k2k_role)role, NULL, &handles[role]),
+				0);
 		assert_int_equal(k2k_kernel_acquire(handles[K2K_ROLE_BROKER], 1, NULL, NULL), 0);
 		assert_true(dup2(closed.fd[1], 900) >= 0 && dup2(seen.fd[0], 901) >= 0);
 		assert_int_equal(syscall(SYS_close_range, 3, 899, 0), 0);
@@ -324,7 +335,8 @@ TEST(a_program_that_closes_our_descriptors_loses_nothing)
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 			assert_int_equal(k2k_registry_close(&handles[role]), 0);
 		for (int i = 0; i < 16; i++)
-			assert_true(fcntl(taken[i], F_GETFD) >= 0); /* none of the program's was closed */
+			/* none of the program's was closed */
+			assert_true(fcntl(taken[i], F_GETFD) >= 0);
 		_exit(0);
 	}
 	gate_wait(&closed);

@@ -97,7 +97,8 @@ static void *reads_own_data(void *argument)
 	return NULL;
 }
 
-static bool has_event(struct k2k_registry *observer, struct k2k_audit_cursor *cursor, enum k2k_audit_kind kind)
+static bool has_event(struct k2k_registry *observer, struct k2k_audit_cursor *cursor,
+                      enum k2k_audit_kind kind)
 {
 	static struct k2k_audit_record records[32];
 	size_t count;

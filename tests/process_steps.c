@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_steps - creators, destroyers and openers that are killed, or held, at each of their system calls
+ * process_steps - creators, destroyers and openers that are killed, or held, at each of their
+ * system calls
  *
  * The parent traces the child and lets it run from one system call to the next:
  * so each state that can be seen in /dev/shm comes up, and not only by luck.
@@ -16,13 +17,14 @@ enum { MOST_STEPS = 2000, TENANT = 7 };
 struct outcome {
 	atomic_int code, registered;
 };
-static struct outcome *outcome;          /* of the traced child */
+static struct outcome *outcome; /* of the traced child */
 
 static int create_small(const char *name)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases = 4;
+	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
+		4;
 	return k2k_registry_create(name, &options, NULL);
 }
 
@@ -79,7 +81,8 @@ static pid_t start_traced(void (*work)(const char *), const char *name)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
 		skip_msg("may not trace");
 	assert_true(WIFSTOPPED(status));
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	                        (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
 	                 0);
 	return pid;
 }
@@ -248,7 +251,8 @@ TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_mea
 
 		assert_true(run_to(creator, between));
 		sweeper = start_traced(sweep, name);
-		if (!run_to(sweeper, steps)) { /* it has ended: it needed fewer calls than the last one */
+		/* it has ended: it needed fewer calls than the last one */
+		if (!run_to(sweeper, steps)) {
 			let_go(creator);
 			break;
 		}
@@ -301,13 +305,19 @@ TEST(a_destroyer_held_at_any_system_call_never_removes_the_registry_that_comes_a
 		destroyer = start_traced(destroy, name);
 		if (!run_to(destroyer, steps))
 			break;
-		/* another destroyer, who doesn't wait: destroys, finds nothing, or finds the lock taken */
+		/*
+		 * another destroyer, who doesn't wait: destroys, finds nothing, or finds the lock
+		 * taken
+		 */
 		code = k2k_registry_destroy(name, 0, &options);
 		assert_true(code == 0 || code == K2K_ENOREGISTRY || code == K2K_EBUSY);
 		if (code != K2K_EBUSY)
 			created = create_small(name) == 0;
 		let_go(destroyer);
-		/* the second one destroyed the old: the first may find the new one, whole, as any destroyer, or nothing */
+		/*
+		 * the second one destroyed the old: the first may find the new one, whole, as any
+		 * destroyer, or nothing
+		 */
 		code = atomic_load(&outcome->code);
 		assert_true(code == 0 || code == K2K_ENOREGISTRY);
 		if ((created && code == K2K_ENOREGISTRY) || objects_of(name, &lives))
@@ -371,7 +381,9 @@ TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_h
 
 		if (!run_to(pid, steps))
 			break;
-		/* who wrote last is ourselves: no name that is left over is taken for the holder's */
+		/*
+		 * who wrote last is ourselves: no name that is left over is taken for the holder's
+		 */
 		code = k2k_budget_set(impatient, TENANT, 2, 1 + (uint64_t)steps);
 		if (code) {
 			assert_int_equal(code, K2K_EBUSY);
@@ -383,7 +395,8 @@ TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_h
 		assert_int_equal(atomic_load(&outcome->code), 0);
 	}
 	assert_true(steps < MOST_STEPS);
-	assert_true(held_up >= 3); /* after the lock, at the mapping that keeps it, at the end of its descriptor */
+	/* after the lock, at the mapping that keeps it, at the end of its descriptor */
+	assert_true(held_up >= 3);
 	assert_int_equal(k2k_registry_close(&impatient), 0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);

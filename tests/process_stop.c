@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_stop - a broker that is stopped delays the reuse of what was deregistered meanwhile, and nothing else
+ * process_stop - a broker that is stopped delays the reuse of what was deregistered meanwhile, and
+ * nothing else
  */
 #include "process.h"
 
@@ -58,7 +59,10 @@ TEST(once_every_place_is_retired_register_names_the_stopped_broker_and_goes_on_a
 	assert_string_equal(k2k_error_detail()->object, "tenants");
 	assert_int_equal(k2k_tenant_count(admin, &count), 0);
 	assert_int_equal(count, 1);
-	/* everything else goes on: updates, totals that are not final, admissions of the other broker */
+	/*
+	 * everything else goes on: updates, totals that are not final, admissions of the other
+	 * broker
+	 */
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 	quota.max_messages_per_sec = K2K_UNLIMITED;
 	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE), 0);

@@ -81,14 +81,18 @@ TEST(no_call_is_cancelled_in_its_middle_whether_it_succeeds_or_fails)
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			for (int variant = 0; variant < VARIANTS; variant++) {
-				struct errand errand = { .run = make_call, .entry = &table[i], .reg = handles[role],
-					                 .role = role, .variant = variant };
+				struct errand errand = { .run = make_call,
+					                 .entry = &table[i],
+					                 .reg = handles[role],
+					                 .role = role,
+					                 .variant = variant };
 
 				run_cancelled(&errand, what_of(&table[i], role, variant));
 				if (errand.expected == NONE)
 					break;
 				if (variant == 0)
-					CHECK_CODE(errand.code, table[i].roles & 1 << role ? 0 : K2K_EROLE,
+					CHECK_CODE(errand.code,
+					           table[i].roles & 1 << role ? 0 : K2K_EROLE,
 					           what_of(&table[i], role, variant));
 				calls++;
 			}
@@ -101,8 +105,9 @@ TEST(no_call_is_cancelled_in_its_middle_whether_it_succeeds_or_fails)
 static void open_and_close(struct errand *errand)
 {
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
-		assert_int_equal(k2k_registry_open(errand->name, (enum k2k_role)role, NULL, &errand->reg),
-		                 0);
+		assert_int_equal(
+			k2k_registry_open(errand->name, (enum k2k_role)role, NULL, &errand->reg),
+			0);
 		errand->returned++;
 		assert_int_equal(k2k_registry_close(&errand->reg), 0);
 		errand->returned++;
@@ -354,7 +359,8 @@ TEST(exit_from_any_thread_ends_a_process_whose_other_threads_are_in_calls)
 		pid_t child = spawn();
 
 		if (child == 0) {
-			struct crowd crowd = { .name = name, .reg = open_as(name, K2K_ROLE_BROKER) };
+			struct crowd crowd = { .name = name,
+				               .reg = open_as(name, K2K_ROLE_BROKER) };
 			pthread_t id;
 
 			alarm(20);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_torn.c - a read that is interrupted after each of its instructions, while others change what it reads: it sees one state
- * or the other, never parts of both. x86-64 only, as crash_trace.h.
+ * process_torn.c - a read that is interrupted after each of its instructions, while others change
+ * what it reads: it sees one state or the other, never parts of both. x86-64 only, as
+ * crash_trace.h.
  */
 #include "interrupt.h"
 
@@ -15,17 +16,23 @@ static void begin(struct k2k_registry **admin)
 	name = small_registry(1, admin);
 }
 
-/* ---- limits ----------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void set_limits(struct k2k_registry *admin, uint64_t n)
 {
-	struct k2k_quota quota = { sizeof quota, 0, 1000 + n, 2000 + n, (uint32_t)(3000 + n), 0, NULL };
+	struct k2k_quota quota = { sizeof quota,         0, 1000 + n, 2000 + n,
+		                   (uint32_t)(3000 + n), 0, NULL };
 
-	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(admin, 1, &quota,
+	                          K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS),
+		0);
 }
 
-/* One is put in force; the next is prepared in the set that the reader may be reading, but never in force. */
+/*
+ * One is put in force; the next is prepared in the set that the reader may be reading, but never in
+ * force.
+ */
 static void update_and_prepare(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_limits never = { .rate = 77, .gpu_memory_bytes = 77, .kernels = 77 };
@@ -37,7 +44,8 @@ static void update_and_prepare(struct k2k_registry *admin, uint64_t n)
 static void check_limit(uint64_t limit, uint64_t base, uint64_t n)
 {
 	if (limit != base + n - 1 && limit != base + n)
-		fail_msg("after %" PRIu64 " instructions: limit %" PRIu64 ", in force was %" PRIu64 " or one less",
+		fail_msg("after %" PRIu64 " instructions: limit %" PRIu64 ", in force was %" PRIu64
+		         " or one less",
 		         n, limit, base + n);
 }
 
@@ -84,9 +92,13 @@ static void kernels_are_of_a_limit_that_was_in_force(uint64_t n)
 	check_limit(shared->verdict.limit, 3000, n);
 }
 
-static void interrupt_by_updates(enum k2k_role role, void (*read)(struct k2k_registry *, struct shared *), void (*judge)(uint64_t))
+static void interrupt_by_updates(enum k2k_role role,
+                                 void (*read)(struct k2k_registry *, struct shared *),
+                                 void (*judge)(uint64_t))
 {
-	struct scene scene = { .role = role, .read = read, .change = update_and_prepare, .judge = judge };
+	struct scene scene = {
+		.role = role, .read = read, .change = update_and_prepare, .judge = judge
+	};
 	struct k2k_registry *admin;
 
 	begin(&admin);
@@ -113,10 +125,11 @@ TEST(a_brokers_check_is_decided_under_a_rate_that_was_in_force)
 
 TEST(a_kernel_slot_is_granted_under_a_limit_that_was_in_force)
 {
-	interrupt_by_updates(K2K_ROLE_BROKER, read_kernels, kernels_are_of_a_limit_that_was_in_force);
+	interrupt_by_updates(K2K_ROLE_BROKER, read_kernels,
+	                     kernels_are_of_a_limit_that_was_in_force);
 }
 
-/* ---- windows ---------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* As a broker counts three messages in the next second: in each there were three. */
 static void count_in_next_second(struct k2k_registry *admin, uint64_t n)
@@ -135,9 +148,11 @@ static void window_and_count_belong_together(uint64_t n)
 
 	assert_int_equal(shared->code, 0);
 	if (info->window == 1000 + n) /* seen before: three; over: none; the new one's three */
-		assert_true(info->admitted_total == 3 * n || (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
+		assert_true(info->admitted_total == 3 * n ||
+		            (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
 	else
-		assert_true(info->window == 1000 + n - 1 && info->admitted_total == 3 * n && info->messages_this_second == 3);
+		assert_true(info->window == 1000 + n - 1 && info->admitted_total == 3 * n &&
+		            info->messages_this_second == 3);
 	assert_true(info->messages_this_second == 0 || info->messages_this_second == 3);
 }
 
@@ -150,9 +165,13 @@ static void verdict_is_of_one_second(uint64_t n)
 	assert_true(v->used == 0 || v->used == 3);
 }
 
-static void interrupt_by_windows(enum k2k_role role, void (*read)(struct k2k_registry *, struct shared *), void (*judge)(uint64_t))
+static void interrupt_by_windows(enum k2k_role role,
+                                 void (*read)(struct k2k_registry *, struct shared *),
+                                 void (*judge)(uint64_t))
 {
-	struct scene scene = { .role = role, .read = read, .change = count_in_next_second, .judge = judge };
+	struct scene scene = {
+		.role = role, .read = read, .change = count_in_next_second, .judge = judge
+	};
 	struct k2k_registry *admin;
 
 	begin(&admin);
@@ -178,9 +197,9 @@ TEST(a_brokers_check_counts_the_messages_of_one_second)
 	interrupt_by_windows(K2K_ROLE_BROKER, read_check, verdict_is_of_one_second);
 }
 
-/* ---- admissions ---------------------------------------------------------------------------------------- */
+/* ---- admissions ------------------------------------------------------------------------------ */
 
-static uint64_t base;        /* of the second */
+static uint64_t base; /* of the second */
 
 /* Of three one has been counted, in a second of its own. */
 static void begin_second(struct k2k_registry *admin, uint64_t n)
@@ -206,7 +225,8 @@ static void take_the_rest(struct k2k_registry *admin, uint64_t n)
 static void read_admit(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
-	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 2, &answer->verdict);
+	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 0 }, 2,
+	                                 &answer->verdict);
 }
 
 static struct k2k_registry *counted;
@@ -221,7 +241,8 @@ static void two_or_none_were_admitted(uint64_t n)
 
 TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
 {
-	struct scene scene = { K2K_ROLE_BROKER, read_admit, begin_second, take_the_rest, two_or_none_were_admitted };
+	struct scene scene = { K2K_ROLE_BROKER, read_admit, begin_second, take_the_rest,
+		               two_or_none_were_admitted };
 	struct k2k_registry *admin;
 
 	begin(&admin);
@@ -232,19 +253,27 @@ TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- registrations -------------------------------------------------------------------------------- */
+/* ---- registrations --------------------------------------------------------------------------- */
 
-static uint64_t newest;      /* generation that was given */
+static uint64_t newest; /* generation that was given */
 
 /* Everything that is counted or set of this registration says `seed`. */
 static void restore(struct k2k_registry *admin, k2k_tenant_id id, uint64_t seed)
 {
 	struct k2k_usage usage = { 7, seed };
 	struct k2k_budget budget = { 9, 5 };
-	struct k2k_quota quota = { sizeof quota, 0, seed, seed, (uint32_t)seed, seed % 2 ? 1 : 0, &budget };
-	struct k2k_tenant_image image = { .size = sizeof image, .id = id, .generation = seed, .registered_at_ns = seed,
-		                          .admitted_total = seed, .rejected_total = { seed, seed, seed, seed },
-		                          .unattributed_ns = seed, .quota = &quota, .usage = &usage, .usage_count = 1 };
+	struct k2k_quota quota = { sizeof quota,     0,      seed, seed, (uint32_t)seed,
+		                   seed % 2 ? 1 : 0, &budget };
+	struct k2k_tenant_image image = { .size = sizeof image,
+		                          .id = id,
+		                          .generation = seed,
+		                          .registered_at_ns = seed,
+		                          .admitted_total = seed,
+		                          .rejected_total = { seed, seed, seed, seed },
+		                          .unattributed_ns = seed,
+		                          .quota = &quota,
+		                          .usage = &usage,
+		                          .usage_count = 1 };
 
 	assert_int_equal(k2k_tenant_restore(admin, &image), 0);
 	newest = seed;
@@ -325,7 +354,8 @@ static void nothing_of_another_tenant_is_read(uint64_t n)
 
 static void read_cost(struct k2k_registry *reg, struct shared *answer)
 {
-	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 }, &answer->number);
+	answer->code = k2k_usage_engagement_for(reg, 1, (struct k2k_audit_tag){ 0, 7 },
+	                                        &answer->number);
 }
 
 static void read_limit(struct k2k_registry *reg, struct shared *answer)
@@ -347,22 +377,25 @@ static void interrupt_by_registrations(const struct scene *scene)
 
 TEST(a_copy_of_a_tenant_is_of_one_registration)
 {
-	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_tenant, NULL, register_anew, all_is_of_one_registration });
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_tenant, NULL,
+	                                            register_anew, all_is_of_one_registration });
 }
 
 TEST(a_cost_is_never_another_tenants)
 {
-	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_cost, back_to_first, replace, nothing_of_another_tenant_is_read });
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_cost, back_to_first,
+	                                            replace, nothing_of_another_tenant_is_read });
 }
 
 TEST(a_check_is_never_decided_by_another_tenants_limit)
 {
-	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_limit, back_to_first, replace, nothing_of_another_tenant_is_read });
+	interrupt_by_registrations(&(struct scene){ K2K_ROLE_OBSERVER, read_limit, back_to_first,
+	                                            replace, nothing_of_another_tenant_is_read });
 }
 
-/* ---- a registration that is never complete ------------------------------------------------------------------ */
+/* ---- a registration that is never complete --------------------------------------------------- */
 
-static k2k_tenant_id never;      /* in the bucket of tenant 1 */
+static k2k_tenant_id never; /* in the bucket of tenant 1 */
 
 /* What a killed writer's successor would undo. */
 static void undo_building(struct k2k_registry *admin, uint64_t n)
@@ -403,18 +436,21 @@ static void nobody_has_seen_it(uint64_t n)
 {
 	assert_int_equal(shared->code, 0);
 	if (shared->number)
-		fail_msg("after %" PRIu64 " instructions a tenant was seen that never was registered",
+		fail_msg("after %" PRIu64
+		         " instructions a tenant was seen that never was registered",
 		         n);
 }
 
 TEST(a_registration_that_is_never_complete_is_never_seen)
 {
-	struct scene scene = { K2K_ROLE_OBSERVER, read_never, undo_building, begin_another, nobody_has_seen_it };
+	struct scene scene = { K2K_ROLE_OBSERVER, read_never, undo_building, begin_another,
+		               nobody_has_seen_it };
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
 	struct k2k_registry *admin;
 
 	begin(&admin);
-	for (never = 2; k2k_tenant_bucket(&admin->map, never) != k2k_tenant_bucket(&admin->map, 1); never++)
+	for (never = 2; k2k_tenant_bucket(&admin->map, never) != k2k_tenant_bucket(&admin->map, 1);
+	     never++)
 		;
 	restore(admin, 1, 100);
 	interrupt_everywhere(admin, &scene);

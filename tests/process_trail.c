@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_trail - the audit trail of several processes, beside lists of what they did; deaths, and who tells of them
+ * process_trail - the audit trail of several processes, beside lists of what they did; deaths, and
+ * who tells of them
  */
 #include "process.h"
 #include "trail_reader.h"
@@ -9,10 +10,10 @@ enum { BROKERS = 4, ROUNDS = 200, TENANT = 7 };
 
 static struct reader r;
 
-/* ---- every kind, against lists made by the callers ---------------------------------------------- */
+/* ---- every kind, against lists made by the callers ------------------------------------------- */
 
 struct list {
-	_Atomic uint64_t calls[K2K_AUDIT_KINDS];         /* that must be told of */
+	_Atomic uint64_t calls[K2K_AUDIT_KINDS]; /* that must be told of */
 	_Atomic uint64_t pid, incarnation;
 };
 
@@ -39,8 +40,9 @@ static void reject(const char *name, struct list *list, struct gate *go)
 			break;
 		case 1:
 			for (uint64_t n = times; n; n--) {
-				assert_int_equal(k2k_message_admit(reg, TENANT + 1, used_up, 1, NULL),
-				                 K2K_EBUDGET);
+				assert_int_equal(
+					k2k_message_admit(reg, TENANT + 1, used_up, 1, NULL),
+					K2K_EBUDGET);
 				list->calls[K2K_AUDIT_KIND_BUDGET]++;
 			}
 			break;
@@ -49,26 +51,30 @@ static void reject(const char *name, struct list *list, struct gate *go)
 			list->calls[K2K_AUDIT_KIND_KERNELS]++;
 			break;
 		case 3:
-			assert_int_equal(k2k_gpu_memory_acquire(reg, TENANT, 4096 + times, NULL, NULL),
-			                 K2K_EGPUMEM);
+			assert_int_equal(
+				k2k_gpu_memory_acquire(reg, TENANT, 4096 + times, NULL, NULL),
+				K2K_EGPUMEM);
 			list->calls[K2K_AUDIT_KIND_GPU_MEMORY]++;
 			break;
 		case 4:
-			assert_int_equal(k2k_message_admit(reg, 4711 + random_below(3), tag, 1, NULL),
-			                 K2K_ENOTENANT);
+			assert_int_equal(
+				k2k_message_admit(reg, 4711 + random_below(3), tag, 1, NULL),
+				K2K_ENOTENANT);
 			assert_int_equal(k2k_usage_track(reg, 4711, tag, 1), K2K_ENOTENANT);
 			assert_int_equal(k2k_kernel_acquire(reg, 4711, NULL, NULL), K2K_ENOTENANT);
 			list->calls[K2K_AUDIT_KIND_UNKNOWN_TENANT] += 3;
 			break;
 		case 5:
 			for (uint64_t n = times; n; n--) {
-				assert_int_equal(k2k_audit_cross_tenant(reg, 1, random_below(2) + 2, "gemm", "softmax", tag),
+				assert_int_equal(k2k_audit_cross_tenant(reg, 1, random_below(2) + 2,
+				                                        "gemm", "softmax", tag),
 				                 0);
 				list->calls[K2K_AUDIT_KIND_CROSS_TENANT]++;
 			}
 			break;
 		default:
-			assert_int_equal(k2k_quota_check(reg, TENANT, tag, 1000, NULL), K2K_ERATE); /* a peek */
+			/* a peek */
+			assert_int_equal(k2k_quota_check(reg, TENANT, tag, 1000, NULL), K2K_ERATE);
 		}
 	}
 	assert_int_equal(k2k_registry_close(&reg), 0);
@@ -119,7 +125,8 @@ static void check_order_and_origin(const struct list *lists)
 		next[e->ring] = e->sequence + 1;
 		assert_int_equal(e->flags, 0);
 		assert_true(i == 0 || e->monotonic_ns >= r.records[i - 1].monotonic_ns);
-		assert_true((e->ring == K2K_AUDIT_RING_ADMIN) == (e->kind > K2K_AUDIT_KIND_UNKNOWN_TENANT));
+		assert_true((e->ring == K2K_AUDIT_RING_ADMIN) ==
+		            (e->kind > K2K_AUDIT_KIND_UNKNOWN_TENANT));
 		for (int b = 0; b < BROKERS + 2; b++)
 			if (lists[b].pid == e->pid)
 				assert_true((b < BROKERS) == (e->ring != K2K_AUDIT_RING_ADMIN));
@@ -180,7 +187,7 @@ TEST(what_several_processes_did_is_told_event_for_event)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- deaths --------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static struct k2k_broker_info info_of_broker(struct k2k_registry *reg, pid_t pid)
 {
@@ -194,7 +201,9 @@ static struct k2k_broker_info info_of_broker(struct k2k_registry *reg, pid_t pid
 	fail_msg("process %ld is no broker", (long)pid);
 }
 
-/* Holds 3 kernels of two tenants and 100 bytes, has been rejected 5 times, and waits for its end. */
+/*
+ * Holds 3 kernels of two tenants and 100 bytes, has been rejected 5 times, and waits for its end.
+ */
 static pid_t start_holder(const char *name, struct gate *ready)
 {
 	pid_t pid = spawn();
@@ -263,14 +272,18 @@ TEST(one_of_several_living_brokers_tells_of_a_dead_one_once)
 		others[i] = open_as(name, K2K_ROLE_BROKER);
 	dead = info_of_broker(admin, pid);
 	kill_broker(admin, pid);
-	WAIT_UNTIL((reader_open(&r, admin), reader_take(&r, 0), reader_find(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)), 10);
+	WAIT_UNTIL((reader_open(&r, admin), reader_take(&r, 0),
+	            reader_find(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)),
+	           10);
 	check_death(&dead);
 	check_last_words();
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(k2k_registry_close(&others[i]), 0);
 	/* nor is it told again */
-	assert_int_equal(k2k_registry_repair(admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
-	                 0);
+	assert_int_equal(
+		k2k_registry_repair(
+			admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
+		0);
 	reader_open(&r, admin);
 	reader_take_all(&r);
 	check_death(&dead);
@@ -294,8 +307,10 @@ TEST(repair_tells_of_a_dead_one_where_nobody_else_lives)
 	reader_take_all(&r);
 	assert_false(reader_find(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0));
 	check_last_words();
-	assert_int_equal(k2k_registry_repair(admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
-	                 0);
+	assert_int_equal(
+		k2k_registry_repair(
+			admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
+		0);
 	reader_open(&r, admin);
 	reader_take_all(&r);
 	check_death(&dead);
@@ -306,7 +321,10 @@ TEST(repair_tells_of_a_dead_one_where_nobody_else_lives)
 	close_and_destroy(name, &admin);
 }
 
-/* All other places are taken; so the next attach takes the dead one's, and its first lease would reset the records. */
+/*
+ * All other places are taken; so the next attach takes the dead one's, and its first lease would
+ * reset the records.
+ */
 TEST(who_takes_a_dead_ones_slot_tells_of_it_and_keeps_its_events)
 {
 	struct k2k_registry *admin, *heir;
@@ -338,14 +356,17 @@ TEST(who_takes_a_dead_ones_slot_tells_of_it_and_keeps_its_events)
 	reader_take_all(&r);
 	check_death(&dead);
 	check_last_words();
-	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)->ring, K2K_AUDIT_RING_SECURITY + dead.slot);
+	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0)->ring,
+	                 K2K_AUDIT_RING_SECURITY + dead.slot);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 0)->ring, dead.slot);
 	assert_int_equal(k2k_registry_close(&heir), 0);
 	kill(crowd, SIGKILL);
 	assert_true(waitpid(crowd, NULL, 0) == crowd);
 	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
-	assert_int_equal(k2k_registry_repair(admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
-	                 0);
+	assert_int_equal(
+		k2k_registry_repair(
+			admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
+		0);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
 }
@@ -360,18 +381,21 @@ TEST(a_broker_that_closed_is_not_found_dead)
 	assert_int_equal(k2k_registry_close(&other), 0);
 	assert_int_equal(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
 	reader_open(&r, admin);
-	reader_take_all(&r); /* until the event is closed: the broker's helper has begun another second */
+	/* until the event is closed: the broker's helper has begun another second */
+	reader_take_all(&r);
 	assert_true(reader_find(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 0));
 	assert_int_equal(k2k_registry_close(&broker), 0);
-	assert_int_equal(k2k_registry_repair(admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
-	                 0);
+	assert_int_equal(
+		k2k_registry_repair(
+			admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
+		0);
 	reader_open(&r, admin);
 	reader_take_all(&r);
 	assert_false(reader_find(&r, K2K_AUDIT_KIND_BROKER_DEAD, 0));
 	close_and_destroy(name, &admin);
 }
 
-/* ---- writers that are killed, and stopped --------------------------------------------------------- */
+/* ---- writers that are killed, and stopped ---------------------------------------------------- */
 
 TEST(killed_writers_cost_an_event_each_at_most)
 {
@@ -415,8 +439,10 @@ TEST(killed_writers_cost_an_event_each_at_most)
 	}
 	assert_int_equal(k2k_audit_stats(admin, &stats), 0);
 	told = stats.written[kind] + stats.coalesced[kind] + stats.lost[kind];
-	printf("# %" PRIu64 " calls returned, %" PRIu64 " told, %" PRIu64 " killed\n", *calls, told, rounds);
-	assert_true(told >= *calls - rounds); /* the last of each may be told twice: by the event, and not yet by its caller */
+	printf("# %" PRIu64 " calls returned, %" PRIu64 " told, %" PRIu64 " killed\n", *calls, told,
+	       rounds);
+	/* the last of each may be told twice: by the event, and not yet by its caller */
+	assert_true(told >= *calls - rounds);
 	assert_true(told <= *calls + rounds);
 	close_and_destroy(name, &admin);
 }
@@ -450,7 +476,8 @@ TEST(a_stopped_broker_holds_up_readers_of_its_own_ring_alone)
 
 		for (;;) {
 			gate_wait(&next);
-			assert_int_equal(k2k_message_admit(reg, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
+			assert_int_equal(k2k_message_admit(reg, 4711, no_tag, 1, NULL),
+			                 K2K_ENOTENANT);
 			gate_open(&ready);
 		}
 	}
@@ -500,7 +527,8 @@ TEST(an_observer_without_rights_to_write_sleeps_and_wakes_in_another_process)
 		_exit(0);
 	}
 	gate_wait(&ready);
-	assert_int_equal(k2k_tenant_update(admin, TENANT, &(struct k2k_quota)K2K_QUOTA_STANDARD, K2K_UPDATE_RATE),
+	assert_int_equal(k2k_tenant_update(admin, TENANT, &(struct k2k_quota)K2K_QUOTA_STANDARD,
+	                                   K2K_UPDATE_RATE),
 	                 0);
 	spawn_wait(pid);
 	close_and_destroy(name, &admin);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_used_up.c - nothing is used up by use: lease records of the dead, the closed and the idle come back by themselves.
+ * process_used_up.c - nothing is used up by use: lease records of the dead, the closed and the idle
+ * come back by themselves.
  */
 #include "process.h"
 
@@ -55,7 +56,10 @@ static void touch_all(struct k2k_registry *reg, bool keep)
 	}
 }
 
-/* A record for each of 48 tenants, of which there are 64 in the table and 64 for those who stand still: all come from the dead. */
+/*
+ * A record for each of 48 tenants, of which there are 64 in the table and 64 for those who stand
+ * still: all come from the dead.
+ */
 TEST(brokers_that_are_killed_use_up_no_lease_record)
 {
 	struct k2k_registry *admin;
@@ -91,7 +95,10 @@ TEST(brokers_that_close_use_up_no_lease_record)
 	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
-/* Sixty that stand still have touched every tenant: 2,880 pairs that hold nothing, in a table of 64. */
+/*
+ * Sixty that stand still have touched every tenant: 2,880 pairs that hold nothing, in a table of
+ * 64.
+ */
 TEST(brokers_that_stand_still_keep_nothing_that_holds_nothing)
 {
 	enum { STANDING = 60 };
@@ -142,23 +149,30 @@ TEST(a_table_whose_records_all_hold_something_is_named)
 	assert_int_equal(leases_of(admin).used, 4);
 	assert_int_equal(k2k_kernel_acquire(reg, 1, NULL, NULL), 0); /* in a record that there is */
 	assert_int_equal(k2k_kernel_release_id(reg, held), 0);
-	assert_int_equal(k2k_kernel_acquire(reg, 80, NULL, NULL), 0); /* in the one that was given back */
+	/* in the one that was given back */
+	assert_int_equal(k2k_kernel_acquire(reg, 80, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(reg, 79, NULL, NULL), K2K_EFULL);
-	assert_int_equal(k2k_tenant_deregister(admin, 1, NULL), 0); /* what it holds comes back with the tenant */
-	WAIT_UNTIL(k2k_tenant_register(admin, 1, NULL) == 0 && k2k_kernel_acquire(reg, 79, NULL, NULL) == 0, PATIENCE_S);
+	/* what it holds comes back with the tenant */
+	assert_int_equal(k2k_tenant_deregister(admin, 1, NULL), 0);
+	WAIT_UNTIL(k2k_tenant_register(admin, 1, NULL) == 0 &&
+	                   k2k_kernel_acquire(reg, 79, NULL, NULL) == 0,
+	           PATIENCE_S);
 	is_clean(admin);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
 /*
- * Three that take and give back all tenants in a table that is much too small for what they have touched: each
- * record moves all the time. None is refused, and no tenant's one slot is held twice.
+ * Three that take and give back all tenants in a table that is much too small for what they have
+ * touched: each record moves all the time. None is refused, and no tenant's one slot is held twice.
  */
 TEST(records_that_move_all_the_time_lose_no_lease_and_refuse_none)
 {
 	enum { BROKERS = 3, SECONDS = 3 };
-	struct counts { atomic_int held[TENANTS + 1]; atomic_ullong taken, refused; } *counts = shared_bytes(sizeof *counts);
+	struct counts {
+		atomic_int held[TENANTS + 1];
+		atomic_ullong taken, refused;
+	} *counts = shared_bytes(sizeof *counts);
 	struct k2k_registry *admin;
 	const char *name = registry_of(TENANTS, 1, &admin);
 	struct k2k_quota one = K2K_QUOTA_STANDARD;

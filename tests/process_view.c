@@ -2,8 +2,9 @@
 /*
  * process_view - handles of a process that sees less than it did when it opened them
  *
- * A handle works on: what it needs of the system it has by then. A registry is gone only if it is, and that is noticed
- * wherever its path leads. What the library can't do without is refused at open, by name.
+ * A handle works on: what it needs of the system it has by then. A registry is gone only if it is,
+ * and that is noticed wherever its path leads. What the library can't do without is refused at
+ * open, by name.
  *
  * Needs root.
  */
@@ -43,7 +44,8 @@ static void use_all(const struct handles *handles)
 		assert_int_equal(k2k_message_admit(handles->broker, TENANT, no_tag, 1, NULL), 0);
 		assert_int_equal(k2k_usage_track(handles->broker, TENANT, no_tag, 1), 0);
 		assert_int_equal(k2k_kernel_acquire(handles->broker, TENANT, &lease, NULL), 0);
-		assert_int_equal(k2k_kernel_acquire(handles->broker, TENANT, NULL, NULL), K2K_EKERNELS);
+		assert_int_equal(k2k_kernel_acquire(handles->broker, TENANT, NULL, NULL),
+		                 K2K_EKERNELS);
 		assert_int_equal(k2k_kernel_release(handles->broker, &lease), 0);
 		assert_int_equal(k2k_budget_set(handles->admin, TENANT, 1, rounds), 0);
 		register_tenant(handles->admin, 8, 10, 1);
@@ -105,7 +107,8 @@ static void enter_chroot_with_another(void)
 	snprintf(path, sizeof path, "%s/dev/shm", test_dir());
 	assert_int_equal(mkdir(path, 0755), 0);
 	for (unsigned int i = 0; i < 10; i++) {
-		snprintf(path, sizeof path, "%s/dev/shm/k2k.test-%d-%u.defs", test_dir(), harness_pid, i);
+		snprintf(path, sizeof path, "%s/dev/shm/k2k.test-%d-%u.defs", test_dir(),
+		         harness_pid, i);
 		close(open(path, O_WRONLY | O_CREAT, 0666));
 	}
 	enter_chroot();
@@ -153,7 +156,9 @@ static void works_in(void (*enter)(void))
 		enter();
 		use_all(&handles);
 		atomic_store(used, 1);
-		WAIT_UNTIL(k2k_message_admit(handles.broker, TENANT, no_tag, 1, NULL) == K2K_EFENCED, PATIENCE_S);
+		WAIT_UNTIL(k2k_message_admit(handles.broker, TENANT, no_tag, 1, NULL) ==
+		                   K2K_EFENCED,
+		           PATIENCE_S);
 		WAIT_UNTIL(k2k_budget_set(handles.admin, TENANT, 1, 1) == K2K_EFENCED, PATIENCE_S);
 		WAIT_UNTIL(k2k_registry_info(handles.observer, &info) == K2K_EFENCED, PATIENCE_S);
 		close_all(&handles);
@@ -305,7 +310,7 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 	check_nothing_left(name);
 }
 
-/* ---- system calls that are refused --------------------------------------------------------------- */
+/* ---- system calls that are refused ----------------------------------------------------------- */
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -330,7 +335,8 @@ static void filter(const int *calls, size_t count, unsigned int listed, unsigned
 	if (!ARCH)
 		skip_msg("no filter for this architecture");
 	for (size_t i = 0; i < count; i++) {
-		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1);
+		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		                                          (unsigned int)calls[i], 0, 1);
 		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, listed);
 	}
 	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
@@ -341,22 +347,27 @@ static void filter(const int *calls, size_t count, unsigned int listed, unsigned
 }
 
 #define CALLS(...) (int[]){ __VA_ARGS__ }, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int)
-#define REFUSE(error, ...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ERRNO | (error), SECCOMP_RET_ALLOW)
+#define REFUSE(error, ...) \
+	filter(CALLS(__VA_ARGS__), SECCOMP_RET_ERRNO | (error), SECCOMP_RET_ALLOW)
 #define ALLOW(...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM)
 
 /* As lib/README.md lists them, and what this program needs. */
-#define OF_THE_TEST SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_writev
-#define AFTER_OPEN                                                                                                \
-	SYS_futex, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, \
-		SYS_membarrier, SYS_mmap, SYS_munmap, SYS_madvise, SYS_brk, SYS_close, SYS_exit, SYS_rt_sigprocmask
+#define OF_THE_TEST                                                                   \
+	SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep, SYS_gettid, SYS_tgkill, \
+		SYS_rt_sigaction, SYS_writev
+#define AFTER_OPEN                                                                               \
+	SYS_futex, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_clock_nanosleep, SYS_clock_gettime, \
+		SYS_clock_getres, SYS_membarrier, SYS_mmap, SYS_munmap, SYS_madvise, SYS_brk,    \
+		SYS_close, SYS_exit, SYS_rt_sigprocmask
 #ifdef SYS_unlink
 #define OLD_FORM(call) SYS_##call
 #else
 #define OLD_FORM(call) SYS_##call##at
 #endif
-#define TO_OPEN                                                                                                     \
-	SYS_clone3, SYS_clone, SYS_rseq, SYS_set_robust_list, SYS_mprotect, SYS_close_range, SYS_openat, SYS_read,   \
-		OLD_FORM(readlink), SYS_getdents64, SYS_pread64, SYS_prctl, SYS_getpid, SYS_getrandom
+#define TO_OPEN                                                                                   \
+	SYS_clone3, SYS_clone, SYS_rseq, SYS_set_robust_list, SYS_mprotect, SYS_close_range,      \
+		SYS_openat, SYS_read, OLD_FORM(readlink), SYS_getdents64, SYS_pread64, SYS_prctl, \
+		SYS_getpid, SYS_getrandom
 #define TO_CREATE SYS_statfs, SYS_fchmod, SYS_fchown, SYS_fallocate, SYS_linkat, OLD_FORM(unlink)
 
 static void in_child(void (*work)(const char *name))
@@ -384,7 +395,8 @@ static void use_without_opening(const char *name)
 	struct k2k_registry *reg;
 
 	open_all(name, &handles);
-	REFUSE(EPERM, SYS_openat, SYS_unshare, SYS_close_range, SYS_mmap, SYS_clone, SYS_clone3, SYS_getrandom, SYS_madvise);
+	REFUSE(EPERM, SYS_openat, SYS_unshare, SYS_close_range, SYS_mmap, SYS_clone, SYS_clone3,
+	       SYS_getrandom, SYS_madvise);
 	use_all(&handles);
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_EIO);
 	close_all(&handles);
@@ -406,7 +418,8 @@ static void use_without_membarrier(const char *name)
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(k2k_message_admit(handles.broker, TENANT, no_tag, 1, NULL), 0);
 		quota.max_messages_per_sec = (uint64_t)(i + 1000000);
-		assert_int_equal(k2k_tenant_update(handles.admin, TENANT, &quota, K2K_UPDATE_RATE), 0);
+		assert_int_equal(k2k_tenant_update(handles.admin, TENANT, &quota, K2K_UPDATE_RATE),
+		                 0);
 	}
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_EIO);
 	assert_contains(k2k_error_detail()->text, "membarrier");

@@ -32,7 +32,8 @@ static struct k2k_registry *open_with_clock(const char *name, struct windows *wi
 	return reg;
 }
 
-static void mark(struct windows *windows, const struct k2k_verdict *verdict, uint64_t n, uint64_t count)
+static void mark(struct windows *windows, const struct k2k_verdict *verdict, uint64_t n,
+                 uint64_t count)
 {
 	uint64_t mask, was;
 
@@ -110,7 +111,8 @@ static void hurry(struct k2k_registry *reg, struct windows *windows, uint64_t co
 	}
 }
 
-static void run(uint64_t count, void (*work)(struct k2k_registry *, struct windows *, uint64_t), int used_up)
+static void run(uint64_t count, void (*work)(struct k2k_registry *, struct windows *, uint64_t),
+                int used_up)
 {
 	struct windows *windows = shared_bytes(sizeof *windows + count * sizeof windows->bits[0]);
 	struct k2k_registry *admin;
@@ -134,8 +136,8 @@ static void run(uint64_t count, void (*work)(struct k2k_registry *, struct windo
 	wait_all(brokers, PROCESSES);
 	for (uint64_t second = 1; used_up && second < count; second++)
 		if (atomic_load(&windows->bits[second]) != UINT64_MAX)
-			fail_msg("second %" PRIu64 " was used up, but granted only %" PRIx64, second,
-			         atomic_load(&windows->bits[second]));
+			fail_msg("second %" PRIu64 " was used up, but granted only %" PRIx64,
+			         second, atomic_load(&windows->bits[second]));
 	admin->clock.injected_ns = (const k2k_u64 *)&windows->clock_ns;
 	assert_int_equal(tenant_info(admin, TENANT).admitted_total, atomic_load(&windows->granted));
 	if (!used_up)
@@ -187,7 +189,10 @@ TEST(a_broker_killed_among_others_leaves_at_most_one_call_unaccounted)
 		kill_broker(admin, brokers[1]);
 		admitted = tenant_info(admin, TENANT).admitted_total;
 		granted = atomic_load(&windows->granted);
-		/* counted and not yet in our books: the call in flight of each that was killed; never the other way round */
+		/*
+		 * counted and not yet in our books: the call in flight of each that was killed;
+		 * never the other way round
+		 */
 		assert_true(admitted >= granted);
 		assert_true(admitted - granted <= (uint64_t)(i + 1) * 2 * MOST);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * registry_fixture.h - a registry with one administrator and one broker, whose clock stands still until it is moved.
+ * registry_fixture.h - a registry with one administrator and one broker, whose clock stands still
+ * until it is moved.
  */
 #ifndef K2K_TESTS_REGISTRY_FIXTURE_H
 #define K2K_TESTS_REGISTRY_FIXTURE_H
@@ -27,7 +28,8 @@ HARNESS_USED static struct k2k_audit_tag tag_of(uint64_t org, uint64_t engagemen
 	return (struct k2k_audit_tag){ org, engagement };
 }
 
-HARNESS_USED static void fixture_open_sized(struct fixture *f, const struct k2k_create_options *options)
+HARNESS_USED static void fixture_open_sized(struct fixture *f,
+                                            const struct k2k_create_options *options)
 {
 	f->name = fresh_registry();
 	assert_int_equal(k2k_registry_create(f->name, options, &f->admin), 0);
@@ -90,7 +92,8 @@ HARNESS_USED static int is_registered(struct k2k_registry *reg, k2k_tenant_id id
 	return registered;
 }
 
-HARNESS_USED static uint64_t cost_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag)
+HARNESS_USED static uint64_t cost_for(struct k2k_registry *reg, k2k_tenant_id id,
+                                      struct k2k_audit_tag tag)
 {
 	uint64_t ns = 1;
 

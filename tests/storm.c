@@ -2,9 +2,10 @@
 /*
  * storm.c - crash_storm [--duration SECONDS] [--seed N]
  *
- * One registry, 8 brokers of two threads each and 2 administrators, all under random SIGKILL, SIGSTOP and SIGCONT,
- * restarted at once. Each keeps records of what it was told (storm.h). At the end everything is recounted
- * (storm_recount.c), all take what there is, all are killed, and what is left is compared with the records.
+ * One registry, 8 brokers of two threads each and 2 administrators, all under random SIGKILL,
+ * SIGSTOP and SIGCONT, restarted at once. Each keeps records of what it was told (storm.h). At the
+ * end everything is recounted (storm_recount.c), all take what there is, all are killed, and what
+ * is left is compared with the records.
  *
  * The seed fixes what is asked and who is hit; not when: two runs with one seed are not the same.
  * Exit: 0; 1 with the first violations; 2 for wrong arguments.
@@ -22,7 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_STOPPED = 3, CHECK_EVERY_MS = 700, DEAD_WITHIN_S = 10, SUSPECT_MS = 700, CALL_WITHIN_MS = 3, PROBE_TIMEOUT_MS = 100, PROBES = 6 };
+enum {
+	MOST_STOPPED = 3,
+	CHECK_EVERY_MS = 700,
+	DEAD_WITHIN_S = 10,
+	SUSPECT_MS = 700,
+	CALL_WITHIN_MS = 3,
+	PROBE_TIMEOUT_MS = 100,
+	PROBES = 6
+};
 
 /* What only the supervisor knows of a participant. */
 struct ward {
@@ -33,8 +42,8 @@ struct ward {
 
 static struct ward wards[PARTICIPANTS];
 static struct k2k_registry *admin;
-static uint64_t dice, kills, kills_of_admins, kills_while_stopped, stops, restarts, left, checks, probes_named, probes_unnamed,
-	slowest_death_ns, slowest_check_ns;
+static uint64_t dice, kills, kills_of_admins, kills_while_stopped, stops, restarts, left, checks,
+	probes_named, probes_unnamed, slowest_death_ns, slowest_check_ns;
 static volatile sig_atomic_t interrupted;
 
 static uint64_t any(uint64_t below)
@@ -49,7 +58,8 @@ static void interrupt(int number)
 
 static uint32_t tasks_of(uint32_t participant, struct storm_task **first)
 {
-	*first = participant < BROKERS ? &storm->tasks[participant * THREADS] : &storm->tasks[WORKERS + participant - BROKERS];
+	*first = participant < BROKERS ? &storm->tasks[participant * THREADS]
+	                               : &storm->tasks[WORKERS + participant - BROKERS];
 	return participant < BROKERS ? THREADS : 1;
 }
 
@@ -79,15 +89,19 @@ static void print_where_it_is(pid_t pid)
 	while (dir && (entry = readdir(dir))) {
 		static const char *const files[] = { "stat", "wchan", "syscall", "stack" };
 
-		for (size_t i = 0; entry->d_name[0] != '.' && i < sizeof files / sizeof files[0]; i++) {
-			snprintf(path, sizeof path, "/proc/%ld/task/%.20s/%s", (long)pid, entry->d_name, files[i]);
+		for (size_t i = 0; entry->d_name[0] != '.' && i < sizeof files / sizeof files[0];
+		     i++) {
+			snprintf(path, sizeof path, "/proc/%ld/task/%.20s/%s", (long)pid,
+			         entry->d_name, files[i]);
 			print_file(path);
 		}
 	}
 	if (dir)
 		closedir(dir);
 	fflush(stdout);
-	snprintf(command, sizeof command, "command -v gdb >/dev/null && gdb -p %ld -batch -ex 'thread apply all bt' 2>&1 | tail -n 80",
+	snprintf(command, sizeof command,
+	         "command -v gdb >/dev/null && gdb -p %ld -batch -ex 'thread apply all bt' 2>&1 | "
+	         "tail -n 80",
 	         (long)pid);
 	if (system(command) != 0)
 		printf("no gdb\n");
@@ -110,9 +124,12 @@ static void look_for_hangs(void)
 			} else if (now - wards[p].beat_at_ns[t] > HANG_S * STORM_NS) {
 				pid_t pid = atomic_load(&storm->participants[p].pid);
 
-				storm_violation("participant %u (process %ld, thread %u) is not stopped, and did nothing for %d s; it is in %s, for %"
-				                PRIu64 " ms", p, (long)pid, t, HANG_S, storm_op_name(atomic_load(&task->op)),
-				                (now - atomic_load(&task->since_ns)) / STORM_MS);
+				storm_violation(
+					"participant %u (process %ld, thread %u) is not stopped, "
+					"and did nothing for %d s; it is in %s, for %" PRIu64 " ms",
+					p, (long)pid, t, HANG_S,
+					storm_op_name(atomic_load(&task->op)),
+					(now - atomic_load(&task->since_ns)) / STORM_MS);
 				print_where_it_is(pid);
 				return;
 			}
@@ -130,7 +147,8 @@ static void start(uint32_t p)
 	uint32_t count = tasks_of(p, &task);
 
 	for (uint32_t t = 0; t < count; t++) {
-		task[t].random = storm->seed ^ (uint64_t)(p * THREADS + t + 1) << 40 ^ (uint64_t)participant->incarnations << 20;
+		task[t].random = storm->seed ^ (uint64_t)(p * THREADS + t + 1) << 40 ^
+		                 (uint64_t)participant->incarnations << 20;
 		wards[p].beat_at_ns[t] = storm_now_ns();
 	}
 	participant->incarnations++;
@@ -180,7 +198,9 @@ static void bury(uint32_t p, uint64_t since_ns)
 
 	while (is_attached(pid)) {
 		if (storm_now_ns() - since_ns > DEAD_WITHIN_S * STORM_NS) {
-			storm_violation("broker %u was killed %d s ago, and is still listed as alive", p, DEAD_WITHIN_S);
+			storm_violation(
+				"broker %u was killed %d s ago, and is still listed as alive", p,
+				DEAD_WITHIN_S);
 			return;
 		}
 		storm_sleep_ns(STORM_MS / 10);
@@ -205,8 +225,10 @@ static void kill_one(uint32_t p)
 	/* first: what it holds is nobody's from the kill on */
 	atomic_fetch_add(&participant->deaths, 1);
 	kill(atomic_load(&participant->pid), SIGKILL);
-	if (waitpid(atomic_load(&participant->pid), &status, 0) < 0 || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL))
-		storm_violation("participant %u ended by itself: status %x", p, (unsigned int)status);
+	if (waitpid(atomic_load(&participant->pid), &status, 0) < 0 ||
+	    (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL))
+		storm_violation("participant %u ended by itself: status %x", p,
+		                (unsigned int)status);
 	kills++;
 	kills_of_admins += p >= BROKERS;
 	kills_while_stopped += wards[p].stopped;
@@ -261,8 +283,10 @@ static void restart_those_that_left(void)
 			if (atomic_load(&storm->participants[p].pid) != pid)
 				continue;
 			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-				storm_violation("participant %u ended by itself: %s %d", p, WIFSIGNALED(status) ? "signal" : "status",
-				                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+				storm_violation("participant %u ended by itself: %s %d", p,
+				                WIFSIGNALED(status) ? "signal" : "status",
+				                WIFSIGNALED(status) ? WTERMSIG(status)
+				                                    : WEXITSTATUS(status));
 			left++;
 			bury(p, storm_now_ns());
 			restart(p);
@@ -296,7 +320,10 @@ static void continue_admins(void)
 		continue_one(p);
 }
 
-/* A change of ours while administrators may be stopped in the middle of one: it is made, or one of them is named. */
+/*
+ * A change of ours while administrators may be stopped in the middle of one: it is made, or one of
+ * them is named.
+ */
 static bool probe(void)
 {
 	uint32_t p = stop_a_writer();
@@ -307,7 +334,8 @@ static bool probe(void)
 
 		if (detail->pid ? !storm_is_participant(detail->pid) : storm_must_name(detail))
 			storm_violation("a register was held up: %s", detail->text);
-		*(detail->pid && storm_is_stopped(detail->pid) ? &probes_named : &probes_unnamed) += 1;
+		*(detail->pid && storm_is_stopped(detail->pid) ? &probes_named
+		                                               : &probes_unnamed) += 1;
 		/* with the lock, in the middle of something */
 		if (any(2)) {
 			kill_one(p);
@@ -319,7 +347,10 @@ static bool probe(void)
 	return code == K2K_EBUSY;
 }
 
-/* With the last change of a killed administrator ended, and none stopped, all is in order, whatever brokers do. */
+/*
+ * With the last change of a killed administrator ended, and none stopped, all is in order, whatever
+ * brokers do.
+ */
 static void probe_and_check(void)
 {
 	uint64_t begun_ns;
@@ -343,7 +374,7 @@ static void probe_and_check(void)
 		slowest_check_ns = storm_now_ns() - begun_ns;
 }
 
-/* ---- the storm --------------------------------------------------------------------------------- */
+/* ---- the storm ------------------------------------------------------------------------------- */
 
 /* It did nothing for a while: let it be seen whether it hangs. */
 static bool is_suspect(uint32_t p)
@@ -352,12 +383,16 @@ static bool is_suspect(uint32_t p)
 	uint32_t count = tasks_of(p, &task);
 
 	for (uint32_t t = 0; t < count; t++)
-		if (!wards[p].stopped && storm_now_ns() - wards[p].beat_at_ns[t] > SUSPECT_MS * STORM_MS)
+		if (!wards[p].stopped &&
+		    storm_now_ns() - wards[p].beat_at_ns[t] > SUSPECT_MS * STORM_MS)
 			return true;
 	return false;
 }
 
-/* Waits until a thread of it begins a call, where that is soon, and somewhat longer: most of the time they wait. */
+/*
+ * Waits until a thread of it begins a call, where that is soon, and somewhat longer: most of the
+ * time they wait.
+ */
 static void wait_for_call(uint32_t p)
 {
 	struct storm_task *task;
@@ -366,7 +401,8 @@ static void wait_for_call(uint32_t p)
 	enum storm_op first = p < BROKERS ? OP_OPEN : OP_REGISTER;
 
 	tasks_of(p, &task);
-	while ((atomic_load(&task->since_ns) < now || atomic_load(&task->op) < first) && storm_now_ns() < until_ns)
+	while ((atomic_load(&task->since_ns) < now || atomic_load(&task->op) < first) &&
+	       storm_now_ns() < until_ns)
 		;
 	until_ns = storm_now_ns() + longer_ns;
 	while (storm_now_ns() < until_ns)
@@ -375,7 +411,9 @@ static void wait_for_call(uint32_t p)
 
 static void act(void)
 {
-	/* administrators more often than their share: there is more that they can leave half done */
+	/*
+	 * administrators more often than their share: there is more that they can leave half done
+	 */
 	uint32_t p = (uint32_t)(any(3) ? any(BROKERS) : BROKERS + any(ADMINS));
 	uint64_t what = any(100);
 
@@ -415,7 +453,8 @@ static bool go_on(void)
 
 static void rage(void)
 {
-	uint64_t end_ns = storm->begun_ns + storm->seconds * STORM_NS, check_at_ns = storm_now_ns() + STORM_NS / 2;
+	uint64_t end_ns = storm->begun_ns + storm->seconds * STORM_NS,
+		 check_at_ns = storm_now_ns() + STORM_NS / 2;
 
 	while (go_on() && storm_now_ns() < end_ns) {
 		uint64_t until_ns = storm_now_ns() + any(12 * STORM_MS);
@@ -476,10 +515,13 @@ static void check_nothing_used(void)
 	}
 	if (k2k_registry_info(admin, &info) != 0)
 		return;
-	if (info.tenants.used + info.tenants.retired + info.budgets.used + info.budgets.retired + info.engagements.used + info.leases.used)
-		storm_violation("nothing is registered, and in use are %" PRIu64 " tenants, %" PRIu64 " budgets, %" PRIu64 " engagements, %" PRIu64
-		                " leases; retired %" PRIu64 " tenants, %" PRIu64 " budgets", info.tenants.used, info.budgets.used,
-		                info.engagements.used, info.leases.used, info.tenants.retired, info.budgets.retired);
+	if (info.tenants.used + info.tenants.retired + info.budgets.used + info.budgets.retired +
+	    info.engagements.used + info.leases.used)
+		storm_violation("nothing is registered, and in use are %" PRIu64
+		                " tenants, %" PRIu64 " budgets, %" PRIu64 " engagements, %" PRIu64
+		                " leases; retired %" PRIu64 " tenants, %" PRIu64 " budgets",
+		                info.tenants.used, info.budgets.used, info.engagements.used,
+		                info.leases.used, info.tenants.retired, info.budgets.retired);
 }
 
 static void check_nothing_left(void)
@@ -512,7 +554,8 @@ static void end(void)
 	if (!go_on())
 		return;
 	check_nothing_held();
-	if (k2k_registry_repair(admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }) != 0)
+	if (k2k_registry_repair(admin, &(struct k2k_repair_info){
+					       .size = sizeof(struct k2k_repair_info) }) != 0)
 		storm_violation("repair after all: %s", k2k_error_detail()->text);
 	storm_check_clean(admin, "after all");
 	storm_recount(admin);
@@ -520,7 +563,7 @@ static void end(void)
 	storm_check_clean(admin, "with nothing registered");
 }
 
-/* ---- the report ------------------------------------------------------------------------------------ */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static uint64_t percentile(const uint64_t count[BUCKETS], uint64_t of_million)
 {
@@ -540,12 +583,18 @@ static void report(void)
 {
 	uint64_t snapshots = 0, full = 0, stopped = 0, others = 0, nobody = 0, busy_all = 0;
 
-	printf("kills: %" PRIu64 " (%" PRIu64 " of administrators, %" PRIu64 " of stopped ones); stops: %" PRIu64 "; restarts: %" PRIu64
-	       "; left in order: %" PRIu64 "\n", kills, kills_of_admins, kills_while_stopped, stops, restarts, left);
-	printf("calls that count, whose answer a kill took: %" PRIu64 "\n", storm_uncertain_calls());
-	printf("%-16s %12s %12s %8s %8s   times in us while not stopped: half below, 99.9 %% below, most (at)\n", "calls", "all", "refused", "busy", "killed");
+	printf("kills: %" PRIu64 " (%" PRIu64 " of administrators, %" PRIu64
+	       " of stopped ones); stops: %" PRIu64 "; restarts: %" PRIu64
+	       "; left in order: %" PRIu64 "\n",
+	       kills, kills_of_admins, kills_while_stopped, stops, restarts, left);
+	printf("calls that count, whose answer a kill took: %" PRIu64 "\n",
+	       storm_uncertain_calls());
+	printf("%-16s %12s %12s %8s %8s   times in us while not stopped: half below, 99.9 %% "
+	       "below, most (at)\n",
+	       "calls", "all", "refused", "busy", "killed");
 	for (unsigned int op = OP_OPEN; op < OPS; op++) {
-		uint64_t calls = 0, refused = 0, busy = 0, most_ns = 0, at_ns = 0, count[BUCKETS] = { 0 };
+		uint64_t calls = 0, refused = 0, busy = 0, most_ns = 0, at_ns = 0,
+			 count[BUCKETS] = { 0 };
 
 		for (int t = 0; t < TASKS; t++) {
 			const struct storm_task *task = &storm->tasks[t];
@@ -560,8 +609,11 @@ static void report(void)
 				at_ns = task->times[op].most_at_ns;
 			}
 		}
-		printf("%-16s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %8" PRIu64 "   %.1f, %.1f, %.1f (%.3f s)\n", storm_op_name(op), calls, refused,
-		       busy, storm_killed_in(op), (double)percentile(count, 500000) / 1e3, (double)percentile(count, 999000) / 1e3, (double)most_ns / 1e3,
+		printf("%-16s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %8" PRIu64
+		       "   %.1f, %.1f, %.1f (%.3f s)\n",
+		       storm_op_name(op), calls, refused, busy, storm_killed_in(op),
+		       (double)percentile(count, 500000) / 1e3,
+		       (double)percentile(count, 999000) / 1e3, (double)most_ns / 1e3,
 		       at_ns ? (double)(at_ns - storm->begun_ns) / 1e9 : 0);
 	}
 	for (int t = 0; t < TASKS; t++) {
@@ -574,15 +626,21 @@ static void report(void)
 		nobody += task->named_nobody;
 	}
 	busy_all = stopped + others + nobody;
-	printf("grants looked at in a snapshot of all holders: %" PRIu64 "; answers \"full\" at a moment when nobody moved: %" PRIu64 "\n",
+	printf("grants looked at in a snapshot of all holders: %" PRIu64
+	       "; answers \"full\" at a moment when nobody moved: %" PRIu64 "\n",
 	       snapshots, full);
-	printf("administrators held up: %" PRIu64 " times; named were %" PRIu64 " stopped, %" PRIu64 " running by then, %" PRIu64
-	       " nobody\n", busy_all, stopped, others, nobody);
-	printf("checks in the storm: %" PRIu64 ", the slowest %.1f ms; probes held up: %" PRIu64 " by a stopped one that was named, %" PRIu64
-	       " otherwise\n", checks, (double)slowest_check_ns / 1e6, probes_named, probes_unnamed);
-	printf("slowest from SIGKILL to dead in the registry: %.1f ms\n", (double)slowest_death_ns / 1e6);
-	if (nobody > 10 && nobody > busy_all / 2) /* nobody: what was waited for came too late; a holder of the lock is always named */
-		storm_violation("of %" PRIu64 " calls that were held up, %" PRIu64 " named nobody", busy_all, nobody);
+	printf("administrators held up: %" PRIu64 " times; named were %" PRIu64 " stopped, %" PRIu64
+	       " running by then, %" PRIu64 " nobody\n",
+	       busy_all, stopped, others, nobody);
+	printf("checks in the storm: %" PRIu64 ", the slowest %.1f ms; probes held up: %" PRIu64
+	       " by a stopped one that was named, %" PRIu64 " otherwise\n",
+	       checks, (double)slowest_check_ns / 1e6, probes_named, probes_unnamed);
+	printf("slowest from SIGKILL to dead in the registry: %.1f ms\n",
+	       (double)slowest_death_ns / 1e6);
+	/* nobody: what was waited for came too late; a holder of the lock is always named */
+	if (nobody > 10 && nobody > busy_all / 2)
+		storm_violation("of %" PRIu64 " calls that were held up, %" PRIu64 " named nobody",
+		                busy_all, nobody);
 }
 
 static int print_violations(void)
@@ -596,7 +654,7 @@ static int print_violations(void)
 	return count != 0 || interrupted;
 }
 
-/* ---- main ---------------------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static void register_stable(void)
 {
@@ -611,7 +669,8 @@ static void register_stable(void)
 		quota.max_messages_per_sec = storm->stable_rate[i];
 		quota.max_concurrent_kernels = (uint32_t)storm_stable_limit(i, 0);
 		quota.max_gpu_memory_bytes = storm_stable_limit(i, 1);
-		if (k2k_tenant_register(admin, account->id, &quota) != 0 || k2k_tenant_get(admin, account->id, &info) != 0)
+		if (k2k_tenant_register(admin, account->id, &quota) != 0 ||
+		    k2k_tenant_get(admin, account->id, &info) != 0)
 			storm_violation("tenant %u: %s", i + 1, k2k_error_detail()->text);
 		account->generation = info.generation;
 		atomic_store(&account->state, ACCOUNT_REGISTERED);
@@ -660,7 +719,9 @@ int main(int argc, char **argv)
 	bool good = true;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
-		good = good && (c == 'd' ? number_of(optarg, &seconds) : c == 's' ? number_of(optarg, &seed) : false);
+		good = good && (c == 'd'   ? number_of(optarg, &seconds)
+		                : c == 's' ? number_of(optarg, &seed)
+		                           : false);
 	if (!good || optind != argc || seconds == 0 || seconds > 100000) {
 		fprintf(stderr, "crash_storm [--duration SECONDS] [--seed N]\n");
 		return 2;
@@ -671,7 +732,8 @@ int main(int argc, char **argv)
 	storm->begun_second = storm->begun_ns / STORM_NS - 1; /* the registry's clock is coarse */
 	storm->pause_ns = seconds * STORM_NS / (ACCOUNTS_EACH - ACCOUNTS_EACH / 8);
 	storm_add_pid(getpid());
-	printf("seed %" PRIu64 ", %" PRIu64 " s, %d brokers of %d threads, %d administrators\n", seed, seconds, BROKERS, THREADS, ADMINS);
+	printf("seed %" PRIu64 ", %" PRIu64 " s, %d brokers of %d threads, %d administrators\n",
+	       seed, seconds, BROKERS, THREADS, ADMINS);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	create();
@@ -681,7 +743,8 @@ int main(int argc, char **argv)
 	rage();
 	end();
 	report();
-	if (k2k_registry_close(&admin) != 0 || k2k_registry_destroy(storm->name, K2K_DESTROY_FORCE, NULL) != 0)
+	if (k2k_registry_close(&admin) != 0 ||
+	    k2k_registry_destroy(storm->name, K2K_DESTROY_FORCE, NULL) != 0)
 		storm_violation("destroy: %s", k2k_error_detail()->text);
 	check_nothing_left();
 	return print_violations();

@@ -2,21 +2,22 @@
 /*
  * storm.h - what the parts of crash_storm share
  *
- *   storm.c           the supervisor: starts, kills, stops and continues the others, looks for hangs
- *   storm_record.c    the records, and the numbers without a pattern
- *   storm_broker.c    a broker, two threads
- *   storm_admin.c     an administrator
- *   storm_recount.c   what is recounted at the end
+ *   storm.c           the supervisor: starts, kills, stops and continues the others, looks for
+ *   hangs storm_record.c    the records, and the numbers without a pattern storm_broker.c    a
+ *   broker, two threads storm_admin.c     an administrator storm_recount.c   what is recounted at
+ *   the end
  *
- * Each thread that calls the library, a task, records what it was told in memory that only it writes, and that the
- * supervisor has mapped too: a kill loses nothing that was stored. A call is recorded in three steps:
+ * Each thread that calls the library, a task, records what it was told in memory that only it
+ * writes, and that the supervisor has mapped too: a kill loses nothing that was stored. A call is
+ * recorded in three steps:
  *
  *   1. what is about to be asked, then state PENDING
  *   2. where the answer counts, and what stood there before, then state TOLD
  *   3. the sum there, then state IDLE
  *
- * Killed after 1: uncertain. Killed after 2: told; the supervisor does 3, which does not matter if it was done. A
- * killed thread has executed its instructions up to one of them: the compiler's order is all that it takes.
+ * Killed after 1: uncertain. Killed after 2: told; the supervisor does 3, which does not matter if
+ * it was done. A killed thread has executed its instructions up to one of them: the compiler's
+ * order is all that it takes.
  */
 #ifndef K2K_TESTS_STORM_H
 #define K2K_TESTS_STORM_H
@@ -40,67 +41,83 @@ enum {
 	PARTICIPANTS = BROKERS + ADMINS,
 	TASKS = WORKERS + ADMINS,
 
-	TENANTS_MAX = 64,                /* of the registry: slots are used again and again */
-	STABLE = 24,                     /* registered all the time */
-	STABLE_UPDATED = 6,              /* of those, the last: their rate changes */
-	PLACES = 24,                     /* where tenants come and go, each place under one administrator */
-	PLACES_REUSED = 8,               /* of those, the first: always with the same id */
-	ACCOUNTS = 1 << 17,              /* an account is one registration of one tenant; stable ones first */
+	TENANTS_MAX = 64,   /* of the registry: slots are used again and again */
+	STABLE = 24,        /* registered all the time */
+	STABLE_UPDATED = 6, /* of those, the last: their rate changes */
+	/* where tenants come and go, each place under one administrator */
+	PLACES = 24,
+	PLACES_REUSED = 8, /* of those, the first: always with the same id */
+	/* an account is one registration of one tenant; stable ones first */
+	ACCOUNTS = 1 << 17,
 	ACCOUNTS_EACH = (ACCOUNTS - STABLE) / ADMINS,
-	ENGAGEMENTS = 2,                 /* with a sum of their own: 1, 2 */
-	ENGAGEMENTS_MAX = 420,           /* of the registry: full at times */
+	ENGAGEMENTS = 2,       /* with a sum of their own: 1, 2 */
+	ENGAGEMENTS_MAX = 420, /* of the registry: full at times */
 
 	NO_ACCOUNT = ACCOUNTS,
-	WINDOWS = 4,                     /* of an account that comes and goes: the last ones that a task saw */
-	LEASES = 24,                     /* that a task may hold */
+	/* of an account that comes and goes: the last ones that a task saw */
+	WINDOWS = 4,
+	LEASES = 24, /* that a task may hold */
 	RESOURCES = 2,
 
-	RATE_BASE = 1 << 20,             /* limit of an account that comes and goes: this + its number, so that a verdict tells it */
-	BYTES_A_KERNEL = 1000,           /* in each quota here: limits are changed together */
+	/* limit of an account that comes and goes: this + its number, so that a verdict tells it */
+	RATE_BASE = 1 << 20,
+	BYTES_A_KERNEL = 1000, /* in each quota here: limits are changed together */
 	FIRST_REUSED_ID = 500,
 	FIRST_FRESH_ID = 1000,
-	CONTESTED_ID = 600,              /* both administrators', to race for */
-	PROBE_ID = 700,                  /* the supervisor's */
-	UNKNOWN_ID = 800,                /* never registered */
+	CONTESTED_ID = 600, /* both administrators', to race for */
+	PROBE_ID = 700,     /* the supervisor's */
+	UNKNOWN_ID = 800,   /* never registered */
 
 	BROKER_NICE = 8,
 	ADMIN_TIMEOUT_MS = 150,
 	HANG_S = 10,
-	BUCKETS = 40,                    /* of a time: powers of two of ns */
+	BUCKETS = 40, /* of a time: powers of two of ns */
 };
 
 enum storm_phase {
 	PHASE_RUN = 0,
-	PHASE_PARK,                      /* end your call, keep what you hold */
-	PHASE_FILL,                      /* take every kernel slot and byte of the stable tenants */
+	PHASE_PARK, /* end your call, keep what you hold */
+	PHASE_FILL, /* take every kernel slot and byte of the stable tenants */
 };
 
 enum storm_op {
 	OP_NONE,
-	OP_OPEN, OP_CLOSE,
-	OP_ADMIT, OP_RECORD, OP_CHECK, OP_TRACK, OP_READ,
-	OP_KERNEL, OP_MEMORY, OP_KERNEL_RELEASE, OP_MEMORY_RELEASE,
-	OP_REGISTER, OP_UPDATE, OP_BUDGET, OP_DEREGISTER, OP_REPAIR,
+	OP_OPEN,
+	OP_CLOSE,
+	OP_ADMIT,
+	OP_RECORD,
+	OP_CHECK,
+	OP_TRACK,
+	OP_READ,
+	OP_KERNEL,
+	OP_MEMORY,
+	OP_KERNEL_RELEASE,
+	OP_MEMORY_RELEASE,
+	OP_REGISTER,
+	OP_UPDATE,
+	OP_BUDGET,
+	OP_DEREGISTER,
+	OP_REPAIR,
 	OPS,
 };
 
 enum storm_state { STATE_IDLE, STATE_PENDING, STATE_TOLD };
 
 struct storm_window {
-	uint32_t second;                 /* after the storm's begin, + 1; 0: unused */
-	uint32_t sum;                    /* of messages whose verdict named it */
-	uint32_t most_used;              /* of those verdicts */
+	uint32_t second;    /* after the storm's begin, + 1; 0: unused */
+	uint32_t sum;       /* of messages whose verdict named it */
+	uint32_t most_used; /* of those verdicts */
 	uint32_t most_limit;
 };
 
 /* What one task was told about one account. */
 struct storm_entry {
 	uint64_t admitted;
-	uint64_t rejected;               /* K2K_ERATE */
+	uint64_t rejected; /* K2K_ERATE */
 	uint64_t cost[ENGAGEMENTS];
 	uint64_t cost_other;
 	uint64_t gone, unbooked;
-	uint64_t generation;             /* that leases had */
+	uint64_t generation; /* that leases had */
 	struct storm_window windows[WINDOWS];
 };
 
@@ -112,7 +129,7 @@ struct storm_by_place {
 struct storm_lease {
 	struct k2k_lease lease;
 	uint32_t account;
-	_Atomic uint32_t held;           /* 1 from the grant's answer to the request to release */
+	_Atomic uint32_t held; /* 1 from the grant's answer to the request to release */
 };
 
 struct storm_time {
@@ -122,23 +139,23 @@ struct storm_time {
 
 struct storm_task {
 	_Atomic uint64_t beat;
-	_Atomic uint32_t op;             /* enum storm_op: under way */
+	_Atomic uint32_t op; /* enum storm_op: under way */
 	_Atomic uint64_t since_ns;
-	_Atomic uint32_t phase;          /* reached */
+	_Atomic uint32_t phase; /* reached */
 	/* the call under way */
-	_Atomic uint32_t state;          /* enum storm_state */
-	uint32_t account;                /* asked for; of a reused id: the place's account then */
-	uint32_t asked;                  /* enum storm_op */
+	_Atomic uint32_t state; /* enum storm_state */
+	uint32_t account;       /* asked for; of a reused id: the place's account then */
+	uint32_t asked;         /* enum storm_op */
 	uint32_t engagement;
 	uint64_t amount;
-	uint64_t *counts;                /* where the answer counts; null: nowhere */
+	uint64_t *counts; /* where the answer counts; null: nowhere */
 	uint64_t before;
 	/* told, all incarnations */
 	uint64_t calls[OPS], refused[OPS], busy[OPS];
 	uint64_t snapshots, full_answers_proved;
-	uint64_t named_stopped, named_others, named_nobody;      /* in K2K_EBUSY */
+	uint64_t named_stopped, named_others, named_nobody; /* in K2K_EBUSY */
 	uint64_t contested_registered, contested_deregistered;
-	uint32_t accounts_used;          /* an administrator's */
+	uint32_t accounts_used; /* an administrator's */
 	struct storm_time times[OPS];
 	struct storm_lease leases[LEASES];
 	struct storm_by_place by_place[PLACES];
@@ -146,9 +163,9 @@ struct storm_task {
 };
 
 /*
- * Bounds of what a task holds of a stable tenant, with a version above, so that two equal looks at all of them prove
- * that there was a moment when all stood so. `least` is raised after a grant and lowered before the release, `most`
- * is raised before the request and lowered after the release.
+ * Bounds of what a task holds of a stable tenant, with a version above, so that two equal looks at
+ * all of them prove that there was a moment when all stood so. `least` is raised after a grant and
+ * lowered before the release, `most` is raised before the request and lowered after the release.
  */
 #define STORM_AMOUNT_BITS 40
 #define STORM_AMOUNT(word) ((word) & ((UINT64_C(1) << STORM_AMOUNT_BITS) - 1))
@@ -156,55 +173,69 @@ struct storm_bounds {
 	_Atomic uint64_t least[WORKERS], most[WORKERS];
 };
 
-enum storm_place_state { PLACE_EMPTY, PLACE_REGISTERING, PLACE_REGISTERED, PLACE_UPDATING, PLACE_BUDGET, PLACE_LEAVING };
+enum storm_place_state {
+	PLACE_EMPTY,
+	PLACE_REGISTERING,
+	PLACE_REGISTERED,
+	PLACE_UPDATING,
+	PLACE_BUDGET,
+	PLACE_LEAVING
+};
 
 struct storm_place {
-	_Atomic uint32_t account;        /* for brokers; may be gone already */
-	_Atomic uint32_t state;          /* enum storm_place_state */
-	uint32_t now;                    /* the account that state is about */
+	_Atomic uint32_t account; /* for brokers; may be gone already */
+	_Atomic uint32_t state;   /* enum storm_place_state */
+	uint32_t now;             /* the account that state is about */
 	uint32_t kernels, kernels_asked;
-	uint64_t budget_ns, budget_asked_ns;     /* of engagement 1; K2K_UNLIMITED: none */
+	uint64_t budget_ns, budget_asked_ns; /* of engagement 1; K2K_UNLIMITED: none */
 	uint64_t leave_at_ns;
 };
 
-enum storm_account_state { ACCOUNT_UNUSED, ACCOUNT_ASKED, ACCOUNT_REGISTERED, ACCOUNT_GONE, ACCOUNT_NEVER };
+enum storm_account_state {
+	ACCOUNT_UNUSED,
+	ACCOUNT_ASKED,
+	ACCOUNT_REGISTERED,
+	ACCOUNT_GONE,
+	ACCOUNT_NEVER
+};
 
 struct storm_account {
 	uint64_t id;
 	uint32_t place;
-	_Atomic uint32_t state;          /* enum storm_account_state */
+	_Atomic uint32_t state; /* enum storm_account_state */
 	uint64_t generation;
-	uint64_t admitted, rejected, gpu_ns, unattributed_ns;    /* the totals of deregister */
-	_Atomic uint32_t totals;         /* 0: not told; 1: told, not final; 2: final */
-	uint32_t found_after_kill;       /* registered by a call whose answer was lost */
+	uint64_t admitted, rejected, gpu_ns, unattributed_ns; /* the totals of deregister */
+	_Atomic uint32_t totals;   /* 0: not told; 1: told, not final; 2: final */
+	uint32_t found_after_kill; /* registered by a call whose answer was lost */
 };
 
 struct storm_participant {
 	_Atomic pid_t pid;
-	_Atomic uint32_t deaths;         /* odd: from before the SIGKILL until nothing of it is alive */
-	_Atomic uint32_t stops;          /* odd: stopped */
+	/* odd: from before the SIGKILL until nothing of it is alive */
+	_Atomic uint32_t deaths;
+	_Atomic uint32_t stops; /* odd: stopped */
 	uint32_t incarnations;
 };
 
 struct storm {
 	char name[64];
 	uint64_t seed, begun_ns, begun_second, seconds, supervisor;
-	uint64_t pause_ns;               /* of an administrator after a registration */
-	_Atomic uint32_t phase;          /* enum storm_phase */
-	_Atomic uint32_t only_short;             /* changes that wait for no final totals */
+	uint64_t pause_ns;           /* of an administrator after a registration */
+	_Atomic uint32_t phase;      /* enum storm_phase */
+	_Atomic uint32_t only_short; /* changes that wait for no final totals */
 	_Atomic uint32_t violations;
 	char texts[8][400];
 	struct storm_participant participants[PARTICIPANTS];
 	struct storm_task tasks[TASKS];
 	struct storm_bounds bounds[STABLE][RESOURCES];
 	uint64_t stable_rate[STABLE], stable_rate_asked[STABLE];
-	_Atomic uint8_t pids[(1 << 22) / 8];     /* a bit for each that was a participant's */
+	_Atomic uint8_t pids[(1 << 22) / 8]; /* a bit for each that was a participant's */
 	struct storm_place places[PLACES];
 	struct storm_account accounts[ACCOUNTS];
 	struct storm_entry entries[WORKERS][ACCOUNTS];
 };
 extern struct storm *storm;
-extern struct storm_window *storm_stable_windows;        /* [WORKERS][STABLE][seconds] */
+extern struct storm_window *storm_stable_windows; /* [WORKERS][STABLE][seconds] */
 
 /* ---- storm_record.c --------------------------------------------------------- */
 
@@ -215,7 +246,8 @@ void storm_violation(const char *format, ...) __attribute__((format(printf, 1, 2
 const char *storm_op_name(unsigned int op);
 
 void storm_map(uint64_t seconds);
-void storm_begin(struct storm_task *task, enum storm_op op, uint32_t account, uint32_t engagement, uint64_t amount);
+void storm_begin(struct storm_task *task, enum storm_op op, uint32_t account, uint32_t engagement,
+                 uint64_t amount);
 void storm_told(struct storm_task *task, uint64_t *counts, uint64_t amount);
 
 /* Around any call: for the watchdog, and how long it took while its process was not stopped. */
@@ -236,9 +268,10 @@ bool storm_id_is_reused(uint32_t account);
 uint32_t storm_place_of_id(uint64_t id);
 void storm_set_bound(_Atomic uint64_t *word, uint64_t amount);
 void storm_add_pid(pid_t pid);
-bool storm_is_participant(uint64_t pid);      /* or was one, or is the supervisor */
+bool storm_is_participant(uint64_t pid); /* or was one, or is the supervisor */
 bool storm_is_stopped(uint64_t pid);
-bool storm_must_name(const struct k2k_error_detail *detail);     /* somebody holds the writer's lock */
+/* somebody holds the writer's lock */
+bool storm_must_name(const struct k2k_error_detail *detail);
 void storm_check_clean(struct k2k_registry *reg, const char *when);
 
 /* ---- the parts ----------------------------------------------------------------- */
@@ -254,7 +287,7 @@ void storm_recount_leases(struct k2k_registry *admin);
 void storm_recount_filled(struct k2k_registry *admin);
 /* Everybody is dead. Deregisters all tenants. */
 void storm_recount(struct k2k_registry *admin);
-uint64_t storm_uncertain_calls(void);          /* those that count: an answer was to be recounted */
+uint64_t storm_uncertain_calls(void); /* those that count: an answer was to be recounted */
 uint64_t storm_killed_in(unsigned int op);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * storm_admin.c - an administrator of crash_storm: lets tenants come and go in its own places
  *
- * A place says what was asked for before it is asked. The next administrator of the same places begins where its
- * killed predecessor was: what was under way either has happened or has not, in all its parts.
+ * A place says what was asked for before it is asked. The next administrator of the same places
+ * begins where its killed predecessor was: what was under way either has happened or has not, in
+ * all its parts.
  */
 #include "storm.h"
 
@@ -26,16 +27,17 @@ static const char *last_text(void)
 }
 
 /*
- * Who holds an administrator up is named. Nobody is only where what was waited for comes at the deadline, or is kept by
- * those who wait for final totals.
+ * Who holds an administrator up is named. Nobody is only where what was waited for comes at the
+ * deadline, or is kept by those who wait for final totals.
  */
 static void check_busy(struct admin *a, enum storm_op op)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 
-	if (detail->code != K2K_EBUSY || (detail->pid ? !storm_is_participant(detail->pid) : storm_must_name(detail)))
-		storm_violation("administrator %u: %s: K2K_EBUSY names process %" PRIu64 ": %s", a->number, storm_op_name(op), detail->pid,
-		                detail->text);
+	if (detail->code != K2K_EBUSY ||
+	    (detail->pid ? !storm_is_participant(detail->pid) : storm_must_name(detail)))
+		storm_violation("administrator %u: %s: K2K_EBUSY names process %" PRIu64 ": %s",
+		                a->number, storm_op_name(op), detail->pid, detail->text);
 	else if (!detail->pid)
 		a->task->named_nobody++;
 	else if (storm_is_stopped(detail->pid))
@@ -54,8 +56,8 @@ static int ended(struct admin *a, const struct storm_call *call, int code)
 
 /* ---- what a place is ----------------------------------------------------------- */
 
-static void quota_of(const struct storm_place *place, uint32_t kernels, uint64_t budget_ns, struct k2k_budget budgets[2],
-                     struct k2k_quota *quota)
+static void quota_of(const struct storm_place *place, uint32_t kernels, uint64_t budget_ns,
+                     struct k2k_budget budgets[2], struct k2k_quota *quota)
 {
 	*quota = (struct k2k_quota)K2K_QUOTA_STANDARD;
 	quota->max_messages_per_sec = RATE_BASE + place->now;
@@ -75,7 +77,8 @@ static uint64_t budget_of(uint64_t id)
 	int code = k2k_budget_list(reg, id, budgets, 4, &count);
 
 	if (code || count > 1 || (count == 1 && budgets[0].engagement_id != 1)) {
-		storm_violation("budgets of tenant %" PRIu64 ": %s, %zu of them", id, k2k_errname(code), count);
+		storm_violation("budgets of tenant %" PRIu64 ": %s, %zu of them", id,
+		                k2k_errname(code), count);
 		return 0;
 	}
 	return count ? budgets[0].budget_ns : K2K_UNLIMITED;
@@ -89,12 +92,14 @@ static void check_place(struct admin *a, struct storm_place *place, bool uncerta
 	struct storm_call call = storm_call_begin(a->task, a->participant, OP_READ);
 	int code = k2k_tenant_get(reg, account->id, &info);
 	uint64_t budget_ns = code ? 0 : budget_of(account->id);
-	bool kernels_new = info.max_concurrent_kernels == place->kernels_asked, budget_new = budget_ns == place->budget_asked_ns;
+	bool kernels_new = info.max_concurrent_kernels == place->kernels_asked,
+	     budget_new = budget_ns == place->budget_asked_ns;
 
 	storm_call_end(&call, code);
 	if (code) {
-		storm_violation("administrator %u: tenant %" PRIu64 ", which is registered, reads as %s", a->number, account->id,
-		                k2k_errname(code));
+		storm_violation("administrator %u: tenant %" PRIu64
+		                ", which is registered, reads as %s",
+		                a->number, account->id, k2k_errname(code));
 		return;
 	}
 	if ((!kernels_new && !(uncertain && info.max_concurrent_kernels == place->kernels)) ||
@@ -102,18 +107,25 @@ static void check_place(struct admin *a, struct storm_place *place, bool uncerta
 	    info.max_gpu_memory_bytes != (uint64_t)info.max_concurrent_kernels * BYTES_A_KERNEL ||
 	    info.max_messages_per_sec != RATE_BASE + place->now || info.id != account->id ||
 	    info.budget_count != (budget_ns != K2K_UNLIMITED))
-		storm_violation("administrator %u: tenant %" PRIu64 " has rate %" PRIu64 ", %u kernels, %" PRIu64 " bytes, %u budgets, one of %"
-		                PRIu64 "; asked for %u, %u kernels, budget %" PRIu64 " (before: %u, %" PRIu64 ")", a->number, account->id,
-		                info.max_messages_per_sec, info.max_concurrent_kernels, info.max_gpu_memory_bytes, info.budget_count,
-		                budget_ns, RATE_BASE + place->now, place->kernels_asked, place->budget_asked_ns, place->kernels,
-		                place->budget_ns);
+		storm_violation(
+			"administrator %u: tenant %" PRIu64 " has rate %" PRIu64
+			", %u kernels, %" PRIu64 " bytes, %u budgets, one of %" PRIu64
+			"; asked for %u, %u kernels, budget %" PRIu64 " (before: %u, %" PRIu64 ")",
+			a->number, account->id, info.max_messages_per_sec,
+			info.max_concurrent_kernels, info.max_gpu_memory_bytes, info.budget_count,
+			budget_ns, RATE_BASE + place->now, place->kernels_asked,
+			place->budget_asked_ns, place->kernels, place->budget_ns);
 	/* all of a change or nothing of it */
-	if (uncertain && atomic_load(&place->state) == PLACE_UPDATING && place->kernels != place->kernels_asked &&
-	    place->budget_ns != place->budget_asked_ns && kernels_new != budget_new)
-		storm_violation("administrator %u: half of an update of tenant %" PRIu64 " was made", a->number, account->id);
+	if (uncertain && atomic_load(&place->state) == PLACE_UPDATING &&
+	    place->kernels != place->kernels_asked && place->budget_ns != place->budget_asked_ns &&
+	    kernels_new != budget_new)
+		storm_violation("administrator %u: half of an update of tenant %" PRIu64
+		                " was made",
+		                a->number, account->id);
 	if (account->generation && account->generation != info.generation)
-		storm_violation("administrator %u: tenant %" PRIu64 " was generation %" PRIu64 " and is %" PRIu64, a->number, account->id,
-		                account->generation, info.generation);
+		storm_violation("administrator %u: tenant %" PRIu64 " was generation %" PRIu64
+		                " and is %" PRIu64,
+		                a->number, account->id, account->generation, info.generation);
 	account->generation = info.generation;
 	place->kernels = place->kernels_asked = info.max_concurrent_kernels;
 	place->budget_ns = place->budget_asked_ns = budget_ns;
@@ -146,21 +158,27 @@ static void register_place(struct admin *a, struct storm_place *place, bool agai
 	if (code == 0) {
 		atomic_store(&account->state, ACCOUNT_REGISTERED);
 		check_place(a, place, false);
-		place->leave_at_ns = storm_now_ns() + storm_random(&a->task->random, storm_random(&a->task->random, 10) ? 10 * STORM_MS
-		                                                                                                     : 3 * STORM_NS);
+		place->leave_at_ns = storm_now_ns() +
+		                     storm_random(&a->task->random,
+		                                  storm_random(&a->task->random, 10)
+		                                          ? 10 * STORM_MS
+		                                          : 3 * STORM_NS);
 		atomic_store(&place->account, place->now);
 		return;
 	}
 	if (code == K2K_EBUSY && again)
 		return; /* still not known: later again */
-	if (code != K2K_EBUSY && !(code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0))
-		storm_violation("administrator %u: register of tenant %" PRIu64 ": %s: %s", a->number, account->id, k2k_errname(code),
-		                last_text());
+	if (code != K2K_EBUSY &&
+	    !(code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0))
+		storm_violation("administrator %u: register of tenant %" PRIu64 ": %s: %s",
+		                a->number, account->id, k2k_errname(code), last_text());
 	/* refused as a whole */
 	int registered = -1;
 	int read = k2k_tenant_is_registered(reg, account->id, &registered);
 	if (read || registered)
-		storm_violation("administrator %u: a refused register of tenant %" PRIu64 " left it there", a->number, account->id);
+		storm_violation("administrator %u: a refused register of tenant %" PRIu64
+		                " left it there",
+		                a->number, account->id);
 	emptied(place, ACCOUNT_NEVER);
 }
 
@@ -171,14 +189,17 @@ static void register_new(struct admin *a, struct storm_place *place)
 
 	if (number >= ACCOUNTS_EACH || storm_now_ns() < a->pause_until_ns)
 		return;
-	a->pause_until_ns = storm_now_ns() + storm_random(&a->task->random, 2 * storm->pause_ns + 1);
+	a->pause_until_ns = storm_now_ns() +
+	                    storm_random(&a->task->random, 2 * storm->pause_ns + 1);
 	a->task->accounts_used++; /* used up, whatever becomes of it */
 	place->now = STABLE + a->number * ACCOUNTS_EACH + number;
 	account = &storm->accounts[place->now];
 	account->id = index < PLACES_REUSED ? FIRST_REUSED_ID + index : FIRST_FRESH_ID + place->now;
 	account->place = index;
 	place->kernels = place->kernels_asked = (uint32_t)(1 + storm_random(&a->task->random, 6));
-	place->budget_ns = place->budget_asked_ns = storm_random(&a->task->random, 2) ? storm_random(&a->task->random, 20000) : K2K_UNLIMITED;
+	place->budget_ns = place->budget_asked_ns = storm_random(&a->task->random, 2)
+	                                                    ? storm_random(&a->task->random, 20000)
+	                                                    : K2K_UNLIMITED;
 	atomic_store(&account->state, ACCOUNT_ASKED);
 	atomic_store(&place->state, PLACE_REGISTERING);
 	register_place(a, place, false);
@@ -193,19 +214,24 @@ static void update(struct admin *a, struct storm_place *place)
 	int code;
 
 	place->kernels_asked = (uint32_t)(1 + storm_random(&a->task->random, 6));
-	place->budget_asked_ns = storm_random(&a->task->random, 3) ? storm_random(&a->task->random, 20000) : K2K_UNLIMITED;
+	place->budget_asked_ns = storm_random(&a->task->random, 3)
+	                                 ? storm_random(&a->task->random, 20000)
+	                                 : K2K_UNLIMITED;
 	quota_of(place, place->kernels_asked, place->budget_asked_ns, budgets, &quota);
 	atomic_store(&place->state, PLACE_UPDATING);
 	call = storm_call_begin(a->task, a->participant, OP_UPDATE);
-	code = ended(a, &call, k2k_tenant_update(reg, account->id, &quota,
-	                                         K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS));
-	if (code == K2K_EBUSY || (code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0)) {
+	code = ended(
+		a, &call,
+		k2k_tenant_update(reg, account->id, &quota,
+	                          K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS));
+	if (code == K2K_EBUSY ||
+	    (code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0)) {
 		/* refused: nothing was changed */
 		place->kernels_asked = place->kernels;
 		place->budget_asked_ns = place->budget_ns;
 	} else if (code) {
-		storm_violation("administrator %u: update of tenant %" PRIu64 ": %s: %s", a->number, account->id, k2k_errname(code),
-		                last_text());
+		storm_violation("administrator %u: update of tenant %" PRIu64 ": %s: %s", a->number,
+		                account->id, k2k_errname(code), last_text());
 	}
 	check_place(a, place, false);
 }
@@ -216,20 +242,24 @@ static void change_budget(struct admin *a, struct storm_place *place)
 	struct storm_call call;
 	int code;
 
-	place->kernels_asked = place->kernels; /* one who was killed just before asking may have left another number */
-	place->budget_asked_ns = place->budget_ns != K2K_UNLIMITED && storm_random(&a->task->random, 2)
+	/* one who was killed just before asking may have left another number */
+	place->kernels_asked = place->kernels;
+	place->budget_asked_ns = place->budget_ns != K2K_UNLIMITED &&
+	                                         storm_random(&a->task->random, 2)
 	                                 ? K2K_UNLIMITED
 	                                 : storm_random(&a->task->random, 20000);
 	atomic_store(&place->state, PLACE_BUDGET);
 	call = storm_call_begin(a->task, a->participant, OP_BUDGET);
-	code = place->budget_asked_ns == K2K_UNLIMITED ? k2k_budget_unset(reg, account->id, 1)
-	                                               : k2k_budget_set(reg, account->id, 1, place->budget_asked_ns);
+	code = place->budget_asked_ns == K2K_UNLIMITED
+	               ? k2k_budget_unset(reg, account->id, 1)
+	               : k2k_budget_set(reg, account->id, 1, place->budget_asked_ns);
 	code = ended(a, &call, code);
-	if (code == K2K_EBUSY || (code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0))
+	if (code == K2K_EBUSY ||
+	    (code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0))
 		place->budget_asked_ns = place->budget_ns;
 	else if (code)
-		storm_violation("administrator %u: budget of tenant %" PRIu64 ": %s: %s", a->number, account->id, k2k_errname(code),
-		                last_text());
+		storm_violation("administrator %u: budget of tenant %" PRIu64 ": %s: %s", a->number,
+		                account->id, k2k_errname(code), last_text());
 	check_place(a, place, false);
 }
 
@@ -243,16 +273,19 @@ static void deregister(struct admin *a, struct storm_place *place, bool again)
 
 	atomic_store(&place->state, PLACE_LEAVING);
 	call = storm_call_begin(a->task, a->participant, OP_DEREGISTER);
-	code = ended(a, &call, k2k_tenant_deregister(reg, account->id, with_totals ? &totals : NULL));
+	code = ended(a, &call,
+	             k2k_tenant_deregister(reg, account->id, with_totals ? &totals : NULL));
 	if (code == K2K_EBUSY)
 		return; /* nothing was changed: later again */
 	if (code && !(again && code == K2K_ENOTENANT))
-		storm_violation("administrator %u: deregister of tenant %" PRIu64 ": %s: %s", a->number, account->id, k2k_errname(code),
-		                last_text());
+		storm_violation("administrator %u: deregister of tenant %" PRIu64 ": %s: %s",
+		                a->number, account->id, k2k_errname(code), last_text());
 	if (!code && with_totals) {
 		if (totals.generation != account->generation || totals.id != account->id)
-			storm_violation("administrator %u: tenant %" PRIu64 " generation %" PRIu64 " left as tenant %" PRIu64 " generation %" PRIu64,
-			                a->number, account->id, account->generation, totals.id, totals.generation);
+			storm_violation("administrator %u: tenant %" PRIu64 " generation %" PRIu64
+			                " left as tenant %" PRIu64 " generation %" PRIu64,
+			                a->number, account->id, account->generation, totals.id,
+			                totals.generation);
 		account->admitted = totals.admitted_total;
 		account->rejected = totals.rejected_total.rate;
 		account->gpu_ns = totals.gpu_ns_total;
@@ -267,30 +300,37 @@ static void deregister(struct admin *a, struct storm_place *place, bool again)
 /* One of those that change their rate, of this administrator: between two values. */
 static void change_rate(struct admin *a)
 {
-	uint32_t i = STABLE - 1 - a->number - ADMINS * (uint32_t)storm_random(&a->task->random, STABLE_UPDATED / ADMINS);
+	uint32_t i = STABLE - 1 - a->number -
+	             ADMINS * (uint32_t)storm_random(&a->task->random, STABLE_UPDATED / ADMINS);
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 	struct k2k_tenant_info info = { .size = sizeof info };
 	uint64_t before = storm->stable_rate[i], asked;
 	struct storm_call call;
 	int code;
 
-	asked = storm_random(&a->task->random, 2) ? storm_stable_first_rate(i) : storm_stable_most_rate(i);
+	asked = storm_random(&a->task->random, 2) ? storm_stable_first_rate(i)
+	                                          : storm_stable_most_rate(i);
 	quota.max_messages_per_sec = storm->stable_rate_asked[i] = asked;
 	call = storm_call_begin(a->task, a->participant, OP_UPDATE);
-	code = ended(a, &call, k2k_tenant_update(reg, storm->accounts[i].id, &quota, K2K_UPDATE_RATE));
+	code = ended(a, &call,
+	             k2k_tenant_update(reg, storm->accounts[i].id, &quota, K2K_UPDATE_RATE));
 	if (code == K2K_EBUSY)
 		asked = before;
 	else if (code)
-		storm_violation("administrator %u: update of tenant %" PRIu64 ": %s: %s", a->number, storm->accounts[i].id, k2k_errname(code),
-		                last_text());
+		storm_violation("administrator %u: update of tenant %" PRIu64 ": %s: %s", a->number,
+		                storm->accounts[i].id, k2k_errname(code), last_text());
 	code = k2k_tenant_get(reg, storm->accounts[i].id, &info);
 	if (code || info.max_messages_per_sec != asked)
-		storm_violation("administrator %u: tenant %" PRIu64 " was set to %" PRIu64 " messages a second, and has %" PRIu64, a->number,
-		                storm->accounts[i].id, asked, info.max_messages_per_sec);
+		storm_violation("administrator %u: tenant %" PRIu64 " was set to %" PRIu64
+		                " messages a second, and has %" PRIu64,
+		                a->number, storm->accounts[i].id, asked, info.max_messages_per_sec);
 	storm->stable_rate[i] = storm->stable_rate_asked[i] = asked;
 }
 
-/* Both administrators race for it: whether each success undoes one of the other kind is found by counting them. */
+/*
+ * Both administrators race for it: whether each success undoes one of the other kind is found by
+ * counting them.
+ */
 static void contest(struct admin *a)
 {
 	bool in = storm_random(&a->task->random, 2);
@@ -300,12 +340,17 @@ static void contest(struct admin *a)
 
 	storm_begin(a->task, op, NO_ACCOUNT, 0, 1);
 	call = storm_call_begin(a->task, a->participant, op);
-	code = in ? k2k_tenant_register(reg, CONTESTED_ID, NULL) : k2k_tenant_deregister(reg, CONTESTED_ID, NULL);
-	storm_told(a->task, code ? NULL : in ? &a->task->contested_registered : &a->task->contested_deregistered, 1);
+	code = in ? k2k_tenant_register(reg, CONTESTED_ID, NULL)
+	          : k2k_tenant_deregister(reg, CONTESTED_ID, NULL);
+	storm_told(a->task,
+	           code ? NULL
+	           : in ? &a->task->contested_registered
+	                : &a->task->contested_deregistered,
+	           1);
 	ended(a, &call, code);
 	if (code && code != (in ? K2K_EEXIST : K2K_ENOTENANT) && code != K2K_EBUSY)
-		storm_violation("administrator %u: %s of the contested tenant: %s: %s", a->number, storm_op_name(op), k2k_errname(code),
-		                last_text());
+		storm_violation("administrator %u: %s of the contested tenant: %s: %s", a->number,
+		                storm_op_name(op), k2k_errname(code), last_text());
 }
 
 static void be_refused(struct admin *a)
@@ -315,17 +360,21 @@ static void be_refused(struct admin *a)
 	int code = ended(a, &call, k2k_tenant_register(reg, id, NULL));
 
 	if (code != K2K_EEXIST && code != K2K_EBUSY)
-		storm_violation("administrator %u: a second register of tenant %" PRIu64 ": %s", a->number, id, k2k_errname(code));
+		storm_violation("administrator %u: a second register of tenant %" PRIu64 ": %s",
+		                a->number, id, k2k_errname(code));
 }
 
-/* Any change, a refused one too, ends what a killed administrator left half done. False: held up. */
+/*
+ * Any change, a refused one too, ends what a killed administrator left half done. False: held up.
+ */
 static bool finish_others(struct admin *a)
 {
 	struct storm_call call = storm_call_begin(a->task, a->participant, OP_DEREGISTER);
 	int code = ended(a, &call, k2k_tenant_deregister(reg, UNKNOWN_ID, NULL));
 
 	if (code != K2K_ENOTENANT && code != K2K_EBUSY)
-		storm_violation("administrator %u: deregister of an unknown tenant: %s: %s", a->number, k2k_errname(code), last_text());
+		storm_violation("administrator %u: deregister of an unknown tenant: %s: %s",
+		                a->number, k2k_errname(code), last_text());
 	return code != K2K_EBUSY;
 }
 
@@ -337,7 +386,8 @@ static void repair(struct admin *a)
 	int code = ended(a, &call, k2k_registry_repair(reg, &info));
 
 	if (code && code != K2K_EBUSY)
-		storm_violation("administrator %u: repair: %s: %s", a->number, k2k_errname(code), last_text());
+		storm_violation("administrator %u: repair: %s: %s", a->number, k2k_errname(code),
+		                last_text());
 }
 
 /* ---- the process ---------------------------------------------------------------------- */
@@ -346,27 +396,24 @@ static void repair(struct admin *a)
 static bool resolve(struct admin *a, struct storm_place *place)
 {
 	switch (atomic_load(&place->state)) {
-	case PLACE_REGISTERING:
-		register_place(a, place, true);
-		return true;
-	case PLACE_LEAVING:
-		deregister(a, place, true);
-		return true;
+	case PLACE_REGISTERING: register_place(a, place, true); return true;
+	case PLACE_LEAVING: deregister(a, place, true); return true;
 	case PLACE_UPDATING:
 	case PLACE_BUDGET:
 		/* made or not */
 		if (finish_others(a))
 			check_place(a, place, true);
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
 static void work(struct admin *a)
 {
 	uint64_t dice = storm_random(&a->task->random, 100);
-	struct storm_place *place = &storm->places[a->number + ADMINS * storm_random(&a->task->random, PLACES / ADMINS)];
+	struct storm_place *place =
+		&storm->places[a->number +
+	                       ADMINS * storm_random(&a->task->random, PLACES / ADMINS)];
 
 	if (dice < (atomic_load(&storm->only_short) ? 30 : 4)) {
 		change_rate(a);
@@ -405,10 +452,13 @@ static void find_rates(struct admin *a)
 		if ((STABLE - 1 - i) % ADMINS != a->number)
 			continue;
 		code = k2k_tenant_get(reg, storm->accounts[i].id, &info);
-		if (code || (info.max_messages_per_sec != storm->stable_rate[i] && info.max_messages_per_sec != storm->stable_rate_asked[i]))
-			storm_violation("administrator %u: tenant %" PRIu64 " has a rate of %" PRIu64 ", neither %" PRIu64 " nor %" PRIu64,
-			                a->number, storm->accounts[i].id, info.max_messages_per_sec, storm->stable_rate[i],
-			                storm->stable_rate_asked[i]);
+		if (code || (info.max_messages_per_sec != storm->stable_rate[i] &&
+		             info.max_messages_per_sec != storm->stable_rate_asked[i]))
+			storm_violation("administrator %u: tenant %" PRIu64
+			                " has a rate of %" PRIu64 ", neither %" PRIu64
+			                " nor %" PRIu64,
+			                a->number, storm->accounts[i].id, info.max_messages_per_sec,
+			                storm->stable_rate[i], storm->stable_rate_asked[i]);
 		storm->stable_rate[i] = storm->stable_rate_asked[i] = info.max_messages_per_sec;
 	}
 }
@@ -416,7 +466,8 @@ static void find_rates(struct admin *a)
 void storm_admin(uint32_t participant)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
-	struct admin a = { .number = participant - BROKERS, .participant = participant,
+	struct admin a = { .number = participant - BROKERS,
+		           .participant = participant,
 		           .task = &storm->tasks[WORKERS + participant - BROKERS] };
 	struct storm_call call = storm_call_begin(a.task, participant, OP_OPEN);
 	int code;
@@ -426,7 +477,8 @@ void storm_admin(uint32_t participant)
 	code = k2k_registry_open(storm->name, K2K_ROLE_ADMIN, &options, &reg);
 	storm_call_end(&call, code);
 	if (code) {
-		storm_violation("administrator %u: open: %s (%s)", a.number, k2k_errname(code), last_text());
+		storm_violation("administrator %u: open: %s (%s)", a.number, k2k_errname(code),
+		                last_text());
 		_exit(0);
 	}
 	find_rates(&a);

@@ -2,9 +2,10 @@
 /*
  * storm_broker.c - a broker of crash_storm: two threads on one handle, each with records of its own
  *
- * What is found wrong at once, not only by recounting: an answer about another registration than the one asked for
- * (each has a rate of its own, which the verdict names), a rejection that its own numbers don't justify, a grant above
- * the limit, a "full" while less than the limit was held or asked for, a cost that falls.
+ * What is found wrong at once, not only by recounting: an answer about another registration than
+ * the one asked for (each has a rate of its own, which the verdict names), a rejection that its own
+ * numbers don't justify, a grant above the limit, a "full" while less than the limit was held or
+ * asked for, a cost that falls.
  */
 #include "storm.h"
 
@@ -19,7 +20,8 @@
 struct worker {
 	uint32_t number, participant;
 	struct storm_task *task;
-	uint32_t leaves_after;           /* loops, then the process leaves in order; 0: only killed */
+	/* loops, then the process leaves in order; 0: only killed */
+	uint32_t leaves_after;
 	uint64_t cost_seen[STABLE][ENGAGEMENTS];
 	bool filled;
 };
@@ -38,11 +40,13 @@ static uint32_t choose_account(struct worker *w)
 	uint32_t account = NO_ACCOUNT;
 
 	if (storm_random(&w->task->random, 2))
-		account = atomic_load(&storm->places[storm_random(&w->task->random, PLACES)].account);
+		account = atomic_load(
+			&storm->places[storm_random(&w->task->random, PLACES)].account);
 	return account == NO_ACCOUNT ? (uint32_t)storm_random(&w->task->random, STABLE) : account;
 }
 
-static bool allowed(const struct worker *w, enum storm_op op, uint32_t account, int code, const int *codes)
+static bool allowed(const struct worker *w, enum storm_op op, uint32_t account, int code,
+                    const int *codes)
 {
 	if (code == 0)
 		return true;
@@ -52,8 +56,9 @@ static bool allowed(const struct worker *w, enum storm_op op, uint32_t account, 
 	for (; *codes; codes++)
 		if (*codes == code)
 			return true;
-	storm_violation("broker %u: %s of tenant %" PRIu64 " answered %s (%s)", w->participant, storm_op_name(op),
-	                storm->accounts[account].id, k2k_errname(code), k2k_error_detail()->text);
+	storm_violation("broker %u: %s of tenant %" PRIu64 " answered %s (%s)", w->participant,
+	                storm_op_name(op), storm->accounts[account].id, k2k_errname(code),
+	                k2k_error_detail()->text);
 	return false;
 }
 
@@ -68,14 +73,19 @@ static uint32_t account_of(uint32_t asked, const struct k2k_verdict *verdict)
 		bool changes = asked >= STABLE - STABLE_UPDATED;
 		uint64_t first = storm_stable_first_rate(asked);
 
-		return verdict->limit == first || (changes && verdict->limit == storm_stable_most_rate(asked)) ? asked : NO_ACCOUNT;
+		return verdict->limit == first ||
+		                       (changes && verdict->limit == storm_stable_most_rate(asked))
+		               ? asked
+		               : NO_ACCOUNT;
 	}
-	if (account < STABLE || account >= ACCOUNTS || storm->accounts[account].id != storm->accounts[asked].id)
+	if (account < STABLE || account >= ACCOUNTS ||
+	    storm->accounts[account].id != storm->accounts[asked].id)
 		return NO_ACCOUNT;
 	return (uint32_t)account;
 }
 
-static void note_window(const struct worker *w, uint32_t account, const struct k2k_verdict *verdict, uint64_t n)
+static void note_window(const struct worker *w, uint32_t account, const struct k2k_verdict *verdict,
+                        uint64_t n)
 {
 	struct storm_window *window = storm_window_of(w->number, account, verdict->window);
 
@@ -97,7 +107,8 @@ static void admit(struct worker *w)
 	struct k2k_verdict v = K2K_VERDICT_INIT;
 	uint32_t asked = choose_account(w), account;
 	struct k2k_audit_tag tag = { 1, storm_random(&task->random, 4) };
-	uint64_t most = is_stable(asked) ? 1 + storm_stable_first_rate(asked) / 100 : RATE_BASE / 16;
+	uint64_t most = is_stable(asked) ? 1 + storm_stable_first_rate(asked) / 100
+	                                 : RATE_BASE / 16;
 	uint64_t n = 1 + storm_random(&task->random, most);
 	struct storm_call call;
 	int code;
@@ -108,25 +119,32 @@ static void admit(struct worker *w)
 	if (code != 0 && code != K2K_ERATE) {
 		storm_told(task, NULL, 0);
 		storm_call_end(&call, code);
-		if (allowed(w, OP_ADMIT, asked, code, codes) && code == K2K_EBUDGET && v.used < v.limit)
-			storm_violation("broker %u: K2K_EBUDGET with %" PRIu64 " of %" PRIu64 " used", w->participant, v.used, v.limit);
+		if (allowed(w, OP_ADMIT, asked, code, codes) && code == K2K_EBUDGET &&
+		    v.used < v.limit)
+			storm_violation("broker %u: K2K_EBUDGET with %" PRIu64 " of %" PRIu64
+			                " used",
+			                w->participant, v.used, v.limit);
 		return;
 	}
 	account = account_of(asked, &v);
 	if (account == NO_ACCOUNT) {
 		storm_told(task, NULL, 0);
-		storm_violation("broker %u: an admission of tenant %" PRIu64 " (account %u) was decided under the limit %" PRIu64
-		                ", which it never had", w->participant, storm->accounts[asked].id, asked, v.limit);
+		storm_violation("broker %u: an admission of tenant %" PRIu64
+		                " (account %u) was decided under the limit %" PRIu64
+		                ", which it never had",
+		                w->participant, storm->accounts[asked].id, asked, v.limit);
 	} else if (code == 0) {
 		storm_told(task, &storm->entries[w->number][account].admitted, n);
 		note_window(w, account, &v, n);
 		if (v.used > v.limit)
-			storm_violation("broker %u: admitted %" PRIu64 " of %" PRIu64, w->participant, v.used, v.limit);
+			storm_violation("broker %u: admitted %" PRIu64 " of %" PRIu64,
+			                w->participant, v.used, v.limit);
 	} else {
 		storm_told(task, &storm->entries[w->number][account].rejected, 1);
 		if (v.used + n <= v.limit)
-			storm_violation("broker %u: K2K_ERATE for %" PRIu64 " with %" PRIu64 " of %" PRIu64 " used", w->participant, n,
-			                v.used, v.limit);
+			storm_violation("broker %u: K2K_ERATE for %" PRIu64 " with %" PRIu64
+			                " of %" PRIu64 " used",
+			                w->participant, n, v.used, v.limit);
 	}
 	storm_call_end(&call, code);
 }
@@ -148,7 +166,9 @@ static void record(struct worker *w)
 	if (code)
 		storm_told(task, NULL, 0);
 	else if (storm_id_is_reused(account))
-		storm_told(task, &task->by_place[storm_place_of_id(storm->accounts[account].id)].recorded, 1);
+		storm_told(task,
+		           &task->by_place[storm_place_of_id(storm->accounts[account].id)].recorded,
+		           1);
 	else
 		storm_told(task, &storm->entries[w->number][account].admitted, 1);
 	storm_call_end(&call, code);
@@ -161,11 +181,14 @@ static void check(struct worker *w)
 	uint32_t account = choose_account(w);
 	struct k2k_verdict v = K2K_VERDICT_INIT;
 	struct storm_call call = storm_call_begin(w->task, w->participant, OP_CHECK);
-	int code = k2k_quota_check(reg, storm->accounts[account].id, (struct k2k_audit_tag){ 1, 0 }, 1, &v);
+	int code = k2k_quota_check(reg, storm->accounts[account].id, (struct k2k_audit_tag){ 1, 0 },
+	                           1, &v);
 
 	storm_call_end(&call, code);
-	if (allowed(w, OP_CHECK, account, code, codes) && (code == 0 || code == K2K_ERATE) && account_of(account, &v) == NO_ACCOUNT)
-		storm_violation("broker %u: a check of tenant %" PRIu64 " was decided under the limit %" PRIu64 ", which it never had",
+	if (allowed(w, OP_CHECK, account, code, codes) && (code == 0 || code == K2K_ERATE) &&
+	    account_of(account, &v) == NO_ACCOUNT)
+		storm_violation("broker %u: a check of tenant %" PRIu64
+		                " was decided under the limit %" PRIu64 ", which it never had",
 		                w->participant, storm->accounts[account].id, v.limit);
 }
 
@@ -176,15 +199,19 @@ static uint64_t *where_booked(struct worker *w, uint32_t account, uint32_t engag
 	struct storm_entry *entry = &storm->entries[w->number][account];
 
 	if (storm_id_is_reused(account)) {
-		struct storm_by_place *place = &w->task->by_place[storm_place_of_id(storm->accounts[account].id)];
+		struct storm_by_place *place =
+			&w->task->by_place[storm_place_of_id(storm->accounts[account].id)];
 
-		return code == 0 ? &place->cost : code == K2K_EGONE ? &place->gone : &place->unbooked;
+		return code == 0           ? &place->cost
+		       : code == K2K_EGONE ? &place->gone
+		                           : &place->unbooked;
 	}
 	if (code == K2K_EGONE)
 		return &entry->gone;
 	if (code == K2K_EUNBOOKED)
 		return &entry->unbooked;
-	return engagement >= 1 && engagement <= ENGAGEMENTS ? &entry->cost[engagement - 1] : &entry->cost_other;
+	return engagement >= 1 && engagement <= ENGAGEMENTS ? &entry->cost[engagement - 1]
+	                                                    : &entry->cost_other;
 }
 
 static void track(struct worker *w)
@@ -202,7 +229,8 @@ static void track(struct worker *w)
 		engagement = (uint32_t)(100 + storm_random(&task->random, 300));
 	storm_begin(task, OP_TRACK, account, engagement, ns);
 	call = storm_call_begin(task, w->participant, OP_TRACK);
-	code = k2k_usage_track(reg, storm->accounts[account].id, (struct k2k_audit_tag){ 1, engagement }, ns);
+	code = k2k_usage_track(reg, storm->accounts[account].id,
+	                       (struct k2k_audit_tag){ 1, engagement }, ns);
 	if (code == 0 || code == K2K_EUNBOOKED || code == K2K_EGONE)
 		storm_told(task, where_booked(w, account, engagement, code), ns);
 	else
@@ -220,14 +248,16 @@ static void read_cost(struct worker *w)
 	uint64_t told = storm->entries[w->number][account].cost[engagement], ns = 0;
 	uint64_t *seen = &w->cost_seen[account][engagement];
 	struct storm_call call = storm_call_begin(w->task, w->participant, OP_READ);
-	int code = k2k_usage_engagement_for(reg, storm->accounts[account].id, (struct k2k_audit_tag){ 1, engagement + 1 }, &ns);
+	int code = k2k_usage_engagement_for(reg, storm->accounts[account].id,
+	                                    (struct k2k_audit_tag){ 1, engagement + 1 }, &ns);
 
 	storm_call_end(&call, code);
 	if (!allowed(w, OP_READ, account, code, codes))
 		return;
 	if (ns < told || ns < *seen)
-		storm_violation("broker %u: the cost of tenant %" PRIu64 " is %" PRIu64 ", after %" PRIu64 " were booked, %" PRIu64
-		                " by this thread", w->participant, storm->accounts[account].id, ns, *seen, told);
+		storm_violation("broker %u: the cost of tenant %" PRIu64 " is %" PRIu64
+		                ", after %" PRIu64 " were booked, %" PRIu64 " by this thread",
+		                w->participant, storm->accounts[account].id, ns, *seen, told);
 	*seen = ns;
 }
 
@@ -246,16 +276,18 @@ static void read_tenant(struct worker *w)
 		return;
 	if (info.id != storm->accounts[account].id || account_of(account, &v) == NO_ACCOUNT ||
 	    info.max_gpu_memory_bytes != (uint64_t)info.max_concurrent_kernels * BYTES_A_KERNEL)
-		storm_violation("broker %u: tenant %" PRIu64 " reads as tenant %" PRIu64 ", rate %" PRIu64 ", kernels %u, memory %" PRIu64,
-		                w->participant, storm->accounts[account].id, info.id, info.max_messages_per_sec,
-		                info.max_concurrent_kernels, info.max_gpu_memory_bytes);
+		storm_violation("broker %u: tenant %" PRIu64 " reads as tenant %" PRIu64
+		                ", rate %" PRIu64 ", kernels %u, memory %" PRIu64,
+		                w->participant, storm->accounts[account].id, info.id,
+		                info.max_messages_per_sec, info.max_concurrent_kernels,
+		                info.max_gpu_memory_bytes);
 }
 
 /* ---- leases ------------------------------------------------------------------------ */
 
 /*
- * After a grant, our own bound raised: was there a moment when more than the limit was held? Who was dying at any time
- * from before the first look until after the second doesn't count.
+ * After a grant, our own bound raised: was there a moment when more than the limit was held? Who
+ * was dying at any time from before the first look until after the second doesn't count.
  */
 static void check_least(struct worker *w, uint32_t stable, int resource)
 {
@@ -273,13 +305,16 @@ static void check_least(struct worker *w, uint32_t stable, int resource)
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		uint32_t before = deaths[i / THREADS];
 
-		if (before % 2 == 0 && atomic_load(&storm->participants[i / THREADS].deaths) == before)
+		if (before % 2 == 0 &&
+		    atomic_load(&storm->participants[i / THREADS].deaths) == before)
 			sum += STORM_AMOUNT(first[i]);
 	}
 	w->task->snapshots++;
 	if (sum > storm_stable_limit(stable, resource))
-		storm_violation("broker %u: after its grant %" PRIu64 " %s of tenant %" PRIu64 " are held, of %" PRIu64, w->participant,
-		                sum, resource ? "bytes" : "kernels", storm->accounts[stable].id, storm_stable_limit(stable, resource));
+		storm_violation("broker %u: after its grant %" PRIu64 " %s of tenant %" PRIu64
+		                " are held, of %" PRIu64,
+		                w->participant, sum, resource ? "bytes" : "kernels",
+		                storm->accounts[stable].id, storm_stable_limit(stable, resource));
 }
 
 struct most {
@@ -295,7 +330,10 @@ static struct most look_at_most(uint32_t stable, int resource)
 	return most;
 }
 
-/* "Full": then there was a moment when it was. Not if nobody began or ended anything meanwhile, and there was room. */
+/*
+ * "Full": then there was a moment when it was. Not if nobody began or ended anything meanwhile, and
+ * there was room.
+ */
 static void check_full(struct worker *w, uint32_t stable, int resource, const struct most *before)
 {
 	struct most after = look_at_most(stable, resource);
@@ -308,9 +346,11 @@ static void check_full(struct worker *w, uint32_t stable, int resource, const st
 		sum += STORM_AMOUNT(after.words[i]);
 	w->task->full_answers_proved++;
 	if (sum <= storm_stable_limit(stable, resource))
-		storm_violation("broker %u: tenant %" PRIu64 " was answered full: all hold and ask for %" PRIu64 " %s, of %" PRIu64,
-		                w->participant, storm->accounts[stable].id, sum, resource ? "bytes" : "kernels",
-		                storm_stable_limit(stable, resource));
+		storm_violation(
+			"broker %u: tenant %" PRIu64
+			" was answered full: all hold and ask for %" PRIu64 " %s, of %" PRIu64,
+			w->participant, storm->accounts[stable].id, sum,
+			resource ? "bytes" : "kernels", storm_stable_limit(stable, resource));
 }
 
 static void raise_bound(_Atomic uint64_t *word, int64_t by)
@@ -318,13 +358,16 @@ static void raise_bound(_Atomic uint64_t *word, int64_t by)
 	storm_set_bound(word, (uint64_t)((int64_t)STORM_AMOUNT(atomic_load(word)) + by));
 }
 
-static int acquire_call(uint64_t id, int resource, uint64_t amount, struct k2k_lease *lease, struct k2k_verdict *v)
+static int acquire_call(uint64_t id, int resource, uint64_t amount, struct k2k_lease *lease,
+                        struct k2k_verdict *v)
 {
-	return resource ? k2k_gpu_memory_acquire(reg, id, amount, lease, v) : k2k_kernel_acquire(reg, id, lease, v);
+	return resource ? k2k_gpu_memory_acquire(reg, id, amount, lease, v)
+	                : k2k_kernel_acquire(reg, id, lease, v);
 }
 
 /* 0, or the refusal. */
-static int acquire(struct worker *w, uint32_t account, int resource, uint64_t amount, struct storm_lease *slot)
+static int acquire(struct worker *w, uint32_t account, int resource, uint64_t amount,
+                   struct storm_lease *slot)
 {
 	static const int codes[] = { K2K_EKERNELS, K2K_EGPUMEM, K2K_EBUSY, 0 };
 	enum storm_op op = resource ? OP_MEMORY : OP_KERNEL;
@@ -351,7 +394,8 @@ static int acquire(struct worker *w, uint32_t account, int resource, uint64_t am
 		return code;
 	}
 	if (v.used > v.limit)
-		storm_violation("broker %u: granted %" PRIu64 " of %" PRIu64, w->participant, v.used, v.limit);
+		storm_violation("broker %u: granted %" PRIu64 " of %" PRIu64, w->participant,
+		                v.used, v.limit);
 	if (bounds) {
 		raise_bound(&bounds->least[w->number], (int64_t)amount);
 		check_least(w, account, resource);
@@ -365,7 +409,8 @@ static int acquire(struct worker *w, uint32_t account, int resource, uint64_t am
 		uint64_t *generation = &storm->entries[w->number][account].generation;
 
 		if (*generation && *generation != lease.generation)
-			storm_violation("broker %u: leases of one registration of tenant %" PRIu64 " have generations %" PRIu64 " and %" PRIu64,
+			storm_violation("broker %u: leases of one registration of tenant %" PRIu64
+			                " have generations %" PRIu64 " and %" PRIu64,
 			                w->participant, lease.id, *generation, lease.generation);
 		*generation = lease.generation;
 	}
@@ -377,7 +422,9 @@ static void release(struct worker *w, struct storm_lease *slot)
 	int resource = slot->lease.flags == K2K_LEASE_GPU_MEMORY;
 	enum storm_op op = resource ? OP_MEMORY_RELEASE : OP_KERNEL_RELEASE;
 	uint64_t amount = slot->lease.amount;
-	struct storm_bounds *bounds = is_stable(slot->account) ? &storm->bounds[slot->account][resource] : NULL;
+	struct storm_bounds *bounds = is_stable(slot->account)
+	                                      ? &storm->bounds[slot->account][resource]
+	                                      : NULL;
 	struct storm_call call;
 	int code;
 
@@ -385,13 +432,16 @@ static void release(struct worker *w, struct storm_lease *slot)
 	if (bounds)
 		raise_bound(&bounds->least[w->number], -(int64_t)amount);
 	call = storm_call_begin(w->task, w->participant, op);
-	code = resource ? k2k_gpu_memory_release(reg, &slot->lease) : k2k_kernel_release(reg, &slot->lease);
+	code = resource ? k2k_gpu_memory_release(reg, &slot->lease)
+	                : k2k_kernel_release(reg, &slot->lease);
 	storm_call_end(&call, code);
 	if (bounds)
 		raise_bound(&bounds->most[w->number], -(int64_t)amount);
 	if (code && !(code == K2K_ESTALE && !is_stable(slot->account)))
-		storm_violation("broker %u: a lease of tenant %" PRIu64 " generation %" PRIu64 " was given back: %s", w->participant,
-		                slot->lease.id, slot->lease.generation, k2k_errname(code));
+		storm_violation("broker %u: a lease of tenant %" PRIu64 " generation %" PRIu64
+		                " was given back: %s",
+		                w->participant, slot->lease.id, slot->lease.generation,
+		                k2k_errname(code));
 }
 
 /* Takes one, or gives one back. */
@@ -407,11 +457,16 @@ static void lease(struct worker *w)
 		return;
 	}
 	if (resource)
-		amount = 1 + storm_random(&w->task->random, is_stable(account) ? storm_stable_limit(account, 1) / 3 : BYTES_A_KERNEL);
+		amount = 1 + storm_random(&w->task->random,
+		                          is_stable(account) ? storm_stable_limit(account, 1) / 3
+		                                             : BYTES_A_KERNEL);
 	acquire(w, account, resource, amount, slot);
 }
 
-/* All that there is of the stable tenants, together with the others. Others' requests may stand in the way: again. */
+/*
+ * All that there is of the stable tenants, together with the others. Others' requests may stand in
+ * the way: again.
+ */
 static void fill(struct worker *w)
 {
 	static const uint64_t bytes[] = { 1000, 100, 10, 1 };
@@ -446,7 +501,10 @@ static void work(struct worker *w)
 		read_cost(w);
 	else
 		read_tenant(w);
-	/* seldom: who is killed while it waits for its turn is then killed anywhere, as a rule within a call */
+	/*
+	 * seldom: who is killed while it waits for its turn is then killed anywhere, as a rule
+	 * within a call
+	 */
 	if (storm_random(&w->task->random, 300) == 0)
 		sched_yield();
 	if (storm_random(&w->task->random, 2000) == 0)
@@ -483,7 +541,9 @@ static _Noreturn void leave(uint32_t participant)
 
 	for (uint32_t i = 0; i < STABLE * RESOURCES; i++)
 		for (uint32_t t = 0; t < THREADS; t++)
-			storm_set_bound(&storm->bounds[i / RESOURCES][i % RESOURCES].least[participant * THREADS + t], 0);
+			storm_set_bound(&storm->bounds[i / RESOURCES][i % RESOURCES]
+			                         .least[participant * THREADS + t],
+			                0);
 	call = storm_call_begin(&storm->tasks[participant * THREADS], participant, OP_CLOSE);
 	code = k2k_registry_close(&reg);
 	storm_call_end(&call, code);
@@ -508,12 +568,14 @@ void storm_broker(uint32_t participant)
 		if (storm_random(&w->task->random, 8) == 0)
 			w->leaves_after = (uint32_t)storm_random(&w->task->random, 20000);
 	}
-	setpriority(PRIO_PROCESS, 0, BROKER_NICE); /* brokers never wait: administrators would get no turn */
+	/* brokers never wait: administrators would get no turn */
+	setpriority(PRIO_PROCESS, 0, BROKER_NICE);
 	call = storm_call_begin(workers[0].task, participant, OP_OPEN);
 	code = k2k_registry_open(storm->name, K2K_ROLE_BROKER, NULL, &reg);
 	storm_call_end(&call, code);
 	if (code) {
-		storm_violation("broker %u: open: %s (%s)", participant, k2k_errname(code), k2k_error_detail()->text);
+		storm_violation("broker %u: open: %s (%s)", participant, k2k_errname(code),
+		                k2k_error_detail()->text);
 		_exit(0);
 	}
 	for (uint32_t t = 1; t < THREADS; t++)

@@ -42,8 +42,8 @@ void storm_violation(const char *format, ...)
 
 	if (number >= sizeof storm->texts / sizeof storm->texts[0])
 		return;
-	used = (size_t)snprintf(storm->texts[number], sizeof storm->texts[0], "after %.3f s: ",
-	                        (double)(storm_now_ns() - storm->begun_ns) / 1e9);
+	used = (size_t)snprintf(storm->texts[number], sizeof storm->texts[0],
+	                        "after %.3f s: ", (double)(storm_now_ns() - storm->begun_ns) / 1e9);
 	va_start(args, format);
 	vsnprintf(storm->texts[number] + used, sizeof storm->texts[0] - used, format, args);
 	va_end(args);
@@ -52,8 +52,10 @@ void storm_violation(const char *format, ...)
 const char *storm_op_name(unsigned int op)
 {
 	static const char *const names[OPS] = {
-		"nothing", "open", "close", "admit", "record", "check", "track", "read", "kernel_acquire", "memory_acquire",
-		"kernel_release", "memory_release", "register", "update", "budget", "deregister", "repair",
+		"nothing",        "open",           "close",    "admit",          "record",
+		"check",          "track",          "read",     "kernel_acquire", "memory_acquire",
+		"kernel_release", "memory_release", "register", "update",         "budget",
+		"deregister",     "repair",
 	};
 
 	return op < OPS ? names[op] : "?";
@@ -64,8 +66,10 @@ void storm_map(uint64_t seconds)
 	size_t windows = sizeof(struct storm_window) * WORKERS * STABLE * (seconds + 2);
 	void *memory;
 
-	memory = mmap(NULL, sizeof *storm, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	storm_stable_windows = mmap(NULL, windows, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, sizeof *storm, PROT_READ | PROT_WRITE,
+	              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	storm_stable_windows = mmap(NULL, windows, PROT_READ | PROT_WRITE,
+	                            MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED || storm_stable_windows == MAP_FAILED) {
 		perror("crash_storm: mmap");
 		exit(1);
@@ -76,7 +80,8 @@ void storm_map(uint64_t seconds)
 
 /* ---- one call of a task -------------------------------------------------------- */
 
-void storm_begin(struct storm_task *task, enum storm_op op, uint32_t account, uint32_t engagement, uint64_t amount)
+void storm_begin(struct storm_task *task, enum storm_op op, uint32_t account, uint32_t engagement,
+                 uint64_t amount)
 {
 	task->asked = op;
 	task->account = account;
@@ -98,7 +103,9 @@ void storm_told(struct storm_task *task, uint64_t *counts, uint64_t amount)
 
 struct storm_call storm_call_begin(struct storm_task *task, uint32_t participant, enum storm_op op)
 {
-	struct storm_call call = { task, participant, atomic_load(&storm->participants[participant].stops), op, storm_now_ns() };
+	struct storm_call call = { task, participant,
+		                   atomic_load(&storm->participants[participant].stops), op,
+		                   storm_now_ns() };
 
 	atomic_store(&task->since_ns, call.begun_ns);
 	atomic_store(&task->op, op);
@@ -139,7 +146,8 @@ struct storm_window *storm_window_of(uint32_t worker, uint32_t account, uint64_t
 	if (second < storm->begun_second || number >= storm->seconds + 2)
 		return NULL;
 	if (account < STABLE)
-		window = &storm_stable_windows[(worker * STABLE + account) * (storm->seconds + 2) + number];
+		window = &storm_stable_windows[(worker * STABLE + account) * (storm->seconds + 2) +
+		                               number];
 	else
 		window = &storm->entries[worker][account].windows[number % WINDOWS];
 	if (window->second < number) {
@@ -158,7 +166,10 @@ uint64_t storm_stable_limit(uint32_t stable, int resource)
 	return resource == 0 ? limit : limit * BYTES_A_KERNEL;
 }
 
-/* Few messages, so that the limit is reached at once; many, so that calls meet; and something between. */
+/*
+ * Few messages, so that the limit is reached at once; many, so that calls meet; and something
+ * between.
+ */
 uint64_t storm_stable_first_rate(uint32_t stable)
 {
 	static const uint64_t rates[] = { 7, 500, 20000, 3000000 };
@@ -198,7 +209,8 @@ void storm_add_pid(pid_t pid)
 
 bool storm_is_participant(uint64_t pid)
 {
-	return pid < sizeof storm->pids * 8 && (atomic_load(&storm->pids[pid / 8]) & (1u << pid % 8));
+	return pid < sizeof storm->pids * 8 &&
+	       (atomic_load(&storm->pids[pid / 8]) & (1u << pid % 8));
 }
 
 bool storm_is_stopped(uint64_t pid)
@@ -211,10 +223,14 @@ bool storm_is_stopped(uint64_t pid)
 
 bool storm_must_name(const struct k2k_error_detail *detail)
 {
-	return strcmp(detail->object, "writer") == 0 && !strstr(detail->text, "was taken all the time");
+	return strcmp(detail->object, "writer") == 0 &&
+	       !strstr(detail->text, "was taken all the time");
 }
 
-/* Held up for a while is no violation: on a busy machine an administrator may lose its turn while it holds the lock. */
+/*
+ * Held up for a while is no violation: on a busy machine an administrator may lose its turn while
+ * it holds the lock.
+ */
 void storm_check_clean(struct k2k_registry *reg, const char *when)
 {
 	struct k2k_finding finding = { .size = sizeof finding };
@@ -226,8 +242,9 @@ void storm_check_clean(struct k2k_registry *reg, const char *when)
 		code = k2k_registry_check(reg, &finding, 1, &count);
 	while (code == K2K_EBUSY && storm_now_ns() < until_ns);
 	if (code)
-		storm_violation("check %s: %s: %s", when, k2k_errname(code), k2k_error_detail()->text);
+		storm_violation("check %s: %s: %s", when, k2k_errname(code),
+		                k2k_error_detail()->text);
 	else if (count)
-		storm_violation("check %s: %zu findings; the first: %s, %s: %s", when, count, finding.invariant, finding.object,
-		                finding.text);
+		storm_violation("check %s: %zu findings; the first: %s, %s: %s", when, count,
+		                finding.invariant, finding.object, finding.text);
 }

@@ -2,14 +2,18 @@
 /*
  * storm_recount.c - what crash_storm's participants were told, against what the registry says
  *
- * 1. Messages of an account: told <= admitted <= told + uncertain. Where several registrations had one id, the verdict
- *    says which it was; a killed call is uncertain for each of them, and so is what gave no verdict (record).
- * 2. A window: the sum of the messages whose verdicts named it <= the largest `used` of those verdicts <= the largest
- *    limit. Exact, though a message may name a second and take room in the next: an admission that named second s has
- *    taken a piece of [base of s, base of s + limit), and no two pieces overlap (lib/rate.h, 6).
- * 3. Costs of (account, engagement): told OK <= cost <= told OK + gone + uncertain. What was answered K2K_EUNBOOKED is in
- *    the unattributed total. Both together: <= told OK + unbooked + gone + uncertain.
- * 4. Totals of deregister: the same for all engagements; the lower bounds only where they are final.
+ * 1. Messages of an account: told <= admitted <= told + uncertain. Where several registrations had
+ *    one id, the verdict says which it was; a killed call is uncertain for each of them, and so is
+ *    what gave no verdict (record).
+ * 2. A window: the sum of the messages whose verdicts named it <= the largest `used` of those
+ *    verdicts <= the largest limit. Exact, though a message may name a second and take room in the
+ *    next: an admission that named second s has taken a piece of [base of s, base of s + limit),
+ *    and no two pieces overlap (lib/rate.h, 6).
+ * 3. Costs of (account, engagement): told OK <= cost <= told OK + gone + uncertain. What was
+ *    answered K2K_EUNBOOKED is in the unattributed total. Both together: <= told OK + unbooked +
+ *    gone + uncertain.
+ * 4. Totals of deregister: the same for all engagements; the lower bounds only where they are
+ *    final.
  * 5. No generation was given twice.
  */
 #include "storm.h"
@@ -19,10 +23,11 @@
 #include <string.h>
 
 /* What killed calls leave open. */
-static uint64_t uncertain_messages[ACCOUNTS], uncertain_rejections[ACCOUNTS], uncertain_ns[ACCOUNTS];
+static uint64_t uncertain_messages[ACCOUNTS], uncertain_rejections[ACCOUNTS],
+	uncertain_ns[ACCOUNTS];
 static uint64_t uncertain_stable_ns[STABLE][ENGAGEMENTS];
-static uint64_t uncertain_messages_of_place[PLACES_REUSED], uncertain_rejections_of_place[PLACES_REUSED],
-	uncertain_ns_of_place[PLACES_REUSED];
+static uint64_t uncertain_messages_of_place[PLACES_REUSED],
+	uncertain_rejections_of_place[PLACES_REUSED], uncertain_ns_of_place[PLACES_REUSED];
 static uint64_t uncertain_contests, uncertain_calls;
 static uint64_t killed_in[OPS];
 static uint64_t windows, full_windows;
@@ -45,18 +50,20 @@ static void leave_open(const struct storm_task *task)
 	uncertain_calls++;
 	switch (task->asked) {
 	case OP_ADMIT: /* admitted, or rejected */
-		*(reused ? &uncertain_rejections_of_place[place] : &uncertain_rejections[task->account]) += 1;
+		*(reused ? &uncertain_rejections_of_place[place]
+		         : &uncertain_rejections[task->account]) += 1;
 		/* fall through */
 	case OP_RECORD:
-		*(reused ? &uncertain_messages_of_place[place] : &uncertain_messages[task->account]) += task->amount;
+		*(reused ? &uncertain_messages_of_place[place]
+		         : &uncertain_messages[task->account]) += task->amount;
 		break;
 	case OP_TRACK:
-		*(reused ? &uncertain_ns_of_place[place] : &uncertain_ns[task->account]) += task->amount;
+		*(reused ? &uncertain_ns_of_place[place]
+		         : &uncertain_ns[task->account]) += task->amount;
 		if (task->account < STABLE)
 			uncertain_stable_ns[task->account][task->engagement - 1] += task->amount;
 		break;
-	default:
-		uncertain_contests++;
+	default: uncertain_contests++;
 	}
 }
 
@@ -91,8 +98,11 @@ void storm_settle(uint32_t participant)
 
 /* ---- leases ------------------------------------------------------------------------ */
 
-/* What the registry says that process `pid` holds of a tenant's registration; generation 0: of any. */
-static void listed(struct k2k_registry *admin, uint64_t id, uint64_t pid, uint64_t generation, uint64_t held[RESOURCES])
+/*
+ * What the registry says that process `pid` holds of a tenant's registration; generation 0: of any.
+ */
+static void listed(struct k2k_registry *admin, uint64_t id, uint64_t pid, uint64_t generation,
+                   uint64_t held[RESOURCES])
 {
 	struct k2k_lease_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
 	size_t count = 0;
@@ -110,15 +120,18 @@ static void listed(struct k2k_registry *admin, uint64_t id, uint64_t pid, uint64
 }
 
 /* Sums of what one process has recorded as held, of a registration. */
-static void recorded(uint32_t participant, uint64_t id, uint64_t generation, uint64_t held[RESOURCES])
+static void recorded(uint32_t participant, uint64_t id, uint64_t generation,
+                     uint64_t held[RESOURCES])
 {
 	held[0] = held[1] = 0;
 	for (uint32_t w = participant * THREADS; w < (participant + 1) * THREADS; w++)
 		for (int i = 0; i < LEASES; i++) {
 			const struct storm_lease *slot = &storm->tasks[w].leases[i];
 
-			if (atomic_load(&slot->held) && slot->lease.id == id && slot->lease.generation == generation)
-				held[slot->lease.flags == K2K_LEASE_GPU_MEMORY] += slot->lease.amount;
+			if (atomic_load(&slot->held) && slot->lease.id == id &&
+			    slot->lease.generation == generation)
+				held[slot->lease.flags == K2K_LEASE_GPU_MEMORY] +=
+					slot->lease.amount;
 		}
 }
 
@@ -130,18 +143,22 @@ static void compare_leases(struct k2k_registry *admin, uint32_t account)
 	for (uint32_t p = 0; p < BROKERS; p++) {
 		uint64_t theirs[RESOURCES], ours[RESOURCES];
 
-		listed(admin, id, (uint64_t)atomic_load(&storm->participants[p].pid), generation, ours);
+		listed(admin, id, (uint64_t)atomic_load(&storm->participants[p].pid), generation,
+		       ours);
 		recorded(p, id, generation, theirs);
 		if (ours[0] != theirs[0] || ours[1] != theirs[1])
-			storm_violation("broker %u holds %" PRIu64 " kernels and %" PRIu64 " bytes of tenant %" PRIu64 ", and the registry says %"
-			                PRIu64 " and %" PRIu64, p, theirs[0], theirs[1], id, ours[0], ours[1]);
+			storm_violation("broker %u holds %" PRIu64 " kernels and %" PRIu64
+			                " bytes of tenant %" PRIu64
+			                ", and the registry says %" PRIu64 " and %" PRIu64,
+			                p, theirs[0], theirs[1], id, ours[0], ours[1]);
 		sum[0] += theirs[0];
 		sum[1] += theirs[1];
 	}
 	listed(admin, id, 0, 0, all);
 	if (all[0] != sum[0] || all[1] != sum[1])
-		storm_violation("tenant %" PRIu64 ": all hold %" PRIu64 " kernels and %" PRIu64 " bytes, and the registry says %" PRIu64
-		                " and %" PRIu64, id, sum[0], sum[1], all[0], all[1]);
+		storm_violation("tenant %" PRIu64 ": all hold %" PRIu64 " kernels and %" PRIu64
+		                " bytes, and the registry says %" PRIu64 " and %" PRIu64,
+		                id, sum[0], sum[1], all[0], all[1]);
 }
 
 void storm_recount_leases(struct k2k_registry *admin)
@@ -161,8 +178,11 @@ void storm_recount_filled(struct k2k_registry *admin)
 		listed(admin, storm->accounts[i].id, 0, 0, held);
 		for (int r = 0; r < RESOURCES; r++)
 			if (held[r] != storm_stable_limit(i, r))
-				storm_violation("tenant %" PRIu64 ": all took what there was, and hold %" PRIu64 " %s of %" PRIu64,
-				                storm->accounts[i].id, held[r], r ? "bytes" : "kernels", storm_stable_limit(i, r));
+				storm_violation("tenant %" PRIu64
+				                ": all took what there was, and hold %" PRIu64
+				                " %s of %" PRIu64,
+				                storm->accounts[i].id, held[r],
+				                r ? "bytes" : "kernels", storm_stable_limit(i, r));
 	}
 }
 
@@ -176,7 +196,9 @@ static void recount_window(uint32_t account, uint64_t number, uint64_t most_limi
 		const struct storm_window *window;
 
 		if (account < STABLE)
-			window = &storm_stable_windows[(w * STABLE + account) * (storm->seconds + 2) + number];
+			window = &storm_stable_windows[(w * STABLE + account) *
+			                                       (storm->seconds + 2) +
+			                               number];
 		else
 			window = &storm->entries[w][account].windows[number % WINDOWS];
 		if (window->second != number)
@@ -188,9 +210,11 @@ static void recount_window(uint32_t account, uint64_t number, uint64_t most_limi
 	windows += sum != 0;
 	full_windows += sum != 0 && sum == limit;
 	if (sum > used || used > limit || limit > most_limit)
-		storm_violation("tenant %" PRIu64 ", window %" PRIu64 ": %" PRIu64 " messages were admitted; the verdicts say at most %" PRIu64
-		                " of %" PRIu64 "; the limit was at most %" PRIu64, storm->accounts[account].id,
-		                storm->begun_second + number - 1, sum, used, limit, most_limit);
+		storm_violation("tenant %" PRIu64 ", window %" PRIu64 ": %" PRIu64
+		                " messages were admitted; the verdicts say at most %" PRIu64
+		                " of %" PRIu64 "; the limit was at most %" PRIu64,
+		                storm->accounts[account].id, storm->begun_second + number - 1, sum,
+		                used, limit, most_limit);
 }
 
 static void recount_windows(uint32_t account)
@@ -206,7 +230,11 @@ static void recount_windows(uint32_t account)
 		for (uint32_t w = 0; w < WORKERS; w++) {
 			uint64_t number = storm->entries[w][account].windows[slot].second;
 
-			if (number > done) { /* another one than most tasks kept is recounted when it is met, unless it is older */
+			/*
+			 * another one than most tasks kept is recounted when it is met, unless it
+			 * is older
+			 */
+			if (number > done) {
 				recount_window(account, number, RATE_BASE + account);
 				done = number;
 			}
@@ -241,33 +269,42 @@ static struct told told_of(uint32_t account)
 		if (reused)
 			told.most_admitted += storm->tasks[w].by_place[place].recorded;
 	}
-	told.most_admitted += told.admitted + uncertain_messages[account] + (reused ? uncertain_messages_of_place[place] : 0);
-	told.most_rejected = told.rejected + uncertain_rejections[account] + (reused ? uncertain_rejections_of_place[place] : 0);
+	told.most_admitted += told.admitted + uncertain_messages[account] +
+	                      (reused ? uncertain_messages_of_place[place] : 0);
+	told.most_rejected = told.rejected + uncertain_rejections[account] +
+	                     (reused ? uncertain_rejections_of_place[place] : 0);
 	told.uncertain_ns = uncertain_ns[account];
 	return told;
 }
 
-static void is_between(const char *what, const struct storm_account *account, uint64_t found, uint64_t least, uint64_t most)
+static void is_between(const char *what, const struct storm_account *account, uint64_t found,
+                       uint64_t least, uint64_t most)
 {
 	if (found < least || found > most)
-		storm_violation("tenant %" PRIu64 " generation %" PRIu64 ": %s is %" PRIu64 ", and told were %" PRIu64 " to %" PRIu64,
+		storm_violation("tenant %" PRIu64 " generation %" PRIu64 ": %s is %" PRIu64
+		                ", and told were %" PRIu64 " to %" PRIu64,
 		                account->id, account->generation, what, found, least, most);
 }
 
 /* The registry's numbers of one registration, which has ended or is quiet. */
-static void recount_numbers(uint32_t number, bool final, uint64_t admitted, uint64_t rejected, uint64_t gpu_ns, uint64_t unattributed_ns)
+static void recount_numbers(uint32_t number, bool final, uint64_t admitted, uint64_t rejected,
+                            uint64_t gpu_ns, uint64_t unattributed_ns)
 {
 	const struct storm_account *account = &storm->accounts[number];
 	struct told told = told_of(number);
 
-	is_between("the total of messages", account, admitted, final ? told.admitted : 0, told.most_admitted);
-	is_between("the total of rejections", account, rejected, final ? told.rejected : 0, told.most_rejected);
+	is_between("the total of messages", account, admitted, final ? told.admitted : 0,
+	           told.most_admitted);
+	is_between("the total of rejections", account, rejected, final ? told.rejected : 0,
+	           told.most_rejected);
 	if (storm_id_is_reused(number))
 		return; /* costs: of all its registrations together */
-	is_between("GPU time", account, gpu_ns, final ? told.cost_all : 0, told.cost_all + told.gone + told.uncertain_ns);
+	is_between("GPU time", account, gpu_ns, final ? told.cost_all : 0,
+	           told.cost_all + told.gone + told.uncertain_ns);
 	is_between("unattributed GPU time", account, unattributed_ns, final ? told.unbooked : 0,
 	           told.unbooked + told.gone + told.uncertain_ns);
-	is_between("all GPU time", account, gpu_ns + unattributed_ns, final ? told.cost_all + told.unbooked : 0,
+	is_between("all GPU time", account, gpu_ns + unattributed_ns,
+	           final ? told.cost_all + told.unbooked : 0,
 	           told.cost_all + told.unbooked + told.gone + told.uncertain_ns);
 }
 
@@ -283,23 +320,33 @@ static void recount_registered(struct k2k_registry *admin, uint32_t number)
 	for (uint32_t e = 0; !code && e < ENGAGEMENTS && !storm_id_is_reused(number); e++) {
 		uint64_t ns = 0;
 
-		code = k2k_usage_engagement_for(admin, account->id, (struct k2k_audit_tag){ 1, e + 1 }, &ns);
-		is_between(e ? "the cost of engagement 2" : "the cost of engagement 1", account, ns, told.cost[e],
-		           told.cost[e] + told.gone + (number < STABLE ? uncertain_stable_ns[number][e] : told.uncertain_ns));
+		code = k2k_usage_engagement_for(admin, account->id,
+		                                (struct k2k_audit_tag){ 1, e + 1 }, &ns);
+		is_between(e ? "the cost of engagement 2" : "the cost of engagement 1", account, ns,
+		           told.cost[e],
+		           told.cost[e] + told.gone +
+		                   (number < STABLE ? uncertain_stable_ns[number][e]
+		                                    : told.uncertain_ns));
 	}
 	if (!code)
 		code = k2k_tenant_deregister(admin, account->id, &totals);
 	if (code) {
-		storm_violation("tenant %" PRIu64 " generation %" PRIu64 ", which is registered: %s (%s)", account->id, account->generation,
-		                k2k_errname(code), k2k_error_detail()->text);
+		storm_violation("tenant %" PRIu64 " generation %" PRIu64
+		                ", which is registered: %s (%s)",
+		                account->id, account->generation, k2k_errname(code),
+		                k2k_error_detail()->text);
 		return;
 	}
-	if (!totals.final || totals.generation != info.generation || totals.admitted_total != info.admitted_total ||
-	    totals.unattributed_ns != info.unattributed_ns || totals.kernels || totals.gpu_memory_bytes)
-		storm_violation("tenant %" PRIu64 " was quiet, and its totals are other numbers", account->id);
+	if (!totals.final || totals.generation != info.generation ||
+	    totals.admitted_total != info.admitted_total ||
+	    totals.unattributed_ns != info.unattributed_ns || totals.kernels ||
+	    totals.gpu_memory_bytes)
+		storm_violation("tenant %" PRIu64 " was quiet, and its totals are other numbers",
+		                account->id);
 	if (account->generation != totals.generation)
-		storm_violation("tenant %" PRIu64 " was generation %" PRIu64 ", and left as %" PRIu64, account->id, account->generation,
-		                totals.generation);
+		storm_violation("tenant %" PRIu64 " was generation %" PRIu64
+		                ", and left as %" PRIu64,
+		                account->id, account->generation, totals.generation);
 	account->admitted = totals.admitted_total;
 	account->rejected = totals.rejected_total.rate;
 	account->gpu_ns = totals.gpu_ns_total;
@@ -331,16 +378,19 @@ static void recount_generations(struct k2k_registry *admin)
 			uint64_t seen = storm->entries[w][i].generation;
 
 			if (seen && account->generation && seen != account->generation)
-				storm_violation("tenant %" PRIu64 " is generation %" PRIu64 ", and gave leases of generation %" PRIu64, account->id,
-				                account->generation, seen);
+				storm_violation("tenant %" PRIu64 " is generation %" PRIu64
+				                ", and gave leases of generation %" PRIu64,
+				                account->id, account->generation, seen);
 		}
 	}
 	qsort(generations, count, sizeof generations[0], by_number);
 	for (size_t i = 1; i < count; i++)
 		if (generations[i] == generations[i - 1])
 			storm_violation("generation %" PRIu64 " was given twice", generations[i]);
-	if (k2k_registry_info(admin, &info) != 0 || (count && generations[count - 1] > info.generation))
-		storm_violation("the newest generation is %" PRIu64 ", and %" PRIu64 " was given", info.generation, generations[count - 1]);
+	if (k2k_registry_info(admin, &info) != 0 ||
+	    (count && generations[count - 1] > info.generation))
+		storm_violation("the newest generation is %" PRIu64 ", and %" PRIu64 " was given",
+		                info.generation, generations[count - 1]);
 }
 
 static void recount_contest(struct k2k_registry *admin)
@@ -349,11 +399,15 @@ static void recount_contest(struct k2k_registry *admin)
 	int registered = -1;
 
 	for (uint32_t t = WORKERS; t < TASKS; t++)
-		balance += (int64_t)storm->tasks[t].contested_registered - (int64_t)storm->tasks[t].contested_deregistered;
-	if (k2k_tenant_is_registered(admin, CONTESTED_ID, &registered) != 0 || (balance - registered) > (int64_t)uncertain_contests ||
+		balance += (int64_t)storm->tasks[t].contested_registered -
+		           (int64_t)storm->tasks[t].contested_deregistered;
+	if (k2k_tenant_is_registered(admin, CONTESTED_ID, &registered) != 0 ||
+	    (balance - registered) > (int64_t)uncertain_contests ||
 	    (registered - balance) > (int64_t)uncertain_contests)
-		storm_violation("the contested tenant: %" PRId64 " registrations more than deregistrations were told, %" PRIu64
-		                " are uncertain, registered: %d", balance, uncertain_contests, registered);
+		storm_violation("the contested tenant: %" PRId64
+		                " registrations more than deregistrations were told, %" PRIu64
+		                " are uncertain, registered: %d",
+		                balance, uncertain_contests, registered);
 	if (registered == 1 && k2k_tenant_deregister(admin, CONTESTED_ID, NULL) != 0)
 		storm_violation("the contested tenant can't be deregistered");
 }
@@ -365,7 +419,8 @@ static void recount_ids(struct k2k_registry *admin)
 	size_t count = 0, expected = STABLE;
 	int contested = 0;
 
-	if (k2k_tenant_ids(admin, ids, TENANTS_MAX, &count) != 0 || k2k_tenant_is_registered(admin, CONTESTED_ID, &contested) != 0)
+	if (k2k_tenant_ids(admin, ids, TENANTS_MAX, &count) != 0 ||
+	    k2k_tenant_is_registered(admin, CONTESTED_ID, &contested) != 0)
 		storm_violation("tenant_ids: %s", k2k_error_detail()->text);
 	for (uint32_t i = 0; i < PLACES; i++) {
 		const struct storm_place *place = &storm->places[i];
@@ -374,18 +429,23 @@ static void recount_ids(struct k2k_registry *admin)
 		if (atomic_load(&place->state) != PLACE_REGISTERED)
 			continue;
 		expected++;
-		if (k2k_tenant_is_registered(admin, storm->accounts[place->now].id, &registered) != 0 || !registered)
-			storm_violation("tenant %" PRIu64 " is told to be registered, and is not", storm->accounts[place->now].id);
+		if (k2k_tenant_is_registered(admin, storm->accounts[place->now].id, &registered) !=
+		            0 ||
+		    !registered)
+			storm_violation("tenant %" PRIu64 " is told to be registered, and is not",
+			                storm->accounts[place->now].id);
 	}
 	if (count != expected + (size_t)contested)
-		storm_violation("%zu tenants are registered, and told were %zu", count, expected + (size_t)contested);
+		storm_violation("%zu tenants are registered, and told were %zu", count,
+		                expected + (size_t)contested);
 }
 
 /* ---- all of it -------------------------------------------------------------------------- */
 
 static void recount_reused_costs(uint32_t place)
 {
-	uint64_t cost = 0, unbooked = 0, gone = uncertain_ns_of_place[place], found = 0, unattributed = 0;
+	uint64_t cost = 0, unbooked = 0, gone = uncertain_ns_of_place[place], found = 0,
+		 unattributed = 0;
 	bool all_final = true;
 
 	for (uint32_t t = 0; t < TASKS; t++) {
@@ -397,16 +457,20 @@ static void recount_reused_costs(uint32_t place)
 		const struct storm_account *account = &storm->accounts[i];
 		uint32_t state = atomic_load(&account->state);
 
-		if (account->place != place || (state != ACCOUNT_REGISTERED && state != ACCOUNT_GONE))
+		if (account->place != place ||
+		    (state != ACCOUNT_REGISTERED && state != ACCOUNT_GONE))
 			continue;
 		found += account->gpu_ns;
 		unattributed += account->unattributed_ns;
 		all_final = all_final && atomic_load(&account->totals) == 2;
 	}
-	if (found > cost + gone || unattributed > unbooked + gone || found + unattributed > cost + unbooked + gone ||
+	if (found > cost + gone || unattributed > unbooked + gone ||
+	    found + unattributed > cost + unbooked + gone ||
 	    (all_final && (found < cost || unattributed < unbooked)))
-		storm_violation("tenant %u, all its registrations: GPU time %" PRIu64 ", unattributed %" PRIu64 "; told were %" PRIu64 " and %"
-		                PRIu64 ", open are %" PRIu64, FIRST_REUSED_ID + place, found, unattributed, cost, unbooked, gone);
+		storm_violation("tenant %u, all its registrations: GPU time %" PRIu64
+		                ", unattributed %" PRIu64 "; told were %" PRIu64 " and %" PRIu64
+		                ", open are %" PRIu64,
+		                FIRST_REUSED_ID + place, found, unattributed, cost, unbooked, gone);
 }
 
 void storm_recount(struct k2k_registry *admin)
@@ -422,12 +486,14 @@ void storm_recount(struct k2k_registry *admin)
 			recount_registered(admin, storm->places[i].now);
 	for (uint32_t i = 0; i < ACCOUNTS; i++) {
 		const struct storm_account *account = &storm->accounts[i];
-		uint32_t totals = atomic_load(&account->totals), state = atomic_load(&account->state);
+		uint32_t totals = atomic_load(&account->totals),
+			 state = atomic_load(&account->state);
 
 		if (state == ACCOUNT_UNUSED)
 			continue;
 		if (totals)
-			recount_numbers(i, totals == 2, account->admitted, account->rejected, account->gpu_ns, account->unattributed_ns);
+			recount_numbers(i, totals == 2, account->admitted, account->rejected,
+			                account->gpu_ns, account->unattributed_ns);
 		if (state == ACCOUNT_NEVER) /* counted nothing, told nothing */
 			recount_numbers(i, true, 0, 0, 0, 0);
 		recount_windows(i);
@@ -438,6 +504,7 @@ void storm_recount(struct k2k_registry *admin)
 	for (uint32_t i = 0; i < PLACES_REUSED; i++)
 		recount_reused_costs(i);
 	recount_generations(admin);
-	printf("recounted: %u registrations with final totals, %u with totals that were not final, %u without; %" PRIu64
-	       " windows, %" PRIu64 " of them to their limit\n", final, not_final, not_told, windows, full_windows);
+	printf("recounted: %u registrations with final totals, %u with totals that were not final, "
+	       "%u without; %" PRIu64 " windows, %" PRIu64 " of them to their limit\n",
+	       final, not_final, not_told, windows, full_windows);
 }

@@ -20,16 +20,16 @@
 
 /* Small tables: what is given back is soon taken again. */
 enum {
-	SLOTS = 32,              /* of tenants */
+	SLOTS = 32, /* of tenants */
 	IDS = 34,
-	HOT = 4,                 /* of the ids: so many of the calls name one of them */
-	ENGAGEMENTS = 4,         /* a tenant */
+	HOT = 4,         /* of the ids: so many of the calls name one of them */
+	ENGAGEMENTS = 4, /* a tenant */
 	COSTS = 120,
 	BUDGETS = 40,
 	LEASES = 140,
 	VARIANTS = 256,
-	GENERATIONS = 1 << 22,   /* for which books are kept */
-	THREADS_MOST = 64,       /* of all processes */
+	GENERATIONS = 1 << 22, /* for which books are kept */
+	THREADS_MOST = 64,     /* of all processes */
 	ADMIT_MOST = 32768,
 	UNITS_MOST = 16384,
 	BYTES_A_MESSAGE = 1048583,
@@ -126,7 +126,10 @@ HARNESS_USED static uint64_t budget_of(uint32_t tenant, uint32_t engagement, uin
 	return (uint64_t)(tenant + 1) << 32 | engagement << 16 | variant;
 }
 
-/* GPU time is booked in multiples of these, GPU memory taken: so no sum of one tenant's is one of another's. */
+/*
+ * GPU time is booked in multiples of these, GPU memory taken: so no sum of one tenant's is one of
+ * another's.
+ */
 HARNESS_USED static uint64_t unit_of(uint32_t tenant, uint32_t engagement)
 {
 	return 1000003 + 2 * (tenant * ENGAGEMENTS + engagement);
@@ -135,34 +138,46 @@ HARNESS_USED static uint64_t unit_of(uint32_t tenant, uint32_t engagement)
 HARNESS_USED static void check_rate(uint32_t tenant, uint64_t rate, const char *who)
 {
 	if (rate != rate_of(tenant, variant_of_rate(rate)))
-		fail_msg("%s of tenant %u saw a rate of %" PRIu64 ", which is that of tenant %" PRIu64,
+		fail_msg("%s of tenant %u saw a rate of %" PRIu64
+		         ", which is that of tenant %" PRIu64,
 		         who, tenant, rate, (rate >> 16) - 1);
 }
 
-HARNESS_USED static void check_budget(uint32_t tenant, uint32_t engagement, uint64_t budget, const char *who)
+HARNESS_USED static void check_budget(uint32_t tenant, uint32_t engagement, uint64_t budget,
+                                      const char *who)
 {
 	if (budget != budget_of(tenant, engagement, (uint32_t)budget % VARIANTS))
 		fail_msg("%s of tenant %u, engagement %u, saw a budget of %" PRIx64, who, tenant,
 		         engagement, budget);
 }
 
-HARNESS_USED static void check_cost(uint32_t tenant, uint32_t engagement, uint64_t ns, const char *who)
+HARNESS_USED static void check_cost(uint32_t tenant, uint32_t engagement, uint64_t ns,
+                                    const char *who)
 {
 	if (ns % unit_of(tenant, engagement) != 0)
-		fail_msg("%s of tenant %u, engagement %u, saw %" PRIu64 " ns, of which some are another's",
+		fail_msg("%s of tenant %u, engagement %u, saw %" PRIu64
+		         " ns, of which some are another's",
 		         who, tenant, engagement, ns);
 }
 
 /* ---- what all processes see --------------------------------------------------------- */
 
 /* What a reader stood on, and how it came there. */
-enum what { TENANT_FOUND, TENANT_WALKED, COST_FOUND, COST_WALKED, BUDGET_FOUND, BUDGET_WALKED, WHATS };
+enum what {
+	TENANT_FOUND,
+	TENANT_WALKED,
+	COST_FOUND,
+	COST_WALKED,
+	BUDGET_FOUND,
+	BUDGET_WALKED,
+	WHATS
+};
 
 /* How old it was, in grace periods since it was removed, when the reader looked at it again. */
 enum age {
 	IN_USE,
-	REMOVED,         /* its grace period goes on: our section is in its way */
-	PASSED,          /* it has ended while our section has not */
+	REMOVED, /* its grace period goes on: our section is in its way */
+	PASSED,  /* it has ended while our section has not */
 	REUSED,
 	AGES,
 };
@@ -189,9 +204,10 @@ struct reader {
 	struct k2k_registry *reg;
 	bool broker;
 	struct dice dice;
-	uint64_t token;          /* published before the section began */
-	atomic_ullong *leased;   /* of the process, by tenant: the newest generation with a lease record of ours */
-	uint64_t generation[IDS], admitted[IDS], cost[IDS][ENGAGEMENTS];         /* as seen last */
+	uint64_t token; /* published before the section began */
+	/* of the process, by tenant: the newest generation with a lease record of ours */
+	atomic_ullong *leased;
+	uint64_t generation[IDS], admitted[IDS], cost[IDS][ENGAGEMENTS]; /* as seen last */
 };
 
 #endif

@@ -50,7 +50,10 @@ static uint64_t get(struct reader *r, uint32_t tenant)
 	return info.generation;
 }
 
-/* The generation in which all of what was done since get() gave `before` happened; 0: can't be told. */
+/*
+ * The generation in which all of what was done since get() gave `before` happened; 0: can't be
+ * told.
+ */
 static uint64_t certain(struct reader *r, uint32_t tenant, uint64_t before)
 {
 	return before && get(r, tenant) == before && before < GENERATIONS ? before : 0;
@@ -66,8 +69,8 @@ static void call_get(struct reader *r)
 	assert_true(registered == 0 || registered == 1);
 }
 
-static void check_verdict(struct reader *r, uint32_t tenant, uint32_t engagement, int code, const struct k2k_verdict *verdict,
-                          const char *who)
+static void check_verdict(struct reader *r, uint32_t tenant, uint32_t engagement, int code,
+                          const struct k2k_verdict *verdict, const char *who)
 {
 	count(&r->t->calls);
 	assert_int_equal(verdict->code, code);
@@ -107,7 +110,8 @@ static void call_check(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
-	int code = k2k_quota_check(r->reg, id_of(tenant), tag_of(engagement), 1 + roll(&r->dice, ADMIT_MOST), &verdict);
+	int code = k2k_quota_check(r->reg, id_of(tenant), tag_of(engagement),
+	                           1 + roll(&r->dice, ADMIT_MOST), &verdict);
 
 	check_verdict(r, tenant, engagement, code, &verdict, "a check");
 }
@@ -115,7 +119,8 @@ static void call_check(struct reader *r)
 static void call_track(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS);
-	uint64_t ns = unit_of(tenant, engagement) * (1 + roll(&r->dice, UNITS_MOST)), generation = 0;
+	uint64_t ns = unit_of(tenant, engagement) * (1 + roll(&r->dice, UNITS_MOST)),
+		 generation = 0;
 	bool book = roll(&r->dice, 4) == 0;
 	int code;
 
@@ -151,7 +156,9 @@ static void call_cost(struct reader *r)
 	}
 }
 
-/* A record of ours was taken for the lease of this generation, unless an earlier one has told so. */
+/*
+ * A record of ours was taken for the lease of this generation, unless an earlier one has told so.
+ */
 static void note_lease(struct reader *r, uint32_t tenant, uint64_t generation)
 {
 	unsigned long long newest = atomic_load(&r->leased[tenant]);
@@ -182,8 +189,9 @@ static void call_lease(struct reader *r)
 		return;
 	}
 	if (memory)
-		assert_int_equal(verdict.limit,
-		                 memory_of(tenant, variant_of_rate(verdict.limit / BYTES_A_MESSAGE)));
+		assert_int_equal(
+			verdict.limit,
+			memory_of(tenant, variant_of_rate(verdict.limit / BYTES_A_MESSAGE)));
 	else
 		assert_int_equal(verdict.limit,
 		                 kernels_of(tenant, (uint32_t)verdict.limit % VARIANTS));
@@ -202,7 +210,8 @@ static void call_lease(struct reader *r)
 
 static uint32_t engagement_of(uint64_t engagement_id)
 {
-	assert_true(engagement_id >= tag_of(0).engagement_id && engagement_id <= tag_of(ENGAGEMENTS - 1).engagement_id);
+	assert_true(engagement_id >= tag_of(0).engagement_id &&
+	            engagement_id <= tag_of(ENGAGEMENTS - 1).engagement_id);
 	return (uint32_t)(engagement_id - tag_of(0).engagement_id);
 }
 
@@ -220,14 +229,16 @@ static void call_lists(struct reader *r)
 		tenant_of(ids[i]);
 	assert_int_equal(k2k_budget_list(r->reg, K2K_TENANT_UNSPECIFIED, budgets, BUDGETS, &n), 0);
 	for (size_t i = 0; i < n && i < BUDGETS; i++) {
-		uint32_t tenant = tenant_of(budgets[i].id), engagement = engagement_of(budgets[i].engagement_id);
+		uint32_t tenant = tenant_of(budgets[i].id),
+			 engagement = engagement_of(budgets[i].engagement_id);
 
 		check_budget(tenant, engagement, budgets[i].budget_ns, "a list of budgets");
 		check_cost(tenant, engagement, budgets[i].used_ns, "a list of budgets");
 	}
 	assert_int_equal(k2k_usage_list(r->reg, K2K_TENANT_UNSPECIFIED, usage, COSTS, &n), 0);
 	for (size_t i = 0; i < n && i < COSTS; i++)
-		check_cost(tenant_of(usage[i].id), engagement_of(usage[i].engagement_id), usage[i].gpu_ns, "a list of costs");
+		check_cost(tenant_of(usage[i].id), engagement_of(usage[i].engagement_id),
+		           usage[i].gpu_ns, "a list of costs");
 	assert_int_equal(k2k_lease_list(r->reg, K2K_TENANT_UNSPECIFIED, leases, LEASES, &n), 0);
 	for (size_t i = 0; i < n && i < LEASES; i++) {
 		assert_int_equal(leases[i].gpu_memory_bytes % unit_of(tenant_of(leases[i].id), 0),

@@ -21,7 +21,8 @@
 /* No reader stays on one record longer than that. */
 #define STEPS_MOST 64
 
-static const char *const what_names[WHATS] = { "tenants found", "tenants walked over", "costs found", "costs walked over",
+static const char *const what_names[WHATS] = { "tenants found", "tenants walked over",
+	                                       "costs found",   "costs walked over",
 	                                       "budgets found", "budgets walked over" };
 
 static void begin_look(struct reader *r)
@@ -35,18 +36,21 @@ static void end_look(void)
 	k2k_read_unlock();
 }
 
-static void noted(struct reader *r, enum what what, enum age age, uint32_t index, uint64_t stamp, uint64_t word)
+static void noted(struct reader *r, enum what what, enum age age, uint32_t index, uint64_t stamp,
+                  uint64_t word)
 {
 	count(&r->t->ages[what][age]);
 	if (age == REUSED)
-		fail_msg("%s: record %u was used again while a reader stood on it (state word now %" PRIx64 ")", what_names[what], index,
-		         word);
+		fail_msg("%s: record %u was used again while a reader stood on it (state word now "
+		         "%" PRIx64 ")",
+		         what_names[what], index, word);
 	if (age == REMOVED && (what == COST_FOUND))
 		fail_msg("%s: record %u was removed while a reader stood on its tenant",
 		         what_names[what], index);
 	if (age == PASSED)
-		fail_msg("%s: record %u was retired with token %" PRIu64 ", which passed while a reader stood on it", what_names[what],
-		         index, stamp);
+		fail_msg("%s: record %u was retired with token %" PRIu64
+		         ", which passed while a reader stood on it",
+		         what_names[what], index, stamp);
 }
 
 /* Of a record that was removed with this stamp. */
@@ -56,7 +60,8 @@ static enum age age_of_stamp(struct reader *r, enum what what, uint32_t index, u
 	uint32_t behind;
 
 	if (stamp <= r->token)
-		fail_msg("%s: record %u was found by a section that began at token %" PRIu64 ", but unlinked before %" PRIu64,
+		fail_msg("%s: record %u was found by a section that began at token %" PRIu64
+		         ", but unlinked before %" PRIu64,
 		         what_names[what], index, r->token, stamp);
 	if (k2k_load_acquire(&map->slots[r->reg->broker.slot].ack) >= stamp)
 		return PASSED;
@@ -67,14 +72,16 @@ static enum age age_of_stamp(struct reader *r, enum what what, uint32_t index, u
 
 /* ---- tenants ------------------------------------------------------------------------- */
 
-static void look_at_tenant(struct reader *r, enum what what, uint32_t slot, uint64_t generation, k2k_tenant_id id)
+static void look_at_tenant(struct reader *r, enum what what, uint32_t slot, uint64_t generation,
+                           k2k_tenant_id id)
 {
 	const struct k2k_map *map = &r->reg->map;
 	uint64_t word = k2k_load_acquire(&map->tenants[slot].state_gen), stamp;
 	enum age age = IN_USE;
 
 	stamp = k2k_load_relaxed(&map->tenants_cold[slot].retired_token);
-	if (k2k_tenant_generation(word) != generation || k2k_load_relaxed(&map->tenants[slot].id) != id)
+	if (k2k_tenant_generation(word) != generation ||
+	    k2k_load_relaxed(&map->tenants[slot].id) != id)
 		age = REUSED;
 	else if (k2k_tenant_state(word) == K2K_TENANT_RETIRED)
 		age = age_of_stamp(r, what, slot, stamp);
@@ -83,7 +90,8 @@ static void look_at_tenant(struct reader *r, enum what what, uint32_t slot, uint
 	noted(r, what, age, slot, stamp, word);
 }
 
-static void stay_on_tenant(struct reader *r, enum what what, uint32_t slot, uint64_t generation, k2k_tenant_id id)
+static void stay_on_tenant(struct reader *r, enum what what, uint32_t slot, uint64_t generation,
+                           k2k_tenant_id id)
 {
 	uint64_t looks = 1 + roll(&r->dice, 4);
 
@@ -156,12 +164,13 @@ struct key {
 
 static struct key key_of(const struct k2k_shm_entry *entry)
 {
-	return (struct key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key), k2k_load_relaxed(&entry->slot) };
+	return (struct key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key),
+		             k2k_load_relaxed(&entry->slot) };
 }
 
 /* *seen: the state at the look before. Who is retired stays that, with that stamp. */
-static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry, uint32_t index,
-                          const struct key *key, uint64_t *seen)
+static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
+                          uint32_t index, const struct key *key, uint64_t *seen)
 {
 	uint64_t word = k2k_load_acquire(&entry->state);
 	struct key now = key_of(entry);
@@ -178,8 +187,8 @@ static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm
 	*seen = word;
 }
 
-static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry, uint32_t index,
-                          const struct key *key)
+static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
+                          uint32_t index, const struct key *key)
 {
 	uint64_t looks = 1 + roll(&r->dice, 4), seen = 0;
 
@@ -228,13 +237,15 @@ static void walk_budgets(struct reader *r)
 
 static void find_cost(struct reader *r)
 {
-	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
+		 slot, index = 0;
 	uint64_t generation, before, after;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
-	code = k2k_ledger_find(&r->reg->map, slot, generation, tag_of(engagement).engagement_id, &index);
+	code = k2k_ledger_find(&r->reg->map, slot, generation, tag_of(engagement).engagement_id,
+	                       &index);
 	if (code == 0) {
 		struct key key = { generation, tag_of(engagement).engagement_id, slot };
 
@@ -253,19 +264,22 @@ static void find_cost(struct reader *r)
 
 static void find_budget(struct reader *r)
 {
-	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS), slot, index = 0;
+	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
+		 slot, index = 0;
 	uint64_t generation, version;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
 	check_rate(tenant, k2k_tenant_rate(&r->reg->map, slot, &version), "a find");
-	code = k2k_budget_find(&r->reg->map, slot, generation, version, tag_of(engagement).engagement_id, &index);
+	code = k2k_budget_find(&r->reg->map, slot, generation, version,
+	                       tag_of(engagement).engagement_id, &index);
 	if (code == 0) {
 		struct key key = { generation, tag_of(engagement).engagement_id, slot };
 
 		stay_on_entry(r, BUDGET_FOUND, &r->reg->map.budgets[index].entry, index, &key);
-		check_budget(tenant, engagement, k2k_load_relaxed(&r->reg->map.budgets[index].budget_ns), "a find");
+		check_budget(tenant, engagement,
+		             k2k_load_relaxed(&r->reg->map.budgets[index].budget_ns), "a find");
 	} else if (code != K2K_HASH_ABSENT) {
 		fail_msg("budgets: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
 	}
@@ -273,7 +287,10 @@ static void find_budget(struct reader *r)
 	end_look();
 }
 
-/* Lease records move while readers look: what is copied is of this tenant all the same, whose units nobody else's are. */
+/*
+ * Lease records move while readers look: what is copied is of this tenant all the same, whose units
+ * nobody else's are.
+ */
 static void find_leases(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), slot;

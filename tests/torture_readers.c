@@ -24,7 +24,13 @@
 #include <ctype.h>
 #include <pthread.h>
 
-enum { BROKERS = 3, OBSERVERS = 1, CHURNERS = 2, PROCESSES = BROKERS + OBSERVERS + CHURNERS, THREADS = 2 };
+enum {
+	BROKERS = 3,
+	OBSERVERS = 1,
+	CHURNERS = 2,
+	PROCESSES = BROKERS + OBSERVERS + CHURNERS,
+	THREADS = 2
+};
 enum { REUSES_WANTED = 100000, END_S = 60, RARE_S = 200 };
 #define PHASE_NS UINT64_C(200000000)
 
@@ -40,9 +46,11 @@ static void read_as_broker(struct reader *r)
 		uint32_t weight;
 		void (*act)(struct reader *);
 	} acts[] = {
-		{ 20, find_and_stay }, { 15, walk_tenants }, { 15, walk_costs }, { 10, walk_budgets }, { 10, find_cost },
-		{ 10, find_budget },   { 10, find_leases },  { 10, call_get },   { 40, call_admit },   { 5, call_check },
-		{ 40, call_track },    { 10, call_cost },    { 20, call_lease }, { 1, call_lists },
+		{ 20, find_and_stay }, { 15, walk_tenants }, { 15, walk_costs },
+		{ 10, walk_budgets },  { 10, find_cost },    { 10, find_budget },
+		{ 10, find_leases },   { 10, call_get },     { 40, call_admit },
+		{ 5, call_check },     { 40, call_track },   { 10, call_cost },
+		{ 20, call_lease },    { 1, call_lists },
 	};
 	uint32_t sum = 0, at;
 
@@ -114,12 +122,15 @@ static void deregister(struct churner *c, uint32_t tenant, bool wait)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 
-	if (refused(c, k2k_tenant_deregister(c->reg, id_of(tenant), wait ? &totals : NULL), "deregister"))
+	if (refused(c, k2k_tenant_deregister(c->reg, id_of(tenant), wait ? &totals : NULL),
+	            "deregister"))
 		return;
 	if (wait && totals.final && totals.generation < GENERATIONS) {
 		assert_int_equal(totals.id, id_of(tenant));
-		assert_true(totals.admitted_total >= atomic_load(&c->t->admitted[totals.generation]));
-		assert_true(totals.gpu_ns_total + totals.unattributed_ns >= atomic_load(&c->t->booked_ns[totals.generation]));
+		assert_true(totals.admitted_total >=
+		            atomic_load(&c->t->admitted[totals.generation]));
+		assert_true(totals.gpu_ns_total + totals.unattributed_ns >=
+		            atomic_load(&c->t->booked_ns[totals.generation]));
 		count(&c->t->finals);
 	}
 }
@@ -131,7 +142,8 @@ static int change(struct churner *c, uint32_t tenant, uint64_t kind)
 	uint32_t engagement = (uint32_t)roll(&c->dice, ENGAGEMENTS);
 	struct k2k_budget budgets[2] = {
 		{ tag_of(engagement).engagement_id, budget_of(tenant, engagement, variant) },
-		{ tag_of((engagement + 1) % ENGAGEMENTS).engagement_id, budget_of(tenant, (engagement + 1) % ENGAGEMENTS, variant) },
+		{ tag_of((engagement + 1) % ENGAGEMENTS).engagement_id,
+		  budget_of(tenant, (engagement + 1) % ENGAGEMENTS, variant) },
 	};
 	struct k2k_quota quota = quota_of(tenant, variant);
 	int code = 0;
@@ -145,14 +157,20 @@ static int change(struct churner *c, uint32_t tenant, uint64_t kind)
 			atomic_fetch_add(&c->t->budgets, quota.budget_count);
 		}
 	} else if (kind < 30) {
-		uint32_t mask = K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS | (kind % 2 ? K2K_UPDATE_BUDGETS : 0);
+		uint32_t mask = K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS |
+		                (kind % 2 ? K2K_UPDATE_BUDGETS : 0);
 
-		if (refused(c, k2k_tenant_update(c->reg, id_of(tenant), &quota, mask), "update") == 0)
+		if (refused(c, k2k_tenant_update(c->reg, id_of(tenant), &quota, mask), "update") ==
+		    0)
 			count(&c->t->updates);
 	} else if (kind == 30) {
-		refused(c, k2k_budget_set(c->reg, id_of(tenant), budgets[0].engagement_id, budgets[0].budget_ns), "budget_set");
+		refused(c,
+		        k2k_budget_set(c->reg, id_of(tenant), budgets[0].engagement_id,
+		                       budgets[0].budget_ns),
+		        "budget_set");
 	} else {
-		refused(c, k2k_budget_unset(c->reg, id_of(tenant), budgets[0].engagement_id), "budget_unset");
+		refused(c, k2k_budget_unset(c->reg, id_of(tenant), budgets[0].engagement_id),
+		        "budget_unset");
 	}
 	return code;
 }
@@ -166,7 +184,10 @@ static void churn_widely(struct churner *c)
 		deregister(c, tenant, roll(&c->dice, 32) == 0);
 }
 
-/* All but the hot ones are registered, which leaves two slots for the hot: each is used again as soon as it may be. */
+/*
+ * All but the hot ones are registered, which leaves two slots for the hot: each is used again as
+ * soon as it may be.
+ */
 static void churn_tightly(struct churner *c)
 {
 	uint32_t tenant = (uint32_t)roll(&c->dice, HOT);
@@ -234,10 +255,15 @@ static void run_process(struct torture *t, uint32_t process, uint64_t n)
 	for (uint64_t i = 0; i < count; i++) {
 		struct dice dice = dice_of(t->seed, n * THREADS + i);
 
-		readers[i] = (struct reader){ .t = t, .reg = reg, .broker = role == BROKER, .dice = dice, .leased = leased };
+		readers[i] = (struct reader){
+			.t = t, .reg = reg, .broker = role == BROKER, .dice = dice, .leased = leased
+		};
 		churners[i] = (struct churner){ t, reg, dice };
-		assert_int_equal(pthread_create(&threads[i], NULL, role == CHURNER ? run_churner : run_reader,
-		                                role == CHURNER ? (void *)&churners[i] : &readers[i]), 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL,
+		                       role == CHURNER ? run_churner : run_reader,
+		                       role == CHURNER ? (void *)&churners[i] : &readers[i]),
+			0);
 	}
 	for (uint64_t i = 0; i < count; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -290,7 +316,7 @@ static void harass(struct crew *crew)
 	}
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint64_t reuses(const atomic_ullong *taken, uint64_t records)
 {
@@ -303,17 +329,23 @@ static void report(const struct crew *crew, uint64_t grace_periods, double secon
 
 	printf("# looks at:               in use     removed      passed      reused\n");
 	for (int what = 0; what < WHATS; what++)
-		printf("#   %-20s %11llu %11llu %11llu %11llu\n", what_names[what], atomic_load(&t->ages[what][IN_USE]),
-		       atomic_load(&t->ages[what][REMOVED]), atomic_load(&t->ages[what][PASSED]), atomic_load(&t->ages[what][REUSED]));
-	printf("# used again: %" PRIu64 " tenant slots, at least %" PRIu64 " budgets and costs, %" PRIu64 " leases\n",
-	       reuses(&t->registrations, SLOTS), reuses(&t->budgets, BUDGETS), reuses(&t->leases, LEASES));
-	printf("# %.1f s: %.0f registrations a second, %" PRIu64 " grace periods, %llu updates, %llu final totals, %llu refused\n",
-	       seconds, (double)atomic_load(&t->registrations) / seconds, grace_periods, atomic_load(&t->updates),
-	       atomic_load(&t->finals), atomic_load(&t->refused));
-	printf("# %llu calls: %llu rejections, %llu too late to be certain, %llu not booked, %llu leases busy\n",
-	       atomic_load(&t->calls), atomic_load(&t->rejections), atomic_load(&t->gone), atomic_load(&t->unbooked),
-	       atomic_load(&t->busy));
-	printf("# %" PRIu64 " stops, %" PRIu64 " kills; seed %" PRIu64 "\n", crew->stops, crew->kills, t->seed);
+		printf("#   %-20s %11llu %11llu %11llu %11llu\n", what_names[what],
+		       atomic_load(&t->ages[what][IN_USE]), atomic_load(&t->ages[what][REMOVED]),
+		       atomic_load(&t->ages[what][PASSED]), atomic_load(&t->ages[what][REUSED]));
+	printf("# used again: %" PRIu64 " tenant slots, at least %" PRIu64
+	       " budgets and costs, %" PRIu64 " leases\n",
+	       reuses(&t->registrations, SLOTS), reuses(&t->budgets, BUDGETS),
+	       reuses(&t->leases, LEASES));
+	printf("# %.1f s: %.0f registrations a second, %" PRIu64
+	       " grace periods, %llu updates, %llu final totals, %llu refused\n",
+	       seconds, (double)atomic_load(&t->registrations) / seconds, grace_periods,
+	       atomic_load(&t->updates), atomic_load(&t->finals), atomic_load(&t->refused));
+	printf("# %llu calls: %llu rejections, %llu too late to be certain, %llu not booked, %llu "
+	       "leases busy\n",
+	       atomic_load(&t->calls), atomic_load(&t->rejections), atomic_load(&t->gone),
+	       atomic_load(&t->unbooked), atomic_load(&t->busy));
+	printf("# %" PRIu64 " stops, %" PRIu64 " kills; seed %" PRIu64 "\n", crew->stops,
+	       crew->kills, t->seed);
 	fflush(stdout);
 }
 
@@ -343,7 +375,8 @@ static void check_nothing_kept(struct k2k_registry *admin)
 /* What nobody has stood on yet, or null: what must be seen before the test has tested anything. */
 static const char *untested(struct torture *t)
 {
-	static const enum what removed[] = { TENANT_FOUND, TENANT_WALKED, COST_WALKED, BUDGET_WALKED };
+	static const enum what removed[] = { TENANT_FOUND, TENANT_WALKED, COST_WALKED,
+		                             BUDGET_WALKED };
 
 	for (size_t i = 0; i < K2K_COUNT_OF(removed); i++)
 		if (atomic_load(&t->ages[removed[i]][REMOVED]) == 0)
@@ -351,9 +384,10 @@ static const char *untested(struct torture *t)
 	for (int what = 0; what < WHATS; what++)
 		if (atomic_load(&t->ages[what][IN_USE]) == 0)
 			return what_names[what];
-	return reuses(&t->leases, LEASES) == 0 ? "leases, used again" :
-	       reuses(&t->budgets, BUDGETS) == 0 ? "budgets, used again" :
-	       atomic_load(&t->finals) == 0 ? "final totals" : NULL;
+	return reuses(&t->leases, LEASES) == 0     ? "leases, used again"
+	       : reuses(&t->budgets, BUDGETS) == 0 ? "budgets, used again"
+	       : atomic_load(&t->finals) == 0      ? "final totals"
+	                                           : NULL;
 }
 
 static bool goes_on(struct torture *t, uint64_t begin)
@@ -393,7 +427,8 @@ TEST(what_readers_stand_on_is_not_used_again_before_they_leave)
 	}
 	atomic_store(&t->stop, 1);
 	wait_all(crew.pids, PROCESSES);
-	report(&crew, k2k_load_relaxed(&admin->map.defs->grace_token) - tokens, (double)(now_ns() - begin) / 1e9);
+	report(&crew, k2k_load_relaxed(&admin->map.defs->grace_token) - tokens,
+	       (double)(now_ns() - begin) / 1e9);
 	check_nothing_kept(admin);
 	if (reuses(&t->registrations, SLOTS) < (options.reuses ? options.reuses : REUSES_WANTED))
 		fail_msg("only %" PRIu64 " slots were used again",

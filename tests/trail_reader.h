@@ -28,8 +28,9 @@ HARNESS_USED static void reader_open(struct reader *r, struct k2k_registry *reg)
 HARNESS_USED static void reader_take(struct reader *r, uint32_t flags)
 {
 	r->records[0].size = sizeof r->records[0];
-	assert_int_equal(k2k_audit_read(r->reg, &r->cursor, flags, r->records, READER_RECORDS, &r->count),
-	                 0);
+	assert_int_equal(
+		k2k_audit_read(r->reg, &r->cursor, flags, r->records, READER_RECORDS, &r->count),
+		0);
 }
 
 /* Everything, and nothing is open or being written any more. Keeps what it read. */
@@ -42,8 +43,8 @@ HARNESS_USED static void reader_take_all(struct reader *r)
 
 		assert_true(have < READER_RECORDS);
 		at->size = sizeof *at;
-		assert_int_equal(k2k_audit_read(r->reg, &r->cursor, 0, at, READER_RECORDS - have, &got),
-		                 0);
+		assert_int_equal(
+			k2k_audit_read(r->reg, &r->cursor, 0, at, READER_RECORDS - have, &got), 0);
 		have += got;
 		if (!got && r->cursor.waiting)
 			assert_int_equal(k2k_audit_wait(r->reg, &r->cursor, 5000000), 0);
@@ -52,15 +53,18 @@ HARNESS_USED static void reader_take_all(struct reader *r)
 }
 
 /* The `number`th (from 0) of a kind; null where there are not so many. */
-HARNESS_USED static const struct k2k_audit_record *reader_find(const struct reader *r, uint32_t kind, size_t number)
+HARNESS_USED static const struct k2k_audit_record *reader_find(const struct reader *r,
+                                                               uint32_t kind, size_t number)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->records[i].kind == kind && !(r->records[i].flags & K2K_AUDIT_LOST) && number-- == 0)
+		if (r->records[i].kind == kind && !(r->records[i].flags & K2K_AUDIT_LOST) &&
+		    number-- == 0)
 			return &r->records[i];
 	return NULL;
 }
 
-HARNESS_USED static const struct k2k_audit_record *reader_need(const struct reader *r, uint32_t kind, size_t number)
+HARNESS_USED static const struct k2k_audit_record *reader_need(const struct reader *r,
+                                                               uint32_t kind, size_t number)
 {
 	const struct k2k_audit_record *record = reader_find(r, kind, number);
 

@@ -14,7 +14,7 @@
 struct fixture {
 	const char *name;
 	struct k2k_registry *admin, *broker, *observer;
-	struct recorder *r;      /* of the broker */
+	struct recorder *r; /* of the broker */
 };
 
 static const struct k2k_audit_tag tag = { 77, 5 }, none = { 0, 0 };
@@ -66,13 +66,17 @@ TEST(a_cross_tenant_attempt_is_told_with_all_its_fields)
 	assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "gemm", "softmax", tag), 0);
 	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker softmax|"
 	                  "cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
-	                  "from_tenant=1 to_tenant=2 source_kernel=gemm destination_kernel=softmax org_id=77 engagement_id=5");
-	assert_int_equal(k2k_audit_cross_tenant(f.broker, UINT64_MAX, 0, "", "", (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }),
+	                  "from_tenant=1 to_tenant=2 source_kernel=gemm destination_kernel=softmax "
+	                  "org_id=77 engagement_id=5");
+	assert_int_equal(k2k_audit_cross_tenant(f.broker, UINT64_MAX, 0, "", "",
+	                                        (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }),
 	                 0);
-	CHECK_EVENTS(f.r, "Security SecurityViolation K2K_OK x1 k2k_broker |"
-	                  "cross-tenant K2K send rejected: from tenant 18446744073709551615 to tenant 0|"
-	                  "from_tenant=18446744073709551615 to_tenant=0 source_kernel= destination_kernel= "
-	                  "org_id=18446744073709551615 engagement_id=18446744073709551615");
+	CHECK_EVENTS(
+		f.r,
+		"Security SecurityViolation K2K_OK x1 k2k_broker |"
+		"cross-tenant K2K send rejected: from tenant 18446744073709551615 to tenant 0|"
+		"from_tenant=18446744073709551615 to_tenant=0 source_kernel= destination_kernel= "
+		"org_id=18446744073709551615 engagement_id=18446744073709551615");
 }
 
 TEST(a_rate_rejection_is_told_with_used_and_limit)
@@ -84,17 +88,20 @@ TEST(a_rate_rejection_is_told_with_used_and_limit)
 	CHECK_NO_EVENTS(f.r);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
-	                  "tenant 1 quota exceeded: tenant 1 message-rate: 5/5|tenant=1 org_id=77 engagement_id=5");
+	                  "tenant 1 quota exceeded: tenant 1 message-rate: 5/5|tenant=1 org_id=77 "
+	                  "engagement_id=5");
 	/* a peek is told as well: another tenant, so no repeat */
 	admit_all(f.broker, 2);
 	assert_int_equal(k2k_quota_check(f.broker, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
-	                  "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
+	                  "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 "
+	                  "engagement_id=0");
 	/* an observer's own sink is told of its own peeks only */
 	assert_int_equal(k2k_registry_set_audit_sink(f.observer, record, &other), 0);
 	assert_int_equal(k2k_quota_check(f.observer, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(&other, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
-	                     "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 engagement_id=0");
+	                     "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 "
+	                     "org_id=0 engagement_id=0");
 	CHECK_NO_EVENTS(f.r);
 }
 
@@ -106,9 +113,11 @@ TEST(a_budget_rejection_is_told_with_both_numbers)
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag, 1500), 0);
 	CHECK_NO_EVENTS(f.r);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_EBUDGET);
-	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
-	                  "tenant 1 quota exceeded: tenant 1 engagement 5 budget exceeded: 1500ns >= 1000ns|"
-	                  "tenant=1 org_id=77 engagement_id=5");
+	CHECK_EVENTS(
+		f.r,
+		"Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
+		"tenant 1 quota exceeded: tenant 1 engagement 5 budget exceeded: 1500ns >= 1000ns|"
+		"tenant=1 org_id=77 engagement_id=5");
 }
 
 TEST(an_unknown_tenant_is_told_as_an_authorization_check)
@@ -121,13 +130,17 @@ TEST(an_unknown_tenant_is_told_as_an_authorization_check)
 	assert_int_equal(k2k_kernel_acquire(f.broker, 97, NULL, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 96, 1, NULL, NULL), K2K_ENOTENANT);
 	CHECK_EVENTS(f.r,
-	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 99 not registered|"
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 99 "
+	             "not registered|"
 	             "tenant=99 org_id=77 engagement_id=5",
-	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 98 not registered|"
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 98 "
+	             "not registered|"
 	             "tenant=98 org_id=0 engagement_id=0",
-	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 97 not registered|"
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 97 "
+	             "not registered|"
 	             "tenant=97 org_id=0 engagement_id=0",
-	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 96 not registered|"
+	             "Warning AuthorizationCheck K2K_ENOTENANT x1 k2k_tenant_registry -|tenant 96 "
+	             "not registered|"
 	             "tenant=96 org_id=0 engagement_id=0");
 }
 
@@ -143,9 +156,11 @@ TEST(kernel_and_memory_rejections_are_told)
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 41, NULL, NULL), K2K_EGPUMEM);
 	CHECK_EVENTS(f.r,
 	             "Warning ResourceLimitExceeded K2K_EKERNELS x1 k2k_tenant_registry -|"
-	             "tenant 1 quota exceeded: tenant 1 kernel-slots: 1/1|tenant=1 org_id=0 engagement_id=0",
+	             "tenant 1 quota exceeded: tenant 1 kernel-slots: 1/1|tenant=1 org_id=0 "
+	             "engagement_id=0",
 	             "Warning ResourceLimitExceeded K2K_EGPUMEM x1 k2k_tenant_registry -|"
-	             "tenant 1 quota exceeded: tenant 1 gpu-memory: 60/100|tenant=1 org_id=0 engagement_id=0");
+	             "tenant 1 quota exceeded: tenant 1 gpu-memory: 60/100|tenant=1 org_id=0 "
+	             "engagement_id=0");
 }
 
 TEST(changes_of_definitions_are_told_by_the_programs_name)
@@ -160,24 +175,31 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
 	CHECK_EVENTS(&of_admin,
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
-	             "tenant=50 generation=3 max_messages_per_sec=11 max_gpu_memory_bytes=22 max_concurrent_kernels=33",
-	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=8 budget_ns=800",
-	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=9 budget_ns=900");
+	             "tenant=50 generation=3 max_messages_per_sec=11 max_gpu_memory_bytes=22 "
+	             "max_concurrent_kernels=33",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 "
+	             "generation=3 engagement_id=8 budget_ns=800",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 "
+	             "generation=3 engagement_id=9 budget_ns=900");
 	quota.max_messages_per_sec = 12;
 	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_RATE), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
 	                        "tenant=50 generation=3 max_messages_per_sec=12");
 	quota.max_gpu_memory_bytes = 23;
 	quota.max_concurrent_kernels = 34;
-	assert_int_equal(k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY),
-	                 0);
-	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
-	                        "tenant=50 generation=3 max_gpu_memory_bytes=23 max_concurrent_kernels=34");
+	assert_int_equal(
+		k2k_tenant_update(f.admin, 50, &quota, K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY),
+		0);
+	CHECK_EVENTS(&of_admin,
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 updated|"
+	             "tenant=50 generation=3 max_gpu_memory_bytes=23 max_concurrent_kernels=34");
 	assert_int_equal(k2k_tenant_deregister(f.admin, 50, &totals), 0);
-	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 deregistered|tenant=50 generation=3");
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 "
+	                        "deregistered|tenant=50 generation=3");
 	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), 0);
 	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 tests -|tenant 51 registered|"
-	                        "tenant=51 generation=4 max_messages_per_sec=100000 max_gpu_memory_bytes=2147483648 "
+	                        "tenant=51 generation=4 max_messages_per_sec=100000 "
+	                        "max_gpu_memory_bytes=2147483648 "
 	                        "max_concurrent_kernels=16");
 	/* what failed is not told */
 	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), K2K_EEXIST);
@@ -198,16 +220,20 @@ TEST(a_budget_set_or_unset_is_told)
 	assert_int_equal(k2k_budget_unset(f.admin, 1, 6), 0);
 	/* one change is one event */
 	CHECK_EVENTS(&of_admin,
-	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 generation=1 engagement_id=6 budget_ns=0",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 "
+	             "generation=1 engagement_id=6 budget_ns=0",
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget unset|"
 	             "tenant=1 generation=1 engagement_id=6 budget_ns=18446744073709551615");
 }
 
-#define CHANGE(what, fields) "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 " what "|tenant=1 generation=1 " fields
+#define CHANGE(what, fields)                                                     \
+	"Info ConfigurationChange K2K_OK x1 tests -|tenant 1 " what "|tenant=1 " \
+	"generation=1 " fields
 
 TEST(what_was_so_already_is_not_told)
 {
-	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 },          { 8, K2K_UNLIMITED },
+		                        { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
 	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
 	static struct fixture f;
 
@@ -224,7 +250,8 @@ TEST(what_was_so_already_is_not_told)
 	quota.max_concurrent_kernels = 2;
 	budgets[5].budget_ns = 61;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
-	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_concurrent_kernels=2"), CHANGE("budget set", "engagement_id=6 budget_ns=61"));
+	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_concurrent_kernels=2"),
+	             CHANGE("budget set", "engagement_id=6 budget_ns=61"));
 	quota.max_gpu_memory_bytes = 101;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
 	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_gpu_memory_bytes=101"));
@@ -233,8 +260,8 @@ TEST(what_was_so_already_is_not_told)
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
 	CHECK_NO_EVENTS(&of_admin);
 	budgets[5].budget_ns = K2K_UNLIMITED;
-	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS | K2K_UPDATE_RATE),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS | K2K_UPDATE_RATE), 0);
 	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_messages_per_sec=6"),
 	             CHANGE("budget unset", "engagement_id=6 budget_ns=18446744073709551615"));
 	/* a new tenant's: those that it has */
@@ -242,9 +269,12 @@ TEST(what_was_so_already_is_not_told)
 	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
 	CHECK_EVENTS(&of_admin,
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 registered|"
-	             "tenant=50 generation=3 max_messages_per_sec=6 max_gpu_memory_bytes=101 max_concurrent_kernels=2",
-	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=5 budget_ns=1000",
-	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 generation=3 engagement_id=6 budget_ns=62");
+	             "tenant=50 generation=3 max_messages_per_sec=6 max_gpu_memory_bytes=101 "
+	             "max_concurrent_kernels=2",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 "
+	             "generation=3 engagement_id=5 budget_ns=1000",
+	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 50 budget set|tenant=50 "
+	             "generation=3 engagement_id=6 budget_ns=62");
 }
 
 TEST(the_actor_is_the_processs_name_unless_given)
@@ -257,7 +287,8 @@ TEST(the_actor_is_the_processs_name_unless_given)
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &reg), 0);
 	assert_int_equal(k2k_registry_set_audit_sink(reg, record, &of_admin), 0);
 	assert_int_equal(k2k_tenant_deregister(reg, 2, NULL), 0);
-	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 my program -|tenant 2 deregistered|tenant=2 generation=2");
+	CHECK_EVENTS(&of_admin, "Info ConfigurationChange K2K_OK x1 my program -|tenant 2 "
+	                        "deregistered|tenant=2 generation=2");
 }
 
 TEST(the_longest_numbers_and_names_are_not_cut)
@@ -271,21 +302,28 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 	quota.budget_count = 1;
 	quota.budgets = &budget;
 	assert_int_equal(k2k_tenant_register(f.admin, UINT64_MAX, &quota), 0);
-	assert_int_equal(k2k_usage_track(f.broker, UINT64_MAX, (struct k2k_audit_tag){ 0, UINT64_MAX }, UINT64_MAX),
+	assert_int_equal(k2k_usage_track(f.broker, UINT64_MAX,
+	                                 (struct k2k_audit_tag){ 0, UINT64_MAX }, UINT64_MAX),
 	                 0);
-	assert_int_equal(k2k_message_admit(f.broker, UINT64_MAX, (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }, 1, NULL),
+	assert_int_equal(k2k_message_admit(f.broker, UINT64_MAX,
+	                                   (struct k2k_audit_tag){ UINT64_MAX, UINT64_MAX }, 1,
+	                                   NULL),
 	                 K2K_EBUDGET);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_EBUDGET x1 k2k_tenant_registry -|"
-	                  "tenant 18446744073709551615 quota exceeded: tenant 18446744073709551615 engagement 18446744073709551615 "
+	                  "tenant 18446744073709551615 quota exceeded: tenant 18446744073709551615 "
+	                  "engagement 18446744073709551615 "
 	                  "budget exceeded: 18446744073709551615ns >= 18446744073709551614ns|"
-	                  "tenant=18446744073709551615 org_id=18446744073709551615 engagement_id=18446744073709551615");
+	                  "tenant=18446744073709551615 org_id=18446744073709551615 "
+	                  "engagement_id=18446744073709551615");
 	memset(name, 'k', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
 	for (size_t length = sizeof name - 1;; length = 96 - (length == 96)) {
 		name[length] = '\0';
 		snprintf(expected, sizeof expected,
-		         "Security SecurityViolation K2K_OK x1 k2k_broker %s|cross-tenant K2K send rejected: from tenant 1 to tenant 2|"
-		         "from_tenant=1 to_tenant=2 source_kernel=%s destination_kernel=%s org_id=0 engagement_id=0",
+		         "Security SecurityViolation K2K_OK x1 k2k_broker %s|cross-tenant K2K send "
+		         "rejected: from tenant 1 to tenant 2|"
+		         "from_tenant=1 to_tenant=2 source_kernel=%s destination_kernel=%s "
+		         "org_id=0 engagement_id=0",
 		         name, name, name);
 		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, name, name, none), 0);
 		CHECK_EVENTS(f.r, expected);
@@ -296,8 +334,10 @@ TEST(the_longest_numbers_and_names_are_not_cut)
 
 /* ---- coalescing ----------------------------------------------------------------------------- */
 
-#define RATE(count, used, id) "Warning ResourceLimitExceeded K2K_ERATE x" count " k2k_tenant_registry -|" \
-	"tenant " id " quota exceeded: tenant " id " message-rate: " used "/5|tenant=" id " org_id=77 engagement_id=5"
+#define RATE(count, used, id)                                                             \
+	"Warning ResourceLimitExceeded K2K_ERATE x" count " k2k_tenant_registry -|"       \
+	"tenant " id " quota exceeded: tenant " id " message-rate: " used "/5|tenant=" id \
+	" org_id=77 engagement_id=5"
 
 TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
 {
@@ -331,10 +371,12 @@ TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 		assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
-		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 77, 6 }, 6, NULL),
-		                 K2K_ERATE);
-		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 78, 5 }, 6, NULL),
-		                 K2K_ERATE);
+		assert_int_equal(
+			k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 77, 6 }, 6, NULL),
+			K2K_ERATE);
+		assert_int_equal(
+			k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 78, 5 }, 6, NULL),
+			K2K_ERATE);
 		assert_int_equal(k2k_message_admit(f.broker, 3, tag, 6, NULL), K2K_ENOTENANT);
 		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, "a", "b", tag), 0);
 		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 3, "a", "b", tag), 0);
@@ -358,7 +400,9 @@ TEST(a_thousand_kinds_sum_up_exactly)
 	set_up(&f);
 	for (int round = 0; round < 3; round++) {
 		for (uint64_t i = 0; i < 1000; i++)
-			assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ i, i * 7 }, 6, NULL),
+			assert_int_equal(k2k_message_admit(f.broker, 1,
+			                                   (struct k2k_audit_tag){ i, i * 7 }, 6,
+			                                   NULL),
 			                 K2K_ERATE);
 		advance(round * SECOND / 2);
 	}
@@ -383,10 +427,12 @@ TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
 
 	set_up(&f);
 	for (uint64_t i = 0; i < 1000; i++) {
-		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 0, 1000 + i }, 6, NULL),
+		assert_int_equal(k2k_message_admit(f.broker, 1,
+		                                   (struct k2k_audit_tag){ 0, 1000 + i }, 6, NULL),
 		                 K2K_ERATE);
 		check_last(5 * i + 1, " engagement_id=%" PRIu64, 1000 + i);
-		assert_int_equal(k2k_message_admit(f.broker, 1, (struct k2k_audit_tag){ 1000 + i, 0 }, 6, NULL),
+		assert_int_equal(k2k_message_admit(f.broker, 1,
+		                                   (struct k2k_audit_tag){ 1000 + i, 0 }, 6, NULL),
 		                 K2K_ERATE);
 		check_last(5 * i + 2, " org_id=%" PRIu64, 1000 + i);
 		assert_int_equal(k2k_kernel_acquire(f.broker, 1000 + i, NULL, NULL), K2K_ENOTENANT);
@@ -394,9 +440,12 @@ TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
 		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 1000 + i, "a", "b", none), 0);
 		check_last(5 * i + 4, " to_tenant=%" PRIu64, 1000 + i);
 		snprintf(kernel, sizeof kernel, "%" PRIu64, 1000 + i);
-		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, i % 2 ? "a" : kernel, i % 2 ? kernel : "b", none),
+		assert_int_equal(k2k_audit_cross_tenant(f.broker, 1, 2, i % 2 ? "a" : kernel,
+		                                        i % 2 ? kernel : "b", none),
 		                 0);
-		check_last(5 * i + 5, i % 2 ? " destination_kernel=%" PRIu64 : " source_kernel=%" PRIu64, 1000 + i);
+		check_last(5 * i + 5,
+		           i % 2 ? " destination_kernel=%" PRIu64 : " source_kernel=%" PRIu64,
+		           1000 + i);
 	}
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	assert_int_equal(of_broker.sum, 5000);
@@ -417,7 +466,8 @@ TEST(the_helper_lets_repeats_out_within_two_seconds)
 	WAIT_UNTIL(recorded(f.r) == 2, 3);
 	assert_false(pthread_equal(of_broker.thread[1], pthread_self()));
 	/* its time is that of the newest repeat, not of its letting out */
-	assert_true(of_broker.time_ns[1] < (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
+	assert_true(of_broker.time_ns[1] <
+	            (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
 	assert_true(of_broker.time_ns[1] >= of_broker.time_ns[0]);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"), RATE("9", "0", "1"));
 }
@@ -521,7 +571,8 @@ TEST(a_sink_can_neither_close_nor_replace)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(codes[i], K2K_EBUSY);
 	assert_int_equal(codes[3], 0);
-	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE); /* still open, still this sink */
+	/* still open, still this sink */
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(entered, 2);
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
@@ -541,13 +592,14 @@ static void calls_everything(void *context, const struct k2k_audit_event *event)
 	assert_int_equal(k2k_tenant_get(reg, 1, &info), 0);
 	assert_int_equal(k2k_broker_list(reg, list, 2, &count), 0);
 	assert_int_equal(k2k_message_admit(reg, 2, tag, 1, NULL), 0);
-	assert_int_equal(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);     /* enters the sink once more */
+	/* enters the sink once more */
+	assert_int_equal(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), K2K_EKERNELS);
 	assert_int_equal(k2k_kernel_release_id(reg, 2), 0);
 	assert_int_equal(k2k_usage_track(reg, 2, tag, 1), 0);
-	assert_int_equal(k2k_tenant_update(in_sink->admin, 2, &(struct k2k_quota)K2K_QUOTA_STANDARD, 0),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(in_sink->admin, 2, &(struct k2k_quota)K2K_QUOTA_STANDARD, 0), 0);
 	assert_int_equal(k2k_registry_check(reg, NULL, 0, &count), 0);
 	assert_int_equal(count, 0);
 }
@@ -626,7 +678,7 @@ TEST(a_sink_may_fork)
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), 0);
 }
 
-/* ---- while it is being replaced ---------------------------------------------------------------- */
+/* ---- while it is being replaced -------------------------------------------------------------- */
 
 static void waits_then_acquires(void *context, const struct k2k_audit_event *event)
 {
@@ -703,7 +755,10 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 	spawn_wait_within(pid, 10);
 }
 
-/* A thread that never used the registry, in a child by _Fork(), while other threads wait for grace periods of their process. */
+/*
+ * A thread that never used the registry, in a child by _Fork(), while other threads wait for grace
+ * periods of their process.
+ */
 static void *replace_until_told(void *context)
 {
 	while (sem_trywait(&may_go) != 0)
@@ -712,7 +767,7 @@ static void *replace_until_told(void *context)
 }
 
 #ifdef __SANITIZE_THREAD__
-enum { FORKS = 10 };     /* each takes half a second there */
+enum { FORKS = 10 }; /* each takes half a second there */
 #else
 enum { FORKS = 200 };
 #endif

@@ -2,8 +2,8 @@
 /*
  * unit_audit_threads.c - the audit sink under a flood of rejections from several threads.
  *
- * The oracle counts the rejections that the calls themselves answered: the counts of all events, over all
- * sinks, sum up to exactly as many.
+ * The oracle counts the rejections that the calls themselves answered: the counts of all events,
+ * over all sinks, sum up to exactly as many.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -15,7 +15,7 @@ enum { THREADS = 4 };
 static const struct k2k_audit_tag tag = { 1, 1 };
 static const char *name;
 static struct k2k_registry *admin, *broker;
-static k2k_u64 rejected;         /* answered by calls */
+static k2k_u64 rejected; /* answered by calls */
 static k2k_u32 stop;
 
 static void set_up(void)
@@ -41,7 +41,9 @@ static void reject_once(unsigned i)
 	switch (i % 7) {
 	case 0: assert_int_equal(k2k_kernel_acquire(broker, id, NULL, NULL), K2K_EKERNELS); break;
 	case 1: assert_int_equal(k2k_message_admit(broker, 99, tag, 1, NULL), K2K_ENOTENANT); break;
-	case 2: assert_int_equal(k2k_audit_cross_tenant(broker, id, 9, "from", "to", tag), 0); break;
+	case 2:
+		assert_int_equal(k2k_audit_cross_tenant(broker, id, 9, "from", "to", tag), 0);
+		break;
 	default: assert_int_equal(k2k_message_admit(broker, id, tag, 1, NULL), K2K_ERATE);
 	}
 	atomic_fetch_add(&rejected, 1);
@@ -61,7 +63,8 @@ static void *flood_some(void *context)
 	for (unsigned i = 0; i < 20000; i++) {
 		reject_once(i);
 		if (i % 500 == 0)
-			atomic_fetch_add(&injected_ns, SECOND / 8); /* seconds pass, at different times for each thread */
+			/* seconds pass, at different times for each thread */
+			atomic_fetch_add(&injected_ns, SECOND / 8);
 	}
 	return context;
 }
@@ -79,7 +82,7 @@ static void join(pthread_t threads[THREADS])
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
-/* ---- a sink with a context that may go away ---------------------------------------------------- */
+/* ---- a sink with a context that may go away -------------------------------------------------- */
 
 struct counter {
 	k2k_u64 sum, events, calls_now;
@@ -92,7 +95,8 @@ static void count(void *context, const struct k2k_audit_event *event)
 
 	assert_int_equal(atomic_load(&c->alive), 1);
 	atomic_fetch_add(&c->calls_now, 1);
-	assert_true(event->count > 0 && event->field_count > 0 && event->description && event->actor);
+	assert_true(event->count > 0 && event->field_count > 0 && event->description &&
+	            event->actor);
 	for (uint32_t i = 0; i < event->field_count; i++)
 		assert_true(event->fields[i].key && event->fields[i].value);
 	atomic_fetch_add(&c->sum, event->count);
@@ -235,8 +239,8 @@ TEST(close_waits_for_the_sink_and_lets_everything_out)
 		atomic_store(&rejected, 0);
 		assert_int_equal(k2k_registry_set_audit_sink(broker, count, c), 0);
 		for (int i = 0; i < THREADS; i++)
-			assert_int_equal(pthread_create(&threads[i], NULL, flood_until_closed, broker),
-			                 0);
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, flood_until_closed, broker), 0);
 		nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
 		assert_int_equal(k2k_registry_close(&broker), 0);
 		assert_int_equal(atomic_load(&c->calls_now), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_auditd - the form of an audit log: lines, what they say of the place in the rings, reading them
+ * unit_auditd - the form of an audit log: lines, what they say of the place in the rings, reading
+ * them
  */
 #include "harness.h"
 
@@ -46,9 +47,16 @@ TEST(a_place_in_the_rings_survives_its_text)
 TEST(a_place_that_is_none_is_refused)
 {
 	static const char *const texts[] = {
-		"{}", "{\"uuid\":\"u\"}", "{\"next\":{}}", "{\"uuid\":5,\"next\":{}}", "{\"uuid\":\"u\",\"next\":[]}",
-		"{\"uuid\":\"u\",\"next\":{\"129\":\"1\"}}", "{\"uuid\":\"u\",\"next\":{\"-1\":\"1\"}}", "{\"uuid\":\"u\",\"next\":{\"1\":1}}",
-		"{\"uuid\":\"u\",\"next\":{\"1\":\"99999999999999999999\"}}", "{\"uuid\":\"u\",\"next\":{\"1\":\"\"}}",
+		"{}",
+		"{\"uuid\":\"u\"}",
+		"{\"next\":{}}",
+		"{\"uuid\":5,\"next\":{}}",
+		"{\"uuid\":\"u\",\"next\":[]}",
+		"{\"uuid\":\"u\",\"next\":{\"129\":\"1\"}}",
+		"{\"uuid\":\"u\",\"next\":{\"-1\":\"1\"}}",
+		"{\"uuid\":\"u\",\"next\":{\"1\":1}}",
+		"{\"uuid\":\"u\",\"next\":{\"1\":\"99999999999999999999\"}}",
+		"{\"uuid\":\"u\",\"next\":{\"1\":\"\"}}",
 		"{\"uuid\":\"0123456789012345678901234567890123456789\",\"next\":{}}",
 	};
 
@@ -65,7 +73,9 @@ TEST(a_place_that_is_none_is_refused)
 
 TEST(an_event_says_which_one_it_is)
 {
-	struct k2k_audit_record r = { .size = sizeof r, .ring = 64, .sequence = UINT64_MAX, .kind = K2K_AUDIT_KIND_REPAIR };
+	struct k2k_audit_record r = {
+		.size = sizeof r, .ring = 64, .sequence = UINT64_MAX, .kind = K2K_AUDIT_KIND_REPAIR
+	};
 	uint64_t sequence, lost;
 	uint32_t ring;
 
@@ -79,7 +89,8 @@ TEST(an_event_says_which_one_it_is)
 		text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 		kind = text + strlen("{\"kind\":\"");
 		end = strchr(kind, '"');
-		assert_true(event_place(kind, (size_t)(end - kind), text + strlen(text), &ring, &sequence, &lost));
+		assert_true(event_place(kind, (size_t)(end - kind), text + strlen(text), &ring,
+		                        &sequence, &lost));
 		assert_int_equal(ring, 64);
 		assert_int_equal(sequence, UINT64_MAX);
 		assert_int_equal(lost, pass ? 17 : 0);
@@ -91,10 +102,14 @@ TEST(a_line_has_exactly_one_form)
 {
 	static const char good[] = "{\"seq\":\"12\",\"at_ns\":\"0\",\"kind\":\"k\",\"x\":1";
 	static const char *const bad[] = {
-		"{\"seq\":\"0\",\"at_ns\":\"0\",\"kind\":\"k\"", "{\"seq\":\"012\",\"at_ns\":\"0\",\"kind\":\"k\"",
-		"{\"seq\":\"99999999999999999999\",\"at_ns\":\"0\",\"kind\":\"k\"", "{\"seq\":\"\",\"at_ns\":\"0\",\"kind\":\"k\"",
-		"{ \"seq\":\"12\",\"at_ns\":\"0\",\"kind\":\"k\"", "{\"at_ns\":\"0\",\"seq\":\"12\",\"kind\":\"k\"",
-		"{\"seq\":\"12\",\"at_ns\":\"0\",\"kind\":\"k", "",
+		"{\"seq\":\"0\",\"at_ns\":\"0\",\"kind\":\"k\"",
+		"{\"seq\":\"012\",\"at_ns\":\"0\",\"kind\":\"k\"",
+		"{\"seq\":\"99999999999999999999\",\"at_ns\":\"0\",\"kind\":\"k\"",
+		"{\"seq\":\"\",\"at_ns\":\"0\",\"kind\":\"k\"",
+		"{ \"seq\":\"12\",\"at_ns\":\"0\",\"kind\":\"k\"",
+		"{\"at_ns\":\"0\",\"seq\":\"12\",\"kind\":\"k\"",
+		"{\"seq\":\"12\",\"at_ns\":\"0\",\"kind\":\"k",
+		"",
 	};
 	uint8_t mac[CHAIN_MAC_BYTES];
 	char text[512], tail[CHAIN_TAIL];
@@ -108,7 +123,8 @@ TEST(a_line_has_exactly_one_form)
 	assert_true(chain_parse(text, strlen(text), &line));
 	assert_int_equal(line.seq, 12);
 	assert_int_equal(line.body_size, strlen(good));
-	assert_true(chain_is_kind(&line, "k") && !chain_is_kind(&line, "kk") && !chain_is_kind(&line, ""));
+	assert_true(chain_is_kind(&line, "k") && !chain_is_kind(&line, "kk") &&
+	            !chain_is_kind(&line, ""));
 	assert_memory_equal(line.mac, mac, sizeof mac);
 	for (size_t size = 0; size < strlen(text); size++)
 		assert_false(chain_parse(text, size, &line));
@@ -118,7 +134,7 @@ TEST(a_line_has_exactly_one_form)
 			fail_msg("taken: %s", text);
 	}
 	snprintf(text, sizeof text, "%s%s", good, tail);
-	text[strlen(text) - 5] = 'A';     /* digits are small letters: one text for one mac */
+	text[strlen(text) - 5] = 'A'; /* digits are small letters: one text for one mac */
 	assert_false(chain_parse(text, strlen(text), &line));
 }
 
@@ -150,8 +166,9 @@ static void check_reader(const size_t *sizes, size_t count, int half)
 		if (sizes[i] < CHAIN_LINE_MAX)
 			assert_int_equal(size, sizes[i]);
 		else
-			assert_true(size >= CHAIN_LINE_MAX);     /* no line of ours, by its size */
-		assert_true(size == 0 || (text[0] == 'a' + (char)(i % 26) && text[size - 1] == text[0]));
+			assert_true(size >= CHAIN_LINE_MAX); /* no line of ours, by its size */
+		assert_true(size == 0 ||
+		            (text[0] == 'a' + (char)(i % 26) && text[size - 1] == text[0]));
 		assert_int_equal(reader.number, i + 1);
 		offset += sizes[i] + 1;
 		if (what == CHAIN_LINE)
@@ -163,8 +180,20 @@ static void check_reader(const size_t *sizes, size_t count, int half)
 
 TEST(lines_of_any_size_are_told_apart)
 {
-	static const size_t sizes[] = { 0, 1, CHAIN_LINE_MAX - 1, CHAIN_LINE_MAX, CHAIN_LINE_MAX + 1, 0, 8 * CHAIN_LINE_MAX,
-		                        8 * CHAIN_LINE_MAX - 1, 8 * CHAIN_LINE_MAX + 1, 3, 40 * CHAIN_LINE_MAX, 7, 500000, 5 };
+	static const size_t sizes[] = { 0,
+		                        1,
+		                        CHAIN_LINE_MAX - 1,
+		                        CHAIN_LINE_MAX,
+		                        CHAIN_LINE_MAX + 1,
+		                        0,
+		                        8 * CHAIN_LINE_MAX,
+		                        8 * CHAIN_LINE_MAX - 1,
+		                        8 * CHAIN_LINE_MAX + 1,
+		                        3,
+		                        40 * CHAIN_LINE_MAX,
+		                        7,
+		                        500000,
+		                        5 };
 
 	for (size_t count = 0; count <= sizeof sizes / sizeof sizes[0]; count++) {
 		check_reader(sizes, count, 0);

@@ -2,9 +2,9 @@
 /*
  * unit_badinput.c - every public call, used wrongly.
  *
- * One table (badinput_table.h) has every function of the header: how it is called rightly, in which roles, and
- * all the ways to call it wrongly. The tests below run over the table; one of them compares it with the header, so that
- * a function that is added there and not here is noticed.
+ * One table (badinput_table.h) has every function of the header: how it is called rightly, in which
+ * roles, and all the ways to call it wrongly. The tests below run over the table; one of them
+ * compares it with the header, so that a function that is added there and not here is noticed.
  */
 #include "badinput_table.h"
 #include "layout.h"
@@ -13,12 +13,15 @@
 
 struct fixture {
 	const char *name;
-	struct k2k_registry *handles[4];         /* by role */
-	struct k2k_registry *watcher;            /* an observer of the test's own */
+	struct k2k_registry *handles[4]; /* by role */
+	struct k2k_registry *watcher;    /* an observer of the test's own */
 	struct bytes bytes;
 };
 
-/* What a helper does with the trail of earlier calls, a second later: the word that wakes, and the events. */
+/*
+ * What a helper does with the trail of earlier calls, a second later: the word that wakes, and the
+ * events.
+ */
 static void forget_trail(struct bytes *bytes)
 {
 	const struct k2k_shm_header *header = (const void *)bytes->live;
@@ -31,7 +34,8 @@ static void forget_trail(struct bytes *bytes)
 
 		if (section->kind != K2K_SECTION_EVENTS)
 			continue;
-		memcpy(bytes->live_copy + section->offset_bytes, bytes->live + section->offset_bytes, section->count * section->stride_bytes);
+		memcpy(bytes->live_copy + section->offset_bytes,
+		       bytes->live + section->offset_bytes, section->count * section->stride_bytes);
 		found++;
 	}
 	assert_int_equal(found, 1);
@@ -68,8 +72,9 @@ static void set_up(struct fixture *f)
 	f->name = fresh_registry();
 	assert_int_equal(k2k_registry_create(f->name, &options, NULL), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		assert_int_equal(k2k_registry_open(f->name, (enum k2k_role)role, NULL, &f->handles[role]),
-		                 0);
+		assert_int_equal(
+			k2k_registry_open(f->name, (enum k2k_role)role, NULL, &f->handles[role]),
+			0);
 	assert_int_equal(k2k_registry_open(f->name, K2K_ROLE_OBSERVER, NULL, &f->watcher), 0);
 	quota.budget_count = 1;
 	quota.budgets = &budget;
@@ -144,14 +149,15 @@ TEST(right_calls_succeed_in_their_roles_and_only_there)
 
 	set_up(&f);
 	for (int i = 0; i < ENTRIES; i++)
-		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++) {
+		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER;
+		     role++) {
 			bool allowed = table[i].roles & (1 << role);
 			int expected = allowed ? 0 : K2K_EROLE;
 
 			copy_bytes(&f);
 			traces_take(&before, f.name);
-			CHECK_CODE(table[i].call(f.handles[role], 0, &expected), allowed ? 0 : K2K_EROLE,
-			           what_of(&table[i], role, 0));
+			CHECK_CODE(table[i].call(f.handles[role], 0, &expected),
+			           allowed ? 0 : K2K_EROLE, what_of(&table[i], role, 0));
 			CHECK_TRACES(&before, f.name, what_of(&table[i], role, 0));
 			if (!allowed)
 				check_bytes(&f, what_of(&table[i], role, 0));
@@ -169,7 +175,8 @@ TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
 	set_up(&f);
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
-			for (int variant = 1; (table[i].roles & (1 << role)) && variant < VARIANTS; variant++) {
+			for (int variant = 1; (table[i].roles & (1 << role)) && variant < VARIANTS;
+			     variant++) {
 				int expected = K2K_EINVAL, code;
 
 				copy_bytes(&f);
@@ -179,7 +186,8 @@ TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
 					continue;
 				CHECK_CODE(code, expected, what_of(&table[i], role, variant));
 				CHECK_TRACES(&before, f.name, what_of(&table[i], role, variant));
-				if (expected == K2K_EINVAL && strstr(table[i].name, "_release") == NULL) {
+				if (expected == K2K_EINVAL &&
+				    strstr(table[i].name, "_release") == NULL) {
 					check_bytes(&f, what_of(&table[i], role, variant));
 					assert_int_equal(k2k_error_detail()->code, K2K_EINVAL);
 					assert_true(k2k_error_detail()->text[0] != '\0');
@@ -191,8 +199,9 @@ TEST(wrong_arguments_answer_the_fitting_error_and_change_nothing)
 
 TEST(plain_rejections_leave_the_detail_alone)
 {
-	static const int32_t plain[] = { K2K_ERATE, K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM, K2K_ENOTENANT, K2K_EUNBOOKED,
-		                         K2K_EGONE, K2K_ENOTHELD, K2K_ESTALE };
+	static const int32_t plain[] = { K2K_ERATE,   K2K_EBUDGET,   K2K_EKERNELS,
+		                         K2K_EGPUMEM, K2K_ENOTENANT, K2K_EUNBOOKED,
+		                         K2K_EGONE,   K2K_ENOTHELD,  K2K_ESTALE };
 	struct k2k_quota none = K2K_QUOTA_STANDARD;
 	struct k2k_budget empty = { 1, 0 };
 	static struct fixture f;
@@ -208,7 +217,8 @@ TEST(plain_rejections_leave_the_detail_alone)
 	for (int i = -8; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 			for (int variant = 1; variant < VARIANTS; variant++) {
-				struct k2k_registry *reg = f.handles[role], *broker = f.handles[K2K_ROLE_BROKER];
+				struct k2k_registry *reg = f.handles[role],
+						    *broker = f.handles[K2K_ROLE_BROKER];
 				struct k2k_error_detail before, after;
 				int expected = K2K_EINVAL, code;
 
@@ -216,30 +226,55 @@ TEST(plain_rejections_leave_the_detail_alone)
 					break;
 				if (i < 0 && (role > 1 || variant > 1))
 					break;
-				assert_int_equal(k2k_registry_open("no such name", K2K_ROLE_ADMIN, NULL, &reg),
+				assert_int_equal(k2k_registry_open("no such name", K2K_ROLE_ADMIN,
+				                                   NULL, &reg),
 				                 K2K_EINVAL);
 				before = *k2k_error_detail();
 				switch (i) {
-				case -8: code = k2k_message_admit(broker, 20, tag, 1, NULL); assert_int_equal(code, K2K_ERATE); break;
-				case -7: code = k2k_quota_check(broker, 20, tag, 1, NULL); assert_int_equal(code, K2K_ERATE); break;
-				case -6: code = k2k_message_admit(broker, 21, tag, 1, NULL); assert_int_equal(code, K2K_EBUDGET); break;
-				case -5: code = k2k_quota_check(broker, 21, tag, 1, NULL); assert_int_equal(code, K2K_EBUDGET); break;
-				case -4: code = k2k_kernel_acquire(broker, 20, NULL, NULL); assert_int_equal(code, K2K_EKERNELS); break;
-				case -3: code = k2k_gpu_memory_acquire(broker, 20, 1, NULL, NULL); assert_int_equal(code, K2K_EGPUMEM); break;
+				case -8:
+					code = k2k_message_admit(broker, 20, tag, 1, NULL);
+					assert_int_equal(code, K2K_ERATE);
+					break;
+				case -7:
+					code = k2k_quota_check(broker, 20, tag, 1, NULL);
+					assert_int_equal(code, K2K_ERATE);
+					break;
+				case -6:
+					code = k2k_message_admit(broker, 21, tag, 1, NULL);
+					assert_int_equal(code, K2K_EBUDGET);
+					break;
+				case -5:
+					code = k2k_quota_check(broker, 21, tag, 1, NULL);
+					assert_int_equal(code, K2K_EBUDGET);
+					break;
+				case -4:
+					code = k2k_kernel_acquire(broker, 20, NULL, NULL);
+					assert_int_equal(code, K2K_EKERNELS);
+					break;
+				case -3:
+					code = k2k_gpu_memory_acquire(broker, 20, 1, NULL, NULL);
+					assert_int_equal(code, K2K_EGPUMEM);
+					break;
 				case -2:
-					assert_int_equal(k2k_usage_track(broker, ID, tag, UINT64_MAX),
-					                 0);
+					assert_int_equal(
+						k2k_usage_track(broker, ID, tag, UINT64_MAX), 0);
 					code = k2k_usage_track(broker, ID, tag, 1);
 					assert_int_equal(code, K2K_EUNBOOKED);
 					break;
-				case -1: code = k2k_kernel_release_id(broker, 20); assert_int_equal(code, K2K_ENOTHELD); break;
+				case -1:
+					code = k2k_kernel_release_id(broker, 20);
+					assert_int_equal(code, K2K_ENOTHELD);
+					break;
 				default: code = table[i].call(f.handles[role], variant, &expected);
 				}
 				after = *k2k_error_detail();
 				for (size_t p = 0; p < sizeof plain / sizeof plain[0]; p++)
 					if (code == plain[p]) {
 						if (memcmp(&before, &after, sizeof before) != 0)
-							fail_msg("%s wrote the detail: %s", i < 0 ? k2k_errname(code) : what_of(&table[i], role, variant),
+							fail_msg("%s wrote the detail: %s",
+							         i < 0 ? k2k_errname(code)
+							               : what_of(&table[i], role,
+							                         variant),
 							         after.text);
 						rejected++;
 					}
@@ -264,10 +299,12 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 		traces_take(&before, f.name);
 		for (int i = 0; i < ENTRIES; i++)
 			for (int variant = 0; table[i].call && variant < VARIANTS; variant++) {
-				int expected = K2K_EINVAL, code = table[i].call(kept, variant, &expected);
+				int expected = K2K_EINVAL,
+				    code = table[i].call(kept, variant, &expected);
 
 				if (expected != NONE && code != K2K_EUNSPECIFIED)
-					CHECK_CODE(code, K2K_EINVAL, what_of(&table[i], role, variant));
+					CHECK_CODE(code, K2K_EINVAL,
+					           what_of(&table[i], role, variant));
 			}
 		assert_int_equal(k2k_registry_close(&kept), K2K_EINVAL);
 		CHECK_BYTES(&f.bytes, "a closed handle");
@@ -277,7 +314,8 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 	traces_take(&opened, f.name);
 	for (int i = 0; i < 20; i++) {
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			assert_int_equal(k2k_registry_open(f.name, (enum k2k_role)role, NULL, &f.handles[role]),
+			assert_int_equal(k2k_registry_open(f.name, (enum k2k_role)role, NULL,
+			                                   &f.handles[role]),
 			                 0);
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 			assert_int_equal(k2k_registry_close(&f.handles[role]), 0);
@@ -293,17 +331,20 @@ static void in_child(struct fixture *f, bool handlers_ran)
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 		for (int i = 0; i < ENTRIES; i++)
 			for (int variant = 0; table[i].call && variant < VARIANTS; variant++) {
-				int expected = K2K_EINVAL, code = table[i].call(f->handles[role], variant, &expected);
+				int expected = K2K_EINVAL,
+				    code = table[i].call(f->handles[role], variant, &expected);
 
 				/* wrong arguments may be found first */
-				if (expected == NONE || (variant > 0 && code == K2K_EINVAL) || code == K2K_EUNSPECIFIED)
+				if (expected == NONE || (variant > 0 && code == K2K_EINVAL) ||
+				    code == K2K_EUNSPECIFIED)
 					continue;
 				CHECK_CODE(code, K2K_EFORKED, what_of(&table[i], role, variant));
 				assert_int_equal(k2k_error_detail()->code, K2K_EFORKED);
 			}
 	CHECK_TRACES(&before, f->name, "a forked child's calls");
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
-		struct k2k_registry *kept = f->handles[role], *fresh = (struct k2k_registry *)&before;
+		struct k2k_registry *kept = f->handles[role],
+				    *fresh = (struct k2k_registry *)&before;
 		int code = k2k_registry_open(f->name, (enum k2k_role)role, NULL, &fresh);
 
 		CHECK_CODE(code, handlers_ran ? 0 : K2K_EFORKED, "open in a child");
@@ -345,7 +386,8 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			if (table[i].roles & (1 << role))
-				CHECK_CODE(table[i].call(f.handles[role], 0, &(int){ 0 }), 0, what_of(&table[i], role, 0));
+				CHECK_CODE(table[i].call(f.handles[role], 0, &(int){ 0 }), 0,
+				           what_of(&table[i], role, 0));
 	assert_int_equal(k2k_registry_destroy(f.name, 0, NULL), K2K_EBUSY);
 	assert_int_equal(k2k_error_detail()->pid, getpid());
 }
@@ -398,7 +440,8 @@ TEST(a_destroyed_registry_is_fenced_in_every_call)
 				continue;
 			if (strcmp(table[i].name, "k2k_registry_set_audit_sink") == 0)
 				continue; /* shares nothing; is fenced once any other call was */
-			WAIT_UNTIL(table[i].call(f.handles[role], 0, &(int){ 0 }) == K2K_EFENCED, 5);
+			WAIT_UNTIL(table[i].call(f.handles[role], 0, &(int){ 0 }) == K2K_EFENCED,
+			           5);
 		}
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++) {
 		assert_int_equal(call_set_sink(f.handles[role], 0, &(int){ 0 }), K2K_EFENCED);
@@ -411,7 +454,8 @@ TEST(a_destroyed_registry_is_fenced_in_every_call)
 TEST(names_that_are_no_names_are_refused)
 {
 	char longest[K2K_NAME_MAX + 2];
-	const char *bad[] = { NULL, "", "a/b", "../x", ".", "a.b", "a b", "a\n", "\xc3\xa4", "%s%n", longest };
+	const char *bad[] = { NULL,  "",    "a/b",      "../x", ".",    "a.b",
+		              "a b", "a\n", "\xc3\xa4", "%s%n", longest };
 	static struct traces before;
 
 	memset(longest, 'x', sizeof longest - 1);
@@ -456,11 +500,26 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 		case 3: options.max_engagements = (1u << 28) + 1; break;
 		case 4: options.max_leases = (UINT64_C(1) << 32) + 16; break;
 		case 5: options.max_budgets = UINT64_MAX; break;
-		case 6: options.flags = K2K_CREATE_MODE; options.mode = 0; break;
-		case 7: options.flags = K2K_CREATE_MODE; options.mode = 0400; break;
-		case 8: options.flags = K2K_CREATE_MODE; options.mode = 0200; break;
-		case 9: options.flags = K2K_CREATE_MODE; options.mode = 04600; break;
-		case 10: options.flags = K2K_CREATE_MODE; options.mode = UINT32_MAX; break;
+		case 6:
+			options.flags = K2K_CREATE_MODE;
+			options.mode = 0;
+			break;
+		case 7:
+			options.flags = K2K_CREATE_MODE;
+			options.mode = 0400;
+			break;
+		case 8:
+			options.flags = K2K_CREATE_MODE;
+			options.mode = 0200;
+			break;
+		case 9:
+			options.flags = K2K_CREATE_MODE;
+			options.mode = 04600;
+			break;
+		case 10:
+			options.flags = K2K_CREATE_MODE;
+			options.mode = UINT32_MAX;
+			break;
 		case 11: options.max_engagements = UINT64_MAX; break;
 		default:
 			if (!spoil(i - 12, &options.size, &options.flags))
@@ -479,8 +538,9 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 			assert_int_equal(k2k_registry_plan(NULL, &plan), K2K_EINVAL);
 	}
 	assert_int_equal(k2k_registry_plan(NULL, NULL), K2K_EINVAL);
-	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &(struct k2k_registry *){ NULL }),
-	                 K2K_ENOREGISTRY);
+	assert_int_equal(
+		k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &(struct k2k_registry *){ NULL }),
+		K2K_ENOREGISTRY);
 }
 
 TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
@@ -513,15 +573,18 @@ TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
 		else if (!spoil(i, &options.size, &options.flags))
 			continue;
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-			CHECK_CODE(k2k_registry_open(f.name, (enum k2k_role)role, &options, &reg), K2K_EINVAL, "open");
+			CHECK_CODE(k2k_registry_open(f.name, (enum k2k_role)role, &options, &reg),
+			           K2K_EINVAL, "open");
 		if (i < 8)
-			CHECK_CODE(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, &options), K2K_EINVAL, "destroy");
+			CHECK_CODE(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, &options),
+			           K2K_EINVAL, "destroy");
 	}
 	assert_int_equal(k2k_registry_destroy(f.name, 2, NULL), K2K_EINVAL);
 	assert_int_equal(k2k_registry_destroy(f.name, UINT32_MAX, NULL), K2K_EINVAL);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
-		assert_int_equal(k2k_registry_open("no-such-registry", (enum k2k_role)role, NULL, &reg),
-		                 K2K_ENOREGISTRY);
+		assert_int_equal(
+			k2k_registry_open("no-such-registry", (enum k2k_role)role, NULL, &reg),
+			K2K_ENOREGISTRY);
 	assert_int_equal(k2k_registry_destroy("no-such-registry", 0, NULL), K2K_ENOREGISTRY);
 	assert_int_equal(k2k_registry_create(f.name, NULL, &reg), K2K_EEXIST);
 	assert_null(reg);
@@ -553,12 +616,30 @@ TEST(the_65th_broker_is_refused_and_leaves_nothing)
 /* As a caller of a later version, whose structs have grown. */
 TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
 {
-	struct { struct k2k_broker_info info; uint64_t later[5]; } list[3];
-	struct { struct k2k_tenant_info info; uint64_t later[5]; } got;
-	struct { struct k2k_registry_info info; uint64_t later[5]; } all;
-	struct { struct k2k_verdict verdict; uint64_t later[2]; } verdict;
-	struct { struct k2k_quota quota; uint64_t later[2]; } quota = { .quota = K2K_QUOTA_STANDARD };
-	struct { struct k2k_lease lease; uint64_t later; } lease;
+	struct {
+		struct k2k_broker_info info;
+		uint64_t later[5];
+	} list[3];
+	struct {
+		struct k2k_tenant_info info;
+		uint64_t later[5];
+	} got;
+	struct {
+		struct k2k_registry_info info;
+		uint64_t later[5];
+	} all;
+	struct {
+		struct k2k_verdict verdict;
+		uint64_t later[2];
+	} verdict;
+	struct {
+		struct k2k_quota quota;
+		uint64_t later[2];
+	} quota = { .quota = K2K_QUOTA_STANDARD };
+	struct {
+		struct k2k_lease lease;
+		uint64_t later;
+	} lease;
 	struct k2k_registry *second;
 	static struct fixture f;
 	size_t count;
@@ -591,8 +672,9 @@ TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
 	assert_string_equal(all.info.name, f.name);
 	memset(&verdict, 0, sizeof verdict);
 	verdict.verdict.size = sizeof verdict;
-	assert_int_equal(k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict),
-	                 0);
+	assert_int_equal(
+		k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict),
+		0);
 	assert_int_equal(verdict.verdict.used, 3);
 	quota.quota.size = sizeof quota;
 	assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 30, &quota.quota), 0);
@@ -624,7 +706,8 @@ TEST(lists_with_too_little_room_say_how_much_is_needed)
 	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], ID, budgets, 2, &count), 0);
 	assert_int_equal(count, 6);
 	assert_int_equal(budgets[2].id, 99);
-	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL, 0, &count),
+	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL,
+	                                 0, &count),
 	                 0);
 	assert_int_equal(count, 6);
 }
@@ -632,10 +715,16 @@ TEST(lists_with_too_little_room_say_how_much_is_needed)
 TEST(every_code_has_a_name_and_a_text_of_its_own)
 {
 	static const int codes[] = {
-		K2K_OK, K2K_EPERM, K2K_ENOREGISTRY, K2K_EIO, K2K_ENOMEM, K2K_EBUSY, K2K_EEXIST, K2K_EINVAL, K2K_EFULL,
-		K2K_EUNSPECIFIED, K2K_ENOTENANT, K2K_ENOBUDGET, K2K_ERATE, K2K_EBUDGET, K2K_EKERNELS, K2K_EGPUMEM, K2K_EUNBOOKED,
-		K2K_EGONE, K2K_ENOTHELD, K2K_ESTALE, K2K_ENOBROKERSLOT, K2K_ELAYOUT, K2K_EBOOT, K2K_EOWNER, K2K_ECORRUPT,
-		K2K_EFENCED, K2K_EFORKED, K2K_EROLE, K2K_ENOAUDIT,
+		K2K_OK,           K2K_EPERM,     K2K_ENOREGISTRY,
+		K2K_EIO,          K2K_ENOMEM,    K2K_EBUSY,
+		K2K_EEXIST,       K2K_EINVAL,    K2K_EFULL,
+		K2K_EUNSPECIFIED, K2K_ENOTENANT, K2K_ENOBUDGET,
+		K2K_ERATE,        K2K_EBUDGET,   K2K_EKERNELS,
+		K2K_EGPUMEM,      K2K_EUNBOOKED, K2K_EGONE,
+		K2K_ENOTHELD,     K2K_ESTALE,    K2K_ENOBROKERSLOT,
+		K2K_ELAYOUT,      K2K_EBOOT,     K2K_EOWNER,
+		K2K_ECORRUPT,     K2K_EFENCED,   K2K_EFORKED,
+		K2K_EROLE,        K2K_ENOAUDIT,
 	};
 	const int count = sizeof codes / sizeof codes[0];
 	static char text[1 << 20];
@@ -652,7 +741,8 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 			assert_true(strcmp(k2k_errname(codes[i]), k2k_errname(codes[j])) != 0);
 		}
 	}
-	assert_true(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) && k2k_errname(-3));
+	assert_true(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) &&
+	            k2k_errname(-3));
 	/* the header's list of codes is this one */
 	assert_non_null(file);
 	text[fread(text, 1, sizeof text - 1, file)] = '\0';
@@ -661,7 +751,8 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 		char name[40];
 		int value, known = 0;
 
-		if (sscanf(at, " %39[A-Z0-9_] = %d,", name, &value) != 2 || (name[4] != 'E' && value != 0) || value > 0)
+		if (sscanf(at, " %39[A-Z0-9_] = %d,", name, &value) != 2 ||
+		    (name[4] != 'E' && value != 0) || value > 0)
 			continue;
 		for (int i = 0; i < count; i++)
 			known += codes[i] == value && strcmp(k2k_errname(value), name) == 0;

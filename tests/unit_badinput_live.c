@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_badinput_live.c - whoever may write `live` may write anything: nobody crashes, hangs, or answers what is no answer.
+ * unit_badinput_live.c - whoever may write `live` may write anything: nobody crashes, hangs, or
+ * answers what is no answer.
  *
- * First what single damaged words mean, by name; then every word of every section, with values that are likely
- * to hurt; then a fuzz of several words at once. K2K_TEST_SEED sets its seed (printed), K2K_TEST_ROUNDS its length.
+ * First what single damaged words mean, by name; then every word of every section, with values that
+ * are likely to hurt; then a fuzz of several words at once. K2K_TEST_SEED sets its seed (printed),
+ * K2K_TEST_ROUNDS its length.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -20,13 +22,16 @@ enum { TENANTS = 6 };
 
 static const struct k2k_audit_tag tag = { 1, 1 }, fresh_tag = { 1, 77 };
 static const char *name;
-static struct k2k_registry *admin, *a, *b, *observer;    /* a and b are brokers */
-static struct k2k_map *map;                              /* a's: live is writable there */
+static struct k2k_registry *admin, *a, *b, *observer; /* a and b are brokers */
+static struct k2k_map *map;                           /* a's: live is writable there */
 static uint32_t slot_of[TENANTS + 1];
 static struct bytes bytes;
 static char doing[256];
 
-/* Tenants 1 to 6: 1000 messages, 10 kernels, 1000 bytes, budget of engagement 1; a and b hold 2 kernels and 100 bytes each. */
+/*
+ * Tenants 1 to 6: 1000 messages, 10 kernels, 1000 bytes, budget of engagement 1; a and b hold 2
+ * kernels and 100 bytes each.
+ */
 static void set_up(void)
 {
 	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
@@ -90,7 +95,8 @@ static struct k2k_shm_lease *lease_of(k2k_tenant_id id, struct k2k_registry *bro
 static struct k2k_shm_cost *cost_of(k2k_tenant_id id, uint64_t engagement)
 {
 	for (uint32_t i = 0; i < map->sizes.engagements; i++)
-		if (map->ledger[i].entry.key == engagement && map->ledger[i].entry.slot == slot_of[id] && map->ledger[i].entry.gen)
+		if (map->ledger[i].entry.key == engagement &&
+		    map->ledger[i].entry.slot == slot_of[id] && map->ledger[i].entry.gen)
 			return &map->ledger[i];
 	fail_msg("no cost record");
 }
@@ -143,7 +149,7 @@ static void corrupt(int code, const char *what)
 	assert_true(k2k_error_detail()->object[0] && k2k_error_detail()->text[0]);
 }
 
-/* ---- single words, by name --------------------------------------------------------------------- */
+/* ---- single words, by name ------------------------------------------------------------------- */
 
 TEST(totals_are_what_the_bytes_say)
 {
@@ -189,7 +195,8 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 	set_up();
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	for (int bit = 34; bit < 64; bit++) {
-		cell_of(1)->window = (uint64_t)(now.tv_sec + 10) << K2K_WINDOW_BASE_BITS | UINT64_C(1) << bit;
+		cell_of(1)->window = (uint64_t)(now.tv_sec + 10) << K2K_WINDOW_BASE_BITS |
+		                     UINT64_C(1) << bit;
 		corrupt(k2k_message_admit(a, 1, tag, 1, &verdict), "admit");
 		corrupt(k2k_message_record(a, 1), "record");
 		corrupt(k2k_quota_check(observer, 1, tag, 1, NULL), "check");
@@ -241,7 +248,8 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		char what[64];
 
 		snprintf(what, sizeof what, "lease row, damage %d", kind);
-		map->lease_rows[slot_of[1]].record[whose->broker.slot] = kind < 2 ? map->sizes.leases + 1 : UINT32_MAX;
+		map->lease_rows[slot_of[1]].record[whose->broker.slot] =
+			kind < 2 ? map->sizes.leases + 1 : UINT32_MAX;
 		corrupt(k2k_tenant_get(observer, 1, &info), what);
 		corrupt(k2k_lease_list(observer, 1, list, 8, &count), what);
 		/* of all: it hides no other's */
@@ -255,8 +263,11 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		assert_int_equal(info.flags, K2K_TENANT_DAMAGED);
 		assert_int_equal(info.id, 1);
 		assert_int_equal(info.kernels, 0);
-		corrupt(k2k_kernel_acquire(a, 1, NULL, &(struct k2k_verdict)K2K_VERDICT_INIT), what);
-		corrupt(k2k_gpu_memory_acquire(a, 1, 1, NULL, &(struct k2k_verdict)K2K_VERDICT_INIT), what);
+		corrupt(k2k_kernel_acquire(a, 1, NULL, &(struct k2k_verdict)K2K_VERDICT_INIT),
+		        what);
+		corrupt(k2k_gpu_memory_acquire(a, 1, 1, NULL,
+		                               &(struct k2k_verdict)K2K_VERDICT_INIT),
+		        what);
 		assert_int_equal(k2k_kernel_acquire(a, 2, NULL, NULL), 0); /* the others go on */
 		assert_int_equal(k2k_kernel_release_id(a, 2), 0);
 		assert_int_equal(k2k_message_admit(a, 1, tag, 1, NULL), 0);
@@ -272,7 +283,8 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 	/* a bit, or a word that leads to another's record: the holder is found, and led to again */
 	bytes_restore(&bytes);
 	cell_of(1)->lease_brokers = 0;
-	map->lease_rows[slot_of[1]].record[b->broker.slot] = map->lease_rows[slot_of[1]].record[a->broker.slot];
+	map->lease_rows[slot_of[1]].record[b->broker.slot] =
+		map->lease_rows[slot_of[1]].record[a->broker.slot];
 	assert_int_equal(get(1).kernels, 0);
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	assert_int_equal(get(1).kernels, 4);
@@ -298,7 +310,10 @@ TEST(what_others_claim_to_hold_counts_while_they_live)
 	assert_int_equal(k2k_kernel_acquire(a, 1, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
 	bytes_restore(&bytes);
-	/* the own record is somebody else's all of a sudden: nothing is held, nothing can be given back */
+	/*
+	 * the own record is somebody else's all of a sudden: nothing is held, nothing can be given
+	 * back
+	 */
 	lease_of(1, a)->incarnation = 3;
 	assert_int_equal(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
 	bytes_restore(&bytes);
@@ -342,7 +357,8 @@ TEST(chains_of_the_ledger_that_are_damaged_are_told)
 				map->ledger[i].entry.next = UINT32_MAX;
 		}
 		for (uint64_t e = 1000; e < 1100; e++) {
-			int code = k2k_usage_engagement_for(observer, 1, (struct k2k_audit_tag){ 0, e }, &ns);
+			int code = k2k_usage_engagement_for(observer, 1,
+			                                    (struct k2k_audit_tag){ 0, e }, &ns);
 
 			if (code == 0)
 				assert_int_equal(ns, 0);
@@ -390,7 +406,8 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
 	assert_string_equal(list[1].comm, "???????????????");
 	bytes_restore(&bytes);
-	map->slots[9].ack = map->defs->grace_token + 1; /* a living owner's helper would put it right */
+	/* a living owner's helper would put it right */
+	map->slots[9].ack = map->defs->grace_token + 1;
 	found_by_check("I2", "an answer to a grace period that was not");
 	map->slots[9].owner = 5;
 	found_by_check("I6", "an owner that is nobody");
@@ -406,30 +423,33 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_message_admit(b, 1, tag, 1, NULL), 0);
 }
 
-/* ---- everything, with anything -------------------------------------------------------------------- */
+/* ---- everything, with anything --------------------------------------------------------------- */
 
 /*
- * One call: its code is one of those documented, and it did not wait until its deadline, which is 5 s. Where a sanitizer
- * or an emulator makes all of it slow, as whoever sets K2K_TEST_TIMEOUT says, only a hang is told from that.
+ * One call: its code is one of those documented, and it did not wait until its deadline, which is 5
+ * s. Where a sanitizer or an emulator makes all of it slow, as whoever sets K2K_TEST_TIMEOUT says,
+ * only a hang is told from that.
  */
 static uint64_t too_long_ns(void)
 {
 	return getenv("K2K_TEST_TIMEOUT") ? UINT64_C(30000000000) : UINT64_C(4500000000);
 }
 
-#define EXPECT(call, ...)                                                                                   \
-	do {                                                                                                \
-		static const int allowed[] = { 0, K2K_ECORRUPT, ##__VA_ARGS__ };                            \
-		uint64_t began = now_ns();                                                                  \
-		int code = (call), ok = 0;                                                                  \
-		for (size_t n = 0; n < sizeof allowed / sizeof allowed[0]; n++)                             \
-			ok |= code == allowed[n];                                                           \
-		if (!ok)                                                                                    \
-			fail_msg("%s: %s answered %d (%s)", doing, #call, code, k2k_errname(code));             \
-		if (code == K2K_ECORRUPT && k2k_error_detail()->code != K2K_ECORRUPT)                       \
-			fail_msg("%s: %s gives no detail", doing, #call);                                       \
-		if (now_ns() - began > too_long_ns())                                                       \
-			fail_msg("%s: %s took %" PRIu64 " ms", doing, #call, (now_ns() - began) / 1000000);     \
+#define EXPECT(call, ...)                                                             \
+	do {                                                                          \
+		static const int allowed[] = { 0, K2K_ECORRUPT, ##__VA_ARGS__ };      \
+		uint64_t began = now_ns();                                            \
+		int code = (call), ok = 0;                                            \
+		for (size_t n = 0; n < sizeof allowed / sizeof allowed[0]; n++)       \
+			ok |= code == allowed[n];                                     \
+		if (!ok)                                                              \
+			fail_msg("%s: %s answered %d (%s)", doing, #call, code,       \
+			         k2k_errname(code));                                  \
+		if (code == K2K_ECORRUPT && k2k_error_detail()->code != K2K_ECORRUPT) \
+			fail_msg("%s: %s gives no detail", doing, #call);             \
+		if (now_ns() - began > too_long_ns())                                 \
+			fail_msg("%s: %s took %" PRIu64 " ms", doing, #call,          \
+			         (now_ns() - began) / 1000000);                       \
 	} while (0)
 
 static void read_all(struct k2k_registry *reg, k2k_tenant_id id)
@@ -481,9 +501,22 @@ static void use_all(struct k2k_registry *reg, k2k_tenant_id id)
 	EXPECT(k2k_audit_cross_tenant(reg, id, 9, "x", "y", tag));
 }
 
-static const uint64_t hurtful[] = { 0, 1, 2, UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 32, (UINT64_C(1) << 33) - 1,
-	                            UINT64_C(1) << 41, UINT64_C(1) << 61, UINT64_C(1) << 63, 17, 33, 65,
-	                            UINT64_C(0x4100000041), UINT64_C(0x100000001) };
+static const uint64_t hurtful[] = { 0,
+	                            1,
+	                            2,
+	                            UINT32_MAX,
+	                            UINT64_MAX,
+	                            UINT64_MAX - 1,
+	                            UINT64_C(1) << 32,
+	                            (UINT64_C(1) << 33) - 1,
+	                            UINT64_C(1) << 41,
+	                            UINT64_C(1) << 61,
+	                            UINT64_C(1) << 63,
+	                            17,
+	                            33,
+	                            65,
+	                            UINT64_C(0x4100000041),
+	                            UINT64_C(0x100000001) };
 enum { HURTFUL = sizeof hurtful / sizeof hurtful[0] };
 
 /* Where live has something in it: all sections, but of the free records only a few. */
@@ -493,18 +526,24 @@ static size_t interesting(size_t offsets[8192])
 		const void *from;
 		size_t n;
 	} parts[] = {
-		{ &map->live->ledger_pool, 16 },         { &map->live->lease_pool, 16 },
-		{ map->slots, 4 * sizeof *map->slots },  { map->cells, (TENANTS + 1) * sizeof *map->cells },
+		{ &map->live->ledger_pool, 16 },
+		{ &map->live->lease_pool, 16 },
+		{ map->slots, 4 * sizeof *map->slots },
+		{ map->cells, (TENANTS + 1) * sizeof *map->cells },
 		{ map->cells_cold, 2 * sizeof *map->cells_cold },
 		{ map->ledger_heads, (map->ledger_mask + 1) * sizeof *map->ledger_heads },
-		{ map->ledger, (2 * TENANTS + 2) * sizeof *map->ledger }, { map->leases, (2 * TENANTS + 2) * sizeof *map->leases },
-		{ map->lease_rows, 32 }, { map->lease_rows + 1, 32 },
+		{ map->ledger, (2 * TENANTS + 2) * sizeof *map->ledger },
+		{ map->leases, (2 * TENANTS + 2) * sizeof *map->leases },
+		{ map->lease_rows, 32 },
+		{ map->lease_rows + 1, 32 },
 	};
 	size_t count = 0;
 
 	for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++)
 		for (size_t at = 0; at + 8 <= parts[p].n; at += 8)
-			offsets[count++] = (size_t)((const unsigned char *)parts[p].from - (const unsigned char *)map->live) + at;
+			offsets[count++] = (size_t)((const unsigned char *)parts[p].from -
+			                            (const unsigned char *)map->live) +
+			                   at;
 	assert_true(count < 8192);
 	return count;
 }
@@ -524,7 +563,9 @@ TEST(every_word_of_live_may_hold_anything)
 	for (size_t w = 0; w < words; w++)
 		for (int v = 0; v < HURTFUL; v++)
 			for (k2k_tenant_id id = 1; id <= 2; id++) {
-				snprintf(doing, sizeof doing, "word at %zu of live = %#" PRIx64 ", tenant %" PRIu64, offsets[w], hurtful[v], id);
+				snprintf(doing, sizeof doing,
+				         "word at %zu of live = %#" PRIx64 ", tenant %" PRIu64,
+				         offsets[w], hurtful[v], id);
 				put(offsets[w], hurtful[v]);
 				use_all(a, id);
 				read_all(observer, id);
@@ -535,7 +576,7 @@ TEST(every_word_of_live_may_hold_anything)
 	is_clean();
 }
 
-/* ---- fuzz ------------------------------------------------------------------------------------------ */
+/* ---- fuzz ------------------------------------------------------------------------------------ */
 
 static uint64_t seed;
 
@@ -613,7 +654,8 @@ TEST(brokers_and_observers_survive_a_fuzz_of_live)
 			for (int role = K2K_ROLE_BROKER; role <= K2K_ROLE_OBSERVER; role++) {
 				struct k2k_registry *reg;
 
-				EXPECT(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg), K2K_ENOBROKERSLOT);
+				EXPECT(k2k_registry_open(name, (enum k2k_role)role, NULL, &reg),
+				       K2K_ENOBROKERSLOT);
 				if (reg) {
 					read_all(reg, id);
 					EXPECT(k2k_registry_close(&reg));
@@ -640,7 +682,8 @@ TEST(administrators_survive_a_fuzz_of_live)
 		snprintf(doing, sizeof doing, "round %" PRIu64, round);
 		mutate(offsets, words);
 		EXPECT(k2k_tenant_register(admin, 100, &quota), K2K_EBUSY, K2K_EFULL);
-		EXPECT(k2k_budget_set(admin, id, 300 + draw() % 3, draw()), K2K_EBUSY, K2K_EFULL, K2K_EINVAL);
+		EXPECT(k2k_budget_set(admin, id, 300 + draw() % 3, draw()), K2K_EBUSY, K2K_EFULL,
+		       K2K_EINVAL);
 		EXPECT(k2k_budget_unset(admin, id, 1), K2K_EBUSY, K2K_EFULL, K2K_ENOBUDGET);
 		EXPECT(k2k_tenant_deregister(admin, id, draw() % 2 ? &totals : NULL), K2K_EBUSY);
 		EXPECT(k2k_tenant_register(admin, id, &quota), K2K_EBUSY, K2K_EFULL, K2K_EEXIST);

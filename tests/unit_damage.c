@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_damage.c - what single damaged words did, and do no more. Found by damage_bits and fuzz_registry.
+ * unit_damage.c - what single damaged words did, and do no more. Found by damage_bits and
+ * fuzz_registry.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -81,7 +82,10 @@ TEST(a_deregister_killed_after_its_token_leaves_a_tenant_like_others)
 		fail_msg("%s: %s", finding.object, finding.text);
 }
 
-/* Between the token and the word that brokers wait on: they look again within a second, but the words must agree. */
+/*
+ * Between the token and the word that brokers wait on: they look again within a second, but the
+ * words must agree.
+ */
 TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
 {
 	struct k2k_finding finding = { .size = sizeof finding };
@@ -144,7 +148,8 @@ TEST(chains_of_definitions_that_never_end_are_told)
 	for (uint32_t i = 0; i < d.map.sizes.budgets; i++)
 		d.map.budgets[i].entry.next = i + 1;
 	for (uint64_t engagement = told = 0; engagement < 100; engagement++) {
-		int code = k2k_message_admit(d.a, 1, (struct k2k_audit_tag){ 1, 100 + engagement }, 1, NULL);
+		int code = k2k_message_admit(d.a, 1, (struct k2k_audit_tag){ 1, 100 + engagement },
+		                             1, NULL);
 
 		if (code)
 			corrupt(code);
@@ -183,7 +188,10 @@ TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 	}
 }
 
-/* An observer copies a budget without a read section: what it saw half is told by the state word, which no two uses share. */
+/*
+ * An observer copies a budget without a read section: what it saw half is told by the state word,
+ * which no two uses share.
+ */
 TEST(no_two_uses_of_a_budget_record_have_the_same_state_word)
 {
 	uint64_t words[8];
@@ -284,7 +292,8 @@ TEST(a_record_that_tells_no_tenant_is_cut_out_and_its_time_stays_counted)
 	damage_populate(&d);
 	before = all_costs();
 	/* one without a budget: a budget's is told by the definitions */
-	while (k2k_entry_state(d.map.ledger[i].entry.state) != K2K_ENTRY_LIVE || d.map.ledger[i].entry.key != 5)
+	while (k2k_entry_state(d.map.ledger[i].entry.state) != K2K_ENTRY_LIVE ||
+	       d.map.ledger[i].entry.key != 5)
 		i++;
 	assert_int_equal(d.map.ledger[i].cost_ns, 50);
 	d.map.ledger[i].entry.gen = 123456789;
@@ -303,7 +312,8 @@ TEST(a_record_of_a_budget_is_told_by_the_definitions)
 
 	damage_populate(&d);
 	before = all_costs();
-	while (k2k_entry_state(d.map.budgets[i].entry.state) != K2K_ENTRY_LIVE || d.map.budgets[i].entry.key != 1)
+	while (k2k_entry_state(d.map.budgets[i].entry.state) != K2K_ENTRY_LIVE ||
+	       d.map.budgets[i].entry.key != 1)
 		i++;
 	d.map.ledger[d.map.budgets[i].ledger - 1].entry.gen = 123456789;
 	d.map.ledger[d.map.budgets[i].ledger - 1].entry.key = 77;
@@ -369,7 +379,8 @@ TEST(leases_that_nothing_leads_to_come_back_with_what_they_hold)
 		slot++;
 	for (int kind = 0; kind < 6; kind++) {
 		struct k2k_tenant_info info = { .size = sizeof info };
-		uint32_t own = d.map.lease_rows[slot].record[d.a->broker.slot], other = d.map.lease_rows[slot].record[d.b->broker.slot];
+		uint32_t own = d.map.lease_rows[slot].record[d.a->broker.slot],
+			 other = d.map.lease_rows[slot].record[d.b->broker.slot];
 
 		switch (kind) {
 		case 0: d.map.lease_rows[slot].record[d.a->broker.slot] = other; break;

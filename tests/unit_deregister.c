@@ -56,7 +56,10 @@ static double used_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Processor time, which others' work changes little. A sweep for each would be 40,000 x 20,000 records: minutes. */
+/*
+ * Processor time, which others' work changes little. A sweep for each would be 40,000 x 20,000
+ * records: minutes.
+ */
 TEST(many_cost_no_more_than_a_few_times_their_registration)
 {
 	enum { MANY = 20000 };
@@ -88,8 +91,8 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 		begin = used_s();
 		totals->size = sizeof *totals;
 		if (round == 0) {
-			assert_int_equal(k2k_tenant_deregister_many(f.admin, ids, MANY, totals, NULL),
-			                 0);
+			assert_int_equal(
+				k2k_tenant_deregister_many(f.admin, ids, MANY, totals, NULL), 0);
 			assert_int_equal(totals[0].final, 1);
 			assert_int_equal(totals[MANY - 1].gpu_ns_total, 77);
 		} else { /* without totals, each by a call of its own */
@@ -99,7 +102,8 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 			assert_int_equal(k2k_batch_end(f.admin), 0);
 		}
 		deregistered = used_s() - begin;
-		printf("# registered in %.3f s, deregistered in %.3f s\n", registered, deregistered);
+		printf("# registered in %.3f s, deregistered in %.3f s\n", registered,
+		       deregistered);
 		assert_true(deregistered < 10 * registered + 0.1);
 		fixture_close(&f);
 	}
@@ -107,7 +111,10 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 	free(ids);
 }
 
-/* Whoever waited for them gave up: who reaps the tenant tells them, and counts what came after that. */
+/*
+ * Whoever waited for them gave up: who reaps the tenant tells them, and counts what came after
+ * that.
+ */
 TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
@@ -124,15 +131,19 @@ TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 		assert_int_equal(k2k_message_admit(f.broker, id, no_tag, 7, NULL), 0);
 		k2k_helper_stop(&f.broker->helper);
 		f.admin->timeout_ns = 30 * MS;
-		assert_int_equal(many ? k2k_tenant_deregister_many(f.admin, &id, 1, &totals, NULL) : k2k_tenant_deregister(f.admin, id, &totals),
+		assert_int_equal(many ? k2k_tenant_deregister_many(f.admin, &id, 1, &totals, NULL)
+		                      : k2k_tenant_deregister(f.admin, id, &totals),
 		                 0);
 		assert_int_equal(totals.final, 0);
 		assert_int_equal(totals.gpu_ns_total, 1234); /* as counted so far */
 		assert_int_equal(totals.admitted_total, 7);
 		f.admin->map.cells[0].admitted++; /* a call under way that ends now */
 		assert_int_equal(k2k_helper_start(&f.broker->helper), 0);
-		WAIT_UNTIL(k2k_tenant_register(other, 6, NULL) == 0 && k2k_tenant_deregister(other, 6, NULL) == 0 &&
-		           (reader_open(&r, f.admin), reader_take(&r, 0), reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 0)), 10);
+		WAIT_UNTIL(k2k_tenant_register(other, 6, NULL) == 0 &&
+		                   k2k_tenant_deregister(other, 6, NULL) == 0 &&
+		                   (reader_open(&r, f.admin), reader_take(&r, 0),
+		                    reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 0)),
+		           10);
 		told = reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 0);
 		assert_int_equal(told->tenant, id);
 		assert_int_equal(told->values[0], 8);

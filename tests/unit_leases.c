@@ -50,7 +50,8 @@ TEST(only_what_is_held_can_be_released)
 	assert_int_equal(info_of(f.admin, 1).kernels, 2);
 	assert_int_equal(k2k_kernel_release_id(other, 1), 0); /* its own */
 	assert_int_equal(k2k_kernel_release_id(other, 1), K2K_ENOTHELD);
-	assert_int_equal(k2k_kernel_release(f.broker, &memory), K2K_EINVAL); /* another resource's */
+	/* another resource's */
+	assert_int_equal(k2k_kernel_release(f.broker, &memory), K2K_EINVAL);
 	assert_int_equal(info_of(f.admin, 1).kernels, 1);
 	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
 	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ENOTHELD); /* twice */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_limits.c - what a limit means: rates and windows, budgets, zero, unlimited, changes while in use.
+ * unit_limits.c - what a limit means: rates and windows, budgets, zero, unlimited, changes while in
+ * use.
  */
 #include "registry_fixture.h"
 
@@ -216,7 +217,8 @@ TEST(the_rate_is_asked_before_the_budget)
 	quota.max_messages_per_sec = 1;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_RATE), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
-	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 8), 1, NULL), 0); /* the rejected one was not counted */
+	/* the rejected one was not counted */
+	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 8), 1, NULL), 0);
 	fixture_close(&f);
 }
 
@@ -250,7 +252,9 @@ TEST(a_budget_stops_the_next_admission_after_it_is_used_up)
 
 TEST(the_last_budget_of_an_engagement_counts)
 {
-	struct k2k_budget budgets[] = { { 7, 1 }, { 0, 5 }, { 7, 2 }, { 9, K2K_UNLIMITED }, { 7, 3 } };
+	struct k2k_budget budgets[] = {
+		{ 7, 1 }, { 0, 5 }, { 7, 2 }, { 9, K2K_UNLIMITED }, { 7, 3 }
+	};
 	struct k2k_budget_info list[4] = { { .size = sizeof(list[0]) } };
 	struct k2k_quota quota = quota_standard();
 	struct fixture f;
@@ -430,7 +434,9 @@ TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
 	f.admin->map.cells[0].costs += 5;
 	assert_int_equal(k2k_registry_repair(f.admin, &repaired), 0);
 	assert_int_equal(f.admin->map.cells[0].costs, SHARE + 1);
-	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }),
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1,
+	                                       &(struct k2k_tenant_totals){
+						       .size = sizeof(struct k2k_tenant_totals) }),
 	                 0);
 	WAIT_UNTIL(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1) == 0, 3);
 	fixture_close(&f);
@@ -490,8 +496,9 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	quota.max_messages_per_sec = 1;
 	quota.budgets = budgets + 2;
 	quota.budget_count = 1;
-	assert_int_equal(k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS),
-	                 K2K_EFULL);
+	assert_int_equal(
+		k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS),
+		K2K_EFULL);
 	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000); /* all or nothing */
 	assert_int_equal(k2k_budget_list(f.admin, 2, NULL, 0, &count), 0);
 	assert_int_equal(count, 2);
@@ -522,7 +529,9 @@ TEST(what_cannot_be_booked_stops_at_the_end_of_64_bits_too)
 	fixture_close(&f);
 }
 
-/* 2^34 in one second count as none: a limit that is set or asked within it lets as many pass again. */
+/*
+ * 2^34 in one second count as none: a limit that is set or asked within it lets as many pass again.
+ */
 TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
 {
 	struct k2k_verdict v = K2K_VERDICT_INIT;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_parity.c - what the single-process registry did that no other unit test asks: tenant 0, peeks, every total through every
- * change, and what a tenant leaves to the next one in its place: nothing.
+ * unit_parity.c - what the single-process registry did that no other unit test asks: tenant 0,
+ * peeks, every total through every change, and what a tenant leaves to the next one in its place:
+ * nothing.
  */
 #include "quiet_agent.h"
 #include "registry_fixture.h"
@@ -18,7 +19,10 @@ struct bytes {
 	unsigned char *defs, *live;
 };
 
-/* Once the broker's helper has answered what was asked of it: from then on it writes nothing by itself. */
+/*
+ * Once the broker's helper has answered what was asked of it: from then on it writes nothing by
+ * itself.
+ */
 static struct bytes bytes_take(const struct fixture *f)
 {
 	const struct k2k_registry *reg = f->broker;
@@ -31,7 +35,8 @@ static struct bytes bytes_take(const struct fixture *f)
 	return copy;
 }
 
-static void bytes_compare(const char *what, const char *object, unsigned char *before, const void *now, size_t bytes)
+static void bytes_compare(const char *what, const char *object, unsigned char *before,
+                          const void *now, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
 		if (before[i] != ((const unsigned char *)now)[i])
@@ -46,11 +51,11 @@ static void bytes_check(const struct fixture *f, struct bytes *before, const cha
 	bytes_compare(what, "live", before->live, f->broker->map.live, f->broker->live.bytes);
 }
 
-#define CHECK_WRITES_NOTHING(f, call, expected)           \
-	do {                                              \
-		struct bytes before_it = bytes_take(f);   \
-		assert_int_equal(call, expected);                 \
-		bytes_check(f, &before_it, #call);        \
+#define CHECK_WRITES_NOTHING(f, call, expected)         \
+	do {                                            \
+		struct bytes before_it = bytes_take(f); \
+		assert_int_equal(call, expected);       \
+		bytes_check(f, &before_it, #call);      \
 	} while (0)
 
 /* Comparisons of all bytes: small tables. */
@@ -75,7 +80,8 @@ static void count_call(void *context, const struct k2k_audit_event *event)
 
 /* ---- tenant 0 ------------------------------------------------------------------------------ */
 
-static void check_verdict(const struct k2k_verdict *v, int code, uint64_t used, uint64_t limit, uint64_t remaining, uint64_t retry)
+static void check_verdict(const struct k2k_verdict *v, int code, uint64_t used, uint64_t limit,
+                          uint64_t remaining, uint64_t retry)
 {
 	assert_int_equal(v->code, code);
 	assert_int_equal(v->used, used);
@@ -96,11 +102,13 @@ TEST(tenant_zero_passes_and_touches_nothing_shared)
 	open_small(&f);
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
-	for (int round = 0; round < 3; round++) { /* the thread's first call, the short way, a new second */
+	/* the thread's first call, the short way, a new second */
+	for (int round = 0; round < 3; round++) {
 		CHECK_WRITES_NOTHING(&f, k2k_quota_check(f.broker, 0, tag_of(1, 2), 1, &v), 0);
 		check_verdict(&v, 0, 0, K2K_UNLIMITED, K2K_UNLIMITED, 0);
 		assert_int_equal(v.window, 0);
-		CHECK_WRITES_NOTHING(&f, k2k_message_admit(f.broker, 0, tag_of(1, 2), K2K_ADMIT_MAX, &v), 0);
+		CHECK_WRITES_NOTHING(
+			&f, k2k_message_admit(f.broker, 0, tag_of(1, 2), K2K_ADMIT_MAX, &v), 0);
 		check_verdict(&v, 0, 0, K2K_UNLIMITED, K2K_UNLIMITED, 0);
 		assert_int_equal(v.window, 0);
 		CHECK_WRITES_NOTHING(&f, k2k_message_admit(f.broker, 0, no_tag, 1, NULL), 0);
@@ -112,16 +120,19 @@ TEST(tenant_zero_passes_and_touches_nothing_shared)
 		assert_int_equal(kernel.generation, 0);
 		CHECK_WRITES_NOTHING(&f, k2k_kernel_release(f.broker, &kernel), 0);
 		CHECK_WRITES_NOTHING(&f, k2k_kernel_release_id(f.broker, 0), 0);
-		CHECK_WRITES_NOTHING(&f, k2k_gpu_memory_acquire(f.broker, 0, UINT64_MAX, &memory, &v), 0);
+		CHECK_WRITES_NOTHING(
+			&f, k2k_gpu_memory_acquire(f.broker, 0, UINT64_MAX, &memory, &v), 0);
 		check_verdict(&v, 0, 0, K2K_UNLIMITED, K2K_UNLIMITED, 0);
 		CHECK_WRITES_NOTHING(&f, k2k_gpu_memory_release(f.broker, &memory), 0);
 		CHECK_WRITES_NOTHING(&f, k2k_gpu_memory_release_id(f.broker, 0, 7), 0);
 		CHECK_WRITES_NOTHING(&f, k2k_quota_check(f.admin, 0, no_tag, 1, NULL), 0);
-		CHECK_WRITES_NOTHING(&f, k2k_usage_engagement_for(f.broker, 0, no_tag, &ns), K2K_ENOTENANT);
+		CHECK_WRITES_NOTHING(&f, k2k_usage_engagement_for(f.broker, 0, no_tag, &ns),
+		                     K2K_ENOTENANT);
 		CHECK_WRITES_NOTHING(&f, k2k_tenant_get(f.broker, 0, &info), K2K_ENOTENANT);
 		CHECK_WRITES_NOTHING(&f, is_registered(f.broker, 0), 0);
 		CHECK_WRITES_NOTHING(&f, k2k_tenant_register(f.admin, 0, &quota), K2K_EUNSPECIFIED);
-		CHECK_WRITES_NOTHING(&f, k2k_tenant_update(f.admin, 0, &quota, K2K_UPDATE_RATE), K2K_EUNSPECIFIED);
+		CHECK_WRITES_NOTHING(&f, k2k_tenant_update(f.admin, 0, &quota, K2K_UPDATE_RATE),
+		                     K2K_EUNSPECIFIED);
 		CHECK_WRITES_NOTHING(&f, k2k_tenant_deregister(f.admin, 0, NULL), K2K_EUNSPECIFIED);
 		CHECK_WRITES_NOTHING(&f, k2k_budget_set(f.admin, 0, 1, 1), K2K_EUNSPECIFIED);
 		CHECK_WRITES_NOTHING(&f, k2k_budget_unset(f.admin, 0, 1), K2K_EUNSPECIFIED);
@@ -142,14 +153,16 @@ TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 
 	open_small(&f);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
-	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), 0); /* the short way is open */
+	/* the short way is open */
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), 0);
 	nothing = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(nothing != MAP_FAILED);
 	/* no other thread of the handle looks at the map meanwhile */
 	quiet_agent(f.broker);
 	k2k_helper_stop(&f.broker->helper);
 	kept = f.broker->map;
-	f.broker->map.tenant_heads = f.broker->map.budget_heads = f.broker->map.ledger_heads = nothing;
+	f.broker->map.tenant_heads = f.broker->map.budget_heads = f.broker->map.ledger_heads =
+		nothing;
 	f.broker->map.tenants = nothing;
 	f.broker->map.tenants_cold = nothing;
 	f.broker->map.budgets = nothing;
@@ -172,7 +185,10 @@ TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 	fixture_close(&f);
 }
 
-/* Where the registry is gone it passes until the handle knows; from then on it is refused as everybody is. */
+/*
+ * Where the registry is gone it passes until the handle knows; from then on it is refused as
+ * everybody is.
+ */
 TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 {
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
@@ -185,7 +201,8 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	assert_int_equal(k2k_registry_close(&f.admin), 0);
 	assert_int_equal(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_EFENCED);
-	assert_int_equal(k2k_audit_wait(f.broker, &cursor, UINT64_MAX), K2K_EFENCED); /* the handle knows */
+	/* the handle knows */
+	assert_int_equal(k2k_audit_wait(f.broker, &cursor, UINT64_MAX), K2K_EFENCED);
 	assert_int_equal(k2k_quota_check(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);
 	assert_int_equal(k2k_message_admit(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);
 	assert_int_equal(k2k_message_record(f.broker, 0), K2K_EFENCED);
@@ -198,7 +215,7 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 /* More of one bucket than the short way looks at. */
 TEST(ids_are_told_apart_by_all_64_bits)
@@ -212,7 +229,8 @@ TEST(ids_are_told_apart_by_all_64_bits)
 	options.max_tenants = IDS;
 	fixture_open_sized(&f, &options);
 	for (k2k_tenant_id id = 5; n <= IDS; id += UINT64_C(1) << 32)
-		if (n == 0 || k2k_tenant_bucket(&f.broker->map, id) == k2k_tenant_bucket(&f.broker->map, ids[0]))
+		if (n == 0 || k2k_tenant_bucket(&f.broker->map, id) ==
+		                      k2k_tenant_bucket(&f.broker->map, ids[0]))
 			ids[n++] = id;
 	for (size_t known = 0; known <= IDS; known++) {
 		for (size_t i = 0; i <= IDS; i++) {
@@ -234,7 +252,7 @@ TEST(ids_are_told_apart_by_all_64_bits)
 	fixture_close(&f);
 }
 
-/* ---- peeks ------------------------------------------------------------------------------------ */
+/* ---- peeks ----------------------------------------------------------------------------------- */
 
 TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 {
@@ -256,26 +274,33 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	assert_int_equal(k2k_message_admit(f.broker, 2, no_tag, 5, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 100), 0);
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
-	for (int second = 0; second < 3; second++) { /* in the window that is there, and where a new one is due */
+	/* in the window that is there, and where a new one is due */
+	for (int second = 0; second < 3; second++) {
 		struct k2k_registry *readers[] = { f.broker, f.admin, observer };
 
 		for (int i = 0; i < 3; i++) {
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, no_tag, 1, &v), 0);
 			assert_int_equal(v.window, 1000 + second);
 			assert_int_equal(v.used, second == 0);
-			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, no_tag, 3, &v), K2K_ERATE);
-			assert_int_equal(v.retry_after_ns, K2K_NEVER_NS); /* more than a whole second's */
+			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, no_tag, 3, &v),
+			                     K2K_ERATE);
+			/* more than a whole second's */
+			assert_int_equal(v.retry_after_ns, K2K_NEVER_NS);
 			assert_int_equal(v.window, 1000 + second);
-			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, tag_of(3, 7), 1, &v), K2K_EBUDGET);
+			CHECK_WRITES_NOTHING(&f,
+			                     k2k_quota_check(readers[i], 1, tag_of(3, 7), 1, &v),
+			                     K2K_EBUDGET);
 			check_verdict(&v, K2K_EBUDGET, 100, 100, 0, K2K_NEVER_NS);
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 2, no_tag, 1, &v), 0);
 			assert_int_equal(v.window, 1000 + second);
 			assert_int_equal(v.used, second ? 0 : 5);
-			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 99, no_tag, 1, &v), K2K_ENOTENANT);
+			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 99, no_tag, 1, &v),
+			                     K2K_ENOTENANT);
 		}
 		if (second == 0) {
 			f.clock_ns += 400 * MS;
-			CHECK_WRITES_NOTHING(&f, k2k_quota_check(f.broker, 1, no_tag, 2, &v), K2K_ERATE);
+			CHECK_WRITES_NOTHING(&f, k2k_quota_check(f.broker, 1, no_tag, 2, &v),
+			                     K2K_ERATE);
 			check_verdict(&v, K2K_ERATE, 1, 2, 1, 600 * MS);
 			f.clock_ns += 600 * MS;
 		} else {
@@ -290,7 +315,7 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	fixture_close(&f);
 }
 
-/* ---- verdicts -------------------------------------------------------------------------------------- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 TEST(a_verdict_of_what_is_unlimited_says_so)
 {
@@ -315,8 +340,10 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 	unlimited.max_concurrent_kernels--;
 	unlimited.max_messages_per_sec--;
 	unlimited.max_gpu_memory_bytes--;
-	assert_int_equal(k2k_tenant_update(f.admin, 1, &unlimited, K2K_UPDATE_KERNELS | K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(f.admin, 1, &unlimited,
+	                          K2K_UPDATE_KERNELS | K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY),
+		0);
 	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, &v), 0);
 	check_verdict(&v, 0, 3, UINT32_MAX - 1, UINT32_MAX - 4, 0);
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 3, NULL, &v), 0);
@@ -328,7 +355,8 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 	check_verdict(&v, 0, K2K_ADMIT_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_ADMIT_MAX, 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
-	check_verdict(&v, K2K_ERATE, K2K_RATE_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_RATE_MAX, SECOND);
+	check_verdict(&v, K2K_ERATE, K2K_RATE_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_RATE_MAX,
+	              SECOND);
 	fixture_close(&f);
 }
 
@@ -390,7 +418,7 @@ TEST(a_budget_is_used_up_by_its_last_nanosecond)
 	fixture_close(&f);
 }
 
-/* ---- every total ------------------------------------------------------------------------------------------ */
+/* ---- every total ----------------------------------------------------------------------------- */
 
 static uint64_t realtime_ns(void)
 {
@@ -400,7 +428,10 @@ static uint64_t realtime_ns(void)
 	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
-/* 11 admitted; rejected: 1 by rate, 2 by budget, 3 by kernels, 4 by memory; 120 + 30 ns booked, 9 unattributed; holds 2 and 60. */
+/*
+ * 11 admitted; rejected: 1 by rate, 2 by budget, 3 by kernels, 4 by memory; 120 + 30 ns booked, 9
+ * unattributed; holds 2 and 60.
+ */
 static void use_everything(struct fixture *f, k2k_tenant_id id)
 {
 	struct k2k_budget budget = { 7, 100 };
@@ -428,7 +459,8 @@ static void use_everything(struct fixture *f, k2k_tenant_id id)
 	f->broker->map.cells_cold[f->broker->map.sizes.tenants - 1].unattributed_ns += 9;
 }
 
-static void check_everything(const struct fixture *f, k2k_tenant_id id, const struct k2k_tenant_info *before)
+static void check_everything(const struct fixture *f, k2k_tenant_id id,
+                             const struct k2k_tenant_info *before)
 {
 	struct k2k_tenant_info info = info_of(f->admin, id);
 
@@ -501,12 +533,15 @@ TEST(a_change_keeps_every_total_and_the_time_of_registration)
 		check_everything(&f, 1, &before);
 		is = info_of(f.admin, 1);
 		/* what is named, and no more */
-		assert_int_equal(is.max_messages_per_sec,
-		                 mask & K2K_UPDATE_RATE ? quota.max_messages_per_sec : was.max_messages_per_sec);
-		assert_int_equal(is.max_gpu_memory_bytes,
-		                 mask & K2K_UPDATE_GPU_MEMORY ? quota.max_gpu_memory_bytes : was.max_gpu_memory_bytes);
-		assert_int_equal(is.max_concurrent_kernels,
-		                 mask & K2K_UPDATE_KERNELS ? quota.max_concurrent_kernels : was.max_concurrent_kernels);
+		assert_int_equal(is.max_messages_per_sec, mask & K2K_UPDATE_RATE
+		                                                  ? quota.max_messages_per_sec
+		                                                  : was.max_messages_per_sec);
+		assert_int_equal(is.max_gpu_memory_bytes, mask & K2K_UPDATE_GPU_MEMORY
+		                                                  ? quota.max_gpu_memory_bytes
+		                                                  : was.max_gpu_memory_bytes);
+		assert_int_equal(is.max_concurrent_kernels, mask & K2K_UPDATE_KERNELS
+		                                                    ? quota.max_concurrent_kernels
+		                                                    : was.max_concurrent_kernels);
 		assert_int_equal(budget_of(&f, 9),
 		                 mask & K2K_UPDATE_BUDGETS ? budgets[1].budget_ns : 0);
 		assert_int_equal(budget_of(&f, 7), mask < K2K_UPDATE_BUDGETS ? 100 : 0);
@@ -521,7 +556,9 @@ TEST(a_change_keeps_every_total_and_the_time_of_registration)
 	assert_int_equal(info_of(f.admin, 1).messages_this_second, 0);
 	assert_int_equal(info_of(f.admin, 1).admitted_total, 11);
 	/* registered anew: at another time */
-	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }),
+	assert_int_equal(k2k_tenant_deregister(f.admin, 1,
+	                                       &(struct k2k_tenant_totals){
+						       .size = sizeof(struct k2k_tenant_totals) }),
 	                 0);
 	to = realtime_ns();
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
@@ -543,7 +580,8 @@ static void check_values(uint32_t kind, const uint64_t *values, size_t count)
 
 TEST(final_totals_are_all_that_was_counted)
 {
-	static const uint64_t deregistered[] = { 11, 1, 2, 3, 4, 0, 9 }, final[] = { 11, 1, 2, 3, 4, 150, 9, 2, 60 };
+	static const uint64_t deregistered[] = { 11, 1, 2, 3, 4, 0, 9 },
+			      final[] = { 11, 1, 2, 3, 4, 150, 9, 2, 60 };
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	struct k2k_tenant_info before;
 	struct fixture f;
@@ -584,7 +622,8 @@ TEST(a_place_keeps_nothing_of_the_tenant_before)
 
 	open_single(&f);
 	use_everything(&f, 1);
-	f.clock_ns += SECOND; /* its window begins at 11 messages, in the same second as the next one's */
+	/* its window begins at 11 messages, in the same second as the next one's */
+	f.clock_ns += SECOND;
 	assert_int_equal(k2k_message_record(f.broker, 1), 0);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
 	assert_int_equal(k2k_tenant_register(f.admin, 2, &quota), 0);
@@ -606,7 +645,8 @@ TEST(a_place_keeps_nothing_of_the_tenant_before)
 	assert_int_equal(k2k_lease_list(f.admin, 0, NULL, 0, &count), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(cost_for(f.broker, 2, tag_of(0, 7)), 0);
-	assert_int_equal(k2k_message_admit(f.broker, 2, tag_of(0, 7), 1, NULL), 0); /* no budget of the one before */
+	/* no budget of the one before */
+	assert_int_equal(k2k_message_admit(f.broker, 2, tag_of(0, 7), 1, NULL), 0);
 	assert_int_equal(k2k_kernel_release_id(f.broker, 2), K2K_ENOTHELD);
 	assert_int_equal(k2k_gpu_memory_release_id(f.broker, 2, 1), K2K_ENOTHELD);
 	for (int i = 0; i < 2; i++)
@@ -661,15 +701,18 @@ TEST(an_engagement_costs_what_registered_tenants_have_booked)
 	fixture_close(&f);
 }
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 TEST(repeats_of_each_rejection_are_coalesced_exactly)
 {
 	static const struct {
 		uint32_t kind;
 		uint64_t count;
-	} expected[] = { { K2K_AUDIT_KIND_RATE, 5 }, { K2K_AUDIT_KIND_BUDGET, 7 }, { K2K_AUDIT_KIND_KERNELS, 11 },
-		         { K2K_AUDIT_KIND_GPU_MEMORY, 13 }, { K2K_AUDIT_KIND_UNKNOWN_TENANT, 17 } };
+	} expected[] = { { K2K_AUDIT_KIND_RATE, 5 },
+		         { K2K_AUDIT_KIND_BUDGET, 7 },
+		         { K2K_AUDIT_KIND_KERNELS, 11 },
+		         { K2K_AUDIT_KIND_GPU_MEMORY, 13 },
+		         { K2K_AUDIT_KIND_UNKNOWN_TENANT, 17 } };
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	struct k2k_budget budget = { 7, 0 };
 	struct k2k_quota quota = { sizeof quota, 0, 1, 100, 0, 1, &budget };
@@ -706,7 +749,10 @@ TEST(repeats_of_each_rejection_are_coalesced_exactly)
 	fixture_close(&f);
 }
 
-/* Stays in a read section of the broker's process until a registration was begun: so its first attempt finds the budgets full. */
+/*
+ * Stays in a read section of the broker's process until a registration was begun: so its first
+ * attempt finds the budgets full.
+ */
 static void *hold_up(void *fixture)
 {
 	const struct fixture *f = fixture;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_recovery.c - half-done states, made by hand: what a writer or a broker leaves that is killed between two stores.
+ * unit_recovery.c - half-done states, made by hand: what a writer or a broker leaves that is killed
+ * between two stores.
  *
- * die() does what the kernel does for a killed writer: its incarnation is dead, the intent still raised.
+ * die() does what the kernel does for a killed writer: its incarnation is dead, the intent still
+ * raised.
  */
 #include "budget.h"
 #include "ledger.h"
@@ -62,8 +64,9 @@ TEST(a_register_killed_before_its_commit_did_not_happen)
 	fixture_open(&f);
 	begin(&f, K2K_OP_REGISTER);
 	assert_int_equal(k2k_tenant_build(&f.admin->map, 5, &some_limits, &slot, &generation), 0);
-	assert_int_equal(k2k_ledger_obtain(&f.admin->map, K2K_INCARNATION_WRITER, &f.admin->passed, &f.admin->ledger_full_at, slot,
-	                                   generation, 7, &record), 0);
+	assert_int_equal(k2k_ledger_obtain(&f.admin->map, K2K_INCARNATION_WRITER, &f.admin->passed,
+	                                   &f.admin->ledger_full_at, slot, generation, 7, &record),
+	                 0);
 	assert_int_equal(k2k_budget_add(&f.admin->map, slot, generation, 1, 7, 100, record), 0);
 	die(&f);
 	assert_false(is_registered(f.broker, 5));
@@ -109,7 +112,8 @@ TEST(a_deregister_killed_before_its_unlink_is_finished)
 	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	token = k2k_grace_next(&f.admin->map);
 	f.admin->map.tenants_cold[slot].retired_token = token;
-	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word));
+	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_RETIRED,
+	                                                       k2k_tenant_generation(word));
 	die(&f);
 	assert_false(is_registered(f.broker, 5));
 	assert_int_equal(f.admin->map.defs->grace_token, token - 1);
@@ -154,15 +158,20 @@ static void make_update(struct fixture *f, uint32_t *slot)
 	assert_int_equal(k2k_tenant_find(&f->admin->map, 5, slot, &word), 0);
 	k2k_tenant_prepare(&f->admin->map, *slot, &limits);
 	/* 7 changes, 8 ends */
-	assert_int_equal(k2k_ledger_obtain(&f->admin->map, K2K_INCARNATION_WRITER, &f->admin->passed, &f->admin->ledger_full_at, *slot,
-	                                   k2k_tenant_generation(word), 7, &record), 0);
-	assert_int_equal(k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 7, &index),
+	assert_int_equal(k2k_ledger_obtain(&f->admin->map, K2K_INCARNATION_WRITER,
+	                                   &f->admin->passed, &f->admin->ledger_full_at, *slot,
+	                                   k2k_tenant_generation(word), 7, &record),
 	                 0);
-	assert_int_equal(k2k_budget_add(&f->admin->map, *slot, k2k_tenant_generation(word), 2, 7, 5000, record),
+	assert_int_equal(
+		k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 7, &index),
+		0);
+	assert_int_equal(k2k_budget_add(&f->admin->map, *slot, k2k_tenant_generation(word), 2, 7,
+	                                5000, record),
 	                 0);
 	k2k_budget_end(&f->admin->map, index, 2);
-	assert_int_equal(k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 8, &index),
-	                 0);
+	assert_int_equal(
+		k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 8, &index),
+		0);
 	k2k_budget_end(&f->admin->map, index, 2);
 }
 
@@ -235,8 +244,8 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	hash = k2k_ledger_hash(&f.admin->map);
 	/* linked, not yet LIVE */
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
-	assert_int_equal(k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &linked),
-	                 0);
+	assert_int_equal(
+		k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &linked), 0);
 	f.admin->map.ledger[linked].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
 	/* claimed, not linked */
 	assert_true(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &unlinked));
@@ -244,7 +253,8 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	f.admin->map.live->lease_pool.high = 1;
 	f.admin->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
 	/* a living broker's claim is left alone */
-	assert_true(k2k_pool_claim(&hash.pool, f.broker->broker.incarnation, &f.admin->passed, &full_at, &other));
+	assert_true(k2k_pool_claim(&hash.pool, f.broker->broker.incarnation, &f.admin->passed,
+	                           &full_at, &other));
 	assert_int_equal(findings(f.admin), 0); /* no damage: they count as nothing */
 	assert_int_equal(cost_for(f.broker, 5, tag_of(0, 3)), 5);
 	assert_int_equal(k2k_registry_repair(f.admin, &info), 0);
@@ -277,7 +287,9 @@ TEST(what_dead_brokers_claimed_comes_back_when_a_tenant_goes)
 		assert_true(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &index));
 	assert_int_equal(k2k_registry_info(f.admin, &info), 0);
 	assert_int_equal(info.engagements.used, 11);
-	assert_int_equal(k2k_tenant_deregister(f.admin, 5, &(struct k2k_tenant_totals){ .size = sizeof(struct k2k_tenant_totals) }),
+	assert_int_equal(k2k_tenant_deregister(f.admin, 5,
+	                                       &(struct k2k_tenant_totals){
+						       .size = sizeof(struct k2k_tenant_totals) }),
 	                 0);
 	assert_int_equal(k2k_registry_info(f.admin, &info), 0);
 	assert_int_equal(info.engagements.used, 0);
@@ -297,10 +309,12 @@ TEST(a_reap_killed_halfway_is_done_again)
 	assert_int_equal(k2k_kernel_acquire(f.broker, 5, NULL, NULL), 0);
 	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 5, NULL), 0);
-	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token,
+	           10);
 	begin(&f, K2K_OP_REGISTER);
 	/* the tenant's leases are not yet free; the slot is free, but in no list */
-	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word));
+	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_FREE,
+	                                                       k2k_tenant_generation(word));
 	die(&f);
 	next_operation(&f);
 	assert_int_equal(k2k_usage_list(f.admin, 0, NULL, 0, &count), 0);
@@ -321,10 +335,11 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
 	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
-	assert_int_equal(k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &index),
-	                 0);
+	assert_int_equal(
+		k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &index), 0);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 5, NULL), 0);
-	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token, 10);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token,
+	           10);
 	begin(&f, K2K_OP_REGISTER);
 	/* killed after the tenant's records were retired, before the tenant itself was free */
 	token = k2k_grace_next(&f.admin->map);
@@ -333,11 +348,14 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	k2k_grace_publish(&f.admin->map, token);
 	die(&f);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, 10);
-	/* a living broker has taken it, and not yet filled it: generation, key and cost are those of before */
+	/*
+	 * a living broker has taken it, and not yet filled it: generation, key and cost are those
+	 * of before
+	 */
 	f.admin->map.ledger[index].entry.state = taken;
 	assert_int_equal(k2k_tenant_register(f.admin, 6, NULL), 0);
-	assert_int_equal(k2k_tenant_state(f.admin->map.tenants[slot].state_gen) == K2K_TENANT_RETIRED,
-	                 0);
+	assert_int_equal(
+		k2k_tenant_state(f.admin->map.tenants[slot].state_gen) == K2K_TENANT_RETIRED, 0);
 	assert_int_equal(f.admin->map.ledger[index].entry.state, taken);
 	k2k_pool_unclaim(&hash.pool, index);
 	assert_int_equal(findings(f.admin), 0);
@@ -379,7 +397,9 @@ static uint64_t passed_four(void *context)
 
 TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
 {
-	const struct k2k_create_options small = { .size = sizeof small, .max_tenants = 1, .max_engagements = 1 };
+	const struct k2k_create_options small = { .size = sizeof small,
+		                                  .max_tenants = 1,
+		                                  .max_engagements = 1 };
 	const struct k2k_passed passed = { passed_four, NULL };
 	k2k_u64 full_at = UINT64_MAX;
 	struct k2k_hash hash;
@@ -398,7 +418,9 @@ TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
 
 TEST(what_is_given_back_to_a_full_pool_is_found_at_once)
 {
-	const struct k2k_create_options small = { .size = sizeof small, .max_tenants = 1, .max_engagements = 1 };
+	const struct k2k_create_options small = { .size = sizeof small,
+		                                  .max_tenants = 1,
+		                                  .max_engagements = 1 };
 	const struct k2k_passed passed = { passed_four, NULL };
 	k2k_u64 full_at = UINT64_MAX;
 	struct k2k_hash hash;

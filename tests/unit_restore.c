@@ -18,9 +18,16 @@ static struct k2k_quota quota_with_budgets(void)
 
 static struct k2k_tenant_image image_of(const struct k2k_quota *quota)
 {
-	return (struct k2k_tenant_image){ .size = sizeof(struct k2k_tenant_image), .id = 42, .generation = 1000,
-		                          .registered_at_ns = 77, .admitted_total = 1, .rejected_total = { 2, 3, 4, 5 },
-		                          .unattributed_ns = 6, .quota = quota, .usage = usage, .usage_count = 4 };
+	return (struct k2k_tenant_image){ .size = sizeof(struct k2k_tenant_image),
+		                          .id = 42,
+		                          .generation = 1000,
+		                          .registered_at_ns = 77,
+		                          .admitted_total = 1,
+		                          .rejected_total = { 2, 3, 4, 5 },
+		                          .unattributed_ns = 6,
+		                          .quota = quota,
+		                          .usage = usage,
+		                          .usage_count = 4 };
 }
 
 TEST(a_restored_tenant_has_all_that_it_had)

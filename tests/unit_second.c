@@ -136,9 +136,12 @@ TEST(who_waits_as_long_as_told_is_not_refused_again)
 		for (int i = 0; i < TENANTS; i++) {
 			while (now_ns() < refused[i].until_ns)
 				;
-			early += k2k_clock_now(&s.broker->clock).second < k2k_clock_exact(&s.broker->clock).second;
+			early += k2k_clock_now(&s.broker->clock).second <
+			         k2k_clock_exact(&s.broker->clock).second;
 			assert_int_equal(i % 2 ? admit(s.other, refused[i].id, &verdict)
-			                       : k2k_quota_check(s.broker, refused[i].id, no_tag, 1, &verdict), 0);
+			                       : k2k_quota_check(s.broker, refused[i].id, no_tag, 1,
+			                                         &verdict),
+			                 0);
 		}
 	}
 	close_scene(&s);
@@ -184,10 +187,12 @@ TEST(windows_by_two_clocks_that_differ_never_hold_more_than_the_limit)
 	s.other->clock.injected_ns = &late;
 	while ((now = second(s.broker)) < first + SECONDS) {
 		/* a twentieth of a second behind */
-		atomic_store(&late, now * SECOND + k2k_clock_now(&s.broker->clock).ns - SECOND / 20);
+		atomic_store(&late,
+		             now * SECOND + k2k_clock_now(&s.broker->clock).ns - SECOND / 20);
 		for (int i = 0; i < 2; i++)
 			if (admit(i ? s.other : s.broker, 1, &verdict) == 0) {
-				assert_true(verdict.window >= first - 1 && verdict.window - first + 1 < 64);
+				assert_true(verdict.window >= first - 1 &&
+				            verdict.window - first + 1 < 64);
 				in_window[verdict.window - first + 1]++;
 			}
 	}

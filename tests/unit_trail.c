@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail.c - the audit trail in one process: every kind, repeats, what is written over, half-written events.
+ * unit_trail.c - the audit trail in one process: every kind, repeats, what is written over,
+ * half-written events.
  */
 #include "registry_fixture.h"
 #include "trail_reader.h"
@@ -46,8 +47,9 @@ static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
 
 /* ---- every kind ---------------------------------------------------------------------------- */
 
-static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level, enum k2k_audit_type type, const char *actor,
-                            k2k_tenant_id tenant, uint64_t used, uint64_t limit, uint64_t count, struct fixture *f)
+static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
+                            enum k2k_audit_type type, const char *actor, k2k_tenant_id tenant,
+                            uint64_t used, uint64_t limit, uint64_t count, struct fixture *f)
 {
 	const struct k2k_audit_record *e = reader_need(&r, kind, 0);
 
@@ -59,7 +61,8 @@ static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
 	assert_int_equal(e->used, used);
 	assert_int_equal(e->limit, limit);
 	assert_int_equal(e->count, count);
-	assert_int_equal(e->ring, kind == K2K_AUDIT_KIND_CROSS_TENANT ? security_ring(f) : f->broker->broker.slot);
+	assert_int_equal(e->ring, kind == K2K_AUDIT_KIND_CROSS_TENANT ? security_ring(f)
+	                                                              : f->broker->broker.slot);
 	assert_int_equal(e->pid, getpid());
 	assert_int_equal(e->incarnation, f->broker->broker.incarnation);
 	assert_int_equal(e->flags, 0);
@@ -94,17 +97,19 @@ TEST(each_rejection_is_an_event_with_its_fields)
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
-	check_rejection(K2K_AUDIT_KIND_RATE, K2K_ERATE, K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED, "k2k_tenant_registry", 1, 5,
-	                5, 1, &f);
-	check_rejection(K2K_AUDIT_KIND_BUDGET, K2K_EBUDGET, K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED,
-	                "k2k_tenant_registry", 2, 1500, 1000, 1, &f);
-	check_rejection(K2K_AUDIT_KIND_KERNELS, K2K_EKERNELS, K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED,
-	                "k2k_tenant_registry", 1, 1, 1, 2, &f);
-	check_rejection(K2K_AUDIT_KIND_GPU_MEMORY, K2K_EGPUMEM, K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED,
-	                "k2k_tenant_registry", 1, 0, 100, 1, &f);
-	check_rejection(K2K_AUDIT_KIND_UNKNOWN_TENANT, K2K_ENOTENANT, K2K_AUDIT_WARNING, K2K_AUDIT_AUTHORIZATION_CHECK,
-	                "k2k_tenant_registry", 99, 0, 0, 2, &f);
-	check_rejection(K2K_AUDIT_KIND_CROSS_TENANT, 0, K2K_AUDIT_SECURITY, K2K_AUDIT_SECURITY_VIOLATION, "k2k_broker", 1, 0, 0, 1, &f);
+	check_rejection(K2K_AUDIT_KIND_RATE, K2K_ERATE, K2K_AUDIT_WARNING,
+	                K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED, "k2k_tenant_registry", 1, 5, 5, 1, &f);
+	check_rejection(K2K_AUDIT_KIND_BUDGET, K2K_EBUDGET, K2K_AUDIT_WARNING,
+	                K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED, "k2k_tenant_registry", 2, 1500, 1000, 1,
+	                &f);
+	check_rejection(K2K_AUDIT_KIND_KERNELS, K2K_EKERNELS, K2K_AUDIT_WARNING,
+	                K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED, "k2k_tenant_registry", 1, 1, 1, 2, &f);
+	check_rejection(K2K_AUDIT_KIND_GPU_MEMORY, K2K_EGPUMEM, K2K_AUDIT_WARNING,
+	                K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED, "k2k_tenant_registry", 1, 0, 100, 1, &f);
+	check_rejection(K2K_AUDIT_KIND_UNKNOWN_TENANT, K2K_ENOTENANT, K2K_AUDIT_WARNING,
+	                K2K_AUDIT_AUTHORIZATION_CHECK, "k2k_tenant_registry", 99, 0, 0, 2, &f);
+	check_rejection(K2K_AUDIT_KIND_CROSS_TENANT, 0, K2K_AUDIT_SECURITY,
+	                K2K_AUDIT_SECURITY_VIOLATION, "k2k_broker", 1, 0, 0, 1, &f);
 	e = reader_need(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0);
 	assert_int_equal(e->to, 2);
 	assert_int_equal(e->tag.org_id, 3);
@@ -117,7 +122,8 @@ TEST(each_rejection_is_an_event_with_its_fields)
 	fixture_close(&f);
 }
 
-static void check_change(uint32_t kind, size_t number, k2k_tenant_id tenant, uint64_t generation, const uint64_t *values, size_t count)
+static void check_change(uint32_t kind, size_t number, k2k_tenant_id tenant, uint64_t generation,
+                         const uint64_t *values, size_t count)
 {
 	const struct k2k_audit_record *e = reader_need(&r, kind, number);
 
@@ -137,12 +143,15 @@ static void check_change(uint32_t kind, size_t number, k2k_tenant_id tenant, uin
 			         e->values[i]);
 }
 
-#define CHECK_CHANGE(kind, number, tenant, generation, ...) \
-	check_change(kind, number, tenant, generation, (const uint64_t[]){ __VA_ARGS__ }, sizeof((const uint64_t[]){ __VA_ARGS__ }) / 8)
+#define CHECK_CHANGE(kind, number, tenant, generation, ...)                               \
+	check_change(kind, number, tenant, generation, (const uint64_t[]){ __VA_ARGS__ }, \
+	             sizeof((const uint64_t[]){ __VA_ARGS__ }) / 8)
 
 TEST(each_change_is_an_event_with_its_fields)
 {
-	struct k2k_quota quota = { sizeof quota, 0, 500, 4096, 3, 1, &(struct k2k_budget){ 7, 1000 } };
+	struct k2k_quota quota = {
+		sizeof quota, 0, 500, 4096, 3, 1, &(struct k2k_budget){ 7, 1000 }
+	};
 	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
@@ -183,8 +192,12 @@ TEST(each_change_is_an_event_with_its_fields)
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 1, 2, 2, 100000, UINT64_C(2147483648), 16, 0, 15);
 	CHECK_CHANGE(K2K_AUDIT_KIND_DEREGISTER, 1, 2, 2, 0);
 	/* the second tenant, whose grace period has passed or not, is mended or not */
-	CHECK_CHANGE(K2K_AUDIT_KIND_REPAIR, 0, 0, 0, repaired.tenants, repaired.budgets, repaired.engagements, repaired.leases, repaired.brokers);
-	/* 1 created, 2 register, 3 budget_change, 1 update, 2 deregister, 1 final_totals, 1 repair, 1 rate: and no more */
+	CHECK_CHANGE(K2K_AUDIT_KIND_REPAIR, 0, 0, 0, repaired.tenants, repaired.budgets,
+	             repaired.engagements, repaired.leases, repaired.brokers);
+	/*
+	 * 1 created, 2 register, 3 budget_change, 1 update, 2 deregister, 1 final_totals, 1 repair,
+	 * 1 rate: and no more
+	 */
 	assert_int_equal(r.count, 12);
 	for (size_t i = 1; i < r.count; i++)
 		assert_true(r.records[i].monotonic_ns >= r.records[i - 1].monotonic_ns);
@@ -195,7 +208,8 @@ TEST(each_change_is_an_event_with_its_fields)
 /* The same as the sink is told: unit_audit.c. */
 TEST(an_event_tells_what_differs_from_what_was_in_force)
 {
-	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 }, { 8, K2K_UNLIMITED }, { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
+	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 },          { 8, K2K_UNLIMITED },
+		                        { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
 	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
 	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
 	struct k2k_registry *admin;
@@ -221,12 +235,13 @@ TEST(an_event_tells_what_differs_from_what_was_in_force)
 	quota.max_messages_per_sec = 6;
 	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
 	quota.max_concurrent_kernels = 2;
-	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY), 0);
 	assert_int_equal(k2k_tenant_update(admin, 1, &quota, 15), 0);
 	reader_take_all(&r);
 	assert_int_equal(r.count, 5);
-	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 0, 101, 0, 2, K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS);
+	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 0, 101, 0, 2,
+	             K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS);
 	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, K2K_UNLIMITED);
@@ -289,7 +304,7 @@ TEST(a_peek_leaves_no_event_and_its_sink_is_called_as_before)
 	fixture_close(&f);
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 TEST(names_are_cut_at_whole_characters_and_marked)
 {
@@ -300,7 +315,7 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	memset(name, 'a', sizeof name);
 	name[67] = '\0';
 	memset(longest, 'b', sizeof longest);
-	memcpy(longest + 66, "\xc3\xa9", 3);     /* its second byte would be the 68th */
+	memcpy(longest + 66, "\xc3\xa9", 3); /* its second byte would be the 68th */
 	cross(&f, name, longest);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -332,8 +347,11 @@ TEST(names_come_out_as_text)
 	static const char *const pairs[][2] = {
 		{ "tab\tbell\a", "tab?bell?" },
 		{ "\x1b[31mred", "?[31mred" },
-		{ "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80" },
-		{ "\xc2\x9b" "C1 \x7f", "??C1 ?" },
+		{ "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+		  "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80" },
+		{ "\xc2\x9b"
+		  "C1 \x7f",
+		  "??C1 ?" },
 		{ "\xc0\xaf \xed\xa0\x80 \xf5\x80\x80\x80 \xe2\x82", "?? ??? ???? ??" },
 	};
 	struct fixture f;
@@ -349,7 +367,7 @@ TEST(names_come_out_as_text)
 	fixture_close(&f);
 }
 
-/* ---- repeats ------------------------------------------------------------------------------------- */
+/* ---- repeats --------------------------------------------------------------------------------- */
 
 TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 {
@@ -449,7 +467,7 @@ TEST(close_ends_what_is_open)
 	fixture_close(&f);
 }
 
-/* ---- overwriting ------------------------------------------------------------------------------------ */
+/* ---- overwriting ----------------------------------------------------------------------------- */
 
 static void cross_numbered(struct fixture *f, uint64_t from, uint64_t to)
 {
@@ -495,7 +513,8 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	r.cursor.next[slot] = 1;
 	for (uint64_t i = 0; i < 10; i++) {
 		r.records[0].size = sizeof r.records[0];
-		assert_int_equal(k2k_audit_read(f.broker, &r.cursor, K2K_AUDIT_OPEN_TOO, r.records, 1, &r.count),
+		assert_int_equal(k2k_audit_read(f.broker, &r.cursor, K2K_AUDIT_OPEN_TOO, r.records,
+		                                1, &r.count),
 		                 0);
 		assert_int_equal(r.count, 1);
 	}
@@ -532,7 +551,7 @@ TEST(a_cursor_of_another_registry_is_refused)
 	fixture_close(&f);
 }
 
-/* ---- half-written events ------------------------------------------------------------------------------- */
+/* ---- half-written events --------------------------------------------------------------------- */
 
 /* As a thread leaves it that stands still, or was killed, after it took its place. */
 static uint64_t begin_event(struct k2k_shm_ring *ring, struct k2k_shm_event *events, uint64_t mask)
@@ -546,7 +565,9 @@ static uint64_t begin_event(struct k2k_shm_ring *ring, struct k2k_shm_event *eve
 
 static void end_event(struct k2k_shm_event *events, uint64_t mask, uint64_t n)
 {
-	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE, .tenant = 4711, .code = K2K_ERATE };
+	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE,
+		                       .tenant = 4711,
+		                       .code = K2K_ERATE };
 	uint64_t words[K2K_EVENT_WORDS];
 
 	memcpy(words, &body, sizeof words);
@@ -701,11 +722,13 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 	assert_int_equal(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
 	assert_int_equal(copy.count, 2);
 	word = event->count;
-	event->count = word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS); /* another has the place, and is about to say so */
+	/* another has the place, and is about to say so */
+	event->count = word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS);
 	assert_false(k2k_ring_repeat(&ring, n, body.kind));
 	k2k_ring_close(&ring, n);
 	assert_int_equal(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
-	event->count = word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1); /* full: nothing may run over into the number */
+	/* full: nothing may run over into the number */
+	event->count = word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1);
 	assert_false(k2k_ring_repeat(&ring, n, body.kind));
 	assert_int_equal(event->count, word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1));
 	event->count = word;
@@ -721,7 +744,8 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 
 TEST(numbers_that_cannot_be_end_every_walk)
 {
-	static const uint64_t numbers[] = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2, UINT64_C(1) << 62, 3 };
+	static const uint64_t numbers[] = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2,
+		                            UINT64_C(1) << 62, 3 };
 	struct k2k_shm_ring *ring;
 	struct fixture f;
 
@@ -736,11 +760,12 @@ TEST(numbers_that_cannot_be_end_every_walk)
 		cross_numbered(&f, 1, 1);
 	}
 	memset(ring, 0, sizeof *ring);
-	memset((void *)&f.broker->map.events[security_ring(&f) * 4], 0, 4 * sizeof(struct k2k_shm_event));
+	memset((void *)&f.broker->map.events[security_ring(&f) * 4], 0,
+	       4 * sizeof(struct k2k_shm_event));
 	fixture_close(&f);
 }
 
-/* ---- options --------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 TEST(an_older_callers_options_get_the_default)
 {

@@ -118,12 +118,12 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	fixture_close(&f);
 }
 
-/*
- * ---- the table of repeats
- * ------------------------------------------------------------------------------
- */
+/* ---- the table of repeats -------------------------------------------------------------------- */
 
-/* IN_THE_WAY: events of their own, or given up, because the agent was preempted in the entry, or in the place. */
+/*
+ * IN_THE_WAY: events of their own, or given up, because the agent was preempted in the entry, or in
+ * the place.
+ */
 enum { PAIRS = 10000, IN_THE_WAY = 20 };
 
 TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail_threads.c - the audit trail under threads: exact numbers, no torn event, sleepers that wake.
+ * unit_trail_threads.c - the audit trail under threads: exact numbers, no torn event, sleepers that
+ * wake.
  */
 #include <pthread.h>
 
@@ -55,15 +56,19 @@ TEST(many_threads_that_are_rejected_alike_are_counted_exactly)
 	reader_take_all(&r);
 	for (size_t i = 0; i < r.count; i++)
 		sum += r.records[i].kind == kind ? r.records[i].count : 0;
-	printf("# %" PRIu64 " events for %d rejections, %" PRIu64 " lost\n", stats.written[kind], THREADS * CALLS, stats.lost[kind]);
-	/* a thread that is preempted in the table may make others write events of their own: those that were not written over */
+	printf("# %" PRIu64 " events for %d rejections, %" PRIu64 " lost\n", stats.written[kind],
+	       THREADS * CALLS, stats.lost[kind]);
+	/*
+	 * a thread that is preempted in the table may make others write events of their own: those
+	 * that were not written over
+	 */
 	if (stats.newest[f.broker->broker.slot] <= stats.capacity)
 		assert_int_equal(sum + stats.lost[kind], THREADS * CALLS);
 	assert_true(stats.written[kind] < THREADS * CALLS / 10);
 	fixture_close(&f);
 }
 
-/* ---- floods ------------------------------------------------------------------------------------ */
+/* ---- floods ---------------------------------------------------------------------------------- */
 
 static uint64_t check_sum(uint64_t number)
 {
@@ -86,7 +91,9 @@ static void *flood(void *argument)
 
 		snprintf(source, sizeof source, "%" PRIu64, x);
 		snprintf(destination, sizeof destination, "%" PRIx64, check_sum(x));
-		assert_int_equal(k2k_audit_cross_tenant(flooder->f->broker, x, ~x, source, destination, tag_of(check_sum(x), check_sum(~x))),
+		assert_int_equal(k2k_audit_cross_tenant(flooder->f->broker, x, ~x, source,
+		                                        destination,
+		                                        tag_of(check_sum(x), check_sum(~x))),
 		                 0);
 	}
 	return NULL;
@@ -137,7 +144,8 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 				assert_int_equal(pthread_join(flooders[i].thread, NULL), 0);
 				calls += flooders[i].calls;
 			}
-			assert_int_equal(k2k_registry_close(&f.broker), 0); /* closes what is open */
+			/* closes what is open */
+			assert_int_equal(k2k_registry_close(&f.broker), 0);
 		}
 		last = stop;
 		do {
@@ -146,7 +154,10 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 				const struct k2k_audit_record *e = &r.records[i];
 
 				assert_int_equal(e->ring, slot);
-				/* none twice, none in the wrong order; of a snapshot one that was being written may be passed over */
+				/*
+				 * none twice, none in the wrong order; of a snapshot one that was
+				 * being written may be passed over
+				 */
 				assert_true(e->sequence == next || (flags && e->sequence > next));
 				next = e->sequence + (e->flags & K2K_AUDIT_LOST ? e->count : 1);
 				if (e->flags & K2K_AUDIT_LOST) {
@@ -160,8 +171,9 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 	}
 	assert_int_equal(r.cursor.waiting, 0);
 	stats = stats_of(observer);
-	printf("# %" PRIu64 " calls: %" PRIu64 " written, %" PRIu64 " given up; read %" PRIu64 ", told of %" PRIu64 " missing\n", calls,
-	       stats.written[1], stats.lost[1], taken, lost);
+	printf("# %" PRIu64 " calls: %" PRIu64 " written, %" PRIu64 " given up; read %" PRIu64
+	       ", told of %" PRIu64 " missing\n",
+	       calls, stats.written[1], stats.lost[1], taken, lost);
 	assert_int_equal(stats.written[1] + stats.lost[1] + stats.coalesced[1], calls);
 	assert_int_equal(stats.newest[slot], calls);
 	assert_int_equal(next, calls + 1);
@@ -188,7 +200,7 @@ TEST(a_snapshot_of_a_flood_shows_whole_events)
 	flood_and_read(16, K2K_AUDIT_OPEN_TOO, 1000 * MS);
 }
 
-/* ---- deaths -------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 enum { DEATHS = 500 };
 static pthread_barrier_t together;
@@ -197,7 +209,7 @@ static void *find_dead(void *reg)
 {
 	for (int i = 0; i < DEATHS; i++) {
 		pthread_barrier_wait(&together);
-		k2k_bury_all(reg);
+		k2k_report_deaths(reg);
 		pthread_barrier_wait(&together);
 	}
 	return NULL;
@@ -218,9 +230,11 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 		assert_int_equal(pthread_create(&threads[i], NULL, find_dead, brokers[i]), 0);
 	}
 	slot = &f.admin->map.slots[40];
-	f.admin->map.live->lease_pool.high = f.admin->map.sizes.leases; /* so that adding up takes long, and they come together */
+	/* so that adding up takes long, and they come together */
+	f.admin->map.live->lease_pool.high = f.admin->map.sizes.leases;
 	for (uint64_t i = 0; i < DEATHS; i++) {
-		slot->owner = K2K_LOCK_BYTE_LIFE_MIN + i; /* nobody has that byte locked; and it signed with nothing */
+		/* nobody has that byte locked; and it signed with nothing */
+		slot->owner = K2K_LOCK_BYTE_LIFE_MIN + i;
 		pthread_barrier_wait(&together);
 		pthread_barrier_wait(&together);
 		if (stats_of(f.admin).written[kind] != i + 1)
@@ -234,14 +248,16 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 	reader_open(&r, f.admin);
 	reader_take_all(&r);
 	for (size_t i = 0; i < r.count; i++) {
-		assert_true(r.records[i].kind == kind || r.records[i].kind == K2K_AUDIT_KIND_CREATED);
+		assert_true(r.records[i].kind == kind ||
+		            r.records[i].kind == K2K_AUDIT_KIND_CREATED);
 		if (r.records[i].kind == kind)
-			assert_true(r.records[i].incarnation >= K2K_LOCK_BYTE_LIFE_MIN && r.records[i].pid == 0);
+			assert_true(r.records[i].incarnation >= K2K_LOCK_BYTE_LIFE_MIN &&
+			            r.records[i].pid == 0);
 	}
 	fixture_close(&f);
 }
 
-/* ---- sleepers ----------------------------------------------------------------------------------- */
+/* ---- sleepers -------------------------------------------------------------------------------- */
 
 struct sleeper {
 	struct k2k_registry *reg;
@@ -295,7 +311,8 @@ TEST(an_observer_sleeps_until_something_is_told)
 	register_rate(&f, 1, 0); /* an administrator wakes it at once */
 	wakes(&sleeper, 0);
 	fall_asleep(&sleeper, observer);
-	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_ERATE); /* the broker's helper within a second */
+	/* the broker's helper within a second */
+	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_ERATE);
 	wakes(&sleeper, 0);
 	assert_int_equal(k2k_registry_close(&observer), 0);
 	fixture_close(&f);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers with units: what is read, what is refused and where, and that what is printed reads back. */
+/*
+ * Numbers with units: what is read, what is refused and where, and that what is printed reads back.
+ */
 #include "harness.h"
 #include "units.h"
 
-#define MAX "18446744073709551615"        /* 2^64 - 1 */
+#define MAX "18446744073709551615" /* 2^64 - 1 */
 #define UNTOUCHED UINT64_C(0x5a5a5a5a5a5a5a5a)
 
 typedef int parser(const char *, uint64_t *, struct units_fault *);
@@ -29,8 +31,8 @@ static void refuses(parser *parse, const char *text, size_t position, const char
 	if (value != UNTOUCHED)
 		fail_msg("'%s' is refused, but its value was set", text);
 	if (fault.position != position || !strstr(fault.what, what))
-		fail_msg("'%s': %s at position %zu, expected %s at position %zu", text, fault.what, fault.position, what,
-		         position);
+		fail_msg("'%s': %s at position %zu, expected %s at position %zu", text, fault.what,
+		         fault.position, what, position);
 }
 
 /* What no unit takes, with the position that all of them answer. */
@@ -208,12 +210,16 @@ TEST(a_fraction_of_a_size_is_exact_or_refused)
 	reads(units_parse_size, "0.5K", 512);
 	reads(units_parse_size, "0.0009765625K", 1);
 	reads(units_parse_size, "1.0", 1);
-	reads(units_parse_size, "1.000000000000000000000000000000000000000000000000000000000000000000000000B", 1);
+	reads(units_parse_size,
+	      "1.000000000000000000000000000000000000000000000000000000000000000000000000B", 1);
 	reads(units_parse_size, "0.001KB", 1);
 	reads(units_parse_size, "1.000000001GB", UINT64_C(1000000001));
 	/* 1 / 2^60, with its sixty digits */
-	reads(units_parse_size, "0.000000000000000000867361737988403547205962240695953369140625E", 1);
-	refuses(units_parse_size, "0.0000000000000000008673617379884035472059622406959533691406250000001E", 2, "even");
+	reads(units_parse_size, "0.000000000000000000867361737988403547205962240695953369140625E",
+	      1);
+	refuses(units_parse_size,
+	        "0.0000000000000000008673617379884035472059622406959533691406250000001E", 2,
+	        "even");
 	refuses(units_parse_size, "0.1K", 2, "even");
 	refuses(units_parse_size, "12.0001KB", 3, "even");
 	refuses(units_parse_size, "1.5", 2, "even");
@@ -434,7 +440,8 @@ TEST(a_fault_in_a_budget_counts_from_its_start)
 
 /* ---- printing ------------------------------------------------------------------------ */
 
-static void prints(char *print(char *, uint64_t), parser *parse, uint64_t value, const char *expected)
+static void prints(char *print(char *, uint64_t), parser *parse, uint64_t value,
+                   const char *expected)
 {
 	char text[UNITS_TEXT];
 
@@ -461,7 +468,8 @@ TEST(what_is_printed_is_short_and_exact)
 	prints(units_print_duration, units_parse_duration, S + 1, "1.000000001s");
 	prints(units_print_duration, units_parse_duration, 5400 * S, "1h30m");
 	prints(units_print_duration, units_parse_duration, 3600 * S + S / 2, "1h0.5s");
-	prints(units_print_duration, units_parse_duration, UINT64_MAX - 1, "5124095h34m33.709551614s");
+	prints(units_print_duration, units_parse_duration, UINT64_MAX - 1,
+	       "5124095h34m33.709551614s");
 	prints(units_print_rate, units_parse_rate, 0, "0/s");
 	prints(units_print_rate, units_parse_rate, UINT64_MAX - 1, "18446744073709551614/s");
 }

@@ -32,31 +32,49 @@
  *    rather than write over what it has not kept; brokers never wait.
  */
 /*
- * One a broker slot for rejections by a limit, the administrators', and one a broker slot for what concerns security
- * (cross-tenant attempts, brokers found dead): so no number of rejections writes over that.
+ * One a broker slot for rejections by a limit, the administrators', and one a broker slot for what
+ * concerns security (cross-tenant attempts, brokers found dead): so no number of rejections writes
+ * over that.
  */
 #define K2K_AUDIT_RINGS 129
 #define K2K_AUDIT_RING_ADMIN 64
 #define K2K_AUDIT_RING_SECURITY 65   /* that of broker slot 0 */
 #define K2K_AUDIT_KINDS 16           /* length of arrays that are indexed by kind */
 #define K2K_AUDIT_VALUES 10
-#define K2K_AUDIT_NAME_MAX 67        /* bytes of a kernel's name that an event keeps; what is cut is marked */
+/* bytes of a kernel's name that an event keeps; what is cut is marked */
+#define K2K_AUDIT_NAME_MAX 67
 
 enum k2k_audit_kind {
 	K2K_AUDIT_KIND_CROSS_TENANT   = 1,   /* Security, SecurityViolation, by "k2k_broker" */
-	K2K_AUDIT_KIND_RATE           = 2,   /* Warning, ResourceLimitExceeded, by "k2k_tenant_registry", as the next three */
+	/* Warning, ResourceLimitExceeded, by "k2k_tenant_registry", as the next three */
+	K2K_AUDIT_KIND_RATE           = 2,
 	K2K_AUDIT_KIND_BUDGET         = 3,
 	K2K_AUDIT_KIND_KERNELS        = 4,
 	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
-	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,   /* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
-	/* the others: ConfigurationChange, by the program's name; Info, and Warning where a broker was found dead */
-	K2K_AUDIT_KIND_REGISTER       = 7,   /* values: messages a second, GPU memory bytes, kernels, budgets (an event each follows), K2K_UPDATE_... */
-	K2K_AUDIT_KIND_UPDATE         = 8,   /* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
-	K2K_AUDIT_KIND_DEREGISTER     = 9,   /* values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0; unattributed ns */
-	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,  /* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
+	/* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
+	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,
+	/*
+	 * the others: ConfigurationChange, by the program's name; Info, and Warning where a broker
+	 * was found dead
+	 */
+	/*
+	 * values: messages a second, GPU memory bytes, kernels, budgets (an event each follows),
+	 * K2K_UPDATE_...
+	 */
+	K2K_AUDIT_KIND_REGISTER       = 7,
+	/* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
+	K2K_AUDIT_KIND_UPDATE         = 8,
+	/*
+	 * values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0;
+	 * unattributed ns
+	 */
+	K2K_AUDIT_KIND_DEREGISTER     = 9,
+	/* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
+	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,
 	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
 	                                        came back, lease records that held them, when it had attached (ns since 1970) */
-	K2K_AUDIT_KIND_CREATED        = 12,  /* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
+	/* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
+	K2K_AUDIT_KIND_CREATED        = 12,
 	K2K_AUDIT_KIND_DESTROYED      = 13,  /* values: flags, brokers attached */
 	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended; and of damage, also where another
 	                                        change met it: how often, holdings cut out, GPU ns cut out, GPU ns unattributed */
@@ -65,30 +83,37 @@ enum k2k_audit_kind {
 };
 /* "cross_tenant", "rate", ..., "final_totals"; for others "unknown". Never null. Any context. */
 K2K_API const char *k2k_audit_kind_name(uint32_t kind);
-K2K_API enum k2k_audit_level k2k_audit_kind_level(uint32_t kind);   /* of an unknown kind: Info, ConfigurationChange */
+/* of an unknown kind: Info, ConfigurationChange */
+K2K_API enum k2k_audit_level k2k_audit_kind_level(uint32_t kind);
 K2K_API enum k2k_audit_type k2k_audit_kind_type(uint32_t kind);
 
 /* In a record's flags. */
 enum {
-	K2K_AUDIT_OPEN            = 1 << 0,  /* the count may still rise: only with K2K_AUDIT_OPEN_TOO */
-	K2K_AUDIT_LOST            = 1 << 1,  /* no event: `count` numbers from `sequence` on are missing; kind 0 */
+	/* the count may still rise: only with K2K_AUDIT_OPEN_TOO */
+	K2K_AUDIT_OPEN            = 1 << 0,
+	/* no event: `count` numbers from `sequence` on are missing; kind 0 */
+	K2K_AUDIT_LOST            = 1 << 1,
 	K2K_AUDIT_CUT_SOURCE      = 1 << 2,
 	K2K_AUDIT_CUT_DESTINATION = 1 << 3,
-	K2K_AUDIT_DAMAGED         = 1 << 4,  /* with LOST: somebody has damaged the ring; count 0: it can't be read until that ends */
+	/* with LOST: somebody has damaged the ring; count 0: it can't be read until that ends */
+	K2K_AUDIT_DAMAGED         = 1 << 4,
 };
 
 struct k2k_audit_record {
 	uint32_t size, flags;
-	uint32_t ring;               /* the writer's broker slot, K2K_AUDIT_RING_ADMIN, or K2K_AUDIT_RING_SECURITY + slot */
+	/* the writer's broker slot, K2K_AUDIT_RING_ADMIN, or K2K_AUDIT_RING_SECURITY + slot */
+	uint32_t ring;
 	uint32_t kind;               /* enum k2k_audit_kind */
 	enum k2k_audit_level level;
 	enum k2k_audit_type type;
 	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
 	uint32_t reserved;
 	uint64_t sequence;           /* in its ring */
-	uint64_t time_ns;            /* since 1970; of the first of `count`, as are used and limit */
+	/* since 1970; of the first of `count`, as are used and limit */
+	uint64_t time_ns;
 	uint64_t monotonic_ns;       /* CLOCK_MONOTONIC of the initial time namespace */
-	uint64_t count;              /* how many equal rejections this event stands for; 1 for others */
+	/* how many equal rejections this event stands for; 1 for others */
+	uint64_t count;
 	k2k_tenant_id tenant, to;    /* to: of a cross-tenant attempt */
 	uint64_t generation;         /* of a change; 0 for others */
 	struct k2k_audit_tag tag;
@@ -98,24 +123,34 @@ struct k2k_audit_record {
 	uint64_t values[K2K_AUDIT_VALUES];       /* by kind, see there; else 0 */
 	char actor[64];
 	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
-	char comm[16];               /* the broker's: of a rejection, and of one found dead; else "" */
+	/* the broker's: of a rejection, and of one found dead; else "" */
+	char comm[16];
 };
 
-/* Where a reader stands. Begin with K2K_AUDIT_CURSOR_INIT; next may be kept and used again with the same registry (its uuid). */
+/*
+ * Where a reader stands. Begin with K2K_AUDIT_CURSOR_INIT; next may be kept and used again with the
+ * same registry (its uuid).
+ */
 struct k2k_audit_cursor {
 	uint32_t size, flags;
 	uint32_t wake, waiting;      /* the library's: what k2k_audit_wait waits for */
-	uint64_t next[K2K_AUDIT_RINGS];          /* sequence to read next; 0: from the oldest that is there */
+	/* sequence to read next; 0: from the oldest that is there */
+	uint64_t next[K2K_AUDIT_RINGS];
 	uint64_t damaged[3];         /* the library's: a bit a ring whose damage was told */
 };
 #define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 }, { 0 } }
 
 /* Flags of k2k_audit_read. */
 enum {
-	K2K_AUDIT_OPEN_TOO = 1 << 0,     /* also what is still open or being written: a snapshot; a follower would see it half counted */
 	/*
-	 * The cursor is known to be of this registry: a ring that has not come so far is damaged. That is a record
-	 * (K2K_AUDIT_DAMAGED), once, and costs that ring's events; without the flag it is EINVAL, for a foreign cursor.
+	 * also what is still open or being written: a snapshot; a follower would see it half
+	 * counted
+	 */
+	K2K_AUDIT_OPEN_TOO = 1 << 0,
+	/*
+	 * The cursor is known to be of this registry: a ring that has not come so far is damaged.
+	 * That is a record (K2K_AUDIT_DAMAGED), once, and costs that ring's events; without the
+	 * flag it is EINVAL, for a foreign cursor.
 	 */
 	K2K_AUDIT_DAMAGED_TOO = 1 << 1,
 };
@@ -134,11 +169,12 @@ K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cu
                            struct k2k_audit_record *records, size_t capacity, size_t *count);
 
 /*
- * Sleeps, also where the thread is cancelled, until there may be something that k2k_audit_read with this cursor did not find, or for timeout_ns
- * (UINT64_MAX: no limit). 0 in both cases. Any role. Returns: EFENCED; EINVAL where another thread closes the handle.
- * Brokers wake sleepers within a twentieth of a second after an event is complete, where there were events
- * lately, else when the next second begins; administrators at once, and in a batch each 50 ms or 32 events. What
- * a broker wrote last before it was killed is seen within a second.
+ * Sleeps, also where the thread is cancelled, until there may be something that k2k_audit_read with
+ * this cursor did not find, or for timeout_ns (UINT64_MAX: no limit). 0 in both cases. Any role.
+ * Returns: EFENCED; EINVAL where another thread closes the handle. Brokers wake sleepers within a
+ * twentieth of a second after an event is complete, where there were events lately, else when the
+ * next second begins; administrators at once, and in a batch each 50 ms or 32 events. What a broker
+ * wrote last before it was killed is seen within a second.
  */
 K2K_API int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns);
 
@@ -148,10 +184,10 @@ enum {
 };
 
 /*
- * Says that all below the cursor is kept, or that it can't be written now. To be said at least each second while
- * nothing comes: a follower that is silent for three is not waited for any more. One thread at a time.
- * Handles opened with K2K_OPEN_FOLLOWER. Returns: EROLE; EFENCED. Killed: the record stays, and tells what is lost; the
- * next follower takes it.
+ * Says that all below the cursor is kept, or that it can't be written now. To be said at least each
+ * second while nothing comes: a follower that is silent for three is not waited for any more. One
+ * thread at a time. Handles opened with K2K_OPEN_FOLLOWER. Returns: EROLE; EFENCED. Killed: the
+ * record stays, and tells what is lost; the next follower takes it.
  */
 K2K_API int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags);
 
@@ -171,12 +207,17 @@ struct k2k_audit_follower_info {
 	char comm[16];
 	uint64_t attached_at_ns;     /* since 1970 */
 	uint64_t said_ago_ns;        /* since it last said how far it is; K2K_NEVER_NS: not yet */
-	uint64_t failures, failing_since_ns;     /* how often it could not write; since 1970, 0: it can */
+	/* how often it could not write; since 1970, 0: it can */
+	uint64_t failures, failing_since_ns;
 	uint64_t behind;             /* events that it has not kept yet */
 	uint64_t overwritten;        /* of these, those that are written over */
-	uint64_t lost;               /* that it found missing, since creation: the log lacks these. All: lost + overwritten */
+	/* that it found missing, since creation: the log lacks these. All: lost + overwritten */
+	uint64_t lost;
 	uint64_t damaged;            /* rings that it found damaged */
-	/* the last loss that it found (lost_at_ns 0: none), and the first ring in which some are written over now */
+	/*
+	 * the last loss that it found (lost_at_ns 0: none), and the first ring in which some are
+	 * written over now
+	 */
 	uint64_t lost_from, lost_count, lost_at_ns;
 	uint64_t overwritten_from, overwritten_count;
 	uint32_t lost_ring, overwritten_ring;
@@ -184,12 +225,16 @@ struct k2k_audit_follower_info {
 /* *count: how many there are, of which the first `capacity` are in `followers`. Any role. */
 K2K_API int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count);
 
-/* Since creation, over all rings, by kind: events written; repeats counted in them; given up without a trace in a ring. */
+/*
+ * Since creation, over all rings, by kind: events written; repeats counted in them; given up
+ * without a trace in a ring.
+ */
 struct k2k_audit_stats {
 	uint32_t size, flags;
 	uint64_t written[K2K_AUDIT_KINDS], coalesced[K2K_AUDIT_KINDS], lost[K2K_AUDIT_KINDS];
 	uint64_t capacity;           /* events that a ring keeps */
-	uint64_t newest[K2K_AUDIT_RINGS];        /* sequence of the newest of each ring; 0: none yet */
+	/* sequence of the newest of each ring; 0: none yet */
+	uint64_t newest[K2K_AUDIT_RINGS];
 };
 K2K_API int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats);
 

@@ -89,7 +89,10 @@ typedef uint64_t k2k_tenant_id;
 
 struct k2k_registry;             /* a handle, opaque */
 
-/* Whom to bill. Costs and budgets are keyed by engagement_id alone; org_id only appears in audit events. */
+/*
+ * Whom to bill. Costs and budgets are keyed by engagement_id alone; org_id only appears in audit
+ * events.
+ */
 struct k2k_audit_tag {
 	uint64_t org_id;
 	uint64_t engagement_id;
@@ -119,7 +122,8 @@ enum {
 	K2K_UPDATE_RATE       = 1 << 0,
 	K2K_UPDATE_GPU_MEMORY = 1 << 1,
 	K2K_UPDATE_KERNELS    = 1 << 2,
-	K2K_UPDATE_BUDGETS    = 1 << 3,     /* sets those listed, removes those listed as K2K_UNLIMITED, leaves the others */
+	/* sets those listed, removes those listed as K2K_UNLIMITED, leaves the others */
+	K2K_UPDATE_BUDGETS    = 1 << 3,
 };
 
 /* The answer to a request in numbers. Filled on success and on every rejection. */
@@ -127,10 +131,17 @@ struct k2k_verdict {
 	uint32_t size, flags;
 	int32_t code;            /* the call's return value */
 	uint32_t reserved;
-	uint64_t used;           /* rate: messages counted in this second; budget: ns; kernels; bytes. After a grant: with it */
+	/*
+	 * rate: messages counted in this second; budget: ns; kernels; bytes. After a grant: with it
+	 */
+	uint64_t used;
 	uint64_t limit;          /* in the same unit; UINT64_MAX = unlimited */
 	uint64_t remaining;      /* limit - used, not below 0 */
-	uint64_t retry_after_ns; /* rate: until the next second has begun, never less; 0 = not rejected; K2K_NEVER_NS = waiting alone does not help */
+	/*
+	 * rate: until the next second has begun, never less; 0 = not rejected; K2K_NEVER_NS =
+	 * waiting alone does not help
+	 */
+	uint64_t retry_after_ns;
 	uint64_t window;         /* rate: the second, of CLOCK_MONOTONIC, that was decided in */
 };
 #define K2K_VERDICT_INIT { sizeof(struct k2k_verdict), 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -157,7 +168,8 @@ enum {
 	K2K_EPERM         = -1,     /* EPERM: the system refuses the access rights needed */
 	K2K_ENOREGISTRY   = -2,     /* ENOENT: no registry of that name */
 	K2K_EIO           = -5,     /* EIO: the system failed; the detail has its error */
-	K2K_ENOMEM        = -12,    /* ENOMEM: memory, or room in /dev/shm, is short; the detail says how much */
+	/* ENOMEM: memory, or room in /dev/shm, is short; the detail says how much */
+	K2K_ENOMEM        = -12,
 	K2K_EBUSY         = -16,    /* EBUSY: a deadline passed; the detail names who holds it up */
 	K2K_EEXIST        = -17,    /* EEXIST: the registry, or the tenant, exists already */
 	K2K_EINVAL        = -22,    /* EINVAL: the caller's mistake; nothing was changed */
@@ -170,22 +182,34 @@ enum {
 	K2K_EBUDGET       = -5005,  /* rejected: the engagement's GPU time is used up */
 	K2K_EKERNELS      = -5006,  /* rejected: all kernel slots are held */
 	K2K_EGPUMEM       = -5007,  /* rejected: GPU memory */
-	K2K_EUNBOOKED     = -5008,  /* the ledger can't book it: counted in the tenant's unattributed total */
-	K2K_EGONE         = -5009,  /* the tenant was deregistered meanwhile; may be missing in its final totals */
+	/* the ledger can't book it: counted in the tenant's unattributed total */
+	K2K_EUNBOOKED     = -5008,
+	/* the tenant was deregistered meanwhile; may be missing in its final totals */
+	K2K_EGONE         = -5009,
 	K2K_ENOTHELD      = -5010,  /* release of what this broker does not hold */
 	K2K_ESTALE        = -5011,  /* the lease belongs to an earlier registration of the tenant */
-	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already, of whoever may open the registry as BROKER */
-	K2K_ELAYOUT       = -5013,  /* another layout version, byte order, record size or feature; the detail tells which */
+	/* 64 brokers are attached already, of whoever may open the registry as BROKER */
+	K2K_ENOBROKERSLOT = -5012,
+	/* another layout version, byte order, record size or feature; the detail tells which */
+	K2K_ELAYOUT       = -5013,
 	K2K_EBOOT         = -5014,  /* the registry is of another boot of the machine */
-	K2K_EOWNER        = -5015,  /* owned by somebody else, not a regular file, or open to strangers */
+	/* owned by somebody else, not a regular file, or open to strangers */
+	K2K_EOWNER        = -5015,
 	K2K_ECORRUPT      = -5016,
 	K2K_EFENCED       = -5017,
 	K2K_EFORKED       = -5018,
 	K2K_EROLE         = -5019,
-	K2K_ENOAUDIT      = -5020,  /* the registry requires audit, and no follower of the trail keeps up: nothing was changed; can be retried */
+	/*
+	 * the registry requires audit, and no follower of the trail keeps up: nothing was changed;
+	 * can be retried
+	 */
+	K2K_ENOAUDIT      = -5020,
 };
 
-/* "no such tenant" and "K2K_ENOTENANT"; for an unknown code a text that says so. Never null. Any context. */
+/*
+ * "no such tenant" and "K2K_ENOTENANT"; for an unknown code a text that says so. Never null. Any
+ * context.
+ */
 K2K_API const char *k2k_strerror(int code);
 K2K_API const char *k2k_errname(int code);
 
@@ -201,7 +225,10 @@ struct k2k_error_detail {
 	int32_t system_errno;    /* errno behind it, or 0 */
 	uint64_t expected, found;
 	uint64_t pid;            /* who holds it up, or 0 */
-	char object[32];         /* "defs", "live", "tenants", "engagements", "leases", "budgets", "writer", "broker 3", ... */
+	/*
+	 * "defs", "live", "tenants", "engagements", "leases", "budgets", "writer", "broker 3", ...
+	 */
+	char object[32];
 	char field[32];
 	char text[256];          /* one sentence for people */
 };
@@ -217,25 +244,30 @@ enum k2k_role {
 
 enum {
 	/*
-	 * Obsolete: accepted, without effect. The library once shared liburcu's readers with the program, and this told
-	 * that the program calls urcu_bp_before_fork() and its two companions. It needs them no more.
+	 * Obsolete: accepted, without effect. The library once shared liburcu's readers with the
+	 * program, and this told that the program calls urcu_bp_before_fork() and its two
+	 * companions. It needs them no more.
 	 */
 	K2K_OPEN_CALLER_FORK_HOOKS = 1 << 0,
-	K2K_OPEN_OWNER_UID         = 1 << 1,    /* owner_uid is set: accept this owner too, besides root and oneself */
+	/* owner_uid is set: accept this owner too, besides root and oneself */
+	K2K_OPEN_OWNER_UID         = 1 << 1,
 	K2K_OPEN_TIMEOUT           = 1 << 2,    /* timeout_ns is set */
 	/*
-	 * OBSERVER, who may write live: takes one of 8 records that say how far the audit trail is kept (k2k_audit_kept). In
-	 * such a handle's name no event is written over unseen: administrators wait for it, what is lost is counted for all.
+	 * OBSERVER, who may write live: takes one of 8 records that say how far the audit trail is
+	 * kept (k2k_audit_kept). In such a handle's name no event is written over unseen:
+	 * administrators wait for it, what is lost is counted for all.
 	 */
 	K2K_OPEN_FOLLOWER          = 1 << 3,
 };
 
 struct k2k_open_options {
 	uint32_t size, flags;
-	uint64_t timeout_ns;     /* longest wait of any one call of this handle; 5 s unless given; 0 = don't wait */
+	/* longest wait of any one call of this handle; 5 s unless given; 0 = don't wait */
+	uint64_t timeout_ns;
 	uint32_t owner_uid;
 	uint32_t reserved;
-	const char *actor;       /* the program's name in audit events; the process's comm unless given */
+	/* the program's name in audit events; the process's comm unless given */
+	const char *actor;
 };
 #define K2K_OPEN_OPTIONS_INIT { sizeof(struct k2k_open_options), 0, 0, 0, 0, NULL }
 
@@ -243,9 +275,10 @@ enum {
 	K2K_CREATE_GROUP = 1 << 0,       /* gid is set */
 	K2K_CREATE_MODE  = 1 << 1,       /* mode is set */
 	/*
-	 * Changes of definitions (register, update, deregister, budgets) need a follower of the audit trail that keeps up
-	 * (K2K_OPEN_FOLLOWER): alive, heard of within three seconds, able to write, with room in the administrators' ring. Else they
-	 * answer ENOAUDIT after the handle's timeout, and change nothing. Messages, leases, repair, destroy never need one.
+	 * Changes of definitions (register, update, deregister, budgets) need a follower of the
+	 * audit trail that keeps up (K2K_OPEN_FOLLOWER): alive, heard of within three seconds, able
+	 * to write, with room in the administrators' ring. Else they answer ENOAUDIT after the
+	 * handle's timeout, and change nothing. Messages, leases, repair, destroy never need one.
 	 * For the registry's life. Who may write live can pose as such a follower.
 	 */
 	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
@@ -255,12 +288,27 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	uint64_t max_engagements;    /* 65536; at most 2^28. From 64 on: half is the most for one tenant, a quarter for budgets alone */
-	uint64_t max_leases;         /* 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something; with room for 64 more */
+	/*
+	 * 65536; at most 2^28. From 64 on: half is the most for one tenant, a quarter for budgets
+	 * alone
+	 */
+	uint64_t max_engagements;
+	/*
+	 * 4 x max_tenants; at most 2^28: (tenant, broker) pairs that hold something; with room for
+	 * 64 more
+	 */
+	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
-	uint32_t mode;               /* 0660: of live; defs loses write for group and others. Owner's read and write are required */
+	/*
+	 * 0660: of live; defs loses write for group and others. Owner's read and write are required
+	 */
+	uint32_t mode;
 	uint32_t gid;                /* group of both objects */
-	uint64_t max_audit_events;   /* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most 2^16 */
+	/*
+	 * 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most
+	 * 2^16
+	 */
+	uint64_t max_audit_events;
 };
 #define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 
@@ -270,11 +318,15 @@ struct k2k_registry_plan {
 	uint64_t shm_free_bytes;         /* of the file system under /dev/shm */
 	uint64_t memory_free_bytes;      /* MemAvailable */
 	uint64_t cgroup_free_bytes;      /* memory controller's room; UINT64_MAX = no limit */
-	uint64_t max_tenants, max_engagements, max_leases, max_budgets;   /* with the defaults filled in */
+	/* with the defaults filled in */
+	uint64_t max_tenants, max_engagements, max_leases, max_budgets;
 	uint64_t max_audit_events;       /* of one ring */
 };
 
-/* Says how many bytes a registry of these sizes takes, and how many are free. Creates nothing. options may be null. */
+/*
+ * Says how many bytes a registry of these sizes takes, and how many are free. Creates nothing.
+ * options may be null.
+ */
 K2K_API int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan);
 
 /*
@@ -292,9 +344,9 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
 /*
  * Attaches. options may be null. *handle is null on error.
  * Returns: ENOREGISTRY, ELAYOUT, EBOOT, EOWNER, EPERM, ENOBROKERSLOT, ENOMEM,
- *   EIO; EFULL where all records of followers are taken; EBUSY where what another process does didn't end in time. EIO also where
- *   a sandbox refuses membarrier(2) that did not when the first handle was opened;
- *   refused from the beginning it is not used, and each call has a fence more.
+ *   EIO; EFULL where all records of followers are taken; EBUSY where what another process does
+ *   didn't end in time. EIO also where a sandbox refuses membarrier(2) that did not when the first
+ *   handle was opened; refused from the beginning it is not used, and each call has a fence more.
  * Context: constant work; a handle has a thread, a BROKER two (all signals blocked).
  * Killed: a taken broker slot is free for the next.
  */
@@ -323,7 +375,8 @@ enum { K2K_DESTROY_FORCE = 1 << 0 };     /* also with brokers attached */
  */
 K2K_API int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open_options *options);
 
-struct k2k_table_info { uint64_t used, retired, capacity; };   /* retired: waits for a grace period */
+/* retired: waits for a grace period */
+struct k2k_table_info { uint64_t used, retired, capacity; };
 
 enum {
 	K2K_INFO_AUDIT_SINK    = 1 << 0,       /* this handle has an audit sink */
@@ -339,11 +392,13 @@ struct k2k_registry_info {
 	uint64_t defs_bytes, live_bytes;
 	uint64_t generation;                   /* of the newest registration */
 	uint64_t grace_token;
-	uint64_t unknown_tenant_total, cross_tenant_total;   /* requests for unknown tenants, cross-tenant attempts, since creation */
+	/* requests for unknown tenants, cross-tenant attempts, since creation */
+	uint64_t unknown_tenant_total, cross_tenant_total;
 	uint32_t owner_uid, owner_gid, defs_mode, live_mode;
 	struct k2k_table_info tenants, engagements, leases, budgets;
 	uint64_t max_audit_events;             /* that each audit ring keeps */
-	uint64_t cut_gpu_ns;                   /* GPU time of records that repairs have cut out, because no tenant can be told of them */
+	/* GPU time of records that repairs have cut out, because no tenant can be told of them */
+	uint64_t cut_gpu_ns;
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
 
@@ -366,26 +421,35 @@ struct k2k_repair_info {
 	uint32_t size, flags;
 	uint64_t tenants, budgets, engagements, leases;   /* records completed, undone or freed */
 	uint64_t brokers;                                 /* slots of dead brokers cleared */
-	uint64_t files;                                   /* unreferenced objects removed from /dev/shm */
+	/* unreferenced objects removed from /dev/shm */
+	uint64_t files;
 	/* what could not be, in memory that brokers write, and was cut out or set right: */
-	uint64_t damaged;                                 /* how many times: k2k_repair_list tells of each */
-	uint64_t cut_leases;                              /* holdings of a broker that count no more: its release of them is ENOTHELD */
-	uint64_t cut_gpu_ns;                              /* GPU time of records that no tenant can be told of: k2k_registry_info sums it up */
-	uint64_t unattributed_ns;                         /* GPU time that went into its tenant's unattributed total */
+	/* how many times: k2k_repair_list tells of each */
+	uint64_t damaged;
+	/* holdings of a broker that count no more: its release of them is ENOTHELD */
+	uint64_t cut_leases;
+	/* GPU time of records that no tenant can be told of: k2k_registry_info sums it up */
+	uint64_t cut_gpu_ns;
+	/* GPU time that went into its tenant's unattributed total */
+	uint64_t unattributed_ns;
 };
 /*
- * ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins with the needed part of it.
- * Whatever a broker has left in its memory: afterwards changes, admissions and bookings work. What can't be true there is cut
- * out or set right, counted in *info, and told in the audit trail; brokers may run beside it. Other ADMIN calls that meet
- * damage do the same. Two things are lost: what a broker is cut out of holding, and GPU time of records whose tenant
- * can't be told, which stays counted. A tenant whose rate window was damaged is admitted again from the next second on.
- * Returns: 0; EBUSY (the writer's lock), EPERM, EIO, ENOMEM; ECORRUPT where the definitions are damaged, which no broker can.
+ * ADMIN. Finishes what killed processes left; every other ADMIN call that changes something begins
+ * with the needed part of it. Whatever a broker has left in its memory: afterwards changes,
+ * admissions and bookings work. What can't be true there is cut out or set right, counted in *info,
+ * and told in the audit trail; brokers may run beside it. Other ADMIN calls that meet damage do the
+ * same. Two things are lost: what a broker is cut out of holding, and GPU time of records whose
+ * tenant can't be told, which stays counted. A tenant whose rate window was damaged is admitted
+ * again from the next second on.
+ * Returns: 0; EBUSY (the writer's lock), EPERM, EIO, ENOMEM; ECORRUPT where the definitions are
+ * damaged, which no broker can.
  * Killed: repair again. GPU time of one record that was being cut out may be in no total.
  */
 K2K_API int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info);
 /*
- * What the newest repair by this handle has cut out or set right, each in a sentence: the first 256. *count is their
- * number, the first `capacity` of them are in `findings` (may be null with 0). ADMIN. EBUSY as repair.
+ * What the newest repair by this handle has cut out or set right, each in a sentence: the first
+ * 256. *count is their number, the first `capacity` of them are in `findings` (may be null with 0).
+ * ADMIN. EBUSY as repair.
  */
 K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findings, size_t capacity, size_t *count);
 
@@ -395,7 +459,11 @@ struct k2k_rejected { uint64_t rate, budget, kernels, gpu_memory; };
 
 /* In flags of infos and totals. */
 enum {
-	K2K_TENANT_DAMAGED = 1 << 0, /* what brokers write of this tenant is damaged; repair mends it. Numbers that can't be told are 0 */
+	/*
+	 * what brokers write of this tenant is damaged; repair mends it. Numbers that can't be told
+	 * are 0
+	 */
+	K2K_TENANT_DAMAGED = 1 << 0,
 };
 
 struct k2k_tenant_info {
@@ -432,15 +500,17 @@ struct k2k_tenant_totals {
  * Returns: EUNSPECIFIED (id 0), EEXIST, EFULL ("tenants", "budgets" or
  *   "engagements"), EBUSY (all free slots wait for a grace period, or the writer's
  *   lock: the detail names the process).
- * Context: system calls; waits up to the handle's timeout. Killed: the next writer completes or undoes it.
+ * Context: system calls; waits up to the handle's timeout. Killed: the next writer completes or
+ * undoes it.
  */
 K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota);
 
 /*
- * Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes nothing. ADMIN.
- * Audited is what differs from what was in force: a change of budgets by an event for each budget that is set, removed or
- * given another value (none twice, whatever the list says), a change of limits by one event more. An update to what is in force
- * already succeeds, and leaves no event. So do budget_set and budget_unset.
+ * Changes what `mask` (K2K_UPDATE_...) names, all at once; keeps usage. A lowered limit revokes
+ * nothing. ADMIN. Audited is what differs from what was in force: a change of budgets by an event
+ * for each budget that is set, removed or given another value (none twice, whatever the list says),
+ * a change of limits by one event more. An update to what is in force already succeeds, and leaves
+ * no event. So do budget_set and budget_unset.
  * Returns: ENOTENANT, EUNSPECIFIED, EFULL, EBUSY. Killed: all or nothing.
  */
 K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask);
@@ -448,17 +518,22 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const 
 /*
  * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null
  * it returns at once; else it waits until no call under way can add to them, at
- * most the handle's timeout. If they can't be had, they are as counted so far, totals->final is 0, and the return value 0: the
- * tenant is gone, and who frees its slot tells the final ones in the audit trail, as this call does else (twice if killed at it).
- * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED, and EINVAL where the handle was closed, with
+ * most the handle's timeout. If they can't be had, they are as counted so far, totals->final is 0,
+ * and the return value 0: the tenant is gone, and who frees its slot tells the final ones in the
+ * audit trail, as this call does else (twice if killed at it).
+ * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED,
+ * and EINVAL where the handle was closed, with
  *   totals as above.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
 /*
- * The same of many, with one grace period and one sweep of the ledger for all. ADMIN. totals, codes: null, or of `count` elements;
- * totals[0].size is that of each. An id that is not registered, or given twice, has its own code; the others are deregistered.
- * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all (EBUSY, ENOMEM, ECORRUPT).
- * Context: has the writer's lock until the totals are final, at most for the handle's timeout. Killed: of each id all or nothing.
+ * The same of many, with one grace period and one sweep of the ledger for all. ADMIN. totals,
+ * codes: null, or of `count` elements; totals[0].size is that of each. An id that is not
+ * registered, or given twice, has its own code; the others are deregistered.
+ * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all
+ * (EBUSY, ENOMEM, ECORRUPT).
+ * Context: has the writer's lock until the totals are final, at most for the handle's timeout.
+ * Killed: of each id all or nothing.
  */
 K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
                                        struct k2k_tenant_totals *totals, int *codes);
@@ -480,46 +555,62 @@ struct k2k_tenant_image {
 	uint32_t usage_count, reserved;
 };
 /*
- * Registers a tenant with the generation, the totals and the costs that it had elsewhere: all of it or nothing, and
- * nobody sees it before it is whole. ADMIN. So that no generation is given twice, those of many are restored in rising order,
- * and the registry goes on above the last.
- * Returns: EUNSPECIFIED, EEXIST, EBUSY as register; EINVAL also for a generation that this registry has passed, 0, and one
- *   larger than any that is given; EFULL also where room would come back after a grace period. Where it fails with EFULL the generation may be used up.
+ * Registers a tenant with the generation, the totals and the costs that it had elsewhere: all of it
+ * or nothing, and nobody sees it before it is whole. ADMIN. So that no generation is given twice,
+ * those of many are restored in rising order, and the registry goes on above the last.
+ * Returns: EUNSPECIFIED, EEXIST, EBUSY as register; EINVAL also for a generation that this registry
+ * has passed, 0, and one
+ *   larger than any that is given; EFULL also where room would come back after a grace period.
+ *   Where it fails with EFULL the generation may be used up.
  * Context, Killed: as register; a killed one may have used up its generation.
  */
 K2K_API int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image);
-/* No registration gets a generation up to this one any more: those that were deregistered elsewhere stay theirs. ADMIN. EBUSY. Killed: done or not. */
+/*
+ * No registration gets a generation up to this one any more: those that were deregistered elsewhere
+ * stay theirs. ADMIN. EBUSY. Killed: done or not.
+ */
 K2K_API int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation);
 
 /*
- * A batch: from begin to end the calling thread has the writer's lock for all its changes through this handle
- * (register, update, deregister, budgets, check, repair), and takes it once instead of once a change: 100,000
- * tenants are registered in the time of some thousand. It is no transaction: each call in it is complete
- * by itself when it returns, seen by all, audited, and stays so whatever becomes of the batch.
- * Meanwhile other processes' changes, and those of other threads and other handles of this process, wait as long as
- * their timeouts allow, and answer EBUSY with this process's pid: so keep it short. Nothing else waits: admissions,
- * leases, bookings and reads go on. What waits for a grace period in a batch (a full table, final totals) waits
- * with the lock held, up to the handle's timeout, as it would without. A removed or replaced name is noticed within a
- * second.
- * Role: ADMIN. Returns, begin: EBUSY (the writer's lock: the detail names the process), EPERM, EIO, ENOMEM, EINVAL in a
- *   batch of the same thread. end: EINVAL where this thread has begun none; it ends a batch on a handle that was fenced, too.
- * Context: begin makes system calls, and waits up to the handle's timeout; end makes one system call. A thread must not end inside
- *   its batch. close by the thread that has the batch ends it; close by another waits for its end, up to the timeout: then
- *   EBUSY, and the handle stays open. A child that is forked in a batch does not have it (EFORKED). An audit sink runs inside of it.
- * Killed: what had returned is done, the call under way is completed or undone by the next writer, and the lock is free.
+ * A batch: from begin to end the calling thread has the writer's lock for all its changes through
+ * this handle (register, update, deregister, budgets, check, repair), and takes it once instead of
+ * once a change: 100,000 tenants are registered in the time of some thousand. It is no transaction:
+ * each call in it is complete by itself when it returns, seen by all, audited, and stays so
+ * whatever becomes of the batch. Meanwhile other processes' changes, and those of other threads and
+ * other handles of this process, wait as long as their timeouts allow, and answer EBUSY with this
+ * process's pid: so keep it short. Nothing else waits: admissions, leases, bookings and reads go
+ * on. What waits for a grace period in a batch (a full table, final totals) waits with the lock
+ * held, up to the handle's timeout, as it would without. A removed or replaced name is noticed
+ * within a second.
+ * Role: ADMIN. Returns, begin: EBUSY (the writer's lock: the detail names the process), EPERM, EIO,
+ * ENOMEM, EINVAL in a
+ *   batch of the same thread. end: EINVAL where this thread has begun none; it ends a batch on a
+ *   handle that was fenced, too.
+ * Context: begin makes system calls, and waits up to the handle's timeout; end makes one system
+ * call. A thread must not end inside
+ *   its batch. close by the thread that has the batch ends it; close by another waits for its end,
+ *   up to the timeout: then EBUSY, and the handle stays open. A child that is forked in a batch
+ *   does not have it (EFORKED). An audit sink runs inside of it.
+ * Killed: what had returned is done, the call under way is completed or undone by the next writer,
+ * and the lock is free.
  */
 K2K_API int k2k_batch_begin(struct k2k_registry *reg);
 K2K_API int k2k_batch_end(struct k2k_registry *reg);
 
 /*
  * A consistent copy. Any role. Tenant 0 is never registered.
- * Returns: ENOTENANT. ECORRUPT: where its definition could be read *info is filled all the same, with K2K_TENANT_DAMAGED in its
- *   flags, and 0 for what can't be told (messages_this_second and window; kernels and gpu_memory_bytes); else flags is 0.
+ * Returns: ENOTENANT. ECORRUPT: where its definition could be read *info is filled all the same,
+ * with K2K_TENANT_DAMAGED in its
+ *   flags, and 0 for what can't be told (messages_this_second and window; kernels and
+ *   gpu_memory_bytes); else flags is 0.
  */
 K2K_API int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info);
 K2K_API int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *registered);
 K2K_API int k2k_tenant_count(struct k2k_registry *reg, size_t *count);
-/* The first `capacity` ids, in no order; *count is how many there are. Call again with more room where count > capacity. */
+/*
+ * The first `capacity` ids, in no order; *count is how many there are. Call again with more room
+ * where count > capacity.
+ */
 K2K_API int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity, size_t *count);
 
 /* ---- budgets ------------------------------------------------------------ */
@@ -544,9 +635,11 @@ K2K_API int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k
 
 enum k2k_broker_state {
 	K2K_BROKER_ACTIVE  = 1,
-	K2K_BROKER_STOPPED = 2,      /* alive, but does not run: by a signal, a debugger, or the freezer of its cgroup */
+	/* alive, but does not run: by a signal, a debugger, or the freezer of its cgroup */
+	K2K_BROKER_STOPPED = 2,
 	K2K_BROKER_DEAD    = 3,      /* its slot waits for the next broker */
-	K2K_BROKER_UNKNOWN = 4,      /* alive, in another pid namespace: can't tell whether it runs */
+	/* alive, in another pid namespace: can't tell whether it runs */
+	K2K_BROKER_UNKNOWN = 4,
 };
 
 struct k2k_broker_info {
@@ -560,12 +653,16 @@ struct k2k_broker_info {
 	char comm[16];
 	uint64_t kernels, gpu_memory_bytes;      /* held; 0 where dead */
 	uint64_t cross_tenant_total, unknown_tenant_total;
-	uint64_t grace_behind;       /* grace periods not yet answered; > 0 for longer: it holds up the reuse of slots */
+	/* grace periods not yet answered; > 0 for longer: it holds up the reuse of slots */
+	uint64_t grace_behind;
 };
 K2K_API int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size_t capacity, size_t *count);
 
 #define K2K_LEASE_SLOT_NONE UINT32_MAX
-/* flags: K2K_TENANT_DAMAGED: what the tenant's brokers hold can't be told; the one row of it is of K2K_LEASE_SLOT_NONE. */
+/*
+ * flags: K2K_TENANT_DAMAGED: what the tenant's brokers hold can't be told; the one row of it is of
+ * K2K_LEASE_SLOT_NONE.
+ */
 struct k2k_lease_info {
 	uint32_t size, flags;
 	k2k_tenant_id id;
@@ -586,7 +683,10 @@ struct k2k_usage_info {
 	uint64_t engagement_id;
 	uint64_t gpu_ns;
 };
-/* GPU time by tenant and engagement: of one tenant, or with K2K_TENANT_UNSPECIFIED of all. A budget's unused engagement appears with 0. */
+/*
+ * GPU time by tenant and engagement: of one tenant, or with K2K_TENANT_UNSPECIFIED of all. A
+ * budget's unused engagement appears with 0.
+ */
 K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_info *list, size_t capacity,
                            size_t *count);
 
@@ -595,34 +695,35 @@ K2K_API int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2
  * check, record, admit and track make no system call, take no lock and allocate
  * nothing once the thread has used the registry (an application's audit sink
  * does what it does). Tenant 0 always passes, and nothing is counted for it; so too
- * for its leases. It passes without a look at whether the registry is still there: where that is gone, until the handle is
- * fenced (for a broker within some seconds); then it answers EFENCED, as every call.
- * Exact over all processes: in each second the messages counted by admit are at
- * most the limit, and as many as the limit where more was asked. A call that
- * was decided while the limit was changed counts under one of the two limits.
- * Each message reads the clock, CLOCK_MONOTONIC_COARSE: a second begins with the
- * timer tick after it, at most 10 ms late, whatever was stopped or did not get to
- * run. Only a call that is stopped between its look at the clock and its count is
- * counted in a second that may be over: one call a thread. Before a message is
- * refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short.
- * EIO, nothing is counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
+ * for its leases. It passes without a look at whether the registry is still there: where that is
+ * gone, until the handle is fenced (for a broker within some seconds); then it answers EFENCED, as
+ * every call. Exact over all processes: in each second the messages counted by admit are at most
+ * the limit, and as many as the limit where more was asked. A call that was decided while the limit
+ * was changed counts under one of the two limits. Each message reads the clock,
+ * CLOCK_MONOTONIC_COARSE: a second begins with the timer tick after it, at most 10 ms late,
+ * whatever was stopped or did not get to run. Only a call that is stopped between its look at the
+ * clock and its count is counted in a second that may be over: one call a thread. Before a message
+ * is refused CLOCK_MONOTONIC itself is asked, so retry_after_ns is never too short. EIO, nothing is
+ * counted: the machine has been up for 2^30 seconds (34 years), which a window can't name.
  */
 
 /*
  * Would n messages be admitted now? Peek: consumes nothing,
- * changes nothing shared: a rejection goes to the audit sink of this handle, but is neither in the tenant's totals nor in
- * the audit trail. (One by admit is in all three.) Any role.
- * n from 1 to K2K_ADMIT_MAX. verdict may be null.
+ * changes nothing shared: a rejection goes to the audit sink of this handle, but is neither in the
+ * tenant's totals nor in the audit trail. (One by admit is in all three.) Any role. n from 1 to
+ * K2K_ADMIT_MAX. verdict may be null.
  * Returns: 0, ENOTENANT, ERATE, EBUDGET.
  */
 K2K_API int k2k_quota_check(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t n,
                             struct k2k_verdict *verdict);
 
 /*
- * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit trail but not to the sink, as of track. Killed: counted or not.
- * A second's count has 34 bits. Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as many
- * messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of 2^34, and the limit lets as many pass
- * again in this second, and where it was set within it, once more in the next. Totals stay exact.
+ * Counts one message without asking. BROKER. EIO as of admit; ENOTENANT, which goes into the audit
+ * trail but not to the sink, as of track. Killed: counted or not. A second's count has 34 bits.
+ * Admissions stay far below: a limit counts as at most 2^33. But 2^34 records in one second, or as
+ * many messages of an unlimited tenant, count as none in it: `used` is too low by a multiple of
+ * 2^34, and the limit lets as many pass again in this second, and where it was set within it, once
+ * more in the next. Totals stay exact.
  */
 K2K_API int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id);
 
@@ -637,12 +738,15 @@ K2K_API int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct
 /*
  * Books gpu_ns on (tenant, tag.engagement_id). BROKER. Saturates at UINT64_MAX.
  * Returns: 0 - it is in the tenant's final totals; ENOTENANT; EGONE; EUNBOOKED -
- *   the ledger is full, or saturated, or this tenant has its half of the records (max_engagements): what could not be
- *   booked is in the tenant's unattributed total.
+ *   the ledger is full, or saturated, or this tenant has its half of the records (max_engagements):
+ *   what could not be booked is in the tenant's unattributed total.
  */
 K2K_API int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t gpu_ns);
 
-/* GPU time of an engagement: over all registered tenants (saturating), or of one tenant (ENOTENANT; an unknown engagement is 0). */
+/*
+ * GPU time of an engagement: over all registered tenants (saturating), or of one tenant (ENOTENANT;
+ * an unknown engagement is 0).
+ */
 K2K_API int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uint64_t *gpu_ns);
 K2K_API int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag, uint64_t *gpu_ns);
 
@@ -660,9 +764,15 @@ K2K_API int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id,
  * Returns: ENOTENANT, EKERNELS, EFULL ("leases": for 20 ms, each record held something for a living broker), EBUSY (requests of others, e.g. of a stopped broker, stand in the way). */
 K2K_API int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease,
                                struct k2k_verdict *verdict);
-/* Returns: ENOTHELD, ESTALE (the tenant is gone or registered anew; nothing of the new one is changed). */
+/*
+ * Returns: ENOTHELD, ESTALE (the tenant is gone or registered anew; nothing of the new one is
+ * changed).
+ */
 K2K_API int k2k_kernel_release(struct k2k_registry *reg, struct k2k_lease *lease);
-/* The same without a lease: one slot of the current registration. Tenant 0: nothing. ENOTENANT, ENOTHELD. */
+/*
+ * The same without a lease: one slot of the current registration. Tenant 0: nothing. ENOTENANT,
+ * ENOTHELD.
+ */
 K2K_API int k2k_kernel_release_id(struct k2k_registry *reg, k2k_tenant_id id);
 
 /* bytes >= 1. Returns as above, with EGPUMEM. */
@@ -693,22 +803,32 @@ struct k2k_audit_event {
 	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
 	uint32_t field_count;
 	uint64_t time_ns;            /* since 1970: of the newest of `count` */
-	uint64_t count;              /* how many equal rejections this event stands for; their sum is exact */
-	const char *actor;           /* "k2k_broker", "k2k_tenant_registry", or the program's name */
+	/* how many equal rejections this event stands for; their sum is exact */
+	uint64_t count;
+	/* "k2k_broker", "k2k_tenant_registry", or the program's name */
+	const char *actor;
 	const char *target;          /* destination kernel of a cross-tenant attempt, else null */
 	const char *description;
-	const struct k2k_audit_field *fields;    /* from_tenant, to_tenant, ...; tenant, org_id, engagement_id; tenant, generation, ... */
+	/* from_tenant, to_tenant, ...; tenant, org_id, engagement_id; tenant, generation, ... */
+	const struct k2k_audit_field *fields;
 };
 
 /* Called synchronously in the thread that caused the event, or, with repeats counted before, in a thread of the handle (all
- * signals blocked; it starts with the first sink). The event is valid only during the call. May call the registry, but neither close nor set_audit_sink (K2K_EBUSY).
+ * signals blocked; it starts with the first sink). The event is valid only during the call. May
+ * call the registry, but neither close nor set_audit_sink (K2K_EBUSY).
  * Must return: neither longjmp() nor pthread_exit(). */
 typedef void (*k2k_audit_sink)(void *context, const struct k2k_audit_event *event);
 
-/* Replaces the sink of this handle (null: none). Returns when the old one no longer runs; repeats counted until then go to the old one. Any role. */
+/*
+ * Replaces the sink of this handle (null: none). Returns when the old one no longer runs; repeats
+ * counted until then go to the old one. Any role.
+ */
 K2K_API int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink, void *context);
 
-/* Counts and audits a rejected cross-tenant attempt (level Security). BROKER. source and destination: kernel names, not null. */
+/*
+ * Counts and audits a rejected cross-tenant attempt (level Security). BROKER. source and
+ * destination: kernel names, not null.
+ */
 K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to, const char *source,
                                    const char *destination, struct k2k_audit_tag tag);
 

@@ -34,7 +34,7 @@
  * Memory ordering that gives this in C11
  *
  *     writer-owner  load: acquire; compare-exchanges: acq_rel. From 0: all that the last one did is before its release. From
- *                   a dead one there is no release: the seq_cst fence after the kernel's answer in k2k_census_ask() is what
+ *                   a dead one there is no release: the seq_cst fence after the kernel's answer in k2k_liveness_ask() is what
  *                   keeps loads of its changes behind its death
  *     intent        relaxed, with the release fences in k2k_writer_begin() and k2k_writer_end()
  *

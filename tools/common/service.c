@@ -14,7 +14,8 @@ enum { HANDED_OVER_FROM = 3 };
 void hold_standard_files(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY) != fd)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY) != fd)
 			_exit(10);
 }
 
@@ -29,7 +30,7 @@ void notify(const char *state)
 		return;
 	memcpy(address.sun_path, name, size);
 	if (name[0] == '@')
-		address.sun_path[0] = 0;     /* of the abstract name space */
+		address.sun_path[0] = 0; /* of the abstract name space */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
@@ -63,9 +64,9 @@ int take_listening_socket(const char **why)
 		return -2;
 	*why = "what the service manager handed over is no listening Unix-domain stream socket";
 	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || option_of(fd, SO_DOMAIN) != AF_UNIX || option_of(fd, SO_TYPE) != SOCK_STREAM ||
-	    option_of(fd, SO_ACCEPTCONN) != 1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (flags < 0 || option_of(fd, SO_DOMAIN) != AF_UNIX ||
+	    option_of(fd, SO_TYPE) != SOCK_STREAM || option_of(fd, SO_ACCEPTCONN) != 1 ||
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -2;
 	return fd;
 }

@@ -19,7 +19,7 @@ _Static_assert(crypto_generichash_blake2b_PERSONALBYTES == 16, "the strings belo
 
 static const uint8_t no_salt[crypto_generichash_blake2b_SALTBYTES];
 static const uint8_t line_person[17] = "k2k-audit-line/1", head_person[17] = "k2k-audit-head/1",
-                     key_person[16] = "k2k-audit-key/1";
+		     key_person[16] = "k2k-audit-key/1";
 
 int chain_init(void)
 {
@@ -45,7 +45,8 @@ static int check_key_file(int fd, char *why, size_t room)
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return refuse(why, room, CHAIN_KEY_RIGHTS, "owned by somebody else");
 	if (st.st_mode & 077)
-		return refuse(why, room, CHAIN_KEY_RIGHTS, "others than its owner have rights on it; chmod 0400 takes them");
+		return refuse(why, room, CHAIN_KEY_RIGHTS,
+		              "others than its owner have rights on it; chmod 0400 takes them");
 	return 0;
 }
 
@@ -57,7 +58,9 @@ int chain_read_key(const char *file, struct chain_key *key, char *why, size_t ro
 	size_t size;
 
 	if (fd < 0)
-		return refuse(why, room, errno == EACCES || errno == EPERM ? CHAIN_KEY_RIGHTS : CHAIN_KEY_SYSTEM,
+		return refuse(why, room,
+		              errno == EACCES || errno == EPERM ? CHAIN_KEY_RIGHTS
+		                                                : CHAIN_KEY_SYSTEM,
 		              strerror(errno));
 	code = check_key_file(fd, why, room);
 	if (!code && (n = read(fd, bytes, sizeof(bytes))) < 0)
@@ -72,22 +75,24 @@ int chain_read_key(const char *file, struct chain_key *key, char *why, size_t ro
 	if (size == CHAIN_KEY_BYTES) {
 		memcpy(key->bytes, bytes, size);
 		key->size = size;
-	} else if (size == 2 * CHAIN_KEY_BYTES && chain_mac_parse((const char *)bytes, size, key->bytes)) {
+	} else if (size == 2 * CHAIN_KEY_BYTES &&
+	           chain_mac_parse((const char *)bytes, size, key->bytes)) {
 		key->size = CHAIN_KEY_BYTES;
 	} else {
-		code = refuse(why, room, CHAIN_KEY_FORM, "a key is 32 bytes, or 64 hexadecimal digits");
+		code = refuse(why, room, CHAIN_KEY_FORM,
+		              "a key is 32 bytes, or 64 hexadecimal digits");
 	}
 	sodium_memzero(bytes, sizeof(bytes));
 	return code;
 }
 
-static void hash(const struct chain_key *key, const uint8_t person[16], const uint8_t *before, const char *body,
-                 size_t size, uint8_t *mac, size_t mac_size)
+static void hash(const struct chain_key *key, const uint8_t person[16], const uint8_t *before,
+                 const char *body, size_t size, uint8_t *mac, size_t mac_size)
 {
 	crypto_generichash_blake2b_state state;
 
-	crypto_generichash_blake2b_init_salt_personal(&state, key->size ? key->bytes : NULL, key->size, mac_size, no_salt,
-	                                              person);
+	crypto_generichash_blake2b_init_salt_personal(&state, key->size ? key->bytes : NULL,
+	                                              key->size, mac_size, no_salt, person);
 	if (before)
 		crypto_generichash_blake2b_update(&state, before, CHAIN_MAC_BYTES);
 	crypto_generichash_blake2b_update(&state, (const uint8_t *)body, size);
@@ -197,14 +202,14 @@ bool chain_is_kind(const struct chain_line *line, const char *kind)
 	return line->kind_size == strlen(kind) && !memcmp(line->kind, kind, line->kind_size);
 }
 
-void chain_mac(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *body, size_t size,
-               uint8_t mac[CHAIN_MAC_BYTES])
+void chain_mac(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *body,
+               size_t size, uint8_t mac[CHAIN_MAC_BYTES])
 {
 	hash(key, line_person, before, body, size, mac, CHAIN_MAC_BYTES);
 }
 
-bool chain_follows(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *text,
-                   const struct chain_line *line)
+bool chain_follows(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES],
+                   const char *text, const struct chain_line *line)
 {
 	uint8_t mac[CHAIN_MAC_BYTES];
 
@@ -224,7 +229,8 @@ void chain_write_tail(char *to, const uint8_t mac[CHAIN_MAC_BYTES])
 
 int chain_reader_open(struct chain_reader *reader, const char *file)
 {
-	*reader = (struct chain_reader){ .fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .room = 8 * CHAIN_LINE_MAX };
+	*reader = (struct chain_reader){ .fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+		                         .room = 8 * CHAIN_LINE_MAX };
 	if (reader->fd < 0)
 		return errno;
 	reader->bytes = malloc(reader->room);
@@ -315,7 +321,8 @@ enum chain_read chain_reader_next(struct chain_reader *reader, const char **text
 
 enum { HEAD_MAX = 512 };
 
-enum chain_head_state chain_read_head(const char *file, const struct chain_key *key, struct chain_head *head)
+enum chain_head_state chain_read_head(const char *file, const struct chain_key *key,
+                                      struct chain_head *head)
 {
 	uint8_t stated[CHAIN_MAC_BYTES], mac[CHAIN_MAC_BYTES];
 	char text[HEAD_MAX];
@@ -335,13 +342,15 @@ enum chain_head_state chain_read_head(const char *file, const struct chain_key *
 	end = text + body;
 	at = skip_number(skip(text, end, "{\"count\":\""), end, &head->count);
 	at = skip(at, end, "\",\"last\":\"");
-	if (!at || end - at < 2 * CHAIN_MAC_BYTES || !chain_mac_parse(at, 2 * CHAIN_MAC_BYTES, head->last))
+	if (!at || end - at < 2 * CHAIN_MAC_BYTES ||
+	    !chain_mac_parse(at, 2 * CHAIN_MAC_BYTES, head->last))
 		return CHAIN_HEAD_BAD;
 	at = skip_number(skip(at + 2 * CHAIN_MAC_BYTES, end, "\",\"at_ns\":\""), end, &head->at_ns);
 	at = skip_number(skip(at, end, "\",\"interval_ns\":\""), end, &head->interval_ns);
 	at = skip(at, end, "\"");
 	hash(key, head_person, NULL, text, body, mac, sizeof(mac));
-	return at == end && sodium_memcmp(mac, stated, sizeof(mac)) == 0 ? CHAIN_HEAD_GOOD : CHAIN_HEAD_BAD;
+	return at == end && sodium_memcmp(mac, stated, sizeof(mac)) == 0 ? CHAIN_HEAD_GOOD
+	                                                                 : CHAIN_HEAD_BAD;
 }
 
 static int sync_directory(const char *file)
@@ -355,7 +364,7 @@ static int sync_directory(const char *file)
 		return errno;
 	error = fsync(fd) ? errno : 0;
 	close(fd);
-	return error == EINVAL ? 0 : error;      /* not every file system can */
+	return error == EINVAL ? 0 : error; /* not every file system can */
 }
 
 static int write_new(const char *file, const char *text, size_t size)
@@ -379,7 +388,8 @@ int chain_write_head(const char *file, const struct chain_key *key, const struct
 
 	chain_mac_text(head->last, last);
 	body = snprintf(text, sizeof(text),
-	                "{\"count\":\"%" PRIu64 "\",\"last\":\"%s\",\"at_ns\":\"%" PRIu64 "\",\"interval_ns\":\"%" PRIu64 "\"",
+	                "{\"count\":\"%" PRIu64 "\",\"last\":\"%s\",\"at_ns\":\"%" PRIu64
+	                "\",\"interval_ns\":\"%" PRIu64 "\"",
 	                head->count, last, head->at_ns, head->interval_ns);
 	hash(key, head_person, NULL, text, (size_t)body, mac, sizeof(mac));
 	chain_write_tail(text + body, mac);
@@ -400,11 +410,14 @@ static const char *string_of(json_object *object, const char *key)
 {
 	json_object *value;
 
-	return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, json_type_string) ?
-	               json_object_get_string(value) : NULL;
+	return json_object_object_get_ex(object, key, &value) &&
+	                       json_object_is_type(value, json_type_string)
+	               ? json_object_get_string(value)
+	               : NULL;
 }
 
-bool chain_parse_opened(const char *text, size_t size, const struct chain_line *line, struct chain_opened *opened)
+bool chain_parse_opened(const char *text, size_t size, const struct chain_line *line,
+                        struct chain_opened *opened)
 {
 	struct json_tokener *tokener;
 	const char *prev, *key, *oldest;
@@ -421,7 +434,8 @@ bool chain_parse_opened(const char *text, size_t size, const struct chain_line *
 	key = string_of(opened->json, "key");
 	oldest = string_of(opened->json, "oldest");
 	if (!prev || !chain_mac_parse(prev, strlen(prev), opened->prev) || !oldest ||
-	    !skip_number(oldest, oldest + strlen(oldest), &opened->oldest) || (key && strlen(key) != CHAIN_KEY_NAME - 1)) {
+	    !skip_number(oldest, oldest + strlen(oldest), &opened->oldest) ||
+	    (key && strlen(key) != CHAIN_KEY_NAME - 1)) {
 		chain_free_opened(opened);
 		return false;
 	}

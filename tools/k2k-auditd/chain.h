@@ -36,13 +36,13 @@
 
 #define CHAIN_MAC_BYTES 32
 #define CHAIN_KEY_BYTES 32
-#define CHAIN_KEY_NAME 17            /* room for "key": 16 digits and the end */
+#define CHAIN_KEY_NAME 17 /* room for "key": 16 digits and the end */
 #define CHAIN_MAC_TEXT 65
-#define CHAIN_TAIL 75                /* bytes of ,"mac":"..."} */
-#define CHAIN_LINE_MAX 16384         /* with its end; longer is no line of ours */
+#define CHAIN_TAIL 75        /* bytes of ,"mac":"..."} */
+#define CHAIN_LINE_MAX 16384 /* with its end; longer is no line of ours */
 
 struct chain_key {
-	size_t size;                 /* 0: none */
+	size_t size; /* 0: none */
 	uint8_t bytes[CHAIN_KEY_BYTES];
 };
 
@@ -50,7 +50,10 @@ struct chain_key {
 int chain_init(void);
 
 enum { CHAIN_KEY_SYSTEM = -1, CHAIN_KEY_RIGHTS = -2, CHAIN_KEY_FORM = -3 };
-/* 32 bytes, or 64 hexadecimal digits, from a file that only its owner can read. 0, or one of these with `why`. */
+/*
+ * 32 bytes, or 64 hexadecimal digits, from a file that only its owner can read. 0, or one of these
+ * with `why`.
+ */
 int chain_read_key(const char *file, struct chain_key *key, char *why, size_t room);
 /* "" without a key. */
 void chain_key_name(const struct chain_key *key, char name[CHAIN_KEY_NAME]);
@@ -65,11 +68,11 @@ struct chain_line {
 bool chain_parse(const char *text, size_t size, struct chain_line *line);
 bool chain_is_kind(const struct chain_line *line, const char *kind);
 
-void chain_mac(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *body, size_t size,
-               uint8_t mac[CHAIN_MAC_BYTES]);
+void chain_mac(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *body,
+               size_t size, uint8_t mac[CHAIN_MAC_BYTES]);
 /* Whether the line follows the one with the mac `before`. */
-bool chain_follows(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *text,
-                   const struct chain_line *line);
+bool chain_follows(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES],
+                   const char *text, const struct chain_line *line);
 /* Writes ,"mac":"..."} and a terminator behind the body. */
 void chain_write_tail(char *to, const uint8_t mac[CHAIN_MAC_BYTES]);
 
@@ -83,8 +86,8 @@ struct chain_reader {
 	int fd;
 	char *bytes;
 	size_t start, end, room;
-	uint64_t offset;             /* in the file, of bytes[start] */
-	uint64_t number;             /* of the line that was taken last, from 1 */
+	uint64_t offset; /* in the file, of bytes[start] */
+	uint64_t number; /* of the line that was taken last, from 1 */
 	bool at_end;
 };
 /* 0, or an errno. */
@@ -93,8 +96,8 @@ void chain_reader_close(struct chain_reader *reader);
 
 enum chain_read { CHAIN_LINE, CHAIN_HALF, CHAIN_END, CHAIN_FAILED };
 /*
- * The next line without its end, valid until the next call; of one that is too long as much as can't be
- * a line of ours. HALF: the last, which has no end. FAILED: errno.
+ * The next line without its end, valid until the next call; of one that is too long as much as
+ * can't be a line of ours. HALF: the last, which has no end. FAILED: errno.
  */
 enum chain_read chain_reader_next(struct chain_reader *reader, const char **text, size_t *size);
 
@@ -108,10 +111,11 @@ struct chain_head {
 enum chain_head_state {
 	CHAIN_HEAD_GOOD,
 	CHAIN_HEAD_MISSING,
-	CHAIN_HEAD_UNREADABLE,       /* errno */
-	CHAIN_HEAD_BAD,              /* changed, or made with another key */
+	CHAIN_HEAD_UNREADABLE, /* errno */
+	CHAIN_HEAD_BAD,        /* changed, or made with another key */
 };
-enum chain_head_state chain_read_head(const char *file, const struct chain_key *key, struct chain_head *head);
+enum chain_head_state chain_read_head(const char *file, const struct chain_key *key,
+                                      struct chain_head *head);
 /* On the disk, or as before. 0, or an errno. */
 int chain_write_head(const char *file, const struct chain_key *key, const struct chain_head *head);
 
@@ -120,11 +124,12 @@ int chain_write_head(const char *file, const struct chain_key *key, const struct
 /* What a "log.opened" line says; strings are null where it says nothing. To be freed. */
 struct chain_opened {
 	uint8_t prev[CHAIN_MAC_BYTES];
-	uint64_t oldest;             /* line that the oldest of the kept files begins with */
+	uint64_t oldest; /* line that the oldest of the kept files begins with */
 	char key[CHAIN_KEY_NAME];
-	void *json;                  /* the whole line, a json_object */
+	void *json; /* the whole line, a json_object */
 };
-bool chain_parse_opened(const char *text, size_t size, const struct chain_line *line, struct chain_opened *opened);
+bool chain_parse_opened(const char *text, size_t size, const struct chain_line *line,
+                        struct chain_opened *opened);
 void chain_free_opened(struct chain_opened *opened);
 
 #endif

@@ -11,7 +11,9 @@
 
 static void put(json_object *object, const char *key, json_object *value)
 {
-	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY))
+	if (json_object_object_add_ex(object, key, value,
+	                              JSON_C_OBJECT_ADD_KEY_IS_NEW |
+	                                      JSON_C_OBJECT_ADD_CONSTANT_KEY))
 		must(NULL);
 }
 
@@ -91,15 +93,19 @@ bool position_get(struct position *position, json_object *object)
 {
 	json_object *uuid, *next;
 
-	if (!json_object_object_get_ex(object, "uuid", &uuid) || !json_object_is_type(uuid, json_type_string) ||
+	if (!json_object_object_get_ex(object, "uuid", &uuid) ||
+	    !json_object_is_type(uuid, json_type_string) ||
 	    json_object_get_string_len(uuid) >= (int)sizeof(position->uuid) ||
-	    !json_object_object_get_ex(object, "next", &next) || !json_object_is_type(next, json_type_object))
+	    !json_object_object_get_ex(object, "next", &next) ||
+	    !json_object_is_type(next, json_type_object))
 		return false;
 	position_begin(position, json_object_get_string(uuid));
-	json_object_object_foreach(next, key, value) {
+	json_object_object_foreach(next, key, value)
+	{
 		uint64_t ring, number;
 
-		if (!read_number(key, &ring) || ring >= K2K_AUDIT_RINGS || !json_object_is_type(value, json_type_string) ||
+		if (!read_number(key, &ring) || ring >= K2K_AUDIT_RINGS ||
+		    !json_object_is_type(value, json_type_string) ||
 		    !read_number(json_object_get_string(value), &number))
 			return false;
 		position->next[ring] = number;
@@ -168,7 +174,8 @@ static void put_definition(json_object *object, const struct k2k_audit_record *r
 		put_number(object, "budgets", r->values[3]);
 }
 
-static void put_numbers(json_object *object, const struct k2k_audit_record *r, const char *const *keys)
+static void put_numbers(json_object *object, const struct k2k_audit_record *r,
+                        const char *const *keys)
 {
 	for (int i = 0; keys[i]; i++)
 		put_u64(object, keys[i], r->values[i]);
@@ -177,8 +184,10 @@ static void put_numbers(json_object *object, const struct k2k_audit_record *r, c
 /* GPU time, and what ended with the registration, are known once the totals are final. */
 static void put_totals(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const counted[] = { "admitted_total", "rejected_rate_total", "rejected_budget_total",
-		                               "rejected_kernels_total", "rejected_gpu_memory_total", NULL };
+	static const char *const counted[] = {
+		"admitted_total",         "rejected_rate_total",       "rejected_budget_total",
+		"rejected_kernels_total", "rejected_gpu_memory_total", NULL
+	};
 
 	put_u64(object, "tenant", r->tenant);
 	put_u64(object, "generation", r->generation);
@@ -202,11 +211,13 @@ static void put_budget(json_object *object, const struct k2k_audit_record *r)
 
 static void put_kind(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const dead[] = { "slot", "kernels", "gpu_memory_bytes", "leases", "attached_at_ns", NULL };
-	static const char *const created[] = { "max_tenants", "max_engagements", "max_leases", "max_budgets",
-		                               "max_audit_events", NULL };
+	static const char *const dead[] = { "slot",   "kernels",        "gpu_memory_bytes",
+		                            "leases", "attached_at_ns", NULL };
+	static const char *const created[] = { "max_tenants", "max_engagements",  "max_leases",
+		                               "max_budgets", "max_audit_events", NULL };
 	static const char *const destroyed[] = { "flags", "brokers", NULL };
-	static const char *const repair[] = { "tenants", "budgets", "engagements", "leases", "brokers", NULL };
+	static const char *const repair[] = { "tenants", "budgets", "engagements",
+		                              "leases",  "brokers", NULL };
 	char mode[8];
 
 	switch (r->kind) {
@@ -221,9 +232,7 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_DEREGISTER:
 	case K2K_AUDIT_KIND_FINAL_TOTALS: put_totals(object, r); break;
 	case K2K_AUDIT_KIND_BUDGET_CHANGE: put_budget(object, r); break;
-	case K2K_AUDIT_KIND_BROKER_DEAD:
-		put_numbers(object, r, dead);
-		break;
+	case K2K_AUDIT_KIND_BROKER_DEAD: put_numbers(object, r, dead); break;
 	case K2K_AUDIT_KIND_CREATED:
 		put_numbers(object, r, created);
 		snprintf(mode, sizeof(mode), "%04" PRIo64, r->values[5] & 07777);
@@ -285,7 +294,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
 	return at == start ? NULL : at;
 }
 
-bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring, uint64_t *sequence, uint64_t *lost)
+bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring,
+                 uint64_t *sequence, uint64_t *lost)
 {
 	const char *at = take(kind + kind_size, end, "\",\"ring\":");
 	uint64_t number;

@@ -20,8 +20,8 @@
 
 /* Where a reader stands in the rings of one instance of a registry. */
 struct position {
-	char uuid[40];               /* "": of none yet */
-	uint64_t next[K2K_AUDIT_RINGS];          /* from 1 */
+	char uuid[40];                  /* "": of none yet */
+	uint64_t next[K2K_AUDIT_RINGS]; /* from 1 */
 };
 
 /* The beginning of all rings of the instance `uuid`. */
@@ -35,10 +35,11 @@ bool position_get(struct position *position, json_object *object);
 /* All members of an event. */
 void event_put(json_object *object, const struct k2k_audit_record *record);
 /* Back from the text behind `{...,"kind":"KIND"`: false where it is no event. */
-bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring, uint64_t *sequence, uint64_t *lost);
+bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring,
+                 uint64_t *sequence, uint64_t *lost);
 
 /* Into JSON; what can't be had ends the program. `key` is not copied. */
-void put_text(json_object *object, const char *key, const char *text);   /* null: null */
+void put_text(json_object *object, const char *key, const char *text); /* null: null */
 void put_u64(json_object *object, const char *key, uint64_t value);
 
 #endif

@@ -14,11 +14,11 @@ struct follow {
 	const char *name;
 	struct k2k_registry *reg;
 	char uuid[40];
-	bool told;                   /* in a line, that it is there, or that it is not */
+	bool told; /* in a line, that it is there, or that it is not */
 	int error;
 	uint64_t backoff_ns, next_ns;
-	bool registered;             /* as a follower that is waited for */
-	int refused;                 /* why not; said once */
+	bool registered; /* as a follower that is waited for */
+	int refused;     /* why not; said once */
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_record records[BATCH];
 };
@@ -46,7 +46,10 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
-/* Without the right to write `live`, or without a free record, it follows all the same, and nobody waits for it. */
+/*
+ * Without the right to write `live`, or without a free record, it follows all the same, and nobody
+ * waits for it.
+ */
 static int open_follower(struct follow *follow)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
@@ -58,7 +61,8 @@ static int open_follower(struct follow *follow)
 	if (code != K2K_EPERM && code != K2K_EFULL)
 		return code;
 	if (follow->refused != code)
-		say("registry %s: not registered as a follower (%s): events may be written over before they are read, and a registry "
+		say("registry %s: not registered as a follower (%s): events may be written over "
+		    "before they are read, and a registry "
 		    "that requires audit refuses changes",
 		    follow->name, k2k_error_detail()->text);
 	follow->refused = code;
@@ -87,14 +91,16 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	bool detailed = detail->code == code && detail->text[0];
 	json_object *object;
 	/* destroyed, then not there: that is one thing */
-	bool news = !follow->told || (follow->error != code && !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
+	bool news = !follow->told || (follow->error != code &&
+	                              !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
 
 	if (follow->reg)
 		k2k_registry_close(&follow->reg);
 	follow->error = code;
 	follow->told = true;
 	follow->next_ns = steady_ns() + follow->backoff_ns;
-	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS : follow->backoff_ns * 2;
+	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS
+	                                                              : follow->backoff_ns * 2;
 	if (!news)
 		return 0;
 	object = must(json_object_new_object());
@@ -102,7 +108,8 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	put_text(object, "registry", follow->name);
 	put_text(object, "error", k2k_errname(code));
 	text_add_body(bodies, object);
-	say("registry %s: %s; waiting for it", follow->name, detailed ? detail->text : k2k_strerror(code));
+	say("registry %s: %s; waiting for it", follow->name,
+	    detailed ? detail->text : k2k_strerror(code));
 	return 1;
 }
 
@@ -138,7 +145,8 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 		position_begin(&begin, follow->uuid);
 	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
 	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
-	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records, BATCH, &count);
+	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records,
+	                      BATCH, &count);
 	if (code)
 		return gone(follow, code, bodies);
 	/* a registry that can be opened and not be read is no news */
@@ -166,7 +174,8 @@ void follow_say(struct follow *follow, const struct position *kept, bool failing
 	if (!follow->reg || !follow->registered || strcmp(kept->uuid, follow->uuid) != 0)
 		return;
 	memcpy(cursor.next, kept->next, sizeof(cursor.next));
-	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0); /* gone: the next read says it */
+	/* gone: the next read says it */
+	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0);
 }
 
 void follow_wait(struct follow *follow, uint64_t timeout_ns)
@@ -179,5 +188,6 @@ void follow_wait(struct follow *follow, uint64_t timeout_ns)
 	}
 	if (left > timeout_ns)
 		left = timeout_ns;
-	nanosleep(&(struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) }, NULL);
+	nanosleep(&(struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) },
+	          NULL);
 }

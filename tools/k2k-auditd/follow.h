@@ -21,7 +21,10 @@ void follow_free(struct follow **follow);
  * to. Returns how many lines; 0: nothing now.
  */
 size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies);
-/* Says in the registry what is kept: all before `kept`; or that it can't be written now. Brings administrators on who wait. */
+/*
+ * Says in the registry what is kept: all before `kept`; or that it can't be written now. Brings
+ * administrators on who wait.
+ */
 void follow_say(struct follow *follow, const struct position *kept, bool failing);
 /* Sleeps until there may be something, or a signal came, or so long. */
 void follow_wait(struct follow *follow, uint64_t timeout_ns);

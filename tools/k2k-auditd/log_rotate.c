@@ -93,7 +93,9 @@ static int create_file(struct logfile *log)
 	for (int turn = 0; turn < 2; turn++) {
 		int code;
 
-		log->fd = open(log->options.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		log->fd = open(log->options.file,
+		               O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
+		                       O_NONBLOCK,
 		               LOG_MODE);
 		if (log->fd < 0 && errno != ELOOP)
 			return -errno;
@@ -134,9 +136,9 @@ int log_new_file(struct logfile *log)
 /*
  * Killed after step | there are
  *  removing the last | one file less than may be kept
- *  a renaming        | a gap in the numbers, which the next rotation fills first; the newest is FILE still
- *  FILE to FILE.1    | no FILE: the next start goes on behind FILE.1
- *  creating FILE     | an empty FILE: the same
+ *  a renaming        | a gap in the numbers, which the next rotation fills first; the newest is
+ *  FILE still FILE to FILE.1    | no FILE: the next start goes on behind FILE.1 creating FILE     |
+ *  an empty FILE: the same
  */
 static int shift_files(struct logfile *log)
 {
@@ -145,7 +147,8 @@ static int shift_files(struct logfile *log)
 
 	for (uint64_t i = log->options.keep + 1; log_rotated_name(log, i, to), unlink(to) == 0; i++)
 		;
-	for (log_rotated_name(log, gap, to); gap < log->options.keep && access(to, F_OK) == 0; log_rotated_name(log, gap, to))
+	for (log_rotated_name(log, gap, to); gap < log->options.keep && access(to, F_OK) == 0;
+	     log_rotated_name(log, gap, to))
 		gap++;
 	for (uint64_t i = gap; i > 1; i--) {
 		log_rotated_name(log, i, to);
@@ -162,7 +165,8 @@ void log_rotate(struct logfile *log)
 	if (fdatasync(log->fd))
 		say("%s: %s", log->options.file, strerror(errno));
 	if (shift_files(log)) {
-		log_problem(log, "can't be rotated: %s; going on in the same file", strerror(errno));
+		log_problem(log, "can't be rotated: %s; going on in the same file",
+		            strerror(errno));
 		log->rotate_ns = steady_ns() + ROTATE_RETRY_NS;
 		return;
 	}
@@ -177,4 +181,3 @@ bool log_rotation_is_due(const struct logfile *log, size_t more)
 	       (log->size + more > log->options.max_size ||
 	        log->age_ns + (now - log->aged_at_ns) >= log->options.max_age_ns);
 }
-

@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int give_up(char *why, size_t room, int status, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int give_up(char *why, size_t room, int status, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static int give_up(char *why, size_t room, int status, const char *format, ...)
 {
@@ -27,7 +28,9 @@ static int give_up(char *why, size_t room, int status, const char *format, ...)
 
 static int status_of(int error)
 {
-	return error == EACCES || error == EPERM || error == EROFS ? 7 : error == ENOENT || error == ENOTDIR ? 2 : 10;
+	return error == EACCES || error == EPERM || error == EROFS ? 7
+	       : error == ENOENT || error == ENOTDIR               ? 2
+	                                                           : 10;
 }
 
 static int lock_file(struct logfile *log, char *why, size_t room)
@@ -59,14 +62,17 @@ static bool starts_like_ours(const char *file)
 }
 
 /* The newest lines: of FILE, or where a rotation was interrupted, of FILE.1. */
-static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, char *why, size_t room)
+static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, char *why,
+                       size_t room)
 {
 	char name[PATH_MAX];
 	struct stat st;
 	int error;
 
 	if (!starts_like_ours(log->options.file))
-		return give_up(why, room, 4, "%s: not an audit log; another name is needed, or another place for that file",
+		return give_up(why, room, 4,
+		               "%s: not an audit log; another name is needed, or another place for "
+		               "that file",
 		               log->options.file);
 	*has_file = !stat(log->options.file, &st) && st.st_size > 0;
 	log_rotated_name(log, *has_file ? 0 : 1, name);
@@ -77,16 +83,19 @@ static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, c
 }
 
 /* A log goes on with the key that it has; else it could not be verified as one. */
-static int check_key_name(const struct logfile *log, const struct scan *scan, char *why, size_t room)
+static int check_key_name(const struct logfile *log, const struct scan *scan, char *why,
+                          size_t room)
 {
 	char key[CHAIN_KEY_NAME];
 
 	chain_key_name(&log->options.key, key);
 	if (!scan->named || !strcmp(key, scan->key))
 		return 0;
-	return give_up(why, room, 2, "%s: it was made %s%s, and this is %s%s; a log with another key needs another name",
-	               log->options.file, scan->key[0] ? "with key " : "without a key", scan->key,
-	               key[0] ? "key " : "no key", key);
+	return give_up(
+		why, room, 2,
+		"%s: it was made %s%s, and this is %s%s; a log with another key needs another name",
+		log->options.file, scan->key[0] ? "with key " : "without a key", scan->key,
+		key[0] ? "key " : "no key", key);
 }
 
 /* Compares with the head, which knows of lines that were cut off at the end. */
@@ -98,7 +107,10 @@ static void follow_head(struct logfile *log, const struct scan *scan)
 	switch (chain_read_head(log->head_file, &log->options.key, &head)) {
 	case CHAIN_HEAD_MISSING:
 		if (any)
-			log_problem(log, "%s is missing: whether lines were cut off at the end can't be told", log->head_file);
+			log_problem(log,
+			            "%s is missing: whether lines were cut off at the end can't be "
+			            "told",
+			            log->head_file);
 		return;
 	case CHAIN_HEAD_UNREADABLE:
 		log_problem(log, "%s: %s", log->head_file, strerror(errno));
@@ -106,15 +118,17 @@ static void follow_head(struct logfile *log, const struct scan *scan)
 	case CHAIN_HEAD_BAD:
 		log_problem(log, "%s was changed, or made with another key", log->head_file);
 		return;
-	case CHAIN_HEAD_GOOD:
-		break;
+	case CHAIN_HEAD_GOOD: break;
 	}
 	if (head.count == scan->seq && memcmp(head.last, scan->mac, sizeof(head.last)))
-		log_problem(log, "its last line, %" PRIu64 ", is not the one that %s knows", scan->seq, log->head_file);
+		log_problem(log, "its last line, %" PRIu64 ", is not the one that %s knows",
+		            scan->seq, log->head_file);
 	if (head.count <= scan->seq)
 		return;
-	log_problem(log, "lines %" PRIu64 " to %" PRIu64 " are gone; reading again what the rings still hold of them",
-	        scan->seq + 1, head.count);
+	log_problem(log,
+	            "lines %" PRIu64 " to %" PRIu64
+	            " are gone; reading again what the rings still hold of them",
+	            scan->seq + 1, head.count);
 	log->seq = head.count;
 	memcpy(log->mac, head.last, sizeof(log->mac));
 }
@@ -126,20 +140,26 @@ static int continue_file(struct logfile *log, const struct scan *scan, char *why
 
 	log->fd = open(log->options.file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 	if (log->fd < 0 || fstat(log->fd, &st))
-		return give_up(why, room, status_of(errno), "%s: %s", log->options.file, strerror(errno));
+		return give_up(why, room, status_of(errno), "%s: %s", log->options.file,
+		               strerror(errno));
 	log->device = st.st_dev;
 	log->inode = st.st_ino;
 	log->size = scan->size;
 	log->lines = scan->lines;
 	log->file_seq = scan->first_seq;
-	/* of a daemon that ran before, perhaps before the machine was booted, only the wall clock tells */
+	/*
+	 * of a daemon that ran before, perhaps before the machine was booted, only the wall clock
+	 * tells
+	 */
 	now = wall_ns();
 	log->age_ns = now > scan->first_at_ns ? now - scan->first_at_ns : 0;
 	log->aged_at_ns = steady_ns();
 	if ((uint64_t)st.st_size > scan->size) {
-		log_problem(log, "cut off half a line of %" PRIu64 " bytes", (uint64_t)st.st_size - scan->size);
+		log_problem(log, "cut off half a line of %" PRIu64 " bytes",
+		            (uint64_t)st.st_size - scan->size);
 		if (ftruncate(log->fd, (off_t)scan->size))
-			return give_up(why, room, status_of(errno), "%s: %s", log->options.file, strerror(errno));
+			return give_up(why, room, status_of(errno), "%s: %s", log->options.file,
+			               strerror(errno));
 	}
 	return 0;
 }
@@ -161,14 +181,17 @@ static int begin(struct logfile *log, char *why, size_t room)
 	log->seq = scan.seq;
 	memcpy(log->mac, scan.mac, sizeof(log->mac));
 	if (scan.bad_line)
-		log_problem(log, "line %" PRIu64 " of the %sfile does not follow from the one before it: changed, or something is missing",
-		        scan.bad_line, has_file ? "" : "rotated ");
+		log_problem(log,
+		            "line %" PRIu64 " of the %sfile does not follow from the one before "
+		            "it: changed, or something is missing",
+		            scan.bad_line, has_file ? "" : "rotated ");
 	follow_head(log, &scan);
 	if (has_file && scan.lines)
 		return continue_file(log, &scan, why, room);
 	/* half a line, and nothing else, is a first line that a kill cut short */
 	if (has_file && truncate(log->options.file, 0))
-		return give_up(why, room, status_of(errno), "%s: %s", log->options.file, strerror(errno));
+		return give_up(why, room, status_of(errno), "%s: %s", log->options.file,
+		               strerror(errno));
 	log->why = scan.ours ? "continued" : log->seq ? "missing" : "new";
 	return 0;
 }
@@ -191,7 +214,8 @@ int logfile_open(struct logfile **log, const struct log_options *options, char *
 		code = logfile_write(made, &bodies);
 		/* a full disk is waited for like later on */
 		if (code < 0 && code != -ENOSPC && code != -EDQUOT)
-			status = give_up(why, room, status_of(-code), "%s: %s", options->file, strerror(-code));
+			status = give_up(why, room, status_of(-code), "%s: %s", options->file,
+			                 strerror(-code));
 		else if (code < 0)
 			text_add(&made->problems, bodies.bytes, bodies.size);
 	}

@@ -45,15 +45,17 @@ void log_problem(struct logfile *log, const char *format, ...)
 
 /* ---- bytes to the file --------------------------------------------------------------------- */
 
-void log_compose(struct text *out, const struct chain_key *key, uint64_t seq, uint8_t mac[CHAIN_MAC_BYTES],
-                    const char *body, size_t size)
+void log_compose(struct text *out, const struct chain_key *key, uint64_t seq,
+                 uint8_t mac[CHAIN_MAC_BYTES], const char *body, size_t size)
 {
 	size_t start = out->size;
 	char begin[80], tail[CHAIN_TAIL];
 	uint8_t fresh[CHAIN_MAC_BYTES];
 
-	text_add(out, begin, (size_t)snprintf(begin, sizeof(begin), "{\"seq\":\"%" PRIu64 "\",\"at_ns\":\"%" PRIu64 "\",", seq,
-	                                      wall_ns()));
+	text_add(out, begin,
+	         (size_t)snprintf(begin, sizeof(begin),
+	                          "{\"seq\":\"%" PRIu64 "\",\"at_ns\":\"%" PRIu64 "\",", seq,
+	                          wall_ns()));
 	text_add(out, body, size);
 	chain_mac(key, mac, out->bytes + start, out->size - start, fresh);
 	memcpy(mac, fresh, sizeof(fresh));
@@ -72,9 +74,13 @@ static int write_whole(struct logfile *log, const char *bytes, size_t size)
 		if (n > 0) {
 			done += (size_t)n;
 		} else if (n == 0 || error != EINTR) {
-			/* what stays behind where that fails too is half a line at most: the next start cuts it */
+			/*
+			 * what stays behind where that fails too is half a line at most: the next
+			 * start cuts it
+			 */
 			if (done && ftruncate(log->fd, (off_t)log->size))
-				say("%s: can't take back half a line: %s", log->options.file, strerror(errno));
+				say("%s: can't take back half a line: %s", log->options.file,
+				    strerror(errno));
 			return -error;
 		}
 	}
@@ -141,14 +147,16 @@ static void sync_log(struct logfile *log)
 	log->due_ns = steady_ns() + SYNC_RETRY_NS;
 }
 
-/* ---- is the file still ours? ------------------------------------------------------------------ */
+/* ---- is the file still ours? ----------------------------------------------------------------- */
 
 /* Back to the lines that are left: the newest of FILE and FILE.1. */
 static int rewind_to(struct logfile *log, const struct position *at, uint64_t last)
 {
 	if (last < log->seq)
-		log_problem(log, "lines %" PRIu64 " to %" PRIu64 " are gone; reading again what the rings still hold of them",
-		        last + 1, log->seq);
+		log_problem(log,
+		            "lines %" PRIu64 " to %" PRIu64
+		            " are gone; reading again what the rings still hold of them",
+		            last + 1, log->seq);
 	log->at = *at;
 	return LOGFILE_REWOUND;
 }
@@ -223,14 +231,18 @@ static int look(struct logfile *log)
 	return (uint64_t)own.st_size > log->size ? grown(log, (uint64_t)own.st_size) : 0;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static size_t body_size(const struct text *bodies, size_t at)
 {
-	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) - (bodies->bytes + at));
+	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) -
+	                (bodies->bytes + at));
 }
 
-/* Writes bodies from *taken on until all are written or a new file is due. A file's first line has another one beside it, whatever the limits. */
+/*
+ * Writes bodies from *taken on until all are written or a new file is due. A file's first line has
+ * another one beside it, whatever the limits.
+ */
 static int write_to_file(struct logfile *log, const struct text *bodies, size_t *taken)
 {
 	uint8_t mac[CHAIN_MAC_BYTES];
@@ -313,7 +325,7 @@ uint64_t logfile_due_ns(const struct logfile *log)
 	return !log->dirty ? UINT64_MAX : log->due_ns > now ? log->due_ns - now : 0;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void logfile_close(struct logfile **handle, const char *reason)
 {

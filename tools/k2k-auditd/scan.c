@@ -22,7 +22,8 @@ static json_object *parse_members(const char *members, size_t size)
 void scan_advance(struct position *at, const char *members, size_t size)
 {
 	size_t begin = sizeof(kind_begin) - 1;
-	const char *kind = members + begin, *end = size > begin ? memchr(kind, '"', size - begin) : NULL;
+	const char *kind = members + begin,
+		   *end = size > begin ? memchr(kind, '"', size - begin) : NULL;
 	struct position found;
 	json_object *object;
 	uint64_t sequence, lost;
@@ -72,7 +73,8 @@ static void take_line(struct scan *scan, const struct chain_key *key, const char
 		}
 	}
 	/* A forged line must not move the position: what is missing then is read again. */
-	follows = chain_follows(key, scan->mac, text, &line) && (!scan->ours || line.seq == scan->seq + 1);
+	follows = chain_follows(key, scan->mac, text, &line) &&
+	          (!scan->ours || line.seq == scan->seq + 1);
 	if (follows)
 		scan_advance_line(&scan->at, text, &line);
 	else if (!scan->bad_line)
@@ -117,7 +119,8 @@ uint64_t scan_first(const char *file)
 
 	if (chain_reader_open(&reader, file))
 		return 0;
-	if (chain_reader_next(&reader, &text, &size) != CHAIN_LINE || !chain_parse(text, size, &line))
+	if (chain_reader_next(&reader, &text, &size) != CHAIN_LINE ||
+	    !chain_parse(text, size, &line))
 		line.seq = 0;
 	chain_reader_close(&reader);
 	return line.seq;

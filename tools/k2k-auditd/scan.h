@@ -12,16 +12,17 @@
 #include "event.h"
 
 struct scan {
-	bool ours;                   /* there is at least one line of our form */
-	uint64_t lines;              /* complete ones */
+	bool ours;      /* there is at least one line of our form */
+	uint64_t lines; /* complete ones */
 	uint64_t first_seq, first_at_ns;
-	uint64_t seq;                /* of the newest */
+	uint64_t seq; /* of the newest */
 	uint8_t mac[CHAIN_MAC_BYTES];
-	bool named;                  /* its first line is there, and names the key */
+	bool named; /* its first line is there, and names the key */
 	char key[CHAIN_KEY_NAME];
-	uint64_t bad_line;           /* the first that does not follow from the one before it; 0: none */
-	struct position at, first_at;        /* behind the newest line, and behind the first */
-	uint64_t size;               /* bytes of complete lines */
+	/* the first that does not follow from the one before it; 0: none */
+	uint64_t bad_line;
+	struct position at, first_at; /* behind the newest line, and behind the first */
+	uint64_t size;                /* bytes of complete lines */
 };
 /* 0, or an errno. */
 int scan_file(const char *file, const struct chain_key *key, struct scan *scan);

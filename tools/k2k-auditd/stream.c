@@ -43,7 +43,8 @@ static void save(struct stream *stream)
 	object = must(json_object_new_object());
 	position_put(&stream->at, object);
 	snprintf(fresh, sizeof(fresh), "%s.new", stream->state);
-	if (json_object_to_file_ext(fresh, object, JSON_C_TO_STRING_PLAIN) || rename(fresh, stream->state))
+	if (json_object_to_file_ext(fresh, object, JSON_C_TO_STRING_PLAIN) ||
+	    rename(fresh, stream->state))
 		error = errno ? errno : EIO;
 	json_object_put(object);
 	if (error && error != stream->state_error)
@@ -75,19 +76,22 @@ static int load(struct stream *stream, char *why, size_t room)
 	object = json_object_from_file(stream->state);
 	if (!position_get(&stream->at, object)) {
 		json_object_put(object);
-		return fail(why, room, 4, stream->state, "not what k2k-auditd keeps; another name is needed");
+		return fail(why, room, 4, stream->state,
+		            "not what k2k-auditd keeps; another name is needed");
 	}
 	json_object_put(object);
 	return 0;
 }
 
-int stream_open(struct stream **made, enum stream_kind kind, const char *socket, const char *state, char *why,
-                size_t room)
+int stream_open(struct stream **made, enum stream_kind kind, const char *socket, const char *state,
+                char *why, size_t room)
 {
 	struct stream *stream = must(calloc(1, sizeof(*stream)));
 	int status = 0;
 
-	*stream = (struct stream){ .kind = kind, .socket = socket, .state = state, .fd = -1, .lock_fd = -1 };
+	*stream = (struct stream){
+		.kind = kind, .socket = socket, .state = state, .fd = -1, .lock_fd = -1
+	};
 	position_begin(&stream->at, "");
 	if (kind == STREAM_STDOUT)
 		stream->fd = STDOUT_FILENO;
@@ -113,7 +117,10 @@ void stream_close(struct stream **stream)
 
 /* ---- standard output ------------------------------------------------------------------- */
 
-/* Whole lines, of at most PIPE_BUF: a pipe takes them whole or not, so that a signal never leaves half a line. */
+/*
+ * Whole lines, of at most PIPE_BUF: a pipe takes them whole or not, so that a signal never leaves
+ * half a line.
+ */
 static int write_lines(int fd, const char *bytes, size_t size)
 {
 	for (size_t done = 0; done < size;) {
@@ -132,7 +139,8 @@ static int write_lines(int fd, const char *bytes, size_t size)
 
 static size_t line_size(const struct text *bodies, size_t at)
 {
-	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) - (bodies->bytes + at));
+	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) -
+	                (bodies->bytes + at));
 }
 
 static int write_stdout(struct stream *stream, const struct text *bodies, size_t *taken)
@@ -144,7 +152,8 @@ static int write_stdout(struct stream *stream, const struct text *bodies, size_t
 		size_t to = *taken;
 
 		out.size = 0;
-		while (to < bodies->size && (!out.size || out.size + line_size(bodies, to) + 3 <= PIPE_BUF)) {
+		while (to < bodies->size &&
+		       (!out.size || out.size + line_size(bodies, to) + 3 <= PIPE_BUF)) {
 			size_t size = line_size(bodies, to);
 
 			text_add(&out, "{", 1);
@@ -164,13 +173,14 @@ static int write_stdout(struct stream *stream, const struct text *bodies, size_t
 
 static int priority_of(const char *body, size_t size)
 {
-	static const char security[] = "\"level\":\"Security\"", warning[] = "\"level\":\"Warning\"",
-	                  kinds[] = "\"kind\":\"lost\"";
+	static const char security[] = "\"level\":\"Security\"",
+			  warning[] = "\"level\":\"Warning\"", kinds[] = "\"kind\":\"lost\"";
 
 	/* names stand behind the level, and their quotes are escaped */
 	if (memmem(body, size, security, sizeof(security) - 1))
 		return LOG_CRIT;
-	if (memmem(body, size, warning, sizeof(warning) - 1) || memmem(body, size, kinds, sizeof(kinds) - 1))
+	if (memmem(body, size, warning, sizeof(warning) - 1) ||
+	    memmem(body, size, kinds, sizeof(kinds) - 1))
 		return LOG_WARNING;
 	return LOG_INFO;
 }
@@ -183,9 +193,11 @@ static void frame_syslog(struct text *out, const char *body, size_t size)
 	struct tm tm;
 
 	localtime_r(&now, &tm);
-	text_add(out, begin, (size_t)snprintf(begin, sizeof(begin), "<%d>%.3s %2d %02d:%02d:%02d k2k-auditd[%ld]: {",
-	                                      LOG_AUTHPRIV | priority_of(body, size), months + 3 * (tm.tm_mon % 12), tm.tm_mday,
-	                                      tm.tm_hour, tm.tm_min, tm.tm_sec, (long)getpid()));
+	text_add(out, begin,
+	         (size_t)snprintf(
+			 begin, sizeof(begin), "<%d>%.3s %2d %02d:%02d:%02d k2k-auditd[%ld]: {",
+			 LOG_AUTHPRIV | priority_of(body, size), months + 3 * (tm.tm_mon % 12),
+			 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (long)getpid()));
 	text_add(out, body, size);
 	text_add(out, "}", 1);
 }
@@ -194,11 +206,14 @@ static void frame_syslog(struct text *out, const char *body, size_t size)
 static void frame_journal(struct text *out, const char *body, size_t size)
 {
 	static const char kind[] = "\"kind\":\"";
-	const char *start = body + sizeof(kind) - 1, *end = memchr(start, '"', size - (sizeof(kind) - 1));
+	const char *start = body + sizeof(kind) - 1,
+		   *end = memchr(start, '"', size - (sizeof(kind) - 1));
 	char begin[128];
 
-	text_add(out, begin, (size_t)snprintf(begin, sizeof(begin), "SYSLOG_IDENTIFIER=k2k-auditd\nPRIORITY=%d\nK2K_KIND=%.*s\n",
-	                                      priority_of(body, size), end ? (int)(end - start) : 0, start));
+	text_add(out, begin,
+	         (size_t)snprintf(begin, sizeof(begin),
+	                          "SYSLOG_IDENTIFIER=k2k-auditd\nPRIORITY=%d\nK2K_KIND=%.*s\n",
+	                          priority_of(body, size), end ? (int)(end - start) : 0, start));
 	text_add(out, "MESSAGE={", 9);
 	text_add(out, body, size);
 	text_add(out, "}\n", 2);
@@ -230,7 +245,8 @@ static int write_socket(struct stream *stream, const struct text *bodies, size_t
 		size_t size = line_size(bodies, *taken);
 
 		out.size = 0;
-		(stream->kind == STREAM_SYSLOG ? frame_syslog : frame_journal)(&out, bodies->bytes + *taken, size);
+		(stream->kind == STREAM_SYSLOG ? frame_syslog
+		                               : frame_journal)(&out, bodies->bytes + *taken, size);
 		if (send(stream->fd, out.bytes, out.size, MSG_NOSIGNAL) >= 0) {
 			*taken += size + 1;
 			continue;
@@ -260,7 +276,8 @@ static void advance(struct stream *stream, const struct text *bodies, size_t tak
 int stream_write(struct stream *stream, struct text *bodies)
 {
 	size_t taken = 0;
-	int code = (stream->kind == STREAM_STDOUT ? write_stdout : write_socket)(stream, bodies, &taken);
+	int code = (stream->kind == STREAM_STDOUT ? write_stdout : write_socket)(stream, bodies,
+	                                                                         &taken);
 
 	if (taken) {
 		advance(stream, bodies, taken);
@@ -274,5 +291,8 @@ int stream_tick(const struct stream *stream)
 {
 	struct pollfd out = { .fd = stream->fd };
 
-	return stream->kind == STREAM_STDOUT && poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) ? -EPIPE : 0;
+	return stream->kind == STREAM_STDOUT && poll(&out, 1, 0) > 0 &&
+	                       (out.revents & (POLLERR | POLLHUP))
+	               ? -EPIPE
+	               : 0;
 }

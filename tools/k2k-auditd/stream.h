@@ -17,8 +17,8 @@ enum stream_kind { STREAM_STDOUT, STREAM_SYSLOG, STREAM_JOURNAL };
 struct stream;
 
 /* `state` null: nothing is kept. 0, or an exit status with `why`. */
-int stream_open(struct stream **stream, enum stream_kind kind, const char *socket, const char *state, char *why,
-                size_t room);
+int stream_open(struct stream **stream, enum stream_kind kind, const char *socket,
+                const char *state, char *why, size_t room);
 void stream_close(struct stream **stream);
 const struct position *stream_position(const struct stream *stream);
 /* As logfile_write, but never REWOUND. */

@@ -10,8 +10,8 @@
 void text_add_body(struct text *text, json_object *object)
 {
 	size_t size;
-	const char *bytes = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-	                                                      &size);
+	const char *bytes = json_object_to_json_string_length(
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
 
 	must((void *)(uintptr_t)bytes);
 	text_add(text, bytes + 1, size - 2);

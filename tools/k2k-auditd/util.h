@@ -13,8 +13,8 @@
 /* The members of an object, without its braces, and a newline: a body. Frees the object. */
 void text_add_body(struct text *text, json_object *object);
 
-uint64_t wall_ns(void);              /* since 1970 */
-uint64_t steady_ns(void);            /* CLOCK_MONOTONIC */
+uint64_t wall_ns(void);   /* since 1970 */
+uint64_t steady_ns(void); /* CLOCK_MONOTONIC */
 
 /* One line on standard error, and in the system's log. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

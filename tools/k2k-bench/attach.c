@@ -14,7 +14,7 @@ static struct office {
 	char registry[K2K_NAME_MAX + 1];
 	struct meeting start, attached;
 	uint64_t began_ns[MOST], ended_ns[MOST];
-} *office;
+} * office;
 
 static void attach(void *context, unsigned int worker, unsigned int parties)
 {
@@ -74,7 +74,10 @@ static void round_attach(void *state, struct sample *samples)
 	}
 }
 
-#define ROW(name, text, goal, target) { name, text, UNIT_NS, AGAINST_NOTHING, goal, target }
+#define ROW(name, text, goal, target)                              \
+	{                                                          \
+		name, text, UNIT_NS, AGAINST_NOTHING, goal, target \
+	}
 static const struct row_spec rows[] = {
 	ROW("attach_1", "attach of a broker, p50", GOAL_NONE, 0),
 	ROW("attach_2", "attach of a broker, 2 processes at once, p50", GOAL_NONE, 0),
@@ -83,7 +86,8 @@ static const struct row_spec rows[] = {
 	ROW("attach_16", "attach of a broker, 16 processes at once, p50", GOAL_NONE, 0),
 	ROW("attach_32", "attach of a broker, 32 processes at once, p50", GOAL_NONE, 0),
 	ROW("attach_64", "attach of a broker, 64 processes at once, p50", GOAL_VALUE_AT_MOST, 1e6),
-	ROW("attach_64_all", "attach of brokers, 64 at once, until the last is attached", GOAL_NONE, 0),
+	ROW("attach_64_all", "attach of brokers, 64 at once, until the last is attached", GOAL_NONE,
+	    0),
 };
-const struct bench_case attach_case = { ROWS(rows), .most_rounds = 7, .hire = hire_attachers, .open = open_attach,
-	.round = round_attach };
+const struct bench_case attach_case = { ROWS(rows), .most_rounds = 7, .hire = hire_attachers,
+	                                .open = open_attach, .round = round_attach };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a rejected admit costs with its event, what reading events costs, and what a reader costs that sleeps. */
+/*
+ * What a rejected admit costs with its event, what reading events costs, and what a reader costs
+ * that sleeps.
+ */
 #include "bench.h"
 
 #include <errno.h>
@@ -40,7 +43,8 @@ static void loop_rejected(void *state, uint64_t calls)
 	int bad = 0;
 
 	for (; calls; calls--, r->engagement += r->step) {
-		int code = k2k_message_admit(r->reg, REJECTED, (struct k2k_audit_tag){ 1, r->engagement }, 1, NULL);
+		int code = k2k_message_admit(r->reg, REJECTED,
+		                             (struct k2k_audit_tag){ 1, r->engagement }, 1, NULL);
 
 		if (code != K2K_ERATE)
 			bad = code ? code : K2K_EINVAL;
@@ -75,7 +79,9 @@ static void open_rejected(void *state)
 	for (int i = 0; i < 4; i++) {
 		struct rejected *r = &trail.rejected[i];
 
-		*r = (struct rejected){ i < 2 ? trail.plain : trail.sunk, 1, i % 2 ? 1 : 0, { loop_rejected, r, 0 } };
+		*r = (struct rejected){
+			i < 2 ? trail.plain : trail.sunk, 1, i % 2 ? 1 : 0, { loop_rejected, r, 0 }
+		};
 	}
 }
 
@@ -92,7 +98,8 @@ static void loop_read(void *state, uint64_t calls)
 		int code;
 
 		records[0] = (struct k2k_audit_record){ .size = sizeof(records[0]) };
-		code = k2k_audit_read(trail.plain, &cursor, K2K_AUDIT_OPEN_TOO, records, EVENTS, &count);
+		code = k2k_audit_read(trail.plain, &cursor, K2K_AUDIT_OPEN_TOO, records, EVENTS,
+		                      &count);
 		if (code)
 			die_of(code, "reading events");
 		if (count != EVENTS)
@@ -111,16 +118,21 @@ static void round_rejected(void *state, struct sample *samples)
 	samples[5].value = time_loop(&read) / EVENTS;
 }
 
-#define ROW(name, text, unit, against) { name, text, unit, AGAINST_##against, GOAL_NONE, 0 }
+#define ROW(name, text, unit, against)                            \
+	{                                                         \
+		name, text, unit, AGAINST_##against, GOAL_NONE, 0 \
+	}
 static const struct row_spec rejected_rows[] = {
 	ROW("reject_repeat", "admit rejected, a repeat", UNIT_NS, FETCH_ADD),
 	ROW("reject_distinct", "admit rejected, an event each", UNIT_NS, FETCH_ADD),
 	ROW("reject_repeat_sink", "admit rejected, a repeat, with a sink", UNIT_NS, FETCH_ADD),
-	ROW("reject_distinct_sink", "admit rejected, an event each, with a sink", UNIT_NS, FETCH_ADD),
+	ROW("reject_distinct_sink", "admit rejected, an event each, with a sink", UNIT_NS,
+	    FETCH_ADD),
 	ROW("audit_events", "events that one process can be rejected into", UNIT_PER_S, NOTHING),
 	ROW("audit_read", "an event read, 256 at once", UNIT_NS, NOTHING),
 };
-const struct bench_case audit_case = { ROWS(rejected_rows), .open = open_rejected, .round = round_rejected };
+const struct bench_case audit_case = { ROWS(rejected_rows), .open = open_rejected,
+	                               .round = round_rejected };
 
 /* ---- a sleeper ------------------------------------------------------------------ */
 
@@ -152,15 +164,20 @@ static pid_t start_tail(const char *registry, int *out)
 	if (!pid) {
 		end_with_parent(self);
 		dup2(ends[1], STDOUT_FILENO);
-		execlp(find_tool(), "k2k-tenantctl", "-r", registry, "audit", "tail", "-f", (char *)NULL);
-		die("%s: %s; it is wanted beside " BENCH_NAME ", or in PATH", find_tool(), strerror(errno));
+		execlp(find_tool(), "k2k-tenantctl", "-r", registry, "audit", "tail", "-f",
+		       (char *)NULL);
+		die("%s: %s; it is wanted beside " BENCH_NAME ", or in PATH", find_tool(),
+		    strerror(errno));
 	}
 	close(ends[1]);
 	*out = ends[0];
 	return pid;
 }
 
-/* What it used of a processor, in a second in which nothing happens. A broker is attached, whose helper keeps the second. */
+/*
+ * What it used of a processor, in a second in which nothing happens. A broker is attached, whose
+ * helper keeps the second.
+ */
 static void round_tail(void *state, struct sample *samples)
 {
 	uint64_t length_ns = options.quick ? 200000000 : 1000000000, before, after;
@@ -172,7 +189,10 @@ static void round_tail(void *state, struct sample *samples)
 	(void)state;
 	if (read(out, text, sizeof(text)) <= 0 || clock_getcpuclockid(pid, &clock))
 		die("audit tail -f printed nothing");
-	/* until it sleeps: it has used nothing for a while, and all that it had to say is read. If it ever does: else that is measured */
+	/*
+	 * until it sleeps: it has used nothing for a while, and all that it had to say is read. If
+	 * it ever does: else that is measured
+	 */
 	fcntl(out, F_SETFL, O_NONBLOCK);
 	for (int looks = 0; looks < 40; looks++) {
 		before = cpu_of(clock);
@@ -196,6 +216,8 @@ static void open_tail(void *state)
 }
 
 static const struct row_spec tail_rows[] = {
-	ROW("tail_idle", "k2k-tenantctl audit tail -f, of a processor in an idle second", UNIT_NS, NOTHING),
+	ROW("tail_idle", "k2k-tenantctl audit tail -f, of a processor in an idle second", UNIT_NS,
+	    NOTHING),
 };
-const struct bench_case tail_case = { ROWS(tail_rows), .most_rounds = 5, .open = open_tail, .round = round_tail };
+const struct bench_case tail_case = { ROWS(tail_rows), .most_rounds = 5, .open = open_tail,
+	                              .round = round_tail };

@@ -22,9 +22,9 @@
 
 struct options {
 	bool quick, big, json;
-	const char *only;        /* null: all rows */
+	const char *only; /* null: all rows */
 	unsigned int rounds;
-	uint64_t sample_ns;      /* a timed loop takes at least this long */
+	uint64_t sample_ns; /* a timed loop takes at least this long */
 };
 extern struct options options;
 
@@ -38,18 +38,18 @@ enum against {
 	AGAINST_FETCH_ADD,
 	AGAINST_FETCH_ADD_TWO,
 	AGAINST_LFHT,
-	AGAINST_ALONE,           /* the same by one process: the case gives the ratio itself */
+	AGAINST_ALONE, /* the same by one process: the case gives the ratio itself */
 };
 
 enum goal {
 	GOAL_NONE,
-	GOAL_RATIO_AT_MOST,      /* ratio: the row's time by the floor's */
-	GOAL_RATIO_AT_LEAST,     /* ratio: the row's speed by the floor's, or by that alone */
+	GOAL_RATIO_AT_MOST,  /* ratio: the row's time by the floor's */
+	GOAL_RATIO_AT_LEAST, /* ratio: the row's speed by the floor's, or by that alone */
 	GOAL_VALUE_AT_MOST,
 };
 
 struct row_spec {
-	const char *name;        /* a floor's key in JSON has "_ns" behind it */
+	const char *name; /* a floor's key in JSON has "_ns" behind it */
 	const char *text;
 	enum unit unit;
 	enum against against;
@@ -57,18 +57,21 @@ struct row_spec {
 	double target;
 };
 
-struct sample { double value, ratio; };
+struct sample {
+	double value, ratio;
+};
 
 struct bench_case {
 	const struct row_spec *rows;
 	size_t row_count;
-	unsigned int most_rounds;                /* 0: as many as there are */
-	bool floors;                             /* always measured */
-	bool big;                                /* with --big alone */
+	unsigned int most_rounds; /* 0: as many as there are */
+	bool floors;              /* always measured */
+	bool big;                 /* with --big alone */
 	void *state;
-	void (*hire)(void *state);               /* forks, before anybody has opened a registry; may be null */
-	void (*open)(void *state);               /* may be null */
-	void (*round)(void *state, struct sample *samples);      /* one sample a row */
+	/* forks, before anybody has opened a registry; may be null */
+	void (*hire)(void *state);
+	void (*open)(void *state);                          /* may be null */
+	void (*round)(void *state, struct sample *samples); /* one sample a row */
 };
 
 #define ROWS(array) array, sizeof(array) / sizeof((array)[0])
@@ -78,18 +81,19 @@ enum { ROW_TEXT = 96 };
 /* A row as measured. */
 struct row {
 	const struct row_spec *spec;
-	char name[ROW_TEXT], text[ROW_TEXT], against[ROW_TEXT];  /* as shown() */
+	char name[ROW_TEXT], text[ROW_TEXT], against[ROW_TEXT]; /* as shown() */
 	bool floor;
-	enum goal goal;                          /* none where the row is shrunk */
-	double *values, *ratios;                 /* sorted at the end */
+	enum goal goal;          /* none where the row is shrunk */
+	double *values, *ratios; /* sorted at the end */
 	size_t count;
-	double median, low, high, ratio;         /* low, high: quartiles. ratio < 0: none */
+	double median, low, high, ratio; /* low, high: quartiles. ratio < 0: none */
 };
 
 /* Each file's cases; run.c lists them all. */
-extern const struct bench_case floor_case, urcu_case, lease_case, definition_case, sum_case, register_case, memory_case,
-        list_case, audit_case, tail_case, pair_case, load_case, attach_case, new_engagement_case, hot_case, random_1k_case, random_100k_case,
-        random_1m_case, hot_1m_case, sum_1m_case, list_1m_case, register_1m_case;
+extern const struct bench_case floor_case, urcu_case, lease_case, definition_case, sum_case,
+	register_case, memory_case, list_case, audit_case, tail_case, pair_case, load_case,
+	attach_case, new_engagement_case, hot_case, random_1k_case, random_100k_case,
+	random_1m_case, hot_1m_case, sum_1m_case, list_1m_case, register_1m_case;
 extern const struct bench_case *const all_cases[];
 extern const size_t all_case_count;
 
@@ -104,10 +108,14 @@ void *check_memory(void *memory);
 
 /* ---- time.c ------------------------------------------------------------------ */
 
-/* How often the kernel took the processor away from this thread. A sample in which it did is taken again: TRIES in all. */
+/*
+ * How often the kernel took the processor away from this thread. A sample in which it did is taken
+ * again: TRIES in all.
+ */
 uint64_t switches_count(void);
 enum { TRIES = 4 };
-uint64_t now_ns(void);                   /* CLOCK_MONOTONIC_RAW: as the processor counts, not slewed by NTP */
+/* CLOCK_MONOTONIC_RAW: as the processor counts, not slewed by NTP */
+uint64_t now_ns(void);
 int compare_doubles(const void *a, const void *b);
 int compare_u64(const void *a, const void *b);
 /* Of sorted values; part from 0 to 1. */
@@ -139,19 +147,19 @@ k2k_tenant_id tenant_id(uint64_t i);
 /* So high that nothing here is refused, but no limit is the special one. */
 extern const struct k2k_quota high_quota;
 
-struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *what, uint64_t tenants,
-                                     uint64_t engagements);
+struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *what,
+                                     uint64_t tenants, uint64_t engagements);
 void register_tenants(struct k2k_registry *admin, uint64_t tenants);
 struct k2k_registry *open_broker(const char *name);
 
 /* A registry of many tenants, made at first use, and their ids in random order. */
 struct population {
 	const char *what;
-	uint64_t tenants, engagements;           /* engagements: of each tenant, from 1 */
+	uint64_t tenants, engagements; /* engagements: of each tenant, from 1 */
 	char name[K2K_NAME_MAX + 1];
 	struct k2k_registry *admin, *broker;
 	uint64_t *ids;
-	double register_ns;                      /* what registering all of them took */
+	double register_ns; /* what registering all of them took */
 };
 extern struct population population_1k, population_100k, population_1m;
 void population_need(struct population *p);
@@ -165,7 +173,16 @@ struct target {
 	const uint64_t *ids;
 	uint64_t count, at;
 };
-enum op { OP_CHECK, OP_RECORD, OP_ADMIT, OP_TRACK, OP_ADMIT_64, OP_ADMIT_VERDICT, OP_GET, OP_COUNT };
+enum op {
+	OP_CHECK,
+	OP_RECORD,
+	OP_ADMIT,
+	OP_TRACK,
+	OP_ADMIT_64,
+	OP_ADMIT_VERDICT,
+	OP_GET,
+	OP_COUNT
+};
 /* Loops over a struct target. */
 extern void (*const op_loops[OP_COUNT])(void *target, uint64_t calls);
 
@@ -174,20 +191,23 @@ extern void (*const op_loops[OP_COUNT])(void *target, uint64_t calls);
 struct crew {
 	unsigned int size;
 	void (*work)(void *context, unsigned int worker, unsigned int order);
-	void *context;                           /* as it was at crew_hire(), but for what is shared memory in it */
-	struct crew_desk *desks;                 /* shared */
+	/* as it was at crew_hire(), but for what is shared memory in it */
+	void *context;
+	struct crew_desk *desks; /* shared */
 };
 void crew_hire(struct crew *crew);
 /* Workers below `members` do work(order). crew_wait() returns when they have. */
 void crew_order(struct crew *crew, unsigned int members, unsigned int order);
 void crew_wait(struct crew *crew, unsigned int members);
-void crews_dismiss(void);                /* kills and waits for all of them */
+void crews_dismiss(void); /* kills and waits for all of them */
 void *shared_memory(size_t bytes);
 /* So that no child outlives this process. */
 void end_with_parent(int parent);
 
 /* `parties` processes meet here, again and again. */
-struct meeting { _Atomic uint32_t arrived, round; };
+struct meeting {
+	_Atomic uint32_t arrived, round;
+};
 void meet(struct meeting *meeting, uint32_t parties);
 /* The calling process on the n-th of its processors, if it has that many. */
 void pin_to(unsigned int n);
@@ -204,7 +224,8 @@ bool row_is_wanted(const struct row_spec *spec);
 void print_table(const struct row *rows, size_t count);
 void print_json(const struct row *rows, size_t count);
 /*
- * --quick takes 10,000 where 100,000 is said: this says so in a row's name and text. Returns whether it did.
+ * --quick takes 10,000 where 100,000 is said: this says so in a row's name and text. Returns
+ *  whether it did.
  */
 bool shown(char to[ROW_TEXT], const char *from);
 /* 100,000, or what --quick takes for it. */

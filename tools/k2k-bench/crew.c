@@ -15,11 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One a worker, and two for all at desks[size]: nothing is shared that a late worker could mistake for its own order. */
+/*
+ * One a worker, and two for all at desks[size]: nothing is shared that a late worker could mistake
+ * for its own order.
+ */
 struct crew_desk {
-	_Alignas(128) _Atomic uint32_t given;    /* orders, counted */
+	_Alignas(128) _Atomic uint32_t given; /* orders, counted */
 	uint32_t order;
-	_Atomic uint32_t left;                   /* in the last desk: who has not ended */
+	_Atomic uint32_t left; /* in the last desk: who has not ended */
 };
 
 enum { HIRED_MAX = 256, SPINS = 20000 };
@@ -106,7 +109,8 @@ void crew_wait(struct crew *crew, unsigned int members)
 		pid_t pid = waitpid(-1, &status, WNOHANG);
 
 		if (pid > 0 && WIFSIGNALED(status))
-			die("process %d of %u at work was killed by signal %d", (int)pid, members, WTERMSIG(status));
+			die("process %d of %u at work was killed by signal %d", (int)pid, members,
+			    WTERMSIG(status));
 		if (pid > 0)
 			_exit(1); /* it has said why */
 		futex_wait(left, seen, 1);

@@ -13,7 +13,10 @@ static void open_definitions(void *state)
 	char name[K2K_NAME_MAX + 1] = "";
 
 	(void)state;
-	/* so many that no registration has to wait for a grace period; with a broker, so that there are some */
+	/*
+	 * so many that no registration has to wait for a grace period; with a broker, so that there
+	 * are some
+	 */
 	admin = create_registry(name, "change", 8 * CHANGES, 64);
 	open_broker(name);
 }
@@ -31,11 +34,23 @@ static double each(int (*change)(uint64_t i), const char *what)
 	return (double)(now_ns() - start) / CHANGES;
 }
 
-static int change_register(uint64_t i) { return k2k_tenant_register(admin, tenant_id(i), &high_quota); }
-static int change_update(uint64_t i) { return k2k_tenant_update(admin, tenant_id(i), &high_quota, K2K_UPDATE_RATE); }
-static int change_deregister(uint64_t i) { return k2k_tenant_deregister(admin, tenant_id(i), NULL); }
+static int change_register(uint64_t i)
+{
+	return k2k_tenant_register(admin, tenant_id(i), &high_quota);
+}
+static int change_update(uint64_t i)
+{
+	return k2k_tenant_update(admin, tenant_id(i), &high_quota, K2K_UPDATE_RATE);
+}
+static int change_deregister(uint64_t i)
+{
+	return k2k_tenant_deregister(admin, tenant_id(i), NULL);
+}
 
-/* Final totals are there when the grace period of all that was deregistered is over: what follows begins clean. */
+/*
+ * Final totals are there when the grace period of all that was deregistered is over: what follows
+ * begins clean.
+ */
 static void wait_for_grace_period(void)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
@@ -75,11 +90,14 @@ static void round_definitions(void *state, struct sample *samples)
 
 static const struct row_spec definition_rows[] = {
 	{ "register", "register, one of 1,000 in turn", UNIT_NS, AGAINST_FETCH_ADD, GOAL_NONE, 0 },
-	{ "register_in_batch", "register, one of 1,000 in a batch", UNIT_NS, AGAINST_FETCH_ADD, GOAL_NONE, 0 },
+	{ "register_in_batch", "register, one of 1,000 in a batch", UNIT_NS, AGAINST_FETCH_ADD,
+	  GOAL_NONE, 0 },
 	{ "update", "update of the rate", UNIT_NS, AGAINST_FETCH_ADD, GOAL_NONE, 0 },
-	{ "deregister", "deregister without final totals", UNIT_NS, AGAINST_FETCH_ADD, GOAL_NONE, 0 },
+	{ "deregister", "deregister without final totals", UNIT_NS, AGAINST_FETCH_ADD, GOAL_NONE,
+	  0 },
 };
-const struct bench_case definition_case = { ROWS(definition_rows), .open = open_definitions, .round = round_definitions };
+const struct bench_case definition_case = { ROWS(definition_rows), .open = open_definitions,
+	                                    .round = round_definitions };
 
 /* ---- all tenants at once ------------------------------------------------------------ */
 
@@ -99,10 +117,11 @@ static void round_register(void *state, struct sample *samples)
 }
 
 static const struct row_spec register_rows[] = {
-	{ "register_100k", "100,000 tenants registered in an empty registry, in a batch", UNIT_NS, AGAINST_NOTHING,
-	  GOAL_VALUE_AT_MOST, 0.2e9 },
+	{ "register_100k", "100,000 tenants registered in an empty registry, in a batch", UNIT_NS,
+	  AGAINST_NOTHING, GOAL_VALUE_AT_MOST, 0.2e9 },
 };
-const struct bench_case register_case = { ROWS(register_rows), .most_rounds = 7, .round = round_register };
+const struct bench_case register_case = { ROWS(register_rows), .most_rounds = 7,
+	                                  .round = round_register };
 
 static void need_population(void *state)
 {
@@ -115,16 +134,22 @@ static void round_register_1m(void *state, struct sample *samples)
 }
 
 static const struct row_spec register_1m_rows[] = {
-	{ "register_1m", "1,000,000 tenants registered in an empty registry, in a batch, once", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
+	{ "register_1m", "1,000,000 tenants registered in an empty registry, in a batch, once",
+	  UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
 };
-const struct bench_case register_1m_case = { ROWS(register_1m_rows), .most_rounds = 1, .big = true,
-	.state = &population_1m, .open = need_population, .round = round_register_1m };
+const struct bench_case register_1m_case = {
+	ROWS(register_1m_rows),  .most_rounds = 1,        .big = true,
+	.state = &population_1m, .open = need_population, .round = round_register_1m
+};
 
 /* ---- one engagement over all tenants -------------------------------------------------- */
 
 static struct population population_10k = { .what = "10k", .tenants = 10000, .engagements = 1 };
 
-struct summing { struct population *population; struct loop loop; };
+struct summing {
+	struct population *population;
+	struct loop loop;
+};
 
 static void loop_sum(void *state, uint64_t calls)
 {
@@ -154,22 +179,25 @@ static void round_sum(void *state, struct sample *samples)
 	samples[0].value = time_loop(&((struct summing *)state)->loop);
 }
 
-static struct summing sum_10k = { .population = &population_10k }, sum_1m = { .population = &population_1m };
+static struct summing sum_10k = { .population = &population_10k },
+		      sum_1m = { .population = &population_1m };
 static const struct row_spec sum_rows[] = {
-	{ "engagement_10k", "GPU time of one engagement over 10,000 tenants", UNIT_NS, AGAINST_NOTHING,
-	  GOAL_VALUE_AT_MOST, 80e3 },
+	{ "engagement_10k", "GPU time of one engagement over 10,000 tenants", UNIT_NS,
+	  AGAINST_NOTHING, GOAL_VALUE_AT_MOST, 80e3 },
 };
 static const struct row_spec sum_1m_rows[] = {
-	{ "engagement_1m", "GPU time of one engagement over 1,000,000 tenants with 4 each", UNIT_NS, AGAINST_NOTHING,
-	  GOAL_NONE, 0 },
+	{ "engagement_1m", "GPU time of one engagement over 1,000,000 tenants with 4 each", UNIT_NS,
+	  AGAINST_NOTHING, GOAL_NONE, 0 },
 };
-const struct bench_case sum_case = { ROWS(sum_rows), .state = &sum_10k, .open = open_sum, .round = round_sum };
-const struct bench_case sum_1m_case = { ROWS(sum_1m_rows), .big = true, .most_rounds = 7, .state = &sum_1m, .open = open_sum,
-	.round = round_sum };
+const struct bench_case sum_case = { ROWS(sum_rows), .state = &sum_10k, .open = open_sum,
+	                             .round = round_sum };
+const struct bench_case sum_1m_case = { ROWS(sum_1m_rows), .big = true,      .most_rounds = 7,
+	                                .state = &sum_1m,  .open = open_sum, .round = round_sum };
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
-enum { STEP = (1 << 17) + 1 };   /* just above a power of two, where heads are emptiest: the dearest case */
+/* just above a power of two, where heads are emptiest: the dearest case */
+enum { STEP = (1 << 17) + 1 };
 
 static uint64_t bytes(uint64_t tenants, uint64_t engagements)
 {
@@ -196,7 +224,10 @@ static void round_memory(void *state, struct sample *samples)
 }
 
 static const struct row_spec memory_rows[] = {
-	{ "memory_tenant", "a tenant, leases and budgets apart", UNIT_BYTES, AGAINST_NOTHING, GOAL_VALUE_AT_MOST, 320 },
-	{ "memory_engagement", "an engagement of a tenant", UNIT_BYTES, AGAINST_NOTHING, GOAL_VALUE_AT_MOST, 72 },
+	{ "memory_tenant", "a tenant, leases and budgets apart", UNIT_BYTES, AGAINST_NOTHING,
+	  GOAL_VALUE_AT_MOST, 320 },
+	{ "memory_engagement", "an engagement of a tenant", UNIT_BYTES, AGAINST_NOTHING,
+	  GOAL_VALUE_AT_MOST, 72 },
 };
-const struct bench_case memory_case = { ROWS(memory_rows), .most_rounds = 1, .round = round_memory };
+const struct bench_case memory_case = { ROWS(memory_rows), .most_rounds = 1,
+	                                .round = round_memory };

@@ -21,8 +21,8 @@ _Noreturn void die_of(int code, const char *what)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 
-	die("%s: %s (%s)%s%s", what, k2k_strerror(code), k2k_errname(code), detail->code == code ? ": " : "",
-	    detail->code == code ? detail->text : "");
+	die("%s: %s (%s)%s%s", what, k2k_strerror(code), k2k_errname(code),
+	    detail->code == code ? ": " : "", detail->code == code ? detail->text : "");
 }
 
 void *check_memory(void *memory)

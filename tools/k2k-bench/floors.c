@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The floors without liburcu: what any exact count over processes costs at least. fetch_add by two processes: pairs.c. */
+/*
+ * The floors without liburcu: what any exact count over processes costs at least. fetch_add by two
+ * processes: pairs.c.
+ */
 #include "bench.h"
 
 #include <stdatomic.h>
@@ -7,7 +10,10 @@
 
 static _Atomic uint64_t *word;
 
-/* Sequentially consistent, and its result is used, as a count that is compared with a limit is: lock xadd on x86. */
+/*
+ * Sequentially consistent, and its result is used, as a count that is compared with a limit is:
+ * lock xadd on x86.
+ */
 static void loop_fetch_add(void *state, uint64_t calls)
 {
 	_Atomic uint64_t *p = state;
@@ -55,8 +61,12 @@ static void round_floors(void *state, struct sample *samples)
 }
 
 static const struct row_spec rows[] = {
-	{ "fetch_add", "atomic_fetch_add on shared memory, one process", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
-	{ "coarse_clock", "clock_gettime(CLOCK_MONOTONIC_COARSE)", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
-	{ "timer", "the clock that measures here; part of each latency", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
+	{ "fetch_add", "atomic_fetch_add on shared memory, one process", UNIT_NS, AGAINST_NOTHING,
+	  GOAL_NONE, 0 },
+	{ "coarse_clock", "clock_gettime(CLOCK_MONOTONIC_COARSE)", UNIT_NS, AGAINST_NOTHING,
+	  GOAL_NONE, 0 },
+	{ "timer", "the clock that measures here; part of each latency", UNIT_NS, AGAINST_NOTHING,
+	  GOAL_NONE, 0 },
 };
-const struct bench_case floor_case = { ROWS(rows), .floors = true, .open = open_floors, .round = round_floors };
+const struct bench_case floor_case = { ROWS(rows), .floors = true, .open = open_floors,
+	                               .round = round_floors };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The floors made of liburcu, flavour bp, its read side inlined, in one process and its own memory. */
+/*
+ * The floors made of liburcu, flavour bp, its read side inlined, in one process and its own memory.
+ */
 #define _LGPL_SOURCE
 #include <urcu/urcu-bp.h>
 #include <urcu/rculfhash.h>
@@ -11,7 +13,7 @@
 enum { BUCKETS = 1 << 17 };
 
 struct entry {
-	_Alignas(64) struct cds_lfht_node node;  /* a cache line each */
+	_Alignas(64) struct cds_lfht_node node; /* a cache line each */
 	uint64_t key, value;
 };
 
@@ -69,7 +71,8 @@ static void open_table(void *state)
 	(void)state;
 	key_count = many();
 	keys = ids_in_random_order(key_count);
-	table = check_memory(cds_lfht_new_flavor(BUCKETS, BUCKETS, BUCKETS, 0, &urcu_bp_flavor, NULL));
+	table = check_memory(
+		cds_lfht_new_flavor(BUCKETS, BUCKETS, BUCKETS, 0, &urcu_bp_flavor, NULL));
 	for (uint64_t i = 0; i < key_count; i++) {
 		entries[i].key = tenant_id(i);
 		entries[i].value = i;
@@ -89,8 +92,10 @@ static void round_urcu(void *state, struct sample *samples)
 }
 
 static const struct row_spec rows[] = {
-	{ "read_section", "an empty liburcu read section, inlined", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
-	{ "lfht_random_100k", "cds_lfht lookup at random over 100,000 keys, reads the node", UNIT_NS, AGAINST_NOTHING,
+	{ "read_section", "an empty liburcu read section, inlined", UNIT_NS, AGAINST_NOTHING,
 	  GOAL_NONE, 0 },
+	{ "lfht_random_100k", "cds_lfht lookup at random over 100,000 keys, reads the node",
+	  UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
 };
-const struct bench_case urcu_case = { ROWS(rows), .floors = true, .open = open_table, .round = round_urcu };
+const struct bench_case urcu_case = { ROWS(rows), .floors = true, .open = open_table,
+	                              .round = round_urcu };

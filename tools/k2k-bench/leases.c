@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Kernel slots and GPU memory: taken and given back, by one broker alone, and beside seven others. */
+/*
+ * Kernel slots and GPU memory: taken and given back, by one broker alone, and beside seven others.
+ */
 #include "bench.h"
 
 #include <string.h>
@@ -8,7 +10,7 @@ enum { OTHERS = 7, SHARED_TENANT = 1, OWN_TENANT = 2 };
 
 static struct office {
 	char alone[K2K_NAME_MAX + 1], shared[K2K_NAME_MAX + 1];
-} *office;
+} * office;
 
 /* Each of the others attaches, and keeps a slot and some memory of one tenant. */
 static void attach_and_hold(void *context, unsigned int worker, unsigned int order)
@@ -27,7 +29,10 @@ static void attach_and_hold(void *context, unsigned int worker, unsigned int ord
 
 static struct crew others = { .size = OTHERS, .work = attach_and_hold };
 
-struct leasing { struct k2k_registry *reg; k2k_tenant_id id; };
+struct leasing {
+	struct k2k_registry *reg;
+	k2k_tenant_id id;
+};
 
 static void loop_kernel(void *state, uint64_t calls)
 {
@@ -106,12 +111,19 @@ static void round_leases(void *state, struct sample *samples)
 		samples[i].value = time_loop(&loops[i]);
 }
 
-#define ROW(name, text, goal, target) { name, text, UNIT_NS, AGAINST_FETCH_ADD, goal, target }
+#define ROW(name, text, goal, target)                                \
+	{                                                            \
+		name, text, UNIT_NS, AGAINST_FETCH_ADD, goal, target \
+	}
 static const struct row_spec rows[] = {
 	ROW("kernel_1", "kernel slot taken and given back, 1 broker attached", GOAL_NONE, 0),
-	ROW("kernel_8", "kernel slot taken and given back, 8 brokers attached", GOAL_RATIO_AT_MOST, 10),
-	ROW("kernel_8_holding", "kernel slot, each of 8 brokers holds one of that tenant", GOAL_RATIO_AT_MOST, 10),
+	ROW("kernel_8", "kernel slot taken and given back, 8 brokers attached", GOAL_RATIO_AT_MOST,
+	    10),
+	ROW("kernel_8_holding", "kernel slot, each of 8 brokers holds one of that tenant",
+	    GOAL_RATIO_AT_MOST, 10),
 	ROW("memory_1", "GPU memory taken and given back, 1 broker attached", GOAL_NONE, 0),
-	ROW("memory_8_holding", "GPU memory, each of 8 brokers holds some of that tenant", GOAL_NONE, 0),
+	ROW("memory_8_holding", "GPU memory, each of 8 brokers holds some of that tenant",
+	    GOAL_NONE, 0),
 };
-const struct bench_case lease_case = { ROWS(rows), .hire = hire_others, .open = open_leases, .round = round_leases };
+const struct bench_case lease_case = { ROWS(rows), .hire = hire_others, .open = open_leases,
+	                               .round = round_leases };

@@ -42,7 +42,8 @@ static double list(const char *tool, const char *registry, const char *form)
 		end_with_parent(self);
 		dup2(null, STDOUT_FILENO);
 		execlp(tool, tool, "-r", registry, "-o", form, "list", (char *)NULL);
-		die("%s: %s; it is wanted beside " BENCH_NAME ", or in PATH", tool, strerror(errno));
+		die("%s: %s; it is wanted beside " BENCH_NAME ", or in PATH", tool,
+		    strerror(errno));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		die("can't run %s: %s", tool, strerror(errno));
@@ -64,12 +65,27 @@ static void round_list(void *state, struct sample *samples)
 		samples[i].value = list(find_tool(), p->name, forms[i]);
 }
 
-#define LIST_ROWS(suffix, many, goal) \
-	{ "list_json_" suffix, "k2k-tenantctl list of " many " tenants as JSON", UNIT_NS, AGAINST_NOTHING, goal, 0.5e9 }, \
-	{ "list_csv_" suffix, "k2k-tenantctl list of " many " tenants as csv", UNIT_NS, AGAINST_NOTHING, goal, 0.5e9 }, \
-	{ "list_table_" suffix, "k2k-tenantctl list of " many " tenants as a table", UNIT_NS, AGAINST_NOTHING, goal, 2e9 }
+#define LIST_ROWS(suffix, many, goal)                                                      \
+	{ "list_json_" suffix,                                                             \
+	  "k2k-tenantctl list of " many " tenants as JSON",                                \
+	  UNIT_NS,                                                                         \
+	  AGAINST_NOTHING,                                                                 \
+	  goal,                                                                            \
+	  0.5e9 },                                                                         \
+		{ "list_csv_" suffix,                                                      \
+		  "k2k-tenantctl list of " many " tenants as csv",                         \
+		  UNIT_NS,                                                                 \
+		  AGAINST_NOTHING,                                                         \
+		  goal,                                                                    \
+		  0.5e9 },                                                                 \
+	{                                                                                  \
+		"list_table_" suffix, "k2k-tenantctl list of " many " tenants as a table", \
+			UNIT_NS, AGAINST_NOTHING, goal, 2e9                                \
+	}
 static const struct row_spec rows_100k[] = { LIST_ROWS("100k", "100,000", GOAL_VALUE_AT_MOST) };
 static const struct row_spec rows_1m[] = { LIST_ROWS("1m", "1,000,000", GOAL_NONE) };
-#define LIST(rows, population) ROWS(rows), .state = &population, .open = open_list, .round = round_list
+#define LIST(rows, population) \
+	ROWS(rows), .state = &population, .open = open_list, .round = round_list
 const struct bench_case list_case = { LIST(rows_100k, population_100k), .most_rounds = 7 };
-const struct bench_case list_1m_case = { LIST(rows_1m, population_1m), .most_rounds = 3, .big = true };
+const struct bench_case list_1m_case = { LIST(rows_1m, population_1m), .most_rounds = 3,
+	                                 .big = true };

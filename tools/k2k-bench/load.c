@@ -22,9 +22,12 @@ enum { ORDER_ATTACH, ORDER_ADMIT };
 
 static struct office {
 	char registry[K2K_NAME_MAX + 1];
-	uint64_t start_ns, end_ns;               /* CLOCK_MONOTONIC */
-	struct { size_t count; uint64_t latency_ns[MESSAGES_MAX]; } desk[BROKERS];
-} *office;
+	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
+	struct {
+		size_t count;
+		uint64_t latency_ns[MESSAGES_MAX];
+	} desk[BROKERS];
+} * office;
 
 static struct k2k_registry *admin, *attached;
 static uint64_t *ids;
@@ -66,7 +69,8 @@ static void broker(void *context, unsigned int worker, unsigned int order)
 		if (monotonic_ns() >= office->end_ns)
 			break;
 		start = now_ns();
-		code = k2k_message_admit(attached, ids[at], (struct k2k_audit_tag){ 1, 1 }, 1, NULL);
+		code = k2k_message_admit(attached, ids[at], (struct k2k_audit_tag){ 1, 1 }, 1,
+		                         NULL);
 		office->desk[worker].latency_ns[count++] = now_ns() - start;
 		if (code)
 			die_of(code, "admit");
@@ -134,7 +138,8 @@ static void round_load(void *state, struct sample *samples)
 	reuses = reuse_slots(reuse);
 	crew_wait(&brokers, BROKERS);
 	for (int i = 0; i < BROKERS; i++) {
-		memcpy(all + count, office->desk[i].latency_ns, office->desk[i].count * sizeof(*all));
+		memcpy(all + count, office->desk[i].latency_ns,
+		       office->desk[i].count * sizeof(*all));
 		count += office->desk[i].count;
 	}
 	if (!count || !reuses)
@@ -144,15 +149,21 @@ static void round_load(void *state, struct sample *samples)
 	samples[6].value = (double)count / BROKERS / ((double)length_ns / 1e9);
 }
 
-#define ROW(name, text, unit, goal, target) { name, text, unit, AGAINST_NOTHING, goal, target }
+#define ROW(name, text, unit, goal, target)                     \
+	{                                                       \
+		name, text, unit, AGAINST_NOTHING, goal, target \
+	}
 static const struct row_spec rows[] = {
-	ROW("load_admit_p50", "admit with 8 brokers at work, p50; contains the timer", UNIT_NS, GOAL_NONE, 0),
+	ROW("load_admit_p50", "admit with 8 brokers at work, p50; contains the timer", UNIT_NS,
+	    GOAL_NONE, 0),
 	ROW("load_admit_p99", "admit with 8 brokers at work, p99", UNIT_NS, GOAL_NONE, 0),
 	ROW("load_admit_p999", "admit with 8 brokers at work, p99.9", UNIT_NS, GOAL_NONE, 0),
-	ROW("reuse_p50", "deregister to reusable with 8 brokers at work, p50", UNIT_NS, GOAL_NONE, 0),
+	ROW("reuse_p50", "deregister to reusable with 8 brokers at work, p50", UNIT_NS, GOAL_NONE,
+	    0),
 	ROW("reuse_p99", "deregister to reusable, p99", UNIT_NS, GOAL_VALUE_AT_MOST, 1e6),
 	ROW("reuse_p999", "deregister to reusable, p99.9", UNIT_NS, GOAL_NONE, 0),
-	ROW("load_messages", "messages that each of the 8 did; 5,000 were asked for", UNIT_PER_S, GOAL_NONE, 0),
+	ROW("load_messages", "messages that each of the 8 did; 5,000 were asked for", UNIT_PER_S,
+	    GOAL_NONE, 0),
 };
-const struct bench_case load_case = { ROWS(rows), .most_rounds = 7, .hire = hire_brokers, .open = open_load,
-	.round = round_load };
+const struct bench_case load_case = { ROWS(rows), .most_rounds = 7, .hire = hire_brokers,
+	                              .open = open_load, .round = round_load };

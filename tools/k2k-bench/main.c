@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* k2k-bench: the command line, and the supervisor that removes what a measurement leaves, however it ends. */
+/*
+ * k2k-bench: the command line, and the supervisor that removes what a measurement leaves, however
+ * it ends.
+ */
 #include "bench.h"
 
 #include <errno.h>
@@ -13,63 +16,93 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 11, QUICK_ROUNDS = 3, ROUNDS_MAX = 1000, SAMPLE_NS = 2000000, QUICK_SAMPLE_NS = 1000000 };
+enum {
+	ROUNDS = 11,
+	QUICK_ROUNDS = 3,
+	ROUNDS_MAX = 1000,
+	SAMPLE_NS = 2000000,
+	QUICK_SAMPLE_NS = 1000000
+};
 
 static const char help[] =
-"Usage: k2k-bench [--quick] [--big] [--only TEXT] [--rounds N] [--json]\n"
-"\n"
-"Measures what the registry's calls cost on this machine, beside the floors: what an exact\n"
-"count that processes share costs at least. Makes registries of its own, named bench-PID-...,\n"
-"and removes them at the end, and when it is interrupted. Takes about a minute.\n"
-"\n"
-"  --quick       a few seconds: 3 short rounds, slow rows once, 10,000 tenants for 100,000 (the\n"
-"                names say so, and have no target). To see that it works; not to be cited\n"
-"  --big         also 1,000,000 tenants with 4,000,000 engagements (650 MB in /dev/shm)\n"
-"  --only TEXT   only rows whose name contains TEXT, and the floors\n"
-"  --rounds N    1 to 1000; 11 unless given. Slow rows take at most 7 of them, of which --quick\n"
-"                leaves 1\n"
-"  --json        one JSON object instead of the table\n"
-"  -h, --help    this\n"
-"  -V, --version  the version\n"
-"\n"
-"How it measures\n"
-"  All rows take turns, round after round. A row's figure is the median of its rounds; beside\n"
-"  it are the least and the quartiles. A sample is a loop of at least 2 ms (--quick: 1 ms) by\n"
-"  CLOCK_MONOTONIC_RAW, divided by its calls. Nothing is subtracted: not the loop, not\n"
-"  the clock. A loop in which the kernel gave the processor to somebody else is run again,\n"
-"  up to 3 times. Ratios are of the medians. It is linked with the shared library like any\n"
-"  program. Broad quartiles mean that others were at work: then repeat it.\n"
-"  Floors       fetch_add: sequentially consistent, result used, on memory that processes share.\n"
-"               fetch_add_two: the same word from two processes at once; the time between two\n"
-"               calls of one of them. read_section: of liburcu, flavour bp, inlined.\n"
-"               lfht_random_100k: cds_lfht_lookup() in a read section, a read of the node's value,\n"
-"               one cache line a node, as many buckets as fit, own memory\n"
-"  ..._hot      one tenant of 1,000, the first of its hash bucket, as 4 of 5 are. Every limit is\n"
+	"Usage: k2k-bench [--quick] [--big] [--only TEXT] [--rounds N] [--json]\n"
+	"\n"
+	"Measures what the registry's calls cost on this machine, beside the floors: what an "
+	"exact\n"
+	"count that processes share costs at least. Makes registries of its own, named "
+	"bench-PID-...,\n"
+	"and removes them at the end, and when it is interrupted. Takes about a minute.\n"
+	"\n"
+	"  --quick       a few seconds: 3 short rounds, slow rows once, 10,000 tenants for 100,000 "
+	"(the\n"
+	"                names say so, and have no target). To see that it works; not to be cited\n"
+	"  --big         also 1,000,000 tenants with 4,000,000 engagements (650 MB in /dev/shm)\n"
+	"  --only TEXT   only rows whose name contains TEXT, and the floors\n"
+	"  --rounds N    1 to 1000; 11 unless given. Slow rows take at most 7 of them, of which "
+	"--quick\n"
+	"                leaves 1\n"
+	"  --json        one JSON object instead of the table\n"
+	"  -h, --help    this\n"
+	"  -V, --version  the version\n"
+	"\n"
+	"How it measures\n"
+	"  All rows take turns, round after round. A row's figure is the median of its rounds; "
+	"beside\n"
+	"  it are the least and the quartiles. A sample is a loop of at least 2 ms (--quick: 1 ms) "
+	"by\n"
+	"  CLOCK_MONOTONIC_RAW, divided by its calls. Nothing is subtracted: not the loop, not\n"
+	"  the clock. A loop in which the kernel gave the processor to somebody else is run "
+	"again,\n"
+	"  up to 3 times. Ratios are of the medians. It is linked with the shared library like "
+	"any\n"
+	"  program. Broad quartiles mean that others were at work: then repeat it.\n"
+	"  Floors       fetch_add: sequentially consistent, result used, on memory that processes "
+	"share.\n"
+	"               fetch_add_two: the same word from two processes at once; the time between "
+	"two\n"
+	"               calls of one of them. read_section: of liburcu, flavour bp, inlined.\n"
+	"               lfht_random_100k: cds_lfht_lookup() in a read section, a read of the "
+	"node's value,\n"
+	"               one cache line a node, as many buckets as fit, own memory\n"
+	"  ..._hot      one tenant of 1,000, the first of its hash bucket, as 4 of 5 are. Every "
+	"limit is\n"
 	"               finite, and out of reach\n"
-"  ..._random_N each of N tenants in random order; all once before what is timed\n"
-"  ..._two_...  two processes, a processor each. two_on_one: the ratio is of speeds, to\n"
-"               fetch_add_two. two_apart: the slower one's speed by its speed alone, the median\n"
-"               of the rounds\n"
-"  track_new    16,384 engagements that a tenant has not used\n"
-"  register, update, deregister  1,000 in turn, each by itself. register_in_batch, register_100k, _1m:\n"
-"               between k2k_batch_begin() and k2k_batch_end(), which register_100k and _1m count in\n"
-"  kernel, memory  one taken and given back, with a lease\n"
-"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so that each is\n"
-"               an event. tail_idle: what a follower uses of a processor while nothing happens\n"
-"  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock. Percentiles of\n"
-"               a second each; the messages lost to others show in load_messages. reuse: from\n"
-"               deregister until register has the only free slot again\n"
-"  attach_N     N processes at once: each one's call, from when it begins in its process\n"
-"  memory_...   by the sizes that init --plan adds up, just above a power of two\n"
-"  list_...     k2k-tenantctl beside this program, or in PATH, from start to end, to /dev/null\n"
-"\n"
-"JSON: {\"schema\",\"machine\",\"rounds\",\"quick\",\"floors\":{\"fetch_add_ns\":..,..},\"floor_rows\",\n"
-"\"results\":[{\"name\",\"ns\",\"ratio\",\"target\",\"met\",..},..]}. target is what `goal` says: a bound of the\n"
-"ratio to `against`, or of value, which is in `unit`. What a row does not have is null.\n"
-"\n"
-"Exit codes: 0 measured, whether targets are met or not; 1 it could not be measured; 2 wrong\n"
-"usage; 128 + the signal's number where one ended it (all registries are removed; SIGKILL\n"
-"alone leaves them: k2k-tenantctl -r NAME destroy -y).\n";
+	"  ..._random_N each of N tenants in random order; all once before what is timed\n"
+	"  ..._two_...  two processes, a processor each. two_on_one: the ratio is of speeds, to\n"
+	"               fetch_add_two. two_apart: the slower one's speed by its speed alone, the "
+	"median\n"
+	"               of the rounds\n"
+	"  track_new    16,384 engagements that a tenant has not used\n"
+	"  register, update, deregister  1,000 in turn, each by itself. register_in_batch, "
+	"register_100k, _1m:\n"
+	"               between k2k_batch_begin() and k2k_batch_end(), which register_100k and _1m "
+	"count in\n"
+	"  kernel, memory  one taken and given back, with a lease\n"
+	"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so "
+	"that each is\n"
+	"               an event. tail_idle: what a follower uses of a processor while nothing "
+	"happens\n"
+	"  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock. "
+	"Percentiles of\n"
+	"               a second each; the messages lost to others show in load_messages. reuse: "
+	"from\n"
+	"               deregister until register has the only free slot again\n"
+	"  attach_N     N processes at once: each one's call, from when it begins in its process\n"
+	"  memory_...   by the sizes that init --plan adds up, just above a power of two\n"
+	"  list_...     k2k-tenantctl beside this program, or in PATH, from start to end, to "
+	"/dev/null\n"
+	"\n"
+	"JSON: "
+	"{\"schema\",\"machine\",\"rounds\",\"quick\",\"floors\":{\"fetch_add_ns\":..,..},\"floor_"
+	"rows\",\n"
+	"\"results\":[{\"name\",\"ns\",\"ratio\",\"target\",\"met\",..},..]}. target is what "
+	"`goal` says: a bound of the\n"
+	"ratio to `against`, or of value, which is in `unit`. What a row does not have is null.\n"
+	"\n"
+	"Exit codes: 0 measured, whether targets are met or not; 1 it could not be measured; 2 "
+	"wrong\n"
+	"usage; 128 + the signal's number where one ended it (all registries are removed; SIGKILL\n"
+	"alone leaves them: k2k-tenantctl -r NAME destroy -y).\n";
 
 /* ---- options ------------------------------------------------------------------- */
 
@@ -111,19 +144,22 @@ static void check_only(void)
 				return;
 			in_big = true;
 		}
-	wrong("--only '%.100s': no row's name contains it%s", options.only, in_big ? " without --big" : "");
+	wrong("--only '%.100s': no row's name contains it%s", options.only,
+	      in_big ? " without --big" : "");
 }
 
 enum { OPT_QUICK = 256, OPT_BIG, OPT_ONLY, OPT_ROUNDS, OPT_JSON };
 
 static void read_options(int argc, char **argv)
 {
-	static const struct option names[] = {
-		{ "quick", no_argument, NULL, OPT_QUICK }, { "big", no_argument, NULL, OPT_BIG },
-		{ "only", required_argument, NULL, OPT_ONLY }, { "rounds", required_argument, NULL, OPT_ROUNDS },
-		{ "json", no_argument, NULL, OPT_JSON }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
-	};
+	static const struct option names[] = { { "quick", no_argument, NULL, OPT_QUICK },
+		                               { "big", no_argument, NULL, OPT_BIG },
+		                               { "only", required_argument, NULL, OPT_ONLY },
+		                               { "rounds", required_argument, NULL, OPT_ROUNDS },
+		                               { "json", no_argument, NULL, OPT_JSON },
+		                               { "help", no_argument, NULL, 'h' },
+		                               { "version", no_argument, NULL, 'V' },
+		                               { NULL, 0, NULL, 0 } };
 	int answer;
 
 	opterr = 0;
@@ -181,7 +217,9 @@ static int supervise(pid_t child, const sigset_t *signals, int *code)
 	} else if (WIFSIGNALED(status)) {
 		ended_by = WTERMSIG(status);
 		if (!sigismember(signals, ended_by))
-			fprintf(stderr, BENCH_NAME ": the measuring process was ended by signal %d\n", ended_by);
+			fprintf(stderr,
+			        BENCH_NAME ": the measuring process was ended by signal %d\n",
+			        ended_by);
 	} else {
 		*code = WEXITSTATUS(status);
 	}

@@ -21,7 +21,8 @@ static void machine_cpu(char text[TEXT])
 	strcpy(text, "unknown");
 	while (file && fgets(line, sizeof(line), file))
 		if (!strncmp(line, "model name", 10) && strchr(line, ':')) {
-			snprintf(text, TEXT, "%.*s", (int)strcspn(strchr(line, ':') + 2, "\n"), strchr(line, ':') + 2);
+			snprintf(text, TEXT, "%.*s", (int)strcspn(strchr(line, ':') + 2, "\n"),
+			         strchr(line, ':') + 2);
 			break;
 		}
 	if (file)
@@ -48,8 +49,14 @@ static void machine_kernel(char text[TEXT])
 
 static void print_value(char text[TEXT], enum unit unit, double value)
 {
-	static const struct { double from; const char *unit; } steps[] = {
-		{ 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" }, { 0, "ns" },
+	static const struct {
+		double from;
+		const char *unit;
+	} steps[] = {
+		{ 1e9, "s" },
+		{ 1e6, "ms" },
+		{ 1e3, "us" },
+		{ 0, "ns" },
 	};
 	size_t i = 0;
 
@@ -80,8 +87,16 @@ static void print_target(char text[TEXT], const struct row *row)
 }
 
 enum {
-	COLUMN_NAME, COLUMN_MEDIAN, COLUMN_LEAST, COLUMN_QUARTILES, COLUMN_RATIO, COLUMN_AGAINST, COLUMN_TARGET, COLUMN_MET,
-	COLUMN_TEXT, COLUMNS
+	COLUMN_NAME,
+	COLUMN_MEDIAN,
+	COLUMN_LEAST,
+	COLUMN_QUARTILES,
+	COLUMN_RATIO,
+	COLUMN_AGAINST,
+	COLUMN_TARGET,
+	COLUMN_MET,
+	COLUMN_TEXT,
+	COLUMNS
 };
 
 static void set_cell(struct libscols_line *line, size_t column, const char *text)
@@ -116,9 +131,19 @@ static void add_line(struct libscols_table *table, const struct row *row)
 
 void print_table(const struct row *rows, size_t count)
 {
-	static const struct { const char *name; int flags; } columns[COLUMNS] = {
-		{ "NAME", 0 }, { "MEDIAN", SCOLS_FL_RIGHT }, { "LEAST", SCOLS_FL_RIGHT }, { "QUARTILES", SCOLS_FL_RIGHT },
-		{ "RATIO", SCOLS_FL_RIGHT }, { "TO", 0 }, { "TARGET", 0 }, { "", 0 }, { "WHAT", 0 },
+	static const struct {
+		const char *name;
+		int flags;
+	} columns[COLUMNS] = {
+		{ "NAME", 0 },
+		{ "MEDIAN", SCOLS_FL_RIGHT },
+		{ "LEAST", SCOLS_FL_RIGHT },
+		{ "QUARTILES", SCOLS_FL_RIGHT },
+		{ "RATIO", SCOLS_FL_RIGHT },
+		{ "TO", 0 },
+		{ "TARGET", 0 },
+		{ "", 0 },
+		{ "WHAT", 0 },
 	};
 	struct libscols_table *table = check_memory(scols_new_table());
 	char cpu[TEXT], kernel[TEXT];
@@ -126,8 +151,8 @@ void print_table(const struct row *rows, size_t count)
 
 	machine_cpu(cpu);
 	machine_kernel(kernel);
-	printf("%s, %u processors, %s; load %.1f; %s; %u rounds\n", cpu, processors(), kernel, machine_load(), BENCH_BUILD,
-	       options.rounds);
+	printf("%s, %u processors, %s; load %.1f; %s; %u rounds\n", cpu, processors(), kernel,
+	       machine_load(), BENCH_BUILD, options.rounds);
 	for (int i = 0; i < COLUMNS; i++)
 		check_memory(scols_table_new_column(table, columns[i].name, 0, columns[i].flags));
 	for (size_t i = 0; i < count; i++) {
@@ -183,7 +208,8 @@ static json_object *json_row(const struct row *row)
 {
 	static const char *const units[] = { "ns", "bytes", "per_s" };
 	static const char *const goals[] = {
-		[GOAL_RATIO_AT_MOST] = "ratio at most", [GOAL_RATIO_AT_LEAST] = "ratio at least",
+		[GOAL_RATIO_AT_MOST] = "ratio at most",
+		[GOAL_RATIO_AT_LEAST] = "ratio at least",
 		[GOAL_VALUE_AT_MOST] = "value at most",
 	};
 	json_object *object = check_memory(json_object_new_object());
@@ -209,8 +235,10 @@ static json_object *json_row(const struct row *row)
 
 void print_json(const struct row *rows, size_t count)
 {
-	json_object *all = check_memory(json_object_new_object()), *floors = check_memory(json_object_new_object()),
-	            *spread = check_memory(json_object_new_object()), *results = check_memory(json_object_new_array());
+	json_object *all = check_memory(json_object_new_object()),
+		    *floors = check_memory(json_object_new_object()),
+		    *spread = check_memory(json_object_new_object()),
+		    *results = check_memory(json_object_new_array());
 
 	add_text(all, "schema", BENCH_NAME "/1");
 	add(all, "machine", json_machine());

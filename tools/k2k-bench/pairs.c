@@ -21,8 +21,11 @@ static struct office {
 	bool runs[PAIR];
 	struct meeting meeting;
 	_Alignas(128) _Atomic uint64_t word;
-	struct { _Alignas(128) double ns; bool disturbed; } result[PAIR];
-} *office;
+	struct {
+		_Alignas(128) double ns;
+		bool disturbed;
+	} result[PAIR];
+} * office;
 
 static struct k2k_registry *attached;
 
@@ -37,7 +40,8 @@ static void loop_fetch_add(void *state, uint64_t calls)
 static void run(unsigned int worker)
 {
 	struct target target = { attached, &office->ids[office->apart ? worker : 0], 1, 0 };
-	void (*loop)(void *, uint64_t) = office->op == FETCH_ADD ? loop_fetch_add : op_loops[office->op];
+	void (*loop)(void *, uint64_t) = office->op == FETCH_ADD ? loop_fetch_add
+	                                                         : op_loops[office->op];
 	void *state = office->op == FETCH_ADD ? (void *)&office->word : &target;
 	uint64_t calls = 0, start, now, switches;
 
@@ -97,10 +101,14 @@ static void let_run(int op, bool apart, bool first, bool second)
 	do {
 		crew_order(&pair, PAIR, ORDER_RUN);
 		crew_wait(&pair, PAIR);
-	} while (++tries < TRIES && ((first && office->result[0].disturbed) || (second && office->result[1].disturbed)));
+	} while (++tries < TRIES && ((first && office->result[0].disturbed) ||
+	                             (second && office->result[1].disturbed)));
 }
 
-/* Nanoseconds between two calls of one process, were both equally fast: twice the inverse of their common speed. */
+/*
+ * Nanoseconds between two calls of one process, were both equally fast: twice the inverse of their
+ * common speed.
+ */
 static double mean_ns(void)
 {
 	return 2 / (1 / office->result[0].ns + 1 / office->result[1].ns);
@@ -129,16 +137,25 @@ static void round_pair(void *state, struct sample *samples)
 	}
 }
 
-#define PAIR_ROWS(name, goal) \
-	{ name "_two_on_one", name ", 2 processes on one tenant", UNIT_NS, AGAINST_FETCH_ADD_TWO, goal, 0.35 }, \
-	{ name "_two_apart", name ", 2 processes on 2 tenants; ratio: the slower to itself alone", UNIT_NS, \
-	  AGAINST_ALONE, goal, 0.9 }
+#define PAIR_ROWS(name, goal)                                                                 \
+	{ name "_two_on_one",                                                                 \
+	  name ", 2 processes on one tenant",                                                 \
+	  UNIT_NS,                                                                            \
+	  AGAINST_FETCH_ADD_TWO,                                                              \
+	  goal,                                                                               \
+	  0.35 },                                                                             \
+	{                                                                                     \
+		name "_two_apart",                                                            \
+			name ", 2 processes on 2 tenants; ratio: the slower to itself alone", \
+			UNIT_NS, AGAINST_ALONE, goal, 0.9                                     \
+	}
 static const struct row_spec rows[] = {
-	{ "fetch_add_two", "atomic_fetch_add on one word, 2 processes at once", UNIT_NS, AGAINST_NOTHING, GOAL_NONE, 0 },
+	{ "fetch_add_two", "atomic_fetch_add on one word, 2 processes at once", UNIT_NS,
+	  AGAINST_NOTHING, GOAL_NONE, 0 },
 	PAIR_ROWS("check", GOAL_NONE),
 	PAIR_ROWS("record", GOAL_NONE),
 	PAIR_ROWS("admit", GOAL_RATIO_AT_LEAST),
 	PAIR_ROWS("track", GOAL_NONE),
 };
-const struct bench_case pair_case = { ROWS(rows), .floors = true, .hire = hire_pair, .open = open_pair,
-	.round = round_pair };
+const struct bench_case pair_case = { ROWS(rows), .floors = true, .hire = hire_pair,
+	                              .open = open_pair, .round = round_pair };

@@ -10,16 +10,18 @@
 enum { NAMES_MAX = 32 };
 
 static struct names {
-	int pid;                         /* whose run it is */
+	int pid; /* whose run it is */
 	_Atomic uint32_t count;
 	char text[NAMES_MAX][K2K_NAME_MAX + 1];
-} *names;
+} * names;
 
-const struct k2k_quota high_quota = { .size = sizeof(high_quota), .max_messages_per_sec = K2K_RATE_MAX,
-	                              .max_gpu_memory_bytes = UINT64_C(1) << 50, .max_concurrent_kernels = 1 << 20 };
+const struct k2k_quota high_quota = { .size = sizeof(high_quota),
+	                              .max_messages_per_sec = K2K_RATE_MAX,
+	                              .max_gpu_memory_bytes = UINT64_C(1) << 50,
+	                              .max_concurrent_kernels = 1 << 20 };
 
 struct population population_1k = { .what = "1k", .tenants = 1000, .engagements = 1 };
-struct population population_100k = { .what = "100k", .engagements = 1 };   /* many() */
+struct population population_100k = { .what = "100k", .engagements = 1 }; /* many() */
 struct population population_1m = { .what = "1m", .tenants = 1000000, .engagements = 4 };
 
 void registries_prepare(void)
@@ -45,7 +47,9 @@ void registries_destroy(void)
 		int code = k2k_registry_destroy(names->text[i], K2K_DESTROY_FORCE, NULL);
 
 		if (code && code != K2K_ENOREGISTRY)
-			fprintf(stderr, BENCH_NAME ": registry %s stays: %s; 'k2k-tenantctl -r %s destroy -y' removes it\n",
+			fprintf(stderr,
+			        BENCH_NAME ": registry %s stays: %s; 'k2k-tenantctl -r %s destroy "
+			                   "-y' removes it\n",
 			        names->text[i], k2k_strerror(code), names->text[i]);
 	}
 }
@@ -76,8 +80,8 @@ uint64_t *ids_in_random_order(uint64_t count)
 	return ids;
 }
 
-struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *what, uint64_t tenants,
-                                     uint64_t engagements)
+struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *what,
+                                     uint64_t tenants, uint64_t engagements)
 {
 	struct k2k_create_options create = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_registry *admin;
@@ -134,7 +138,8 @@ void population_need(struct population *p)
 	p->ids = ids_in_random_order(p->tenants);
 	for (uint64_t e = 1; e <= p->engagements; e++)
 		for (uint64_t i = 0; i < p->tenants; i++) {
-			int code = k2k_usage_track(p->broker, p->ids[i], (struct k2k_audit_tag){ 1, e }, 1);
+			int code = k2k_usage_track(p->broker, p->ids[i],
+			                           (struct k2k_audit_tag){ 1, e }, 1);
 
 			if (code)
 				die_of(code, "booking an engagement");

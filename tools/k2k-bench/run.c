@@ -10,16 +10,20 @@ struct options options;
 
 /* Floors first; in the order of the table. */
 const struct bench_case *const all_cases[] = {
-	&floor_case, &urcu_case, &pair_case, &hot_case, &random_1k_case, &random_100k_case, &new_engagement_case, &lease_case,
-	&audit_case, &tail_case, &definition_case, &register_case, &sum_case, &load_case, &attach_case, &memory_case, &list_case,
-	&hot_1m_case, &random_1m_case, &sum_1m_case, &register_1m_case, &list_1m_case,
+	&floor_case,       &urcu_case,           &pair_case,   &hot_case,       &random_1k_case,
+	&random_100k_case, &new_engagement_case, &lease_case,  &audit_case,     &tail_case,
+	&definition_case,  &register_case,       &sum_case,    &load_case,      &attach_case,
+	&memory_case,      &list_case,           &hot_1m_case, &random_1m_case, &sum_1m_case,
+	&register_1m_case, &list_1m_case,
 };
 const size_t all_case_count = sizeof(all_cases) / sizeof(all_cases[0]);
 
 enum { SAMPLES_MAX = 16, QUICK_SLOW_ROUNDS = 1 };
 
 static const char *const floor_names[] = {
-	[AGAINST_FETCH_ADD] = "fetch_add", [AGAINST_FETCH_ADD_TWO] = "fetch_add_two", [AGAINST_LFHT] = "lfht_random_100k",
+	[AGAINST_FETCH_ADD] = "fetch_add",
+	[AGAINST_FETCH_ADD_TWO] = "fetch_add_two",
+	[AGAINST_LFHT] = "lfht_random_100k",
 };
 
 uint64_t many(void)
@@ -29,14 +33,17 @@ uint64_t many(void)
 
 bool shown(char to[ROW_TEXT], const char *from)
 {
-	static const struct { const char *full, *quick; } words[] = { { "100k", "10k" }, { "100,000", "10,000" } };
+	static const struct {
+		const char *full, *quick;
+	} words[] = { { "100k", "10k" }, { "100,000", "10,000" } };
 
 	for (size_t i = 0; options.quick && i < sizeof(words) / sizeof(words[0]); i++) {
 		const char *at = strstr(from, words[i].full);
 
 		if (!at)
 			continue;
-		snprintf(to, ROW_TEXT, "%.*s%s%s", (int)(at - from), from, words[i].quick, at + strlen(words[i].full));
+		snprintf(to, ROW_TEXT, "%.*s%s%s", (int)(at - from), from, words[i].quick,
+		         at + strlen(words[i].full));
 		return true;
 	}
 	snprintf(to, ROW_TEXT, "%s", from);
@@ -56,7 +63,8 @@ static const char *against_name(const struct row_spec *spec)
 static bool is_floor(const struct row_spec *spec)
 {
 	for (size_t i = 0; i < all_case_count; i++)
-		if (all_cases[i]->floors && spec->against == AGAINST_NOTHING && spec >= all_cases[i]->rows &&
+		if (all_cases[i]->floors && spec->against == AGAINST_NOTHING &&
+		    spec >= all_cases[i]->rows &&
 		    spec < all_cases[i]->rows + all_cases[i]->row_count)
 			return true;
 	return false;
@@ -82,7 +90,8 @@ static bool case_is_wanted(const struct bench_case *c)
 
 static unsigned int rounds_of(const struct bench_case *c)
 {
-	unsigned int most = c->most_rounds ? options.quick ? QUICK_SLOW_ROUNDS : c->most_rounds : options.rounds;
+	unsigned int most = c->most_rounds ? options.quick ? QUICK_SLOW_ROUNDS : c->most_rounds
+	                                   : options.rounds;
 
 	return most < options.rounds ? most : options.rounds;
 }
@@ -120,8 +129,9 @@ static double ratio_of(const struct row *row, const struct row *rows, size_t cou
 		return quantile(row->ratios, row->count, 0.5);
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(rows[i].spec->name, against))
-			return row->spec->against == AGAINST_FETCH_ADD_TWO ? rows[i].median / row->median :
-			                                                     row->median / rows[i].median;
+			return row->spec->against == AGAINST_FETCH_ADD_TWO
+			               ? rows[i].median / row->median
+			               : row->median / rows[i].median;
 	return -1;
 }
 

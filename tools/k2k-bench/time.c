@@ -55,7 +55,8 @@ double quantile(const double *sorted, size_t count, double part)
 	double at = part * (double)(count - 1);
 	size_t i = (size_t)at;
 
-	return i + 1 < count ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[i];
+	return i + 1 < count ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i])
+	                     : sorted[i];
 }
 
 /* The smallest value that at least this part is not above. */

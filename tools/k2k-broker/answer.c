@@ -15,7 +15,9 @@ static struct json_object *object_new(void)
 
 static void put(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY))
+	if (json_object_object_add_ex(object, key, value,
+	                              JSON_C_OBJECT_ADD_KEY_IS_NEW |
+	                                      JSON_C_OBJECT_ADD_CONSTANT_KEY))
 		must(NULL);
 }
 
@@ -45,8 +47,8 @@ static void put_limit(struct json_object *object, const char *key, uint64_t valu
 static void finish(struct text *out, struct json_object *object)
 {
 	size_t size;
-	const char *line = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-	                                                     &size);
+	const char *line = json_object_to_json_string_length(
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
 
 	must((void *)(uintptr_t)line);
 	text_add(out, line, size);
@@ -130,7 +132,8 @@ void answer_add_message(struct text *out, const struct broker_message *message)
 }
 
 /* Those that occurred. */
-static void put_reasons(struct json_object *object, const char *key, const uint64_t reasons[BROKER_REASONS])
+static void put_reasons(struct json_object *object, const char *key,
+                        const uint64_t reasons[BROKER_REASONS])
 {
 	struct json_object *list = object_new();
 
@@ -170,8 +173,8 @@ static void put_tenant(const struct broker_tenant *tenant, void *tenants)
 		must(NULL);
 }
 
-static void add_counts(struct text *out, const struct broker *broker, const struct answer_counts *counts,
-                       struct json_object *object)
+static void add_counts(struct text *out, const struct broker *broker,
+                       const struct answer_counts *counts, struct json_object *object)
 {
 	struct json_object *tenants = must(json_object_new_array());
 
@@ -184,15 +187,17 @@ static void add_counts(struct text *out, const struct broker *broker, const stru
 	finish(out, object);
 }
 
-void answer_add_totals(struct text *out, const struct broker *broker, const struct answer_counts *counts)
+void answer_add_totals(struct text *out, const struct broker *broker,
+                       const struct answer_counts *counts)
 {
 	add_counts(out, broker, counts, object_new());
 }
 
 /* ---- from line to answer ---------------------------------------------------------------- */
 
-int answer_lines(struct line_input *input, int at_end, struct broker *broker, struct broker_inbox *inbox,
-                 struct answer_counts *counts, struct text *out, size_t enough)
+int answer_lines(struct line_input *input, int at_end, struct broker *broker,
+                 struct broker_inbox *inbox, struct answer_counts *counts, struct text *out,
+                 size_t enough)
 {
 	while (!out || out->size < enough) {
 		struct line_parsed parsed;

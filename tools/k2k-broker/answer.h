@@ -12,18 +12,22 @@
 
 /* ---- from line to answer ------------------------------------------------------------ */
 
-struct answer_counts { uint64_t lines, malformed; };
+struct answer_counts {
+	uint64_t lines, malformed;
+};
 
 /*
  * Does what all complete lines of the input ask, and adds the answers to out (null:
  * no answers), until out has `enough` bytes. Returns 1 where it stopped because of that.
  */
-int answer_lines(struct line_input *input, int at_end, struct broker *broker, struct broker_inbox *inbox,
-                 struct answer_counts *counts, struct text *out, size_t enough);
+int answer_lines(struct line_input *input, int at_end, struct broker *broker,
+                 struct broker_inbox *inbox, struct answer_counts *counts, struct text *out,
+                 size_t enough);
 
 /* The line by which a message arrives at a connection. */
 void answer_add_message(struct text *out, const struct broker_message *message);
 /* All counts as one line. */
-void answer_add_totals(struct text *out, const struct broker *broker, const struct answer_counts *counts);
+void answer_add_totals(struct text *out, const struct broker *broker,
+                       const struct answer_counts *counts);
 
 #endif

@@ -14,19 +14,20 @@ struct broker_kernel {
 	struct broker_tenant *tenant;
 	struct k2k_audit_tag tag;
 	struct k2k_lease lease;
-	uint64_t opening;              /* the one that the lease is of: a slot does not outlive its registry */
+	/* the one that the lease is of: a slot does not outlive its registry */
+	uint64_t opening;
 	char name[];
 };
 
 struct broker {
-	struct k2k_registry *reg;      /* null while the registry is gone */
+	struct k2k_registry *reg; /* null while the registry is gone */
 	char name[K2K_NAME_MAX + 1];
-	uint64_t opening;              /* counts successful opens */
-	uint64_t next_ms;              /* of the next look or attempt */
+	uint64_t opening; /* counts successful opens */
+	uint64_t next_ms; /* of the next look or attempt */
 	int backoff_ms;
 	k2k_audit_sink sink;
 	void *sink_context;
-	void *kernels, *tenants;       /* tsearch(3) */
+	void *kernels, *tenants; /* tsearch(3) */
 	struct broker_counts counts;
 };
 
@@ -34,7 +35,7 @@ const char *broker_decision_name(enum broker_decision decision)
 {
 	static const char *const names[BROKER_DECISIONS] = {
 		"DELIVERED", "QUEUE_FULL", "NOT_FOUND", "TENANT_MISMATCH", "REJECTED",
-		"ADDED", "MOVED", "UPDATED", "REMOVED", "REFUSED",
+		"ADDED",     "MOVED",      "UPDATED",   "REMOVED",         "REFUSED",
 	};
 	return names[decision];
 }
@@ -42,8 +43,10 @@ const char *broker_decision_name(enum broker_decision decision)
 const char *broker_reason_name(enum broker_reason reason)
 {
 	static const char *const names[BROKER_REASONS] = {
-		NULL, "rate", "budget", "unknown_tenant", "kernels", "unknown_kernel", "others_kernel", "broker_full",
-		"leases_full", "busy", "no_registry", "unspecified_tenant", "ledger_full", "tenant_gone", "error",
+		NULL,          "rate",           "budget",        "unknown_tenant",
+		"kernels",     "unknown_kernel", "others_kernel", "broker_full",
+		"leases_full", "busy",           "no_registry",   "unspecified_tenant",
+		"ledger_full", "tenant_gone",    "error",
 	};
 	return names[reason];
 }
@@ -51,17 +54,17 @@ const char *broker_reason_name(enum broker_reason reason)
 static enum broker_reason reason_of(int code)
 {
 	switch (code) {
-	case 0:              return BROKER_REASON_NONE;
-	case K2K_ERATE:      return BROKER_RATE;
-	case K2K_EBUDGET:    return BROKER_BUDGET;
-	case K2K_ENOTENANT:  return BROKER_UNKNOWN_TENANT;
-	case K2K_EKERNELS:   return BROKER_KERNELS;
-	case K2K_EFULL:      return BROKER_LEASES_FULL;
-	case K2K_EBUSY:      return BROKER_BUSY;
-	case K2K_EFENCED:    return BROKER_NO_REGISTRY;
-	case K2K_EUNBOOKED:  return BROKER_LEDGER_FULL;
-	case K2K_EGONE:      return BROKER_TENANT_GONE;
-	default:             return BROKER_ERROR;
+	case 0: return BROKER_REASON_NONE;
+	case K2K_ERATE: return BROKER_RATE;
+	case K2K_EBUDGET: return BROKER_BUDGET;
+	case K2K_ENOTENANT: return BROKER_UNKNOWN_TENANT;
+	case K2K_EKERNELS: return BROKER_KERNELS;
+	case K2K_EFULL: return BROKER_LEASES_FULL;
+	case K2K_EBUSY: return BROKER_BUSY;
+	case K2K_EFENCED: return BROKER_NO_REGISTRY;
+	case K2K_EUNBOOKED: return BROKER_LEDGER_FULL;
+	case K2K_EGONE: return BROKER_TENANT_GONE;
+	default: return BROKER_ERROR;
 	}
 }
 
@@ -98,7 +101,8 @@ static int attach(struct broker *broker)
 }
 
 /* A kernel that has no slot in this opening of the registry takes one. */
-static int kernel_attach(struct broker *broker, struct broker_kernel *kernel, struct k2k_verdict *verdict)
+static int kernel_attach(struct broker *broker, struct broker_kernel *kernel,
+                         struct k2k_verdict *verdict)
 {
 	struct k2k_lease lease = K2K_LEASE_INIT;
 	int code;
@@ -115,7 +119,7 @@ static int kernel_attach(struct broker *broker, struct broker_kernel *kernel, st
 
 static void kernel_attach_each(const void *node, VISIT visit, void *broker)
 {
-	if (visit == postorder || visit == leaf)     /* each node once */
+	if (visit == postorder || visit == leaf) /* each node once */
 		kernel_attach(broker, *(struct broker_kernel *const *)node, NULL);
 }
 
@@ -136,7 +140,9 @@ static int attach_again(struct broker *broker)
 		if (broker->reg)
 			k2k_registry_close(&broker->reg);
 		broker->next_ms = now_ms() + (uint64_t)broker->backoff_ms;
-		broker->backoff_ms = broker->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : broker->backoff_ms * 2;
+		broker->backoff_ms = broker->backoff_ms * 2 > BACKOFF_LAST_MS
+		                             ? BACKOFF_LAST_MS
+		                             : broker->backoff_ms * 2;
 		return K2K_EFENCED;
 	}
 	twalk_r(broker->kernels, kernel_attach_each, broker);
@@ -187,7 +193,7 @@ void broker_close(struct broker **broker)
 	if (!*broker)
 		return;
 	if ((*broker)->reg)
-		k2k_registry_close(&(*broker)->reg);     /* gives all slots back */
+		k2k_registry_close(&(*broker)->reg); /* gives all slots back */
 	tdestroy((*broker)->kernels, kernel_free);
 	tdestroy((*broker)->tenants, free);
 	free(*broker);
@@ -205,7 +211,8 @@ int broker_set_audit_sink(struct broker *broker, k2k_audit_sink sink, void *cont
 
 static int compare_kernels(const void *a, const void *b)
 {
-	return strcmp(((const struct broker_kernel *)a)->name, ((const struct broker_kernel *)b)->name);
+	return strcmp(((const struct broker_kernel *)a)->name,
+	              ((const struct broker_kernel *)b)->name);
 }
 
 static int compare_name(const void *name, const void *kernel)
@@ -215,7 +222,8 @@ static int compare_name(const void *name, const void *kernel)
 
 static int compare_tenants(const void *a, const void *b)
 {
-	k2k_tenant_id x = ((const struct broker_tenant *)a)->id, y = ((const struct broker_tenant *)b)->id;
+	k2k_tenant_id x = ((const struct broker_tenant *)a)->id,
+		      y = ((const struct broker_tenant *)b)->id;
 
 	return (x > y) - (x < y);
 }
@@ -227,7 +235,10 @@ static struct broker_kernel *kernel_find(const struct broker *broker, const char
 	return node ? *(struct broker_kernel **)node : NULL;
 }
 
-/* Its counts; made where it has none yet. Never freed: as many as there were tenants with a kernel here. */
+/*
+ * Its counts; made where it has none yet. Never freed: as many as there were tenants with a kernel
+ * here.
+ */
 static struct broker_tenant *tenant_find(struct broker *broker, k2k_tenant_id id)
 {
 	struct broker_tenant key = { .id = id }, *tenant;
@@ -267,7 +278,8 @@ static void kernel_remove(struct broker *broker, struct broker_kernel *kernel)
 	kernel_free(kernel);
 }
 
-static struct broker_kernel *kernel_make(struct broker *broker, struct broker_inbox *inbox, const char *name)
+static struct broker_kernel *kernel_make(struct broker *broker, struct broker_inbox *inbox,
+                                         const char *name)
 {
 	size_t size = strlen(name) + 1;
 	struct broker_kernel *kernel = calloc(1, sizeof *kernel + size);
@@ -296,15 +308,16 @@ static int slot_is_current(struct broker *broker, const struct broker_kernel *ke
 	        info.generation == kernel->lease.generation);
 }
 
-static void refuse(struct broker_answer *answer, enum broker_decision decision, enum broker_reason reason, int code)
+static void refuse(struct broker_answer *answer, enum broker_decision decision,
+                   enum broker_reason reason, int code)
 {
 	answer->decision = decision;
 	answer->reason = reason;
 	answer->code = code;
 }
 
-static void add(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
-                struct broker_answer *answer)
+static void add(struct broker *broker, struct broker_inbox *inbox,
+                const struct broker_request *request, struct broker_answer *answer)
 {
 	struct broker_kernel *kernel = kernel_find(broker, request->name);
 	struct k2k_lease lease = K2K_LEASE_INIT;
@@ -325,11 +338,15 @@ static void add(struct broker *broker, struct broker_inbox *inbox, const struct 
 		return;
 	}
 	code = k2k_kernel_acquire(broker->reg, request->tenant, &lease, &answer->verdict);
-	answer->has_verdict = (code == 0 || code == K2K_EKERNELS) && request->tenant != K2K_TENANT_UNSPECIFIED;
+	answer->has_verdict = (code == 0 || code == K2K_EKERNELS) &&
+	                      request->tenant != K2K_TENANT_UNSPECIFIED;
 	if (code)
-		return refuse(answer, BROKER_REFUSED, reason_of(code), code);     /* an old slot stays */
+		/* an old slot stays */
+		return refuse(answer, BROKER_REFUSED, reason_of(code), code);
 	tenant = tenant_find(broker, request->tenant);
-	answer->decision = !kernel ? BROKER_ADDED : kernel->tenant == tenant ? BROKER_UPDATED : BROKER_MOVED;
+	answer->decision = !kernel                    ? BROKER_ADDED
+	                   : kernel->tenant == tenant ? BROKER_UPDATED
+	                                              : BROKER_MOVED;
 	if (tenant && !kernel)
 		kernel = kernel_make(broker, inbox, request->name);
 	if (!tenant || !kernel) {
@@ -347,8 +364,8 @@ static void add(struct broker *broker, struct broker_inbox *inbox, const struct 
 	count_kernel(broker, tenant, 1);
 }
 
-static void remove_named(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
-                         struct broker_answer *answer)
+static void remove_named(struct broker *broker, struct broker_inbox *inbox,
+                         const struct broker_request *request, struct broker_answer *answer)
 {
 	struct broker_kernel *kernel = kernel_find(broker, request->name);
 
@@ -377,13 +394,16 @@ static int admit(struct broker *broker, struct broker_kernel *source, struct bro
 	int code;
 
 	if (answer->tenant == K2K_TENANT_UNSPECIFIED)
-		return 0;                            /* always admitted and never counted, registry or not */
+		/* always admitted and never counted, registry or not */
+		return 0;
 	if (!broker->reg)
 		return K2K_EFENCED;
 	code = kernel_attach(broker, source, &answer->verdict);
 	if (code == 0)
-		code = k2k_message_admit(broker->reg, answer->tenant, answer->tag, 1, &answer->verdict);
-	answer->has_verdict = code == 0 || code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_EKERNELS;
+		code = k2k_message_admit(broker->reg, answer->tenant, answer->tag, 1,
+		                         &answer->verdict);
+	answer->has_verdict = code == 0 || code == K2K_ERATE || code == K2K_EBUDGET ||
+	                      code == K2K_EKERNELS;
 	return code;
 }
 
@@ -405,8 +425,8 @@ static void book(struct broker *broker, uint64_t gpu_ns, struct broker_answer *a
 		answer->code = code;
 }
 
-static void message(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
-                    struct broker_answer *answer)
+static void message(struct broker *broker, struct broker_inbox *inbox,
+                    const struct broker_request *request, struct broker_answer *answer)
 {
 	struct broker_kernel *source = kernel_find(broker, request->name);
 	struct broker_kernel *destination = kernel_find(broker, request->to);
@@ -420,8 +440,10 @@ static void message(struct broker *broker, struct broker_inbox *inbox, const str
 	if (source && request->tag.org_id == 0 && request->tag.engagement_id == 0)
 		answer->tag = source->tag;
 	if (k2k_is_cross_tenant(answer->tenant, answer->to_tenant)) {
-		code = broker->reg ? k2k_audit_cross_tenant(broker->reg, answer->tenant, answer->to_tenant, request->name,
-		                                            request->to, answer->tag) : K2K_EFENCED;
+		code = broker->reg ? k2k_audit_cross_tenant(broker->reg, answer->tenant,
+		                                            answer->to_tenant, request->name,
+		                                            request->to, answer->tag)
+		                   : K2K_EFENCED;
 		return refuse(answer, BROKER_TENANT_MISMATCH, BROKER_REASON_NONE, code);
 	}
 	code = admit(broker, source, answer);
@@ -430,8 +452,9 @@ static void message(struct broker *broker, struct broker_inbox *inbox, const str
 	if (!destination)
 		answer->decision = BROKER_NOT_FOUND;
 	else if (destination->inbox->deliver(destination->inbox,
-	                                     &(struct broker_message){ request->name, request->to, answer->tenant,
-	                                                               answer->tag, request->gpu_ns }) == 0)
+	                                     &(struct broker_message){ request->name, request->to,
+	                                                               answer->tenant, answer->tag,
+	                                                               request->gpu_ns }) == 0)
 		answer->decision = BROKER_DELIVERED;
 	else
 		answer->decision = BROKER_QUEUE_FULL;
@@ -460,8 +483,8 @@ static void count(struct broker_counts *counts, const struct broker_request *req
 	}
 }
 
-static void decide(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
-                   struct broker_answer *answer)
+static void decide(struct broker *broker, struct broker_inbox *inbox,
+                   const struct broker_request *request, struct broker_answer *answer)
 {
 	*answer = (struct broker_answer){ .verdict = K2K_VERDICT_INIT };
 	if (request->operation == BROKER_SEND)
@@ -472,13 +495,16 @@ static void decide(struct broker *broker, struct broker_inbox *inbox, const stru
 		remove_named(broker, inbox, request, answer);
 }
 
-void broker_decide(struct broker *broker, struct broker_inbox *inbox, const struct broker_request *request,
-                   struct broker_answer *answer)
+void broker_decide(struct broker *broker, struct broker_inbox *inbox,
+                   const struct broker_request *request, struct broker_answer *answer)
 {
 	struct broker_tenant key, **tenant;
 
 	decide(broker, inbox, request, answer);
-	/* Refused because the registry has gone: nothing was done, so ask the new one, if there is one. */
+	/*
+	 * Refused because the registry has gone: nothing was done, so ask the new one, if there is
+	 * one.
+	 */
 	if (answer->code == K2K_EFENCED && !answer->unbooked && attach_again(broker) == 0)
 		decide(broker, inbox, request, answer);
 	count(&broker->counts, request, answer);
@@ -502,12 +528,13 @@ static void visit_tenant(const void *node, VISIT visit, void *closure)
 {
 	const struct each *each = closure;
 
-	if (visit == postorder || visit == leaf)     /* twalk's names: "postorder" is the visit in order */
+	/* twalk's names: "postorder" is the visit in order */
+	if (visit == postorder || visit == leaf)
 		each->call(*(const struct broker_tenant *const *)node, each->context);
 }
 
-void broker_tenants(const struct broker *broker, void (*call)(const struct broker_tenant *tenant, void *context),
-                    void *context)
+void broker_tenants(const struct broker *broker,
+                    void (*call)(const struct broker_tenant *tenant, void *context), void *context)
 {
 	struct each each = { call, context };
 

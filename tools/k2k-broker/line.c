@@ -53,7 +53,8 @@ enum line_kind line_next(struct line_input *input, int at_end, const char **line
 				return LINE_NONE;
 			continue;
 		}
-		if (!newline && have <= LINE_MAX_BYTES + 1 && !(at_end && have > 0))     /* + 1: a '\r' */
+		/* + 1: a '\r' */
+		if (!newline && have <= LINE_MAX_BYTES + 1 && !(at_end && have > 0))
 			return LINE_NONE;
 		input->number++;
 		input->start += taken;
@@ -80,20 +81,21 @@ static const char *const key_names[KEYS] = {
 #define BIT(key) (1u << (key))
 enum {
 	/* each may have an id */
-	ADD_KEYS    = BIT(KERNEL) | BIT(NAME) | BIT(TENANT) | BIT(ORG) | BIT(ENGAGEMENT),
+	ADD_KEYS = BIT(KERNEL) | BIT(NAME) | BIT(TENANT) | BIT(ORG) | BIT(ENGAGEMENT),
 	REMOVE_KEYS = BIT(KERNEL) | BIT(NAME),
-	SEND_KEYS   = BIT(SEND) | BIT(TO) | BIT(ORG) | BIT(ENGAGEMENT) | BIT(GPU_NS),
+	SEND_KEYS = BIT(SEND) | BIT(TO) | BIT(ORG) | BIT(ENGAGEMENT) | BIT(GPU_NS),
 };
 
 /* What stands in the line for one key. */
 struct member {
-	size_t key_column, value_column;   /* 0: not there */
+	size_t key_column, value_column; /* 0: not there */
 	const char *value;
 	size_t value_size;
 	struct json_object *json;
 };
 
-__attribute__((format(printf, 3, 4))) static int wrong(struct line_error *error, size_t column, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int wrong(struct line_error *error, size_t column,
+                                                       const char *format, ...)
 {
 	va_list ap;
 
@@ -146,7 +148,8 @@ static enum key key_of(const char *quoted, size_t size)
 	}
 	for (key = 0; key < KEYS; key++) {
 		if (string ? strcmp(json_object_get_string(string), key_names[key]) == 0
-		           : strlen(key_names[key]) == size - 2 && memcmp(quoted + 1, key_names[key], size - 2) == 0)
+		           : strlen(key_names[key]) == size - 2 &&
+		                     memcmp(quoted + 1, key_names[key], size - 2) == 0)
 			break;
 	}
 	json_object_put(string);
@@ -156,8 +159,8 @@ static enum key key_of(const char *quoted, size_t size)
 }
 
 /* Finds the members of an object that json-c has accepted. */
-static int find_members(const char *line, size_t size, struct json_object *object, struct member members[KEYS],
-                        struct line_error *error)
+static int find_members(const char *line, size_t size, struct json_object *object,
+                        struct member members[KEYS], struct line_error *error)
 {
 	size_t at = space(line, size, space(line, size, 0) + 1);
 
@@ -167,20 +170,22 @@ static int find_members(const char *line, size_t size, struct json_object *objec
 		int shown;
 		enum key key;
 
-		if (line[at] != '"')         /* json-c takes a key in single quotes */
+		if (line[at] != '"') /* json-c takes a key in single quotes */
 			return wrong(error, at + 1, "a key must stand in double quotes");
 		key = key_of(line + start, end - start);
-		for (shown = (int)(end - start < 60 ? end - start : 60); shown > 0 && (line[start + (size_t)shown] & 0xc0) == 0x80;)
-			shown--;             /* not through the middle of a character */
+		for (shown = (int)(end - start < 60 ? end - start : 60);
+		     shown > 0 && (line[start + (size_t)shown] & 0xc0) == 0x80;)
+			shown--; /* not through the middle of a character */
 		if (key == KEYS)
 			return wrong(error, start + 1, "unknown key %.*s", shown, line + start);
 		member = &members[key];
 		if (member->key_column)
-			return wrong(error, start + 1, "key %.*s stands twice", shown, line + start);
+			return wrong(error, start + 1, "key %.*s stands twice", shown,
+			             line + start);
 		at = space(line, size, space(line, size, end) + 1);
 		end = past_value(line, size, at);
 		*member = (struct member){ start + 1, at + 1, line + at, end - at,
-		                           json_object_object_get(object, key_names[key]) };
+			                   json_object_object_get(object, key_names[key]) };
 		at = space(line, size, end);
 		if (line[at] == ',')
 			at = space(line, size, at + 1);
@@ -189,7 +194,8 @@ static int find_members(const char *line, size_t size, struct json_object *objec
 }
 
 /* "0" ... "18446744073709551615", without sign, fraction, exponent or leading zeros. */
-static int get_number(const struct member *member, enum key key, uint64_t *number, struct line_error *error)
+static int get_number(const struct member *member, enum key key, uint64_t *number,
+                      struct line_error *error)
 {
 	const char *digits = member->value;
 	size_t size = member->value_size;
@@ -211,32 +217,37 @@ static int get_number(const struct member *member, enum key key, uint64_t *numbe
 			value = value * 10 + digit;
 	}
 	if (size == 0 || (digits[0] == '0' && size > 1))
-		return wrong(error, member->value_column, "\"%s\" must be a whole number from 0 to %" PRIu64, key_names[key],
+		return wrong(error, member->value_column,
+		             "\"%s\" must be a whole number from 0 to %" PRIu64, key_names[key],
 		             UINT64_MAX);
 	*number = value;
 	return 0;
 }
 
-static int get_name(const struct member *member, enum key key, const char **name, struct line_error *error)
+static int get_name(const struct member *member, enum key key, const char **name,
+                    struct line_error *error)
 {
 	size_t size;
 
 	if (!json_object_is_type(member->json, json_type_string))
-		return wrong(error, member->value_column, "\"%s\" must be a string", key_names[key]);
+		return wrong(error, member->value_column, "\"%s\" must be a string",
+		             key_names[key]);
 	*name = json_object_get_string(member->json);
 	size = (size_t)json_object_get_string_len(member->json);
 	if (size == 0 || size > BROKER_NAME_MAX || strlen(*name) != size)
-		return wrong(error, member->value_column, "\"%s\" must have 1 to %d bytes, none of them 0", key_names[key],
+		return wrong(error, member->value_column,
+		             "\"%s\" must have 1 to %d bytes, none of them 0", key_names[key],
 		             BROKER_NAME_MAX);
 	return 0;
 }
 
-static int allow(const struct member members[KEYS], unsigned allowed, unsigned required, const char *what, size_t size,
-                 struct line_error *error)
+static int allow(const struct member members[KEYS], unsigned allowed, unsigned required,
+                 const char *what, size_t size, struct line_error *error)
 {
 	for (enum key key = 0; key < KEYS; key++) {
 		if (members[key].key_column && !((allowed | BIT(ID)) & BIT(key)))
-			return wrong(error, members[key].key_column, "key \"%s\" does not belong to %s", key_names[key], what);
+			return wrong(error, members[key].key_column,
+			             "key \"%s\" does not belong to %s", key_names[key], what);
 	}
 	for (enum key key = 0; key < KEYS; key++) {
 		if ((required & BIT(key)) && !members[key].key_column)
@@ -254,33 +265,43 @@ static int interpret(const struct member members[KEYS], size_t size, struct brok
 	if (members[SEND].key_column) {
 		request->operation = BROKER_SEND;
 		if (allow(members, SEND_KEYS, BIT(TO), "\"send\"", size, error) ||
-		    get_name(&members[SEND], SEND, &request->name, error) || get_name(&members[TO], TO, &request->to, error) ||
+		    get_name(&members[SEND], SEND, &request->name, error) ||
+		    get_name(&members[TO], TO, &request->to, error) ||
 		    get_number(&members[GPU_NS], GPU_NS, &request->gpu_ns, error))
 			return -1;
 	} else if (kernel->key_column) {
 		if (json_object_is_type(kernel->json, json_type_string))
 			verb = json_object_get_string(kernel->json);
 		if (strcmp(verb, "add") != 0 && strcmp(verb, "remove") != 0)
-			return wrong(error, kernel->value_column, "\"kernel\" must be \"add\" or \"remove\"");
+			return wrong(error, kernel->value_column,
+			             "\"kernel\" must be \"add\" or \"remove\"");
 		request->operation = verb[0] == 'a' ? BROKER_ADD : BROKER_REMOVE;
 		if (allow(members, verb[0] == 'a' ? ADD_KEYS : REMOVE_KEYS, BIT(NAME),
-		          verb[0] == 'a' ? "\"kernel\":\"add\"" : "\"kernel\":\"remove\"", size, error) ||
+		          verb[0] == 'a' ? "\"kernel\":\"add\"" : "\"kernel\":\"remove\"", size,
+		          error) ||
 		    get_name(&members[NAME], NAME, &request->name, error) ||
 		    get_number(&members[TENANT], TENANT, &request->tenant, error))
 			return -1;
 	} else if (stats->key_column) {
 		request->operation = BROKER_STATS;
-		if (!json_object_is_type(stats->json, json_type_boolean) || !json_object_get_boolean(stats->json))
+		if (!json_object_is_type(stats->json, json_type_boolean) ||
+		    !json_object_get_boolean(stats->json))
 			return wrong(error, stats->value_column, "\"stats\" must be true");
 		return allow(members, BIT(STATS), 0, "\"stats\"", size, error);
 	} else {
 		return wrong(error, size, "one of \"kernel\", \"send\" and \"stats\" is needed");
 	}
 	return get_number(&members[ORG], ORG, &request->tag.org_id, error) ||
-	       get_number(&members[ENGAGEMENT], ENGAGEMENT, &request->tag.engagement_id, error) ? -1 : 0;
+	                       get_number(&members[ENGAGEMENT], ENGAGEMENT,
+	                                  &request->tag.engagement_id, error)
+	               ? -1
+	               : 0;
 }
 
-/* json-c also takes NaN, Infinity and "1.": they are no JSON, and the client could not read them back. */
+/*
+ * json-c also takes NaN, Infinity and "1.": they are no JSON, and the client could not read them
+ * back.
+ */
 static int is_number(const char *value, size_t size)
 {
 	const char *point = memchr(value, '.', size);
@@ -301,7 +322,8 @@ static int get_id(const struct member *member, struct json_object **id, struct l
 		return 0;
 	if (type == json_type_string) {
 		*id = json_object_get(member->json);
-	} else if ((type == json_type_int || type == json_type_double) && is_number(member->value, member->value_size)) {
+	} else if ((type == json_type_int || type == json_type_double) &&
+	           is_number(member->value, member->value_size)) {
 		char *digits = must(strndup(member->value, member->value_size));
 
 		*id = must(json_object_new_double_s(0, digits));
@@ -315,7 +337,7 @@ static int get_id(const struct member *member, struct json_object **id, struct l
 int line_parse(enum line_kind kind, const char *line, size_t size, struct line_parsed *parsed,
                struct line_error *error)
 {
-	static struct json_tokener *tokener;     /* one thread; made once */
+	static struct json_tokener *tokener; /* one thread; made once */
 	struct member members[KEYS] = { 0 };
 	enum json_tokener_error code;
 	const char *zero;
@@ -323,7 +345,8 @@ int line_parse(enum line_kind kind, const char *line, size_t size, struct line_p
 
 	*parsed = (struct line_parsed){ 0 };
 	if (kind == LINE_TOO_LONG)
-		return wrong(error, LINE_MAX_BYTES + 1, "a line has at most %d bytes", LINE_MAX_BYTES);
+		return wrong(error, LINE_MAX_BYTES + 1, "a line has at most %d bytes",
+		             LINE_MAX_BYTES);
 	start = space(line, size, 0);
 	zero = memchr(line, 0, size);
 	if (zero)
@@ -340,8 +363,10 @@ int line_parse(enum line_kind kind, const char *line, size_t size, struct line_p
 	if (code == json_tokener_continue)
 		return wrong(error, size + 1, "the line ends within the object");
 	if (code != json_tokener_success)
-		return wrong(error, json_tokener_get_parse_end(tokener) + 1, "%s", json_tokener_error_desc(code));
-	if (find_members(line, size, parsed->json, members, error) || get_id(&members[ID], &parsed->id, error))
+		return wrong(error, json_tokener_get_parse_end(tokener) + 1, "%s",
+		             json_tokener_error_desc(code));
+	if (find_members(line, size, parsed->json, members, error) ||
+	    get_id(&members[ID], &parsed->id, error))
 		return -1;
 	return interpret(members, past_value(line, size, start), &parsed->request, error);
 }

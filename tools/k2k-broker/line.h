@@ -14,20 +14,20 @@
 #include <json-c/json_object.h>
 #include <stddef.h>
 
-#define LINE_MAX_BYTES 8192                /* without its end */
+#define LINE_MAX_BYTES 8192 /* without its end */
 
 /* ---- bytes into lines ----------------------------------------------------------- */
 
 struct line_input {
-	uint64_t number;                   /* of the line that line_next gave last, from 1 */
-	size_t start, end;                 /* what is read and not yet taken */
-	int skipping;                      /* the rest of a line that was too long */
+	uint64_t number;   /* of the line that line_next gave last, from 1 */
+	size_t start, end; /* what is read and not yet taken */
+	int skipping;      /* the rest of a line that was too long */
 	char bytes[4 * LINE_MAX_BYTES];
 };
 
 /* Where to read to, and how much; never 0 after line_next has answered LINE_NONE. */
 char *line_room(struct line_input *input, size_t *room);
-void line_read(struct line_input *input, size_t size);     /* so much was read */
+void line_read(struct line_input *input, size_t size); /* so much was read */
 
 enum line_kind { LINE_NONE, LINE_WHOLE, LINE_TOO_LONG };
 /*
@@ -39,14 +39,15 @@ enum line_kind line_next(struct line_input *input, int at_end, const char **line
 /* ---- a line into a request -------------------------------------------------------- */
 
 struct line_error {
-	size_t column;                     /* in bytes, from 1 */
+	size_t column; /* in bytes, from 1 */
 	char text[160];
 };
 
 /* What a line says: a request, and the id by which its sender knows the answer. */
 struct line_parsed {
-	struct broker_request request;     /* its strings live in the JSON */
-	struct json_object *id;            /* a string or a number, written back as it came; null: none */
+	struct broker_request request; /* its strings live in the JSON */
+	/* a string or a number, written back as it came; null: none */
+	struct json_object *id;
 	struct json_object *json;
 };
 

@@ -22,94 +22,105 @@
 
 enum { QUEUE_DEFAULT = 256, QUEUE_LAST = 65536 };
 
-static const char usage[] =
-"Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH [--mode MODE] [--group GROUP]]\n";
+static const char usage[] = "Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH [--mode "
+			    "MODE] [--group GROUP]]\n";
 
 static const char help[] =
-"\n"
-"Decides on messages between kernels of tenants, and delivers them. Reads one JSON\n"
-"object a line from FILE, from standard input, or from the clients of a socket, and\n"
-"answers each with one line. At the end of its input, or on SIGTERM, SIGINT or SIGHUP,\n"
-"it detaches from the registry, gives all kernel slots back and ends with 0. If nobody\n"
-"can read its answers any more, it does the same and ends with 10. Where a service\n"
-"manager hands over a listening socket (LISTEN_FDS), it serves that.\n"
-"\n"
-"  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
-"  -l, --listen PATH    serve the clients of a Unix-domain socket at PATH\n"
-"      --mode MODE      of that socket, in octal digits; 0660 and a group keep others out.\n"
-"                       As the umask leaves it unless given\n"
-"      --group GROUP    of that socket, by name or number\n"
-"  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
-"  -s, --summary        print the counts at the end; without --listen no answers\n"
-"  -h, --help           this\n"
-"  -V, --version        the version\n"
-"\n"
-"Lines\n"
-"  {\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}\n"
-"      A kernel takes a kernel slot of its tenant. Added again it takes the new tag;\n"
-"      under another tenant it moves, once that tenant has a slot for it.\n"
-"  {\"kernel\":\"remove\",\"name\":\"a\"}\n"
-"      Gives the slot back.\n"
-"  {\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":\"1500000\"}\n"
-"      A message, and the GPU time it took. Without org and engagement, or with both\n"
-"      0, it is billed to what its kernel was added with. An admitted message counts,\n"
-"      and its GPU time is booked, whether or not it could be delivered.\n"
-"  {\"stats\":true}\n"
-"      The counts up to here, over all and by tenant.\n"
-"  Tenant, org, engagement and gpu_ns are 0 where they are left out; tenant 0 is no\n"
-"  tenant: nothing is limited and nothing counted. They may be JSON numbers or strings\n"
-"  of decimal digits, up to 18446744073709551615. A name has 1 to 255 bytes, a line at\n"
-"  most 8192; empty lines are ignored. Each may have an \"id\", any string or number:\n"
-"  it stands in the answer as it was given, also if the line is no request.\n"
-"\n"
-"Answers\n"
-"  {\"line\":\"3\",\"send\":\"a\",\"to\":\"b\",\"decision\":\"DELIVERED\",\"reason\":null,\"tenant\":\"42\",\n"
-"   \"org\":\"1\",\"engagement\":\"7\",\"used\":\"1\",\"limit\":\"5000\",\"remaining\":\"4999\",\n"
-"   \"retry_after_ns\":\"0\",\"window\":\"86400\",\"booked_ns\":\"1500000\"}\n"
-"  line            which line of this input, from 1; behind it the line's id, if it has one\n"
-"  decision        of a message: DELIVERED, QUEUE_FULL, NOT_FOUND (all three admitted),\n"
-"                  TENANT_MISMATCH (with to_tenant; \"error\" where it couldn't be audited),\n"
-"                  REJECTED; of a kernel: ADDED, MOVED, UPDATED, REMOVED, REFUSED\n"
-"  reason          of REJECTED and REFUSED: rate, budget, kernels, unknown_tenant,\n"
-"                  unknown_kernel, others_kernel (another connection added it),\n"
-"                  broker_full (65536 kernels), leases_full, busy, no_registry (it is\n"
-"                  gone; the broker tries to open it again), error (\"error\" names it)\n"
-"  tenant, org, engagement    who was asked and billed\n"
-"  used, limit, remaining     messages in this second; of reason budget nanoseconds; of\n"
-"                  kernels slots; null = unlimited\n"
-"  retry_after_ns  when it may pass; null = waiting alone does not help. These four are\n"
-"                  missing where no limit was asked\n"
-"  window          the second, of CLOCK_MONOTONIC, that the messages are counted in\n"
-"  booked_ns       GPU time booked; where gpu_ns was not, \"unbooked\" says why:\n"
-"                  unspecified_tenant, ledger_full (it is in the tenant's unattributed\n"
-"                  total), tenant_gone, no_registry, error\n"
-"  A line that can't be understood is answered with its place, the column in bytes from\n"
-"  1, and changes nothing; the rest goes on:\n"
-"  {\"line\":\"4\",\"column\":9,\"error\":\"\\\"to\\\" must be a string\"}\n"
-"  64-bit numbers leave as strings.\n"
-"\n"
-"Connections\n"
-"  A kernel belongs to the connection that added it: only this one sends as it, moves\n"
-"  it and removes it, and when it ends, its kernels are removed. The connection is also\n"
-"  the inbox of its kernels. A message arrives there as a line of its own among the\n"
-"  answers, that begins with \"deliver\":\n"
-"  {\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1500000\"}\n"
-"  Up to N messages (--queue) wait until the connection takes them; for more the sender\n"
-"  hears QUEUE_FULL. A client that does not read its answers is not read from until it\n"
-"  does; nobody else waits for it. 1000 clients are served at once.\n"
-"  Read from FILE or standard input a kernel has no connection: what is sent to it is\n"
-"  delivered, counted and dropped at once; with --queue 0 each message is QUEUE_FULL.\n"
-"  Who may write PATH (--mode, --group) may add kernels of any tenant.\n"
-"\n"
-"Exit status: 0 done; 2 usage; 4 PATH is no socket; 5 no free broker slot; 6 registry\n"
-"missing, of another layout or boot, or damaged; 7 permission; 8 busy, or PATH in use;\n"
-"10 the system failed, or standard output was closed.\n"
-"\n"
-"Example:\n"
-"  printf '%s\\n' '{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}' '{\"send\":\"a\",\"to\":\"a\"}' |\n"
-"      k2k-broker -r prod\n";
+	"\n"
+	"Decides on messages between kernels of tenants, and delivers them. Reads one JSON\n"
+	"object a line from FILE, from standard input, or from the clients of a socket, and\n"
+	"answers each with one line. At the end of its input, or on SIGTERM, SIGINT or SIGHUP,\n"
+	"it detaches from the registry, gives all kernel slots back and ends with 0. If nobody\n"
+	"can read its answers any more, it does the same and ends with 10. Where a service\n"
+	"manager hands over a listening socket (LISTEN_FDS), it serves that.\n"
+	"\n"
+	"  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
+	"  -l, --listen PATH    serve the clients of a Unix-domain socket at PATH\n"
+	"      --mode MODE      of that socket, in octal digits; 0660 and a group keep others "
+	"out.\n"
+	"                       As the umask leaves it unless given\n"
+	"      --group GROUP    of that socket, by name or number\n"
+	"  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
+	"  -s, --summary        print the counts at the end; without --listen no answers\n"
+	"  -h, --help           this\n"
+	"  -V, --version        the version\n"
+	"\n"
+	"Lines\n"
+	"  {\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}\n"
+	"      A kernel takes a kernel slot of its tenant. Added again it takes the new tag;\n"
+	"      under another tenant it moves, once that tenant has a slot for it.\n"
+	"  {\"kernel\":\"remove\",\"name\":\"a\"}\n"
+	"      Gives the slot back.\n"
+	"  {\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":\"1500000\"}\n"
+	"      A message, and the GPU time it took. Without org and engagement, or with both\n"
+	"      0, it is billed to what its kernel was added with. An admitted message counts,\n"
+	"      and its GPU time is booked, whether or not it could be delivered.\n"
+	"  {\"stats\":true}\n"
+	"      The counts up to here, over all and by tenant.\n"
+	"  Tenant, org, engagement and gpu_ns are 0 where they are left out; tenant 0 is no\n"
+	"  tenant: nothing is limited and nothing counted. They may be JSON numbers or strings\n"
+	"  of decimal digits, up to 18446744073709551615. A name has 1 to 255 bytes, a line at\n"
+	"  most 8192; empty lines are ignored. Each may have an \"id\", any string or number:\n"
+	"  it stands in the answer as it was given, also if the line is no request.\n"
+	"\n"
+	"Answers\n"
+	"  "
+	"{\"line\":\"3\",\"send\":\"a\",\"to\":\"b\",\"decision\":\"DELIVERED\",\"reason\":null,"
+	"\"tenant\":\"42\",\n"
+	"   "
+	"\"org\":\"1\",\"engagement\":\"7\",\"used\":\"1\",\"limit\":\"5000\",\"remaining\":"
+	"\"4999\",\n"
+	"   \"retry_after_ns\":\"0\",\"window\":\"86400\",\"booked_ns\":\"1500000\"}\n"
+	"  line            which line of this input, from 1; behind it the line's id, if it has "
+	"one\n"
+	"  decision        of a message: DELIVERED, QUEUE_FULL, NOT_FOUND (all three admitted),\n"
+	"                  TENANT_MISMATCH (with to_tenant; \"error\" where it couldn't be "
+	"audited),\n"
+	"                  REJECTED; of a kernel: ADDED, MOVED, UPDATED, REMOVED, REFUSED\n"
+	"  reason          of REJECTED and REFUSED: rate, budget, kernels, unknown_tenant,\n"
+	"                  unknown_kernel, others_kernel (another connection added it),\n"
+	"                  broker_full (65536 kernels), leases_full, busy, no_registry (it is\n"
+	"                  gone; the broker tries to open it again), error (\"error\" names it)\n"
+	"  tenant, org, engagement    who was asked and billed\n"
+	"  used, limit, remaining     messages in this second; of reason budget nanoseconds; of\n"
+	"                  kernels slots; null = unlimited\n"
+	"  retry_after_ns  when it may pass; null = waiting alone does not help. These four are\n"
+	"                  missing where no limit was asked\n"
+	"  window          the second, of CLOCK_MONOTONIC, that the messages are counted in\n"
+	"  booked_ns       GPU time booked; where gpu_ns was not, \"unbooked\" says why:\n"
+	"                  unspecified_tenant, ledger_full (it is in the tenant's unattributed\n"
+	"                  total), tenant_gone, no_registry, error\n"
+	"  A line that can't be understood is answered with its place, the column in bytes from\n"
+	"  1, and changes nothing; the rest goes on:\n"
+	"  {\"line\":\"4\",\"column\":9,\"error\":\"\\\"to\\\" must be a string\"}\n"
+	"  64-bit numbers leave as strings.\n"
+	"\n"
+	"Connections\n"
+	"  A kernel belongs to the connection that added it: only this one sends as it, moves\n"
+	"  it and removes it, and when it ends, its kernels are removed. The connection is also\n"
+	"  the inbox of its kernels. A message arrives there as a line of its own among the\n"
+	"  answers, that begins with \"deliver\":\n"
+	"  "
+	"{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\","
+	"\"gpu_ns\":\"1500000\"}\n"
+	"  Up to N messages (--queue) wait until the connection takes them; for more the sender\n"
+	"  hears QUEUE_FULL. A client that does not read its answers is not read from until it\n"
+	"  does; nobody else waits for it. 1000 clients are served at once.\n"
+	"  Read from FILE or standard input a kernel has no connection: what is sent to it is\n"
+	"  delivered, counted and dropped at once; with --queue 0 each message is QUEUE_FULL.\n"
+	"  Who may write PATH (--mode, --group) may add kernels of any tenant.\n"
+	"\n"
+	"Exit status: 0 done; 2 usage; 4 PATH is no socket; 5 no free broker slot; 6 registry\n"
+	"missing, of another layout or boot, or damaged; 7 permission; 8 busy, or PATH in use;\n"
+	"10 the system failed, or standard output was closed.\n"
+	"\n"
+	"Example:\n"
+	"  printf '%s\\n' '{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}' "
+	"'{\"send\":\"a\",\"to\":\"a\"}' |\n"
+	"      k2k-broker -r prod\n";
 
-__attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format, ...)
+__attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format,
+                                                                 ...)
 {
 	va_list ap;
 
@@ -124,7 +135,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 struct options {
 	const char *registry, *file;
 	struct server_options server;
-	int listening;                 /* a socket is served, not a stream */
+	int listening; /* a socket is served, not a stream */
 	int summary;
 };
 
@@ -147,7 +158,7 @@ static gid_t read_group(const char *text)
 		return group->gr_gid;
 	errno = 0;
 	number = digits && !text[digits] ? strtoull(text, NULL, 10) : ULLONG_MAX;
-	if (errno || number >= UINT32_MAX)     /* the last one means "leave it" to chown(2) */
+	if (errno || number >= UINT32_MAX) /* the last one means "leave it" to chown(2) */
 		fail(2, "--group: \"%s\": no such group", text);
 	return (gid_t)number;
 }
@@ -161,7 +172,8 @@ static void take_socket(struct options *options)
 	if (options->server.fd == -2)
 		fail(2, "%s", why);
 	if (options->server.fd >= 0 && (options->file || options->server.path))
-		fail(2, "%s: a socket was handed over already (LISTEN_FDS)", options->file ? options->file : "--listen");
+		fail(2, "%s: a socket was handed over already (LISTEN_FDS)",
+		     options->file ? options->file : "--listen");
 	options->listening = options->server.fd >= 0 || options->server.path;
 	if (!options->server.path && (options->server.has_mode || options->server.has_group))
 		fail(2, "--mode and --group are of the socket of --listen");
@@ -171,13 +183,18 @@ static struct options read_options(int argc, char **argv)
 {
 	enum { MODE = 256, GROUP };
 	static const struct option longs[] = {
-		{ "registry", required_argument, NULL, 'r' }, { "listen", required_argument, NULL, 'l' },
-		{ "queue", required_argument, NULL, 'q' },    { "summary", no_argument, NULL, 's' },
-		{ "mode", required_argument, NULL, MODE },    { "group", required_argument, NULL, GROUP },
-		{ "help", no_argument, NULL, 'h' },           { "version", no_argument, NULL, 'V' },
+		{ "registry", required_argument, NULL, 'r' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "queue", required_argument, NULL, 'q' },
+		{ "summary", no_argument, NULL, 's' },
+		{ "mode", required_argument, NULL, MODE },
+		{ "group", required_argument, NULL, GROUP },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct options options = { .registry = getenv("K2K_REGISTRY"), .server.queue = QUEUE_DEFAULT };
+	struct options options = { .registry = getenv("K2K_REGISTRY"),
+		                   .server.queue = QUEUE_DEFAULT };
 	unsigned long queue;
 	char *end;
 	int c;
@@ -198,19 +215,18 @@ static struct options read_options(int argc, char **argv)
 		case 'q':
 			errno = 0;
 			queue = strtoul(optarg, &end, 10);
-			if (optarg[0] < '0' || optarg[0] > '9' || *end || errno || queue > QUEUE_LAST)
-				fail(2, "--queue: \"%s\" is not a number from 0 to %d", optarg, QUEUE_LAST);
+			if (optarg[0] < '0' || optarg[0] > '9' || *end || errno ||
+			    queue > QUEUE_LAST)
+				fail(2, "--queue: \"%s\" is not a number from 0 to %d", optarg,
+				     QUEUE_LAST);
 			options.server.queue = queue;
 			break;
 		case 'h':
 			fputs(usage, stdout);
 			fputs(help, stdout);
 			exit(fflush(stdout) ? 10 : 0);
-		case 'V':
-			printf("k2k-broker %s\n", k2k_version());
-			exit(fflush(stdout) ? 10 : 0);
-		default:
-			fail(2, "see k2k-broker --help");
+		case 'V': printf("k2k-broker %s\n", k2k_version()); exit(fflush(stdout) ? 10 : 0);
+		default: fail(2, "see k2k-broker --help");
 		}
 	}
 	if (optind < argc)
@@ -228,12 +244,17 @@ static struct options read_options(int argc, char **argv)
 static int exit_status(int code)
 {
 	switch (code) {
-	case K2K_EINVAL:        return 2;
+	case K2K_EINVAL: return 2;
 	case K2K_ENOBROKERSLOT: return 5;
-	case K2K_ENOREGISTRY: case K2K_ELAYOUT: case K2K_EBOOT: case K2K_ECORRUPT: case K2K_EFENCED: return 6;
-	case K2K_EPERM: case K2K_EOWNER: return 7;
-	case K2K_EBUSY:         return 8;
-	default:                return 10;
+	case K2K_ENOREGISTRY:
+	case K2K_ELAYOUT:
+	case K2K_EBOOT:
+	case K2K_ECORRUPT:
+	case K2K_EFENCED: return 6;
+	case K2K_EPERM:
+	case K2K_EOWNER: return 7;
+	case K2K_EBUSY: return 8;
+	default: return 10;
 	}
 }
 
@@ -244,13 +265,18 @@ enum stream { GO_ON, STOPPED, OUTPUT_CLOSED, NOTHING };
 /* Waits for fd, the signals, and the end of whoever reads the answers. */
 static enum stream wait_for(int fd, short events, int stop_fd, int timeout)
 {
-	struct pollfd polls[3] = { { .fd = stop_fd, .events = POLLIN }, { .fd = STDOUT_FILENO }, { .fd = fd, .events = events } };
+	struct pollfd polls[3] = { { .fd = stop_fd, .events = POLLIN },
+		                   { .fd = STDOUT_FILENO },
+		                   { .fd = fd, .events = events } };
 
 	if (poll(polls, 3, timeout) <= 0)
 		return NOTHING;
 	if (polls[1].revents)
 		errno = EPIPE;
-	return polls[0].revents ? STOPPED : polls[1].revents ? OUTPUT_CLOSED : polls[2].revents ? GO_ON : NOTHING;
+	return polls[0].revents   ? STOPPED
+	       : polls[1].revents ? OUTPUT_CLOSED
+	       : polls[2].revents ? GO_ON
+	                          : NOTHING;
 }
 
 /* Says what went wrong; what was taken is still to be given back. */
@@ -296,8 +322,8 @@ static int consume(struct broker_inbox *inbox, const struct broker_message *mess
 	return ((struct stream_inbox *)inbox)->queue > 0 ? 0 : -1;
 }
 
-static int run_stream(int fd, const struct options *options, struct broker *broker, struct answer_counts *counts,
-                      int stop_fd)
+static int run_stream(int fd, const struct options *options, struct broker *broker,
+                      struct answer_counts *counts, int stop_fd)
 {
 	static struct line_input input;
 	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
@@ -320,7 +346,8 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 		}
 		at_end = state == GO_ON && n == 0;
 		line_read(&input, n > 0 ? (size_t)n : 0);
-		answer_lines(&input, at_end, broker, &stream.inbox, counts, options->summary ? NULL : &out, SIZE_MAX);
+		answer_lines(&input, at_end, broker, &stream.inbox, counts,
+		             options->summary ? NULL : &out, SIZE_MAX);
 		state = write_all(&out, stop_fd);
 	}
 	if (state == OUTPUT_CLOSED)
@@ -380,8 +407,8 @@ static int print(const struct text *out)
 }
 
 /* From READY to STOPPING. *server is to be closed by the caller, who still counts. */
-static int run(const struct options *options, int input, struct broker *broker, struct answer_counts *counts, int stop_fd,
-               struct server **server)
+static int run(const struct options *options, int input, struct broker *broker,
+               struct answer_counts *counts, int stop_fd, struct server **server)
 {
 	char why[256];
 	int status = 0;
@@ -420,7 +447,8 @@ int main(int argc, char **argv)
 		const struct k2k_error_detail *detail = k2k_error_detail();
 
 		fail(exit_status(code), "registry %s: %s%s%s", options.registry, k2k_strerror(code),
-		     detail->code == code && detail->text[0] ? ": " : "", detail->code == code ? detail->text : "");
+		     detail->code == code && detail->text[0] ? ": " : "",
+		     detail->code == code ? detail->text : "");
 	}
 	status = run(&options, input, broker, &counts, stop_fd, &server);
 	if (options.summary && !status)

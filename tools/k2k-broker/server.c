@@ -21,13 +21,14 @@ struct queued {
 };
 
 struct connection {
-	struct broker_inbox inbox;             /* first, so that an inbox is its connection */
+	struct broker_inbox inbox; /* first, so that an inbox is its connection */
 	TAILQ_ENTRY(connection) next;
 	int fd;
-	int at_end;                            /* its input has ended */
-	int deaf;                              /* it can't be written to any more; what it asked before is done still */
-	int stopped;                           /* lines wait until some of out is written */
-	int ready;                             /* poll said so */
+	int at_end; /* its input has ended */
+	/* it can't be written to any more; what it asked before is done still */
+	int deaf;
+	int stopped; /* lines wait until some of out is written */
+	int ready;   /* poll said so */
 	struct text out;
 	STAILQ_HEAD(, queued) queue;
 	size_t queued, queue_max;
@@ -36,7 +37,8 @@ struct connection {
 
 struct server {
 	int fd;
-	int full;                              /* no more descriptors: accept when one is closed, or a second later */
+	/* no more descriptors: accept when one is closed, or a second later */
+	int full;
 	struct sockaddr_un address;
 	dev_t dev;
 	ino_t ino;
@@ -47,7 +49,10 @@ struct server {
 
 /* ---- the socket ----------------------------------------------------------------- */
 
-/* A broker that starts holds the directory's lock from its first look until it listens: of two, one finds the other. */
+/*
+ * A broker that starts holds the directory's lock from its first look until it listens: of two, one
+ * finds the other.
+ */
 static int lock_directory(const char *path)
 {
 	char *copy = must(strdup(path));
@@ -72,7 +77,9 @@ static int is_alive(const struct sockaddr_un *address)
 	if (fd < 0)
 		return -1;
 	result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-	result = result == 0 || errno == EAGAIN ? 1 : errno == ECONNREFUSED || errno == ENOENT ? 0 : -1;
+	result = result == 0 || errno == EAGAIN             ? 1
+	         : errno == ECONNREFUSED || errno == ENOENT ? 0
+	                                                    : -1;
 	close(fd);
 	return result;
 }
@@ -86,7 +93,8 @@ static int bind_with_rights(const struct server *server, const struct server_opt
 	const char *path = server->address.sun_path;
 	int error;
 
-	if (bind(server->fd, (const struct sockaddr *)&server->address, sizeof server->address) != 0)
+	if (bind(server->fd, (const struct sockaddr *)&server->address, sizeof server->address) !=
+	    0)
 		return -1;
 	if ((!options->has_group || lchown(path, (uid_t)-1, options->group) == 0) &&
 	    (!options->has_mode || chmod(path, options->mode) == 0))
@@ -97,7 +105,8 @@ static int bind_with_rights(const struct server *server, const struct server_opt
 	return -1;
 }
 
-static int listen_at(struct server *server, const struct server_options *options, char why[256], int *exit_code)
+static int listen_at(struct server *server, const struct server_options *options, char why[256],
+                     int *exit_code)
 {
 	const char *path = server->address.sun_path;
 	struct stat st;
@@ -155,7 +164,8 @@ struct server *server_open(const struct server_options *options, char why[256], 
 	server->address.sun_family = AF_UNIX;
 	if (!path[0] || strlen(path) >= sizeof server->address.sun_path) {
 		*exit_code = 2;
-		snprintf(why, 256, "a socket's path has 1 to %zu bytes", sizeof server->address.sun_path - 1);
+		snprintf(why, 256, "a socket's path has 1 to %zu bytes",
+		         sizeof server->address.sun_path - 1);
 		free(server);
 		return NULL;
 	}
@@ -201,7 +211,8 @@ static void flush(struct connection *connection)
 		struct queued *queued;
 		ssize_t n;
 
-		while (out->size < SERVER_OUT_ENOUGH / 16 && (queued = STAILQ_FIRST(&connection->queue))) {
+		while (out->size < SERVER_OUT_ENOUGH / 16 &&
+		       (queued = STAILQ_FIRST(&connection->queue))) {
 			text_add(out, queued->line, queued->size);
 			STAILQ_REMOVE_HEAD(&connection->queue, next);
 			connection->queued--;
@@ -227,7 +238,7 @@ static int deliver(struct broker_inbox *inbox, const struct broker_message *mess
 	struct queued *queued;
 
 	if (connection->queued >= connection->queue_max)
-		flush(connection);     /* it may have read since */
+		flush(connection); /* it may have read since */
 	if (connection->deaf || connection->queued >= connection->queue_max)
 		return -1;
 	answer_add_message(&line, message);
@@ -258,8 +269,9 @@ static void work(struct connection *connection, struct broker *broker, struct an
 {
 	if (connection->ready && !connection->at_end && !connection->stopped)
 		read_some(connection);
-	connection->stopped = answer_lines(&connection->input, connection->at_end, broker, &connection->inbox, counts,
-	                                   connection->deaf ? NULL : &connection->out, SERVER_OUT_ENOUGH);
+	connection->stopped = answer_lines(
+		&connection->input, connection->at_end, broker, &connection->inbox, counts,
+		connection->deaf ? NULL : &connection->out, SERVER_OUT_ENOUGH);
 	if (connection->at_end && !connection->stopped)
 		broker_leave(broker, &connection->inbox);
 }
@@ -270,7 +282,8 @@ static int is_done(const struct connection *connection)
 	       (connection->deaf || (connection->out.size == 0 && connection->queued == 0));
 }
 
-static void close_connection(struct server *server, struct connection *connection, struct broker *broker)
+static void close_connection(struct server *server, struct connection *connection,
+                             struct broker *broker)
 {
 	broker_leave(broker, &connection->inbox);
 	drop_output(connection);
@@ -306,7 +319,8 @@ static void accept_some(struct server *server)
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-int server_run(struct server *server, struct broker *broker, struct answer_counts *counts, int stop_fd)
+int server_run(struct server *server, struct broker *broker, struct answer_counts *counts,
+               int stop_fd)
 {
 	for (;;) {
 		struct connection *connection, *following;
@@ -315,13 +329,18 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 		nfds_t count = 2;
 
 		polls[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-		polls[1] = (struct pollfd){ .fd = server->full || server->clients == SERVER_CLIENTS_MAX ? -1 : server->fd,
-		                            .events = POLLIN };
-		TAILQ_FOREACH(connection, &server->connections, next) {
+		polls[1] = (struct pollfd){ .fd = server->full || server->clients ==
+			                                                  SERVER_CLIENTS_MAX
+			                                  ? -1
+			                                  : server->fd,
+			                    .events = POLLIN };
+		TAILQ_FOREACH(connection, &server->connections, next)
+		{
 			short events = 0;
 
 			if (connection->stopped && connection->out.size < SERVER_OUT_ENOUGH)
-				timeout = 0;                 /* lines wait, and there is room for the answers */
+				/* lines wait, and there is room for the answers */
+				timeout = 0;
 			if (!connection->stopped && !connection->at_end)
 				events |= POLLIN;
 			if (connection->out.size || connection->queued)
@@ -336,13 +355,15 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 		if (ready > 0 && polls[0].revents)
 			return 0;
 		count = 2;
-		TAILQ_FOREACH(connection, &server->connections, next) {
+		TAILQ_FOREACH(connection, &server->connections, next)
+		{
 			connection->ready = ready > 0 && polls[count].revents;
 			count++;
 		}
 		TAILQ_FOREACH(connection, &server->connections, next)
-			work(connection, broker, counts);
-		for (connection = TAILQ_FIRST(&server->connections); connection; connection = following) {
+		work(connection, broker, counts);
+		for (connection = TAILQ_FIRST(&server->connections); connection;
+		     connection = following) {
 			following = TAILQ_NEXT(connection, next);
 			flush(connection);
 			if (is_done(connection))
@@ -360,8 +381,8 @@ void server_close(struct server **server, struct broker *broker)
 
 	while ((connection = TAILQ_FIRST(&(*server)->connections)))
 		close_connection(*server, connection, broker);
-	if ((*server)->address.sun_path[0] && lstat((*server)->address.sun_path, &st) == 0 && st.st_dev == (*server)->dev &&
-	    st.st_ino == (*server)->ino)
+	if ((*server)->address.sun_path[0] && lstat((*server)->address.sun_path, &st) == 0 &&
+	    st.st_dev == (*server)->dev && st.st_ino == (*server)->ino)
 		unlink((*server)->address.sun_path);
 	close((*server)->fd);
 	free(*server);

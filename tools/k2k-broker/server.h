@@ -18,15 +18,16 @@
 
 #include <sys/types.h>
 
-#define SERVER_CLIENTS_MAX 1000            /* at once; more wait until one goes */
+#define SERVER_CLIENTS_MAX 1000 /* at once; more wait until one goes */
 #define SERVER_OUT_ENOUGH 65536
 
 struct server;
 
 struct server_options {
-	int fd;                            /* listening already, if not below 0; then the rest is not looked at, but queue */
+	/* listening already, if not below 0; then the rest is not looked at, but queue */
+	int fd;
 	const char *path;
-	int has_mode, has_group;           /* else as the umask and the process say */
+	int has_mode, has_group; /* else as the umask and the process say */
 	mode_t mode;
 	gid_t group;
 	size_t queue;
@@ -40,7 +41,8 @@ struct server_options {
 struct server *server_open(const struct server_options *options, char why[256], int *exit_code);
 
 /* Serves until stop_fd is readable. 0, or -1 with errno. */
-int server_run(struct server *server, struct broker *broker, struct answer_counts *counts, int stop_fd);
+int server_run(struct server *server, struct broker *broker, struct answer_counts *counts,
+               int stop_fd);
 
 /* Closes all, removes the socket's name where it is still ours; one that was handed over stays. */
 void server_close(struct server **server, struct broker *broker);

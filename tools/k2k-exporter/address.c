@@ -54,13 +54,15 @@ int address_read(struct sockaddr_storage *address, const char *text, char *why, 
 		if (inet_pton(AF_INET, host, &v4(address)->sin_addr) == 1)
 			return 0;
 	}
-	snprintf(why, room, "not an address; it is PORT, :PORT, localhost:PORT, IP:PORT or [IPv6]:PORT");
+	snprintf(why, room,
+	         "not an address; it is PORT, :PORT, localhost:PORT, IP:PORT or [IPv6]:PORT");
 	return -1;
 }
 
 bool address_is_any6(const struct sockaddr_storage *address)
 {
-	return address->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
+	return address->ss_family == AF_INET6 &&
+	       IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
 void address_any4(struct sockaddr_storage *address)
@@ -77,7 +79,9 @@ void address_write(char *text, size_t room, const struct sockaddr_storage *addre
 	bool is_v6 = address->ss_family == AF_INET6;
 	char host[INET6_ADDRSTRLEN];
 
-	inet_ntop(address->ss_family, is_v6 ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr :
-	                                      (const void *)&((const struct sockaddr_in *)address)->sin_addr, host, sizeof(host));
+	inet_ntop(address->ss_family,
+	          is_v6 ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
+	                : (const void *)&((const struct sockaddr_in *)address)->sin_addr,
+	          host, sizeof(host));
 	snprintf(text, room, "%s%s%s:%u", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
 }

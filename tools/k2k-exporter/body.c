@@ -14,18 +14,21 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
 	return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-struct MHD_Response *body_response(const char *bytes, size_t size, enum MHD_ResponseMemoryMode mode, const char *type,
-                                   const char *name, const char *value)
+struct MHD_Response *body_response(const char *bytes, size_t size, enum MHD_ResponseMemoryMode mode,
+                                   const char *type, const char *name, const char *value)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)(uintptr_t)bytes, mode);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		size, (void *)(uintptr_t)bytes, mode);
 
 	if (!response) {
 		if (mode == MHD_RESPMEM_MUST_FREE)
 			free((void *)(uintptr_t)bytes);
 		return NULL;
 	}
-	if (add_header(response, "Content-Type", type) && add_header(response, "X-Content-Type-Options", "nosniff") &&
-	    add_header(response, "Cache-Control", "no-store") && add_header(response, "Referrer-Policy", "no-referrer") &&
+	if (add_header(response, "Content-Type", type) &&
+	    add_header(response, "X-Content-Type-Options", "nosniff") &&
+	    add_header(response, "Cache-Control", "no-store") &&
+	    add_header(response, "Referrer-Policy", "no-referrer") &&
 	    (!name || add_header(response, name, value)))
 		return response;
 	MHD_destroy_response(response);
@@ -34,7 +37,10 @@ struct MHD_Response *body_response(const char *bytes, size_t size, enum MHD_Resp
 
 /* ---- gzip ----------------------------------------------------------------------- */
 
-/* Null without memory. The fastest level: a scrape is repeated text, and shrinks to a tenth all the same. */
+/*
+ * Null without memory. The fastest level: a scrape is repeated text, and shrinks to a tenth all the
+ * same.
+ */
 static char *compressed(const char *bytes, size_t size, size_t *made)
 {
 	z_stream stream = { 0 };
@@ -42,7 +48,8 @@ static char *compressed(const char *bytes, size_t size, size_t *made)
 	char *to;
 	int code;
 
-	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
+	                 Z_DEFAULT_STRATEGY) != Z_OK)
 		return NULL;
 	room = deflateBound(&stream, size);
 	to = size <= UINT32_MAX && room <= UINT32_MAX ? malloc(room) : NULL;
@@ -66,8 +73,8 @@ static bool names_gzip(const char *item, size_t size)
 
 	while (name < size && !strchr("; \t", item[name]))
 		name++;
-	if (!(name == 4 && !strncasecmp(item, "gzip", 4)) && !(name == 6 && !strncasecmp(item, "x-gzip", 6)) &&
-	    !(name == 1 && item[0] == '*'))
+	if (!(name == 4 && !strncasecmp(item, "gzip", 4)) &&
+	    !(name == 6 && !strncasecmp(item, "x-gzip", 6)) && !(name == 1 && item[0] == '*'))
 		return false;
 	for (q = name; q < size && strchr("; \t", item[q]); q++)
 		;
@@ -107,7 +114,8 @@ void body_forget(struct body *body)
 int body_set(struct body *body, char *bytes, size_t size, const char *type)
 {
 	body_forget(body);
-	body->plain = body_response(bytes, size, MHD_RESPMEM_MUST_FREE, type, "Vary", "Accept-Encoding");
+	body->plain = body_response(bytes, size, MHD_RESPMEM_MUST_FREE, type, "Vary",
+	                            "Accept-Encoding");
 	if (!body->plain)
 		return -1;
 	body->bytes = bytes;
@@ -122,14 +130,16 @@ struct MHD_Response *body_for(struct body *body, struct MHD_Connection *connecti
 	size_t size;
 
 	if (body->size < NOT_WORTH_IT ||
-	    !takes_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING)))
+	    !takes_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	                                            MHD_HTTP_HEADER_ACCEPT_ENCODING)))
 		return body->plain;
 	if (body->gzipped)
 		return body->gzipped;
 	bytes = compressed(body->bytes, body->size, &size);
 	if (!bytes)
 		return body->plain;
-	body->gzipped = body_response(bytes, size, MHD_RESPMEM_MUST_FREE, body->type, "Vary", "Accept-Encoding");
+	body->gzipped = body_response(bytes, size, MHD_RESPMEM_MUST_FREE, body->type, "Vary",
+	                              "Accept-Encoding");
 	if (body->gzipped && !add_header(body->gzipped, "Content-Encoding", "gzip")) {
 		MHD_destroy_response(body->gzipped);
 		body->gzipped = NULL;

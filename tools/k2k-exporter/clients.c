@@ -12,8 +12,8 @@
 struct client {
 	struct client *before, *behind;
 	int fd;
-	bool going;                     /* pushed out */
-	unsigned char address[8];       /* 0 0 0 0 and IPv4, or the first half of IPv6 */
+	bool going;               /* pushed out */
+	unsigned char address[8]; /* 0 0 0 0 and IPv4, or the first half of IPv6 */
 };
 
 static void append(struct clients *c, struct client *client)
@@ -74,12 +74,15 @@ static void make_room(const struct clients *c)
 
 static void begin(struct clients *c, struct MHD_Connection *connection, void **context)
 {
-	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *address = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct client *client = fd ? calloc(1, sizeof(*client)) : NULL;
 
 	*context = client;
-	if (!client)                    /* no memory: it is bounded by libmicrohttpd's own limit then */
+	/* no memory: it is bounded by libmicrohttpd's own limit then */
+	if (!client)
 		return;
 	client->fd = fd->connect_fd;
 	if (address && address->client_addr)
@@ -102,7 +105,8 @@ void clients_notified(void *clients, struct MHD_Connection *connection, void **c
 
 void clients_answered(struct clients *c, struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct client *client = info ? info->socket_context : NULL;
 
 	if (!client)

@@ -23,7 +23,7 @@
 
 struct client;
 struct clients {
-	struct client *first;           /* the idlest */
+	struct client *first; /* the idlest */
 	struct client *last;
 };
 

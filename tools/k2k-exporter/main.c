@@ -20,31 +20,35 @@
 #include <unistd.h>
 
 static const char help[] =
-"Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N]\n"
-"\n"
-"Serves what a registry counts at http://127.0.0.1:9742/metrics, for Prometheus to\n"
-"scrape, and a page at / that shows it live: tenants, brokers, and what needs attention\n"
-"first. It only reads, and no broker ever waits for it. Where the registry is missing,\n"
-"k2k_up is 0, and each scrape looks for it again. Ends with 0 on SIGTERM or SIGINT.\n"
-"\n"
-"  -r, --registry NAME   the registry (environment K2K_REGISTRY; \"default\")\n"
-"  -l, --listen ADDRESS  127.0.0.1:9742 unless given; also PORT, localhost:PORT, IP:PORT,\n"
-"                        [IPv6]:PORT, and :PORT for all addresses, of IPv4 and IPv6.\n"
-"                        Port 0: a free one. Whoever can connect can read, so other than\n"
-"                        the machine's own addresses want a firewall or a proxy\n"
-"  -m, --max-series N    so many tenants (and budgets) have series of their own, 1000 unless\n"
-"                        given: the busiest; the rest are summed under tenant=\"other\", in\n"
-"                        which the deregistered stay counted\n"
-"  -h, --help            this\n"
-"  -V, --version         the version\n"
-"\n"
-"When it listens it says so in one line on standard output.\n"
-"Exit status: 0 done; 2 usage; 7 permission; 8 the address is in use; 10 the system failed.\n"
-"\n"
-"Example:\n"
-"  k2k-exporter -r prod --listen 127.0.0.1:9742 --max-series 200\n";
+	"Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N]\n"
+	"\n"
+	"Serves what a registry counts at http://127.0.0.1:9742/metrics, for Prometheus to\n"
+	"scrape, and a page at / that shows it live: tenants, brokers, and what needs attention\n"
+	"first. It only reads, and no broker ever waits for it. Where the registry is missing,\n"
+	"k2k_up is 0, and each scrape looks for it again. Ends with 0 on SIGTERM or SIGINT.\n"
+	"\n"
+	"  -r, --registry NAME   the registry (environment K2K_REGISTRY; \"default\")\n"
+	"  -l, --listen ADDRESS  127.0.0.1:9742 unless given; also PORT, localhost:PORT, IP:PORT,\n"
+	"                        [IPv6]:PORT, and :PORT for all addresses, of IPv4 and IPv6.\n"
+	"                        Port 0: a free one. Whoever can connect can read, so other than\n"
+	"                        the machine's own addresses want a firewall or a proxy\n"
+	"  -m, --max-series N    so many tenants (and budgets) have series of their own, 1000 "
+	"unless\n"
+	"                        given: the busiest; the rest are summed under tenant=\"other\", "
+	"in\n"
+	"                        which the deregistered stay counted\n"
+	"  -h, --help            this\n"
+	"  -V, --version         the version\n"
+	"\n"
+	"When it listens it says so in one line on standard output.\n"
+	"Exit status: 0 done; 2 usage; 7 permission; 8 the address is in use; 10 the system "
+	"failed.\n"
+	"\n"
+	"Example:\n"
+	"  k2k-exporter -r prod --listen 127.0.0.1:9742 --max-series 200\n";
 
-__attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format, ...)
+__attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format,
+                                                                 ...)
 {
 	va_list ap;
 
@@ -65,9 +69,12 @@ static void say(const char *text)
 static void read_options(struct serve_options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "registry", required_argument, NULL, 'r' },   { "listen", required_argument, NULL, 'l' },
-		{ "max-series", required_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },          { NULL, 0, NULL, 0 },
+		{ "registry", required_argument, NULL, 'r' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "max-series", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *listen = "9742";
 	struct units_fault fault;
@@ -81,10 +88,15 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 		case 'l': listen = optarg; break;
 		case 'm':
 			if (units_parse_count(optarg, 0, UINT64_MAX, &options->max_series, &fault))
-				fail(2, "--max-series '%.100s': %s at position %zu", optarg, fault.what, fault.position);
+				fail(2, "--max-series '%.100s': %s at position %zu", optarg,
+				     fault.what, fault.position);
 			break;
 		case 'h': say(help); exit(0);
-		case 'V': say("k2k-exporter "); say(k2k_version()); say("\n"); exit(0);
+		case 'V':
+			say("k2k-exporter ");
+			say(k2k_version());
+			say("\n");
+			exit(0);
 		default: fail(2, "see k2k-exporter --help");
 		}
 	}
@@ -92,10 +104,11 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 		fail(2, "'%.100s': takes no argument; see k2k-exporter --help", argv[optind]);
 	if (!options->registry || !options->registry[0])
 		options->registry = "default";
-	length = strspn(options->registry, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	length = strspn(options->registry,
+	                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	if (options->registry[length] || length > K2K_NAME_MAX)
-		fail(2, "'%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -", options->registry,
-		     K2K_NAME_MAX);
+		fail(2, "'%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -",
+		     options->registry, K2K_NAME_MAX);
 	if (address_read(&options->address, listen, why, sizeof(why)))
 		fail(2, "--listen '%.100s': %s", listen, why);
 }
@@ -125,7 +138,8 @@ static struct server *start(struct serve_options *options, uint16_t *port)
 
 int main(int argc, char **argv)
 {
-	struct serve_options options = { .registry = getenv("K2K_REGISTRY"), .max_series = METRICS_SERIES_DEFAULT };
+	struct serve_options options = { .registry = getenv("K2K_REGISTRY"),
+		                         .max_series = METRICS_SERIES_DEFAULT };
 	struct server *server;
 	uint16_t port = 0;
 	sigset_t stop;
@@ -141,7 +155,10 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	server = start(&options, &port);
 	if (!server)
-		fail(errno == EADDRINUSE ? 8 : errno == EACCES ? 7 : 10, "can't listen: %s", strerror(errno));
+		fail(errno == EADDRINUSE ? 8
+		     : errno == EACCES   ? 7
+		                         : 10,
+		     "can't listen: %s", strerror(errno));
 	say_where(&options.address, port);
 	notify("READY=1");
 	while (sigwait(&stop, &signal_number) != 0)

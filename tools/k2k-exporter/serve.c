@@ -22,12 +22,12 @@ struct server {
 	struct clients clients;
 	const char *registry;
 	uint64_t max_series;
-	struct k2k_registry *reg;       /* null: not open */
-	int code;                       /* why not; told once */
+	struct k2k_registry *reg; /* null: not open */
+	int code;                 /* why not; told once */
 	struct metrics_past past;
-	struct snapshot snapshot;       /* empty where the registry could not be read */
-	struct body metrics, status;    /* of this snapshot, once somebody has asked */
-	uint64_t good_until_ns;         /* CLOCK_MONOTONIC */
+	struct snapshot snapshot;    /* empty where the registry could not be read */
+	struct body metrics, status; /* of this snapshot, once somebody has asked */
+	uint64_t good_until_ns;      /* CLOCK_MONOTONIC */
 	struct MHD_Response *page, *health, *missing, *refused;
 };
 
@@ -41,8 +41,10 @@ static void tell(struct server *s, int code)
 		return;
 	s->code = code;
 	if (code)
-		fprintf(stderr, "k2k-exporter: registry '%s': %s; each scrape tries again\n", s->registry,
-		        detail->code == code && detail->text[0] ? detail->text : k2k_strerror(code));
+		fprintf(stderr, "k2k-exporter: registry '%s': %s; each scrape tries again\n",
+		        s->registry,
+		        detail->code == code && detail->text[0] ? detail->text
+		                                                : k2k_strerror(code));
 	else
 		fprintf(stderr, "k2k-exporter: registry '%s': reading it\n", s->registry);
 }
@@ -70,7 +72,8 @@ static void pay_for(struct server *s, uint64_t begun)
 {
 	uint64_t now = snapshot_now();
 
-	s->good_until_ns = (s->good_until_ns > begun ? s->good_until_ns : begun) + (now - begun) * ONE_PART_OF;
+	s->good_until_ns = (s->good_until_ns > begun ? s->good_until_ns : begun) +
+	                   (now - begun) * ONE_PART_OF;
 }
 
 /* A registry that was replaced is found at once, not one scrape later. */
@@ -90,7 +93,8 @@ static void look(struct server *s)
 }
 
 /* Whether it was made just now, or compressed: that is paid for. */
-static struct MHD_Response *give(struct server *s, struct body *body, struct MHD_Connection *connection, uint64_t begun, int made)
+static struct MHD_Response *give(struct server *s, struct body *body,
+                                 struct MHD_Connection *connection, uint64_t begun, int made)
 {
 	const struct MHD_Response *had = body->gzipped;
 	struct MHD_Response *response = body_for(body, connection);
@@ -110,8 +114,10 @@ static struct MHD_Response *metrics_for(struct server *s, struct MHD_Connection 
 	look(s);
 	begun = snapshot_now();
 	made = !s->metrics.bytes;
-	if (made && (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past, &text, &length) ||
-	             body_set(&s->metrics, text, length, "text/plain; version=0.0.4; charset=utf-8")))
+	if (made &&
+	    (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past,
+	                  &text, &length) ||
+	     body_set(&s->metrics, text, length, "text/plain; version=0.0.4; charset=utf-8")))
 		return NULL;
 	return give(s, &s->metrics, connection, begun, made);
 }
@@ -134,8 +140,9 @@ static struct MHD_Response *status_for(struct server *s, struct MHD_Connection *
 
 /* ---- HTTP ------------------------------------------------------------------------ */
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-                              const char *version, const char *body, size_t *body_size, void **state)
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *body,
+                              size_t *body_size, void **state)
 {
 	struct server *s = context;
 	struct MHD_Response *response;
@@ -173,13 +180,14 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 static struct MHD_Response *fixed(const char *text, const char *name, const char *value)
 {
-	return body_response(text, strlen(text), MHD_RESPMEM_PERSISTENT, "text/plain; charset=utf-8", name, value);
+	return body_response(text, strlen(text), MHD_RESPMEM_PERSISTENT,
+	                     "text/plain; charset=utf-8", name, value);
 }
 
 static int make_answers(struct server *s)
 {
-	s->page = body_response(page_bytes, page_size, MHD_RESPMEM_PERSISTENT, "text/html; charset=utf-8",
-	                        "Content-Security-Policy", page_policy);
+	s->page = body_response(page_bytes, page_size, MHD_RESPMEM_PERSISTENT,
+	                        "text/html; charset=utf-8", "Content-Security-Policy", page_policy);
 	s->health = fixed("ok\n", NULL, NULL);
 	s->missing = fixed("there are /, /status.json, /metrics and /healthz\n", NULL, NULL);
 	s->refused = fixed("read only\n", "Allow", "GET, HEAD");
@@ -194,10 +202,11 @@ static struct MHD_Daemon *start_daemon(struct server *s, const struct sockaddr_s
 		flags |= MHD_USE_DUAL_STACK;
 	else if (address->ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
-	return MHD_start_daemon(flags, 0, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, address,
-	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)(CLIENTS_MAX + CLIENTS_GOING),
-	                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
-	                        MHD_OPTION_NOTIFY_CONNECTION, clients_notified, &s->clients, MHD_OPTION_END);
+	return MHD_start_daemon(
+		flags, 0, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, address,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)(CLIENTS_MAX + CLIENTS_GOING),
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+		MHD_OPTION_NOTIFY_CONNECTION, clients_notified, &s->clients, MHD_OPTION_END);
 }
 
 struct server *serve_start(const struct serve_options *options, uint16_t *port)

@@ -4,8 +4,8 @@
  *
  *   GET /             the status page
  *   GET /status.json  what the page shows; tools/schema/status.json
- *   GET /metrics      for Prometheus; where the registry can't be read, k2k_up is 0 in it and nothing else
- *   GET /healthz      ok: the server answers
+ *   GET /metrics      for Prometheus; where the registry can't be read, k2k_up is 0 in it and
+ *   nothing else GET /healthz      ok: the server answers
  *
  * One thread serves everybody, by turns, so it takes one core at most. What was read is given out
  * again for four times as long as it took to read and to write: however many ask, and for

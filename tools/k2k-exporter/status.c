@@ -9,11 +9,14 @@
 #include <string.h>
 #include <time.h>
 
-/* One tenant is one JSON object of json-c's, written and freed: so a hundred thousand take no more memory than their text. */
+/*
+ * One tenant is one JSON object of json-c's, written and freed: so a hundred thousand take no more
+ * memory than their text.
+ */
 struct out {
 	char *bytes;
 	size_t length, room;
-	bool failed;                    /* no memory: what follows is dropped */
+	bool failed; /* no memory: what follows is dropped */
 };
 
 static void put_bytes(struct out *o, const char *bytes, size_t size)
@@ -51,7 +54,9 @@ static struct making begin(void)
 static void member(struct making *m, const char *key, struct json_object *value, bool null)
 {
 	if (m->failed || (!value && !null) ||
-	    json_object_object_add_ex(m->object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY)) {
+	    json_object_object_add_ex(m->object, key, value,
+	                              JSON_C_OBJECT_ADD_KEY_IS_NEW |
+	                                      JSON_C_OBJECT_ADD_CONSTANT_KEY)) {
 		m->failed = true;
 		json_object_put(value);
 	}
@@ -69,7 +74,9 @@ static void put_name(struct making *m, const char *key, const char *bytes, size_
 	size_t i;
 
 	for (i = 0; i + 1 < sizeof(text) && i < most && bytes[i]; i++)
-		text[i] = (unsigned char)bytes[i] < 0x20 || (unsigned char)bytes[i] >= 0x7f ? '?' : bytes[i];
+		text[i] = (unsigned char)bytes[i] < 0x20 || (unsigned char)bytes[i] >= 0x7f
+		                  ? '?'
+		                  : bytes[i];
 	text[i] = 0;
 	put_text(m, key, text);
 }
@@ -109,8 +116,12 @@ static void put_object(struct making *m, const char *key, struct making *inner)
 static void finish(struct out *o, struct making *m, bool part)
 {
 	size_t size = 0;
-	const char *text = m->failed ? NULL : json_object_to_json_string_length(m->object, JSON_C_TO_STRING_PLAIN |
-	                                                                        JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+	const char *text = m->failed ? NULL
+	                             : json_object_to_json_string_length(
+					       m->object,
+					       JSON_C_TO_STRING_PLAIN |
+						       JSON_C_TO_STRING_NOSLASHESCAPE,
+					       &size);
 
 	if (!text)
 		o->failed = true;
@@ -142,7 +153,9 @@ static void put_registry(struct making *m, const struct snapshot *s)
 
 	clock_gettime(CLOCK_REALTIME, &wall);
 	put_u64(m, "taken_ns", s->taken_ns);
-	put_u64(m, "taken_at_ns", (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec - (snapshot_now() - s->taken_ns));
+	put_u64(m, "taken_at_ns",
+	        (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec -
+	                (snapshot_now() - s->taken_ns));
 	put_u64(m, "took_ns", s->took_ns);
 	put_name(m, "uuid", r->uuid, sizeof(r->uuid));
 	put_u64(m, "created_at_ns", r->created_at_ns);
@@ -169,7 +182,9 @@ static void put_registry(struct making *m, const struct snapshot *s)
 static void put_broker(struct out *o, const struct k2k_broker_info *b)
 {
 	static const char *const states[] = {
-		[K2K_BROKER_ACTIVE] = "active", [K2K_BROKER_STOPPED] = "stopped", [K2K_BROKER_DEAD] = "dead",
+		[K2K_BROKER_ACTIVE] = "active",
+		[K2K_BROKER_STOPPED] = "stopped",
+		[K2K_BROKER_DEAD] = "dead",
 		[K2K_BROKER_UNKNOWN] = "unknown",
 	};
 	struct making m = begin();
@@ -177,7 +192,8 @@ static void put_broker(struct out *o, const struct k2k_broker_info *b)
 	put_count(&m, "slot", b->slot);
 	put_count(&m, "pid", b->pid);
 	put_name(&m, "comm", b->comm, sizeof(b->comm));
-	put_text(&m, "state", b->state <= K2K_BROKER_UNKNOWN && states[b->state] ? states[b->state] : "unknown");
+	put_text(&m, "state",
+	         b->state <= K2K_BROKER_UNKNOWN && states[b->state] ? states[b->state] : "unknown");
 	put_u64(&m, "attached_at_ns", b->attached_at_ns);
 	put_count(&m, "kernels", b->kernels);
 	put_u64(&m, "gpu_memory_bytes", b->gpu_memory_bytes);
@@ -200,7 +216,8 @@ static struct json_object *budget_of(const struct k2k_budget_info *b)
 	return NULL;
 }
 
-static void put_quota(struct making *m, const struct k2k_tenant_info *t, const struct k2k_budget_info *budgets, size_t count)
+static void put_quota(struct making *m, const struct k2k_tenant_info *t,
+                      const struct k2k_budget_info *budgets, size_t count)
 {
 	struct json_object *list = json_object_new_array();
 	struct making quota = begin();
@@ -223,7 +240,8 @@ static void put_quota(struct making *m, const struct k2k_tenant_info *t, const s
 	put_object(m, "quota", &quota);
 }
 
-static void put_tenant(struct out *o, const struct snapshot_tenant *tenant, const struct k2k_budget_info *budgets, size_t count)
+static void put_tenant(struct out *o, const struct snapshot_tenant *tenant,
+                       const struct k2k_budget_info *budgets, size_t count)
 {
 	struct making m = begin(), usage = begin(), rejected = begin();
 	const struct k2k_tenant_info *t = &tenant->info;
@@ -261,7 +279,8 @@ static void put_lists(struct out *o, const struct snapshot *s)
 	for (size_t i = 0; i < s->tenant_count; i++) {
 		size_t first = budget;
 
-		while (budget < s->budget_count && s->budgets[budget].generation == s->tenants[i].info.generation)
+		while (budget < s->budget_count &&
+		       s->budgets[budget].generation == s->tenants[i].info.generation)
 			budget++;
 		put_bytes(o, ",", i > 0);
 		put_tenant(o, &s->tenants[i], s->budgets + first, budget - first);
@@ -275,11 +294,13 @@ static void put_failure(struct making *m, int code)
 	struct making failure = begin();
 
 	put_text(&failure, "name", k2k_errname(code));
-	put_text(&failure, "message", detail->code == code && detail->text[0] ? detail->text : k2k_strerror(code));
+	put_text(&failure, "message",
+	         detail->code == code && detail->text[0] ? detail->text : k2k_strerror(code));
 	put_object(m, "error", &failure);
 }
 
-int status_text(const char *registry, int code, const struct snapshot *s, char **text, size_t *length)
+int status_text(const char *registry, int code, const struct snapshot *s, char **text,
+                size_t *length)
 {
 	struct out o = { 0 };
 	struct making m = begin();

@@ -5,7 +5,11 @@
 
 #include "../metrics/snapshot.h"
 
-/* code not 0: why the registry can't be read; k2k_error_detail() is still of it. 0 or K2K_ENOMEM; *text is to be freed. */
-int status_text(const char *registry, int code, const struct snapshot *snapshot, char **text, size_t *length);
+/*
+ * code not 0: why the registry can't be read; k2k_error_detail() is still of it. 0 or K2K_ENOMEM;
+ * *text is to be freed.
+ */
+int status_text(const char *registry, int code, const struct snapshot *snapshot, char **text,
+                size_t *length);
 
 #endif

@@ -8,15 +8,17 @@
 
 bool good_registry_name(const char *name)
 {
-	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	size_t length = strspn(name,
+	                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 
 	return length > 0 && length <= K2K_NAME_MAX && !name[length];
 }
 
-static bool refuse(struct ctl *ctl, const char *what, const char *text, const struct units_fault *fault,
-                   const char *forms)
+static bool refuse(struct ctl *ctl, const char *what, const char *text,
+                   const struct units_fault *fault, const char *forms)
 {
-	fail_usage(ctl, "%s '%.200s': %s at position %zu; %s", what, text, fault->what, fault->position, forms);
+	fail_usage(ctl, "%s '%.200s': %s at position %zu; %s", what, text, fault->what,
+	           fault->position, forms);
 	return false;
 }
 
@@ -25,7 +27,8 @@ bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id)
 	struct units_fault fault;
 
 	return !units_parse_id(text, id, &fault) ||
-	       refuse(ctl, what, text, &fault, "an id is decimal or 0x..., at most 18446744073709551615");
+	       refuse(ctl, what, text, &fault,
+	              "an id is decimal or 0x..., at most 18446744073709551615");
 }
 
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count)
@@ -87,7 +90,8 @@ bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t 
 	struct units_fault fault;
 
 	return !units_parse_duration(text, ns, &fault) ||
-	       refuse(ctl, what, text, &fault, "a duration is like 250ms, 1.5s, 1h30m, or unlimited");
+	       refuse(ctl, what, text, &fault,
+	              "a duration is like 250ms, 1.5s, 1h30m, or unlimited");
 }
 
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns)
@@ -95,7 +99,8 @@ bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *
 	char seconds[64];
 	struct units_fault fault;
 
-	if (*text && !text[strspn(text, "0123456789.")] && (size_t)snprintf(seconds, sizeof(seconds), "%ss", text) < sizeof(seconds))
+	if (*text && !text[strspn(text, "0123456789.")] &&
+	    (size_t)snprintf(seconds, sizeof(seconds), "%ss", text) < sizeof(seconds))
 		return !units_parse_duration(seconds, ns, &fault) ||
 		       refuse(ctl, what, text, &fault, "a number without a unit is of seconds");
 	return arg_duration(ctl, what, text, ns);
@@ -111,14 +116,16 @@ bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns)
 	return false;
 }
 
-bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *count)
+bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max,
+               uint64_t *count)
 {
 	struct units_fault fault;
 
 	if (!units_parse_count(text, min, max, count, &fault))
 		return true;
-	fail_usage(ctl, "%s '%.200s': %s at position %zu; a whole number from %llu to %llu", what, text, fault.what,
-	           fault.position, (unsigned long long)min, (unsigned long long)max);
+	fail_usage(ctl, "%s '%.200s': %s at position %zu; a whole number from %llu to %llu", what,
+	           text, fault.what, fault.position, (unsigned long long)min,
+	           (unsigned long long)max);
 	return false;
 }
 
@@ -126,7 +133,8 @@ bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mod
 {
 	struct units_fault fault;
 
-	return !units_parse_mode(text, mode, &fault) || refuse(ctl, what, text, &fault, "a mode is octal, like 0660");
+	return !units_parse_mode(text, mode, &fault) ||
+	       refuse(ctl, what, text, &fault, "a mode is octal, like 0660");
 }
 
 static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
@@ -138,8 +146,11 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 		if (!strcmp(given[OPT_PRESET], "unlimited"))
 			*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
 		else if (strcmp(given[OPT_PRESET], "standard"))
-			return fail_usage(ctl, "--preset '%.200s': no such preset; it is standard or unlimited",
-			                  given[OPT_PRESET]), false;
+			return fail_usage(ctl,
+			                  "--preset '%.200s': no such preset; it is standard or "
+			                  "unlimited",
+			                  given[OPT_PRESET]),
+			       false;
 		*mask |= K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY;
 	}
 	if (given[OPT_RATE]) {
@@ -157,7 +168,8 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 	if (given[OPT_GPU_MEMORY]) {
 		if (units_parse_size(given[OPT_GPU_MEMORY], &quota->max_gpu_memory_bytes, &fault))
 			return refuse(ctl, "--gpu-memory", given[OPT_GPU_MEMORY], &fault,
-			              "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited");
+			              "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or "
+			              "unlimited");
 		*mask |= K2K_UPDATE_GPU_MEMORY;
 	}
 	return true;
@@ -172,7 +184,8 @@ static bool quota_budgets(struct ctl *ctl, struct k2k_quota *quota, uint32_t *ma
 		return true;
 	budgets = check_memory(calloc(ctl->budget_count, sizeof(*budgets)));
 	for (size_t i = 0; i < ctl->budget_count; i++)
-		if (units_parse_budget(ctl->budgets[i], &budgets[i].engagement_id, &budgets[i].budget_ns, &fault)) {
+		if (units_parse_budget(ctl->budgets[i], &budgets[i].engagement_id,
+		                       &budgets[i].budget_ns, &fault)) {
 			free(budgets);
 			return refuse(ctl, "--budget", ctl->budgets[i], &fault,
 			              "a budget is ENGAGEMENT=DURATION, like 7=1h30m");

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-static void add(char text[AUDIT_TEXT], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(char text[AUDIT_TEXT], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* What has no room is left out at the end. */
 static void add(char text[AUDIT_TEXT], const char *format, ...)
@@ -29,11 +30,13 @@ static char *print_plain(char text[UNITS_TEXT], uint64_t value)
 	return text;
 }
 
-static void add_value(char text[AUDIT_TEXT], const char *before, unit_printer *print, uint64_t value)
+static void add_value(char text[AUDIT_TEXT], const char *before, unit_printer *print,
+                      uint64_t value)
 {
 	char number[UNITS_TEXT];
 
-	add(text, "%s%s%s", text[0] ? ", " : "", before, value == K2K_UNLIMITED ? "unlimited" : print(number, value));
+	add(text, "%s%s%s", text[0] ? ", " : "", before,
+	    value == K2K_UNLIMITED ? "unlimited" : print(number, value));
 }
 
 static void add_tag(char text[AUDIT_TEXT], const struct k2k_audit_tag *tag)
@@ -46,22 +49,24 @@ static void add_tag(char text[AUDIT_TEXT], const struct k2k_audit_tag *tag)
 
 static void add_rejection(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
-	unit_printer *print = r->kind == K2K_AUDIT_KIND_BUDGET       ? units_print_duration :
-	                      r->kind == K2K_AUDIT_KIND_GPU_MEMORY ? units_print_size :
-	                                                             print_plain;
+	unit_printer *print = r->kind == K2K_AUDIT_KIND_BUDGET       ? units_print_duration
+	                      : r->kind == K2K_AUDIT_KIND_GPU_MEMORY ? units_print_size
+	                                                             : print_plain;
 	char number[UNITS_TEXT];
 
 	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
 		add_value(text, "", print, r->used);
-		add(text, " of %s used", r->limit == K2K_UNLIMITED ? "unlimited" : print(number, r->limit));
+		add(text, " of %s used",
+		    r->limit == K2K_UNLIMITED ? "unlimited" : print(number, r->limit));
 	}
 	add_tag(text, &r->tag);
 }
 
 static void add_cross_tenant(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
-	add(text, "to tenant %" PRIu64 ": '%s%s' to '%s%s'", r->to, r->source, r->flags & K2K_AUDIT_CUT_SOURCE ? "..." : "",
-	    r->destination, r->flags & K2K_AUDIT_CUT_DESTINATION ? "..." : "");
+	add(text, "to tenant %" PRIu64 ": '%s%s' to '%s%s'", r->to, r->source,
+	    r->flags & K2K_AUDIT_CUT_SOURCE ? "..." : "", r->destination,
+	    r->flags & K2K_AUDIT_CUT_DESTINATION ? "..." : "");
 	add_tag(text, &r->tag);
 }
 
@@ -72,7 +77,8 @@ static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record 
 	if (mask & K2K_UPDATE_RATE)
 		add_value(text, "rate ", units_print_rate, r->values[0]);
 	if (mask & K2K_UPDATE_KERNELS)
-		add_value(text, "kernels ", print_plain, kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : kernels);
+		add_value(text, "kernels ", print_plain,
+		          kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : kernels);
 	if (mask & K2K_UPDATE_GPU_MEMORY)
 		add_value(text, "GPU memory ", units_print_size, r->values[1]);
 	if ((mask & K2K_UPDATE_BUDGETS) && r->values[3])
@@ -95,8 +101,8 @@ static void add_dead(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
 	char size[UNITS_TEXT];
 
-	add(text, "'%s' in slot %" PRIu64 ": %" PRIu64 " kernels and %s came back", r->source, r->values[0], r->values[1],
-	    units_print_size(size, r->values[2]));
+	add(text, "'%s' in slot %" PRIu64 ": %" PRIu64 " kernels and %s came back", r->source,
+	    r->values[0], r->values[1], units_print_size(size, r->values[2]));
 }
 
 const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
@@ -122,9 +128,13 @@ const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 		add_value(text, "tenants ", print_plain, r->values[0]);
 		add_value(text, "events a ring ", print_plain, r->values[4]);
 		break;
-	case K2K_AUDIT_KIND_DESTROYED: add_value(text, "brokers attached ", print_plain, r->values[1]); break;
+	case K2K_AUDIT_KIND_DESTROYED:
+		add_value(text, "brokers attached ", print_plain, r->values[1]);
+		break;
 	case K2K_AUDIT_KIND_REPAIR:
-		add(text, "tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64 ", leases %" PRIu64 ", brokers %" PRIu64,
+		add(text,
+		    "tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64
+		    ", leases %" PRIu64 ", brokers %" PRIu64,
 		    r->values[0], r->values[1], r->values[2], r->values[3], r->values[4]);
 		break;
 	}

@@ -3,7 +3,8 @@
  * audit verify: is a log of k2k-auditd what was written?
  *
  * Lines are taken in the order of the files, and those by the number of their first line. The first
- * that is not the one that has to come decides; what happened there is told by what comes behind it:
+ * that is not the one that has to come decides; what happened there is told by what comes behind
+ * it:
  *
  *   the line that has to come (number and mac) is further behind: what stands before it was
  *     inserted, or, where it follows from a line further behind, moved: reordered
@@ -32,14 +33,15 @@ struct loss {
 
 struct file {
 	const char *name;
-	uint64_t first;              /* the number of its "log.opened" line, else of the first line that has one; 0: none */
-	bool opened;                 /* there is such a line, and it is as it was written */
+	/* the number of its "log.opened" line, else of the first line that has one; 0: none */
+	uint64_t first;
+	bool opened; /* there is such a line, and it is as it was written */
 	uint8_t prev[CHAIN_MAC_BYTES];
 };
 
 /* A line behind the one that is wrong. */
 struct later {
-	bool parsed, wanted;         /* wanted: it is the line that had to come */
+	bool parsed, wanted; /* wanted: it is the line that had to come */
 	uint64_t seq;
 };
 
@@ -47,31 +49,33 @@ struct verify {
 	struct ctl *ctl;
 	struct chain_key key;
 	struct file *files;
-	size_t count, file;          /* file: the one that is read */
-	uint64_t line;               /* in it */
+	size_t count, file; /* file: the one that is read */
+	uint64_t line;      /* in it */
 
-	uint64_t first, lines, seq;  /* seq: of the last good line */
+	uint64_t first, lines, seq; /* seq: of the last good line */
 	uint8_t mac[CHAIN_MAC_BYTES];
-	uint64_t beyond_ns, last_ns; /* when the first and the last line that the head does not know were written */
-	uint64_t oldest;             /* what the newest file says of the oldest */
+	/* when the first and the last line that the head does not know were written */
+	uint64_t beyond_ns, last_ns;
+	uint64_t oldest; /* what the newest file says of the oldest */
 	bool keyed;
 
 	const char *head_file, *head_says;
 	bool has_head;
 	struct chain_head head;
 
-	struct loss *losses;         /* as many as are told one by one */
+	struct loss *losses; /* as many as are told one by one */
 	size_t loss_count, loss_room;
-	uint64_t lost, damaged;      /* all of them; rings that were found damaged */
+	uint64_t lost, damaged; /* all of them; rings that were found damaged */
 
-	bool half;                   /* at the end of all */
-	const char *what;            /* the finding: one word; null: none */
+	bool half;        /* at the end of all */
+	const char *what; /* the finding: one word; null: none */
 	const char *at_file;
 	uint64_t at_line, at_seq;
 	char text[300];
 };
 
-__attribute__((format(printf, 3, 4))) static void find(struct verify *v, const char *what, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void find(struct verify *v, const char *what,
+                                                       const char *format, ...)
 {
 	va_list args;
 
@@ -94,15 +98,16 @@ static void set_place(struct verify *v, uint64_t seq)
 
 static int fail_file(struct ctl *ctl, const char *name, int error)
 {
-	int code = error == EACCES || error == EPERM ? K2K_EPERM :
-	           error == ENOENT || error == ENOTDIR || error == EISDIR ? K2K_EINVAL : K2K_EIO;
+	int code = error == EACCES || error == EPERM                        ? K2K_EPERM
+	           : error == ENOENT || error == ENOTDIR || error == EISDIR ? K2K_EINVAL
+	                                                                    : K2K_EIO;
 
 	return fail_with(ctl, code, "%.200s: %s", name, strerror(error));
 }
 
 /* Its "log.opened" line proves itself, wherever it stands now. */
-static bool take_opened(const struct chain_key *key, struct file *file, const char *text, size_t size,
-                        const struct chain_line *line)
+static bool take_opened(const struct chain_key *key, struct file *file, const char *text,
+                        size_t size, const struct chain_line *line)
 {
 	struct chain_opened opened;
 
@@ -152,8 +157,10 @@ static int by_first(const void *a, const void *b)
 struct behind {
 	struct later *lines;
 	size_t count, room;
-	bool home;                   /* the wrong line follows from one there: it is true, and only stands elsewhere */
-	uint64_t next;               /* the number of the next line, where that follows from the wrong one; else 0 */
+	/* the wrong line follows from one there: it is true, and only stands elsewhere */
+	bool home;
+	/* the number of the next line, where that follows from the wrong one; else 0 */
+	uint64_t next;
 };
 
 struct wrong {
@@ -177,7 +184,8 @@ static void note_behind(struct behind *b, struct later later)
 }
 
 /* Everything behind the wrong line, in this file and in those after it. */
-static int read_behind(struct verify *v, struct chain_reader *reader, const struct wrong *wrong, struct behind *b)
+static int read_behind(struct verify *v, struct chain_reader *reader, const struct wrong *wrong,
+                       struct behind *b)
 {
 	struct chain_reader next;
 	enum chain_read what;
@@ -198,10 +206,12 @@ static int read_behind(struct verify *v, struct chain_reader *reader, const stru
 			struct later later = { chain_parse(text, size, &line), false, line.seq };
 
 			later.wanted = later.parsed && is_wanted(v, text, &line);
-			if (!b->count && wrong->parsed && later.parsed && chain_follows(&v->key, wrong->line.mac, text, &line))
+			if (!b->count && wrong->parsed && later.parsed &&
+			    chain_follows(&v->key, wrong->line.mac, text, &line))
 				b->next = line.seq;
 			if (wrong->parsed && later.parsed && line.seq + 1 == wrong->line.seq)
-				b->home |= chain_follows(&v->key, line.mac, wrong->text, &wrong->line);
+				b->home |= chain_follows(&v->key, line.mac, wrong->text,
+				                         &wrong->line);
 			note_behind(b, later);
 		}
 		if (what == CHAIN_FAILED)
@@ -232,19 +242,24 @@ static void judge(struct verify *v, const struct wrong *wrong, const struct behi
 {
 	uint64_t wanted = v->seq + 1, seq = wrong->parsed ? wrong->line.seq : 0;
 	bool in_place = b->next == wanted + 1;
-	bool past_head = !b->next && v->has_head && v->head.count == v->seq && !memcmp(v->head.last, v->mac, sizeof(v->mac));
+	bool past_head = !b->next && v->has_head && v->head.count == v->seq &&
+	                 !memcmp(v->head.last, v->mac, sizeof(v->mac));
 
 	set_place(v, seq);
 	if (wanted_is_behind(b) && b->home && !stands_behind(b, seq))
-		find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq, wanted);
+		find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq,
+		     wanted);
 	else if (wanted_is_behind(b))
-		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it", wanted);
+		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it",
+		     wanted);
 	else if (past_head)
 		find(v, "inserted", "behind the last line of the log, and not its next");
 	else if (seq == wanted + 1 && !in_place)
 		find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
 	else if (seq > wanted && !in_place)
-		find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted, seq - 1);
+		find(v, "removed",
+		     "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted,
+		     seq - 1);
 	else if (seq && seq < wanted && !in_place)
 		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
 	else
@@ -269,7 +284,7 @@ static int look_behind(struct verify *v, struct chain_reader *reader, const char
 	return exit_code;
 }
 
-/* ---- line by line ----------------------------------------------------------------------------- */
+/* ---- line by line ---------------------------------------------------------------------------- */
 
 /* Which key, by the first line that names one. */
 static int check_key(struct verify *v, const struct chain_opened *opened, uint64_t seq)
@@ -279,12 +294,14 @@ static int check_key(struct verify *v, const struct chain_opened *opened, uint64
 	chain_key_name(&v->key, name);
 	v->keyed = opened->key[0] != 0;
 	if (v->keyed && !v->key.size)
-		return fail_with(v->ctl, K2K_EINVAL, "%s: made with key %s; --key FILE is needed to verify it",
+		return fail_with(v->ctl, K2K_EINVAL,
+		                 "%s: made with key %s; --key FILE is needed to verify it",
 		                 v->files[v->file].name, opened->key);
 	if (strcmp(name, opened->key) != 0) {
 		set_place(v, seq);
 		if (v->keyed)
-			find(v, "wrong key", "made with key %s, and this is key %s", opened->key, name);
+			find(v, "wrong key", "made with key %s, and this is key %s", opened->key,
+			     name);
 		else
 			find(v, "wrong key", "made without a key: anybody may have made it");
 	}
@@ -292,7 +309,8 @@ static int check_key(struct verify *v, const struct chain_opened *opened, uint64
 }
 
 /* The first line of the first file: what stood before it, it says itself. */
-static int begin_chain(struct verify *v, const char *text, size_t size, const struct chain_line *line)
+static int begin_chain(struct verify *v, const char *text, size_t size,
+                       const struct chain_line *line)
 {
 	const struct file *file = &v->files[0];
 	struct chain_opened opened;
@@ -306,7 +324,9 @@ static int begin_chain(struct verify *v, const char *text, size_t size, const st
 	if (!chain_parse_opened(text, size, line, &opened)) {
 		if (!file->opened && line->seq > 1) {
 			set_place(v, line->seq);
-			find(v, "removed", "the lines before it are missing: no file begins with line %" PRIu64, line->seq);
+			find(v, "removed",
+			     "the lines before it are missing: no file begins with line %" PRIu64,
+			     line->seq);
 		}
 		return 0;
 	}
@@ -333,13 +353,16 @@ static void note_loss(struct verify *v, struct loss loss)
 /* A log can be as it was written, and lack events all the same. */
 static void take_loss(struct verify *v, const char *text, const struct chain_line *line)
 {
-	const char *end = text + line->body_size, *quote = memchr(line->kind, '"', (size_t)(end - line->kind));
+	const char *end = text + line->body_size,
+		   *quote = memchr(line->kind, '"', (size_t)(end - line->kind));
 	struct loss loss = { .at_ns = line->at_ns };
 
 	if (!quote)
 		return;
 	v->damaged += quote - line->kind == 7 && !memcmp(line->kind, "damaged", 7);
-	if (event_place(line->kind, (size_t)(quote - line->kind), end, &loss.ring, &loss.sequence, &loss.count) && loss.count)
+	if (event_place(line->kind, (size_t)(quote - line->kind), end, &loss.ring, &loss.sequence,
+	                &loss.count) &&
+	    loss.count)
 		note_loss(v, loss);
 }
 
@@ -353,7 +376,8 @@ static void accept(struct verify *v, const char *text, size_t size, const struct
 	take_loss(v, text, line);
 	if (v->has_head && line->seq == v->head.count + 1)
 		v->beyond_ns = line->at_ns;
-	if (v->has_head && line->seq == v->head.count && memcmp(line->mac, v->head.last, sizeof(line->mac)))
+	if (v->has_head && line->seq == v->head.count &&
+	    memcmp(line->mac, v->head.last, sizeof(line->mac)))
 		v->head_says = "another";
 	memcpy(v->mac, line->mac, sizeof(v->mac));
 	if (chain_parse_opened(text, size, line, &opened)) {
@@ -393,7 +417,8 @@ static int verify_file(struct verify *v)
 	if (error)
 		return fail_file(v->ctl, name, error);
 	v->line = 0;
-	while (!exit_code && !v->what && (what = chain_reader_next(&reader, &text, &size)) == CHAIN_LINE)
+	while (!exit_code && !v->what &&
+	       (what = chain_reader_next(&reader, &text, &size)) == CHAIN_LINE)
 		exit_code = verify_line(v, &reader, text, size);
 	if (!exit_code && !v->what && what == CHAIN_FAILED)
 		exit_code = fail_file(v->ctl, name, errno);
@@ -407,7 +432,7 @@ static int verify_file(struct verify *v)
 	return exit_code;
 }
 
-/* ---- the head ------------------------------------------------------------------------------------ */
+/* ---- the head -------------------------------------------------------------------------------- */
 
 enum { HEAD_SLACK_S = 10 };
 
@@ -420,15 +445,18 @@ static void read_head(struct verify *v, char *name, size_t room)
 	snprintf(name, room, "%s%s", given ? given : newest, given ? "" : ".head");
 	state = chain_read_head(name, &v->key, &v->head);
 	dot = strrchr(newest, '.');
-	if (state == CHAIN_HEAD_MISSING && !given && dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")]) {
+	if (state == CHAIN_HEAD_MISSING && !given && dot && dot[1] &&
+	    !dot[1 + strspn(dot + 1, "0123456789")]) {
 		/* a rotated file, without the one that is written now */
 		snprintf(name, room, "%.*s.head", (int)(dot - newest), newest);
 		state = chain_read_head(name, &v->key, &v->head);
 	}
 	v->head_file = name;
 	v->has_head = state == CHAIN_HEAD_GOOD;
-	v->head_says = state == CHAIN_HEAD_GOOD ? "matches" : state == CHAIN_HEAD_MISSING ? "missing" :
-	               state == CHAIN_HEAD_BAD ? "changed" : "unreadable";
+	v->head_says = state == CHAIN_HEAD_GOOD      ? "matches"
+	               : state == CHAIN_HEAD_MISSING ? "missing"
+	               : state == CHAIN_HEAD_BAD     ? "changed"
+	                                             : "unreadable";
 }
 
 static void judge_head(struct verify *v)
@@ -436,24 +464,31 @@ static void judge_head(struct verify *v)
 	uint64_t span = v->last_ns > v->beyond_ns ? v->last_ns - v->beyond_ns : 0;
 
 	if (!strcmp(v->head_says, "missing"))
-		find(v, "head missing", "%s: whether lines were cut off at the end can't be told", v->head_file);
+		find(v, "head missing", "%s: whether lines were cut off at the end can't be told",
+		     v->head_file);
 	else if (!strcmp(v->head_says, "changed"))
-		find(v, "head changed", "%s: not as it was written, or with another key", v->head_file);
+		find(v, "head changed", "%s: not as it was written, or with another key",
+		     v->head_file);
 	else if (!strcmp(v->head_says, "unreadable"))
-		find(v, "head unreadable", "%s: whether lines were cut off at the end can't be told", v->head_file);
+		find(v, "head unreadable",
+		     "%s: whether lines were cut off at the end can't be told", v->head_file);
 	else if (!strcmp(v->head_says, "another"))
-		find(v, "head differs", "%s: it is of another log: its last line, %" PRIu64 ", is not the one here", v->head_file,
-		     v->head.count);
+		find(v, "head differs",
+		     "%s: it is of another log: its last line, %" PRIu64 ", is not the one here",
+		     v->head_file, v->head.count);
 	if (!v->has_head || v->what)
 		return;
 	if (v->head.count > v->seq) {
 		v->head_says = "ahead";
-		find(v, "cut off", "lines %" PRIu64 " to %" PRIu64 " are missing at the end: %s knows them", v->seq + 1,
-		     v->head.count, v->head_file);
+		find(v, "cut off",
+		     "lines %" PRIu64 " to %" PRIu64 " are missing at the end: %s knows them",
+		     v->seq + 1, v->head.count, v->head_file);
 	} else if (v->head.count < v->seq) {
 		v->head_says = "behind";
 		if (span > v->head.interval_ns + HEAD_SLACK_S * UINT64_C(1000000000))
-			find(v, "head old", "%s ends with line %" PRIu64 ", and newer ones are older than it may be behind",
+			find(v, "head old",
+			     "%s ends with line %" PRIu64
+			     ", and newer ones are older than it may be behind",
 			     v->head_file, v->head.count);
 	}
 }
@@ -465,24 +500,30 @@ static void judge_beginning(struct verify *v)
 	v->at_file = v->files[0].name;
 	v->at_line = 1;
 	v->at_seq = v->first;
-	find(v, "removed", "lines %" PRIu64 " to %" PRIu64 " are in none of these files; the newest says that they were kept",
+	find(v, "removed",
+	     "lines %" PRIu64 " to %" PRIu64
+	     " are in none of these files; the newest says that they were kept",
 	     v->oldest, v->first - 1);
 }
 
-/* ---- what the log never had ------------------------------------------------------------------------- */
+/* ---- what the log never had ------------------------------------------------------------------ */
 
 enum { LOSSES_TOLD = 20 };
 
 static json_object *losses_json(const struct verify *v)
 {
 	static const struct field fields[] = {
-		{ "ring", NULL, KIND_COUNT, 0 }, { "sequence", NULL, KIND_ID, 0 }, { "count", NULL, KIND_TOTAL, 0 }, { "at_ns", NULL, KIND_TIME, 0 },
+		{ "ring", NULL, KIND_COUNT, 0 },
+		{ "sequence", NULL, KIND_ID, 0 },
+		{ "count", NULL, KIND_TOTAL, 0 },
+		{ "at_ns", NULL, KIND_TIME, 0 },
 	};
 	json_object *array = check_memory(json_object_new_array());
 
 	for (size_t i = 0; i < v->loss_count; i++) {
 		const struct loss *loss = &v->losses[i];
-		const struct value values[] = { NUMBER(loss->ring), NUMBER(loss->sequence), NUMBER(loss->count), NUMBER(loss->at_ns) };
+		const struct value values[] = { NUMBER(loss->ring), NUMBER(loss->sequence),
+			                        NUMBER(loss->count), NUMBER(loss->at_ns) };
 		json_object *one = check_memory(json_object_new_object());
 
 		for (size_t f = 0; f < 4; f++)
@@ -499,10 +540,15 @@ static void tell_losses(const struct verify *v)
 	struct tm tm;
 
 	if (v->damaged)
-		note(v->ctl, "rings were found damaged %" PRIu64 " times: somebody had written into them", v->damaged);
+		note(v->ctl,
+		     "rings were found damaged %" PRIu64 " times: somebody had written into them",
+		     v->damaged);
 	if (!v->lost)
 		return;
-	note(v->ctl, "%" PRIu64 " events are missing: they were written over before they were read, or never completed", v->lost);
+	note(v->ctl,
+	     "%" PRIu64 " events are missing: they were written over before they were read, or "
+	     "never completed",
+	     v->lost);
 	for (size_t i = 0; i < v->loss_count && i < LOSSES_TOLD; i++) {
 		const struct loss *loss = &v->losses[i];
 		time_t seconds = (time_t)(loss->at_ns / 1000000000);
@@ -510,14 +556,15 @@ static void tell_losses(const struct verify *v)
 		when[0] = 0;
 		if (gmtime_r(&seconds, &tm))
 			strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-		note(v->ctl, "missing: %s to %s, noticed at %s", audit_event_name(first, loss->ring, loss->sequence),
+		note(v->ctl, "missing: %s to %s, noticed at %s",
+		     audit_event_name(first, loss->ring, loss->sequence),
 		     audit_event_name(last, loss->ring, loss->sequence + loss->count - 1), when);
 	}
 	if (v->loss_count > LOSSES_TOLD)
 		note(v->ctl, "and %zu more such gaps; -J shows all", v->loss_count - LOSSES_TOLD);
 }
 
-/* ---- the answer -------------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static void print_answer(struct verify *v)
 {
@@ -539,8 +586,13 @@ static void print_answer(struct verify *v)
 	};
 	json_object *losses = losses_json(v);
 	const struct value values[] = {
-		NUMBER(!v->what), NUMBER(v->keyed), NUMBER(v->lines), NUMBER(v->lines ? v->first : 0), NUMBER(v->seq),
-		TEXT(v->head_says), NUMBER(v->lost), NUMBER(v->damaged), { .json = losses }, TEXT(v->what), TEXT(v->at_file), NUMBER(v->at_line), NUMBER(v->at_seq), TEXT(v->text),
+		NUMBER(!v->what),   NUMBER(v->keyed),
+		NUMBER(v->lines),   NUMBER(v->lines ? v->first : 0),
+		NUMBER(v->seq),     TEXT(v->head_says),
+		NUMBER(v->lost),    NUMBER(v->damaged),
+		{ .json = losses }, TEXT(v->what),
+		TEXT(v->at_file),   NUMBER(v->at_line),
+		NUMBER(v->at_seq),  TEXT(v->text),
 	};
 
 	if (!v->ctl->quiet && (v->ctl->format != FORMAT_TABLE || !v->what))
@@ -576,11 +628,13 @@ static int verify_all(struct verify *v)
 	print_answer(v);
 	tell_losses(v);
 	if (v->half)
-		note(v->ctl, "half a line at the end: being written now, or left by a kill; the next start of k2k-auditd cuts it off");
+		note(v->ctl, "half a line at the end: being written now, or left by a kill; the "
+		             "next start of k2k-auditd cuts it off");
 	if (v->what)
 		note(v->ctl, "not verified");
 	else if (!v->keyed)
-		note(v->ctl, "made without a key: whoever may write it can make it anew, and that can't be seen");
+		note(v->ctl, "made without a key: whoever may write it can make it anew, and that "
+		             "can't be seen");
 	return v->what ? EXIT_NO : EXIT_DONE;
 }
 
@@ -595,7 +649,10 @@ int cmd_audit_verify(struct ctl *ctl)
 		return fail_with(ctl, K2K_EIO, "libsodium can't be initialised");
 	code = key ? chain_read_key(key, &v.key, why, sizeof(why)) : 0;
 	if (code)
-		return fail_with(ctl, code == CHAIN_KEY_RIGHTS ? K2K_EPERM : code == CHAIN_KEY_FORM ? K2K_EINVAL : K2K_EIO,
+		return fail_with(ctl,
+		                 code == CHAIN_KEY_RIGHTS ? K2K_EPERM
+		                 : code == CHAIN_KEY_FORM ? K2K_EINVAL
+		                                          : K2K_EIO,
 		                 "--key %.200s: %s", key, why);
 	v.files = check_memory(calloc(v.count, sizeof(*v.files)));
 	for (size_t i = 0; i < v.count; i++)

@@ -8,28 +8,34 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 
-static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct change *change, bool several)
+static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct change *change,
+                       bool several)
 {
 	if (code == K2K_ENOBUDGET)
-		return fail(ctl, code, "tenant %" PRIu64 ", engagement %" PRIu64, id, change->engagement);
+		return fail(ctl, code, "tenant %" PRIu64 ", engagement %" PRIu64, id,
+		            change->engagement);
 	return fail_tenant(ctl, code, id, several);
 }
 
 /* ---- what is asked for, and is not there ------------------------------------------ */
 
 /* The quota's limits that were named, in place of those that are there. */
-static void lay_over(struct limits *limits, const struct change *change, const struct k2k_budget *budgets, size_t count)
+static void lay_over(struct limits *limits, const struct change *change,
+                     const struct k2k_budget *budgets, size_t count)
 {
 	const struct k2k_quota *q = change->quota;
 
 	if (change->mask & K2K_UPDATE_RATE)
 		limits->rate = q->max_messages_per_sec;
 	if (change->mask & K2K_UPDATE_KERNELS)
-		limits->kernels = q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : q->max_concurrent_kernels;
+		limits->kernels = q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
+		                          ? UINT64_MAX
+		                          : q->max_concurrent_kernels;
 	if (change->mask & K2K_UPDATE_GPU_MEMORY)
 		limits->gpu_memory_bytes = q->max_gpu_memory_bytes;
 	if (change->mask & K2K_UPDATE_BUDGETS)
-		limits->budgets = (struct budget_list){ budgets, count, sizeof(*budgets), offsetof(struct k2k_budget, engagement_id),
+		limits->budgets = (struct budget_list){ budgets, count, sizeof(*budgets),
+			                                offsetof(struct k2k_budget, engagement_id),
 			                                offsetof(struct k2k_budget, budget_ns) };
 }
 
@@ -40,14 +46,20 @@ static int by_engagement(const void *a, const void *b)
 	return (x->engagement_id > y->engagement_id) - (x->engagement_id < y->engagement_id);
 }
 
-/* Those that are there, with those asked for over them: of the same engagement the last counts. Sorted; to be freed. */
-static struct k2k_budget *merge_budgets(const struct tenants *now, const struct k2k_quota *q, size_t *count)
+/*
+ * Those that are there, with those asked for over them: of the same engagement the last counts.
+ * Sorted; to be freed.
+ */
+static struct k2k_budget *merge_budgets(const struct tenants *now, const struct k2k_quota *q,
+                                        size_t *count)
 {
-	struct k2k_budget *all = check_memory(calloc(now->budget_count + q->budget_count + 1, sizeof(*all)));
+	struct k2k_budget *all = check_memory(
+		calloc(now->budget_count + q->budget_count + 1, sizeof(*all)));
 
 	*count = 0;
 	for (size_t i = 0; i < now->budget_count; i++)
-		all[(*count)++] = (struct k2k_budget){ now->budgets[i].engagement_id, now->budgets[i].budget_ns };
+		all[(*count)++] = (struct k2k_budget){ now->budgets[i].engagement_id,
+			                               now->budgets[i].budget_ns };
 	for (uint32_t i = 0; i < q->budget_count; i++) {
 		size_t at = 0;
 
@@ -60,7 +72,8 @@ static struct k2k_budget *merge_budgets(const struct tenants *now, const struct 
 	return all;
 }
 
-static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct tenants *now, const struct change *change, json_object *all)
+static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct tenants *now,
+                             const struct change *change, json_object *all)
 {
 	struct limits found = limits_of_tenant(now, &now->rows[0]), asked = found;
 	struct limit_changes differences;
@@ -77,7 +90,10 @@ static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct ten
 		limits_tell(out, &differences);
 		if (fclose(out))
 			out_of_memory();
-		note(ctl, "tenant %" PRIu64 ": is registered already, and not as asked for%s; 'update' changes it", id, text);
+		note(ctl,
+		     "tenant %" PRIu64
+		     ": is registered already, and not as asked for%s; 'update' changes it",
+		     id, text);
 		free(text);
 		one = check_memory(json_object_new_object());
 		json_set(one, &(const struct field){ "tenant", NULL, KIND_ID, 0 }, &NUMBER(id));
@@ -91,7 +107,8 @@ static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct ten
 
 /* ---- doing it ------------------------------------------------------------------------ */
 
-static void print_line(k2k_tenant_id id, const struct tenants *before, const struct tenants *after, int code)
+static void print_line(k2k_tenant_id id, const struct tenants *before, const struct tenants *after,
+                       int code)
 {
 	struct limit_changes changes = { 0 };
 	struct limits old, new;
@@ -102,15 +119,19 @@ static void print_line(k2k_tenant_id id, const struct tenants *before, const str
 		new = limits_of_tenant(after, &after->rows[0]);
 		limits_compare(before->count ? &old : NULL, &new, &changes);
 	}
-	printf("tenant %" PRIu64 "%s", id, code == K2K_EEXIST ? ": is registered already" : !before->count ? ": registered" :
-	       !changes.count ? ": unchanged" : "");
+	printf("tenant %" PRIu64 "%s", id,
+	       code == K2K_EEXIST ? ": is registered already"
+	       : !before->count   ? ": registered"
+	       : !changes.count   ? ": unchanged"
+	                          : "");
 	limits_tell(stdout, &changes);
 	putchar('\n');
 	limits_free(&changes);
 }
 
 /* Returns a code; K2K_EEXIST where that is accepted. */
-static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, json_object *differences)
+static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id,
+                      const struct change *change, json_object *differences)
 {
 	struct tenants before, after;
 	int code = tenants_load_limits(reg, id, &before);
@@ -132,7 +153,8 @@ static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id i
 	return code;
 }
 
-static int print_changed(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count, json_object *differences)
+static int print_changed(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids,
+                         size_t count, json_object *differences)
 {
 	struct tenants tenants;
 	int exit_code;
@@ -146,7 +168,8 @@ static int print_changed(struct ctl *ctl, struct k2k_registry *reg, const k2k_te
 	return exit_code;
 }
 
-int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, const struct change *change)
+int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
+                   const struct change *change)
 {
 	struct k2k_registry *reg;
 	k2k_tenant_id *done;
@@ -177,7 +200,8 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, cons
 	if (count > 1 && exit_code)
 		exit_code = EXIT_PARTLY;
 	if (changed || count > 1) {
-		code = print_changed(ctl, reg, done, changed, change->accept_existing ? differences : NULL);
+		code = print_changed(ctl, reg, done, changed,
+		                     change->accept_existing ? differences : NULL);
 		exit_code = exit_code ? exit_code : code;
 	}
 	json_object_put(differences);
@@ -188,7 +212,8 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, cons
 
 /* ---- saying what would be done --------------------------------------------------------- */
 
-int change_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t count, const struct change *change, would_call would_do)
+int change_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
+                   const struct change *change, would_call would_do)
 {
 	struct k2k_registry *reg;
 	struct would *all;

@@ -4,7 +4,8 @@
  *
  * 1. The whole document is read and checked.
  * 2. A plan is made: what differs. diff and --dry-run print it.
- * 3. It has to fit, and what is to be pruned must not be too much, and is asked for. Up to here nothing has changed.
+ * 3. It has to fit, and what is to be pruned must not be too much, and is asked for. Up to here
+ *    nothing has changed.
  * 4. Pruned tenants go first, each with its final totals; no lock is kept meanwhile.
  * 5. In one batch, under the writer's lock, the plan is made anew, since others
  *    may have changed something, and carried out: a call for each tenant, so that
@@ -21,7 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int compare_only(struct ctl *ctl, bool prune, int differs, const char *flag, const char *verb)
+static int compare_only(struct ctl *ctl, bool prune, int differs, const char *flag,
+                        const char *verb)
 {
 	struct k2k_registry *reg;
 	struct document document;
@@ -40,7 +42,8 @@ static int compare_only(struct ctl *ctl, bool prune, int differs, const char *fl
 			exit_code = plan_check_room(ctl, reg, &document, &plan);
 		k2k_registry_close(&reg);
 		if (!exit_code) {
-			plan_print(ctl, &plan, &document, flag, differs == EXIT_DONE || plan.count, verb);
+			plan_print(ctl, &plan, &document, flag, differs == EXIT_DONE || plan.count,
+			           verb);
 			exit_code = plan.count ? differs : EXIT_DONE;
 		}
 		plan_free(&plan);
@@ -82,22 +85,25 @@ static int confirm_prune(struct ctl *ctl, const struct plan *plan, const struct 
 			size_t length = strlen(names);
 
 			if (told++ < 5)
-				snprintf(names + length, sizeof(names) - length, "%s%" PRIu64, told > 1 ? ", " : "",
-				         plan_id(plan, &plan->steps[i]));
+				snprintf(names + length, sizeof(names) - length, "%s%" PRIu64,
+				         told > 1 ? ", " : "", plan_id(plan, &plan->steps[i]));
 			else
 				snprintf(names + length, sizeof(names) - length, ", ...");
 		}
 	if (!can_ask())
-		return fail_usage(ctl, "--prune: %zu tenants that %s does not name would be deregistered (%s); -y says that "
+		return fail_usage(ctl,
+		                  "--prune: %zu tenants that %s does not name would be "
+		                  "deregistered (%s); -y says that "
 		                  "they may; nothing was changed",
 		                  plan->of[DEREGISTER], d->name, names);
-	if (!ask("Deregister %zu tenants that %s does not name (%s)?", plan->of[DEREGISTER], d->name, names))
+	if (!ask("Deregister %zu tenants that %s does not name (%s)?", plan->of[DEREGISTER],
+	         d->name, names))
 		return fail_usage(ctl, "--prune: not wanted; nothing was changed");
 	return 0;
 }
 
-static int prune(struct ctl *ctl, struct k2k_registry **reg, const struct plan *plan, struct k2k_tenant_totals **totals,
-                 size_t *done)
+static int prune(struct ctl *ctl, struct k2k_registry **reg, const struct plan *plan,
+                 struct k2k_tenant_totals **totals, size_t *done)
 {
 	k2k_tenant_id *ids;
 	size_t count = 0;
@@ -118,13 +124,16 @@ static int prune(struct ctl *ctl, struct k2k_registry **reg, const struct plan *
 }
 
 /* One call for all that differs. Budgets that the entry does not name are taken away. */
-static int change_tenant(struct k2k_registry *reg, const struct plan *plan, const struct document *d, const struct step *s)
+static int change_tenant(struct k2k_registry *reg, const struct plan *plan,
+                         const struct document *d, const struct step *s)
 {
 	const struct entry *e = s->entry;
 	struct limit_changes changes;
 	struct k2k_budget *budgets;
 	struct k2k_quota quota = {
-		.size = sizeof(quota), .max_messages_per_sec = e->rate, .max_gpu_memory_bytes = e->gpu_memory_bytes,
+		.size = sizeof(quota),
+		.max_messages_per_sec = e->rate,
+		.max_gpu_memory_bytes = e->gpu_memory_bytes,
 		.max_concurrent_kernels = e->kernels,
 	};
 	int code;
@@ -133,16 +142,20 @@ static int change_tenant(struct k2k_registry *reg, const struct plan *plan, cons
 	budgets = check_memory(calloc(changes.count + 1, sizeof(*budgets)));
 	for (size_t i = 0; i < changes.count; i++)
 		if (changes.list[i].limit == LIMIT_BUDGET)
-			budgets[quota.budget_count++] = (struct k2k_budget){ changes.list[i].engagement, changes.list[i].after };
+			budgets[quota.budget_count++] = (struct k2k_budget){
+				changes.list[i].engagement, changes.list[i].after
+			};
 	quota.budgets = budgets;
-	code = s->action == UPDATE ? k2k_tenant_update(reg, e->id, &quota, limits_mask(&changes)) : k2k_tenant_register(reg, e->id, &quota);
+	code = s->action == UPDATE ? k2k_tenant_update(reg, e->id, &quota, limits_mask(&changes))
+	                           : k2k_tenant_register(reg, e->id, &quota);
 	free(budgets);
 	limits_free(&changes);
 	return code;
 }
 
 /* `applied` counts what is done, as it is done. */
-static int carry_out(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan, const struct document *d, struct applied *applied)
+static int carry_out(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan,
+                     const struct document *d, struct applied *applied)
 {
 	struct progress progress;
 	size_t done = 0;
@@ -153,15 +166,16 @@ static int carry_out(struct ctl *ctl, struct k2k_registry *reg, const struct pla
 		code = change_tenant(reg, plan, d, &plan->steps[done]);
 		if (code)
 			break;
-		*(plan->steps[done].action == UPDATE ? &applied->updated : &applied->registered) += 1;
+		*(plan->steps[done].action == UPDATE ? &applied->updated
+		                                     : &applied->registered) += 1;
 		progress_step(&progress, done);
 	}
 	progress_end(&progress);
 	return code ? fail_tenant(ctl, code, plan_id(plan, &plan->steps[done]), false) : 0;
 }
 
-static int carry_out_in_batch(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, struct plan *plan,
-                              struct applied *applied)
+static int carry_out_in_batch(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
+                              struct plan *plan, struct applied *applied)
 {
 	int exit_code, code = k2k_batch_begin(reg);
 
@@ -179,22 +193,29 @@ static void note_partial(struct ctl *ctl, const struct applied *applied, size_t 
 {
 	size_t done = applied->registered + applied->updated + applied->deregistered;
 
-	note(ctl, "%zu of %zu changes were made: %zu deregistered, %zu registered, %zu updated; they stay, and 'diff' shows what is left",
+	note(ctl,
+	     "%zu of %zu changes were made: %zu deregistered, %zu registered, %zu updated; they "
+	     "stay, and 'diff' shows what is left",
 	     done, planned, applied->deregistered, applied->registered, applied->updated);
 }
 
 static void print_counts(const struct document *d, const struct applied *applied)
 {
 	if (!applied->registered && !applied->updated && !applied->deregistered)
-		printf("nothing to do: all %zu tenants are as %s says\n", applied->unchanged, d->name);
+		printf("nothing to do: all %zu tenants are as %s says\n", applied->unchanged,
+		       d->name);
 	else
-		printf("%zu registered, %zu updated, %zu deregistered, %zu as they should be\n", applied->registered, applied->updated,
-		       applied->deregistered, applied->unchanged);
+		printf("%zu registered, %zu updated, %zu deregistered, %zu as they should be\n",
+		       applied->registered, applied->updated, applied->deregistered,
+		       applied->unchanged);
 }
 
-/* Also where it failed midway: the totals of what was deregistered can't be asked for again. Returns exit_code, or why it can't be told. */
-static int print_applied(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan, const struct document *d,
-                         const struct applied *applied, int exit_code)
+/*
+ * Also where it failed midway: the totals of what was deregistered can't be asked for again.
+ * Returns exit_code, or why it can't be told.
+ */
+static int print_applied(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan,
+                         const struct document *d, const struct applied *applied, int exit_code)
 {
 	struct tenants tenants = { 0 };
 	size_t count = applied->registered + applied->updated;
@@ -270,7 +291,8 @@ int cmd_apply(struct ctl *ctl)
 	if (!has_file(ctl, "apply"))
 		return EXIT_USAGE;
 	if (ctl->dry_run)
-		return compare_only(ctl, ctl->option[OPT_PRUNE] != NULL, EXIT_DONE, "dry_run", "would ");
+		return compare_only(ctl, ctl->option[OPT_PRUNE] != NULL, EXIT_DONE, "dry_run",
+		                    "would ");
 	exit_code = document_read(ctl, ctl->files, ctl->file_count, DOCUMENT_PLAIN, &document);
 	if (exit_code)
 		return exit_code;

@@ -31,19 +31,20 @@ struct tail {
 	enum k2k_audit_type type;
 
 	enum since since;
-	uint32_t ring;           /* SINCE_EVENT */
-	uint64_t number;         /* SINCE_EVENT, SINCE_NUMBER */
-	struct when from;        /* SINCE_TIME */
+	uint32_t ring;    /* SINCE_EVENT */
+	uint64_t number;  /* SINCE_EVENT, SINCE_NUMBER */
+	struct when from; /* SINCE_TIME */
 	struct when until;
-	uint64_t last;           /* -n: so many of what is there; 0: all */
-	struct k2k_audit_record *kept;   /* the newest of these, in a circle */
-	uint64_t seen;           /* that went through it; of no more use once all was read */
-	uint64_t others_ns;      /* SINCE_EVENT, monotonic: other rings' events are shown from then on */
+	uint64_t last;                 /* -n: so many of what is there; 0: all */
+	struct k2k_audit_record *kept; /* the newest of these, in a circle */
+	uint64_t seen;                 /* that went through it; of no more use once all was read */
+	/* SINCE_EVENT, monotonic: other rings' events are shown from then on */
+	uint64_t others_ns;
 
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_stats start;
-	struct list list;        /* but for JSON */
+	struct list list; /* but for JSON */
 };
 
 static bool is_known(uint32_t kind)
@@ -57,12 +58,14 @@ static bool unknown_type(struct ctl *ctl, const char *text)
 
 	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
 		if (is_known(kind))
-			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", known[0] ? ", " : "",
-			         k2k_audit_kind_name(kind));
-	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE; type++)
+			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			         known[0] ? ", " : "", k2k_audit_kind_name(kind));
+	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
+	     type++)
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s",
 		         k2k_audit_type_name((enum k2k_audit_type)type));
-	fail_usage(ctl, "--type '%.100s': no such kind or type of event; there are %s", text, known);
+	fail_usage(ctl, "--type '%.100s': no such kind or type of event; there are %s", text,
+	           known);
 	return false;
 }
 
@@ -74,7 +77,8 @@ static bool read_type(struct tail *tail, const char *text)
 			tail->by_kind = true;
 			return true;
 		}
-	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE; type++)
+	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
+	     type++)
 		if (!strcasecmp(text, k2k_audit_type_name((enum k2k_audit_type)type))) {
 			tail->type = (enum k2k_audit_type)type;
 			tail->by_type = true;
@@ -87,7 +91,9 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 {
 	if (audit_ring_parse(text, length, &tail->ring))
 		return true;
-	fail_usage(tail->ctl, "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its security events), and admin",
+	fail_usage(tail->ctl,
+	           "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its "
+	           "security events), and admin",
 	           text);
 	return false;
 }
@@ -120,7 +126,9 @@ static bool read_since(struct tail *tail, const char *text)
 	if (colon || is_number(text)) {
 		tail->since = colon ? SINCE_EVENT : SINCE_NUMBER;
 		return (!colon || read_ring(tail, text, (size_t)(colon - text))) &&
-		       arg_count(tail->ctl, colon ? "--since: number of the event" : "--since: number of an event, or a time without its unit",
+		       arg_count(tail->ctl,
+		                 colon ? "--since: number of the event"
+		                       : "--since: number of an event, or a time without its unit",
 		                 colon ? colon + 1 : text, 1, UINT64_MAX - 1, &tail->number);
 	}
 	tail->since = SINCE_TIME;
@@ -138,11 +146,14 @@ static bool read_arguments(struct tail *tail)
 		fail_usage(ctl, "--until: with -f there is no end");
 		return false;
 	}
-	return (!tail->by_tenant || arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
+	return (!tail->by_tenant ||
+	        arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
 	       (!ctl->option[OPT_TYPE] || read_type(tail, ctl->option[OPT_TYPE])) &&
 	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE])) &&
-	       (!tail->has_until || when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
-	       (!ctl->option[OPT_LINES] || arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
+	       (!tail->has_until ||
+	        when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
+	       (!ctl->option[OPT_LINES] ||
+	        arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
 }
 
 /* ---- where it begins -------------------------------------------------------------- */
@@ -152,7 +163,10 @@ static int fail_registry(struct ctl *ctl, int code)
 	return fail(ctl, code, "registry '%s'", ctl->registry);
 }
 
-/* When the event was that all others are compared with; where it is no longer there, all of the others are shown. */
+/*
+ * When the event was that all others are compared with; where it is no longer there, all of the
+ * others are shown.
+ */
 static int find_event(struct tail *tail, struct k2k_audit_record *records)
 {
 	struct k2k_audit_cursor cursor = tail->cursor;
@@ -166,9 +180,11 @@ static int find_event(struct tail *tail, struct k2k_audit_record *records)
 	code = k2k_audit_read(tail->reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
 	if (code)
 		return code;
-	tail->others_ns = tail->number > tail->start.newest[tail->ring] ? clock_ns(CLOCK_MONOTONIC) : 0;
+	tail->others_ns = tail->number > tail->start.newest[tail->ring] ? clock_ns(CLOCK_MONOTONIC)
+	                                                                : 0;
 	for (size_t i = 0; i < count; i++)
-		if (records[i].ring == tail->ring && records[i].sequence == tail->number && !(records[i].flags & K2K_AUDIT_LOST))
+		if (records[i].ring == tail->ring && records[i].sequence == tail->number &&
+		    !(records[i].flags & K2K_AUDIT_LOST))
 			tail->others_ns = records[i].monotonic_ns;
 	return 0;
 }
@@ -185,15 +201,19 @@ static int begin(struct tail *tail, struct k2k_audit_record *records)
 	if (code)
 		return fail_registry(tail->ctl, code);
 	for (uint32_t i = 0; i < K2K_AUDIT_RINGS && tail->since == SINCE_NUMBER; i++)
-		tail->cursor.next[i] = tail->number <= tail->start.newest[i] ? tail->number : tail->start.newest[i] + 1;
+		tail->cursor.next[i] = tail->number <= tail->start.newest[i]
+		                               ? tail->number
+		                               : tail->start.newest[i] + 1;
 	if (tail->since != SINCE_EVENT)
 		return 0;
 	newest = tail->start.newest[tail->ring];
 	if (tail->number > newest && tail->number - newest > 1) {
 		char name[AUDIT_TEXT];
 
-		return fail_usage(tail->ctl, "--since: there is no event %s yet; the newest of this ring is %" PRIu64,
-		                  audit_event_name(name, tail->ring, tail->number), newest);
+		return fail_usage(
+			tail->ctl,
+			"--since: there is no event %s yet; the newest of this ring is %" PRIu64,
+			audit_event_name(name, tail->ring, tail->number), newest);
 	}
 	tail->cursor.next[tail->ring] = tail->number;
 	code = find_event(tail, records);
@@ -215,7 +235,8 @@ static bool has_tenant(const struct k2k_audit_record *r)
 
 static bool is_about(const struct k2k_audit_record *r, k2k_tenant_id tenant)
 {
-	return has_tenant(r) && (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
+	return has_tenant(r) &&
+	       (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
 }
 
 /* Of a ring that can't be read. */
@@ -234,11 +255,13 @@ static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
 		return false;
 	if (tail->has_until && when_is_after(r, &tail->until))
 		return false;
-	if (tail->since == SINCE_EVENT && r->ring != tail->ring && r->monotonic_ns < tail->others_ns)
+	if (tail->since == SINCE_EVENT && r->ring != tail->ring &&
+	    r->monotonic_ns < tail->others_ns)
 		return false;
 	if (r->flags & K2K_AUDIT_LOST)
-		return true;     /* it may have been what is asked for */
-	return (!tail->by_tenant || is_about(r, tail->tenant)) && (!tail->by_kind || r->kind == tail->kind) &&
+		return true; /* it may have been what is asked for */
+	return (!tail->by_tenant || is_about(r, tail->tenant)) &&
+	       (!tail->by_kind || r->kind == tail->kind) &&
 	       (!tail->by_type || r->type == tail->type);
 }
 
@@ -300,8 +323,8 @@ static const char *color_of(const struct k2k_audit_record *r)
 
 static void print_row(struct list *list, const struct k2k_audit_record *r)
 {
-	char when[AUDIT_TEXT], name[AUDIT_TEXT], what[AUDIT_TEXT], last[AUDIT_TEXT], tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "",
-	     count[UNITS_TEXT + 1];
+	char when[AUDIT_TEXT], name[AUDIT_TEXT], what[AUDIT_TEXT], last[AUDIT_TEXT],
+		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "", count[UNITS_TEXT + 1];
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
 	print_time(when, r->time_ns);
@@ -314,7 +337,9 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
 		units_print_number(to, r->to);
 	if (is_damaged(r))
-		snprintf(what, sizeof(what), "ring %s is damaged: somebody has written into it; its events can't be read",
+		snprintf(what, sizeof(what),
+		         "ring %s is damaged: somebody has written into it; its events can't be "
+		         "read",
 		         audit_ring_name(last, r->ring));
 	else if (lost)
 		snprintf(what, sizeof(what), "events up to %s are missing",
@@ -322,12 +347,31 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 	else
 		audit_text(what, r);
 	list_row(list, (const struct value[]){
-		NUMBER(r->time_ns), TEXT(when), TEXT(name), NUMBER(r->ring), NUMBER(r->sequence),
-		{ .text = k2k_audit_level_name(r->level), .color = color_of(r) }, TEXT(k2k_audit_type_name(r->type)),
-		TEXT(is_damaged(r) ? "damaged" : lost ? "lost" : k2k_audit_kind_name(r->kind)), TEXT(tenant), TEXT(to), TEXT(count), NUMBER(r->count),
-		NUMBER(r->tag.org_id), NUMBER(r->tag.engagement_id), NUMBER(r->used), NUMBER(r->limit), TEXT(r->source),
-		TEXT(r->destination), TEXT(r->actor), TEXT(r->comm[0] ? r->comm : r->actor), NUMBER(r->pid), TEXT(r->comm),
-		TEXT(what) });
+			       NUMBER(r->time_ns),
+			       TEXT(when),
+			       TEXT(name),
+			       NUMBER(r->ring),
+			       NUMBER(r->sequence),
+			       { .text = k2k_audit_level_name(r->level), .color = color_of(r) },
+			       TEXT(k2k_audit_type_name(r->type)),
+			       TEXT(is_damaged(r) ? "damaged"
+	                            : lost        ? "lost"
+	                                          : k2k_audit_kind_name(r->kind)),
+			       TEXT(tenant),
+			       TEXT(to),
+			       TEXT(count),
+			       NUMBER(r->count),
+			       NUMBER(r->tag.org_id),
+			       NUMBER(r->tag.engagement_id),
+			       NUMBER(r->used),
+			       NUMBER(r->limit),
+			       TEXT(r->source),
+			       TEXT(r->destination),
+			       TEXT(r->actor),
+			       TEXT(r->comm[0] ? r->comm : r->actor),
+			       NUMBER(r->pid),
+			       TEXT(r->comm),
+			       TEXT(what) });
 }
 
 static void print_event(struct tail *tail, const struct k2k_audit_record *r)
@@ -377,7 +421,8 @@ static void *start_watch(struct ctl *ctl, int *exit_code)
 	int error = pthread_create(&thread, NULL, watch_reader, NULL);
 
 	if (error)
-		*exit_code = fail_with(ctl, K2K_ENOMEM, "no thread for standard output: %s", strerror(error));
+		*exit_code = fail_with(ctl, K2K_ENOMEM, "no thread for standard output: %s",
+		                       strerror(error));
 	return error ? NULL : &thread;
 }
 
@@ -444,7 +489,8 @@ static int print_tail(struct tail *tail, struct k2k_audit_record *records)
 	if (exit_code)
 		return exit_code;
 	if (listed)
-		list_begin(&tail->list, tail->ctl, "events", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+		list_begin(&tail->list, tail->ctl, "events", fields,
+		           sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
 	code = run(tail, records);
 	if (listed && tail->follow)
 		list_page(&tail->list);

@@ -45,9 +45,17 @@ static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->c
                           struct value values[BROKER_FIELDS])
 {
 	const struct value all[BROKER_FIELDS] = {
-		NUMBER(b->slot), NUMBER(b->pid), TEXT(comm), TEXT(broker_state_name(b->state)), NUMBER(b->incarnation),
-		NUMBER(b->grace_behind), NUMBER(b->kernels), NUMBER(b->gpu_memory_bytes), NUMBER(b->grace_behind),
-		NUMBER(b->attached_at_ns), NUMBER(b->incarnation),
+		NUMBER(b->slot),
+		NUMBER(b->pid),
+		TEXT(comm),
+		TEXT(broker_state_name(b->state)),
+		NUMBER(b->incarnation),
+		NUMBER(b->grace_behind),
+		NUMBER(b->kernels),
+		NUMBER(b->gpu_memory_bytes),
+		NUMBER(b->grace_behind),
+		NUMBER(b->attached_at_ns),
+		NUMBER(b->incarnation),
 	};
 
 	printable_copy(comm, sizeof(b->comm) + 1, b->comm, sizeof(b->comm));
@@ -133,9 +141,10 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 
 	list_begin(&list, ctl, "leases", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
 	for (size_t i = 0; i < count; i++)
-		list_row(&list, (const struct value[]){
-			NUMBER(leases[i].id), NUMBER(leases[i].slot), NUMBER(leases[i].pid), NUMBER(leases[i].kernels),
-			NUMBER(leases[i].gpu_memory_bytes) });
+		list_row(&list,
+		         (const struct value[]){ NUMBER(leases[i].id), NUMBER(leases[i].slot),
+		                                 NUMBER(leases[i].pid), NUMBER(leases[i].kernels),
+		                                 NUMBER(leases[i].gpu_memory_bytes) });
 	list_end(&list);
 }
 
@@ -150,8 +159,10 @@ int cmd_leases(struct ctl *ctl)
 	qsort(leases, count, sizeof(*leases), compare_leases);
 	for (size_t i = 0; i < count; i++) {
 		if (leases[i].flags & K2K_TENANT_DAMAGED)
-			fail_with(ctl, K2K_ECORRUPT, "tenant %" PRIu64 ": the list of its leases is damaged: what it holds can't be told before '"
-			          CTL_NAME " -r %s repair'", leases[i].id, ctl->registry);
+			fail_with(ctl, K2K_ECORRUPT,
+			          "tenant %" PRIu64 ": the list of its leases is damaged: what it "
+			          "holds can't be told before '" CTL_NAME " -r %s repair'",
+			          leases[i].id, ctl->registry);
 		else
 			leases[kept++] = leases[i];
 	}

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
+static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change,
+                        struct would *w)
 {
 	bool set = change->budget_ns != K2K_UNLIMITED, there = false;
 	struct k2k_budget_info *budgets;
@@ -26,12 +27,16 @@ static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct
 		return K2K_ENOBUDGET;
 	w->action = set ? "set" : there ? "unset" : "change";
 	if (set)
-		snprintf(w->text, sizeof(w->text), "budget of tenant %" PRIu64 ", engagement %" PRIu64 " to %s", id, change->engagement,
-		         units_print_duration(unit, change->budget_ns));
+		snprintf(w->text, sizeof(w->text),
+		         "budget of tenant %" PRIu64 ", engagement %" PRIu64 " to %s", id,
+		         change->engagement, units_print_duration(unit, change->budget_ns));
 	else if (there)
-		snprintf(w->text, sizeof(w->text), "budget of tenant %" PRIu64 ", engagement %" PRIu64, id, change->engagement);
+		snprintf(w->text, sizeof(w->text),
+		         "budget of tenant %" PRIu64 ", engagement %" PRIu64, id,
+		         change->engagement);
 	else
-		snprintf(w->text, sizeof(w->text), "nothing: tenant %" PRIu64 " has no budget for engagement %" PRIu64, id,
+		snprintf(w->text, sizeof(w->text),
+		         "nothing: tenant %" PRIu64 " has no budget for engagement %" PRIu64, id,
 		         change->engagement);
 	return 0;
 }
@@ -53,7 +58,8 @@ static int change_one(struct k2k_registry *reg, k2k_tenant_id id, const struct c
 
 static int change_budget(struct ctl *ctl, k2k_tenant_id id, const struct change *change)
 {
-	return ctl->dry_run ? change_dry_run(ctl, &id, 1, change, would_change) : change_tenants(ctl, &id, 1, change);
+	return ctl->dry_run ? change_dry_run(ctl, &id, 1, change, would_change)
+	                    : change_tenants(ctl, &id, 1, change);
 }
 
 int cmd_budget_set(struct ctl *ctl)
@@ -73,7 +79,8 @@ int cmd_budget_unset(struct ctl *ctl)
 	struct change change = { .call = change_one, .budget_ns = K2K_UNLIMITED };
 	uint64_t id;
 
-	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) || !arg_id(ctl, "ENG", ctl->arguments[1], &change.engagement))
+	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) ||
+	    !arg_id(ctl, "ENG", ctl->arguments[1], &change.engagement))
 		return EXIT_USAGE;
 	return change_budget(ctl, id, &change);
 }
@@ -100,7 +107,9 @@ static void print_budgets(struct ctl *ctl, const struct k2k_budget_info *budgets
 	list_begin(&list, ctl, "budgets", fields, 4, NULL, NULL, 0);
 	for (size_t i = 0; i < count; i++) {
 		struct value values[] = {
-			NUMBER(budgets[i].id), NUMBER(budgets[i].engagement_id), NUMBER(budgets[i].budget_ns),
+			NUMBER(budgets[i].id),
+			NUMBER(budgets[i].engagement_id),
+			NUMBER(budgets[i].budget_ns),
 			NUMBER(budgets[i].used_ns),
 		};
 

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* With the rights of an admin nothing moves during the look; without them a finding has to be there twice. */
+/*
+ * With the rights of an admin nothing moves during the look; without them a finding has to be there
+ * twice.
+ */
 static int open_for_check(struct ctl *ctl, struct k2k_registry **reg)
 {
 	struct k2k_open_options options;
@@ -15,8 +18,9 @@ static int open_for_check(struct ctl *ctl, struct k2k_registry **reg)
 
 	open_options(ctl, &options);
 	code = k2k_registry_open(ctl->registry, K2K_ROLE_ADMIN, &options, reg);
-	return code == K2K_EPERM ? open_registry(ctl, K2K_ROLE_OBSERVER, reg) :
-	       code ? fail(ctl, code, "registry '%s'", ctl->registry) : 0;
+	return code == K2K_EPERM ? open_registry(ctl, K2K_ROLE_OBSERVER, reg)
+	       : code            ? fail(ctl, code, "registry '%s'", ctl->registry)
+	                         : 0;
 }
 
 static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, size_t count)
@@ -35,8 +39,9 @@ static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, 
 	}
 	list_begin(&list, ctl, "findings", fields, 3, &clean, &NUMBER(!count), 1);
 	for (size_t i = 0; i < count; i++)
-		list_row(&list, (const struct value[]){
-			TEXT(findings[i].invariant), TEXT(findings[i].object), TEXT(findings[i].text) });
+		list_row(&list, (const struct value[]){ TEXT(findings[i].invariant),
+		                                        TEXT(findings[i].object),
+		                                        TEXT(findings[i].text) });
 	list_end(&list);
 }
 
@@ -57,7 +62,10 @@ int cmd_check(struct ctl *ctl)
 		if (!ctl->quiet)
 			print_findings(ctl, findings, count);
 		if (count)
-			note(ctl, "registry '%s': %zu findings; '" CTL_NAME " -r %s repair' finishes what a killed process left, and cuts out damage",
+			note(ctl,
+			     "registry '%s': %zu findings; '" CTL_NAME
+			     " -r %s repair' finishes what a killed process left, and cuts out "
+			     "damage",
 			     ctl->registry, count, ctl->registry);
 		free(findings);
 	}
@@ -80,11 +88,12 @@ static int repair_dry_run(struct ctl *ctl)
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	dryrun_begin(&list, ctl);
-	dryrun_row(&list, "repair", NULL, "what killed processes left in registry '%s'; 'check' finds %zu", ctl->registry,
+	dryrun_row(&list, "repair", NULL,
+	           "what killed processes left in registry '%s'; 'check' finds %zu", ctl->registry,
 	           count);
 	for (size_t i = 0; i < count; i++)
-		dryrun_row(&list, "look at", NULL, "%.8s %.32s: %.160s", findings[i].invariant, findings[i].object,
-		           findings[i].text);
+		dryrun_row(&list, "look at", NULL, "%.8s %.32s: %.160s", findings[i].invariant,
+		           findings[i].object, findings[i].text);
 	dryrun_end(&list);
 	free(findings);
 	return EXIT_DONE;
@@ -127,9 +136,13 @@ int cmd_repair(struct ctl *ctl)
 		note(ctl, "and %" PRIu64 " more of the kind", info.damaged - count);
 	free(cuts);
 	if (!ctl->quiet)
-		print_record(ctl, fields, (const struct value[]){
-			NUMBER(info.tenants), NUMBER(info.budgets), NUMBER(info.engagements), NUMBER(info.leases),
-			NUMBER(info.brokers), NUMBER(info.files), NUMBER(info.damaged), NUMBER(info.cut_leases), NUMBER(info.cut_gpu_ns),
-			NUMBER(info.unattributed_ns) }, sizeof(fields) / sizeof(fields[0]));
+		print_record(ctl, fields,
+		             (const struct value[]){ NUMBER(info.tenants), NUMBER(info.budgets),
+		                                     NUMBER(info.engagements), NUMBER(info.leases),
+		                                     NUMBER(info.brokers), NUMBER(info.files),
+		                                     NUMBER(info.damaged), NUMBER(info.cut_leases),
+		                                     NUMBER(info.cut_gpu_ns),
+		                                     NUMBER(info.unattributed_ns) },
+		             sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * explain - why a tenant is refused: each of its limits, whether it would refuse the next request now, since when it
- * does and by which broker, and what to do about it
+ * explain - why a tenant is refused: each of its limits, whether it would refuse the next request
+ * now, since when it does and by which broker, and what to do about it
  *
- * What is used comes from the tenant itself; when and by whom from the audit trail, as far as its rings still have it.
+ * What is used comes from the tenant itself; when and by whom from the audit trail, as far as its
+ * rings still have it.
  */
 #include "commands.h"
 #include "output.h"
@@ -20,13 +21,13 @@ enum { BATCH = 256 };
 
 /* One limit of the tenant. */
 struct row {
-	uint32_t kind;                  /* enum k2k_audit_kind: of the events that it leaves */
-	uint64_t engagement;            /* of a budget */
-	uint64_t used, max;             /* UINT64_MAX: unlimited */
-	bool refuses;                   /* the smallest next request */
-	uint64_t rejected, since_ns, last_ns, pid;      /* in the trail; 0: no event */
+	uint32_t kind;       /* enum k2k_audit_kind: of the events that it leaves */
+	uint64_t engagement; /* of a budget */
+	uint64_t used, max;  /* UINT64_MAX: unlimited */
+	bool refuses;        /* the smallest next request */
+	uint64_t rejected, since_ns, last_ns, pid; /* in the trail; 0: no event */
 	uint32_t slot;
-	char comm[16 + 1];              /* of the broker, where it is still attached */
+	char comm[16 + 1]; /* of the broker, where it is still attached */
 	char advice[200];
 };
 
@@ -43,7 +44,9 @@ static struct row *add_row(struct explanation *e, uint32_t kind, uint64_t used, 
 {
 	struct row *r = &e->rows[e->count++];
 
-	*r = (struct row){ .kind = kind, .used = used, .max = max, .refuses = max != UINT64_MAX && used >= max };
+	*r = (struct row){
+		.kind = kind, .used = used, .max = max, .refuses = max != UINT64_MAX && used >= max
+	};
 	return r;
 }
 
@@ -57,12 +60,18 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 
 	if (code && code != K2K_ERATE && code != K2K_EBUDGET)
 		return code;
-	r = add_row(e, K2K_AUDIT_KIND_RATE, code == K2K_EBUDGET ? 0 : verdict.used, i->max_messages_per_sec);
+	r = add_row(e, K2K_AUDIT_KIND_RATE, code == K2K_EBUDGET ? 0 : verdict.used,
+	            i->max_messages_per_sec);
 	r->refuses = code == K2K_ERATE;
 	if (r->refuses && !r->max)
-		snprintf(r->advice, sizeof(r->advice), "a limit of 0 rejects everything: 'update %" PRIu64 " --rate R' sets another", e->id);
+		snprintf(r->advice, sizeof(r->advice),
+		         "a limit of 0 rejects everything: 'update %" PRIu64
+		         " --rate R' sets another",
+		         e->id);
 	else if (r->refuses)
-		snprintf(r->advice, sizeof(r->advice), "wait for the next second; 'update %" PRIu64 " --rate R' allows more", e->id);
+		snprintf(r->advice, sizeof(r->advice),
+		         "wait for the next second; 'update %" PRIu64 " --rate R' allows more",
+		         e->id);
 	return 0;
 }
 
@@ -85,21 +94,35 @@ static int look(struct explanation *e, struct k2k_registry *reg)
 		r = add_row(e, K2K_AUDIT_KIND_BUDGET, budget->used_ns, budget->budget_ns);
 		r->engagement = budget->engagement_id;
 		if (r->refuses)
-			snprintf(r->advice, sizeof(r->advice), "waiting does not help: 'budget set %" PRIu64 " %" PRIu64 " DUR' allows more, "
-			         "'budget unset %" PRIu64 " %" PRIu64 "' all", e->id, r->engagement, e->id, r->engagement);
+			snprintf(r->advice, sizeof(r->advice),
+			         "waiting does not help: 'budget set %" PRIu64 " %" PRIu64
+			         " DUR' allows more, "
+			         "'budget unset %" PRIu64 " %" PRIu64 "' all",
+			         e->id, r->engagement, e->id, r->engagement);
 	}
 	r = add_row(e, K2K_AUDIT_KIND_KERNELS, i->kernels,
-	            i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : i->max_concurrent_kernels);
+	            i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX
+	                                                               : i->max_concurrent_kernels);
 	if (r->refuses && !r->max)
-		snprintf(r->advice, sizeof(r->advice), "a limit of 0 rejects everything: 'update %" PRIu64 " --kernels N' sets another", e->id);
+		snprintf(r->advice, sizeof(r->advice),
+		         "a limit of 0 rejects everything: 'update %" PRIu64
+		         " --kernels N' sets another",
+		         e->id);
 	else if (r->refuses)
-		snprintf(r->advice, sizeof(r->advice), "'leases %" PRIu64 "' shows who holds them; 'update %" PRIu64 " --kernels N' allows more",
+		snprintf(r->advice, sizeof(r->advice),
+		         "'leases %" PRIu64 "' shows who holds them; 'update %" PRIu64
+		         " --kernels N' allows more",
 		         e->id, e->id);
 	r = add_row(e, K2K_AUDIT_KIND_GPU_MEMORY, i->gpu_memory_bytes, i->max_gpu_memory_bytes);
 	if (r->refuses && !r->max)
-		snprintf(r->advice, sizeof(r->advice), "a limit of 0 rejects everything: 'update %" PRIu64 " --gpu-memory SIZE' sets another", e->id);
+		snprintf(r->advice, sizeof(r->advice),
+		         "a limit of 0 rejects everything: 'update %" PRIu64
+		         " --gpu-memory SIZE' sets another",
+		         e->id);
 	else if (r->refuses)
-		snprintf(r->advice, sizeof(r->advice), "'leases %" PRIu64 "' shows who holds it; 'update %" PRIu64 " --gpu-memory SIZE' allows more",
+		snprintf(r->advice, sizeof(r->advice),
+		         "'leases %" PRIu64 "' shows who holds it; 'update %" PRIu64
+		         " --gpu-memory SIZE' allows more",
 		         e->id, e->id);
 	return 0;
 }
@@ -113,7 +136,8 @@ static void take_event(struct explanation *e, const struct k2k_audit_record *rec
 	for (size_t i = 0; i < e->count; i++) {
 		struct row *r = &e->rows[i];
 
-		if (r->kind != record->kind || (r->kind == K2K_AUDIT_KIND_BUDGET && r->engagement != record->tag.engagement_id))
+		if (r->kind != record->kind || (r->kind == K2K_AUDIT_KIND_BUDGET &&
+		                                r->engagement != record->tag.engagement_id))
 			continue;
 		if (__builtin_add_overflow(r->rejected, record->count, &r->rejected))
 			r->rejected = UINT64_MAX;
@@ -127,7 +151,10 @@ static void take_event(struct explanation *e, const struct k2k_audit_record *rec
 	}
 }
 
-/* All that is there at the beginning; where others write faster than this reads, it has an end all the same. */
+/*
+ * All that is there at the beginning; where others write faster than this reads, it has an end all
+ * the same.
+ */
 static int read_trail(struct explanation *e, struct k2k_registry *reg)
 {
 	struct k2k_audit_record *records = check_memory(calloc(BATCH, sizeof(*records)));
@@ -138,7 +165,9 @@ static int read_trail(struct explanation *e, struct k2k_registry *reg)
 
 	do {
 		*records = (struct k2k_audit_record){ .size = sizeof(*records) };
-		code = code ? code : k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
+		code = code ? code
+		            : k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH,
+		                             &count);
 		newer = 0;
 		for (size_t i = 0; !code && i < count; i++) {
 			take_event(e, &records[i]);
@@ -157,8 +186,10 @@ static int name_brokers(struct explanation *e, struct k2k_registry *reg)
 
 	for (size_t i = 0; !code && i < e->count; i++)
 		for (size_t b = 0; b < count; b++)
-			if (e->rows[i].last_ns && brokers[b].slot == e->rows[i].slot && brokers[b].pid == e->rows[i].pid)
-				printable_copy(e->rows[i].comm, sizeof(e->rows[i].comm), brokers[b].comm, sizeof(brokers[b].comm));
+			if (e->rows[i].last_ns && brokers[b].slot == e->rows[i].slot &&
+			    brokers[b].pid == e->rows[i].pid)
+				printable_copy(e->rows[i].comm, sizeof(e->rows[i].comm),
+				               brokers[b].comm, sizeof(brokers[b].comm));
 	free(brokers);
 	return code;
 }
@@ -185,16 +216,28 @@ static void print_row(struct list *list, const struct row *r)
 	bool budget = r->kind == K2K_AUDIT_KIND_BUDGET, seen = r->last_ns != 0;
 
 	units_print_number(engagement, r->engagement);
-	snprintf(name, sizeof(name), "%s%s%s", k2k_audit_kind_name(r->kind), budget ? " " : "", budget ? engagement : "");
+	snprintf(name, sizeof(name), "%s%s%s", k2k_audit_kind_name(r->kind), budget ? " " : "",
+	         budget ? engagement : "");
 	if (seen)
-		snprintf(broker, sizeof(broker), "%" PRIu64 "%s%s", r->pid, r->comm[0] ? " " : "", r->comm);
+		snprintf(broker, sizeof(broker), "%" PRIu64 "%s%s", r->pid, r->comm[0] ? " " : "",
+		         r->comm);
 	const struct value values[] = {
-		TEXT(k2k_audit_kind_name(r->kind)), TEXT(budget ? engagement : NULL),
-		TEXT(name), { .number = r->refuses, .color = r->refuses ? "red" : NULL },
-		TEXT(amount(used, r->kind, r->used)), TEXT(amount(max, r->kind, r->max)), NUMBER(r->used), NUMBER(r->max),
-		NUMBER(r->rejected), NUMBER(seen ? r->since_ns : UINT64_MAX), NUMBER(seen ? r->last_ns : UINT64_MAX),
-		TEXT(broker), NUMBER(seen ? r->slot : UINT64_MAX), NUMBER(seen ? r->pid : UINT64_MAX),
-		TEXT(r->comm[0] ? r->comm : NULL), TEXT(r->advice[0] ? r->advice : NULL),
+		TEXT(k2k_audit_kind_name(r->kind)),
+		TEXT(budget ? engagement : NULL),
+		TEXT(name),
+		{ .number = r->refuses, .color = r->refuses ? "red" : NULL },
+		TEXT(amount(used, r->kind, r->used)),
+		TEXT(amount(max, r->kind, r->max)),
+		NUMBER(r->used),
+		NUMBER(r->max),
+		NUMBER(r->rejected),
+		NUMBER(seen ? r->since_ns : UINT64_MAX),
+		NUMBER(seen ? r->last_ns : UINT64_MAX),
+		TEXT(broker),
+		NUMBER(seen ? r->slot : UINT64_MAX),
+		NUMBER(seen ? r->pid : UINT64_MAX),
+		TEXT(r->comm[0] ? r->comm : NULL),
+		TEXT(r->advice[0] ? r->advice : NULL),
 	};
 	list_row(list, values);
 }
@@ -223,7 +266,8 @@ static void print_explanation(struct ctl *ctl, const struct explanation *e)
 	struct list list;
 	bool any = false;
 
-	list_begin(&list, ctl, "limits", fields, sizeof(fields) / sizeof(fields[0]), &id, &NUMBER(e->id), 1);
+	list_begin(&list, ctl, "limits", fields, sizeof(fields) / sizeof(fields[0]), &id,
+	           &NUMBER(e->id), 1);
 	for (size_t i = 0; i < e->count; i++)
 		print_row(&list, &e->rows[i]);
 	list_end(&list);

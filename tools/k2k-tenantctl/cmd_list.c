@@ -2,8 +2,9 @@
 /*
  * list - all tenants: which of them, in which order, with which columns
  *
- * A column is one line in the table below, and one in column_number(). Filters and order hold for each form of output; the
- * choice of columns for tables and csv, since programs that read JSON take what they want.
+ * A column is one line in the table below, and one in column_number(). Filters and order hold for
+ * each form of output; the choice of columns for tables and csv, since programs that read JSON take
+ * what they want.
  */
 #include "commands.h"
 #include "looks.h"
@@ -18,9 +19,25 @@
 #include <unistd.h>
 
 enum column {
-	COLUMN_ID, COLUMN_GENERATION, COLUMN_REGISTERED, COLUMN_RATE, COLUMN_KERNELS, COLUMN_GPU_MEMORY, COLUMN_BUDGETS, COLUMN_ADMITTED,
-	COLUMN_REJECTED, COLUMN_BY_RATE, COLUMN_BY_BUDGET, COLUMN_BY_KERNELS, COLUMN_BY_MEMORY, COLUMN_GPU_TIME, COLUMN_UNATTRIBUTED,
-	COLUMN_THIS_SECOND, COLUMN_KERNELS_HELD, COLUMN_MEMORY_HELD, COLUMNS
+	COLUMN_ID,
+	COLUMN_GENERATION,
+	COLUMN_REGISTERED,
+	COLUMN_RATE,
+	COLUMN_KERNELS,
+	COLUMN_GPU_MEMORY,
+	COLUMN_BUDGETS,
+	COLUMN_ADMITTED,
+	COLUMN_REJECTED,
+	COLUMN_BY_RATE,
+	COLUMN_BY_BUDGET,
+	COLUMN_BY_KERNELS,
+	COLUMN_BY_MEMORY,
+	COLUMN_GPU_TIME,
+	COLUMN_UNATTRIBUTED,
+	COLUMN_THIS_SECOND,
+	COLUMN_KERNELS_HELD,
+	COLUMN_MEMORY_HELD,
+	COLUMNS
 };
 
 /* The names are words of --sort and --columns in commands.c, too. */
@@ -54,7 +71,10 @@ static uint64_t column_number(const struct tenant *t, enum column column)
 	case COLUMN_GENERATION: return i->generation;
 	case COLUMN_REGISTERED: return i->registered_at_ns;
 	case COLUMN_RATE: return i->max_messages_per_sec;
-	case COLUMN_KERNELS: return i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : i->max_concurrent_kernels;
+	case COLUMN_KERNELS:
+		return i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
+		               ? UINT64_MAX
+		               : i->max_concurrent_kernels;
 	case COLUMN_GPU_MEMORY: return i->max_gpu_memory_bytes;
 	case COLUMN_BUDGETS: return t->budget_count;
 	case COLUMN_ADMITTED: return i->admitted_total;
@@ -85,19 +105,21 @@ struct filter {
 
 struct view {
 	enum column chosen[COLUMNS];
-	size_t chosen_count;            /* 0: the usual ones */
+	size_t chosen_count; /* 0: the usual ones */
 	enum column sort;
 	bool falling;
-	struct filter *filters;         /* all of them have to hold; to be freed */
+	struct filter *filters; /* all of them have to hold; to be freed */
 	size_t filter_count;
 };
 
-static bool column_called(struct ctl *ctl, const char *option, const char *name, size_t length, enum column *column)
+static bool column_called(struct ctl *ctl, const char *option, const char *name, size_t length,
+                          enum column *column)
 {
 	char word[40];
 	struct guess guess = { word, NULL, 0 };
 
-	snprintf(word, sizeof(word), "%.*s", (int)(length < sizeof(word) ? length : sizeof(word) - 1), name);
+	snprintf(word, sizeof(word), "%.*s",
+	         (int)(length < sizeof(word) ? length : sizeof(word) - 1), name);
 	for (size_t i = 0; i < COLUMNS; i++) {
 		guess_offer(&guess, columns[i].key);
 		if (strlen(columns[i].key) == length && !memcmp(columns[i].key, name, length)) {
@@ -106,7 +128,8 @@ static bool column_called(struct ctl *ctl, const char *option, const char *name,
 		}
 	}
 	if (guess.best)
-		fail_usage(ctl, "%s '%s': no such column; did you mean '%s'?", option, word, guess.best);
+		fail_usage(ctl, "%s '%s': no such column; did you mean '%s'?", option, word,
+		           guess.best);
 	else
 		fail_usage(ctl, "%s '%s': no such column; 'list --help' has them", option, word);
 	return false;
@@ -121,7 +144,8 @@ static bool parse_columns(struct ctl *ctl, const char *text, struct view *view)
 			fail_usage(ctl, "--columns: more than there are");
 			return false;
 		}
-		if (!column_called(ctl, "--columns", text, length, &view->chosen[view->chosen_count]))
+		if (!column_called(ctl, "--columns", text, length,
+		                   &view->chosen[view->chosen_count]))
 			return false;
 		view->chosen_count++;
 		text += length;
@@ -130,7 +154,8 @@ static bool parse_columns(struct ctl *ctl, const char *text, struct view *view)
 	}
 }
 
-static bool parse_number(const struct field *column, const char *text, uint64_t *number, struct units_fault *fault)
+static bool parse_number(const struct field *column, const char *text, uint64_t *number,
+                         struct units_fault *fault)
 {
 	if ((column->flags & FIELD_LIMIT) && !strcmp(text, "unlimited")) {
 		*number = UINT64_MAX;
@@ -148,8 +173,12 @@ static bool parse_number(const struct field *column, const char *text, uint64_t 
 /* "rejected>0" */
 static bool parse_filter(struct ctl *ctl, const char *text, struct filter *filter)
 {
-	static const struct { const char *sign; enum comparison comparison; } signs[] = {
-		{ "<=", LESS_OR_EQUAL }, { ">=", MORE_OR_EQUAL }, { "!=", NOT_EQUAL }, { "<", LESS }, { ">", MORE }, { "=", EQUAL },
+	static const struct {
+		const char *sign;
+		enum comparison comparison;
+	} signs[] = {
+		{ "<=", LESS_OR_EQUAL }, { ">=", MORE_OR_EQUAL }, { "!=", NOT_EQUAL },
+		{ "<", LESS },           { ">", MORE },           { "=", EQUAL },
 	};
 	size_t length = strcspn(text, "<>=!"), sign = 0, count = sizeof(signs) / sizeof(signs[0]);
 	struct units_fault fault;
@@ -158,7 +187,10 @@ static bool parse_filter(struct ctl *ctl, const char *text, struct filter *filte
 	while (sign < count && strncmp(text + length, signs[sign].sign, strlen(signs[sign].sign)))
 		sign++;
 	if (sign == count) {
-		fail_usage(ctl, "--filter '%.100s': it is COLUMN, one of < <= = != >= >, and a number, like 'rejected>0'", text);
+		fail_usage(ctl,
+		           "--filter '%.100s': it is COLUMN, one of < <= = != >= >, and a number, "
+		           "like 'rejected>0'",
+		           text);
 		return false;
 	}
 	if (!column_called(ctl, "--filter", text, length, &filter->column))
@@ -167,7 +199,8 @@ static bool parse_filter(struct ctl *ctl, const char *text, struct filter *filte
 	value = text + length + strlen(signs[sign].sign);
 	if (parse_number(&columns[filter->column], value, &filter->number, &fault))
 		return true;
-	fail_usage(ctl, "--filter '%.100s': %s at position %zu", text, fault.what, fault.position + (size_t)(value - text));
+	fail_usage(ctl, "--filter '%.100s': %s at position %zu", text, fault.what,
+	           fault.position + (size_t)(value - text));
 	return false;
 }
 
@@ -175,7 +208,8 @@ static bool parse_view(struct ctl *ctl, struct view *view)
 {
 	const char *sort = ctl->option[OPT_SORT];
 
-	*view = (struct view){ .filters = check_memory(calloc(ctl->filter_count + 1, sizeof(*view->filters))) };
+	*view = (struct view){ .filters = check_memory(
+				       calloc(ctl->filter_count + 1, sizeof(*view->filters))) };
 	for (size_t i = 0; i < ctl->filter_count; i++)
 		if (!parse_filter(ctl, ctl->filters[i], &view->filters[view->filter_count++]))
 			return false;
@@ -197,8 +231,9 @@ static bool passes(const struct view *view, const struct tenant *t)
 		uint64_t number = column_number(t, f->column);
 		int order = (number > f->number) - (number < f->number);
 		const bool holds[] = {
-			[LESS] = order < 0, [LESS_OR_EQUAL] = order <= 0, [EQUAL] = !order, [NOT_EQUAL] = order != 0,
-			[MORE_OR_EQUAL] = order >= 0, [MORE] = order > 0,
+			[LESS] = order<0, [LESS_OR_EQUAL] = order <= 0, [EQUAL] = !order,
+			               [NOT_EQUAL] = order != 0, [MORE_OR_EQUAL] = order >= 0,
+			               [MORE] = order> 0,
 		};
 
 		if (!holds[f->comparison])
@@ -294,7 +329,8 @@ int cmd_list(struct ctl *ctl)
 	if (!parse_view(ctl, &view)) {
 		exit_code = EXIT_USAGE;
 	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg))) {
-		exit_code = ctl->option[OPT_WATCH] ? watch(ctl, reg, &view) : list_once(ctl, reg, &view);
+		exit_code = ctl->option[OPT_WATCH] ? watch(ctl, reg, &view)
+		                                   : list_once(ctl, reg, &view);
 		k2k_registry_close(&reg);
 	}
 	free(view.filters);

@@ -23,12 +23,18 @@ static bool parse_group(struct ctl *ctl, const char *text, uint32_t *gid)
 static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 {
 	/* the largest tables that the library makes */
-	const struct { enum option_id option; const char *name; uint64_t *to, max; } sizes[] = {
+	const struct {
+		enum option_id option;
+		const char *name;
+		uint64_t *to, max;
+	} sizes[] = {
 		{ OPT_MAX_TENANTS, "--max-tenants", &options->max_tenants, UINT64_C(1) << 24 },
-		{ OPT_MAX_ENGAGEMENTS, "--max-engagements", &options->max_engagements, UINT64_C(1) << 28 },
+		{ OPT_MAX_ENGAGEMENTS, "--max-engagements", &options->max_engagements,
+		  UINT64_C(1) << 28 },
 		{ OPT_MAX_LEASES, "--max-leases", &options->max_leases, UINT64_C(1) << 28 },
 		{ OPT_MAX_BUDGETS, "--max-budgets", &options->max_budgets, UINT64_C(1) << 28 },
-		{ OPT_AUDIT_EVENTS, "--audit-events", &options->max_audit_events, UINT64_C(1) << 16 },
+		{ OPT_AUDIT_EVENTS, "--audit-events", &options->max_audit_events,
+		  UINT64_C(1) << 16 },
 	};
 
 	*options = (struct k2k_create_options)K2K_CREATE_OPTIONS_INIT;
@@ -42,7 +48,8 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		if (!arg_mode(ctl, "--mode", ctl->option[OPT_MODE], &options->mode))
 			return false;
 		if ((options->mode & 0600) != 0600) {
-			fail_usage(ctl, "--mode '%s': the owner needs read and write; like 0660", ctl->option[OPT_MODE]);
+			fail_usage(ctl, "--mode '%s': the owner needs read and write; like 0660",
+			           ctl->option[OPT_MODE]);
 			return false;
 		}
 		options->flags |= K2K_CREATE_MODE;
@@ -77,12 +84,21 @@ static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
 
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
-	print_record(ctl, fields, (const struct value[]){
-		NUMBER(plan.defs_bytes), NUMBER(plan.live_bytes), NUMBER(plan.total_bytes), NUMBER(plan.shm_free_bytes),
-		NUMBER(plan.memory_free_bytes), NUMBER(plan.cgroup_free_bytes), NUMBER(plan.max_tenants),
-		NUMBER(plan.max_engagements), NUMBER(plan.max_leases), NUMBER(plan.max_budgets),
-		NUMBER(plan.max_audit_events),
-	}, sizeof(fields) / sizeof(fields[0]));
+	print_record(ctl, fields,
+	             (const struct value[]){
+			     NUMBER(plan.defs_bytes),
+			     NUMBER(plan.live_bytes),
+			     NUMBER(plan.total_bytes),
+			     NUMBER(plan.shm_free_bytes),
+			     NUMBER(plan.memory_free_bytes),
+			     NUMBER(plan.cgroup_free_bytes),
+			     NUMBER(plan.max_tenants),
+			     NUMBER(plan.max_engagements),
+			     NUMBER(plan.max_leases),
+			     NUMBER(plan.max_budgets),
+			     NUMBER(plan.max_audit_events),
+		     },
+	             sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
 }
 
@@ -100,44 +116,62 @@ static int init_dry_run(struct ctl *ctl, const struct k2k_create_options *option
 	if (!code)
 		k2k_registry_close(&reg);
 	if (code != K2K_ENOREGISTRY)
-		return ctl->option[OPT_IF_MISSING] && !code ?
-		               dryrun_one(ctl, "change", "nothing: the registry exists already") :
-		               fail(ctl, K2K_EEXIST, "registry '%s'", ctl->registry);
+		return ctl->option[OPT_IF_MISSING] && !code
+		               ? dryrun_one(ctl, "change", "nothing: the registry exists already")
+		               : fail(ctl, K2K_EEXIST, "registry '%s'", ctl->registry);
 	code = k2k_registry_plan(options, &plan);
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
-	room = plan.shm_free_bytes < plan.memory_free_bytes ? plan.shm_free_bytes : plan.memory_free_bytes;
+	room = plan.shm_free_bytes < plan.memory_free_bytes ? plan.shm_free_bytes
+	                                                    : plan.memory_free_bytes;
 	if (room > plan.cgroup_free_bytes)
 		room = plan.cgroup_free_bytes;
 	units_print_size(size, plan.total_bytes);
 	if (room < plan.total_bytes)
-		return fail_with(ctl, K2K_ENOMEM, "registry '%s': it takes %s, and %s are free; 'init --plan' says where",
-		                 ctl->registry, size, units_print_size(free_size, room));
+		return fail_with(
+			ctl, K2K_ENOMEM,
+			"registry '%s': it takes %s, and %s are free; 'init --plan' says where",
+			ctl->registry, size, units_print_size(free_size, room));
 	snprintf(text, sizeof(text), "registry '%s' of %s", ctl->registry, size);
 	return dryrun_one(ctl, "create", text);
 }
 
-/* Where what is there is not what was asked for: told, and as [{"field":"max_tenants","found":"16","asked":"32"}]. */
-static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg, const struct k2k_create_options *asked)
+/*
+ * Where what is there is not what was asked for: told, and as
+ * [{"field":"max_tenants","found":"16","asked":"32"}].
+ */
+static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
+                                     const struct k2k_create_options *asked)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
 	json_object *array = check_memory(json_object_new_array());
 	static const struct field fields[] = {
-		{ "field", NULL, KIND_TEXT, 0 }, { "found", NULL, KIND_TEXT, 0 }, { "asked", NULL, KIND_TEXT, 0 },
+		{ "field", NULL, KIND_TEXT, 0 },
+		{ "found", NULL, KIND_TEXT, 0 },
+		{ "asked", NULL, KIND_TEXT, 0 },
 	};
 
 	if (k2k_registry_info(reg, &info) || k2k_registry_plan(asked, &plan))
 		return array;
-	const struct { enum option_id option; const char *name, *form; uint64_t found, asked; } all[] = {
-		{ OPT_MAX_TENANTS, "max_tenants", "%" PRIu64, info.tenants.capacity, plan.max_tenants },
-		{ OPT_MAX_ENGAGEMENTS, "max_engagements", "%" PRIu64, info.engagements.capacity, plan.max_engagements },
+	const struct {
+		enum option_id option;
+		const char *name, *form;
+		uint64_t found, asked;
+	} all[] = {
+		{ OPT_MAX_TENANTS, "max_tenants", "%" PRIu64, info.tenants.capacity,
+		  plan.max_tenants },
+		{ OPT_MAX_ENGAGEMENTS, "max_engagements", "%" PRIu64, info.engagements.capacity,
+		  plan.max_engagements },
 		{ OPT_MAX_LEASES, "max_leases", "%" PRIu64, info.leases.capacity, plan.max_leases },
-		{ OPT_MAX_BUDGETS, "max_budgets", "%" PRIu64, info.budgets.capacity, plan.max_budgets },
-		{ OPT_AUDIT_EVENTS, "max_audit_events", "%" PRIu64, info.max_audit_events, plan.max_audit_events },
+		{ OPT_MAX_BUDGETS, "max_budgets", "%" PRIu64, info.budgets.capacity,
+		  plan.max_budgets },
+		{ OPT_AUDIT_EVENTS, "max_audit_events", "%" PRIu64, info.max_audit_events,
+		  plan.max_audit_events },
 		{ OPT_MODE, "live_mode", "%04" PRIo64, info.live_mode & 07777, asked->mode },
 		{ OPT_GROUP, "owner_gid", "%" PRIu64, info.owner_gid, asked->gid },
-		{ OPT_REQUIRE_AUDIT, "require_audit", "%" PRIu64, (info.flags & K2K_INFO_REQUIRE_AUDIT) != 0, 1 },
+		{ OPT_REQUIRE_AUDIT, "require_audit", "%" PRIu64,
+		  (info.flags & K2K_INFO_REQUIRE_AUDIT) != 0, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -151,7 +185,8 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg, 
 		snprintf(found, sizeof(found), all[i].form, all[i].found);
 		snprintf(wanted, sizeof(wanted), all[i].form, all[i].asked);
 #pragma GCC diagnostic pop
-		note(ctl, "registry '%s': exists already, and %s is %s there, not %s", ctl->registry, all[i].name, found, wanted);
+		note(ctl, "registry '%s': exists already, and %s is %s there, not %s",
+		     ctl->registry, all[i].name, found, wanted);
 		one = check_memory(json_object_new_object());
 		json_set(one, &fields[0], &TEXT(all[i].name));
 		json_set(one, &fields[1], &TEXT(found));
@@ -238,8 +273,10 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
-	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases, &info.budgets };
-	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT], brokers[32];
+	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases,
+		                              &info.budgets };
+	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT],
+		brokers[32];
 	int code = k2k_registry_info(reg, &info);
 
 	if (code)
@@ -248,21 +285,50 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
 	snprintf(brokers, sizeof(brokers), "%u of %d", info.brokers, K2K_BROKERS_MAX);
 	for (size_t i = 0; i < 4; i++)
-		snprintf(full[i], sizeof(full[i]), "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
+		snprintf(full[i], sizeof(full[i]),
+		         "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
 		         t[i]->capacity, t[i]->retired);
-	print_record(ctl, fields, (const struct value[]){
-		TEXT(info.name), TEXT(info.uuid), NUMBER(info.layout_version), NUMBER(info.created_at_ns),
-		NUMBER(info.defs_bytes), NUMBER(info.live_bytes), NUMBER(info.owner_uid), NUMBER(info.owner_gid),
-		TEXT(user_name(owner, info.owner_uid)), TEXT(group_name(group, info.owner_gid)),
-		TEXT(defs_mode), TEXT(live_mode), NUMBER(info.brokers), TEXT(brokers), NUMBER(info.generation),
-		NUMBER(info.grace_token), NUMBER(info.unknown_tenant_total), NUMBER(info.cross_tenant_total),
-		TEXT(full[0]), TEXT(full[1]), TEXT(full[2]), TEXT(full[3]),
-		NUMBER(t[0]->used), NUMBER(t[0]->retired), NUMBER(t[0]->capacity),
-		NUMBER(t[1]->used), NUMBER(t[1]->retired), NUMBER(t[1]->capacity),
-		NUMBER(t[2]->used), NUMBER(t[2]->retired), NUMBER(t[2]->capacity),
-		NUMBER(t[3]->used), NUMBER(t[3]->retired), NUMBER(t[3]->capacity),
-		NUMBER(info.max_audit_events), NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0), { .json = differences },
-	}, sizeof(fields) / sizeof(fields[0]) - !differences);
+	print_record(ctl, fields,
+	             (const struct value[]){
+			     TEXT(info.name),
+			     TEXT(info.uuid),
+			     NUMBER(info.layout_version),
+			     NUMBER(info.created_at_ns),
+			     NUMBER(info.defs_bytes),
+			     NUMBER(info.live_bytes),
+			     NUMBER(info.owner_uid),
+			     NUMBER(info.owner_gid),
+			     TEXT(user_name(owner, info.owner_uid)),
+			     TEXT(group_name(group, info.owner_gid)),
+			     TEXT(defs_mode),
+			     TEXT(live_mode),
+			     NUMBER(info.brokers),
+			     TEXT(brokers),
+			     NUMBER(info.generation),
+			     NUMBER(info.grace_token),
+			     NUMBER(info.unknown_tenant_total),
+			     NUMBER(info.cross_tenant_total),
+			     TEXT(full[0]),
+			     TEXT(full[1]),
+			     TEXT(full[2]),
+			     TEXT(full[3]),
+			     NUMBER(t[0]->used),
+			     NUMBER(t[0]->retired),
+			     NUMBER(t[0]->capacity),
+			     NUMBER(t[1]->used),
+			     NUMBER(t[1]->retired),
+			     NUMBER(t[1]->capacity),
+			     NUMBER(t[2]->used),
+			     NUMBER(t[2]->retired),
+			     NUMBER(t[2]->capacity),
+			     NUMBER(t[3]->used),
+			     NUMBER(t[3]->retired),
+			     NUMBER(t[3]->capacity),
+			     NUMBER(info.max_audit_events),
+			     NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0),
+			     { .json = differences },
+		     },
+	             sizeof(fields) / sizeof(fields[0]) - !differences);
 	return EXIT_DONE;
 }
 
@@ -280,15 +346,19 @@ int cmd_info(struct ctl *ctl)
 
 /* ---- destroy -------------------------------------------------------------- */
 
-/* Busy for one of two reasons: brokers, which -y overrides, or another writer, which nothing does. */
+/*
+ * Busy for one of two reasons: brokers, which -y overrides, or another writer, which nothing does.
+ */
 static int fail_busy(struct ctl *ctl)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
-	const char *why = detail->code == K2K_EBUSY && detail->text[0] ? detail->text : "brokers are attached";
+	const char *why = detail->code == K2K_EBUSY && detail->text[0] ? detail->text
+	                                                               : "brokers are attached";
 
 	if (ctl->yes || (detail->code == K2K_EBUSY && !strcmp(detail->object, "writer")))
 		return fail(ctl, K2K_EBUSY, "registry '%s'", ctl->registry);
-	return fail_with(ctl, K2K_EBUSY, "registry '%s': %s; -y destroys it with brokers attached", ctl->registry, why);
+	return fail_with(ctl, K2K_EBUSY, "registry '%s': %s; -y destroys it with brokers attached",
+	                 ctl->registry, why);
 }
 
 static int destroy_dry_run(struct ctl *ctl)
@@ -306,17 +376,24 @@ static int destroy_dry_run(struct ctl *ctl)
 		k2k_registry_close(&reg);
 	}
 	/* One of another boot can still be removed, one of another layout or damaged with -y. */
-	if (code && code != K2K_EBOOT && !(ctl->yes && (code == K2K_ELAYOUT || code == K2K_ECORRUPT)))
+	if (code && code != K2K_EBOOT &&
+	    !(ctl->yes && (code == K2K_ELAYOUT || code == K2K_ECORRUPT)))
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	if (!code && info.brokers && !ctl->yes)
-		return fail_with(ctl, K2K_EBUSY, "registry '%s': %u brokers are attached; -y destroys it all the same",
-		                 ctl->registry, info.brokers);
-	snprintf(text, sizeof(text), "registry '%s' with %" PRIu64 " tenants and %u brokers attached", ctl->registry,
+		return fail_with(
+			ctl, K2K_EBUSY,
+			"registry '%s': %u brokers are attached; -y destroys it all the same",
+			ctl->registry, info.brokers);
+	snprintf(text, sizeof(text),
+	         "registry '%s' with %" PRIu64 " tenants and %u brokers attached", ctl->registry,
 	         info.tenants.used, info.brokers);
 	return dryrun_one(ctl, "destroy", text);
 }
 
-/* On a terminal, where -y does not say it. *flags: what an answer of yes allows. Returns 0 or the exit code. */
+/*
+ * On a terminal, where -y does not say it. *flags: what an answer of yes allows. Returns 0 or the
+ * exit code.
+ */
 static int confirm_destroy(struct ctl *ctl, uint32_t *flags)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
@@ -332,14 +409,17 @@ static int confirm_destroy(struct ctl *ctl, uint32_t *flags)
 		k2k_registry_close(&reg);
 	}
 	if (code == K2K_EBOOT || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
-		wanted = ask("Destroy registry '%s', which can't be read here (%s)?", ctl->registry, k2k_strerror(code));
+		wanted = ask("Destroy registry '%s', which can't be read here (%s)?", ctl->registry,
+		             k2k_strerror(code));
 	else if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	else
-		wanted = ask("Destroy registry '%s' with %" PRIu64 " tenants and all that they used, and %u brokers attached?", ctl->registry,
-		             info.tenants.used, info.brokers);
+		wanted = ask("Destroy registry '%s' with %" PRIu64
+		             " tenants and all that they used, and %u brokers attached?",
+		             ctl->registry, info.tenants.used, info.brokers);
 	if (!wanted)
-		return fail_usage(ctl, "registry '%s': not wanted; nothing was changed", ctl->registry);
+		return fail_usage(ctl, "registry '%s': not wanted; nothing was changed",
+		                  ctl->registry);
 	if (info.brokers || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
 		*flags |= K2K_DESTROY_FORCE;
 	return 0;
@@ -382,10 +462,12 @@ int cmd_version(struct ctl *ctl)
 	};
 	char version[32];
 
-	snprintf(version, sizeof(version), "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
+	snprintf(version, sizeof(version), "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR,
+	         K2K_VERSION_PATCH);
 	if (ctl->format == FORMAT_TABLE)
 		printf(CTL_NAME " %s (library %s)\n", version, k2k_version());
 	else
-		print_record(ctl, fields, (const struct value[]){ TEXT(version), TEXT(k2k_version()) }, 2);
+		print_record(ctl, fields,
+		             (const struct value[]){ TEXT(version), TEXT(k2k_version()) }, 2);
 	return EXIT_DONE;
 }

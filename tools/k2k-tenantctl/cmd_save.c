@@ -37,7 +37,7 @@ static bool to_output(const char *path)
 
 struct snapshot {
 	struct tenants tenants;
-	struct k2k_usage_info *usage;   /* by tenant */
+	struct k2k_usage_info *usage; /* by tenant */
 	size_t usage_count;
 	struct k2k_registry_info info;
 };
@@ -80,17 +80,22 @@ static void write_tenant(FILE *out, const struct snapshot *s, const struct tenan
 	const char *between = "";
 
 	document_write_limits(out, true, &s->tenants, t);
-	fprintf(out, ",\n \"generation\": \"%" PRIu64 "\", \"registered_at_ns\": \"%" PRIu64 "\", \"admitted_total\": \"%" PRIu64
-	        "\", \"rejected_total\": {\"rate\": \"%" PRIu64 "\", \"budget\": \"%" PRIu64 "\", \"kernels\": \"%" PRIu64
-	        "\", \"gpu_memory\": \"%" PRIu64 "\"}, \"unattributed_ns\": \"%" PRIu64 "\", \"gpu_ns\": {",
-	        i->generation, i->registered_at_ns, i->admitted_total, i->rejected_total.rate, i->rejected_total.budget,
-	        i->rejected_total.kernels, i->rejected_total.gpu_memory, i->unattributed_ns);
+	fprintf(out,
+	        ",\n \"generation\": \"%" PRIu64 "\", \"registered_at_ns\": \"%" PRIu64
+	        "\", \"admitted_total\": \"%" PRIu64 "\", \"rejected_total\": {\"rate\": \"%" PRIu64
+	        "\", \"budget\": \"%" PRIu64 "\", \"kernels\": \"%" PRIu64
+	        "\", \"gpu_memory\": \"%" PRIu64 "\"}, \"unattributed_ns\": \"%" PRIu64
+	        "\", \"gpu_ns\": {",
+	        i->generation, i->registered_at_ns, i->admitted_total, i->rejected_total.rate,
+	        i->rejected_total.budget, i->rejected_total.kernels, i->rejected_total.gpu_memory,
+	        i->unattributed_ns);
 	while (*usage < s->usage_count && s->usage[*usage].id < i->id)
 		++*usage;
 	for (; *usage < s->usage_count && s->usage[*usage].id == i->id; ++*usage) {
 		if (!s->usage[*usage].gpu_ns)
 			continue;
-		fprintf(out, "%s\"%" PRIu64 "\": \"%" PRIu64 "\"", between, s->usage[*usage].engagement_id, s->usage[*usage].gpu_ns);
+		fprintf(out, "%s\"%" PRIu64 "\": \"%" PRIu64 "\"", between,
+		        s->usage[*usage].engagement_id, s->usage[*usage].gpu_ns);
 		between = ", ";
 	}
 	fputs("}}", out);
@@ -104,8 +109,11 @@ static char *compose(struct ctl *ctl, const struct snapshot *s, size_t *length)
 	FILE *out = check_memory(open_memstream(&text, length));
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	fprintf(out, "{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"version\": %d, \"generation\": \"%" PRIu64
-	        "\", \"saved_at_ns\": \"%" PRIu64 "\", \"tenants\": [", ctl->registry, DOCUMENT_VERSION, s->info.generation,
+	fprintf(out,
+	        "{\"schema\": \"" CTL_SCHEMA
+	        "\", \"registry\": \"%s\", \"version\": %d, \"generation\": \"%" PRIu64
+	        "\", \"saved_at_ns\": \"%" PRIu64 "\", \"tenants\": [",
+	        ctl->registry, DOCUMENT_VERSION, s->info.generation,
 	        (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 	for (size_t i = 0; i < s->tenants.count; i++) {
 		fputs(i ? ",\n" : "\n", out);
@@ -128,12 +136,15 @@ static int write_file(struct ctl *ctl, const char *path, const char *text, size_
 
 	if (!error)
 		return 0;
-	return fail_with(ctl, error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO, "%s: %s; %s",
-	                 to_output(path) ? "standard output" : path, strerror(error),
-	                 spoilt ? "what was written is incomplete" : "the file before, if there was one, is as it was");
+	return fail_with(ctl,
+	                 error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO,
+	                 "%s: %s; %s", to_output(path) ? "standard output" : path, strerror(error),
+	                 spoilt ? "what was written is incomplete"
+	                        : "the file before, if there was one, is as it was");
 }
 
-static void say_done(struct ctl *ctl, const char *what, size_t tenants, size_t costs, uint64_t generation)
+static void say_done(struct ctl *ctl, const char *what, size_t tenants, size_t costs,
+                     uint64_t generation)
 {
 	const struct field fields[] = {
 		{ what, what, KIND_COUNT, 0 },
@@ -142,7 +153,10 @@ static void say_done(struct ctl *ctl, const char *what, size_t tenants, size_t c
 	};
 
 	if (!ctl->quiet)
-		print_record(ctl, fields, (const struct value[]){ NUMBER(tenants), NUMBER(costs), NUMBER(generation) }, 3);
+		print_record(ctl, fields,
+		             (const struct value[]){ NUMBER(tenants), NUMBER(costs),
+		                                     NUMBER(generation) },
+		             3);
 }
 
 int cmd_save(struct ctl *ctl)
@@ -165,16 +179,21 @@ int cmd_save(struct ctl *ctl)
 	}
 	if (!exit_code) {
 		if (s.info.brokers)
-			note(ctl, "%u brokers are attached: what they count from now on is not in %s, nor is what they hold", s.info.brokers,
-			     to_output(path) ? "what was saved" : path);
+			note(ctl,
+			     "%u brokers are attached: what they count from now on is not in %s, "
+			     "nor is what they hold",
+			     s.info.brokers, to_output(path) ? "what was saved" : path);
 		for (size_t i = 0; i < s.usage_count; i++)
 			costs += s.usage[i].gpu_ns != 0;
 		/* behind the document nothing else is to stand on standard output */
 		if (ctl->dry_run || !to_output(path))
-			say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs, s.info.generation);
+			say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs,
+			         s.info.generation);
 		ctl->json_done = true;
 		if (s.tenants.damaged) {
-			note(ctl, "%zu tenants are damaged, and saved with their limits and totals; '" CTL_NAME " -r %s repair' mends them",
+			note(ctl,
+			     "%zu tenants are damaged, and saved with their limits and totals; "
+			     "'" CTL_NAME " -r %s repair' mends them",
 			     s.tenants.damaged, ctl->registry);
 			exit_code = EXIT_PARTLY;
 		}
@@ -188,7 +207,8 @@ int cmd_save(struct ctl *ctl)
 
 static int by_generation(const void *a, const void *b)
 {
-	const struct entry *x = *(const struct entry *const *)a, *y = *(const struct entry *const *)b;
+	const struct entry *x = *(const struct entry *const *)a,
+			   *y = *(const struct entry *const *)b;
 
 	return (x->generation > y->generation) - (x->generation < y->generation);
 }
@@ -214,8 +234,11 @@ static size_t records_of(const struct document *d, const struct entry *e)
 	size_t b = 0, c = 0, count = 0;
 
 	for (; b < e->budget_count || c < e->cost_count; count++) {
-		uint64_t budget = b < e->budget_count ? d->budgets.list[e->first_budget + b].engagement : UINT64_MAX;
-		uint64_t cost = c < e->cost_count ? d->costs.list[e->first_cost + c].engagement : UINT64_MAX;
+		uint64_t budget = b < e->budget_count
+		                          ? d->budgets.list[e->first_budget + b].engagement
+		                          : UINT64_MAX;
+		uint64_t cost = c < e->cost_count ? d->costs.list[e->first_cost + c].engagement
+		                                  : UINT64_MAX;
 		bool take_budget = b < e->budget_count && (c == e->cost_count || budget <= cost);
 		bool take_cost = c < e->cost_count && (b == e->budget_count || cost <= budget);
 
@@ -225,13 +248,17 @@ static size_t records_of(const struct document *d, const struct entry *e)
 	return count;
 }
 
-static int too_small(struct ctl *ctl, const struct document *d, const char *what, uint64_t needed, uint64_t room)
+static int too_small(struct ctl *ctl, const struct document *d, const char *what, uint64_t needed,
+                     uint64_t room)
 {
-	return fail_with(ctl, K2K_EFULL, "%s: has %" PRIu64 " %s, and the registry has room for %" PRIu64
-	                 "; nothing was changed; a larger registry is made with 'init --max-%s N'", d->name, needed, what, room, what);
+	return fail_with(ctl, K2K_EFULL,
+	                 "%s: has %" PRIu64 " %s, and the registry has room for %" PRIu64
+	                 "; nothing was changed; a larger registry is made with 'init --max-%s N'",
+	                 d->name, needed, what, room, what);
 }
 
-static int check_room(struct ctl *ctl, const struct document *d, const struct k2k_registry_info *info)
+static int check_room(struct ctl *ctl, const struct document *d,
+                      const struct k2k_registry_info *info)
 {
 	uint64_t records = 0;
 
@@ -246,8 +273,12 @@ static int check_room(struct ctl *ctl, const struct document *d, const struct k2
 	return 0;
 }
 
-/* What is to be restored, by generation; what is there already is left out. Returns 0 or the exit code. */
-static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, const struct entry **order, size_t *count)
+/*
+ * What is to be restored, by generation; what is there already is left out. Returns 0 or the exit
+ * code.
+ */
+static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
+                     const struct entry **order, size_t *count)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct tenants there;
@@ -259,8 +290,11 @@ static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct doc
 	for (size_t i = 0; !exit_code && i < there.count; i++) {
 		e = entry_of(d, there.rows[i].info.id);
 		if (!e || e->generation != there.rows[i].info.generation)
-			exit_code = fail_with(ctl, K2K_EEXIST, "tenant %" PRIu64 ": is registered here, and not as %s has it; "
-			                      "nothing was changed; load into a registry without tenants", there.rows[i].info.id, d->name);
+			exit_code = fail_with(
+				ctl, K2K_EEXIST,
+				"tenant %" PRIu64 ": is registered here, and not as %s has it; "
+				"nothing was changed; load into a registry without tenants",
+				there.rows[i].info.id, d->name);
 	}
 	code = exit_code ? 0 : k2k_registry_info(reg, &info);
 	if (code)
@@ -278,12 +312,16 @@ static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct doc
 		qsort(order, *count, sizeof(*order), by_generation);
 	for (size_t i = 1; !exit_code && i < *count; i++)
 		if (order[i]->generation == order[i - 1]->generation)
-			exit_code = fail_usage(ctl, "%s: line %zu, column %zu: generation %" PRIu64 " is there twice", d->name,
-			                       order[i]->line, order[i]->column, order[i]->generation);
+			exit_code = fail_usage(
+				ctl,
+				"%s: line %zu, column %zu: generation %" PRIu64 " is there twice",
+				d->name, order[i]->line, order[i]->column, order[i]->generation);
 	if (!exit_code && *count && order[0]->generation <= info.generation)
-		exit_code = fail_with(ctl, K2K_EEXIST, "tenant %" PRIu64 ": has generation %" PRIu64 ", and this registry has given out %"
-		                      PRIu64 " already; nothing was changed; load into a new registry", order[0]->id,
-		                      order[0]->generation, info.generation);
+		exit_code = fail_with(ctl, K2K_EEXIST,
+		                      "tenant %" PRIu64 ": has generation %" PRIu64
+		                      ", and this registry has given out %" PRIu64
+		                      " already; nothing was changed; load into a new registry",
+		                      order[0]->id, order[0]->generation, info.generation);
 	return exit_code;
 }
 
@@ -292,28 +330,41 @@ static int restore(struct k2k_registry *reg, const struct document *d, const str
 	struct k2k_budget *budgets = check_memory(calloc(e->budget_count + 1, sizeof(*budgets)));
 	struct k2k_usage *usage = check_memory(calloc(e->cost_count + 1, sizeof(*usage)));
 	struct k2k_quota quota = {
-		.size = sizeof(quota), .max_messages_per_sec = e->rate, .max_gpu_memory_bytes = e->gpu_memory_bytes,
-		.max_concurrent_kernels = e->kernels, .budgets = budgets, .budget_count = (uint32_t)e->budget_count,
+		.size = sizeof(quota),
+		.max_messages_per_sec = e->rate,
+		.max_gpu_memory_bytes = e->gpu_memory_bytes,
+		.max_concurrent_kernels = e->kernels,
+		.budgets = budgets,
+		.budget_count = (uint32_t)e->budget_count,
 	};
 	struct k2k_tenant_image image = {
-		.size = sizeof(image), .id = e->id, .generation = e->generation, .registered_at_ns = e->registered_at_ns,
-		.admitted_total = e->admitted_total, .rejected_total = e->rejected_total, .unattributed_ns = e->unattributed_ns,
-		.quota = &quota, .usage = usage, .usage_count = (uint32_t)e->cost_count,
+		.size = sizeof(image),
+		.id = e->id,
+		.generation = e->generation,
+		.registered_at_ns = e->registered_at_ns,
+		.admitted_total = e->admitted_total,
+		.rejected_total = e->rejected_total,
+		.unattributed_ns = e->unattributed_ns,
+		.quota = &quota,
+		.usage = usage,
+		.usage_count = (uint32_t)e->cost_count,
 	};
 	int code;
 
 	for (size_t i = 0; i < e->budget_count; i++)
-		budgets[i] = (struct k2k_budget){ d->budgets.list[e->first_budget + i].engagement, d->budgets.list[e->first_budget + i].ns };
+		budgets[i] = (struct k2k_budget){ d->budgets.list[e->first_budget + i].engagement,
+			                          d->budgets.list[e->first_budget + i].ns };
 	for (size_t i = 0; i < e->cost_count; i++)
-		usage[i] = (struct k2k_usage){ d->costs.list[e->first_cost + i].engagement, d->costs.list[e->first_cost + i].ns };
+		usage[i] = (struct k2k_usage){ d->costs.list[e->first_cost + i].engagement,
+			                       d->costs.list[e->first_cost + i].ns };
 	code = k2k_tenant_restore(reg, &image);
 	free(budgets);
 	free(usage);
 	return code;
 }
 
-static int restore_all(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, const struct entry **order,
-                       size_t count, size_t *done)
+static int restore_all(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
+                       const struct entry **order, size_t count, size_t *done)
 {
 	struct progress progress;
 	int code = 0;
@@ -363,7 +414,8 @@ int cmd_load(struct ctl *ctl)
 {
 	struct k2k_registry *reg;
 	struct document document;
-	int exit_code = document_read(ctl, (const char *const *)ctl->arguments, 1, DOCUMENT_SAVED, &document);
+	int exit_code = document_read(ctl, (const char *const *)ctl->arguments, 1, DOCUMENT_SAVED,
+	                              &document);
 
 	if (exit_code)
 		return exit_code;

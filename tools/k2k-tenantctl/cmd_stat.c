@@ -39,26 +39,31 @@ static void print_line(uint64_t number, const struct snapshot *s, const struct c
 
 	/* with the column names again on each page */
 	if (number % 20 == 0)
-		printf("%8s %8s %7s %12s %10s %10s %10s %10s %9s %8s %12s\n", "TIME", "TENANTS", "BROKERS", "ADMITTED/s",
-		       "RATE/s", "BUDGET/s", "KERNELS/s", "MEMORY/s", "GPU-s/s", "KERNELS", "GPU-MEMORY");
+		printf("%8s %8s %7s %12s %10s %10s %10s %10s %9s %8s %12s\n", "TIME", "TENANTS",
+		       "BROKERS", "ADMITTED/s", "RATE/s", "BUDGET/s", "KERNELS/s", "MEMORY/s",
+		       "GPU-s/s", "KERNELS", "GPU-MEMORY");
 	holdings(s, &held);
 	if (!gmtime_r(&now, &tm) || !strftime(clock, sizeof(clock), "%H:%M:%S", &tm))
 		clock[0] = 0;
-	printf("%8s %8zu %7llu %12.1f %10.1f %10.1f %10.1f %10.1f %9.3f %8llu %12s\n", clock, s->tenant_count,
-	       (unsigned long long)held.brokers, per_second(c->admitted, c), per_second(c->rate, c), per_second(c->budget, c),
-	       per_second(c->kernels, c), per_second(c->memory, c), per_second(c->gpu_ns, c) / 1e9,
+	printf("%8s %8zu %7llu %12.1f %10.1f %10.1f %10.1f %10.1f %9.3f %8llu %12s\n", clock,
+	       s->tenant_count, (unsigned long long)held.brokers, per_second(c->admitted, c),
+	       per_second(c->rate, c), per_second(c->budget, c), per_second(c->kernels, c),
+	       per_second(c->memory, c), per_second(c->gpu_ns, c) / 1e9,
 	       (unsigned long long)held.kernels, units_print_size(size, held.bytes));
 }
 
-static void print_row(struct ctl *ctl, struct list *csv, const struct snapshot *s, const struct change *c)
+static void print_row(struct ctl *ctl, struct list *csv, const struct snapshot *s,
+                      const struct change *c)
 {
 	struct holdings held;
 
 	holdings(s, &held);
 	const struct value values[FIELDS] = {
-		NUMBER(wall_ns()), NUMBER(c->interval_ns), NUMBER(s->tenant_count), NUMBER(held.brokers), NUMBER(c->admitted),
-		NUMBER(c->rate), NUMBER(c->budget), NUMBER(c->kernels), NUMBER(c->memory), NUMBER(c->unknown),
-		NUMBER(c->cross), NUMBER(c->gpu_ns), NUMBER(c->unattributed_ns), NUMBER(held.kernels), NUMBER(held.bytes),
+		NUMBER(wall_ns()),          NUMBER(c->interval_ns), NUMBER(s->tenant_count),
+		NUMBER(held.brokers),       NUMBER(c->admitted),    NUMBER(c->rate),
+		NUMBER(c->budget),          NUMBER(c->kernels),     NUMBER(c->memory),
+		NUMBER(c->unknown),         NUMBER(c->cross),       NUMBER(c->gpu_ns),
+		NUMBER(c->unattributed_ns), NUMBER(held.kernels),   NUMBER(held.bytes),
 	};
 
 	if (ctl->format == FORMAT_CSV)
@@ -114,7 +119,8 @@ int cmd_stat(struct ctl *ctl)
 
 	if (ctl->argument_count > 0 && !arg_interval(ctl, ctl->arguments[0], &interval_ns))
 		return EXIT_USAGE;
-	if (ctl->argument_count > 1 && !arg_count(ctl, "COUNT", ctl->arguments[1], 1, UINT64_MAX, &count))
+	if (ctl->argument_count > 1 &&
+	    !arg_count(ctl, "COUNT", ctl->arguments[1], 1, UINT64_MAX, &count))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)

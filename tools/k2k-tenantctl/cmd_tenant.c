@@ -14,7 +14,8 @@
 
 /* ---- saying what a quota is ------------------------------------------------ */
 
-static void append(char *text, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t room, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void append(char *text, size_t room, const char *format, ...)
 {
@@ -32,8 +33,10 @@ static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_
 
 	text[0] = 0;
 	if (mask & K2K_UPDATE_RATE)
-		append(text, room, ", rate %s", q->max_messages_per_sec == K2K_UNLIMITED ?
-		       "unlimited" : units_print_rate(unit, q->max_messages_per_sec));
+		append(text, room, ", rate %s",
+		       q->max_messages_per_sec == K2K_UNLIMITED
+		               ? "unlimited"
+		               : units_print_rate(unit, q->max_messages_per_sec));
 	if (mask & K2K_UPDATE_KERNELS) {
 		if (q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 			append(text, room, ", kernels unlimited");
@@ -41,19 +44,23 @@ static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_
 			append(text, room, ", kernels %" PRIu32, q->max_concurrent_kernels);
 	}
 	if (mask & K2K_UPDATE_GPU_MEMORY)
-		append(text, room, ", GPU memory %s", q->max_gpu_memory_bytes == K2K_UNLIMITED ?
-		       "unlimited" : units_print_size(unit, q->max_gpu_memory_bytes));
+		append(text, room, ", GPU memory %s",
+		       q->max_gpu_memory_bytes == K2K_UNLIMITED
+		               ? "unlimited"
+		               : units_print_size(unit, q->max_gpu_memory_bytes));
 	for (uint32_t i = 0; i < q->budget_count; i++)
 		append(text, room, ", budget %" PRIu64 "=%s", q->budgets[i].engagement_id,
-		       q->budgets[i].budget_ns == K2K_UNLIMITED ?
-		       "unlimited" : units_print_duration(unit, q->budgets[i].budget_ns));
+		       q->budgets[i].budget_ns == K2K_UNLIMITED
+		               ? "unlimited"
+		               : units_print_duration(unit, q->budgets[i].budget_ns));
 }
 
 /* ---- register, update ------------------------------------------------------ */
 
 enum { ALL_LIMITS = K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY };
 
-static void would(struct would *w, const char *action, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask)
+static void would(struct would *w, const char *action, k2k_tenant_id id,
+                  const struct k2k_quota *quota, uint32_t mask)
 {
 	char text[200];
 
@@ -62,7 +69,8 @@ static void would(struct would *w, const char *action, k2k_tenant_id id, const s
 	snprintf(w->text, sizeof(w->text), "tenant %" PRIu64 "%s", id, text);
 }
 
-static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
+static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change,
+                          struct would *w)
 {
 	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
 
@@ -77,13 +85,15 @@ static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const stru
 	return 0;
 }
 
-static int would_update(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change, struct would *w)
+static int would_update(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change,
+                        struct would *w)
 {
 	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
 
 	if (code || (!there && !change->if_missing))
 		return code ? code : K2K_ENOTENANT;
-	would(w, there ? "update" : "register", id, change->quota, there ? change->mask : (uint32_t)ALL_LIMITS);
+	would(w, there ? "update" : "register", id, change->quota,
+	      there ? change->mask : (uint32_t)ALL_LIMITS);
 	return 0;
 }
 
@@ -97,7 +107,9 @@ static int update_one(struct k2k_registry *reg, k2k_tenant_id id, const struct c
 {
 	int code = k2k_tenant_update(reg, id, change->quota, change->mask);
 
-	return code == K2K_ENOTENANT && change->if_missing ? k2k_tenant_register(reg, id, change->quota) : code;
+	return code == K2K_ENOTENANT && change->if_missing
+	               ? k2k_tenant_register(reg, id, change->quota)
+	               : code;
 }
 
 static int change_named(struct ctl *ctl, struct change *change, would_call would_do)
@@ -115,9 +127,11 @@ static int change_named(struct ctl *ctl, struct change *change, would_call would
 	}
 	change->quota = &quota;
 	if (change->call == update_one && !change->mask)
-		exit_code = fail_usage(ctl, "update: nothing named to change; give --preset, --rate, --kernels, --gpu-memory or --budget");
+		exit_code = fail_usage(ctl, "update: nothing named to change; give --preset, "
+		                            "--rate, --kernels, --gpu-memory or --budget");
 	else
-		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do) : change_tenants(ctl, ids, count, change);
+		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do)
+		                         : change_tenants(ctl, ids, count, change);
 	free(ids);
 	free((void *)(uintptr_t)quota.budgets);
 	return exit_code;
@@ -125,14 +139,16 @@ static int change_named(struct ctl *ctl, struct change *change, would_call would
 
 int cmd_register(struct ctl *ctl)
 {
-	struct change change = { .call = register_one, .accept_existing = ctl->option[OPT_IF_MISSING] != NULL };
+	struct change change = { .call = register_one,
+		                 .accept_existing = ctl->option[OPT_IF_MISSING] != NULL };
 
 	return change_named(ctl, &change, would_register);
 }
 
 int cmd_update(struct ctl *ctl)
 {
-	struct change change = { .call = update_one, .if_missing = ctl->option[OPT_IF_MISSING] != NULL };
+	struct change change = { .call = update_one,
+		                 .if_missing = ctl->option[OPT_IF_MISSING] != NULL };
 
 	return change_named(ctl, &change, would_update);
 }
@@ -149,12 +165,15 @@ static void note_not_final(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant
 	if (!fetch_list(reg, LIST_BROKERS, 0, (void **)&brokers, &count)) {
 		for (size_t i = 0; i < count; i++)
 			if (brokers[i].state != K2K_BROKER_DEAD && brokers[i].grace_behind)
-				append(who, sizeof(who), "%s process %" PRIu64 " (broker %u)%s", who[0] ? "," : "",
-				       brokers[i].pid, brokers[i].slot,
-				       brokers[i].state == K2K_BROKER_STOPPED ? ", which is stopped" : "");
+				append(who, sizeof(who), "%s process %" PRIu64 " (broker %u)%s",
+				       who[0] ? "," : "", brokers[i].pid, brokers[i].slot,
+				       brokers[i].state == K2K_BROKER_STOPPED ? ", which is stopped"
+				                                              : "");
 		free(brokers);
 	}
-	note(ctl, "tenant %" PRIu64 ": is deregistered, but its totals are not final: calls under way may still add to them%s%s",
+	note(ctl,
+	     "tenant %" PRIu64 ": is deregistered, but its totals are not final: calls under way "
+	     "may still add to them%s%s",
 	     id, who[0] ? "; waiting for" : "", who);
 }
 
@@ -189,9 +208,12 @@ static int deregister_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t 
 	return exit_code;
 }
 
-/* In one call: all wait for one grace period, and their totals take one sweep. totals: of those that were, in the order of ids. */
-int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids, size_t count,
-                       struct k2k_tenant_totals *totals, size_t *done)
+/*
+ * In one call: all wait for one grace period, and their totals take one sweep. totals: of those
+ * that were, in the order of ids.
+ */
+int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids,
+                       size_t count, struct k2k_tenant_totals *totals, size_t *done)
 {
 	int exit_code = EXIT_DONE, *codes = check_memory(calloc(count + 1, sizeof(*codes)));
 

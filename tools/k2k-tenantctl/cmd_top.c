@@ -17,15 +17,20 @@ static int check_terminal(struct ctl *ctl)
 	int error;
 
 	if (!isatty(STDIN_FILENO))
-		return fail_usage(ctl, "standard input is no terminal, to read keys from; %s", other);
+		return fail_usage(ctl, "standard input is no terminal, to read keys from; %s",
+		                  other);
 	if (!term || !*term)
-		return fail_usage(ctl, "TERM is not set, so it is not known how to draw on this terminal; %s", other);
+		return fail_usage(
+			ctl, "TERM is not set, so it is not known how to draw on this terminal; %s",
+			other);
 	if (setupterm(term, STDOUT_FILENO, &error) != OK)
-		return fail_usage(ctl, "TERM '%.100s': the terminal is not known here; %s", term, other);
+		return fail_usage(ctl, "TERM '%.100s': the terminal is not known here; %s", term,
+		                  other);
 	move = tigetstr("cup");
 	del_curterm(cur_term);
 	if (!move || move == (char *)-1)
-		return fail_usage(ctl, "TERM '%.100s': the terminal can't move its cursor; %s", term, other);
+		return fail_usage(ctl, "TERM '%.100s': the terminal can't move its cursor; %s",
+		                  term, other);
 	return 0;
 }
 
@@ -43,13 +48,14 @@ int cmd_top(struct ctl *ctl)
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	exit_code = once ? top_frame(ctl, reg, interval_ns) : top_screen(ctl, reg, interval_ns, &ended_by);
+	exit_code = once ? top_frame(ctl, reg, interval_ns)
+	                 : top_screen(ctl, reg, interval_ns, &ended_by);
 	k2k_registry_close(&reg);
 	/* who sent it, and a shell with a script to end, is to see it */
 	if (ended_by) {
 		signal(ended_by, SIG_DFL);
 		raise(ended_by);
-		return 128 + ended_by;  /* as process 1 it is still here */
+		return 128 + ended_by; /* as process 1 it is still here */
 	}
 	return exit_code;
 }

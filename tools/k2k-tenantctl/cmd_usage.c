@@ -37,18 +37,20 @@ static void print_usage(struct ctl *ctl, struct k2k_usage_info *usage, size_t co
 	qsort(usage, count, sizeof(*usage), compare);
 	list_begin(&list, ctl, "usage", fields, 3, &total, &NUMBER(sum), 1);
 	for (size_t i = 0; i < count; i++)
-		list_row(&list, (const struct value[]){
-			NUMBER(usage[i].id), NUMBER(usage[i].engagement_id), NUMBER(usage[i].gpu_ns) });
+		list_row(&list, (const struct value[]){ NUMBER(usage[i].id),
+		                                        NUMBER(usage[i].engagement_id),
+		                                        NUMBER(usage[i].gpu_ns) });
 	list_end(&list);
 	if (ctl->format == FORMAT_TABLE && count != 1)
 		printf("total %s\n", units_print_duration(text, sum));
 }
 
-static int usage_of_engagement_of_tenant(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id,
-                                         uint64_t engagement)
+static int usage_of_engagement_of_tenant(struct ctl *ctl, struct k2k_registry *reg,
+                                         k2k_tenant_id id, uint64_t engagement)
 {
 	struct k2k_usage_info usage = { .id = id, .engagement_id = engagement };
-	int code = k2k_usage_engagement_for(reg, id, (struct k2k_audit_tag){ 0, engagement }, &usage.gpu_ns);
+	int code = k2k_usage_engagement_for(reg, id, (struct k2k_audit_tag){ 0, engagement },
+	                                    &usage.gpu_ns);
 
 	if (code)
 		return fail_tenant(ctl, code, id, false);
@@ -56,15 +58,16 @@ static int usage_of_engagement_of_tenant(struct ctl *ctl, struct k2k_registry *r
 	return EXIT_DONE;
 }
 
-static int usage_listed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id, const uint64_t *engagement)
+static int usage_listed(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id,
+                        const uint64_t *engagement)
 {
 	struct k2k_usage_info *usage;
 	size_t count, kept = 0;
 	int code = fetch_list(reg, LIST_USAGE, id, (void **)&usage, &count);
 
 	if (code)
-		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, id, false) :
-		                               fail(ctl, code, "registry '%s'", ctl->registry);
+		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, id, false)
+		                             : fail(ctl, code, "registry '%s'", ctl->registry);
 	for (size_t i = 0; i < count; i++)
 		if (!engagement || usage[i].engagement_id == *engagement)
 			usage[kept++] = usage[i];
@@ -82,7 +85,8 @@ int cmd_usage(struct ctl *ctl)
 	int exit_code;
 
 	if (over_all && ctl->argument_count)
-		return fail_usage(ctl, "usage: --engagement is over all tenants; of one tenant it is 'usage ID ENG'");
+		return fail_usage(ctl, "usage: --engagement is over all tenants; of one tenant it "
+		                       "is 'usage ID ENG'");
 	if (over_all && !arg_id(ctl, "--engagement", over_all, &engagement))
 		return EXIT_USAGE;
 	if (ctl->argument_count > 1 && !arg_id(ctl, "ENG", ctl->arguments[1], &engagement))
@@ -92,8 +96,9 @@ int cmd_usage(struct ctl *ctl)
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	exit_code = ctl->argument_count > 1 ? usage_of_engagement_of_tenant(ctl, reg, id, engagement) :
-	                                      usage_listed(ctl, reg, id, over_all ? &engagement : NULL);
+	exit_code = ctl->argument_count > 1
+	                    ? usage_of_engagement_of_tenant(ctl, reg, id, engagement)
+	                    : usage_listed(ctl, reg, id, over_all ? &engagement : NULL);
 	k2k_registry_close(&reg);
 	return exit_code;
 }
@@ -115,11 +120,10 @@ static void print_quota(k2k_tenant_id id, int code, const struct k2k_verdict *v)
 	char used[UNITS_TEXT], limit[UNITS_TEXT], wait[UNITS_TEXT];
 
 	switch (code) {
-	case 0:
-		printf("tenant %" PRIu64 ": admitted\n", id);
-		break;
+	case 0: printf("tenant %" PRIu64 ": admitted\n", id); break;
 	case K2K_ERATE:
-		printf("tenant %" PRIu64 ": not admitted: rate, %" PRIu64 " of %" PRIu64 " messages counted in this second; ",
+		printf("tenant %" PRIu64 ": not admitted: rate, %" PRIu64 " of %" PRIu64
+		       " messages counted in this second; ",
 		       id, v->used, v->limit);
 		if (v->retry_after_ns == K2K_NEVER_NS)
 			puts("waiting does not help");
@@ -127,22 +131,20 @@ static void print_quota(k2k_tenant_id id, int code, const struct k2k_verdict *v)
 			printf("try again in %s\n", units_print_duration(wait, v->retry_after_ns));
 		break;
 	case K2K_EBUDGET:
-		printf("tenant %" PRIu64 ": not admitted: budget, %s of %s used; waiting does not help\n", id,
-		       units_print_duration(used, v->used), units_print_duration(limit, v->limit));
+		printf("tenant %" PRIu64
+		       ": not admitted: budget, %s of %s used; waiting does not help\n",
+		       id, units_print_duration(used, v->used),
+		       units_print_duration(limit, v->limit));
 		break;
-	default:
-		printf("tenant %" PRIu64 ": not admitted: no such tenant\n", id);
-		break;
+	default: printf("tenant %" PRIu64 ": not admitted: no such tenant\n", id); break;
 	}
 }
 
 int cmd_quota(struct ctl *ctl)
 {
 	static const struct field fields[] = {
-		{ "admitted", NULL, KIND_BOOL, 0 },
-		{ "reason", NULL, KIND_TEXT, 0 },
-		{ "used", NULL, KIND_TOTAL, 0 },
-		{ "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
+		{ "admitted", NULL, KIND_BOOL, 0 },     { "reason", NULL, KIND_TEXT, 0 },
+		{ "used", NULL, KIND_TOTAL, 0 },        { "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
 		{ "retry_after_ns", NULL, KIND_NS, 0 },
 	};
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -156,7 +158,8 @@ int cmd_quota(struct ctl *ctl)
 	    (ctl->option[OPT_ORG] && !arg_id(ctl, "--org", ctl->option[OPT_ORG], &tag.org_id)) ||
 	    (ctl->option[OPT_ENGAGEMENT] &&
 	     !arg_id(ctl, "--engagement", ctl->option[OPT_ENGAGEMENT], &tag.engagement_id)) ||
-	    (ctl->option[OPT_COUNT] && !arg_count(ctl, "--count", ctl->option[OPT_COUNT], 1, K2K_ADMIT_MAX, &n)))
+	    (ctl->option[OPT_COUNT] &&
+	     !arg_count(ctl, "--count", ctl->option[OPT_COUNT], 1, K2K_ADMIT_MAX, &n)))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
@@ -168,8 +171,10 @@ int cmd_quota(struct ctl *ctl)
 	if (!ctl->quiet && ctl->format == FORMAT_TABLE)
 		print_quota(id, code, &verdict);
 	else if (!ctl->quiet)
-		print_record(ctl, fields, (const struct value[]){
-			NUMBER(!code), TEXT(reason_of(code)), NUMBER(verdict.used), NUMBER(verdict.limit),
-			NUMBER(verdict.retry_after_ns) }, sizeof(fields) / sizeof(fields[0]));
+		print_record(ctl, fields,
+		             (const struct value[]){ NUMBER(!code), TEXT(reason_of(code)),
+		                                     NUMBER(verdict.used), NUMBER(verdict.limit),
+		                                     NUMBER(verdict.retry_after_ns) },
+		             sizeof(fields) / sizeof(fields[0]));
 	return code ? EXIT_NO : EXIT_DONE;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * completion: the scripts, and what they ask: which words may stand where the last of those given stands. All comes
- * from the table of commands; ids come from the registry, which is opened as an observer, and not waited for.
+ * completion: the scripts, and what they ask: which words may stand where the last of those given
+ * stands. All comes from the table of commands; ids come from the registry, which is opened as an
+ * observer, and not waited for.
  */
 #include "commands.h"
 #include "completion_scripts.h"
@@ -17,16 +18,19 @@
 
 struct line {
 	const char *registry;
-	const char *first;                      /* the command's first word, or null */
-	const struct command *command;          /* null until it is whole */
-	const struct option_text *waiting;      /* the option whose argument comes next */
-	bool unknown;                           /* there is no such command */
-	bool dashes;                            /* -- was there */
-	char **operands;                        /* of the command */
+	const char *first;                 /* the command's first word, or null */
+	const struct command *command;     /* null until it is whole */
+	const struct option_text *waiting; /* the option whose argument comes next */
+	bool unknown;                      /* there is no such command */
+	bool dashes;                       /* -- was there */
+	char **operands;                   /* of the command */
 	size_t operand_count;
 };
 
-/* One candidate, where the word that is there is the beginning of it. `before` is a part of the word that stays. */
+/*
+ * One candidate, where the word that is there is the beginning of it. `before` is a part of the
+ * word that stays.
+ */
 static void offer(const char *typed, const char *before, const char *word, const char *text)
 {
 	if (strncmp(word, typed, strlen(typed)))
@@ -49,8 +53,12 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Tenants, or a tenant's engagements: ids are sorted, and *count of them. Null where there are none to be had. */
-static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id tenant, size_t *count)
+/*
+ * Tenants, or a tenant's engagements: ids are sorted, and *count of them. Null where there are none
+ * to be had.
+ */
+static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id tenant,
+                           size_t *count)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	struct k2k_registry *reg;
@@ -59,7 +67,8 @@ static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id
 
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.actor = CTL_NAME;
-	if (!good_registry_name(l->registry) || k2k_registry_open(l->registry, K2K_ROLE_OBSERVER, &options, &reg))
+	if (!good_registry_name(l->registry) ||
+	    k2k_registry_open(l->registry, K2K_ROLE_OBSERVER, &options, &reg))
 		return NULL;
 	if (!fetch_list(reg, engagements ? LIST_USAGE : LIST_TENANT_IDS, tenant, &list, count)) {
 		ids = list;
@@ -94,7 +103,8 @@ static void offer_ids(const struct line *l, bool engagements, const char *typed,
 	size_t count;
 
 	/* an engagement is one of the tenant that was named */
-	if (engagements && (!l->operand_count || units_parse_id(l->operands[0], &tenant, &fault) || !tenant))
+	if (engagements &&
+	    (!l->operand_count || units_parse_id(l->operands[0], &tenant, &fault) || !tenant))
 		return;
 	ids = fetch_ids(l, engagements, tenant, &count);
 	for (size_t i = 0; ids && i < count; i++) {
@@ -154,11 +164,14 @@ static void offer_first_words(const char *typed)
 		char seconds[80] = "";
 		size_t used = 0;
 
-		for (next = i; next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
+		for (next = i;
+		     next < command_count && !strcmp(commands[next].name, commands[i].name); next++)
 			if (commands[next].second && used < sizeof(seconds))
-				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used, "%s%s", used ? ", " : "",
+				used += (size_t)snprintf(seconds + used, sizeof(seconds) - used,
+				                         "%s%s", used ? ", " : "",
 				                         commands[next].second);
-		offer(typed, "", commands[i].name, commands[i].second ? seconds : commands[i].summary);
+		offer(typed, "", commands[i].name,
+		      commands[i].second ? seconds : commands[i].summary);
 	}
 }
 
@@ -169,15 +182,20 @@ static void offer_second_words(const char *first, const char *typed)
 			offer(typed, "", commands[i].second, commands[i].summary);
 }
 
-static void offer_values(const struct line *l, enum value_kind kind, const char *words, const char *typed, const char *before)
+static void offer_values(const struct line *l, enum value_kind kind, const char *words,
+                         const char *typed, const char *before)
 {
 	offer_words(words, typed, before);
 	switch (kind) {
-	case VALUE_TENANT: case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
+	case VALUE_TENANT:
+	case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
 	case VALUE_REGISTRY: offer_registries(typed, before); break;
 	case VALUE_GROUP: offer_groups(typed, before); break;
 	case VALUE_USER: offer_users(typed, before); break;
-	case VALUE_COMMAND: l->operand_count ? offer_second_words(l->operands[0], typed) : offer_first_words(typed); break;
+	case VALUE_COMMAND:
+		l->operand_count ? offer_second_words(l->operands[0], typed)
+				 : offer_first_words(typed);
+		break;
 	case VALUE_FILE: puts(":files"); break;
 	default: break;
 	}
@@ -186,7 +204,8 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 /* ---- commands and options ------------------------------------------------------ */
 
 /* The option of the command; before the command is known, of any. */
-static const struct option_text *option_called(const struct line *l, const char *name, size_t length)
+static const struct option_text *option_called(const struct line *l, const char *name,
+                                               size_t length)
 {
 	const struct option_text *found = find_option(l->command, name, length);
 
@@ -216,12 +235,18 @@ static void offer_options(const struct option_text *options, size_t count, const
 	}
 }
 
-/* The option in a word that begins with it and ends with its argument, which is at *value; null in another. */
-static const struct option_text *option_with_value(const struct line *l, const char *word, const char **value)
+/*
+ * The option in a word that begins with it and ends with its argument, which is at *value; null in
+ * another.
+ */
+static const struct option_text *option_with_value(const struct line *l, const char *word,
+                                                   const char **value)
 {
 	if (!strncmp(word, "--", 2)) {
 		const char *equals = strchr(word, '=');
-		const struct option_text *o = equals ? option_called(l, word + 2, (size_t)(equals - word) - 2) : NULL;
+		const struct option_text *o = equals ? option_called(l, word + 2,
+		                                                     (size_t)(equals - word) - 2)
+		                                     : NULL;
 
 		*value = equals ? equals + 1 : NULL;
 		return o && o->argument ? o : NULL;
@@ -240,7 +265,8 @@ static const struct command *command_called(const char *first, const char *secon
 {
 	for (size_t i = 0; i < command_count; i++)
 		if (!strcmp(commands[i].name, first) &&
-		    (second ? commands[i].second && !strcmp(commands[i].second, second) : !commands[i].second))
+		    (second ? commands[i].second && !strcmp(commands[i].second, second)
+		            : !commands[i].second))
 			return &commands[i];
 	return NULL;
 }
@@ -310,7 +336,8 @@ static void offer_word(const struct line *l, const char *typed)
 	} else if (l->operand_count < l->command->max) {
 		const struct operand *operand = &l->command->operands[0];
 
-		for (size_t i = 0; i < l->operand_count && i + 1 < OPERANDS && l->command->max != MANY; i++)
+		for (size_t i = 0;
+		     i < l->operand_count && i + 1 < OPERANDS && l->command->max != MANY; i++)
 			operand++;
 		offer_values(l, operand->kind, operand->words, typed, "");
 	}
@@ -333,14 +360,17 @@ int cmd_completion(struct ctl *ctl)
 
 	if (!strcmp(what, "words")) {
 		if (ctl->argument_count < 2)
-			return fail_usage(ctl, "completion words: a word is missing; see '" CTL_NAME " completion --help'");
+			return fail_usage(ctl, "completion words: a word is missing; see '" CTL_NAME
+			                       " completion --help'");
 		offer_last(ctl, ctl->arguments + 1, ctl->argument_count - 1);
 		return EXIT_DONE;
 	}
 	if (!script)
-		return fail_usage(ctl, "completion '%.100s': no such shell; it is bash, zsh or fish", what);
+		return fail_usage(
+			ctl, "completion '%.100s': no such shell; it is bash, zsh or fish", what);
 	if (ctl->argument_count > 1)
-		return fail_usage(ctl, "completion: too many arguments; see '" CTL_NAME " completion --help'");
+		return fail_usage(ctl, "completion: too many arguments; see '" CTL_NAME
+		                       " completion --help'");
 	fputs(script, stdout);
 	return EXIT_DONE;
 }

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-/* Readline takes = and : for words of their own: they are put together, and what readline keeps is cut off again. */
+/*
+ * Readline takes = and : for words of their own: they are put together, and what readline keeps is
+ * cut off again.
+ */
 static const char bash[] =
 	"# bash completion for k2k-tenantctl, by `k2k-tenantctl completion bash`\n"
 	"_k2k_tenantctl()\n"
@@ -23,7 +26,8 @@ static const char bash[] =
 	"\tword=${COMP_WORDS[COMP_CWORD]}\n"
 	"\t[[ $word == [=:]* ]] && word=\n"
 	"\tkept=${words[${#words[@]} - 1]%\"$word\"}\n"
-	"\tmapfile -t lines < <(\"$1\" completion words -- \"${words[@]//[\\\"\\']/}\" 2>/dev/null)\n"
+	"\tmapfile -t lines < <(\"$1\" completion words -- \"${words[@]//[\\\"\\']/}\" "
+	"2>/dev/null)\n"
 	"\tCOMPREPLY=()\n"
 	"\tfor line in \"${lines[@]}\"; do\n"
 	"\t\tif [[ $line == :files ]]; then\n"
@@ -44,7 +48,8 @@ static const char zsh[] =
 	"{\n"
 	"\tlocal -a lines plain described\n"
 	"\tlocal line files=\n"
-	"\tlines=(\"${(@f)$(\"${(Q)words[1]}\" completion words -- \"${(@Q)words[2,CURRENT-1]}\" \"${(Q)PREFIX}\" 2>/dev/null)}\")\n"
+	"\tlines=(\"${(@f)$(\"${(Q)words[1]}\" completion words -- \"${(@Q)words[2,CURRENT-1]}\" "
+	"\"${(Q)PREFIX}\" 2>/dev/null)}\")\n"
 	"\tfor line in \"${lines[@]}\"; do\n"
 	"\t\tcase $line in\n"
 	"\t\t'') ;;\n"
@@ -94,5 +99,8 @@ static const char fish[] =
 
 const char *completion_script(const char *shell)
 {
-	return !strcmp(shell, "bash") ? bash : !strcmp(shell, "zsh") ? zsh : !strcmp(shell, "fish") ? fish : NULL;
+	return !strcmp(shell, "bash")   ? bash
+	       : !strcmp(shell, "zsh")  ? zsh
+	       : !strcmp(shell, "fish") ? fish
+	                                : NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The reflected polynomial of ECMA-182, inverted before and after: CRC-64/XZ. "123456789" gives 995dc9bbdf1939fa. */
+/*
+ * The reflected polynomial of ECMA-182, inverted before and after: CRC-64/XZ. "123456789" gives
+ * 995dc9bbdf1939fa.
+ */
 #include "document.h"
 
 #define POLYNOMIAL UINT64_C(0xc96c5795d7870f42)

@@ -27,9 +27,9 @@ struct source {
 	yaml_parser_t parser;
 	yaml_event_t event;
 	bool has_event;
-	bool fatal;             /* nothing more can be read */
-	bool skipping;          /* what is read belongs to a fault that was told */
-	size_t index, depth;    /* depth: of mappings and lists around the event */
+	bool fatal;          /* nothing more can be read */
+	bool skipping;       /* what is read belongs to a fault that was told */
+	size_t index, depth; /* depth: of mappings and lists around the event */
 	size_t faults;
 	int exit_code;
 	struct progress progress;
@@ -37,14 +37,16 @@ struct source {
 
 static const char *const rate_forms = "a rate is like 5000/s, 5k/s, or unlimited";
 static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
-static const char *const size_forms = "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
+static const char *const size_forms =
+	"a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
 static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
 static const char *const id_forms = "an id is decimal or 0x..., at most 18446744073709551615";
 static const char *const number_forms = "a whole number, at most 18446744073709551615";
 
 /* ---- faults ----------------------------------------------------------------- */
 
-static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...)
 {
@@ -55,16 +57,19 @@ static bool bad_at(struct source *s, size_t line, size_t column, const char *for
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	progress_end(&s->progress);
-	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s", s->document->sources[s->index].name, line, column, text);
+	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s",
+	                          s->document->sources[s->index].name, line, column, text);
 	if (++s->faults == DOCUMENT_FAULTS) {
-		note(s->ctl, "%s: no more than %d faults are told at once", s->document->sources[s->index].name, DOCUMENT_FAULTS);
+		note(s->ctl, "%s: no more than %d faults are told at once",
+		     s->document->sources[s->index].name, DOCUMENT_FAULTS);
 		s->fatal = true;
 	}
 	return false;
 }
 
 /* About the event that is being looked at. */
-#define bad(s, ...) bad_at((s), (s)->event.start_mark.line + 1, (s)->event.start_mark.column + 1, __VA_ARGS__)
+#define bad(s, ...) \
+	bad_at((s), (s)->event.start_mark.line + 1, (s)->event.start_mark.column + 1, __VA_ARGS__)
 
 static bool bad_yaml(struct source *s)
 {
@@ -75,12 +80,14 @@ static bool bad_yaml(struct source *s)
 		out_of_memory();
 	if (p->error == YAML_READER_ERROR) {
 		progress_end(&s->progress);
-		s->exit_code = fail_usage(s->ctl, "%s: byte %zu: %s", s->document->sources[s->index].name, p->problem_offset + 1,
-		                          p->problem ? p->problem : "can't be read");
+		s->exit_code = fail_usage(
+			s->ctl, "%s: byte %zu: %s", s->document->sources[s->index].name,
+			p->problem_offset + 1, p->problem ? p->problem : "can't be read");
 		return false;
 	}
-	return bad_at(s, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s%s%s", p->context ? p->context : "",
-	              p->context ? ": " : "", p->problem ? p->problem : "neither YAML nor JSON");
+	return bad_at(s, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s%s%s",
+	              p->context ? p->context : "", p->context ? ": " : "",
+	              p->problem ? p->problem : "neither YAML nor JSON");
 }
 
 /* ---- events ----------------------------------------------------------------- */
@@ -108,7 +115,8 @@ static bool next(struct source *s)
 		return true;
 	switch (s->event.type) {
 	case YAML_ALIAS_EVENT:
-		return bad(s, "an alias (*%.60s): write out what it stands for", (char *)s->event.data.alias.anchor);
+		return bad(s, "an alias (*%.60s): write out what it stands for",
+		           (char *)s->event.data.alias.anchor);
 	case YAML_SCALAR_EVENT:
 		if (s->event.data.scalar.anchor || s->event.data.scalar.tag)
 			return bad(s, "anchors and tags are not understood here");
@@ -121,14 +129,13 @@ static bool next(struct source *s)
 		if (s->event.data.mapping_start.anchor || s->event.data.mapping_start.tag)
 			return bad(s, "anchors and tags are not understood here");
 		return true;
-	default:
-		return true;
+	default: return true;
 	}
 }
 
 /*
- * After a fault: reads on to the end of the value that it is in, in a mapping or list of this depth. False: nothing more can be
- * read.
+ * After a fault: reads on to the end of the value that it is in, in a mapping or list of this
+ * depth. False: nothing more can be read.
  */
 static bool go_on(struct source *s, size_t depth)
 {
@@ -163,8 +170,12 @@ static bool is_scalar(struct source *s, const char *what)
 	return true;
 }
 
-/* The scalar is wrong: at its character, where its text stands in the file as it is; else where it begins. */
-static bool bad_scalar(struct source *s, const char *what, const struct units_fault *fault, const char *forms)
+/*
+ * The scalar is wrong: at its character, where its text stands in the file as it is; else where it
+ * begins.
+ */
+static bool bad_scalar(struct source *s, const char *what, const struct units_fault *fault,
+                       const char *forms)
 {
 	const yaml_mark_t *start = &s->event.start_mark, *end = &s->event.end_mark;
 	size_t length = s->event.data.scalar.length, quote = 0, column = start->column + 1;
@@ -174,10 +185,12 @@ static bool bad_scalar(struct source *s, const char *what, const struct units_fa
 		quote = 1;
 	if (start->line == end->line && end->column - start->column == length + 2 * quote)
 		column += quote + fault->position - 1;
-	return bad_at(s, start->line + 1, column, "%s '%.100s': %s; %s", what, scalar(s), fault->what, forms);
+	return bad_at(s, start->line + 1, column, "%s '%.100s': %s; %s", what, scalar(s),
+	              fault->what, forms);
 }
 
-static bool take_u64(struct source *s, const char *what, int (*parse)(const char *, uint64_t *, struct units_fault *),
+static bool take_u64(struct source *s, const char *what,
+                     int (*parse)(const char *, uint64_t *, struct units_fault *),
                      const char *forms, uint64_t *value)
 {
 	struct units_fault fault;
@@ -198,13 +211,18 @@ static bool take_kernels(struct source *s, uint32_t *kernels)
 
 	if (!is_scalar(s, "kernels"))
 		return false;
-	return !units_parse_kernels(scalar(s), kernels, &fault) || bad_scalar(s, "kernels", &fault, kernels_forms);
+	return !units_parse_kernels(scalar(s), kernels, &fault) ||
+	       bad_scalar(s, "kernels", &fault, kernels_forms);
 }
 
 /* ---- keys ------------------------------------------------------------------- */
 
-/* The next key of a mapping: its number in `keys`, count at the mapping's end, -1 where something is wrong. */
-static int take_key(struct source *s, const char *of, const char *const *keys, size_t count, uint32_t *seen)
+/*
+ * The next key of a mapping: its number in `keys`, count at the mapping's end, -1 where something
+ * is wrong.
+ */
+static int take_key(struct source *s, const char *of, const char *const *keys, size_t count,
+                    uint32_t *seen)
 {
 	char all[300] = "";
 
@@ -216,7 +234,8 @@ static int take_key(struct source *s, const char *of, const char *const *keys, s
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(keys[i], scalar(s))) {
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "", keys[i]);
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
+			         i ? ", " : "", keys[i]);
 			continue;
 		}
 		if (*seen & UINT32_C(1) << i)
@@ -230,7 +249,8 @@ static int take_key(struct source *s, const char *of, const char *const *keys, s
 
 static bool is_mapping(struct source *s, const char *what, const char *form)
 {
-	return s->event.type == YAML_MAPPING_START_EVENT || bad(s, "%s: a mapping is expected, like %s", what, form);
+	return s->event.type == YAML_MAPPING_START_EVENT ||
+	       bad(s, "%s: a mapping is expected, like %s", what, form);
 }
 
 /* ---- engagements ------------------------------------------------------------ */
@@ -241,13 +261,15 @@ static int by_engagement(const void *a, const void *b)
 
 	if (x->engagement != y->engagement)
 		return x->engagement < y->engagement ? -1 : 1;
-	return x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
+	return x->line != y->line ? (x->line < y->line ? -1 : 1)
+	                          : (x->column > y->column) - (x->column < y->column);
 }
 
 /* {7: 1h, 8: 2h}; one key may be written in two ways, so numbers are compared. */
 static bool take_engagements(struct source *s, const char *what,
-                             int (*parse)(const char *, uint64_t *, struct units_fault *), const char *forms,
-                             struct engagements *list, size_t *first, size_t *count)
+                             int (*parse)(const char *, uint64_t *, struct units_fault *),
+                             const char *forms, struct engagements *list, size_t *first,
+                             size_t *count)
 {
 	struct engagement_ns *own;
 
@@ -263,13 +285,14 @@ static bool take_engagements(struct source *s, const char *what,
 			break;
 		if (list->count == list->room) {
 			list->room = list->room * 2 + 64;
-			list->list = check_memory(realloc(list->list, list->room * sizeof(*list->list)));
+			list->list = check_memory(
+				realloc(list->list, list->room * sizeof(*list->list)));
 		}
 		item = &list->list[list->count];
 		item->line = s->event.start_mark.line + 1;
 		item->column = s->event.start_mark.column + 1;
-		if (!take_u64(s, "engagement", units_parse_id, id_forms, &item->engagement) || !next(s) ||
-		    !take_u64(s, what, parse, forms, &item->ns))
+		if (!take_u64(s, "engagement", units_parse_id, id_forms, &item->engagement) ||
+		    !next(s) || !take_u64(s, what, parse, forms, &item->ns))
 			return false;
 		list->count++;
 	}
@@ -280,7 +303,8 @@ static bool take_engagements(struct source *s, const char *what,
 	qsort(own, *count, sizeof(*own), by_engagement);
 	for (size_t i = 1; i < *count; i++)
 		if (own[i].engagement == own[i - 1].engagement)
-			return bad_at(s, own[i].line, own[i].column, "engagement %" PRIu64 " is there twice", own[i].engagement);
+			return bad_at(s, own[i].line, own[i].column,
+			              "engagement %" PRIu64 " is there twice", own[i].engagement);
 	return true;
 }
 
@@ -301,25 +325,50 @@ static void drop_unlimited(struct engagements *list, size_t first, size_t *count
 static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
 {
 	static const char *const keys[] = { "rate", "budget", "kernels", "gpu_memory" };
-	uint64_t *const values[] = { &rejected->rate, &rejected->budget, &rejected->kernels, &rejected->gpu_memory };
+	uint64_t *const values[] = { &rejected->rate, &rejected->budget, &rejected->kernels,
+		                     &rejected->gpu_memory };
 	uint32_t seen = 0;
 	int key;
 
 	if (!is_mapping(s, "rejected_total", "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
 		return false;
 	while ((key = take_key(s, "rejected_total", keys, 4, &seen)) != 4)
-		if (key < 0 || !next(s) || !take_u64(s, keys[key], parse_number, number_forms, values[key]))
+		if (key < 0 || !next(s) ||
+		    !take_u64(s, keys[key], parse_number, number_forms, values[key]))
 			return false;
-	return seen == 15 || bad(s, "rejected_total: rate, budget, kernels and gpu_memory are needed");
+	return seen == 15 ||
+	       bad(s, "rejected_total: rate, budget, kernels and gpu_memory are needed");
 }
 
 enum key {
-	KEY_ID, KEY_PRESET, KEY_RATE, KEY_KERNELS, KEY_GPU_MEMORY, KEY_BUDGETS, PLAIN_KEYS,
-	KEY_GENERATION = PLAIN_KEYS, KEY_REGISTERED_AT, KEY_ADMITTED, KEY_REJECTED, KEY_UNATTRIBUTED, KEY_GPU_NS, SAVED_KEYS,
+	KEY_ID,
+	KEY_PRESET,
+	KEY_RATE,
+	KEY_KERNELS,
+	KEY_GPU_MEMORY,
+	KEY_BUDGETS,
+	PLAIN_KEYS,
+	KEY_GENERATION = PLAIN_KEYS,
+	KEY_REGISTERED_AT,
+	KEY_ADMITTED,
+	KEY_REJECTED,
+	KEY_UNATTRIBUTED,
+	KEY_GPU_NS,
+	SAVED_KEYS,
 };
 static const char *const entry_keys[] = {
-	"id", "preset", "rate", "kernels", "gpu_memory", "budgets",
-	"generation", "registered_at_ns", "admitted_total", "rejected_total", "unattributed_ns", "gpu_ns",
+	"id",
+	"preset",
+	"rate",
+	"kernels",
+	"gpu_memory",
+	"budgets",
+	"generation",
+	"registered_at_ns",
+	"admitted_total",
+	"rejected_total",
+	"unattributed_ns",
+	"gpu_ns",
 };
 
 static bool take_preset(struct source *s, struct k2k_quota *quota)
@@ -329,7 +378,8 @@ static bool take_preset(struct source *s, struct k2k_quota *quota)
 	if (!strcmp(scalar(s), "unlimited"))
 		*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
 	else if (strcmp(scalar(s), "standard"))
-		return bad(s, "preset '%.60s': no such preset; it is standard or unlimited", scalar(s));
+		return bad(s, "preset '%.60s': no such preset; it is standard or unlimited",
+		           scalar(s));
 	return true;
 }
 
@@ -337,7 +387,8 @@ static bool take_id(struct source *s, struct entry *e)
 {
 	if (!take_u64(s, "id", units_parse_id, id_forms, &e->id))
 		return false;
-	return e->id != K2K_TENANT_UNSPECIFIED || bad(s, "id 0 stands for 'no tenant'; ids run from 1 to 18446744073709551615");
+	return e->id != K2K_TENANT_UNSPECIFIED ||
+	       bad(s, "id 0 stands for 'no tenant'; ids run from 1 to 18446744073709551615");
 }
 
 static bool take_value(struct source *s, enum key key, struct entry *e, struct k2k_quota *preset)
@@ -349,20 +400,30 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	case KEY_PRESET: return take_preset(s, preset);
 	case KEY_RATE: return take_u64(s, "rate", units_parse_rate, rate_forms, &e->rate);
 	case KEY_KERNELS: return take_kernels(s, &e->kernels);
-	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", units_parse_size, size_forms, &e->gpu_memory_bytes);
+	case KEY_GPU_MEMORY:
+		return take_u64(s, "gpu_memory", units_parse_size, size_forms,
+		                &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
-		if (!take_engagements(s, "budgets", units_parse_duration, duration_forms, &d->budgets, &e->first_budget,
-		                      &e->budget_count))
+		if (!take_engagements(s, "budgets", units_parse_duration, duration_forms,
+		                      &d->budgets, &e->first_budget, &e->budget_count))
 			return false;
 		drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
 		return true;
-	case KEY_GENERATION: return take_u64(s, "generation", parse_number, number_forms, &e->generation);
-	case KEY_REGISTERED_AT: return take_u64(s, "registered_at_ns", parse_number, number_forms, &e->registered_at_ns);
-	case KEY_ADMITTED: return take_u64(s, "admitted_total", parse_number, number_forms, &e->admitted_total);
+	case KEY_GENERATION:
+		return take_u64(s, "generation", parse_number, number_forms, &e->generation);
+	case KEY_REGISTERED_AT:
+		return take_u64(s, "registered_at_ns", parse_number, number_forms,
+		                &e->registered_at_ns);
+	case KEY_ADMITTED:
+		return take_u64(s, "admitted_total", parse_number, number_forms,
+		                &e->admitted_total);
 	case KEY_REJECTED: return take_rejected(s, &e->rejected_total);
-	case KEY_UNATTRIBUTED: return take_u64(s, "unattributed_ns", parse_number, number_forms, &e->unattributed_ns);
+	case KEY_UNATTRIBUTED:
+		return take_u64(s, "unattributed_ns", parse_number, number_forms,
+		                &e->unattributed_ns);
 	case KEY_GPU_NS:
-		return take_engagements(s, "gpu_ns", parse_number, number_forms, &d->costs, &e->first_cost, &e->cost_count);
+		return take_engagements(s, "gpu_ns", parse_number, number_forms, &d->costs,
+		                        &e->first_cost, &e->cost_count);
 	case SAVED_KEYS: break;
 	}
 	return false;
@@ -376,9 +437,11 @@ static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, 
 	/* what was saved is whole: nothing in it is a preset's affair */
 	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
 		if (i != KEY_PRESET && !(seen & 1u << i))
-			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id, entry_keys[i]);
+			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id,
+			              entry_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !e->generation)
-		return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": generation 0 is never given", e->id);
+		return bad_at(s, e->line, e->column,
+		              "tenant %" PRIu64 ": generation 0 is never given", e->id);
 	return true;
 }
 
@@ -394,9 +457,12 @@ static void add_entry(struct document *d, const struct entry *e)
 /* False: nothing more can be read. */
 static bool take_entry(struct source *s)
 {
-	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS, depth = s->depth, faults = s->faults;
+	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS, depth = s->depth,
+	       faults = s->faults;
 	struct k2k_quota preset = K2K_QUOTA_STANDARD;
-	struct entry e = { .source = s->index, .line = s->event.start_mark.line + 1, .column = s->event.start_mark.column + 1 };
+	struct entry e = { .source = s->index,
+		           .line = s->event.start_mark.line + 1,
+		           .column = s->event.start_mark.column + 1 };
 	uint32_t seen = 0;
 	int key;
 
@@ -447,15 +513,27 @@ static bool take_tenants(struct source *s)
 
 static bool take_exactly(struct source *s, const char *what, const char *text)
 {
-	return is_scalar(s, what) && (!strcmp(scalar(s), text) || bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
+	return is_scalar(s, what) &&
+	       (!strcmp(scalar(s), text) ||
+	        bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
 }
 
 enum root_key {
-	VERSION, TENANTS, SCHEMA, REGISTRY, UUID, END, PLAIN_ROOT_KEYS,
-	GENERATION = PLAIN_ROOT_KEYS, SAVED_AT, CHECKSUM, ROOT_KEYS,
+	VERSION,
+	TENANTS,
+	SCHEMA,
+	REGISTRY,
+	UUID,
+	END,
+	PLAIN_ROOT_KEYS,
+	GENERATION = PLAIN_ROOT_KEYS,
+	SAVED_AT,
+	CHECKSUM,
+	ROOT_KEYS,
 };
 static const char *const root_keys[] = {
-	"version", "tenants", "schema", "registry", "uuid", "end", "generation", "saved_at_ns", "checksum",
+	"version", "tenants",    "schema",      "registry", "uuid",
+	"end",     "generation", "saved_at_ns", "checksum",
 };
 
 /* Of another version nothing more is understood. */
@@ -491,7 +569,9 @@ static bool take_root_value(struct source *s, enum root_key key)
 	case REGISTRY: return take_name(s, "registry", file->registry, sizeof(file->registry));
 	case UUID: return take_name(s, "uuid", file->uuid, sizeof(file->uuid));
 	case END: return (file->ended = take_exactly(s, "end", "true"));
-	case GENERATION: return take_u64(s, "generation", parse_number, number_forms, &s->document->generation);
+	case GENERATION:
+		return take_u64(s, "generation", parse_number, number_forms,
+		                &s->document->generation);
 	case SAVED_AT: return take_u64(s, "saved_at_ns", parse_number, number_forms, &when);
 	default: return is_scalar(s, root_keys[key]);
 	}
@@ -537,7 +617,8 @@ static int by_id(const void *a, const void *b)
 		return x->id < y->id ? -1 : 1;
 	if (x->source != y->source)
 		return x->source < y->source ? -1 : 1;
-	return x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
+	return x->line != y->line ? (x->line < y->line ? -1 : 1)
+	                          : (x->column > y->column) - (x->column < y->column);
 }
 
 /* Over all files. The last of those that are there twice is at fault. */
@@ -553,8 +634,11 @@ static void order_entries(struct source *s)
 
 		s->index = e->source;
 		if (e->id == first->id)
-			bad_at(s, e->line, e->column, "tenant %" PRIu64 " is there twice: first in %s%sline %zu, column %zu", e->id,
-			       same ? "" : d->sources[first->source].name, same ? "" : ", ", first->line, first->column);
+			bad_at(s, e->line, e->column,
+			       "tenant %" PRIu64
+			       " is there twice: first in %s%sline %zu, column %zu",
+			       e->id, same ? "" : d->sources[first->source].name, same ? "" : ", ",
+			       first->line, first->column);
 	}
 }
 
@@ -569,7 +653,8 @@ int read_file(struct ctl *ctl, const char *path, char **data, size_t *length)
 	*length = 0;
 	if (fd >= 0) {
 		*data = check_memory(malloc(room));
-		while ((got = read(fd, *data + *length, room - *length - 1)) > 0 || (got < 0 && errno == EINTR)) {
+		while ((got = read(fd, *data + *length, room - *length - 1)) > 0 ||
+		       (got < 0 && errno == EINTR)) {
 			if (got > 0)
 				*length += (size_t)got;
 			if (room - *length < 4096)
@@ -603,12 +688,20 @@ static int verify_checksum(struct ctl *ctl, const char *name, const char *data, 
 	char expected[64];
 
 	if (!looks_saved(data))
-		return fail_usage(ctl, "%s: has no checksum at its end: it is cut short, or was not made by 'save'", name);
+		return fail_usage(ctl,
+		                  "%s: has no checksum at its end: it is cut short, or was not "
+		                  "made by 'save'",
+		                  name);
 	if (length < tail || memcmp(data + length - tail, mark, sizeof(mark) - 1))
-		return fail_usage(ctl, "%s: does not end with its checksum: something was cut off or added", name);
+		return fail_usage(
+			ctl, "%s: does not end with its checksum: something was cut off or added",
+			name);
 	snprintf(expected, sizeof(expected), "%016" PRIx64 "\"}\n", crc64(0, data, length - tail));
 	if (memcmp(data + length - 16 - 3, expected, 16 + 3))
-		return fail_usage(ctl, "%s: the checksum is wrong: it was damaged or changed since it was saved", name);
+		return fail_usage(
+			ctl,
+			"%s: the checksum is wrong: it was damaged or changed since it was saved",
+			name);
 	return 0;
 }
 
@@ -648,15 +741,19 @@ static void read_one(struct source *s, const char *path)
 	free(data);
 }
 
-int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum document_kind kind, struct document *document)
+int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum document_kind kind,
+                  struct document *document)
 {
 	struct source s = { .ctl = ctl, .document = document, .kind = kind };
 	char name[64];
 	size_t inputs = 0;
 
-	*document = (struct document){ .sources = check_memory(calloc(count, sizeof(*document->sources))), .source_count = count };
+	*document = (struct document){ .sources = check_memory(
+					       calloc(count, sizeof(*document->sources))),
+		                       .source_count = count };
 	for (size_t i = 0; i < count; i++) {
-		document->sources[i].name = check_memory(strdup(strcmp(paths[i], "-") ? paths[i] : "standard input"));
+		document->sources[i].name = check_memory(
+			strdup(strcmp(paths[i], "-") ? paths[i] : "standard input"));
 		printable(document->sources[i].name);
 		inputs += !strcmp(paths[i], "-");
 	}

@@ -12,27 +12,34 @@ static void write_text(FILE *out, bool json, const char *key, const char *text)
 	fprintf(out, json ? ", \"%s\": \"%s\"" : ", %s: %s", key, text);
 }
 
-void document_write_limits(FILE *out, bool json, const struct tenants *tenants, const struct tenant *t)
+void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
+                           const struct tenant *t)
 {
 	const struct k2k_tenant_info *i = &t->info;
 	char text[UNITS_TEXT];
 
 	fprintf(out, json ? "{\"id\": \"%" PRIu64 "\"" : "{id: %" PRIu64, i->id);
-	write_text(out, json, "rate", i->max_messages_per_sec == K2K_UNLIMITED ?
-	           "unlimited" : units_print_rate(text, i->max_messages_per_sec));
+	write_text(out, json, "rate",
+	           i->max_messages_per_sec == K2K_UNLIMITED
+	                   ? "unlimited"
+	                   : units_print_rate(text, i->max_messages_per_sec));
 	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		write_text(out, json, "kernels", "unlimited");
 	else
-		fprintf(out, json ? ", \"kernels\": %" PRIu32 : ", kernels: %" PRIu32, i->max_concurrent_kernels);
-	write_text(out, json, "gpu_memory", i->max_gpu_memory_bytes == K2K_UNLIMITED ?
-	           "unlimited" : units_print_size(text, i->max_gpu_memory_bytes));
+		fprintf(out, json ? ", \"kernels\": %" PRIu32 : ", kernels: %" PRIu32,
+		        i->max_concurrent_kernels);
+	write_text(out, json, "gpu_memory",
+	           i->max_gpu_memory_bytes == K2K_UNLIMITED
+	                   ? "unlimited"
+	                   : units_print_size(text, i->max_gpu_memory_bytes));
 	if (!json && !t->budget_count)
 		return;
 	fputs(json ? ", \"budgets\": {" : ", budgets: {", out);
 	for (size_t b = 0; b < t->budget_count; b++) {
 		const struct k2k_budget_info *budget = &tenants->budgets[t->first_budget + b];
 
-		fprintf(out, json ? "%s\"%" PRIu64 "\": \"%s\"" : "%s%" PRIu64 ": %s", b ? ", " : "", budget->engagement_id,
+		fprintf(out, json ? "%s\"%" PRIu64 "\": \"%s\"" : "%s%" PRIu64 ": %s",
+		        b ? ", " : "", budget->engagement_id,
 		        units_print_duration(text, budget->budget_ns));
 	}
 	fputs("}", out);
@@ -43,11 +50,12 @@ static void write_document(struct ctl *ctl, const char *uuid, const struct tenan
 	bool json = ctl->format == FORMAT_JSON;
 
 	if (json)
-		printf("{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"uuid\": \"%s\", \"version\": %d, \"tenants\": [", ctl->registry, uuid,
-		       DOCUMENT_VERSION);
+		printf("{\"schema\": \"" CTL_SCHEMA "\", \"registry\": \"%s\", \"uuid\": \"%s\", "
+		       "\"version\": %d, \"tenants\": [",
+		       ctl->registry, uuid, DOCUMENT_VERSION);
 	else
-		printf("version: %d\nregistry: \"%s\"\nuuid: \"%s\"\ntenants:%s\n", DOCUMENT_VERSION, ctl->registry, uuid,
-		       tenants->count ? "" : " []");
+		printf("version: %d\nregistry: \"%s\"\nuuid: \"%s\"\ntenants:%s\n",
+		       DOCUMENT_VERSION, ctl->registry, uuid, tenants->count ? "" : " []");
 	for (size_t i = 0; i < tenants->count; i++) {
 		fputs(json ? (i ? ",\n" : "\n") : "  - ", stdout);
 		document_write_limits(stdout, json, tenants, &tenants->rows[i]);
@@ -65,16 +73,21 @@ int cmd_export(struct ctl *ctl)
 	int code, exit_code;
 
 	if (ctl->format == FORMAT_CSV)
-		return fail_usage(ctl, "export: a document is YAML, or JSON with -J; csv has no form for it");
+		return fail_usage(
+			ctl, "export: a document is YAML, or JSON with -J; csv has no form for it");
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
 	code = k2k_registry_info(reg, &info);
-	exit_code = code ? fail(ctl, code, "registry '%s'", ctl->registry) : tenants_load_all(ctl, reg, &tenants);
+	exit_code = code ? fail(ctl, code, "registry '%s'", ctl->registry)
+	                 : tenants_load_all(ctl, reg, &tenants);
 	k2k_registry_close(&reg);
 	if (exit_code)
 		return exit_code;
-	/* a document without a tenant that could not be read would remove it; of a damaged one the limits are whole */
+	/*
+	 * a document without a tenant that could not be read would remove it; of a damaged one the
+	 * limits are whole
+	 */
 	if (ctl->failure_count <= tenants.damaged)
 		write_document(ctl, info.uuid, &tenants);
 	if (ctl->failure_count)

@@ -21,7 +21,8 @@ void dryrun_begin(struct list *list, struct ctl *ctl)
 		list_begin(list, ctl, "changes", fields, 3, &extra, &yes, 1);
 }
 
-void dryrun_row(struct list *list, const char *action, const k2k_tenant_id *tenant, const char *text, ...)
+void dryrun_row(struct list *list, const char *action, const k2k_tenant_id *tenant,
+                const char *text, ...)
 {
 	char line[300], id[24];
 	struct value values[3] = { TEXT(action), TEXT(NULL), TEXT(line) };

@@ -6,9 +6,11 @@
 #include "output.h"
 
 void dryrun_begin(struct list *list, struct ctl *ctl);
-/* `text` completes "would ACTION ...": an object, and how. tenant null: it is about the registry. */
-void dryrun_row(struct list *list, const char *action, const k2k_tenant_id *tenant, const char *text, ...)
-    __attribute__((format(printf, 4, 5)));
+/*
+ * `text` completes "would ACTION ...": an object, and how. tenant null: it is about the registry.
+ */
+void dryrun_row(struct list *list, const char *action, const k2k_tenant_id *tenant,
+                const char *text, ...) __attribute__((format(printf, 4, 5)));
 void dryrun_end(struct list *list);
 
 /* begin, one row about the registry, end. Returns EXIT_DONE. */

@@ -20,11 +20,16 @@ static const struct {
 	{ K2K_EPERM, EXIT_PERMISSION, NULL },
 	{ K2K_EOWNER, EXIT_PERMISSION, NULL },
 	{ K2K_EROLE, EXIT_PERMISSION, NULL },
-	{ K2K_ENOAUDIT, EXIT_BUSY, "k2k-auditd must follow the registry, with the right to write it: see 'audit stats'" },
-	{ K2K_ENOREGISTRY, EXIT_REGISTRY, "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
-	{ K2K_ELAYOUT, EXIT_REGISTRY, "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
+	{ K2K_ENOAUDIT, EXIT_BUSY,
+	  "k2k-auditd must follow the registry, with the right to write it: see 'audit stats'" },
+	{ K2K_ENOREGISTRY, EXIT_REGISTRY,
+	  "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
+	{ K2K_ELAYOUT, EXIT_REGISTRY,
+	  "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },
-	{ K2K_ECORRUPT, EXIT_REGISTRY, "'" CTL_NAME " -r %s repair' mends what brokers have damaged; where it can't be opened 'destroy -y' removes it" },
+	{ K2K_ECORRUPT, EXIT_REGISTRY,
+	  "'" CTL_NAME " -r %s repair' mends what brokers have damaged; where it can't be opened "
+	  "'destroy -y' removes it" },
 	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile: try again" },
 	{ K2K_EIO, EXIT_SYSTEM, NULL },
 	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' says how much is needed" },
@@ -32,7 +37,8 @@ static const struct {
 	{ K2K_EBUSY, EXIT_BUSY, "try again, or wait longer with --timeout" },
 	{ K2K_EEXIST, EXIT_EXISTS, "--if-missing accepts that" },
 	{ K2K_EINVAL, EXIT_USAGE, NULL },
-	{ K2K_EUNSPECIFIED, EXIT_USAGE, "0 stands for 'no tenant'; ids run from 1 to 18446744073709551615" },
+	{ K2K_EUNSPECIFIED, EXIT_USAGE,
+	  "0 stands for 'no tenant'; ids run from 1 to 18446744073709551615" },
 	{ K2K_EFULL, EXIT_FULL, NULL },
 	{ K2K_ENOBROKERSLOT, EXIT_FULL, NULL },
 	{ K2K_EUNBOOKED, EXIT_FULL, NULL },
@@ -53,7 +59,10 @@ static int exit_code_of(int code)
 	return EXIT_SYSTEM;
 }
 
-/* Changes are the owner's alone; to look at it, its group's too. Nobody's, where nothing can be written. */
+/*
+ * Changes are the owner's alone; to look at it, its group's too. Nobody's, where nothing can be
+ * written.
+ */
 static void hint_of_rights(const struct ctl *ctl, char *text, size_t room)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
@@ -66,13 +75,17 @@ static void hint_of_rights(const struct ctl *ctl, char *text, size_t room)
 		group_name(group, st.st_gid);
 	}
 	if (detail->system_errno == EROFS)
-		snprintf(text, room, "its file system is mounted read-only, so that nobody can change it");
+		snprintf(text, room,
+		         "its file system is mounted read-only, so that nobody can change it");
 	else if (ctl->role == K2K_ROLE_OBSERVER)
-		snprintf(text, room, "run it as the registry's owner%s%s, or as a member of its group%s%s", owner[0] ? " " : "", owner,
-		         group[0] ? " " : "", group);
+		snprintf(text, room,
+		         "run it as the registry's owner%s%s, or as a member of its group%s%s",
+		         owner[0] ? " " : "", owner, group[0] ? " " : "", group);
 	else
-		snprintf(text, room, "changes are for the registry's owner%s%s, and root; its group may look at it", owner[0] ? " " : "",
-		         owner);
+		snprintf(text, room,
+		         "changes are for the registry's owner%s%s, and root; its group may look "
+		         "at it",
+		         owner[0] ? " " : "", owner);
 }
 
 static void hint_of_owner(const struct ctl *ctl, char *text, size_t room)
@@ -81,11 +94,14 @@ static void hint_of_owner(const struct ctl *ctl, char *text, size_t room)
 	char owner[USER_TEXT];
 
 	if (detail->code != K2K_EOWNER || strcmp(detail->field, "owner"))
-		snprintf(text, room, "what can be written by strangers, or is no plain file, is not trusted");
+		snprintf(text, room,
+		         "what can be written by strangers, or is no plain file, is not trusted");
 	else if (ctl->has_owner)
 		snprintf(text, room, "--owner names somebody else");
 	else
-		snprintf(text, room, "only registries of root or of yourself are trusted; --owner %s trusts this one",
+		snprintf(text, room,
+		         "only registries of root or of yourself are trusted; --owner %s trusts "
+		         "this one",
 		         user_name(owner, (uid_t)detail->found));
 }
 
@@ -99,11 +115,13 @@ static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 	if (code == K2K_EOWNER)
 		return hint_of_owner(ctl, text, room);
 	if (code == K2K_EFULL && detail->code == code && detail->object[0]) {
-		snprintf(text, room, "a larger registry is made with 'init --max-%.31s N'", detail->object);
+		snprintf(text, room, "a larger registry is made with 'init --max-%.31s N'",
+		         detail->object);
 		return;
 	}
 	if (code == K2K_ECORRUPT && detail->code == code && !strcmp(detail->field, "magic")) {
-		snprintf(text, room, "what the file is only its owner knows, so no command removes it");
+		snprintf(text, room,
+		         "what the file is only its owner knows, so no command removes it");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
@@ -140,7 +158,8 @@ static int record(struct ctl *ctl, int code, const k2k_tenant_id *tenant, char *
 	fprintf(stderr, CTL_NAME ": %s\n", message);
 	if (ctl->failure_count == ctl->failure_room) {
 		ctl->failure_room = ctl->failure_room * 2 + 4;
-		ctl->failures = check_memory(realloc(ctl->failures, ctl->failure_room * sizeof(*ctl->failures)));
+		ctl->failures = check_memory(
+			realloc(ctl->failures, ctl->failure_room * sizeof(*ctl->failures)));
 	}
 	f = &ctl->failures[ctl->failure_count++];
 	f->code = code;
@@ -180,7 +199,7 @@ int fail_tenant(struct ctl *ctl, int code, k2k_tenant_id id, bool several)
 }
 
 static int record_formatted(struct ctl *ctl, int code, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
+	__attribute__((format(printf, 3, 0)));
 
 static int record_formatted(struct ctl *ctl, int code, const char *format, va_list args)
 {
@@ -228,7 +247,8 @@ bool ask(const char *question, ...)
 	printable(text);
 	fflush(stdout);
 	fprintf(stderr, "%s [y/N] ", text);
-	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
+	return fgets(answer, sizeof(answer), stdin) &&
+	       (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
 }
 
 void note(const struct ctl *ctl, const char *message, ...)

@@ -41,8 +41,8 @@ static size_t element_size(enum listing what)
 	return 0;
 }
 
-static int fill(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void *list, size_t capacity,
-                size_t *count)
+static int fill(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void *list,
+                size_t capacity, size_t *count)
 {
 	switch (what) {
 	case LIST_TENANT_IDS: return k2k_tenant_ids(reg, list, capacity, count);
@@ -56,13 +56,17 @@ static int fill(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, v
 	return K2K_EINVAL;
 }
 
-int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void **list, size_t *count)
+int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void **list,
+               size_t *count)
 {
 	size_t size = element_size(what), capacity = 64;
 	uint32_t stride = (uint32_t)size;
 
 	*list = NULL;
-	/* Each turn leaves room for an eighth more than there was; a list that outgrows that ten times is nobody's honest one. */
+	/*
+	 * Each turn leaves room for an eighth more than there was; a list that outgrows that ten
+	 * times is nobody's honest one.
+	 */
 	for (int turn = 0; turn < 10; turn++) {
 		int code;
 

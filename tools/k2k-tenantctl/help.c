@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_COLUMN 24          /* at least */
+#define TEXT_COLUMN 24 /* at least */
 #define EXIT_LINE 96
 
 /* "  -o, --output FORM" or, beside such, "      --dry-run". Returns its width. */
@@ -17,8 +17,8 @@ static size_t spell(char *text, size_t room, const struct option_text *o, bool l
 
 	if (o->letter)
 		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-	return (size_t)snprintf(text, room, "  %s--%s%s%s", !letter[0] && letters ? "    " : letter, o->name,
-	                        o->argument ? " " : "", o->argument ? o->argument : "");
+	return (size_t)snprintf(text, room, "  %s--%s%s%s", !letter[0] && letters ? "    " : letter,
+	                        o->name, o->argument ? " " : "", o->argument ? o->argument : "");
 }
 
 static void print_options(const struct option_text *options, size_t count)
@@ -53,7 +53,8 @@ static void print_exit_codes(void)
 
 	for (size_t i = 0; i < exit_text_count; i++) {
 		char text[160];
-		size_t width = (size_t)snprintf(text, sizeof(text), "%d %s%s", exit_texts[i].code, exit_texts[i].text,
+		size_t width = (size_t)snprintf(text, sizeof(text), "%d %s%s", exit_texts[i].code,
+		                                exit_texts[i].text,
 		                                i + 1 < exit_text_count ? "," : ".\n");
 		bool wrap = column + 1 + width > EXIT_LINE;
 
@@ -79,7 +80,8 @@ bool help_print(const char *command, const char *second)
 	bool printed = false;
 
 	if (!command) {
-		puts("usage: " CTL_NAME " [OPTIONS] COMMAND ...\nadministers tenants and their quotas in a shared registry\n");
+		puts("usage: " CTL_NAME " [OPTIONS] COMMAND ...\nadministers tenants and their "
+		     "quotas in a shared registry\n");
 		for (size_t i = 0; i < command_count; i++)
 			printf("  %-42s %s\n", commands[i].synopsis, commands[i].summary);
 		putchar('\n');
@@ -116,7 +118,10 @@ static void second_words(const char *first, char *text, size_t room)
 		if (strcmp(commands[i].name, first) || used >= room)
 			continue;
 		used += (size_t)snprintf(text + used, room - used, "%s%s",
-		                         !at ? "" : at + 1 == count ? " or " : ", ", commands[i].second);
+		                         !at               ? ""
+		                         : at + 1 == count ? " or "
+		                                           : ", ",
+		                         commands[i].second);
 		at++;
 	}
 }
@@ -142,10 +147,12 @@ int help_unknown(struct ctl *ctl, char **words, size_t count)
 	}
 	second_words(first, all, sizeof(all));
 	if (!second)
-		return fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first, all, first);
+		return fail_usage(ctl, "%s: %s is missing; see '" CTL_NAME " %s --help'", first,
+		                  all, first);
 	if (guess_second.best)
 		snprintf(meant, sizeof(meant), "; did you mean '%s %s'?", first, guess_second.best);
-	return fail_usage(ctl, "%s '%.100s': unknown command; it is %s%s", first, second, all, meant);
+	return fail_usage(ctl, "%s '%.100s': unknown command; it is %s%s", first, second, all,
+	                  meant);
 }
 
 int cmd_help(struct ctl *ctl)

@@ -4,7 +4,10 @@
 
 #include "ctl.h"
 
-/* Prints the help on a command (second: of its two words), or with null on all. False, and nothing printed, where there is none. */
+/*
+ * Prints the help on a command (second: of its two words), or with null on all. False, and nothing
+ * printed, where there is none.
+ */
 bool help_print(const char *command, const char *second);
 
 /* There is no such command: says so, and which may be meant. Returns EXIT_USAGE. */

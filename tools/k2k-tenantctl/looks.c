@@ -14,10 +14,11 @@ static uint64_t more(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
-static void change_of(struct change *c, const struct snapshot_tenant *now, const struct snapshot_tenant *before,
-                      uint64_t interval_ns)
+static void change_of(struct change *c, const struct snapshot_tenant *now,
+                      const struct snapshot_tenant *before, uint64_t interval_ns)
 {
-	const struct k2k_rejected *r = &now->info.rejected_total, *was = &before->info.rejected_total;
+	const struct k2k_rejected *r = &now->info.rejected_total,
+				  *was = &before->info.rejected_total;
 
 	*c = (struct change){
 		.interval_ns = interval_ns,
@@ -47,15 +48,18 @@ static void add_change(struct change *all, const struct change *c)
  * deregistered. One registered meanwhile began with 0; what one deregistered
  * meanwhile had still counted since the look before can't be seen any more.
  */
-void changes(const struct snapshot *now, const struct snapshot *before, struct change *all, struct change *each)
+void changes(const struct snapshot *now, const struct snapshot *before, struct change *all,
+             struct change *each)
 {
 	static const struct snapshot_tenant none;
 	size_t b = 0;
 
 	*all = (struct change){
 		.interval_ns = now->taken_ns - before->taken_ns,
-		.unknown = more(now->registry.unknown_tenant_total, before->registry.unknown_tenant_total),
-		.cross = more(now->registry.cross_tenant_total, before->registry.cross_tenant_total),
+		.unknown = more(now->registry.unknown_tenant_total,
+		                before->registry.unknown_tenant_total),
+		.cross = more(now->registry.cross_tenant_total,
+		              before->registry.cross_tenant_total),
 	};
 	for (size_t i = 0; i < now->tenant_count; i++) {
 		uint64_t generation = now->tenants[i].info.generation;
@@ -63,8 +67,12 @@ void changes(const struct snapshot *now, const struct snapshot *before, struct c
 
 		while (b < before->tenant_count && before->tenants[b].info.generation < generation)
 			b++;
-		change_of(&c, &now->tenants[i], b < before->tenant_count && before->tenants[b].info.generation == generation ?
-		                                &before->tenants[b] : &none, all->interval_ns);
+		change_of(&c, &now->tenants[i],
+		          b < before->tenant_count &&
+		                          before->tenants[b].info.generation == generation
+		                  ? &before->tenants[b]
+		                  : &none,
+		          all->interval_ns);
 		add_change(all, &c);
 		if (each)
 			each[i] = c;

@@ -28,8 +28,9 @@ static void name_options(const struct option_text *options, size_t count)
 
 		while (o->name && o->val != OPTION_BASE + (int)options[i].id)
 			o++;
-		*o = (struct option){ options[i].name, options[i].argument ? required_argument : no_argument, NULL,
-		                      OPTION_BASE + (int)options[i].id };
+		*o = (struct option){ options[i].name,
+			              options[i].argument ? required_argument : no_argument, NULL,
+			              OPTION_BASE + (int)options[i].id };
 	}
 }
 
@@ -41,8 +42,8 @@ static void read_table(void)
 }
 
 /*
- * One letter may be another option in another command (-f): those of the commands that begin with `first` come before
- * the others.
+ * One letter may be another option in another command (-f): those of the commands that begin with
+ * `first` come before the others.
  */
 static const struct option_text *option_of_letter(const char *first, char letter)
 {
@@ -64,7 +65,8 @@ static void spell_letters(char letters[LETTERS], const char *order, const char *
 		const struct option_text *o = option_of_letter(first, (char)letter);
 
 		if (o)
-			used += (size_t)sprintf(letters + used, "%c%s", letter, o->argument ? ":" : "");
+			used += (size_t)sprintf(letters + used, "%c%s", letter,
+			                        o->argument ? ":" : "");
 	}
 }
 
@@ -72,9 +74,12 @@ static void spell_letters(char letters[LETTERS], const char *order, const char *
  * The first thing wrong with the options. It is told when all of them are read,
  * because a -J further on says in which form.
  */
-struct complaint { char text[300]; };
+struct complaint {
+	char text[300];
+};
 
-static void complain(struct complaint *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct complaint *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void complain(struct complaint *c, const char *format, ...)
 {
@@ -98,9 +103,13 @@ static const char *option_name(int id)
 /* getopt's values as option ids; -1 for what is none. */
 static int option_of(int value, const char *first)
 {
-	const struct option_text *o = value > 0 && value < OPTION_BASE ? option_of_letter(first, (char)value) : NULL;
+	const struct option_text *o = value > 0 && value < OPTION_BASE
+	                                      ? option_of_letter(first, (char)value)
+	                                      : NULL;
 
-	return o ? (int)o->id : value >= OPTION_BASE && value < OPTION_BASE + OPT_END ? value - OPTION_BASE : -1;
+	return o                                                       ? (int)o->id
+	       : value >= OPTION_BASE && value < OPTION_BASE + OPT_END ? value - OPTION_BASE
+	                                                               : -1;
 }
 
 static void guess_option(struct guess *guess, const struct option_text *options, size_t count)
@@ -136,20 +145,25 @@ static void complain_of_option(struct complaint *c, int answer, char **argv, con
 	else if (id >= 0)
 		complain(c, "--%s: takes no argument", option_name(id));
 	else if (optopt >= '0' && optopt <= '9')
-		complain(c, "'-%c...': numbers have no sign, at position 1; see '" CTL_NAME " --help'", optopt);
+		complain(c,
+		         "'-%c...': numbers have no sign, at position 1; see '" CTL_NAME " --help'",
+		         optopt);
 	else if (optopt)
 		complain(c, "unknown option '-%c'; see '" CTL_NAME " --help'", optopt);
 	else
 		complain_of_unknown(c, argv[optind - 1], first);
 }
 
-/* getopt takes the beginning of a name for the name; scripts would break with the next option that begins like it. */
+/*
+ * getopt takes the beginning of a name for the name; scripts would break with the next option that
+ * begins like it.
+ */
 static bool in_full(char **argv, int index)
 {
 	const char *word = argv[optind - 1], *name = long_options[index].name;
 	size_t length;
 
-	if (optarg == word)     /* its argument is a word of its own */
+	if (optarg == word) /* its argument is a word of its own */
 		word = argv[optind - 2];
 	length = strcspn(word, "=") - 2;
 	return strlen(name) == length;
@@ -186,9 +200,10 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 
 	opterr = 0;
 	first = first_word(argc, argv);
-	optind = 0;     /* from the start */
+	optind = 0; /* from the start */
 	spell_letters(letters, "", first);
-	while (index = -1, (answer = getopt_long(argc, argv, letters, long_options, &index)) != -1) {
+	while (index = -1,
+	       (answer = getopt_long(argc, argv, letters, long_options, &index)) != -1) {
 		int id = option_of(answer, first);
 
 		if (answer == ':' || answer == '?' || id < 0) {
@@ -196,7 +211,9 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 			continue;
 		}
 		if (index >= 0 && !in_full(argv, index)) {
-			complain_of_unknown(c, optarg == argv[optind - 1] ? argv[optind - 2] : argv[optind - 1], first);
+			complain_of_unknown(
+				c, optarg == argv[optind - 1] ? argv[optind - 2] : argv[optind - 1],
+				first);
 			continue;
 		}
 		ctl->option[id] = optarg ? optarg : "";
@@ -236,8 +253,10 @@ static bool settle_globals(struct ctl *ctl)
 		name = getenv("K2K_REGISTRY");
 	ctl->registry = name && (*name || ctl->option[OPT_REGISTRY]) ? name : "default";
 	if (!good_registry_name(ctl->registry)) {
-		fail_usage(ctl, "%s '%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -", from,
-		           ctl->registry, K2K_NAME_MAX);
+		fail_usage(
+			ctl,
+			"%s '%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -",
+			from, ctl->registry, K2K_NAME_MAX);
 		return false;
 	}
 	if (color && strcmp(color, "auto") && strcmp(color, "always") && strcmp(color, "never")) {
@@ -248,12 +267,14 @@ static bool settle_globals(struct ctl *ctl)
 	ctl->timeout_ns = UINT64_C(5000000000);
 	if (ctl->option[OPT_OWNER]) {
 		if (!user_parse(ctl->option[OPT_OWNER], &ctl->owner_uid)) {
-			fail_usage(ctl, "--owner '%.100s': no such user; give a name or a number", ctl->option[OPT_OWNER]);
+			fail_usage(ctl, "--owner '%.100s': no such user; give a name or a number",
+			           ctl->option[OPT_OWNER]);
 			return false;
 		}
 		ctl->has_owner = true;
 	}
-	if (ctl->option[OPT_TIMEOUT] && !arg_seconds(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
+	if (ctl->option[OPT_TIMEOUT] &&
+	    !arg_seconds(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
 		return false;
 	/* 73 years: with any clock's time added it still fits 64 bits */
 	if (ctl->timeout_ns > UINT64_C(1) << 61)
@@ -264,7 +285,8 @@ static bool settle_globals(struct ctl *ctl)
 /* Takes the command's words from the arguments. Null with the failure told. */
 static const struct command *find_command(struct ctl *ctl)
 {
-	const char *first = ctl->arguments[0], *second = ctl->argument_count > 1 ? ctl->arguments[1] : "";
+	const char *first = ctl->arguments[0],
+		   *second = ctl->argument_count > 1 ? ctl->arguments[1] : "";
 
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
@@ -296,14 +318,17 @@ static bool fits(struct ctl *ctl, const struct command *c)
 
 	for (int id = 0; id < OPT_END; id++)
 		if (ctl->option[id] && !takes(c, id)) {
-			fail_usage(ctl, "%s%s%s: has no option --%s; see '" CTL_NAME " %s%s%s --help'", c->name, space,
-			           second, option_name(id), c->name, space, second);
+			fail_usage(ctl,
+			           "%s%s%s: has no option --%s; see '" CTL_NAME " %s%s%s --help'",
+			           c->name, space, second, option_name(id), c->name, space, second);
 			return false;
 		}
 	if (ctl->argument_count < c->min || ctl->argument_count > c->max) {
-		fail_usage(ctl, "%s%s%s: %s; see '" CTL_NAME " %s%s%s --help'", c->name, space, second,
-		           ctl->argument_count < c->min ? "an argument is missing" : "too many arguments", c->name,
-		           space, second);
+		fail_usage(ctl, "%s%s%s: %s; see '" CTL_NAME " %s%s%s --help'", c->name, space,
+		           second,
+		           ctl->argument_count < c->min ? "an argument is missing"
+		                                        : "too many arguments",
+		           c->name, space, second);
 		return false;
 	}
 	return true;
@@ -335,7 +360,10 @@ static void end_at_once(int number)
 	_exit(128 + number);
 }
 
-/* The kernel keeps from process 1 what it has no handler for: in a container each command would have to be killed. */
+/*
+ * The kernel keeps from process 1 what it has no handler for: in a container each command would
+ * have to be killed.
+ */
 static void end_by_signals(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
@@ -356,10 +384,10 @@ int main(int argc, char **argv)
 	int exit_code;
 
 	hold_standard_files();
-	signal(SIGPIPE, SIG_IGN);       /* close_output() tells */
-	signal(SIGXFSZ, SIG_IGN);       /* a limit on file sizes is an error, as a full disk is */
+	signal(SIGPIPE, SIG_IGN); /* close_output() tells */
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error, as a full disk is */
 	end_by_signals();
-	unsetenv("POSIXLY_CORRECT");    /* options may follow the command */
+	unsetenv("POSIXLY_CORRECT"); /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
 	ctl.filters = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.filters)));
 	ctl.files = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.files)));

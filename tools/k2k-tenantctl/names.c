@@ -78,7 +78,8 @@ static size_t distance(const char *a, const char *b)
 
 			least = last[j] + 1 < least ? last[j] + 1 : least;
 			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < least)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < least)
 				least = before[j - 2] + 1;
 			now[j] = least;
 		}

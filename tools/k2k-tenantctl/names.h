@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* names.h - users and groups by name, and what somebody may have meant by a word that is none of those known */
+/*
+ * names.h - users and groups by name, and what somebody may have meant by a word that is none of
+ * those known
+ */
 #ifndef K2K_TENANTCTL_NAMES_H
 #define K2K_TENANTCTL_NAMES_H
 
@@ -15,7 +18,10 @@ char *group_name(char text[USER_TEXT], gid_t gid);
 bool user_parse(const char *text, uint32_t *uid);
 bool group_parse(const char *text, uint32_t *gid);
 
-/* Offered one known word after the other, it keeps the one that is most like `typed`; null where none is like it. */
+/*
+ * Offered one known word after the other, it keeps the one that is most like `typed`; null where
+ * none is like it.
+ */
 struct guess {
 	const char *typed, *best;
 	size_t distance;

@@ -72,8 +72,8 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 
 /* Where a field's value hangs in its tree. */
 struct place {
-	json_object *parent, *value;    /* the value that is there, or null */
-	const char *key;                /* of the value in its parent */
+	json_object *parent, *value; /* the value that is there, or null */
+	const char *key;             /* of the value in its parent */
 };
 
 static void json_add(json_object *parent, const char *key, json_object *value)
@@ -108,13 +108,17 @@ static void json_hang(struct place *place, json_object *value)
 	place->value = value;
 }
 
-/* Written as the text that hangs at it, which is ours to change: json-c takes several times as long to format a number. */
+/*
+ * Written as the text that hangs at it, which is ours to change: json-c takes several times as long
+ * to format a number.
+ */
 static json_object *json_new_number(void)
 {
 	json_object *number = check_memory(json_object_new_int64(0));
 
 	json_object_set_serializer(number, json_object_userdata_to_json_string,
-	                           check_memory(calloc(1, UNITS_TEXT + sizeof("\"\""))), json_object_free_userdata);
+	                           check_memory(calloc(1, UNITS_TEXT + sizeof("\"\""))),
+	                           json_object_free_userdata);
 	return number;
 }
 
@@ -162,7 +166,7 @@ static void json_print(json_object *object, size_t drop)
 {
 	size_t length;
 	const char *text = json_object_to_json_string_length(
-	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
 
 	if (!text)
 		out_of_memory();
@@ -194,7 +198,10 @@ static json_object *json_failure(const struct ctl *ctl, size_t i)
 	return object;
 }
 
-/* "error" is the first failure; "errors" are all, where there are several, or several tenants were named. */
+/*
+ * "error" is the first failure; "errors" are all, where there are several, or several tenants were
+ * named.
+ */
 static void json_print_errors(const struct ctl *ctl)
 {
 	json_object *object = json_failure(ctl, 0);
@@ -267,7 +274,8 @@ static void csv_row(const struct field *fields, const struct value *values, size
 
 	for (size_t i = 0; i < count; i++)
 		if (in_csv(&fields[i])) {
-			bool stranger = fields[i].kind == KIND_TEXT && printable_is_formula(values[i].text ? values[i].text : "");
+			bool stranger = fields[i].kind == KIND_TEXT &&
+			                printable_is_formula(values[i].text ? values[i].text : "");
 
 			text[0] = '\'';
 			print_for_program(text + stranger, &fields[i], &values[i]);
@@ -300,7 +308,8 @@ static struct libscols_line *table_line(struct libscols_table *table)
 	return check_memory(scols_table_new_line(table, NULL));
 }
 
-static void table_cell(struct libscols_line *line, size_t column, const char *text, const char *color)
+static void table_cell(struct libscols_line *line, size_t column, const char *text,
+                       const char *color)
 {
 	if (scols_line_set_data(line, column, text))
 		out_of_memory();
@@ -308,7 +317,8 @@ static void table_cell(struct libscols_line *line, size_t column, const char *te
 		scols_cell_set_color(scols_line_get_cell(line, column), color);
 }
 
-static size_t column_width(struct libscols_table *table, struct libscols_column *column, size_t number)
+static size_t column_width(struct libscols_table *table, struct libscols_column *column,
+                           size_t number)
 {
 	struct libscols_iter *all = check_memory(scols_new_iter(SCOLS_ITER_FORWARD));
 	struct libscols_line *line;
@@ -361,12 +371,14 @@ static void hidden_columns(struct libscols_table *table, char *text, size_t room
 		struct libscols_column *column = scols_table_get_column(table, c);
 
 		if (scols_column_is_hidden(column))
-			length += (size_t)snprintf(text + length, room - length, "%s%s", length ? ", " : "",
-			                           scols_cell_get_data(scols_column_get_header(column)));
+			length += (size_t)snprintf(
+				text + length, room - length, "%s%s", length ? ", " : "",
+				scols_cell_get_data(scols_column_get_header(column)));
 	}
 }
 
-static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields, size_t count)
+static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields,
+                                       size_t count)
 {
 	struct libscols_table *table = check_memory(scols_new_table());
 
@@ -374,11 +386,13 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
 		struct libscols_column *column;
-		bool right = (fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL) || (fields[i].flags & FIELD_RIGHT);
+		bool right = (fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL) ||
+		             (fields[i].flags & FIELD_RIGHT);
 
 		if (!fields[i].heading)
 			continue;
-		column = check_memory(scols_table_new_column(table, fields[i].heading, 0, right ? SCOLS_FL_RIGHT : 0));
+		column = check_memory(scols_table_new_column(table, fields[i].heading, 0,
+		                                             right ? SCOLS_FL_RIGHT : 0));
 		scols_cell_set_color(scols_column_get_header(column), "bold");
 		if (fields[i].flags / FIELD_WIDTH(1))
 			scols_column_set_whint(column, fields[i].flags / FIELD_WIDTH(1));
@@ -386,8 +400,8 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 	return table;
 }
 
-static void table_row(struct libscols_table *table, const struct field *fields, const struct value *values,
-                      size_t count)
+static void table_row(struct libscols_table *table, const struct field *fields,
+                      const struct value *values, size_t count)
 {
 	struct libscols_line *line = table_line(table);
 	size_t column = 0;
@@ -419,7 +433,8 @@ void block_line(struct libscols_table *block, const char *heading, const char *t
 	table_cell(line, 1, text, NULL);
 }
 
-void block_fields(struct libscols_table *block, const struct field *fields, const struct value *values, size_t count)
+void block_fields(struct libscols_table *block, const struct field *fields,
+                  const struct value *values, size_t count)
 {
 	char text[CELL];
 
@@ -437,8 +452,9 @@ void block_end(struct libscols_table *block)
 
 /* ---- listings and records ------------------------------------------------- */
 
-void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields, size_t field_count,
-                const struct field *extra, const struct value *extra_values, size_t extra_count)
+void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields,
+                size_t field_count, const struct field *extra, const struct value *extra_values,
+                size_t extra_count)
 {
 	*l = (struct list){ ctl, key, fields, field_count, 0, NULL, NULL, NULL };
 	if (ctl->format == FORMAT_TABLE) {
@@ -526,7 +542,8 @@ void line_end(json_object *line)
 	json_object_put(line);
 }
 
-void print_record(struct ctl *ctl, const struct field *fields, const struct value *values, size_t count)
+void print_record(struct ctl *ctl, const struct field *fields, const struct value *values,
+                  size_t count)
 {
 	if (ctl->format == FORMAT_TABLE) {
 		struct libscols_table *block = block_begin(ctl);

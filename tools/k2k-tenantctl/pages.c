@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * k2k-tenantctl-pages DIR: run by the build, not installed. Writes the manual pages of k2k-tenantctl and of its
- * commands as scdoc into DIR, and the completion scripts. It has the table of commands, and links nothing else.
+ * k2k-tenantctl-pages DIR: run by the build, not installed. Writes the manual pages of
+ * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It has the table
+ * of commands, and links nothing else.
  */
 #include "completion_scripts.h"
 #include "table.h"
@@ -18,7 +19,8 @@ static FILE *begin_file(const char *name)
 	char path[4096];
 	FILE *f;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, name) >= sizeof(path) || !(f = fopen(path, "w"))) {
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, name) >= sizeof(path) ||
+	    !(f = fopen(path, "w"))) {
 		perror(path);
 		exit(1);
 	}
@@ -79,7 +81,8 @@ static void prose(FILE *f, const char *text)
 static void synopsis(FILE *f, const char *text)
 {
 	while (*text) {
-		size_t capitals = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), letters = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
+		size_t capitals = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+		       letters = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
 
 		if (capitals > 0 || letters > 0) {
 			size_t length = capitals ? capitals : letters;
@@ -129,7 +132,8 @@ static void term(FILE *f, const char *name, const char *text)
 
 static void head(FILE *f, const char *name, const char *version)
 {
-	fprintf(f, "%s(1) \"k2k-registry %s\" \"k2k-registry\"\n\n# NAME\n\n%s - ", name, version, name);
+	fprintf(f, "%s(1) \"k2k-registry %s\" \"k2k-registry\"\n\n# NAME\n\n%s - ", name, version,
+	        name);
 }
 
 /* ---- the pages ------------------------------------------------------------------ */
@@ -155,13 +159,19 @@ static void main_page(const char *version)
 	head(f, CTL_NAME, version);
 	fputs("administers tenants and their quotas in a shared registry\n\n# SYNOPSIS\n\n"
 	      "*k2k-tenantctl* [_OPTIONS_] _COMMAND_ ...\n\n# DESCRIPTION\n\n"
-	      "Message brokers that share a GPU host ask a registry in shared memory whether a tenant may send now, what is\n"
-	      "left of its limits, and whom to bill. This program makes that registry, says who may do what in it, and\n"
+	      "Message brokers that share a GPU host ask a registry in shared memory whether a "
+	      "tenant may send now, what is\n"
+	      "left of its limits, and whom to bill. This program makes that registry, says who "
+	      "may do what in it, and\n"
 	      "shows what is done.\n\n"
-	      "Data goes to standard output, messages to standard error. With *\\-J* the output is one JSON object,\n"
-	      "whose \"schema\" is \"" CTL_SCHEMA "\"; ids, and numbers whose names end with \\_ns, \\_bytes or \\_total, are strings\n"
-	      "of decimal digits, and a limit that is unlimited is null. An error is an object, too. Tables are\n"
-	      "for people, and may change.\n\n# COMMANDS\n\n", f);
+	      "Data goes to standard output, messages to standard error. With *\\-J* the output is "
+	      "one JSON object,\n"
+	      "whose \"schema\" is \"" CTL_SCHEMA
+	      "\"; ids, and numbers whose names end with \\_ns, \\_bytes or \\_total, are strings\n"
+	      "of decimal digits, and a limit that is unlimited is null. An error is an object, "
+	      "too. Tables are\n"
+	      "for people, and may change.\n\n# COMMANDS\n\n",
+	      f);
 	for (size_t i = 0; i < command_count; i++) {
 		synopsis(f, commands[i].synopsis);
 		fputs("\n\t", f);
@@ -177,8 +187,10 @@ static void main_page(const char *version)
 			plain(f, value_texts[i]);
 			fputs("\n\n", f);
 		}
-	fputs("Each limit may be \"unlimited\". Zero is legal everywhere, and rejects everything. What is not understood is refused\n"
-	      "with the position of the fault, and nothing is changed.\n\n# EXIT STATUS\n\n", f);
+	fputs("Each limit may be \"unlimited\". Zero is legal everywhere, and rejects everything. "
+	      "What is not understood is refused\n"
+	      "with the position of the fault, and nothing is changed.\n\n# EXIT STATUS\n\n",
+	      f);
 	for (size_t i = 0; i < exit_text_count; i++) {
 		char code[12];
 
@@ -187,13 +199,19 @@ static void main_page(const char *version)
 	}
 	fputs("# ENVIRONMENT\n\n", f);
 	term(f, "K2K_REGISTRY", "the registry, where -r does not name it");
-	term(f, "NO_COLOR", "where it is set and not empty, output is without colours, unless --color asks for them");
+	term(f, "NO_COLOR",
+	     "where it is set and not empty, output is without colours, unless --color asks for "
+	     "them");
 	term(f, "TERM", "'dumb' is without colours, too");
 	fputs("# FILES\n\n", f);
-	term(f, "/dev/shm/k2k.NAME.defs", "definitions of the registry NAME: administrators write it. "
+	term(f, "/dev/shm/k2k.NAME.defs",
+	     "definitions of the registry NAME: administrators write it. "
 	     "Who may read it may look at everything.");
-	term(f, "/dev/shm/k2k.NAME.live.UUID", "what brokers write: counts, leases, audit events. Who may write it may be a broker.");
-	fputs("# EXAMPLES\n\n```\nk2k-tenantctl init\nk2k-tenantctl register 42 --rate 5k/s --budget 7=1h\nk2k-tenantctl list -J\n```\n\n", f);
+	term(f, "/dev/shm/k2k.NAME.live.UUID",
+	     "what brokers write: counts, leases, audit events. Who may write it may be a broker.");
+	fputs("# EXAMPLES\n\n```\nk2k-tenantctl init\nk2k-tenantctl register 42 --rate 5k/s "
+	      "--budget 7=1h\nk2k-tenantctl list -J\n```\n\n",
+	      f);
 	see_also(f);
 	end_file(f);
 }
@@ -223,8 +241,9 @@ static void exits_and_units(FILE *f, const struct command *c, size_t count)
 		fputs(".\n", f);
 		any = true;
 	}
-	fputs(any ? "Else 0, or one of the codes in *k2k-tenantctl*(1).\n\n" :
-	            "0, or one of the codes in *k2k-tenantctl*(1).\n\n", f);
+	fputs(any ? "Else 0, or one of the codes in *k2k-tenantctl*(1).\n\n"
+	          : "0, or one of the codes in *k2k-tenantctl*(1).\n\n",
+	      f);
 	any = false;
 	for (size_t kind = 0; kind < VALUE_KINDS; kind++) {
 		bool needed = false;

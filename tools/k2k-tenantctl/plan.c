@@ -30,7 +30,8 @@ k2k_tenant_id plan_id(const struct plan *plan, const struct step *s)
 	return s->entry ? s->entry->id : plan->now.rows[s->tenant].info.id;
 }
 
-void plan_changes(const struct plan *plan, const struct document *d, const struct step *s, struct limit_changes *changes)
+void plan_changes(const struct plan *plan, const struct document *d, const struct step *s,
+                  struct limit_changes *changes)
 {
 	struct limits before, after;
 
@@ -49,7 +50,8 @@ static void add_step(struct plan *plan, struct step step)
 	plan->of[step.action]++;
 }
 
-static void add_update(struct plan *plan, const struct document *d, const struct entry *entry, size_t tenant)
+static void add_update(struct plan *plan, const struct document *d, const struct entry *entry,
+                       size_t tenant)
 {
 	const struct step step = { UPDATE, entry, tenant };
 	struct limit_changes changes;
@@ -63,7 +65,8 @@ static void add_update(struct plan *plan, const struct document *d, const struct
 }
 
 /* Both lists are in the order of their ids. */
-int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune, struct plan *plan)
+int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune,
+              struct plan *plan)
 {
 	size_t t = 0, e = 0, failures = ctl->failure_count;
 	int exit_code;
@@ -72,7 +75,8 @@ int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *
 	exit_code = tenants_load_all(ctl, reg, &plan->now);
 	if (exit_code)
 		return exit_code;
-	if (ctl->failure_count > failures + plan->now.damaged) /* one that can't be read would be taken for missing */
+	/* one that can't be read would be taken for missing */
+	if (ctl->failure_count > failures + plan->now.damaged)
 		return EXIT_PARTLY;
 	plan->steps = check_memory(calloc(plan->now.count + d->count + 1, sizeof(*plan->steps)));
 	while (t < plan->now.count || e < d->count) {
@@ -104,7 +108,10 @@ void plan_free(struct plan *plan)
 
 /* ---- room ------------------------------------------------------------------------ */
 
-/* Records that are needed, when what is given up can be used again; and that are needed anew, of which nothing can. */
+/*
+ * Records that are needed, when what is given up can be used again; and that are needed anew, of
+ * which nothing can.
+ */
 struct need {
 	uint64_t tenants, budgets, new_tenants, new_budgets, new_engagements;
 };
@@ -112,7 +119,8 @@ struct need {
 static void count_need(const struct plan *plan, const struct document *d, struct need *need)
 {
 	*need = (struct need){
-		.tenants = plan->now.count + plan->of[REGISTER] - plan->of[DEREGISTER], .budgets = plan->now.budget_count,
+		.tenants = plan->now.count + plan->of[REGISTER] - plan->of[DEREGISTER],
+		.budgets = plan->now.budget_count,
 		.new_tenants = plan->of[REGISTER],
 	};
 	for (size_t i = 0; i < plan->count; i++) {
@@ -127,24 +135,33 @@ static void count_need(const struct plan *plan, const struct document *d, struct
 			need->new_engagements += s->entry->budget_count;
 		plan_changes(plan, d, s, &changes);
 		for (size_t c = 0; c < changes.count; c++)
-			need->new_budgets += changes.list[c].limit == LIMIT_BUDGET && (changes.anew || changes.list[c].before == UINT64_MAX);
+			need->new_budgets += changes.list[c].limit == LIMIT_BUDGET &&
+			                     (changes.anew || changes.list[c].before == UINT64_MAX);
 		limits_free(&changes);
 	}
 }
 
-static int too_many(struct ctl *ctl, const struct document *d, const char *what, uint64_t needed, uint64_t room, const char *of)
+static int too_many(struct ctl *ctl, const struct document *d, const char *what, uint64_t needed,
+                    uint64_t room, const char *of)
 {
-	return fail_with(ctl, K2K_EFULL, "%s: makes %" PRIu64 " %s, and the registry has room for %" PRIu64 "%s%s; nothing was changed; "
-	                 "a larger registry is made with 'init --max-%s N'", d->name, needed, what, room, strcmp(what, of) ? " " : "",
+	return fail_with(ctl, K2K_EFULL,
+	                 "%s: makes %" PRIu64 " %s, and the registry has room for %" PRIu64
+	                 "%s%s; nothing was changed; "
+	                 "a larger registry is made with 'init --max-%s N'",
+	                 d->name, needed, what, room, strcmp(what, of) ? " " : "",
 	                 strcmp(what, of) ? of : "", of);
 }
 
-static int held_up(struct ctl *ctl, const struct document *d, const struct k2k_broker_info *broker, const char *what, uint64_t needed,
-                   const struct k2k_table_info *table)
+static int held_up(struct ctl *ctl, const struct document *d, const struct k2k_broker_info *broker,
+                   const char *what, uint64_t needed, const struct k2k_table_info *table)
 {
-	return fail_with(ctl, K2K_EBUSY, "%s: needs %" PRIu64 " new %s, and %" PRIu64 " are free: process %" PRIu64 " (broker %u) is stopped, and "
-	                 "until it goes on or ends, what others give up can't be used again; nothing was changed", d->name, needed, what,
-	                 table->capacity - table->used - table->retired, broker->pid, broker->slot);
+	return fail_with(ctl, K2K_EBUSY,
+	                 "%s: needs %" PRIu64 " new %s, and %" PRIu64 " are free: process %" PRIu64
+	                 " (broker %u) is stopped, and "
+	                 "until it goes on or ends, what others give up can't be used again; "
+	                 "nothing was changed",
+	                 d->name, needed, what, table->capacity - table->used - table->retired,
+	                 broker->pid, broker->slot);
 }
 
 static bool fits(uint64_t needed, const struct k2k_table_info *table)
@@ -153,15 +170,18 @@ static bool fits(uint64_t needed, const struct k2k_table_info *table)
 }
 
 /* One that does not answer grace periods; null where there is none. */
-static const struct k2k_broker_info *stopped_broker(const struct k2k_broker_info *brokers, size_t count)
+static const struct k2k_broker_info *stopped_broker(const struct k2k_broker_info *brokers,
+                                                    size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (brokers[i].state == K2K_BROKER_STOPPED || (brokers[i].state == K2K_BROKER_UNKNOWN && brokers[i].grace_behind))
+		if (brokers[i].state == K2K_BROKER_STOPPED ||
+		    (brokers[i].state == K2K_BROKER_UNKNOWN && brokers[i].grace_behind))
 			return &brokers[i];
 	return NULL;
 }
 
-int plan_check_room(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, const struct plan *plan)
+int plan_check_room(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
+                    const struct plan *plan)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct k2k_broker_info *brokers = NULL;
@@ -177,17 +197,21 @@ int plan_check_room(struct ctl *ctl, struct k2k_registry *reg, const struct docu
 	count_need(plan, d, &need);
 	stopped = stopped_broker(brokers, count);
 	if (need.tenants > info.tenants.capacity && need.new_tenants)
-		exit_code = too_many(ctl, d, "tenants", need.tenants, info.tenants.capacity, "tenants");
+		exit_code = too_many(ctl, d, "tenants", need.tenants, info.tenants.capacity,
+		                     "tenants");
 	else if (need.budgets > info.budgets.capacity && need.new_budgets)
-		exit_code = too_many(ctl, d, "budgets", need.budgets, info.budgets.capacity, "budgets");
+		exit_code = too_many(ctl, d, "budgets", need.budgets, info.budgets.capacity,
+		                     "budgets");
 	else if (need.budgets > info.engagements.capacity && need.new_budgets)
-		exit_code = too_many(ctl, d, "budgets", need.budgets, info.engagements.capacity, "engagements");
+		exit_code = too_many(ctl, d, "budgets", need.budgets, info.engagements.capacity,
+		                     "engagements");
 	else if (stopped && !fits(need.new_tenants, &info.tenants))
 		exit_code = held_up(ctl, d, stopped, "tenants", need.new_tenants, &info.tenants);
 	else if (stopped && !fits(need.new_budgets, &info.budgets))
 		exit_code = held_up(ctl, d, stopped, "budgets", need.new_budgets, &info.budgets);
 	else if (stopped && !fits(need.new_engagements, &info.engagements))
-		exit_code = held_up(ctl, d, stopped, "engagements", need.new_engagements, &info.engagements);
+		exit_code = held_up(ctl, d, stopped, "engagements", need.new_engagements,
+		                    &info.engagements);
 	free(brokers);
 	return exit_code;
 }
@@ -218,14 +242,23 @@ int plan_check_prune(struct ctl *ctl, const struct document *d, const struct pla
 	uint64_t most;
 
 	if (!parse_share(share, plan->now.count, &most))
-		return fail_usage(ctl, "--max-prune '%.100s': a share of all tenants, like 30%%, or a number of them", share);
+		return fail_usage(ctl,
+		                  "--max-prune '%.100s': a share of all tenants, like 30%%, or a "
+		                  "number of them",
+		                  share);
 	for (size_t i = 0; i < d->source_count; i++)
 		if (!d->sources[i].ended)
-			return fail_usage(ctl, "--prune: %s does not end with 'end: true', so something may be cut off, and what it leaves "
-			                  "out can't be taken for unwanted; nothing was changed", d->sources[i].name);
+			return fail_usage(ctl,
+			                  "--prune: %s does not end with 'end: true', so something "
+			                  "may be cut off, and what it leaves "
+			                  "out can't be taken for unwanted; nothing was changed",
+			                  d->sources[i].name);
 	if (plan->of[DEREGISTER] > most)
-		return fail_usage(ctl, "--prune: would deregister %zu of %zu tenants, and at most %s may be; --max-prune allows more; nothing "
-		                  "was changed", plan->of[DEREGISTER], plan->now.count, share);
+		return fail_usage(ctl,
+		                  "--prune: would deregister %zu of %zu tenants, and at most %s "
+		                  "may be; --max-prune allows more; nothing "
+		                  "was changed",
+		                  plan->of[DEREGISTER], plan->now.count, share);
 	return 0;
 }
 
@@ -239,15 +272,19 @@ void plan_note_origin(struct ctl *ctl, struct k2k_registry *reg, const struct do
 		const struct source_file *f = &d->sources[i];
 
 		if (f->registry[0] && strcmp(f->registry, ctl->registry))
-			note(ctl, "%s: is an export of another registry, '%s'; this is '%s'", f->name, f->registry, ctl->registry);
+			note(ctl, "%s: is an export of another registry, '%s'; this is '%s'",
+			     f->name, f->registry, ctl->registry);
 		else if (f->uuid[0] && strcmp(f->uuid, info.uuid))
-			note(ctl, "%s: is an export of an earlier registry '%s' (%s); this one is %s", f->name, ctl->registry, f->uuid, info.uuid);
+			note(ctl,
+			     "%s: is an export of an earlier registry '%s' (%s); this one is %s",
+			     f->name, ctl->registry, f->uuid, info.uuid);
 	}
 }
 
 /* ---- printing ---------------------------------------------------------------------- */
 
-void plan_print(struct ctl *ctl, const struct plan *plan, const struct document *d, const char *flag, bool value, const char *verb)
+void plan_print(struct ctl *ctl, const struct plan *plan, const struct document *d,
+                const char *flag, bool value, const char *verb)
 {
 	static const struct field fields[] = {
 		{ "action", NULL, KIND_TEXT, 0 },
@@ -262,7 +299,8 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 	if (ctl->quiet)
 		return;
 	if (ctl->format != FORMAT_TABLE)
-		list_begin(&list, ctl, "changes", fields, sizeof(fields) / sizeof(fields[0]), &extra, &yes, 1);
+		list_begin(&list, ctl, "changes", fields, sizeof(fields) / sizeof(fields[0]),
+		           &extra, &yes, 1);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct step *s = &plan->steps[i];
 		struct limit_changes changes;
@@ -277,9 +315,14 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 			out_of_memory();
 		units_print_number(id, plan_id(plan, s));
 		if (ctl->format != FORMAT_TABLE) {
-			json_object *json = ctl->format == FORMAT_JSON ? limits_json(&changes, "before", "after") : NULL;
+			json_object *json = ctl->format == FORMAT_JSON
+			                            ? limits_json(&changes, "before", "after")
+			                            : NULL;
 
-			list_row(&list, (const struct value[]){ TEXT(action_names[s->action]), TEXT(id), TEXT(text), { .json = json } });
+			list_row(&list, (const struct value[]){ TEXT(action_names[s->action]),
+			                                        TEXT(id),
+			                                        TEXT(text),
+			                                        { .json = json } });
 			json_object_put(json);
 		} else {
 			printf("%s%s %s\n", verb, action_names[s->action], text);

@@ -43,7 +43,8 @@ void progress_begin(struct progress *p, const struct ctl *ctl, const char *what,
 
 static void draw(struct progress *p, uint64_t done)
 {
-	unsigned int percent = (unsigned int)((__extension__ (unsigned __int128)done * 100) / p->total);
+	unsigned int percent = (unsigned int)((__extension__(unsigned __int128) done * 100) /
+	                                      p->total);
 	struct winsize size;
 	char line[160], bar[81];
 	size_t width = 40, filled;
@@ -56,7 +57,8 @@ static void draw(struct progress *p, uint64_t done)
 	memset(bar, '#', filled);
 	memset(bar + filled, '.', width - filled);
 	bar[width] = 0;
-	put(line, (size_t)snprintf(line, sizeof(line), "\r%-10s [%s] %3u%%", p->what, bar, percent));
+	put(line,
+	    (size_t)snprintf(line, sizeof(line), "\r%-10s [%s] %3u%%", p->what, bar, percent));
 	p->shown = true;
 }
 
@@ -75,7 +77,8 @@ void progress_step(struct progress *p, uint64_t done)
 
 void progress_end(struct progress *p)
 {
-	static const char wipe[] = "\r                                                            \r";
+	static const char wipe[] =
+		"\r                                                            \r";
 
 	if (p->shown)
 		put(wipe, sizeof(wipe) - 1);

@@ -15,7 +15,8 @@
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct registry_name *)a)->name, ((const struct registry_name *)b)->name);
+	return strcmp(((const struct registry_name *)a)->name,
+	              ((const struct registry_name *)b)->name);
 }
 
 static bool name_of_file(const char *file, struct registry_name *name)
@@ -23,10 +24,12 @@ static bool name_of_file(const char *file, struct registry_name *name)
 	static const char prefix[] = "k2k.", suffix[] = ".defs";
 	size_t length = strlen(file), around = sizeof(prefix) + sizeof(suffix) - 2;
 
-	if (length <= around || length - around > K2K_NAME_MAX || strncmp(file, prefix, sizeof(prefix) - 1) ||
+	if (length <= around || length - around > K2K_NAME_MAX ||
+	    strncmp(file, prefix, sizeof(prefix) - 1) ||
 	    strcmp(file + length - sizeof(suffix) + 1, suffix))
 		return false;
-	snprintf(name->name, sizeof(name->name), "%.*s", (int)(length - around), file + sizeof(prefix) - 1);
+	snprintf(name->name, sizeof(name->name), "%.*s", (int)(length - around),
+	         file + sizeof(prefix) - 1);
 	return good_registry_name(name->name);
 }
 
@@ -65,7 +68,7 @@ static void print_registry(struct ctl *ctl, struct list *list, const char *name)
 
 	open_options(ctl, &options);
 	code = k2k_registry_open(name, K2K_ROLE_OBSERVER, &options, &reg);
-	if (code == K2K_ENOREGISTRY)    /* it went away meanwhile */
+	if (code == K2K_ENOREGISTRY) /* it went away meanwhile */
 		return;
 	if (!code) {
 		code = k2k_registry_info(reg, &info);
@@ -77,11 +80,17 @@ static void print_registry(struct ctl *ctl, struct list *list, const char *name)
 	const uint64_t unknown = code ? UINT64_MAX : 0;
 
 	list_row(list, (const struct value[]){
-		TEXT(name), TEXT(code ? k2k_strerror(code) : "usable"), TEXT(code ? k2k_errname(code) : NULL), TEXT(owner[0] ? owner : NULL),
-		NUMBER(unknown ? unknown : info.tenants.used), NUMBER(unknown ? unknown : info.tenants.capacity),
-		NUMBER(unknown ? unknown : info.brokers), NUMBER(unknown ? unknown : info.defs_bytes + info.live_bytes),
-		NUMBER(unknown ? unknown : info.created_at_ns), TEXT(code ? NULL : info.uuid),
-	});
+			       TEXT(name),
+			       TEXT(code ? k2k_strerror(code) : "usable"),
+			       TEXT(code ? k2k_errname(code) : NULL),
+			       TEXT(owner[0] ? owner : NULL),
+			       NUMBER(unknown ? unknown : info.tenants.used),
+			       NUMBER(unknown ? unknown : info.tenants.capacity),
+			       NUMBER(unknown ? unknown : info.brokers),
+			       NUMBER(unknown ? unknown : info.defs_bytes + info.live_bytes),
+			       NUMBER(unknown ? unknown : info.created_at_ns),
+			       TEXT(code ? NULL : info.uuid),
+		       });
 }
 
 int cmd_registries(struct ctl *ctl)
@@ -103,7 +112,8 @@ int cmd_registries(struct ctl *ctl)
 	size_t count;
 
 	names = registry_names(&count);
-	list_begin(&list, ctl, "registries", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	list_begin(&list, ctl, "registries", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL,
+	           0);
 	for (size_t i = 0; i < count; i++)
 		print_registry(ctl, &list, names[i].name);
 	list_end(&list);

@@ -5,7 +5,9 @@
 
 #include "ctl.h"
 
-struct registry_name { char name[K2K_NAME_MAX + 1]; };
+struct registry_name {
+	char name[K2K_NAME_MAX + 1];
+};
 /* Sorted. What has no registry's name is left out: anybody may leave a file there. To be freed. */
 struct registry_name *registry_names(size_t *count);
 

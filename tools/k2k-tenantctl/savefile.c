@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define LINKS_MAX 40    /* as many as the kernel follows */
+#define LINKS_MAX 40 /* as many as the kernel follows */
 
 /* ---- where the path leads ------------------------------------------------------ */
 
@@ -41,8 +41,9 @@ static bool in_proc(const char *path)
 }
 
 /*
- * Follows the links of the last part by their texts, and stops at one of /proc: what /proc/self/fd/1 stands for is open already, and
- * its text is no path to it. Returns the path, to be freed, or null with errno.
+ * Follows the links of the last part by their texts, and stops at one of /proc: what
+ * /proc/self/fd/1 stands for is open already, and its text is no path to it. Returns the path, to
+ * be freed, or null with errno.
  */
 static char *resolve(const char *path, bool *of_proc)
 {
@@ -64,7 +65,8 @@ static char *resolve(const char *path, bool *of_proc)
 		text[length] = 0;
 		folder = folder_of(at, &name);
 		next = check_memory(malloc(strlen(folder) + (size_t)length + 2));
-		sprintf(next, "%s%s%s", text[0] == '/' ? "" : folder, text[0] == '/' ? "" : "/", text);
+		sprintf(next, "%s%s%s", text[0] == '/' ? "" : folder, text[0] == '/' ? "" : "/",
+		        text);
 		free(folder);
 		free(at);
 		at = next;
@@ -108,7 +110,8 @@ static int sync_folder(const char *path)
 {
 	const char *name;
 	char *folder = folder_of(path, &name);
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = fd < 0 ? errno : sync_it(fd);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    error = fd < 0 ? errno : sync_it(fd);
 
 	free(folder);
 	if (fd >= 0)
@@ -129,7 +132,10 @@ static int write_stream(const char *path, const char *text, size_t length, int *
 	return error;
 }
 
-/* A regular file that has to stay. Its room is taken first: a full disk then changes nothing but its length, which is set back. */
+/*
+ * A regular file that has to stay. Its room is taken first: a full disk then changes nothing but
+ * its length, which is set back.
+ */
 static int write_into(const char *path, const char *text, size_t length, int *spoilt)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC), error = 0;
@@ -161,7 +167,7 @@ static int write_into(const char *path, const char *text, size_t length, int *sp
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 #define ENDING (sizeof(ending) / sizeof(ending[0]))
 
-static char *volatile named;            /* the new file, while it has a name that is not its own */
+static char *volatile named; /* the new file, while it has a name that is not its own */
 
 static void remove_and_end(int number)
 {
@@ -169,7 +175,7 @@ static void remove_and_end(int number)
 		unlink(named);
 	signal(number, SIG_DFL);
 	raise(number);
-	_exit(128 + number);    /* process 1 is still here */
+	_exit(128 + number); /* process 1 is still here */
 }
 
 /* Those that are ignored (nohup) stay so. */
@@ -200,8 +206,9 @@ static void hold_signals(sigset_t *was)
 }
 
 /*
- * The name is in use: by another save, which holds its file locked as long as it is there; or left by one that was killed, whose lock
- * is gone. Who has the lock of what the name stands for may remove it. Returns an errno, or 0: try again.
+ * The name is in use: by another save, which holds its file locked as long as it is there; or left
+ * by one that was killed, whose lock is gone. Who has the lock of what the name stands for may
+ * remove it. Returns an errno, or 0: try again.
  */
 static int clear_name(const char *name)
 {
@@ -213,7 +220,8 @@ static int clear_name(const char *name)
 		return errno == ENOENT ? 0 : errno;
 	if (flock(fd, LOCK_EX) || fstat(fd, &of_fd))
 		error = errno;
-	else if (lstat(name, &of_name) == 0 && of_name.st_dev == of_fd.st_dev && of_name.st_ino == of_fd.st_ino && unlink(name))
+	else if (lstat(name, &of_name) == 0 && of_name.st_dev == of_fd.st_dev &&
+	         of_name.st_ino == of_fd.st_ino && unlink(name))
 		error = errno;
 	close(fd);
 	return error;
@@ -227,7 +235,8 @@ static int link_it(int fd, const char *name)
 	snprintf(nameless, sizeof(nameless), "/proc/self/fd/%d", fd);
 	if (linkat(AT_FDCWD, nameless, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, name, AT_EMPTY_PATH) == 0)      /* no /proc here */
+	/* no /proc here */
+	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, name, AT_EMPTY_PATH) == 0)
 		return 0;
 	return errno;
 }
@@ -239,7 +248,8 @@ static int look_alike(int fd, const struct stat *old)
 
 	if (fstat(fd, &st))
 		return errno;
-	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) && fchown(fd, old->st_uid, old->st_gid))
+	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) &&
+	    fchown(fd, old->st_uid, old->st_gid))
 		return errno;
 	return fchmod(fd, old->st_mode & 07777) ? errno : 0;
 }
@@ -265,7 +275,8 @@ static int put_in_place(int fd, const char *temporary, const char *path, const s
 }
 
 /* For file systems without nameless files. */
-static int replace_named(char *temporary, const char *path, const struct stat *old, const char *text, size_t length)
+static int replace_named(char *temporary, const char *path, const struct stat *old,
+                         const char *text, size_t length)
 {
 	struct sigaction was[ENDING];
 	sigset_t mask;
@@ -273,7 +284,8 @@ static int replace_named(char *temporary, const char *path, const struct stat *o
 
 	catch_ending(was);
 	hold_signals(&mask);
-	while ((fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0 && errno == EEXIST)
+	while ((fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0 &&
+	       errno == EEXIST)
 		if ((error = clear_name(temporary)))
 			break;
 	if (fd < 0)
@@ -302,7 +314,8 @@ static int replace_named(char *temporary, const char *path, const struct stat *o
 static int replace(const char *path, const struct stat *old, const char *text, size_t length)
 {
 	const char *name;
-	char *folder = folder_of(path, &name), *temporary = check_memory(malloc(strlen(folder) + strlen(name) + 16));
+	char *folder = folder_of(path, &name),
+	     *temporary = check_memory(malloc(strlen(folder) + strlen(name) + 16));
 	int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600), error;
 
 	sprintf(temporary, "%s/.%s.k2k-save", folder, name);
@@ -354,7 +367,8 @@ int savefile_write(const char *path, const char *text, size_t length, int *spoil
 	} else {
 		error = replace(at, there ? &st : NULL, text, length);
 		/* a mount point can't be replaced; the others forbid it, and may allow this */
-		if (there && (error == EBUSY || error == EPERM || error == EACCES || error == EROFS))
+		if (there &&
+		    (error == EBUSY || error == EPERM || error == EACCES || error == EROFS))
 			error = write_into(at, text, length, spoilt);
 	}
 	free(at);

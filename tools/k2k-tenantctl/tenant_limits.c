@@ -33,13 +33,15 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 	};
 }
 
-static void add(struct limit_changes *c, enum limit limit, uint64_t engagement, uint64_t before, uint64_t after)
+static void add(struct limit_changes *c, enum limit limit, uint64_t engagement, uint64_t before,
+                uint64_t after)
 {
 	if (before != after || c->anew)
 		c->list[c->count++] = (struct limit_change){ limit, engagement, before, after };
 }
 
-void limits_compare(const struct limits *before, const struct limits *after, struct limit_changes *c)
+void limits_compare(const struct limits *before, const struct limits *after,
+                    struct limit_changes *c)
 {
 	static const struct limits nothing;
 	const struct budget_list *new = &after->budgets, *old;
@@ -58,7 +60,8 @@ void limits_compare(const struct limits *before, const struct limits *after, str
 		bool take_new = n < new->count && (o == old->count || newer <= older);
 		bool take_old = o < old->count && (n == new->count || older <= newer);
 
-		add(c, LIMIT_BUDGET, take_new ? newer : older, take_old ? number_at(old, o, old->ns_at) : UINT64_MAX,
+		add(c, LIMIT_BUDGET, take_new ? newer : older,
+		    take_old ? number_at(old, o, old->ns_at) : UINT64_MAX,
 		    take_new ? number_at(new, n, new->ns_at) : UINT64_MAX);
 		n += take_new;
 		o += take_old;
@@ -74,7 +77,9 @@ void limits_free(struct limit_changes *changes)
 uint32_t limits_mask(const struct limit_changes *changes)
 {
 	static const uint32_t bits[] = {
-		[LIMIT_RATE] = K2K_UPDATE_RATE, [LIMIT_KERNELS] = K2K_UPDATE_KERNELS, [LIMIT_GPU_MEMORY] = K2K_UPDATE_GPU_MEMORY,
+		[LIMIT_RATE] = K2K_UPDATE_RATE,
+		[LIMIT_KERNELS] = K2K_UPDATE_KERNELS,
+		[LIMIT_GPU_MEMORY] = K2K_UPDATE_GPU_MEMORY,
 		[LIMIT_BUDGET] = K2K_UPDATE_BUDGETS,
 	};
 	uint32_t mask = 0;
@@ -102,7 +107,9 @@ static const char *value_text(char text[UNITS_TEXT], enum limit limit, uint64_t 
 
 void limits_tell(FILE *out, const struct limit_changes *changes)
 {
-	static const char *const names[] = { [LIMIT_RATE] = "rate", [LIMIT_KERNELS] = "kernels", [LIMIT_GPU_MEMORY] = "GPU memory" };
+	static const char *const names[] = { [LIMIT_RATE] = "rate",
+		                             [LIMIT_KERNELS] = "kernels",
+		                             [LIMIT_GPU_MEMORY] = "GPU memory" };
 
 	for (size_t i = 0; i < changes->count; i++) {
 		const struct limit_change *c = &changes->list[i];
@@ -122,7 +129,10 @@ void limits_tell(FILE *out, const struct limit_changes *changes)
 json_object *limits_json(const struct limit_changes *changes, const char *before, const char *after)
 {
 	static const char *const names[] = {
-		[LIMIT_RATE] = "rate_per_sec", [LIMIT_KERNELS] = "kernels", [LIMIT_GPU_MEMORY] = "gpu_memory_bytes", [LIMIT_BUDGET] = "budget_ns",
+		[LIMIT_RATE] = "rate_per_sec",
+		[LIMIT_KERNELS] = "kernels",
+		[LIMIT_GPU_MEMORY] = "gpu_memory_bytes",
+		[LIMIT_BUDGET] = "budget_ns",
 	};
 	const struct field fields[] = {
 		{ "field", NULL, KIND_TEXT, 0 },
@@ -136,7 +146,10 @@ json_object *limits_json(const struct limit_changes *changes, const char *before
 		const struct limit_change *c = &changes->list[i];
 		json_object *one = check_memory(json_object_new_object());
 		const struct value values[] = {
-			TEXT(names[c->limit]), NUMBER(changes->anew ? UINT64_MAX : c->before), NUMBER(c->after), NUMBER(c->engagement),
+			TEXT(names[c->limit]),
+			NUMBER(changes->anew ? UINT64_MAX : c->before),
+			NUMBER(c->after),
+			NUMBER(c->engagement),
 		};
 
 		for (size_t f = 0; f < (c->limit == LIMIT_BUDGET ? 4 : 3); f++)

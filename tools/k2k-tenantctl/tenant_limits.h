@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tenant_limits.h - what a tenant may, and where two such differ: for people in a line, for programs as JSON */
+/*
+ * tenant_limits.h - what a tenant may, and where two such differ: for people in a line, for
+ * programs as JSON
+ */
 #ifndef K2K_TENANTCTL_TENANT_LIMITS_H
 #define K2K_TENANTCTL_TENANT_LIMITS_H
 
@@ -15,7 +18,7 @@ struct budget_list {
 };
 
 struct limits {
-	uint64_t rate, kernels, gpu_memory_bytes;       /* UINT64_MAX: unlimited */
+	uint64_t rate, kernels, gpu_memory_bytes; /* UINT64_MAX: unlimited */
 	struct budget_list budgets;
 };
 
@@ -30,19 +33,27 @@ struct limit_change {
 };
 
 struct limit_changes {
-	struct limit_change *list;      /* to be freed */
+	struct limit_change *list; /* to be freed */
 	size_t count;
-	bool anew;                      /* there was nothing before */
+	bool anew; /* there was nothing before */
 };
 
 /* What differs; all of `after` where `before` is null. */
-void limits_compare(const struct limits *before, const struct limits *after, struct limit_changes *changes);
+void limits_compare(const struct limits *before, const struct limits *after,
+                    struct limit_changes *changes);
 void limits_free(struct limit_changes *changes);
-uint32_t limits_mask(const struct limit_changes *changes);      /* K2K_UPDATE_... */
+uint32_t limits_mask(const struct limit_changes *changes); /* K2K_UPDATE_... */
 
-/* ": rate 5/s -> 6/s, budget 7: 1s -> none"; of a new one ": rate 6/s". Nothing where nothing differs. */
+/*
+ * ": rate 5/s -> 6/s, budget 7: 1s -> none"; of a new one ": rate 6/s". Nothing where nothing
+ * differs.
+ */
 void limits_tell(FILE *out, const struct limit_changes *changes);
-/* [{"field":"rate_per_sec","before":"5","after":"6"}], under these two keys. null: unlimited; of a new one it is null before, too. */
-json_object *limits_json(const struct limit_changes *changes, const char *before, const char *after);
+/*
+ * [{"field":"rate_per_sec","before":"5","after":"6"}], under these two keys. null: unlimited; of a
+ * new one it is null before, too.
+ */
+json_object *limits_json(const struct limit_changes *changes, const char *before,
+                         const char *after);
 
 #endif

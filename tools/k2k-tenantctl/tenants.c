@@ -44,7 +44,8 @@ static int compare_budgets(const void *a, const void *b)
  * that 100,000 tenants take n log n. The generation counts too: between two calls
  * a tenant may have been registered anew.
  */
-static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count, const struct k2k_tenant_info *info)
+static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count,
+                          const struct k2k_tenant_info *info)
 {
 	const struct k2k_usage_info key = { .id = info->id, .generation = info->generation };
 	size_t low = 0, high = count;
@@ -78,25 +79,30 @@ static void find_budgets(const struct k2k_budget_info *budgets, size_t count, st
 			high = middle;
 	}
 	t->first_budget = low;
-	while (low < count && budgets[low].id == key.id && budgets[low].generation == key.generation)
+	while (low < count && budgets[low].id == key.id &&
+	       budgets[low].generation == key.generation)
 		low++;
 	t->budget_count = low - t->first_budget;
 }
 
-/* One tenant's own lists are short; for several, all of them at once is cheaper than a walk each. */
-static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id of, struct tenants *tenants)
+/*
+ * One tenant's own lists are short; for several, all of them at once is cheaper than a walk each.
+ */
+static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id of,
+                      struct tenants *tenants)
 {
 	struct k2k_usage_info *usage = NULL;
 	size_t usage_count = 0;
 	int code = fetch_list(reg, LIST_USAGE, of, (void **)&usage, &usage_count);
 
 	if (!code)
-		code = fetch_list(reg, LIST_BUDGETS, of, (void **)&tenants->budgets, &tenants->budget_count);
+		code = fetch_list(reg, LIST_BUDGETS, of, (void **)&tenants->budgets,
+		                  &tenants->budget_count);
 	if (code) {
 		free(usage);
 		/* deregistered between two calls: it was there, and now is not */
-		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, of, false) :
-		                               fail(ctl, code, "registry '%s'", ctl->registry);
+		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, of, false)
+		                             : fail(ctl, code, "registry '%s'", ctl->registry);
 	}
 	qsort(usage, usage_count, sizeof(*usage), compare_usage);
 	qsort(tenants->budgets, tenants->budget_count, sizeof(*tenants->budgets), compare_budgets);
@@ -110,8 +116,8 @@ static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id o
 	return 0;
 }
 
-int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count, bool skip_missing,
-                 struct tenants *tenants)
+int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
+                 bool skip_missing, struct tenants *tenants)
 {
 	*tenants = (struct tenants){ 0 };
 	tenants->rows = check_memory(calloc(count + 1, sizeof(*tenants->rows)));
@@ -124,7 +130,10 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		if (!code) {
 			tenants->count++;
 		} else if (t->info.flags & K2K_TENANT_DAMAGED) {
-			/* its row is there, and what it lacks is told: it hides neither the rest of it nor the others */
+			/*
+			 * its row is there, and what it lacks is told: it hides neither the rest of
+			 * it nor the others
+			 */
 			fail_tenant(ctl, code, ids[i], true);
 			t->info.flags = 0;
 			tenants->damaged++;
@@ -140,7 +149,8 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 	}
 	if (tenants->count) {
 		bool one = count == 1 && !skip_missing;
-		int exit_code = load_lists(ctl, reg, one ? ids[0] : K2K_TENANT_UNSPECIFIED, tenants);
+		int exit_code = load_lists(ctl, reg, one ? ids[0] : K2K_TENANT_UNSPECIFIED,
+		                           tenants);
 
 		if (exit_code) {
 			tenants_free(tenants);
@@ -174,7 +184,8 @@ int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenan
 	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
 	/* what a broker has damaged are never its limits */
 	if (!code || tenants->rows[0].info.flags & K2K_TENANT_DAMAGED)
-		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets, &tenants->budget_count);
+		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets,
+		                  &tenants->budget_count);
 	if (code) {
 		tenants_free(tenants);
 		return code;
@@ -222,7 +233,8 @@ static uint64_t saturating_sum(const struct k2k_rejected *r)
 {
 	uint64_t sum = r->rate;
 
-	if (__builtin_add_overflow(sum, r->budget, &sum) || __builtin_add_overflow(sum, r->kernels, &sum) ||
+	if (__builtin_add_overflow(sum, r->budget, &sum) ||
+	    __builtin_add_overflow(sum, r->kernels, &sum) ||
 	    __builtin_add_overflow(sum, r->gpu_memory, &sum))
 		sum = UINT64_MAX;
 	return sum;
@@ -251,7 +263,8 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 		json_object_array_del_idx(array, 0, before);
 	for (size_t i = 0; i < t->budget_count; i++) {
 		const struct k2k_budget_info *b = &tenants->budgets[t->first_budget + i];
-		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns), NUMBER(b->used_ns) };
+		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns),
+			                        NUMBER(b->used_ns) };
 		json_object *budget = check_memory(json_object_new_object());
 
 		for (size_t j = 0; j < 3; j++)
@@ -261,7 +274,8 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 	}
 }
 
-static void print_row(struct list *list, const struct tenants *tenants, const struct tenant *t, json_object *budgets)
+static void print_row(struct list *list, const struct tenants *tenants, const struct tenant *t,
+                      json_object *budgets)
 {
 	const struct k2k_tenant_info *i = &t->info;
 	const struct value values[TENANT_FIELDS] = {
@@ -292,7 +306,8 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 	list_row(list, values);
 }
 
-static void print_block(const struct ctl *ctl, const struct tenants *tenants, const struct tenant *t)
+static void print_block(const struct ctl *ctl, const struct tenants *tenants,
+                        const struct tenant *t)
 {
 	static const struct field fields[] = {
 		{ NULL, "tenant", KIND_ID, 0 },
@@ -314,13 +329,22 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants, co
 	};
 	const struct k2k_tenant_info *i = &t->info;
 	const struct value values[] = {
-		NUMBER(i->id), NUMBER(i->generation), NUMBER(i->registered_at_ns),
-		NUMBER(i->max_messages_per_sec), NUMBER(i->messages_this_second),
-		NUMBER(kernels_limit(i->max_concurrent_kernels)), NUMBER(i->kernels),
-		NUMBER(i->max_gpu_memory_bytes), NUMBER(i->gpu_memory_bytes),
-		NUMBER(i->admitted_total), NUMBER(i->rejected_total.rate), NUMBER(i->rejected_total.budget),
-		NUMBER(i->rejected_total.kernels), NUMBER(i->rejected_total.gpu_memory),
-		NUMBER(t->gpu_ns_total), NUMBER(i->unattributed_ns),
+		NUMBER(i->id),
+		NUMBER(i->generation),
+		NUMBER(i->registered_at_ns),
+		NUMBER(i->max_messages_per_sec),
+		NUMBER(i->messages_this_second),
+		NUMBER(kernels_limit(i->max_concurrent_kernels)),
+		NUMBER(i->kernels),
+		NUMBER(i->max_gpu_memory_bytes),
+		NUMBER(i->gpu_memory_bytes),
+		NUMBER(i->admitted_total),
+		NUMBER(i->rejected_total.rate),
+		NUMBER(i->rejected_total.budget),
+		NUMBER(i->rejected_total.kernels),
+		NUMBER(i->rejected_total.gpu_memory),
+		NUMBER(t->gpu_ns_total),
+		NUMBER(i->unattributed_ns),
 	};
 	struct libscols_table *block = block_begin(ctl);
 
@@ -330,7 +354,8 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants, co
 		char heading[64], text[160], used[UNITS_TEXT], limit[UNITS_TEXT];
 
 		snprintf(heading, sizeof(heading), "budget %" PRIu64, budget->engagement_id);
-		snprintf(text, sizeof(text), "%s, used %s", units_print_duration(limit, budget->budget_ns),
+		snprintf(text, sizeof(text), "%s, used %s",
+		         units_print_duration(limit, budget->budget_ns),
 		         units_print_duration(used, budget->used_ns));
 		block_line(block, heading, text);
 	}
@@ -357,11 +382,19 @@ static const struct field totals_fields[] = {
 static void totals_values(const struct k2k_tenant_totals *t, struct value values[TOTALS_FIELDS])
 {
 	const struct value all[TOTALS_FIELDS] = {
-		NUMBER(t->id), NUMBER(t->generation), NUMBER(t->final), NUMBER(t->admitted_total),
-		NUMBER(saturating_sum(&t->rejected_total)), NUMBER(t->rejected_total.rate),
-		NUMBER(t->rejected_total.budget), NUMBER(t->rejected_total.kernels),
-		NUMBER(t->rejected_total.gpu_memory), NUMBER(t->gpu_ns_total), NUMBER(t->unattributed_ns),
-		NUMBER(t->kernels), NUMBER(t->gpu_memory_bytes),
+		NUMBER(t->id),
+		NUMBER(t->generation),
+		NUMBER(t->final),
+		NUMBER(t->admitted_total),
+		NUMBER(saturating_sum(&t->rejected_total)),
+		NUMBER(t->rejected_total.rate),
+		NUMBER(t->rejected_total.budget),
+		NUMBER(t->rejected_total.kernels),
+		NUMBER(t->rejected_total.gpu_memory),
+		NUMBER(t->gpu_ns_total),
+		NUMBER(t->unattributed_ns),
+		NUMBER(t->kernels),
+		NUMBER(t->gpu_memory_bytes),
 	};
 
 	memcpy(values, all, sizeof(all));
@@ -393,30 +426,35 @@ static void print_list(struct ctl *ctl, const struct tenants *tenants, const str
 
 	if (ctl->format == FORMAT_JSON)
 		budgets = check_memory(json_object_new_array());
-	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, extra, extra_values, extra_count);
+	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, extra, extra_values,
+	           extra_count);
 	for (size_t i = 0; i < tenants->count; i++)
 		print_row(&list, tenants, &tenants->rows[i], budgets);
 	list_end(&list);
 	json_object_put(budgets);
 }
 
-void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants, const struct applied *applied)
+void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants,
+                           const struct applied *applied)
 {
 	static const struct field fields[] = {
-		{ "registered", NULL, KIND_COUNT, 0 },
-		{ "updated", NULL, KIND_COUNT, 0 },
-		{ "deregistered", NULL, KIND_COUNT, 0 },
-		{ "unchanged", NULL, KIND_COUNT, 0 },
+		{ "registered", NULL, KIND_COUNT, 0 },   { "updated", NULL, KIND_COUNT, 0 },
+		{ "deregistered", NULL, KIND_COUNT, 0 }, { "unchanged", NULL, KIND_COUNT, 0 },
 		{ "totals", NULL, KIND_JSON, 0 },
 	};
 	json_object *totals = NULL;
 
 	if (ctl->format == FORMAT_JSON)
 		totals = totals_json(applied->totals, applied->deregistered);
-	print_list(ctl, tenants, fields, (const struct value[]){
-		NUMBER(applied->registered), NUMBER(applied->updated), NUMBER(applied->deregistered),
-		NUMBER(applied->unchanged), { .json = totals },
-	}, sizeof(fields) / sizeof(fields[0]));
+	print_list(ctl, tenants, fields,
+	           (const struct value[]){
+			   NUMBER(applied->registered),
+			   NUMBER(applied->updated),
+			   NUMBER(applied->deregistered),
+			   NUMBER(applied->unchanged),
+			   { .json = totals },
+		   },
+	           sizeof(fields) / sizeof(fields[0]));
 	json_object_put(totals);
 }
 
@@ -437,7 +475,8 @@ void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_
 {
 	static const struct field field = { "differences", NULL, KIND_JSON, 0 };
 
-	print_list(ctl, tenants, &field, &(const struct value){ .json = differences }, differences ? 1 : 0);
+	print_list(ctl, tenants, &field, &(const struct value){ .json = differences },
+	           differences ? 1 : 0);
 }
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)

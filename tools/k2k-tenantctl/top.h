@@ -7,7 +7,10 @@
 
 /* top_frame.c: one frame about one interval, in the form that was asked for. */
 int top_frame(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns);
-/* top_screen.c: on the terminal, until the user or a signal ends it. *ended_by: the signal, to be raised when all is done, or 0. */
+/*
+ * top_screen.c: on the terminal, until the user or a signal ends it. *ended_by: the signal, to be
+ * raised when all is done, or 0.
+ */
 int top_screen(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns, int *ended_by);
 
 #endif

@@ -35,10 +35,11 @@ static void program_values(const struct top *t, size_t row, struct value *values
 	const struct change *c = &t->each[row];
 	const struct top_use *use = &t->use[row];
 	const struct value all[PROGRAM_FIELDS] = {
-		NUMBER(i->generation), NUMBER(c->admitted), NUMBER(c->rate), NUMBER(c->budget), NUMBER(c->kernels),
-		NUMBER(c->memory), NUMBER(c->gpu_ns), NUMBER(c->unattributed_ns), NUMBER(i->kernels),
-		NUMBER(i->gpu_memory_bytes), NUMBER(use->rate), NUMBER(use->budget), NUMBER(use->kernels),
-		NUMBER(use->memory),
+		NUMBER(i->generation),       NUMBER(c->admitted),        NUMBER(c->rate),
+		NUMBER(c->budget),           NUMBER(c->kernels),         NUMBER(c->memory),
+		NUMBER(c->gpu_ns),           NUMBER(c->unattributed_ns), NUMBER(i->kernels),
+		NUMBER(i->gpu_memory_bytes), NUMBER(use->rate),          NUMBER(use->budget),
+		NUMBER(use->kernels),        NUMBER(use->memory),
 	};
 
 	for (size_t f = 0; f < PROGRAM_FIELDS; f++)
@@ -61,23 +62,27 @@ static void print_facts(struct ctl *ctl, const struct top *t, uint64_t interval_
 }
 
 /* The columns of the screen for people, then those of programs. */
-static void print_tenants(struct ctl *ctl, const struct top *t, const struct field *extra, const struct value *extra_values,
-                          size_t extra_count)
+static void print_tenants(struct ctl *ctl, const struct top *t, const struct field *extra,
+                          const struct value *extra_values, size_t extra_count)
 {
-	static const char *const colors[] = { [MARK_NONE] = NULL, [MARK_WARN] = "brown", [MARK_ALARM] = "red" };
+	static const char *const colors[] = {
+		[MARK_NONE] = NULL, [MARK_WARN] = "brown", [MARK_ALARM] = "red"
+	};
 	size_t columns;
 	const struct top_column *column = top_columns(TOP_TENANTS, &columns);
 	struct field *fields = check_memory(calloc(columns + PROGRAM_FIELDS, sizeof(*fields)));
 	struct value *values = check_memory(calloc(columns + PROGRAM_FIELDS, sizeof(*values)));
-	char (*texts)[TOP_TEXT] = check_memory(calloc(columns, sizeof(*texts)));
+	char(*texts)[TOP_TEXT] = check_memory(calloc(columns, sizeof(*texts)));
 	struct list list;
 
 	fields[0] = (struct field){ "id", column[0].heading, KIND_ID, 0 };
 	for (size_t i = 1; i < columns; i++)
-		fields[i] = (struct field){ NULL, column[i].heading, KIND_TEXT, FIELD_RIGHT | FIELD_SPARE };
+		fields[i] = (struct field){ NULL, column[i].heading, KIND_TEXT,
+			                    FIELD_RIGHT | FIELD_SPARE };
 	for (size_t i = 0; i < PROGRAM_FIELDS; i++)
 		fields[columns + i] = program_fields[i];
-	list_begin(&list, ctl, "tenants", fields, columns + PROGRAM_FIELDS, extra, extra_values, extra_count);
+	list_begin(&list, ctl, "tenants", fields, columns + PROGRAM_FIELDS, extra, extra_values,
+	           extra_count);
 	for (size_t n = 0; n < t->order[TOP_TENANTS].count; n++) {
 		size_t row = t->order[TOP_TENANTS].rows[n];
 
@@ -119,13 +124,23 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 		brokers = brokers_json(t->now.brokers, t->now.broker_count);
 	else if (ctl->format == FORMAT_TABLE)
 		print_facts(ctl, t, interval_ns);
-	print_tenants(ctl, t, extra, (const struct value[]){
-		NUMBER(wall_ns()), NUMBER(t->all.interval_ns),
-		NUMBER(r->tenants.used), NUMBER(r->tenants.capacity),
-		NUMBER(r->engagements.used), NUMBER(r->engagements.capacity),
-		NUMBER(r->leases.used), NUMBER(r->leases.capacity), NUMBER(r->budgets.used), NUMBER(r->budgets.capacity),
-		NUMBER(t->all.unknown), NUMBER(t->all.cross), { .json = brokers },
-	}, sizeof(extra) / sizeof(extra[0]));
+	print_tenants(ctl, t, extra,
+	              (const struct value[]){
+			      NUMBER(wall_ns()),
+			      NUMBER(t->all.interval_ns),
+			      NUMBER(r->tenants.used),
+			      NUMBER(r->tenants.capacity),
+			      NUMBER(r->engagements.used),
+			      NUMBER(r->engagements.capacity),
+			      NUMBER(r->leases.used),
+			      NUMBER(r->leases.capacity),
+			      NUMBER(r->budgets.used),
+			      NUMBER(r->budgets.capacity),
+			      NUMBER(t->all.unknown),
+			      NUMBER(t->all.cross),
+			      { .json = brokers },
+		      },
+	              sizeof(extra) / sizeof(extra[0]));
 	json_object_put(brokers);
 	if (ctl->format == FORMAT_TABLE && t->now.broker_count) {
 		putchar('\n');

@@ -11,9 +11,21 @@
 #include <string.h>
 
 enum tenant_column {
-	TENANT_ID, TENANT_MESSAGES, TENANT_REJECTED, TENANT_GPU, TENANT_USE_RATE, TENANT_USE_BUDGET, TENANT_USE_KERNELS,
-	TENANT_USE_MEMORY, TENANT_KERNELS, TENANT_MEMORY, TENANT_BY_RATE, TENANT_BY_BUDGET, TENANT_BY_KERNELS,
-	TENANT_BY_MEMORY, TENANT_COLUMNS
+	TENANT_ID,
+	TENANT_MESSAGES,
+	TENANT_REJECTED,
+	TENANT_GPU,
+	TENANT_USE_RATE,
+	TENANT_USE_BUDGET,
+	TENANT_USE_KERNELS,
+	TENANT_USE_MEMORY,
+	TENANT_KERNELS,
+	TENANT_MEMORY,
+	TENANT_BY_RATE,
+	TENANT_BY_BUDGET,
+	TENANT_BY_KERNELS,
+	TENANT_BY_MEMORY,
+	TENANT_COLUMNS
 };
 static const struct top_column tenant_columns[TENANT_COLUMNS] = {
 	[TENANT_ID] = { "TENANT", 6, FORM_ID },
@@ -33,7 +45,14 @@ static const struct top_column tenant_columns[TENANT_COLUMNS] = {
 };
 
 enum broker_column {
-	BROKER_SLOT, BROKER_PID, BROKER_STATE, BROKER_BEHIND, BROKER_KERNELS, BROKER_MEMORY, BROKER_COMMAND, BROKER_COLUMNS
+	BROKER_SLOT,
+	BROKER_PID,
+	BROKER_STATE,
+	BROKER_BEHIND,
+	BROKER_KERNELS,
+	BROKER_MEMORY,
+	BROKER_COMMAND,
+	BROKER_COLUMNS
 };
 static const struct top_column broker_columns[BROKER_COLUMNS] = {
 	[BROKER_SLOT] = { "SLOT", 4, FORM_ID },
@@ -59,7 +78,7 @@ static uint64_t percent(uint64_t used, uint64_t limit)
 
 	if (!limit)
 		return 100;
-	p = (__extension__ (unsigned __int128)used * 100) / limit;
+	p = (__extension__(unsigned __int128) used * 100) / limit;
 	return p < UINT64_MAX ? (uint64_t)p : UINT64_MAX - 1;
 }
 
@@ -68,10 +87,13 @@ static uint64_t percent(uint64_t used, uint64_t limit)
  * is seen twice or never in an interval that is short: as long as no second can
  * have had more than its limit, that is 100 and not more.
  */
-static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i, const struct change *c)
+static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i,
+                             const struct change *c)
 {
 	const uint64_t second = 1000000000;
-	uint64_t seconds = (t->now.taken_ns + t->now.took_ns) / second - t->before.taken_ns / second + 1, most;
+	uint64_t seconds = (t->now.taken_ns + t->now.took_ns) / second -
+	                   t->before.taken_ns / second + 1,
+		 most;
 	double mean;
 
 	if (i->max_messages_per_sec == K2K_UNLIMITED || !c->interval_ns)
@@ -79,7 +101,8 @@ static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *
 	if (!i->max_messages_per_sec)
 		return 100;
 	mean = per_second(c->admitted, c) * 100 / (double)i->max_messages_per_sec;
-	if (mean > 100 && (__builtin_mul_overflow(seconds, i->max_messages_per_sec, &most) || c->admitted <= most))
+	if (mean > 100 && (__builtin_mul_overflow(seconds, i->max_messages_per_sec, &most) ||
+	                   c->admitted <= most))
 		return 100;
 	return mean < 1e18 ? (uint64_t)mean : UINT64_MAX - 1;
 }
@@ -93,15 +116,18 @@ static void use_of_limits(struct top *t)
 		const struct k2k_tenant_info *i = &t->now.tenants[n].info;
 		struct top_use *use = &t->use[n];
 
-		*use = (struct top_use){ rate_percent(t, i, &t->each[n]), UINT64_MAX, UINT64_MAX, UINT64_MAX };
+		*use = (struct top_use){ rate_percent(t, i, &t->each[n]), UINT64_MAX, UINT64_MAX,
+			                 UINT64_MAX };
 		if (i->max_concurrent_kernels != K2K_UNLIMITED_KERNELS)
 			use->kernels = percent(i->kernels, i->max_concurrent_kernels);
 		if (i->max_gpu_memory_bytes != K2K_UNLIMITED)
 			use->memory = percent(i->gpu_memory_bytes, i->max_gpu_memory_bytes);
 		while (b < t->now.budget_count && t->now.budgets[b].generation < i->generation)
 			b++;
-		for (; b < t->now.budget_count && t->now.budgets[b].generation == i->generation; b++) {
-			uint64_t used = percent(t->now.budgets[b].used_ns, t->now.budgets[b].budget_ns);
+		for (; b < t->now.budget_count && t->now.budgets[b].generation == i->generation;
+		     b++) {
+			uint64_t used = percent(t->now.budgets[b].used_ns,
+			                        t->now.budgets[b].budget_ns);
 
 			if (use->budget == UINT64_MAX || used > use->budget)
 				use->budget = used;
@@ -113,7 +139,8 @@ static void use_of_limits(struct top *t)
 
 void top_begin(struct top *t)
 {
-	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = TENANT_MESSAGES, .falling = true } } };
+	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = TENANT_MESSAGES,
+		                                        .falling = true } } };
 }
 
 void top_forget_before(struct top *t)
@@ -190,7 +217,8 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	switch ((enum tenant_column)column) {
 	case TENANT_MESSAGES: return per_second(c->admitted, c);
 	case TENANT_REJECTED:
-		return per_second(c->rate, c) + per_second(c->budget, c) + per_second(c->kernels, c) + per_second(c->memory, c);
+		return per_second(c->rate, c) + per_second(c->budget, c) +
+		       per_second(c->kernels, c) + per_second(c->memory, c);
 	case TENANT_GPU: return per_second(c->gpu_ns, c) / 1e9;
 	case TENANT_BY_RATE: return per_second(c->rate, c);
 	case TENANT_BY_BUDGET: return per_second(c->budget, c);
@@ -224,7 +252,11 @@ static void print_scaled(char text[TOP_TEXT], double number, double base, const 
 		number /= base;
 		units++;
 	}
-	snprintf(text, TOP_TEXT, number < 9.995 ? "%.2f%s" : number < 99.95 ? "%.1f%s" : "%.0f%s", number, *units);
+	snprintf(text, TOP_TEXT,
+	         number < 9.995   ? "%.2f%s"
+	         : number < 99.95 ? "%.1f%s"
+	                          : "%.0f%s",
+	         number, *units);
 }
 
 static void print_rate(char text[TOP_TEXT], double number)
@@ -261,7 +293,8 @@ static void print_seconds(char text[TOP_TEXT], double seconds)
 		snprintf(text, TOP_TEXT, seconds < 99.9995 ? "%.3f" : "%.0f", seconds);
 }
 
-enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column, char text[TOP_TEXT])
+enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column,
+                       char text[TOP_TEXT])
 {
 	size_t columns;
 	enum top_form form = top_columns(view, &columns)[column].form;
@@ -272,7 +305,8 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 		return MARK_NONE;
 	}
 	if (form == FORM_TEXT) {
-		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm, sizeof(t->now.brokers[row].comm));
+		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm,
+		               sizeof(t->now.brokers[row].comm));
 		return MARK_NONE;
 	}
 	number = cell_number(t, view, row, column);
@@ -296,7 +330,8 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 	}
 	if (form == FORM_COUNT && number < 9999999)
 		snprintf(text, TOP_TEXT, "%.0f", number);
-	if (view == TOP_BROKERS && column == BROKER_BEHIND && number > 0 && t->now.brokers[row].state != K2K_BROKER_DEAD)
+	if (view == TOP_BROKERS && column == BROKER_BEHIND && number > 0 &&
+	    t->now.brokers[row].state != K2K_BROKER_DEAD)
 		return MARK_ALARM;
 	return MARK_NONE;
 }
@@ -328,9 +363,11 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (s->form == FORM_ID) {
 		order = by_id(s, x, y, s->column);
 	} else if (s->form == FORM_TEXT) {
-		order = strncmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm, sizeof(s->top->now.brokers[x].comm));
+		order = strncmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm,
+		                sizeof(s->top->now.brokers[x].comm));
 	} else {
-		double p = cell_number(s->top, s->view, x, s->column), q = cell_number(s->top, s->view, y, s->column);
+		double p = cell_number(s->top, s->view, x, s->column),
+		       q = cell_number(s->top, s->view, y, s->column);
 
 		order = (p > q) - (p < q);
 	}
@@ -343,7 +380,8 @@ uint64_t top_rejected(const struct change *c)
 {
 	uint64_t sum = c->rate;
 
-	if (__builtin_add_overflow(sum, c->budget, &sum) || __builtin_add_overflow(sum, c->kernels, &sum) ||
+	if (__builtin_add_overflow(sum, c->budget, &sum) ||
+	    __builtin_add_overflow(sum, c->kernels, &sum) ||
 	    __builtin_add_overflow(sum, c->memory, &sum))
 		sum = UINT64_MAX;
 	return sum;
@@ -378,7 +416,8 @@ static bool is_busy(const struct top *t, size_t row)
 	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
 	const struct change *c = &t->each[row];
 
-	return c->admitted || top_rejected(c) || c->gpu_ns || c->unattributed_ns || i->kernels || i->gpu_memory_bytes;
+	return c->admitted || top_rejected(c) || c->gpu_ns || c->unattributed_ns || i->kernels ||
+	       i->gpu_memory_bytes;
 }
 
 /* Before two looks nobody is known to be idle. */
@@ -388,7 +427,8 @@ static bool passes(const struct top *t, enum top_view view, size_t row)
 
 	if (view == TOP_BROKERS)
 		return t->now.brokers[row].state != K2K_BROKER_DEAD || !top_folded(t);
-	if (t->all.interval_ns && ((t->busy_only && !is_busy(t, row)) || (t->rejected_only && !top_rejected(&t->each[row]))))
+	if (t->all.interval_ns && ((t->busy_only && !is_busy(t, row)) ||
+	                           (t->rejected_only && !top_rejected(&t->each[row]))))
 		return false;
 	if (!t->filter[0])
 		return true;
@@ -400,7 +440,8 @@ void top_arrange(struct top *t, enum top_view view)
 {
 	struct top_order *o = &t->order[view];
 	size_t total = view == TOP_TENANTS ? t->now.tenant_count : t->now.broker_count, columns;
-	struct sorting sorting = { t, view, o->column, o->falling, top_columns(view, &columns)[o->column].form };
+	struct sorting sorting = { t, view, o->column, o->falling,
+		                   top_columns(view, &columns)[o->column].form };
 
 	free(o->rows);
 	o->rows = check_memory(calloc(total + 1, sizeof(*o->rows)));
@@ -424,7 +465,7 @@ void top_sort_by(struct top *t, enum top_view view, size_t column)
 /* ---- the whole ---------------------------------------------------------------------- */
 
 static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+	__attribute__((format(printf, 4, 5)));
 
 static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
 {
@@ -437,16 +478,19 @@ static void say(struct top_fact *facts, size_t *count, const char *name, const c
 	va_end(args);
 }
 
-static void say_table(struct top_fact *facts, size_t *count, const char *name, const struct k2k_table_info *table)
+static void say_table(struct top_fact *facts, size_t *count, const char *name,
+                      const struct k2k_table_info *table)
 {
 	char retired[40] = "";
 
 	if (table->retired)
 		snprintf(retired, sizeof(retired), ", %" PRIu64 " retired", table->retired);
-	say(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity, retired);
+	say(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity,
+	    retired);
 }
 
-static void say_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name, uint64_t n)
+static void say_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name,
+                     uint64_t n)
 {
 	char text[TOP_TEXT] = "-";
 

@@ -39,14 +39,14 @@ struct screen {
 	char every[UNITS_TEXT];
 	struct top top;
 	enum top_view view;
-	size_t first[TOP_VIEWS];        /* row at the top of the table */
-	size_t page;                    /* rows that fit */
-	size_t chosen;                  /* tenants: the row on the page that Enter opens */
+	size_t first[TOP_VIEWS]; /* row at the top of the table */
+	size_t page;             /* rows that fit */
+	size_t chosen;           /* tenants: the row on the page that Enter opens */
 	bool paused, help, asking, colors, done;
-	bool choosing;                  /* j or k was pressed: the row is marked */
-	bool all_facts;                 /* else one line of them */
-	struct top_tenant one;          /* the tenant that is looked at */
-	char filter_before[TOP_FILTER + 1];     /* what Esc brings back while asking */
+	bool choosing;                      /* j or k was pressed: the row is marked */
+	bool all_facts;                     /* else one line of them */
+	struct top_tenant one;              /* the tenant that is looked at */
+	char filter_before[TOP_FILTER + 1]; /* what Esc brings back while asking */
 };
 
 /* ---- signals ---------------------------------------------------------------------- */
@@ -69,7 +69,7 @@ static void on_signal(int number)
 		}
 		ended_by = number;
 	}
-	(void)!write(wake_fd, &one, sizeof(one));       /* full: it is awake */
+	(void)!write(wake_fd, &one, sizeof(one)); /* full: it is awake */
 	errno = error;
 }
 
@@ -88,7 +88,9 @@ static void catch_signals(void)
 /* ---- drawing ------------------------------------------------------------------------ */
 
 /* A line that is filled from the left with pieces: one that does not fit is left out, not cut. */
-struct line { int y, x; };
+struct line {
+	int y, x;
+};
 
 static bool fits(const struct line *line, int length)
 {
@@ -127,7 +129,8 @@ static void draw_title(const struct screen *s)
 		put_piece(&line, "busy only", A_BOLD);
 	if (s->top.rejected_only)
 		put_piece(&line, "rejected only", A_BOLD);
-	snprintf(text, sizeof(text), "by %s, %s", top_columns(s->view, &columns)[o->column].heading, o->falling ? "falling" : "rising");
+	snprintf(text, sizeof(text), "by %s, %s", top_columns(s->view, &columns)[o->column].heading,
+	         o->falling ? "falling" : "rising");
 	put_piece(&line, text, A_NORMAL);
 	snprintf(text, sizeof(text), "every %s", s->every);
 	put_piece(&line, text, A_NORMAL);
@@ -218,25 +221,36 @@ static void draw_table(struct screen *s, int y)
 			bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
 			char text[TOP_TEXT];
 
-			attrset(attributes_of(s, top_cell(&s->top, s->view, o->rows[*first + n], c, text)));
+			attrset(attributes_of(
+				s, top_cell(&s->top, s->view, o->rows[*first + n], c, text)));
 			if (s->choosing && s->view == TOP_TENANTS && n == s->chosen)
 				attron(A_REVERSE);
 			mvprintw(y + 1 + (int)n, (int)at, left ? "%-*s" : "%*s", widths[c], text);
 		}
 	attrset(A_NORMAL);
 	if (!o->count)
-		mvaddstr(y + 1, 0, s->view == TOP_BROKERS ? "no brokers" : s->top.filter[0] ? "no such tenants" : "no tenants");
+		mvaddstr(y + 1, 0,
+		         s->view == TOP_BROKERS ? "no brokers"
+		         : s->top.filter[0]     ? "no such tenants"
+		                                : "no tenants");
 }
 
 static void draw_foot(const struct screen *s)
 {
 	const struct top_order *o = &s->top.order[s->view];
 	struct line line = { LINES - 1, 0 };
-	size_t first = s->first[s->view], last = first + s->page < o->count ? first + s->page : o->count;
-	const char *const one[] = { "q quit", "Esc back", "+ - interval", s->paused ? "p go on" : "p pause" };
+	size_t first = s->first[s->view],
+	       last = first + s->page < o->count ? first + s->page : o->count;
+	const char *const one[] = { "q quit", "Esc back", "+ - interval",
+		                    s->paused ? "p go on" : "p pause" };
 	const char *const keys[] = {
-		"q quit", "h help", s->view == TOP_TENANTS ? "Tab brokers" : "Tab tenants", "< > sort", "r reverse",
-		"/ filter", s->paused ? "p go on" : "p pause",
+		"q quit",
+		"h help",
+		s->view == TOP_TENANTS ? "Tab brokers" : "Tab tenants",
+		"< > sort",
+		"r reverse",
+		"/ filter",
+		s->paused ? "p go on" : "p pause",
 	};
 	char text[80];
 
@@ -335,7 +349,8 @@ static void move_sort(struct screen *s, int by)
 	size_t columns;
 
 	top_columns(s->view, &columns);
-	top_sort_by(&s->top, s->view, (s->top.order[s->view].column + columns + (size_t)by) % columns);
+	top_sort_by(&s->top, s->view,
+	            (s->top.order[s->view].column + columns + (size_t)by) % columns);
 }
 
 static void set_filter(struct screen *s, const char *filter)
@@ -416,7 +431,10 @@ static void open_chosen(struct screen *s)
 		top_tenant_open(&s->one, &s->top, o->rows[row]);
 }
 
-/* After a pause the next interval begins now: what happened in between would be no rate of anything. */
+/*
+ * After a pause the next interval begins now: what happened in between would be no rate of
+ * anything.
+ */
 static int go_on(struct screen *s)
 {
 	s->due_ns = snapshot_now() + s->interval_ns;
@@ -429,7 +447,8 @@ static int key_of_table(struct screen *s, int key);
 /* Of one tenant: back, and what concerns the time. */
 static int key_of_tenant(struct screen *s, int key)
 {
-	if (key == KEY_ESCAPE || key == KEY_BACKSPACE || key == '\n' || key == '\r' || key == KEY_ENTER)
+	if (key == KEY_ESCAPE || key == KEY_BACKSPACE || key == '\n' || key == '\r' ||
+	    key == KEY_ENTER)
 		s->one = (struct top_tenant){ 0 };
 	else if (key && strchr("qQhp +-f?", key))
 		return key_of_table(s, key);
@@ -441,11 +460,15 @@ static int key_of_table(struct screen *s, int key)
 	size_t *first = &s->first[s->view];
 
 	switch (key) {
-	case 'q': case 'Q': s->done = true; break;
-	case 'h': case '?': s->help = true; break;
+	case 'q':
+	case 'Q': s->done = true; break;
+	case 'h':
+	case '?': s->help = true; break;
 	case '\t': s->view = s->view == TOP_TENANTS ? TOP_BROKERS : TOP_TENANTS; break;
-	case '<': case KEY_LEFT: move_sort(s, -1); break;
-	case '>': case KEY_RIGHT: move_sort(s, 1); break;
+	case '<':
+	case KEY_LEFT: move_sort(s, -1); break;
+	case '>':
+	case KEY_RIGHT: move_sort(s, 1); break;
 	case 'r':
 		s->top.order[s->view].falling = !s->top.order[s->view].falling;
 		top_arrange(&s->top, s->view);
@@ -456,13 +479,13 @@ static int key_of_table(struct screen *s, int key)
 		memcpy(s->filter_before, s->top.filter, sizeof(s->filter_before));
 		break;
 	case KEY_ESCAPE: set_filter(s, ""); break;
-	case 'p': case ' ':
-		s->paused = !s->paused;
-		return s->paused ? 0 : go_on(s);
+	case 'p':
+	case ' ': s->paused = !s->paused; return s->paused ? 0 : go_on(s);
 	case '+': change_interval(s, true); break;
 	case '-': change_interval(s, false); break;
 	case 'f': s->all_facts = !s->all_facts; break;
-	case 'i': case 'x':
+	case 'i':
+	case 'x':
 		*(key == 'i' ? &s->top.busy_only : &s->top.rejected_only) ^= true;
 		top_arrange(&s->top, TOP_TENANTS);
 		break;
@@ -472,7 +495,9 @@ static int key_of_table(struct screen *s, int key)
 		break;
 	case 'j': choose(s, true); break;
 	case 'k': choose(s, false); break;
-	case '\n': case '\r': case KEY_ENTER: open_chosen(s); break;
+	case '\n':
+	case '\r':
+	case KEY_ENTER: open_chosen(s); break;
 	case KEY_UP: go_to(s, *first ? *first - 1 : 0); break;
 	case KEY_DOWN: go_to(s, *first + 1); break;
 	case KEY_PPAGE: go_to(s, *first > s->page ? *first - s->page : 0); break;
@@ -505,7 +530,10 @@ static int read_keys(struct screen *s)
 
 /* ---- waiting ------------------------------------------------------------------------------ */
 
-/* Until there is something to do. False: the terminal is gone. Ctrl-Z works in here alone, where the screen is whole. */
+/*
+ * Until there is something to do. False: the terminal is gone. Ctrl-Z works in here alone, where
+ * the screen is whole.
+ */
 static bool wait_for_something(const struct screen *s, const sigset_t *mask)
 {
 	struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { wake_fd, POLLIN, 0 } };
@@ -574,7 +602,8 @@ static int show(struct screen *s)
 
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wake_fd < 0 || tcgetattr(STDIN_FILENO, &found))
-		return fail_with(s->ctl, K2K_EIO, "the terminal could not be opened: %s", strerror(errno));
+		return fail_with(s->ctl, K2K_EIO, "the terminal could not be opened: %s",
+		                 strerror(errno));
 	catch_signals();
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTSTP);
@@ -590,7 +619,10 @@ static int show(struct screen *s)
 	nodelay(stdscr, TRUE);
 	begin_colors(s);
 	exit_code = watch(s, &mask, &code);
-	/* after Ctrl-S the last bytes, too, would wait; what was not stopped by TCOOFF is not started by TCOON */
+	/*
+	 * after Ctrl-S the last bytes, too, would wait; what was not stopped by TCOOFF is not
+	 * started by TCOON
+	 */
 	tcflow(STDOUT_FILENO, TCOOFF);
 	tcflow(STDOUT_FILENO, TCOON);
 	endwin();

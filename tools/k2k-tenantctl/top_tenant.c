@@ -36,7 +36,8 @@ void top_tenant_look(struct top_tenant *t, const struct top *top)
 
 void top_tenant_open(struct top_tenant *t, const struct top *top, size_t row)
 {
-	*t = (struct top_tenant){ .id = top->now.tenants[row].info.id, .generation = top->now.tenants[row].info.generation };
+	*t = (struct top_tenant){ .id = top->now.tenants[row].info.id,
+		                  .generation = top->now.tenants[row].info.generation };
 	top_tenant_look(t, top);
 }
 
@@ -59,21 +60,24 @@ static void draw_history(int y, const char *name, const double *line, size_t cou
 	}
 }
 
-static void draw_limit(int y, const char *name, const char *used, const char *limit, uint64_t percent)
+static void draw_limit(int y, const char *name, const char *used, const char *limit,
+                       uint64_t percent)
 {
 	char text[200];
 
 	if (percent == UINT64_MAX)
 		snprintf(text, sizeof(text), "%-12s %s of %s", name, used, limit);
 	else
-		snprintf(text, sizeof(text), "%-12s %s of %s, %" PRIu64 "%%", name, used, limit, percent);
+		snprintf(text, sizeof(text), "%-12s %s of %s, %" PRIu64 "%%", name, used, limit,
+		         percent);
 	if (percent != UINT64_MAX && percent >= 100)
 		attron(A_BOLD);
 	mvaddnstr(y, 0, text, COLS);
 	attroff(A_BOLD);
 }
 
-static const char *limit_text(char text[UNITS_TEXT], uint64_t number, char *(*print)(char text[UNITS_TEXT], uint64_t number))
+static const char *limit_text(char text[UNITS_TEXT], uint64_t number,
+                              char *(*print)(char text[UNITS_TEXT], uint64_t number))
 {
 	return number == UINT64_MAX ? "unlimited" : print(text, number);
 }
@@ -91,8 +95,10 @@ static void draw_rates(int y, const struct top *top, size_t row)
 
 	if (!c->interval_ns)
 		return;
-	snprintf(text, sizeof(text), "rejected/s   rate %.1f, budget %.1f, kernels %.1f, memory %.1f", per_second(c->rate, c),
-	         per_second(c->budget, c), per_second(c->kernels, c), per_second(c->memory, c));
+	snprintf(text, sizeof(text),
+	         "rejected/s   rate %.1f, budget %.1f, kernels %.1f, memory %.1f",
+	         per_second(c->rate, c), per_second(c->budget, c), per_second(c->kernels, c),
+	         per_second(c->memory, c));
 	mvaddnstr(y, 0, text, COLS);
 }
 
@@ -123,15 +129,20 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 	if (y + 4 <= last)
 		draw_rates(y + 4, top, row);
 	if (y + 5 <= last)
-		draw_limit(y + 5, "rate", print_count(used, i->messages_this_second), limit_text(limit, i->max_messages_per_sec, units_print_rate),
-		           use->rate);
+		draw_limit(y + 5, "rate", print_count(used, i->messages_this_second),
+		           limit_text(limit, i->max_messages_per_sec, units_print_rate), use->rate);
 	if (y + 6 <= last)
 		draw_limit(y + 6, "kernels", print_count(used, i->kernels),
-		           limit_text(limit, i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : i->max_concurrent_kernels,
-		                      print_count), use->kernels);
+		           limit_text(limit,
+		                      i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
+		                              ? UINT64_MAX
+		                              : i->max_concurrent_kernels,
+		                      print_count),
+		           use->kernels);
 	if (y + 7 <= last)
 		draw_limit(y + 7, "GPU memory", units_print_short_size(used, i->gpu_memory_bytes),
-		           limit_text(limit, i->max_gpu_memory_bytes, units_print_short_size), use->memory);
+		           limit_text(limit, i->max_gpu_memory_bytes, units_print_short_size),
+		           use->memory);
 	for (size_t b = 0; b < top->now.budget_count && y + 8 + (int)line <= last; b++) {
 		const struct k2k_budget_info *budget = &top->now.budgets[b];
 
@@ -140,6 +151,9 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 		snprintf(name, sizeof(name), "budget %" PRIu64, budget->engagement_id);
 		draw_limit(y + 8 + (int)line++, name, units_print_duration(used, budget->used_ns),
 		           limit_text(limit, budget->budget_ns, units_print_duration),
-		           budget->used_ns >= budget->budget_ns ? 100 : (uint64_t)((double)budget->used_ns * 100 / (double)budget->budget_ns));
+		           budget->used_ns >= budget->budget_ns
+		                   ? 100
+		                   : (uint64_t)((double)budget->used_ns * 100 /
+		                                (double)budget->budget_ns));
 	}
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* top_tenant.h - one tenant on top's screen: its limits, and a line of what happened in each interval since it was opened */
+/*
+ * top_tenant.h - one tenant on top's screen: its limits, and a line of what happened in each
+ * interval since it was opened
+ */
 #ifndef K2K_TENANTCTL_TOP_TENANT_H
 #define K2K_TENANTCTL_TOP_TENANT_H
 
@@ -8,8 +11,9 @@
 #define TOP_HISTORY 240
 
 struct top_tenant {
-	uint64_t id, generation;        /* generation 0: none is open */
-	double admitted[TOP_HISTORY], rejected[TOP_HISTORY], gpu[TOP_HISTORY];  /* a second; the newest last */
+	uint64_t id, generation; /* generation 0: none is open */
+	/* a second; the newest last */
+	double admitted[TOP_HISTORY], rejected[TOP_HISTORY], gpu[TOP_HISTORY];
 	size_t count;
 };
 

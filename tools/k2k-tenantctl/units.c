@@ -18,29 +18,38 @@ struct unit {
 #define KI (UINT64_C(1) << 10)
 #define KB UINT64_C(1000)
 
-static const struct unit size_units[] = {
-	{ "B", 1 },
-	{ "K", KI }, { "k", KI }, { "KiB", KI }, { "KB", KB }, { "kB", KB },
-	{ "M", KI * KI }, { "MiB", KI * KI }, { "MB", KB * KB },
-	{ "G", KI * KI * KI }, { "GiB", KI * KI * KI }, { "GB", KB * KB * KB },
-	{ "T", KI * KI * KI * KI }, { "TiB", KI * KI * KI * KI }, { "TB", KB * KB * KB * KB },
-	{ "P", KI * KI * KI * KI * KI }, { "PiB", KI * KI * KI * KI * KI }, { "PB", KB * KB * KB * KB * KB },
-	{ "E", KI * KI * KI * KI * KI * KI }, { "EiB", KI * KI * KI * KI * KI * KI },
-	{ "EB", KB * KB * KB * KB * KB * KB },
-	{ NULL, 0 }
-};
+static const struct unit size_units[] = { { "B", 1 },
+	                                  { "K", KI },
+	                                  { "k", KI },
+	                                  { "KiB", KI },
+	                                  { "KB", KB },
+	                                  { "kB", KB },
+	                                  { "M", KI *KI },
+	                                  { "MiB", KI *KI },
+	                                  { "MB", KB *KB },
+	                                  { "G", KI *KI *KI },
+	                                  { "GiB", KI *KI *KI },
+	                                  { "GB", KB *KB *KB },
+	                                  { "T", KI *KI *KI *KI },
+	                                  { "TiB", KI *KI *KI *KI },
+	                                  { "TB", KB *KB *KB *KB },
+	                                  { "P", KI *KI *KI *KI *KI },
+	                                  { "PiB", KI *KI *KI *KI *KI },
+	                                  { "PB", KB *KB *KB *KB *KB },
+	                                  { "E", KI *KI *KI *KI *KI *KI },
+	                                  { "EiB", KI *KI *KI *KI *KI *KI },
+	                                  { "EB", KB *KB *KB *KB *KB *KB },
+	                                  { NULL, 0 } };
 
 #define SECOND UINT64_C(1000000000)
 
 static const struct unit duration_units[] = {
-	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", SECOND },
-	{ "m", 60 * SECOND }, { "h", 3600 * SECOND }, { "d", 86400 * SECOND },
-	{ NULL, 0 }
+	{ "ns", 1 },          { "us", 1000 },         { "ms", 1000000 },       { "s", SECOND },
+	{ "m", 60 * SECOND }, { "h", 3600 * SECOND }, { "d", 86400 * SECOND }, { NULL, 0 }
 };
 
 static const struct unit rate_units[] = {
-	{ "k", KB }, { "M", KB * KB }, { "G", KB * KB * KB },
-	{ NULL, 0 }
+	{ "k", KB }, { "M", KB *KB }, { "G", KB *KB *KB }, { NULL, 0 }
 };
 
 /* A decimal number in a text: [whole, point) and, behind the point, [point + 1, end). */
@@ -130,7 +139,8 @@ static int scale(const struct reader *r, const struct number *n, uint64_t factor
 			return fault_at(r, n->point, "the fraction does not come out even");
 		carry /= 10;
 	}
-	if (__builtin_mul_overflow(whole, factor, &whole) || __builtin_add_overflow(whole, carry, &whole))
+	if (__builtin_mul_overflow(whole, factor, &whole) ||
+	    __builtin_add_overflow(whole, carry, &whole))
 		return fault_at(r, n->whole, TOO_LARGE);
 	*value = whole;
 	return 0;
@@ -183,7 +193,8 @@ int units_parse_id(const char *text, uint64_t *id, struct units_fault *fault)
 	return 0;
 }
 
-int units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count, struct units_fault *fault)
+int units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
+                      struct units_fault *fault)
 {
 	struct reader r = reader_of(text, fault);
 	uint64_t value = 0;
@@ -267,7 +278,7 @@ int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fau
 				return fault_at(&r, at, "no such unit");
 			if (n.whole != text || scale(&r, &n, 1, &part) || part)
 				return fault_at(&r, at, "a unit is missing");
-			break;          /* a plain 0 */
+			break; /* a plain 0 */
 		}
 		if (unit->factor >= smallest)
 			return fault_at(&r, at, "larger units come first, and each once");
@@ -282,10 +293,15 @@ int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fau
 	return finish(&r, total, ns);
 }
 
-/* A limit of 30 in each minute is not one of 1 in each two seconds: what there are no windows for is refused, not converted. */
+/*
+ * A limit of 30 in each minute is not one of 1 in each two seconds: what there are no windows for
+ * is refused, not converted.
+ */
 static int refuse_window(const struct reader *r)
 {
-	static const struct { const char *name, *why; } windows[] = {
+	static const struct {
+		const char *name, *why;
+	} windows[] = {
 		{ "min", "windows of a minute do not exist yet, only of a second," },
 		{ "h", "windows of an hour do not exist yet, only of a second," },
 		{ "day", "windows of a day do not exist yet, only of a second," },
@@ -326,7 +342,8 @@ int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault 
 	return finish(&r, value, per_second);
 }
 
-int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns, struct units_fault *fault)
+int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns,
+                       struct units_fault *fault)
 {
 	struct reader r = reader_of(text, fault);
 	const char *equals = strchr(text, '=');
@@ -336,7 +353,10 @@ int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns, str
 
 	if (!equals)
 		return fault_at(&r, text + strlen(text), "'=' and a duration are missing");
-	/* Leading zeros aside no id is as long as this; a longer text keeps enough of itself to be refused at the right place. */
+	/*
+	 * Leading zeros aside no id is as long as this; a longer text keeps enough of itself to be
+	 * refused at the right place.
+	 */
 	length = (size_t)(equals - text);
 	if (length >= sizeof(left))
 		length = sizeof(left) - 1;
@@ -391,9 +411,13 @@ char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
 {
 	const struct unit *best = &size_units[0];
 
-	/* The largest unit that comes out even, by its full name: "KiB" and "kB", neither "K" nor "KB". */
+	/*
+	 * The largest unit that comes out even, by its full name: "KiB" and "kB", neither "K" nor
+	 * "KB".
+	 */
 	for (const struct unit *u = size_units; bytes && u->name; u++)
-		if (strlen(u->name) > 1 && strcmp(u->name, "KB") && bytes % u->factor == 0 && u->factor > best->factor)
+		if (strlen(u->name) > 1 && strcmp(u->name, "KB") && bytes % u->factor == 0 &&
+		    u->factor > best->factor)
 			best = u;
 	snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", bytes / best->factor, best->name);
 	return text;
@@ -411,18 +435,21 @@ char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes)
 	while (bytes >> (10 * unit) >= 1024)
 		unit++;
 	/* rounded down: what is free is never shown as more */
-	hundredths = (uint64_t)((__extension__ (unsigned __int128)bytes * 100) >> (10 * unit));
+	hundredths = (uint64_t)((__extension__(unsigned __int128) bytes * 100) >> (10 * unit));
 	if (hundredths < 1000)
-		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100, hundredths % 100, names[unit]);
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100,
+		         hundredths % 100, names[unit]);
 	else if (hundredths < 10000)
-		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%" PRIu64 "%s", hundredths / 100, hundredths / 10 % 10, names[unit]);
+		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%" PRIu64 "%s", hundredths / 100,
+		         hundredths / 10 % 10, names[unit]);
 	else
 		snprintf(text, UNITS_TEXT, "%" PRIu64 "%s", hundredths / 100, names[unit]);
 	return text;
 }
 
 /* whole.fraction without zeros at its end; fraction has `digits` digits */
-static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t fraction, int digits, const char *unit)
+static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t fraction, int digits,
+                          const char *unit)
 {
 	if (!fraction)
 		return snprintf(text, room, "%" PRIu64 "%s", whole, unit);
@@ -435,7 +462,8 @@ static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t frac
 
 char *units_print_duration(char text[UNITS_TEXT], uint64_t ns)
 {
-	uint64_t hours = ns / (3600 * SECOND), minutes = ns / (60 * SECOND) % 60, rest = ns % (60 * SECOND);
+	uint64_t hours = ns / (3600 * SECOND), minutes = ns / (60 * SECOND) % 60,
+		 rest = ns % (60 * SECOND);
 	char *p = text, *end = text + UNITS_TEXT;
 
 	if (!ns) {

@@ -19,7 +19,7 @@
  * past may be null; begin with { 0 }. Returns 0 or K2K_ENOMEM. *text is to be
  * freed, and has *length bytes.
  */
-int metrics_text(const char *registry, const struct snapshot *snapshot, uint64_t max_series, struct metrics_past *past,
-                 char **text, size_t *length);
+int metrics_text(const char *registry, const struct snapshot *snapshot, uint64_t max_series,
+                 struct metrics_past *past, char **text, size_t *length);
 
 #endif

@@ -6,12 +6,12 @@
 #include <string.h>
 
 #define HALVED_EVERY_NS 600e9
-#define PLACE_IS_WORTH 1.1              /* to whom has it */
+#define PLACE_IS_WORTH 1.1 /* to whom has it */
 
 struct metrics_past_tenant {
 	uint64_t generation;
 	uint64_t counters[AMOUNT_COUNTERS];
-	double busy;                    /* requests, the older for less */
+	double busy; /* requests, the older for less */
 	bool own;
 };
 
@@ -28,20 +28,25 @@ void amounts_of(struct metrics_amounts *a, const struct snapshot_tenant *t)
 	const struct k2k_tenant_info *i = &t->info;
 
 	*a = (struct metrics_amounts){ .n = {
-		[AMOUNT_ADMITTED] = i->admitted_total,
-		[AMOUNT_REJECTED_RATE] = i->rejected_total.rate,
-		[AMOUNT_REJECTED_BUDGET] = i->rejected_total.budget,
-		[AMOUNT_REJECTED_KERNELS] = i->rejected_total.kernels,
-		[AMOUNT_REJECTED_MEMORY] = i->rejected_total.gpu_memory,
-		[AMOUNT_GPU_NS] = t->gpu_ns,
-		[AMOUNT_UNATTRIBUTED_NS] = i->unattributed_ns,
-		[AMOUNT_KERNELS] = i->kernels,
-		[AMOUNT_MEMORY] = i->gpu_memory_bytes,
-		[AMOUNT_LIMIT_RATE] = i->max_messages_per_sec,
-		[AMOUNT_LIMIT_KERNELS] = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX :
-		                                                                              i->max_concurrent_kernels,
-		[AMOUNT_LIMIT_MEMORY] = i->max_gpu_memory_bytes,
-	} };
+					       [AMOUNT_ADMITTED] = i->admitted_total,
+					       [AMOUNT_REJECTED_RATE] = i->rejected_total.rate,
+					       [AMOUNT_REJECTED_BUDGET] = i->rejected_total.budget,
+					       [AMOUNT_REJECTED_KERNELS] =
+						       i->rejected_total.kernels,
+					       [AMOUNT_REJECTED_MEMORY] =
+						       i->rejected_total.gpu_memory,
+					       [AMOUNT_GPU_NS] = t->gpu_ns,
+					       [AMOUNT_UNATTRIBUTED_NS] = i->unattributed_ns,
+					       [AMOUNT_KERNELS] = i->kernels,
+					       [AMOUNT_MEMORY] = i->gpu_memory_bytes,
+					       [AMOUNT_LIMIT_RATE] = i->max_messages_per_sec,
+					       [AMOUNT_LIMIT_KERNELS] =
+						       i->max_concurrent_kernels ==
+								       K2K_UNLIMITED_KERNELS
+							       ? UINT64_MAX
+							       : i->max_concurrent_kernels,
+					       [AMOUNT_LIMIT_MEMORY] = i->max_gpu_memory_bytes,
+				       } };
 }
 
 /* ---- the past ------------------------------------------------------------------- */
@@ -58,8 +63,12 @@ static uint64_t grown(uint64_t now, uint64_t was)
 	return now > was ? now - was : 0;
 }
 
-/* By generation, as both sides are: who is in both keeps its busyness, what was counted since is added. */
-static void look(struct metrics_past_tenant *now, const struct metrics_past *past, const struct snapshot *s)
+/*
+ * By generation, as both sides are: who is in both keeps its busyness, what was counted since is
+ * added.
+ */
+static void look(struct metrics_past_tenant *now, const struct metrics_past *past,
+                 const struct snapshot *s)
 {
 	double kept = exp2(-(double)grown(s->taken_ns, past->taken_ns) / HALVED_EVERY_NS);
 	size_t at = 0;
@@ -83,8 +92,8 @@ static void look(struct metrics_past_tenant *now, const struct metrics_past *pas
 }
 
 /* After the choice: what those of the sum have counted since the last look. */
-static void add_to_sum(struct metrics_amounts *sum, const struct metrics_past_tenant *now, size_t count,
-                       const struct metrics_past *past)
+static void add_to_sum(struct metrics_amounts *sum, const struct metrics_past_tenant *now,
+                       size_t count, const struct metrics_past *past)
 {
 	size_t at = 0;
 
@@ -96,13 +105,17 @@ static void add_to_sum(struct metrics_amounts *sum, const struct metrics_past_te
 		if (at < past->count && past->tenants[at].generation == now[i].generation)
 			was = &past->tenants[at];
 		for (size_t n = 0; n < AMOUNT_COUNTERS && !now[i].own; n++)
-			amount_add(&sum->n[n], grown(now[i].counters[n], was ? was->counters[n] : 0));
+			amount_add(&sum->n[n],
+			           grown(now[i].counters[n], was ? was->counters[n] : 0));
 	}
 }
 
 /* ---- the choice ------------------------------------------------------------------ */
 
-struct rank { double first, second; size_t index; };
+struct rank {
+	double first, second;
+	size_t index;
+};
 
 static int compare_ranks(const void *a, const void *b)
 {
@@ -112,7 +125,7 @@ static int compare_ranks(const void *a, const void *b)
 		return x->first < y->first ? 1 : -1;
 	if (x->second != y->second)
 		return x->second < y->second ? 1 : -1;
-	return (x->index > y->index) - (x->index < y->index);     /* registered first */
+	return (x->index > y->index) - (x->index < y->index); /* registered first */
 }
 
 static void choose(struct rank *ranks, size_t count, uint64_t most, bool *own)
@@ -139,7 +152,8 @@ int series_choose(struct metrics_past *past, const struct snapshot *s, uint64_t 
 	}
 	look(now, past, s);
 	for (size_t i = 0; i < s->tenant_count; i++)
-		ranks[i] = (struct rank){ now[i].busy * (now[i].own ? PLACE_IS_WORTH : 1), (double)s->tenants[i].gpu_ns, i };
+		ranks[i] = (struct rank){ now[i].busy * (now[i].own ? PLACE_IS_WORTH : 1),
+			                  (double)s->tenants[i].gpu_ns, i };
 	choose(ranks, s->tenant_count, most, own);
 	for (size_t i = 0; i < s->tenant_count; i++)
 		now[i].own = own[i];
@@ -162,7 +176,9 @@ int series_choose_budgets(const struct snapshot *s, uint64_t most, bool *own)
 		const struct k2k_budget_info *b = &s->budgets[i];
 
 		/* a budget of nothing is used up */
-		ranks[i] = (struct rank){ b->budget_ns ? (double)b->used_ns / (double)b->budget_ns : 1, (double)b->used_ns, i };
+		ranks[i] = (struct rank){ b->budget_ns ? (double)b->used_ns / (double)b->budget_ns
+			                               : 1,
+			                  (double)b->used_ns, i };
 	}
 	choose(ranks, s->budget_count, most, own);
 	free(ranks);

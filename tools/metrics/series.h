@@ -20,13 +20,24 @@
 
 /* What has been counted, in the order of the tables in metrics.c. Counters first. */
 enum metrics_amount {
-	AMOUNT_ADMITTED, AMOUNT_REJECTED_RATE, AMOUNT_REJECTED_BUDGET, AMOUNT_REJECTED_KERNELS, AMOUNT_REJECTED_MEMORY,
-	AMOUNT_GPU_NS, AMOUNT_UNATTRIBUTED_NS,
+	AMOUNT_ADMITTED,
+	AMOUNT_REJECTED_RATE,
+	AMOUNT_REJECTED_BUDGET,
+	AMOUNT_REJECTED_KERNELS,
+	AMOUNT_REJECTED_MEMORY,
+	AMOUNT_GPU_NS,
+	AMOUNT_UNATTRIBUTED_NS,
 	AMOUNT_COUNTERS,
-	AMOUNT_KERNELS = AMOUNT_COUNTERS, AMOUNT_MEMORY, AMOUNT_LIMIT_RATE, AMOUNT_LIMIT_KERNELS, AMOUNT_LIMIT_MEMORY,
+	AMOUNT_KERNELS = AMOUNT_COUNTERS,
+	AMOUNT_MEMORY,
+	AMOUNT_LIMIT_RATE,
+	AMOUNT_LIMIT_KERNELS,
+	AMOUNT_LIMIT_MEMORY,
 	AMOUNTS
 };
-struct metrics_amounts { uint64_t n[AMOUNTS]; };
+struct metrics_amounts {
+	uint64_t n[AMOUNTS];
+};
 
 /* Saturates: unlimited and something is unlimited. */
 void amount_add(uint64_t *sum, uint64_t n);
@@ -34,10 +45,10 @@ void amounts_of(struct metrics_amounts *amounts, const struct snapshot_tenant *t
 
 /* What is remembered from one look to the next; begin with { 0 }. */
 struct metrics_past {
-	char uuid[40];                  /* of the registry that the rest is about */
+	char uuid[40]; /* of the registry that the rest is about */
 	uint64_t taken_ns;
-	struct metrics_amounts summed;  /* counters of tenant="other" */
-	struct metrics_past_tenant *tenants;    /* by generation */
+	struct metrics_amounts summed;       /* counters of tenant="other" */
+	struct metrics_past_tenant *tenants; /* by generation */
 	size_t count;
 };
 void metrics_forget(struct metrics_past *past);
@@ -46,7 +57,8 @@ void metrics_forget(struct metrics_past *past);
  * Sets own[i] for the `most` busiest of the snapshot's tenants, and takes the snapshot into the
  * past. Returns 0, or K2K_ENOMEM with nothing changed.
  */
-int series_choose(struct metrics_past *past, const struct snapshot *snapshot, uint64_t most, bool *own);
+int series_choose(struct metrics_past *past, const struct snapshot *snapshot, uint64_t most,
+                  bool *own);
 
 /* The same for budgets: those of which the largest share is used. */
 int series_choose_budgets(const struct snapshot *snapshot, uint64_t most, bool *own);

@@ -167,15 +167,19 @@ static int take(struct k2k_registry *reg, struct snapshot *s)
 		code = k2k_audit_stats(reg, &s->audit);
 	s->followers[0].size = sizeof(s->followers[0]);
 	if (!code)
-		code = k2k_audit_follower_list(reg, s->followers, sizeof(s->followers) / sizeof(s->followers[0]), &s->follower_count);
+		code = k2k_audit_follower_list(reg, s->followers,
+		                               sizeof(s->followers) / sizeof(s->followers[0]),
+		                               &s->follower_count);
 	if (!code)
 		code = take_tenants(reg, s);
 	if (!code)
 		code = fetch(reg, USAGE, sizeof(*s->usage), (void **)&s->usage, &s->usage_count);
 	if (!code)
-		code = fetch(reg, BUDGETS, sizeof(*s->budgets), (void **)&s->budgets, &s->budget_count);
+		code = fetch(reg, BUDGETS, sizeof(*s->budgets), (void **)&s->budgets,
+		             &s->budget_count);
 	if (!code)
-		code = fetch(reg, BROKERS, sizeof(*s->brokers), (void **)&s->brokers, &s->broker_count);
+		code = fetch(reg, BROKERS, sizeof(*s->brokers), (void **)&s->brokers,
+		             &s->broker_count);
 	return code;
 }
 

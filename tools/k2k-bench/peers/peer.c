@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 enum {
-	ORDER = 1 << 14,           /* ids drawn before the start, so that drawing costs nothing */
+	ORDER = 1 << 14, /* ids drawn before the start, so that drawing costs nothing */
 	WARM_UP_MS = 10,
-	START_S = 30,              /* longest time until all have attached */
-	WINDOWS = 256,             /* seconds that --verify tells apart */
+	START_S = 30,  /* longest time until all have attached */
+	WINDOWS = 256, /* seconds that --verify tells apart */
 };
 
 struct window {
@@ -47,7 +47,7 @@ struct senders {
 };
 
 static volatile sig_atomic_t ended;
-static void (*on_failure)(void);   /* of the first process alone */
+static void (*on_failure)(void); /* of the first process alone */
 static const char *program = "peer";
 
 void peer_fail(const char *format, ...)
@@ -132,13 +132,14 @@ static void note(struct sender *me, const int64_t *answers, unsigned count)
 	}
 }
 
-static void send_until(const struct peer *peer, struct control *control, struct sender *me, const uint64_t *order,
-                       int64_t until_ns, int verify)
+static void send_until(const struct peer *peer, struct control *control, struct sender *me,
+                       const uint64_t *order, int64_t until_ns, int verify)
 {
 	int64_t answers[PEER_BATCH];
 	unsigned at = me->messages % ORDER;
 
-	while (until_ns ? now_ns() < until_ns : !atomic_load_explicit(&control->stop, memory_order_relaxed)) {
+	while (until_ns ? now_ns() < until_ns
+	                : !atomic_load_explicit(&control->stop, memory_order_relaxed)) {
 		me->admitted += peer->send(order + at, PEER_BATCH, verify ? answers : NULL);
 		me->messages += PEER_BATCH;
 		if (verify)
@@ -147,8 +148,8 @@ static void send_until(const struct peer *peer, struct control *control, struct 
 	}
 }
 
-static _Noreturn void sender_main(const struct peer *peer, const struct peer_options *options, struct control *control,
-                                  const uint64_t *ids, unsigned process)
+static _Noreturn void sender_main(const struct peer *peer, const struct peer_options *options,
+                                  struct control *control, const uint64_t *ids, unsigned process)
 {
 	struct sender *me = &control->sender[process];
 	uint64_t *order = draw(options, ids, process), before;
@@ -163,7 +164,8 @@ static _Noreturn void sender_main(const struct peer *peer, const struct peer_opt
 		if (peer->send(&unknown, 1, &answer) || answer)
 			peer_fail("a tenant that does not exist was found");
 	}
-	send_until(peer, control, me, order, now_ns() + WARM_UP_MS * INT64_C(1000000), options->verify);
+	send_until(peer, control, me, order, now_ns() + WARM_UP_MS * INT64_C(1000000),
+	           options->verify);
 	atomic_fetch_add(&control->ready, 1);
 	while (!atomic_load(&control->go))
 		sched_yield();
@@ -212,7 +214,8 @@ static int wait_ms(struct senders *senders, unsigned milliseconds)
 	return ended ? -1 : 0;
 }
 
-static int run(const struct peer *peer, const struct peer_options *options, struct control *control, const uint64_t *ids)
+static int run(const struct peer *peer, const struct peer_options *options, struct control *control,
+               const uint64_t *ids)
 {
 	struct senders senders = { .count = 0 };
 	int64_t deadline = now_ns() + START_S * INT64_C(1000000000);
@@ -259,7 +262,8 @@ static void print_measured(const struct peer_options *options, const struct cont
 		const struct sender *sender = &control->sender[i];
 
 		messages += sender->measured;
-		ns += (double)sender->ns / (double)(sender->measured ? sender->measured : 1) / options->processes;
+		ns += (double)sender->ns / (double)(sender->measured ? sender->measured : 1) /
+		      options->processes;
 	}
 	printf("\"messages\":%" PRIu64 ",\"ns\":%.3f", messages, ns);
 }
@@ -280,7 +284,9 @@ static void print_windows(const struct peer_options *options, struct control *co
 			if (at == WINDOWS)
 				peer_fail("more than %d seconds", WINDOWS);
 			if (at == sum->windows)
-				sum->window[sum->windows++] = (struct window){ .second = window->second };
+				sum->window[sum->windows++] = (struct window){
+					.second = window->second
+				};
 			sum->window[at].asked += window->asked;
 			sum->window[at].admitted += window->admitted;
 		}
@@ -290,8 +296,9 @@ static void print_windows(const struct peer_options *options, struct control *co
 		full += asked > options->limit;
 		wrong += admitted != (asked < options->limit ? asked : options->limit);
 	}
-	printf("\"limit\":%" PRIu32 ",\"seconds\":%" PRIu64 ",\"seconds_full\":%" PRIu64 ",\"seconds_wrong\":%" PRIu64
-	       ",\"milliseconds\":%" PRId64, options->limit, sum->windows, full, wrong, ns / 1000000);
+	printf("\"limit\":%" PRIu32 ",\"seconds\":%" PRIu64 ",\"seconds_full\":%" PRIu64
+	       ",\"seconds_wrong\":%" PRIu64 ",\"milliseconds\":%" PRId64,
+	       options->limit, sum->windows, full, wrong, ns / 1000000);
 }
 
 static uint64_t number(const char *text, uint64_t max)
@@ -309,10 +316,14 @@ static uint64_t number(const char *text, uint64_t max)
 static void parse(int argc, char **argv, const struct peer *peer, struct peer_options *options)
 {
 	static const struct option known[] = {
-		{ "processes", required_argument, NULL, 'p' }, { "tenants", required_argument, NULL, 't' },
-		{ "milliseconds", required_argument, NULL, 'm' }, { "limit", required_argument, NULL, 'l' },
-		{ "directory", required_argument, NULL, 'd' }, { "one", no_argument, NULL, 'o' },
-		{ "verify", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 },
+		{ "processes", required_argument, NULL, 'p' },
+		{ "tenants", required_argument, NULL, 't' },
+		{ "milliseconds", required_argument, NULL, 'm' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ "directory", required_argument, NULL, 'd' },
+		{ "one", no_argument, NULL, 'o' },
+		{ "verify", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -329,7 +340,8 @@ static void parse(int argc, char **argv, const struct peer *peer, struct peer_op
 		}
 	}
 	if (optind < argc || !options->directory || options->tenants < options->processes)
-		peer_fail("usage: --directory DIR [--processes N] [--tenants N] [--one] [--limit N] [--milliseconds N] "
+		peer_fail("usage: --directory DIR [--processes N] [--tenants N] [--one] [--limit "
+		          "N] [--milliseconds N] "
 		          "[--verify]");
 	if (options->verify && peer->bare)
 		peer_fail("it checks nothing, so there is nothing to verify");
@@ -338,7 +350,9 @@ static void parse(int argc, char **argv, const struct peer *peer, struct peer_op
 int peer_main(int argc, char **argv, const struct peer *peer)
 {
 	/* a limit that nobody reaches */
-	struct peer_options options = { .processes = 1, .tenants = 1000, .milliseconds = 200, .limit = 1000000000 };
+	struct peer_options options = {
+		.processes = 1, .tenants = 1000, .milliseconds = 200, .limit = 1000000000
+	};
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	struct control *control;
 	uint64_t *ids, admitted = 0, total;
@@ -363,13 +377,15 @@ int peer_main(int argc, char **argv, const struct peer *peer)
 	ran_ns = now_ns() - ran_ns;
 	if (failed) {
 		if (!ended)
-			peer_fail("a process that sends has failed, or none could start within %d s", START_S);
+			peer_fail(
+				"a process that sends has failed, or none could start within %d s",
+				START_S);
 	} else {
 		for (unsigned i = 0; i < options.processes; i++)
 			admitted += control->sender[i].admitted;
 		total = peer->total(&options, ids);
-		printf("{\"peer\":\"%s\",\"processes\":%u,\"tenants\":%u,", peer->name, options.processes,
-		       options.one ? 1 : options.tenants);
+		printf("{\"peer\":\"%s\",\"processes\":%u,\"tenants\":%u,", peer->name,
+		       options.processes, options.one ? 1 : options.tenants);
 		if (options.verify)
 			print_windows(&options, control, ran_ns);
 		else

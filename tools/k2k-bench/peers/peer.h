@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 enum {
-	PEER_BATCH = 64,           /* messages in one call of send(), at most */
+	PEER_BATCH = 64, /* messages in one call of send(), at most */
 	PEER_PROCESSES_MAX = 64,
 	PEER_TENANTS_MAX = 1000000,
 };
@@ -36,27 +36,31 @@ struct peer_options {
 	unsigned processes;
 	unsigned tenants;
 	unsigned milliseconds;
-	uint32_t limit;            /* messages a second, of each tenant; at least 1 */
-	int one;                   /* all processes send for one tenant */
+	uint32_t limit; /* messages a second, of each tenant; at least 1 */
+	int one;        /* all processes send for one tenant */
 	int verify;
-	const char *directory;     /* of the run: for files, sockets, and names */
+	const char *directory; /* of the run: for files, sockets, and names */
 };
 
 struct peer {
 	const char *name;
-	int bare;                  /* counts, and neither finds nor checks: nothing to verify */
+	int bare; /* counts, and neither finds nor checks: nothing to verify */
 	/* In the first process, before the fork. */
 	void (*create)(const struct peer_options *options, const uint64_t *ids);
 	/* In each process that sends, before its first message; may be null. */
 	void (*attach)(const struct peer_options *options, unsigned process);
 	/*
-	 * Decides on `count` messages, one after the other, and returns how many were admitted. answers is null,
-	 * or gets of each: the second it was admitted in, that one negated if it was rejected, 0 for no such tenant.
+	 * Decides on `count` messages, one after the other, and returns how many were admitted.
+	 * answers is null, or gets of each: the second it was admitted in, that one negated if it
+	 * was rejected, 0 for no such tenant.
 	 */
 	unsigned (*send)(const uint64_t *ids, unsigned count, int64_t *answers);
-	/* In the first process, after the others have ended: what was counted for all tenants in all. */
+	/*
+	 * In the first process, after the others have ended: what was counted for all tenants in
+	 * all.
+	 */
 	uint64_t (*total)(const struct peer_options *options, const uint64_t *ids);
-	void (*destroy)(void);     /* may be null */
+	void (*destroy)(void); /* may be null */
 };
 
 int peer_main(int argc, char **argv, const struct peer *peer);
@@ -83,7 +87,10 @@ struct peer_tenant {
 	uint64_t total;
 };
 
-/* The answer, as send() gives it. A clock that was read before somebody else's counts for the later second. */
+/*
+ * The answer, as send() gives it. A clock that was read before somebody else's counts for the later
+ * second.
+ */
 static inline int64_t peer_tenant_admit(struct peer_tenant *tenant, uint32_t now)
 {
 	if (now > tenant->second) {

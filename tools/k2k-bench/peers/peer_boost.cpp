@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Boost.Interprocess: an unordered map in a managed shared memory, and an interprocess_mutex around it. The mutex is
- * not robust: a process killed with it stops all.
+ * Boost.Interprocess: an unordered map in a managed shared memory, and an interprocess_mutex around
+ * it. The mutex is not robust: a process killed with it stops all.
  */
 #include "peer.h"
 
@@ -17,8 +17,10 @@
 
 namespace bi = boost::interprocess;
 
-using Allocator = bi::allocator<std::pair<const uint64_t, peer_tenant>, bi::managed_shared_memory::segment_manager>;
-using Map = boost::unordered_map<uint64_t, peer_tenant, boost::hash<uint64_t>, std::equal_to<uint64_t>, Allocator>;
+using Allocator = bi::allocator<std::pair<const uint64_t, peer_tenant>,
+                                bi::managed_shared_memory::segment_manager>;
+using Map = boost::unordered_map<uint64_t, peer_tenant, boost::hash<uint64_t>,
+                                 std::equal_to<uint64_t>, Allocator>;
 
 static std::string name;
 static bi::managed_shared_memory *segment;
@@ -36,9 +38,11 @@ static void create(const peer_options *options, const uint64_t *ids)
 	const char *last = strrchr(options->directory, '/');
 
 	name = std::string(last ? last + 1 : options->directory) + ".boost";
-	segment = new bi::managed_shared_memory(bi::create_only, name.c_str(), (1 << 20) + 256 * size_t(options->tenants));
+	segment = new bi::managed_shared_memory(bi::create_only, name.c_str(),
+	                                        (1 << 20) + 256 * size_t(options->tenants));
 	segment->construct<bi::interprocess_mutex>("mutex")();
-	segment->construct<Map>("tenants")(2 * size_t(options->tenants), boost::hash<uint64_t>(), std::equal_to<uint64_t>(),
+	segment->construct<Map>("tenants")(2 * size_t(options->tenants), boost::hash<uint64_t>(),
+	                                   std::equal_to<uint64_t>(),
 	                                   Allocator(segment->get_segment_manager()));
 	find_objects();
 	for (unsigned i = 0; i < options->tenants; i++) {

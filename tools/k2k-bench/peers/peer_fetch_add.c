@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The floor: one atomic addition a message to a word in shared memory, a word for each process or one for all. It
- * finds no tenant and checks nothing.
+ * The floor: one atomic addition a message to a word in shared memory, a word for each process or
+ * one for all. It finds no tenant and checks nothing.
  */
 #include "peer.h"
 
@@ -9,7 +9,7 @@
 
 static struct word {
 	_Alignas(128) _Atomic uint64_t count;
-} *words, *mine;
+} * words, *mine;
 
 static void create(const struct peer_options *options, const uint64_t *ids)
 {

@@ -53,7 +53,9 @@ static unsigned send(const uint64_t *ids, unsigned count, int64_t *answers)
 			must(code, "admit");
 		admitted += code == 0;
 		if (answers)
-			answers[i] = code == K2K_ENOTENANT ? 0 : code ? -(int64_t)verdict.window : (int64_t)verdict.window;
+			answers[i] = code == K2K_ENOTENANT ? 0
+			             : code                ? -(int64_t)verdict.window
+			                                   : (int64_t)verdict.window;
 	}
 	return admitted;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* LMDB: a write transaction a message, nothing synced, the database where the run's directory is (a tmpfs). */
+/*
+ * LMDB: a write transaction a message, nothing synced, the database where the run's directory is (a
+ * tmpfs).
+ */
 #include "peer.h"
 
 #include <lmdb.h>
@@ -25,9 +28,11 @@ static void open_database(size_t bytes)
 
 	must(mdb_env_create(&environment), "create");
 	must(mdb_env_set_mapsize(environment, bytes), "map size");
-	must(mdb_env_open(environment, path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_WRITEMAP, 0600), "open");
+	must(mdb_env_open(environment, path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_WRITEMAP, 0600),
+	     "open");
 	must(mdb_txn_begin(environment, NULL, 0, &transaction), "begin");
-	must(mdb_dbi_open(transaction, NULL, MDB_CREATE | MDB_INTEGERKEY, &database), "open the database");
+	must(mdb_dbi_open(transaction, NULL, MDB_CREATE | MDB_INTEGERKEY, &database),
+	     "open the database");
 	must(mdb_txn_commit(transaction), "commit");
 }
 
@@ -46,7 +51,8 @@ static void create(const struct peer_options *options, const uint64_t *ids)
 	must(mdb_txn_begin(environment, NULL, 0, &transaction), "begin");
 	for (unsigned i = 0; i < options->tenants; i++) {
 		struct peer_tenant tenant = { .id = ids[i], .limit = options->limit };
-		MDB_val key = { sizeof(tenant.id), &tenant.id }, value = { sizeof(tenant), &tenant };
+		MDB_val key = { sizeof(tenant.id), &tenant.id },
+			value = { sizeof(tenant), &tenant };
 
 		must(mdb_put(transaction, database, &key, &value, MDB_NOOVERWRITE), "put");
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One robust mutex of pthreads around a hash table in shared memory. Robust, since with any other a killed process
- * stops all; what it had half done stays so.
+ * One robust mutex of pthreads around a hash table in shared memory. Robust, since with any other a
+ * killed process stops all; what it had half done stays so.
  */
 #include "table.h"
 
@@ -12,7 +12,7 @@
 static struct shared {
 	_Alignas(128) pthread_mutex_t mutex;
 	_Alignas(128) struct table table;
-} *shared;
+} * shared;
 
 static void create(const struct peer_options *options, const uint64_t *ids)
 {

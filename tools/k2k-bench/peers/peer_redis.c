@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Redis over a Unix socket: the job is one Lua script, called by its hash. The server of the run listens at
- * "redis" in its directory, and holds nothing else. Compiled twice: PIPELINED sends all messages of a call before it
- * waits for the first answer.
+ * Redis over a Unix socket: the job is one Lua script, called by its hash. The server of the run
+ * listens at "redis" in its directory, and holds nothing else. Compiled twice: PIPELINED sends all
+ * messages of a call before it waits for the first answer.
  */
 #include "peer.h"
 
@@ -18,10 +18,12 @@
 static const char script[] =
 	"local t = redis.call('HMGET', KEYS[1], 'limit', 'second', 'used', 'total')\n"
 	"if not t[1] then return 0 end\n"
-	"local second, used, now = tonumber(t[2]), tonumber(t[3]), tonumber(redis.call('TIME')[1])\n"
+	"local second, used, now = tonumber(t[2]), tonumber(t[3]), "
+	"tonumber(redis.call('TIME')[1])\n"
 	"if now > second then second, used = now, 0 end\n"
 	"if used >= tonumber(t[1]) then return -second end\n"
-	"redis.call('HSET', KEYS[1], 'second', second, 'used', used + 1, 'total', tonumber(t[4]) + 1)\n"
+	"redis.call('HSET', KEYS[1], 'second', second, 'used', used + 1, 'total', tonumber(t[4]) + "
+	"1)\n"
 	"return second\n";
 
 static redisContext *server;
@@ -34,7 +36,9 @@ static redisReply *must(void *reply, int type, const char *what)
 	if (!answer)
 		peer_fail("%s: %s", what, server->errstr);
 	if (answer->type != type)
-		peer_fail("%s: %s", what, answer->type == REDIS_REPLY_ERROR ? answer->str : "an answer of another type");
+		peer_fail("%s: %s", what,
+		          answer->type == REDIS_REPLY_ERROR ? answer->str
+		                                            : "an answer of another type");
 	return answer;
 }
 
@@ -55,12 +59,15 @@ static void create(const struct peer_options *options, const uint64_t *ids)
 
 	connect_server(options);
 	freeReplyObject(must(redisCommand(server, "FLUSHALL"), REDIS_REPLY_STATUS, "FLUSHALL"));
-	reply = must(redisCommand(server, "SCRIPT LOAD %s", script), REDIS_REPLY_STRING, "SCRIPT LOAD");
+	reply = must(redisCommand(server, "SCRIPT LOAD %s", script), REDIS_REPLY_STRING,
+	             "SCRIPT LOAD");
 	snprintf(hash, sizeof(hash), "%s", reply->str);
 	freeReplyObject(reply);
 	for (unsigned i = 0; i < options->tenants; i++)
-		freeReplyObject(must(redisCommand(server, "HSET %b limit %u second 0 used 0 total 0", &ids[i], sizeof(ids[i]),
-		                                  options->limit), REDIS_REPLY_INTEGER, "HSET"));
+		freeReplyObject(
+			must(redisCommand(server, "HSET %b limit %u second 0 used 0 total 0",
+		                          &ids[i], sizeof(ids[i]), options->limit),
+		             REDIS_REPLY_INTEGER, "HSET"));
 	redisFree(server);
 }
 
@@ -114,8 +121,9 @@ static uint64_t total(const struct peer_options *options, const uint64_t *ids)
 
 	connect_server(options);
 	for (unsigned i = 0; i < options->tenants; i++) {
-		redisReply *reply = must(redisCommand(server, "HGET %b total", &ids[i], sizeof(ids[i])), REDIS_REPLY_STRING,
-		                         "HGET");
+		redisReply *reply = must(
+			redisCommand(server, "HGET %b total", &ids[i], sizeof(ids[i])),
+			REDIS_REPLY_STRING, "HGET");
 
 		sum += strtoull(reply->str, NULL, 10);
 		freeReplyObject(reply);
@@ -126,7 +134,9 @@ static uint64_t total(const struct peer_options *options, const uint64_t *ids)
 
 int main(int argc, char **argv)
 {
-	static const struct peer peer = { PIPELINED ? "redis-64" : "redis", 0, create, attach, send, total, NULL };
+	static const struct peer peer = {
+		PIPELINED ? "redis-64" : "redis", 0, create, attach, send, total, NULL
+	};
 
 	return peer_main(argc, argv, &peer);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A process-shared pthread_rwlock around a hash table in shared memory: messages take it for reading, and count by
- * atomics of their tenant; who registers tenants would take it for writing.
+ * A process-shared pthread_rwlock around a hash table in shared memory: messages take it for
+ * reading, and count by atomics of their tenant; who registers tenants would take it for writing.
  */
 #include "table.h"
 
@@ -12,7 +12,7 @@
 static struct shared {
 	_Alignas(128) pthread_rwlock_t lock;
 	_Alignas(128) struct table table;
-} *shared;
+} * shared;
 
 static void create(const struct peer_options *options, const uint64_t *ids)
 {

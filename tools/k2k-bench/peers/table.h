@@ -9,14 +9,15 @@
 
 struct table_entry {
 	_Alignas(64) struct peer_tenant tenant;
-	_Atomic uint64_t window;   /* {second: 32 bits, used: 32 bits}, of those who count without a lock */
-	_Atomic uint64_t total;    /* of the same */
+	/* {second: 32 bits, used: 32 bits}, of those who count without a lock */
+	_Atomic uint64_t window;
+	_Atomic uint64_t total; /* of the same */
 	uint32_t next;
 };
 
 struct table {
 	uint32_t mask;
-	uint32_t *buckets;         /* at the same address in forked processes */
+	uint32_t *buckets; /* at the same address in forked processes */
 	struct table_entry *entries;
 };
 
@@ -34,7 +35,8 @@ static inline struct table_entry *table_find(const struct table *table, uint64_t
 	return at == TABLE_NONE ? NULL : &table->entries[at];
 }
 
-static inline void table_fill(struct table *table, const struct peer_options *options, const uint64_t *ids)
+static inline void table_fill(struct table *table, const struct peer_options *options,
+                              const uint64_t *ids)
 {
 	uint32_t buckets = 1;
 
@@ -42,7 +44,8 @@ static inline void table_fill(struct table *table, const struct peer_options *op
 		buckets *= 2;
 	table->mask = buckets - 1;
 	table->buckets = (uint32_t *)peer_shared(buckets * sizeof(*table->buckets));
-	table->entries = (struct table_entry *)peer_shared(options->tenants * sizeof(*table->entries));
+	table->entries = (struct table_entry *)peer_shared(options->tenants *
+	                                                   sizeof(*table->entries));
 	for (uint32_t i = 0; i < buckets; i++)
 		table->buckets[i] = TABLE_NONE;
 	for (uint32_t i = 0; i < options->tenants; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * events.c (F7) - the audit trail for its readers: all rings as one sequence of records.
+ * audit_read.c (F7) - the audit trail for its readers: all rings as one sequence of records.
  *
  * Reads only. What stands in a ring is anybody's who may write there: numbers
  * are compared, kinds range-checked, texts made printable, walks end with the ring.
@@ -10,30 +10,42 @@
 #include "handle.h"
 
 #define MISSING_MOST (UINT64_C(1) << 48) /* numbers: a year of ten million a second */
-#define NAP_NS K2K_NS_PER_SEC            /* of a sleeper, between two looks: a writer may have died before it woke anybody */
-#define PAUSE_FIRST_NS UINT64_C(1000000) /* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
-#define PAUSE_DOUBLINGS 6                /* so 64 ms at most */
+/* of a sleeper, between two looks: a writer may have died before it woke anybody */
+#define NAP_NS K2K_NS_PER_SEC
+/* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
+#define PAUSE_FIRST_NS UINT64_C(1000000)
+#define PAUSE_DOUBLINGS 6 /* so 64 ms at most */
 
 static const struct {
 	const char *name;
 	enum k2k_audit_level level;
 	enum k2k_audit_type type;
 } kinds[] = {
-	[K2K_AUDIT_KIND_CROSS_TENANT] = { "cross_tenant", K2K_AUDIT_SECURITY, K2K_AUDIT_SECURITY_VIOLATION },
+	[K2K_AUDIT_KIND_CROSS_TENANT] = { "cross_tenant", K2K_AUDIT_SECURITY,
+	                                  K2K_AUDIT_SECURITY_VIOLATION },
 	[K2K_AUDIT_KIND_RATE] = { "rate", K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
-	[K2K_AUDIT_KIND_BUDGET] = { "budget", K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
-	[K2K_AUDIT_KIND_KERNELS] = { "kernels", K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
-	[K2K_AUDIT_KIND_GPU_MEMORY] = { "gpu_memory", K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
-	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = { "unknown_tenant", K2K_AUDIT_WARNING, K2K_AUDIT_AUTHORIZATION_CHECK },
+	[K2K_AUDIT_KIND_BUDGET] = { "budget", K2K_AUDIT_WARNING,
+	                            K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
+	[K2K_AUDIT_KIND_KERNELS] = { "kernels", K2K_AUDIT_WARNING,
+	                             K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
+	[K2K_AUDIT_KIND_GPU_MEMORY] = { "gpu_memory", K2K_AUDIT_WARNING,
+	                                K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
+	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = { "unknown_tenant", K2K_AUDIT_WARNING,
+	                                    K2K_AUDIT_AUTHORIZATION_CHECK },
 	[K2K_AUDIT_KIND_REGISTER] = { "register", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
 	[K2K_AUDIT_KIND_UPDATE] = { "update", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
-	[K2K_AUDIT_KIND_DEREGISTER] = { "deregister", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
-	[K2K_AUDIT_KIND_BUDGET_CHANGE] = { "budget_change", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
-	[K2K_AUDIT_KIND_BROKER_DEAD] = { "broker_dead", K2K_AUDIT_WARNING, K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_DEREGISTER] = { "deregister", K2K_AUDIT_INFO,
+	                                K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_BUDGET_CHANGE] = { "budget_change", K2K_AUDIT_INFO,
+	                                   K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_BROKER_DEAD] = { "broker_dead", K2K_AUDIT_WARNING,
+	                                 K2K_AUDIT_CONFIGURATION_CHANGE },
 	[K2K_AUDIT_KIND_CREATED] = { "created", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
-	[K2K_AUDIT_KIND_DESTROYED] = { "destroyed", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_DESTROYED] = { "destroyed", K2K_AUDIT_INFO,
+	                               K2K_AUDIT_CONFIGURATION_CHANGE },
 	[K2K_AUDIT_KIND_REPAIR] = { "repair", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
-	[K2K_AUDIT_KIND_FINAL_TOTALS] = { "final_totals", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_FINAL_TOTALS] = { "final_totals", K2K_AUDIT_INFO,
+	                                  K2K_AUDIT_CONFIGURATION_CHANGE },
 };
 
 _Static_assert(K2K_COUNT_OF(kinds) == K2K_AUDIT_KINDS, "every kind has a name");
@@ -50,7 +62,8 @@ enum k2k_audit_level k2k_audit_kind_level(uint32_t kind)
 
 enum k2k_audit_type k2k_audit_kind_type(uint32_t kind)
 {
-	return kind < K2K_COUNT_OF(kinds) && kinds[kind].name ? kinds[kind].type : K2K_AUDIT_CONFIGURATION_CHANGE;
+	return kind < K2K_COUNT_OF(kinds) && kinds[kind].name ? kinds[kind].type
+	                                                      : K2K_AUDIT_CONFIGURATION_CHANGE;
 }
 
 /* ---- texts --------------------------------------------------------------------------- */
@@ -61,7 +74,10 @@ static size_t character(const unsigned char *at, size_t left)
 	static const struct {
 		unsigned char mask, first;
 		uint32_t least;
-	} forms[] = { { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0xa0 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+	} forms[] = { { 0x80, 0x00, 0x20 },
+		      { 0xe0, 0xc0, 0xa0 },
+		      { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
 
 	for (size_t more = 0; more < K2K_COUNT_OF(forms); more++) {
 		uint32_t code = at[0] & (unsigned char)~forms[more].mask;
@@ -76,7 +92,10 @@ static size_t character(const unsigned char *at, size_t left)
 			code = code << 6 | (at[i] & 0x3f);
 		}
 		/* too long a form, a control character, half of a pair of UTF-16, or none at all */
-		return code < forms[more].least || code == 0x7f || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ? 0 : more + 1;
+		return code < forms[more].least || code == 0x7f ||
+		                       (code >= 0xd800 && code < 0xe000) || code > 0x10ffff
+		               ? 0
+		               : more + 1;
 	}
 	return 0;
 }
@@ -107,13 +126,16 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 		strcpy(record->actor, "k2k_broker");
 		record->used = record->limit = 0;
 		k2k_identity_comm(record->comm, body->used, body->limit);
-		copy_text(record->source, body->more.kernels.source, sizeof(body->more.kernels.source));
-		copy_text(record->destination, body->more.kernels.destination, sizeof(body->more.kernels.destination));
+		copy_text(record->source, body->more.kernels.source,
+		          sizeof(body->more.kernels.source));
+		copy_text(record->destination, body->more.kernels.destination,
+		          sizeof(body->more.kernels.destination));
 		return;
 	}
 	if (body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT) {
 		strcpy(record->actor, "k2k_tenant_registry");
-		k2k_identity_comm(record->comm, body->more.broker.comm[0], body->more.broker.comm[1]);
+		k2k_identity_comm(record->comm, body->more.broker.comm[0],
+		                  body->more.broker.comm[1]);
 		return;
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
@@ -130,11 +152,11 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 /* The next record of a ring, where there is one. */
 struct head {
 	struct k2k_ring ring;
-	bool has, damaged;       /* damaged: to be told, in place of all else */
+	bool has, damaged; /* damaged: to be told, in place of all else */
 	uint32_t flags;
 	uint64_t n, newest;
-	uint64_t missing_from, missing;  /* numbers before it; where it has none, alone */
-	uint64_t start;          /* where the cursor stands if nothing is taken */
+	uint64_t missing_from, missing; /* numbers before it; where it has none, alone */
+	uint64_t start;                 /* where the cursor stands if nothing is taken */
 	struct k2k_event_copy copy;
 };
 
@@ -154,14 +176,18 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 	if (ring != K2K_RING_ADMIN) {
 		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
 
-		return !k2k_census_alive(&reg->census, k2k_load_acquire(&reg->map.slots[slot].owner)); /* observe[slot-owner]: whose it is now */
+		/* observe[slot-owner]: whose it is now */
+		return !k2k_liveness_alive(&reg->liveness,
+		                           k2k_load_acquire(&reg->map.slots[slot].owner));
 	}
 	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
-	k2k_fence_seq_cst(); /* with that of k2k_writer_unlock(): a question about a lock is no barrier */
+	/* with that of k2k_writer_unlock(): a question about a lock is no barrier */
+	k2k_fence_seq_cst();
 	return !alive;
 }
 
-static enum k2k_event_state read_one(const struct reading *reading, uint32_t ring, struct head *head, uint64_t n)
+static enum k2k_event_state read_one(const struct reading *reading, uint32_t ring,
+                                     struct head *head, uint64_t n)
 {
 	enum k2k_event_state state = k2k_ring_read(&head->ring, n, false, &head->copy);
 
@@ -175,7 +201,10 @@ static uint64_t oldest(const struct head *head)
 	return head->newest > head->ring.mask + 1 ? head->newest - head->ring.mask : 1;
 }
 
-/* Numbers that are missing and were overwritten before the reader began are not told to one who wants "what is there". */
+/*
+ * Numbers that are missing and were overwritten before the reader began are not told to one who
+ * wants "what is there".
+ */
 static void forget_older(struct head *head)
 {
 	uint64_t end = head->missing_from + head->missing;
@@ -188,14 +217,15 @@ static void forget_older(struct head *head)
 	head->missing = end - head->missing_from;
 }
 
-static bool is_told(const struct k2k_audit_cursor *cursor, uint32_t ring)
+static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring)
 {
 	return cursor->damaged[ring / 64] >> ring % 64 & 1;
 }
 
 /*
- * How far the ring has come. A ring that has not come as far as the cursor, or farther than its places bear out, is
- * damaged: that is told once, and then nothing of it until it can be read again.
+ * How far the ring has come. A ring that has not come as far as the cursor, or farther than its
+ * places bear out, is damaged: that is told once, and then nothing of it until it can be read
+ * again.
  */
 static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
 {
@@ -205,7 +235,7 @@ static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next
 	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	if (reading->damaged_too && next > head->newest && next - head->newest > 1)
 		damaged = true;
-	head->damaged = damaged && reading->damaged_too && !is_told(reading->cursor, ring);
+	head->damaged = damaged && reading->damaged_too && !damage_reported(reading->cursor, ring);
 	if (!damaged)
 		reading->cursor->damaged[ring / 64] &= ~(UINT64_C(1) << ring % 64);
 }
@@ -253,7 +283,8 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 
 /* ---- records --------------------------------------------------------------------------- */
 
-static void fill_lost(const struct reading *reading, const struct head *head, struct k2k_audit_record *record)
+static void fill_lost(const struct reading *reading, const struct head *head,
+                      struct k2k_audit_record *record)
 {
 	record->flags = K2K_AUDIT_LOST;
 	/* no writer comes so far: one who may write the ring put the number there */
@@ -266,7 +297,8 @@ static void fill_lost(const struct reading *reading, const struct head *head, st
 	/* when it was missed: before what follows it, or now */
 	record->time_ns = head->has ? head->copy.body.time_ns : k2k_clock_realtime_ns();
 	record->monotonic_ns = head->has ? head->copy.body.monotonic_ns
-	                                 : k2k_clock_monotonic_ns() - (uint64_t)reading->reg->clock.offset_ns;
+	                                 : k2k_clock_monotonic_ns() -
+	                                           (uint64_t)reading->reg->clock.offset_ns;
 }
 
 static void fill_event(const struct head *head, struct k2k_audit_record *record)
@@ -340,7 +372,10 @@ static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record
 	advance(reading, ring, head->n + 1);
 }
 
-/* The ring whose head is the oldest; K2K_RINGS: all are empty. What is missing with nothing after it comes last. */
+/*
+ * The ring whose head is the oldest; K2K_RINGS: all are empty. What is missing with nothing after
+ * it comes last.
+ */
 static uint32_t choose(const struct reading *reading)
 {
 	uint32_t best = K2K_RINGS;
@@ -350,7 +385,8 @@ static uint32_t choose(const struct reading *reading)
 		const struct head *head = &reading->heads[i];
 		uint64_t ns = head->has ? head->copy.body.monotonic_ns : UINT64_MAX;
 
-		if ((head->has || head->missing || head->damaged) && (best == K2K_RINGS || ns < best_ns)) {
+		if ((head->has || head->missing || head->damaged) &&
+		    (best == K2K_RINGS || ns < best_ns)) {
 			best = i;
 			best_ns = ns;
 		}
@@ -365,13 +401,16 @@ static int check_cursor(const struct reading *reading)
 {
 	for (uint32_t i = 0; i < K2K_RINGS && !reading->damaged_too; i++)
 		if (reading->cursor->next[i] > k2k_sat_add(reading->heads[i].newest, 1))
-			return k2k_fail_values(K2K_EINVAL, "cursor", "next", reading->heads[i].newest, reading->cursor->next[i],
-			                       "ring %u has no event %llu yet: a cursor of another registry?", i,
-			                       (unsigned long long)reading->cursor->next[i]);
+			return k2k_fail_values(
+				K2K_EINVAL, "cursor", "next", reading->heads[i].newest,
+				reading->cursor->next[i],
+				"ring %u has no event %llu yet: a cursor of another registry?", i,
+				(unsigned long long)reading->cursor->next[i]);
 	return 0;
 }
 
-static int read_all(struct reading *reading, struct k2k_audit_record *records, size_t capacity, size_t *count)
+static int read_all(struct reading *reading, struct k2k_audit_record *records, size_t capacity,
+                    size_t *count)
 {
 	struct k2k_audit_cursor *cursor = reading->cursor;
 	size_t stride = capacity ? records->size : 0, done;
@@ -406,12 +445,16 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	return 0;
 }
 
-/* Is the registry gone? Asked before a look at the rings: what its destroyer told last is seen then. */
+/*
+ * Is the registry gone? Asked before a look at the rings: what its destroyer told last is seen
+ * then.
+ */
 static int ask_gone(struct k2k_registry *reg)
 {
 	int code = k2k_gate(reg, K2K_GATE_ANY);
 
-	if (!code && k2k_load_acquire(&reg->map.defs->poisoned) == K2K_POISONED) /* observe[poisoned]: the event before it */
+	/* observe[poisoned]: the event before it */
+	if (!code && k2k_load_acquire(&reg->map.defs->poisoned) == K2K_POISONED)
 		k2k_handle_fence(reg);
 	else if (!code && reg->role != K2K_GATE_BROKER)
 		return k2k_handle_watch(reg);
@@ -435,18 +478,23 @@ static int enter(struct k2k_registry *reg)
 }
 
 /* Flags are results here: of an earlier use. */
-static int check_records(const struct k2k_audit_record *records, size_t capacity, const size_t *count)
+static int check_records(const struct k2k_audit_record *records, size_t capacity,
+                         const size_t *count)
 {
 	if (!count)
 		return k2k_fail_argument("count", "null");
-	return capacity ? k2k_check_struct(records, records ? records->size : 0, 0, 0, sizeof(*records), "records") : 0;
+	return capacity ? k2k_check_struct(records, records ? records->size : 0, 0, 0,
+	                                   sizeof(*records), "records")
+	                : 0;
 }
 
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
-	struct reading reading = { .reg = reg, .cursor = cursor, .open_too = flags & K2K_AUDIT_OPEN_TOO,
+	struct reading reading = { .reg = reg,
+		                   .cursor = cursor,
+		                   .open_too = flags & K2K_AUDIT_OPEN_TOO,
 		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
 
@@ -473,16 +521,20 @@ static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_curs
 		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
 		uint64_t newest = k2k_ring_newest(&ring);
 
-		if (newest && newest >= cursor->next[i] && !is_told(cursor, i))
+		if (newest && newest >= cursor->next[i] && !damage_reported(cursor, i))
 			return true;
 	}
 	return false;
 }
 
-/* The word may be raised without end by one who may write it: so wakes in a row that bring nothing cost a longer pause each. */
+/*
+ * The word may be raised without end by one who may write it: so wakes in a row that bring nothing
+ * cost a longer pause each.
+ */
 static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 {
-	uint32_t wakes = k2k_load_relaxed(&reg->idle_wakes); /* relaxed, both: a heuristic of this handle */
+	/* relaxed, both: a heuristic of this handle */
+	uint32_t wakes = k2k_load_relaxed(&reg->idle_wakes);
 	uint64_t pause_ns = PAUSE_FIRST_NS << wakes;
 
 	if (wakes < PAUSE_DOUBLINGS)
@@ -491,10 +543,11 @@ static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 }
 
 /*
- * Who wakes us says only that it is worth a look. A killed writer wakes nobody: so there is a look each second in any
- * case.
+ * Who wakes us says only that it is worth a look. A killed writer wakes nobody: so there is a look
+ * each second in any case.
  */
-static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t deadline_ns)
+static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor,
+                            uint64_t deadline_ns)
 {
 	for (;;) {
 		uint64_t now = k2k_clock_monotonic_ns(), left;
@@ -518,7 +571,8 @@ static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cur
 	}
 }
 
-int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint64_t timeout_ns)
+int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor,
+                   uint64_t timeout_ns)
 {
 	K2K_UNCANCELLED;
 	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
@@ -527,7 +581,8 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 		code = k2k_hold(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	k2k_add_relaxed(&reg->sleepers, 1); /* relaxed, both: within the call that is counted in users */
+	/* relaxed, both: within the call that is counted in users */
+	k2k_add_relaxed(&reg->sleepers, 1);
 	code = sleep_until_news(reg, cursor, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
@@ -548,36 +603,43 @@ int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	if (code)
 		return code;
 	if (reg->follower.incarnation)
-		k2k_follower_say(&reg->follower, cursor->next, k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
+		k2k_follower_say(&reg->follower, cursor->next,
+		                 k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
 		                 flags & K2K_AUDIT_FAILING);
 	else
-		code = k2k_fail(K2K_EROLE, "handle", "role", "this handle was not opened with K2K_OPEN_FOLLOWER");
+		code = k2k_fail(K2K_EROLE, "handle", "role",
+		                "this handle was not opened with K2K_OPEN_FOLLOWER");
 	k2k_read_unlock();
 	return code;
 }
 
 /* relaxed, all: numbers for people */
-static void fill_follower(struct k2k_registry *reg, uint32_t index, struct k2k_audit_follower_info *info)
+static void fill_follower(struct k2k_registry *reg, uint32_t index,
+                          struct k2k_audit_follower_info *info)
 {
 	const struct k2k_shm_follower *follower = &reg->map.followers[index];
-	uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: who it is */
+	/* observe[follower-owner]: who it is */
+	uint64_t owner = k2k_load_acquire(&follower->owner);
 	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
 	uint32_t size = info->size;
 
 	memset(info, 0, sizeof(*info));
 	info->size = size;
 	info->index = index;
-	said_ns = k2k_load_acquire(&follower->said_ns); /* observe[follower-said]: the words before it */
+	/* observe[follower-said]: the words before it */
+	said_ns = k2k_load_acquire(&follower->said_ns);
 	info->failing_since_ns = k2k_load_relaxed(&follower->failing_since_ns);
-	info->state = !owner                                                 ? K2K_FOLLOWER_NONE
-	              : !k2k_census_alive(&reg->census, owner)               ? K2K_FOLLOWER_DEAD
-	              : info->failing_since_ns                               ? K2K_FOLLOWER_FAILING
-	              : k2k_follower_is_prompt(follower, &reg->census, now_ns) ? K2K_FOLLOWER_ACTIVE
-	                                                                     : K2K_FOLLOWER_SILENT;
+	info->state = !owner                                       ? K2K_FOLLOWER_NONE
+	              : !k2k_liveness_alive(&reg->liveness, owner) ? K2K_FOLLOWER_DEAD
+	              : info->failing_since_ns                     ? K2K_FOLLOWER_FAILING
+	              : k2k_follower_is_prompt(follower, &reg->liveness, now_ns)
+	                      ? K2K_FOLLOWER_ACTIVE
+	                      : K2K_FOLLOWER_SILENT;
 	info->said_ago_ns = said_ns ? k2k_sat_sub(now_ns, said_ns) : K2K_NEVER_NS;
 	info->failures = k2k_load_relaxed(&follower->failures);
 	info->pid = k2k_load_relaxed(&follower->pid);
-	k2k_identity_comm(info->comm, k2k_load_relaxed(&follower->comm[0]), k2k_load_relaxed(&follower->comm[1]));
+	k2k_identity_comm(info->comm, k2k_load_relaxed(&follower->comm[0]),
+	                  k2k_load_relaxed(&follower->comm[1]));
 	info->attached_at_ns = k2k_load_relaxed(&follower->attached_at_ns);
 	info->lost = k2k_load_relaxed(&follower->lost);
 	info->damaged = k2k_load_relaxed(&follower->damaged);
@@ -601,7 +663,8 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index, struct k2k_a
 	}
 }
 
-int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers, size_t capacity, size_t *count)
+int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers,
+                            size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
 	size_t stride, found = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit.h"
+#include "sink.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -75,23 +75,31 @@ void k2k_audit_fini(struct k2k_audit *audit)
 
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 {
-	struct k2k_sink *sink = atomic_load_explicit(&audit->sink, memory_order_acquire); /* observe[audit-sink] */
+	/* observe[audit-sink] */
+	struct k2k_sink *sink = atomic_load_explicit(&audit->sink, memory_order_acquire);
 
 	if (sink)
-		k2k_add_relaxed(&sink->running, 1); /* relaxed: inside the section that the replacer waits for */
+		/* relaxed: inside the section that the replacer waits for */
+		k2k_add_relaxed(&sink->running, 1);
 	return sink;
 }
 
 void k2k_audit_leave(struct k2k_sink *sink)
 {
 	if (sink)
-		atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release); /* publish[audit-running] */
+		/* publish[audit-running] */
+		atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release);
 }
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
 {
-	K2K_UNCANCELLED; /* a cancelled sink would never be counted as ended; what is around it has no cancellation point */
-	struct k2k_thread *self = k2k_thread_self; /* not null: whoever has a sink took it in a read section, or closes */
+	/*
+	 * a cancelled sink would never be counted as ended; what is around it has no cancellation
+	 * point
+	 */
+	K2K_UNCANCELLED;
+	/* not null: whoever has a sink took it in a read section, or closes */
+	struct k2k_thread *self = k2k_thread_self;
 
 	self->sinks++;
 	sink->function(sink->context, event);
@@ -125,10 +133,13 @@ static void describe(const struct k2k_rejection *r, struct text *text)
 	static const struct {
 		int32_t code;
 		const char *what;
-	} kinds[] = { { K2K_ERATE, "message-rate" }, { K2K_EKERNELS, "kernel-slots" }, { K2K_EGPUMEM, "gpu-memory" } };
+	} kinds[] = { { K2K_ERATE, "message-rate" },
+		      { K2K_EKERNELS, "kernel-slots" },
+		      { K2K_EGPUMEM, "gpu-memory" } };
 
 	if (r->code == K2K_ENOTENANT) {
-		snprintf(text->description, sizeof(text->description), "tenant %" PRIu64 " not registered", r->tenant);
+		snprintf(text->description, sizeof(text->description),
+		         "tenant %" PRIu64 " not registered", r->tenant);
 		return;
 	}
 	if (r->code == K2K_EBUDGET) {
@@ -141,11 +152,13 @@ static void describe(const struct k2k_rejection *r, struct text *text)
 	for (size_t i = 0; i < K2K_COUNT_OF(kinds); i++)
 		if (kinds[i].code == r->code)
 			snprintf(text->description, sizeof(text->description),
-			         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64 " %s: %" PRIu64 "/%" PRIu64, r->tenant,
-			         r->tenant, kinds[i].what, r->used, r->limit);
+			         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64
+			         " %s: %" PRIu64 "/%" PRIu64,
+			         r->tenant, r->tenant, kinds[i].what, r->used, r->limit);
 }
 
-static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t count, uint64_t time_ns)
+static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t count,
+                           uint64_t time_ns)
 {
 	struct k2k_audit_event event;
 	struct text text;
@@ -164,14 +177,17 @@ static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r,
 		event.actor = "k2k_broker";
 		event.target = r->destination;
 		snprintf(text.description, sizeof(text.description),
-		         "cross-tenant K2K send rejected: from tenant %" PRIu64 " to tenant %" PRIu64, r->tenant, r->to);
+		         "cross-tenant K2K send rejected: from tenant %" PRIu64
+		         " to tenant %" PRIu64,
+		         r->tenant, r->to);
 		add_number(&text, "from_tenant", r->tenant, 0);
 		add_number(&text, "to_tenant", r->to, 1);
 		add_text(&text, "source_kernel", r->source);
 		add_text(&text, "destination_kernel", r->destination);
 	} else {
 		event.level = K2K_AUDIT_WARNING;
-		event.type = r->code == K2K_ENOTENANT ? K2K_AUDIT_AUTHORIZATION_CHECK : K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED;
+		event.type = r->code == K2K_ENOTENANT ? K2K_AUDIT_AUTHORIZATION_CHECK
+		                                      : K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED;
 		event.actor = "k2k_tenant_registry";
 		describe(r, &text);
 		add_number(&text, "tenant", r->tenant, 0);
@@ -188,7 +204,8 @@ static bool same(const struct k2k_audit_entry *entry, const struct k2k_rejection
 
 	return entry->taken && e->code == r->code && e->tenant == r->tenant && e->to == r->to &&
 	       e->tag.org_id == r->tag.org_id && e->tag.engagement_id == r->tag.engagement_id &&
-	       (r->code != 0 || (strcmp(entry->source, r->source) == 0 && strcmp(entry->destination, r->destination) == 0));
+	       (r->code != 0 || (strcmp(entry->source, r->source) == 0 &&
+	                         strcmp(entry->destination, r->destination) == 0));
 }
 
 static uint64_t hash_name(uint64_t hash, const char *name)
@@ -200,7 +217,9 @@ static uint64_t hash_name(uint64_t hash, const char *name)
 
 static struct k2k_audit_entry *entry_for(struct k2k_audit *audit, const struct k2k_rejection *r)
 {
-	uint64_t hash = k2k_mix64(r->tenant ^ k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
+	uint64_t hash = k2k_mix64(
+		r->tenant ^
+		k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
 
 	if (r->code == 0)
 		hash = hash_name(hash_name(hash ^ k2k_mix64(r->to), r->source), r->destination);
@@ -213,7 +232,8 @@ static bool try_enter(struct k2k_audit_entry *entry)
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t idle = 0;
 
-		if (k2k_cas_acq_rel(&entry->busy, &idle, 1)) /* observe[audit-entry]: what the last one counted */
+		/* observe[audit-entry]: what the last one counted */
+		if (k2k_cas_acq_rel(&entry->busy, &idle, 1))
 			return true;
 	}
 	return false;
@@ -251,14 +271,15 @@ static void occupy(struct k2k_audit_entry *entry, const struct k2k_rejection *r,
 	}
 }
 
-void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t second)
+void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const struct k2k_rejection *r,
+                      uint64_t second)
 {
 	uint64_t now_ns = k2k_clock_realtime_ns();
 	struct k2k_audit_entry *entry, old;
 	bool has_old = false, repeat = false;
 
-	if (r->code == 0 &&
-	    (strlen(r->source) >= K2K_AUDIT_NAME_BYTES || strlen(r->destination) >= K2K_AUDIT_NAME_BYTES)) {
+	if (r->code == 0 && (strlen(r->source) >= K2K_AUDIT_NAME_BYTES ||
+	                     strlen(r->destination) >= K2K_AUDIT_NAME_BYTES)) {
 		emit_rejection(sink, r, 1, now_ns);
 		return;
 	}
@@ -344,7 +365,8 @@ static int start_flusher(struct k2k_audit *audit)
 
 	if (audit->flushing)
 		return 0;
-	code = k2k_thread_start(&audit->flusher, run_flusher, audit, 0, "sink"); /* it runs the program's sink */
+	/* it runs the program's sink */
+	code = k2k_thread_start(&audit->flusher, run_flusher, audit, 0, "sink");
 	if (code)
 		return code;
 	audit->flushing = true;
@@ -372,7 +394,8 @@ void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char
 /* ---- replacing -------------------------------------------------------------------- */
 
 /* Where it fails, *sink is the caller's to free. */
-static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context, struct k2k_sink **sink)
+static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context,
+                     struct k2k_sink **sink)
 {
 	*sink = NULL;
 	if (!function)

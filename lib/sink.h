@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * audit.h (F6) - events for the application's own sink. Nothing here is shared.
+ * sink.h (F6) - events for the application's own sink. Nothing here is shared.
  *
  * 1. The sink runs in the calling thread, outside of read sections and with no
  *    lock of ours held: it may fork, block, or call the registry.
@@ -12,8 +12,8 @@
  * 4. Counting never waits: a thread that finds an entry busy for long lets its
  *    own event out uncounted.
  */
-#ifndef K2K_AUDIT_H
-#define K2K_AUDIT_H
+#ifndef K2K_SINK_H
+#define K2K_SINK_H
 
 #include <pthread.h>
 
@@ -22,7 +22,7 @@
 #include "rejection.h"
 
 #define K2K_AUDIT_ENTRIES 256
-#define K2K_AUDIT_NAME_BYTES 96          /* longer kernel names are not coalesced */
+#define K2K_AUDIT_NAME_BYTES 96 /* longer kernel names are not coalesced */
 
 struct k2k_sink;
 
@@ -37,7 +37,10 @@ struct k2k_audit_entry {
 struct k2k_audit {
 	_Atomic(struct k2k_sink *) sink;
 	const struct k2k_clock *clock;
-	/* the flusher: a thread of its own, so that a sink that blocks holds up nobody's grace period */
+	/*
+	 * the flusher: a thread of its own, so that a sink that blocks holds up nobody's grace
+	 * period
+	 */
 	pthread_t flusher;
 	bool flushing;
 	bool stop;
@@ -58,7 +61,8 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 
 static inline bool k2k_audit_has_sink(const struct k2k_audit *audit)
 {
-	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL; /* relaxed: whether, for people */
+	/* relaxed: whether, for people */
+	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL;
 }
 
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
@@ -69,14 +73,16 @@ struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
 static inline struct k2k_sink *k2k_audit_enter(struct k2k_audit *audit)
 {
 	/* relaxed: asks whether; the slow half looks again */
-	return atomic_load_explicit(&audit->sink, memory_order_relaxed) ? k2k_audit_enter_slow(audit) : NULL;
+	return atomic_load_explicit(&audit->sink, memory_order_relaxed)
+	               ? k2k_audit_enter_slow(audit)
+	               : NULL;
 }
 /* Null is allowed. */
 void k2k_audit_leave(struct k2k_sink *sink);
 
 /* These two not inside a read section, and with no lock held. */
-void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink, const struct k2k_rejection *rejection,
-                      uint64_t second);
+void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink,
+                      const struct k2k_rejection *rejection, uint64_t second);
 /* A change of a definition: fields are tenant, generation, then what changed. */
 void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
                       const struct k2k_audit_field *fields, uint32_t count);

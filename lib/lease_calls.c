@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * holds.c (F7) - kernel slots and GPU memory: the calls around lease.c.
+ * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
  */
 #include "handle.h"
 #include "tenant.h"
@@ -15,7 +15,8 @@ struct resource {
 };
 
 static const struct resource kernels = { K2K_RESOURCE_KERNELS, K2K_LEASE_KERNEL, K2K_EKERNELS };
-static const struct resource gpu_memory = { K2K_RESOURCE_GPU_MEMORY, K2K_LEASE_GPU_MEMORY, K2K_EGPUMEM };
+static const struct resource gpu_memory = { K2K_RESOURCE_GPU_MEMORY, K2K_LEASE_GPU_MEMORY,
+	                                    K2K_EGPUMEM };
 
 static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_resource resource)
 {
@@ -29,7 +30,7 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_reso
 
 static struct k2k_leaser leaser_of(struct k2k_registry *reg)
 {
-	struct k2k_leaser leaser = { &reg->map, &reg->census, &reg->broker, &reg->kept_lease };
+	struct k2k_leaser leaser = { &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease };
 
 	return leaser;
 }
@@ -40,7 +41,7 @@ struct acquisition {
 	k2k_tenant_id id;
 	uint64_t amount, used, limit, generation;
 	bool exact_used;
-	uint64_t blocker_pid;    /* of a broker whose request stood in the way at the last look */
+	uint64_t blocker_pid; /* of a broker whose request stood in the way at the last look */
 	struct k2k_sink *sink;
 };
 
@@ -49,7 +50,9 @@ static void count_rejection(struct acquisition *a, uint32_t slot)
 	struct k2k_shm_cell_cold *cold = &a->reg->map.cells_cold[slot];
 
 	/* relaxed: a count */
-	k2k_add_relaxed(a->resource->resource == K2K_RESOURCE_KERNELS ? &cold->rejected_kernels : &cold->rejected_gpu_memory, 1);
+	k2k_add_relaxed(a->resource->resource == K2K_RESOURCE_KERNELS ? &cold->rejected_kernels
+	                                                              : &cold->rejected_gpu_memory,
+	                1);
 }
 
 /* Who has asked and not got it? For the error. */
@@ -64,8 +67,10 @@ static void find_blocker(struct acquisition *a, uint32_t slot)
 	for (uint32_t i = 0; i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
 
-		if (h->broker_slot != reg->broker.slot && h->asked[resource] - h->ended[resource] > h->held[resource])
-			a->blocker_pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid); /* relaxed: for people */
+		if (h->broker_slot != reg->broker.slot &&
+		    h->asked[resource] - h->ended[resource] > h->held[resource])
+			/* relaxed: for people */
+			a->blocker_pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
 	}
 }
 
@@ -74,7 +79,9 @@ static int try_acquire(struct acquisition *a)
 {
 	struct k2k_registry *reg = a->reg;
 	struct k2k_leaser leaser = leaser_of(reg);
-	struct k2k_lease_request request = { .resource = a->resource->resource, .amount = a->amount, .limit = limit_of,
+	struct k2k_lease_request request = { .resource = a->resource->resource,
+		                             .amount = a->amount,
+		                             .limit = limit_of,
 		                             .exact_used = a->exact_used };
 	uint64_t state_gen;
 	int code;
@@ -83,18 +90,21 @@ static int try_acquire(struct acquisition *a)
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
 		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
-	/* 0 is no registration's: it means "the current one", so a lease of it could not be given back */
+	/*
+	 * 0 is no registration's: it means "the current one", so a lease of it could not be given
+	 * back
+	 */
 	if (!code && k2k_tenant_generation(state_gen) == 0)
-		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0, "tenant slot %u is live without a generation",
-		                       request.slot);
+		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0,
+		                       "tenant slot %u is live without a generation", request.slot);
 	if (!code) {
 		request.generation = a->generation = k2k_tenant_generation(state_gen);
 		code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
-		if (code == K2K_LEASE_TELL_DEATHS) {
-			k2k_bury_all(reg);
+		if (code == K2K_LEASE_REPORT_DEATHS) {
+			k2k_report_deaths(reg);
 			code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
 		}
-		if (code == K2K_LEASE_TELL_DEATHS) /* of another that died just now */
+		if (code == K2K_LEASE_REPORT_DEATHS) /* of another that died just now */
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
@@ -103,10 +113,13 @@ static int try_acquire(struct acquisition *a)
 			code = a->resource->rejection;
 		}
 	} else if (code == K2K_ENOTENANT) {
-		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1); /* relaxed: a count */
+		/* relaxed: a count */
+		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 	}
 	if (code == a->resource->rejection || code == K2K_ENOTENANT) {
-		struct k2k_rejection rejection = { .code = code, .tenant = a->id, .used = a->used, .limit = a->limit };
+		struct k2k_rejection rejection = {
+			.code = code, .tenant = a->id, .used = a->used, .limit = a->limit
+		};
 
 		k2k_trail_reject(&reg->trail, &rejection, k2k_clock_now(&reg->clock).second);
 		a->sink = k2k_audit_enter(&reg->audit);
@@ -116,12 +129,12 @@ static int try_acquire(struct acquisition *a)
 }
 
 /*
- * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So it may be tried in
- * there, but not waited for.
+ * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So
+ * it may be tried in there, but not waited for.
  */
-static bool lock_shortly(struct k2k_registry *reg)
+static bool lock_fast(struct k2k_registry *reg)
 {
-	if (!k2k_enter_shortly(reg))
+	if (!k2k_enter_fast(reg))
 		return false;
 	if (pthread_mutex_trylock(&reg->mutex) == 0)
 		return true;
@@ -129,7 +142,7 @@ static bool lock_shortly(struct k2k_registry *reg)
 	return false;
 }
 
-static void unlock_shortly(struct k2k_registry *reg)
+static void unlock_fast(struct k2k_registry *reg)
 {
 	pthread_mutex_unlock(&reg->mutex);
 	k2k_read_unlock();
@@ -140,7 +153,10 @@ static int acquire(struct acquisition *a)
 	uint64_t deadline = 0;
 	int code;
 
-	/* a full table, too: what came back behind the search, while others took what it had not come to, is found by another one */
+	/*
+	 * a full table, too: what came back behind the search, while others took what it had not
+	 * come to, is found by another one
+	 */
 	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN || code == K2K_EFULL) {
 		uint64_t now = k2k_clock_monotonic_ns();
 
@@ -149,9 +165,10 @@ static int acquire(struct acquisition *a)
 		if (now >= deadline && code == K2K_EFULL)
 			return code;
 		if (now >= deadline)
-			return k2k_fail_pid(K2K_EBUSY, "leases", a->blocker_pid,
-			                    "a request of process %llu stands in the way: is it stopped?",
-			                    (unsigned long long)a->blocker_pid);
+			return k2k_fail_pid(
+				K2K_EBUSY, "leases", a->blocker_pid,
+				"a request of process %llu stands in the way: is it stopped?",
+				(unsigned long long)a->blocker_pid);
 		/* longer for higher slots: those that would give way to each other come apart */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
@@ -182,7 +199,8 @@ static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdi
 	verdict->reserved = 0;
 	verdict->used = a->used;
 	verdict->limit = a->limit;
-	verdict->remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED : k2k_sat_sub(a->limit, a->used);
+	verdict->remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED
+	                                               : k2k_sat_sub(a->limit, a->used);
 	verdict->window = 0;
 	verdict->retry_after_ns = code ? K2K_NEVER_NS : 0;
 }
@@ -190,16 +208,22 @@ static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdi
 static int check_lease_argument(const struct k2k_lease *lease)
 {
 	/* flags are results here: of an earlier use */
-	return lease ? k2k_check_struct(lease, lease->size, lease->flags, K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY,
-	                                sizeof(*lease), "lease")
+	return lease ? k2k_check_struct(lease, lease->size, lease->flags,
+	                                K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY, sizeof(*lease),
+	                                "lease")
 	             : 0;
 }
 
-static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, struct k2k_lease *lease,
-                        struct k2k_verdict *verdict, const struct resource *resource)
+static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount,
+                        struct k2k_lease *lease, struct k2k_verdict *verdict,
+                        const struct resource *resource)
 {
 	K2K_UNCANCELLED;
-	struct acquisition a = { .reg = reg, .resource = resource, .id = id, .amount = amount, .exact_used = verdict != NULL };
+	struct acquisition a = { .reg = reg,
+		                 .resource = resource,
+		                 .id = id,
+		                 .amount = amount,
+		                 .exact_used = verdict != NULL };
 	int code;
 
 	if (!reg)
@@ -211,17 +235,19 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		code = K2K_CHECK_STRUCT(verdict, 0);
 	if (code)
 		return code;
-	if (id != K2K_TENANT_UNSPECIFIED && lock_shortly(reg)) {
+	if (id != K2K_TENANT_UNSPECIFIED && lock_fast(reg)) {
 		code = try_acquire(&a);
-		unlock_shortly(reg);
+		unlock_fast(reg);
 	} else {
 		code = K2K_LEASE_AGAIN;
 	}
 	if (code == K2K_LEASE_AGAIN || code == K2K_EFULL)
 		code = acquire_waiting(&a);
 	if (code == K2K_EFULL)
-		code = k2k_fail_values(K2K_EFULL, "leases", NULL, K2K_LEASES(reg->map.sizes), K2K_LEASES(reg->map.sizes),
-		                       "the table of leases is full: %u pairs of tenant and living broker hold something",
+		code = k2k_fail_values(K2K_EFULL, "leases", NULL, K2K_LEASES(reg->map.sizes),
+		                       K2K_LEASES(reg->map.sizes),
+		                       "the table of leases is full: %u pairs of tenant and living "
+		                       "broker hold something",
 		                       K2K_LEASES(reg->map.sizes));
 	if (verdict)
 		fill_verdict(&a, code, verdict);
@@ -232,26 +258,32 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		lease->amount = amount;
 	}
 	if (a.sink) {
-		struct k2k_rejection rejection = { .code = code, .tenant = id, .used = a.used, .limit = a.limit };
+		struct k2k_rejection rejection = {
+			.code = code, .tenant = id, .used = a.used, .limit = a.limit
+		};
 
-		k2k_audit_reject(&reg->audit, a.sink, &rejection, k2k_clock_now(&reg->clock).second);
+		k2k_audit_reject(&reg->audit, a.sink, &rejection,
+		                 k2k_clock_now(&reg->clock).second);
 		k2k_audit_leave(a.sink);
 	}
 	return code;
 }
 
 /* In a read section, under the mutex. */
-static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation, uint64_t amount,
-                          const struct resource *resource)
+static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation,
+                          uint64_t amount, const struct resource *resource)
 {
 	struct k2k_leaser leaser = leaser_of(reg);
 	uint64_t state_gen;
 	uint32_t slot;
 	int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 
-	if (generation && (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
+	if (generation &&
+	    (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
 		return K2K_ESTALE;
-	return code ? code : k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen), resource->resource, amount);
+	return code ? code
+	            : k2k_lease_release(&leaser, slot, k2k_tenant_generation(state_gen),
+	                                resource->resource, amount);
 }
 
 /* generation 0: the current one. */
@@ -260,9 +292,9 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 {
 	int code;
 
-	if (lock_shortly(reg)) {
+	if (lock_fast(reg)) {
 		code = release_locked(reg, id, generation, amount, resource);
-		unlock_shortly(reg);
+		unlock_fast(reg);
 		return code;
 	}
 	code = k2k_hold(reg, K2K_GATE_BROKER);
@@ -279,7 +311,8 @@ static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generati
 	return code;
 }
 
-static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease, const struct resource *resource)
+static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease,
+                         const struct resource *resource)
 {
 	K2K_UNCANCELLED;
 	int code;
@@ -307,7 +340,8 @@ static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease, cons
 	return code;
 }
 
-static int release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount, const struct resource *resource)
+static int release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount,
+                      const struct resource *resource)
 {
 	K2K_UNCANCELLED;
 	int code;
@@ -322,7 +356,8 @@ static int release_id(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amoun
 	return release(reg, id, 0, amount, resource);
 }
 
-int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease, struct k2k_verdict *verdict)
+int k2k_kernel_acquire(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease *lease,
+                       struct k2k_verdict *verdict)
 {
 	return acquire_call(reg, id, 1, lease, verdict, &kernels);
 }
@@ -337,8 +372,8 @@ int k2k_kernel_release_id(struct k2k_registry *reg, k2k_tenant_id id)
 	return release_id(reg, id, 1, &kernels);
 }
 
-int k2k_gpu_memory_acquire(struct k2k_registry *reg, k2k_tenant_id id, uint64_t bytes, struct k2k_lease *lease,
-                           struct k2k_verdict *verdict)
+int k2k_gpu_memory_acquire(struct k2k_registry *reg, k2k_tenant_id id, uint64_t bytes,
+                           struct k2k_lease *lease, struct k2k_verdict *verdict)
 {
 	return acquire_call(reg, id, bytes, lease, verdict, &gpu_memory);
 }
@@ -360,10 +395,12 @@ int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to)
 	return from != to;
 }
 
-int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to, const char *source,
-                           const char *destination, struct k2k_audit_tag tag)
+int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to,
+                           const char *source, const char *destination, struct k2k_audit_tag tag)
 {
-	struct k2k_rejection rejection = { .tenant = from, .to = to, .tag = tag, .source = source, .destination = destination };
+	struct k2k_rejection rejection = {
+		.tenant = from, .to = to, .tag = tag, .source = source, .destination = destination
+	};
 	struct k2k_sink *sink;
 	uint64_t second;
 	int code;
@@ -375,7 +412,8 @@ int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_ten
 	code = k2k_enter(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	k2k_add_relaxed(&reg->map.slots[reg->broker.slot].cross_tenant_total, 1); /* relaxed: a count */
+	/* relaxed: a count */
+	k2k_add_relaxed(&reg->map.slots[reg->broker.slot].cross_tenant_total, 1);
 	second = k2k_clock_now(&reg->clock).second;
 	k2k_trail_reject(&reg->trail, &rejection, second);
 	sink = k2k_audit_enter(&reg->audit);
