@@ -5,7 +5,7 @@
  * A program is one PROGRAM() in a file of this folder: a setup, two to four threads, a check.
  * `explore NAME` runs it in every way that C11 allows.
  *
- *   static k2k_u32 word;
+ *   static EXPLORE_SHARED k2k_u32 word;
  *   static void setup(void) { word = 0; }
  *   static void one(void) { k2k_store_release(&word, 1); }
  *   static void two(void) { explore_outcome("%u", k2k_load_acquire(&word)); }
@@ -24,6 +24,8 @@
 #include "thread.h"
 
 #define EXPLORE_THREADS 4
+/* Of a static variable: all processes have the same one. Others each process has for itself, as in reality. */
+#define EXPLORE_SHARED __attribute__((section("explore_shared")))
 #define EXPLORE_OUTCOMES 16
 
 struct explore_program {
@@ -31,7 +33,11 @@ struct explore_program {
 	void (*setup)(void);
 	void (*threads[EXPLORE_THREADS])(void);
 	void (*check)(void);             /* after each execution; a dead thread may have ended anywhere */
-	/* Which process a thread is of: 0 for its own, else a number that threads share. */
+	/*
+	 * Which process a thread is of: 0 for its own, else a number that threads share. A static variable
+	 * that base.h accesses is one for each process; check() finds it as setup() left it, unless there is
+	 * one process only.
+	 */
 	int process[EXPLORE_THREADS];
 	/* Threads (bit i: thread i) whose process may die, and which may stand still for ever. */
 	unsigned int mortal, stopping;
@@ -83,6 +89,8 @@ void explore_fence_process(void);
 
 /* In setup(): what lib/thread.h knows of a thread. */
 void explore_set_self(int thread, struct k2k_thread *record);
+/* In setup(), once: memory that each process has for itself, besides static variables. */
+void explore_make_private(const void *p, size_t bytes);
 /* In setup(): what it has stored so far stays, and is not taken back before the next execution. */
 void explore_keep(void);
 

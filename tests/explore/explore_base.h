@@ -75,9 +75,23 @@ void explore_fence(enum explore_order order, const struct explore_site *site);
 #define k2k_store_release(p, v) EXPLORE_STORE(p, v, EXPLORE_RELEASE)
 #define k2k_add_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_ADD, v, EXPLORE_RELAXED)
 #define k2k_add_acq_rel(p, v) EXPLORE_RMW(p, EXPLORE_ADD, v, EXPLORE_ACQ_REL)
+#define k2k_sub_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_SUB, v, EXPLORE_RELAXED)
+#define k2k_sub_release(p, v) EXPLORE_RMW(p, EXPLORE_SUB, v, EXPLORE_RELEASE)
+#define k2k_or_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_OR, v, EXPLORE_RELAXED)
+#define k2k_or_release(p, v) EXPLORE_RMW(p, EXPLORE_OR, v, EXPLORE_RELEASE)
+#define k2k_and_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_AND, v, EXPLORE_RELAXED)
+#define k2k_exchange_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_RELAXED)
+#define k2k_exchange_acquire(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_ACQUIRE)
+#define k2k_exchange_acq_rel(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_ACQ_REL)
+#define k2k_cas_relaxed(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
+#define k2k_cas_acquire(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_ACQUIRE, EXPLORE_RELAXED)
 #define k2k_cas_acq_rel(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_ACQ_REL, EXPLORE_ACQUIRE)
+/* as a strong one: a failure for no reason comes to one more turn of the loop around it */
+#define k2k_cas_weak_relaxed(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
+#define k2k_cas_weak_release(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELEASE, EXPLORE_RELAXED)
 #define k2k_fence_acquire() explore_fence(EXPLORE_ACQUIRE, EXPLORE_SITE("acquire"))
 #define k2k_fence_release() explore_fence(EXPLORE_RELEASE, EXPLORE_SITE("release"))
 #define k2k_fence_seq_cst() explore_fence(EXPLORE_SEQ_CST, EXPLORE_SITE("seq_cst"))
+#define k2k_fence_compiler() ((void)0)
 
 #endif

@@ -7,7 +7,7 @@
  */
 #include "explore.h"
 
-static k2k_u32 x, y, z;
+static EXPLORE_SHARED k2k_u32 x, y, z;
 
 static void setup(void)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BUCKETS (4 * MEMORY_LOCATIONS)
+#define RANGES 8
 #define MESSAGES ((size_t)8 << 20)
 
 /* The newest store that is known, by location; 0: the initial value. */
@@ -32,6 +33,11 @@ static size_t messages_used;
 static struct memory_thread threads[EXPLORE_THREADS];
 static struct view fences;               /* what seq_cst fences share */
 static uint64_t fences_hash, lists_hash;
+
+static struct {
+	const unsigned char *from, *to;
+} ranges[RANGES];
+static size_t range_count;
 
 /* Stores outside of threads, and what was there before. */
 static struct undo {
@@ -103,7 +109,7 @@ void memory_begin(void)
 	for (unsigned int i = 0; i < location_count; i++) {
 		struct memory_location *location = &locations[i];
 
-		if (location->used)
+		if (location->used && location->process < 0)
 			poke(location->address, location->bytes, location->initial);
 		location->used = false;
 		location->count = 0;
@@ -127,6 +133,30 @@ void memory_begin(void)
 	messages_used = 0;
 }
 
+/* Of the linker: where static variables begin and end, and those that are EXPLORE_SHARED. */
+extern unsigned char __data_start[], _end[], __start_explore_shared[], __stop_explore_shared[];
+
+static bool is_within(uintptr_t address, const unsigned char *from, const unsigned char *to)
+{
+	return address >= (uintptr_t)from && address < (uintptr_t)to;
+}
+
+static bool is_private(uintptr_t address)
+{
+	for (size_t i = 0; i < range_count; i++)
+		if (is_within(address, ranges[i].from, ranges[i].to))
+			return true;
+	return is_within(address, __data_start, _end) && !is_within(address, __start_explore_shared, __stop_explore_shared);
+}
+
+void memory_make_private(const void *p, size_t bytes)
+{
+	if (range_count == RANGES)
+		out_of("private ranges");
+	ranges[range_count].from = p;
+	ranges[range_count++].to = (const unsigned char *)p + bytes;
+}
+
 /* The initial value is read when the location is first used in an execution. */
 static void use(unsigned int number)
 {
@@ -148,15 +178,18 @@ static void use(unsigned int number)
 	location->count = 1;
 }
 
-unsigned int memory_locate(const volatile void *p, size_t bytes, const char *text)
+unsigned int memory_locate(const volatile void *p, size_t bytes, int process, const char *text)
 {
 	uintptr_t address = (uintptr_t)p;
 	unsigned int at = (unsigned int)(k2k_mix64(address) % BUCKETS);
 
+	if (process >= 0 && !is_private(address))
+		process = -1;
+
 	for (; buckets[at]; at = (at + 1) % BUCKETS) {
 		struct memory_location *location = &locations[buckets[at] - 1];
 
-		if (location->address != address)
+		if (location->address != address || location->process != process)
 			continue;
 		if (location->bytes != bytes)
 			explore_fail(text, 0, "accesses of %zu and of %zu bytes to one place", bytes,
@@ -169,7 +202,7 @@ unsigned int memory_locate(const volatile void *p, size_t bytes, const char *tex
 		out_of("locations");
 	buckets[at] = (uint16_t)++location_count;
 	locations[location_count - 1] = (struct memory_location){
-		.address = address, .bytes = bytes, .text = text, .order = locations[location_count - 1].order,
+		.address = address, .bytes = bytes, .process = process, .text = text, .order = locations[location_count - 1].order,
 		.room = locations[location_count - 1].room,
 	};
 	for (int i = 0; i < EXPLORE_THREADS; i++) {
@@ -222,7 +255,7 @@ static uint64_t hash_view(const struct view *view)
 
 	for (unsigned int i = 0; i < location_count; i++)
 		if (view->newest[i])
-			hash += memory_mix(locations[i].address, stores[view->newest[i]].ident);
+			hash += memory_mix(locations[i].address + (uintptr_t)locations[i].process, stores[view->newest[i]].ident);
 	return hash;
 }
 
@@ -271,9 +304,9 @@ static void rehash(struct memory_location *location)
 
 	for (unsigned int i = 1; i < location->count; i++)
 		hash = memory_mix(hash, stores[location->order[i]].ident);
-	lists_hash -= memory_mix(location->address, location->hash);
+	lists_hash -= memory_mix(location->address + (uintptr_t)location->process, location->hash);
 	location->hash = hash;
-	lists_hash += memory_mix(location->address, location->hash);
+	lists_hash += memory_mix(location->address + (uintptr_t)location->process, location->hash);
 }
 
 static void insert(struct memory_location *location, unsigned int store, unsigned int position)
@@ -291,7 +324,9 @@ static void insert(struct memory_location *location, unsigned int store, unsigne
 	location->order[position] = (uint16_t)store;
 	location->count++;
 	rehash(location);
-	poke(location->address, location->bytes, stores[location->order[location->count - 1]].value);
+	/* memory has room for one process's: lib/ finds none of these values but through base.h */
+	if (location->process < 0)
+		poke(location->address, location->bytes, stores[location->order[location->count - 1]].value);
 }
 
 /* What a load of the store gets that acquires. */

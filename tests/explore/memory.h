@@ -46,6 +46,7 @@ struct memory_store {
 struct memory_location {
 	uintptr_t address;
 	size_t bytes;
+	int process;             /* -1: it is shared by all */
 	const char *text;        /* as the first access writes it */
 	/* of all executions: threads that ever stored there; the search goes by it */
 	unsigned int writers;
@@ -67,8 +68,12 @@ void memory_store_alone(volatile void *p, size_t bytes, uint64_t value);
 /* What was stored so far outside of threads stays. */
 void memory_keep(void);
 uint64_t memory_peek(const volatile void *p, size_t bytes);
-/* The location's number. */
-unsigned int memory_locate(const volatile void *p, size_t bytes, const char *text);
+/*
+ * The location's number. process: whose it is, if it is one that each process has for itself: a static
+ * variable that is not EXPLORE_SHARED, and what memory_make_private() names.
+ */
+unsigned int memory_locate(const volatile void *p, size_t bytes, int process, const char *text);
+void memory_make_private(const void *p, size_t bytes);
 struct memory_location *memory_location(unsigned int number);
 const struct memory_store *memory_store_of(unsigned int store);
 /* True: `thread` is the first of all executions to find another thread's store there. */

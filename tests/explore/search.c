@@ -94,7 +94,7 @@ static struct {
 	ucontext_t main;
 	struct thread threads[EXPLORE_THREADS];
 	int count, current;      /* current: -1 outside of the threads */
-	bool starting;
+	bool starting, several;  /* processes */
 	uint64_t stores;         /* made so far */
 	unsigned int deaths, stops;
 	unsigned int barriers;   /* threads that have ever fenced their whole process */
@@ -522,6 +522,16 @@ static void thread_main(unsigned int number)
 		schedule();
 }
 
+/* The first thread of its process: which stands for it. */
+static int first_of(int thread)
+{
+	int first = 0;
+
+	while (process_of(first) != process_of(thread))
+		first++;
+	return first;
+}
+
 /* Takes from the step what --weaken says. */
 static void weaken(struct step *step)
 {
@@ -556,7 +566,8 @@ static struct step *wait_for_turn(const struct step *step)
 
 	self->step = *step;
 	if (step->size)
-		self->step.location = memory_locate(step->address, step->size, step->site->text);
+		self->step.location = memory_locate(step->address, step->size, s.several ? first_of(s.current) : -1,
+		                                    step->site->text);
 	if (step->site)
 		weaken(&self->step);
 	self->stores_seen = s.stores;
@@ -588,6 +599,9 @@ static void begin_threads(void)
 		thread->context.uc_stack.ss_size = STACK_BYTES;
 		makecontext(&thread->context, (void (*)(void))thread_main, 1, (unsigned int)s.count);
 	}
+	s.several = false;
+	for (int i = 1; i < s.count; i++)
+		s.several |= process_of(i) != process_of(0);
 	for (int i = 0; i < s.count; i++)
 		switch_to(i);
 	s.starting = false;
@@ -731,7 +745,7 @@ uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order o
 	step = wait_for_turn(&(struct step){ .kind = STEP_LOAD, .order = order, .address = p, .size = bytes, .site = site });
 	store = choose_store(step, NULL);
 	step->read = memory_read(s.current, store, step->order);
-	remember(STEP_LOAD, memory_mix((uintptr_t)p, memory_store_of(store)->ident));
+	remember(STEP_LOAD, memory_mix(step->location, memory_store_of(store)->ident));
 	trace_step(s.current, step);
 	return step->read;
 }
@@ -750,7 +764,7 @@ void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_
 	step->newer = choose_value(memory_places(s.current, step->location));
 	memory_write(s.current, step->location, step->newer, value, step->order, ident());
 	note_write(step->location, true);
-	remember(STEP_STORE, memory_mix((uintptr_t)p, value));
+	remember(STEP_STORE, memory_mix(step->location, value));
 	trace_step(s.current, step);
 }
 
@@ -776,7 +790,7 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
 	store = choose_store(step, may_read_rmw);
 	step->read = memory_read(s.current, store, step->order);
 	step->value = narrow(compute(what, step->read, operand), bytes);
-	remember(STEP_RMW, memory_mix((uintptr_t)p, memory_store_of(store)->ident));
+	remember(STEP_RMW, memory_mix(step->location, memory_store_of(store)->ident));
 	memory_write_behind(s.current, store, step->value, step->order, ident());
 	note_write(step->location, true);
 	trace_step(s.current, step);
@@ -811,7 +825,7 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
 	found = memory_store_of(store)->value;
 	step->done = found == wanted;
 	step->read = memory_read(s.current, store, step->done ? step->order : step->failure);
-	remember(STEP_CAS, memory_mix((uintptr_t)p, memory_store_of(store)->ident));
+	remember(STEP_CAS, memory_mix(step->location, memory_store_of(store)->ident));
 	if (step->done) {
 		memory_write_behind(s.current, store, value, step->order, ident());
 		remember(STEP_CAS, value);
@@ -857,6 +871,11 @@ void explore_fence_process(void)
 void explore_set_self(int thread, struct k2k_thread *record)
 {
 	s.selves[thread] = record;
+}
+
+void explore_make_private(const void *p, size_t bytes)
+{
+	memory_make_private(p, bytes);
 }
 
 void explore_keep(void)

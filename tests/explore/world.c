@@ -28,7 +28,7 @@ static struct world_memory {
 static struct gate {
 	_Alignas(64) k2k_u32 gate;
 } gates[EXPLORE_THREADS];
-static k2k_u64 second_ns;
+static EXPLORE_SHARED k2k_u64 second_ns;
 static struct k2k_thread *records[EXPLORE_THREADS];
 static uint64_t slept_ns[EXPLORE_THREADS];
 
@@ -83,6 +83,9 @@ static void take_records(void)
 		}
 	}
 	k2k_thread_self = NULL;
+	/* each process has its own list */
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		explore_make_private(records[i], sizeof(*records[i]));
 	explore_keep();
 }
 
@@ -142,13 +145,13 @@ static struct k2k_registry *open_handle(int thread, uint32_t role)
 	reg->ledger_full_at = UINT64_MAX;
 	reg->defs = memory.defs;
 	reg->live = memory.live;
-	reg->census.object = &reg->live;
+	reg->liveness.object = &reg->live;
 	reg->admins.object = &reg->defs;
 	reg->writer.map = &reg->map;
 	reg->writer.admins = &reg->admins;
 	reg->writer.own = &reg->own;
 	reg->grace.map = &reg->map;
-	reg->grace.census = &reg->census;
+	reg->grace.liveness = &reg->liveness;
 	reg->passed.ask = ask_passed;
 	reg->passed.context = &reg->grace;
 	reg->timeout_ns = K2K_NS_PER_SEC;
