@@ -32,7 +32,7 @@ struct explore_program {
 	const char *name, *what;
 	void (*setup)(void);
 	void (*threads[EXPLORE_THREADS])(void);
-	void (*check)(void);             /* after each execution; a dead thread may have ended anywhere */
+	void (*check)(void); /* after each execution; a dead thread may have ended anywhere */
 	/*
 	 * Which process a thread is of: 0 for its own, else a number that threads share. A static variable
 	 * that base.h accesses is one for each process; check() finds it as setup() left it, unless there is
@@ -41,19 +41,20 @@ struct explore_program {
 	int process[EXPLORE_THREADS];
 	/* Threads (bit i: thread i) whose process may die, and which may stand still for ever. */
 	unsigned int mortal, stopping;
-	unsigned int deaths, stops;      /* how many of each in one execution, at most */
-	unsigned int steps;              /* of one thread, at most; 0: 2000. Longer executions are cut, and counted */
-	bool may_wait;                   /* a thread that waits for what never comes is no fault */
+	unsigned int deaths, stops; /* how many of each in one execution, at most */
+	unsigned int
+		steps; /* of one thread, at most; 0: 2000. Longer executions are cut, and counted */
+	bool may_wait; /* a thread that waits for what never comes is no fault */
 	/* What explore_outcome() may say in all: exactly this is demanded. None: anything. */
 	const char *outcomes[EXPLORE_OUTCOMES];
-	struct explore_program *next;    /* the explorer's */
+	struct explore_program *next; /* the explorer's */
 };
 
-#define PROGRAM(program, ...) \
+#define PROGRAM(program, ...)                                                                \
 	static struct explore_program program_##program = { .name = #program, __VA_ARGS__ }; \
-	__attribute__((constructor)) static void add_##program(void) \
-	{ \
-		explore_add(&program_##program); \
+	__attribute__((constructor)) static void add_##program(void)                         \
+	{                                                                                    \
+		explore_add(&program_##program);                                             \
 	}
 void explore_add(struct explore_program *program);
 

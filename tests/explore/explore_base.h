@@ -19,7 +19,7 @@ enum explore_order {
 	EXPLORE_ACQUIRE = 1,
 	EXPLORE_RELEASE = 2,
 	EXPLORE_ACQ_REL = 3,
-	EXPLORE_SEQ_CST = 7,     /* of fences alone: base.h has no other seq_cst access */
+	EXPLORE_SEQ_CST = 7, /* of fences alone: base.h has no other seq_cst access */
 };
 
 enum explore_rmw {
@@ -48,10 +48,10 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
                  const struct explore_site *site);
 void explore_fence(enum explore_order order, const struct explore_site *site);
 
-#define EXPLORE_SITE(text) \
-	({ \
+#define EXPLORE_SITE(text)                                                             \
+	({                                                                             \
 		static const struct explore_site site_ = { __FILE__, __LINE__, text }; \
-		&site_; \
+		&site_;                                                                \
 	})
 /* what a load of *p has as its type: without _Atomic and const */
 #define EXPLORE_VALUE(p) __typeof__(atomic_load_explicit((p), memory_order_relaxed))
@@ -59,15 +59,15 @@ void explore_fence(enum explore_order order, const struct explore_site *site);
 	((EXPLORE_VALUE(p))(uintptr_t)explore_load((p), sizeof(*(p)), (order), EXPLORE_SITE(#p)))
 #define EXPLORE_STORE(p, v, order) \
 	explore_store((p), sizeof(*(p)), (uint64_t)(EXPLORE_VALUE(p))(v), (order), EXPLORE_SITE(#p))
-#define EXPLORE_RMW(p, what, v, order) \
-	({ \
-		(EXPLORE_VALUE(p))(uintptr_t)explore_rmw((p), sizeof(*(p)), (what), \
-		                                         (uint64_t)(EXPLORE_VALUE(p))(v), (order), \
-		                                         EXPLORE_SITE(#p)); \
+#define EXPLORE_RMW(p, what, v, order)                                                          \
+	({                                                                                      \
+		(EXPLORE_VALUE(p))(uintptr_t)                                                   \
+			explore_rmw((p), sizeof(*(p)), (what), (uint64_t)(EXPLORE_VALUE(p))(v), \
+		                    (order), EXPLORE_SITE(#p));                                 \
 	})
-#define EXPLORE_CAS(p, expected, v, order, failure) \
-	explore_cas((p), sizeof(*(p)), (expected), (uint64_t)(EXPLORE_VALUE(p))(v), (order), (failure), \
-	            EXPLORE_SITE(#p))
+#define EXPLORE_CAS(p, expected, v, order, failure)                                          \
+	explore_cas((p), sizeof(*(p)), (expected), (uint64_t)(EXPLORE_VALUE(p))(v), (order), \
+	            (failure), EXPLORE_SITE(#p))
 
 #define k2k_load_relaxed(p) EXPLORE_LOAD(p, EXPLORE_RELAXED)
 #define k2k_load_acquire(p) EXPLORE_LOAD(p, EXPLORE_ACQUIRE)
@@ -83,12 +83,17 @@ void explore_fence(enum explore_order order, const struct explore_site *site);
 #define k2k_exchange_relaxed(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_RELAXED)
 #define k2k_exchange_acquire(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_ACQUIRE)
 #define k2k_exchange_acq_rel(p, v) EXPLORE_RMW(p, EXPLORE_EXCHANGE, v, EXPLORE_ACQ_REL)
-#define k2k_cas_relaxed(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
-#define k2k_cas_acquire(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_ACQUIRE, EXPLORE_RELAXED)
-#define k2k_cas_acq_rel(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_ACQ_REL, EXPLORE_ACQUIRE)
+#define k2k_cas_relaxed(p, expected, v) \
+	EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
+#define k2k_cas_acquire(p, expected, v) \
+	EXPLORE_CAS(p, expected, v, EXPLORE_ACQUIRE, EXPLORE_RELAXED)
+#define k2k_cas_acq_rel(p, expected, v) \
+	EXPLORE_CAS(p, expected, v, EXPLORE_ACQ_REL, EXPLORE_ACQUIRE)
 /* as a strong one: a failure for no reason comes to one more turn of the loop around it */
-#define k2k_cas_weak_relaxed(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
-#define k2k_cas_weak_release(p, expected, v) EXPLORE_CAS(p, expected, v, EXPLORE_RELEASE, EXPLORE_RELAXED)
+#define k2k_cas_weak_relaxed(p, expected, v) \
+	EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
+#define k2k_cas_weak_release(p, expected, v) \
+	EXPLORE_CAS(p, expected, v, EXPLORE_RELEASE, EXPLORE_RELAXED)
 #define k2k_fence_acquire() explore_fence(EXPLORE_ACQUIRE, EXPLORE_SITE("acquire"))
 #define k2k_fence_release() explore_fence(EXPLORE_RELEASE, EXPLORE_SITE("release"))
 #define k2k_fence_seq_cst() explore_fence(EXPLORE_SEQ_CST, EXPLORE_SITE("seq_cst"))

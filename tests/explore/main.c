@@ -32,7 +32,8 @@ static int usage(FILE *to, int code)
 	        "  --weaken FILE:LINE=relaxed|acquire|release   this access has that order only\n"
 	        "  --limit N         stops after N executions\n"
 	        "  --no-sleep, --no-cache, --no-eager   without a reduction\n"
-	        "Exit status: 0 no fault, 1 a fault, 2 wrong arguments, 3 what was to be weakened never ran.\n");
+	        "Exit status: 0 no fault, 1 a fault, 2 wrong arguments, 3 what was to be weakened "
+	        "never ran.\n");
 	return code;
 }
 
@@ -45,9 +46,12 @@ static int run(struct explore_program *program, const struct search_options *opt
 		trace_print(program->name);
 		return 0;
 	}
-	printf("%-32s %9llu executions %9llu redundant %6llu cut %9llu states %11llu steps %7.2f s\n", program->name,
-	       (unsigned long long)figures.executions, (unsigned long long)figures.redundant, (unsigned long long)figures.cut,
-	       (unsigned long long)figures.states, (unsigned long long)figures.steps, figures.seconds);
+	printf("%-32s %9llu executions %9llu redundant %6llu cut %9llu states %11llu steps %7.2f "
+	       "s\n",
+	       program->name, (unsigned long long)figures.executions,
+	       (unsigned long long)figures.redundant, (unsigned long long)figures.cut,
+	       (unsigned long long)figures.states, (unsigned long long)figures.steps,
+	       figures.seconds);
 	if (!outcome_compare(program, print))
 		return 1;
 	if (options->weaken && !figures.weakened)
@@ -58,11 +62,16 @@ static int run(struct explore_program *program, const struct search_options *opt
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "list", no_argument, NULL, 'l' },       { "outcomes", no_argument, NULL, 'o' },
-		{ "replay", required_argument, NULL, 'r' }, { "weaken", required_argument, NULL, 'w' },
-		{ "limit", required_argument, NULL, 'n' }, { "no-sleep", no_argument, NULL, 's' },
-		{ "no-cache", no_argument, NULL, 'c' },   { "no-eager", no_argument, NULL, 'e' },
-		{ "all", no_argument, NULL, 'a' },        { "help", no_argument, NULL, 'h' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "outcomes", no_argument, NULL, 'o' },
+		{ "replay", required_argument, NULL, 'r' },
+		{ "weaken", required_argument, NULL, 'w' },
+		{ "limit", required_argument, NULL, 'n' },
+		{ "no-sleep", no_argument, NULL, 's' },
+		{ "no-cache", no_argument, NULL, 'c' },
+		{ "no-eager", no_argument, NULL, 'e' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct search_options options = { .weaken = getenv("EXPLORE_WEAKEN") };
@@ -86,7 +95,8 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (list)
-		for (const struct explore_program *program = programs; program; program = program->next)
+		for (const struct explore_program *program = programs; program;
+		     program = program->next)
 			printf("%-32s %s\n", program->name, program->what);
 	else if (!all && optind == argc)
 		return usage(stderr, 2);

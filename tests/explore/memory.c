@@ -16,22 +16,22 @@ struct view {
 
 struct memory_thread {
 	struct view now;
-	struct view kept;        /* messages of relaxed loads, until an acquire fence */
-	struct view released;    /* `now` at the last release fence */
+	struct view kept;     /* messages of relaxed loads, until an acquire fence */
+	struct view released; /* `now` at the last release fence */
 	bool has_released;
-	uint16_t last_release[MEMORY_LOCATIONS];         /* its last release store there, or 0 */
+	uint16_t last_release[MEMORY_LOCATIONS]; /* its last release store there, or 0 */
 };
 
 static struct memory_location locations[MEMORY_LOCATIONS];
 static unsigned int location_count;
-static uint16_t buckets[BUCKETS];        /* location + 1 */
+static uint16_t buckets[BUCKETS]; /* location + 1 */
 
 static struct memory_store stores[MEMORY_STORES];
 static unsigned int store_count;
 static uint16_t *messages;
 static size_t messages_used;
 static struct memory_thread threads[EXPLORE_THREADS];
-static struct view fences;               /* what seq_cst fences share */
+static struct view fences; /* what seq_cst fences share */
 static uint64_t fences_hash, lists_hash;
 
 static struct {
@@ -44,7 +44,7 @@ static struct undo {
 	uintptr_t address;
 	size_t bytes;
 	uint64_t before;
-} *undo;
+} * undo;
 static size_t undo_count, undo_room;
 
 static void out_of(const char *what)
@@ -146,7 +146,8 @@ static bool is_private(uintptr_t address)
 	for (size_t i = 0; i < range_count; i++)
 		if (is_within(address, ranges[i].from, ranges[i].to))
 			return true;
-	return is_within(address, __data_start, _end) && !is_within(address, __start_explore_shared, __stop_explore_shared);
+	return is_within(address, __data_start, _end) &&
+	       !is_within(address, __start_explore_shared, __stop_explore_shared);
 }
 
 void memory_make_private(const void *p, size_t bytes)
@@ -192,8 +193,8 @@ unsigned int memory_locate(const volatile void *p, size_t bytes, int process, co
 		if (location->address != address || location->process != process)
 			continue;
 		if (location->bytes != bytes)
-			explore_fail(text, 0, "accesses of %zu and of %zu bytes to one place", bytes,
-			             location->bytes);
+			explore_fail(text, 0, "accesses of %zu and of %zu bytes to one place",
+			             bytes, location->bytes);
 		if (!location->used)
 			use(buckets[at] - 1u);
 		return buckets[at] - 1u;
@@ -202,7 +203,11 @@ unsigned int memory_locate(const volatile void *p, size_t bytes, int process, co
 		out_of("locations");
 	buckets[at] = (uint16_t)++location_count;
 	locations[location_count - 1] = (struct memory_location){
-		.address = address, .bytes = bytes, .process = process, .text = text, .order = locations[location_count - 1].order,
+		.address = address,
+		.bytes = bytes,
+		.process = process,
+		.text = text,
+		.order = locations[location_count - 1].order,
 		.room = locations[location_count - 1].room,
 	};
 	for (int i = 0; i < EXPLORE_THREADS; i++) {
@@ -255,7 +260,8 @@ static uint64_t hash_view(const struct view *view)
 
 	for (unsigned int i = 0; i < location_count; i++)
 		if (view->newest[i])
-			hash += memory_mix(locations[i].address + (uintptr_t)locations[i].process, stores[view->newest[i]].ident);
+			hash += memory_mix(locations[i].address + (uintptr_t)locations[i].process,
+			                   stores[view->newest[i]].ident);
 	return hash;
 }
 
@@ -326,11 +332,13 @@ static void insert(struct memory_location *location, unsigned int store, unsigne
 	rehash(location);
 	/* memory has room for one process's: lib/ finds none of these values but through base.h */
 	if (location->process < 0)
-		poke(location->address, location->bytes, stores[location->order[location->count - 1]].value);
+		poke(location->address, location->bytes,
+		     stores[location->order[location->count - 1]].value);
 }
 
 /* What a load of the store gets that acquires. */
-static void compose(int thread, struct memory_store *store, enum explore_order order, const struct memory_store *read)
+static void compose(int thread, struct memory_store *store, enum explore_order order,
+                    const struct memory_store *read)
 {
 	static struct view message;
 	struct memory_thread *writer = &threads[thread];
@@ -353,15 +361,18 @@ static void compose(int thread, struct memory_store *store, enum explore_order o
 	store->message = copy_view(&message);
 }
 
-static void write_at(int thread, unsigned int location, unsigned int position, uint64_t value, enum explore_order order,
-                     uint64_t ident, const struct memory_store *read)
+static void write_at(int thread, unsigned int location, unsigned int position, uint64_t value,
+                     enum explore_order order, uint64_t ident, const struct memory_store *read)
 {
 	struct memory_store *store = &stores[store_count];
 
 	if (store_count == MEMORY_STORES)
 		out_of("stores");
 	*store = (struct memory_store){
-		.location = (uint16_t)location, .position = (uint16_t)position, .value = value, .ident = ident,
+		.location = (uint16_t)location,
+		.position = (uint16_t)position,
+		.value = value,
+		.ident = ident,
 	};
 	insert(&locations[location], store_count, position);
 	threads[thread].now.newest[location] = (uint16_t)store_count;
@@ -372,8 +383,8 @@ static void write_at(int thread, unsigned int location, unsigned int position, u
 }
 
 /* The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted. */
-static unsigned int find_place(int thread, const struct memory_location *location, unsigned int choice,
-                               unsigned int first)
+static unsigned int find_place(int thread, const struct memory_location *location,
+                               unsigned int choice, unsigned int first)
 {
 	(void)thread;
 	for (unsigned int position = location->count; position > first; position--)
@@ -391,16 +402,17 @@ unsigned int memory_places(int thread, unsigned int location)
 	return places;
 }
 
-void memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value, enum explore_order order,
-                  uint64_t ident)
+void memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
+                  enum explore_order order, uint64_t ident)
 {
-	unsigned int position =
-		find_place(thread, &locations[location], choice, known(thread, location));
+	unsigned int position = find_place(thread, &locations[location], choice,
+	                                   known(thread, location));
 
 	write_at(thread, location, position, value, order, ident, NULL);
 }
 
-void memory_write_behind(int thread, unsigned int from, uint64_t value, enum explore_order order, uint64_t ident)
+void memory_write_behind(int thread, unsigned int from, uint64_t value, enum explore_order order,
+                         uint64_t ident)
 {
 	struct memory_store *read = &stores[from];
 

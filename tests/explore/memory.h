@@ -36,27 +36,27 @@
 struct memory_store {
 	uint16_t location;
 	uint16_t position;
-	uint16_t read_by_rmw;    /* the store that stands right behind it for ever, or 0 */
+	uint16_t read_by_rmw; /* the store that stands right behind it for ever, or 0 */
 	uint16_t message_count;
 	uint64_t value;
-	uint64_t ident;          /* thread and number of its event: the same store in any interleaving */
+	uint64_t ident; /* thread and number of its event: the same store in any interleaving */
 	const uint16_t *message; /* by location, message_count of them; null: nothing */
 };
 
 struct memory_location {
 	uintptr_t address;
 	size_t bytes;
-	int process;             /* -1: it is shared by all */
-	const char *text;        /* as the first access writes it */
+	int process;      /* -1: it is shared by all */
+	const char *text; /* as the first access writes it */
 	/* of all executions: threads that ever stored there; the search goes by it */
 	unsigned int writers;
 	/* of this execution */
 	bool used;
 	uint64_t initial;
-	uint16_t count;          /* stores in the list */
+	uint16_t count; /* stores in the list */
 	uint16_t room;
-	uint16_t *order;         /* of store numbers */
-	uint64_t hash;           /* of the list */
+	uint16_t *order; /* of store numbers */
+	uint64_t hash;   /* of the list */
 };
 
 /* Forgets all executions: for the next program. */

@@ -64,5 +64,5 @@ static void within_limit(void)
 
 PROGRAM(rate_admit, .what = "three admissions of one second share a limit of two", .setup = setup,
         .threads = { admit_one, admit_one, admit_one }, .check = within_limit)
-PROGRAM(rate_admit_two, .what = "two threads of two admissions share a limit of two", .setup = setup,
-        .threads = { admit_two, admit_two }, .check = within_limit)
+PROGRAM(rate_admit_two, .what = "two threads of two admissions share a limit of two",
+        .setup = setup, .threads = { admit_two, admit_two }, .check = within_limit)

@@ -38,7 +38,9 @@ static void append(const char *text)
 	}
 }
 
-static const char letters[] = "abcdefgh" "ABCDEFGH" "stuvwxyz";
+static const char letters[] = "abcdefgh"
+			      "ABCDEFGH"
+			      "stuvwxyz";
 
 void trace_log_actor(uint32_t actor)
 {
@@ -70,16 +72,11 @@ void trace_note(int thread, const char *what)
 static const char *order_name(enum explore_order order)
 {
 	switch (order) {
-	case EXPLORE_RELAXED:
-		return "relaxed";
-	case EXPLORE_ACQUIRE:
-		return "acquire";
-	case EXPLORE_RELEASE:
-		return "release";
-	case EXPLORE_ACQ_REL:
-		return "acq_rel";
-	default:
-		return "seq_cst";
+	case EXPLORE_RELAXED: return "relaxed";
+	case EXPLORE_ACQUIRE: return "acquire";
+	case EXPLORE_RELEASE: return "release";
+	case EXPLORE_ACQ_REL: return "acq_rel";
+	default: return "seq_cst";
 	}
 }
 
@@ -124,18 +121,13 @@ static void print_step(const struct step *step)
 			printf(", fails");
 		order = step->done ? step->order : step->failure;
 		break;
-	case STEP_FENCE:
-		printf("fence");
-		break;
+	case STEP_FENCE: printf("fence"); break;
 	case STEP_ASK:
-		printf("asks  whether the process of thread %d lives: %s\n", (int)step->read, step->value ? "yes" : "no");
+		printf("asks  whether the process of thread %d lives: %s\n", (int)step->read,
+		       step->value ? "yes" : "no");
 		return;
-	case STEP_YIELD:
-		printf("yields\n");
-		return;
-	case STEP_BARRIER:
-		printf("fences its process\n");
-		return;
+	case STEP_YIELD: printf("yields\n"); return;
+	case STEP_BARRIER: printf("fences its process\n"); return;
 	}
 	printf(" (%s", order_name(order));
 	if (step->newer)
@@ -158,7 +150,8 @@ void trace_print(const char *program)
 
 		while (i + same < log_length && log_text[i + same] == log_text[i])
 			same++;
-		if (isdigit((unsigned char)log_text[i]) || log_text[i] == '[' || log_text[i] == ']' || same < 4)
+		if (isdigit((unsigned char)log_text[i]) || log_text[i] == '[' ||
+		    log_text[i] == ']' || same < 4)
 			same = 1;
 		printf("%c", log_text[i]);
 		if (same > 1)
@@ -281,7 +274,8 @@ bool outcome_compare(const struct explore_program *program, bool print)
 		bool named = !demanded || is_named(program, outcomes[i].text);
 
 		if (print || !named)
-			printf("  outcome %s%s (%llu)\n", outcomes[i].text, named ? "" : ": not foreseen",
+			printf("  outcome %s%s (%llu)\n", outcomes[i].text,
+			       named ? "" : ": not foreseen",
 			       (unsigned long long)outcomes[i].count);
 		equal &= named;
 	}

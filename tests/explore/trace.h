@@ -17,22 +17,22 @@ enum step_kind {
 	STEP_RMW,
 	STEP_CAS,
 	STEP_FENCE,
-	STEP_ASK,        /* does a process live? */
+	STEP_ASK, /* does a process live? */
 	STEP_YIELD,
-	STEP_BARRIER,    /* membarrier(2) */
+	STEP_BARRIER, /* membarrier(2) */
 };
 
 struct step {
 	enum step_kind kind;
-	enum explore_order order;        /* of a compare-exchange that fails: failure */
+	enum explore_order order; /* of a compare-exchange that fails: failure */
 	enum explore_order failure;
 	const volatile void *address;
-	size_t size;                     /* 0: of no location */
+	size_t size; /* 0: of no location */
 	unsigned int location;
 	const struct explore_site *site;
-	uint64_t read, value;            /* found, and stored; of a question: the thread, and the answer */
-	unsigned int newer;              /* stores there that are newer than the one that was read */
-	bool done;                       /* a compare-exchange has stored */
+	uint64_t read, value; /* found, and stored; of a question: the thread, and the answer */
+	unsigned int newer;   /* stores there that are newer than the one that was read */
+	bool done;            /* a compare-exchange has stored */
 };
 
 void trace_begin(void);

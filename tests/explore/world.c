@@ -34,12 +34,14 @@ static uint64_t slept_ns[EXPLORE_THREADS];
 
 /* ---- the registry ------------------------------------------------------------------------ */
 
-static void bind_segment(struct k2k_segment *seg, const struct k2k_shm_header *header, unsigned char **bytes)
+static void bind_segment(struct k2k_segment *seg, const struct k2k_shm_header *header,
+                         unsigned char **bytes)
 {
 	if (!*bytes)
 		*bytes = aligned_alloc(4096, OBJECT_BYTES);
 	if (!*bytes || header->total_bytes > OBJECT_BYTES) {
-		fprintf(stderr, "explore: no memory for a registry of %llu bytes\n", (unsigned long long)header->total_bytes);
+		fprintf(stderr, "explore: no memory for a registry of %llu bytes\n",
+		        (unsigned long long)header->total_bytes);
 		exit(2);
 	}
 	memset(*bytes, 0, header->total_bytes);
@@ -203,7 +205,8 @@ struct k2k_registry *world_self(void)
 
 /* ---- the system, for what is linked with --wrap ------------------------------------------------- */
 
-void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held, uint32_t count);
+void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
+                              uint32_t count);
 bool __wrap_k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
@@ -211,11 +214,14 @@ int __wrap_sched_yield(void);
 void __wrap_k2k_clock_sleep_ns(uint64_t ns);
 long __wrap_syscall(long number, ...);
 
-void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second);
-void __real_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second);
+void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
+                             uint64_t second);
+void __real_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
+                             uint64_t second);
 
 /* A handle without a trail has no place for what was refused. */
-void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection, uint64_t second)
+void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
+                             uint64_t second)
 {
 	if (trail->map)
 		__real_k2k_trail_reject(trail, rejection, second);
@@ -229,7 +235,8 @@ bool __wrap_k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte)
 	return explore_is_alive((int)(byte - world_incarnation(0)));
 }
 
-void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held, uint32_t count)
+void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
+                              uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		held[i] = __wrap_k2k_lock_is_held(seg, bytes[i]);

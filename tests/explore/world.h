@@ -20,7 +20,8 @@
 #include "tenant.h"
 
 struct world_sizes {
-	uint32_t tenants, engagements, leases, budgets, events;  /* leases: all in the table; 0: 1, events: 2 */
+	uint32_t tenants, engagements, leases, budgets,
+		events; /* leases: all in the table; 0: 1, events: 2 */
 };
 
 extern struct k2k_map world_map;
