@@ -43,7 +43,7 @@ static int run(struct explore_program *program, const struct search_options *opt
 
 	search(program, options, &figures);
 	if (options->replay) {
-		trace_print(program->name);
+		trace_print(program->name, true);
 		return 0;
 	}
 	printf("%-32s %9llu executions %9llu redundant %6llu cut %9llu states %11llu steps %7.2f "

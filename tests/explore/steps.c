@@ -291,7 +291,7 @@ void explore_fail(const char *file, int line, const char *format, ...)
 	vprintf(format, arguments);
 	va_end(arguments);
 	printf("\n");
-	trace_print(run.program->name);
+	trace_print(run.program->name, run.options->replay);
 	fflush(stdout);
 	_exit(1);
 }

@@ -135,15 +135,32 @@ static void print_step(const struct step *step)
 	printf(")  %s:%d\n", step->site->file, step->site->line);
 }
 
-void trace_print(const char *program)
+/* A load of a word that no other thread ever stores to tells nothing of the interleaving. */
+static bool is_idle(const struct event *event)
 {
+	return !event->note && event->step.kind == STEP_LOAD && event->step.newer == 0 &&
+	       !(memory_location(event->step.location)->writers & ~(1u << event->thread));
+}
+
+void trace_print(const char *program, bool all)
+{
+	unsigned int idle = 0;
+
 	for (unsigned int i = 0; i < event_count; i++) {
+		if (!all && is_idle(&events[i])) {
+			idle++;
+			continue;
+		}
 		printf("%4u  thread %d  ", i + 1, events[i].thread);
 		if (events[i].note)
 			printf("%s\n", events[i].note);
 		else
 			print_step(&events[i].step);
 	}
+	if (idle)
+		printf("(left out: %u loads of words that no other thread stores to; --replay "
+		       "prints them)\n",
+		       idle);
 	printf("replay: explore %s --replay ", program);
 	for (size_t i = 0; i < log_length;) {
 		size_t same = 1;

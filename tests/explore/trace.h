@@ -40,8 +40,8 @@ void trace_log_actor(uint32_t actor);
 void trace_log_value(unsigned int value);
 void trace_step(int thread, const struct step *step);
 void trace_note(int thread, const char *what);
-/* The execution so far, and the string. */
-void trace_print(const char *program);
+/* The execution so far, and the string. Not all: without loads that tell nothing. */
+void trace_print(const char *program, bool all);
 
 /* The next of a string; 0 at its end. */
 uint32_t trace_replay_actor(const char **replay);
