@@ -231,8 +231,10 @@ bool explore_is_alive(int thread)
 	static const struct explore_site site = { "", 0, "question" };
 	struct step *step;
 
+	if (thread >= run.count)
+		return false;
 	if (run.current < 0)
-		return run.threads[thread].state == THREAD_READY;
+		return run.threads[thread].state != THREAD_DEAD;
 	step = run_wait_for_turn(
 		&(struct step){ .kind = STEP_ASK, .site = &site, .read = (uint64_t)thread });
 	step->value = run.threads[thread].state != THREAD_DEAD;
