@@ -229,7 +229,7 @@
 	_Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes");
 #define ASSERT_OFFSET(type, field, bytes)                                               \
 	_Static_assert(offsetof(struct type, field) == (bytes), #type "." #field " is " \
-	                                                                         "at " #bytes);
+	                                                              "at " #bytes);
 #define IGNORE(...)
 LAYOUT(ASSERT_SIZE, ASSERT_OFFSET, ASSERT_OFFSET, IGNORE)
 
