@@ -107,8 +107,7 @@ static bool change(k2k_u64 *word, uint64_t from, uint64_t to)
 	 * relaxed: the record's owner has filled it; a reader that looks between two loads of `use`
 	 * sees the old or the new value
 	 */
-	return from != to && atomic_compare_exchange_strong_explicit(
-				     word, &from, to, memory_order_relaxed, memory_order_relaxed);
+	return from != to && k2k_cas_relaxed(word, &from, to);
 }
 
 static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *view,
@@ -251,12 +250,22 @@ static void restore_link(struct k2k_mend *mend, uint32_t index, const struct vie
 		return;
 	}
 	/* publish[lease-link]: the row */
+<<<<<<< HEAD
 	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release);
 	/* relaxed: under the writer's lock */
 	k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
 	                "tenant %" PRIu64
 	                ": no link led to the leases of broker %u (record %u): one does again",
 	                k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
+=======
+	k2k_or_release(&map->cells[view->slot].lease_brokers, bit);
+	k2k_mend_tell(
+		mend, &mend->counts.links, "I4", OBJECT,
+		"tenant %" PRIu64
+		": nothing led to the leases of broker %u (record %u) any more: it does again",
+		/* relaxed: under the lock */
+		k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
+>>>>>>> main
 }
 
 /* For a LIVE record whose owner is alive. */

@@ -2,6 +2,7 @@
 #include "log_parts.h"
 #include "scan.h"
 #include "common/clock.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,12 +63,12 @@ static void compose_opened(struct logfile *log, struct text *out)
 	chain_mac_text(log->mac, mac);
 	chain_key_name(&log->options.key, key);
 	snprintf(path, sizeof(path), "%s", log->options.file);
-	put_text(object, "why", log->why);
-	put_text(object, "file", basename(path));
-	put_text(object, "prev", mac);
-	put_u64(object, "oldest", oldest_kept(log));
-	put_text(object, "key", key[0] ? key : NULL);
-	put_text(object, "registry", log->options.registry);
+	json_put_text(object, "why", log->why);
+	json_put_text(object, "file", basename(path));
+	json_put_text(object, "prev", mac);
+	json_put_u64(object, "oldest", oldest_kept(log));
+	json_put_text(object, "key", key[0] ? key : NULL);
+	json_put_text(object, "registry", log->options.registry);
 	position_put(&log->at, object);
 	text_add_body(&body, object);
 	memcpy(fresh, log->mac, sizeof(fresh));

@@ -2,6 +2,7 @@
 #include "log_parts.h"
 #include "scan.h"
 #include "common/clock.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +25,9 @@ const struct position *logfile_position(const struct logfile *log)
 
 json_object *log_line_of(const char *kind)
 {
-	json_object *object = must(json_object_new_object());
+	json_object *object = json_new();
 
-	put_text(object, "kind", kind);
+	json_put_text(object, "kind", kind);
 	return object;
 }
 
@@ -40,7 +41,7 @@ void log_problem(struct logfile *log, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	say("%s: %s", log->options.file, text);
-	put_text(object, "text", text);
+	json_put_text(object, "text", text);
 	text_add_body(&log->problems, object);
 }
 
@@ -336,7 +337,7 @@ void logfile_close(struct logfile **handle, const char *reason)
 	if (reason) {
 		json_object *object = log_line_of("log.stopped");
 
-		put_text(object, "why", reason);
+		json_put_text(object, "why", reason);
 		text_add_body(&bodies, object);
 		logfile_write(log, &bodies);
 		sync_log(log);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util.h"
 #include "common/audit_event.h"
+#include "common/memory.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ void text_add_body(struct text *text, json_object *object)
 	const char *bytes = json_object_to_json_string_length(
 		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
 
-	must((void *)(uintptr_t)bytes);
+	check_memory((void *)(uintptr_t)bytes);
 	text_add(text, bytes + 1, size - 2);
 	text_add(text, "\n", 1);
 	json_object_put(object);
