@@ -58,14 +58,8 @@ static void relax(void)
 
 static void run_tasks(struct k2k_agent *agent)
 {
-<<<<<<< HEAD
 	/* observe[agent-task]: what the caller has written into it */
-	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL,
-	                                                       memory_order_acquire);
-=======
-	/* observe[agent-task]: what the caller wrote into it */
 	struct k2k_agent_task *task = k2k_exchange_acquire(&agent->tasks, NULL);
->>>>>>> main
 	struct k2k_agent_task *in_order = NULL;
 
 	while (task) {

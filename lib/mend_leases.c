@@ -19,8 +19,8 @@
  *
  * Killed after:
  *   step            others see                     the next writer
- *   set aside       a record that counts nothing   frees it; if the token was not published, that is
- *                                                  damage, and it is set aside again
+ *   set aside       a record that counts nothing   frees it; if its token was not published, it is
+ *                                                  damaged, and set aside again
  *   row, not bit    nobody follows the row         sets the bit
  */
 #include <inttypes.h>
@@ -250,22 +250,12 @@ static void restore_link(struct k2k_mend *mend, uint32_t index, const struct vie
 		return;
 	}
 	/* publish[lease-link]: the row */
-<<<<<<< HEAD
-	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release);
+	k2k_or_release(&map->cells[view->slot].lease_brokers, bit);
 	/* relaxed: under the writer's lock */
 	k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
 	                "tenant %" PRIu64
 	                ": no link led to the leases of broker %u (record %u): one does again",
 	                k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
-=======
-	k2k_or_release(&map->cells[view->slot].lease_brokers, bit);
-	k2k_mend_tell(
-		mend, &mend->counts.links, "I4", OBJECT,
-		"tenant %" PRIu64
-		": nothing led to the leases of broker %u (record %u) any more: it does again",
-		/* relaxed: under the lock */
-		k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
->>>>>>> main
 }
 
 /* For a LIVE record whose owner is alive. */

@@ -111,14 +111,8 @@ int k2k_rcu_synchronize(void)
 	int code;
 
 	k2k_assert_no_section();
-<<<<<<< HEAD
 	/* observe[rcu-turn]: the phase. relaxed on failure: nothing is read then */
-	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire,
-	                                                memory_order_relaxed)) {
-=======
-	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
 	while (!k2k_cas_acquire(&turn, &free, 1)) {
->>>>>>> main
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);
 	}

@@ -67,13 +67,8 @@ static inline void k2k_read_barrier(void)
 {
 	/* relaxed: set before the first reader, and never changed */
 	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
-<<<<<<< HEAD
 		/* restrains the compiler; membarrier() does the rest */
-		atomic_signal_fence(memory_order_seq_cst);
-=======
-		/* the compiler alone; the processor's part is membarrier()'s */
 		k2k_fence_compiler();
->>>>>>> main
 	else
 		/*
 		 * fence[rcu-reader] with fence[rcu-synchronizer]: the store of the section comes

@@ -418,13 +418,8 @@ int k2k_registry_close(struct k2k_registry **handle)
 		if (code)
 			return code;
 	}
-<<<<<<< HEAD
 	/* publish[gate]: closed for all; observe[gate]: only one closer gets the previous value */
-	gate = atomic_exchange_explicit(reg->gate, K2K_GATE_CLOSED, memory_order_acq_rel);
-=======
-	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
 	gate = k2k_exchange_acq_rel(reg->gate, K2K_GATE_CLOSED);
->>>>>>> main
 	if (gate == K2K_GATE_FORKED) {
 		/* relaxed: the page is the child's own */
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED);
