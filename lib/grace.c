@@ -89,7 +89,7 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 
 /* ---- the helper --------------------------------------------------------------- */
 
-static void answer(struct k2k_helper *helper)
+static void acknowledge(struct k2k_helper *helper)
 {
 	struct k2k_shm_slot *slot = &helper->map->slots[helper->slot];
 	/*
@@ -128,7 +128,7 @@ static void *run(void *argument)
 		/* relaxed: the kernel compares it again */
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake);
 
-		answer(helper);
+		acknowledge(helper);
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
 			wait_for_token(helper, seen);
 	}
