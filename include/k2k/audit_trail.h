@@ -39,7 +39,8 @@
 #define K2K_AUDIT_RINGS 129
 #define K2K_AUDIT_RING_ADMIN 64
 #define K2K_AUDIT_RING_SECURITY 65   /* that of broker slot 0 */
-#define K2K_AUDIT_KINDS 16           /* length of arrays that are indexed by kind */
+#define K2K_AUDIT_KINDS 16           /* k2k_audit_stats: kinds in the arrays of version 0.1 */
+#define K2K_AUDIT_KINDS_MAX 64       /* every kind, also of later versions, is below it */
 #define K2K_AUDIT_VALUES 10
 /* bytes of a kernel's name that an event keeps; what is cut is marked */
 #define K2K_AUDIT_NAME_MAX 67
@@ -231,10 +232,15 @@ K2K_API int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_f
  */
 struct k2k_audit_stats {
 	uint32_t size, flags;
+	/* Of kinds below K2K_AUDIT_KINDS, for programs of version 0.1. */
 	uint64_t written[K2K_AUDIT_KINDS], coalesced[K2K_AUDIT_KINDS], lost[K2K_AUDIT_KINDS];
 	uint64_t capacity;           /* events that a ring keeps */
 	/* sequence of the newest of each ring; 0: none yet */
 	uint64_t newest[K2K_AUDIT_RINGS];
+	/* The same numbers of every kind; 0 if the library knows no such kind. */
+	uint64_t written_by_kind[K2K_AUDIT_KINDS_MAX];
+	uint64_t coalesced_by_kind[K2K_AUDIT_KINDS_MAX];
+	uint64_t lost_by_kind[K2K_AUDIT_KINDS_MAX];
 };
 K2K_API int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats);
 

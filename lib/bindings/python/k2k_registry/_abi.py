@@ -18,6 +18,7 @@ K2K_AUDIT_RINGS = 129
 K2K_AUDIT_RING_ADMIN = 64
 K2K_AUDIT_RING_SECURITY = 65
 K2K_AUDIT_KINDS = 16
+K2K_AUDIT_KINDS_MAX = 64
 K2K_AUDIT_VALUES = 10
 K2K_AUDIT_NAME_MAX = 67
 K2K_UPDATE_RATE = 1
@@ -506,6 +507,9 @@ class k2k_audit_stats(Structure):
         ("lost", c_uint64 * 16),
         ("capacity", c_uint64),
         ("newest", c_uint64 * 129),
+        ("written_by_kind", c_uint64 * 64),
+        ("coalesced_by_kind", c_uint64 * 64),
+        ("lost_by_kind", c_uint64 * 64),
     ]
 
 

@@ -20,6 +20,7 @@ pub const K2K_AUDIT_RINGS: u32 = 129;
 pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
 pub const K2K_AUDIT_RING_SECURITY: u32 = 65;
 pub const K2K_AUDIT_KINDS: u32 = 16;
+pub const K2K_AUDIT_KINDS_MAX: u32 = 64;
 pub const K2K_AUDIT_VALUES: u32 = 10;
 pub const K2K_AUDIT_NAME_MAX: u32 = 67;
 pub const K2K_UPDATE_RATE: u32 = 1;
@@ -772,6 +773,9 @@ pub struct k2k_audit_stats {
     pub lost: [u64; 16],
     pub capacity: u64,
     pub newest: [u64; 129],
+    pub written_by_kind: [u64; 64],
+    pub coalesced_by_kind: [u64; 64],
+    pub lost_by_kind: [u64; 64],
 }
 
 impl Default for k2k_audit_stats {

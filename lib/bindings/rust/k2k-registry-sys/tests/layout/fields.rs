@@ -28,7 +28,7 @@ places! {
     k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination, comm }
     k2k_audit_cursor { size, flags, wake, waiting, next, damaged }
     k2k_audit_follower_info { size, flags, index, state, pid, comm, attached_at_ns, said_ago_ns, failures, failing_since_ns, behind, overwritten, lost, damaged, lost_from, lost_count, lost_at_ns, overwritten_from, overwritten_count, lost_ring, overwritten_ring }
-    k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest }
+    k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest, written_by_kind, coalesced_by_kind, lost_by_kind }
 }
 values! {
     K2K_VERSION_MAJOR
@@ -47,6 +47,7 @@ values! {
     K2K_AUDIT_RING_ADMIN
     K2K_AUDIT_RING_SECURITY
     K2K_AUDIT_KINDS
+    K2K_AUDIT_KINDS_MAX
     K2K_AUDIT_VALUES
     K2K_AUDIT_NAME_MAX
     K2K_UPDATE_RATE
