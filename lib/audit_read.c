@@ -140,7 +140,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
-		count -= 2;
+		count = K2K_EVENT_DEAD_COMM;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
 		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}

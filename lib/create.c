@@ -228,12 +228,12 @@ static int tell(const struct k2k_map *map, mode_t mode)
 
 	if (code)
 		return code;
-	values[0] = map->sizes.tenants;
-	values[1] = map->sizes.engagements;
-	values[2] = K2K_LEASES(map->sizes);
-	values[3] = map->sizes.budgets;
-	values[4] = map->sizes.events;
-	values[5] = mode;
+	values[K2K_AUDIT_CREATED_MAX_TENANTS] = map->sizes.tenants;
+	values[K2K_AUDIT_CREATED_MAX_ENGAGEMENTS] = map->sizes.engagements;
+	values[K2K_AUDIT_CREATED_MAX_LEASES] = K2K_LEASES(map->sizes);
+	values[K2K_AUDIT_CREATED_MAX_BUDGETS] = map->sizes.budgets;
+	values[K2K_AUDIT_CREATED_MAX_EVENTS] = map->sizes.events;
+	values[K2K_AUDIT_CREATED_MODE] = mode;
 	k2k_trail_append_locked(&writer.trail, &body);
 	return 0;
 }

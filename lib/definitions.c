@@ -450,21 +450,20 @@ static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 	uint32_t mask = change->changed;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
+	uint64_t *values = body.more.change.values;
 
 	/* as the sink is told: a change of budgets alone by its budgets, no change not at all */
 	if (mask & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER
 		                                         : K2K_AUDIT_KIND_UPDATE;
-		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec
-		                                                    : 0;
-		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY
-		                                     ? quota->max_gpu_memory_bytes
-		                                     : 0;
-		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS
-		                                     ? quota->max_concurrent_kernels
-		                                     : 0;
-		body.more.change.values[3] = change->count;
-		body.more.change.values[4] = mask;
+		if (mask & K2K_UPDATE_RATE)
+			values[K2K_AUDIT_REGISTER_RATE] = quota->max_messages_per_sec;
+		if (mask & K2K_UPDATE_GPU_MEMORY)
+			values[K2K_AUDIT_REGISTER_GPU_MEMORY] = quota->max_gpu_memory_bytes;
+		if (mask & K2K_UPDATE_KERNELS)
+			values[K2K_AUDIT_REGISTER_KERNELS] = quota->max_concurrent_kernels;
+		values[K2K_AUDIT_REGISTER_BUDGETS] = change->count;
+		values[K2K_AUDIT_REGISTER_MASK] = mask;
 		k2k_trail_append_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}

@@ -37,8 +37,8 @@ static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, co
 
 	if (k2k_trail_writer_open(&writer, map, actor) != 0)
 		return; /* in a strange time namespace: the event's times would be wrong */
-	body.more.change.values[0] = flags;
-	body.more.change.values[1] = brokers;
+	body.more.change.values[K2K_AUDIT_DESTROYED_FLAGS] = flags;
+	body.more.change.values[K2K_AUDIT_DESTROYED_BROKERS] = brokers;
 	k2k_trail_append_locked(&writer.trail, &body);
 }
 

@@ -55,33 +55,72 @@ enum k2k_audit_kind {
 	/* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
 	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,
 	/*
-	 * the others: ConfigurationChange, by the program's name; Info, and Warning where a broker
-	 * was found dead
-	 */
-	/*
-	 * values: messages a second, GPU memory bytes, kernels, budgets (an event each follows),
-	 * K2K_UPDATE_...
+	 * The others: ConfigurationChange, by the program's name; Info, but Warning for BROKER_DEAD.
 	 */
 	K2K_AUDIT_KIND_REGISTER       = 7,
-	/* the same of what has changed, which the mask (value 4) names; of the rest: 0 */
 	K2K_AUDIT_KIND_UPDATE         = 8,
-	/*
-	 * values as counted then: admitted; rejected: rate, budget, kernels, GPU memory; 0;
-	 * unattributed ns
-	 */
 	K2K_AUDIT_KIND_DEREGISTER     = 9,
-	/* tag.engagement_id; limit: the budget, K2K_UNLIMITED: it was removed */
+	/* tag.engagement_id; limit: the budget, or K2K_UNLIMITED if it was removed */
 	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,
-	K2K_AUDIT_KIND_BROKER_DEAD    = 11,  /* pid, incarnation and (source) comm of the dead; values: its slot, kernels, GPU memory bytes that
-	                                        came back, lease records that held them, when it had attached (ns since 1970) */
-	/* values: max_tenants, max_engagements, max_leases, max_budgets, max_audit_events, mode */
+	/* pid and incarnation of the dead broker; source: its comm */
+	K2K_AUDIT_KIND_BROKER_DEAD    = 11,
 	K2K_AUDIT_KIND_CREATED        = 12,
-	K2K_AUDIT_KIND_DESTROYED      = 13,  /* values: flags, brokers attached */
-	K2K_AUDIT_KIND_REPAIR         = 14,  /* values: tenants, budgets, engagements, leases, brokers mended; and of damage, also where another
-	                                        change met it: how often, holdings cut out, GPU ns cut out, GPU ns unattributed */
-	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,  /* follows a deregister whose caller waited for them: admitted; rejected: rate, budget, kernels,
-	                                        GPU memory; GPU ns; unattributed ns; kernels, GPU memory bytes that ended with it */
+	K2K_AUDIT_KIND_DESTROYED      = 13,
+	K2K_AUDIT_KIND_REPAIR         = 14,
+	/* follows a DEREGISTER whose caller waited for the totals */
+	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,
 };
+
+/* What record.values has, by kind. Of a kind without an enum here all values are 0. */
+enum {   /* REGISTER, UPDATE: the limits; of an UPDATE only those that MASK names, else 0 */
+	K2K_AUDIT_REGISTER_RATE            = 0,   /* messages a second */
+	K2K_AUDIT_REGISTER_GPU_MEMORY      = 1,   /* bytes */
+	K2K_AUDIT_REGISTER_KERNELS         = 2,
+	K2K_AUDIT_REGISTER_BUDGETS         = 3,   /* how many; a BUDGET_CHANGE follows for each */
+	K2K_AUDIT_REGISTER_MASK            = 4,   /* K2K_UPDATE_... */
+};
+enum {   /* DEREGISTER: as counted then; FINAL_TOTALS */
+	K2K_AUDIT_TOTALS_ADMITTED          = 0,   /* messages, as the next four */
+	K2K_AUDIT_TOTALS_REJECTED_RATE     = 1,
+	K2K_AUDIT_TOTALS_REJECTED_BUDGET   = 2,
+	K2K_AUDIT_TOTALS_REJECTED_KERNELS  = 3,
+	K2K_AUDIT_TOTALS_REJECTED_MEMORY   = 4,
+	K2K_AUDIT_TOTALS_GPU_NS            = 5,   /* final; 0 in a DEREGISTER, as the last two */
+	K2K_AUDIT_TOTALS_UNATTRIBUTED_NS   = 6,
+	K2K_AUDIT_TOTALS_KERNELS           = 7,   /* leases that ended with the registration */
+	K2K_AUDIT_TOTALS_GPU_MEMORY        = 8,   /* bytes of such leases */
+};
+enum {   /* BROKER_DEAD: what came back */
+	K2K_AUDIT_DEAD_SLOT                = 0,
+	K2K_AUDIT_DEAD_KERNELS             = 1,
+	K2K_AUDIT_DEAD_GPU_MEMORY          = 2,   /* bytes */
+	K2K_AUDIT_DEAD_LEASES              = 3,   /* records that held them */
+	K2K_AUDIT_DEAD_ATTACHED_AT_NS      = 4,   /* since 1970 */
+};
+enum {   /* CREATED */
+	K2K_AUDIT_CREATED_MAX_TENANTS      = 0,
+	K2K_AUDIT_CREATED_MAX_ENGAGEMENTS  = 1,
+	K2K_AUDIT_CREATED_MAX_LEASES       = 2,
+	K2K_AUDIT_CREATED_MAX_BUDGETS      = 3,
+	K2K_AUDIT_CREATED_MAX_EVENTS       = 4,
+	K2K_AUDIT_CREATED_MODE             = 5,   /* access rights of live */
+};
+enum {   /* DESTROYED */
+	K2K_AUDIT_DESTROYED_FLAGS          = 0,   /* K2K_DESTROY_... */
+	K2K_AUDIT_DESTROYED_BROKERS        = 1,   /* that were attached */
+};
+enum {   /* REPAIR, also of damage that another change met: the numbers of k2k_repair_info */
+	K2K_AUDIT_REPAIR_TENANTS           = 0,
+	K2K_AUDIT_REPAIR_BUDGETS           = 1,
+	K2K_AUDIT_REPAIR_ENGAGEMENTS       = 2,
+	K2K_AUDIT_REPAIR_LEASES            = 3,
+	K2K_AUDIT_REPAIR_BROKERS           = 4,
+	K2K_AUDIT_REPAIR_DAMAGED           = 5,
+	K2K_AUDIT_REPAIR_CUT_LEASES        = 6,
+	K2K_AUDIT_REPAIR_CUT_GPU_NS        = 7,
+	K2K_AUDIT_REPAIR_UNATTRIBUTED_NS   = 8,
+};
+
 /* "cross_tenant", "rate", ..., "final_totals"; for others "unknown". Never null. Any context. */
 K2K_API const char *k2k_audit_kind_name(uint32_t kind);
 /* of an unknown kind: Info, ConfigurationChange */
@@ -121,7 +160,7 @@ struct k2k_audit_record {
 	uint64_t used, limit;
 	uint64_t pid;                /* who wrote it */
 	uint64_t incarnation;        /* of the broker; 0 for administrators */
-	uint64_t values[K2K_AUDIT_VALUES];       /* by kind, see there; else 0 */
+	uint64_t values[K2K_AUDIT_VALUES];       /* by kind: K2K_AUDIT_REGISTER_RATE, ... */
 	char actor[64];
 	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
 	/* the broker's: of a rejection, and of one found dead; else "" */
