@@ -34,11 +34,11 @@ int k2k_change_check_id(k2k_tenant_id id)
 	return 0;
 }
 
-static int check_quota(const struct k2k_quota *quota)
+static int take_quota(struct k2k_quota *mine, const struct k2k_quota *quota)
 {
-	int code = K2K_CHECK_STRUCT(quota, 0);
+	int code = K2K_TAKE_STRUCT(mine, quota, 0);
 
-	if (!code && quota->budget_count && !quota->budgets)
+	if (!code && mine->budget_count && !mine->budgets)
 		code = k2k_fail_argument("budgets", "null, but budget_count is not 0");
 	return code;
 }
@@ -280,17 +280,16 @@ static int pass_generations(struct k2k_change *change)
 	return 0;
 }
 
-static int check_image(const struct k2k_tenant_image *image)
+static int take_image(struct k2k_tenant_image *mine, struct k2k_quota *quota,
+                      const struct k2k_tenant_image *image)
 {
-	int code = K2K_CHECK_STRUCT(image, 0);
+	int code = K2K_TAKE_STRUCT(mine, image, 0);
 
-	if (!code && !image->quota)
-		code = k2k_fail_argument("quota", "null");
 	if (!code)
-		code = check_quota(image->quota);
-	if (!code && image->usage_count && !image->usage)
+		code = take_quota(quota, mine->quota);
+	if (!code && mine->usage_count && !mine->usage)
 		code = k2k_fail_argument("usage", "null, but usage_count is not 0");
-	if (!code && (!image->generation || image->generation > K2K_GENERATION_MAX))
+	if (!code && (!mine->generation || mine->generation > K2K_GENERATION_MAX))
 		code = k2k_fail_argument("generation", "0, or larger than any that is given");
 	return code;
 }
@@ -451,21 +450,20 @@ static void tell_change(struct k2k_change *change, enum k2k_operation operation)
 	uint32_t mask = change->changed;
 	const struct k2k_quota *quota = change->quota;
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
+	uint64_t *values = body.more.change.values;
 
 	/* as the sink is told: a change of budgets alone by its budgets, no change not at all */
 	if (mask & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER
 		                                         : K2K_AUDIT_KIND_UPDATE;
-		body.more.change.values[0] = mask & K2K_UPDATE_RATE ? quota->max_messages_per_sec
-		                                                    : 0;
-		body.more.change.values[1] = mask & K2K_UPDATE_GPU_MEMORY
-		                                     ? quota->max_gpu_memory_bytes
-		                                     : 0;
-		body.more.change.values[2] = mask & K2K_UPDATE_KERNELS
-		                                     ? quota->max_concurrent_kernels
-		                                     : 0;
-		body.more.change.values[3] = change->count;
-		body.more.change.values[4] = mask;
+		if (mask & K2K_UPDATE_RATE)
+			values[K2K_AUDIT_REGISTER_RATE] = quota->max_messages_per_sec;
+		if (mask & K2K_UPDATE_GPU_MEMORY)
+			values[K2K_AUDIT_REGISTER_GPU_MEMORY] = quota->max_gpu_memory_bytes;
+		if (mask & K2K_UPDATE_KERNELS)
+			values[K2K_AUDIT_REGISTER_KERNELS] = quota->max_concurrent_kernels;
+		values[K2K_AUDIT_REGISTER_BUDGETS] = change->count;
+		values[K2K_AUDIT_REGISTER_MASK] = mask;
 		k2k_trail_append_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}
@@ -589,14 +587,15 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 {
 	K2K_UNCANCELLED;
 	static const struct k2k_quota standard = K2K_QUOTA_STANDARD;
-	struct k2k_change change = { .reg = reg, .id = id, .quota = quota ? quota : &standard };
+	struct k2k_quota mine;
+	struct k2k_change change = { .reg = reg, .id = id, .quota = &mine };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = k2k_change_check_id(id);
 	if (!code)
-		code = check_quota(change.quota);
+		code = take_quota(&mine, quota ? quota : &standard);
 	if (!code)
 		code = run(&change, K2K_OP_REGISTER, try_register, "registered");
 	return code;
@@ -605,17 +604,18 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *image)
 {
 	K2K_UNCANCELLED;
-	struct k2k_change change = { .reg = reg, .image = image };
+	struct k2k_tenant_image mine;
+	struct k2k_quota quota;
+	struct k2k_change change = { .reg = reg, .image = &mine, .quota = &quota };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_image(image);
+	code = take_image(&mine, &quota, image);
 	if (code)
 		return code;
-	change.id = image->id;
-	change.quota = image->quota;
-	code = k2k_change_check_id(image->id);
+	change.id = mine.id;
+	code = k2k_change_check_id(mine.id);
 	if (!code)
 		code = run(&change, K2K_OP_REGISTER, try_register, "restored");
 	return code;
@@ -645,14 +645,15 @@ int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k
                       uint32_t mask)
 {
 	K2K_UNCANCELLED;
-	struct k2k_change change = { .reg = reg, .id = id, .quota = quota, .mask = mask };
+	struct k2k_quota mine;
+	struct k2k_change change = { .reg = reg, .id = id, .quota = &mine, .mask = mask };
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	code = k2k_change_check_id(id);
 	if (!code)
-		code = check_quota(quota);
+		code = take_quota(&mine, quota);
 	if (!code && (mask & ~(uint32_t)ALL_UPDATES))
 		code = k2k_fail_argument("mask", "unknown bits");
 	if (!code)

@@ -178,19 +178,19 @@ static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats,
 
 	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), extra,
 	           extra_values, 2);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
 		struct value values[] = {
 			TEXT(k2k_audit_kind_name(kind)),
 			TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
 			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
-			NUMBER(stats->written[kind]),
-			NUMBER(stats->coalesced[kind]),
-			NUMBER(stats->lost[kind]),
+			NUMBER(stats->written_by_kind[kind]),
+			NUMBER(stats->coalesced_by_kind[kind]),
+			NUMBER(stats->lost_by_kind[kind]),
 		};
 
 		if (!strcmp(k2k_audit_kind_name(kind), "unknown"))
 			continue;
-		if (stats->lost[kind])
+		if (stats->lost_by_kind[kind])
 			values[5].color = "red";
 		list_row(&list, values);
 	}

@@ -57,7 +57,7 @@ static bool unknown_type(struct ctl *ctl, const char *text)
 {
 	char known[600] = "";
 
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (is_known(kind))
 			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
 			         known[0] ? ", " : "", k2k_audit_kind_name(kind));
@@ -72,7 +72,7 @@ static bool unknown_type(struct ctl *ctl, const char *text)
 
 static bool read_type(struct tail *tail, const char *text)
 {
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (is_known(kind) && !strcasecmp(text, k2k_audit_kind_name(kind))) {
 			tail->kind = kind;
 			tail->by_kind = true;
