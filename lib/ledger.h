@@ -75,23 +75,14 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
 static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 {
 	/* relaxed: a number that carries nothing else; so the CAS */
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns);
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns), sum, rest;
 
-	while (!atomic_compare_exchange_weak_explicit(&record->cost_ns, &cost,
-	                                              k2k_sat_add(cost, ns), memory_order_relaxed,
-	                                              memory_order_relaxed))
-		;
-	return ns - (k2k_sat_add(cost, ns) - cost);
-}
-
-/* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
-static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
-{
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
-
-	return cost <= UINT64_MAX - ns &&
-	       atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns,
-	                                               memory_order_relaxed, memory_order_relaxed);
+	do {
+		sum = k2k_sat_add(cost, ns);
+		rest = ns - (sum - cost);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&record->cost_ns, &cost, sum, memory_order_relaxed, memory_order_relaxed));
+	return rest;
 }
 
 /* How many records brokers take for one tenant. */

@@ -30,7 +30,7 @@ notices() {
 		failed=1
 	fi
 }
-notices 'rate-window-steps-back: no longer applies'    's/rate->second < now/rate->second <= now/'  lib/rate.h
+notices 'rate-window-steps-back: no longer applies'    's/second < \*now && roll/second <= *now && roll/'  lib/rate.h
 notices "rate-window-steps-back: no 'Found-by:'"       '/^Found-by:/,/^$/d'                          tests/faults/rate-window-steps-back.patch
 notices "rate-window-steps-back: 'Because:' means nothing" 's/^Violates:/Because: no\nViolates:/'    tests/faults/rate-window-steps-back.patch
 notices 'which is not in lib/'                         's,^+++ b/lib/,+++ b/tools/,'                 tests/faults/rate-window-steps-back.patch
