@@ -379,6 +379,7 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_budget *budget = &mend->map->budgets[index];
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, mend->passed, &full_at };
 	struct k2k_hash_key key;
 	uint32_t record;
 
@@ -388,8 +389,7 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 	 * where none is free, the budget's engagement answers CORRUPT until one is, and check tells
 	 * of it
 	 */
-	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot,
-	                      key.gen, key.key, &record) != 0 ||
+	if (k2k_ledger_obtain(mend->map, &claimer, &key, &record) != 0 ||
 	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the lock */
 		return;
 	/* relaxed: brokers look at the record's key before they trust it */

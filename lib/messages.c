@@ -74,40 +74,37 @@ static ALWAYS_INLINE void decide_nothing(struct decision *d)
 	d->rest_ns = 0;
 }
 
-/* The budget in force at a version, or K2K_DECIDE_AGAIN. */
 struct budget_answer {
 	int code;
 	uint64_t used, limit;
 };
 
-static __attribute__((noinline)) struct budget_answer decide_on_budget(const struct k2k_map *map,
-                                                                       uint32_t slot,
-                                                                       uint64_t state_gen,
-                                                                       uint64_t version,
-                                                                       uint64_t engagement)
+/* As k2k_budget_check(); or K2K_DECIDE_AGAIN: the version is no longer the one in force. */
+static __attribute__((noinline)) struct budget_answer check_budget(const struct k2k_map *map,
+                                                                   const struct k2k_hash_key *key,
+                                                                   uint64_t version)
 {
 	struct budget_answer answer;
 
-	answer.code = k2k_budget_check(map, slot, k2k_tenant_generation(state_gen), version,
-	                               engagement, &answer.used, &answer.limit);
+	answer.code = k2k_budget_check(map, key, version, &answer.used, &answer.limit);
 	/*
-	 * A budget is unlinked right after the version is raised: who walked past its place, and
-	 * took that for "no budget", sees the new version now. The walk before, the version after:
+	 * A budget is unlinked right after the version is raised: a walk that passed its place, and
+	 * took that for "no budget", sees the new version here. The walk before, the version after:
 	 * fence[tenant-select] of k2k_tenant_prepare.
 	 */
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
-	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version)
+	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[key->slot].select)) != version)
 		answer.code = K2K_DECIDE_AGAIN;
 	return answer;
 }
 
-/* Asks the budget that is in force at the version that was looked at. */
+/* Asks the engagement's budget that is in force at the version that was looked at. */
 static ALWAYS_INLINE int ask_budget(const struct k2k_registry *reg, uint64_t engagement,
                                     struct decision *d)
 {
-	struct budget_answer answer = decide_on_budget(&reg->map, d->slot, d->state_gen, d->version,
-	                                               engagement);
+	struct k2k_hash_key key = { k2k_tenant_generation(d->state_gen), engagement, d->slot };
+	struct budget_answer answer = check_budget(&reg->map, &key, d->version);
 
 	if (answer.code == K2K_EBUDGET) {
 		d->used = answer.used;
@@ -434,21 +431,18 @@ static ALWAYS_INLINE int add(struct k2k_registry *reg, uint32_t slot, uint32_t i
 	return K2K_EUNBOOKED;
 }
 
-static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t engagement,
-                uint64_t gpu_ns)
+static int book(struct k2k_registry *reg, const struct k2k_hash_key *key, uint64_t gpu_ns)
 {
+	struct k2k_claimer claimer = { reg->broker.incarnation, &reg->passed,
+		                       &reg->ledger_full_at };
 	uint32_t index;
-	int code = k2k_ledger_find(&reg->map, slot, generation, engagement, &index);
+	int code = k2k_ledger_obtain(&reg->map, &claimer, key, &index);
 
-	if (code == K2K_HASH_ABSENT)
-		code = k2k_ledger_obtain(&reg->map, reg->broker.incarnation, &reg->passed,
-		                         &reg->ledger_full_at, slot, generation, engagement,
-		                         &index);
 	if (!code)
-		return add(reg, slot, index, gpu_ns);
+		return add(reg, key->slot, index, gpu_ns);
 	if (code != K2K_EFULL)
 		return code;
-	add_unattributed(reg, slot, gpu_ns);
+	add_unattributed(reg, key->slot, gpu_ns);
 	return K2K_EUNBOOKED;
 }
 
@@ -478,10 +472,12 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 		return code;
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
-		if (!code)
-			return end_booking(reg, slot, state_gen,
-			                   book(reg, slot, k2k_tenant_generation(state_gen),
-			                        tag.engagement_id, gpu_ns));
+		if (!code) {
+			struct k2k_hash_key key = { k2k_tenant_generation(state_gen),
+				                    tag.engagement_id, slot };
+
+			return end_booking(reg, slot, state_gen, book(reg, &key, gpu_ns));
+		}
 		if (code == K2K_ENOTENANT)
 			tell_unknown(reg, id, tag);
 	}
@@ -496,11 +492,14 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 		uint64_t state_gen;
 		uint32_t slot, index;
 
-		if (k2k_likely(k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
-		               k2k_ledger_find_near(&reg->map, slot,
-		                                    k2k_tenant_generation(state_gen),
-		                                    tag.engagement_id, &index)))
-			return end_booking(reg, slot, state_gen, add(reg, slot, index, gpu_ns));
+		if (k2k_likely(k2k_tenant_find_near(&reg->map, id, &slot, &state_gen))) {
+			struct k2k_hash_key key = { k2k_tenant_generation(state_gen),
+				                    tag.engagement_id, slot };
+
+			if (k2k_likely(k2k_ledger_find_near(&reg->map, &key, &index)))
+				return end_booking(reg, slot, state_gen,
+				                   add(reg, slot, index, gpu_ns));
+		}
 		k2k_read_unlock();
 	}
 	return track(reg, id, tag, gpu_ns);
