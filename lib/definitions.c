@@ -107,6 +107,11 @@ static bool something_comes_back(const struct k2k_registry *reg)
 	               k2k_load_relaxed(&reg->map.defs->grace_token);
 }
 
+static struct k2k_hash_key key_of(const struct k2k_change *change, uint64_t engagement)
+{
+	return (struct k2k_hash_key){ change->generation, engagement, change->slot };
+}
+
 /*
  * The engagement's ledger record. Damage of others' records must not refuse this change: it is cut
  * out, and told.
@@ -114,14 +119,12 @@ static bool something_comes_back(const struct k2k_registry *reg)
 static int obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record)
 {
 	struct k2k_registry *reg = change->reg;
-	int code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed,
-	                             &reg->ledger_full_at, change->slot, change->generation,
-	                             engagement, record);
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at };
+	struct k2k_hash_key key = key_of(change, engagement);
+	int code = k2k_ledger_obtain(&reg->map, &claimer, &key, record);
 
 	if (code == K2K_ECORRUPT && k2k_mend_now(reg) == 0)
-		code = k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed,
-		                         &reg->ledger_full_at, change->slot, change->generation,
-		                         engagement, record);
+		code = k2k_ledger_obtain(&reg->map, &claimer, &key, record);
 	return code;
 }
 
@@ -130,6 +133,7 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 	struct k2k_registry *reg = change->reg;
 	/* asked before: what comes back meanwhile is found by the next try */
 	bool waiting = something_comes_back(reg);
+	struct k2k_hash_key key = key_of(change, budget->engagement_id);
 	struct k2k_list free_list = k2k_budget_free_list(&reg->map);
 	uint32_t record;
 	int code;
@@ -142,8 +146,7 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 		return full(change, "engagements", waiting);
 	if (code)
 		return code;
-	return k2k_budget_add(&reg->map, change->slot, change->generation, since,
-	                      budget->engagement_id, budget->budget_ns, record);
+	return k2k_budget_add(&reg->map, &key, since, budget->budget_ns, record);
 }
 
 static void set_budget_count(struct k2k_change *change, int64_t by)
@@ -164,9 +167,9 @@ static int change_one_budget(struct k2k_change *change, uint64_t version,
 {
 	const struct k2k_map *map = &change->reg->map;
 	bool remove = budget->budget_ns == K2K_UNLIMITED;
+	struct k2k_hash_key key = key_of(change, budget->engagement_id);
 	uint32_t index;
-	int code = k2k_budget_find(map, change->slot, change->generation, version,
-	                           budget->engagement_id, &index);
+	int code = k2k_budget_find(map, &key, version, &index);
 
 	*ended = 0;
 	if (code && code != K2K_HASH_ABSENT)
@@ -693,15 +696,16 @@ int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 
 static int try_unset(struct k2k_change *change)
 {
+	struct k2k_hash_key key;
 	uint64_t version;
 	uint32_t index;
 	int code = k2k_change_find_live(change);
 
 	if (code)
 		return code;
+	key = key_of(change, change->quota->budgets[0].engagement_id);
 	k2k_tenant_rate(&change->reg->map, change->slot, &version);
-	code = k2k_budget_find(&change->reg->map, change->slot, change->generation, version,
-	                       change->quota->budgets[0].engagement_id, &index);
+	code = k2k_budget_find(&change->reg->map, &key, version, &index);
 	if (code)
 		return code == K2K_HASH_ABSENT ? K2K_ENOBUDGET : code;
 	return try_update(change);
