@@ -34,16 +34,17 @@ int k2k_change_check_id(k2k_tenant_id id)
 /* Checks the caller's quota and copies what the mask names. Nothing else reads the original. */
 static int take_quota(struct k2k_change *change, const struct k2k_quota *quota)
 {
-	int code = K2K_CHECK_STRUCT(quota, 0);
+	struct k2k_quota mine;
+	int code = K2K_TAKE_STRUCT(&mine, quota, 0);
 
-	if (!code && quota->budget_count && !quota->budgets)
+	if (!code && mine.budget_count && !mine.budgets)
 		code = k2k_fail_argument("budgets", "null, but budget_count is not 0");
 	if (code)
 		return code;
-	change->limits.rate = quota->max_messages_per_sec;
-	change->limits.gpu_memory_bytes = quota->max_gpu_memory_bytes;
-	change->limits.kernels = quota->max_concurrent_kernels;
-	return change->mask & K2K_UPDATE_BUDGETS ? k2k_change_take_budgets(change, quota) : 0;
+	change->limits.rate = mine.max_messages_per_sec;
+	change->limits.gpu_memory_bytes = mine.max_gpu_memory_bytes;
+	change->limits.kernels = mine.max_concurrent_kernels;
+	return change->mask & K2K_UPDATE_BUDGETS ? k2k_change_take_budgets(change, &mine) : 0;
 }
 
 int k2k_change_find_live(struct k2k_change *change)
@@ -292,13 +293,13 @@ int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	return code;
 }
 
-static int check_image(const struct k2k_tenant_image *image)
+static int take_image(struct k2k_tenant_image *mine, const struct k2k_tenant_image *image)
 {
-	int code = K2K_CHECK_STRUCT(image, 0);
+	int code = K2K_TAKE_STRUCT(mine, image, 0);
 
-	if (!code && image->usage_count && !image->usage)
+	if (!code && mine->usage_count && !mine->usage)
 		code = k2k_fail_argument("usage", "null, but usage_count is not 0");
-	if (!code && (!image->generation || image->generation > K2K_GENERATION_MAX))
+	if (!code && (!mine->generation || mine->generation > K2K_GENERATION_MAX))
 		code = k2k_fail_argument("generation", "0, or larger than any that is given");
 	return code;
 }
@@ -309,20 +310,19 @@ int k2k_tenant_restore(struct k2k_registry *reg, const struct k2k_tenant_image *
 	struct k2k_change change = {
 		.reg = reg, .operation = K2K_OP_REGISTER, .verb = "restored", .mask = ALL_UPDATES
 	};
-	struct k2k_tenant_image copy;
+	struct k2k_tenant_image mine;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = check_image(image);
+	code = take_image(&mine, image);
 	if (code)
 		return code;
-	copy = *image;
-	change.image = &copy;
-	change.id = copy.id;
+	change.image = &mine;
+	change.id = mine.id;
 	code = k2k_change_check_id(change.id);
 	if (!code)
-		code = take_quota(&change, copy.quota);
+		code = take_quota(&change, mine.quota);
 	if (!code)
 		code = run(&change, try_register);
 	free(change.budgets);

@@ -118,8 +118,8 @@ static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenan
 static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
+	struct k2k_tenant_totals counted = { .final = 0 };
 	uint64_t deadline = k2k_deadline(reg);
-	uint32_t size = totals ? totals->size : 0;
 	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
@@ -127,17 +127,15 @@ static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *
 	code = retire(change, totals != NULL);
 	if (!code)
 		tell_deregistered(change);
-	if (!code && totals) {
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-	}
 	k2k_change_end(reg, change->undo);
 	if (code)
 		return code;
-	if (totals)
-		code = finish(change, deadline, totals);
-	if (totals && !totals->final)
-		unpin(change);
+	if (totals) {
+		code = finish(change, deadline, &counted);
+		if (!counted.final)
+			unpin(change);
+		K2K_GIVE_STRUCT(totals, &counted);
+	}
 	/* whatever became of the totals, the tenant is gone */
 	k2k_change_call_sink(change);
 	return code;
@@ -170,19 +168,13 @@ struct many {
 	struct k2k_registry *reg;
 	const k2k_tenant_id *ids;
 	size_t count;
-	struct k2k_tenant_totals *totals;
+	struct k2k_tenant_totals *totals; /* one for each id; null: nobody asks for them */
 	int *codes;
-	size_t stride; /* of the caller's totals */
 	struct k2k_final *finals;
 	size_t retired; /* as many finals are filled */
 	uint64_t token;
 	int first; /* the first of the codes that is not 0 */
 };
-
-static struct k2k_tenant_totals *totals_at(const struct many *many, size_t index)
-{
-	return k2k_element(many->totals, many->stride, index);
-}
 
 static void note_code(struct many *many, size_t index, int code)
 {
@@ -219,10 +211,10 @@ static int retire_all(struct many *many)
 			note_code(many, i, code);
 			return code;
 		}
-		many->finals[many->retired++] = (struct k2k_final){
-			change.slot, change.generation, many->totals ? totals_at(many, i) : NULL,
-			false
-		};
+		many->finals[many->retired++] = (struct k2k_final){ change.slot, change.generation,
+			                                            many->totals ? &many->totals[i]
+			                                                         : NULL,
+			                                            false };
 		tell_deregistered(&change);
 	}
 	if (many->retired)
@@ -292,7 +284,8 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
                                struct k2k_tenant_totals *totals, int *codes)
 {
 	K2K_UNCANCELLED;
-	struct many many = { .reg = reg, .ids = ids, .count = count, .totals = totals };
+	struct many many = { .reg = reg, .ids = ids, .count = count };
+	uint32_t stride;
 	int code;
 
 	if (!reg)
@@ -304,22 +297,24 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
 		code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	many.stride = totals && count ? totals->size : 0;
+	stride = totals ? K2K_STRIDE(totals, count) : 0;
+	many.totals = totals ? calloc(count + 1, sizeof(*many.totals)) : NULL;
 	many.finals = malloc(sizeof(*many.finals) * (count + 1));
 	many.codes = codes ? codes : malloc(sizeof(*many.codes) * (count + 1));
-	if (!many.finals || !many.codes) {
+	if (!many.finals || !many.codes || (totals && !many.totals)) {
 		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants",
 		                      count);
 	} else {
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			many.codes[i] = K2K_ENOTENANT;
-		for (size_t i = 0; many.totals && i < count; i++) {
-			memset(totals_at(&many, i), 0, many.stride);
-			totals_at(&many, i)->size = (uint32_t)many.stride;
-			totals_at(&many, i)->id = ids[i];
+			if (many.totals)
+				many.totals[i].id = ids[i];
 		}
 		code = deregister_all(&many);
+		for (size_t i = 0; many.totals && i < count; i++)
+			K2K_GIVE_ELEMENT(totals, stride, i, &many.totals[i]);
 	}
+	free(many.totals);
 	if (!codes)
 		free(many.codes);
 	free(many.finals);

@@ -74,6 +74,18 @@ static ALWAYS_INLINE void decide_nothing(struct decision *d)
 	d->rest_ns = 0;
 }
 
+/* To a caller of any version; the fast paths fill in place what is of today's. */
+static ALWAYS_INLINE void give_verdict(const struct decision *d, uint64_t n, int code,
+                                       struct k2k_verdict *verdict)
+{
+	struct k2k_verdict mine = K2K_VERDICT_INIT;
+
+	if (!verdict)
+		return;
+	fill_verdict(d, n, code, &mine);
+	K2K_GIVE_STRUCT(verdict, &mine);
+}
+
 /* Of tenant 0: passes, counted nowhere. Ends the read section. */
 static __attribute__((noinline)) int pass_unspecified(uint64_t n, struct k2k_verdict *verdict)
 {
@@ -82,8 +94,7 @@ static __attribute__((noinline)) int pass_unspecified(uint64_t n, struct k2k_ver
 	k2k_read_unlock();
 	decide_nothing(&d);
 	d.limit = K2K_UNLIMITED;
-	if (verdict)
-		fill_verdict(&d, n, 0, verdict);
+	give_verdict(&d, n, 0, verdict);
 	return 0;
 }
 
@@ -286,8 +297,7 @@ static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
 	}
 	if (!code && admits)
 		d.used += n;
-	if (verdict)
-		fill_verdict(&d, n, code, verdict);
+	give_verdict(&d, n, code, verdict);
 	if (code && admits)
 		count_rejection(reg, d.slot, code);
 	if (code)

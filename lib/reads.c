@@ -100,8 +100,7 @@ int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant
 	k2k_read_unlock();
 	if (code && !copy.flags)
 		return code;
-	copy.size = info->size;
-	*info = copy;
+	K2K_GIVE_STRUCT(info, &copy);
 	return code;
 }
 
@@ -342,21 +341,16 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
 	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
-	uint32_t size;
-	/* flags are results here: of an earlier use */
-	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT,
-	                                 max_audit_events)
-	               : 0;
+	/* flags of an earlier use may be in it */
+	int code = reg ? K2K_CHECK_STRUCT(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	size = info->size;
 	memset(&copy, 0, sizeof(copy));
-	copy.size = size;
 	copy_info(reg, &copy);
 	k2k_read_unlock();
-	memcpy(info, &copy, size < sizeof(copy) ? size : sizeof(copy));
+	K2K_GIVE_STRUCT(info, &copy);
 	return 0;
 }
