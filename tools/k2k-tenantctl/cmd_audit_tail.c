@@ -424,12 +424,6 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 	return code;
 }
 
-static void settle_format(struct ctl *ctl)
-{
-	if (!ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
-		ctl->format = FORMAT_JSON;
-}
-
 static int print_tail(struct tail *tail, struct k2k_audit_record *records)
 {
 	bool listed = tail->ctl->format != FORMAT_JSON;
@@ -455,7 +449,6 @@ int cmd_audit_tail(struct ctl *ctl)
 	struct k2k_audit_record *records;
 	int exit_code;
 
-	settle_format(ctl);
 	if (!read_arguments(&tail))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &tail.reg);

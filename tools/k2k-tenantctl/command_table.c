@@ -563,6 +563,7 @@ const struct command commands[] = {
 			   "processes by time",
 		OPTIONS(tail_options),
 		.table = &events_table,
+		.json_in_pipes = true,
 		.prose = "Prints a table on a terminal, else one JSON object per line, unless -o "
 			 "says otherwise. Each broker has a ring for rejections and a ring for "
 			 "security events; administrators share one. New events overwrite the "

@@ -378,6 +378,8 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	if (ctl->option[OPT_VERSION])
 		return cmd_version(ctl);
 	c = find_command(ctl);
+	if (c && c->json_in_pipes && !ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
+		ctl->format = FORMAT_JSON;
 	if (!c || !fits(ctl, c) || !good_words(ctl, c->options, c->option_count) ||
 	    (c->table && !view_read(ctl, c->table)))
 		return EXIT_USAGE;
