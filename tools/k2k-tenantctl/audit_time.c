@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit_time.h"
+#include "common/clock.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -8,14 +9,6 @@
 #include <time.h>
 
 #define NS_PER_S UINT64_C(1000000000)
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* ".123" up to nine digits; returns what is behind it. */
 static const char *take_fraction(const char *at, uint64_t *ns)
@@ -82,7 +75,7 @@ static bool looks_like_date(const char *text)
 
 bool when_parse(struct ctl *ctl, const char *option, const char *text, struct when *when)
 {
-	uint64_t wall_ns = clock_ns(CLOCK_REALTIME), monotonic_ns = clock_ns(CLOCK_MONOTONIC), ago;
+	uint64_t wall_ns = clock_wall_ns(), monotonic_ns = clock_monotonic_ns(), ago;
 
 	if (!looks_like_date(text)) {
 		if (!arg_duration(ctl, option, text, &ago))

@@ -4,7 +4,7 @@
 #include "audit_text.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

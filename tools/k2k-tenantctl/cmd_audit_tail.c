@@ -4,8 +4,9 @@
 #include "audit_time.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
-#include "../k2k-auditd/event.h"
+#include "common/clock.h"
+#include "common/units.h"
+#include "common/audit_event.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -72,14 +73,6 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 	           "security events), and admin",
 	           text);
 	return false;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static bool is_number(const char *text)

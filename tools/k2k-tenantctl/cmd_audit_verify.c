@@ -14,8 +14,8 @@
 #include "audit_text.h"
 #include "commands.h"
 #include "output.h"
-#include "../k2k-auditd/chain.h"
-#include "../k2k-auditd/event.h"
+#include "common/audit_chain.h"
+#include "common/audit_event.h"
 
 #include <errno.h>
 #include <inttypes.h>

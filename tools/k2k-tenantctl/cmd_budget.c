@@ -3,7 +3,7 @@
 #include "tenant_change.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

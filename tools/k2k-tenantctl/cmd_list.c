@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "interval.h"
 #include "tenants.h"
+#include "common/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,12 @@ static int list_once(struct ctl *ctl, struct k2k_registry *reg)
 static int watch(struct ctl *ctl, struct k2k_registry *reg)
 {
 	const uint64_t second = 1000000000;
-	uint64_t next = snapshot_now();
+	uint64_t next = clock_monotonic_ns();
 	bool terminal = isatty(STDOUT_FILENO);
 	int exit_code;
 
 	for (;;) {
-		uint64_t now = snapshot_now();
+		uint64_t now = clock_monotonic_ns();
 
 		next += ((now > next ? now - next : 0) / second + 1) * second;
 		if (terminal)
@@ -37,7 +38,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg)
 		/* end if nobody reads the output any more */
 		if (exit_code || fflush(stdout) || ferror(stdout))
 			return exit_code;
-		sleep_until(next);
+		clock_sleep_until(next);
 	}
 }
 

@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "dry_run.h"
 #include "accounts.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

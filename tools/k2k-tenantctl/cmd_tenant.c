@@ -4,7 +4,7 @@
 #include "commands.h"
 #include "dry_run.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include "completion_scripts.h"
 #include "registries.h"
 #include "command_table.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "interval.h"
 
-#include <time.h>
-
 static void add(uint64_t *sum, uint64_t n)
 {
 	if (__builtin_add_overflow(*sum, n, sum))
@@ -93,20 +91,4 @@ void holdings(const struct snapshot *s, struct holdings *held)
 		add(&held->kernels, s->tenants[i].info.kernels);
 		add(&held->bytes, s->tenants[i].info.gpu_memory_bytes);
 	}
-}
-
-void sleep_until(uint64_t ns)
-{
-	const struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) != 0)
-		;
-}
-
-uint64_t wall_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }

@@ -3,7 +3,7 @@
 #ifndef K2K_TENANTCTL_INTERVAL_H
 #define K2K_TENANTCTL_INTERVAL_H
 
-#include "../metrics/snapshot.h"
+#include "common/snapshot.h"
 
 /* What was counted from one look to the next: of a tenant, or of all. */
 struct change {
@@ -21,8 +21,5 @@ struct holdings {
 	uint64_t kernels, bytes;
 };
 void holdings(const struct snapshot *s, struct holdings *held);
-
-void sleep_until(uint64_t ns); /* of CLOCK_MONOTONIC */
-uint64_t wall_ns(void);        /* since 1970 */
 
 #endif

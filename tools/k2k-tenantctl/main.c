@@ -7,7 +7,7 @@
 #include "command_table.h"
 #include "suggest.h"
 #include "view.h"
-#include "../common/service.h"
+#include "common/service.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 #include "accounts.h"
-#include "../common/printable.h"
+#include "common/printable.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -264,20 +264,4 @@ void note(const struct ctl *ctl, const char *message, ...)
 	printable(text);
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", text);
-}
-
-void out_of_memory(void)
-{
-	static const char message[] = CTL_NAME ": out of memory\n";
-
-	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
-		_exit(EXIT_SYSTEM);
-	_exit(EXIT_SYSTEM);
-}
-
-void *check_memory(void *memory)
-{
-	if (!memory)
-		out_of_memory();
-	return memory;
 }

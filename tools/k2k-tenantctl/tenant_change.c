@@ -2,7 +2,7 @@
 #include "tenant_change.h"
 #include "dry_run.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

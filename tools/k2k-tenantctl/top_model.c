@@ -3,7 +3,7 @@
 #include "brokers.h"
 #include "columns.h"
 #include "ctl.h"
-#include "../common/printable.h"
+#include "common/printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view.h"
 #include "suggest.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

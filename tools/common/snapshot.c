@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "snapshot.h"
+#include "clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-uint64_t snapshot_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- lists ------------------------------------------------------------------ */
 
@@ -187,7 +179,7 @@ int snapshot_take(struct k2k_registry *reg, struct snapshot *s)
 {
 	int code;
 
-	*s = (struct snapshot){ .taken_ns = snapshot_now() };
+	*s = (struct snapshot){ .taken_ns = clock_monotonic_ns() };
 	code = take(reg, s);
 	if (code) {
 		snapshot_free(s);
@@ -198,7 +190,7 @@ int snapshot_take(struct k2k_registry *reg, struct snapshot *s)
 	qsort(s->brokers, s->broker_count, sizeof(*s->brokers), compare_brokers);
 	join_usage(s);
 	join_budgets(s);
-	s->took_ns = snapshot_now() - s->taken_ns;
+	s->took_ns = clock_monotonic_ns() - s->taken_ns;
 	return 0;
 }
 

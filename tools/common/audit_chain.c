@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "chain.h"
+#include "audit_chain.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -21,8 +21,8 @@
  * A parser returns 0 and sets *value, or returns -1, leaves *value as it was,
  * and says what is wrong at which character. All are pure functions.
  */
-#ifndef K2K_UNITS_H
-#define K2K_UNITS_H
+#ifndef K2K_COMMON_UNITS_H
+#define K2K_COMMON_UNITS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "text.h"
+#include "memory.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@ void text_add(struct text *text, const char *bytes, size_t size)
 {
 	if (text->room - text->size < size) {
 		text->room = 2 * (text->size + size);
-		text->bytes = must(realloc(text->bytes, text->room));
+		text->bytes = check_memory(realloc(text->bytes, text->room));
 	}
 	memcpy(text->bytes + text->size, bytes, size);
 	text->size += size;
@@ -28,13 +27,4 @@ void text_free(struct text *text)
 {
 	free(text->bytes);
 	*text = (struct text){ 0 };
-}
-
-void *must(void *memory)
-{
-	if (!memory) {
-		fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
-		exit(10);
-	}
-	return memory;
 }

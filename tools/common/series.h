@@ -11,8 +11,8 @@
  * sum: so the sum counts what was added while a tenant was in it, from one look to the next. What a
  * tenant had counted before anybody looked belongs to where it is seen first.
  */
-#ifndef K2K_SERIES_H
-#define K2K_SERIES_H
+#ifndef K2K_COMMON_SERIES_H
+#define K2K_COMMON_SERIES_H
 
 #include <stdbool.h>
 

@@ -7,8 +7,8 @@
  * The rest are summed under tenant="other". Who asks again and again keeps a struct metrics_past,
  * so that this sum never falls or jumps.
  */
-#ifndef K2K_METRICS_H
-#define K2K_METRICS_H
+#ifndef K2K_COMMON_METRICS_H
+#define K2K_COMMON_METRICS_H
 
 #include "series.h"
 

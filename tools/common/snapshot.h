@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a registry says of itself at one time, copied: for those who print all of it. */
-#ifndef K2K_SNAPSHOT_H
-#define K2K_SNAPSHOT_H
+#ifndef K2K_COMMON_SNAPSHOT_H
+#define K2K_COMMON_SNAPSHOT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +39,5 @@ struct snapshot {
  */
 int snapshot_take(struct k2k_registry *reg, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
-
-uint64_t snapshot_now(void); /* CLOCK_MONOTONIC in nanoseconds */
 
 #endif

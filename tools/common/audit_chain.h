@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * chain.h - the form of an audit log: a chain of lines that can't be changed unseen
+ * audit_chain.h - the form of an audit log: a chain of lines that can't be changed unseen
  *
  * A line is one JSON object:
  *
@@ -27,8 +27,8 @@
  * newer than the head by interval_ns. An older head beside a log that is cut
  * just there is beyond what files can tell: keep heads elsewhere too.
  */
-#ifndef K2K_AUDITD_CHAIN_H
-#define K2K_AUDITD_CHAIN_H
+#ifndef K2K_COMMON_AUDIT_CHAIN_H
+#define K2K_COMMON_AUDIT_CHAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
