@@ -68,7 +68,8 @@ static const char help[] =
 	"                       so much later (interval = 1s, the default). Killed, it loses "
 	"nothing of what was\n"
 	"                       written either way; this is about crashes of the machine\n"
-	"  It rotates by itself; logrotate is not needed. If somebody moves the file, it goes on in "
+	"  It rotates by itself; logrotate is not needed. If somebody moves the file, it goes on "
+        "in "
 	"a\n"
 	"  new one within a second. SIGHUP is ignored.\n"
 	"  Where it stopped, the log itself says: after any end it goes on there, each event once. "
@@ -341,10 +342,23 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * Reports to the registry what is kept, and then, once, to the service manager that the daemon is
+ * ready: units that change a registry which requires audit start after it.
+ */
+static void say_kept(struct follow *follow, const struct destination *d, bool failing, bool *ready)
+{
+	follow_say(follow, position_of(d), failing);
+	if (!*ready)
+		notify("READY=1");
+	*ready = true;
+}
+
 /* Returns the exit status. */
 static int run(struct destination *d, struct follow *follow, int once)
 {
 	struct trouble trouble = { 0 };
+	bool ready = false;
 	struct bodies bodies = { 0 };
 	int status = -1;
 
@@ -375,7 +389,7 @@ static int run(struct destination *d, struct follow *follow, int once)
 			continue;
 		if (code < 0) {
 			trouble_is(&trouble, d, -code);
-			follow_say(follow, position_of(d), true);
+			say_kept(follow, d, true, &ready);
 			if (once || code == -EPIPE)
 				status = 10;
 			else
@@ -383,7 +397,7 @@ static int run(struct destination *d, struct follow *follow, int once)
 			continue;
 		}
 		trouble_is_over(&trouble, d);
-		follow_say(follow, position_of(d), false);
+		say_kept(follow, d, false, &ready);
 		if (!count && once)
 			status = follow_error(follow) ? 6 : 0;
 		else if (!count)
@@ -413,7 +427,6 @@ int main(int argc, char **argv)
 	catch_signals();
 	destination = open_destination(&options);
 	follow = follow_new(options.registry);
-	notify("READY=1");
 	status = run(&destination, follow, options.once);
 	notify("STOPPING=1");
 	follow_free(&follow);
