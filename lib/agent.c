@@ -59,8 +59,7 @@ static void relax(void)
 static void run_tasks(struct k2k_agent *agent)
 {
 	/* observe[agent-task]: what the caller wrote into it */
-	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL,
-	                                                       memory_order_acquire);
+	struct k2k_agent_task *task = k2k_exchange_acquire(&agent->tasks, NULL);
 	struct k2k_agent_task *in_order = NULL;
 
 	while (task) {
@@ -210,8 +209,7 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 		return run_task(context);
 	task.next = k2k_load_relaxed(&agent->tasks); /* relaxed: the compare-exchange decides */
 	/* publish[agent-task]: the task */
-	while (!atomic_compare_exchange_weak_explicit(&agent->tasks, &task.next, &task,
-	                                              memory_order_release, memory_order_relaxed))
+	while (!k2k_cas_weak_release(&agent->tasks, &task.next, &task))
 		;
 	kick(agent);
 	/* relaxed: acquired below */

@@ -160,7 +160,7 @@ static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
 static inline void k2k_unhold(struct k2k_registry *reg)
 {
 	/* publish[handle-users]: all that the call did */
-	atomic_fetch_sub_explicit(&reg->users, 1, memory_order_release);
+	k2k_sub_release(&reg->users, 1);
 }
 
 /* Adds a reason to a null or too small struct. */

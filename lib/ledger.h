@@ -77,9 +77,7 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 	/* relaxed: a number that carries nothing else; so the CAS */
 	uint64_t cost = k2k_load_relaxed(&record->cost_ns);
 
-	while (!atomic_compare_exchange_weak_explicit(&record->cost_ns, &cost,
-	                                              k2k_sat_add(cost, ns), memory_order_relaxed,
-	                                              memory_order_relaxed))
+	while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, k2k_sat_add(cost, ns)))
 		;
 	return ns - (k2k_sat_add(cost, ns) - cost);
 }
@@ -89,9 +87,7 @@ static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
 {
 	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
 
-	return cost <= UINT64_MAX - ns &&
-	       atomic_compare_exchange_strong_explicit(&record->cost_ns, &cost, cost + ns,
-	                                               memory_order_relaxed, memory_order_relaxed);
+	return cost <= UINT64_MAX - ns && k2k_cas_relaxed(&record->cost_ns, &cost, cost + ns);
 }
 
 /* How many records brokers take for one tenant. */

@@ -115,8 +115,7 @@ int k2k_rcu_synchronize(void)
 
 	k2k_assert_no_section();
 	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
-	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire,
-	                                                memory_order_relaxed)) {
+	while (!k2k_cas_acquire(&turn, &free, 1)) {
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);
 	}

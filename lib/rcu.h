@@ -63,7 +63,7 @@ static inline void k2k_read_barrier(void)
 	/* relaxed: it does not change any more when the first reader comes */
 	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
 		/* the compiler alone; the processor's part is membarrier()'s */
-		atomic_signal_fence(memory_order_seq_cst);
+		k2k_fence_compiler();
 	else
 		/*
 		 * fence[rcu-reader] with fence[rcu-synchronizer]: the section, before what is read

@@ -414,7 +414,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 			return code;
 	}
 	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
-	gate = atomic_exchange_explicit(reg->gate, K2K_GATE_CLOSED, memory_order_acq_rel);
+	gate = k2k_exchange_acq_rel(reg->gate, K2K_GATE_CLOSED);
 	if (gate == K2K_GATE_FORKED) {
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;

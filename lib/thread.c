@@ -57,8 +57,7 @@ static struct k2k_thread *take_used(void)
 		 * others
 		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
-		    atomic_compare_exchange_strong_explicit(
-			    &thread->taken, &free, 1, memory_order_acquire, memory_order_relaxed))
+		    k2k_cas_acquire(&thread->taken, &free, 1))
 			return thread;
 	}
 	return NULL;

@@ -40,8 +40,9 @@ struct k2k_writer {
 	struct k2k_lock life;
 	uint64_t incarnation; /* 0: none */
 	/*
-	 * for assertions: which thread has the turn, by the address of its k2k_thread_self; or null.
-	 * Private to the process, unlike writer_owner, which corruption may change during the turn.
+	 * for assertions: which thread has the turn, by the address of its k2k_thread_self; or
+	 * null. Private to the process, unlike writer_owner, which corruption may change during the
+	 * turn.
 	 */
 	const void *turn;
 };

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /*
- * Each tenant and broker is a JSON object of its own, written and freed before the next: a list of a
- * hundred thousand takes no more memory than its text.
+ * Each tenant and broker is a JSON object of its own, written and freed before the next: a list of
+ * a hundred thousand takes no more memory than its text.
  */
 
 /* Bytes that the registry did not check: half a character would make the whole text invalid. */

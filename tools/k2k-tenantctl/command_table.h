@@ -3,8 +3,8 @@
  * command_table.h - the command line as data
  *
  * command_table.c has the table. From it come the parser (main.c), --help (help.c), completion
- * (completion.c) and the manual pages (manual_pages.c). A command, or an option of one, is added there and
- * nowhere else.
+ * (completion.c) and the manual pages (manual_pages.c). A command, or an option of one, is added
+ * there and nowhere else.
  */
 #ifndef K2K_TENANTCTL_COMMAND_TABLE_H
 #define K2K_TENANTCTL_COMMAND_TABLE_H
