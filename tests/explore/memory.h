@@ -48,7 +48,7 @@ struct memory_location {
 	size_t bytes;
 	int process;      /* -1: it is shared by all */
 	const char *text; /* as the first access writes it */
-	/* of all executions: threads that ever stored there; the search goes by it */
+	/* of all executions: threads that ever stored there */
 	unsigned int writers;
 	/* of this execution */
 	bool used;
@@ -76,8 +76,12 @@ unsigned int memory_locate(const volatile void *p, size_t bytes, int process, co
 void memory_make_private(const void *p, size_t bytes);
 struct memory_location *memory_location(unsigned int number);
 const struct memory_store *memory_store_of(unsigned int store);
-/* True: `thread` is the first of all executions to find another thread's store there. */
-bool memory_note_writer(unsigned int location, int thread);
+/* How many there are: a store that is made now gets this number. */
+unsigned int memory_store_count(void);
+/* Was it made when there were `since` stores, or later? An initial value was not. */
+bool memory_is_newer(unsigned int store, unsigned int since);
+/* Is there one of these that the thread may read? */
+bool memory_has_newer(int thread, unsigned int location, unsigned int since);
 
 /* How many stores a load, or the read of a read-modify-write, may choose from. */
 unsigned int memory_candidates(int thread, unsigned int location);
@@ -88,12 +92,12 @@ uint64_t memory_read(int thread, unsigned int store, enum explore_order order);
 
 /* How many places a plain store may take. */
 unsigned int memory_places(int thread, unsigned int location);
-/* Takes the choice-th of them, the last first. */
-void memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
-                  enum explore_order order, uint64_t ident);
-/* Of a read-modify-write that has read `from`. */
-void memory_write_behind(int thread, unsigned int from, uint64_t value, enum explore_order order,
-                         uint64_t ident);
+/* Takes the choice-th of them, the last first. The store's number. */
+unsigned int memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
+                          enum explore_order order, uint64_t ident);
+/* Of a read-modify-write that has read `from`. The store's number. */
+unsigned int memory_write_behind(int thread, unsigned int from, uint64_t value,
+                                 enum explore_order order, uint64_t ident);
 
 /* A seq_cst fence answers a hash of the view that it leaves; others 0. */
 uint64_t memory_fence(int thread, enum explore_order order);

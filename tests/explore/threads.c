@@ -104,13 +104,14 @@ static void schedule(void)
 		}
 		trace_log_actor(actor);
 		if (!is_run(actor)) {
-			if (actor >= STOP(0)) {
+			if (is_stop(actor)) {
 				run.stops++;
 				run.threads[actor_thread(actor)].state = THREAD_STOPPED;
 			} else {
 				die(actor_thread(actor));
 			}
-			trace_note(actor_thread(actor), actor >= STOP(0) ? "stands still" : "dies");
+			search_done(actor, &run.threads[actor_thread(actor)].step);
+			trace_note(actor_thread(actor), is_stop(actor) ? "stands still" : "dies");
 			continue;
 		}
 		switch_to(actor_thread(actor));
@@ -120,7 +121,11 @@ static void schedule(void)
 
 static void thread_main(unsigned int number)
 {
+	static const struct explore_site site = { "", 0, "end" };
+
 	run.program->threads[number]();
+	if (run.program->mortal >> number & 1)
+		run_done(run_wait_for_turn(&(struct step){ .kind = STEP_END, .site = &site }));
 	run.threads[number].state = THREAD_FINISHED;
 	if (run.starting)
 		switch_to(-1);
@@ -230,6 +235,13 @@ struct step *run_wait_for_turn(const struct step *step)
 	if (++self->events > most)
 		run_end(RUN_CUT);
 	return &self->step;
+}
+
+void run_done(const struct step *step)
+{
+	run.stores += step->to != 0;
+	search_done(RUN(run.current), step);
+	trace_step(run.current, step);
 }
 
 uint64_t run_ident(void)

@@ -20,6 +20,7 @@ enum step_kind {
 	STEP_ASK, /* does a process live? */
 	STEP_YIELD,
 	STEP_BARRIER, /* membarrier(2) */
+	STEP_END,     /* of a thread that may die: until then */
 };
 
 struct step {
@@ -30,9 +31,10 @@ struct step {
 	size_t size; /* 0: of no location */
 	unsigned int location;
 	const struct explore_site *site;
-	uint64_t read, value; /* found, and stored; of a question: the thread, and the answer */
-	unsigned int newer;   /* stores there that are newer than the one that was read */
-	bool done;            /* a compare-exchange has stored */
+	uint64_t read, value;  /* found, and stored; of a question: the thread, and the answer */
+	unsigned int from, to; /* the store that was read, and that was made: memory.h; 0: none */
+	unsigned int newer;    /* stores there that are newer than the one that was read */
+	bool done;             /* a compare-exchange has stored */
 };
 
 void trace_begin(void);
