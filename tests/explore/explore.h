@@ -44,6 +44,7 @@ struct explore_program {
 	unsigned int deaths, stops; /* how many of each in one execution, at most */
 	unsigned int
 		steps; /* of one thread, at most; 0: 2000. Longer executions are cut, and counted */
+	bool full;     /* takes minutes: not in CI */
 	bool may_wait; /* a thread that waits for what never comes is no fault */
 	/* What explore_outcome() may say in all: exactly this is demanded. None: anything. */
 	const char *outcomes[EXPLORE_OUTCOMES];

@@ -138,15 +138,15 @@ static void setup_two(void)
 	begin(2, 4);
 }
 
-/* What counts afterwards is what is held; "full" only if the limit was reached. */
+/* If all came to their ends, what counts afterwards is what is held. */
 static void check(void)
 {
 	uint64_t sums[K2K_RESOURCES];
-	bool dies = false;
+	bool all = true;
 
 	for (int i = 0; i < EXPLORE_THREADS; i++)
-		dies |= explore_end_of(i) == EXPLORE_DEAD;
-	if (!dies) {
+		all &= explore_end_of(i) == EXPLORE_FINISHED;
+	if (all) {
 		explore_assert(k2k_lease_sum(&world_map, &world_handles[0].liveness, slot,
 		                             generation, sums) == 0);
 		explore_assert(sums[K2K_RESOURCE_KERNELS] == sum_of(held));
@@ -163,12 +163,17 @@ static void check_contended(void)
 
 PROGRAM(lease_two, .what = "two ask for what only one can have", .setup = setup_one,
         .threads = { acquire, acquire }, .check = check_contended)
-PROGRAM(lease_three, .what = "three ask for what two can have", .setup = setup_two,
+PROGRAM(lease_three, .full = true, .what = "three ask for what two can have", .setup = setup_two,
         .threads = { acquire, acquire, acquire }, .check = check_contended)
 PROGRAM(lease_and_back, .what = "two ask for what only one can have, and give it back",
         .setup = setup_one, .threads = { acquire_and_release, acquire_and_release }, .check = check)
 
 /* ---- what is held, withdrawn, given back ---------------------------------------------- */
+
+static void setup_three(void)
+{
+	begin(3, 4);
+}
 
 static void setup_two_one_held(void)
 {
@@ -176,14 +181,20 @@ static void setup_two_one_held(void)
 	give(0, 1);
 }
 
-static void check_last(void)
+static void acquire_two(void)
 {
-	check();
-	explore_assert(sum_of(granted) <= 1 && (sum_of(full) == 0 || sum_of(granted) == 1));
+	acquire_some(2);
+}
+
+/* The second is claimed and withdrawn where another has claimed meanwhile. */
+static void acquire_two_and_one(void)
+{
+	if (acquire_some(2) == 0)
+		acquire_some(1);
 }
 
 PROGRAM(lease_withdrawn, .what = "a claim that is withdrawn hides nothing of what is held",
-        .setup = setup_two_one_held, .threads = { acquire, acquire, acquire }, .check = check_last)
+        .setup = setup_three, .threads = { acquire_two, acquire_two_and_one }, .check = check)
 PROGRAM(lease_handed_on, .what = "two ask for the last one while the other is given back",
         .setup = setup_two_one_held, .threads = { release, acquire, acquire }, .check = check)
 
@@ -264,10 +275,14 @@ static void acquire_beside_dead(void)
 PROGRAM(lease_dead, .what = "what the dead held is no reason for a refusal", .setup = setup_one,
         .mortal = 1, .deaths = 1, .threads = { acquire_and_release, acquire_beside_dead },
         .check = check)
-PROGRAM(lease_dead_three, .what = "two ask for what one held that dies", .setup = setup_one_held,
-        .mortal = 1, .deaths = 1, .threads = { release, acquire, acquire }, .check = check)
+PROGRAM(lease_dead_three, .full = true, .what = "two ask for what one held that dies",
+        .setup = setup_one_held, .mortal = 1, .deaths = 1, .threads = { release, acquire, acquire },
+        .check = check)
 PROGRAM(lease_stopped,
         .what = "one that stands still keeps what it has claimed, and holds up nobody",
+        .setup = setup_one, .stopping = 1, .stops = 1, .threads = { acquire_and_release, acquire },
+        .check = check)
+PROGRAM(lease_stopped_three, .full = true, .what = "the same beside two that ask",
         .setup = setup_one, .stopping = 1, .stops = 1,
         .threads = { acquire_and_release, acquire, acquire }, .check = check)
 
@@ -335,5 +350,6 @@ static void check_heir(void)
 
 PROGRAM(lease_taken_over, .what = "a record is taken from the dead while others read it",
         .setup = setup_dead_record, .threads = { take_over, look }, .check = check_heir)
-PROGRAM(lease_taken_by_one, .what = "of two that take a dead one's record one gets it",
-        .setup = setup_dead_record, .threads = { take_over, take_over, look }, .check = check_heir)
+PROGRAM(lease_taken_by_one, .full = true,
+        .what = "of two that take a dead one's record one gets it", .setup = setup_dead_record,
+        .threads = { take_over, take_over, look }, .check = check_heir)

@@ -92,7 +92,8 @@ int main(int argc, char **argv)
 	if (list)
 		for (const struct explore_program *program = programs; program;
 		     program = program->next)
-			printf("%-32s %s\n", program->name, program->what);
+			printf("%-32s %s%s\n", program->name, program->what,
+			       program->full ? " (--full)" : "");
 	else if (!all && optind == argc)
 		return usage(stderr, 2);
 	for (struct explore_program *program = programs; all && program; program = program->next)

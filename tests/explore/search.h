@@ -21,8 +21,8 @@ struct search_figures {
 	uint64_t redundant;  /* given up, because all that could follow was seen already */
 	uint64_t distinct;   /* of the executions: it is all of them */
 	uint64_t steps;
-	double seconds;
-	bool weakened; /* the access that was to be weakened has run */
+	double seconds; /* of the processor */
+	bool weakened;  /* the access that was to be weakened has run */
 	bool fault;
 };
 

@@ -255,7 +255,7 @@ enum explore_end explore_end_of(int thread)
 		[THREAD_STOPPED] = EXPLORE_STOPPED,
 	};
 
-	return ends[run.threads[thread].state];
+	return thread < run.count ? ends[run.threads[thread].state] : EXPLORE_FINISHED;
 }
 
 void explore_outcome(const char *format, ...)
