@@ -7,10 +7,17 @@
  * form without an order, so none is chosen by accident. Every atomic access of
  * the library has one of these names (scripts/check-labels), so tests/explore
  * sees them all.
+ *
+ * assert() is for what this library alone guarantees: builds without NDEBUG (the presets dev, asan,
+ * tsan, torture and fuzz) abort, others don't evaluate it. Never assert on a caller's argument, nor
+ * on anything read from shared memory: other processes write there, so any value is possible.
+ * Beside it: k2k_assert_locked() in thread.h, k2k_assert_on_agent() in agent.h,
+ * k2k_assert_in_section() in rcu.h, k2k_assert_writer() in writer.h.
  */
 #ifndef K2K_BASE_H
 #define K2K_BASE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

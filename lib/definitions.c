@@ -16,10 +16,8 @@
 
 #include "budget.h"
 #include "ledger.h"
+#include "reap.h"
 #include "tenant.h"
-
-/* Not an error yet: something that is retired must pass before there is room. */
-enum { WAIT = 1 };
 
 #define RETRY_NS UINT64_C(200000)
 #define RETRY_MOST_NS UINT64_C(10000000)
@@ -93,7 +91,7 @@ static int full(struct k2k_change *change, const char *table, bool waiting)
 		return k2k_fail(K2K_EFULL, table, NULL, "the table of %s is full", table);
 	/* relaxed: under the lock */
 	change->wait_token = k2k_load_relaxed(&change->reg->map.defs->grace_token);
-	return WAIT;
+	return K2K_CHANGE_WAIT;
 }
 
 /* Records of retired tenants, retired budgets, or costs that wait for their second grace period. */
@@ -335,7 +333,8 @@ static int try_register(struct k2k_change *change)
 	code = add_all_budgets(change);
 	if (!code && change->image)
 		code = restore_counts(change);
-	if (code == WAIT && change->image) /* another attempt would need the generation again */
+	if (code == K2K_CHANGE_WAIT &&
+	    change->image) /* another attempt would need the generation again */
 		code = k2k_fail(K2K_EFULL, change->full, NULL, "the table of %s is full",
 		                change->full);
 	if (code)
@@ -503,7 +502,7 @@ static int run_held(struct k2k_change *change, enum k2k_operation operation,
 		if (!code)
 			tell_change(change, operation);
 		k2k_change_end(change->reg, change->undo);
-		if (code != WAIT)
+		if (code != K2K_CHANGE_WAIT)
 			return code;
 		/* without the lock: others go on */
 		code = k2k_wait_passed(change->reg, change->wait_token, deadline, &behind);

@@ -5,8 +5,9 @@
  * The detail is in the thread's record (thread.h). If there is no memory for one, all such threads
  * share a detail: then its text may be another thread's, and nothing else goes wrong.
  *
- * Three kinds of wrong: the caller's mistake is a code; damage in shared memory is K2K_ECORRUPT
- * with what and where; our own impossible aborts.
+ * There are three kinds of failure. A caller's mistake returns a code. Corrupt shared memory
+ * returns K2K_ECORRUPT, with the object and the field. A violated assumption of the library itself
+ * aborts in builds without NDEBUG (assert(), see base.h).
  */
 #ifndef K2K_ERROR_H
 #define K2K_ERROR_H
@@ -14,6 +15,20 @@
 #include <stdint.h>
 
 #include "k2k/registry.h"
+
+/*
+ * Results that functions of the library return to each other beside the public codes. They are
+ * positive, so none can be mistaken for an error, and no public call returns one.
+ */
+enum k2k_private_code {
+	K2K_HASH_ABSENT = 1,         /* no record has the key, or the record is not linked */
+	K2K_HASH_EXISTS = 2,         /* another record has the key already */
+	K2K_TENANT_CHANGED = 3,      /* the definition changed during the look: look again */
+	K2K_LEASE_AT_LIMIT = 4,      /* all of the tenant's limit is held: the lease is refused */
+	K2K_LEASE_AGAIN = 5,         /* other claims are in the way: leave the section, retry */
+	K2K_LEASE_REPORT_DEATHS = 6, /* no record is free before deaths are reported: report them */
+	K2K_CHANGE_WAIT = 7,         /* no room before a grace period has passed: wait for it */
+};
 
 /*
  * Fills this thread's detail and returns `code`. `object` and `field` may be

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hash.h"
 
-#include "error.h"
-
 int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *what)
 {
 	return k2k_fail_values(K2K_ECORRUPT, "hash", "chain", hash->pool.capacity, bucket,
@@ -28,7 +26,7 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 			int code = k2k_hash_walk(hash, bucket, head, seen, key, NULL, 0, other);
 
 			if (code == 0)
-				return 1;
+				return K2K_HASH_EXISTS;
 			if (code != K2K_HASH_ABSENT)
 				return code;
 			seen = head;

@@ -18,6 +18,7 @@
 #define K2K_HASH_H
 
 #include "delay.h"
+#include "error.h"
 #include "pool.h"
 
 #define K2K_HASH_RESTARTS 1000
@@ -32,8 +33,6 @@ struct k2k_hash_key {
 	uint64_t gen, key;
 	uint32_t slot;
 };
-
-enum { K2K_HASH_ABSENT = 1 };
 
 static inline uint32_t k2k_hash_bucket(const struct k2k_hash *hash, uint64_t gen, uint64_t key)
 {
@@ -134,8 +133,8 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
 }
 
 /*
- * Links the filled record `index`. 0; or K2K_HASH_ABSENT's opposite: 1 and *other where
- * a record of that key stands already (with `unique`); K2K_ECORRUPT.
+ * Links the filled record `index`. 0 if linked; K2K_HASH_EXISTS, with *other set, if `unique` and
+ * the key is present; K2K_ECORRUPT.
  */
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
                     bool unique, uint32_t *other);

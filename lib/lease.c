@@ -584,7 +584,7 @@ static inline int look(struct attempt *a, enum outcome *outcome)
 	return !a->request->exact_used && fits_fast(a) ? 0 : look_slow(a, outcome);
 }
 
-/* With our claim made. 0: granted, K2K_EBUSY: full; the claim is withdrawn where not granted. */
+/* With our claim made. As k2k_lease_acquire(); a claim that is not granted is withdrawn. */
 static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 {
 	uint64_t n = a->request->amount, deadline = 0, now;
@@ -613,7 +613,7 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 	}
 	/* relaxed: ours. publish[lease-ended]: who sees it sees the claim that it ends */
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n);
-	return code ? code : outcome == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
+	return code ? code : outcome == FULL ? K2K_LEASE_AT_LIMIT : K2K_LEASE_AGAIN;
 }
 
 /* Without a claim: those that retry don't hold up the one whose turn it is. */
@@ -624,7 +624,7 @@ static int look_before(struct attempt *a)
 
 	if (code)
 		return code;
-	return outcome == FITS ? 0 : outcome == FULL ? K2K_EBUSY : K2K_LEASE_AGAIN;
+	return outcome == FITS ? 0 : outcome == FULL ? K2K_LEASE_AT_LIMIT : K2K_LEASE_AGAIN;
 }
 
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,

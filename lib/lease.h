@@ -80,16 +80,6 @@
 #include "error.h"
 #include "pool.h"
 
-/* Nothing is claimed any more; pause outside of the read section, then try again. */
-enum {
-	K2K_LEASE_AGAIN = 1,
-	/*
-	 * only records of brokers whose death was not told can be had: tell it first, for its
-	 * numbers
-	 */
-	K2K_LEASE_REPORT_DEATHS = 2,
-};
-
 struct k2k_leaser {
 	const struct k2k_map *map;
 	struct k2k_liveness *liveness;
@@ -117,10 +107,10 @@ static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 }
 
 /*
- * In a read section, under the handle's mutex. 0: granted. K2K_EBUSY stands for
- * "full" (the caller knows the resource's code); K2K_LEASE_AGAIN: others' claims stand in the way;
+ * In a read section, under the handle's mutex. 0: granted; K2K_LEASE_AT_LIMIT; K2K_LEASE_AGAIN;
  * K2K_LEASE_REPORT_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT. *used and *limit:
- * what was decided on. Keeps a claim, and the section, for 5 ms at most.
+ * what was decided on. Keeps a claim, and the section, for 5 ms at most, and no claim that was not
+ * granted.
  */
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
                       uint64_t *used, uint64_t *limit);

@@ -2,7 +2,9 @@
 /*
  * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
  */
+#include "deaths.h"
 #include "handle.h"
+#include "lease.h"
 #include "tenant.h"
 
 #define PATIENCE_NS UINT64_C(20000000)
@@ -108,7 +110,7 @@ static int try_acquire(struct acquisition *a)
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
-		if (code == K2K_EBUSY) {
+		if (code == K2K_LEASE_AT_LIMIT) {
 			count_rejection(a, request.slot);
 			code = a->resource->rejection;
 		}

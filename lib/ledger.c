@@ -60,7 +60,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
 	if (code) {
 		give_up_share(map, slot);
 		k2k_pool_unclaim(&hash.pool, *index);
-		if (code != 1)
+		if (code != K2K_HASH_EXISTS)
 			return code;
 		*index = other;
 		return 0;

@@ -257,7 +257,7 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 		              /* relaxed: as above */
 		              " linked any more: it is again",
 		              k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index);
-	else if (code == 1 && other != index)
+	else if (code == K2K_HASH_EXISTS && other != index)
 		merge(mend, hash, index, other, of->slot);
 }
 

@@ -87,9 +87,7 @@ static __attribute__((noinline)) int pass_unspecified(uint64_t n, struct k2k_ver
 	return 0;
 }
 
-/* The budget in force at a version. AGAIN: the definition has changed meanwhile. */
-enum { AGAIN = 1 };
-
+/* The budget in force at a version, or K2K_TENANT_CHANGED. */
 struct budget_answer {
 	int code;
 	uint64_t used, limit;
@@ -113,7 +111,7 @@ static __attribute__((noinline)) struct budget_answer decide_on_budget(const str
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
 	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version)
-		answer.code = AGAIN;
+		answer.code = K2K_TENANT_CHANGED;
 	return answer;
 }
 
@@ -161,7 +159,7 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 			struct budget_answer answer = decide_on_budget(map, d->slot, d->state_gen,
 			                                               d->version, engagement);
 
-			if (answer.code == AGAIN)
+			if (answer.code == K2K_TENANT_CHANGED)
 				continue;
 			if (answer.code == K2K_EBUDGET) {
 				d->used = answer.used;

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "grace.h"
+#include "worker.h"
 
 #define SPINS 200
 #define REPLACE_POLL_NS UINT64_C(50000)
@@ -366,7 +367,7 @@ static int start_flusher(struct k2k_audit *audit)
 	if (audit->flushing)
 		return 0;
 	/* it runs the program's sink */
-	code = k2k_thread_start(&audit->flusher, run_flusher, audit, 0, "sink");
+	code = k2k_worker_start(&audit->flusher, run_flusher, audit, 0, "sink");
 	if (code)
 		return code;
 	audit->flushing = true;
