@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lease.c - programs of the leases (lib/lease.h): acquire, release, death, a record that is taken over.
+ * lease.c - programs of the leases (lib/lease.h): acquire, release, death, a record that is taken
+ * over.
  *
- * I4: nothing is granted while the sum exceeds the limit in force at the claim; what the dead held is
- * no reason for a refusal, and a free slot is never answered "full".
+ * I4: nothing is granted while the sum exceeds the limit in force at the claim; what the dead held
+ * is no reason for a refusal, and a free slot is never answered "full".
  *
- * Each thread notes what it holds: from the moment an acquire has returned to the moment a release is
- * called. A grant that relies on a release comes after it in any execution, so the sum of the notes of
- * the living is never above the limit. "Full" is judged only if at no moment as much was held: a
- * thread may see what was held long after it was given back, as long as nothing told it.
+ * Each thread notes what it holds: from the moment an acquire has returned to the moment a release
+ * is called. A grant that relies on a release comes after it in any execution, so the sum of the
+ * notes of the living is never above the limit. "Full" is judged only if at no moment as much was
+ * held: a thread may see what was held long after it was given back, as long as nothing told it.
  */
 #include "lease.h"
 
@@ -98,9 +99,9 @@ static int acquire_some(unsigned int n)
 {
 	int self = explore_self(), code = acquire_as(self, n);
 
-	explore_assert(code == 0 || code == K2K_EBUSY || code == K2K_LEASE_AGAIN);
+	explore_assert(code == 0 || code == K2K_LEASE_AT_LIMIT || code == K2K_LEASE_AGAIN);
 	if (code) {
-		(code == K2K_EBUSY ? full : again)[self]++;
+		(code == K2K_LEASE_AT_LIMIT ? full : again)[self]++;
 		return code;
 	}
 	held[self] += n;
@@ -221,7 +222,10 @@ static void acquire_when_told(void)
 	acquire();
 }
 
-/* One of two is held all the time, by the one or by the other: so there is always room for a second. */
+/*
+ * One of two is held all the time, by the one or by the other: so there is always room for a
+ * second.
+ */
 static void check_never_full(void)
 {
 	check();

@@ -394,7 +394,9 @@ static unsigned int write_at(int thread, unsigned int location, unsigned int pos
 	return store_count++;
 }
 
-/* The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted. */
+/*
+ * The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted.
+ */
 static unsigned int find_place(int thread, const struct memory_location *location,
                                unsigned int choice, unsigned int first)
 {

@@ -2,48 +2,52 @@
 /*
  * search.c - runs a program of two to four threads in every way that C11 allows.
  *
- * The threads are coroutines of this process. Each runs up to its next step, an access of lib/base.h
- * or a question (explore.h), and stops in front of it. Then the search chooses an actor: a thread that
- * makes its step, a process that dies, or a thread that stands still for ever. If the step reads, the
- * search also chooses which of the stores that memory.h offers, and if it stores, at which place in the
- * modification order. So an execution is a list of nodes, one a step. The next execution repeats the
- * list up to the last node that has an alternative left, and takes that. It is a depth-first search
- * that keeps nothing but the list, and it ends when no node has an alternative.
+ * The threads are coroutines of this process. Each runs up to its next step, an access of
+ * lib/base.h or a question (explore.h), and stops in front of it. Then the search chooses an actor:
+ * a thread that makes its step, a process that dies, or a thread that stands still for ever. If the
+ * step reads, the search also chooses which of the stores that memory.h offers, and if it stores,
+ * at which place in the modification order. So an execution is a list of nodes, one a step. The
+ * next execution repeats the list up to the last node that has an alternative left, and takes that.
+ * It is a depth-first search that keeps nothing but the list, and it ends when no node has an
+ * alternative.
  *
  * Each node begins with one actor, and gets others only if a later step makes a difference to what
  * that actor did: source-DPOR (Abdulla, Aronis, Jonsson, Sagonas: Optimal Dynamic Partial Order
  * Reduction, POPL 2014), for the executions of a weak memory model as RCMC and GenMC have them
- * (Kokologiannakis and others, POPL 2018, PLDI 2019). Two executions are the same if each load reads
- * from the same store, each location has the same modification order, and fences, deaths and questions
- * have the same order. What makes a difference:
+ * (Kokologiannakis and others, POPL 2018, PLDI 2019). Two executions are the same if each load
+ * reads from the same store, each location has the same modification order, and fences, deaths and
+ * questions have the same order. What makes a difference:
  *
- *  - A load (or a read-modify-write, or a compare-exchange that fails) comes before a store of the same
- *    location that does not depend on it: it could have read that store. Then the node of the load gets
- *    an actor that leads to the store. The other way round makes none: a load after a store may read an
- *    older one as well, and of two stores the later one may take the place before the other.
+ *  - A load (or a read-modify-write, or a compare-exchange that fails) comes before a store of the
+ *    same location that does not depend on it: it could have read that store. Then the node of the
+ *    load gets an actor that leads to the store. The other way round makes none: a load after a
+ *    store may read an older one as well, and of two stores the later one may take the place before
+ *    the other.
  *  - Two seq_cst fences (or deaths, or membarriers), in any order.
  *  - A question whether a process lives, and its death. A death, and a membarrier, and any step of
  *    another thread of that process.
  *
- * Whether a step depends on an earlier one is told by vector clocks along program order, reads-from, and
- * the order of seq_cst fences. An actor that leads to a step is the first of those that the step depends
- * on, after the node.
+ * Whether a step depends on an earlier one is told by vector clocks along program order,
+ * reads-from, and the order of seq_cst fences. An actor that leads to a step is the first of those
+ * that the step depends on, after the node.
  *
- * Sleep sets (Godefroid 1996) leave out what is seen twice. Once all executions with an actor at a node
- * are done, it sleeps in those with another actor: for a load that means that it reads only stores that
- * came after the node, because those with the older ones are done.
+ * Sleep sets (Godefroid 1996) leave out what is seen twice. Once all executions with an actor at a
+ * node are done, it sleeps in those with another actor: for a load that means that it reads only
+ * stores that came after the node, because those with the older ones are done.
  *
- * Complete: there is no bound on preemptions. There is one on the steps of a thread, and executions that
- * meet it are counted as cut. A thread that waits (explore_yield) goes on after some other store, and in
- * the end sees the newest ones; how often it looks in vain before that is not explored.
- * Left out: load buffering (memory.h), compare-exchanges that fail for no reason, and data races on what
- * is not atomic (each word of the registry is).
+ * Complete: there is no bound on preemptions. There is one on the steps of a thread, and executions
+ * that meet it are counted as cut. A thread that waits (explore_yield) goes on after some other
+ * store, and in the end sees the newest ones; how often it looks in vain before that is not
+ * explored.
+ * Left out: load buffering (memory.h), compare-exchanges that fail for no reason, and data races on
+ * what is not atomic (each word of the registry is).
  *
- * --naive takes each actor at each node, and gives up an execution in a state that was there before, known
- * by a hash. It is slow, and the reference: itself.sh compares the executions that both come to.
+ * --naive takes each actor at each node, and gives up an execution in a state that was there
+ *  before, known by a hash. It is slow, and the reference: itself.sh compares the executions that
+ *  both come to.
  *
- * Relatives: CDSChecker (Norris and Demsky, OOPSLA 2013), relacy (Vyukov). Death and standing still are
- * ours.
+ * Relatives: CDSChecker (Norris and Demsky, OOPSLA 2013), relacy (Vyukov). Death and standing still
+ * are ours.
  */
 #include "search.h"
 
@@ -132,7 +136,10 @@ static bool is_new_state(uint64_t hash)
 	return true;
 }
 
-/* What each thread has done and read, and the modification orders: all that can follow depends on that. */
+/*
+ * What each thread has done and read, and the modification orders: all that can follow depends on
+ * that.
+ */
 static uint64_t hash_state(uint64_t more)
 {
 	uint64_t hash = memory_mix(memory_hash(), more);
@@ -188,8 +195,8 @@ static bool differs(const struct node *earlier, const struct node *later)
 }
 
 /*
- * Of the steps after `from` that the newest one depends on, and itself: those that depend on no other of
- * them. *first: the first of them.
+ * Of the steps after `from` that the newest one depends on, and itself: those that depend on no
+ * other of them. *first: the first of them.
  */
 static uint32_t find_initials(const struct node *from, const struct node *newest,
                               const struct clock *before, uint32_t *first)
@@ -236,7 +243,9 @@ static void find_differences(struct node *newest, const struct clock *before)
 
 /* ---- sleep --------------------------------------------------------------------------------- */
 
-/* The sleeper's step would have come first: does it make a difference to it that `node` has come? */
+/*
+ * The sleeper's step would have come first: does it make a difference to it that `node` has come?
+ */
 static bool wakes(const struct node *node, uint32_t sleeper)
 {
 	int thread = actor_thread(sleeper);
@@ -483,7 +492,10 @@ static bool advance(void)
 		node->done |= node->actor;
 		left = node->todo & ~node->done;
 		if (left) {
-			/* a death or a standing still before another thread, which then need not try them */
+			/*
+			 * a death or a standing still before another thread, which then need not
+			 * try them
+			 */
 			node->actor = 1u << (31 - __builtin_clz(left));
 			node->todo |= run.options->naive ? 0
 			                                 : instead_of(node->actor, node->enabled);
@@ -495,7 +507,9 @@ static bool advance(void)
 	return false;
 }
 
-/* ---- executions --------------------------------------------------------------------------------- */
+/*
+ * ---- executions ---------------------------------------------------------------------------------
+ */
 
 static void finish(void)
 {

@@ -13,7 +13,10 @@
 
 #define CANDIDATES 512 /* stores of one location, in one execution */
 
-/* ---- the steps ---------------------------------------------------------------------------------------- */
+/*
+ * ---- the steps
+ * ----------------------------------------------------------------------------------------
+ */
 
 static uint64_t narrow(uint64_t value, size_t bytes)
 {

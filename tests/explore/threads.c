@@ -54,7 +54,10 @@ static bool can_run(void)
 	return false;
 }
 
-/* All wait: one of them sees what there is, as any processor does in time. False: that was so already. */
+/*
+ * All wait: one of them sees what there is, as any processor does in time. False: that was so
+ * already.
+ */
 static bool let_see(void)
 {
 	for (int i = 0; i < run.count; i++) {
@@ -84,7 +87,10 @@ static void switch_to(int thread)
 	            thread < 0 ? &outside : &run.threads[thread].context);
 }
 
-/* Returns if the current thread is to make its step; outside of the threads, if the execution is over. */
+/*
+ * Returns if the current thread is to make its step; outside of the threads, if the execution is
+ * over.
+ */
 static void schedule(void)
 {
 	for (;;) {

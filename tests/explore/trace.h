@@ -2,9 +2,10 @@
 /*
  * trace.h - steps, the trace of an execution, and the string that replays it.
  *
- * The string has a letter for each step: a to d let thread 0 to 3 make its next step, A to D let its
- * process die, w to z let it stand still. A digit, or a number in brackets, is the alternative that the
- * step before took, if it had several. A number behind a star says how often the letter comes.
+ * The string has a letter for each step: a to d let thread 0 to 3 make its next step, A to D let
+ * its process die, w to z let it stand still. A digit, or a number in brackets, is the alternative
+ * that the step before took, if it had several. A number behind a star says how often the letter
+ * comes.
  */
 #ifndef K2K_EXPLORE_TRACE_H
 #define K2K_EXPLORE_TRACE_H
