@@ -99,6 +99,15 @@ static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
 	return code;
 }
 
+static void give_findings(struct k2k_finding *list, size_t capacity,
+                          const struct k2k_finding *found, size_t count)
+{
+	uint32_t stride = K2K_STRIDE(list, capacity);
+
+	for (size_t i = 0; i < count && i < capacity; i++)
+		K2K_GIVE_ELEMENT(list, stride, i, &found[i]);
+}
+
 int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity,
                        size_t *count)
 {
@@ -108,7 +117,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = K2K_CHECK_LIST(list, capacity, count);
+	code = K2K_CHECK_LIST(list, capacity, count, 0);
 	/* Before malloc(), whose lock may stay locked in a child made without fork handlers. */
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_ANY);
@@ -126,15 +135,8 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 	f->count = 0;
 	code = f->alone ? check_as_admin(reg, f) : check_as_reader(reg, f);
 	if (!code) {
-		size_t stride = capacity ? list->size : 0;
-
+		give_findings(list, capacity, f->list, f->count);
 		*count = f->count;
-		for (size_t i = 0; i < f->count && i < capacity; i++) {
-			struct k2k_finding *out = k2k_element(list, stride, i);
-
-			*out = f->list[i];
-			out->size = (uint32_t)stride;
-		}
 	}
 	free(f);
 	return code;
@@ -212,7 +214,6 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 {
 	const struct k2k_mend_counts *damage = &mended->damage;
 	struct k2k_repair_info all = {
-		.size = info->size,
 		.tenants = mended->tenants,
 		.budgets = mended->budgets,
 		.engagements = mended->engagements,
@@ -226,7 +227,7 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 		.cut_leases = damage->leases,
 	};
 
-	memcpy(info, &all, info->size < sizeof(all) ? info->size : sizeof(all));
+	K2K_GIVE_STRUCT(info, &all);
 }
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
@@ -234,7 +235,7 @@ int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 	K2K_UNCANCELLED;
 	struct k2k_mended mended = { .look = NULL };
 	uint64_t files = 0;
-	int code = reg ? K2K_CHECK_GROWN(info, 0, damaged) : k2k_fail_argument("registry", "null");
+	int code = reg ? K2K_CHECK_STRUCT(info, 0) : k2k_fail_argument("registry", "null");
 
 	if (code)
 		return code;
@@ -260,9 +261,8 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
                     size_t *count)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count)
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0)
 	               : k2k_fail_argument("registry", "null");
-	size_t stride;
 
 	if (!code)
 		/* it is called only for the mutex */
@@ -270,13 +270,7 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
 	if (code)
 		return code;
 	*count = reg->cut_count;
-	stride = capacity ? list->size : 0;
-	for (size_t i = 0; i < reg->cut_count && i < capacity; i++) {
-		struct k2k_finding *out = k2k_element(list, stride, i);
-
-		*out = reg->cuts[i];
-		out->size = (uint32_t)stride;
-	}
+	give_findings(list, capacity, reg->cuts, reg->cut_count);
 	k2k_change_leave(reg);
 	return 0;
 }

@@ -42,8 +42,8 @@ static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, co
 		 * wrong.
 		 */
 		return;
-	body.more.change.values[0] = flags;
-	body.more.change.values[1] = brokers;
+	body.more.change.values[K2K_AUDIT_DESTROYED_FLAGS] = flags;
+	body.more.change.values[K2K_AUDIT_DESTROYED_BROKERS] = brokers;
 	k2k_trail_append_locked(&writer.trail, &body);
 }
 
@@ -207,15 +207,18 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
 		return k2k_fail_argument("flags", "unknown flags");
 	if (options) {
-		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID |
-		                                         K2K_OPEN_TIMEOUT);
+		struct k2k_open_options mine;
+
+		code = K2K_TAKE_STRUCT(&mine, options,
+		                       K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID |
+		                               K2K_OPEN_TIMEOUT);
 		if (code)
 			return code;
-		if (options->flags & K2K_OPEN_TIMEOUT)
-			d.timeout_ns = options->timeout_ns;
-		d.trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		d.trust.owner = options->owner_uid;
-		d.actor = options->actor;
+		if (mine.flags & K2K_OPEN_TIMEOUT)
+			d.timeout_ns = mine.timeout_ns;
+		d.trust.has_owner = mine.flags & K2K_OPEN_OWNER_UID;
+		d.trust.owner = mine.owner_uid;
+		d.actor = mine.actor;
 	}
 	code = k2k_agent_start(&d.agent);
 	if (code)

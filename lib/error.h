@@ -23,11 +23,12 @@
 enum k2k_private_code {
 	K2K_HASH_ABSENT = 1,         /* no record has the key, or the record is not linked */
 	K2K_HASH_EXISTS = 2,         /* another record has the key already */
-	K2K_TENANT_CHANGED = 3,      /* the definition changed during the look: look again */
-	K2K_LEASE_AT_LIMIT = 4,      /* all of the tenant's limit is held: the lease is refused */
-	K2K_LEASE_AGAIN = 5,         /* other claims are in the way: leave the section, retry */
-	K2K_LEASE_REPORT_DEATHS = 6, /* no record is free before deaths are reported: report them */
-	K2K_CHANGE_WAIT = 7,         /* no room before a grace period has passed: wait for it */
+	K2K_DECIDE_AGAIN = 3,        /* the window or the definition changed: try again */
+	K2K_DECIDE_BUDGET = 4,       /* the rate has room, and the tenant has budgets: ask them */
+	K2K_LEASE_AT_LIMIT = 5,      /* all of the tenant's limit is held: the lease is refused */
+	K2K_LEASE_AGAIN = 6,         /* other claims are in the way: leave the section, retry */
+	K2K_LEASE_REPORT_DEATHS = 7, /* no record is free before deaths are reported: report them */
+	K2K_CHANGE_WAIT = 8,         /* no room before a grace period has passed: wait for it */
 };
 
 /*

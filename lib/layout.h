@@ -420,6 +420,7 @@ struct k2k_shm_ring {
 #define K2K_EVENT_NAME_BYTES 68
 #define K2K_EVENT_ACTOR_BYTES 64
 #define K2K_EVENT_VALUES 9
+#define K2K_EVENT_DEAD_COMM 7 /* the first of its two words, of a dead broker */
 
 enum {
 	K2K_EVENT_CUT_SOURCE = 1 << 0,
@@ -450,7 +451,7 @@ struct k2k_event_body {
 			uint64_t comm[2];
 		} broker; /* for other rejections */
 		struct {
-			/* for a broker found dead, the last two are its comm */
+			/* K2K_AUDIT_REGISTER_RATE, ...; for a broker found dead, the last two are its comm */
 			uint64_t values[K2K_EVENT_VALUES];
 			char actor[K2K_EVENT_ACTOR_BYTES];
 		} change; /* for kinds that are not rejections */

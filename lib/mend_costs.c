@@ -392,6 +392,7 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_budget *budget = &mend->map->budgets[index];
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, mend->passed, &full_at };
 	struct k2k_hash_key key;
 	uint32_t record;
 
@@ -401,8 +402,7 @@ static void mend_budget(struct k2k_mend *mend, uint32_t index)
 	 * If no record is free, calls for the budget's engagement return K2K_ECORRUPT until one is,
 	 * and check reports it.
 	 */
-	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot,
-	                      key.gen, key.key, &record) != 0 ||
+	if (k2k_ledger_obtain(mend->map, &claimer, &key, &record) != 0 ||
 	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the writer's lock */
 		return;
 	/* relaxed: brokers check the record's key before they trust it */

@@ -220,29 +220,21 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options,
                          struct k2k_trust *trust)
 {
+	struct k2k_open_options mine = K2K_OPEN_OPTIONS_INIT;
 	char comm[16];
-	int code;
+	int code = options ? K2K_TAKE_STRUCT(&mine, options, KNOWN_OPEN_FLAGS) : 0;
 
-	trust->has_owner = false;
-	trust->owner = 0;
-	reg->timeout_ns = K2K_DEFAULT_TIMEOUT_NS;
-	if (options) {
-		code = K2K_CHECK_STRUCT(options, KNOWN_OPEN_FLAGS);
-		if (code)
-			return code;
-		if (options->flags & K2K_OPEN_TIMEOUT)
-			reg->timeout_ns = options->timeout_ns;
-		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		trust->owner = options->owner_uid;
-		reg->follows = options->flags & K2K_OPEN_FOLLOWER;
-		if (reg->follows && reg->role != K2K_GATE_OBSERVER)
-			return k2k_fail_argument("flags",
-			                         "K2K_OPEN_FOLLOWER needs the role OBSERVER");
-	}
+	if (code)
+		return code;
+	reg->timeout_ns = mine.flags & K2K_OPEN_TIMEOUT ? mine.timeout_ns : K2K_DEFAULT_TIMEOUT_NS;
+	trust->has_owner = mine.flags & K2K_OPEN_OWNER_UID;
+	trust->owner = mine.owner_uid;
+	reg->follows = mine.flags & K2K_OPEN_FOLLOWER;
+	if (reg->follows && reg->role != K2K_GATE_OBSERVER)
+		return k2k_fail_argument("flags", "K2K_OPEN_FOLLOWER needs the role OBSERVER");
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
-	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm,
-	                      &reg->clock);
+	return k2k_audit_init(&reg->audit, mine.actor ? mine.actor : comm, &reg->clock);
 }
 
 /* Comes before this handle's first event. */

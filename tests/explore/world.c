@@ -51,7 +51,10 @@ static void bind_segment(struct k2k_segment *seg, const struct k2k_shm_header *h
 	seg->header = *header;
 }
 
-/* The explorer puts back each word that was changed through base.h, so the objects are laid out once. */
+/*
+ * The explorer puts back each word that was changed through base.h, so the objects are laid out
+ * once.
+ */
 static void lay_out(const struct k2k_sizes *sizes)
 {
 	struct k2k_sizes large = *sizes;
@@ -203,7 +206,9 @@ struct k2k_registry *world_self(void)
 	return &world_handles[explore_self()];
 }
 
-/* ---- the system, for what is linked with --wrap ------------------------------------------------- */
+/*
+ * ---- the system, for what is linked with --wrap -------------------------------------------------
+ */
 
 void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
                               uint32_t count);

@@ -3,7 +3,7 @@
 #include "common/memory.h"
 
 #include <errno.h>
-#include <json-c/json.h>
+#include <json-c/json_tokener.h>
 #include <string.h>
 
 static const char kind_begin[] = "\"kind\":\"";
