@@ -150,8 +150,8 @@ int k2k_helper_start(struct k2k_helper *helper)
 }
 
 /*
- * The futex word is in shared memory, which this thread must not change. So it repeats the wake
- * until the helper has seen `stop`.
+ * The futex word is in defs, which a broker maps read-only, so this can't change it for a helper
+ * that is about to sleep. Instead it repeats the wake until the helper has seen `stop`.
  */
 void k2k_helper_stop(struct k2k_helper *helper)
 {

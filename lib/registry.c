@@ -124,7 +124,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
-	/* relaxed: an older value is as good as an earlier open */
+	/* relaxed: an old value has the same effect as an earlier open */
 	poisoned = k2k_load_relaxed(&defs->poisoned);
 	if (poisoned == K2K_POISONED) {
 		/* relaxed: for diagnostics */

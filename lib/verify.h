@@ -25,8 +25,8 @@
 
 #define K2K_FINDINGS_MAX 256 /* more findings than this are not stored */
 /*
- * How many numbers of a ring may have been begun without an event being counted. Each of them
- * belongs to a thread that was killed in between, and kills alone don't cause more.
+ * A thread that is killed between two steps leaves a number that was begun and never counted. A
+ * ring with more of them than this is damaged: so many threads are never killed.
  */
 #define K2K_RING_UNCOUNTED_MAX (UINT64_C(1) << 32)
 
