@@ -62,9 +62,12 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
 	bool watched = catching && (flags & MAP_SHARED) && fd >= 0 && (protection & PROT_WRITE);
-	void *base = __real_mmap(address, bytes, watched ? PROT_READ : protection, flags, fd,
-	                         offset);
+	void *base;
 
+	/* each handle has its trail's buffer populated; to do so took two fifths of all time */
+	if (flags & MAP_ANONYMOUS)
+		flags &= ~MAP_POPULATE;
+	base = __real_mmap(address, bytes, watched ? PROT_READ : protection, flags, fd, offset);
 	if (watched && base != MAP_FAILED)
 		watch_range(base, bytes);
 	return base;
