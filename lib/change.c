@@ -226,8 +226,7 @@ int k2k_batch_begin(struct k2k_registry *reg)
 	if (code)
 		return code;
 	/* relaxed: as above */
-	if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(),
-	                                             memory_order_relaxed, memory_order_relaxed)) {
+	if (!k2k_cas_relaxed(&reg->batch_thread, &nobody, own_thread())) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
 		k2k_change_leave(reg);
 		return code;

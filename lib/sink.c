@@ -77,7 +77,7 @@ void k2k_audit_fini(struct k2k_audit *audit)
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 {
 	/* observe[audit-sink] */
-	struct k2k_sink *sink = atomic_load_explicit(&audit->sink, memory_order_acquire);
+	struct k2k_sink *sink = k2k_load_acquire(&audit->sink);
 
 	if (sink)
 		/* relaxed: inside the section that the replacer waits for */
@@ -89,7 +89,7 @@ void k2k_audit_leave(struct k2k_sink *sink)
 {
 	if (sink)
 		/* publish[audit-running] */
-		atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release);
+		k2k_sub_release(&sink->running, 1);
 }
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
@@ -442,7 +442,7 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	if (!function)
 		stop_flusher(audit);
 	/* publish[audit-sink]: function, context, and the entries */
-	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
+	old = k2k_exchange_acq_rel(&audit->sink, fresh);
 	if (!old)
 		return 0;
 	waited = k2k_rcu_synchronize() == 0; /* whoever loaded the old one has counted itself in */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loads are relaxed where they have no label: see verify.h. */
+/* Loads without a label are relaxed: see verify.h. */
 #include "verify.h"
 
 #include <stdarg.h>
@@ -58,7 +58,7 @@ void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t in
 	static const unsigned char zeroes[64];
 
 	if (look->defs_header->compatible || look->live_header->compatible)
-		return; /* a later version may keep something there */
+		return; /* a later version may store something there */
 	if (memcmp(field, zeroes, bytes < sizeof(zeroes) ? bytes : sizeof(zeroes)) != 0)
 		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0",
 		              index);
@@ -72,11 +72,12 @@ void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index
 
 	if (claimer != K2K_INCARNATION_WRITER &&
 	    (claimer < K2K_LOCK_BYTE_LIFE_MIN || claimer >= K2K_LOCK_BYTE_LIFE_MAX))
-		k2k_look_find(look, "I6", object, "record %u was taken by nobody", index);
+		k2k_look_find(look, "I6", object, "record %u has an owner that can't exist", index);
 	else if (claimer == K2K_INCARNATION_WRITER && k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
 	         look->alone && k2k_writer_intent(look->map) == K2K_OP_NONE)
 		k2k_look_find(look, "I6", object,
-		              "record %u was taken by a writer, and there is none", index);
+		              "record %u is claimed by a writer, but no change is in progress",
+		              index);
 }
 
 static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
@@ -91,7 +92,7 @@ static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, co
 
 		if (link > hash->pool.capacity) {
 			k2k_look_find(look, "I5", object,
-			              "bucket %u: a link points outside of the table", bucket);
+			              "bucket %u: a link points outside the table", bucket);
 			return;
 		}
 		entry = k2k_pool_at(&hash->pool, link - 1);
@@ -103,8 +104,8 @@ static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, co
 		if (k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 		                    k2k_load_relaxed(&entry->key)) != bucket)
 			k2k_look_find(look, "I5", object,
-			              "record %u is in bucket %u, which is not its own", link - 1,
-			              bucket);
+			              "record %u is in bucket %u, where its key does not belong",
+			              link - 1, bucket);
 		state = k2k_entry_state(k2k_load_relaxed(&entry->state));
 		if (state == K2K_ENTRY_FREE || state == K2K_ENTRY_RETIRED)
 			k2k_look_find(look, "I2", object, "record %u is linked, but %s", link - 1,
@@ -126,8 +127,8 @@ static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry
 static void look_at_token(struct k2k_look *look, const char *object, uint32_t index, uint64_t token)
 {
 	if (token == 0 || token > k2k_load_relaxed(&look->map->defs->grace_token))
-		k2k_look_find(look, "I2", object,
-		              "record %u was taken at a token that was not published", index);
+		k2k_look_find(look, "I2", object, "record %u has a token that was not published",
+		              index);
 }
 
 static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
@@ -139,7 +140,7 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
 		if (k2k_entry_above(word))
-			k2k_look_find(look, "I2", object, "record %u is free, and somebody's",
+			k2k_look_find(look, "I2", object, "record %u is free but has an owner",
 			              index);
 		break;
 	case K2K_ENTRY_LIVE:
@@ -156,10 +157,9 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 			              "record %u is retired with a token that was not published",
 			              index);
 		if (k2k_load_relaxed(&entry->next) > hash->pool.capacity)
-			k2k_look_find(
-				look, "I2", object,
-				"record %u is retired, and its link points outside of the table",
-				index);
+			k2k_look_find(look, "I2", object,
+			              "record %u is retired and its link points outside the table",
+			              index);
 	}
 }
 

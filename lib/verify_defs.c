@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify_defs.c (F6, on top of its peers) - tenants, budgets, and the writer's own words.
+ * verify_defs.c (F6, on top of its peers) - looks at tenants, budgets and the writer's words.
  *
- * Loads are relaxed where they have no label: see verify.h.
+ * Loads without a label are relaxed: see verify.h.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,11 +20,11 @@ static void look_at_words(struct k2k_look *look)
 
 	if (k2k_load_relaxed(&defs->poisoned))
 		k2k_look_find(look, "layout", "defs",
-		              "the word that says \"being destroyed\" is damaged");
+		              "the word that says \"being destroyed\" is corrupt");
 	if (k2k_writer_intent(look->map) == K2K_OP_NONE &&
 	    k2k_load_relaxed(&defs->grace_wake) != (uint32_t)k2k_load_relaxed(&defs->grace_token))
 		k2k_look_find(look, "I2", "defs",
-		              "the word that brokers wait on is not that of the grace token");
+		              "the word that brokers wait on differs from the grace token");
 	k2k_look_at_reserved(look, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
 	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
 	k2k_look_at_reserved(look, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
@@ -34,7 +34,7 @@ static void look_at_words(struct k2k_look *look)
 
 enum place { IN_NONE, IN_FREE, IN_RETIRED };
 
-/* Where a record belongs, and since when. */
+/* Which list a record belongs to by its state, and the token that it waits for. */
 typedef enum place (*placing)(const struct k2k_map *map, uint32_t index, uint64_t *token);
 
 static enum place place_tenant(const struct k2k_map *map, uint32_t index, uint64_t *token)
@@ -67,14 +67,13 @@ static void look_at_list(struct k2k_look *look, const struct k2k_list *list, con
 
 	while (link != 0 && link <= list->capacity && count < list->capacity) {
 		if (placer(look->map, link - 1, &token) != place)
-			k2k_look_find(look, "I6", object,
-			              "record %u is in the list of those that are %s, and is not",
-			              link - 1, name);
-		if (place == IN_RETIRED && token < newest)
 			k2k_look_find(
 				look, "I6", object,
-				"the list of those that are %s is not in the order of its tokens",
-				name);
+				"record %u is in the %s list, where its state does not belong",
+				link - 1, name);
+		if (place == IN_RETIRED && token < newest)
+			k2k_look_find(look, "I6", object, "the %s list is not ordered by token",
+			              name);
 		newest = token;
 		last = link;
 		count++;
@@ -85,14 +84,16 @@ static void look_at_list(struct k2k_look *look, const struct k2k_list *list, con
 		records += placer(look->map, i, &token) == place;
 	if (link != 0 || count != records || k2k_load_relaxed(&list->shared->tail) != last ||
 	    k2k_list_count(list) != count)
-		k2k_look_find(look, "I6", object,
-		              "the list of those that are %s is damaged: repair builds it anew",
+		k2k_look_find(look, "I6", object, "the %s list is corrupt: repair rebuilds it",
 		              name);
 	k2k_look_at_reserved(look, object, 0, &list->shared->reserved,
 	                     sizeof(list->shared->reserved));
 }
 
-/* They belong to the writer: who is not alone sees them in the making. */
+/*
+ * Only the writer uses the lists: to any other process they look wrong while a change is in
+ * progress.
+ */
 static void look_at_lists(struct k2k_look *look)
 {
 	struct k2k_list tenants_free = k2k_tenant_free_list(look->map),
@@ -121,7 +122,7 @@ static void look_at_tenant_chain(struct k2k_look *look, uint32_t bucket, uint8_t
 
 		if (link > map->sizes.tenants) {
 			k2k_look_find(look, "I1", "tenants",
-			              "bucket %u: a link points outside of the table", bucket);
+			              "bucket %u: a link points outside the table", bucket);
 			return;
 		}
 		tenant = &map->tenants[link - 1];
@@ -132,8 +133,8 @@ static void look_at_tenant_chain(struct k2k_look *look, uint32_t bucket, uint8_t
 		}
 		if (k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id)) != bucket)
 			k2k_look_find(look, "I1", "tenants",
-			              "slot %u is in bucket %u, which is not its own", link - 1,
-			              bucket);
+			              "slot %u is in bucket %u, where its id does not belong",
+			              link - 1, bucket);
 		if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_LIVE)
 			k2k_look_find(look, "I1", "tenants", "slot %u is linked, but not live",
 			              link - 1);
@@ -153,7 +154,7 @@ static void look_at_duplicates(struct k2k_look *look, uint32_t slot)
 		              "tenant %" PRIu64 " is defined in slots %u and %u", id, slot, found);
 }
 
-/* What is the same in each definition in force. */
+/* What must hold for every live definition. */
 static void look_at_fields(struct k2k_look *look, uint32_t slot)
 {
 	const struct k2k_shm_tenant *tenant = &look->map->tenants[slot];
@@ -165,14 +166,12 @@ static void look_at_fields(struct k2k_look *look, uint32_t slot)
 		k2k_look_find(look, "I1", "tenants", "slot %u defines tenant 0", slot);
 	if ((select & 0xff) != 0 || K2K_SELECT_VERSION(select) == 0)
 		k2k_look_find(look, "layout", "tenants",
-		              "slot %u: its algorithm is not known, or no version is in force",
-		              slot);
+		              "slot %u has an unknown algorithm, or no version in force", slot);
 	if (k2k_load_relaxed(&tenant->flags) & ~(uint32_t)K2K_DEF_HAS_BUDGETS)
-		k2k_look_find(look, "layout", "tenants", "slot %u has flags that are not known",
-		              slot);
+		k2k_look_find(look, "layout", "tenants", "slot %u has unknown flags", slot);
 	if (k2k_load_relaxed(&look->map->tenants_cold[slot].retired_token))
 		k2k_look_find(look, "I2", "tenants",
-		              "slot %u is live, and has the token of one retired", slot);
+		              "slot %u is live but has the token of a retired one", slot);
 	k2k_look_at_reserved(look, "tenants", slot, tenant->burst, sizeof(tenant->burst));
 }
 
@@ -186,7 +185,7 @@ static void look_at_retired(struct k2k_look *look, uint32_t slot)
 		              "slot %u is retired with a token that was not published", slot);
 	if (k2k_load_relaxed(&map->tenants[slot].next) > map->sizes.tenants)
 		k2k_look_find(look, "I2", "tenants",
-		              "slot %u is retired, and its link points outside of the table", slot);
+		              "slot %u is retired and its link points outside the table", slot);
 }
 
 static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *seen)
@@ -198,12 +197,14 @@ static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *
 
 	if (generation > k2k_load_relaxed(&map->defs->generation))
 		k2k_look_find(look, "I1", "tenants",
-		              "slot %u has generation %" PRIu64 ", which was not given yet", slot,
-		              generation);
+		              "slot %u has generation %" PRIu64
+		              ", which was not given to any tenant yet",
+		              slot, generation);
 	switch (k2k_tenant_state(word)) {
 	case K2K_TENANT_FREE: break;
 	case K2K_TENANT_BUILDING:
-		k2k_look_find(look, "intent", "tenants", "slot %u: a register has not ended", slot);
+		k2k_look_find(look, "intent", "tenants",
+		              "slot %u: the registration of a tenant was interrupted", slot);
 		break;
 	case K2K_TENANT_LIVE:
 		if (!k2k_look_marked(seen, slot))
@@ -215,7 +216,7 @@ static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *
 		break;
 	case K2K_TENANT_RETIRED: look_at_retired(look, slot); break;
 	default:
-		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot,
+		k2k_look_find(look, "I1", "tenants", "slot %u has the unknown state %u", slot,
 		              (unsigned int)k2k_tenant_state(word));
 	}
 	k2k_look_at_reserved(look, "tenants", slot, cold->label, sizeof(cold->label));
@@ -237,7 +238,7 @@ static void look_at_tenants(struct k2k_look *look)
 
 /* ---- budgets --------------------------------------------------------------------------------- */
 
-/* The ledger record that it reserved is its own. */
+/* A budget's reserved ledger record must belong to the same engagement. */
 static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_map *map = look->map;
@@ -252,11 +253,10 @@ static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
 	    k2k_load_relaxed(&map->ledger[record].entry.slot) !=
 	            k2k_load_relaxed(&budget->entry.slot))
 		k2k_look_find(look, "I8", "budgets",
-		              "record %u: the ledger record that it reserved is not its own",
-		              index);
+		              "record %u: its ledger record belongs to another engagement", index);
 }
 
-/* Counts in `counts` what each slot has in force. */
+/* Adds the budgets in force to counts[slot]. */
 static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *counts)
 {
 	const struct k2k_map *map = look->map;
@@ -267,7 +267,7 @@ static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *coun
 
 	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED)
 		k2k_look_find(look, "intent", "budgets",
-		              "record %u: a change of budgets has not ended", index);
+		              "record %u: a change of budgets was interrupted", index);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE ||
 	    !k2k_look_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
 		return;
@@ -275,7 +275,7 @@ static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *coun
 	    since > K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) ||
 	    k2k_load_relaxed(&budget->until) != 0)
 		k2k_look_find(look, "intent", "budgets",
-		              "record %u: a change of budgets has not ended", index);
+		              "record %u: a change of budgets was interrupted", index);
 	look_at_reserved_cost(look, index);
 	counts[slot]++;
 }
@@ -289,17 +289,18 @@ static void look_at_budgets(struct k2k_look *look)
 	k2k_look_at_hash(look, &hash, "budgets", true);
 	for (uint32_t i = 0; counts && i < map->sizes.budgets; i++)
 		look_at_budget(look, i, counts);
-	/* a reader's counts are of different moments */
+	/* only alone: a reader sees the counts of different moments */
 	for (uint32_t i = 0; counts && look->alone && i < map->sizes.tenants; i++) {
 		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) !=
 		    K2K_TENANT_LIVE)
 			continue;
 		if (counts[i] != k2k_load_relaxed(&map->tenants_cold[i].budget_count))
 			k2k_look_find(look, "I8", "budgets",
-			              "slot %u has %u budgets, and counts others", i, counts[i]);
+			              "slot %u has %u budgets, but its own count differs", i,
+			              counts[i]);
 		if (counts[i] && !(k2k_load_relaxed(&map->tenants[i].flags) & K2K_DEF_HAS_BUDGETS))
 			k2k_look_find(look, "I8", "budgets",
-			              "slot %u has budgets that nobody looks for", i);
+			              "slot %u has budgets, but its flag says that it has none", i);
 	}
 	free(counts);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify_live.c (F6, on top of its peers) - what brokers write: cells, ledger, leases, places.
+ * verify_live.c (F6, on top of its peers) - looks at what brokers write: ledger, leases, cells,
+ * slots.
  *
- * Loads are relaxed where they have no label: see verify.h.
+ * Loads without a label are relaxed: see verify.h.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,16 +16,19 @@
 
 /* ---- the ledger -------------------------------------------------------------------------- */
 
-/* Sweeps end at the mark: what is in use above it would be overlooked. */
+/* Sweeps end at the high-water mark, so they would miss a record in use above it. */
 static void look_at_mark(struct k2k_look *look, const struct k2k_pool *pool, const char *object,
                          uint32_t index)
 {
-	/* the state first, which was changed after the mark was raised: observe[entry-state] */
+	/*
+	 * observe[entry-state]: the state is loaded first, because it was changed after the mark
+	 * was raised
+	 */
 	uint64_t word = k2k_load_acquire(&k2k_pool_at(pool, index)->state);
 
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && index >= k2k_pool_high(pool))
 		k2k_look_find(look, "I5", object,
-		              "record %u is in use, above the mark of those that ever were", index);
+		              "record %u is in use, but lies above the high-water mark", index);
 }
 
 static void look_at_costs(struct k2k_look *look)
@@ -41,8 +45,10 @@ static void look_at_costs(struct k2k_look *look)
 		if (k2k_entry_state(k2k_load_relaxed(&cost->entry.state)) == K2K_ENTRY_LIVE &&
 		    slot < map->sizes.tenants && !k2k_load_relaxed(&map->cells[slot].has_costs) &&
 		    k2k_look_has_tenant(map, slot, k2k_load_relaxed(&cost->entry.gen)))
-			k2k_look_find(look, "I5", "engagements",
-			              "record %u belongs to a tenant that seems to have none", i);
+			k2k_look_find(
+				look, "I5", "engagements",
+				"record %u belongs to a tenant whose flag says that it has none",
+				i);
 		k2k_look_at_reserved(look, "engagements", i, &cost->reserved_ns,
 		                     sizeof(cost->reserved_ns));
 		k2k_look_at_reserved(look, "engagements", i, cost->reserved,
@@ -54,7 +60,10 @@ static void look_at_costs(struct k2k_look *look)
 
 /* ---- leases ------------------------------------------------------------------------------ */
 
-/* Its own, or that of nobody who lives: a broker goes on in its place where that is damaged. */
+/*
+ * True if `place` is the broker's own slot, or if its owner word is damaged: then no living process
+ * owns it, and the broker goes on using its slot.
+ */
 static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t incarnation)
 {
 	uint64_t owner = k2k_load_relaxed(&look->map->slots[place].owner);
@@ -68,8 +77,8 @@ static bool is_in_place(const struct k2k_look *look, uint32_t place, uint64_t in
 }
 
 /*
- * A living broker's: the row of its tenant leads there. A dead one's means nothing, an idle one
- * counts nothing.
+ * The row of the tenant must lead to a living broker's lease. A dead broker's lease means nothing,
+ * an idle one counts nothing.
  */
 static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 {
@@ -78,31 +87,34 @@ static void look_at_living_lease(struct k2k_look *look, uint32_t index)
 	uint64_t whose = k2k_load_relaxed(&lease->whose);
 	uint32_t slot = (uint32_t)whose, broker = (uint32_t)(whose >> 32);
 
-	/* set aside by a repair, until its token has passed */
+	/* a repair has set it aside, until its token has passed */
 	if (k2k_load_relaxed(&lease->incarnation) != 0 &&
 	    k2k_load_relaxed(&lease->incarnation) <= k2k_load_relaxed(&map->defs->grace_token))
 		return;
 	if (k2k_load_relaxed(&lease->use) & 1)
-		k2k_look_find(look, "I4", "leases", "record %u is live, but not filled", index);
+		k2k_look_find(look, "I4", "leases", "record %u is live but marked as being filled",
+		              index);
 	if (!k2k_look_has_tenant(map, slot, k2k_load_relaxed(&lease->gen))) {
 		k2k_look_find(look, "I2", "leases", "record %u belongs to no tenant", index);
 		return;
 	}
 	if (broker >= K2K_SLOTS) {
-		k2k_look_find(look, "I4", "leases", "record %u is of no broker's place", index);
+		k2k_look_find(look, "I4", "leases",
+		              "record %u names a broker slot that does not exist", index);
 		return;
 	}
 	if (k2k_load_relaxed(&map->lease_rows[slot].record[broker]) != index + 1 ||
 	    !(k2k_load_relaxed(&map->cells[slot].lease_brokers) >> broker & 1))
 		k2k_look_find(look, "I4", "leases",
-		              "record %u is live, but slot %u does not lead there", index, slot);
+		              "record %u is live, but tenant slot %u has no link to it", index,
+		              slot);
 	if (!is_in_place(look, broker, k2k_entry_above(k2k_load_relaxed(&lease->state))))
-		k2k_look_find(look, "I4", "leases", "record %u is not of the broker in place %u",
-		              index, broker);
+		k2k_look_find(look, "I4", "leases",
+		              "record %u does not belong to the broker in slot %u", index, broker);
 	if (k2k_load_relaxed(&lease->incarnation) !=
 	    k2k_entry_above(k2k_load_relaxed(&lease->state)))
-		k2k_look_find(look, "I4", "leases",
-		              "record %u has counters of another than its owner", index);
+		k2k_look_find(look, "I4", "leases", "record %u has the counters of another owner",
+		              index);
 }
 
 static void look_at_lease(struct k2k_look *look, uint32_t index)
@@ -113,7 +125,7 @@ static void look_at_lease(struct k2k_look *look, uint32_t index)
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
 		if (k2k_entry_above(word))
-			k2k_look_find(look, "I4", "leases", "record %u is free, and somebody's",
+			k2k_look_find(look, "I4", "leases", "record %u is free but has an owner",
 			              index);
 		break;
 	case K2K_ENTRY_LIVE:
@@ -140,7 +152,8 @@ static void look_at_row(struct k2k_look *look, uint32_t slot)
 		if (k2k_load_relaxed(&look->map->lease_rows[slot].record[i]) >
 		    look->map->sizes.leases)
 			k2k_look_find(look, "I4", "leases",
-			              "slot %u: the word of broker %u leads outside of the table",
+			              "tenant slot %u: the link of broker slot %u points outside "
+			              "the table",
 			              slot, i);
 }
 
@@ -173,16 +186,16 @@ static void look_at_holdings(struct k2k_look *look, uint32_t slot,
 			uint64_t wanted = h->asked[r] - h->ended[r];
 
 			/*
-			 * relaxed: only compared. What is free holds nothing, whatever its last
-			 * owner left in it
+			 * relaxed: only compared. A free record holds nothing, whatever its last
+			 * owner left in it.
 			 */
 			if (k2k_entry_state(k2k_load_relaxed(&look->map->leases[h->index].state)) ==
 			    K2K_ENTRY_FREE)
 				continue;
 			if (h->held[r] > wanted)
 				k2k_look_find(look, "I4", "leases",
-				              "broker %u holds %" PRIu64
-				              " of slot %u, but asked for %" PRIu64,
+				              "broker slot %u holds %" PRIu64
+				              " of tenant slot %u, but asked for %" PRIu64,
 				              h->broker_slot, h->held[r], slot, wanted);
 		}
 }
@@ -203,14 +216,15 @@ static void look_at_cell(struct k2k_look *look, uint32_t slot)
 		return;
 	if (k2k_load_relaxed(&map->cells[slot].has_costs) > 1)
 		k2k_look_find(look, "layout", "cells",
-		              "slot %u: whether it has costs is not 0 or 1", slot);
+		              "slot %u: the flag of costs is neither 0 nor 1", slot);
 	if (state != K2K_TENANT_LIVE)
 		return;
 	if (k2k_rate_look(&map->cells[slot], look->clock, k2k_clock_now(look->clock).second, false,
 	                  &rate) != 0)
 		k2k_look_find(look, "I3", "cells",
-		              "slot %u: its window is second %" PRIu64 ", which has not come", slot,
-		              rate.second);
+		              "slot %u: its rate window is second %" PRIu64
+		              ", which is in the future",
+		              slot, rate.second);
 	if (k2k_lease_collect(
 		    map, slot,
 		    k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)),
@@ -221,15 +235,15 @@ static void look_at_cell(struct k2k_look *look, uint32_t slot)
 		look_at_holdings(look, slot, &holdings);
 }
 
-/* ---- places of brokers ---------------------------------------------------------------------- */
+/* ---- broker slots ---------------------------------------------------------------------------- */
 
 static void look_at_slot(struct k2k_look *look, uint32_t index)
 {
 	const struct k2k_map *map = look->map;
 	const struct k2k_shm_slot *slot = &map->slots[index];
-	/* observe[grace-ack]: so that the token is newer */
+	/* observe[grace-ack]: so the token below is newer */
 	uint64_t ack = k2k_load_acquire(&slot->ack);
-	/* observe[slot-owner]: as good as any moment */
+	/* observe[slot-owner]: any moment will do */
 	uint64_t owner = k2k_load_acquire(&slot->owner);
 	/* observe[grace-token]: only compared */
 	uint64_t token = k2k_load_acquire(&map->defs->grace_token);
@@ -237,23 +251,27 @@ static void look_at_slot(struct k2k_look *look, uint32_t index)
 
 	if (ack > token)
 		k2k_look_find(look, "I2", "brokers",
-		              "slot %u has answered grace period %" PRIu64 ", which has not begun",
+		              "slot %u has acknowledged grace period %" PRIu64
+		              ", which has not begun",
 		              index, ack);
 	if (owner != 0 && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX))
 		k2k_look_find(look, "I6", "brokers",
-		              "slot %u has owner %" PRIu64 ", which is nobody's", index, owner);
+		              "slot %u has owner %" PRIu64 ", which can't exist", index, owner);
 	if (state > K2K_SLOT_ACTIVE)
-		k2k_look_find(look, "layout", "brokers", "slot %u has state %u", index, state);
+		k2k_look_find(look, "layout", "brokers", "slot %u has the unknown state %u", index,
+		              state);
 	else if (state == K2K_SLOT_UNUSED && k2k_liveness_alive(look->liveness, owner))
-		k2k_look_find(look, "I2", "brokers",
-		              "slot %u is a living broker's, and no grace period waits for it",
-		              index);
+		k2k_look_find(
+			look, "I2", "brokers",
+			"slot %u belongs to a living broker, but no grace period waits for it",
+			index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved0, sizeof(slot->reserved0));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved1, sizeof(slot->reserved1));
 	if (k2k_load_relaxed(&slot->death_reported) != 0 &&
 	    (k2k_load_relaxed(&slot->death_reported) < K2K_LOCK_BYTE_LIFE_MIN ||
 	     k2k_load_relaxed(&slot->death_reported) >= K2K_LOCK_BYTE_LIFE_MAX))
-		k2k_look_find(look, "layout", "brokers", "slot %u: the death of nobody was told",
+		k2k_look_find(look, "layout", "brokers",
+		              "slot %u: the incarnation whose death was reported can't exist",
 		              index);
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved2, sizeof(slot->reserved2));
 	k2k_look_at_reserved(look, "brokers", index, slot->reserved3, sizeof(slot->reserved3));

@@ -5,112 +5,72 @@
 #include <stdalign.h>
 #include <stdio.h>
 
-#define KIND(value) \
-	_Generic((value), int32_t : "i32", uint32_t : "u32", uint64_t : "u64", default : "other")
+#define KIND(value) _Generic((value), int32_t: "i32", uint32_t: "u32", uint64_t: "u64", default: "other")
 #define STRUCT(type) printf("struct %s %zu %zu\n", #type, sizeof(struct type), alignof(struct type))
-#define FIELD(type, name)                                                             \
-	printf("field %s.%s %zu %zu %s\n", #type, #name, offsetof(struct type, name), \
-	       sizeof(((struct type *)0)->name), KIND(((struct type *)0)->name))
-#define CONSTANT(name)                                                       \
+#define FIELD(type, name) \
+	printf("field %s.%s %zu %zu %s\n", #type, #name, offsetof(struct type, name), sizeof(((struct type *)0)->name), \
+	       KIND(((struct type *)0)->name))
+#define CONSTANT(name) \
 	((name) < 0 ? printf("constant %s %lld\n", #name, (long long)(name)) \
 	            : printf("constant %s %llu\n", #name, (unsigned long long)(name)))
 
 /* the prototypes as they were understood: the compiler refuses another */
-const char *(*const as_k2k_strerror)(int) = k2k_strerror;
-const char *(*const as_k2k_errname)(int) = k2k_errname;
-const struct k2k_error_detail *(*const as_k2k_error_detail)(void) = k2k_error_detail;
-int (*const as_k2k_registry_plan)(const struct k2k_create_options *,
-                                  struct k2k_registry_plan *) = k2k_registry_plan;
-int (*const as_k2k_registry_create)(const char *, const struct k2k_create_options *,
-                                    struct k2k_registry **) = k2k_registry_create;
-int (*const as_k2k_registry_open)(const char *, enum k2k_role, const struct k2k_open_options *,
-                                  struct k2k_registry **) = k2k_registry_open;
+const char * (*const as_k2k_strerror)(int) = k2k_strerror;
+const char * (*const as_k2k_errname)(int) = k2k_errname;
+const struct k2k_error_detail * (*const as_k2k_error_detail)(void) = k2k_error_detail;
+int (*const as_k2k_registry_plan)(const struct k2k_create_options *, struct k2k_registry_plan *) = k2k_registry_plan;
+int (*const as_k2k_registry_create)(const char *, const struct k2k_create_options *, struct k2k_registry **) = k2k_registry_create;
+int (*const as_k2k_registry_open)(const char *, enum k2k_role, const struct k2k_open_options *, struct k2k_registry **) = k2k_registry_open;
 int (*const as_k2k_registry_close)(struct k2k_registry **) = k2k_registry_close;
-int (*const as_k2k_registry_destroy)(const char *, uint32_t,
-                                     const struct k2k_open_options *) = k2k_registry_destroy;
-int (*const as_k2k_registry_info)(struct k2k_registry *,
-                                  struct k2k_registry_info *) = k2k_registry_info;
-int (*const as_k2k_registry_check)(struct k2k_registry *, struct k2k_finding *, size_t,
-                                   size_t *) = k2k_registry_check;
-int (*const as_k2k_registry_repair)(struct k2k_registry *,
-                                    struct k2k_repair_info *) = k2k_registry_repair;
-int (*const as_k2k_repair_list)(struct k2k_registry *, struct k2k_finding *, size_t,
-                                size_t *) = k2k_repair_list;
-int (*const as_k2k_tenant_register)(struct k2k_registry *, k2k_tenant_id,
-                                    const struct k2k_quota *) = k2k_tenant_register;
-int (*const as_k2k_tenant_update)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *,
-                                  uint32_t) = k2k_tenant_update;
-int (*const as_k2k_tenant_deregister)(struct k2k_registry *, k2k_tenant_id,
-                                      struct k2k_tenant_totals *) = k2k_tenant_deregister;
-int (*const as_k2k_tenant_deregister_many)(struct k2k_registry *, const k2k_tenant_id *, size_t,
-                                           struct k2k_tenant_totals *,
-                                           int *) = k2k_tenant_deregister_many;
-int (*const as_k2k_tenant_restore)(struct k2k_registry *,
-                                   const struct k2k_tenant_image *) = k2k_tenant_restore;
+int (*const as_k2k_registry_destroy)(const char *, uint32_t, const struct k2k_open_options *) = k2k_registry_destroy;
+int (*const as_k2k_registry_info)(struct k2k_registry *, struct k2k_registry_info *) = k2k_registry_info;
+int (*const as_k2k_registry_check)(struct k2k_registry *, struct k2k_finding *, size_t, size_t *) = k2k_registry_check;
+int (*const as_k2k_registry_repair)(struct k2k_registry *, struct k2k_repair_info *) = k2k_registry_repair;
+int (*const as_k2k_repair_list)(struct k2k_registry *, struct k2k_finding *, size_t, size_t *) = k2k_repair_list;
+int (*const as_k2k_tenant_register)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *) = k2k_tenant_register;
+int (*const as_k2k_tenant_update)(struct k2k_registry *, k2k_tenant_id, const struct k2k_quota *, uint32_t) = k2k_tenant_update;
+int (*const as_k2k_tenant_deregister)(struct k2k_registry *, k2k_tenant_id, struct k2k_tenant_totals *) = k2k_tenant_deregister;
+int (*const as_k2k_tenant_deregister_many)(struct k2k_registry *, const k2k_tenant_id *, size_t, struct k2k_tenant_totals *, int *) = k2k_tenant_deregister_many;
+int (*const as_k2k_tenant_restore)(struct k2k_registry *, const struct k2k_tenant_image *) = k2k_tenant_restore;
 int (*const as_k2k_generation_pass)(struct k2k_registry *, uint64_t) = k2k_generation_pass;
 int (*const as_k2k_batch_begin)(struct k2k_registry *) = k2k_batch_begin;
 int (*const as_k2k_batch_end)(struct k2k_registry *) = k2k_batch_end;
-int (*const as_k2k_tenant_get)(struct k2k_registry *, k2k_tenant_id,
-                               struct k2k_tenant_info *) = k2k_tenant_get;
-int (*const as_k2k_tenant_is_registered)(struct k2k_registry *, k2k_tenant_id,
-                                         int *) = k2k_tenant_is_registered;
+int (*const as_k2k_tenant_get)(struct k2k_registry *, k2k_tenant_id, struct k2k_tenant_info *) = k2k_tenant_get;
+int (*const as_k2k_tenant_is_registered)(struct k2k_registry *, k2k_tenant_id, int *) = k2k_tenant_is_registered;
 int (*const as_k2k_tenant_count)(struct k2k_registry *, size_t *) = k2k_tenant_count;
-int (*const as_k2k_tenant_ids)(struct k2k_registry *, k2k_tenant_id *, size_t,
-                               size_t *) = k2k_tenant_ids;
-int (*const as_k2k_budget_set)(struct k2k_registry *, k2k_tenant_id, uint64_t,
-                               uint64_t) = k2k_budget_set;
+int (*const as_k2k_tenant_ids)(struct k2k_registry *, k2k_tenant_id *, size_t, size_t *) = k2k_tenant_ids;
+int (*const as_k2k_budget_set)(struct k2k_registry *, k2k_tenant_id, uint64_t, uint64_t) = k2k_budget_set;
 int (*const as_k2k_budget_unset)(struct k2k_registry *, k2k_tenant_id, uint64_t) = k2k_budget_unset;
-int (*const as_k2k_budget_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_budget_info *,
-                                size_t, size_t *) = k2k_budget_list;
-int (*const as_k2k_broker_list)(struct k2k_registry *, struct k2k_broker_info *, size_t,
-                                size_t *) = k2k_broker_list;
-int (*const as_k2k_lease_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_lease_info *,
-                               size_t, size_t *) = k2k_lease_list;
-int (*const as_k2k_usage_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_usage_info *,
-                               size_t, size_t *) = k2k_usage_list;
-int (*const as_k2k_quota_check)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag,
-                                uint64_t, struct k2k_verdict *) = k2k_quota_check;
+int (*const as_k2k_budget_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_budget_info *, size_t, size_t *) = k2k_budget_list;
+int (*const as_k2k_broker_list)(struct k2k_registry *, struct k2k_broker_info *, size_t, size_t *) = k2k_broker_list;
+int (*const as_k2k_lease_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_lease_info *, size_t, size_t *) = k2k_lease_list;
+int (*const as_k2k_usage_list)(struct k2k_registry *, k2k_tenant_id, struct k2k_usage_info *, size_t, size_t *) = k2k_usage_list;
+int (*const as_k2k_quota_check)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t, struct k2k_verdict *) = k2k_quota_check;
 int (*const as_k2k_message_record)(struct k2k_registry *, k2k_tenant_id) = k2k_message_record;
-int (*const as_k2k_message_admit)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag,
-                                  uint64_t, struct k2k_verdict *) = k2k_message_admit;
-int (*const as_k2k_usage_track)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag,
-                                uint64_t) = k2k_usage_track;
-int (*const as_k2k_usage_engagement)(struct k2k_registry *, struct k2k_audit_tag,
-                                     uint64_t *) = k2k_usage_engagement;
-int (*const as_k2k_usage_engagement_for)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag,
-                                         uint64_t *) = k2k_usage_engagement_for;
-int (*const as_k2k_kernel_acquire)(struct k2k_registry *, k2k_tenant_id, struct k2k_lease *,
-                                   struct k2k_verdict *) = k2k_kernel_acquire;
+int (*const as_k2k_message_admit)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t, struct k2k_verdict *) = k2k_message_admit;
+int (*const as_k2k_usage_track)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t) = k2k_usage_track;
+int (*const as_k2k_usage_engagement)(struct k2k_registry *, struct k2k_audit_tag, uint64_t *) = k2k_usage_engagement;
+int (*const as_k2k_usage_engagement_for)(struct k2k_registry *, k2k_tenant_id, struct k2k_audit_tag, uint64_t *) = k2k_usage_engagement_for;
+int (*const as_k2k_kernel_acquire)(struct k2k_registry *, k2k_tenant_id, struct k2k_lease *, struct k2k_verdict *) = k2k_kernel_acquire;
 int (*const as_k2k_kernel_release)(struct k2k_registry *, struct k2k_lease *) = k2k_kernel_release;
 int (*const as_k2k_kernel_release_id)(struct k2k_registry *, k2k_tenant_id) = k2k_kernel_release_id;
-int (*const as_k2k_gpu_memory_acquire)(struct k2k_registry *, k2k_tenant_id, uint64_t,
-                                       struct k2k_lease *,
-                                       struct k2k_verdict *) = k2k_gpu_memory_acquire;
-int (*const as_k2k_gpu_memory_release)(struct k2k_registry *,
-                                       struct k2k_lease *) = k2k_gpu_memory_release;
-int (*const as_k2k_gpu_memory_release_id)(struct k2k_registry *, k2k_tenant_id,
-                                          uint64_t) = k2k_gpu_memory_release_id;
-const char *(*const as_k2k_audit_level_name)(enum k2k_audit_level) = k2k_audit_level_name;
-const char *(*const as_k2k_audit_type_name)(enum k2k_audit_type) = k2k_audit_type_name;
-int (*const as_k2k_registry_set_audit_sink)(struct k2k_registry *, k2k_audit_sink,
-                                            void *) = k2k_registry_set_audit_sink;
-int (*const as_k2k_audit_cross_tenant)(struct k2k_registry *, k2k_tenant_id, k2k_tenant_id,
-                                       const char *, const char *,
-                                       struct k2k_audit_tag) = k2k_audit_cross_tenant;
-const char *(*const as_k2k_audit_kind_name)(uint32_t) = k2k_audit_kind_name;
+int (*const as_k2k_gpu_memory_acquire)(struct k2k_registry *, k2k_tenant_id, uint64_t, struct k2k_lease *, struct k2k_verdict *) = k2k_gpu_memory_acquire;
+int (*const as_k2k_gpu_memory_release)(struct k2k_registry *, struct k2k_lease *) = k2k_gpu_memory_release;
+int (*const as_k2k_gpu_memory_release_id)(struct k2k_registry *, k2k_tenant_id, uint64_t) = k2k_gpu_memory_release_id;
+const char * (*const as_k2k_audit_level_name)(enum k2k_audit_level) = k2k_audit_level_name;
+const char * (*const as_k2k_audit_type_name)(enum k2k_audit_type) = k2k_audit_type_name;
+int (*const as_k2k_registry_set_audit_sink)(struct k2k_registry *, k2k_audit_sink, void *) = k2k_registry_set_audit_sink;
+int (*const as_k2k_audit_cross_tenant)(struct k2k_registry *, k2k_tenant_id, k2k_tenant_id, const char *, const char *, struct k2k_audit_tag) = k2k_audit_cross_tenant;
+const char * (*const as_k2k_audit_kind_name)(uint32_t) = k2k_audit_kind_name;
 enum k2k_audit_level (*const as_k2k_audit_kind_level)(uint32_t) = k2k_audit_kind_level;
 enum k2k_audit_type (*const as_k2k_audit_kind_type)(uint32_t) = k2k_audit_kind_type;
-int (*const as_k2k_audit_read)(struct k2k_registry *, struct k2k_audit_cursor *, uint32_t,
-                               struct k2k_audit_record *, size_t, size_t *) = k2k_audit_read;
-int (*const as_k2k_audit_wait)(struct k2k_registry *, const struct k2k_audit_cursor *,
-                               uint64_t) = k2k_audit_wait;
-int (*const as_k2k_audit_kept)(struct k2k_registry *, const struct k2k_audit_cursor *,
-                               uint32_t) = k2k_audit_kept;
-int (*const as_k2k_audit_follower_list)(struct k2k_registry *, struct k2k_audit_follower_info *,
-                                        size_t, size_t *) = k2k_audit_follower_list;
+int (*const as_k2k_audit_read)(struct k2k_registry *, struct k2k_audit_cursor *, uint32_t, struct k2k_audit_record *, size_t, size_t *) = k2k_audit_read;
+int (*const as_k2k_audit_wait)(struct k2k_registry *, const struct k2k_audit_cursor *, uint64_t) = k2k_audit_wait;
+int (*const as_k2k_audit_kept)(struct k2k_registry *, const struct k2k_audit_cursor *, uint32_t) = k2k_audit_kept;
+int (*const as_k2k_audit_follower_list)(struct k2k_registry *, struct k2k_audit_follower_info *, size_t, size_t *) = k2k_audit_follower_list;
 int (*const as_k2k_audit_stats)(struct k2k_registry *, struct k2k_audit_stats *) = k2k_audit_stats;
 int (*const as_k2k_is_cross_tenant)(k2k_tenant_id, k2k_tenant_id) = k2k_is_cross_tenant;
-const char *(*const as_k2k_version)(void) = k2k_version;
+const char * (*const as_k2k_version)(void) = k2k_version;
 
 int main(void)
 {
@@ -401,6 +361,9 @@ int main(void)
 	FIELD(k2k_audit_stats, lost);
 	FIELD(k2k_audit_stats, capacity);
 	FIELD(k2k_audit_stats, newest);
+	FIELD(k2k_audit_stats, written_by_kind);
+	FIELD(k2k_audit_stats, coalesced_by_kind);
+	FIELD(k2k_audit_stats, lost_by_kind);
 	CONSTANT(K2K_VERSION_MAJOR);
 	CONSTANT(K2K_VERSION_MINOR);
 	CONSTANT(K2K_VERSION_PATCH);
@@ -417,6 +380,7 @@ int main(void)
 	CONSTANT(K2K_AUDIT_RING_ADMIN);
 	CONSTANT(K2K_AUDIT_RING_SECURITY);
 	CONSTANT(K2K_AUDIT_KINDS);
+	CONSTANT(K2K_AUDIT_KINDS_MAX);
 	CONSTANT(K2K_AUDIT_VALUES);
 	CONSTANT(K2K_AUDIT_NAME_MAX);
 	CONSTANT(K2K_UPDATE_RATE);
@@ -494,6 +458,42 @@ int main(void)
 	CONSTANT(K2K_AUDIT_KIND_DESTROYED);
 	CONSTANT(K2K_AUDIT_KIND_REPAIR);
 	CONSTANT(K2K_AUDIT_KIND_FINAL_TOTALS);
+	CONSTANT(K2K_AUDIT_REGISTER_RATE);
+	CONSTANT(K2K_AUDIT_REGISTER_GPU_MEMORY);
+	CONSTANT(K2K_AUDIT_REGISTER_KERNELS);
+	CONSTANT(K2K_AUDIT_REGISTER_BUDGETS);
+	CONSTANT(K2K_AUDIT_REGISTER_MASK);
+	CONSTANT(K2K_AUDIT_TOTALS_ADMITTED);
+	CONSTANT(K2K_AUDIT_TOTALS_REJECTED_RATE);
+	CONSTANT(K2K_AUDIT_TOTALS_REJECTED_BUDGET);
+	CONSTANT(K2K_AUDIT_TOTALS_REJECTED_KERNELS);
+	CONSTANT(K2K_AUDIT_TOTALS_REJECTED_MEMORY);
+	CONSTANT(K2K_AUDIT_TOTALS_GPU_NS);
+	CONSTANT(K2K_AUDIT_TOTALS_UNATTRIBUTED_NS);
+	CONSTANT(K2K_AUDIT_TOTALS_KERNELS);
+	CONSTANT(K2K_AUDIT_TOTALS_GPU_MEMORY);
+	CONSTANT(K2K_AUDIT_DEAD_SLOT);
+	CONSTANT(K2K_AUDIT_DEAD_KERNELS);
+	CONSTANT(K2K_AUDIT_DEAD_GPU_MEMORY);
+	CONSTANT(K2K_AUDIT_DEAD_LEASES);
+	CONSTANT(K2K_AUDIT_DEAD_ATTACHED_AT_NS);
+	CONSTANT(K2K_AUDIT_CREATED_MAX_TENANTS);
+	CONSTANT(K2K_AUDIT_CREATED_MAX_ENGAGEMENTS);
+	CONSTANT(K2K_AUDIT_CREATED_MAX_LEASES);
+	CONSTANT(K2K_AUDIT_CREATED_MAX_BUDGETS);
+	CONSTANT(K2K_AUDIT_CREATED_MAX_EVENTS);
+	CONSTANT(K2K_AUDIT_CREATED_MODE);
+	CONSTANT(K2K_AUDIT_DESTROYED_FLAGS);
+	CONSTANT(K2K_AUDIT_DESTROYED_BROKERS);
+	CONSTANT(K2K_AUDIT_REPAIR_TENANTS);
+	CONSTANT(K2K_AUDIT_REPAIR_BUDGETS);
+	CONSTANT(K2K_AUDIT_REPAIR_ENGAGEMENTS);
+	CONSTANT(K2K_AUDIT_REPAIR_LEASES);
+	CONSTANT(K2K_AUDIT_REPAIR_BROKERS);
+	CONSTANT(K2K_AUDIT_REPAIR_DAMAGED);
+	CONSTANT(K2K_AUDIT_REPAIR_CUT_LEASES);
+	CONSTANT(K2K_AUDIT_REPAIR_CUT_GPU_NS);
+	CONSTANT(K2K_AUDIT_REPAIR_UNATTRIBUTED_NS);
 	CONSTANT(K2K_AUDIT_OPEN);
 	CONSTANT(K2K_AUDIT_LOST);
 	CONSTANT(K2K_AUDIT_CUT_SOURCE);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit_event.h"
+#include "json.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,41 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static void put(json_object *object, const char *key, json_object *value)
-{
-	if (json_object_object_add_ex(object, key, value,
-	                              JSON_C_OBJECT_ADD_KEY_IS_NEW |
-	                                      JSON_C_OBJECT_ADD_CONSTANT_KEY))
-		must(NULL);
-}
-
-void put_text(json_object *object, const char *key, const char *text)
-{
-	put(object, key, text ? must(json_object_new_string(text)) : NULL);
-}
-
-/* 64-bit numbers leave as strings: many readers of JSON keep no more than 53 bits. */
-void put_u64(json_object *object, const char *key, uint64_t value)
-{
-	char digits[24];
-
-	snprintf(digits, sizeof(digits), "%" PRIu64, value);
-	put_text(object, key, digits);
-}
-
-static void put_limit(json_object *object, const char *key, uint64_t value)
-{
-	if (value == UINT64_MAX)
-		put(object, key, NULL);
-	else
-		put_u64(object, key, value);
-}
-
-static void put_number(json_object *object, const char *key, uint64_t value)
-{
-	put(object, key, must(json_object_new_int64((int64_t)value)));
-}
 
 /* ---- positions ---------------------------------------------------------------------- */
 
@@ -62,10 +29,10 @@ void position_pass(struct position *position, uint32_t ring, uint64_t sequence, 
 /* Of a ring that nothing was read of yet it says nothing. */
 void position_put(const struct position *position, json_object *object)
 {
-	json_object *next = must(json_object_new_object());
+	json_object *next = json_new();
 	char ring[8];
 
-	put_text(object, "uuid", position->uuid);
+	json_put_text(object, "uuid", position->uuid);
 	for (int i = 0; i < K2K_AUDIT_RINGS; i++)
 		if (position->next[i] > 1) {
 			json_object *number;
@@ -73,11 +40,11 @@ void position_put(const struct position *position, json_object *object)
 
 			snprintf(ring, sizeof(ring), "%d", i);
 			snprintf(digits, sizeof(digits), "%" PRIu64, position->next[i]);
-			number = must(json_object_new_string(digits));
+			number = check_memory(json_object_new_string(digits));
 			if (json_object_object_add(next, ring, number))
-				must(NULL);
+				out_of_memory();
 		}
-	put(object, "next", next);
+	json_put(object, "next", next);
 }
 
 static bool read_number(const char *text, uint64_t *number)
@@ -123,101 +90,125 @@ static void put_time(json_object *object, uint64_t ns)
 
 	if (gmtime_r(&seconds, &tm) && strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm)) {
 		snprintf(text, sizeof(text), "%s.%09" PRIu64 "Z", date, ns % 1000000000);
-		put_text(object, "time", text);
+		json_put_text(object, "time", text);
 	}
-	put_u64(object, "time_ns", ns);
+	json_put_u64(object, "time_ns", ns);
 }
 
 static void put_tag(json_object *object, const struct k2k_audit_record *r)
 {
-	put_u64(object, "org_id", r->tag.org_id);
-	put_u64(object, "engagement_id", r->tag.engagement_id);
+	json_put_u64(object, "org_id", r->tag.org_id);
+	json_put_u64(object, "engagement_id", r->tag.engagement_id);
 }
 
 static void put_rejection(json_object *object, const struct k2k_audit_record *r)
 {
-	put_text(object, "error", k2k_errname(r->code));
-	put_u64(object, "tenant", r->tenant);
+	json_put_text(object, "error", k2k_errname(r->code));
+	json_put_u64(object, "tenant", r->tenant);
 	put_tag(object, r);
 	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
-		put_u64(object, "used", r->used);
-		put_limit(object, "limit", r->limit);
+		json_put_u64(object, "used", r->used);
+		json_put_limit(object, "limit", r->limit);
 	}
 }
 
 static void put_cross_tenant(json_object *object, const struct k2k_audit_record *r)
 {
-	put_u64(object, "from_tenant", r->tenant);
-	put_u64(object, "to_tenant", r->to);
-	put_text(object, "source_kernel", r->source);
-	put_text(object, "destination_kernel", r->destination);
+	json_put_u64(object, "from_tenant", r->tenant);
+	json_put_u64(object, "to_tenant", r->to);
+	json_put_text(object, "source_kernel", r->source);
+	json_put_text(object, "destination_kernel", r->destination);
 	if (r->flags & (K2K_AUDIT_CUT_SOURCE | K2K_AUDIT_CUT_DESTINATION))
-		put(object, "cut", must(json_object_new_boolean(1)));
+		json_put_bool(object, "cut", 1);
 	put_tag(object, r);
 }
 
 static void put_definition(json_object *object, const struct k2k_audit_record *r)
 {
-	uint64_t mask = r->values[4];
+	uint64_t mask = r->values[K2K_AUDIT_REGISTER_MASK];
+	uint64_t kernels = r->values[K2K_AUDIT_REGISTER_KERNELS];
 
-	put_u64(object, "tenant", r->tenant);
-	put_u64(object, "generation", r->generation);
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
 	if (mask & K2K_UPDATE_RATE)
-		put_limit(object, "max_messages_per_sec", r->values[0]);
+		json_put_limit(object, "max_messages_per_sec", r->values[K2K_AUDIT_REGISTER_RATE]);
 	if (mask & K2K_UPDATE_GPU_MEMORY)
-		put_limit(object, "max_gpu_memory_bytes", r->values[1]);
-	if ((mask & K2K_UPDATE_KERNELS) && r->values[2] == K2K_UNLIMITED_KERNELS)
-		put(object, "max_concurrent_kernels", NULL);
+		json_put_limit(object, "max_gpu_memory_bytes",
+		               r->values[K2K_AUDIT_REGISTER_GPU_MEMORY]);
+	if ((mask & K2K_UPDATE_KERNELS) && kernels == K2K_UNLIMITED_KERNELS)
+		json_put(object, "max_concurrent_kernels", NULL);
 	else if (mask & K2K_UPDATE_KERNELS)
-		put_number(object, "max_concurrent_kernels", r->values[2]);
+		json_put_count(object, "max_concurrent_kernels", kernels);
 	if (mask & K2K_UPDATE_BUDGETS)
-		put_number(object, "budgets", r->values[3]);
+		json_put_count(object, "budgets", r->values[K2K_AUDIT_REGISTER_BUDGETS]);
 }
 
 static void put_numbers(json_object *object, const struct k2k_audit_record *r,
-                        const char *const *keys)
+                        const char *const keys[K2K_AUDIT_VALUES])
 {
-	for (int i = 0; keys[i]; i++)
-		put_u64(object, keys[i], r->values[i]);
+	for (int i = 0; i < K2K_AUDIT_VALUES; i++)
+		if (keys[i])
+			json_put_u64(object, keys[i], r->values[i]);
 }
 
 /* GPU time, and what ended with the registration, are known once the totals are final. */
 static void put_totals(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const counted[] = {
-		"admitted_total",         "rejected_rate_total",       "rejected_budget_total",
-		"rejected_kernels_total", "rejected_gpu_memory_total", NULL
+	static const char *const counted[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_TOTALS_ADMITTED] = "admitted_total",
+		[K2K_AUDIT_TOTALS_REJECTED_RATE] = "rejected_rate_total",
+		[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = "rejected_budget_total",
+		[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = "rejected_kernels_total",
+		[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = "rejected_gpu_memory_total",
 	};
 
-	put_u64(object, "tenant", r->tenant);
-	put_u64(object, "generation", r->generation);
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
 	put_numbers(object, r, counted);
 	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS)
-		put_u64(object, "gpu_ns_total", r->values[5]);
-	put_u64(object, "unattributed_ns", r->values[6]);
+		json_put_u64(object, "gpu_ns_total", r->values[K2K_AUDIT_TOTALS_GPU_NS]);
+	json_put_u64(object, "unattributed_ns", r->values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS]);
 	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS) {
-		put_u64(object, "kernels", r->values[7]);
-		put_u64(object, "gpu_memory_bytes", r->values[8]);
+		json_put_u64(object, "kernels", r->values[K2K_AUDIT_TOTALS_KERNELS]);
+		json_put_u64(object, "gpu_memory_bytes", r->values[K2K_AUDIT_TOTALS_GPU_MEMORY]);
 	}
 }
 
 static void put_budget(json_object *object, const struct k2k_audit_record *r)
 {
-	put_u64(object, "tenant", r->tenant);
-	put_u64(object, "generation", r->generation);
-	put_u64(object, "engagement_id", r->tag.engagement_id);
-	put_limit(object, "budget_ns", r->limit);
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	json_put_u64(object, "engagement_id", r->tag.engagement_id);
+	json_put_limit(object, "budget_ns", r->limit);
 }
 
 static void put_kind(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const dead[] = { "slot",   "kernels",        "gpu_memory_bytes",
-		                            "leases", "attached_at_ns", NULL };
-	static const char *const created[] = { "max_tenants", "max_engagements",  "max_leases",
-		                               "max_budgets", "max_audit_events", NULL };
-	static const char *const destroyed[] = { "flags", "brokers", NULL };
-	static const char *const repair[] = { "tenants", "budgets", "engagements",
-		                              "leases",  "brokers", NULL };
+	static const char *const dead[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_DEAD_SLOT] = "slot",
+		[K2K_AUDIT_DEAD_KERNELS] = "kernels",
+		[K2K_AUDIT_DEAD_GPU_MEMORY] = "gpu_memory_bytes",
+		[K2K_AUDIT_DEAD_LEASES] = "leases",
+		[K2K_AUDIT_DEAD_ATTACHED_AT_NS] = "attached_at_ns",
+	};
+	static const char *const created[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_CREATED_MAX_TENANTS] = "max_tenants",
+		[K2K_AUDIT_CREATED_MAX_ENGAGEMENTS] = "max_engagements",
+		[K2K_AUDIT_CREATED_MAX_LEASES] = "max_leases",
+		[K2K_AUDIT_CREATED_MAX_BUDGETS] = "max_budgets",
+		[K2K_AUDIT_CREATED_MAX_EVENTS] = "max_audit_events",
+	};
+	static const char *const destroyed[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_DESTROYED_FLAGS] = "flags",
+		[K2K_AUDIT_DESTROYED_BROKERS] = "brokers",
+	};
+	static const char *const repair[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_REPAIR_TENANTS] = "tenants",
+		[K2K_AUDIT_REPAIR_BUDGETS] = "budgets",
+		[K2K_AUDIT_REPAIR_ENGAGEMENTS] = "engagements",
+		[K2K_AUDIT_REPAIR_LEASES] = "leases",
+		[K2K_AUDIT_REPAIR_BROKERS] = "brokers",
+	};
 	char mode[8];
 
 	switch (r->kind) {
@@ -235,8 +226,9 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_BROKER_DEAD: put_numbers(object, r, dead); break;
 	case K2K_AUDIT_KIND_CREATED:
 		put_numbers(object, r, created);
-		snprintf(mode, sizeof(mode), "%04" PRIo64, r->values[5] & 07777);
-		put_text(object, "mode", mode);
+		snprintf(mode, sizeof(mode), "%04" PRIo64,
+		         r->values[K2K_AUDIT_CREATED_MODE] & 07777);
+		json_put_text(object, "mode", mode);
 		break;
 	case K2K_AUDIT_KIND_DESTROYED: put_numbers(object, r, destroyed); break;
 	case K2K_AUDIT_KIND_REPAIR: put_numbers(object, r, repair); break;
@@ -249,32 +241,32 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 
 	/* of a ring that can't be read: no place, so that a reader stays where it is */
 	if (lost && !r->count) {
-		put_text(object, "kind", "damaged");
-		put_number(object, "ring", r->ring);
+		json_put_text(object, "kind", "damaged");
+		json_put_count(object, "ring", r->ring);
 		put_time(object, r->time_ns);
 		return;
 	}
-	put_text(object, "kind", lost ? "lost" : k2k_audit_kind_name(r->kind));
-	put_number(object, "ring", r->ring);
-	put_u64(object, "sequence", r->sequence);
+	json_put_text(object, "kind", lost ? "lost" : k2k_audit_kind_name(r->kind));
+	json_put_count(object, "ring", r->ring);
+	json_put_u64(object, "sequence", r->sequence);
 	if (lost) {
-		put_u64(object, "lost", r->count);
+		json_put_u64(object, "lost", r->count);
 		put_time(object, r->time_ns);
 		if (r->flags & K2K_AUDIT_DAMAGED)
-			put(object, "damaged", must(json_object_new_boolean(1)));
+			json_put_bool(object, "damaged", 1);
 		return;
 	}
-	put_text(object, "level", k2k_audit_level_name(r->level));
-	put_text(object, "type", k2k_audit_type_name(r->type));
+	json_put_text(object, "level", k2k_audit_level_name(r->level));
+	json_put_text(object, "type", k2k_audit_type_name(r->type));
 	put_time(object, r->time_ns);
-	put_u64(object, "monotonic_ns", r->monotonic_ns);
-	put_u64(object, "count", r->count);
-	put_text(object, "actor", r->actor);
+	json_put_u64(object, "monotonic_ns", r->monotonic_ns);
+	json_put_u64(object, "count", r->count);
+	json_put_text(object, "actor", r->actor);
 	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD)
-		put_text(object, "comm", r->comm);
-	put_u64(object, "pid", r->pid);
+		json_put_text(object, "comm", r->comm);
+	json_put_u64(object, "pid", r->pid);
 	if (r->incarnation)
-		put_u64(object, "incarnation", r->incarnation);
+		json_put_u64(object, "incarnation", r->incarnation);
 	put_kind(object, r);
 }
 

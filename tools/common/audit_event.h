@@ -9,8 +9,6 @@
 #ifndef K2K_COMMON_AUDIT_EVENT_H
 #define K2K_COMMON_AUDIT_EVENT_H
 
-#include "text.h"
-
 #include <json-c/json_object.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,9 +35,5 @@ void event_put(json_object *object, const struct k2k_audit_record *record);
 /* Back from the text behind `{...,"kind":"KIND"`: false where it is no event. */
 bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring,
                  uint64_t *sequence, uint64_t *lost);
-
-/* Into JSON; what can't be had ends the program. `key` is not copied. */
-void put_text(json_object *object, const char *key, const char *text); /* null: null */
-void put_u64(json_object *object, const char *key, uint64_t value);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "follow.h"
+#include "report.h"
 #include "common/clock.h"
+#include "common/json.h"
+#include "common/memory.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,7 +28,7 @@ struct follow {
 
 struct follow *follow_new(const char *registry)
 {
-	struct follow *follow = must(calloc(1, sizeof(*follow)));
+	struct follow *follow = check_memory(calloc(1, sizeof(*follow)));
 
 	follow->name = registry;
 	follow->error = K2K_ENOREGISTRY;
@@ -62,10 +64,10 @@ static int open_follower(struct follow *follow)
 	if (code != K2K_EPERM && code != K2K_EFULL)
 		return code;
 	if (follow->refused != code)
-		say("registry %s: not registered as a follower (%s): events may be written over "
-		    "before they are read, and a registry "
-		    "that requires audit refuses changes",
-		    follow->name, k2k_error_detail()->text);
+		report("registry %s: not registered as a follower (%s): events may be written over "
+		       "before they are read, and a registry "
+		       "that requires audit refuses changes",
+		       follow->name, k2k_error_detail()->text);
 	follow->refused = code;
 	return k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
 }
@@ -86,7 +88,7 @@ static int attach(struct follow *follow)
 }
 
 /* Says it once, in a line and on standard error. */
-static size_t gone(struct follow *follow, int code, struct text *bodies)
+static size_t gone(struct follow *follow, int code, FILE *out)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 	bool detailed = detail->code == code && detail->text[0];
@@ -104,29 +106,29 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	                                                              : follow->backoff_ns * 2;
 	if (!news)
 		return 0;
-	object = must(json_object_new_object());
-	put_text(object, "kind", "registry.gone");
-	put_text(object, "registry", follow->name);
-	put_text(object, "error", k2k_errname(code));
-	text_add_body(bodies, object);
-	say("registry %s: %s; waiting for it", follow->name,
-	    detailed ? detail->text : k2k_strerror(code));
+	object = json_new();
+	json_put_text(object, "kind", "registry.gone");
+	json_put_text(object, "registry", follow->name);
+	json_put_text(object, "error", k2k_errname(code));
+	body_write(out, object);
+	report("registry %s: %s; waiting for it", follow->name,
+	       detailed ? detail->text : k2k_strerror(code));
 	return 1;
 }
 
-static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
+static size_t attached(struct follow *follow, const struct position *begin, FILE *out)
 {
-	json_object *object = must(json_object_new_object());
+	json_object *object = json_new();
 
-	put_text(object, "kind", "registry.attached");
-	put_text(object, "registry", follow->name);
+	json_put_text(object, "kind", "registry.attached");
+	json_put_text(object, "registry", follow->name);
 	position_put(begin, object);
-	text_add_body(bodies, object);
+	body_write(out, object);
 	follow->told = true;
 	return 1;
 }
 
-size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies)
+size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 {
 	struct position begin = *at;
 	bool other, back;
@@ -138,7 +140,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 			return 0;
 		code = attach(follow);
 		if (code)
-			return gone(follow, code, bodies);
+			return gone(follow, code, out);
 		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	}
 	other = strcmp(at->uuid, follow->uuid) != 0;
@@ -149,7 +151,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records,
 	                      BATCH, &count);
 	if (code)
-		return gone(follow, code, bodies);
+		return gone(follow, code, out);
 	/* a registry that can be opened and not be read is no news */
 	back = follow->error && follow->told;
 	follow->error = 0;
@@ -157,13 +159,13 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	if (other || back) {
 		/* what was read is read again, also what is told once */
 		memset(follow->cursor.damaged, 0, sizeof(follow->cursor.damaged));
-		return attached(follow, &begin, bodies);
+		return attached(follow, &begin, out);
 	}
 	for (size_t i = 0; i < count; i++) {
-		json_object *object = must(json_object_new_object());
+		json_object *object = json_new();
 
 		event_put(object, &follow->records[i]);
-		text_add_body(bodies, object);
+		body_write(out, object);
 	}
 	return count;
 }

@@ -8,8 +8,8 @@
 #ifndef K2K_AUDITD_FOLLOW_H
 #define K2K_AUDITD_FOLLOW_H
 
+#include "bodies.h"
 #include "common/audit_event.h"
-#include "util.h"
 
 struct follow;
 
@@ -17,10 +17,10 @@ struct follow *follow_new(const char *registry);
 void follow_free(struct follow **follow);
 
 /*
- * Adds what is new from `at` on to `bodies`, which is empty: `at` is where the lines before it lead
- * to. Returns how many lines; 0: nothing now.
+ * Writes a body for each event from `at` on: where the lines before them lead to. Returns how many;
+ * 0: nothing now.
  */
-size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies);
+size_t follow_read(struct follow *follow, const struct position *at, FILE *out);
 /*
  * Says in the registry what is kept: all before `kept`; or that it can't be written now. Brings
  * administrators on who wait.

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "log_parts.h"
+#include "log_lines.h"
+#include "log_rotate.h"
 #include "scan.h"
 #include "common/clock.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,9 +202,9 @@ static int begin(struct logfile *log, char *why, size_t room)
 
 int logfile_open(struct logfile **log, const struct log_options *options, char *why, size_t room)
 {
-	struct logfile *made = must(calloc(1, sizeof(*made)));
-	struct text bodies = { 0 };
-	json_object *started = log_line_of("log.started");
+	struct logfile *made = check_memory(calloc(1, sizeof(*made)));
+	json_object *started = log_line_new("log.started");
+	struct bodies bodies = { 0 };
 	int status, code;
 
 	made->fd = made->lock_fd = -1;
@@ -209,19 +212,19 @@ int logfile_open(struct logfile **log, const struct log_options *options, char *
 	snprintf(made->head_file, sizeof(made->head_file), "%s.head", options->file);
 	status = begin(made, why, room);
 	if (!status) {
-		put_text(started, "version", k2k_version());
-		put_u64(started, "pid", (uint64_t)getpid());
-		text_add_body(&bodies, json_object_get(started));
+		json_put_text(started, "version", k2k_version());
+		json_put_u64(started, "pid", (uint64_t)getpid());
+		bodies_add(&bodies, json_object_get(started));
 		code = logfile_write(made, &bodies);
 		/* a full disk is waited for like later on */
 		if (code < 0 && code != -ENOSPC && code != -EDQUOT)
 			status = give_up(why, room, status_of(-code), "%s: %s", options->file,
 			                 strerror(-code));
 		else if (code < 0)
-			text_add(&made->problems, bodies.bytes, bodies.size);
+			bodies_add(&made->problems, json_object_get(started));
 	}
 	json_object_put(started);
-	text_free(&bodies);
+	bodies_free(&bodies);
 	*log = made;
 	if (status)
 		logfile_close(log, NULL);

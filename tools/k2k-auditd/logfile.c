@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "log_parts.h"
+#include "logfile.h"
+#include "log_lines.h"
+#include "log_rotate.h"
+#include "report.h"
 #include "scan.h"
 #include "common/clock.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,112 +22,6 @@
 const struct position *logfile_position(const struct logfile *log)
 {
 	return &log->at;
-}
-
-/* ---- lines of our own ------------------------------------------------------------------ */
-
-json_object *log_line_of(const char *kind)
-{
-	json_object *object = must(json_object_new_object());
-
-	put_text(object, "kind", kind);
-	return object;
-}
-
-void log_problem(struct logfile *log, const char *format, ...)
-{
-	json_object *object = log_line_of("log.problem");
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	say("%s: %s", log->options.file, text);
-	put_text(object, "text", text);
-	text_add_body(&log->problems, object);
-}
-
-/* ---- bytes to the file --------------------------------------------------------------------- */
-
-void log_compose(struct text *out, const struct chain_key *key, uint64_t seq,
-                 uint8_t mac[CHAIN_MAC_BYTES], const char *body, size_t size)
-{
-	size_t start = out->size;
-	char begin[80], tail[CHAIN_TAIL];
-	uint8_t fresh[CHAIN_MAC_BYTES];
-
-	text_add(out, begin,
-	         (size_t)snprintf(begin, sizeof(begin),
-	                          "{\"seq\":\"%" PRIu64 "\",\"at_ns\":\"%" PRIu64 "\",", seq,
-	                          clock_wall_ns()));
-	text_add(out, body, size);
-	chain_mac(key, mac, out->bytes + start, out->size - start, fresh);
-	memcpy(mac, fresh, sizeof(fresh));
-	chain_write_tail(tail, mac);
-	text_add(out, tail, sizeof(tail) - 1);
-	text_add(out, "\n", 1);
-}
-
-/* All of it, or the file is as long as before. 0 or -errno. */
-static int write_whole(struct logfile *log, const char *bytes, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(log->fd, bytes + done, size - done);
-		int error = n < 0 ? errno : ENOSPC;
-
-		if (n > 0) {
-			done += (size_t)n;
-		} else if (n == 0 || error != EINTR) {
-			/*
-			 * what stays behind where that fails too is half a line at most: the next
-			 * start cuts it
-			 */
-			if (done && ftruncate(log->fd, (off_t)log->size))
-				say("%s: can't take back half a line: %s", log->options.file,
-				    strerror(errno));
-			return -error;
-		}
-	}
-	return 0;
-}
-
-/* The lines in `out` as written: they tell where we are. */
-static void note_lines(struct logfile *log, const struct text *out)
-{
-	const char *end = out->bytes + out->size;
-
-	for (const char *at = out->bytes; at < end;) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		struct chain_line line;
-
-		if (chain_parse(at, (size_t)(stop - at), &line)) {
-			scan_advance_line(&log->at, at, &line);
-			log->seq = line.seq;
-			memcpy(log->mac, line.mac, sizeof(log->mac));
-			if (!log->lines++) {
-				log->age_ns = 0;
-				log->aged_at_ns = clock_monotonic_ns();
-				log->file_seq = line.seq;
-				log->file_at = log->at;
-			}
-		}
-		at = stop + 1;
-	}
-	log->size += out->size;
-	if (!log->dirty)
-		log->due_ns = clock_monotonic_ns() + log->options.interval_ns;
-	log->dirty = true;
-}
-
-int log_flush(struct logfile *log, struct text *out)
-{
-	int code = out->size ? write_whole(log, out->bytes, out->size) : 0;
-
-	if (!code)
-		note_lines(log, out);
-	out->size = 0;
-	return code;
 }
 
 /* To the disk: the lines, then the head. */
@@ -140,9 +38,9 @@ static void sync_log(struct logfile *log)
 	if (!error)
 		error = chain_write_head(log->head_file, &log->options.key, &head);
 	if (error && error != log->head_error)
-		say("%s: %s; trying again", log->head_file, strerror(error));
+		report("%s: %s; trying again", log->head_file, strerror(error));
 	else if (!error && log->head_error)
-		say("%s: written again", log->head_file);
+		report("%s: written again", log->head_file);
 	log->head_error = error;
 	log->dirty = error != 0;
 	log->due_ns = clock_monotonic_ns() + SYNC_RETRY_NS;
@@ -174,7 +72,7 @@ static int cut_short(struct logfile *log, uint64_t size)
 		uint64_t last = log->file_seq ? log->file_seq - 1 : 0;
 
 		if (ftruncate(log->fd, 0))
-			say("%s: %s", log->options.file, strerror(errno));
+			report("%s: %s", log->options.file, strerror(errno));
 		log_close_file(log, "cut");
 		return rewind_to(log, &at, last);
 	}
@@ -222,9 +120,9 @@ static int look(struct logfile *log)
 		elsewhere = there.st_dev != log->device || there.st_ino != log->inode;
 	if (elsewhere) {
 		if (fdatasync(log->fd))
-			say("%s: %s", log->options.file, strerror(errno));
+			report("%s: %s", log->options.file, strerror(errno));
 		log_close_file(log, "moved");
-		log->elsewhere = true;
+		log->moved = true;
 		return 0;
 	}
 	if ((uint64_t)own.st_size < log->size)
@@ -234,66 +132,64 @@ static int look(struct logfile *log)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static size_t body_size(const struct text *bodies, size_t at)
-{
-	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) -
-	                (bodies->bytes + at));
-}
-
 /*
- * Writes bodies from *taken on until all are written or a new file is due. A file's first line has
- * another one beside it, whatever the limits.
+ * Writes bodies until all are written or a new file is due. The first line of a file has another one
+ * beside it, whatever the limits: a file that only says that it was opened is no use.
  */
-static int write_to_file(struct logfile *log, const struct text *bodies, size_t *taken)
+static int write_to_file(struct logfile *log, struct bodies *bodies)
 {
 	uint8_t mac[CHAIN_MAC_BYTES];
-	struct text out = { 0 };
 	uint64_t seq = log->seq;
-	size_t to = *taken;
+	size_t to = bodies->taken, size = 0, written;
+	char *lines;
+	FILE *out = text_open(&lines, &written);
 	int code;
 
 	memcpy(mac, log->mac, sizeof(mac));
 	while (to < bodies->size) {
-		size_t size = body_size(bodies, to);
+		size_t body_size;
+		const char *body = bodies_at(bodies, to, &body_size);
 
-		if (log_rotation_is_due(log, out.size + size + LINE_FRAME))
+		if (log_rotation_is_due(log, size + body_size + LINE_FRAME))
 			break;
-		log_compose(&out, &log->options.key, ++seq, mac, bodies->bytes + to, size);
-		to += size + 1;
+		size += log_compose(out, &log->options.key, ++seq, mac, body, body_size);
+		to += body_size + 1;
 		if (log->lines <= 1)
 			break;
 	}
-	code = log_flush(log, &out);
+	text_close(out);
+	code = log_append(log, lines, written);
+	free(lines);
 	if (!code)
-		*taken = to;
-	text_free(&out);
+		bodies->taken = to;
 	return code;
 }
 
-static int write_bodies(struct logfile *log, struct text *bodies)
+static int write_bodies(struct logfile *log, struct bodies *bodies)
 {
-	size_t taken = 0;
 	int code = 0;
 
-	while (!code && taken < bodies->size) {
-		if (log->fd >= 0 && log_rotation_is_due(log, body_size(bodies, taken) + LINE_FRAME))
+	while (!code && !bodies_are_taken(bodies)) {
+		size_t size;
+
+		bodies_at(bodies, bodies->taken, &size);
+		if (log->fd >= 0 && log_rotation_is_due(log, size + LINE_FRAME))
 			log_rotate(log);
 		if (log->fd < 0)
 			code = log_new_file(log);
 		if (!code)
-			code = write_to_file(log, bodies, &taken);
+			code = write_to_file(log, bodies);
 	}
-	text_take(bodies, taken);
 	return code;
 }
 
-int logfile_write(struct logfile *log, struct text *bodies)
+int logfile_write(struct logfile *log, struct bodies *bodies)
 {
 	int code = look(log);
 
 	if (code == LOGFILE_REWOUND)
 		return code;
-	if (!code && log->problems.size)
+	if (!code)
 		code = write_bodies(log, &log->problems);
 	if (!code)
 		code = write_bodies(log, bodies);
@@ -312,7 +208,7 @@ int logfile_tick(struct logfile *log)
 		log_rotate(log);
 	if (!code && log->fd < 0)
 		code = log_new_file(log);
-	if (!code && log->problems.size)
+	if (!code)
 		code = write_bodies(log, &log->problems);
 	if (log->dirty && clock_monotonic_ns() >= log->due_ns)
 		sync_log(log);
@@ -331,18 +227,18 @@ uint64_t logfile_due_ns(const struct logfile *log)
 void logfile_close(struct logfile **handle, const char *reason)
 {
 	struct logfile *log = *handle;
-	struct text bodies = { 0 };
+	struct bodies bodies = { 0 };
 
 	if (reason) {
-		json_object *object = log_line_of("log.stopped");
+		json_object *object = log_line_new("log.stopped");
 
-		put_text(object, "why", reason);
-		text_add_body(&bodies, object);
+		json_put_text(object, "why", reason);
+		bodies_add(&bodies, object);
 		logfile_write(log, &bodies);
 		sync_log(log);
 	}
-	text_free(&bodies);
-	text_free(&log->problems);
+	bodies_free(&bodies);
+	bodies_free(&log->problems);
 	if (log->fd >= 0)
 		close(log->fd);
 	if (log->lock_fd >= 0)

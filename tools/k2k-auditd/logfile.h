@@ -15,9 +15,9 @@
 #ifndef K2K_AUDITD_LOGFILE_H
 #define K2K_AUDITD_LOGFILE_H
 
+#include "bodies.h"
 #include "common/audit_chain.h"
 #include "common/audit_event.h"
-#include "util.h"
 
 struct log_options {
 	const char *file, *registry;
@@ -41,11 +41,10 @@ const struct position *logfile_position(const struct logfile *log);
 
 enum { LOGFILE_REWOUND = 1 };
 /*
- * Appends lines of which each is the members of an object, and a newline, and takes
- * from `bodies` what was written. 0; REWOUND: the position went back, drop the rest and read again
- * from there; -errno: nothing more can be written now.
+ * Appends a line for each body that is left. 0; REWOUND: the position went back, drop the bodies and
+ * read again from there; -errno: no more can be written now.
  */
-int logfile_write(struct logfile *log, struct text *bodies);
+int logfile_write(struct logfile *log, struct bodies *bodies);
 /*
  * Looks whether the file is still there, else goes on in a new one; brings to the disk what is due.
  * Answers as logfile_write.

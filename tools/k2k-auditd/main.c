@@ -4,8 +4,10 @@
  */
 #include "follow.h"
 #include "logfile.h"
+#include "report.h"
 #include "stream.h"
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/service.h"
 #include "common/units.h"
 
@@ -66,8 +68,10 @@ static const char help[] =
 	"                       so much later (interval = 1s, the default). Killed, it loses "
 	"nothing of what was\n"
 	"                       written either way; this is about crashes of the machine\n"
-	"  SIGHUP: somebody moved the file; goes on in a new one at once (unasked within a "
-	"second).\n"
+	"  It rotates by itself; logrotate is not needed. If somebody moves the file, it goes on "
+        "in "
+	"a\n"
+	"  new one within a second. SIGHUP is ignored.\n"
 	"  Where it stopped, the log itself says: after any end it goes on there, each event once. "
 	"What\n"
 	"  the rings no longer hold is a line of the kind \"lost\", with the number.\n"
@@ -94,7 +98,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 	va_list args;
 
 	va_start(args, format);
-	say_args(format, args);
+	report_args(format, args);
 	va_end(args);
 	exit(status);
 }
@@ -234,9 +238,9 @@ static void read_key(struct options *o)
 	int code;
 
 	if (!o->key) {
-		say("%s: no --key: whoever may write the file can make it anew, and nobody will "
-		    "see it",
-		    o->file);
+		report("%s: no --key: whoever may write the file can make it anew, and nobody will "
+		       "see it",
+		       o->file);
 		return;
 	}
 	code = chain_read_key(o->key, &o->log.key, why, sizeof(why));
@@ -272,7 +276,7 @@ static const struct position *position_of(const struct destination *d)
 	return d->log ? logfile_position(d->log) : stream_position(d->stream);
 }
 
-static int write_to(struct destination *d, struct text *bodies)
+static int write_to(struct destination *d, struct bodies *bodies)
 {
 	return d->log ? logfile_write(d->log, bodies) : stream_write(d->stream, bodies);
 }
@@ -303,8 +307,8 @@ static void trouble_is(struct trouble *t, const struct destination *d, int error
 	if (!t->error)
 		t->since_ns = now;
 	if (t->error != error || now - t->said_ns >= SAY_AGAIN_NS) {
-		say("%s: %s; trying again; the rings keep what comes, and are not endless", d->name,
-		    strerror(error));
+		report("%s: %s; trying again; the rings keep what comes, and are not endless",
+		       d->name, strerror(error));
 		t->said_ns = now;
 	}
 	t->error = error;
@@ -313,21 +317,18 @@ static void trouble_is(struct trouble *t, const struct destination *d, int error
 static void trouble_is_over(struct trouble *t, const struct destination *d)
 {
 	if (t->error)
-		say("%s: written again, after %" PRIu64 " s", d->name,
-		    (clock_monotonic_ns() - t->since_ns) / 1000000000);
+		report("%s: written again, after %" PRIu64 " s", d->name,
+		       (clock_monotonic_ns() - t->since_ns) / 1000000000);
 	t->error = 0;
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static volatile sig_atomic_t stop_signal, hup_signal;
+static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int number)
 {
-	if (number == SIGHUP)
-		hup_signal = 1;
-	else
-		stop_signal = number;
+	stop_signal = number;
 }
 
 /* Without SA_RESTART: a wait ends at once. One that begins just then lasts LOOK_NS at most. */
@@ -337,15 +338,28 @@ static void catch_signals(void)
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	signal(SIGHUP, SIG_IGN); /* must not end the audit trail */
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * Reports to the registry what is kept, and then, once, to the service manager that the daemon is
+ * ready: units that change a registry which requires audit start after it.
+ */
+static void say_kept(struct follow *follow, const struct destination *d, bool failing, bool *ready)
+{
+	follow_say(follow, position_of(d), failing);
+	if (!*ready)
+		notify("READY=1");
+	*ready = true;
 }
 
 /* Returns the exit status. */
 static int run(struct destination *d, struct follow *follow, int once)
 {
 	struct trouble trouble = { 0 };
-	struct text bodies = { 0 };
+	bool ready = false;
+	struct bodies bodies = { 0 };
 	int status = -1;
 
 	while (status < 0) {
@@ -356,25 +370,26 @@ static int run(struct destination *d, struct follow *follow, int once)
 			status = trouble.error ? 10 : 0;
 			break;
 		}
-		if (!bodies.size)
-			count = follow_read(follow, position_of(d), &bodies);
+		if (bodies_are_taken(&bodies)) {
+			FILE *out = bodies_begin(&bodies);
+
+			count = follow_read(follow, position_of(d), out);
+			text_close(out);
+		}
 		if (follow_error(follow) == K2K_EINVAL) {
 			status = 2; /* its name is none: it will never come */
 			break;
 		}
-		code = hup_signal ? tick(d) : 0;
-		hup_signal = 0;
-		if (!code)
-			code = bodies.size ? write_to(d, &bodies) : tick(d);
+		code = bodies_are_taken(&bodies) ? tick(d) : write_to(d, &bodies);
 		if (code == LOGFILE_REWOUND) {
-			bodies.size = 0;
+			bodies_free(&bodies);
 			continue;
 		}
 		if (code == -EINTR)
 			continue;
 		if (code < 0) {
 			trouble_is(&trouble, d, -code);
-			follow_say(follow, position_of(d), true);
+			say_kept(follow, d, true, &ready);
 			if (once || code == -EPIPE)
 				status = 10;
 			else
@@ -382,17 +397,18 @@ static int run(struct destination *d, struct follow *follow, int once)
 			continue;
 		}
 		trouble_is_over(&trouble, d);
-		follow_say(follow, position_of(d), false);
+		say_kept(follow, d, false, &ready);
 		if (!count && once)
 			status = follow_error(follow) ? 6 : 0;
 		else if (!count)
 			follow_wait(follow, wait_time(d));
 	}
-	if (bodies.size && trouble.error)
-		say("%s: ending with events unwritten; the rings keep them for the next start, as "
-		    "long as they last",
-		    d->name);
-	text_free(&bodies);
+	if (!bodies_are_taken(&bodies) && trouble.error)
+		report("%s: ending with events unwritten; the rings keep them for the next start, "
+		       "as "
+		       "long as they last",
+		       d->name);
+	bodies_free(&bodies);
 	return status;
 }
 
@@ -411,7 +427,6 @@ int main(int argc, char **argv)
 	catch_signals();
 	destination = open_destination(&options);
 	follow = follow_new(options.registry);
-	notify("READY=1");
 	status = run(&destination, follow, options.once);
 	notify("STOPPING=1");
 	follow_free(&follow);

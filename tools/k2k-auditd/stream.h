@@ -9,8 +9,8 @@
 #ifndef K2K_AUDITD_STREAM_H
 #define K2K_AUDITD_STREAM_H
 
+#include "bodies.h"
 #include "common/audit_event.h"
-#include "util.h"
 
 enum stream_kind { STREAM_STDOUT, STREAM_SYSLOG, STREAM_JOURNAL };
 
@@ -21,8 +21,8 @@ int stream_open(struct stream **stream, enum stream_kind kind, const char *socke
                 const char *state, char *why, size_t room);
 void stream_close(struct stream **stream);
 const struct position *stream_position(const struct stream *stream);
-/* As logfile_write, but never REWOUND. */
-int stream_write(struct stream *stream, struct text *bodies);
+/* As logfile_write(), but never REWOUND. */
+int stream_write(struct stream *stream, struct bodies *bodies);
 /* -EPIPE: the reader of standard output has gone. Else 0. */
 int stream_tick(const struct stream *stream);
 

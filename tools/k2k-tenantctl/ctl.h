@@ -11,6 +11,8 @@
 #ifndef K2K_TENANTCTL_CTL_H
 #define K2K_TENANTCTL_CTL_H
 
+#include "common/memory.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -116,6 +118,8 @@ struct ctl {
 	size_t argument_count;
 
 	const char *command; /* null until it is known */
+	struct view
+		*view; /* --columns, --sort and --filter; null: the command takes none of them */
 	struct failure *failures;
 	size_t failure_count, failure_room;
 	bool json_done; /* the one JSON object is on standard output */
@@ -138,8 +142,6 @@ bool can_ask(void);
 /* Asks it, and " [y/N] "; true for an answer of y or yes. */
 bool ask(const char *question, ...) __attribute__((format(printf, 1, 2)));
 void note(const struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
-_Noreturn void out_of_memory(void);
-void *check_memory(void *memory); /* ends the program where it is null */
 
 /* ---- open.c: opening --------------------------------------------------- */
 

@@ -265,19 +265,3 @@ void note(const struct ctl *ctl, const char *message, ...)
 	fflush(stdout);
 	fprintf(stderr, CTL_NAME ": %s\n", text);
 }
-
-void out_of_memory(void)
-{
-	static const char message[] = CTL_NAME ": out of memory\n";
-
-	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
-		_exit(EXIT_SYSTEM);
-	_exit(EXIT_SYSTEM);
-}
-
-void *check_memory(void *memory)
-{
-	if (!memory)
-		out_of_memory();
-	return memory;
-}

@@ -28,7 +28,7 @@ places! {
     k2k_audit_record { size, flags, ring, kind, level, r#type, code, reserved, sequence, time_ns, monotonic_ns, count, tenant, to, generation, tag, used, limit, pid, incarnation, values, actor, source, destination, comm }
     k2k_audit_cursor { size, flags, wake, waiting, next, damaged }
     k2k_audit_follower_info { size, flags, index, state, pid, comm, attached_at_ns, said_ago_ns, failures, failing_since_ns, behind, overwritten, lost, damaged, lost_from, lost_count, lost_at_ns, overwritten_from, overwritten_count, lost_ring, overwritten_ring }
-    k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest }
+    k2k_audit_stats { size, flags, written, coalesced, lost, capacity, newest, written_by_kind, coalesced_by_kind, lost_by_kind }
 }
 values! {
     K2K_VERSION_MAJOR
@@ -47,6 +47,7 @@ values! {
     K2K_AUDIT_RING_ADMIN
     K2K_AUDIT_RING_SECURITY
     K2K_AUDIT_KINDS
+    K2K_AUDIT_KINDS_MAX
     K2K_AUDIT_VALUES
     K2K_AUDIT_NAME_MAX
     K2K_UPDATE_RATE
@@ -124,6 +125,42 @@ values! {
     K2K_AUDIT_KIND_DESTROYED
     K2K_AUDIT_KIND_REPAIR
     K2K_AUDIT_KIND_FINAL_TOTALS
+    K2K_AUDIT_REGISTER_RATE
+    K2K_AUDIT_REGISTER_GPU_MEMORY
+    K2K_AUDIT_REGISTER_KERNELS
+    K2K_AUDIT_REGISTER_BUDGETS
+    K2K_AUDIT_REGISTER_MASK
+    K2K_AUDIT_TOTALS_ADMITTED
+    K2K_AUDIT_TOTALS_REJECTED_RATE
+    K2K_AUDIT_TOTALS_REJECTED_BUDGET
+    K2K_AUDIT_TOTALS_REJECTED_KERNELS
+    K2K_AUDIT_TOTALS_REJECTED_MEMORY
+    K2K_AUDIT_TOTALS_GPU_NS
+    K2K_AUDIT_TOTALS_UNATTRIBUTED_NS
+    K2K_AUDIT_TOTALS_KERNELS
+    K2K_AUDIT_TOTALS_GPU_MEMORY
+    K2K_AUDIT_DEAD_SLOT
+    K2K_AUDIT_DEAD_KERNELS
+    K2K_AUDIT_DEAD_GPU_MEMORY
+    K2K_AUDIT_DEAD_LEASES
+    K2K_AUDIT_DEAD_ATTACHED_AT_NS
+    K2K_AUDIT_CREATED_MAX_TENANTS
+    K2K_AUDIT_CREATED_MAX_ENGAGEMENTS
+    K2K_AUDIT_CREATED_MAX_LEASES
+    K2K_AUDIT_CREATED_MAX_BUDGETS
+    K2K_AUDIT_CREATED_MAX_EVENTS
+    K2K_AUDIT_CREATED_MODE
+    K2K_AUDIT_DESTROYED_FLAGS
+    K2K_AUDIT_DESTROYED_BROKERS
+    K2K_AUDIT_REPAIR_TENANTS
+    K2K_AUDIT_REPAIR_BUDGETS
+    K2K_AUDIT_REPAIR_ENGAGEMENTS
+    K2K_AUDIT_REPAIR_LEASES
+    K2K_AUDIT_REPAIR_BROKERS
+    K2K_AUDIT_REPAIR_DAMAGED
+    K2K_AUDIT_REPAIR_CUT_LEASES
+    K2K_AUDIT_REPAIR_CUT_GPU_NS
+    K2K_AUDIT_REPAIR_UNATTRIBUTED_NS
     K2K_AUDIT_OPEN
     K2K_AUDIT_LOST
     K2K_AUDIT_CUT_SOURCE
