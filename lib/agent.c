@@ -15,7 +15,7 @@
 
 #include "clock.h"
 #include "error.h"
-#include "thread.h"
+#include "worker.h"
 
 /* How long the agent looks for another task before it sleeps: a sleep and a wake cost more. */
 #define LINGER_NS UINT64_C(20000)
@@ -59,8 +59,7 @@ static void relax(void)
 static void run_tasks(struct k2k_agent *agent)
 {
 	/* observe[agent-task]: what the caller wrote into it */
-	struct k2k_agent_task *task = atomic_exchange_explicit(&agent->tasks, NULL,
-	                                                       memory_order_acquire);
+	struct k2k_agent_task *task = k2k_exchange_acquire(&agent->tasks, NULL);
 	struct k2k_agent_task *in_order = NULL;
 
 	while (task) {
@@ -182,7 +181,7 @@ int k2k_agent_start(struct k2k_agent *agent)
 		agent->thread = pthread_self();
 		return 0;
 	}
-	code = k2k_thread_start(&agent->thread, run, agent, K2K_STACK_BYTES, "thread");
+	code = k2k_worker_start(&agent->thread, run, agent, K2K_WORKER_STACK_BYTES, "thread");
 	if (code)
 		return code;
 	agent->running = true;
@@ -210,8 +209,7 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 		return run_task(context);
 	task.next = k2k_load_relaxed(&agent->tasks); /* relaxed: the compare-exchange decides */
 	/* publish[agent-task]: the task */
-	while (!atomic_compare_exchange_weak_explicit(&agent->tasks, &task.next, &task,
-	                                              memory_order_release, memory_order_relaxed))
+	while (!k2k_cas_weak_release(&agent->tasks, &task.next, &task))
 		;
 	kick(agent);
 	/* relaxed: acquired below */
@@ -226,6 +224,7 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 
 void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context)
 {
+	k2k_assert_on_agent(agent);
 	agent->wake = wake;
 	agent->wake_context = context;
 	agent->wake_at_ns = 0;

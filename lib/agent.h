@@ -63,6 +63,9 @@ void k2k_agent_stop(struct k2k_agent *agent);
  */
 int k2k_agent_run(struct k2k_agent *agent, int (*task)(void *context), void *context);
 
+/* Aborts unless this thread is the agent. */
+#define k2k_assert_on_agent(agent) assert(pthread_equal(pthread_self(), (agent)->thread))
+
 /* From now on the agent calls wake(context), first at once. On the agent. */
 void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context);
 

@@ -4,11 +4,20 @@
  * line, 64-bit arithmetic that stops at its ends, the mixing function.
  *
  * Short names carry their order: k2k_load_acquire(p) and so on. There is no
- * form without an order, so none is chosen by accident.
+ * form without an order, so none is chosen by accident. Every atomic access of
+ * the library has one of these names (scripts/check-labels), so tests/explore
+ * sees them all.
+ *
+ * assert() is for what this library alone guarantees: builds without NDEBUG (the presets dev, asan,
+ * tsan, torture and fuzz) abort, others don't evaluate it. Never assert on a caller's argument, nor
+ * on anything read from shared memory: other processes write there, so any value is possible.
+ * Beside it: k2k_assert_locked() in thread.h, k2k_assert_on_agent() in agent.h,
+ * k2k_assert_in_section() in rcu.h, k2k_assert_writer() in writer.h.
  */
 #ifndef K2K_BASE_H
 #define K2K_BASE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,18 +33,44 @@
 typedef _Atomic uint64_t k2k_u64;
 typedef _Atomic uint32_t k2k_u32;
 
+#ifdef K2K_EXPLORE
+#include "explore_base.h" /* tests/explore: the same names, as calls into an explorer */
+#else
 #define k2k_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
 #define k2k_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
 #define k2k_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define k2k_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define k2k_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define k2k_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
+#define k2k_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define k2k_sub_release(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_release)
+#define k2k_or_relaxed(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
+#define k2k_or_release(p, v) atomic_fetch_or_explicit((p), (v), memory_order_release)
+#define k2k_and_relaxed(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
+#define k2k_exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
+#define k2k_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
+#define k2k_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+/* One that fails loads: acquire after acq_rel, else relaxed. A weak one may fail for no reason. */
+#define k2k_cas_relaxed(p, expected, v)                                                     \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed, \
+	                                        memory_order_relaxed)
+#define k2k_cas_acquire(p, expected, v)                                                     \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire, \
+	                                        memory_order_relaxed)
 #define k2k_cas_acq_rel(p, expected, v)                                                     \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
 	                                        memory_order_acquire)
+#define k2k_cas_weak_relaxed(p, expected, v)                                              \
+	atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_relaxed, \
+	                                      memory_order_relaxed)
+#define k2k_cas_weak_release(p, expected, v)                                              \
+	atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release, \
+	                                      memory_order_relaxed)
 #define k2k_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define k2k_fence_release() atomic_thread_fence(memory_order_release)
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+#define k2k_fence_compiler() atomic_signal_fence(memory_order_seq_cst)
+#endif
 
 static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)
 {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * change.c (F7) - the frame of every change of definitions, and of many.
- */
-#include "handle.h"
+#include "change.h"
+
+#include "reap.h"
+#include "recover.h"
+#include "sweep.h"
 
 #define HANDLE_POLL_NS UINT64_C(50000)
 #define AUDIT_POLL_NS UINT64_C(1000000)
+#define PASSED_POLL_FIRST_NS UINT64_C(20000)
+#define PASSED_POLL_MOST_NS UINT64_C(2000000)
 #define CLOSING UINT64_C(1) /* in place of the thread that has a batch: none begins any more */
 
 /*
@@ -130,7 +133,7 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
 			code = k2k_recover(reg, NULL);
 		if (!code)
-			k2k_writer_begin(&reg->map, operation);
+			k2k_writer_begin(&reg->writer, operation);
 		else if (!is_in_batch(reg))
 			give_back(reg);
 	}
@@ -161,9 +164,46 @@ void k2k_change_end(struct k2k_registry *reg, bool undo)
 		if (k2k_recover(reg, NULL) == 0)
 			k2k_restore_detail(&detail);
 	} else {
-		k2k_writer_end(&reg->map);
+		k2k_writer_end(&reg->writer);
 	}
 	k2k_change_leave(reg);
+}
+
+/* ---- waiting for readers -------------------------------------------------------------- */
+
+int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
+                    uint32_t *behind)
+{
+	uint64_t pause_ns = PASSED_POLL_FIRST_NS;
+	int code;
+
+	while ((code = k2k_gate(reg, K2K_GATE_ANY)) == 0 &&
+	       k2k_grace_passed(&reg->grace, behind) < token) {
+		if (k2k_clock_monotonic_ns() >= deadline_ns)
+			return K2K_EBUSY;
+		k2k_clock_sleep_ns(pause_ns);
+		if (pause_ns < PASSED_POLL_MOST_NS)
+			pause_ns += pause_ns / 2;
+	}
+	return code;
+}
+
+int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
+{
+	uint64_t pid;
+	char comm[16];
+	const struct k2k_shm_slot *slot;
+
+	if (behind >= K2K_SLOTS)
+		return k2k_fail(K2K_EBUSY, what, NULL, "all free %s wait for a grace period", what);
+	slot = &reg->map.slots[behind];
+	/* relaxed: for people */
+	pid = k2k_load_relaxed(&slot->pid);
+	k2k_identity_comm(comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
+	return k2k_fail_pid(K2K_EBUSY, what, pid,
+	                    "all free %s wait for broker %u, process %llu (%s), to answer a grace "
+	                    "period: is it stopped?",
+	                    what, behind, (unsigned long long)pid, comm);
 }
 
 /* ---- batches ------------------------------------------------------------------- */
@@ -186,8 +226,7 @@ int k2k_batch_begin(struct k2k_registry *reg)
 	if (code)
 		return code;
 	/* relaxed: as above */
-	if (!atomic_compare_exchange_strong_explicit(&reg->batch_thread, &nobody, own_thread(),
-	                                             memory_order_relaxed, memory_order_relaxed)) {
+	if (!k2k_cas_relaxed(&reg->batch_thread, &nobody, own_thread())) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
 		k2k_change_leave(reg);
 		return code;

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handle.h"
+#include "change.h"
+#include "deaths.h"
+#include "reap.h"
+#include "sweep.h"
 #include "verify.h"
 
 #define LOOKS 5
@@ -180,6 +183,7 @@ static void keep_cuts(struct k2k_registry *reg, const struct k2k_look *look)
 {
 	struct k2k_finding *list = malloc(sizeof(*list) * (look->count + 1));
 
+	k2k_assert_locked(&reg->mutex);
 	free(reg->cuts);
 	reg->cuts = list;
 	reg->cut_count = list ? look->count : 0;
@@ -191,18 +195,18 @@ static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	int code;
 
-	k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
+	k2k_writer_begin(&reg->writer, K2K_OP_REPAIR);
 	k2k_report_deaths(reg);
 	clear_dead_slots(reg, mended);
 	code = k2k_recover(reg, mended);
 	if (!code) {
-		k2k_writer_begin(&reg->map, K2K_OP_REPAIR);
+		k2k_writer_begin(&reg->writer, K2K_OP_REPAIR);
 		code = k2k_reap(reg, mended);
 	}
 	if (code)
 		return code;
-	k2k_tell_repair(reg, mended);
-	k2k_writer_end(&reg->map);
+	k2k_report_repair(reg, mended);
+	k2k_writer_end(&reg->writer);
 	return 0;
 }
 

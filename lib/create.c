@@ -19,6 +19,7 @@
 
 #include "budget.h"
 #include "handle.h"
+#include "sweep.h"
 #include "tenant.h"
 
 #define DEFAULT_TENANTS 4096

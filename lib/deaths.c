@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * deaths.c (F7) - tells once of each broker that was found dead.
- *
- * Whoever finds one dead adds up what it held, and then takes the telling by a compare-exchange of
- * its slot's `death_reported`: from what it was to the dead one's incarnation. An incarnation is
- * never drawn again, so of many that find it exactly one tells.
- *
- * Who takes the slot does it before it takes its first lease, which would reset a record of the
- * dead one's. A helper that was still adding up then comes too late with its compare-exchange.
- *
- * Killed between that and the event: the event is missing. What came back does not depend on it.
- */
-#include <string.h>
+#include "deaths.h"
 
-#include "handle.h"
+#include "lease.h"
 
 static void tell(struct k2k_registry *reg, const struct k2k_dead *dead,
                  const uint64_t held[K2K_RESOURCES], uint32_t records)

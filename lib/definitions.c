@@ -16,6 +16,7 @@
 
 #include "budget.h"
 #include "ledger.h"
+#include "reap.h"
 #include "tenant.h"
 
 #define RETRY_NS UINT64_C(200000)

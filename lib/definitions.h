@@ -5,7 +5,7 @@
 #ifndef K2K_DEFINITIONS_H
 #define K2K_DEFINITIONS_H
 
-#include "handle.h"
+#include "change.h"
 
 struct numbered {
 	struct k2k_budget budget;

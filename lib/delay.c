@@ -106,5 +106,5 @@ void k2k_delay(const char *point)
 		sched_yield();
 	else if ((kind -= YIELDS) < SPINS)
 		for (random %= SPINS_MOST; random > 0; random--)
-			atomic_signal_fence(memory_order_seq_cst);
+			k2k_fence_compiler();
 }

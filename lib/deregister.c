@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reap.h"
 #include "tenant.h"
 
 static void expect_totals(const struct k2k_map *map, uint32_t slot, uint64_t generation)

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "sweep.h"
+#include "visitor.h"
 
 static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *live, uint64_t *pid)
 {

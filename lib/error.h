@@ -5,8 +5,9 @@
  * The detail is in the thread's record (thread.h). If there is no memory for one, all such threads
  * share a detail: then its text may be another thread's, and nothing else goes wrong.
  *
- * Three kinds of wrong: the caller's mistake is a code; damage in shared memory is K2K_ECORRUPT
- * with what and where; our own impossible aborts.
+ * There are three kinds of failure. A caller's mistake returns a code. Corrupt shared memory
+ * returns K2K_ECORRUPT, with the object and the field. A violated assumption of the library itself
+ * aborts in builds without NDEBUG (assert(), see base.h).
  */
 #ifndef K2K_ERROR_H
 #define K2K_ERROR_H

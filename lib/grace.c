@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
-#include "thread.h"
+#include "worker.h"
 
 #define WAKE_AGAIN_NS UINT64_C(20000)
 
@@ -143,7 +143,7 @@ int k2k_helper_start(struct k2k_helper *helper)
 
 	helper->stop = 0;
 	helper->stopped = 0;
-	code = k2k_thread_start(&helper->thread, run, helper, K2K_STACK_BYTES, "helper");
+	code = k2k_worker_start(&helper->thread, run, helper, K2K_WORKER_STACK_BYTES, "helper");
 	if (code)
 		return code;
 	helper->running = true;

@@ -15,14 +15,14 @@
 
 #include <pthread.h>
 
-#include "sink.h"
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
+#include "follower.h"
 #include "grace.h"
-#include "lease.h"
 #include "map.h"
-#include "mend.h"
+#include "pool.h"
+#include "sink.h"
 #include "trail.h"
 #include "writer.h"
 
@@ -160,7 +160,7 @@ static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
 static inline void k2k_unhold(struct k2k_registry *reg)
 {
 	/* publish[handle-users]: all that the call did */
-	atomic_fetch_sub_explicit(&reg->users, 1, memory_order_release);
+	k2k_sub_release(&reg->users, 1);
 }
 
 /* Adds a reason to a null or too small struct. */
@@ -205,125 +205,7 @@ static inline void *k2k_element(void *array, size_t stride, size_t index)
 	                         : 0)
 #define K2K_CHECK_LIST(list, capacity, count) K2K_CHECK_LIST_OF(list, capacity, count, 0)
 
-/* ---- changes (change.c) ------------------------------------------------------ */
-
-/*
- * Begins a change: the handle's mutex, the writer's lock, the gate, the name, what a
- * killed writer left. 0, to be ended with k2k_change_end(); or the error. In a batch of this thread
- * it has the locks already, and has looked at the name when it took them; they are kept at the end
- * of the change then.
- */
-int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
-/* undo: the change failed half way. */
-void k2k_change_end(struct k2k_registry *reg, bool undo);
-/* Has this thread a batch on this handle? */
-bool k2k_change_in_batch(const struct k2k_registry *reg);
-/* Gives up the lock; the intent stays as it is. */
-void k2k_change_leave(struct k2k_registry *reg);
-/*
- * Before a close: this thread's batch is ended, another's is waited for, none begins any more.
- * K2K_EBUSY after the handle's timeout: nothing is changed.
- */
-int k2k_batch_close(struct k2k_registry *reg);
-/* K2K_EBUSY: names the broker in slot `behind`, for which `what` ("tenants", "budgets") wait. */
-int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
+/* When a call that may wait gives up, if it begins now. CLOCK_MONOTONIC ns. */
 uint64_t k2k_deadline(const struct k2k_registry *reg);
-/*
- * Polls until the token has passed: 0; K2K_EBUSY, without a detail, and who is behind, after the
- * deadline; or what the gate says.
- */
-int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
-                    uint32_t *behind);
-
-/* deaths.c: tells once of each broker that was found dead, and what came back. */
-struct k2k_dead {
-	uint32_t slot;
-	uint64_t incarnation, pid, attached_at_ns, comm[2];
-};
-/* of a slot that its caller has just taken from a dead one, before it takes leases. */
-void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead);
-/* Of all slots. A broker's agent, or an administrator with the writer's lock. */
-void k2k_report_deaths(struct k2k_registry *reg);
-
-/* What recovery and reaping did, for repair. */
-struct k2k_mended {
-	uint64_t tenants, budgets, engagements, leases, brokers;
-	struct k2k_mend_counts damage;
-	/* repair: texts of the damage; null: a change, which mends what it walks over */
-	struct k2k_look *look;
-};
-/*
- * recover.c: makes `live` walkable again (mend.h), and adds up what that took. Under the writer's
- * lock. token: the next one;
- * *stamped: it has to be published. 0, K2K_ENOMEM.
- */
-int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
-                  struct k2k_mended *mended);
-/*
- * The same by itself, in a change that met damage: with a token of its own, and told. Nothing is
- * stamped and not published.
- */
-int k2k_mend_now(struct k2k_registry *reg);
-/* Tells in the audit trail what was recovered, and cut out. */
-void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended);
-/*
- * recover.c: completes or undoes what a killed writer left, frees what dead claimers left, rebuilds
- * the lists.
- */
-int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended);
-/* The part of it that killed brokers leave, and nobody else takes: claims of costs. */
-int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
-/* reap.c: frees what was retired and has passed. */
-int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
-/* Registrations whose totals somebody asks for. done: their final totals were counted. */
-struct k2k_final {
-	uint32_t slot;
-	uint64_t generation;
-	struct k2k_tenant_totals *totals;
-	bool done;
-};
-/*
- * The same, of those as well whose slots are pinned, by the caller; with their final totals. Their
- * token has passed.
- */
-int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count);
-/* Their totals as counted so far: one sweep for all. */
-int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
-
-/*
- * sweep.c: what killed creators and destroyers leave. All on the agent, but for the last two.
- * Counts in *removed if that is not null.
- */
-void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed);
-/*
- * Finishes the destroy of a poisoned registry: K2K_ENOREGISTRY, the name is free; K2K_EFENCED, look
- * again.
- */
-int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
-/*
- * Removes both names while they are still this object's: 0; K2K_EFENCED: they are not, or somebody
- * is writing.
- */
-int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
-/* Of a poisoned registry, in a writer's turn. */
-void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
-int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
-
-/*
- * visitor.c: an administrator without a handle, for as long as it takes to change one thing. On the
- * agent.
- */
-struct k2k_visitor {
-	struct k2k_map map; /* of defs alone */
-	struct k2k_liveness admins;
-	struct k2k_identity own;
-	struct k2k_writer writer;
-};
-/*
- * Takes the writer's turn: 0, to be ended with k2k_visitor_leave(); or the error of
- * k2k_writer_lock().
- */
-int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns);
-void k2k_visitor_leave(struct k2k_visitor *visitor);
 
 #endif

@@ -504,11 +504,6 @@ struct k2k_shm_follower {
 	k2k_u64 reserved1[7];
 };
 
-#define K2K_ASSERT_SIZE(type, bytes) \
-	_Static_assert(sizeof(struct type) == (bytes), #type " is " #bytes " bytes")
-#define K2K_ASSERT_AT(type, field, bytes) \
-	_Static_assert(offsetof(struct type, field) == (bytes), #type "." #field " is at " #bytes)
-
 /*
  * All sizes and offsets, as one number: a build that lays out anything otherwise is refused at
  * attach.

@@ -215,8 +215,7 @@ static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k
 	/* relaxed: only we set and need our bit */
 	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit))
 		/* publish[lease-link]: the row */
-		atomic_fetch_or_explicit(&map->cells[key->slot].lease_brokers, bit,
-		                         memory_order_release);
+		k2k_or_release(&map->cells[key->slot].lease_brokers, bit);
 	/* publish[entry-state]: all of it */
 	k2k_store_release(&record->state,
 	                  k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));

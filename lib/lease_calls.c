@@ -2,7 +2,9 @@
 /*
  * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
  */
+#include "deaths.h"
 #include "handle.h"
+#include "lease.h"
 #include "tenant.h"
 
 #define PATIENCE_NS UINT64_C(20000000)

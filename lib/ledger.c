@@ -23,7 +23,7 @@ static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 static void give_up_share(struct k2k_shm_cell *cell)
 {
 	/* relaxed: a count */
-	atomic_fetch_sub_explicit(&cell->costs, 1, memory_order_relaxed);
+	k2k_sub_relaxed(&cell->costs, 1);
 }
 
 int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claimer,
@@ -97,9 +97,7 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)
 		for (uint32_t i = 0; i < map->sizes.tenants; i++)
 			if (before[i] != recount.found[i])
-				atomic_fetch_sub_explicit(&map->cells[i].costs,
-				                          before[i] - recount.found[i],
-				                          memory_order_relaxed);
+				k2k_sub_relaxed(&map->cells[i].costs, before[i] - recount.found[i]);
 	free(before);
 	free(recount.found);
 }

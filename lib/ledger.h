@@ -77,8 +77,7 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 	do {
 		sum = k2k_sat_add(cost, ns);
 		rest = ns - (sum - cost);
-	} while (!atomic_compare_exchange_weak_explicit(
-		&record->cost_ns, &cost, sum, memory_order_relaxed, memory_order_relaxed));
+	} while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, sum));
 	return rest;
 }
 

@@ -10,6 +10,7 @@
 
 #include "budget.h"
 #include "handle.h"
+#include "lease.h"
 #include "ledger.h"
 #include "tenant.h"
 

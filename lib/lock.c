@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +12,6 @@
 #include <unistd.h>
 
 #include "error.h"
-
-static pthread_mutex_t fork_guard = PTHREAD_MUTEX_INITIALIZER;
-
-void k2k_lock_fork_guard(bool enter)
-{
-	if (enter)
-		pthread_mutex_lock(&fork_guard);
-	else
-		pthread_mutex_unlock(&fork_guard);
-}
 
 static struct flock byte_lock(short type, uint64_t byte)
 {
@@ -59,6 +48,7 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	struct flock want = byte_lock(F_WRLCK, byte);
 	int fd, code;
 
+	k2k_assert_on_agent(seg->agent);
 	lock->fd = 0;
 	fd = reopen(seg);
 	if (fd < 0) {
@@ -108,6 +98,7 @@ bool k2k_lock_any_life(const struct k2k_segment *seg)
 {
 	struct flock question = byte_lock(F_RDLCK, K2K_LOCK_BYTE_LIFE_MIN);
 
+	k2k_assert_on_agent(seg->agent);
 	question.l_len = (off_t)(K2K_LOCK_BYTE_LIFE_MAX - K2K_LOCK_BYTE_LIFE_MIN);
 	return ask(seg, question);
 }

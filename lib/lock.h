@@ -58,6 +58,4 @@ bool k2k_lock_any_life(const struct k2k_segment *seg);
 uint64_t k2k_lock_find_holder(const struct k2k_segment *seg, uint64_t byte, bool for_writing,
                               char command[16]);
 
-void k2k_lock_fork_guard(bool enter);
-
 #endif

@@ -19,7 +19,7 @@ static int by_generation(const void *a, const void *b)
 }
 
 /* relaxed, all loads of definitions: under the writer's lock */
-static int collect_registrations(struct k2k_mend *mend)
+int k2k_mend_list_registrations(struct k2k_mend *mend)
 {
 	const struct k2k_map *map = mend->map;
 
@@ -211,23 +211,4 @@ void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index
 	memset(field, 0, bytes);
 	k2k_mend_tell(mend, &mend->counts.words, "layout", object,
 	              "record %u: a reserved field was not 0", index);
-}
-
-/* ---- all ------------------------------------------------------------------------------------- */
-
-int k2k_mend(struct k2k_mend *mend)
-{
-	int code = collect_registrations(mend);
-
-	if (!code) {
-		k2k_mend_words(mend);
-		code = k2k_mend_costs(mend);
-	}
-	if (!code)
-		code = k2k_mend_leases(mend);
-	if (!code && mend->thorough)
-		k2k_mend_rings(mend);
-	free(mend->registrations);
-	mend->registrations = NULL;
-	return code;
 }

@@ -80,6 +80,8 @@ struct k2k_registration {
 	uint32_t slot;
 };
 
+/* Fills mend->registrations, which the caller frees. 0 or K2K_ENOMEM. */
+int k2k_mend_list_registrations(struct k2k_mend *mend);
 /* The live or retired registration of a generation, or null. */
 const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend,
                                                      uint64_t generation);

@@ -142,7 +142,7 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 static uint64_t take_cost(struct k2k_shm_cost *record)
 {
 	/* relaxed: a number */
-	uint64_t ns = atomic_exchange_explicit(&record->cost_ns, UINT64_MAX, memory_order_relaxed);
+	uint64_t ns = k2k_exchange_relaxed(&record->cost_ns, UINT64_MAX);
 
 	return ns == UINT64_MAX ? 0 : ns;
 }
@@ -152,8 +152,7 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 	k2k_u64 *total = &mend->map->cells_cold[slot].unattributed_ns;
 	uint64_t was = k2k_load_relaxed(total); /* relaxed, both: a number */
 
-	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns),
-	                                              memory_order_relaxed, memory_order_relaxed))
+	while (!k2k_cas_weak_relaxed(total, &was, k2k_sat_add(was, ns)))
 		;
 	mend->counts.unattributed_ns = k2k_sat_add(mend->counts.unattributed_ns, ns);
 }

@@ -104,8 +104,7 @@ static bool change(k2k_u64 *word, uint64_t from, uint64_t to)
 	 * relaxed: of a record that its owner has filled; who looks at it between two looks at
 	 * `use` sees the one or the other
 	 */
-	return from != to && atomic_compare_exchange_strong_explicit(
-				     word, &from, to, memory_order_relaxed, memory_order_relaxed);
+	return from != to && k2k_cas_relaxed(word, &from, to);
 }
 
 static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *view,
@@ -240,7 +239,7 @@ static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *
 		return;
 	}
 	/* publish[lease-link]: the row */
-	atomic_fetch_or_explicit(&map->cells[view->slot].lease_brokers, bit, memory_order_release);
+	k2k_or_release(&map->cells[view->slot].lease_brokers, bit);
 	k2k_mend_tell(
 		mend, &mend->counts.links, "I4", OBJECT,
 		"tenant %" PRIu64

@@ -414,8 +414,7 @@ static void add_unattributed(struct k2k_registry *reg, uint32_t slot, uint64_t n
 	/* relaxed, both: a number that carries nothing else */
 	uint64_t was = k2k_load_relaxed(total);
 
-	while (!atomic_compare_exchange_weak_explicit(total, &was, k2k_sat_add(was, ns),
-	                                              memory_order_relaxed, memory_order_relaxed))
+	while (!k2k_cas_weak_relaxed(total, &was, k2k_sat_add(was, ns)))
 		;
 }
 

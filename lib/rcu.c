@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "delay.h"
 #include "error.h"
-#include "lock.h"
 
 #define SPINS 1000
 #define PAUSE_FIRST_NS UINT64_C(10000)
@@ -114,9 +113,9 @@ int k2k_rcu_synchronize(void)
 	uint32_t spins = SPINS, free = 0;
 	int code;
 
+	k2k_assert_no_section();
 	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
-	while (!atomic_compare_exchange_strong_explicit(&turn, &free, 1, memory_order_acquire,
-	                                                memory_order_relaxed)) {
+	while (!k2k_cas_acquire(&turn, &free, 1)) {
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);
 	}
@@ -135,15 +134,27 @@ static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
 static bool decided; /* under the fork guard: `light` is what it will be */
 
+static pthread_mutex_t fork_guard = PTHREAD_MUTEX_INITIALIZER;
+
+void k2k_fork_guard_lock(void)
+{
+	pthread_mutex_lock(&fork_guard);
+}
+
+void k2k_fork_guard_unlock(void)
+{
+	pthread_mutex_unlock(&fork_guard);
+}
+
 static void before_fork(void)
 {
 	/* the lists of handles are whole in the child (registry.c), and so is `decided` below */
-	k2k_lock_fork_guard(true);
+	k2k_fork_guard_lock();
 }
 
 static void after_fork_parent(void)
 {
-	k2k_lock_fork_guard(false);
+	k2k_fork_guard_unlock();
 }
 
 static void after_fork_child(void)
@@ -155,7 +166,7 @@ static void after_fork_child(void)
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	if (whole)
 		*whole = 1;
-	k2k_lock_fork_guard(false);
+	k2k_fork_guard_unlock();
 }
 
 static int make_page(void)
@@ -213,9 +224,9 @@ int k2k_rcu_join(void)
 		return k2k_fail(K2K_EFORKED, "process", "fork",
 		                "this child was made without running fork handlers: execute a "
 		                "program instead");
-	k2k_lock_fork_guard(true);
+	k2k_fork_guard_lock();
 	if (!decided)
 		decide();
-	k2k_lock_fork_guard(false);
+	k2k_fork_guard_unlock();
 	return barrier();
 }

@@ -63,7 +63,7 @@ static inline void k2k_read_barrier(void)
 	/* relaxed: it does not change any more when the first reader comes */
 	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
 		/* the compiler alone; the processor's part is membarrier()'s */
-		atomic_signal_fence(memory_order_seq_cst);
+		k2k_fence_compiler();
 	else
 		/*
 		 * fence[rcu-reader] with fence[rcu-synchronizer]: the section, before what is read
@@ -98,6 +98,17 @@ static inline void k2k_read_unlock(void)
 	k2k_store_release(&self->section, k2k_load_relaxed(&self->section) - URCU_GP_COUNT);
 }
 
+/* Is this thread in a read section? */
+static inline bool k2k_in_section(void)
+{
+	const struct k2k_thread *self = k2k_thread_self;
+
+	/* relaxed: our own word */
+	return self && (k2k_load_relaxed(&self->section) & URCU_GP_CTR_NEST_MASK) != 0;
+}
+#define k2k_assert_in_section() assert(k2k_in_section())
+#define k2k_assert_no_section() assert(!k2k_in_section())
+
 /*
  * First in every call that opens, creates or destroys, so before the first read section, and before
  * any lock that may have been somebody's when the process was forked. K2K_ENOMEM: no fork handlers,
@@ -112,5 +123,12 @@ int k2k_rcu_join(void);
  * be used again.
  */
 int k2k_rcu_synchronize(void);
+
+/*
+ * Held by the fork handlers: what is changed only between these two is whole in a forked child.
+ * Nothing in between waits, since fork() does.
+ */
+void k2k_fork_guard_lock(void);
+void k2k_fork_guard_unlock(void);
 
 #endif

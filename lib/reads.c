@@ -9,6 +9,7 @@
 
 #include "budget.h"
 #include "handle.h"
+#include "lease.h"
 #include "ledger.h"
 #include "rate.h"
 #include "tenant.h"

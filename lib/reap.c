@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * reap.c (F7) - retired tenants become free slots, their records become free records.
- *
- * A retired definition whose token has passed is referred to by nobody. Its leases
- * become free at once: only readers of that tenant could stand on them. Its budgets and
- * costs are in hashes that readers of other tenants walk: they are unlinked now, and
- * reused after one more grace period.
- *
- * Damage in the records that are reaped, or beside them, holds up nobody: it is cut out (mend.h)
- * and told.
- *
- * Final totals are counted, and told in the trail where somebody asked for them, before
- * the first record is given up. All of one reaping cost one sweep to count, and one to unlink.
- *
- * Killed after:          others see                       the next writer
- *   an event             the same tenant, still RETIRED   tells it again, with the same numbers
- *   totals_due = 0       "                                does not tell it again
- *   some unlinked        "                                unlinks the rest; what is unlinked is
- *   RETIRED, and stays leases, slot FREE    no such tenant                   rebuilds the list
- */
+#include "reap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "budget.h"
-#include "handle.h"
+#include "lease.h"
 #include "ledger.h"
 #include "tenant.h"
 
@@ -415,7 +397,7 @@ static int reap_and_tell(struct batch *batch)
 	batch->mended = &own;
 	code = reap(batch);
 	if (k2k_mended_anything(&own.damage))
-		k2k_tell_repair(batch->reg, &own);
+		k2k_report_repair(batch->reg, &own);
 	return code;
 }
 

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * recover.c (F7) - what a killed writer left, told from the records themselves.
- *
- * Runs under the writer's lock when the intent is raised, and for `repair`. Each
- * record says by its own words what it is, so that no log is needed:
- *
- *   tenant BUILDING              undone: FREE (it was never linked)
- *   tenant LIVE, not linked      completed: linked
- *   anything stamped token + 1   completed: unlinked; then the token is published
- *   budget not of this version   undone, or its end completed (budget.h)
- *   budget, cost of no tenant    unlinked and retired
- *   CLAIMED by a dead one        linked: LIVE; not linked: FREE
- *   lease of a dead broker, or of no tenant    FREE (mend_leases.c)
- *   what can't be                cut out before all that (mend.h), so that the walks below end
- *   lists                        rebuilt
- *
- * Killed itself at any point: the intent is still raised, and every step finds
- * what is done already done. Cost: one pass over all tables.
- *
- * Models: tests/model/intent.pml and ledger.pml. They take memory as sequentially consistent.
- * Writers follow each other by the lock, with the seq_cst fences of k2k_writer_lock() and
- * k2k_writer_unlock(); a dead one's stores are in memory when the kernel frees its lock. Readers
- * are given the order by tenant-state, tenant-link, tenant-select and its fence, and budget-state.
- */
+#include "recover.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "budget.h"
-#include "handle.h"
+#include "deaths.h"
 #include "ledger.h"
 #include "tenant.h"
 
@@ -353,11 +331,11 @@ int k2k_mend_now(struct k2k_registry *reg)
 	if (stamped)
 		k2k_grace_publish(&reg->map, token);
 	if (k2k_mended_anything(&mended.damage))
-		k2k_tell_repair(reg, &mended);
+		k2k_report_repair(reg, &mended);
 	return code;
 }
 
-void k2k_tell_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
+void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
 	const struct k2k_mend_counts *damage = &mended->damage;
@@ -426,8 +404,8 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 	 * silence
 	 */
 	if (!code && !mended && k2k_mended_anything(&own.damage))
-		k2k_tell_repair(reg, &own);
+		k2k_report_repair(reg, &own);
 	if (!code)
-		k2k_writer_end(&reg->map);
+		k2k_writer_end(&reg->writer);
 	return code;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "handle.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "change.h"
+#include "deaths.h"
+#include "sweep.h"
 
 #define RETRY_NS UINT64_C(1000000)
 #define USERS_POLL_NS UINT64_C(50000)
@@ -65,11 +67,11 @@ static int new_handle(struct k2k_registry **handle)
 	struct k2k_registry *reg;
 	k2k_u32 *gate;
 
-	k2k_lock_fork_guard(true);
+	k2k_fork_guard_lock();
 	reg = closed;
 	if (reg)
 		closed = reg->next_closed;
-	k2k_lock_fork_guard(false);
+	k2k_fork_guard_unlock();
 	if (!reg) {
 		reg = aligned_alloc(K2K_CACHE_LINE, (sizeof(*reg) + K2K_CACHE_LINE - 1) /
 		                                            K2K_CACHE_LINE * K2K_CACHE_LINE);
@@ -89,10 +91,10 @@ static int new_handle(struct k2k_registry **handle)
 		reg->gate = gate;
 		pthread_mutex_init(&reg->mutex, NULL);
 		pthread_mutex_init(&reg->sink_mutex, NULL);
-		k2k_lock_fork_guard(true);
+		k2k_fork_guard_lock();
 		reg->next_of_all = all;
 		all = reg;
-		k2k_lock_fork_guard(false);
+		k2k_fork_guard_unlock();
 	}
 	memset((char *)reg + offsetof(struct k2k_registry, role), 0,
 	       sizeof(*reg) - offsetof(struct k2k_registry, role));
@@ -105,10 +107,10 @@ static int new_handle(struct k2k_registry **handle)
 
 static void give_back(struct k2k_registry *reg)
 {
-	k2k_lock_fork_guard(true);
+	k2k_fork_guard_lock();
 	reg->next_closed = closed;
 	closed = reg;
-	k2k_lock_fork_guard(false);
+	k2k_fork_guard_unlock();
 }
 
 static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -412,7 +414,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 			return code;
 	}
 	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
-	gate = atomic_exchange_explicit(reg->gate, K2K_GATE_CLOSED, memory_order_acq_rel);
+	gate = k2k_exchange_acq_rel(reg->gate, K2K_GATE_CLOSED);
 	if (gate == K2K_GATE_FORKED) {
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
 		*handle = NULL;

@@ -178,6 +178,7 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	struct stat st;
 	int fd, code;
 
+	k2k_assert_on_agent(agent);
 	memset(seg, 0, sizeof(*seg));
 	seg->agent = agent;
 	seg->fd = -1;
@@ -222,6 +223,7 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 {
 	char self[64];
 
+	k2k_assert_on_agent(seg->agent);
 	/* older kernels ask for CAP_DAC_READ_SEARCH for the first form */
 	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
@@ -385,6 +387,7 @@ int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const cha
 	struct stat st;
 	int fd, code;
 
+	k2k_assert_on_agent(agent);
 	memset(seg, 0, sizeof(*seg));
 	seg->agent = agent;
 	seg->fd = -1;
@@ -438,6 +441,7 @@ int k2k_segment_refer(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
+	k2k_assert_on_agent(agent);
 	memset(seg, 0, sizeof(*seg));
 	seg->agent = agent;
 	seg->fd = -1;
@@ -456,8 +460,10 @@ void k2k_segment_close(struct k2k_segment *seg)
 {
 	if (seg->base)
 		munmap(seg->base, seg->bytes);
-	if (seg->fd >= 0)
+	if (seg->fd >= 0) {
+		k2k_assert_on_agent(seg->agent);
 		close(seg->fd);
+	}
 	seg->base = NULL;
 	seg->fd = -1;
 }

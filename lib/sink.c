@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "grace.h"
+#include "worker.h"
 
 #define SPINS 200
 #define REPLACE_POLL_NS UINT64_C(50000)
@@ -76,7 +77,7 @@ void k2k_audit_fini(struct k2k_audit *audit)
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 {
 	/* observe[audit-sink] */
-	struct k2k_sink *sink = atomic_load_explicit(&audit->sink, memory_order_acquire);
+	struct k2k_sink *sink = k2k_load_acquire(&audit->sink);
 
 	if (sink)
 		/* relaxed: inside the section that the replacer waits for */
@@ -88,7 +89,7 @@ void k2k_audit_leave(struct k2k_sink *sink)
 {
 	if (sink)
 		/* publish[audit-running] */
-		atomic_fetch_sub_explicit(&sink->running, 1, memory_order_release);
+		k2k_sub_release(&sink->running, 1);
 }
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
@@ -366,7 +367,7 @@ static int start_flusher(struct k2k_audit *audit)
 	if (audit->flushing)
 		return 0;
 	/* it runs the program's sink */
-	code = k2k_thread_start(&audit->flusher, run_flusher, audit, 0, "sink");
+	code = k2k_worker_start(&audit->flusher, run_flusher, audit, 0, "sink");
 	if (code)
 		return code;
 	audit->flushing = true;
@@ -441,7 +442,7 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	if (!function)
 		stop_flusher(audit);
 	/* publish[audit-sink]: function, context, and the entries */
-	old = atomic_exchange_explicit(&audit->sink, fresh, memory_order_acq_rel);
+	old = k2k_exchange_acq_rel(&audit->sink, fresh);
 	if (!old)
 		return 0;
 	waited = k2k_rcu_synchronize() == 0; /* whoever loaded the old one has counted itself in */

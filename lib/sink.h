@@ -62,7 +62,7 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 static inline bool k2k_audit_has_sink(const struct k2k_audit *audit)
 {
 	/* relaxed: whether, for people */
-	return atomic_load_explicit(&audit->sink, memory_order_relaxed) != NULL;
+	return k2k_load_relaxed(&audit->sink) != NULL;
 }
 
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
@@ -73,9 +73,7 @@ struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
 static inline struct k2k_sink *k2k_audit_enter(struct k2k_audit *audit)
 {
 	/* relaxed: asks whether; the slow half looks again */
-	return atomic_load_explicit(&audit->sink, memory_order_relaxed)
-	               ? k2k_audit_enter_slow(audit)
-	               : NULL;
+	return k2k_load_relaxed(&audit->sink) ? k2k_audit_enter_slow(audit) : NULL;
 }
 /* Null is allowed. */
 void k2k_audit_leave(struct k2k_sink *sink);

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * sweep.c (F7) - what killed creators and destroyers leave in /dev/shm.
- *
- * A live that no defs refers to is garbage, unless its creator is about to link defs: the creator
- * holds a byte of its live from before the link of live until after that of defs. So the sweeper
- * locks that byte, looks at defs again, and only then unlinks. A defs that is poisoned is a
- * registry whose destroyer is at work, or was killed: whoever gets the writer's turn finishes it.
- */
+#include "sweep.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "error.h"
+#include "visitor.h"
 
 /*
  * The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other

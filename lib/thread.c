@@ -2,14 +2,8 @@
 #include "thread.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "error.h"
 
 #define CHUNK_BYTES 4096
 #define RECORDS (CHUNK_BYTES / sizeof(struct k2k_thread))
@@ -63,8 +57,7 @@ static struct k2k_thread *take_used(void)
 		 * others
 		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
-		    atomic_compare_exchange_strong_explicit(
-			    &thread->taken, &free, 1, memory_order_acquire, memory_order_relaxed))
+		    k2k_cas_acquire(&thread->taken, &free, 1))
 			return thread;
 	}
 	return NULL;
@@ -114,64 +107,6 @@ struct k2k_thread *k2k_thread_first_use(void)
 	thread->sinks = 0;
 	k2k_thread_self = thread;
 	return thread;
-}
-
-/* On the stack of who starts the thread, who waits for `begun`. */
-struct start {
-	void *(*run)(void *context);
-	void *context;
-	k2k_u32 begun; /* futex */
-};
-
-static void *begin(void *argument)
-{
-	struct start *start = argument;
-	void *(*run)(void *) = start->run;
-	void *context = start->context;
-	k2k_u32 *begun = &start->begun;
-
-	k2k_store_release(begun, 1); /* publish[thread-begun]: run and context are read */
-	/* the starter may have gone on: a wake at an address that is no futex does nothing */
-	syscall(SYS_futex, begun, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	return run(context);
-}
-
-static int create(pthread_t *thread, struct start *start, size_t stack_bytes)
-{
-	pthread_attr_t attr;
-	int error = pthread_attr_init(&attr);
-
-	if (error)
-		return error;
-	if (stack_bytes)
-		error = pthread_attr_setstacksize(&attr, stack_bytes);
-	if (!error)
-		error = pthread_create(thread, &attr, begin, start);
-	pthread_attr_destroy(&attr);
-	/* the program's thread-local variables are part of the stack: more of them than it holds */
-	return error == EINVAL ? pthread_create(thread, NULL, begin, start) : error;
-}
-
-int k2k_thread_start(pthread_t *thread, void *(*run)(void *), void *context, size_t stack_bytes,
-                     const char *object)
-{
-	struct start start = { .run = run, .context = context };
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = create(thread, &start, stack_bytes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return k2k_fail_errno(K2K_ENOMEM, error, object, "can't start a thread%s",
-		                      error == EAGAIN ? " (RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, "
-		                                        "RLIMIT_MEMLOCK, RLIMIT_STACK, or "
-		                                        "the control group's pids.max)"
-		                                      : "");
-	while (!k2k_load_acquire(&start.begun)) /* observe[thread-begun]: `start` is ours again */
-		syscall(SYS_futex, &start.begun, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	return 0;
 }
 
 /* relaxed, both: no other thread is here yet */

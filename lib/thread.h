@@ -14,6 +14,7 @@
 #ifndef K2K_THREAD_H
 #define K2K_THREAD_H
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "base.h"
@@ -52,18 +53,8 @@ static inline struct k2k_thread *k2k_thread_get(void)
 /* The newest record; the others follow by `next`. */
 struct k2k_thread *k2k_thread_list(void);
 
-/* For threads of ours that run nothing of the program's. */
-#define K2K_STACK_BYTES ((size_t)256 << 10)
-
-/*
- * Starts a thread of ours: all signals blocked, and a stack whose size does not follow
- * RLIMIT_STACK, unless stack_bytes is 0: that limit may be too small to open a file, or so large
- * that RLIMIT_AS or mlockall() refuses it. The thread runs when this returns: a sandbox that is
- * entered then finds it past what the C library does first, for which no error is foreseen. 0, or
- * K2K_ENOMEM with `object`.
- */
-int k2k_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
-                     size_t stack_bytes, const char *object);
+/* Aborts unless some thread holds `mutex`; that it is this thread can't be seen. */
+#define k2k_assert_locked(mutex) assert(pthread_mutex_trylock(mutex) == EBUSY)
 
 /* In a forked child: gives back the records of all threads but this one, which alone is here. */
 void k2k_thread_after_fork_child(void);

@@ -416,9 +416,8 @@ static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, b
 	uint64_t bit = UINT64_C(1) << at % 64, before;
 
 	/* relaxed, all: where the agent looks, and whether; it looks again */
-	before = in_use ? atomic_fetch_or_explicit(&trail->used[at / 64], bit, memory_order_relaxed)
-	                : atomic_fetch_and_explicit(&trail->used[at / 64], ~bit,
-	                                            memory_order_relaxed);
+	before = in_use ? k2k_or_relaxed(&trail->used[at / 64], bit)
+	                : k2k_and_relaxed(&trail->used[at / 64], ~bit);
 	if (((before & bit) != 0) != in_use)
 		k2k_add_relaxed(&trail->open, in_use ? 1 : UINT32_MAX);
 }

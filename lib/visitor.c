@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * visitor.c (F7) - an administrator without a handle: who creates, destroys or sweeps, for as long
- * as that takes.
- */
-#include <string.h>
+#include "visitor.h"
 
-#include "handle.h"
+#include <string.h>
 
 int k2k_visitor_enter(struct k2k_visitor *visitor, struct k2k_segment *defs, uint64_t deadline_ns)
 {

@@ -29,6 +29,7 @@ int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
 	writer->admins = admins;
 	writer->own = own;
 	writer->incarnation = 0;
+	writer->turn = NULL;
 	return k2k_life_begin(admins->object, &writer->life, &writer->incarnation);
 }
 
@@ -36,6 +37,7 @@ void k2k_writer_close(struct k2k_writer *writer)
 {
 	if (!writer->incarnation)
 		return;
+	assert(!writer->turn);
 	k2k_lock_drop(&writer->life);
 	writer->incarnation = 0;
 }
@@ -117,6 +119,7 @@ int k2k_writer_lock(struct k2k_writer *writer, uint64_t deadline_ns)
 		if (pause_ns < POLL_MOST_NS)
 			pause_ns += pause_ns / 2;
 	}
+	writer->turn = &k2k_thread_self;
 	sign(writer);
 	return 0;
 }
@@ -125,6 +128,8 @@ void k2k_writer_unlock(struct k2k_writer *writer)
 {
 	uint64_t own = writer->incarnation;
 
+	k2k_assert_writer(writer);
+	writer->turn = NULL;
 	k2k_store_relaxed(&writer->map->defs->writer_since_ns, 0); /* relaxed: for messages */
 	/*
 	 * publish[writer-owner]: all that we did. By compare-exchange: what damage put there is not
@@ -143,24 +148,27 @@ bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admin
 
 /* ---- the intent --------------------------------------------------------------------- */
 
-void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation)
+void k2k_writer_begin(const struct k2k_writer *writer, enum k2k_operation operation)
 {
+	k2k_assert_writer(writer);
 	/*
 	 * relaxed, then a fence: before the first change. Nobody but the next writer reads it
 	 * together with the changes, and that one has acquired writer_owner, or seen us dead.
 	 */
-	k2k_store_relaxed(&map->defs->intent, (uint32_t)operation);
+	k2k_store_relaxed(&writer->map->defs->intent, (uint32_t)operation);
 	k2k_fence_release();
 }
 
-void k2k_writer_end(const struct k2k_map *map)
+void k2k_writer_end(const struct k2k_writer *writer)
 {
+	k2k_assert_writer(writer);
 	/*
 	 * all changes, then the word that says so; read by the next writer, after it has acquired
 	 * writer_owner
 	 */
 	k2k_fence_release();
-	k2k_store_relaxed(&map->defs->intent, K2K_OP_NONE); /* relaxed: ordered by the fence */
+	/* relaxed: ordered by the fence */
+	k2k_store_relaxed(&writer->map->defs->intent, K2K_OP_NONE);
 }
 
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map)

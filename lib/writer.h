@@ -30,6 +30,7 @@
 #include "broker.h"
 #include "lock.h"
 #include "map.h"
+#include "thread.h"
 
 /* One administrator, as a writer. */
 struct k2k_writer {
@@ -38,7 +39,16 @@ struct k2k_writer {
 	const struct k2k_identity *own; /* what to sign with */
 	struct k2k_lock life;
 	uint64_t incarnation; /* 0: none */
+	/*
+	 * for assertions: which thread has the turn, by the address of its k2k_thread_self; or
+	 * null. Private to the process, unlike writer_owner, which corruption may change during the
+	 * turn.
+	 */
+	const void *turn;
 };
+
+/* Aborts unless this thread has the writer's turn: between k2k_writer_lock() and _unlock(). */
+#define k2k_assert_writer(writer) assert((writer)->turn == &k2k_thread_self)
 
 /* On the agent. Begins the incarnation; admins->object is defs, opened for writing. */
 int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
@@ -55,8 +65,10 @@ void k2k_writer_unlock(struct k2k_writer *writer);
 /* Has an administrator that lives the turn? For any role. */
 bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins);
 
-void k2k_writer_begin(const struct k2k_map *map, enum k2k_operation operation);
-void k2k_writer_end(const struct k2k_map *map);
+/* Raises the intent: in a turn, before the first change. */
+void k2k_writer_begin(const struct k2k_writer *writer, enum k2k_operation operation);
+/* Clears it: in the same turn, after the last change. */
+void k2k_writer_end(const struct k2k_writer *writer);
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map);
 const char *k2k_writer_operation_name(uint32_t operation);
 

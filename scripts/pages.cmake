@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Manual pages and completion scripts, made with everything else. The packages have pages compressed, as Debian wants them.
+# Makes manual pages and completion scripts with everything else. Packages contain compressed pages, as Debian asks.
 find_program(SCDOC scdoc)
 if(NOT SCDOC)
   message(FATAL_ERROR "scdoc is needed for the manual pages; without them: -DK2K_PAGES=OFF")
@@ -14,7 +14,7 @@ if(K2K_PACKAGE)
 endif()
 list(APPEND make_pages ${PROJECT_SOURCE_DIR} ${PROJECT_VERSION})
 
-# ---- of the library: made from its header
+# ---- of the library, from its header
 set(header ${PROJECT_BINARY_DIR}/registry-whole.h)
 add_custom_command(OUTPUT ${made}/library.done
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${made}/library-sources
@@ -33,9 +33,9 @@ endif()
 
 # ---- of the tools: k2k-tenantctl's by a program that has its table of commands, the others by hand
 set(ctl ${PROJECT_SOURCE_DIR}/tools/k2k-tenantctl)
-add_executable(k2k-tenantctl-pages ${ctl}/pages.c ${ctl}/commands.c ${ctl}/completion_scripts.c)
+add_executable(k2k-tenantctl-pages ${ctl}/manual_pages.c ${ctl}/command_table.c ${ctl}/completion_scripts.c)
 target_compile_definitions(k2k-tenantctl-pages PRIVATE K2K_TABLE_ALONE)
-target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include)
+target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tools)
 
 set(written)
 set(programs)
@@ -58,7 +58,8 @@ add_custom_command(OUTPUT ${made}/tools.done
 add_custom_target(tools-pages ALL DEPENDS ${made}/tools.done)
 install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
 
-# ---- completion, of k2k-tenantctl by itself, of the others by their pages: where each shell looks by itself; Debian's zsh has a folder for what packages bring
+# ---- completion: k2k-tenantctl prints its own, the others' is made from their pages. Installed where each
+# shell looks; Debian's zsh has a folder for packages
 set(functions site-functions)
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(functions vendor-completions)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # k2k_script_tests(cli SCRIPTS cli_audit cli_usage [ARGS a ...] [LABEL cli] [TIMEOUT 300] [ENVIRONMENT A=b ...] [NAMES list])
-# Each function cli_... of tests/NAME.sh is a test of its own: bash NAME.sh ARGS... FUNCTION. 77 is a skip.
+# Adds each function cli_... of tests/NAME.sh as a test: bash NAME.sh ARGS... FUNCTION. Exit code 77 skips it.
 function(k2k_script_tests prefix)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT;NAMES" "SCRIPTS;ARGS;ENVIRONMENT" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SCRIPTS)

@@ -10,8 +10,7 @@ k2k_script_tests(cli SCRIPTS cli_auditd cli_verify cli_follow ARGS $<TARGET_FILE
   ENVIRONMENT "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
 
 k2k_test(NAME unit_auditd TIMEOUT 300 SHARED)
-target_include_directories(unit_auditd PRIVATE ${PROJECT_SOURCE_DIR}/tools/k2k-auditd)
-target_link_libraries(unit_auditd PRIVATE k2k-audit-chain)
+target_link_libraries(unit_auditd PRIVATE k2k-audit-log)
 
 k2k_test(NAME process_auditd LABEL process TIMEOUT 300 SHARED)
 target_compile_definitions(process_auditd PRIVATE K2K_AUDITD="$<TARGET_FILE:k2k-auditd>"

@@ -6,7 +6,7 @@ if(NOT TARGET k2k-tenantctl)
   return()
 endif()
 
-k2k_test(NAME unit_units LIBRARIES k2k-units TIMEOUT 300)
+k2k_test(NAME unit_units LIBRARIES k2k-common TIMEOUT 300)
 
 add_executable(cli_broker ${CMAKE_CURRENT_LIST_DIR}/cli_broker.c)
 target_include_directories(cli_broker PRIVATE ${PROJECT_SOURCE_DIR}/include)

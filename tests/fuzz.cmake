@@ -23,9 +23,9 @@ target_link_options(fuzz_registry PRIVATE -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k
 
 # the sources themselves: k2k-broker-core wants the shared library
 set(tools ${PROJECT_SOURCE_DIR}/tools)
-k2k_fuzzer(fuzz_units fuzz_units.c ${tools}/k2k-tenantctl/units.c)
-target_include_directories(fuzz_units PRIVATE ${tools}/k2k-tenantctl)
+k2k_fuzzer(fuzz_units fuzz_units.c ${tools}/common/units.c)
+target_include_directories(fuzz_units PRIVATE ${tools})
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)
-k2k_fuzzer(fuzz_line fuzz_line.c ${tools}/k2k-broker/line.c ${tools}/text/text.c)
-target_include_directories(fuzz_line PRIVATE ${tools}/k2k-broker ${PROJECT_SOURCE_DIR}/include)
+k2k_fuzzer(fuzz_line fuzz_line.c ${tools}/k2k-broker/line.c ${tools}/common/memory.c)
+target_include_directories(fuzz_line PRIVATE ${tools} ${tools}/k2k-broker ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(fuzz_line PRIVATE PkgConfig::JSONC)

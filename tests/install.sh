@@ -153,5 +153,20 @@ install_can_be_opened_where_another_library_uses_liburcu() {
 	run "$DIR/b" "$LIBDIR/libk2k-registry.so"
 }
 
+# The README's own line, with CMake's default generator and without presets, in a copy of the sources.
+install_builds_as_the_readme_says() {
+	local line
+	line=$(grep -m1 -E '^cmake -B build &&.*cmake --install build$' "$SOURCE/README.md") || fail "the README has no plain build"
+	mkdir "$DIR/copy"
+	(cd "$SOURCE" && tar -cf - CMakeLists.txt README.md LICENSE include lib tools scripts) | tar -xf - -C "$DIR/copy"
+	# quick rather than fast: what is built is the same
+	(cd "$DIR/copy" && export DESTDIR=$DIR/root CFLAGS=-O0 CMAKE_BUILD_PARALLEL_LEVEL=2 && eval "$line") >"$DIR/log" 2>&1 ||
+		fail "$(tail -n 20 "$DIR/log")"
+	LIBDIR=$(dirname "$(find "$DIR/root" -name libk2k-registry.a)")
+	[[ $(LD_LIBRARY_PATH=$LIBDIR "$DIR/root/usr/local/bin/k2k-tenantctl" --version) == *"$VERSION"* ]] || fail "no k2k-tenantctl of version $VERSION"
+	[[ -e $DIR/root/usr/local/include/k2k/registry.h && -e $DIR/root/usr/local/share/man/man1/k2k-tenantctl.1 ]] ||
+		fail "the header or the manual page is missing"
+}
+
 "$TEST"
 echo "ok $TEST"

@@ -15,6 +15,7 @@
 #include "torture.h"
 
 #include "budget.h"
+#include "lease.h"
 #include "ledger.h"
 #include "tenant.h"
 

@@ -5,8 +5,8 @@
  */
 #include "harness.h"
 
-#include "chain.h"
-#include "event.h"
+#include "common/audit_chain.h"
+#include "common/audit_event.h"
 
 #include <json-c/json.h>
 

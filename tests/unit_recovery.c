@@ -7,6 +7,7 @@
  * raised.
  */
 #include "budget.h"
+#include "change.h"
 #include "ledger.h"
 #include "registry_fixture.h"
 #include "tenant.h"

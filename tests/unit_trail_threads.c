@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 
+#include "deaths.h"
 #include "registry_fixture.h"
 #include "trail_reader.h"
 

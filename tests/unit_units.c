@@ -3,7 +3,7 @@
  * Numbers with units: what is read, what is refused and where, and that what is printed reads back.
  */
 #include "harness.h"
-#include "units.h"
+#include "common/units.h"
 
 #define MAX "18446744073709551615" /* 2^64 - 1 */
 #define UNTOUCHED UINT64_C(0x5a5a5a5a5a5a5a5a)

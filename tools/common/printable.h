@@ -7,8 +7,8 @@
  * control character would move a terminal's cursor or begin a line, and a cell that begins a
  * formula would be computed by the program that opens a csv file.
  */
-#ifndef K2K_PRINTABLE_H
-#define K2K_PRINTABLE_H
+#ifndef K2K_COMMON_PRINTABLE_H
+#define K2K_COMMON_PRINTABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "follow.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -25,7 +28,7 @@ struct follow {
 
 struct follow *follow_new(const char *registry)
 {
-	struct follow *follow = must(calloc(1, sizeof(*follow)));
+	struct follow *follow = check_memory(calloc(1, sizeof(*follow)));
 
 	follow->name = registry;
 	follow->error = K2K_ENOREGISTRY;
@@ -98,15 +101,15 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 		k2k_registry_close(&follow->reg);
 	follow->error = code;
 	follow->told = true;
-	follow->next_ns = steady_ns() + follow->backoff_ns;
+	follow->next_ns = clock_monotonic_ns() + follow->backoff_ns;
 	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS
 	                                                              : follow->backoff_ns * 2;
 	if (!news)
 		return 0;
-	object = must(json_object_new_object());
-	put_text(object, "kind", "registry.gone");
-	put_text(object, "registry", follow->name);
-	put_text(object, "error", k2k_errname(code));
+	object = json_new();
+	json_put_text(object, "kind", "registry.gone");
+	json_put_text(object, "registry", follow->name);
+	json_put_text(object, "error", k2k_errname(code));
 	text_add_body(bodies, object);
 	say("registry %s: %s; waiting for it", follow->name,
 	    detailed ? detail->text : k2k_strerror(code));
@@ -115,10 +118,10 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 
 static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
 {
-	json_object *object = must(json_object_new_object());
+	json_object *object = json_new();
 
-	put_text(object, "kind", "registry.attached");
-	put_text(object, "registry", follow->name);
+	json_put_text(object, "kind", "registry.attached");
+	json_put_text(object, "registry", follow->name);
 	position_put(begin, object);
 	text_add_body(bodies, object);
 	follow->told = true;
@@ -133,7 +136,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	int code;
 
 	if (!follow->reg) {
-		if (steady_ns() < follow->next_ns)
+		if (clock_monotonic_ns() < follow->next_ns)
 			return 0;
 		code = attach(follow);
 		if (code)
@@ -159,7 +162,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 		return attached(follow, &begin, bodies);
 	}
 	for (size_t i = 0; i < count; i++) {
-		json_object *object = must(json_object_new_object());
+		json_object *object = json_new();
 
 		event_put(object, &follow->records[i]);
 		text_add_body(bodies, object);
@@ -180,7 +183,9 @@ void follow_say(struct follow *follow, const struct position *kept, bool failing
 
 void follow_wait(struct follow *follow, uint64_t timeout_ns)
 {
-	uint64_t now = steady_ns(), left = follow->next_ns > now ? follow->next_ns - now : 0;
+	uint64_t now = clock_monotonic_ns(),
+		 left = follow->next_ns > now ? follow->next_ns - now : 0;
+	struct timespec wait;
 
 	if (follow->reg) {
 		k2k_audit_wait(follow->reg, &follow->cursor, timeout_ns);
@@ -188,6 +193,6 @@ void follow_wait(struct follow *follow, uint64_t timeout_ns)
 	}
 	if (left > timeout_ns)
 		left = timeout_ns;
-	nanosleep(&(struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) },
-	          NULL);
+	wait = clock_timespec(left);
+	nanosleep(&wait, NULL);
 }

@@ -8,7 +8,7 @@
 #ifndef K2K_AUDITD_FOLLOW_H
 #define K2K_AUDITD_FOLLOW_H
 
-#include "event.h"
+#include "common/audit_event.h"
 #include "util.h"
 
 struct follow;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log_parts.h"
 #include "scan.h"
+#include "common/clock.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,12 +63,12 @@ static void compose_opened(struct logfile *log, struct text *out)
 	chain_mac_text(log->mac, mac);
 	chain_key_name(&log->options.key, key);
 	snprintf(path, sizeof(path), "%s", log->options.file);
-	put_text(object, "why", log->why);
-	put_text(object, "file", basename(path));
-	put_text(object, "prev", mac);
-	put_u64(object, "oldest", oldest_kept(log));
-	put_text(object, "key", key[0] ? key : NULL);
-	put_text(object, "registry", log->options.registry);
+	json_put_text(object, "why", log->why);
+	json_put_text(object, "file", basename(path));
+	json_put_text(object, "prev", mac);
+	json_put_u64(object, "oldest", oldest_kept(log));
+	json_put_text(object, "key", key[0] ? key : NULL);
+	json_put_text(object, "registry", log->options.registry);
 	position_put(&log->at, object);
 	text_add_body(&body, object);
 	memcpy(fresh, log->mac, sizeof(fresh));
@@ -79,7 +81,7 @@ static int move_aside(struct logfile *log)
 {
 	char name[PATH_MAX];
 
-	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, wall_ns());
+	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, clock_wall_ns());
 	if (rename(log->options.file, name))
 		return -errno;
 	log_problem(log, "another file stood in its place; that is %s now", name);
@@ -167,7 +169,7 @@ void log_rotate(struct logfile *log)
 	if (shift_files(log)) {
 		log_problem(log, "can't be rotated: %s; going on in the same file",
 		            strerror(errno));
-		log->rotate_ns = steady_ns() + ROTATE_RETRY_NS;
+		log->rotate_ns = clock_monotonic_ns() + ROTATE_RETRY_NS;
 		return;
 	}
 	log_close_file(log, "rotated");
@@ -175,7 +177,7 @@ void log_rotate(struct logfile *log)
 
 bool log_rotation_is_due(const struct logfile *log, size_t more)
 {
-	uint64_t now = steady_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	return log->lines > 1 && now >= log->rotate_ns &&
 	       (log->size + more > log->options.max_size ||

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log_parts.h"
 #include "scan.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -151,9 +154,9 @@ static int continue_file(struct logfile *log, const struct scan *scan, char *why
 	 * of a daemon that ran before, perhaps before the machine was booted, only the wall clock
 	 * tells
 	 */
-	now = wall_ns();
+	now = clock_wall_ns();
 	log->age_ns = now > scan->first_at_ns ? now - scan->first_at_ns : 0;
-	log->aged_at_ns = steady_ns();
+	log->aged_at_ns = clock_monotonic_ns();
 	if ((uint64_t)st.st_size > scan->size) {
 		log_problem(log, "cut off half a line of %" PRIu64 " bytes",
 		            (uint64_t)st.st_size - scan->size);
@@ -198,7 +201,7 @@ static int begin(struct logfile *log, char *why, size_t room)
 
 int logfile_open(struct logfile **log, const struct log_options *options, char *why, size_t room)
 {
-	struct logfile *made = must(calloc(1, sizeof(*made)));
+	struct logfile *made = check_memory(calloc(1, sizeof(*made)));
 	struct text bodies = { 0 };
 	json_object *started = log_line_of("log.started");
 	int status, code;
@@ -208,8 +211,8 @@ int logfile_open(struct logfile **log, const struct log_options *options, char *
 	snprintf(made->head_file, sizeof(made->head_file), "%s.head", options->file);
 	status = begin(made, why, room);
 	if (!status) {
-		put_text(started, "version", k2k_version());
-		put_u64(started, "pid", (uint64_t)getpid());
+		json_put_text(started, "version", k2k_version());
+		json_put_u64(started, "pid", (uint64_t)getpid());
 		text_add_body(&bodies, json_object_get(started));
 		code = logfile_write(made, &bodies);
 		/* a full disk is waited for like later on */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log_parts.h"
 #include "scan.h"
+#include "common/clock.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +25,9 @@ const struct position *logfile_position(const struct logfile *log)
 
 json_object *log_line_of(const char *kind)
 {
-	json_object *object = must(json_object_new_object());
+	json_object *object = json_new();
 
-	put_text(object, "kind", kind);
+	json_put_text(object, "kind", kind);
 	return object;
 }
 
@@ -39,7 +41,7 @@ void log_problem(struct logfile *log, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	say("%s: %s", log->options.file, text);
-	put_text(object, "text", text);
+	json_put_text(object, "text", text);
 	text_add_body(&log->problems, object);
 }
 
@@ -55,7 +57,7 @@ void log_compose(struct text *out, const struct chain_key *key, uint64_t seq,
 	text_add(out, begin,
 	         (size_t)snprintf(begin, sizeof(begin),
 	                          "{\"seq\":\"%" PRIu64 "\",\"at_ns\":\"%" PRIu64 "\",", seq,
-	                          wall_ns()));
+	                          clock_wall_ns()));
 	text_add(out, body, size);
 	chain_mac(key, mac, out->bytes + start, out->size - start, fresh);
 	memcpy(mac, fresh, sizeof(fresh));
@@ -102,7 +104,7 @@ static void note_lines(struct logfile *log, const struct text *out)
 			memcpy(log->mac, line.mac, sizeof(log->mac));
 			if (!log->lines++) {
 				log->age_ns = 0;
-				log->aged_at_ns = steady_ns();
+				log->aged_at_ns = clock_monotonic_ns();
 				log->file_seq = line.seq;
 				log->file_at = log->at;
 			}
@@ -111,7 +113,7 @@ static void note_lines(struct logfile *log, const struct text *out)
 	}
 	log->size += out->size;
 	if (!log->dirty)
-		log->due_ns = steady_ns() + log->options.interval_ns;
+		log->due_ns = clock_monotonic_ns() + log->options.interval_ns;
 	log->dirty = true;
 }
 
@@ -128,7 +130,7 @@ int log_flush(struct logfile *log, struct text *out)
 /* To the disk: the lines, then the head. */
 static void sync_log(struct logfile *log)
 {
-	struct chain_head head = { log->seq, wall_ns(), log->options.interval_ns, { 0 } };
+	struct chain_head head = { log->seq, clock_wall_ns(), log->options.interval_ns, { 0 } };
 	int error = 0;
 
 	if (!log->dirty)
@@ -144,7 +146,7 @@ static void sync_log(struct logfile *log)
 		say("%s: written again", log->head_file);
 	log->head_error = error;
 	log->dirty = error != 0;
-	log->due_ns = steady_ns() + SYNC_RETRY_NS;
+	log->due_ns = clock_monotonic_ns() + SYNC_RETRY_NS;
 }
 
 /* ---- is the file still ours? ----------------------------------------------------------------- */
@@ -313,14 +315,14 @@ int logfile_tick(struct logfile *log)
 		code = log_new_file(log);
 	if (!code && log->problems.size)
 		code = write_bodies(log, &log->problems);
-	if (log->dirty && steady_ns() >= log->due_ns)
+	if (log->dirty && clock_monotonic_ns() >= log->due_ns)
 		sync_log(log);
 	return code;
 }
 
 uint64_t logfile_due_ns(const struct logfile *log)
 {
-	uint64_t now = steady_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	return !log->dirty ? UINT64_MAX : log->due_ns > now ? log->due_ns - now : 0;
 }
@@ -335,7 +337,7 @@ void logfile_close(struct logfile **handle, const char *reason)
 	if (reason) {
 		json_object *object = log_line_of("log.stopped");
 
-		put_text(object, "why", reason);
+		json_put_text(object, "why", reason);
 		text_add_body(&bodies, object);
 		logfile_write(log, &bodies);
 		sync_log(log);

@@ -15,8 +15,8 @@
 #ifndef K2K_AUDITD_LOGFILE_H
 #define K2K_AUDITD_LOGFILE_H
 
-#include "chain.h"
-#include "event.h"
+#include "common/audit_chain.h"
+#include "common/audit_event.h"
 #include "util.h"
 
 struct log_options {

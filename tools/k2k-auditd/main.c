@@ -5,8 +5,9 @@
 #include "follow.h"
 #include "logfile.h"
 #include "stream.h"
-#include "../common/service.h"
-#include "../k2k-tenantctl/units.h"
+#include "common/clock.h"
+#include "common/service.h"
+#include "common/units.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -297,7 +298,7 @@ struct trouble {
 
 static void trouble_is(struct trouble *t, const struct destination *d, int error)
 {
-	uint64_t now = steady_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	if (!t->error)
 		t->since_ns = now;
@@ -313,7 +314,7 @@ static void trouble_is_over(struct trouble *t, const struct destination *d)
 {
 	if (t->error)
 		say("%s: written again, after %" PRIu64 " s", d->name,
-		    (steady_ns() - t->since_ns) / 1000000000);
+		    (clock_monotonic_ns() - t->since_ns) / 1000000000);
 	t->error = 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scan.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -9,7 +10,7 @@ static const char kind_begin[] = "\"kind\":\"";
 
 static json_object *parse_members(const char *members, size_t size)
 {
-	struct json_tokener *tokener = must(json_tokener_new());
+	struct json_tokener *tokener = check_memory(json_tokener_new());
 	json_object *object;
 
 	json_tokener_parse_ex(tokener, "{", 1);

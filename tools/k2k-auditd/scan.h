@@ -8,8 +8,8 @@
 #ifndef K2K_AUDITD_SCAN_H
 #define K2K_AUDITD_SCAN_H
 
-#include "chain.h"
-#include "event.h"
+#include "common/audit_chain.h"
+#include "common/audit_event.h"
 
 struct scan {
 	bool ours;      /* there is at least one line of our form */

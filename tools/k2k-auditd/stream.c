@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream.h"
 #include "scan.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +42,7 @@ static void save(struct stream *stream)
 
 	if (!stream->state)
 		return;
-	object = must(json_object_new_object());
+	object = json_new();
 	position_put(&stream->at, object);
 	snprintf(fresh, sizeof(fresh), "%s.new", stream->state);
 	if (json_object_to_file_ext(fresh, object, JSON_C_TO_STRING_PLAIN) ||
@@ -86,7 +88,7 @@ static int load(struct stream *stream, char *why, size_t room)
 int stream_open(struct stream **made, enum stream_kind kind, const char *socket, const char *state,
                 char *why, size_t room)
 {
-	struct stream *stream = must(calloc(1, sizeof(*stream)));
+	struct stream *stream = check_memory(calloc(1, sizeof(*stream)));
 	int status = 0;
 
 	*stream = (struct stream){

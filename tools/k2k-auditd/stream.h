@@ -9,7 +9,7 @@
 #ifndef K2K_AUDITD_STREAM_H
 #define K2K_AUDITD_STREAM_H
 
-#include "event.h"
+#include "common/audit_event.h"
 #include "util.h"
 
 enum stream_kind { STREAM_STDOUT, STREAM_SYSLOG, STREAM_JOURNAL };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util.h"
-#include "event.h"
+#include "common/audit_event.h"
+#include "common/memory.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
 void text_add_body(struct text *text, json_object *object)
 {
@@ -13,28 +13,10 @@ void text_add_body(struct text *text, json_object *object)
 	const char *bytes = json_object_to_json_string_length(
 		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
 
-	must((void *)(uintptr_t)bytes);
+	check_memory((void *)(uintptr_t)bytes);
 	text_add(text, bytes + 1, size - 2);
 	text_add(text, "\n", 1);
 	json_object_put(object);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-uint64_t wall_ns(void)
-{
-	return clock_ns(CLOCK_REALTIME);
-}
-
-uint64_t steady_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void say_args(const char *format, va_list args)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* util.h - bodies of lines, the time, and how this program says that something is wrong */
+/* util.h - bodies of lines and how this program says that something is wrong */
 #ifndef K2K_AUDITD_UTIL_H
 #define K2K_AUDITD_UTIL_H
 
-#include "../text/text.h"
+#include "common/text.h"
 
 #include <json-c/json_object.h>
 #include <stdarg.h>
@@ -12,9 +12,6 @@
 
 /* The members of an object, without its braces, and a newline: a body. Frees the object. */
 void text_add_body(struct text *text, json_object *object);
-
-uint64_t wall_ns(void);   /* since 1970 */
-uint64_t steady_ns(void); /* CLOCK_MONOTONIC */
 
 /* One line on standard error, and in the system's log. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

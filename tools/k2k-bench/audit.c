@@ -4,6 +4,7 @@
  * that sleeps.
  */
 #include "bench.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,14 +146,6 @@ static uint64_t cpu_of(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void sleep_ns(uint64_t ns)
-{
-	struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-
-	while (nanosleep(&t, &t))
-		;
-}
-
 /* Its standard output is a pipe, whose other end is *out. */
 static pid_t start_tail(const char *registry, int *out)
 {
@@ -196,12 +189,12 @@ static void round_tail(void *state, struct sample *samples)
 	fcntl(out, F_SETFL, O_NONBLOCK);
 	for (int looks = 0; looks < 40; looks++) {
 		before = cpu_of(clock);
-		sleep_ns(50000000);
+		clock_sleep_until(clock_monotonic_ns() + 50000000);
 		if (read(out, text, sizeof(text)) <= 0 && cpu_of(clock) == before)
 			break;
 	}
 	before = cpu_of(clock);
-	sleep_ns(length_ns);
+	clock_sleep_until(clock_monotonic_ns() + length_ns);
 	after = cpu_of(clock);
 	samples[0].value = (double)(after - before) * 1e9 / (double)length_ns;
 	kill(pid, SIGKILL);

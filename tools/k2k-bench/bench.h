@@ -104,7 +104,6 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A call of the library failed. */
 _Noreturn void die_of(int code, const char *what);
-void *check_memory(void *memory);
 
 /* ---- time.c ------------------------------------------------------------------ */
 

@@ -24,10 +24,3 @@ _Noreturn void die_of(int code, const char *what)
 	die("%s: %s (%s)%s%s", what, k2k_strerror(code), k2k_errname(code),
 	    detail->code == code ? ": " : "", detail->code == code ? detail->text : "");
 }
-
-void *check_memory(void *memory)
-{
-	if (!memory)
-		die("out of memory");
-	return memory;
-}

@@ -7,6 +7,7 @@
 #include <urcu/rculfhash.h>
 
 #include "bench.h"
+#include "common/memory.h"
 
 #include <stdlib.h>
 

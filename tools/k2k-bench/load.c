@@ -9,11 +9,11 @@
  * message before. A latency contains one reading of the clock.
  */
 #include "bench.h"
+#include "common/clock.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { BROKERS = 8, PER_S = 5000, PERIOD_NS = 1000000000 / PER_S, TENANTS = 1000 };
 enum { REUSE_PAUSE_NS = 500000, REUSES_MAX = 4096 };
@@ -32,22 +32,6 @@ static struct office {
 static struct k2k_registry *admin, *attached;
 static uint64_t *ids;
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void sleep_until(uint64_t ns)
-{
-	struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
-		;
-}
-
 static void broker(void *context, unsigned int worker, unsigned int order)
 {
 	static uint64_t at;
@@ -65,8 +49,8 @@ static void broker(void *context, unsigned int worker, unsigned int order)
 		uint64_t start;
 		int code;
 
-		sleep_until(due);
-		if (monotonic_ns() >= office->end_ns)
+		clock_sleep_until(due);
+		if (clock_monotonic_ns() >= office->end_ns)
 			break;
 		start = now_ns();
 		code = k2k_message_admit(attached, ids[at], (struct k2k_audit_tag){ 1, 1 }, 1,
@@ -103,7 +87,7 @@ static size_t reuse_slots(uint64_t *latency_ns)
 	static uint64_t next = TENANTS;
 	size_t count = 0;
 
-	while (monotonic_ns() < office->end_ns && count < REUSES_MAX) {
+	while (clock_monotonic_ns() < office->end_ns && count < REUSES_MAX) {
 		uint64_t start = now_ns();
 		int code = k2k_tenant_deregister(admin, tenant_id(next), NULL);
 
@@ -112,7 +96,7 @@ static size_t reuse_slots(uint64_t *latency_ns)
 		latency_ns[count++] = now_ns() - start;
 		if (code)
 			die_of(code, "deregister, and register in its place");
-		sleep_until(monotonic_ns() + REUSE_PAUSE_NS);
+		clock_sleep_until(clock_monotonic_ns() + REUSE_PAUSE_NS);
 	}
 	return count;
 }
@@ -132,7 +116,7 @@ static void round_load(void *state, struct sample *samples)
 	size_t count = 0, reuses;
 
 	(void)state;
-	office->start_ns = monotonic_ns() + 2 * PERIOD_NS;
+	office->start_ns = clock_monotonic_ns() + 2 * PERIOD_NS;
 	office->end_ns = office->start_ns + length_ns;
 	crew_order(&brokers, BROKERS, ORDER_ADMIT);
 	reuses = reuse_slots(reuse);

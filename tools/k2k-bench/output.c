@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
+#include "common/json.h"
+#include "common/memory.h"
 
 #include <json-c/json.h>
 #include <libsmartcols/libsmartcols.h>
@@ -179,28 +181,18 @@ static json_object *number(double value)
 	return check_memory(json_object_new_double_s(value, text));
 }
 
-static void add(json_object *parent, const char *key, json_object *value)
-{
-	json_object_object_add(parent, key, value);
-}
-
-static void add_text(json_object *parent, const char *key, const char *text)
-{
-	add(parent, key, text ? check_memory(json_object_new_string(text)) : NULL);
-}
-
 static json_object *json_machine(void)
 {
-	json_object *machine = check_memory(json_object_new_object());
+	json_object *machine = json_new();
 	char text[TEXT];
 
 	machine_cpu(text);
-	add_text(machine, "cpu", text);
-	add(machine, "processors", check_memory(json_object_new_int((int)processors())));
+	json_put_text(machine, "cpu", text);
+	json_put_count(machine, "processors", processors());
 	machine_kernel(text);
-	add_text(machine, "kernel", text);
-	add(machine, "load", number(machine_load()));
-	add_text(machine, "build", BENCH_BUILD);
+	json_put_text(machine, "kernel", text);
+	json_put(machine, "load", number(machine_load()));
+	json_put_text(machine, "build", BENCH_BUILD);
 	return machine;
 }
 
@@ -212,52 +204,51 @@ static json_object *json_row(const struct row *row)
 		[GOAL_RATIO_AT_LEAST] = "ratio at least",
 		[GOAL_VALUE_AT_MOST] = "value at most",
 	};
-	json_object *object = check_memory(json_object_new_object());
+	json_object *object = json_new();
 	int met = row_met(row);
 
-	add_text(object, "name", row->name);
-	add(object, "ns", row->spec->unit == UNIT_NS ? number(row->median) : NULL);
-	add(object, "ratio", row->ratio >= 0 ? number(row->ratio) : NULL);
-	add(object, "target", met >= 0 ? number(row->spec->target) : NULL);
-	add(object, "met", met >= 0 ? check_memory(json_object_new_boolean(met)) : NULL);
-	add_text(object, "goal", goals[row->goal]);
-	add_text(object, "against", row->ratio >= 0 ? row->against : NULL);
-	add_text(object, "unit", units[row->spec->unit]);
-	add(object, "value", number(row->median));
-	add(object, "min", number(row->values[0]));
-	add(object, "low", number(row->low));
-	add(object, "high", number(row->high));
-	add(object, "max", number(row->values[row->count - 1]));
-	add(object, "samples", check_memory(json_object_new_int((int)row->count)));
-	add_text(object, "what", row->text);
+	json_put_text(object, "name", row->name);
+	json_put(object, "ns", row->spec->unit == UNIT_NS ? number(row->median) : NULL);
+	json_put(object, "ratio", row->ratio >= 0 ? number(row->ratio) : NULL);
+	json_put(object, "target", met >= 0 ? number(row->spec->target) : NULL);
+	json_put(object, "met", met >= 0 ? check_memory(json_object_new_boolean(met)) : NULL);
+	json_put_text(object, "goal", goals[row->goal]);
+	json_put_text(object, "against", row->ratio >= 0 ? row->against : NULL);
+	json_put_text(object, "unit", units[row->spec->unit]);
+	json_put(object, "value", number(row->median));
+	json_put(object, "min", number(row->values[0]));
+	json_put(object, "low", number(row->low));
+	json_put(object, "high", number(row->high));
+	json_put(object, "max", number(row->values[row->count - 1]));
+	json_put_count(object, "samples", row->count);
+	json_put_text(object, "what", row->text);
 	return object;
 }
 
 void print_json(const struct row *rows, size_t count)
 {
-	json_object *all = check_memory(json_object_new_object()),
-		    *floors = check_memory(json_object_new_object()),
-		    *spread = check_memory(json_object_new_object()),
-		    *results = check_memory(json_object_new_array());
+	json_object *all = json_new(), *floors = json_new(), *spread = json_new(),
+		    *results = json_new_list();
 
-	add_text(all, "schema", BENCH_NAME "/1");
-	add(all, "machine", json_machine());
-	add(all, "rounds", check_memory(json_object_new_int((int)options.rounds)));
-	add(all, "quick", check_memory(json_object_new_boolean(options.quick)));
+	json_put_text(all, "schema", BENCH_NAME "/1");
+	json_put(all, "machine", json_machine());
+	json_put_count(all, "rounds", options.rounds);
+	json_put_bool(all, "quick", options.quick);
 	for (size_t i = 0; i < count; i++) {
 		char key[TEXT];
 
 		if (rows[i].floor) {
 			snprintf(key, sizeof(key), "%.60s_ns", rows[i].name);
-			add(floors, key, number(rows[i].median));
-			add(spread, key, json_row(&rows[i]));
+			if (json_object_object_add(floors, key, number(rows[i].median)) ||
+			    json_object_object_add(spread, key, json_row(&rows[i])))
+				out_of_memory();
 		} else if (row_is_wanted(rows[i].spec)) {
-			json_object_array_add(results, json_row(&rows[i]));
+			json_append(results, json_row(&rows[i]));
 		}
 	}
-	add(all, "floors", floors);
-	add(all, "floor_rows", spread);
-	add(all, "results", results);
+	json_put(all, "floors", floors);
+	json_put(all, "floor_rows", spread);
+	json_put(all, "results", results);
 	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 	                                                 JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
+#include "common/memory.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All cases take turns, round after round; then each row's median, quartiles and ratio. */
 #include "bench.h"
+#include "common/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

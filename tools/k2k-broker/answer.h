@@ -7,6 +7,7 @@
 
 #include "broker.h"
 #include "line.h"
+#include "common/text.h"
 
 #include <stddef.h>
 

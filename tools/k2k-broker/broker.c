@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker.h"
+#include "common/clock.h"
 
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LOOK_MS = 1000, BACKOFF_FIRST_MS = 10, BACKOFF_LAST_MS = 1000 };
 
@@ -77,10 +77,7 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 
 static uint64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return clock_monotonic_ns() / 1000000;
 }
 
 static int attach(struct broker *broker)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "line.h"
+#include "common/memory.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -143,7 +144,7 @@ static enum key key_of(const char *quoted, size_t size)
 	enum key key;
 
 	if (memchr(quoted, '\\', size)) {
-		tokener = must(json_tokener_new());
+		tokener = check_memory(json_tokener_new());
 		string = json_tokener_parse_ex(tokener, quoted, (int)size);
 	}
 	for (key = 0; key < KEYS; key++) {
@@ -324,9 +325,9 @@ static int get_id(const struct member *member, struct json_object **id, struct l
 		*id = json_object_get(member->json);
 	} else if ((type == json_type_int || type == json_type_double) &&
 	           is_number(member->value, member->value_size)) {
-		char *digits = must(strndup(member->value, member->value_size));
+		char *digits = check_memory(strndup(member->value, member->value_size));
 
-		*id = must(json_object_new_double_s(0, digits));
+		*id = check_memory(json_object_new_double_s(0, digits));
 		free(digits);
 	} else {
 		return wrong(error, member->value_column, "\"id\" must be a string or a number");
@@ -354,7 +355,7 @@ int line_parse(enum line_kind kind, const char *line, size_t size, struct line_p
 	if (start == size || line[start] != '{')
 		return wrong(error, start + 1, "a line is one JSON object");
 	if (!tokener) {
-		tokener = must(json_tokener_new());
+		tokener = check_memory(json_tokener_new());
 		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	}
 	json_tokener_reset(tokener);

@@ -9,7 +9,6 @@
 #define K2K_BROKER_LINE_H
 
 #include "broker.h"
-#include "../text/text.h"
 
 #include <json-c/json_object.h>
 #include <stddef.h>

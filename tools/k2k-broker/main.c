@@ -4,7 +4,7 @@
  */
 #include "answer.h"
 #include "server.h"
-#include "../common/service.h"
+#include "common/service.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ struct server {
  */
 static int lock_directory(const char *path)
 {
-	char *copy = must(strdup(path));
+	char *copy = check_memory(strdup(path));
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	free(copy);
@@ -152,7 +153,7 @@ failed:
 
 struct server *server_open(const struct server_options *options, char why[256], int *exit_code)
 {
-	struct server *server = must(calloc(1, sizeof *server));
+	struct server *server = check_memory(calloc(1, sizeof *server));
 	const char *path = options->path;
 	int lock, failed;
 
@@ -242,7 +243,7 @@ static int deliver(struct broker_inbox *inbox, const struct broker_message *mess
 	if (connection->deaf || connection->queued >= connection->queue_max)
 		return -1;
 	answer_add_message(&line, message);
-	queued = must(malloc(sizeof *queued + line.size));
+	queued = check_memory(malloc(sizeof *queued + line.size));
 	queued->size = line.size;
 	memcpy(queued->line, line.bytes, line.size);
 	text_free(&line);
@@ -306,7 +307,7 @@ static void accept_some(struct server *server)
 			server->full = errno != EAGAIN && errno != EWOULDBLOCK;
 			return;
 		}
-		connection = must(calloc(1, sizeof *connection));
+		connection = check_memory(calloc(1, sizeof *connection));
 		connection->fd = fd;
 		connection->queue_max = server->queue;
 		connection->inbox.deliver = deliver;

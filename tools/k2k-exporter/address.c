@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "address.h"
 
-#include "../k2k-tenantctl/units.h"
+#include "common/units.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

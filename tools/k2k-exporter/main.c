@@ -5,9 +5,9 @@
 #include "address.h"
 #include "serve.h"
 
-#include "../common/service.h"
-#include "../k2k-tenantctl/units.h"
-#include "../metrics/metrics.h"
+#include "common/service.h"
+#include "common/units.h"
+#include "common/metrics.h"
 
 #include <errno.h>
 #include <getopt.h>

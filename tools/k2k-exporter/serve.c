@@ -6,7 +6,8 @@
 #include "page.h"
 #include "status.h"
 
-#include "../metrics/metrics.h"
+#include "common/clock.h"
+#include "common/metrics.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -70,7 +71,7 @@ static int read_registry(struct server *s)
 /* The work that began then, and has ended now, is one part of so many. */
 static void pay_for(struct server *s, uint64_t begun)
 {
-	uint64_t now = snapshot_now();
+	uint64_t now = clock_monotonic_ns();
 
 	s->good_until_ns = (s->good_until_ns > begun ? s->good_until_ns : begun) +
 	                   (now - begun) * ONE_PART_OF;
@@ -79,7 +80,7 @@ static void pay_for(struct server *s, uint64_t begun)
 /* A registry that was replaced is found at once, not one scrape later. */
 static void look(struct server *s)
 {
-	uint64_t begun = snapshot_now();
+	uint64_t begun = clock_monotonic_ns();
 	int had = s->reg != NULL;
 
 	if (begun < s->good_until_ns)
@@ -112,7 +113,7 @@ static struct MHD_Response *metrics_for(struct server *s, struct MHD_Connection 
 	int made;
 
 	look(s);
-	begun = snapshot_now();
+	begun = clock_monotonic_ns();
 	made = !s->metrics.bytes;
 	if (made &&
 	    (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past,
@@ -130,7 +131,7 @@ static struct MHD_Response *status_for(struct server *s, struct MHD_Connection *
 	int made;
 
 	look(s);
-	begun = snapshot_now();
+	begun = clock_monotonic_ns();
 	made = !s->status.bytes;
 	if (made && (status_text(s->registry, s->code, &s->snapshot, &text, &length) ||
 	             body_set(&s->status, text, length, "application/json")))

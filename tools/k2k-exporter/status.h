@@ -3,7 +3,7 @@
 #ifndef K2K_EXPORTER_STATUS_H
 #define K2K_EXPORTER_STATUS_H
 
-#include "../metrics/snapshot.h"
+#include "common/snapshot.h"
 
 /*
  * code not 0: why the registry can't be read; k2k_error_detail() is still of it. 0 or K2K_ENOMEM;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

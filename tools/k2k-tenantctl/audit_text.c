@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit_text.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

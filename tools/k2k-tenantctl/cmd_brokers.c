@@ -3,7 +3,7 @@
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
-#include "../common/printable.h"
+#include "common/printable.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>

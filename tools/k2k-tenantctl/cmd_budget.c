@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* budget set, budget unset, budget list */
-#include "change.h"
+#include "tenant_change.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* check, repair */
 #include "commands.h"
-#include "dryrun.h"
+#include "dry_run.h"
 
 #include <inttypes.h>
 #include <stdio.h>

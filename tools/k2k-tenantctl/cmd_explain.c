@@ -9,8 +9,8 @@
 #include "commands.h"
 #include "output.h"
 #include "tenants.h"
-#include "units.h"
-#include "../common/printable.h"
+#include "common/units.h"
+#include "common/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>

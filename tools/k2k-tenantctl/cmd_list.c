@@ -7,11 +7,12 @@
  * what they want.
  */
 #include "commands.h"
-#include "looks.h"
-#include "names.h"
+#include "interval.h"
+#include "accounts.h"
 #include "output.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/clock.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ enum column {
 	COLUMNS
 };
 
-/* The names are words of --sort and --columns in commands.c, too. */
+/* The names are words of --sort and --columns in command_table.c, too. */
 static const struct field columns[COLUMNS] = {
 	[COLUMN_ID] = { "id", "TENANT", KIND_ID, 0 },
 	[COLUMN_GENERATION] = { "generation", "GENERATION", KIND_ID, 0 },
@@ -302,12 +303,12 @@ static int list_once(struct ctl *ctl, struct k2k_registry *reg, struct view *vie
 static int watch(struct ctl *ctl, struct k2k_registry *reg, struct view *view)
 {
 	const uint64_t second = 1000000000;
-	uint64_t next = snapshot_now();
+	uint64_t next = clock_monotonic_ns();
 	bool terminal = isatty(STDOUT_FILENO);
 	int exit_code;
 
 	for (;;) {
-		uint64_t now = snapshot_now();
+		uint64_t now = clock_monotonic_ns();
 
 		next += ((now > next ? now - next : 0) / second + 1) * second;
 		if (terminal)
@@ -316,7 +317,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, struct view *view)
 		/* without a reader there is nothing left to do */
 		if (exit_code || fflush(stdout) || ferror(stdout))
 			return exit_code;
-		sleep_until(next);
+		clock_sleep_until(next);
 	}
 }
 

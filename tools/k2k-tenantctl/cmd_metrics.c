@@ -2,7 +2,7 @@
 /* metrics: all that the registry counts, as Prometheus reads it */
 #include "commands.h"
 
-#include "../metrics/metrics.h"
+#include "common/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>

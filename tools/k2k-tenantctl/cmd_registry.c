@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* init, info, destroy, version: the registry as a whole. */
 #include "commands.h"
-#include "dryrun.h"
-#include "names.h"
-#include "units.h"
+#include "dry_run.h"
+#include "accounts.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

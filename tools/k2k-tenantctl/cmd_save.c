@@ -20,13 +20,13 @@
 #include "output.h"
 #include "progress.h"
 #include "savefile.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static bool to_output(const char *path)
 {
@@ -103,18 +103,15 @@ static void write_tenant(FILE *out, const struct snapshot *s, const struct tenan
 
 static char *compose(struct ctl *ctl, const struct snapshot *s, size_t *length)
 {
-	struct timespec now;
 	size_t usage = 0;
 	char *text;
 	FILE *out = check_memory(open_memstream(&text, length));
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	fprintf(out,
 	        "{\"schema\": \"" CTL_SCHEMA
 	        "\", \"registry\": \"%s\", \"version\": %d, \"generation\": \"%" PRIu64
 	        "\", \"saved_at_ns\": \"%" PRIu64 "\", \"tenants\": [",
-	        ctl->registry, DOCUMENT_VERSION, s->info.generation,
-	        (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	        ctl->registry, DOCUMENT_VERSION, s->info.generation, clock_wall_ns());
 	for (size_t i = 0; i < s->tenants.count; i++) {
 		fputs(i ? ",\n" : "\n", out);
 		write_tenant(out, s, &s->tenants.rows[i], &usage);

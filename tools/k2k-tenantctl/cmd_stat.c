@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stat: what happens in the whole registry, a line for each interval */
 #include "commands.h"
-#include "looks.h"
+#include "interval.h"
 #include "output.h"
-#include "units.h"
+#include "common/clock.h"
+#include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* ---- printing ------------------------------------------------------------------ */
 
@@ -59,7 +59,7 @@ static void print_row(struct ctl *ctl, struct list *csv, const struct snapshot *
 
 	holdings(s, &held);
 	const struct value values[FIELDS] = {
-		NUMBER(wall_ns()),          NUMBER(c->interval_ns), NUMBER(s->tenant_count),
+		NUMBER(clock_wall_ns()),    NUMBER(c->interval_ns), NUMBER(s->tenant_count),
 		NUMBER(held.brokers),       NUMBER(c->admitted),    NUMBER(c->rate),
 		NUMBER(c->budget),          NUMBER(c->kernels),     NUMBER(c->memory),
 		NUMBER(c->unknown),         NUMBER(c->cross),       NUMBER(c->gpu_ns),
@@ -88,11 +88,11 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 	if (ctl->format == FORMAT_CSV)
 		list_begin(&csv, ctl, "stat", fields, FIELDS, NULL, NULL, 0);
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t turn = snapshot_now();
+		uint64_t turn = clock_monotonic_ns();
 		struct change c;
 
 		next += ((turn > next ? turn - next : 0) / interval_ns + 1) * interval_ns;
-		sleep_until(next);
+		clock_sleep_until(next);
 		code = snapshot_take(reg, &now);
 		if (code)
 			break;

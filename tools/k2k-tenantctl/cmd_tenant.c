@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* register, update, deregister, exists */
-#include "change.h"
+#include "tenant_change.h"
 #include "commands.h"
-#include "dryrun.h"
+#include "dry_run.h"
 #include "tenants.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

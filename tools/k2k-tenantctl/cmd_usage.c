@@ -2,7 +2,7 @@
 /* usage, quota */
 #include "commands.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

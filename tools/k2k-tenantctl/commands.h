@@ -36,15 +36,15 @@ int cmd_usage(struct ctl *ctl);
 int cmd_quota(struct ctl *ctl);
 /* cmd_explain.c */
 int cmd_explain(struct ctl *ctl);
-/* registries.c */
+/* cmd_registries.c */
 int cmd_registries(struct ctl *ctl);
 /* cmd_brokers.c */
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);
-/* cmd_audit.c */
+/* cmd_audit_tail.c, cmd_audit_stats.c */
 int cmd_audit_tail(struct ctl *ctl);
 int cmd_audit_stats(struct ctl *ctl);
-/* audit_verify.c */
+/* cmd_audit_verify.c */
 int cmd_audit_verify(struct ctl *ctl);
 
 /* document_write.c */

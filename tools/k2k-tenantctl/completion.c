@@ -7,8 +7,8 @@
 #include "commands.h"
 #include "completion_scripts.h"
 #include "registries.h"
-#include "table.h"
-#include "units.h"
+#include "command_table.h"
+#include "common/units.h"
 
 #include <grp.h>
 #include <pwd.h>

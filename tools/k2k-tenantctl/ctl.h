@@ -11,6 +11,8 @@
 #ifndef K2K_TENANTCTL_CTL_H
 #define K2K_TENANTCTL_CTL_H
 
+#include "common/memory.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,7 +39,7 @@ enum {
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
-/* Long options; commands.c has their names, and the letters that some have. */
+/* Long options; command_table.c has their names, and the letters that some have. */
 enum option_id {
 	OPT_REGISTRY,
 	OPT_OWNER,
@@ -121,7 +123,7 @@ struct ctl {
 	bool json_done; /* the one JSON object is on standard output */
 };
 
-/* ---- fail.c: messages ---------------------------------------------------- */
+/* ---- messages.c: messages ---------------------------------------------------- */
 
 /* `what` failed with a K2K_E... code: says why and what to do about it. Returns the exit code. */
 int fail(struct ctl *ctl, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
@@ -138,10 +140,8 @@ bool can_ask(void);
 /* Asks it, and " [y/N] "; true for an answer of y or yes. */
 bool ask(const char *question, ...) __attribute__((format(printf, 1, 2)));
 void note(const struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
-_Noreturn void out_of_memory(void);
-void *check_memory(void *memory); /* ends the program where it is null */
 
-/* ---- handle.c: opening --------------------------------------------------- */
+/* ---- open.c: opening --------------------------------------------------- */
 
 void open_options(const struct ctl *ctl, struct k2k_open_options *options);
 /* Returns 0 or the exit code, with the failure told. */

@@ -8,8 +8,8 @@
  */
 #include "document.h"
 #include "progress.h"
-#include "units.h"
-#include "../common/printable.h"
+#include "common/units.h"
+#include "common/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* document_write.c - from tenants to text; and the command export. */
 #include "commands.h"
 #include "document.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "help.h"
 #include "commands.h"
-#include "names.h"
-#include "table.h"
+#include "accounts.h"
+#include "command_table.h"
 
 #include <stdio.h>
 #include <string.h>

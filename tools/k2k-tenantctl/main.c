@@ -2,10 +2,10 @@
 /* k2k-tenantctl: the command line, read by the table of commands */
 #include "commands.h"
 #include "help.h"
-#include "names.h"
+#include "accounts.h"
 #include "output.h"
-#include "table.h"
-#include "../common/service.h"
+#include "command_table.h"
+#include "common/service.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
-#include "units.h"
-#include "../common/printable.h"
+#include "common/units.h"
+#include "common/printable.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "progress.h"
+#include "common/clock.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FIRST_NS UINT64_C(150000000)
 #define EVERY_NS UINT64_C(100000000)
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static bool terminal_takes_it(void)
 {
@@ -38,7 +30,7 @@ void progress_begin(struct progress *p, const struct ctl *ctl, const char *what,
 	*p = (struct progress){ .what = what, .total = total };
 	p->wanted = total && !ctl->quiet && isatty(STDERR_FILENO);
 	if (p->wanted)
-		p->due_ns = now_ns() + FIRST_NS;
+		p->due_ns = clock_monotonic_ns() + FIRST_NS;
 }
 
 static void draw(struct progress *p, uint64_t done)
@@ -68,7 +60,7 @@ void progress_step(struct progress *p, uint64_t done)
 
 	if (!p->wanted || ++p->steps % 64)
 		return;
-	now = now_ns();
+	now = clock_monotonic_ns();
 	if (now < p->due_ns)
 		return;
 	p->due_ns = now + EVERY_NS;

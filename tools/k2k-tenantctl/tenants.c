@@ -2,7 +2,7 @@
 #include "tenants.h"
 #include "commands.h"
 #include "output.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

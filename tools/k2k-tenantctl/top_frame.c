@@ -4,7 +4,8 @@
 #include "output.h"
 #include "top.h"
 #include "top_model.h"
-#include "units.h"
+#include "common/clock.h"
+#include "common/units.h"
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
@@ -126,7 +127,7 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 		print_facts(ctl, t, interval_ns);
 	print_tenants(ctl, t, extra,
 	              (const struct value[]){
-			      NUMBER(wall_ns()),
+			      NUMBER(clock_wall_ns()),
 			      NUMBER(t->all.interval_ns),
 			      NUMBER(r->tenants.used),
 			      NUMBER(r->tenants.capacity),
@@ -156,7 +157,7 @@ int top_frame(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns)
 	top_begin(&t);
 	code = top_look(&t, reg);
 	if (!code) {
-		sleep_until(t.now.taken_ns + interval_ns);
+		clock_sleep_until(t.now.taken_ns + interval_ns);
 		code = top_look(&t, reg);
 	}
 	if (!code)

@@ -2,7 +2,7 @@
 #include "top_model.h"
 #include "brokers.h"
 #include "ctl.h"
-#include "../common/printable.h"
+#include "common/printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "looks.h"
+#include "interval.h"
 
 enum top_view { TOP_TENANTS, TOP_BROKERS, TOP_VIEWS };
 

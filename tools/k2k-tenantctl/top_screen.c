@@ -13,7 +13,8 @@
 #include "top.h"
 #include "top_model.h"
 #include "top_tenant.h"
-#include "units.h"
+#include "common/clock.h"
+#include "common/units.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -401,7 +402,7 @@ static void change_interval(struct screen *s, bool longer)
 	if (next < least || next > most)
 		return;
 	s->interval_ns = next;
-	s->due_ns = snapshot_now() + next;
+	s->due_ns = clock_monotonic_ns() + next;
 	units_print_duration(s->every, next);
 }
 
@@ -437,7 +438,7 @@ static void open_chosen(struct screen *s)
  */
 static int go_on(struct screen *s)
 {
-	s->due_ns = snapshot_now() + s->interval_ns;
+	s->due_ns = clock_monotonic_ns() + s->interval_ns;
 	top_forget_before(&s->top);
 	return look(s);
 }
@@ -537,7 +538,7 @@ static int read_keys(struct screen *s)
 static bool wait_for_something(const struct screen *s, const sigset_t *mask)
 {
 	struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { wake_fd, POLLIN, 0 } };
-	uint64_t now = snapshot_now(), left = s->due_ns > now ? s->due_ns - now : 0, wakes;
+	uint64_t now = clock_monotonic_ns(), left = s->due_ns > now ? s->due_ns - now : 0, wakes;
 	const struct timespec time = { (time_t)(left / 1000000000), (long)(left % 1000000000) };
 
 	if (ppoll(p, 2, s->paused ? NULL : &time, mask) < 0)
@@ -550,12 +551,12 @@ static bool wait_for_something(const struct screen *s, const sigset_t *mask)
 static int look_if_due(struct screen *s)
 {
 	int code;
-	uint64_t now = snapshot_now(), took;
+	uint64_t now = clock_monotonic_ns(), took;
 
 	if (s->paused || now < s->due_ns)
 		return 0;
 	code = look(s);
-	took = snapshot_now() - now;
+	took = clock_monotonic_ns() - now;
 	s->due_ns += s->interval_ns;
 	if (s->due_ns < now + 5 * took)
 		s->due_ns = now + 5 * took;

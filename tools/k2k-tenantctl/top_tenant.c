@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top_tenant.h"
 #include "ctl.h"
-#include "units.h"
+#include "common/units.h"
 
 #include <curses.h>
 #include <inttypes.h>

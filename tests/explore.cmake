@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The code of lib/ under every order that C11 allows: explore/search.c. Each PROGRAM() is a test of its own. Threads are
+# coroutines there, which sanitizers don't follow; and what is explored does not depend on the processor.
+if(K2K_SANITIZE OR K2K_DELAYS OR CMAKE_CROSSCOMPILING)
+  return()
+endif()
+
+get_target_property(sources k2k-registry-static SOURCES)
+list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/lib/)
+add_library(k2k-registry-explored STATIC ${sources})
+target_compile_definitions(k2k-registry-explored PUBLIC _GNU_SOURCE _FILE_OFFSET_BITS=64 K2K_EXPLORE)
+target_include_directories(k2k-registry-explored PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/lib
+                           ${CMAKE_CURRENT_LIST_DIR}/explore)
+target_include_directories(k2k-registry-explored SYSTEM PUBLIC ${URCU_BP_INCLUDE_DIRS})
+
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/explore/*.c)
+add_executable(explore ${sources})
+target_compile_options(explore PRIVATE -O2)
+# what lib/ asks of the system: explore/world.c
+target_link_options(explore PRIVATE -Wl,--wrap=k2k_lock_are_held,--wrap=k2k_lock_is_held,--wrap=clock_gettime
+                    -Wl,--wrap=sched_yield,--wrap=k2k_clock_sleep_ns,--wrap=syscall,--wrap=k2k_trail_reject)
+target_link_libraries(explore PRIVATE k2k-registry-explored Threads::Threads)
+
+foreach(source IN LISTS sources)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} programs REGEX "^PROGRAM\\(")
+  list(TRANSFORM programs REPLACE "^PROGRAM\\(([a-z0-9_]+),.*" "\\1")
+  foreach(program IN LISTS programs)
+    add_test(NAME explore.${program} COMMAND explore ${program})
+    set_tests_properties(explore.${program} PROPERTIES LABELS explore TIMEOUT 300)
+  endforeach()
+endforeach()

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit_event.h"
+#include "json.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- positions ---------------------------------------------------------------------- */
+
+void position_begin(struct position *position, const char *uuid)
+{
+	snprintf(position->uuid, sizeof(position->uuid), "%s", uuid);
+	for (int i = 0; i < K2K_AUDIT_RINGS; i++)
+		position->next[i] = 1;
+}
+
+void position_pass(struct position *position, uint32_t ring, uint64_t sequence, uint64_t lost)
+{
+	if (ring < K2K_AUDIT_RINGS)
+		position->next[ring] = sequence + (lost ? lost : 1);
+}
+
+/* Of a ring that nothing was read of yet it says nothing. */
+void position_put(const struct position *position, json_object *object)
+{
+	json_object *next = json_new();
+	char ring[8];
+
+	json_put_text(object, "uuid", position->uuid);
+	for (int i = 0; i < K2K_AUDIT_RINGS; i++)
+		if (position->next[i] > 1) {
+			json_object *number;
+			char digits[24];
+
+			snprintf(ring, sizeof(ring), "%d", i);
+			snprintf(digits, sizeof(digits), "%" PRIu64, position->next[i]);
+			number = check_memory(json_object_new_string(digits));
+			if (json_object_object_add(next, ring, number))
+				out_of_memory();
+		}
+	json_put(object, "next", next);
+}
+
+static bool read_number(const char *text, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && !*end && !errno;
+}
+
+bool position_get(struct position *position, json_object *object)
+{
+	json_object *uuid, *next;
+
+	if (!json_object_object_get_ex(object, "uuid", &uuid) ||
+	    !json_object_is_type(uuid, json_type_string) ||
+	    json_object_get_string_len(uuid) >= (int)sizeof(position->uuid) ||
+	    !json_object_object_get_ex(object, "next", &next) ||
+	    !json_object_is_type(next, json_type_object))
+		return false;
+	position_begin(position, json_object_get_string(uuid));
+	json_object_object_foreach(next, key, value)
+	{
+		uint64_t ring, number;
+
+		if (!read_number(key, &ring) || ring >= K2K_AUDIT_RINGS ||
+		    !json_object_is_type(value, json_type_string) ||
+		    !read_number(json_object_get_string(value), &number))
+			return false;
+		position->next[ring] = number;
+	}
+	return true;
+}
+
+/* ---- events ---------------------------------------------------------------------------- */
+
+static void put_time(json_object *object, uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	char date[40], text[64];
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm) && strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm)) {
+		snprintf(text, sizeof(text), "%s.%09" PRIu64 "Z", date, ns % 1000000000);
+		json_put_text(object, "time", text);
+	}
+	json_put_u64(object, "time_ns", ns);
+}
+
+static void put_tag(json_object *object, const struct k2k_audit_record *r)
+{
+	json_put_u64(object, "org_id", r->tag.org_id);
+	json_put_u64(object, "engagement_id", r->tag.engagement_id);
+}
+
+static void put_rejection(json_object *object, const struct k2k_audit_record *r)
+{
+	json_put_text(object, "error", k2k_errname(r->code));
+	json_put_u64(object, "tenant", r->tenant);
+	put_tag(object, r);
+	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
+		json_put_u64(object, "used", r->used);
+		json_put_limit(object, "limit", r->limit);
+	}
+}
+
+static void put_cross_tenant(json_object *object, const struct k2k_audit_record *r)
+{
+	json_put_u64(object, "from_tenant", r->tenant);
+	json_put_u64(object, "to_tenant", r->to);
+	json_put_text(object, "source_kernel", r->source);
+	json_put_text(object, "destination_kernel", r->destination);
+	if (r->flags & (K2K_AUDIT_CUT_SOURCE | K2K_AUDIT_CUT_DESTINATION))
+		json_put_bool(object, "cut", 1);
+	put_tag(object, r);
+}
+
+static void put_definition(json_object *object, const struct k2k_audit_record *r)
+{
+	uint64_t mask = r->values[4];
+
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	if (mask & K2K_UPDATE_RATE)
+		json_put_limit(object, "max_messages_per_sec", r->values[0]);
+	if (mask & K2K_UPDATE_GPU_MEMORY)
+		json_put_limit(object, "max_gpu_memory_bytes", r->values[1]);
+	if ((mask & K2K_UPDATE_KERNELS) && r->values[2] == K2K_UNLIMITED_KERNELS)
+		json_put(object, "max_concurrent_kernels", NULL);
+	else if (mask & K2K_UPDATE_KERNELS)
+		json_put_count(object, "max_concurrent_kernels", r->values[2]);
+	if (mask & K2K_UPDATE_BUDGETS)
+		json_put_count(object, "budgets", r->values[3]);
+}
+
+static void put_numbers(json_object *object, const struct k2k_audit_record *r,
+                        const char *const *keys)
+{
+	for (int i = 0; keys[i]; i++)
+		json_put_u64(object, keys[i], r->values[i]);
+}
+
+/* GPU time, and what ended with the registration, are known once the totals are final. */
+static void put_totals(json_object *object, const struct k2k_audit_record *r)
+{
+	static const char *const counted[] = {
+		"admitted_total",         "rejected_rate_total",       "rejected_budget_total",
+		"rejected_kernels_total", "rejected_gpu_memory_total", NULL
+	};
+
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	put_numbers(object, r, counted);
+	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS)
+		json_put_u64(object, "gpu_ns_total", r->values[5]);
+	json_put_u64(object, "unattributed_ns", r->values[6]);
+	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS) {
+		json_put_u64(object, "kernels", r->values[7]);
+		json_put_u64(object, "gpu_memory_bytes", r->values[8]);
+	}
+}
+
+static void put_budget(json_object *object, const struct k2k_audit_record *r)
+{
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	json_put_u64(object, "engagement_id", r->tag.engagement_id);
+	json_put_limit(object, "budget_ns", r->limit);
+}
+
+static void put_kind(json_object *object, const struct k2k_audit_record *r)
+{
+	static const char *const dead[] = { "slot",   "kernels",        "gpu_memory_bytes",
+		                            "leases", "attached_at_ns", NULL };
+	static const char *const created[] = { "max_tenants", "max_engagements",  "max_leases",
+		                               "max_budgets", "max_audit_events", NULL };
+	static const char *const destroyed[] = { "flags", "brokers", NULL };
+	static const char *const repair[] = { "tenants", "budgets", "engagements",
+		                              "leases",  "brokers", NULL };
+	char mode[8];
+
+	switch (r->kind) {
+	case K2K_AUDIT_KIND_CROSS_TENANT: put_cross_tenant(object, r); break;
+	case K2K_AUDIT_KIND_RATE:
+	case K2K_AUDIT_KIND_BUDGET:
+	case K2K_AUDIT_KIND_KERNELS:
+	case K2K_AUDIT_KIND_GPU_MEMORY:
+	case K2K_AUDIT_KIND_UNKNOWN_TENANT: put_rejection(object, r); break;
+	case K2K_AUDIT_KIND_REGISTER:
+	case K2K_AUDIT_KIND_UPDATE: put_definition(object, r); break;
+	case K2K_AUDIT_KIND_DEREGISTER:
+	case K2K_AUDIT_KIND_FINAL_TOTALS: put_totals(object, r); break;
+	case K2K_AUDIT_KIND_BUDGET_CHANGE: put_budget(object, r); break;
+	case K2K_AUDIT_KIND_BROKER_DEAD: put_numbers(object, r, dead); break;
+	case K2K_AUDIT_KIND_CREATED:
+		put_numbers(object, r, created);
+		snprintf(mode, sizeof(mode), "%04" PRIo64, r->values[5] & 07777);
+		json_put_text(object, "mode", mode);
+		break;
+	case K2K_AUDIT_KIND_DESTROYED: put_numbers(object, r, destroyed); break;
+	case K2K_AUDIT_KIND_REPAIR: put_numbers(object, r, repair); break;
+	}
+}
+
+void event_put(json_object *object, const struct k2k_audit_record *r)
+{
+	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
+
+	/* of a ring that can't be read: no place, so that a reader stays where it is */
+	if (lost && !r->count) {
+		json_put_text(object, "kind", "damaged");
+		json_put_count(object, "ring", r->ring);
+		put_time(object, r->time_ns);
+		return;
+	}
+	json_put_text(object, "kind", lost ? "lost" : k2k_audit_kind_name(r->kind));
+	json_put_count(object, "ring", r->ring);
+	json_put_u64(object, "sequence", r->sequence);
+	if (lost) {
+		json_put_u64(object, "lost", r->count);
+		put_time(object, r->time_ns);
+		if (r->flags & K2K_AUDIT_DAMAGED)
+			json_put_bool(object, "damaged", 1);
+		return;
+	}
+	json_put_text(object, "level", k2k_audit_level_name(r->level));
+	json_put_text(object, "type", k2k_audit_type_name(r->type));
+	put_time(object, r->time_ns);
+	json_put_u64(object, "monotonic_ns", r->monotonic_ns);
+	json_put_u64(object, "count", r->count);
+	json_put_text(object, "actor", r->actor);
+	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD)
+		json_put_text(object, "comm", r->comm);
+	json_put_u64(object, "pid", r->pid);
+	if (r->incarnation)
+		json_put_u64(object, "incarnation", r->incarnation);
+	put_kind(object, r);
+}
+
+static const char *take(const char *at, const char *end, const char *what)
+{
+	size_t size = strlen(what);
+
+	return at && (size_t)(end - at) >= size && !memcmp(at, what, size) ? at + size : NULL;
+}
+
+static const char *take_number(const char *at, const char *end, uint64_t *number)
+{
+	const char *start = at;
+
+	for (*number = 0; at && at < end && *at >= '0' && *at <= '9'; at++)
+		*number = *number * 10 + (uint64_t)(*at - '0');
+	return at == start ? NULL : at;
+}
+
+bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring,
+                 uint64_t *sequence, uint64_t *lost)
+{
+	const char *at = take(kind + kind_size, end, "\",\"ring\":");
+	uint64_t number;
+
+	at = take_number(at, end, &number);
+	at = take_number(take(at, end, ",\"sequence\":\""), end, sequence);
+	if (!at || number >= K2K_AUDIT_RINGS)
+		return false;
+	*ring = (uint32_t)number;
+	*lost = 0;
+	if (kind_size == 4 && !memcmp(kind, "lost", 4))
+		at = take_number(take(at, end, "\",\"lost\":\""), end, lost);
+	return at != NULL;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "snapshot.h"
+#include "clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- lists ------------------------------------------------------------------ */
+
+enum what { IDS, USAGE, BUDGETS, BROKERS };
+
+static int fill(struct k2k_registry *reg, enum what what, void *list, size_t room, size_t *count)
+{
+	switch (what) {
+	case IDS: return k2k_tenant_ids(reg, list, room, count);
+	case USAGE: return k2k_usage_list(reg, K2K_TENANT_UNSPECIFIED, list, room, count);
+	case BUDGETS: return k2k_budget_list(reg, K2K_TENANT_UNSPECIFIED, list, room, count);
+	case BROKERS: return k2k_broker_list(reg, list, room, count);
+	}
+	return K2K_EINVAL;
+}
+
+/* A whole list, however it grows meanwhile. *list is to be freed, also on an error. */
+static int fetch(struct k2k_registry *reg, enum what what, size_t size, void **list, size_t *count)
+{
+	uint32_t stride = (uint32_t)size;
+	size_t room = 256;
+
+	for (int turn = 0; turn < 10; turn++) {
+		int code;
+
+		free(*list);
+		*list = calloc(room, size);
+		if (!*list)
+			return K2K_ENOMEM;
+		if (what != IDS)
+			memcpy(*list, &stride, sizeof(stride));
+		code = fill(reg, what, *list, room, count);
+		if (code || *count <= room)
+			return code;
+		room = *count + *count / 8 + 16;
+	}
+	*count = 0;
+	return K2K_EBUSY;
+}
+
+/* ---- order ------------------------------------------------------------------ */
+
+static int order(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_tenants(const void *a, const void *b)
+{
+	const struct snapshot_tenant *x = a, *y = b;
+
+	return order(x->info.generation, y->info.generation);
+}
+
+static int compare_usage(const void *a, const void *b)
+{
+	const struct k2k_usage_info *x = a, *y = b;
+	int by = order(x->generation, y->generation);
+
+	return by ? by : order(x->engagement_id, y->engagement_id);
+}
+
+static int compare_budgets(const void *a, const void *b)
+{
+	const struct k2k_budget_info *x = a, *y = b;
+	int by = order(x->generation, y->generation);
+
+	return by ? by : order(x->engagement_id, y->engagement_id);
+}
+
+static int compare_brokers(const void *a, const void *b)
+{
+	const struct k2k_broker_info *x = a, *y = b;
+
+	return order(x->slot, y->slot);
+}
+
+/* ---- putting together --------------------------------------------------------- */
+
+static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
+{
+	k2k_tenant_id *ids = NULL;
+	size_t count = 0;
+	int code = fetch(reg, IDS, sizeof(*ids), (void **)&ids, &count);
+
+	if (!code && !(s->tenants = calloc(count + 1, sizeof(*s->tenants))))
+		code = K2K_ENOMEM;
+	for (size_t i = 0; i < count && !code; i++) {
+		struct snapshot_tenant *t = &s->tenants[s->tenant_count];
+
+		t->info.size = sizeof(t->info);
+		code = k2k_tenant_get(reg, ids[i], &t->info);
+		if (t->info.flags & K2K_TENANT_DAMAGED) {
+			s->damaged_count++;
+			code = 0;
+		}
+		if (!code)
+			s->tenant_count++;
+		else if (code == K2K_ENOTENANT)
+			code = 0;
+	}
+	free(ids);
+	if (!code)
+		qsort(s->tenants, s->tenant_count, sizeof(*s->tenants), compare_tenants);
+	return code;
+}
+
+/*
+ * Both sides are by generation: one walk. What belongs to a registration that
+ * the list of tenants has missed is dropped, so that each line has its tenant.
+ */
+static void join_usage(struct snapshot *s)
+{
+	size_t kept = 0, t = 0;
+
+	for (size_t i = 0; i < s->usage_count; i++) {
+		const struct k2k_usage_info *u = &s->usage[i];
+
+		while (t < s->tenant_count && s->tenants[t].info.generation < u->generation)
+			t++;
+		if (t == s->tenant_count || s->tenants[t].info.generation != u->generation)
+			continue;
+		if (__builtin_add_overflow(s->tenants[t].gpu_ns, u->gpu_ns, &s->tenants[t].gpu_ns))
+			s->tenants[t].gpu_ns = UINT64_MAX;
+		s->usage[kept++] = *u;
+	}
+	s->usage_count = kept;
+}
+
+static void join_budgets(struct snapshot *s)
+{
+	size_t kept = 0, t = 0;
+
+	for (size_t i = 0; i < s->budget_count; i++) {
+		const struct k2k_budget_info *b = &s->budgets[i];
+
+		while (t < s->tenant_count && s->tenants[t].info.generation < b->generation)
+			t++;
+		if (t < s->tenant_count && s->tenants[t].info.generation == b->generation)
+			s->budgets[kept++] = *b;
+	}
+	s->budget_count = kept;
+}
+
+static int take(struct k2k_registry *reg, struct snapshot *s)
+{
+	int code;
+
+	s->registry.size = sizeof(s->registry);
+	code = k2k_registry_info(reg, &s->registry);
+	s->audit.size = sizeof(s->audit);
+	if (!code)
+		code = k2k_audit_stats(reg, &s->audit);
+	s->followers[0].size = sizeof(s->followers[0]);
+	if (!code)
+		code = k2k_audit_follower_list(reg, s->followers,
+		                               sizeof(s->followers) / sizeof(s->followers[0]),
+		                               &s->follower_count);
+	if (!code)
+		code = take_tenants(reg, s);
+	if (!code)
+		code = fetch(reg, USAGE, sizeof(*s->usage), (void **)&s->usage, &s->usage_count);
+	if (!code)
+		code = fetch(reg, BUDGETS, sizeof(*s->budgets), (void **)&s->budgets,
+		             &s->budget_count);
+	if (!code)
+		code = fetch(reg, BROKERS, sizeof(*s->brokers), (void **)&s->brokers,
+		             &s->broker_count);
+	return code;
+}
+
+int snapshot_take(struct k2k_registry *reg, struct snapshot *s)
+{
+	int code;
+
+	*s = (struct snapshot){ .taken_ns = clock_monotonic_ns() };
+	code = take(reg, s);
+	if (code) {
+		snapshot_free(s);
+		return code;
+	}
+	qsort(s->usage, s->usage_count, sizeof(*s->usage), compare_usage);
+	qsort(s->budgets, s->budget_count, sizeof(*s->budgets), compare_budgets);
+	qsort(s->brokers, s->broker_count, sizeof(*s->brokers), compare_brokers);
+	join_usage(s);
+	join_budgets(s);
+	s->took_ns = clock_monotonic_ns() - s->taken_ns;
+	return 0;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	free(s->tenants);
+	free(s->usage);
+	free(s->budgets);
+	free(s->brokers);
+	*s = (struct snapshot){ 0 };
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* audit tail: events of all rings by time. */
+#include "audit_text.h"
+#include "audit_time.h"
+#include "commands.h"
+#include "output.h"
+#include "common/clock.h"
+#include "common/units.h"
+#include "common/audit_event.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 256 };
+
+/* ---- what is asked for ---------------------------------------------------------- */
+
+enum since { SINCE_OLDEST, SINCE_EVENT, SINCE_NUMBER, SINCE_TIME };
+
+struct tail {
+	struct ctl *ctl;
+	bool follow, by_tenant, by_kind, by_type, has_until;
+	k2k_tenant_id tenant;
+	uint32_t kind;
+	enum k2k_audit_type type;
+
+	enum since since;
+	uint32_t ring;    /* SINCE_EVENT */
+	uint64_t number;  /* SINCE_EVENT, SINCE_NUMBER */
+	struct when from; /* SINCE_TIME */
+	struct when until;
+	uint64_t last;                 /* -n: so many of what is there; 0: all */
+	struct k2k_audit_record *kept; /* the newest of these, in a circle */
+	uint64_t seen;                 /* that went through it; of no more use once all was read */
+	/* SINCE_EVENT, monotonic: other rings' events are shown from then on */
+	uint64_t others_ns;
+
+	struct k2k_registry *reg;
+	struct k2k_audit_cursor cursor;
+	struct k2k_audit_stats start;
+	struct list list; /* but for JSON */
+};
+
+static bool is_known(uint32_t kind)
+{
+	return strcmp(k2k_audit_kind_name(kind), "unknown") != 0;
+}
+
+static bool unknown_type(struct ctl *ctl, const char *text)
+{
+	char known[600] = "";
+
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+		if (is_known(kind))
+			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			         known[0] ? ", " : "", k2k_audit_kind_name(kind));
+	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
+	     type++)
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s",
+		         k2k_audit_type_name((enum k2k_audit_type)type));
+	fail_usage(ctl, "--type '%.100s': no such kind or type of event; there are %s", text,
+	           known);
+	return false;
+}
+
+static bool read_type(struct tail *tail, const char *text)
+{
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+		if (is_known(kind) && !strcasecmp(text, k2k_audit_kind_name(kind))) {
+			tail->kind = kind;
+			tail->by_kind = true;
+			return true;
+		}
+	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
+	     type++)
+		if (!strcasecmp(text, k2k_audit_type_name((enum k2k_audit_type)type))) {
+			tail->type = (enum k2k_audit_type)type;
+			tail->by_type = true;
+			return true;
+		}
+	return unknown_type(tail->ctl, text);
+}
+
+static bool read_ring(struct tail *tail, const char *text, size_t length)
+{
+	if (audit_ring_parse(text, length, &tail->ring))
+		return true;
+	fail_usage(tail->ctl,
+	           "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its "
+	           "security events), and admin",
+	           text);
+	return false;
+}
+
+static bool is_number(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == 0;
+}
+
+/* "3:17", but not "2026-11-29T18:00". */
+static const char *ring_end(const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	return colon && !memchr(text, '-', (size_t)(colon - text)) ? colon : NULL;
+}
+
+static bool read_since(struct tail *tail, const char *text)
+{
+	const char *colon = ring_end(text);
+
+	if (colon || is_number(text)) {
+		tail->since = colon ? SINCE_EVENT : SINCE_NUMBER;
+		return (!colon || read_ring(tail, text, (size_t)(colon - text))) &&
+		       arg_count(tail->ctl,
+		                 colon ? "--since: number of the event"
+		                       : "--since: number of an event, or a time without its unit",
+		                 colon ? colon + 1 : text, 1, UINT64_MAX - 1, &tail->number);
+	}
+	tail->since = SINCE_TIME;
+	return when_parse(tail->ctl, "--since", text, &tail->from);
+}
+
+static bool read_arguments(struct tail *tail)
+{
+	struct ctl *ctl = tail->ctl;
+
+	tail->follow = ctl->option[OPT_FOLLOW] != NULL;
+	tail->by_tenant = ctl->option[OPT_TENANT] != NULL;
+	tail->has_until = ctl->option[OPT_UNTIL] != NULL;
+	if (tail->follow && tail->has_until) {
+		fail_usage(ctl, "--until: with -f there is no end");
+		return false;
+	}
+	return (!tail->by_tenant ||
+	        arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
+	       (!ctl->option[OPT_TYPE] || read_type(tail, ctl->option[OPT_TYPE])) &&
+	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE])) &&
+	       (!tail->has_until ||
+	        when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
+	       (!ctl->option[OPT_LINES] ||
+	        arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
+}
+
+/* ---- where it begins -------------------------------------------------------------- */
+
+static int fail_registry(struct ctl *ctl, int code)
+{
+	return fail(ctl, code, "registry '%s'", ctl->registry);
+}
+
+/*
+ * When the event was that all others are compared with; where it is no longer there, all of the
+ * others are shown.
+ */
+static int find_event(struct tail *tail, struct k2k_audit_record *records)
+{
+	struct k2k_audit_cursor cursor = tail->cursor;
+	size_t count;
+	int code;
+
+	for (uint32_t i = 0; i < K2K_AUDIT_RINGS; i++)
+		if (i != tail->ring)
+			cursor.next[i] = tail->start.newest[i] + 1;
+	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
+	code = k2k_audit_read(tail->reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
+	if (code)
+		return code;
+	tail->others_ns = tail->number > tail->start.newest[tail->ring] ? clock_ns(CLOCK_MONOTONIC)
+	                                                                : 0;
+	for (size_t i = 0; i < count; i++)
+		if (records[i].ring == tail->ring && records[i].sequence == tail->number &&
+		    !(records[i].flags & K2K_AUDIT_LOST))
+			tail->others_ns = records[i].monotonic_ns;
+	return 0;
+}
+
+/* Returns the exit code. */
+static int begin(struct tail *tail, struct k2k_audit_record *records)
+{
+	uint64_t newest;
+	int code;
+
+	tail->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
+	tail->start.size = sizeof(tail->start);
+	code = k2k_audit_stats(tail->reg, &tail->start);
+	if (code)
+		return fail_registry(tail->ctl, code);
+	for (uint32_t i = 0; i < K2K_AUDIT_RINGS && tail->since == SINCE_NUMBER; i++)
+		tail->cursor.next[i] = tail->number <= tail->start.newest[i]
+		                               ? tail->number
+		                               : tail->start.newest[i] + 1;
+	if (tail->since != SINCE_EVENT)
+		return 0;
+	newest = tail->start.newest[tail->ring];
+	if (tail->number > newest && tail->number - newest > 1) {
+		char name[AUDIT_TEXT];
+
+		return fail_usage(
+			tail->ctl,
+			"--since: there is no event %s yet; the newest of this ring is %" PRIu64,
+			audit_event_name(name, tail->ring, tail->number), newest);
+	}
+	tail->cursor.next[tail->ring] = tail->number;
+	code = find_event(tail, records);
+	return code ? fail_registry(tail->ctl, code) : 0;
+}
+
+/* ---- one event --------------------------------------------------------------------- */
+
+static bool has_tenant(const struct k2k_audit_record *r)
+{
+	switch (r->kind) {
+	case K2K_AUDIT_KIND_BROKER_DEAD:
+	case K2K_AUDIT_KIND_CREATED:
+	case K2K_AUDIT_KIND_DESTROYED:
+	case K2K_AUDIT_KIND_REPAIR: return false;
+	}
+	return !(r->flags & K2K_AUDIT_LOST);
+}
+
+static bool is_about(const struct k2k_audit_record *r, k2k_tenant_id tenant)
+{
+	return has_tenant(r) &&
+	       (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
+}
+
+/* Of a ring that can't be read. */
+static bool is_damaged(const struct k2k_audit_record *r)
+{
+	return (r->flags & K2K_AUDIT_DAMAGED) && !r->count;
+}
+
+static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
+{
+	if (is_damaged(r))
+		return true;
+	if (!tail->follow && r->sequence > tail->start.newest[r->ring])
+		return false;
+	if (tail->since == SINCE_TIME && when_is_before(r, &tail->from))
+		return false;
+	if (tail->has_until && when_is_after(r, &tail->until))
+		return false;
+	if (tail->since == SINCE_EVENT && r->ring != tail->ring &&
+	    r->monotonic_ns < tail->others_ns)
+		return false;
+	if (r->flags & K2K_AUDIT_LOST)
+		return true; /* it may have been what is asked for */
+	return (!tail->by_tenant || is_about(r, tail->tenant)) &&
+	       (!tail->by_kind || r->kind == tail->kind) &&
+	       (!tail->by_type || r->type == tail->type);
+}
+
+static void print_json(const struct ctl *ctl, const struct k2k_audit_record *r)
+{
+	static const struct field open = { "open", NULL, KIND_BOOL, 0 };
+	json_object *line = line_begin(ctl);
+
+	event_put(line, r);
+	if (r->flags & K2K_AUDIT_OPEN)
+		json_set(line, &open, &NUMBER(1));
+	line_end(line);
+}
+
+static void print_time(char text[AUDIT_TEXT], uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	char date[40];
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm) && strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
+		snprintf(text, AUDIT_TEXT, "%s.%03uZ", date, (unsigned int)(ns / 1000000 % 1000));
+	else
+		snprintf(text, AUDIT_TEXT, "%" PRIu64, ns);
+}
+
+static const struct field fields[] = {
+	{ "time_ns", NULL, KIND_NS, 0 },
+	{ NULL, "TIME", KIND_TEXT, FIELD_WIDTH(24) },
+	{ NULL, "EVENT", KIND_TEXT, FIELD_WIDTH(9) },
+	{ "ring", NULL, KIND_COUNT, 0 },
+	{ "sequence", NULL, KIND_ID, 0 },
+	{ "level", "LEVEL", KIND_TEXT, FIELD_WIDTH(8) },
+	{ "type", NULL, KIND_TEXT, 0 },
+	{ "kind", "KIND", KIND_TEXT, FIELD_WIDTH(14) },
+	{ "tenant", "TENANT", KIND_TEXT, FIELD_WIDTH(6) },
+	{ "to_tenant", NULL, KIND_TEXT, 0 },
+	{ NULL, "COUNT", KIND_TEXT, FIELD_WIDTH(5) },
+	{ "count", NULL, KIND_TOTAL, 0 },
+	{ "org_id", NULL, KIND_ID, 0 },
+	{ "engagement_id", NULL, KIND_ID, 0 },
+	{ "used", NULL, KIND_TOTAL, 0 },
+	{ "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
+	{ "source", NULL, KIND_TEXT, 0 },
+	{ "destination", NULL, KIND_TEXT, 0 },
+	{ "actor", NULL, KIND_TEXT, 0 },
+	{ NULL, "ACTOR", KIND_TEXT, FIELD_WIDTH(15) },
+	{ "pid", "PID", KIND_ID, FIELD_WIDTH(7) },
+	{ "comm", NULL, KIND_TEXT, 0 },
+	{ NULL, "WHAT", KIND_TEXT, 0 },
+};
+
+static const char *color_of(const struct k2k_audit_record *r)
+{
+	if (r->level == K2K_AUDIT_SECURITY || (r->flags & K2K_AUDIT_LOST))
+		return "red";
+	return r->level == K2K_AUDIT_WARNING ? "yellow" : NULL;
+}
+
+static void print_row(struct list *list, const struct k2k_audit_record *r)
+{
+	char when[AUDIT_TEXT], name[AUDIT_TEXT], what[AUDIT_TEXT], last[AUDIT_TEXT],
+		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "", count[UNITS_TEXT + 1];
+	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
+
+	print_time(when, r->time_ns);
+	audit_event_name(name, r->ring, r->sequence);
+	units_print_number(count, r->count);
+	if (r->flags & K2K_AUDIT_OPEN)
+		strcat(count, "+");
+	if (has_tenant(r))
+		units_print_number(tenant, r->tenant);
+	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
+		units_print_number(to, r->to);
+	if (is_damaged(r))
+		snprintf(what, sizeof(what),
+		         "ring %s is damaged: somebody has written into it; its events can't be "
+		         "read",
+		         audit_ring_name(last, r->ring));
+	else if (lost)
+		snprintf(what, sizeof(what), "events up to %s are missing",
+		         audit_event_name(last, r->ring, r->sequence + r->count - 1));
+	else
+		audit_text(what, r);
+	list_row(list, (const struct value[]){
+			       NUMBER(r->time_ns),
+			       TEXT(when),
+			       TEXT(name),
+			       NUMBER(r->ring),
+			       NUMBER(r->sequence),
+			       { .text = k2k_audit_level_name(r->level), .color = color_of(r) },
+			       TEXT(k2k_audit_type_name(r->type)),
+			       TEXT(is_damaged(r) ? "damaged"
+	                            : lost        ? "lost"
+	                                          : k2k_audit_kind_name(r->kind)),
+			       TEXT(tenant),
+			       TEXT(to),
+			       TEXT(count),
+			       NUMBER(r->count),
+			       NUMBER(r->tag.org_id),
+			       NUMBER(r->tag.engagement_id),
+			       NUMBER(r->used),
+			       NUMBER(r->limit),
+			       TEXT(r->source),
+			       TEXT(r->destination),
+			       TEXT(r->actor),
+			       TEXT(r->comm[0] ? r->comm : r->actor),
+			       NUMBER(r->pid),
+			       TEXT(r->comm),
+			       TEXT(what) });
+}
+
+static void print_event(struct tail *tail, const struct k2k_audit_record *r)
+{
+	if (tail->ctl->format == FORMAT_JSON)
+		print_json(tail->ctl, r);
+	else
+		print_row(&tail->list, r);
+}
+
+/* ---- the last of them --------------------------------------------------------------- */
+
+static void keep_event(struct tail *tail, const struct k2k_audit_record *r)
+{
+	tail->kept[tail->seen++ % tail->last] = *r;
+}
+
+/* All that was there has been seen: from here on they are printed as they come. */
+static void print_kept(struct tail *tail)
+{
+	uint64_t count = tail->seen < tail->last ? tail->seen : tail->last;
+
+	for (uint64_t i = tail->seen - count; i < tail->seen; i++)
+		print_event(tail, &tail->kept[i % tail->last]);
+	free(tail->kept);
+	tail->kept = NULL;
+}
+
+/* ---- on and on -------------------------------------------------------------------- */
+
+/* Who sleeps until an event comes would not notice that its reader has gone. */
+static void *watch_reader(void *unused)
+{
+	struct pollfd out = { STDOUT_FILENO, 0, 0 };
+
+	(void)unused;
+	while (poll(&out, 1, -1) != 1)
+		;
+	if (out.revents & POLLNVAL)
+		return NULL; /* closed by this program, at its end */
+	_exit(EXIT_SYSTEM);
+}
+
+static void *start_watch(struct ctl *ctl, int *exit_code)
+{
+	static pthread_t thread;
+	int error = pthread_create(&thread, NULL, watch_reader, NULL);
+
+	if (error)
+		*exit_code = fail_with(ctl, K2K_ENOMEM, "no thread for standard output: %s",
+		                       strerror(error));
+	return error ? NULL : &thread;
+}
+
+/* What there is. Returns a code of the library, with *all set once everything was seen. */
+static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool *all)
+{
+	uint32_t flags = (tail->follow ? 0 : K2K_AUDIT_OPEN_TOO) | K2K_AUDIT_DAMAGED_TOO;
+	size_t count, newer = 0;
+	int code;
+
+	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
+	code = k2k_audit_read(tail->reg, &tail->cursor, flags, records, BATCH, &count);
+	if (code)
+		return code;
+	for (size_t i = 0; i < count; i++) {
+		if (is_wanted(tail, &records[i]))
+			(tail->kept ? keep_event : print_event)(tail, &records[i]);
+		newer += records[i].sequence > tail->start.newest[records[i].ring];
+	}
+	/* where others write faster than this reads, a snapshot has an end all the same */
+	*all = !count || (!tail->follow && newer == count);
+	return 0;
+}
+
+static int run(struct tail *tail, struct k2k_audit_record *records)
+{
+	bool all = false;
+	int code = 0;
+
+	while (!code && !ferror(stdout)) {
+		code = read_batch(tail, records, &all);
+		if (tail->kept && (code || all))
+			print_kept(tail);
+		if (code || !all)
+			continue;
+		if (!tail->follow)
+			break;
+		if (tail->ctl->format == FORMAT_JSON)
+			fflush(stdout);
+		else
+			list_page(&tail->list);
+		if (!ferror(stdout))
+			code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
+		/* its last events first: the next read says it too */
+		if (code == K2K_EFENCED)
+			code = 0;
+	}
+	return code;
+}
+
+static void settle_format(struct ctl *ctl)
+{
+	if (!ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
+		ctl->format = FORMAT_JSON;
+}
+
+static int print_tail(struct tail *tail, struct k2k_audit_record *records)
+{
+	bool listed = tail->ctl->format != FORMAT_JSON;
+	int code, exit_code = begin(tail, records);
+
+	if (!exit_code && tail->follow)
+		start_watch(tail->ctl, &exit_code);
+	if (exit_code)
+		return exit_code;
+	if (listed)
+		list_begin(&tail->list, tail->ctl, "events", fields,
+		           sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	code = run(tail, records);
+	if (listed && tail->follow)
+		list_page(&tail->list);
+	else if (listed)
+		list_end(&tail->list);
+	return code ? fail_registry(tail->ctl, code) : EXIT_DONE;
+}
+
+int cmd_audit_tail(struct ctl *ctl)
+{
+	struct tail tail = { .ctl = ctl };
+	struct k2k_audit_record *records;
+	int exit_code;
+
+	settle_format(ctl);
+	if (!read_arguments(&tail))
+		return EXIT_USAGE;
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &tail.reg);
+	if (exit_code)
+		return exit_code;
+	records = check_memory(calloc(BATCH, sizeof(*records)));
+	if (tail.last)
+		tail.kept = check_memory(calloc(tail.last, sizeof(*tail.kept)));
+	exit_code = print_tail(&tail, records);
+	free(records);
+	free(tail.kept);
+	k2k_registry_close(&tail.reg);
+	return exit_code;
+}
