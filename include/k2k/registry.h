@@ -71,6 +71,7 @@
 extern "C" {
 #endif
 
+/* of this header; scripts/check-version keeps it that of CMakeLists.txt */
 #define K2K_VERSION_MAJOR 0
 #define K2K_VERSION_MINOR 1
 #define K2K_VERSION_PATCH 0
@@ -446,7 +447,7 @@ K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findin
 /* 1 if from and to differ, also if one of them is 0; else 0. Any context. */
 K2K_API int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to);
 
-/* The library's version as "0.1.0". Any context. */
+/* The library's version as "MAJOR.MINOR.PATCH". Any context. */
 K2K_API const char *k2k_version(void);
 
 #ifdef __cplusplus
