@@ -19,9 +19,12 @@
  */
 static struct k2k_registry *all, *closed;
 
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
 const char *k2k_version(void)
 {
-	return "0.1.0";
+	return VERSION_TEXT(K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
 }
 
 static void tick(struct k2k_registry *reg)
