@@ -224,7 +224,7 @@ static void fill_list(const struct k2k_list *list)
 }
 
 /* The first event of the administrators' ring. */
-static int tell(const struct k2k_map *map, mode_t mode)
+static int report(const struct k2k_map *map, mode_t mode)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
 	uint64_t *values = body.more.change.values;
@@ -270,7 +270,7 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs,
 	/* relaxed: no other process has it yet; a token of 0 means "never" */
 	k2k_store_relaxed(&map.defs->grace_token, 1);
 	k2k_store_relaxed(&map.defs->grace_wake, 1);
-	return tell(&map, mode);
+	return report(&map, mode);
 }
 
 static int build(struct creation *creation, const struct k2k_create_options *options,

@@ -45,7 +45,7 @@ int k2k_change_take_budgets(struct k2k_change *change, const struct k2k_quota *q
 
 int k2k_change_full(struct k2k_change *change, const char *table, bool waiting)
 {
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 
 	change->full = table;
 	if (!waiting && k2k_recover_claims(change->reg, &mended) == 0)

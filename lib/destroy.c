@@ -31,7 +31,7 @@ static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *liv
 	return count;
 }
 
-static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
+static void report(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DESTROYED };
 	struct k2k_trail_writer writer;
@@ -59,7 +59,7 @@ static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uin
 			K2K_EBUSY, "brokers", pid,
 			"process %llu is attached as a broker: stop it, or destroy by force",
 			(unsigned long long)pid);
-	tell(map, flags, brokers, actor);
+	report(map, flags, brokers, actor);
 	return 0;
 }
 

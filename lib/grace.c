@@ -89,7 +89,7 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 
 /* ---- the helper --------------------------------------------------------------- */
 
-static void answer(struct k2k_helper *helper)
+static void acknowledge(struct k2k_helper *helper)
 {
 	struct k2k_shm_slot *slot = &helper->map->slots[helper->slot];
 	/*
@@ -128,7 +128,7 @@ static void *run(void *argument)
 		/* relaxed: the kernel compares it again */
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake);
 
-		answer(helper);
+		acknowledge(helper);
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
 			wait_for_token(helper, seen);
 	}
@@ -150,8 +150,8 @@ int k2k_helper_start(struct k2k_helper *helper)
 }
 
 /*
- * The futex word is in shared memory, which this thread must not change. So it repeats the wake
- * until the helper has seen `stop`.
+ * The futex word is in defs, which a broker maps read-only, so this can't change it for a helper
+ * that is about to sleep. Instead it repeats the wake until the helper has seen `stop`.
  */
 void k2k_helper_stop(struct k2k_helper *helper)
 {

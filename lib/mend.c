@@ -72,12 +72,12 @@ void k2k_mend_report(struct k2k_mend *mend, uint64_t *count, const char *invaria
 	va_list args;
 
 	(*count)++;
-	if (!mend->look)
+	if (!mend->verify)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	k2k_look_find(mend->look, invariant, object, "%s", text);
+	k2k_verify_report(mend->verify, invariant, object, "%s", text);
 }
 
 bool k2k_mended_anything(const struct k2k_mend_counts *counts)

@@ -35,7 +35,7 @@
 
 #include "verify.h"
 
-/* How much was removed or restored. The texts are in `look`, as many as fit. */
+/* How much was removed or restored. The texts are in `verify`, as many as fit. */
 struct k2k_mend_counts {
 	/*
 	 * heads and links of chains, and links in rows, that led outside the table or to a wrong
@@ -71,7 +71,7 @@ struct k2k_mend {
 	struct k2k_mend_counts counts;
 	/* left by dead brokers and killed reapers, which is no damage */
 	uint64_t adopted_costs, adopted_leases;
-	struct k2k_look *look; /* may be null */
+	struct k2k_verify *verify; /* may be null */
 
 	/* for the parts: registrations, sorted by generation */
 	struct k2k_registration *registrations;

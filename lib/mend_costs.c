@@ -107,7 +107,7 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 		struct k2k_shm_entry *entry = ends ? NULL : k2k_pool_at(&hash->pool, link - 1);
 
 		if (entry && belongs(mend, hash, bucket, link - 1)) {
-			if (!k2k_look_mark(seen, link - 1)) {
+			if (!k2k_verify_mark(seen, link - 1)) {
 				at = &entry->next;
 				link = k2k_load_acquire(at); /* observe[entry-link]: its fields */
 				continue;
@@ -188,7 +188,7 @@ static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uin
  */
 static uint64_t begin_cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	/* if it is linked; damage that comes meanwhile is found by the next look */
+	/* if it is linked; damage that comes meanwhile is found by the next check */
 	k2k_hash_unlink(hash, index);
 	return take_cost(&mend->map->ledger[index]);
 }
@@ -247,7 +247,7 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	uint32_t other = index;
 	int code;
 
-	if (k2k_look_marked(seen, index)) {
+	if (k2k_verify_is_marked(seen, index)) {
 		uint32_t bucket = k2k_hash_bucket(hash, key.gen, key.key);
 		/* observe[entry-link]: its fields */
 		uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
@@ -279,7 +279,7 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	k2k_mend_state_word(mend, &hash->pool, index, OBJECT);
 	k2k_mend_reserved(mend, OBJECT, index, &cost->reserved_ns, sizeof(cost->reserved_ns));
 	k2k_mend_reserved(mend, OBJECT, index, cost->reserved, sizeof(cost->reserved));
-	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index),
+	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_verify_is_marked(seen, index),
 	                      &mend->adopted_costs);
 	/* relaxed, both: they don't change in a live record */
 	generation = k2k_load_relaxed(&cost->entry.gen);

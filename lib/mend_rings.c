@@ -18,11 +18,11 @@
 
 #define OBJECT "audit"
 #define NUMBER_MAX (UINT64_C(1) << 62)
-#define LOOKS 3
+#define ROUNDS 3
 
 struct scene {
 	struct k2k_mend *mend;
-	struct k2k_look *scratch;
+	struct k2k_verify *scratch;
 	struct k2k_ring ring;
 	uint32_t index;
 };
@@ -83,20 +83,20 @@ static void mend_claimed(struct scene *s)
 	struct k2k_shm_ring *ring = s->ring.shared;
 	/* observe[ring-claimed]: at least what was counted */
 	uint64_t sum = counted(ring), claimed = k2k_load_acquire(&ring->claimed), right;
-	uint64_t newest = k2k_look_highest(&s->ring, claimed),
+	uint64_t newest = k2k_verify_highest(&s->ring, claimed),
 		 reached = newest > sum ? newest : sum;
 
 	if (claimed < NUMBER_MAX && sum <= claimed && claimed - reached <= K2K_RING_UNCOUNTED_MAX)
 		return;
 	if (sum >= NUMBER_MAX ||
 	    (sum > claimed && claimed - newest <= K2K_RING_UNCOUNTED_MAX &&
-	     k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX) <= claimed)) {
+	     k2k_verify_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX) <= claimed)) {
 		forget_counts(s);
 		sum = 0;
 		if (claimed < NUMBER_MAX && claimed - newest <= K2K_RING_UNCOUNTED_MAX)
 			return;
 	}
-	right = k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX);
+	right = k2k_verify_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX);
 	right = right > sum ? right : sum;
 	/* publish[ring-claimed]: the events up to it */
 	if (k2k_cas_acq_rel(&ring->claimed, &claimed, right))
@@ -126,9 +126,9 @@ static void mend_numbers(struct scene *s)
 
 static bool is_faulty(struct scene *s, uint64_t place)
 {
-	for (int i = 0; i < LOOKS; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		s->scratch->count = 0;
-		k2k_look_at_place(s->scratch, &s->ring, s->index, place);
+		k2k_verify_place(s->scratch, &s->ring, s->index, place);
 		if (!s->scratch->count)
 			return false;
 	}

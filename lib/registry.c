@@ -19,9 +19,12 @@
  */
 static struct k2k_registry *all, *closed;
 
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
 const char *k2k_version(void)
 {
-	return "0.1.0";
+	return VERSION_TEXT(K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
 }
 
 static void tick(struct k2k_registry *reg)
@@ -124,7 +127,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
-	/* relaxed: an older value is as good as an earlier open */
+	/* relaxed: an old value has the same effect as an earlier open */
 	poisoned = k2k_load_relaxed(&defs->poisoned);
 	if (poisoned == K2K_POISONED) {
 		/* relaxed: for diagnostics */

@@ -143,8 +143,8 @@ static int reserve(int fd, off_t bytes, const char *object)
 }
 
 /*
- * The kernel does not charge reserved pages to the process everywhere. Writing to each of them
- * makes a lack of memory show up now, and as an error.
+ * On some kernels reserved pages are not charged yet. Writing to each of them makes a lack of
+ * memory show up now, and as an error.
  */
 static int touch(const struct k2k_segment *seg, const char *object)
 {

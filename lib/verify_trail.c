@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify_trail.c (F6, on top of its peers) - looks at the audit rings and their followers.
+ * verify_trail.c (F6, on top of its peers) - verifies the audit rings and their followers.
  *
  * Loads without a label are relaxed: see verify.h.
  */
@@ -21,7 +21,7 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 };
 
-uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
+uint64_t k2k_verify_highest(const struct k2k_ring *ring, uint64_t most)
 {
 	uint64_t found = 0;
 
@@ -36,9 +36,9 @@ uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
 	return found;
 }
 
-void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
+void k2k_verify_ring(struct k2k_verify *verify, uint32_t index)
 {
-	const struct k2k_ring all = k2k_ring_of(look->map, index);
+	const struct k2k_ring all = k2k_ring_of(verify->map, index);
 	const struct k2k_shm_ring *ring = all.shared;
 	uint64_t counted = 0, claimed;
 
@@ -50,27 +50,28 @@ void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
 	/* observe[ring-claimed]: at least what was counted */
 	claimed = k2k_load_acquire(&ring->claimed);
 	if (counted > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: more events were written, or lost, than were begun", index);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: more events were written, or lost, than were begun",
+		                  index);
 	else if (claimed - counted > K2K_RING_UNCOUNTED_MAX &&
-	         claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: more events are missing than killed writers can leave",
-		              index);
+	         claimed - k2k_verify_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: more events are missing than killed writers can leave",
+		                  index);
 	if (k2k_load_relaxed(&ring->since) > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: its owner attached after an event that was not begun",
-		              index);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: its owner attached after an event that was not begun",
+		                  index);
 	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) ||
 	    k2k_load_relaxed(&ring->coalesced[0]))
-		k2k_look_find(look, "layout", OBJECT, "ring %u counts events without a kind",
-		              index);
+		k2k_verify_report(verify, "layout", OBJECT, "ring %u counts events without a kind",
+		                  index);
 	for (int i = K2K_AUDIT_KIND_REGISTER; i < K2K_EVENT_KINDS; i++)
 		if (k2k_load_relaxed(&ring->coalesced[i]))
-			k2k_look_find(look, "layout", OBJECT,
-			              "ring %u counts repeats of kind %d, which has none", index,
-			              i);
-	k2k_look_at_reserved(look, OBJECT, index, ring->reserved, sizeof(ring->reserved));
+			k2k_verify_report(verify, "layout", OBJECT,
+			                  "ring %u counts repeats of kind %d, which has none",
+			                  index, i);
+	k2k_verify_reserved(verify, OBJECT, index, ring->reserved, sizeof(ring->reserved));
 }
 
 static bool is_zero(const void *bytes, size_t count)
@@ -146,8 +147,8 @@ static const char *find_fault(const struct k2k_event_body *body, uint64_t count,
 	return NULL;
 }
 
-static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
-                          uint64_t n)
+static void check_there(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
+                        uint64_t n)
 {
 	const struct k2k_shm_event *event = &ring->events[n & ring->mask];
 	struct k2k_event_copy copy;
@@ -157,8 +158,8 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	case K2K_EVENT_THERE:
 		fault = find_fault(&copy.body, copy.count, index);
 		if (fault)
-			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s", index,
-			              n, fault);
+			k2k_verify_report(verify, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s",
+			                  index, n, fault);
 		break;
 	case K2K_EVENT_MISSING:
 		/*
@@ -168,17 +169,17 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 		if (k2k_load_relaxed(&event->sequence) == 2 * n &&
 		    !(is_zero(&copy.body, sizeof(copy.body)) &&
 		      k2k_load_relaxed(&event->count) == k2k_ring_backed_out(n)))
-			k2k_look_find(look, "I6", OBJECT,
-			              "ring %u, event %" PRIu64
-			              ": its count belongs to another event, or it has no kind",
-			              index, n);
+			k2k_verify_report(verify, "I6", OBJECT,
+			                  "ring %u, event %" PRIu64
+			                  ": its count belongs to another event, or it has no kind",
+			                  index, n);
 		break;
 	default: break;
 	}
 }
 
-void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
-                       uint64_t place)
+void k2k_verify_place(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
+                      uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
 	/* observe[event-sequence]: it was claimed */
@@ -188,56 +189,57 @@ void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint3
 	uint64_t n = sequence / 2 + sequence % 2, claimed = k2k_ring_newest(ring);
 
 	if (given_up && (((given_up ^ place) & ring->mask) || given_up > claimed))
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u, place %" PRIu64 ": no writer can have given up its event",
-		              index, place);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u, place %" PRIu64
+		                  ": no writer can have given up its event",
+		                  index, place);
 	if (sequence == 0) {
 		if (!is_zero(event->words, sizeof(event->words)) || k2k_load_relaxed(&event->count))
 			/* unless a writer has taken it since */
 			if (k2k_load_relaxed(&event->sequence) == 0)
-				k2k_look_find(look, "I6", OBJECT,
-				              "ring %u, place %" PRIu64
-				              " was never used but is not empty",
-				              index, place);
+				k2k_verify_report(verify, "I6", OBJECT,
+				                  "ring %u, place %" PRIu64
+				                  " was never used but is not empty",
+				                  index, place);
 		return;
 	}
 	if (((n ^ place) & ring->mask) || n > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u, place %" PRIu64
-		              ": its event belongs elsewhere, or was not begun",
-		              index, place);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u, place %" PRIu64
+		                  ": its event belongs elsewhere, or was not begun",
+		                  index, place);
 	else if (sequence % 2 == 0)
-		look_at_there(look, ring, index, n);
+		check_there(verify, ring, index, n);
 }
 
 /* Reserved words and owners. Any value of the other words may be right. */
-static void look_at_followers(struct k2k_look *look)
+static void check_followers(struct k2k_verify *verify)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		const struct k2k_shm_follower *follower = &look->map->followers[i];
+		const struct k2k_shm_follower *follower = &verify->map->followers[i];
 
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0,
-		                     sizeof(follower->reserved0));
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1,
-		                     sizeof(follower->reserved1));
+		k2k_verify_reserved(verify, OBJECT, i, follower->reserved0,
+		                    sizeof(follower->reserved0));
+		k2k_verify_reserved(verify, OBJECT, i, follower->reserved1,
+		                    sizeof(follower->reserved1));
 		if (k2k_load_relaxed(&follower->owner) &&
 		    (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
 		     k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
-			k2k_look_find(look, "layout", OBJECT, "follower %u: its owner can't exist",
-			              i);
+			k2k_verify_report(verify, "layout", OBJECT,
+			                  "follower %u: its owner can't exist", i);
 	}
 }
 
-void k2k_look_at_trail(struct k2k_look *look)
+void k2k_verify_trail(struct k2k_verify *verify)
 {
-	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2,
-	                     sizeof(look->map->live->reserved2));
-	look_at_followers(look);
+	k2k_verify_reserved(verify, OBJECT, 0, verify->map->live->reserved2,
+	                    sizeof(verify->map->live->reserved2));
+	check_followers(verify);
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		struct k2k_ring ring = k2k_ring_of(look->map, i);
+		struct k2k_ring ring = k2k_ring_of(verify->map, i);
 
-		k2k_look_at_ring(look, i);
+		k2k_verify_ring(verify, i);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			k2k_look_at_place(look, &ring, i, place);
+			k2k_verify_place(verify, &ring, i, place);
 	}
 }

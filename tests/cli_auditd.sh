@@ -185,8 +185,8 @@ cli_auditd_notices_that_its_file_was_removed() {
 	wait_for 4 log
 	events 1
 	wait_for 5 log
-	says "somebody removed it"
-	has "$(jq -r 'select(.kind == "log.problem") | .text' log)" "are gone; reading again"
+	says "another process removed it"
+	has "$(jq -r 'select(.kind == "log.problem") | .text' log)" "are gone; reading their events again"
 	stop TERM
 	verified log
 	# the same while it does not run: the head knows what is gone
@@ -212,7 +212,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	wait_for 5 log
 	cp log whole
 	truncate -s -100 log
-	until_true 20 heard "somebody cut it"
+	until_true 20 heard "another process truncated it"
 	wait_for 5 log
 	: >log
 	until_true 20 test -s log
@@ -230,7 +230,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	start --file log --key key
 	until_true 20 eval '[[ $(jq -r "select(.kind == \"log.started\") | .seq" log | wc -l) -ge 2 ]]'
 	printf 'graffiti' >>log
-	until_true 20 heard "somebody else wrote 8 bytes"
+	until_true 20 heard "another process wrote 8 bytes"
 	events 1
 	until_true 20 eval 'grep -q "\"sequence\":\"6\"" log'
 }

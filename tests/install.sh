@@ -12,7 +12,7 @@ unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR" /dev/shm/k2k.install-$$.*' EXIT
 PREFIX=$DIR/prefix
-VERSION=$(sed -n 's/^project(.* VERSION \([0-9.]*\) .*/\1/p' "$SOURCE/CMakeLists.txt")
+VERSION=$("$SOURCE/scripts/check-version" --print)
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 skip() { echo "# skipped: $*" >&2; exit 77; }

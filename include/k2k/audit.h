@@ -108,7 +108,7 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_GPU_MEMORY     = 5,
 	/* Warning, AuthorizationCheck, by "k2k_tenant_registry" */
 	K2K_AUDIT_KIND_UNKNOWN_TENANT = 6,
-	/* The others: ConfigurationChange, by the program's name; Info, but Warning for BROKER_DEAD */
+	/* The others: ConfigurationChange, by the program's name; Info, but BROKER_DEAD: Warning */
 	K2K_AUDIT_KIND_REGISTER       = 7,
 	K2K_AUDIT_KIND_UPDATE         = 8,
 	K2K_AUDIT_KIND_DEREGISTER     = 9,
@@ -228,18 +228,18 @@ struct k2k_audit_cursor {
 	uint32_t wake, waiting;      /* the library's: what k2k_audit_wait waits for */
 	/* sequence to read next, by ring; 0: from the oldest that is there */
 	uint64_t next[K2K_AUDIT_RINGS];
-	uint64_t damaged[3];         /* the library's: a bit for each ring whose damage was reported */
+	uint64_t damaged[3];         /* the library's: a bit for a ring whose damage was reported */
 };
 #define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 }, { 0 } }
 
 /* Flags of k2k_audit_read. */
 enum {
-	/* also events that are open or being written: for a snapshot. A follower would get them half
-	 * counted. */
+	/* also events that are open or being written: for a snapshot. A follower would get them
+	 * half counted. */
 	K2K_AUDIT_OPEN_TOO = 1 << 0,
-	/* The caller knows that the cursor is of this registry. So a ring that has not come as far as
-	 * the cursor is damaged: that is reported once, by a record with K2K_AUDIT_DAMAGED, and that
-	 * ring's events are lost. Without this flag it is EINVAL: a foreign cursor. */
+	/* The caller knows that the cursor is of this registry. So a ring that has not come as far
+	 * as the cursor is damaged: that is reported once, by a record with K2K_AUDIT_DAMAGED, and
+	 * that ring's events are lost. Without this flag it is EINVAL: a foreign cursor. */
 	K2K_AUDIT_DAMAGED_TOO = 1 << 1,
 };
 

@@ -71,6 +71,7 @@
 extern "C" {
 #endif
 
+/* of this header; scripts/check-version keeps it that of CMakeLists.txt */
 #define K2K_VERSION_MAJOR 0
 #define K2K_VERSION_MINOR 1
 #define K2K_VERSION_PATCH 0
@@ -113,7 +114,8 @@ struct k2k_quota {
 #define K2K_QUOTA_STANDARD \
 	{ sizeof(struct k2k_quota), 0, UINT64_C(100000), UINT64_C(2147483648), 16, 0, NULL }
 #define K2K_QUOTA_UNLIMITED \
-	{ sizeof(struct k2k_quota), 0, K2K_UNLIMITED, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS, 0, NULL }
+	{ sizeof(struct k2k_quota), 0, K2K_UNLIMITED, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS, \
+	  0, NULL }
 
 /* What k2k_tenant_update changes. */
 enum {
@@ -218,7 +220,7 @@ struct k2k_error_detail {
 	int32_t system_errno;    /* errno behind it, or 0 */
 	uint64_t expected, found;
 	uint64_t pid;            /* of the process that holds it up, or 0 */
-	/* "defs", "live", "tenants", "engagements", "leases", "budgets", "writer", "broker 3", ... */
+	/* "defs", "live", "tenants", "engagements", "leases", "budgets", "writer", "broker 3" */
 	char object[32];
 	char field[32];
 	char text[256];          /* one sentence for people */
@@ -263,9 +265,9 @@ enum {
 	/* Changes of definitions (register, update, deregister, budgets) need a follower of the
 	 * audit trail (K2K_OPEN_FOLLOWER) that keeps up: it is alive, has called k2k_audit_kept
 	 * within three seconds, can write its log, and there is room in the administrators' ring.
-	 * Else they return ENOAUDIT after the handle's timeout, and change nothing. Messages, leases,
-	 * repair and destroy never need one. For the registry's life. A process that may write live
-	 * can pose as such a follower. */
+	 * Else they return ENOAUDIT after the handle's timeout, and change nothing. Messages,
+	 * leases, repair and destroy never need one. For the registry's life. A process that may
+	 * write live can pose as such a follower. */
 	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
 };
 
@@ -276,12 +278,12 @@ struct k2k_create_options {
 	/* 65536; at most 2^28. Of 64 and more, one tenant gets at most half, and a quarter is for
 	 * budgets alone */
 	uint64_t max_engagements;
-	/* 4 x max_tenants; at most 2^28. Pairs of tenant and broker that hold something; 64 more are
-	 * added */
+	/* 4 x max_tenants; at most 2^28. Pairs of tenant and broker that hold something; 64 more
+	 * are added */
 	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
-	/* 0660: of live; defs gets it without write for group and others. The owner's read and write
-	 * are required */
+	/* 0660: of live; defs gets it without write for group and others. The owner's read and
+	 * write are required */
 	uint32_t mode;
 	uint32_t gid;                /* group of both objects */
 	/* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most
@@ -446,7 +448,7 @@ K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findin
 /* 1 if from and to differ, also if one of them is 0; else 0. Any context. */
 K2K_API int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to);
 
-/* The library's version as "0.1.0". Any context. */
+/* The library's version as "MAJOR.MINOR.PATCH". Any context. */
 K2K_API const char *k2k_version(void);
 
 #ifdef __cplusplus

@@ -69,7 +69,7 @@ struct clock {
 struct node {
 	uint32_t actor;
 	uint32_t enabled, todo, done; /* actors: that could come, that shall, that have */
-	uint32_t asleep;
+	uint32_t asleep, sleeping;  /* those with something new to read don't sleep */
 	unsigned int asleep_since[EXPLORE_THREADS]; /* how many stores there were then */
 	unsigned int stores;                        /* how many there were before the step */
 	unsigned int value, values; /* which of how many alternatives of its store */
@@ -235,9 +235,12 @@ static void find_differences(struct node *newest, const struct clock *before)
 		if (!differs(node, newest) || has_seen(before, node))
 			continue;
 		initials = find_initials(node, newest, before, &first);
-		if ((node->todo | node->done | node->actor) & initials)
+		if ((node->todo | node->done | node->actor | node->sleeping) & initials)
 			continue;
-		node->todo |= first & node->enabled ? first : node->enabled & ~node->actor;
+		if (node->enabled & first)
+			node->todo |= first;
+		else
+			node->todo |= node->enabled & ~node->sleeping & ~node->actor;
 	}
 }
 
@@ -347,14 +350,13 @@ static uint32_t instead_of(uint32_t actor, uint32_t enabled)
 
 static uint32_t choose_first(struct node *node)
 {
-	uint32_t actors = 0;
+	uint32_t actors;
 
 	for (uint32_t left = node->enabled; left; left &= left - 1)
-		if (!sleeps(node, left & -left))
-			actors |= left & -left;
-	if (run.options->naive)
-		actors = is_new_state(hash_state(node->enabled)) ? node->enabled : 0;
-	if (!actors)
+		if (sleeps(node, left & -left))
+			node->sleeping |= left & -left;
+	actors = node->enabled & ~node->sleeping;
+	if (!actors || (run.options->naive && !is_new_state(hash_state(node->enabled))))
 		return 0;
 	/* first whoever runs already: the fewer switches, the shorter the trace */
 	node->actor = run.current >= 0 && (actors & RUN(run.current)) ? RUN(run.current)

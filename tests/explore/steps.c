@@ -34,6 +34,22 @@ static uint64_t compute(enum explore_rmw what, uint64_t before, uint64_t operand
 	}
 }
 
+/*
+ * A load that finds the same value in an older store knows less, so it may do all that it may do
+ * with the newer one: that one need not be tried.
+ */
+static bool is_older_equal(const struct step *step, unsigned int candidate, unsigned int n)
+{
+	uint64_t value =
+		memory_store_of(memory_candidate(run.current, step->location, candidate))->value;
+
+	for (unsigned int i = candidate + 1; i < n; i++)
+		if (memory_store_of(memory_candidate(run.current, step->location, i))->value ==
+		    value)
+			return true;
+	return false;
+}
+
 /* Reads one of the candidates that `may` allows: step->from. */
 static void choose_store(struct step *step,
                          bool (*may)(const struct memory_store *, const struct step *))
@@ -44,7 +60,7 @@ static void choose_store(struct step *step,
 	for (unsigned int i = 0; i < n && count < CANDIDATES; i++) {
 		unsigned int store = memory_candidate(run.current, step->location, i);
 
-		if (may && !may(memory_store_of(store), step))
+		if (may ? !may(memory_store_of(store), step) : is_older_equal(step, i, n))
 			continue;
 		newer[count] = i;
 		stores[count++] = store;

@@ -17,11 +17,11 @@ struct follow {
 	const char *name;
 	struct k2k_registry *reg;
 	char uuid[40];
-	bool told; /* in a line, that it is there, or that it is not */
+	bool reported; /* a line says that the registry is there, or that it is not */
 	int error;
 	uint64_t backoff_ns, next_ns;
-	bool registered; /* as a follower that is waited for */
-	int refused;     /* why not; said once */
+	bool registered; /* as a follower, which administrators wait for */
+	int refused;     /* the code for which it is not; reported once */
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_record records[BATCH];
 };
@@ -49,10 +49,7 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
-/*
- * Without the right to write `live`, or without a free record, it follows all the same, and nobody
- * waits for it.
- */
+/* Without the right to write `live`, or without a free record, it only reads. */
 static int open_follower(struct follow *follow)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
@@ -64,9 +61,9 @@ static int open_follower(struct follow *follow)
 	if (code != K2K_EPERM && code != K2K_EFULL)
 		return code;
 	if (follow->refused != code)
-		report("registry %s: not registered as a follower (%s): events may be written over "
-		       "before they are read, and a registry "
-		       "that requires audit refuses changes",
+		report("registry %s: not registered as a follower (%s): events may be overwritten "
+		       "before "
+		       "they are read, and a registry that requires audit refuses changes",
 		       follow->name, k2k_error_detail()->text);
 	follow->refused = code;
 	return k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
@@ -87,20 +84,20 @@ static int attach(struct follow *follow)
 	return code;
 }
 
-/* Says it once, in a line and on standard error. */
+/* Reports it once, in a line and on standard error. */
 static size_t gone(struct follow *follow, int code, FILE *out)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 	bool detailed = detail->code == code && detail->text[0];
 	json_object *object;
-	/* destroyed, then not there: that is one thing */
-	bool news = !follow->told || (follow->error != code &&
-	                              !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
+	/* a registry that was destroyed and then is not there is reported once */
+	bool news = !follow->reported || (follow->error != code && !(follow->error == K2K_EFENCED &&
+	                                                             code == K2K_ENOREGISTRY));
 
 	if (follow->reg)
 		k2k_registry_close(&follow->reg);
 	follow->error = code;
-	follow->told = true;
+	follow->reported = true;
 	follow->next_ns = clock_monotonic_ns() + follow->backoff_ns;
 	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS
 	                                                              : follow->backoff_ns * 2;
@@ -124,7 +121,7 @@ static size_t attached(struct follow *follow, const struct position *begin, FILE
 	json_put_text(object, "registry", follow->name);
 	position_put(begin, object);
 	body_write(out, object);
-	follow->told = true;
+	follow->reported = true;
 	return 1;
 }
 
@@ -152,12 +149,12 @@ size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 	                      BATCH, &count);
 	if (code)
 		return gone(follow, code, out);
-	/* a registry that can be opened and not be read is no news */
-	back = follow->error && follow->told;
+	/* reported only when events can be read, not when the registry can be opened */
+	back = follow->error && follow->reported;
 	follow->error = 0;
 	follow->backoff_ns = BACKOFF_FIRST_NS;
 	if (other || back) {
-		/* what was read is read again, also what is told once */
+		/* everything is read again, so a damaged ring is reported again */
 		memset(follow->cursor.damaged, 0, sizeof(follow->cursor.damaged));
 		return attached(follow, &begin, out);
 	}
@@ -170,14 +167,14 @@ size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 	return count;
 }
 
-void follow_say(struct follow *follow, const struct position *kept, bool failing)
+void follow_report(struct follow *follow, const struct position *kept, bool failing)
 {
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 
 	if (!follow->reg || !follow->registered || strcmp(kept->uuid, follow->uuid) != 0)
 		return;
 	memcpy(cursor.next, kept->next, sizeof(cursor.next));
-	/* gone: the next read says it */
+	/* if the registry is gone, the next read reports it */
 	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0);
 }
 

@@ -55,7 +55,7 @@ size_t log_compose(FILE *out, const struct chain_key *key, uint64_t seq,
 	return length + sizeof(tail);
 }
 
-/* All of it, or the file is as long as before. 0 or -errno. */
+/* Writes all of it, or leaves the file as long as it was. Returns 0 or -errno. */
 static int write_whole(struct logfile *log, const char *bytes, size_t size)
 {
 	for (size_t done = 0; done < size;) {
@@ -65,9 +65,9 @@ static int write_whole(struct logfile *log, const char *bytes, size_t size)
 		if (n > 0) {
 			done += (size_t)n;
 		} else if (n == 0 || error != EINTR) {
-			/* if this fails too, half a line at most stays; the next start cuts it off */
+			/* if this fails too, half a line stays, which the next start cuts off */
 			if (done && ftruncate(log->fd, (off_t)log->size))
-				report("%s: half a line can't be taken back: %s", log->options.file,
+				report("%s: half a line can't be removed: %s", log->options.file,
 				       strerror(errno));
 			return -error;
 		}
@@ -75,7 +75,7 @@ static int write_whole(struct logfile *log, const char *bytes, size_t size)
 	return 0;
 }
 
-/* The lines are written: they say where the log is now. */
+/* Updates the state by lines that were written. */
 static void note_lines(struct logfile *log, const char *lines, size_t size)
 {
 	const char *end = lines + size;

@@ -29,7 +29,7 @@ void log_rotated_name(const struct logfile *log, uint64_t number, char name[PATH
 
 /* ---- a new file ----------------------------------------------------------------------------- */
 
-/* The line that the oldest of the files kept begins with. */
+/* The number of the first line of the oldest file that is kept. */
 static uint64_t oldest_kept(const struct logfile *log)
 {
 	uint64_t oldest = log->seq + 1;
@@ -86,7 +86,7 @@ static int write_opened(struct logfile *log)
 	return code;
 }
 
-/* What stands in our place and is not ours is kept, under another name. */
+/* FILE is not our log: keeps it under another name. */
 static int move_aside(struct logfile *log)
 {
 	char name[PATH_MAX];
@@ -94,7 +94,7 @@ static int move_aside(struct logfile *log)
 	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, clock_wall_ns());
 	if (rename(log->options.file, name))
 		return -errno;
-	log_problem(log, "another file stood in its place; that is %s now", name);
+	log_problem(log, "another file was in its place; that file is %s now", name);
 	return 0;
 }
 
@@ -175,7 +175,7 @@ void log_rotate(struct logfile *log)
 	if (fdatasync(log->fd))
 		report("%s: %s", log->options.file, strerror(errno));
 	if (shift_files(log)) {
-		log_problem(log, "can't be rotated: %s; going on in the same file",
+		log_problem(log, "can't be rotated: %s; continuing in the same file",
 		            strerror(errno));
 		log->rotate_ns = clock_monotonic_ns() + ROTATE_RETRY_NS;
 		return;

@@ -24,7 +24,7 @@ const struct position *logfile_position(const struct logfile *log)
 	return &log->at;
 }
 
-/* To the disk: the lines, then the head. */
+/* Brings the lines to the disk, then the head: the head must never be ahead. */
 static void sync_log(struct logfile *log)
 {
 	struct chain_head head = { log->seq, clock_wall_ns(), log->options.interval_ns, { 0 } };
@@ -46,28 +46,30 @@ static void sync_log(struct logfile *log)
 	log->due_ns = clock_monotonic_ns() + SYNC_RETRY_NS;
 }
 
-/* ---- is the file still ours? ----------------------------------------------------------------- */
+/* ---- has another process changed the file? ----------------------------------------------------------------- */
 
-/* Back to the lines that are left: the newest of FILE and FILE.1. */
+/* The position goes back to line `last`, behind which lines are gone. */
 static int rewind_to(struct logfile *log, const struct position *at, uint64_t last)
 {
 	if (last < log->seq)
 		log_problem(log,
 		            "lines %" PRIu64 " to %" PRIu64
-		            " are gone; reading again what the rings still hold of them",
+		            " are gone; reading their events again from the rings, as far as "
+		            "they are still there",
 		            last + 1, log->seq);
 	log->at = *at;
 	return LOGFILE_REWOUND;
 }
 
-static int cut_short(struct logfile *log, uint64_t size)
+static int truncated(struct logfile *log, uint64_t size)
 {
 	struct scan scan;
 	int error = scan_file(log->options.file, &log->options.key, &scan);
 
-	log_problem(log, "somebody cut it from %" PRIu64 " to %" PRIu64 " bytes", log->size, size);
+	log_problem(log, "another process truncated it from %" PRIu64 " to %" PRIu64 " bytes",
+	            log->size, size);
 	if (error || !scan.ours || ftruncate(log->fd, (off_t)scan.size)) {
-		/* nothing of it is left */
+		/* no line is left */
 		struct position at = log->file_at;
 		uint64_t last = log->file_seq ? log->file_seq - 1 : 0;
 
@@ -80,12 +82,12 @@ static int cut_short(struct logfile *log, uint64_t size)
 	return rewind_to(log, &scan.at, scan.seq);
 }
 
-static int grown(struct logfile *log, uint64_t size)
+static int extended(struct logfile *log, uint64_t size)
 {
 	char last = '\n';
 	int fd = open(log->options.file, O_RDONLY | O_CLOEXEC);
 
-	log_problem(log, "somebody else wrote %" PRIu64 " bytes into it", size - log->size);
+	log_problem(log, "another process wrote %" PRIu64 " bytes into it", size - log->size);
 	if (fd >= 0) {
 		if (pread(fd, &last, 1, (off_t)size - 1) != 1)
 			last = 0;
@@ -97,7 +99,8 @@ static int grown(struct logfile *log, uint64_t size)
 	return 0;
 }
 
-static int look(struct logfile *log)
+/* Returns the same as logfile_write(). */
+static int check_file(struct logfile *log)
 {
 	struct stat own, there;
 	bool elsewhere;
@@ -110,7 +113,7 @@ static int look(struct logfile *log)
 		struct position at = log->file_at;
 		uint64_t last = log->file_seq - 1;
 
-		log_problem(log, "somebody removed it");
+		log_problem(log, "another process removed it");
 		log_close_file(log, "removed");
 		return rewind_to(log, &at, last);
 	}
@@ -126,15 +129,15 @@ static int look(struct logfile *log)
 		return 0;
 	}
 	if ((uint64_t)own.st_size < log->size)
-		return cut_short(log, (uint64_t)own.st_size);
-	return (uint64_t)own.st_size > log->size ? grown(log, (uint64_t)own.st_size) : 0;
+		return truncated(log, (uint64_t)own.st_size);
+	return (uint64_t)own.st_size > log->size ? extended(log, (uint64_t)own.st_size) : 0;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /*
- * Writes bodies until all are written or a new file is due. The first line of a file has another one
- * beside it, whatever the limits: a file that only says that it was opened is no use.
+ * Writes bodies until all are written or a new file is due. The first line of a file only says that
+ * it was opened, so the next line goes beside it whatever the limits are.
  */
 static int write_to_file(struct logfile *log, struct bodies *bodies)
 {
@@ -185,7 +188,7 @@ static int write_bodies(struct logfile *log, struct bodies *bodies)
 
 int logfile_write(struct logfile *log, struct bodies *bodies)
 {
-	int code = look(log);
+	int code = check_file(log);
 
 	if (code == LOGFILE_REWOUND)
 		return code;
@@ -200,7 +203,7 @@ int logfile_write(struct logfile *log, struct bodies *bodies)
 
 int logfile_tick(struct logfile *log)
 {
-	int code = look(log);
+	int code = check_file(log);
 
 	if (code == LOGFILE_REWOUND)
 		return code;

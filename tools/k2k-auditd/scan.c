@@ -73,7 +73,7 @@ static void take_line(struct scan *scan, const struct chain_key *key, const char
 			chain_free_opened(&opened);
 		}
 	}
-	/* A forged line must not move the position: what is missing then is read again. */
+	/* a forged line does not move the position: its event is read again */
 	follows = chain_follows(key, scan->mac, text, &line) &&
 	          (!scan->ours || line.seq == scan->seq + 1);
 	if (follows)

@@ -34,7 +34,7 @@ const struct position *stream_position(const struct stream *stream)
 	return &stream->at;
 }
 
-/* ---- what is kept ------------------------------------------------------------------ */
+/* ---- the file with the position ------------------------------------------------------------------ */
 
 static void save(struct stream *stream)
 {
@@ -52,7 +52,8 @@ static void save(struct stream *stream)
 		error = errno ? errno : EIO;
 	json_object_put(object);
 	if (error && error != stream->state_error)
-		report("%s: %s; after a restart events come twice", stream->state, strerror(error));
+		report("%s: %s; after a restart, events will come twice", stream->state,
+		       strerror(error));
 	stream->state_error = error;
 }
 
@@ -81,7 +82,7 @@ static int load(struct stream *stream, char *why, size_t room)
 	if (!position_get(&stream->at, object)) {
 		json_object_put(object);
 		return fail(why, room, 4, stream->state,
-		            "not what k2k-auditd keeps; another name is needed");
+		            "not a state file of k2k-auditd; choose another name");
 	}
 	json_object_put(object);
 	return 0;
@@ -122,8 +123,8 @@ void stream_close(struct stream **stream)
 /* ---- standard output ------------------------------------------------------------------- */
 
 /*
- * Whole lines, of at most PIPE_BUF: a pipe takes them whole or not, so that a signal never leaves
- * half a line.
+ * Whole lines, at most PIPE_BUF bytes if there are several: a pipe takes so many at once or none,
+ * so a signal never leaves half a line.
  */
 static int write_lines(int fd, const char *bytes, size_t size)
 {
@@ -189,7 +190,7 @@ static int priority_of(const char *body, size_t size)
 	static const char security[] = "\"level\":\"Security\"",
 			  warning[] = "\"level\":\"Warning\"", kinds[] = "\"kind\":\"lost\"";
 
-	/* names stand behind the level, and their quotes are escaped */
+	/* names, which could imitate these, come after the level, and their quotes are escaped */
 	if (memmem(body, size, security, sizeof(security) - 1))
 		return LOG_CRIT;
 	if (memmem(body, size, warning, sizeof(warning) - 1) ||
