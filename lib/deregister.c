@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "reap.h"
-#include "tenant.h"
 
 static void expect_totals(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
@@ -139,7 +138,7 @@ static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *
 		K2K_GIVE_STRUCT(totals, &counted);
 	}
 	/* whatever became of the totals, the tenant is gone */
-	k2k_change_audit(change, "deregistered", 0);
+	k2k_change_call_sink(change);
 	return code;
 }
 
@@ -147,7 +146,7 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
                           struct k2k_tenant_totals *totals)
 {
 	K2K_UNCANCELLED;
-	struct k2k_change change = { .reg = reg, .id = id };
+	struct k2k_change change = { .reg = reg, .verb = "deregistered", .id = id };
 	int code;
 
 	if (!reg)
@@ -248,12 +247,13 @@ static void audit_all(struct many *many)
 {
 	for (size_t i = 0, retired = 0; i < many->count && retired < many->retired; i++) {
 		struct k2k_change change = { .reg = many->reg,
+			                     .verb = "deregistered",
 			                     .id = many->ids[i],
 			                     .generation = many->finals[retired].generation };
 
 		/* finals are in the order of ids; what was not retired has a code */
 		if (many->codes[i] == 0) {
-			k2k_change_audit(&change, "deregistered", 0);
+			k2k_change_call_sink(&change);
 			retired++;
 		}
 	}

@@ -390,7 +390,7 @@ static int reap(struct batch *batch)
 /* In a change: damage is never cut out in silence. */
 static int reap_and_tell(struct batch *batch)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	int code;
 
 	batch->mended = &own;

@@ -309,9 +309,9 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 		                 .passed = &reg->passed,
 		                 .live_header = &reg->live.header,
 		                 .token = token,
-		                 .thorough = mended->look != NULL,
+		                 .thorough = mended->verify != NULL,
 		                 .counts = mended->damage,
-		                 .look = mended->look };
+		                 .verify = mended->verify };
 	int code = k2k_mend(&mend);
 
 	mended->damage = mend.counts;
@@ -323,7 +323,7 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 
 int k2k_mend_now(struct k2k_registry *reg)
 {
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 	uint64_t token = k2k_grace_next(&reg->map);
 	bool stamped = false;
 	int code = k2k_mend_live(reg, token, &stamped, &mended);
@@ -393,7 +393,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false,
 		              mended ? mended : &own };
 	int code;
