@@ -220,8 +220,7 @@ static void count_unknown(struct k2k_registry *reg)
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 }
 
-static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot,
-                                                            int code)
+static void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 {
 	struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 
@@ -230,33 +229,31 @@ static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry 
 		k2k_add_relaxed(&cold->rejected_rate, 1);
 	else if (code == K2K_EBUDGET)
 		k2k_add_relaxed(&cold->rejected_budget, 1);
-	else if (code == K2K_ENOTENANT)
+	else
 		count_unknown(reg);
 }
 
 /*
- * Ends the read section; the sink is called outside. counted: it is no peek, and goes into the
- * trail. Returns the code.
+ * Reports a rejection, and ends the read section; the sink is called outside of it. `admits`: the
+ * call was no peek, so the rejection is counted and goes into the trail.
  */
-static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id,
-                                                  struct k2k_audit_tag tag, int code, uint64_t used,
-                                                  uint64_t limit, bool counted)
+static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint32_t slot,
+                                                  const struct k2k_rejection *rejection,
+                                                  bool admits)
 {
-	struct k2k_rejection rejection = {
-		.code = code, .tenant = id, .tag = tag, .used = used, .limit = limit
-	};
-	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
-	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
+	struct k2k_sink *sink = k2k_audit_enter(&reg->audit);
 	uint64_t second = k2k_clock_now(&reg->clock).second;
 
-	if (rejected && counted)
-		k2k_trail_reject(&reg->trail, &rejection, second);
+	if (admits) {
+		count_rejection(reg, slot, rejection->code);
+		k2k_trail_reject(&reg->trail, rejection, second);
+	}
 	k2k_read_unlock();
 	if (sink) {
-		k2k_audit_reject(&reg->audit, sink, &rejection, second);
+		k2k_audit_reject(&reg->audit, sink, rejection, second);
 		k2k_audit_leave(sink);
 	}
-	return code;
+	return rejection->code;
 }
 
 /* ---- check and admit -------------------------------------------------------------------- */
@@ -300,12 +297,15 @@ static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
 	else
 		code = find_and_decide(reg, id, tag.engagement_id, n, admits, &d);
 	give_verdict(&d, n, code, verdict);
-	if (code && admits)
-		count_rejection(reg, d.slot, code);
-	if (code)
-		return refuse(reg, id, tag, code, d.used, d.limit, admits);
+	if (code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT) {
+		struct k2k_rejection rejection = {
+			.code = code, .tenant = id, .tag = tag, .used = d.used, .limit = d.limit
+		};
+
+		return refuse(reg, d.slot, &rejection, admits);
+	}
 	k2k_read_unlock();
-	return 0;
+	return code;
 }
 
 static __attribute__((noinline)) int check_slow(struct k2k_registry *reg, k2k_tenant_id id,
