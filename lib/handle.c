@@ -22,7 +22,7 @@ int k2k_gate_error(uint32_t gate)
 int k2k_no_thread(void)
 {
 	return k2k_fail_errno(K2K_ENOMEM, errno, "thread",
-	                      "can't keep what is known of a thread that is new here");
+	                      "no memory for the record of a thread that calls for the first time");
 }
 
 void k2k_handle_fence(struct k2k_registry *reg)
@@ -34,14 +34,14 @@ void k2k_handle_fence(struct k2k_registry *reg)
 }
 
 /*
- * Somebody may have removed or replaced the name: each process must notice, or two groups would use
- * two registries.
+ * Someone may have removed or replaced the name. Each process must notice, or two groups of
+ * processes would use two registries.
  */
 int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	/* relaxed: two threads may both look */
+	/* relaxed, both: two threads may both check, which is harmless */
 	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;
