@@ -13,24 +13,28 @@
 /* The slots that are reaped together, so that one sweep of the ledger does for all. */
 struct batch {
 	struct k2k_registry *reg;
-	uint8_t *chosen;   /* a bit for each slot */
-	uint64_t *cost_ns; /* for each slot; null if no chosen one has costs */
-	struct k2k_final *finals;
-	size_t final_count;
-	uint64_t token; /* the next one: stamped on what is unlinked */
+	uint8_t *chosen;                 /* a bit for each slot */
+	uint64_t *cost_ns;               /* for each slot; null if no chosen one has costs */
+	const struct k2k_finals *finals; /* may be null */
+	uint64_t token;                  /* the next one: stamped on what is unlinked */
 	bool stamped, has_budgets, has_costs;
 	bool mended_once; /* damage was met and cut out; a batch does that once */
 	struct k2k_mended *mended;
 	int code; /* of choose_passed() */
 };
 
+/* Is it the registration that has the slot? */
+static bool has_slot(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+{
+	return slot < map->sizes.tenants &&
+	       /* relaxed: only the writer changes definitions, and a pinned slot not at all */
+	       k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)) == generation;
+}
+
 static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generation)
 {
-	return slot < batch->reg->map.sizes.tenants &&
-	       (batch->chosen[slot / 8] & (1u << slot % 8)) &&
-	       /* relaxed: only the writer changes definitions */
-	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) ==
-	               generation;
+	return has_slot(&batch->reg->map, slot, generation) &&
+	       (batch->chosen[slot / 8] & (1u << slot % 8));
 }
 
 /* After a walk has met damage. 0: it was cut out, try the walk again. */
@@ -144,8 +148,8 @@ static int take_totals(struct batch *batch)
 	struct k2k_registry *reg = batch->reg;
 	int code = count_costs(batch);
 
-	for (size_t i = 0; !code && i < batch->final_count; i++) {
-		struct k2k_final *final = &batch->finals[i];
+	for (size_t i = 0; !code && batch->finals && i < batch->finals->count; i++) {
+		struct k2k_final *final = &batch->finals->list[i];
 
 		if (!is_chosen(batch, final->slot, final->generation))
 			continue;
@@ -312,13 +316,18 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
-/* Does a living administrator wait for its final totals? */
-static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
+/* Does a living administrator wait for its final totals? *waiting: the last one that was found. */
+static bool is_pinned(struct k2k_registry *reg, uint32_t slot, uint64_t *waiting)
 {
 	/* observe[tenant-pin]: nothing but itself */
 	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by);
 
-	return by != 0 && k2k_liveness_alive(&reg->admins, by);
+	if (by == 0 || by == *waiting)
+		return by != 0;
+	if (!k2k_liveness_alive(&reg->admins, by))
+		return false;
+	*waiting = by;
+	return true;
 }
 
 static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
@@ -326,6 +335,7 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 	const struct k2k_map *map = &batch->reg->map;
 	struct k2k_list retired = k2k_tenant_retired_list(map);
 	uint32_t slot, steps = 0;
+	uint64_t waiting = 0;
 	bool more = k2k_list_first(&retired, &slot);
 
 	for (; more && steps++ < map->sizes.tenants; more = k2k_list_next(&retired, slot, &slot)) {
@@ -338,7 +348,7 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 		}
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
 			return; /* the list is in the order of tokens */
-		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot))
+		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot, &waiting))
 			choose(batch, slot);
 	}
 }
@@ -351,8 +361,12 @@ static int reap_passed(struct batch *batch, uint64_t passed)
 	batch->chosen = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
 	if (!batch->chosen || !own)
 		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory for a list of slots");
-	for (size_t i = 0; !code && i < batch->final_count; i++)
-		own[batch->finals[i].slot / 8] |= (uint8_t)(1u << batch->finals[i].slot % 8);
+	for (size_t i = 0; !code && batch->finals && i < batch->finals->count; i++) {
+		const struct k2k_final *final = &batch->finals->list[i];
+
+		if (has_slot(&batch->reg->map, final->slot, final->generation))
+			own[final->slot / 8] |= (uint8_t)(1u << final->slot % 8);
+	}
 	if (!code) {
 		choose_passed(batch, passed, own);
 		code = unlink_records(batch);
@@ -404,28 +418,49 @@ int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended)
 	return mended ? reap(&batch) : reap_and_report(&batch);
 }
 
-int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count)
+int k2k_reap_finals(struct k2k_registry *reg, const struct k2k_finals *finals)
 {
-	struct batch batch = { .reg = reg, .finals = finals, .final_count = count };
+	struct batch batch = { .reg = reg, .finals = finals };
 
 	return reap_and_report(&batch);
 }
 
-int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
-{
-	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
-	int code = batch.chosen ? 0
-	                        : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals",
-	                                         "no memory for a list of slots");
+/* ---- totals of tenants that can't be reaped yet --------------------------------------- */
 
-	for (size_t i = 0; !code && i < count; i++)
-		choose(&batch, finals[i].slot);
-	if (!code)
-		code = count_costs(&batch);
-	for (size_t i = 0; !code && i < count; i++)
-		fill_totals(reg, finals[i].slot, finals[i].generation,
-		            batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0, finals[i].totals);
-	free(batch.cost_ns);
-	free(batch.chosen);
-	return code;
+struct counting {
+	const struct k2k_map *map;
+	uint64_t *cost_ns; /* for each slot */
+};
+
+static int add_cost(void *context, const struct k2k_cost_copy *cost)
+{
+	struct counting *counting = context;
+
+	if (has_slot(counting->map, cost->slot, cost->generation))
+		counting->cost_ns[cost->slot] = k2k_sat_add(counting->cost_ns[cost->slot],
+		                                            cost->cost_ns);
+	return 0;
+}
+
+void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals)
+{
+	struct counting counting = { &reg->map, finals->cost_ns };
+	bool has_costs = false, damaged;
+
+	for (size_t i = 0; i < finals->count; i++)
+		/* observe[cell-has-costs]: set before the first record */
+		has_costs = has_costs ||
+		            k2k_load_acquire(&reg->map.cells[finals->list[i].slot].has_costs);
+	/* fails only if a record is damaged */
+	damaged = has_costs && k2k_ledger_sweep(&reg->map, add_cost, &counting) != 0;
+	for (size_t i = 0; i < finals->count; i++) {
+		const struct k2k_final *final = &finals->list[i];
+		uint64_t cost_ns = damaged ? 0 : counting.cost_ns[final->slot];
+
+		if (final->done)
+			continue;
+		fill_totals(reg, final->slot, final->generation, cost_ns, final->totals);
+		if (damaged)
+			final->totals->flags |= K2K_TENANT_DAMAGED;
+	}
 }

@@ -29,19 +29,28 @@
 /* mended: null in a change; then damage is reported in the audit trail. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
 
-/* A registration whose totals the caller wants. done: they are its final totals. */
+/* A registration that has been retired, and pinned if its totals are asked for. */
 struct k2k_final {
+	k2k_tenant_id id;
 	uint32_t slot;
 	uint64_t generation;
-	struct k2k_tenant_totals *totals;
-	bool done;
+	struct k2k_tenant_totals *totals; /* null: not asked for */
+	bool done;                        /* *totals are final */
+};
+struct k2k_finals {
+	struct k2k_final *list;
+	size_t count;
+	uint64_t *cost_ns; /* zeroes, one for each tenant slot, for k2k_totals_so_far() */
 };
 /*
- * As k2k_reap(), and reaps `finals` too, although the caller has pinned them, and fills in their
- * final totals. Their token has passed.
+ * As k2k_reap(), and reaps `finals` too, although they are pinned, and fills in their final totals.
+ * Their token has passed.
  */
-int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count);
-/* Fills in their totals as counted so far, with one sweep for all. */
-int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count);
+int k2k_reap_finals(struct k2k_registry *reg, const struct k2k_finals *finals);
+/*
+ * Fills in the totals that are not done, as counted so far. Needs no memory and no lock: the slots
+ * are pinned. At most once for the same `finals`.
+ */
+void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals);
 
 #endif

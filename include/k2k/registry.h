@@ -516,24 +516,23 @@ K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id, cons
 K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota, uint32_t mask);
 
 /*
- * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null
- * it returns at once; else it waits until no call under way can add to them, at
- * most the handle's timeout. If they can't be had, they are as counted so far, totals->final is 0,
- * and the return value 0: the tenant is gone, and who frees its slot tells the final ones in the
- * audit trail, as this call does else (twice if killed at it).
- * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock); after the tenant is gone only EFENCED,
- * and EINVAL where the handle was closed, with
- *   totals as above.
+ * Removes a tenant with its budgets, costs and leases. ADMIN. With totals null it returns at once;
+ * else it waits until no call under way can add to them, at most for the handle's timeout. If they
+ * can't be final by then, they are as counted so far, totals->final is 0, and the return value is
+ * 0: the tenant is gone, and the process that frees its slot reports the final totals in the audit
+ * trail, as this call does otherwise (twice if it is killed while doing so).
+ * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (writer's lock), ENOMEM. After the tenant is gone only
+ *   EFENCED, and EINVAL if the handle was closed, with totals as above.
+ * Context: waits without the writer's lock, unless in a batch.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_totals *totals);
 /*
- * The same of many, with one grace period and one sweep of the ledger for all. ADMIN. totals,
+ * The same for many tenants, with one grace period and one sweep of the ledger. ADMIN. totals,
  * codes: null, or of `count` elements; totals[0].size is that of each. An id that is not
  * registered, or given twice, has its own code; the others are deregistered.
  * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all
- * (EBUSY, ENOMEM, ECORRUPT).
- * Context: has the writer's lock until the totals are final, at most for the handle's timeout.
- * Killed: of each id all or nothing.
+ *   (EBUSY, ENOMEM, ECORRUPT).
+ * Context: as above. Killed: each id is deregistered or not.
  */
 K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
                                        struct k2k_tenant_totals *totals, int *codes);
