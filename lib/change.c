@@ -153,6 +153,7 @@ void k2k_change_leave(struct k2k_registry *reg)
 
 void k2k_change_end(struct k2k_registry *reg, bool undo)
 {
+	k2k_assert_writer(&reg->writer);
 	if (undo) {
 		/* as after a kill; if that fails too, the intent stays, for the next writer */
 		struct k2k_error_detail detail = *k2k_error_detail();
@@ -246,6 +247,7 @@ static void reap_batch(struct k2k_registry *reg)
 
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
+	k2k_assert_writer(&reg->writer);
 	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
 	/*

@@ -58,6 +58,8 @@ void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead)
 
 void k2k_report_deaths(struct k2k_registry *reg)
 {
+	if (reg->role == K2K_GATE_ADMIN)
+		k2k_assert_writer(&reg->writer);
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
 		/* observe[slot-owner]: the slot's words of this owner */

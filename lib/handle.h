@@ -95,7 +95,10 @@ void k2k_handle_fence(struct k2k_registry *reg);
 /* Once a second: fences the handle if its name is not this registry's any more. 0, K2K_EFENCED. */
 int k2k_handle_watch(struct k2k_registry *reg);
 
-/* 0, or the gate's error. Inside a read section, which close waits for. */
+/*
+ * 0, or the gate's error. The answer holds inside a read section, or between k2k_hold() and
+ * k2k_unhold(), because close waits for both.
+ */
 static inline int k2k_gate(const struct k2k_registry *reg, uint32_t roles)
 {
 	uint32_t gate = k2k_load_acquire(reg->gate); /* observe[gate]: the handle's fields */

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "delay.h"
+#include "rcu.h"
 
 #define LOOKS 32 /* between two pauses, while a claim is kept */
 /* how long a claim is kept: enough for two looks of the others, which may be preempted in them */
@@ -622,8 +623,10 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	struct attempt a = { .leaser = leaser, .request = request };
 	struct k2k_shm_lease *record = NULL;
 	uint64_t word = 0;
-	int found = find_own(leaser, request->slot, request->generation, &record, &word), code;
+	int found, code;
 
+	k2k_assert_in_section();
+	found = find_own(leaser, request->slot, request->generation, &record, &word);
 	if (found && found != K2K_ENOTHELD)
 		return found;
 	/*
@@ -663,8 +666,10 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	struct k2k_shm_lease *record;
 	struct k2k_shm_claim *claim;
 	uint64_t held, word;
-	int code = find_own(leaser, slot, generation, &record, &word);
+	int code;
 
+	k2k_assert_in_section();
+	code = find_own(leaser, slot, generation, &record, &word);
 	if (code)
 		return code;
 	/* relaxed, all loads: only we write our record, under our mutex */

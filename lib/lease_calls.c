@@ -77,7 +77,7 @@ static void find_blocker(struct acquisition *a, uint32_t slot)
 	}
 }
 
-/* One attempt, in a read section of its own: the pauses between attempts are outside. */
+/* One attempt, under the handle's mutex and in a read section, which ends before each pause. */
 static int try_acquire(struct acquisition *a)
 {
 	struct k2k_registry *reg = a->reg;
@@ -89,6 +89,7 @@ static int try_acquire(struct acquisition *a)
 	uint64_t state_gen;
 	int code;
 
+	k2k_assert_locked(&reg->mutex);
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
@@ -279,8 +280,11 @@ static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t g
 	struct k2k_leaser leaser = leaser_of(reg);
 	uint64_t state_gen;
 	uint32_t slot;
-	int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	int code;
 
+	k2k_assert_locked(&reg->mutex);
+	k2k_assert_in_section();
+	code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 	if (generation &&
 	    (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
 		return K2K_ESTALE;

@@ -389,6 +389,7 @@ static int reap(struct batch *batch)
 	uint64_t passed;
 	int code;
 
+	k2k_assert_writer(&reg->writer);
 	if (!k2k_list_first(&retired, &first) && !k2k_list_first(&budgets, &first))
 		return 0;
 	passed = k2k_grace_passed(&reg->grace, &behind);

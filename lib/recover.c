@@ -307,8 +307,10 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 		                 .thorough = mended->look != NULL,
 		                 .counts = mended->damage,
 		                 .look = mended->look };
-	int code = k2k_mend(&mend);
+	int code;
 
+	k2k_assert_writer(&reg->writer);
+	code = k2k_mend(&mend);
 	mended->damage = mend.counts;
 	mended->engagements += mend.adopted_costs;
 	mended->leases += mend.adopted_leases;
@@ -335,6 +337,7 @@ void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
 	const struct k2k_mend_counts *damage = &mended->damage;
 
+	k2k_assert_writer(&reg->writer);
 	body.more.change.values[0] = mended->tenants;
 	body.more.change.values[1] = mended->budgets;
 	body.more.change.values[2] = mended->engagements;
@@ -380,6 +383,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 	uint64_t word;
 	int code = 0;
 
+	k2k_assert_writer(&reg->writer);
 	for (uint32_t i = 0; !code && i < ledger_high; i++)
 		code = recover_cost_claim(&r, &ledger, i, &word);
 	return code;
@@ -392,6 +396,7 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 		              mended ? mended : &own };
 	int code;
 
+	k2k_assert_writer(&reg->writer);
 	/* first, because it frees leases, whose amounts the reports contain */
 	k2k_report_deaths(reg);
 	code = recover_all(&r);
