@@ -101,7 +101,7 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 	else if (ctl->format == FORMAT_TABLE)
 		print_facts(ctl, t, interval_ns);
 	const struct value values[] = {
-		NUMBER(clock_wall_ns()),           NUMBER(t->all.interval_ns),
+		NUMBER(clock_wall_ns()),     NUMBER(t->all.interval_ns),
 		NUMBER(r->tenants.used),     NUMBER(r->tenants.capacity),
 		NUMBER(r->engagements.used), NUMBER(r->engagements.capacity),
 		NUMBER(r->leases.used),      NUMBER(r->leases.capacity),
