@@ -102,7 +102,7 @@ bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *
 	if (*text && !text[strspn(text, "0123456789.")] &&
 	    (size_t)snprintf(seconds, sizeof(seconds), "%ss", text) < sizeof(seconds))
 		return !units_parse_duration(seconds, ns, &fault) ||
-		       refuse(ctl, what, text, &fault, "a number without a unit is of seconds");
+		       refuse(ctl, what, text, &fault, "a number without a unit means seconds");
 	return arg_duration(ctl, what, text, ns);
 }
 
@@ -112,7 +112,7 @@ bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns)
 		return false;
 	if (*ns >= 1000000 && *ns <= UINT64_C(86400000000000))
 		return true;
-	fail_usage(ctl, "INTERVAL '%.100s': it is from 1ms to 1d", text);
+	fail_usage(ctl, "INTERVAL '%.100s': must be from 1ms to 1d", text);
 	return false;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit stats: how many events there were of each kind, who keeps them, and what is missing there.
+/*
+ * audit stats: how many events of each kind there were, who stores them, and what is missing there
  */
 #include "audit_text.h"
 #include "commands.h"
@@ -7,7 +8,6 @@
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -81,28 +81,15 @@ static void follower_values(const struct k2k_audit_follower_info *f, struct valu
 
 static json_object *followers_json(const struct k2k_audit_follower_info *followers, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object()), *loss;
+		bool has_loss = followers[i].lost_at_ns != 0;
 		struct value values[FIELDS];
 
 		follower_values(&followers[i], values);
-		for (size_t f = 0; f < FIELDS - LOSS_FIELDS; f++)
-			json_set(one, &follower_fields[f], &values[f]);
-		if (followers[i].lost_at_ns) {
-			loss = check_memory(json_object_new_object());
-			for (size_t f = FIELDS - LOSS_FIELDS; f < FIELDS; f++) {
-				struct field field = follower_fields[f];
-
-				field.key = strchr(field.key, '.') + 1;
-				json_set(loss, &field, &values[f]);
-			}
-			if (json_object_object_add(one, "last_loss", loss))
-				out_of_memory();
-		}
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, follower_fields, values,
+		                has_loss ? FIELDS : FIELDS - LOSS_FIELDS);
 	}
 	return array;
 }
@@ -132,7 +119,7 @@ static void note_range(struct ctl *ctl, const char *what, const struct k2k_audit
 	     audit_event_name(last, ring, from + count - 1), when);
 }
 
-/* What is missing in a log, and where: not only for those who look at the column. */
+/* Reports what is missing in a log and where, so that nobody has to notice it in a column. */
 static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f)
 {
 	time_t seconds = (time_t)(f->lost_at_ns / 1000000000);
@@ -150,12 +137,12 @@ static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f
 		note_range(ctl, "the last of these are", f, f->lost_ring, f->lost_from,
 		           f->lost_count, when);
 	if (f->overwritten)
-		note_range(ctl, "written over, and not read yet:", f, f->overwritten_ring,
+		note_range(ctl, "overwritten before they were read:", f, f->overwritten_ring,
 		           f->overwritten_from, f->overwritten_count, "");
 	if (f->damaged)
 		note(ctl,
 		     "follower %" PRIu32 " (%s, process %" PRIu64 "): found %" PRIu64
-		     " rings damaged: somebody has written into them",
+		     " corrupt rings: something has written into them",
 		     f->index, f->comm, f->pid, f->damaged);
 }
 
@@ -212,7 +199,7 @@ int cmd_audit_stats(struct ctl *ctl)
 	if (ctl->format == FORMAT_TABLE && count)
 		print_followers(ctl, followers, count);
 	else if (ctl->format == FORMAT_TABLE)
-		note(ctl, "no followers: what is written over is in no log");
+		note(ctl, "no followers: overwritten events are in no log");
 	for (size_t i = 0; i < count; i++)
 		note_losses(ctl, &followers[i]);
 	return EXIT_DONE;
