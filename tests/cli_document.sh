@@ -262,8 +262,8 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	refused 4 31 "engagement 7 is there twice" "$head"'  - {id: 43, budgets: {7: 1h, 0x7: 2h}}'
 	refused 4 22 "unknown value" "$head"'  - {id: 43, preset: big}'
 	refused 4 20 "single value" "$head"'  - {id: 43, rate: [5]}'
-	refused 4 23 "mapping is expected" "$head"'  - {id: 43, budgets: [7]}'
-	refused 4 5 "mapping is expected" "$head"'  - 43'
+	refused 4 23 "must be a mapping" "$head"'  - {id: 43, budgets: [7]}'
+	refused 4 5 "must be a mapping" "$head"'  - 43'
 	refused 4 9 "anchors" "$head"'  - id: &a 43'
 	refused 4 9 "alias" "$head"'  - id: *a'
 	refused 4 9 "tags" "$head"'  - id: !!str 43'
@@ -276,9 +276,9 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	refused 1 10 "only 1" 'version: 2\ntenants: []\n'
 	refused 3 1 "'version' is missing" '\ntenants: []\n'
 	refused 2 1 "'tenants' is missing" 'version: 1\n'
-	refused 2 9 "list is expected" 'version: 1\ntenants:\n'
+	refused 2 9 "must be a list" 'version: 1\ntenants:\n'
 	refused 1 1 "empty" ''
-	refused 1 1 "mapping is expected" '[]'
+	refused 1 1 "must be a mapping" '[]'
 	refused 1 2 "no such key" '{"generation": 5, "version": 1, "tenants": []}'
 	printf 'version: 1\ntenants: [{id: 7, rate: "\xff"}]' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"

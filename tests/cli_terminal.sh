@@ -39,7 +39,7 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	# a document that is read from the keyboard can't be followed by an answer
 	runs '"$T" apply -f $D/doc --prune --max-prune 1 </dev/null'
 	ended 2
-	shows "-y says that they may"
+	shows "confirm with -y"
 	is "$(ids)" "1 2"
 	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
@@ -65,7 +65,7 @@ cli_destroy_asks_on_a_terminal_and_nowhere_else() {
 	done
 	runs '"$T" destroy </dev/null'
 	ended 8
-	shows "-y destroys it with brokers attached"
+	shows "-y destroys it anyway"
 	ctl 0 info
 	runs '"$T" destroy'
 	within asked

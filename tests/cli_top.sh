@@ -508,7 +508,7 @@ cli_top_refuses_what_is_no_terminal_for_it() {
 	shows "unknown terminal"
 	runs '"$T" top </dev/null'
 	ended 2
-	shows "standard input is no terminal"
+	shows "standard input is not a terminal"
 	# one frame needs none of it
 	runs 'TERM=dumb "$T" top --once 10ms </dev/null'
 	ended 0

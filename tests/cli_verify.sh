@@ -307,10 +307,10 @@ cli_verify_needs_the_right_key() {
 	auditd 0 --file "$DIR/unkeyed" --once
 	has "$err" "no --key"
 	ctl 0 audit verify "$DIR/unkeyed"
-	has "$err" "can make it anew"
+	has "$err" "can forge all of it"
 	ctl 1 audit verify "$DIR/unkeyed" --key "$DIR/key" -J
 	json .finding.what "wrong key"
-	has "$out" "made without a key"
+	has "$out" "written without a key"
 }
 
 cli_verify_refuses_what_is_no_key_or_no_file() {
