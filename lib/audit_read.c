@@ -48,7 +48,7 @@ static const struct {
 	                                  K2K_AUDIT_CONFIGURATION_CHANGE },
 };
 
-_Static_assert(K2K_COUNT_OF(kinds) == K2K_AUDIT_KINDS, "every kind has a name");
+_Static_assert(K2K_COUNT_OF(kinds) == K2K_EVENT_KINDS, "every kind has a name");
 
 const char *k2k_audit_kind_name(uint32_t kind)
 {
@@ -140,7 +140,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
-		count -= 2;
+		count = K2K_EVENT_DEAD_COMM;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
 		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}
@@ -347,10 +347,8 @@ static void count_loss(const struct reading *reading, const struct k2k_audit_rec
 static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
 {
 	struct head *head = &reading->heads[ring];
-	uint32_t size = record->size;
 
 	memset(record, 0, sizeof(*record));
-	record->size = size;
 	record->ring = ring;
 	if (head->damaged) {
 		fill_lost(reading, head, record);
@@ -413,7 +411,8 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
                     size_t *count)
 {
 	struct k2k_audit_cursor *cursor = reading->cursor;
-	size_t stride = capacity ? records->size : 0, done;
+	uint32_t stride = K2K_STRIDE(records, capacity);
+	size_t done;
 	int code;
 
 	/* first: what comes after it, k2k_audit_wait finds changed */
@@ -434,12 +433,12 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	}
 	for (done = 0; done < capacity; done++) {
 		uint32_t ring = choose(reading);
-		struct k2k_audit_record *record = k2k_element(records, stride, done);
+		struct k2k_audit_record record;
 
 		if (ring == K2K_RINGS)
 			break;
-		record->size = (uint32_t)stride;
-		take(reading, ring, record);
+		take(reading, ring, &record);
+		K2K_GIVE_ELEMENT(records, stride, done, &record);
 	}
 	*count = done;
 	return 0;
@@ -477,33 +476,23 @@ static int enter(struct k2k_registry *reg)
 	return code;
 }
 
-/* Flags are results here: of an earlier use. */
-static int check_records(const struct k2k_audit_record *records, size_t capacity,
-                         const size_t *count)
-{
-	if (!count)
-		return k2k_fail_argument("count", "null");
-	return capacity ? k2k_check_struct(records, records ? records->size : 0, 0, 0,
-	                                   sizeof(*records), "records")
-	                : 0;
-}
-
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
+	struct k2k_audit_cursor mine;
 	struct reading reading = { .reg = reg,
-		                   .cursor = cursor,
+		                   .cursor = &mine,
 		                   .open_too = flags & K2K_AUDIT_OPEN_TOO,
 		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
 
 	if (reg)
-		code = K2K_CHECK_STRUCT(cursor, 0);
+		code = K2K_TAKE_STRUCT(&mine, cursor, 0);
 	if (reg && !code && (flags & ~(uint32_t)(K2K_AUDIT_OPEN_TOO | K2K_AUDIT_DAMAGED_TOO)))
 		code = k2k_fail_argument("flags", "unknown flags");
-	if (reg && !code)
-		code = check_records(records, capacity, count);
+	if (reg && !code) /* any flags: of an earlier use */
+		code = K2K_CHECK_LIST(records, capacity, count, UINT32_MAX);
 	if (!code)
 		code = enter(reg);
 	if (code)
@@ -511,7 +500,10 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	gone = ask_gone(reg);
 	code = read_all(&reading, records, capacity, count);
 	k2k_read_unlock();
-	return code ? code : *count ? 0 : gone;
+	if (code)
+		return code;
+	K2K_GIVE_STRUCT(cursor, &mine);
+	return *count ? 0 : gone;
 }
 
 /* Is there a number that the cursor has not passed? One load a ring. */
@@ -575,7 +567,8 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
                    uint64_t timeout_ns)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+	struct k2k_audit_cursor mine;
+	int code = reg ? K2K_TAKE_STRUCT(&mine, cursor, 0) : 0;
 
 	if (!code)
 		code = k2k_hold(reg, K2K_GATE_ANY);
@@ -583,7 +576,7 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 		return code;
 	/* relaxed, both: within the call that is counted in users */
 	k2k_add_relaxed(&reg->sleepers, 1);
-	code = sleep_until_news(reg, cursor, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
+	code = sleep_until_news(reg, &mine, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
 	return code;
@@ -594,7 +587,8 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+	struct k2k_audit_cursor mine;
+	int code = reg ? K2K_TAKE_STRUCT(&mine, cursor, 0) : 0;
 
 	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_FAILING))
 		code = k2k_fail_argument("flags", "unknown flags");
@@ -603,7 +597,7 @@ int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	if (code)
 		return code;
 	if (reg->follower.incarnation)
-		k2k_follower_say(&reg->follower, cursor->next,
+		k2k_follower_say(&reg->follower, mine.next,
 		                 k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
 		                 flags & K2K_AUDIT_FAILING);
 	else
@@ -621,10 +615,8 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index,
 	/* observe[follower-owner]: who it is */
 	uint64_t owner = k2k_load_acquire(&follower->owner);
 	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
-	uint32_t size = info->size;
 
 	memset(info, 0, sizeof(*info));
-	info->size = size;
 	info->index = index;
 	/* observe[follower-said]: the words before it */
 	said_ns = k2k_load_acquire(&follower->said_ns);
@@ -667,23 +659,24 @@ int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_
                             size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
-	size_t stride, found = 0;
-	int code = reg ? K2K_CHECK_LIST(followers, capacity, count) : 0;
+	uint32_t stride;
+	size_t found = 0;
+	int code = reg ? K2K_CHECK_LIST(followers, capacity, count, 0) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	stride = capacity ? followers->size : 0;
+	stride = K2K_STRIDE(followers, capacity);
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		struct k2k_audit_follower_info info = { .size = (uint32_t)stride };
+		struct k2k_audit_follower_info info;
 
 		fill_follower(reg, i, &info);
 		/* a record that nobody has, and that nobody lost anything in, is none */
 		if (info.state == K2K_FOLLOWER_NONE && !info.lost && !info.damaged)
 			continue;
 		if (found < capacity)
-			memcpy(k2k_element(followers, stride, found), &info, sizeof(info));
+			K2K_GIVE_ELEMENT(followers, stride, found, &info);
 		found++;
 	}
 	*count = found;
@@ -694,27 +687,28 @@ int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
 {
 	K2K_UNCANCELLED;
-	uint32_t size;
+	struct k2k_audit_stats mine = { .flags = 0 };
 	int code = reg ? K2K_CHECK_STRUCT(stats, 0) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	size = stats->size;
-	memset(stats, 0, sizeof(*stats));
-	stats->size = size;
-	stats->capacity = reg->map.sizes.events;
+	mine.capacity = reg->map.sizes.events;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		const struct k2k_shm_ring *ring = &reg->map.rings[i];
 
-		stats->newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
-		for (int k = 0; k < K2K_AUDIT_KINDS; k++) {
-			stats->written[k] += k2k_load_relaxed(&ring->written[k]);
-			stats->coalesced[k] += k2k_load_relaxed(&ring->coalesced[k]);
-			stats->lost[k] += k2k_load_relaxed(&ring->lost[k]);
+		mine.newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
+		for (int k = 0; k < K2K_EVENT_KINDS; k++) {
+			mine.written_by_kind[k] += k2k_load_relaxed(&ring->written[k]);
+			mine.coalesced_by_kind[k] += k2k_load_relaxed(&ring->coalesced[k]);
+			mine.lost_by_kind[k] += k2k_load_relaxed(&ring->lost[k]);
 		}
 	}
 	k2k_read_unlock();
+	memcpy(mine.written, mine.written_by_kind, sizeof(mine.written));
+	memcpy(mine.coalesced, mine.coalesced_by_kind, sizeof(mine.coalesced));
+	memcpy(mine.lost, mine.lost_by_kind, sizeof(mine.lost));
+	K2K_GIVE_STRUCT(stats, &mine);
 	return 0;
 }

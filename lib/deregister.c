@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "reap.h"
-#include "tenant.h"
 
 static void expect_totals(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
@@ -30,12 +29,13 @@ static void tell_deregistered(const struct k2k_change *change)
 	uint64_t *values = body.more.change.values;
 
 	/* relaxed, all: counts, to which calls under way may add */
-	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
-	values[1] = k2k_load_relaxed(&cold->rejected_rate);
-	values[2] = k2k_load_relaxed(&cold->rejected_budget);
-	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
-	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
+	values[K2K_AUDIT_TOTALS_ADMITTED] = k2k_load_relaxed(
+		&change->reg->map.cells[change->slot].admitted);
+	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = k2k_load_relaxed(&cold->rejected_rate);
+	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = k2k_load_relaxed(&cold->rejected_budget);
+	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = k2k_load_relaxed(&cold->rejected_kernels);
+	values[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS] = k2k_load_relaxed(&cold->unattributed_ns);
 	k2k_trail_append_locked(&change->reg->trail, &body);
 }
 
@@ -119,8 +119,8 @@ static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenan
 static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *totals)
 {
 	struct k2k_registry *reg = change->reg;
+	struct k2k_tenant_totals counted = { .final = 0 };
 	uint64_t deadline = k2k_deadline(reg);
-	uint32_t size = totals ? totals->size : 0;
 	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
@@ -128,19 +128,17 @@ static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *
 	code = retire(change, totals != NULL);
 	if (!code)
 		tell_deregistered(change);
-	if (!code && totals) {
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-	}
 	k2k_change_end(reg, change->undo);
 	if (code)
 		return code;
-	if (totals)
-		code = finish(change, deadline, totals);
-	if (totals && !totals->final)
-		unpin(change);
+	if (totals) {
+		code = finish(change, deadline, &counted);
+		if (!counted.final)
+			unpin(change);
+		K2K_GIVE_STRUCT(totals, &counted);
+	}
 	/* whatever became of the totals, the tenant is gone */
-	k2k_change_audit(change, "deregistered", 0);
+	k2k_change_call_sink(change);
 	return code;
 }
 
@@ -148,7 +146,7 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
                           struct k2k_tenant_totals *totals)
 {
 	K2K_UNCANCELLED;
-	struct k2k_change change = { .reg = reg, .id = id };
+	struct k2k_change change = { .reg = reg, .verb = "deregistered", .id = id };
 	int code;
 
 	if (!reg)
@@ -171,19 +169,13 @@ struct many {
 	struct k2k_registry *reg;
 	const k2k_tenant_id *ids;
 	size_t count;
-	struct k2k_tenant_totals *totals;
+	struct k2k_tenant_totals *totals; /* one for each id; null: nobody asks for them */
 	int *codes;
-	size_t stride; /* of the caller's totals */
 	struct k2k_final *finals;
 	size_t retired; /* as many finals are filled */
 	uint64_t token;
 	int first; /* the first of the codes that is not 0 */
 };
-
-static struct k2k_tenant_totals *totals_at(const struct many *many, size_t index)
-{
-	return k2k_element(many->totals, many->stride, index);
-}
 
 static void note_code(struct many *many, size_t index, int code)
 {
@@ -220,10 +212,10 @@ static int retire_all(struct many *many)
 			note_code(many, i, code);
 			return code;
 		}
-		many->finals[many->retired++] = (struct k2k_final){
-			change.slot, change.generation, many->totals ? totals_at(many, i) : NULL,
-			false
-		};
+		many->finals[many->retired++] = (struct k2k_final){ change.slot, change.generation,
+			                                            many->totals ? &many->totals[i]
+			                                                         : NULL,
+			                                            false };
 		tell_deregistered(&change);
 	}
 	if (many->retired)
@@ -255,12 +247,13 @@ static void audit_all(struct many *many)
 {
 	for (size_t i = 0, retired = 0; i < many->count && retired < many->retired; i++) {
 		struct k2k_change change = { .reg = many->reg,
+			                     .verb = "deregistered",
 			                     .id = many->ids[i],
 			                     .generation = many->finals[retired].generation };
 
 		/* finals are in the order of ids; what was not retired has a code */
 		if (many->codes[i] == 0) {
-			k2k_change_audit(&change, "deregistered", 0);
+			k2k_change_call_sink(&change);
 			retired++;
 		}
 	}
@@ -292,7 +285,8 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
                                struct k2k_tenant_totals *totals, int *codes)
 {
 	K2K_UNCANCELLED;
-	struct many many = { .reg = reg, .ids = ids, .count = count, .totals = totals };
+	struct many many = { .reg = reg, .ids = ids, .count = count };
+	uint32_t stride;
 	int code;
 
 	if (!reg)
@@ -304,22 +298,24 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
 		code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	many.stride = totals && count ? totals->size : 0;
+	stride = totals ? K2K_STRIDE(totals, count) : 0;
+	many.totals = totals ? calloc(count + 1, sizeof(*many.totals)) : NULL;
 	many.finals = malloc(sizeof(*many.finals) * (count + 1));
 	many.codes = codes ? codes : malloc(sizeof(*many.codes) * (count + 1));
-	if (!many.finals || !many.codes) {
+	if (!many.finals || !many.codes || (totals && !many.totals)) {
 		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants",
 		                      count);
 	} else {
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			many.codes[i] = K2K_ENOTENANT;
-		for (size_t i = 0; many.totals && i < count; i++) {
-			memset(totals_at(&many, i), 0, many.stride);
-			totals_at(&many, i)->size = (uint32_t)many.stride;
-			totals_at(&many, i)->id = ids[i];
+			if (many.totals)
+				many.totals[i].id = ids[i];
 		}
 		code = deregister_all(&many);
+		for (size_t i = 0; many.totals && i < count; i++)
+			K2K_GIVE_ELEMENT(totals, stride, i, &many.totals[i]);
 	}
+	free(many.totals);
 	if (!codes)
 		free(many.codes);
 	free(many.finals);

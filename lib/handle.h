@@ -23,6 +23,7 @@
 #include "map.h"
 #include "pool.h"
 #include "sink.h"
+#include "structs.h"
 #include "trail.h"
 #include "writer.h"
 
@@ -162,48 +163,6 @@ static inline void k2k_unhold(struct k2k_registry *reg)
 	/* publish[handle-users]: all that the call did */
 	k2k_sub_release(&reg->users, 1);
 }
-
-/* Adds a reason to a null or too small struct. */
-static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t flags,
-                                   uint32_t known_flags, size_t least, const char *name)
-{
-	if (!pointer)
-		return k2k_fail_argument(name, "null");
-	if (size < least || size > (1u << 20))
-		return k2k_fail_argument(name, "size is not that of the struct: use sizeof");
-	if (flags & ~known_flags)
-		return k2k_fail_argument(name, "unknown flags");
-	return 0;
-}
-
-#define K2K_CHECK_STRUCT(pointer, known_flags)                                                     \
-	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              sizeof(*(pointer)), #pointer)                                \
-	           : k2k_fail_argument(#pointer, "null"))
-
-/* Results of arrays: the caller's elements may be larger than ours, of a later version. */
-static inline void *k2k_element(void *array, size_t stride, size_t index)
-{
-	return (unsigned char *)array + stride * index;
-}
-
-/* A struct that has grown: as it is now, or as it was before it had `last`. */
-#define K2K_CHECK_GROWN(pointer, known_flags, last)                                                \
-	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last)    \
-	                                      ? 0                                                  \
-	                                      : sizeof(*(pointer)),                                \
-	                              #pointer)                                                    \
-	           : k2k_fail_argument(#pointer, "null"))
-#define K2K_HAS_FIELD(pointer, field) \
-	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))
-
-#define K2K_CHECK_LIST_OF(list, capacity, count, known_flags)              \
-	(!(count)                ? k2k_fail_argument("count", "null")      \
-	 : (capacity) && !(list) ? k2k_fail_argument(#list, "null")        \
-	 : (capacity)            ? K2K_CHECK_STRUCT((list), (known_flags)) \
-	                         : 0)
-#define K2K_CHECK_LIST(list, capacity, count) K2K_CHECK_LIST_OF(list, capacity, count, 0)
 
 /* When a call that may wait gives up, if it begins now. CLOCK_MONOTONIC ns. */
 uint64_t k2k_deadline(const struct k2k_registry *reg);

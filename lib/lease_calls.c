@@ -195,26 +195,34 @@ static int acquire_waiting(struct acquisition *a)
 	return code;
 }
 
-static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdict *verdict)
+static void give_verdict(const struct acquisition *a, int code, struct k2k_verdict *verdict)
 {
-	verdict->code = code;
-	verdict->reserved = 0;
-	verdict->used = a->used;
-	verdict->limit = a->limit;
-	verdict->remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED
-	                                               : k2k_sat_sub(a->limit, a->used);
-	verdict->window = 0;
-	verdict->retry_after_ns = code ? K2K_NEVER_NS : 0;
+	struct k2k_verdict mine = {
+		.code = code,
+		.used = a->used,
+		.limit = a->limit,
+		.remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED
+		                                       : k2k_sat_sub(a->limit, a->used),
+		.retry_after_ns = code ? K2K_NEVER_NS : 0,
+	};
+
+	if (verdict)
+		K2K_GIVE_STRUCT(verdict, &mine);
 }
 
-static int check_lease_argument(const struct k2k_lease *lease)
+static void give_lease(const struct acquisition *a, struct k2k_lease *lease)
 {
-	/* flags are results here: of an earlier use */
-	return lease ? k2k_check_struct(lease, lease->size, lease->flags,
-	                                K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY, sizeof(*lease),
-	                                "lease")
-	             : 0;
+	struct k2k_lease mine = { .flags = a->resource->lease_flag,
+		                  .id = a->id,
+		                  .generation = a->generation,
+		                  .amount = a->amount };
+
+	if (lease)
+		K2K_GIVE_STRUCT(lease, &mine);
 }
+
+/* Flags of an earlier use may be in a lease that is to be filled. */
+#define LEASE_FLAGS (K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY)
 
 static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount,
                         struct k2k_lease *lease, struct k2k_verdict *verdict,
@@ -232,7 +240,7 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		return k2k_fail_argument("registry", "null");
 	if (amount == 0)
 		return k2k_fail_argument("bytes", "0");
-	code = check_lease_argument(lease);
+	code = lease ? K2K_CHECK_STRUCT(lease, LEASE_FLAGS) : 0;
 	if (!code && verdict)
 		code = K2K_CHECK_STRUCT(verdict, 0);
 	if (code)
@@ -251,14 +259,9 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		                       "the table of leases is full: %u pairs of tenant and living "
 		                       "broker hold something",
 		                       K2K_LEASES(reg->map.sizes));
-	if (verdict)
-		fill_verdict(&a, code, verdict);
-	if (!code && lease) {
-		lease->flags = resource->lease_flag;
-		lease->id = id;
-		lease->generation = a.generation;
-		lease->amount = amount;
-	}
+	give_verdict(&a, code, verdict);
+	if (!code)
+		give_lease(&a, lease);
 	if (a.sink) {
 		struct k2k_rejection rejection = {
 			.code = code, .tenant = id, .used = a.used, .limit = a.limit
@@ -317,28 +320,29 @@ static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease,
                          const struct resource *resource)
 {
 	K2K_UNCANCELLED;
+	struct k2k_lease mine;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	if (!lease)
-		return k2k_fail_argument("lease", "null");
-	code = check_lease_argument(lease);
+	code = K2K_TAKE_STRUCT(&mine, lease, LEASE_FLAGS);
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	if (lease->amount == 0)
+	if (mine.amount == 0)
 		return K2K_ENOTHELD;
-	if (lease->flags != resource->lease_flag)
+	if (mine.flags != resource->lease_flag)
 		return k2k_fail_argument("lease", "of another resource");
-	if (lease->id != K2K_TENANT_UNSPECIFIED) {
-		if (lease->generation == 0)
+	if (mine.id != K2K_TENANT_UNSPECIFIED) {
+		if (mine.generation == 0)
 			return k2k_fail_argument("lease", "without a generation");
-		code = release(reg, lease->id, lease->generation, lease->amount, resource);
+		code = release(reg, mine.id, mine.generation, mine.amount, resource);
 	}
-	if (!code)
-		lease->amount = 0;
+	if (!code) {
+		mine.amount = 0;
+		K2K_GIVE_STRUCT(lease, &mine);
+	}
 	return code;
 }
 

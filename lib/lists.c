@@ -14,23 +14,28 @@
 #include "ledger.h"
 #include "tenant.h"
 
-/* The caller's array, filled as far as it goes. */
+/* The caller's array, which is filled as far as it has room. */
 struct out {
 	struct k2k_registry *reg;
 	k2k_tenant_id id; /* K2K_TENANT_UNSPECIFIED: all */
 	uint32_t slot;    /* of id */
 	uint64_t generation;
 	void *list;
-	size_t stride, capacity, count;
+	uint32_t stride;
+	size_t capacity, count;
 };
 
-static void *next(struct out *out)
+static bool has_room(const struct out *out)
 {
-	void *element = out->count < out->capacity ? k2k_element(out->list, out->stride, out->count)
-	                                           : NULL;
+	return out->count < out->capacity;
+}
 
+static void put(struct out *out, const void *info, size_t bytes)
+{
+	if (has_room(out))
+		k2k_struct_give(k2k_element(out->list, out->stride, out->count), out->stride, info,
+		                bytes);
 	out->count++;
-	return element;
 }
 
 /* The id of a live registration; 0 where it is gone, or not the one asked for. */
@@ -74,19 +79,13 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 {
 	struct out *out = context;
 	k2k_tenant_id id = id_of(out, cost->slot, cost->generation);
-	struct k2k_usage_info *info;
+	struct k2k_usage_info info = { .id = id,
+		                       .generation = cost->generation,
+		                       .engagement_id = cost->engagement,
+		                       .gpu_ns = cost->cost_ns };
 
-	if (id == K2K_TENANT_UNSPECIFIED)
-		return 0;
-	info = next(out);
-	if (info) {
-		info->size = (uint32_t)out->stride;
-		info->flags = 0;
-		info->id = id;
-		info->generation = cost->generation;
-		info->engagement_id = cost->engagement;
-		info->gpu_ns = cost->cost_ns;
-	}
+	if (id != K2K_TENANT_UNSPECIFIED)
+		put(out, &info, sizeof(info));
 	return 0;
 }
 
@@ -95,13 +94,13 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	code = k2k_ledger_sweep(&reg->map, add_usage, &out);
 	k2k_read_unlock();
 	if (!code)
@@ -130,10 +129,8 @@ static void add_budget(struct out *out, uint32_t index)
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	/* observe[budget-state]: its fields */
 	uint64_t word = k2k_load_acquire(&budget->entry.state);
-	uint64_t generation, version, budget_ns, engagement, used_ns = 0;
-	struct k2k_budget_info *info;
-	bool damaged;
-	k2k_tenant_id id;
+	struct k2k_budget_info info = { .flags = 0 };
+	uint64_t version;
 	uint32_t slot;
 
 	/*
@@ -141,33 +138,25 @@ static void add_budget(struct out *out, uint32_t index)
 	 * version we see
 	 */
 	slot = k2k_load_relaxed(&budget->entry.slot);
-	generation = k2k_load_relaxed(&budget->entry.gen);
-	engagement = k2k_load_relaxed(&budget->entry.key);
+	info.generation = k2k_load_relaxed(&budget->entry.gen);
+	info.engagement_id = k2k_load_relaxed(&budget->entry.key);
 	K2K_DELAY(half_copied);
-	budget_ns = k2k_load_relaxed(&budget->budget_ns);
+	info.budget_ns = k2k_load_relaxed(&budget->budget_ns);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || slot >= map->sizes.tenants)
 		return;
-	id = id_of(out, slot, generation);
-	if (id == K2K_TENANT_UNSPECIFIED)
+	info.id = id_of(out, slot, info.generation);
+	if (info.id == K2K_TENANT_UNSPECIFIED)
 		return;
 	k2k_tenant_rate(map, slot, &version);
 	if (!k2k_budget_visible(budget, version))
 		return;
-	damaged = !used_of(map, budget, &(struct k2k_hash_key){ generation, engagement, slot },
-	                   &used_ns);
+	if (!used_of(map, budget,
+	             &(struct k2k_hash_key){ info.generation, info.engagement_id, slot },
+	             &info.used_ns))
+		info.flags = K2K_TENANT_DAMAGED;
 	k2k_fence_acquire(); /* the copies before, the second look after */
-	if (k2k_load_relaxed(&budget->entry.state) != word)
-		return;
-	info = next(out);
-	if (!info)
-		return;
-	info->size = (uint32_t)out->stride;
-	info->flags = damaged ? K2K_TENANT_DAMAGED : 0;
-	info->id = id;
-	info->generation = generation;
-	info->engagement_id = engagement;
-	info->budget_ns = budget_ns;
-	info->used_ns = used_ns;
+	if (k2k_load_relaxed(&budget->entry.state) == word)
+		put(out, &info, sizeof(info));
 }
 
 int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list,
@@ -175,13 +164,13 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	for (uint32_t i = 0; i < reg->map.sizes.budgets; i++)
 		add_budget(&out, i);
 	k2k_read_unlock();
@@ -194,15 +183,12 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 /* One row for what of a tenant can't be told, so that it hides no other's. */
 static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
 {
-	struct k2k_lease_info *info = next(out);
+	struct k2k_lease_info info = { .flags = K2K_TENANT_DAMAGED,
+		                       .id = id,
+		                       .generation = generation,
+		                       .slot = K2K_LEASE_SLOT_NONE };
 
-	if (!info)
-		return;
-	*info = (struct k2k_lease_info){ .size = (uint32_t)out->stride,
-		                         .flags = K2K_TENANT_DAMAGED,
-		                         .id = id,
-		                         .generation = generation,
-		                         .slot = K2K_LEASE_SLOT_NONE };
+	put(out, &info, sizeof(info));
 }
 
 static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t generation)
@@ -219,24 +205,17 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 	}
 	for (uint32_t i = 0; !code && i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
-		struct k2k_lease_info *info;
+		struct k2k_lease_info info = { .id = id, .generation = generation };
 
 		if (!(h->held[0] || h->held[1]) ||
 		    !k2k_liveness_alive(&reg->liveness, h->incarnation))
 			continue;
-		info = next(out);
-		if (!info)
-			continue;
-		info->size = (uint32_t)out->stride;
-		info->flags = 0;
-		info->id = id;
-		info->generation = generation;
-		info->slot = h->broker_slot;
-		info->reserved = 0;
-		/* relaxed: for people */
-		info->pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
-		info->kernels = h->held[K2K_RESOURCE_KERNELS];
-		info->gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+		info.slot = h->broker_slot;
+		/* relaxed: for diagnostics */
+		info.pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
+		info.kernels = h->held[K2K_RESOURCE_KERNELS];
+		info.gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+		put(out, &info, sizeof(info));
 	}
 	return code;
 }
@@ -259,13 +238,13 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	if (id != K2K_TENANT_UNSPECIFIED)
 		code = add_leases_of_slot(&out, out.slot);
 	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants;
@@ -394,7 +373,6 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
 	/* relaxed, all: for people */
 	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token);
 
-	info->flags = 0;
 	info->slot = i;
 	info->incarnation = owner;
 	info->pid = k2k_load_relaxed(&slot->pid);
@@ -427,17 +405,17 @@ static int list_brokers(void *context)
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		/* observe[slot-owner]: its identity */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
-		struct k2k_broker_info *info;
+		struct k2k_broker_info info = { .flags = 0 };
 
 		if (owner == 0)
 			continue;
-		info = next(out);
-		if (!info)
-			continue;
-		copy_broker(reg, i, owner, info);
-		info->size = (uint32_t)out->stride;
-		info->kernels = info->state == K2K_BROKER_DEAD ? 0 : list->kernels[i];
-		info->gpu_memory_bytes = info->state == K2K_BROKER_DEAD ? 0 : list->bytes[i];
+		if (has_room(out))
+			copy_broker(reg, i, owner, &info);
+		if (info.state != K2K_BROKER_DEAD) {
+			info.kernels = list->kernels[i];
+			info.gpu_memory_bytes = list->bytes[i];
+		}
+		put(out, &info, sizeof(info));
 	}
 	return 0;
 }
@@ -447,13 +425,13 @@ int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size
 {
 	K2K_UNCANCELLED;
 	struct broker_out brokers = { .out = { .list = list, .capacity = capacity } };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0) : 0;
 
 	if (!code)
 		code = begin(&brokers.out, reg, K2K_TENANT_UNSPECIFIED);
 	if (code)
 		return code;
-	brokers.out.stride = capacity ? list->size : 0;
+	brokers.out.stride = K2K_STRIDE(list, capacity);
 	if (capacity)
 		add_holdings(reg, brokers.kernels, brokers.bytes);
 	k2k_agent_run(&reg->agent, list_brokers, &brokers);

@@ -38,6 +38,17 @@ struct k2k_passed {
 	void *context;
 };
 
+/* Takes records: brokers and the writer. */
+struct k2k_claimer {
+	uint64_t incarnation;
+	const struct k2k_passed *passed;
+	/*
+	 * Remembers a failed search until something is given back, for a second at most.
+	 * Process-private; starts as UINT64_MAX.
+	 */
+	k2k_u64 *full_at;
+};
+
 static inline struct k2k_shm_entry *k2k_pool_at(const struct k2k_pool *pool, uint32_t index)
 {
 	return (struct k2k_shm_entry *)(void *)(pool->records + (size_t)pool->stride * index);
@@ -78,13 +89,9 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 	return high < pool->capacity ? high : pool->capacity;
 }
 
-/*
- * Takes a record for `incarnation`: true, and CLAIMED in *index. False: full.
- * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is
- * given back, for a second at most.
- */
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
-                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index);
+/* Takes a record: true, and it is CLAIMED by the claimer's incarnation. False: the pool is full. */
+bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
+                    uint32_t *index);
 /* The claimer's: gives back what it did not link. */
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* The single remover's: FREE at once, or RETIRED until the token has passed. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the library by one process, with its clock in their hands; included by CMakeLists.txt beside it.
 foreach(test IN ITEMS unit_reference unit_parity unit_limits unit_leases unit_deregister unit_recovery unit_second unit_restore
-    unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
+    unit_structs unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
   k2k_test(NAME ${test} EACH TIMEOUT 300)
 endforeach()
 

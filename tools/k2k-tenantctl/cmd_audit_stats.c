@@ -157,19 +157,19 @@ static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats,
 	struct list list;
 
 	list_begin(&list, ctl, &kinds_table, &(const struct extra){ extra, extra_values, 2 });
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
 		struct value values[COL_KIND_COUNT] = {
 			[COL_KIND_KIND] = TEXT(k2k_audit_kind_name(kind)),
 			[COL_KIND_TYPE] = TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
 			[COL_KIND_LEVEL] = TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
-			[COL_KIND_WRITTEN] = NUMBER(stats->written[kind]),
-			[COL_KIND_COALESCED] = NUMBER(stats->coalesced[kind]),
-			[COL_KIND_LOST] = NUMBER(stats->lost[kind]),
+			[COL_KIND_WRITTEN] = NUMBER(stats->written_by_kind[kind]),
+			[COL_KIND_COALESCED] = NUMBER(stats->coalesced_by_kind[kind]),
+			[COL_KIND_LOST] = NUMBER(stats->lost_by_kind[kind]),
 		};
 
 		if (!strcmp(k2k_audit_kind_name(kind), "unknown"))
 			continue;
-		if (stats->lost[kind])
+		if (stats->lost_by_kind[kind])
 			values[COL_KIND_LOST].color = "red";
 		list_row(&list, values);
 	}

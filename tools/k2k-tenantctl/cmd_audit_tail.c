@@ -51,7 +51,7 @@ struct tail {
 /* A kind or a type; main() has refused other words. */
 static void read_type(struct tail *tail, const char *text)
 {
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (!strcasecmp(text, k2k_audit_kind_name(kind))) {
 			tail->kind = kind;
 			tail->by_kind = true;
