@@ -34,13 +34,35 @@ struct source {
 	struct progress progress;
 };
 
-static const char *const rate_forms = "a rate is like 5000/s, 5k/s, or unlimited";
-static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
-static const char *const size_forms =
-	"a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
-static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
-static const char *const id_forms = "an id is decimal or 0x..., at most 18446744073709551615";
-static const char *const number_forms = "a whole number, at most 18446744073709551615";
+/* How a value is parsed, and what a message says about its form. */
+struct form {
+	int (*parse)(const char *text, uint64_t *value, struct units_fault *fault);
+	const char *text;
+};
+
+static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	return units_parse_count(text, 0, UINT64_MAX, value, fault);
+}
+
+static int parse_kernels(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	uint32_t kernels = 0;
+	int code = units_parse_kernels(text, &kernels, fault);
+
+	*value = kernels;
+	return code;
+}
+
+static const struct form
+	a_rate = { units_parse_rate, "a rate is like 5000/s, 5k/s, or unlimited" },
+	a_kernel_count = { parse_kernels, "a whole number, at most 4294967294, or unlimited" },
+	a_size = { units_parse_size,
+	           "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited" },
+	a_duration = { units_parse_duration,
+	               "a duration is like 250ms, 1.5s, 1h30m, or unlimited" },
+	an_id = { units_parse_id, "an id is decimal or 0x..., at most 18446744073709551615" },
+	a_number = { parse_number, "a whole number, at most 18446744073709551615" };
 
 /* ---- faults ----------------------------------------------------------------- */
 
@@ -188,30 +210,22 @@ static bool bad_scalar(struct source *s, const char *what, const struct units_fa
 	              fault->what, forms);
 }
 
-static bool take_u64(struct source *s, const char *what,
-                     int (*parse)(const char *, uint64_t *, struct units_fault *),
-                     const char *forms, uint64_t *value)
+static bool take_u64(struct source *s, const char *what, const struct form *form, uint64_t *value)
 {
 	struct units_fault fault;
 
 	if (!is_scalar(s, what))
 		return false;
-	return !parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, forms);
-}
-
-static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
-{
-	return units_parse_count(text, 0, UINT64_MAX, value, fault);
+	return !form->parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, form->text);
 }
 
 static bool take_kernels(struct source *s, uint32_t *kernels)
 {
-	struct units_fault fault;
+	uint64_t number = 0;
+	bool good = take_u64(s, "kernels", &a_kernel_count, &number);
 
-	if (!is_scalar(s, "kernels"))
-		return false;
-	return !units_parse_kernels(scalar(s), kernels, &fault) ||
-	       bad_scalar(s, "kernels", &fault, kernels_forms);
+	*kernels = (uint32_t)number;
+	return good;
 }
 
 /* ---- keys ------------------------------------------------------------------- */
@@ -262,10 +276,8 @@ static int by_engagement(const void *a, const void *b)
 }
 
 /* {7: 1h, 8: 2h}. Keys are compared as numbers, because one number has several spellings. */
-static bool take_engagements(struct source *s, const char *what,
-                             int (*parse)(const char *, uint64_t *, struct units_fault *),
-                             const char *forms, struct engagements *list, size_t *first,
-                             size_t *count)
+static bool take_engagements(struct source *s, const char *what, const struct form *form,
+                             struct engagements *list, size_t *first, size_t *count)
 {
 	struct engagement_ns *own;
 
@@ -287,8 +299,8 @@ static bool take_engagements(struct source *s, const char *what,
 		item = &list->list[list->count];
 		item->line = s->event.start_mark.line + 1;
 		item->column = s->event.start_mark.column + 1;
-		if (!take_u64(s, "engagement", units_parse_id, id_forms, &item->engagement) ||
-		    !next(s) || !take_u64(s, what, parse, forms, &item->ns))
+		if (!take_u64(s, "engagement", &an_id, &item->engagement) || !next(s) ||
+		    !take_u64(s, what, form, &item->ns))
 			return false;
 		list->count++;
 	}
@@ -329,8 +341,7 @@ static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
 	if (!is_mapping(s, "rejected_total", "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
 		return false;
 	while ((key = take_key(s, "rejected_total", keys, 4, &seen)) != 4)
-		if (key < 0 || !next(s) ||
-		    !take_u64(s, keys[key], parse_number, number_forms, values[key]))
+		if (key < 0 || !next(s) || !take_u64(s, keys[key], &a_number, values[key]))
 			return false;
 	return seen == 15 || bad(s, "rejected_total: needs rate, budget, kernels and gpu_memory");
 }
@@ -380,7 +391,7 @@ static bool take_preset(struct source *s, struct k2k_quota *quota)
 
 static bool take_id(struct source *s, struct entry *e)
 {
-	if (!take_u64(s, "id", units_parse_id, id_forms, &e->id))
+	if (!take_u64(s, "id", &an_id, &e->id))
 		return false;
 	return e->id != K2K_TENANT_UNSPECIFIED ||
 	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
@@ -393,32 +404,25 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_u64(s, "rate", units_parse_rate, rate_forms, &e->rate);
+	case KEY_RATE: return take_u64(s, "rate", &a_rate, &e->rate);
 	case KEY_KERNELS: return take_kernels(s, &e->kernels);
-	case KEY_GPU_MEMORY:
-		return take_u64(s, "gpu_memory", units_parse_size, size_forms,
-		                &e->gpu_memory_bytes);
+	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", &a_size, &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
-		if (!take_engagements(s, "budgets", units_parse_duration, duration_forms,
-		                      &d->budgets, &e->first_budget, &e->budget_count))
+		if (!take_engagements(s, "budgets", &a_duration, &d->budgets, &e->first_budget,
+		                      &e->budget_count))
 			return false;
 		drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
 		return true;
-	case KEY_GENERATION:
-		return take_u64(s, "generation", parse_number, number_forms, &e->generation);
+	case KEY_GENERATION: return take_u64(s, "generation", &a_number, &e->generation);
 	case KEY_REGISTERED_AT:
-		return take_u64(s, "registered_at_ns", parse_number, number_forms,
-		                &e->registered_at_ns);
-	case KEY_ADMITTED:
-		return take_u64(s, "admitted_total", parse_number, number_forms,
-		                &e->admitted_total);
+		return take_u64(s, "registered_at_ns", &a_number, &e->registered_at_ns);
+	case KEY_ADMITTED: return take_u64(s, "admitted_total", &a_number, &e->admitted_total);
 	case KEY_REJECTED: return take_rejected(s, &e->rejected_total);
 	case KEY_UNATTRIBUTED:
-		return take_u64(s, "unattributed_ns", parse_number, number_forms,
-		                &e->unattributed_ns);
+		return take_u64(s, "unattributed_ns", &a_number, &e->unattributed_ns);
 	case KEY_GPU_NS:
-		return take_engagements(s, "gpu_ns", parse_number, number_forms, &d->costs,
-		                        &e->first_cost, &e->cost_count);
+		return take_engagements(s, "gpu_ns", &a_number, &d->costs, &e->first_cost,
+		                        &e->cost_count);
 	case SAVED_KEYS: break;
 	}
 	return false;
@@ -565,10 +569,8 @@ static bool take_root_value(struct source *s, enum root_key key)
 	case REGISTRY: return take_name(s, "registry", file->registry, sizeof(file->registry));
 	case UUID: return take_name(s, "uuid", file->uuid, sizeof(file->uuid));
 	case END: return (file->ended = take_exactly(s, "end", "true"));
-	case GENERATION:
-		return take_u64(s, "generation", parse_number, number_forms,
-		                &s->document->generation);
-	case SAVED_AT: return take_u64(s, "saved_at_ns", parse_number, number_forms, &when);
+	case GENERATION: return take_u64(s, "generation", &a_number, &s->document->generation);
+	case SAVED_AT: return take_u64(s, "saved_at_ns", &a_number, &when);
 	default: return is_scalar(s, root_keys[key]);
 	}
 }
