@@ -11,6 +11,7 @@
 #define K2K_TENANTCTL_CTL_H
 
 #include "common/memory.h"
+#include "common/units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -173,6 +174,14 @@ int fetch_filtered(struct ctl *ctl, enum listing what, void **list, size_t *coun
  * in the message. */
 
 bool good_registry_name(const char *name);
+
+/* How a value is parsed, and what a message says about its form. */
+struct form {
+	int (*parse)(const char *text, uint64_t *value, struct units_fault *fault);
+	const char *text;
+};
+extern const struct form a_rate, a_kernel_count, a_size, a_duration, a_mode, an_id;
+
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
 /* All arguments; the caller frees *ids. */
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);

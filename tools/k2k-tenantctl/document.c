@@ -34,35 +34,13 @@ struct source {
 	struct progress progress;
 };
 
-/* How a value is parsed, and what a message says about its form. */
-struct form {
-	int (*parse)(const char *text, uint64_t *value, struct units_fault *fault);
-	const char *text;
-};
-
 static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
 {
 	return units_parse_count(text, 0, UINT64_MAX, value, fault);
 }
 
-static int parse_kernels(const char *text, uint64_t *value, struct units_fault *fault)
-{
-	uint32_t kernels = 0;
-	int code = units_parse_kernels(text, &kernels, fault);
-
-	*value = kernels;
-	return code;
-}
-
-static const struct form
-	a_rate = { units_parse_rate, "a rate is like 5000/s, 5k/s, or unlimited" },
-	a_kernel_count = { parse_kernels, "a whole number, at most 4294967294, or unlimited" },
-	a_size = { units_parse_size,
-	           "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited" },
-	a_duration = { units_parse_duration,
-	               "a duration is like 250ms, 1.5s, 1h30m, or unlimited" },
-	an_id = { units_parse_id, "an id is decimal or 0x..., at most 18446744073709551615" },
-	a_number = { parse_number, "a whole number, at most 18446744073709551615" };
+static const struct form a_number = { parse_number,
+	                              "a whole number, at most 18446744073709551615" };
 
 /* ---- faults ----------------------------------------------------------------- */
 
