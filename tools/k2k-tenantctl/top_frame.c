@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* top --once: what happened in one interval, in the form of the other commands. */
+/* top --once: what happened in one interval, printed like other listings */
 #include "brokers.h"
 #include "output.h"
 #include "top.h"
@@ -125,10 +125,10 @@ int top_frame(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns)
 	int code;
 
 	top_begin(&t);
-	code = top_look(&t, reg);
+	code = top_refresh(&t, reg);
 	if (!code) {
 		clock_sleep_until(t.now.taken_ns + interval_ns);
-		code = top_look(&t, reg);
+		code = top_refresh(&t, reg);
 	}
 	if (!code)
 		print_frame(ctl, &t, interval_ns);
