@@ -85,7 +85,7 @@ static void *run_reader(void *argument)
 		else
 			read_as_observer(r);
 		/* leaves the processor to those who deregister */
-		pause_ns(roll(&r->dice, 100000));
+		pause_ns(roll(&r->dice, 200000));
 	}
 	return NULL;
 }
