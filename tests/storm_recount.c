@@ -9,8 +9,8 @@
  *    call without a verdict (record).
  * 2. A window: the sum of the messages whose verdicts named it <= the largest `used` of those
  *    verdicts <= the largest limit. This is exact although a message may name a second and take
- *    room in the next: an admission that named second s has taken a piece of [base of s, base of s +
- *    limit), and no two pieces overlap (lib/rate.h, 6).
+ *    room in the next: an admission that named second s has taken a piece of
+ *    [base of s, base of s + limit), and no two pieces overlap (lib/rate.h, 6).
  * 3. Costs of an account and engagement: told OK <= cost <= told OK + gone + uncertain. What was
  *    answered K2K_EUNBOOKED is in the unattributed total. Both together are <= told OK + unbooked +
  *    gone + uncertain.
