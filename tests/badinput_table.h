@@ -1,16 +1,309 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * badinput_table.h - every public call: its name, in which roles it works, and the function that
- * makes it, rightly or wrongly (badinput_calls.h)
+ * badinput_table.h - every public call: how it is called rightly, in which roles, and all the ways
+ * to call it wrongly.
  */
 #ifndef K2K_TESTS_BADINPUT_TABLE_H
 #define K2K_TESTS_BADINPUT_TABLE_H
 
 #include "badinput_calls.h"
 
-#include <dlfcn.h>
-
 /* clang-format off: tables aligned by hand */
+/* ---- leases: kernels and GPU memory alike ------------------------------------------------ */
+
+static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes,
+                       struct k2k_lease *lease, struct k2k_verdict *verdict)
+{
+	return memory ? k2k_gpu_memory_acquire(reg, id, bytes, lease, verdict)
+	              : k2k_kernel_acquire(reg, id, lease, verdict);
+}
+
+static int release_any(struct k2k_registry *reg, bool memory, struct k2k_lease *lease)
+{
+	return memory ? k2k_gpu_memory_release(reg, lease) : k2k_kernel_release(reg, lease);
+}
+
+static int release_id_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes)
+{
+	return memory ? k2k_gpu_memory_release_id(reg, id, bytes) : k2k_kernel_release_id(reg, id);
+}
+
+static int acquire(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	struct k2k_lease lease = K2K_LEASE_INIT, before;
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	k2k_tenant_id id = ID;
+	uint64_t bytes = 1;
+	int code;
+
+	switch (variant) {
+	case 0: break;
+	case 1:
+		*expected = K2K_ENOTENANT;
+		id = UNKNOWN;
+		break;
+	case 2:
+		*expected = memory ? K2K_EINVAL : 0; /* no amount of a kernel's to be wrong */
+		bytes = 0;
+		break;
+	case 3:
+		*expected = memory ? K2K_EGPUMEM : 0;
+		bytes = UINT64_MAX;
+		break;
+	default:
+		if (variant < 20 ? !spoil(variant - 4, &lease.size, &lease.flags)
+		                 : !spoil(variant - 20, &verdict.size, &verdict.flags))
+			NO_VARIANT;
+	}
+	before = lease;
+	code = acquire_any(reg, memory, id, bytes, &lease, &verdict);
+	if (code)
+		assert_memory_equal(&before, &lease, sizeof lease);
+	else
+		assert_int_equal(release_any(reg, memory, &lease), 0);
+	return code;
+}
+
+static int release(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	struct k2k_lease lease = { sizeof lease, memory ? K2K_LEASE_GPU_MEMORY : K2K_LEASE_KERNEL,
+		                   ID, 1, 1 };
+	struct k2k_lease kept = lease, before;
+	int code;
+
+	if (variant == 1)
+		return release_any(reg, memory, NULL);
+	if (variant > 20) {
+		UNLESS_SPOILT(variant - 21, lease);
+		return release_any(reg, memory, &lease);
+	}
+	acquire_any(reg, memory, ID, 1, &kept, NULL);
+	lease = kept;
+	switch (variant) {
+	case 0: break;
+	case 2: lease.flags = memory ? K2K_LEASE_KERNEL : K2K_LEASE_GPU_MEMORY; break;
+	case 3: lease.flags = K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY; break;
+	case 4: lease.flags = 0; break;
+	case 5: lease.generation = 0; break;
+	case 6:
+		*expected = K2K_ENOTHELD;
+		lease.amount = 0;
+		break;
+	case 7:
+		*expected = K2K_ENOTHELD;
+		lease.amount = UINT64_MAX;
+		break;
+	case 8:
+		*expected = K2K_ENOTHELD;
+		lease.amount = 2;
+		break;
+	case 9:
+		*expected = K2K_ESTALE;
+		lease.generation += 1000;
+		break;
+	case 10:
+		*expected = K2K_ESTALE;
+		lease.id = UNKNOWN;
+		break;
+	case 11:
+		*expected = K2K_ESTALE;
+		lease.generation = UINT64_MAX;
+		break;
+	default: release_any(reg, memory, &kept); NO_VARIANT;
+	}
+	before = lease;
+	code = release_any(reg, memory, &lease);
+	if (code) {
+		assert_memory_equal(&before, &lease, sizeof lease);
+		release_any(reg, memory, &kept);
+	} else {
+		assert_int_equal(lease.amount, 0);
+	}
+	return code;
+}
+
+static int release_id(struct k2k_registry *reg, bool memory, int variant, int *expected)
+{
+	int code;
+
+	switch (variant) {
+	case 0:
+		acquire_any(reg, memory, ID, 1, NULL, NULL);
+		return release_id_any(reg, memory, ID, 1);
+	case 1: *expected = K2K_ENOTENANT; return release_id_any(reg, memory, UNKNOWN, 1);
+	case 2: *expected = K2K_ENOTHELD; return release_id_any(reg, memory, ID, 1);
+	case 3:
+		*expected = memory ? K2K_EINVAL : K2K_ENOTHELD;
+		return release_id_any(reg, memory, ID, 0);
+	case 4:
+		acquire_any(reg, memory, ID, 1, NULL, NULL);
+		*expected = memory ? K2K_ENOTHELD : 0;
+		code = release_id_any(reg, memory, ID, 2);
+		if (code)
+			release_id_any(reg, memory, ID, 1);
+		return code;
+	default: NO_VARIANT;
+	}
+}
+
+static int call_kernel_acquire(struct k2k_registry *reg, int v, int *expected)
+{
+	return acquire(reg, false, v, expected);
+}
+static int call_kernel_release(struct k2k_registry *reg, int v, int *expected)
+{
+	return release(reg, false, v, expected);
+}
+static int call_kernel_release_id(struct k2k_registry *reg, int v, int *expected)
+{
+	return release_id(reg, false, v, expected);
+}
+static int call_memory_acquire(struct k2k_registry *reg, int v, int *expected)
+{
+	return acquire(reg, true, v, expected);
+}
+static int call_memory_release(struct k2k_registry *reg, int v, int *expected)
+{
+	return release(reg, true, v, expected);
+}
+static int call_memory_release_id(struct k2k_registry *reg, int v, int *expected)
+{
+	return release_id(reg, true, v, expected);
+}
+
+/* ---- audit --------------------------------------------------------------------------------- */
+
+static void silent(void *context, const struct k2k_audit_event *event)
+{
+	(void)context, (void)event;
+}
+
+static int call_set_sink(struct k2k_registry *reg, int variant, int *expected)
+{
+	int code;
+
+	if (variant > 0)
+		NO_VARIANT;
+	code = k2k_registry_set_audit_sink(reg, silent, NULL);
+	if (!code)
+		assert_int_equal(k2k_registry_set_audit_sink(reg, NULL, NULL), 0);
+	return code;
+}
+
+static int call_cross_tenant(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_audit_cross_tenant(reg, 1, 2, "a", "b", tag);
+	case 1: return k2k_audit_cross_tenant(reg, 1, 2, NULL, "b", tag);
+	case 2: return k2k_audit_cross_tenant(reg, 1, 2, "a", NULL, tag);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_batch_begin(struct k2k_registry *reg, int variant, int *expected)
+{
+	int code;
+
+	if (variant > 0)
+		NO_VARIANT;
+	code = k2k_batch_begin(reg);
+	if (!code)
+		assert_int_equal(k2k_batch_end(reg), 0);
+	return code;
+}
+
+static int call_batch_end(struct k2k_registry *reg, int variant, int *expected)
+{
+	if (variant > 1)
+		NO_VARIANT;
+	if (variant == 0)
+		(void)k2k_batch_begin(reg);
+	return k2k_batch_end(reg);
+}
+
+static int call_audit_read(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_record records[2] = { { .size = sizeof records[0], .flags = UINT32_MAX } };
+	size_t count = 12345;
+	int code;
+
+	switch (variant) {
+	case 0:
+		do /* of a registry that is gone the last events, and then the error */
+			code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		while (!code && count);
+		return code;
+	case 1: return k2k_audit_read(reg, &cursor, 0, records, 2, NULL);
+	case 2: code = k2k_audit_read(reg, &cursor, 0, NULL, 2, &count); break;
+	case 3: code = k2k_audit_read(reg, NULL, 0, records, 2, &count); break;
+	case 4: code = k2k_audit_read(reg, &cursor, 4, records, 2, &count); break;
+	case 5: code = k2k_audit_read(reg, &cursor, UINT32_MAX, records, 2, &count); break;
+	case 6:
+		records[0].size--;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 7:
+		records[0].size = 0;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 8:
+		cursor.next[64] = UINT64_MAX;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	case 9:
+		cursor.next[0] = UINT64_MAX / 2;
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+		break;
+	default:
+		UNLESS_SPOILT(variant - 10, cursor);
+		code = k2k_audit_read(reg, &cursor, 0, records, 2, &count);
+	}
+	assert_int_equal(count, 12345);
+	return code;
+}
+
+static int call_audit_wait(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+
+	if (variant == 1)
+		return k2k_audit_wait(reg, NULL, 0);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, cursor);
+	return k2k_audit_wait(reg, &cursor, 0);
+}
+
+/* None of the handles is a follower's. */
+static int call_audit_kept(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+
+	switch (variant) {
+	case 0: return k2k_audit_kept(reg, &cursor, 0);
+	case 1: return k2k_audit_kept(reg, NULL, 0);
+	case 2: return k2k_audit_kept(reg, &cursor, 2);
+	case 3: return k2k_audit_kept(reg, &cursor, UINT32_MAX);
+	default: UNLESS_SPOILT(variant - 4, cursor);
+	}
+	return k2k_audit_kept(reg, &cursor, 0);
+}
+
+static int call_follower_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	CALL_LIST(k2k_audit_follower_list, k2k_audit_follower_info, );
+}
+
+static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+
+	if (variant == 1)
+		return k2k_audit_stats(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, stats);
+	return k2k_audit_stats(reg, &stats);
+}
 
 /* ---- the table -------------------------------------------------------------------------------- */
 
