@@ -48,7 +48,7 @@ static const struct {
 	                                  K2K_AUDIT_CONFIGURATION_CHANGE },
 };
 
-_Static_assert(K2K_COUNT_OF(kinds) == K2K_AUDIT_KINDS, "every kind has a name");
+_Static_assert(K2K_COUNT_OF(kinds) == K2K_EVENT_KINDS, "every kind has a name");
 
 const char *k2k_audit_kind_name(uint32_t kind)
 {
@@ -140,7 +140,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
-		count -= 2;
+		count = K2K_EVENT_DEAD_COMM;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
 		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}
@@ -699,13 +699,16 @@ int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
 		const struct k2k_shm_ring *ring = &reg->map.rings[i];
 
 		mine.newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
-		for (int k = 0; k < K2K_AUDIT_KINDS; k++) {
-			mine.written[k] += k2k_load_relaxed(&ring->written[k]);
-			mine.coalesced[k] += k2k_load_relaxed(&ring->coalesced[k]);
-			mine.lost[k] += k2k_load_relaxed(&ring->lost[k]);
+		for (int k = 0; k < K2K_EVENT_KINDS; k++) {
+			mine.written_by_kind[k] += k2k_load_relaxed(&ring->written[k]);
+			mine.coalesced_by_kind[k] += k2k_load_relaxed(&ring->coalesced[k]);
+			mine.lost_by_kind[k] += k2k_load_relaxed(&ring->lost[k]);
 		}
 	}
 	k2k_read_unlock();
+	memcpy(mine.written, mine.written_by_kind, sizeof(mine.written));
+	memcpy(mine.coalesced, mine.coalesced_by_kind, sizeof(mine.coalesced));
+	memcpy(mine.lost, mine.lost_by_kind, sizeof(mine.lost));
 	K2K_GIVE_STRUCT(stats, &mine);
 	return 0;
 }

@@ -9,23 +9,22 @@ static bool visible(const struct k2k_shm_entry *entry, uint64_t version)
 	return k2k_budget_visible((const struct k2k_shm_budget *)(const void *)entry, version);
 }
 
-int k2k_budget_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t version,
-                    uint64_t engagement, uint32_t *index)
+int k2k_budget_find(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
+                    uint32_t *index)
 {
 	struct k2k_hash hash = k2k_budget_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
-	uint32_t bucket = k2k_hash_bucket(&hash, generation, engagement);
+	uint32_t bucket = k2k_hash_bucket(&hash, key->gen, key->key);
 	/* observe[entry-link]: the fields of the record it leads to */
 	uint32_t link = k2k_load_acquire(&hash.heads[bucket]);
 
-	return k2k_hash_walk(&hash, bucket, link, 0, &key, visible, version, index);
+	return k2k_hash_walk(&hash, bucket, link, 0, key, visible, version, index);
 }
 
-int k2k_budget_check(const struct k2k_map *map, uint32_t slot, uint64_t generation,
-                     uint64_t version, uint64_t engagement, uint64_t *used, uint64_t *limit)
+int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
+                     uint64_t *used, uint64_t *limit)
 {
 	uint32_t index, record;
-	int code = k2k_budget_find(map, slot, generation, version, engagement, &index);
+	int code = k2k_budget_find(map, key, version, &index);
 
 	*used = 0;
 	*limit = UINT64_MAX;
@@ -37,9 +36,9 @@ int k2k_budget_check(const struct k2k_map *map, uint32_t slot, uint64_t generati
 	if (record >= map->sizes.engagements)
 		return k2k_fail_values(K2K_ECORRUPT, "budgets", "ledger", map->sizes.engagements,
 		                       record, "budget %u has no ledger record", index);
-	if (k2k_load_relaxed(&map->ledger[record].entry.gen) != generation ||
-	    k2k_load_relaxed(&map->ledger[record].entry.key) != engagement)
-		return k2k_fail_values(K2K_ECORRUPT, "engagements", "key", engagement, record,
+	if (k2k_load_relaxed(&map->ledger[record].entry.gen) != key->gen ||
+	    k2k_load_relaxed(&map->ledger[record].entry.key) != key->key)
+		return k2k_fail_values(K2K_ECORRUPT, "engagements", "key", key->key, record,
 		                       "record %u is not the one that budget %u reserved", record,
 		                       index);
 	*used = k2k_load_relaxed(&map->ledger[record].cost_ns);
@@ -66,12 +65,11 @@ struct k2k_list k2k_budget_retired_list(const struct k2k_map *map)
 	return list_of(map, &map->defs->budget_retired);
 }
 
-int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t since,
-                   uint64_t engagement, uint64_t budget_ns, uint32_t ledger_index)
+int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t since,
+                   uint64_t budget_ns, uint32_t ledger_index)
 {
 	struct k2k_list free_list = k2k_budget_free_list(map);
 	struct k2k_hash hash = k2k_budget_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
 	struct k2k_shm_budget *budget;
 	uint32_t index, other;
 
@@ -93,9 +91,9 @@ int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation
 	                  k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER));
 	k2k_fence_release();
 	/* relaxed, all: carried by the link, and not in force before the version is raised */
-	k2k_store_relaxed(&budget->entry.gen, generation);
-	k2k_store_relaxed(&budget->entry.key, engagement);
-	k2k_store_relaxed(&budget->entry.slot, slot);
+	k2k_store_relaxed(&budget->entry.gen, key->gen);
+	k2k_store_relaxed(&budget->entry.key, key->key);
+	k2k_store_relaxed(&budget->entry.slot, key->slot);
 	k2k_store_relaxed(&budget->budget_ns, budget_ns);
 	k2k_store_relaxed(&budget->since, since);
 	k2k_store_relaxed(&budget->until, 0);
@@ -108,7 +106,7 @@ int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation
 	k2k_store_release(
 		&budget->entry.state,
 		k2k_entry_word(K2K_ENTRY_LIVE, k2k_load_relaxed(&map->defs->grace_token)));
-	return k2k_hash_insert(&hash, index, &key, false, &other);
+	return k2k_hash_insert(&hash, index, key, false, &other);
 }
 
 void k2k_budget_end(const struct k2k_map *map, uint32_t index, uint64_t until)

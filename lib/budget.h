@@ -41,22 +41,22 @@ static inline bool k2k_budget_visible(const struct k2k_shm_budget *budget, uint6
 }
 
 /* The budget in force at `version`. 0, K2K_HASH_ABSENT, K2K_ECORRUPT. */
-int k2k_budget_find(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t version,
-                    uint64_t engagement, uint32_t *index);
+int k2k_budget_find(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
+                    uint32_t *index);
 /*
  * Used and limit of the budget in force. 0: below it, or none (limit UINT64_MAX). K2K_EBUDGET: used
  * up. K2K_ECORRUPT.
  */
-int k2k_budget_check(const struct k2k_map *map, uint32_t slot, uint64_t generation,
-                     uint64_t version, uint64_t engagement, uint64_t *used, uint64_t *limit);
+int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
+                     uint64_t *used, uint64_t *limit);
 
 /* ---- the writer's ----------------------------------------------------------- */
 
 struct k2k_list k2k_budget_free_list(const struct k2k_map *map);
 struct k2k_list k2k_budget_retired_list(const struct k2k_map *map);
 /* In force from version `since` on. K2K_EFULL without a detail where none is free. */
-int k2k_budget_add(const struct k2k_map *map, uint32_t slot, uint64_t generation, uint64_t since,
-                   uint64_t engagement, uint64_t budget_ns, uint32_t ledger_index);
+int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t since,
+                   uint64_t budget_ns, uint32_t ledger_index);
 /* Out of force from version `until` on. */
 void k2k_budget_end(const struct k2k_map *map, uint32_t index, uint64_t until);
 /* Stamps and unlinks. */

@@ -11,13 +11,13 @@ static void append(struct k2k_registry *reg, const struct k2k_dead *dead,
 		                       .incarnation = dead->incarnation };
 	uint64_t *values = body.more.change.values;
 
-	values[0] = dead->slot;
-	values[1] = held[K2K_RESOURCE_KERNELS];
-	values[2] = held[K2K_RESOURCE_GPU_MEMORY];
-	values[3] = records;
-	values[4] = dead->attached_at_ns;
-	values[K2K_EVENT_VALUES - 2] = dead->comm[0];
-	values[K2K_EVENT_VALUES - 1] = dead->comm[1];
+	values[K2K_AUDIT_DEAD_SLOT] = dead->slot;
+	values[K2K_AUDIT_DEAD_KERNELS] = held[K2K_RESOURCE_KERNELS];
+	values[K2K_AUDIT_DEAD_GPU_MEMORY] = held[K2K_RESOURCE_GPU_MEMORY];
+	values[K2K_AUDIT_DEAD_LEASES] = records;
+	values[K2K_AUDIT_DEAD_ATTACHED_AT_NS] = dead->attached_at_ns;
+	values[K2K_EVENT_DEAD_COMM] = dead->comm[0];
+	values[K2K_EVENT_DEAD_COMM + 1] = dead->comm[1];
 	if (reg->role == K2K_GATE_BROKER)
 		k2k_trail_tell(&reg->trail, &body);
 	else

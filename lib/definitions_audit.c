@@ -25,19 +25,21 @@ void k2k_change_append_events(const struct k2k_change *change)
 	const struct k2k_limits *limits = &change->limits;
 	uint32_t changed = change->changed;
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
+	uint64_t *values = body.more.change.values;
 
 	k2k_assert_writer(&change->reg->writer);
 	/* as the sink: if only budgets changed, by theirs; if nothing changed, by none */
 	if (changed & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = change->operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER
 		                                                 : K2K_AUDIT_KIND_UPDATE;
-		body.more.change.values[0] = changed & K2K_UPDATE_RATE ? limits->rate : 0;
-		body.more.change.values[1] = changed & K2K_UPDATE_GPU_MEMORY
-		                                     ? limits->gpu_memory_bytes
-		                                     : 0;
-		body.more.change.values[2] = changed & K2K_UPDATE_KERNELS ? limits->kernels : 0;
-		body.more.change.values[3] = count_changed(change);
-		body.more.change.values[4] = changed;
+		if (changed & K2K_UPDATE_RATE)
+			values[K2K_AUDIT_REGISTER_RATE] = limits->rate;
+		if (changed & K2K_UPDATE_GPU_MEMORY)
+			values[K2K_AUDIT_REGISTER_GPU_MEMORY] = limits->gpu_memory_bytes;
+		if (changed & K2K_UPDATE_KERNELS)
+			values[K2K_AUDIT_REGISTER_KERNELS] = limits->kernels;
+		values[K2K_AUDIT_REGISTER_BUDGETS] = count_changed(change);
+		values[K2K_AUDIT_REGISTER_MASK] = changed;
 		k2k_trail_append_locked(&change->reg->trail, &body);
 		memset(&body.more, 0, sizeof(body.more));
 	}

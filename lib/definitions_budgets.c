@@ -45,7 +45,7 @@ int k2k_change_take_budgets(struct k2k_change *change, const struct k2k_quota *q
 
 int k2k_change_full(struct k2k_change *change, const char *table, bool waiting)
 {
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 
 	change->full = table;
 	if (!waiting && k2k_recover_claims(change->reg, &mended) == 0)
@@ -70,22 +70,21 @@ static bool something_comes_back(const struct k2k_registry *reg)
 	               k2k_load_relaxed(&reg->map.defs->grace_token);
 }
 
-static int try_obtain(struct k2k_change *change, uint64_t engagement, uint32_t *record)
+static struct k2k_hash_key key_of(const struct k2k_change *change, uint64_t engagement)
 {
-	struct k2k_registry *reg = change->reg;
-
-	return k2k_ledger_obtain(&reg->map, K2K_INCARNATION_WRITER, &reg->passed,
-	                         &reg->ledger_full_at, change->slot, change->generation, engagement,
-	                         record);
+	return (struct k2k_hash_key){ change->generation, engagement, change->slot };
 }
 
 int k2k_change_obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record)
 {
-	int code = try_obtain(change, engagement, record);
+	struct k2k_registry *reg = change->reg;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, &reg->passed, &reg->ledger_full_at };
+	struct k2k_hash_key key = key_of(change, engagement);
+	int code = k2k_ledger_obtain(&reg->map, &claimer, &key, record);
 
 	/* damage of other tenants' records must not refuse this change */
-	if (code == K2K_ECORRUPT && k2k_mend_now(change->reg) == 0)
-		code = try_obtain(change, engagement, record);
+	if (code == K2K_ECORRUPT && k2k_mend_now(reg) == 0)
+		code = k2k_ledger_obtain(&reg->map, &claimer, &key, record);
 	return code;
 }
 
@@ -96,6 +95,7 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 	struct k2k_registry *reg = change->reg;
 	/* before the tables are looked at: what is freed after this, the next attempt finds */
 	bool waiting = something_comes_back(reg);
+	struct k2k_hash_key key = key_of(change, budget->engagement_id);
 	struct k2k_list free_list = k2k_budget_free_list(&reg->map);
 	uint32_t record;
 	int code;
@@ -108,8 +108,7 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 		return k2k_change_full(change, "engagements", waiting);
 	if (code)
 		return code;
-	return k2k_budget_add(&reg->map, change->slot, change->generation, since,
-	                      budget->engagement_id, budget->budget_ns, record);
+	return k2k_budget_add(&reg->map, &key, since, budget->budget_ns, record);
 }
 
 /* *by: how many more budgets there are. */
@@ -119,9 +118,9 @@ static int change_one(struct k2k_change *change, uint64_t version, struct k2k_gi
 	const struct k2k_map *map = &change->reg->map;
 	const struct k2k_budget *budget = &given->budget;
 	bool unset = budget->budget_ns == K2K_UNLIMITED;
+	struct k2k_hash_key key = key_of(change, budget->engagement_id);
 	uint32_t index;
-	int code = k2k_budget_find(map, change->slot, change->generation, version - 1,
-	                           budget->engagement_id, &index);
+	int code = k2k_budget_find(map, &key, version - 1, &index);
 	bool found = code == 0;
 
 	if (code && code != K2K_HASH_ABSENT)

@@ -34,12 +34,13 @@ static void append_event(const struct k2k_change *change)
 	uint64_t *values = body.more.change.values;
 
 	/* relaxed, all: counts; calls under way may still add to them */
-	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
-	values[1] = k2k_load_relaxed(&cold->rejected_rate);
-	values[2] = k2k_load_relaxed(&cold->rejected_budget);
-	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
-	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
+	values[K2K_AUDIT_TOTALS_ADMITTED] = k2k_load_relaxed(
+		&change->reg->map.cells[change->slot].admitted);
+	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = k2k_load_relaxed(&cold->rejected_rate);
+	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = k2k_load_relaxed(&cold->rejected_budget);
+	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = k2k_load_relaxed(&cold->rejected_kernels);
+	values[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS] = k2k_load_relaxed(&cold->unattributed_ns);
 	k2k_trail_append_locked(&change->reg->trail, &body);
 }
 

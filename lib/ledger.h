@@ -44,50 +44,41 @@ static inline struct k2k_hash k2k_ledger_hash(const struct k2k_map *map)
 }
 
 /* 0 and *index, K2K_HASH_ABSENT, K2K_ECORRUPT. */
-static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint64_t generation,
-                                  uint64_t engagement, uint32_t *index)
+static inline int k2k_ledger_find(const struct k2k_map *map, const struct k2k_hash_key *key,
+                                  uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
 
-	return k2k_hash_find(&hash, &key, index);
+	return k2k_hash_find(&hash, key, index);
 }
 
 /* The same where it is one of the first of its bucket: true. Else false, nothing is known. */
-static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot,
-                                        uint64_t generation, uint64_t engagement, uint32_t *index)
+static inline bool k2k_ledger_find_near(const struct k2k_map *map, const struct k2k_hash_key *key,
+                                        uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
 
-	return k2k_hash_find_near(&hash, &key, index);
+	return k2k_hash_find_near(&hash, key, index);
 }
 
 /*
- * Finds the record or makes one, for a claimer of this incarnation. 0, K2K_EFULL
- * (no detail), K2K_ECORRUPT. In a read section, or under the writer's lock.
+ * Finds the record or makes one. 0, K2K_EFULL (no detail), K2K_ECORRUPT. In a read section, or under
+ * the writer's lock.
  */
-int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
-                      const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t slot,
-                      uint64_t generation, uint64_t engagement, uint32_t *index);
+int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claimer,
+                      const struct k2k_hash_key *key, uint32_t *index);
 
 /* Adds; returns what did not fit below UINT64_MAX. */
 static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 {
 	/* relaxed: a number that carries nothing else; so the CAS */
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns);
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns), sum, rest;
 
-	while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, k2k_sat_add(cost, ns)))
-		;
-	return ns - (k2k_sat_add(cost, ns) - cost);
-}
-
-/* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
-static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
-{
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
-
-	return cost <= UINT64_MAX - ns && k2k_cas_relaxed(&record->cost_ns, &cost, cost + ns);
+	do {
+		sum = k2k_sat_add(cost, ns);
+		rest = ns - (sum - cost);
+	} while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, sum));
+	return rest;
 }
 
 /* How many records brokers take for one tenant. */

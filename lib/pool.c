@@ -33,8 +33,8 @@ static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
 enum found { TAKEN, WAITING, FULL };
 
 /* Searches the writer's records, or all others. */
-static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
-                         const struct k2k_passed *passed, bool writers, uint32_t *index)
+static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
+                         bool writers, uint32_t *index)
 {
 	k2k_u32 *hint = writers ? &pool->shared->writer_hint : &pool->shared->hint;
 	uint32_t start = k2k_load_relaxed(hint); /* relaxed: a hint */
@@ -54,7 +54,7 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 		word = k2k_load_acquire(&entry->state);
 		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
 			if (!asked) {
-				token = passed->ask(passed->context);
+				token = claimer->passed->ask(claimer->passed->context);
 				asked = true;
 			}
 			if (k2k_entry_above(word) > token) {
@@ -68,7 +68,7 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 		K2K_DELAY(chosen);
 		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
 		if (k2k_cas_acq_rel(&entry->state, &word,
-		                    k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
+		                    k2k_entry_word(K2K_ENTRY_CLAIMED, claimer->incarnation))) {
 			k2k_store_relaxed(hint, at + 1); /* relaxed: a hint */
 			*index = at;
 			return TAKEN;
@@ -77,8 +77,7 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 	return waiting ? WAITING : FULL;
 }
 
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
-                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index)
+bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer, uint32_t *index)
 {
 	/*
 	 * observe[pool-freed]: the states of all records given back up to this count, so that "full
@@ -86,16 +85,16 @@ bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
 	 */
 	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 
-	if (!is_remembered(full_at, freed)) {
-		enum found found = search(pool, incarnation, passed, false, index);
+	if (!is_remembered(claimer->full_at, freed)) {
+		enum found found = search(pool, claimer, false, index);
 
 		if (found == TAKEN)
 			return true;
 		if (found == FULL)
-			k2k_store_relaxed(full_at, full_as_of(freed)); /* relaxed: ours */
+			k2k_store_relaxed(claimer->full_at, full_as_of(freed)); /* relaxed: ours */
 	}
-	return incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
-	       search(pool, incarnation, passed, true, index) == TAKEN;
+	return claimer->incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
+	       search(pool, claimer, true, index) == TAKEN;
 }
 
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)

@@ -35,6 +35,17 @@ struct k2k_passed {
 	void *context;
 };
 
+/* A broker or the writer. */
+struct k2k_claimer {
+	uint64_t incarnation;
+	const struct k2k_passed *passed;
+	/*
+	 * Caches that a search failed, until a record is given back, and for a second at most.
+	 * Private to the process; starts as UINT64_MAX.
+	 */
+	k2k_u64 *full_at;
+};
+
 static inline struct k2k_shm_entry *k2k_pool_at(const struct k2k_pool *pool, uint32_t index)
 {
 	return (struct k2k_shm_entry *)(void *)(pool->records + (size_t)pool->stride * index);
@@ -75,13 +86,9 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 	return high < pool->capacity ? high : pool->capacity;
 }
 
-/*
- * Claims a record for `incarnation`. False: the pool is full. *full_at caches that a search failed,
- * until a record is given back, and for a second at most. It is private to the process and begins
- * as UINT64_MAX.
- */
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
-                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index);
+/* True: *index is CLAIMED by the claimer's incarnation. False: the pool is full. */
+bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
+                    uint32_t *index);
 /* By the claimer: frees a record that it did not link. */
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* By the single remover: FREE at once. */

@@ -25,15 +25,12 @@ bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uin
 	uint64_t now = k2k_clock_now(clock).second;
 	/* observe[rate-window]: an `admitted` at least as new */
 	uint64_t window = k2k_load_acquire(&cell->window);
-	struct k2k_rate rate;
+	uint64_t admitted, used;
 
 	if (window >> K2K_WINDOW_BASE_BITS <= now + K2K_RATE_SECONDS_AHEAD)
 		return false;
-	rate.admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as it is */
-	k2k_rate_set_limit(&rate, limit);
+	admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as it is */
+	used = limit == K2K_UNLIMITED ? 0 : k2k_rate_effective(limit);
 	/* publish[rate-window]: the `admitted` that it begins with */
-	return k2k_cas_acq_rel(
-		&cell->window, &window,
-		k2k_rate_pack(now,
-	                      rate.admitted - (rate.effective == UINT64_MAX ? 0 : rate.effective)));
+	return k2k_cas_acq_rel(&cell->window, &window, k2k_rate_pack(now, admitted - used));
 }

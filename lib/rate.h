@@ -65,11 +65,9 @@
 /* What one look found. */
 struct k2k_rate {
 	uint64_t window; /* the word */
-	uint64_t second;
+	uint64_t second; /* of that window; of the look if the window is over */
 	uint64_t admitted;
-	uint64_t used;
-	uint64_t limit;     /* as given */
-	uint64_t effective; /* as it counts */
+	uint64_t used; /* in that second */
 };
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
@@ -77,18 +75,16 @@ static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
 	return second << K2K_WINDOW_BASE_BITS | (admitted & K2K_WINDOW_BASE_MASK);
 }
 
-static inline void k2k_rate_set_limit(struct k2k_rate *rate, uint64_t limit)
+/* A limit as it counts, unless it is K2K_UNLIMITED (4). */
+static inline uint64_t k2k_rate_effective(uint64_t limit)
 {
-	rate->limit = limit;
-	rate->effective = limit == K2K_UNLIMITED ? UINT64_MAX
-	                  : limit < K2K_RATE_MAX ? limit
-	                                         : K2K_RATE_MAX;
+	return limit < K2K_RATE_MAX ? limit : K2K_RATE_MAX;
 }
 
-static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
+static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t limit, uint64_t n)
 {
-	return rate->effective == UINT64_MAX ||
-	       (rate->used <= rate->effective && n <= rate->effective - rate->used);
+	/* no overflow: used < 2^34, n <= 2^32 */
+	return k2k_likely(rate->used + n <= k2k_rate_effective(limit)) || limit == K2K_UNLIMITED;
 }
 
 /*
@@ -109,78 +105,70 @@ int k2k_rate_over(uint64_t second) __attribute__((cold));
 bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
 
 /*
- * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the
- * next caller's); with `roll` begins it if nobody has yet (else it counts as unused). 0,
- * K2K_ECORRUPT or K2K_EIO. Killed after the roll: the second has begun, nothing is counted in it.
+ * Takes a consistent snapshot of both words as of second `now`; stores nothing. True: the window is
+ * of that second or, without `roll`, older, which counts as unused. False: catch up, and look again.
  */
-static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
-                                uint64_t now, bool roll, struct k2k_rate *rate)
-{
-	for (;;) {
-		uint64_t base;
-
-		/* observe[rate-window]: an `admitted` at least as new as the base (2) */
-		rate->window = k2k_load_acquire(&cell->window);
-		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
-		K2K_DELAY(window_seen);
-		/*
-		 * observe[rate-admitted]: if a later window's base is in it, the look at window
-		 * below is no older (5)
-		 */
-		rate->admitted = k2k_load_acquire(&cell->admitted);
-		if (k2k_unlikely(rate->second < now)) {
-			uint64_t expected = rate->window,
-				 rolled = k2k_rate_pack(now, rate->admitted);
-
-			rate->second = now;
-			rate->used = 0;
-			if (!roll)
-				return 0;
-			if (k2k_unlikely(now > K2K_WINDOW_SECOND_MAX))
-				return k2k_rate_over(now);
-			K2K_DELAY(rolling);
-			/*
-			 * publish[rate-window]: the base is an `admitted` that everybody sees who
-			 * sees this window (2)
-			 */
-			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))
-				continue;
-			rate->window = rolled;
-			return 0;
-		}
-		if (k2k_unlikely(rate->second > now + K2K_RATE_SECONDS_AHEAD)) {
-			int code = k2k_rate_ahead(clock, rate->second);
-
-			if (code)
-				return code;
-		}
-		/* relaxed: ordered by the acquire of `admitted` before it */
-		if (k2k_unlikely(k2k_load_relaxed(&cell->window) != rate->window))
-			continue;
-		base = rate->admitted - ((rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK);
-		rate->used = rate->admitted - base;
-		return 0;
-	}
-}
-
-/*
- * The same look where the window is of this second, or no roll is asked and it is over: true. Else
- * false, nothing is known.
- */
-static inline bool k2k_rate_look_fast(struct k2k_shm_cell *cell, uint64_t now, bool roll,
-                                      struct k2k_rate *rate)
+static inline bool k2k_rate_try_look(struct k2k_shm_cell *cell, uint64_t now, bool roll,
+                                     struct k2k_rate *rate)
 {
 	uint64_t second;
 
-	rate->window = k2k_load_acquire(&cell->window); /* observe[rate-window]: as above */
+	/* observe[rate-window]: an `admitted` at least as new as the base (2) */
+	rate->window = k2k_load_acquire(&cell->window);
 	second = rate->window >> K2K_WINDOW_BASE_BITS;
 	rate->second = now;
 	K2K_DELAY(window_seen);
-	rate->admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as above */
+	/*
+	 * observe[rate-admitted]: if a later window's base is in it, the look at window below is no
+	 * older (5)
+	 */
+	rate->admitted = k2k_load_acquire(&cell->admitted);
 	rate->used = second == now ? (rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK : 0;
 	/* relaxed: ordered by the acquire of `admitted` before it */
 	return (roll ? second == now : second <= now) &&
 	       k2k_load_relaxed(&cell->window) == rate->window;
+}
+
+/*
+ * After a look as of second *now that failed: with `roll`, begins the window if it is of an earlier
+ * second; if it is of a later one, that becomes *now. 0: look again. K2K_ECORRUPT, K2K_EIO.
+ * Killed after the roll: the second has begun, nothing is counted in it.
+ */
+static inline int k2k_rate_catch_up(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
+                                    uint64_t *now, bool roll, const struct k2k_rate *rate)
+{
+	uint64_t expected = rate->window, second = expected >> K2K_WINDOW_BASE_BITS;
+
+	if (second < *now && roll) {
+		if (k2k_unlikely(*now > K2K_WINDOW_SECOND_MAX))
+			return k2k_rate_over(*now);
+		K2K_DELAY(rolling);
+		/*
+		 * publish[rate-window]: the base is an `admitted` that everybody sees who sees this
+		 * window (2)
+		 */
+		k2k_cas_acq_rel(&cell->window, &expected, k2k_rate_pack(*now, rate->admitted));
+	} else if (second > *now) {
+		if (k2k_unlikely(second > *now + K2K_RATE_SECONDS_AHEAD)) {
+			int code = k2k_rate_ahead(clock, second);
+
+			if (code)
+				return code;
+		}
+		*now = second;
+	}
+	return 0;
+}
+
+/* Looks until a look succeeds. 0, K2K_ECORRUPT or K2K_EIO. */
+static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
+                                uint64_t now, bool roll, struct k2k_rate *rate)
+{
+	int code = 0;
+
+	while (!code && !k2k_rate_try_look(cell, now, roll, rate))
+		code = k2k_rate_catch_up(cell, clock, &now, roll, rate);
+	return code;
 }
 
 /* Is the window that was looked at still in force? A rejection holds only then. */

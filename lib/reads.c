@@ -211,19 +211,20 @@ int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uin
 static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t *ns)
 {
 	for (int i = 0; i < COPIES; i++) {
+		struct k2k_hash_key key = { .key = engagement };
 		uint64_t state_gen;
-		uint32_t slot, index = 0;
-		int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+		uint32_t index = 0;
+		int code = k2k_tenant_find(&reg->map, id, &key.slot, &state_gen);
 
 		if (code)
 			return code;
 		*ns = 0;
-		code = k2k_ledger_find(&reg->map, slot, k2k_tenant_generation(state_gen),
-		                       engagement, &index);
+		key.gen = k2k_tenant_generation(state_gen);
+		code = k2k_ledger_find(&reg->map, &key, &index);
 		if (!code)
 			/* relaxed: a number */
 			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns);
-		if (k2k_tenant_still(&reg->map, slot, state_gen))
+		if (k2k_tenant_still(&reg->map, key.slot, state_gen))
 			return code == K2K_HASH_ABSENT ? 0 : code;
 	}
 	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");

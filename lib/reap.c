@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "budget.h"
 #include "lease.h"
@@ -111,17 +110,17 @@ static void append_totals(struct k2k_registry *reg, const struct k2k_tenant_tota
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS,
 		                       .tenant = totals->id,
 		                       .generation = totals->generation };
-	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total,
-		                                    totals->rejected_total.rate,
-		                                    totals->rejected_total.budget,
-		                                    totals->rejected_total.kernels,
-		                                    totals->rejected_total.gpu_memory,
-		                                    totals->gpu_ns_total,
-		                                    totals->unattributed_ns,
-		                                    totals->kernels,
-		                                    totals->gpu_memory_bytes };
+	uint64_t *values = body.more.change.values;
 
-	memcpy(body.more.change.values, values, sizeof(values));
+	values[K2K_AUDIT_TOTALS_ADMITTED] = totals->admitted_total;
+	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = totals->rejected_total.rate;
+	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = totals->rejected_total.budget;
+	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = totals->rejected_total.kernels;
+	values[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = totals->rejected_total.gpu_memory;
+	values[K2K_AUDIT_TOTALS_GPU_NS] = totals->gpu_ns_total;
+	values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS] = totals->unattributed_ns;
+	values[K2K_AUDIT_TOTALS_KERNELS] = totals->kernels;
+	values[K2K_AUDIT_TOTALS_GPU_MEMORY] = totals->gpu_memory_bytes;
 	k2k_trail_append_locked(&reg->trail, &body);
 }
 
@@ -402,7 +401,7 @@ static int reap(struct batch *batch)
 /* In a change: damage is never cut out without a report. */
 static int reap_and_report(struct batch *batch)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	int code;
 
 	batch->mended = &own;

@@ -304,9 +304,9 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 		                 .passed = &reg->passed,
 		                 .live_header = &reg->live.header,
 		                 .token = token,
-		                 .thorough = mended->look != NULL,
+		                 .thorough = mended->verify != NULL,
 		                 .counts = mended->damage,
-		                 .look = mended->look };
+		                 .verify = mended->verify };
 	int code;
 
 	k2k_assert_writer(&reg->writer);
@@ -320,7 +320,7 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 
 int k2k_mend_now(struct k2k_registry *reg)
 {
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 	uint64_t token = k2k_grace_next(&reg->map);
 	bool stamped = false;
 	int code = k2k_mend_live(reg, token, &stamped, &mended);
@@ -336,18 +336,19 @@ void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
 	const struct k2k_mend_counts *damage = &mended->damage;
+	uint64_t *values = body.more.change.values;
 
 	k2k_assert_writer(&reg->writer);
-	body.more.change.values[0] = mended->tenants;
-	body.more.change.values[1] = mended->budgets;
-	body.more.change.values[2] = mended->engagements;
-	body.more.change.values[3] = mended->leases;
-	body.more.change.values[4] = mended->brokers;
-	body.more.change.values[5] = damage->links + damage->records + damage->words +
-	                             damage->rings + damage->merged + damage->leases;
-	body.more.change.values[6] = damage->leases;
-	body.more.change.values[7] = damage->cut_ns;
-	body.more.change.values[8] = damage->unattributed_ns;
+	values[K2K_AUDIT_REPAIR_TENANTS] = mended->tenants;
+	values[K2K_AUDIT_REPAIR_BUDGETS] = mended->budgets;
+	values[K2K_AUDIT_REPAIR_ENGAGEMENTS] = mended->engagements;
+	values[K2K_AUDIT_REPAIR_LEASES] = mended->leases;
+	values[K2K_AUDIT_REPAIR_BROKERS] = mended->brokers;
+	values[K2K_AUDIT_REPAIR_DAMAGED] = damage->links + damage->records + damage->words +
+	                                   damage->rings + damage->merged + damage->leases;
+	values[K2K_AUDIT_REPAIR_CUT_LEASES] = damage->leases;
+	values[K2K_AUDIT_REPAIR_CUT_GPU_NS] = damage->cut_ns;
+	values[K2K_AUDIT_REPAIR_UNATTRIBUTED_NS] = damage->unattributed_ns;
 	k2k_trail_append_locked(&reg->trail, &body);
 }
 
@@ -391,7 +392,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false,
 		              mended ? mended : &own };
 	int code;

@@ -35,7 +35,7 @@ struct k2k_mended {
 	uint64_t tenants, budgets, engagements, leases, brokers;
 	struct k2k_mend_counts damage;
 	/* collects texts of the damage, for repair; null in a change */
-	struct k2k_look *look;
+	struct k2k_verify *verify;
 };
 
 /*

@@ -47,7 +47,7 @@
 	X(k2k_audit_record, 440)        \
 	X(k2k_audit_cursor, 1072)       \
 	X(k2k_audit_follower_info, 152) \
-	X(k2k_audit_stats, 1432)
+	X(k2k_audit_stats, 2968, 1432)
 
 #define K2K_VERSIONS_MOST 8
 

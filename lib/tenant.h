@@ -119,8 +119,8 @@ static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, ui
 }
 
 /* The rate in force and the version it belongs to: true. False: it has changed meanwhile. */
-static inline bool k2k_tenant_rate_fast(const struct k2k_shm_tenant *tenant, uint64_t *rate,
-                                        uint64_t *version)
+static inline bool k2k_tenant_try_rate(const struct k2k_shm_tenant *tenant, uint64_t *rate,
+                                       uint64_t *version)
 {
 	/* observe[tenant-select]: the set that it selects */
 	uint64_t select = k2k_load_acquire(&tenant->select);
@@ -136,7 +136,7 @@ static inline uint64_t k2k_tenant_rate(const struct k2k_map *map, uint32_t slot,
 {
 	uint64_t rate;
 
-	while (k2k_unlikely(!k2k_tenant_rate_fast(&map->tenants[slot], &rate, version)))
+	while (k2k_unlikely(!k2k_tenant_try_rate(&map->tenants[slot], &rate, version)))
 		;
 	return rate;
 }

@@ -21,7 +21,7 @@
 #define QUIET_LOOKS 40 /* after so many without anything new: two seconds */
 
 /* Names, kinds and codes of layout.h are those of the public header. */
-_Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RINGS &&
+_Static_assert(K2K_EVENT_KINDS <= K2K_AUDIT_KINDS_MAX && K2K_RINGS == K2K_AUDIT_RINGS &&
                        K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
                "as many kinds and rings in the layout as in the header");
 _Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 &&

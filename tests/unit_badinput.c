@@ -695,6 +695,7 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 TEST(names_of_levels_and_types_are_never_null)
 {
 	static const int others[] = { 0, -1, 5, 99, INT_MAX, INT_MIN };
+	char version[32];
 
 	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_INFO), "Info");
 	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_WARNING), "Warning");
@@ -710,7 +711,9 @@ TEST(names_of_levels_and_types_are_never_null)
 		assert_non_null(k2k_audit_level_name((enum k2k_audit_level)others[i]));
 		assert_non_null(k2k_audit_type_name((enum k2k_audit_type)others[i]));
 	}
-	assert_string_equal(k2k_version(), "0.1.0");
+	snprintf(version, sizeof version, "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR,
+	         K2K_VERSION_PATCH);
+	assert_string_equal(k2k_version(), version);
 	assert_int_equal(k2k_is_cross_tenant(0, 0), 0);
 	assert_int_equal(k2k_is_cross_tenant(0, 1), 1);
 	assert_int_equal(k2k_is_cross_tenant(UINT64_MAX, UINT64_MAX), 0);

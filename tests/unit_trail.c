@@ -405,6 +405,8 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
 	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
+	assert_int_equal(stats.coalesced_by_kind[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
+	assert_memory_equal(stats.written_by_kind, stats.written, sizeof stats.written);
 	assert_int_equal(stats.newest[f.broker->broker.slot], 2);
 	assert_int_equal(stats.newest[security_ring(&f)], 2);
 	assert_int_equal(stats.capacity, 256);
@@ -789,7 +791,7 @@ TEST(every_kind_has_a_name_a_level_and_a_type)
 	assert_string_equal(k2k_audit_kind_name(UINT32_MAX), "unknown");
 	assert_string_equal(k2k_audit_kind_name(K2K_AUDIT_KIND_BROKER_DEAD), "broker_dead");
 	assert_int_equal(k2k_audit_kind_level(K2K_AUDIT_KIND_BROKER_DEAD), K2K_AUDIT_WARNING);
-	for (uint32_t i = 1; i < K2K_AUDIT_KINDS; i++)
+	for (uint32_t i = 1; i < K2K_EVENT_KINDS; i++)
 		for (uint32_t j = 0; j < i; j++)
 			assert_true(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0);
 }

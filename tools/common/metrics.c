@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "metrics.h"
+#include "printable.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,39 +11,9 @@
 /* ---- text ------------------------------------------------------------------- */
 
 struct out {
-	char *bytes;
-	size_t length, room;
-	bool failed; /* no memory: what follows is dropped */
+	FILE *text;
 	const char *registry;
 };
-
-static void put(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct out *o, const char *format, ...)
-{
-	va_list args;
-	int length;
-
-	if (!o->failed && o->room - o->length < 1024) {
-		size_t room = o->room * 2 + 16384;
-		char *bytes = realloc(o->bytes, room);
-
-		o->failed = !bytes;
-		if (bytes) {
-			o->bytes = bytes;
-			o->room = room;
-		}
-	}
-	if (o->failed)
-		return;
-	va_start(args, format);
-	length = vsnprintf(o->bytes + o->length, o->room - o->length, format, args);
-	va_end(args);
-	/* no line is near 1024 bytes; one that were would be no line */
-	o->failed = length < 0 || (size_t)length >= o->room - o->length;
-	if (!o->failed)
-		o->length += (size_t)length;
-}
 
 enum unit { COUNT, SECONDS, LIMIT };
 
@@ -52,21 +23,21 @@ static void put_value(struct out *o, enum unit unit, uint64_t value)
 	int digits = 9;
 
 	if (unit == LIMIT && value == UINT64_MAX) {
-		put(o, " +Inf\n");
+		fprintf(o->text, " +Inf\n");
 	} else if (unit == SECONDS && rest) {
 		for (; rest % 10 == 0; rest /= 10)
 			digits--;
-		put(o, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits,
-		    (unsigned long long)rest);
+		fprintf(o->text, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits,
+		        (unsigned long long)rest);
 	} else {
-		put(o, " %llu\n",
-		    (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
+		fprintf(o->text, " %llu\n",
+		        (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
 	}
 }
 
 static void family(struct out *o, const char *name, const char *type, const char *help)
 {
-	put(o, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
+	fprintf(o->text, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
 }
 
 /* A series: the labels behind that of the registry begin with a comma. */
@@ -82,7 +53,7 @@ static void series(struct out *o, const char *name, enum unit unit, uint64_t val
 	va_start(args, labels);
 	vsnprintf(text, sizeof(text), labels, args);
 	va_end(args);
-	put(o, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
+	fprintf(o->text, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
 	put_value(o, unit, value);
 }
 
@@ -93,17 +64,13 @@ static void single(struct out *o, const char *name, const char *type, enum unit 
 	series(o, name, unit, value, "%s", "");
 }
 
-/* Bytes from shared memory: no quotes, backslashes, or halves of characters in a label. */
-static const char *label_text(char *to, size_t room, const char *from, size_t most)
+/* A label's value must be valid UTF-8, and a quote or a backslash would end it or start an escape. */
+static const char *label_text(char *to, size_t room, const char *from, size_t size)
 {
-	size_t i;
-
-	for (i = 0; i + 1 < room && i < most && from[i]; i++) {
-		unsigned char c = (unsigned char)from[i];
-
-		to[i] = c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? '?' : (char)c;
-	}
-	to[i] = 0;
+	printable_copy(to, room, from, size);
+	for (char *c = to; *c; c++)
+		if (*c == '"' || *c == '\\')
+			*c = '?';
 	return to;
 }
 
@@ -213,13 +180,6 @@ static void put_budgets(struct out *o, const struct snapshot *s, const bool *own
 
 static void put_broker_states(struct out *o, const struct snapshot *s)
 {
-	static const char *const names[] = {
-		[K2K_BROKER_ACTIVE] = "active",
-		[K2K_BROKER_STOPPED] = "stopped",
-		[K2K_BROKER_DEAD] = "dead",
-		[K2K_BROKER_UNKNOWN] = "unknown",
-	};
-
 	family(o, "brokers", "gauge",
 	       "Brokers by state; the place of a dead one waits for the next.");
 	for (uint32_t state = K2K_BROKER_ACTIVE; state <= K2K_BROKER_UNKNOWN; state++) {
@@ -227,7 +187,7 @@ static void put_broker_states(struct out *o, const struct snapshot *s)
 
 		for (size_t i = 0; i < s->broker_count; i++)
 			count += s->brokers[i].state == state;
-		series(o, "brokers", COUNT, count, ",state=\"%s\"", names[state]);
+		series(o, "brokers", COUNT, count, ",state=\"%s\"", snapshot_broker_state(state));
 	}
 	single(o, "broker_places", "gauge", COUNT, K2K_BROKERS_MAX,
 	       "Brokers that may be attached at once.");
@@ -351,11 +311,11 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	put_tables(o, r);
 }
 
-static void put_audit_kinds(struct out *o, const char *name, const uint64_t counts[K2K_AUDIT_KINDS],
-                            const char *help)
+static void put_audit_kinds(struct out *o, const char *name,
+                            const uint64_t counts[K2K_AUDIT_KINDS_MAX], const char *help)
 {
 	family(o, name, "counter", help);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"",
 			       k2k_audit_kind_name(kind));
@@ -380,11 +340,11 @@ static void put_audit(struct out *o, const struct snapshot *s)
 {
 	const struct k2k_audit_stats *a = &s->audit;
 
-	put_audit_kinds(o, "audit_events_written_total", a->written,
+	put_audit_kinds(o, "audit_events_written_total", a->written_by_kind,
 	                "Events written to the audit trail.");
-	put_audit_kinds(o, "audit_repeats_total", a->coalesced,
+	put_audit_kinds(o, "audit_repeats_total", a->coalesced_by_kind,
 	                "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost,
+	put_audit_kinds(o, "audit_events_lost_total", a->lost_by_kind,
 	                "Events that could not be written to the audit trail, by kind; "
 	                "overwritten: before a follower had kept them.");
 	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
@@ -497,6 +457,7 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 	struct metrics_past none = { 0 };
 	struct out o = { .registry = registry };
 	bool *own = NULL;
+	int failed;
 
 	*text = NULL;
 	*length = 0;
@@ -504,17 +465,20 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 		past = &none;
 	if (s && !(own = choose_series(s, max_series, past)))
 		return K2K_ENOMEM;
-	single(&o, "up", "gauge", COUNT, s != NULL,
-	       "Whether the registry could be read; 0: there is nothing else.");
-	if (s)
-		put_snapshot(&o, s, own, past);
+	o.text = open_memstream(text, length);
+	if (o.text) {
+		single(&o, "up", "gauge", COUNT, s != NULL,
+		       "Whether the registry could be read; 0: there is nothing else.");
+		if (s)
+			put_snapshot(&o, s, own, past);
+	}
 	free(own);
 	metrics_forget(&none);
-	if (o.failed) {
-		free(o.bytes);
+	failed = !o.text || ferror(o.text);
+	if ((o.text && fclose(o.text)) || failed) {
+		free(*text);
+		*text = NULL;
 		return K2K_ENOMEM;
 	}
-	*text = o.bytes;
-	*length = o.length;
 	return 0;
 }

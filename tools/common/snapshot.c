@@ -202,3 +202,27 @@ void snapshot_free(struct snapshot *s)
 	free(s->brokers);
 	*s = (struct snapshot){ 0 };
 }
+
+/* ---- names of states -------------------------------------------------------------- */
+
+const char *snapshot_broker_state(uint32_t state)
+{
+	switch (state) {
+	case K2K_BROKER_ACTIVE: return "active";
+	case K2K_BROKER_STOPPED: return "stopped";
+	case K2K_BROKER_DEAD: return "dead";
+	default: return "unknown";
+	}
+}
+
+const char *snapshot_follower_state(uint32_t state)
+{
+	switch (state) {
+	case K2K_FOLLOWER_NONE: return "gone";
+	case K2K_FOLLOWER_ACTIVE: return "active";
+	case K2K_FOLLOWER_SILENT: return "silent";
+	case K2K_FOLLOWER_FAILING: return "failing";
+	case K2K_FOLLOWER_DEAD: return "dead";
+	default: return "unknown";
+	}
+}

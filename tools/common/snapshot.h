@@ -40,4 +40,9 @@ struct snapshot {
 int snapshot_take(struct k2k_registry *reg, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 
+/* "active", "stopped", "dead" or "unknown" */
+const char *snapshot_broker_state(uint32_t state);
+/* "gone", "active", "silent", "failing", "dead" or "unknown" */
+const char *snapshot_follower_state(uint32_t state);
+
 #endif

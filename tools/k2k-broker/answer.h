@@ -7,9 +7,9 @@
 
 #include "broker.h"
 #include "line.h"
-#include "common/text.h"
 
-#include <stddef.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 /* ---- from line to answer ------------------------------------------------------------ */
 
@@ -18,17 +18,16 @@ struct answer_counts {
 };
 
 /*
- * Does what all complete lines of the input ask, and adds the answers to out (null:
- * no answers), until out has `enough` bytes. Returns 1 where it stopped because of that.
+ * Takes the next line of the input, does what it asks for, and writes the answer to `out` (null: no
+ * answer). False if there is no complete line.
  */
-int answer_lines(struct line_input *input, int at_end, struct broker *broker,
-                 struct broker_inbox *inbox, struct answer_counts *counts, struct text *out,
-                 size_t enough);
+bool answer_line(struct line_input *input, int at_end, struct broker *broker,
+                 struct broker_inbox *inbox, struct answer_counts *counts, FILE *out);
 
 /* The line by which a message arrives at a connection. */
-void answer_add_message(struct text *out, const struct broker_message *message);
+void answer_write_message(FILE *out, const struct broker_message *message);
 /* All counts as one line. */
-void answer_add_totals(struct text *out, const struct broker *broker,
-                       const struct answer_counts *counts);
+void answer_write_totals(FILE *out, const struct broker *broker,
+                         const struct answer_counts *counts);
 
 #endif

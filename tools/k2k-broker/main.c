@@ -4,6 +4,7 @@
  */
 #include "answer.h"
 #include "server.h"
+#include "common/memory.h"
 #include "common/service.h"
 
 #include <errno.h>
@@ -290,23 +291,22 @@ static int failed(const char *what)
  * Pieces of at most PIPE_BUF: a pipe that is ready takes one without waiting, so
  * that a reader who sleeps can't keep us from SIGTERM.
  */
-static enum stream write_all(struct text *out, int stop_fd)
+static enum stream write_all(const char *bytes, size_t size, int stop_fd)
 {
 	size_t done = 0;
 
-	while (done < out->size) {
+	while (done < size) {
 		enum stream wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, -1);
-		size_t piece = out->size - done < PIPE_BUF ? out->size - done : PIPE_BUF;
+		size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
 		ssize_t n;
 
 		if (wait == STOPPED)
 			return STOPPED;
-		n = wait == NOTHING ? 0 : write(STDOUT_FILENO, out->bytes + done, piece);
+		n = wait == NOTHING ? 0 : write(STDOUT_FILENO, bytes + done, piece);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return OUTPUT_CLOSED;
 		done += n > 0 ? (size_t)n : 0;
 	}
-	out->size = 0;
 	return GO_ON;
 }
 
@@ -328,12 +328,12 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 	static struct line_input input;
 	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
 	enum stream state = GO_ON;
-	struct text out = { 0 };
 	int status = 0;
 
 	for (int at_end = 0; !at_end && !status && (state == GO_ON || state == NOTHING);) {
-		size_t room;
-		char *to = line_room(&input, &room);
+		size_t room, size;
+		char *to = line_room(&input, &room), *answers;
+		FILE *out;
 		ssize_t n;
 
 		state = wait_for(fd, POLLIN, stop_fd, broker_tick(broker));
@@ -346,14 +346,17 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 		}
 		at_end = state == GO_ON && n == 0;
 		line_read(&input, n > 0 ? (size_t)n : 0);
-		answer_lines(&input, at_end, broker, &stream.inbox, counts,
-		             options->summary ? NULL : &out, SIZE_MAX);
-		state = write_all(&out, stop_fd);
+		out = text_open(&answers, &size);
+		while (answer_line(&input, at_end, broker, &stream.inbox, counts,
+		                   options->summary ? NULL : out))
+			;
+		text_close(out);
+		state = write_all(answers, size, stop_fd);
+		free(answers);
 	}
 	if (state == OUTPUT_CLOSED)
 		status = failed("standard output");
 	broker_leave(broker, &stream.inbox);
-	text_free(&out);
 	return status;
 }
 
@@ -392,20 +395,6 @@ static int catch_signals(void)
 	return fd;
 }
 
-static int print(const struct text *out)
-{
-	size_t done = 0;
-
-	while (done < out->size) {
-		ssize_t n = write(STDOUT_FILENO, out->bytes + done, out->size - done);
-
-		if (n < 0 && errno != EINTR)
-			return failed("standard output");
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 /* From READY to STOPPING. *server is to be closed by the caller, who still counts. */
 static int run(const struct options *options, int input, struct broker *broker,
                struct answer_counts *counts, int stop_fd, struct server **server)
@@ -435,7 +424,8 @@ int main(int argc, char **argv)
 	struct server *server = NULL;
 	struct options options;
 	struct broker *broker;
-	struct text out = { 0 };
+	char *totals = NULL;
+	size_t size;
 	int status, code, stop_fd, input;
 
 	hold_standard_files();
@@ -451,14 +441,18 @@ int main(int argc, char **argv)
 		     detail->code == code ? detail->text : "");
 	}
 	status = run(&options, input, broker, &counts, stop_fd, &server);
-	if (options.summary && !status)
-		answer_add_totals(&out, broker, &counts);
+	if (options.summary && !status) {
+		FILE *out = text_open(&totals, &size);
+
+		answer_write_totals(out, broker, &counts);
+		text_close(out);
+	}
 	if (server)
 		server_close(&server, broker);
 	broker_close(&broker);
 	/* all is given back by now, so a reader who sleeps holds up nothing but this */
-	if (out.size)
-		status = print(&out);
-	text_free(&out);
+	if (totals && (fwrite(totals, 1, size, stdout) < size || fflush(stdout)))
+		status = failed("standard output");
+	free(totals);
 	return status;
 }

@@ -277,7 +277,7 @@ function turn(by) {
 }
 tenants.changed = () => { page = 0; showTenants(); };
 
-/* ---- brokers, reasons, room ------------------------------------------------------------------ */
+/* ---- brokers, followers, reasons, room ------------------------------------------------------------------ */
 
 let brokerRows = [];
 const brokers = new Table("brokers", [
@@ -296,6 +296,23 @@ const brokers = new Table("brokers", [
 ], "state", true);
 const showBrokers = () => brokers.show(brokers.order(brokerRows));
 brokers.changed = showBrokers;
+
+const lostBy = follower => BigInt(follower.lost_total) + BigInt(follower.overwritten);
+let followerRows = [];
+const followers = new Table("followers", [
+	{key: "id", title: "Follower", sort: row => row.id, digits: true, show: row => `${row.follower.comm} (${row.follower.pid})`},
+	{key: "state", title: "State", sort: row => row.follower.state,
+	 show: row => [row.follower.state, row.follower.state === "active" ? "" : row.follower.state === "gone" ? "soft" : "bad"]},
+	{key: "behind", title: "Events behind", number: true, descending: true, sort: row => Number(row.follower.behind),
+	 show: row => grouped(row.follower.behind)},
+	{key: "lost", title: "Events lost", number: true, descending: true, sort: row => lostBy(row.follower),
+	 show: row => [grouped(lostBy(row.follower)), lostBy(row.follower) > 0n ? "bad" : ""]},
+	{key: "said", title: "Last report", number: true, descending: true,
+	 sort: row => row.follower.said_ago_ns === null ? Infinity : Number(row.follower.said_ago_ns),
+	 show: row => row.follower.said_ago_ns === null ? "never" : `${duration(row.follower.said_ago_ns)} ago`},
+], "state", true);
+const showFollowers = () => followers.show(followers.order(followerRows));
+followers.changed = showFollowers;
 
 const ROOM = ["tenants", "budgets", "engagements", "leases"];
 const reasonLines = new Map(), roomLines = new Map(), cards = new Map();
@@ -401,6 +418,15 @@ function attention(status, rows, was) {
 		say("warning", "nobody", "No broker is attached");
 	if (alive / status.broker_places > NEAR)
 		say("warning", "places", "The places for brokers are running out");
+	for (const follower of status.followers) {
+		const name = `Audit follower ${follower.comm} (process ${follower.pid})`;
+		if (follower.state === "failing")
+			say("critical", "failing " + follower.pid, `${name} can't write its log`);
+		else if (follower.state === "silent" || follower.state === "dead")
+			say("warning", `${follower.state} ${follower.pid}`, `${name} is ${follower.state}`);
+	}
+	if (status.audit.required && !status.followers.some(follower => follower.state === "active"))
+		say("critical", "unkept", "No follower keeps the audit trail: changes are refused");
 	for (const table of ROOM)
 		if ((status.tables[table].used + status.tables[table].retired) > FULL * status.tables[table].capacity)
 			say("warning", "full " + table, `The table of ${table} is more than ${share(FULL)} full`);
@@ -459,8 +485,10 @@ function show(status) {
 		known.clear();
 		allRows = [];
 		brokerRows = [];
+		followerRows = [];
 		showTenants();
 		showBrokers();
+		showFollowers();
 		setText(byId("state"), "The registry can't be read");
 		setClass(byId("state"), "bad");
 		showAttention([{severity: "critical", key: "down", text: `The registry can't be read: ${status.error.message}`}]);
@@ -483,12 +511,14 @@ function show(status) {
 				known.delete(generation);
 	}
 	brokerRows = status.brokers.map(broker => ({id: String(broker.slot), broker}));
+	followerRows = status.followers.map(follower => ({id: String(follower.index), follower}));
 	setText(byId("state"), status.tenants.length ? `Up, read at ${new Date(Number(status.taken_at_ns) / 1e6).toLocaleTimeString()}` : "Up, without tenants");
 	setClass(byId("state"), "");
 	showAttention(attention(status, allRows, was));
 	showWhole(status, allRows, was);
 	showTenants();
 	showBrokers();
+	showFollowers();
 	last = status;
 }
 

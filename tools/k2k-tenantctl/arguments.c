@@ -143,14 +143,8 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 	struct units_fault fault;
 
 	if (given[OPT_PRESET]) {
-		if (!strcmp(given[OPT_PRESET], "unlimited"))
+		if (!strcasecmp(given[OPT_PRESET], "unlimited"))
 			*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
-		else if (strcmp(given[OPT_PRESET], "standard"))
-			return fail_usage(ctl,
-			                  "--preset '%.200s': no such preset; it is standard or "
-			                  "unlimited",
-			                  given[OPT_PRESET]),
-			       false;
 		*mask |= K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY;
 	}
 	if (given[OPT_RATE]) {

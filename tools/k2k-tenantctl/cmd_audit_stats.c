@@ -47,6 +47,7 @@ static const struct field follower_fields[] = {
 	{ "last_loss.at_ns", NULL, KIND_TIME, 0 },
 };
 enum { FIELDS = sizeof(follower_fields) / sizeof(follower_fields[0]), LOSS_FIELDS = 4 };
+static const struct table followers_table = { "followers", follower_fields, FIELDS, NULL, 0 };
 
 static void follower_values(const struct k2k_audit_follower_info *f, struct value values[FIELDS])
 {
@@ -111,7 +112,7 @@ static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_inf
 {
 	struct list list;
 
-	list_begin(&list, ctl, "followers", follower_fields, FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, &followers_table, NULL);
 	for (size_t i = 0; i < count; i++) {
 		struct value values[FIELDS];
 
@@ -163,35 +164,26 @@ static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f
 static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats,
                         json_object *followers)
 {
-	static const struct field columns[] = {
-		{ "kind", "KIND", KIND_TEXT, 0 },
-		{ "type", "TYPE", KIND_TEXT, 0 },
-		{ "level", "LEVEL", KIND_TEXT, 0 },
-		{ "written_total", "WRITTEN", KIND_TOTAL, 0 },
-		{ "coalesced_total", "COALESCED", KIND_TOTAL, 0 },
-		{ "lost_total", "LOST", KIND_TOTAL, 0 },
-	};
 	static const struct field extra[] = { { "max_audit_events", NULL, KIND_COUNT, 0 },
 		                              { "followers", NULL, KIND_JSON, 0 } };
 	const struct value extra_values[] = { NUMBER(stats->capacity), { .json = followers } };
 	struct list list;
 
-	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), extra,
-	           extra_values, 2);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
-		struct value values[] = {
-			TEXT(k2k_audit_kind_name(kind)),
-			TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
-			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
-			NUMBER(stats->written[kind]),
-			NUMBER(stats->coalesced[kind]),
-			NUMBER(stats->lost[kind]),
+	list_begin(&list, ctl, &kinds_table, &(const struct extra){ extra, extra_values, 2 });
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
+		struct value values[COL_KIND_COUNT] = {
+			[COL_KIND_KIND] = TEXT(k2k_audit_kind_name(kind)),
+			[COL_KIND_TYPE] = TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
+			[COL_KIND_LEVEL] = TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
+			[COL_KIND_WRITTEN] = NUMBER(stats->written_by_kind[kind]),
+			[COL_KIND_COALESCED] = NUMBER(stats->coalesced_by_kind[kind]),
+			[COL_KIND_LOST] = NUMBER(stats->lost_by_kind[kind]),
 		};
 
 		if (!strcmp(k2k_audit_kind_name(kind), "unknown"))
 			continue;
-		if (stats->lost[kind])
-			values[5].color = "red";
+		if (stats->lost_by_kind[kind])
+			values[COL_KIND_LOST].color = "red";
 		list_row(&list, values);
 	}
 	list_end(&list);

@@ -48,44 +48,20 @@ struct tail {
 	struct list list; /* but for JSON */
 };
 
-static bool is_known(uint32_t kind)
+/* A kind or a type; main() has refused other words. */
+static void read_type(struct tail *tail, const char *text)
 {
-	return strcmp(k2k_audit_kind_name(kind), "unknown") != 0;
-}
-
-static bool unknown_type(struct ctl *ctl, const char *text)
-{
-	char known[600] = "";
-
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
-		if (is_known(kind))
-			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
-			         known[0] ? ", " : "", k2k_audit_kind_name(kind));
-	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
-	     type++)
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s",
-		         k2k_audit_type_name((enum k2k_audit_type)type));
-	fail_usage(ctl, "--type '%.100s': no such kind or type of event; there are %s", text,
-	           known);
-	return false;
-}
-
-static bool read_type(struct tail *tail, const char *text)
-{
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
-		if (is_known(kind) && !strcasecmp(text, k2k_audit_kind_name(kind))) {
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
+		if (!strcasecmp(text, k2k_audit_kind_name(kind))) {
 			tail->kind = kind;
 			tail->by_kind = true;
-			return true;
 		}
 	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
 	     type++)
 		if (!strcasecmp(text, k2k_audit_type_name((enum k2k_audit_type)type))) {
 			tail->type = (enum k2k_audit_type)type;
 			tail->by_type = true;
-			return true;
 		}
-	return unknown_type(tail->ctl, text);
 }
 
 static bool read_ring(struct tail *tail, const char *text, size_t length)
@@ -135,13 +111,14 @@ static bool read_arguments(struct tail *tail)
 	tail->follow = ctl->option[OPT_FOLLOW] != NULL;
 	tail->by_tenant = ctl->option[OPT_TENANT] != NULL;
 	tail->has_until = ctl->option[OPT_UNTIL] != NULL;
+	if (ctl->option[OPT_TYPE])
+		read_type(tail, ctl->option[OPT_TYPE]);
 	if (tail->follow && tail->has_until) {
 		fail_usage(ctl, "--until: with -f there is no end");
 		return false;
 	}
 	return (!tail->by_tenant ||
 	        arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
-	       (!ctl->option[OPT_TYPE] || read_type(tail, ctl->option[OPT_TYPE])) &&
 	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE])) &&
 	       (!tail->has_until ||
 	        when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
@@ -281,32 +258,6 @@ static void print_time(char text[AUDIT_TEXT], uint64_t ns)
 		snprintf(text, AUDIT_TEXT, "%" PRIu64, ns);
 }
 
-static const struct field fields[] = {
-	{ "time_ns", NULL, KIND_NS, 0 },
-	{ NULL, "TIME", KIND_TEXT, FIELD_WIDTH(24) },
-	{ NULL, "EVENT", KIND_TEXT, FIELD_WIDTH(9) },
-	{ "ring", NULL, KIND_COUNT, 0 },
-	{ "sequence", NULL, KIND_ID, 0 },
-	{ "level", "LEVEL", KIND_TEXT, FIELD_WIDTH(8) },
-	{ "type", NULL, KIND_TEXT, 0 },
-	{ "kind", "KIND", KIND_TEXT, FIELD_WIDTH(14) },
-	{ "tenant", "TENANT", KIND_TEXT, FIELD_WIDTH(6) },
-	{ "to_tenant", NULL, KIND_TEXT, 0 },
-	{ NULL, "COUNT", KIND_TEXT, FIELD_WIDTH(5) },
-	{ "count", NULL, KIND_TOTAL, 0 },
-	{ "org_id", NULL, KIND_ID, 0 },
-	{ "engagement_id", NULL, KIND_ID, 0 },
-	{ "used", NULL, KIND_TOTAL, 0 },
-	{ "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
-	{ "source", NULL, KIND_TEXT, 0 },
-	{ "destination", NULL, KIND_TEXT, 0 },
-	{ "actor", NULL, KIND_TEXT, 0 },
-	{ NULL, "ACTOR", KIND_TEXT, FIELD_WIDTH(15) },
-	{ "pid", "PID", KIND_ID, FIELD_WIDTH(7) },
-	{ "comm", NULL, KIND_TEXT, 0 },
-	{ NULL, "WHAT", KIND_TEXT, 0 },
-};
-
 static const char *color_of(const struct k2k_audit_record *r)
 {
 	if (r->level == K2K_AUDIT_SECURITY || (r->flags & K2K_AUDIT_LOST))
@@ -317,14 +268,11 @@ static const char *color_of(const struct k2k_audit_record *r)
 static void print_row(struct list *list, const struct k2k_audit_record *r)
 {
 	char when[AUDIT_TEXT], name[AUDIT_TEXT], what[AUDIT_TEXT], last[AUDIT_TEXT],
-		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "", count[UNITS_TEXT + 1];
+		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "";
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
 	print_time(when, r->time_ns);
 	audit_event_name(name, r->ring, r->sequence);
-	units_print_number(count, r->count);
-	if (r->flags & K2K_AUDIT_OPEN)
-		strcat(count, "+");
 	if (has_tenant(r))
 		units_print_number(tenant, r->tenant);
 	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
@@ -339,32 +287,35 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 		         audit_event_name(last, r->ring, r->sequence + r->count - 1));
 	else
 		audit_text(what, r);
-	list_row(list, (const struct value[]){
-			       NUMBER(r->time_ns),
-			       TEXT(when),
-			       TEXT(name),
-			       NUMBER(r->ring),
-			       NUMBER(r->sequence),
-			       { .text = k2k_audit_level_name(r->level), .color = color_of(r) },
-			       TEXT(k2k_audit_type_name(r->type)),
-			       TEXT(is_damaged(r) ? "damaged"
-	                            : lost        ? "lost"
-	                                          : k2k_audit_kind_name(r->kind)),
-			       TEXT(tenant),
-			       TEXT(to),
-			       TEXT(count),
-			       NUMBER(r->count),
-			       NUMBER(r->tag.org_id),
-			       NUMBER(r->tag.engagement_id),
-			       NUMBER(r->used),
-			       NUMBER(r->limit),
-			       TEXT(r->source),
-			       TEXT(r->destination),
-			       TEXT(r->actor),
-			       TEXT(r->comm[0] ? r->comm : r->actor),
-			       NUMBER(r->pid),
-			       TEXT(r->comm),
-			       TEXT(what) });
+	list_row(list,
+	         (const struct value[COL_EVENT_COUNT]){
+			 [COL_EVENT_TIME_NS] = NUMBER(r->time_ns),
+			 [COL_EVENT_TIME] = TEXT(when),
+			 [COL_EVENT_NAME] = TEXT(name),
+			 [COL_EVENT_RING] = NUMBER(r->ring),
+			 [COL_EVENT_SEQUENCE] = NUMBER(r->sequence),
+			 [COL_EVENT_LEVEL] = { .text = k2k_audit_level_name(r->level),
+	                                       .color = color_of(r) },
+			 [COL_EVENT_TYPE] = TEXT(k2k_audit_type_name(r->type)),
+			 [COL_EVENT_KIND] = TEXT(is_damaged(r) ? "damaged"
+	                                         : lost        ? "lost"
+	                                                       : k2k_audit_kind_name(r->kind)),
+			 [COL_EVENT_TENANT] = TEXT(tenant),
+			 [COL_EVENT_TO] = TEXT(to),
+			 [COL_EVENT_REPEATS] = { r->count,
+	                                         .suffix = r->flags & K2K_AUDIT_OPEN ? "+" : NULL },
+			 [COL_EVENT_ORG] = NUMBER(r->tag.org_id),
+			 [COL_EVENT_ENGAGEMENT] = NUMBER(r->tag.engagement_id),
+			 [COL_EVENT_USED] = NUMBER(r->used),
+			 [COL_EVENT_LIMIT] = NUMBER(r->limit),
+			 [COL_EVENT_SOURCE] = TEXT(r->source),
+			 [COL_EVENT_DESTINATION] = TEXT(r->destination),
+			 [COL_EVENT_ACTOR_KIND] = TEXT(r->actor),
+			 [COL_EVENT_ACTOR] = TEXT(r->comm[0] ? r->comm : r->actor),
+			 [COL_EVENT_PID] = NUMBER(r->pid),
+			 [COL_EVENT_COMMAND] = TEXT(r->comm),
+			 [COL_EVENT_WHAT] = TEXT(what),
+		 });
 }
 
 static void print_event(struct tail *tail, const struct k2k_audit_record *r)
@@ -466,12 +417,6 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 	return code;
 }
 
-static void settle_format(struct ctl *ctl)
-{
-	if (!ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
-		ctl->format = FORMAT_JSON;
-}
-
 static int print_tail(struct tail *tail, struct k2k_audit_record *records)
 {
 	bool listed = tail->ctl->format != FORMAT_JSON;
@@ -482,8 +427,7 @@ static int print_tail(struct tail *tail, struct k2k_audit_record *records)
 	if (exit_code)
 		return exit_code;
 	if (listed)
-		list_begin(&tail->list, tail->ctl, "events", fields,
-		           sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+		list_begin(&tail->list, tail->ctl, &events_table, NULL);
 	code = run(tail, records);
 	if (listed && tail->follow)
 		list_page(&tail->list);
@@ -498,7 +442,6 @@ int cmd_audit_tail(struct ctl *ctl)
 	struct k2k_audit_record *records;
 	int exit_code;
 
-	settle_format(ctl);
 	if (!read_arguments(&tail))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &tail.reg);

@@ -30,6 +30,7 @@ static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, 
 		{ "object", "OBJECT", KIND_TEXT, 0 },
 		{ "text", "FINDING", KIND_TEXT, 0 },
 	};
+	static const struct table table = { "findings", fields, 3, NULL, 0 };
 	static const struct field clean = { "clean", NULL, KIND_BOOL, 0 };
 	struct list list;
 
@@ -37,7 +38,7 @@ static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, 
 		printf("registry '%s' is clean\n", ctl->registry);
 		return;
 	}
-	list_begin(&list, ctl, "findings", fields, 3, &clean, &NUMBER(!count), 1);
+	list_begin(&list, ctl, &table, &(const struct extra){ &clean, &NUMBER(!count), 1 });
 	for (size_t i = 0; i < count; i++)
 		list_row(&list, (const struct value[]){ TEXT(findings[i].invariant),
 		                                        TEXT(findings[i].object),

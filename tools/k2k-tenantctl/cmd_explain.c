@@ -221,53 +221,34 @@ static void print_row(struct list *list, const struct row *r)
 	if (seen)
 		snprintf(broker, sizeof(broker), "%" PRIu64 "%s%s", r->pid, r->comm[0] ? " " : "",
 		         r->comm);
-	const struct value values[] = {
-		TEXT(k2k_audit_kind_name(r->kind)),
-		TEXT(budget ? engagement : NULL),
-		TEXT(name),
-		{ .number = r->refuses, .color = r->refuses ? "red" : NULL },
-		TEXT(amount(used, r->kind, r->used)),
-		TEXT(amount(max, r->kind, r->max)),
-		NUMBER(r->used),
-		NUMBER(r->max),
-		NUMBER(r->rejected),
-		NUMBER(seen ? r->since_ns : UINT64_MAX),
-		NUMBER(seen ? r->last_ns : UINT64_MAX),
-		TEXT(broker),
-		NUMBER(seen ? r->slot : UINT64_MAX),
-		NUMBER(seen ? r->pid : UINT64_MAX),
-		TEXT(r->comm[0] ? r->comm : NULL),
-		TEXT(r->advice[0] ? r->advice : NULL),
+	const struct value values[COL_LIMIT_COUNT] = {
+		[COL_LIMIT_KIND] = TEXT(k2k_audit_kind_name(r->kind)),
+		[COL_LIMIT_ENGAGEMENT] = TEXT(budget ? engagement : NULL),
+		[COL_LIMIT_NAME] = TEXT(name),
+		[COL_LIMIT_REFUSES] = { .number = r->refuses, .color = r->refuses ? "red" : NULL },
+		[COL_LIMIT_USED_TEXT] = { r->used, .text = amount(used, r->kind, r->used) },
+		[COL_LIMIT_MAX_TEXT] = { r->max, .text = amount(max, r->kind, r->max) },
+		[COL_LIMIT_USED] = NUMBER(r->used),
+		[COL_LIMIT_MAX] = NUMBER(r->max),
+		[COL_LIMIT_REJECTED] = NUMBER(r->rejected),
+		[COL_LIMIT_SINCE] = NUMBER(seen ? r->since_ns : UINT64_MAX),
+		[COL_LIMIT_LAST] = NUMBER(seen ? r->last_ns : UINT64_MAX),
+		[COL_LIMIT_BROKER] = TEXT(broker),
+		[COL_LIMIT_SLOT] = NUMBER(seen ? r->slot : UINT64_MAX),
+		[COL_LIMIT_PID] = NUMBER(seen ? r->pid : UINT64_MAX),
+		[COL_LIMIT_COMMAND] = TEXT(r->comm[0] ? r->comm : NULL),
+		[COL_LIMIT_ADVICE] = TEXT(r->advice[0] ? r->advice : NULL),
 	};
 	list_row(list, values);
 }
 
 static void print_explanation(struct ctl *ctl, const struct explanation *e)
 {
-	static const struct field fields[] = {
-		{ "limit", NULL, KIND_TEXT, 0 },
-		{ "engagement", NULL, KIND_TEXT, 0 },
-		{ NULL, "LIMIT", KIND_TEXT, 0 },
-		{ "refuses", "REFUSES", KIND_BOOL, 0 },
-		{ NULL, "USED", KIND_TEXT, FIELD_RIGHT },
-		{ NULL, "OF", KIND_TEXT, FIELD_RIGHT },
-		{ "used", NULL, KIND_TOTAL, 0 },
-		{ "max", NULL, KIND_TOTAL, FIELD_LIMIT },
-		{ "rejected_in_trail", "REJECTED", KIND_TOTAL, FIELD_SPARE },
-		{ "since_ns", "SINCE", KIND_TIME, FIELD_NONE | FIELD_SPARE },
-		{ "last_ns", "LAST", KIND_TIME, FIELD_NONE | FIELD_SPARE },
-		{ NULL, "BY-BROKER", KIND_TEXT, FIELD_SPARE },
-		{ "slot", NULL, KIND_COUNT, FIELD_NONE },
-		{ "pid", NULL, KIND_COUNT, FIELD_NONE },
-		{ "comm", NULL, KIND_TEXT, 0 },
-		{ "advice", NULL, KIND_TEXT, 0 },
-	};
 	static const struct field id = { "tenant", NULL, KIND_ID, 0 };
 	struct list list;
 	bool any = false;
 
-	list_begin(&list, ctl, "limits", fields, sizeof(fields) / sizeof(fields[0]), &id,
-	           &NUMBER(e->id), 1);
+	list_begin(&list, ctl, &limits_table, &(const struct extra){ &id, &NUMBER(e->id), 1 });
 	for (size_t i = 0; i < e->count; i++)
 		print_row(&list, &e->rows[i]);
 	list_end(&list);

@@ -29,6 +29,7 @@ static const struct field fields[] = {
 	{ "gpu_memory_bytes", NULL, KIND_BYTES, 0 },
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
+static const struct table table = { "stat", fields, FIELDS, NULL, 0 };
 
 static void print_line(uint64_t number, const struct snapshot *s, const struct change *c)
 {
@@ -86,7 +87,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 	/* at whole intervals since the beginning, so that what a turn takes is not added to each */
 	next = before.taken_ns;
 	if (ctl->format == FORMAT_CSV)
-		list_begin(&csv, ctl, "stat", fields, FIELDS, NULL, NULL, 0);
+		list_begin(&csv, ctl, &table, NULL);
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t turn = clock_monotonic_ns();
 		struct change c;

@@ -37,7 +37,7 @@ static void offer(const char *typed, const char *before, const char *word, const
 		return;
 	printf("%s%s", before, word);
 	if (text) {
-		size_t length = strcspn(text, "\n");
+		size_t length = strcspn(text, ";\n");
 
 		printf("\t%.*s", (int)length, text);
 	}
@@ -158,6 +158,22 @@ static void offer_words(const char *words, const char *typed, const char *before
 	}
 }
 
+/* The last of several columns with commas between them; with a - in front for --sort. */
+static void offer_columns(const struct line *l, const char *typed, const char *before)
+{
+	const struct table *table = l->command ? l->command->table : NULL;
+	const char *comma = strrchr(typed, ','), *last = comma ? comma + 1 : typed;
+	char name[COLUMN_NAME], *stays;
+
+	last += *last == '-';
+	stays = check_memory(malloc(strlen(before) + (size_t)(last - typed) + 1));
+	sprintf(stays, "%s%.*s", before, (int)(last - typed), typed);
+	for (size_t i = 0; table && i < table->count; i++)
+		if (table->fields[i].heading)
+			offer(last, stays, column_name(name, &table->fields[i]), NULL);
+	free(stays);
+}
+
 static void offer_first_words(const char *typed)
 {
 	for (size_t i = 0, next; i < command_count; i = next) {
@@ -196,6 +212,7 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 		l->operand_count ? offer_second_words(l->operands[0], typed)
 				 : offer_first_words(typed);
 		break;
+	case VALUE_COLUMN: offer_columns(l, typed, before); break;
 	case VALUE_FILE: puts(":files"); break;
 	default: break;
 	}

@@ -118,6 +118,8 @@ struct ctl {
 	size_t argument_count;
 
 	const char *command; /* null until it is known */
+	struct view
+		*view; /* --columns, --sort and --filter; null: the command takes none of them */
 	struct failure *failures;
 	size_t failure_count, failure_room;
 	bool json_done; /* the one JSON object is on standard output */

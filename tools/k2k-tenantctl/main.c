@@ -5,6 +5,8 @@
 #include "accounts.h"
 #include "output.h"
 #include "command_table.h"
+#include "suggest.h"
+#include "view.h"
 #include "common/service.h"
 
 #include <getopt.h>
@@ -169,16 +171,12 @@ static bool in_full(char **argv, int index)
 	return strlen(name) == length;
 }
 
-static void read_output_option(struct ctl *ctl, struct complaint *c, const char *text)
+/* Another word is reported by good_words(). */
+static enum format read_format(const char *text)
 {
-	if (!strcmp(text, "table"))
-		ctl->format = FORMAT_TABLE;
-	else if (!strcmp(text, "json"))
-		ctl->format = FORMAT_JSON;
-	else if (!strcmp(text, "csv"))
-		ctl->format = FORMAT_CSV;
-	else
-		complain(c, "--output '%.200s': no such form; it is table, json or csv", text);
+	return !strcasecmp(text, "json")  ? FORMAT_JSON
+	       : !strcasecmp(text, "csv") ? FORMAT_CSV
+	                                  : FORMAT_TABLE;
 }
 
 /* The first word behind options, or "". */
@@ -218,7 +216,7 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 		}
 		ctl->option[id] = optarg ? optarg : "";
 		if (id == OPT_OUTPUT)
-			read_output_option(ctl, c, optarg);
+			ctl->format = read_format(optarg);
 		else if (id == OPT_JSON)
 			ctl->format = FORMAT_JSON;
 		else if (id == OPT_BUDGET)
@@ -239,9 +237,41 @@ static bool wants_color(const char *when)
 {
 	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	if (when && strcmp(when, "auto"))
-		return !strcmp(when, "always");
+	if (when && strcasecmp(when, "auto"))
+		return !strcasecmp(when, "always");
 	return isatty(STDOUT_FILENO) && !(none && *none) && !(term && !strcmp(term, "dumb"));
+}
+
+/* Refuses a word that an option does not know. */
+static bool good_word(struct ctl *ctl, const struct option_text *o, const char *typed)
+{
+	struct guess guess = { typed, NULL, 0 };
+	struct word_list known = { .last = "or", .total = 1 };
+	char *words = check_memory(strdup(o->words)), *rest = words, *word;
+	bool good = false;
+
+	for (const char *space = words; (space = strchr(space, ' ')); space++)
+		known.total++;
+	while (!good && (word = strsep(&rest, " "))) {
+		good = !strcasecmp(typed, word);
+		guess_offer(&guess, word);
+		word_list_add(&known, word);
+	}
+	if (!good)
+		fail_usage(ctl, "--%s '%.100s': unknown value; it is %s%s%s%s", o->name, typed,
+		           known.text, guess.best ? "; did you mean '" : "",
+		           guess.best ? guess.best : "", guess.best ? "'?" : "");
+	free(words);
+	return good;
+}
+
+static bool good_words(struct ctl *ctl, const struct option_text *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (options[i].kind == VALUE_WORD && ctl->option[options[i].id] &&
+		    !good_word(ctl, &options[i], ctl->option[options[i].id]))
+			return false;
+	return true;
 }
 
 static bool settle_globals(struct ctl *ctl)
@@ -259,10 +289,8 @@ static bool settle_globals(struct ctl *ctl)
 			from, ctl->registry, K2K_NAME_MAX);
 		return false;
 	}
-	if (color && strcmp(color, "auto") && strcmp(color, "always") && strcmp(color, "never")) {
-		fail_usage(ctl, "--color '%.100s': it is auto, always or never", color);
+	if (!good_words(ctl, global_options, global_option_count))
 		return false;
-	}
 	ctl->color = wants_color(color);
 	ctl->timeout_ns = UINT64_C(5000000000);
 	if (ctl->option[OPT_OWNER]) {
@@ -350,7 +378,10 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	if (ctl->option[OPT_VERSION])
 		return cmd_version(ctl);
 	c = find_command(ctl);
-	if (!c || !fits(ctl, c))
+	if (c && c->json_in_pipes && !ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
+		ctl->format = FORMAT_JSON;
+	if (!c || !fits(ctl, c) || !good_words(ctl, c->options, c->option_count) ||
+	    (c->table && !view_read(ctl, c->table)))
 		return EXIT_USAGE;
 	return c->run(ctl);
 }
@@ -401,5 +432,6 @@ int main(int argc, char **argv)
 	free(ctl.budgets);
 	free(ctl.files);
 	free(ctl.filters);
+	view_free(ctl.view);
 	return close_output(exit_code);
 }

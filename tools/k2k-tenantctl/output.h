@@ -11,69 +11,36 @@
 
 #include <json-c/json_object.h>
 
+#include "columns.h"
 #include "ctl.h"
-
-enum kind {             /* in JSON           in csv    in a table   */
-	    KIND_TEXT,  /* string, or null   text      text         */
-	    KIND_ID,    /* decimal string    decimal   decimal      */
-	    KIND_TOTAL, /* decimal string    decimal   decimal      */
-	    KIND_NS,    /* decimal string    decimal   1h30m        */
-	    KIND_BYTES, /* decimal string    decimal   2GiB         */
-	    KIND_RATE,  /* decimal string    decimal   5000/s       */
-	    KIND_TIME,  /* decimal string    decimal   date in UTC  */
-	    KIND_COUNT, /* number            decimal   decimal      */
-	    KIND_BOOL,  /* true, false       the same  yes, no      */
-	    KIND_JSON,  /* as it is          -         -            */
-};
-
-enum {
-	FIELD_LIMIT = 1 << 0, /* UINT64_MAX is null in JSON, "unlimited" elsewhere */
-	FIELD_RIGHT = 1 << 1, /* a text whose column is aligned as those of numbers */
-	/* UINT64_MAX is null in JSON, "-" in a table, empty in csv: there is none */
-	FIELD_NONE = 1 << 3,
-	/* of a list: left out on a terminal that is too narrow, the last first */
-	FIELD_SPARE = 1 << 2,
-};
-/*
- * In a field's flags: the width of its column is at least this, so that all pages of a list have
- * the same.
- */
-#define FIELD_WIDTH(width) ((unsigned int)(width) << 8)
-
-struct field {
-	const char *key;     /* null: in tables only */
-	const char *heading; /* null: not in tables */
-	enum kind kind;
-	unsigned int flags;
-};
-
-struct value {
-	uint64_t number;  /* all kinds but TEXT and JSON */
-	const char *text; /* TEXT */
-	/* JSON; may be changed and given again for the next row. Other forms leave it out */
-	json_object *json;
-	const char *color; /* of the table's cell, or null */
-};
-#define NUMBER(n) ((struct value){ .number = (n) })
-#define TEXT(t) ((struct value){ .text = (t) })
 
 /* Sets json_object `key` of `parent` from a field's value. */
 void json_set(json_object *parent, const struct field *field, const struct value *value);
 
+/* Fields of the JSON object itself, next to the array. */
+struct extra {
+	const struct field *fields;
+	const struct value *values;
+	size_t count;
+};
+
 /* A listing: begin, a row for each item, end. */
 struct list {
 	struct ctl *ctl;
-	const char *key; /* of the array in JSON */
-	const struct field *fields;
-	size_t field_count, rows;
-	struct libscols_table *table;
-	json_object *row;     /* one tree for all rows: each changes its values */
-	struct place *places; /* of the fields in it */
+	const struct table *table;
+	const struct view *view; /* of this table, or null */
+	struct shown *shown;     /* the columns of the table or csv */
+	size_t shown_count, rows;
+	struct libscols_table *lines;
+	json_object *row;      /* one tree for all rows: each row changes its values */
+	struct place *places;  /* of the fields in it */
+	struct kept_row *kept; /* rows to sort */
+	size_t kept_count, kept_room;
 };
-/* `extra` fields stand beside the array, in JSON only. */
-void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields,
-                size_t field_count, const struct field *extra, const struct value *extra_values,
-                size_t extra_count);
+/* `extra` may be null. */
+void list_begin(struct list *l, struct ctl *ctl, const struct table *table,
+                const struct extra *extra);
+/* `values` has one value for each field of the table. */
 void list_row(struct list *l, const struct value *values);
 void list_end(struct list *l);
 /* Not JSON: prints the rows there are, to go on without a header. For what comes in bits. */

@@ -292,6 +292,7 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 		{ "text", NULL, KIND_TEXT, 0 },
 		{ "fields", NULL, KIND_JSON, 0 },
 	};
+	static const struct table table = { "changes", fields, 4, NULL, 0 };
 	const struct field extra = { flag, NULL, KIND_BOOL, 0 };
 	const struct value yes = NUMBER(value);
 	struct list list;
@@ -299,8 +300,7 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 	if (ctl->quiet)
 		return;
 	if (ctl->format != FORMAT_TABLE)
-		list_begin(&list, ctl, "changes", fields, sizeof(fields) / sizeof(fields[0]),
-		           &extra, &yes, 1);
+		list_begin(&list, ctl, &table, &(const struct extra){ &extra, &yes, 1 });
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct step *s = &plan->steps[i];
 		struct limit_changes changes;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tenants.h"
-#include "commands.h"
 #include "output.h"
 #include "common/units.h"
 
@@ -205,30 +204,6 @@ void tenants_free(struct tenants *tenants)
 
 /* ---- printing ------------------------------------------------------------- */
 
-static const struct field tenant_fields[] = {
-	{ "id", "TENANT", KIND_ID, 0 },
-	{ "generation", NULL, KIND_ID, 0 },
-	{ "registered_at_ns", NULL, KIND_TIME, 0 },
-	{ "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.budgets", NULL, KIND_JSON, 0 },
-	{ NULL, "BUDGETS", KIND_COUNT, FIELD_SPARE },
-	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, FIELD_SPARE },
-	{ NULL, "REJECTED", KIND_TOTAL, FIELD_SPARE },
-	{ "usage.rejected_total.rate", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.budget", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.kernels", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
-	{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, FIELD_SPARE },
-	{ "usage.unattributed_ns", NULL, KIND_NS, 0 },
-	{ "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL, FIELD_SPARE },
-	{ "usage.kernels", "KERNELS-HELD", KIND_COUNT, FIELD_SPARE },
-	{ "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES, FIELD_SPARE },
-	{ NULL, "GENERATION", KIND_ID, FIELD_SPARE },
-};
-#define TENANT_FIELDS (sizeof(tenant_fields) / sizeof(tenant_fields[0]))
-
 static uint64_t saturating_sum(const struct k2k_rejected *r)
 {
 	uint64_t sum = r->rate;
@@ -238,11 +213,6 @@ static uint64_t saturating_sum(const struct k2k_rejected *r)
 	    __builtin_add_overflow(sum, r->gpu_memory, &sum))
 		sum = UINT64_MAX;
 	return sum;
-}
-
-uint64_t tenant_rejected(const struct k2k_tenant_info *info)
-{
-	return saturating_sum(&info->rejected_total);
 }
 
 static uint64_t kernels_limit(uint32_t kernels)
@@ -278,27 +248,26 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
                       json_object *budgets)
 {
 	const struct k2k_tenant_info *i = &t->info;
-	const struct value values[TENANT_FIELDS] = {
-		NUMBER(i->id),
-		NUMBER(i->generation),
-		NUMBER(i->registered_at_ns),
-		NUMBER(i->max_messages_per_sec),
-		NUMBER(kernels_limit(i->max_concurrent_kernels)),
-		NUMBER(i->max_gpu_memory_bytes),
-		{ .json = budgets },
-		NUMBER(t->budget_count),
-		NUMBER(i->admitted_total),
-		NUMBER(saturating_sum(&i->rejected_total)),
-		NUMBER(i->rejected_total.rate),
-		NUMBER(i->rejected_total.budget),
-		NUMBER(i->rejected_total.kernels),
-		NUMBER(i->rejected_total.gpu_memory),
-		NUMBER(t->gpu_ns_total),
-		NUMBER(i->unattributed_ns),
-		NUMBER(i->messages_this_second),
-		NUMBER(i->kernels),
-		NUMBER(i->gpu_memory_bytes),
-		NUMBER(i->generation),
+	const struct value values[COL_TENANT_COUNT] = {
+		[COL_TENANT_ID] = NUMBER(i->id),
+		[COL_TENANT_GENERATION] = NUMBER(i->generation),
+		[COL_TENANT_REGISTERED] = NUMBER(i->registered_at_ns),
+		[COL_TENANT_RATE] = NUMBER(i->max_messages_per_sec),
+		[COL_TENANT_KERNELS] = NUMBER(kernels_limit(i->max_concurrent_kernels)),
+		[COL_TENANT_GPU_MEMORY] = NUMBER(i->max_gpu_memory_bytes),
+		[COL_TENANT_BUDGET_LIST] = { .json = budgets },
+		[COL_TENANT_BUDGETS] = NUMBER(t->budget_count),
+		[COL_TENANT_ADMITTED] = NUMBER(i->admitted_total),
+		[COL_TENANT_REJECTED] = NUMBER(saturating_sum(&i->rejected_total)),
+		[COL_TENANT_BY_RATE] = NUMBER(i->rejected_total.rate),
+		[COL_TENANT_BY_BUDGET] = NUMBER(i->rejected_total.budget),
+		[COL_TENANT_BY_KERNELS] = NUMBER(i->rejected_total.kernels),
+		[COL_TENANT_BY_MEMORY] = NUMBER(i->rejected_total.gpu_memory),
+		[COL_TENANT_GPU_TIME] = NUMBER(t->gpu_ns_total),
+		[COL_TENANT_UNATTRIBUTED] = NUMBER(i->unattributed_ns),
+		[COL_TENANT_THIS_SECOND] = NUMBER(i->messages_this_second),
+		[COL_TENANT_KERNELS_HELD] = NUMBER(i->kernels),
+		[COL_TENANT_MEMORY_HELD] = NUMBER(i->gpu_memory_bytes),
 	};
 
 	if (budgets)
@@ -378,6 +347,7 @@ static const struct field totals_fields[] = {
 	{ "usage.gpu_memory_bytes", "MEMORY-ENDED", KIND_BYTES, 0 },
 };
 #define TOTALS_FIELDS (sizeof(totals_fields) / sizeof(totals_fields[0]))
+static const struct table totals_table = { "tenants", totals_fields, TOTALS_FIELDS, NULL, 0 };
 
 static void totals_values(const struct k2k_tenant_totals *t, struct value values[TOTALS_FIELDS])
 {
@@ -418,16 +388,14 @@ static json_object *totals_json(const struct k2k_tenant_totals *totals, size_t c
 	return array;
 }
 
-static void print_list(struct ctl *ctl, const struct tenants *tenants, const struct field *extra,
-                       const struct value *extra_values, size_t extra_count)
+static void print_list(struct ctl *ctl, const struct tenants *tenants, const struct extra *extra)
 {
 	json_object *budgets = NULL;
 	struct list list;
 
 	if (ctl->format == FORMAT_JSON)
 		budgets = check_memory(json_object_new_array());
-	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, extra, extra_values,
-	           extra_count);
+	list_begin(&list, ctl, &tenants_table, extra);
 	for (size_t i = 0; i < tenants->count; i++)
 		print_row(&list, tenants, &tenants->rows[i], budgets);
 	list_end(&list);
@@ -446,22 +414,22 @@ void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants,
 
 	if (ctl->format == FORMAT_JSON)
 		totals = totals_json(applied->totals, applied->deregistered);
-	print_list(ctl, tenants, fields,
-	           (const struct value[]){
-			   NUMBER(applied->registered),
-			   NUMBER(applied->updated),
-			   NUMBER(applied->deregistered),
-			   NUMBER(applied->unchanged),
-			   { .json = totals },
-		   },
-	           sizeof(fields) / sizeof(fields[0]));
+	const struct value values[] = {
+		NUMBER(applied->registered),
+		NUMBER(applied->updated),
+		NUMBER(applied->deregistered),
+		NUMBER(applied->unchanged),
+		{ .json = totals },
+	};
+
+	print_list(ctl, tenants, &(const struct extra){ fields, values, 5 });
 	json_object_put(totals);
 }
 
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 {
 	if (!blocks || ctl->format != FORMAT_TABLE) {
-		print_list(ctl, tenants, NULL, NULL, 0);
+		print_list(ctl, tenants, NULL);
 		return;
 	}
 	for (size_t i = 0; i < tenants->count; i++) {
@@ -475,15 +443,16 @@ void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_
 {
 	static const struct field field = { "differences", NULL, KIND_JSON, 0 };
 
-	print_list(ctl, tenants, &field, &(const struct value){ .json = differences },
-	           differences ? 1 : 0);
+	const struct value value = { .json = differences };
+
+	print_list(ctl, tenants, differences ? &(const struct extra){ &field, &value, 1 } : NULL);
 }
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)
 {
 	struct list list;
 
-	list_begin(&list, ctl, "tenants", totals_fields, TOTALS_FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, &totals_table, NULL);
 	for (size_t i = 0; i < count; i++) {
 		struct value values[TOTALS_FIELDS];
 
@@ -491,30 +460,4 @@ void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_
 		list_row(&list, values);
 	}
 	list_end(&list);
-}
-
-/* ---- commands ------------------------------------------------------------- */
-
-int cmd_show(struct ctl *ctl)
-{
-	struct k2k_registry *reg;
-	struct tenants tenants;
-	k2k_tenant_id *ids;
-	size_t count;
-	int exit_code;
-
-	if (!arg_ids(ctl, &ids, &count))
-		return EXIT_USAGE;
-	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-	if (!exit_code) {
-		exit_code = tenants_load(ctl, reg, ids, count, false, &tenants);
-		if (!exit_code)
-			tenants_print(ctl, &tenants, true);
-		if (!exit_code && count == 1 && tenants.damaged)
-			exit_code = EXIT_REGISTRY;
-		tenants_free(&tenants);
-		k2k_registry_close(&reg);
-	}
-	free(ids);
-	return exit_code ? exit_code : ctl->failure_count ? EXIT_PARTLY : EXIT_DONE;
 }

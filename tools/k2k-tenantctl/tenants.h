@@ -35,7 +35,6 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 /* The same of all tenants, by id. One that is deregistered meanwhile is left out. */
 int tenants_load_all(struct ctl *ctl, struct k2k_registry *reg, struct tenants *tenants);
 void tenants_free(struct tenants *tenants);
-uint64_t tenant_rejected(const struct k2k_tenant_info *info); /* by any limit; saturates */
 
 /* As `list`: a line each. As `show`: a block each. JSON and csv are the same in both. */
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks);

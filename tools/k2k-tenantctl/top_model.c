@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top_model.h"
 #include "brokers.h"
+#include "columns.h"
 #include "ctl.h"
 #include "common/printable.h"
 
@@ -10,38 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum tenant_column {
-	TENANT_ID,
-	TENANT_MESSAGES,
-	TENANT_REJECTED,
-	TENANT_GPU,
-	TENANT_USE_RATE,
-	TENANT_USE_BUDGET,
-	TENANT_USE_KERNELS,
-	TENANT_USE_MEMORY,
-	TENANT_KERNELS,
-	TENANT_MEMORY,
-	TENANT_BY_RATE,
-	TENANT_BY_BUDGET,
-	TENANT_BY_KERNELS,
-	TENANT_BY_MEMORY,
-	TENANT_COLUMNS
-};
-static const struct top_column tenant_columns[TENANT_COLUMNS] = {
-	[TENANT_ID] = { "TENANT", 6, FORM_ID },
-	[TENANT_MESSAGES] = { "MSG/s", 6, FORM_RATE },
-	[TENANT_REJECTED] = { "REJECTED/s", 10, FORM_RATE },
-	[TENANT_GPU] = { "GPU-s/s", 7, FORM_SECONDS },
-	[TENANT_USE_RATE] = { "RATE%", 5, FORM_PERCENT },
-	[TENANT_USE_BUDGET] = { "BUDG%", 5, FORM_PERCENT },
-	[TENANT_USE_KERNELS] = { "KERN%", 5, FORM_PERCENT },
-	[TENANT_USE_MEMORY] = { "MEM%", 5, FORM_PERCENT },
-	[TENANT_KERNELS] = { "KERNELS", 7, FORM_COUNT },
-	[TENANT_MEMORY] = { "MEMORY", 7, FORM_SIZE },
-	[TENANT_BY_RATE] = { "REJ-RATE", 8, FORM_RATE },
-	[TENANT_BY_BUDGET] = { "REJ-BUDG", 8, FORM_RATE },
-	[TENANT_BY_KERNELS] = { "REJ-KERN", 8, FORM_RATE },
-	[TENANT_BY_MEMORY] = { "REJ-MEM", 8, FORM_RATE },
+/* The headings are those of rates_table; see columns.h. */
+static const struct top_column tenant_columns[COL_TOP_SCREEN] = {
+	[COL_TOP_ID] = { 6, FORM_ID },
+	[COL_TOP_MESSAGES] = { 6, FORM_RATE },
+	[COL_TOP_REJECTED] = { 10, FORM_RATE },
+	[COL_TOP_GPU] = { 7, FORM_SECONDS },
+	[COL_TOP_USE_RATE] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_BUDGET] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_KERNELS] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_MEMORY] = { 5, FORM_PERCENT },
+	[COL_TOP_KERNELS] = { 7, FORM_COUNT },
+	[COL_TOP_MEMORY] = { 7, FORM_SIZE },
+	[COL_TOP_BY_RATE] = { 8, FORM_RATE },
+	[COL_TOP_BY_BUDGET] = { 8, FORM_RATE },
+	[COL_TOP_BY_KERNELS] = { 8, FORM_RATE },
+	[COL_TOP_BY_MEMORY] = { 8, FORM_RATE },
 };
 
 enum broker_column {
@@ -55,18 +40,27 @@ enum broker_column {
 	BROKER_COLUMNS
 };
 static const struct top_column broker_columns[BROKER_COLUMNS] = {
-	[BROKER_SLOT] = { "SLOT", 4, FORM_ID },
-	[BROKER_PID] = { "PID", 7, FORM_ID },
-	[BROKER_STATE] = { "STATE", 7, FORM_STATE },
-	[BROKER_BEHIND] = { "GRACE-BEHIND", 12, FORM_COUNT },
-	[BROKER_KERNELS] = { "KERNELS", 7, FORM_COUNT },
-	[BROKER_MEMORY] = { "MEMORY", 7, FORM_SIZE },
-	[BROKER_COMMAND] = { "COMMAND", 16, FORM_TEXT },
+	[BROKER_SLOT] = { 4, FORM_ID },       [BROKER_PID] = { 7, FORM_ID },
+	[BROKER_STATE] = { 7, FORM_STATE },   [BROKER_BEHIND] = { 12, FORM_COUNT },
+	[BROKER_KERNELS] = { 7, FORM_COUNT }, [BROKER_MEMORY] = { 7, FORM_SIZE },
+	[BROKER_COMMAND] = { 16, FORM_TEXT },
 };
+
+const char *top_heading(enum top_view view, size_t column)
+{
+	static const char *const brokers[BROKER_COLUMNS] = {
+		[BROKER_SLOT] = "SLOT",       [BROKER_PID] = "PID",
+		[BROKER_STATE] = "STATE",     [BROKER_BEHIND] = "GRACE-BEHIND",
+		[BROKER_KERNELS] = "KERNELS", [BROKER_MEMORY] = "MEMORY",
+		[BROKER_COMMAND] = "COMMAND",
+	};
+
+	return view == TOP_TENANTS ? rates_table.fields[column].heading : brokers[column];
+}
 
 const struct top_column *top_columns(enum top_view view, size_t *count)
 {
-	*count = view == TOP_TENANTS ? (size_t)TENANT_COLUMNS : (size_t)BROKER_COLUMNS;
+	*count = view == TOP_TENANTS ? (size_t)COL_TOP_SCREEN : (size_t)BROKER_COLUMNS;
 	return view == TOP_TENANTS ? tenant_columns : broker_columns;
 }
 
@@ -139,7 +133,7 @@ static void use_of_limits(struct top *t)
 
 void top_begin(struct top *t)
 {
-	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = TENANT_MESSAGES,
+	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = COL_TOP_MESSAGES,
 		                                        .falling = true } } };
 }
 
@@ -203,27 +197,27 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	const struct change *c = &t->each[row];
 	const struct top_use *use = &t->use[row];
 
-	switch ((enum tenant_column)column) {
-	case TENANT_USE_RATE: return percent_number(use->rate);
-	case TENANT_USE_BUDGET: return percent_number(use->budget);
-	case TENANT_USE_KERNELS: return percent_number(use->kernels);
-	case TENANT_USE_MEMORY: return percent_number(use->memory);
-	case TENANT_KERNELS: return (double)i->kernels;
-	case TENANT_MEMORY: return (double)i->gpu_memory_bytes;
+	switch (column) {
+	case COL_TOP_USE_RATE: return percent_number(use->rate);
+	case COL_TOP_USE_BUDGET: return percent_number(use->budget);
+	case COL_TOP_USE_KERNELS: return percent_number(use->kernels);
+	case COL_TOP_USE_MEMORY: return percent_number(use->memory);
+	case COL_TOP_KERNELS: return (double)i->kernels;
+	case COL_TOP_MEMORY: return (double)i->gpu_memory_bytes;
 	default: break;
 	}
 	if (!c->interval_ns)
 		return -1;
-	switch ((enum tenant_column)column) {
-	case TENANT_MESSAGES: return per_second(c->admitted, c);
-	case TENANT_REJECTED:
+	switch (column) {
+	case COL_TOP_MESSAGES: return per_second(c->admitted, c);
+	case COL_TOP_REJECTED:
 		return per_second(c->rate, c) + per_second(c->budget, c) +
 		       per_second(c->kernels, c) + per_second(c->memory, c);
-	case TENANT_GPU: return per_second(c->gpu_ns, c) / 1e9;
-	case TENANT_BY_RATE: return per_second(c->rate, c);
-	case TENANT_BY_BUDGET: return per_second(c->budget, c);
-	case TENANT_BY_KERNELS: return per_second(c->kernels, c);
-	case TENANT_BY_MEMORY: return per_second(c->memory, c);
+	case COL_TOP_GPU: return per_second(c->gpu_ns, c) / 1e9;
+	case COL_TOP_BY_RATE: return per_second(c->rate, c);
+	case COL_TOP_BY_BUDGET: return per_second(c->budget, c);
+	case COL_TOP_BY_KERNELS: return per_second(c->kernels, c);
+	case COL_TOP_BY_MEMORY: return per_second(c->memory, c);
 	default: return 0;
 	}
 }
@@ -243,6 +237,14 @@ static double cell_number(const struct top *t, enum top_view view, size_t row, s
 	case BROKER_MEMORY: return (double)b->gpu_memory_bytes;
 	default: return 0;
 	}
+}
+
+/* In thousandths, and 0 if there is nothing to show: "-" is below any number. */
+uint64_t top_sort_number(const struct top *t, size_t row, size_t column)
+{
+	double number = tenant_number(t, row, column) * 1000 + 1;
+
+	return number < 1 ? 0 : number < 1e19 ? (uint64_t)number : UINT64_MAX;
 }
 
 /* Three digits that count, and a unit. */
@@ -432,7 +434,7 @@ static bool passes(const struct top *t, enum top_view view, size_t row)
 		return false;
 	if (!t->filter[0])
 		return true;
-	top_cell(t, view, row, TENANT_ID, text);
+	top_cell(t, view, row, COL_TOP_ID, text);
 	return strstr(text, t->filter) != NULL;
 }
 

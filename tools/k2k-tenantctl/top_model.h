@@ -25,7 +25,6 @@ enum top_form {
 };
 
 struct top_column {
-	const char *heading;
 	int width;
 	enum top_form form;
 };
@@ -34,6 +33,7 @@ struct top_column {
  * ones.
  */
 const struct top_column *top_columns(enum top_view view, size_t *count);
+const char *top_heading(enum top_view view, size_t column);
 
 /* How much of a limit is used, in percent; UINT64_MAX: unlimited. */
 struct top_use {
@@ -89,6 +89,9 @@ enum top_mark { MARK_NONE, MARK_WARN, MARK_ALARM };
 /* `row` is an element of the order's rows. */
 enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column,
                        char text[TOP_TEXT]);
+
+/* What a tenant's cell is sorted by. */
+uint64_t top_sort_number(const struct top *t, size_t row, size_t column);
 
 /* What is known of the registry as a whole, by weight. Returns how many. */
 #define TOP_FACTS 16

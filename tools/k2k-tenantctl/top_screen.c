@@ -113,7 +113,6 @@ static void draw_title(const struct screen *s)
 {
 	struct line line = { 0, 0 };
 	const struct top_order *o = &s->top.order[s->view];
-	size_t columns;
 	char text[96];
 	struct tm tm;
 
@@ -130,7 +129,7 @@ static void draw_title(const struct screen *s)
 		put_piece(&line, "busy only", A_BOLD);
 	if (s->top.rejected_only)
 		put_piece(&line, "rejected only", A_BOLD);
-	snprintf(text, sizeof(text), "by %s, %s", top_columns(s->view, &columns)[o->column].heading,
+	snprintf(text, sizeof(text), "by %s, %s", top_heading(s->view, o->column),
 	         o->falling ? "falling" : "rising");
 	put_piece(&line, text, A_NORMAL);
 	snprintf(text, sizeof(text), "every %s", s->every);
@@ -211,7 +210,7 @@ static void draw_table(struct screen *s, int y)
 		bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
 
 		attrset(c == o->column ? A_REVERSE | A_BOLD | A_UNDERLINE : A_REVERSE);
-		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], column[c].heading);
+		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], top_heading(s->view, c));
 	}
 	if (s->chosen >= s->page)
 		s->chosen = s->page - 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Generated from <k2k/registry.h> by scripts/whole-header --bare: don't edit. */
 #ifndef K2K_REGISTRY_H
 #define K2K_REGISTRY_H
 
