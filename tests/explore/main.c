@@ -33,9 +33,24 @@ static int usage(FILE *to, int code)
 	        "  --sites           prints the ordered accesses that have run\n"
 	        "  --limit N         stops after N executions\n"
 	        "  --naive           without the reduction\n"
+	        "  --compare         whether both ways come to as many executions\n"
 	        "Exit status: 0 no fault, 1 a fault, 2 wrong arguments, 3 what was to be weakened "
 	        "never ran.\n");
 	return code;
+}
+
+/* The reduction leaves out no execution: both ways come to as many. */
+static int compare(struct explore_program *program, const struct search_options *options)
+{
+	struct search_options naive = *options;
+	struct search_figures reduced, all;
+
+	naive.naive = true;
+	search(program, options, &reduced);
+	search(program, &naive, &all);
+	printf("%-32s %9llu executions %9llu without the reduction\n", program->name,
+	       (unsigned long long)reduced.distinct, (unsigned long long)all.distinct);
+	return reduced.distinct != all.distinct;
 }
 
 static int explore(struct explore_program *program, const struct search_options *options,
@@ -43,6 +58,8 @@ static int explore(struct explore_program *program, const struct search_options 
 {
 	struct search_figures figures;
 
+	if (options->compare)
+		return compare(program, options);
 	search(program, options, &figures);
 	if (options->replay) {
 		trace_print(program->name, true);
@@ -70,6 +87,7 @@ int main(int argc, char **argv)
 		{ "limit", required_argument, NULL, 'n' },
 		{ "naive", no_argument, NULL, 's' },
 		{ "all", no_argument, NULL, 'a' },
+		{ "compare", no_argument, NULL, 'm' },
 		{ "sites", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -87,6 +105,7 @@ int main(int argc, char **argv)
 		case 'n': options.executions = strtoull(optarg, NULL, 10); break;
 		case 's': options.naive = true; break;
 		case 'a': all = true; break;
+		case 'm': options.compare = true; break;
 		case 'p': sites = true; break;
 		case 'h': return usage(stdout, 0);
 		default: return usage(stderr, 2);
