@@ -49,6 +49,7 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
                      enum explore_order order, struct explore_site *site);
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
                  enum explore_order order, enum explore_order failure, struct explore_site *site);
+void explore_yield(void);
 void explore_fence(enum explore_order order, struct explore_site *site);
 
 #define EXPLORE_SITE(expression)                                           \
@@ -103,5 +104,6 @@ void explore_fence(enum explore_order order, struct explore_site *site);
 #define k2k_fence_release() explore_fence(EXPLORE_RELEASE, EXPLORE_SITE("release"))
 #define k2k_fence_seq_cst() explore_fence(EXPLORE_SEQ_CST, EXPLORE_SITE("seq_cst"))
 #define k2k_fence_compiler() ((void)0)
+#define k2k_relax() explore_yield()
 
 #endif
