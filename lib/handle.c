@@ -37,14 +37,14 @@ void k2k_handle_fence(struct k2k_registry *reg)
 }
 
 /*
- * If the name was removed or replaced, each process must notice it: otherwise two groups of
+ * Someone may have removed or replaced the name. Each process must notice, or two groups of
  * processes would use two registries.
  */
 int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	/* relaxed: it does no harm if two threads look */
+	/* relaxed, both: two threads may both check, which is harmless */
 	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;

@@ -69,8 +69,8 @@
  *                    record, before it is filled. LIVE, RETIRED, FREE: release: the link, the
  *                    unlink, or the last use before
  *     entry-link     the CAS of the head, and the store of a predecessor's next: release: the
- *                    fields before the link. A walk loads links with acquire. The chain of CASes is one
- *                    release sequence
+ *                    fields before the link. A walk loads links with acquire. The chain of CASes is
+ *                    one release sequence
  *     cost-gen       the sweep: the generation is acquired before the cost is read; a fence, then
  *                    the state word again
  *   The sections and their grace periods order the last use of a record before its reuse.
