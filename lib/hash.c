@@ -21,6 +21,7 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 	uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
 	uint32_t seen = 0;
 
+	assert(index < hash->pool.capacity);
 	for (;;) {
 		if (unique) {
 			int code = k2k_hash_walk(hash, bucket, head, seen, key, NULL, 0, other);

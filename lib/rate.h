@@ -72,6 +72,7 @@ struct k2k_rate {
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
 {
+	assert(second <= K2K_WINDOW_SECOND_MAX);
 	return second << K2K_WINDOW_BASE_BITS | (admitted & K2K_WINDOW_BASE_MASK);
 }
 
@@ -83,7 +84,8 @@ static inline uint64_t k2k_rate_effective(uint64_t limit)
 
 static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t limit, uint64_t n)
 {
-	/* no overflow: used < 2^34, n <= 2^32 */
+	/* no overflow below */
+	assert(rate->used <= K2K_WINDOW_BASE_MASK && n <= K2K_ADMIT_MAX);
 	return k2k_likely(rate->used + n <= k2k_rate_effective(limit)) || limit == K2K_UNLIMITED;
 }
 
