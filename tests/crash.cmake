@@ -11,7 +11,9 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   foreach(program IN ITEMS process_torn process_between process_between_calls process_between_leases process_between_trail)
     k2k_test(NAME ${program} SOURCES ${CMAKE_CURRENT_LIST_DIR}/${program}.c LABEL process)
   endforeach()
-  target_link_options(crash_instructions PRIVATE -Wl,--wrap=mmap,--wrap=mmap64,--wrap=k2k_helper_start)
+  foreach(program IN ITEMS crash_points crash_recovery crash_instructions)
+    target_link_options(${program} PRIVATE -Wl,--wrap=mmap,--wrap=mmap64) # crash_stores.h
+  endforeach()
 endif()
 
 # The table of scripts/crash-test.

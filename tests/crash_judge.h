@@ -248,13 +248,13 @@ HARNESS_USED static void consult(struct oracle *oracle, const struct operation *
 	struct scene scene;
 
 	scene_open(&scene, operation, state);
-	scene.victim = start_victim(&scene, operation);
+	scene.victim = start_victim(&scene, operation, false, NULL);
 	end_process(&scene.victim);
 	oracle->before = look(&scene, 0);
 	scene_close(&scene);
 
 	scene_open(&scene, operation, state);
-	scene.victim = start_victim(&scene, operation);
+	scene.victim = start_victim(&scene, operation, false, NULL);
 	victim_bring_to_end(scene.victim);
 	assert_int_equal(atomic_load(&scene.stage->run_code), operation->expected);
 	end_process(&scene.victim);

@@ -3,7 +3,7 @@
  * crash_run.h - kills one operation at its points, in turn
  *
  * Each case prints one line, which scripts/crash-test makes its table of:
- *	# kills | operation | state | instructions | stores | calls | kills | before | after | either | unreached
+ *	# kills | operation | state | steps | changes | calls | kills | before | after | either | unreached
  * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where
  * there are two deaths, of each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
  */
@@ -49,37 +49,55 @@ struct death {
 };
 
 /*
- * A victim of `operation` at its first instruction; where `earlier` is given, after that death.
- * False: that point wasn't reached.
+ * Starts a victim of `operation` and kills it right after `point`: false if it didn't come there.
+ * `slow`: with as many stops on its way as in the discovery.
  */
-static bool open_with_victim(struct scene *scene, const struct operation *operation,
-                             enum state state, const struct death *earlier)
+static bool kill_after(struct scene *scene, const struct operation *operation,
+                       const struct point *point, bool slow)
+{
+	bool by_itself = !point->stepped && !point->is_call && !slow, there;
+	bool watched = by_itself || (slow && !point->stepped);
+
+	scene->victim = start_victim(scene, operation, watched, by_itself ? point : NULL);
+	if (by_itself) {
+		there = stores_let_go(scene->victim);
+		scene->victim = 0;
+		return there;
+	}
+	if (!slow)
+		there = victim_bring_to(scene->victim, point);
+	else if (point->stepped)
+		there = victim_step_to(scene->victim, point);
+	else
+		there = stores_bring_to(scene->victim, point);
+	end_process(&scene->victim);
+	return there;
+}
+
+/* Opens a scene, where `earlier` is given after that death. False: its point wasn't reached. */
+static bool open_after(struct scene *scene, const struct operation *operation, enum state state,
+                       const struct death *earlier)
 {
 	scene_open(scene, earlier ? earlier->operation : operation, state);
-	if (earlier) {
-		bool there;
-
-		scene->victim = start_victim(scene, earlier->operation);
-		there = victim_bring_to(scene->victim, earlier->point);
-		end_process(&scene->victim);
-		if (!there)
-			return false;
-	}
-	scene->victim = start_victim(scene, operation);
-	return true;
+	return !earlier || kill_after(scene, earlier->operation, earlier->point, false);
 }
 
 /* False where the earlier point wasn't reached this time. */
 static bool discover(struct points *points, const struct operation *operation, enum state state,
-                     bool every_instruction, const struct death *earlier)
+                     bool stepped, bool every_instruction, const struct death *earlier)
 {
 	struct scene scene;
-	bool there = open_with_victim(&scene, operation, state, earlier);
+	bool there = open_after(&scene, operation, state, earlier);
 
 	if (there) {
+		scene.victim = start_victim(&scene, operation, !stepped, NULL);
 		if (scene.bystander)
 			pause_bystander(&scene);
-		victim_discover(scene.victim, scene_changed, &scene, every_instruction, points);
+		if (stepped)
+			victim_discover(scene.victim, scene_changed, &scene, every_instruction,
+			                points);
+		else
+			stores_discover(scene.victim, scene_changed, &scene, points);
 	}
 	scene_close(&scene);
 	return there;
@@ -112,10 +130,8 @@ static void kill_at(const struct operation *operation, enum state state,
 	         earlier ? ", then " : "", earlier ? operation->name : "", number + 1,
 	         points->count, last);
 	for (int i = 0; !there && i < TRIES; i++) {
-		there = open_with_victim(&scene, operation, state, earlier) &&
-		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim,
-		                                                            &points->list[number]);
-		end_process(&scene.victim);
+		there = open_after(&scene, operation, state, earlier) &&
+		        kill_after(&scene, operation, &points->list[number], i >= FAST_TRIES);
 		if (there)
 			judge(&scene, oracle, number, where, tally);
 		scene_close(&scene);
@@ -152,7 +168,8 @@ HARNESS_USED static void kill_everywhere(const struct operation *operation, enum
 	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
-	assert_true(discover(&points, operation, state, every_instruction, NULL));
+	assert_true(
+		discover(&points, operation, state, every_instruction, every_instruction, NULL));
 	for (size_t i = 0; i < points.count; i++)
 		if (is_next(&points_seen))
 			kill_at(operation, state, &oracle, &points, i, NULL, &tally);

@@ -26,9 +26,7 @@
 #ifndef K2K_TESTS_CRASH_SCENE_H
 #define K2K_TESTS_CRASH_SCENE_H
 
-#include "crash_trace.h"
-
-#include "handle.h"
+#include "crash_stores.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -415,8 +413,12 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 }
 
-/* A victim of `operation`, at its first instruction. */
-static pid_t start_victim(struct scene *scene, const struct operation *operation)
+/*
+ * A victim of `operation`, at its first instruction. `watched`: its stores are caught, and with
+ * `end` it kills itself after that one (crash_stores.h).
+ */
+static pid_t start_victim(struct scene *scene, const struct operation *operation, bool watched,
+                          const struct point *end)
 {
 	pid_t pid = spawn();
 
@@ -436,11 +438,14 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 		}
 		if (operation->prepare)
 			operation->prepare(&victim);
+		if (watched)
+			catch_stores(victim.reg, end);
 		victim_offer();
 		operation_begins();
 		code = operation->run(&victim);
 		atomic_store(&scene->stage->run_code, code);
 		operation_ends();
+		stores_ended();
 		pause();
 	}
 	victim_take(pid);

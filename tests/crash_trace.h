@@ -30,13 +30,16 @@ struct point {
 	uint32_t iteration; /* 0 but for instructions that repeat themselves */
 	bool is_call;       /* a system call; else it changed a byte */
 	bool is_change;
+	bool stepped; /* found by stepping: `arrival` counts executions, not stores */
 };
 
 struct points {
 	struct point *list;
 	size_t count, room;
-	size_t steps; /* instructions in all */
+	size_t steps; /* instructions stepped over; caught stores (crash_stores.h): stores and calls */
 	size_t changes, calls;
+	uint64_t
+		path; /* of caught stores: a hash of all of them and of the system calls, in order */
 };
 
 HARNESS_USED static void points_add(struct points *points, struct point point)
@@ -85,7 +88,9 @@ static struct point arrive(struct arrivals *arrivals, uintptr_t at)
 		arrivals->iteration = 0;
 	}
 	arrivals->last = at;
-	return (struct point){ at, arrivals->table[i].count, arrivals->iteration, false, false };
+	return (struct point){ .at = at,
+		               .arrival = arrivals->table[i].count,
+		               .iteration = arrivals->iteration };
 }
 
 /* ---- the traced process -------------------------------------------------------------- */
@@ -246,6 +251,7 @@ HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), voi
 	while ((at = victim_at(pid)) != (uintptr_t)operation_ends) {
 		struct point point = arrive(arrivals, at);
 
+		point.stepped = true;
 		point.is_call = is_system_call(at);
 		if (every || !skip_private_repeat(pid, at))
 			victim_step(pid);

@@ -18,7 +18,8 @@ add_executable(explore ${sources})
 target_compile_options(explore PRIVATE -O2)
 # what lib/ asks of the system: explore/world.c
 target_link_options(explore PRIVATE -Wl,--wrap=k2k_lock_are_held,--wrap=k2k_lock_is_held,--wrap=clock_gettime
-                    -Wl,--wrap=sched_yield,--wrap=k2k_clock_sleep_ns,--wrap=syscall,--wrap=k2k_trail_reject)
+                    -Wl,--wrap=sched_yield,--wrap=k2k_clock_sleep_ns,--wrap=syscall,--wrap=k2k_trail_reject
+                    -Wl,--wrap=k2k_segment_check_identity)
 target_link_libraries(explore PRIVATE k2k-registry-explored Threads::Threads)
 
 foreach(source IN LISTS sources)

@@ -158,23 +158,18 @@ static void walk_tenants(struct reader *r)
 
 /* ---- costs, budgets, leases ------------------------------------------------------------ */
 
-struct key {
-	uint64_t gen, key;
-	uint32_t slot;
-};
-
-static struct key key_of(const struct k2k_shm_entry *entry)
+static struct k2k_hash_key key_of(const struct k2k_shm_entry *entry)
 {
-	return (struct key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key),
-		             k2k_load_relaxed(&entry->slot) };
+	return (struct k2k_hash_key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key),
+		                      k2k_load_relaxed(&entry->slot) };
 }
 
 /* *seen: the state at the look before. Who is retired stays that, with that stamp. */
 static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
-                          uint32_t index, const struct key *key, uint64_t *seen)
+                          uint32_t index, const struct k2k_hash_key *key, uint64_t *seen)
 {
 	uint64_t word = k2k_load_acquire(&entry->state);
-	struct key now = key_of(entry);
+	struct k2k_hash_key now = key_of(entry);
 	enum age age = IN_USE;
 
 	if (now.gen != key->gen || now.key != key->key || now.slot != key->slot ||
@@ -189,7 +184,7 @@ static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm
 }
 
 static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
-                          uint32_t index, const struct key *key)
+                          uint32_t index, const struct k2k_hash_key *key)
 {
 	uint64_t looks = 1 + roll(&r->dice, 4), seen = 0;
 
@@ -209,7 +204,7 @@ static void walk_entries(struct reader *r, enum what what, const struct k2k_hash
 	link = k2k_load_acquire(&hash->heads[bucket]);
 	while (link != 0 && steps++ < STEPS_MOST) {
 		const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, link - 1);
-		struct key key = key_of(entry);
+		struct k2k_hash_key key = key_of(entry);
 
 		if (k2k_hash_bucket(hash, key.gen, key.key) != bucket)
 			fail_msg("%s: record %u in bucket %u belongs elsewhere", what_names[what],
@@ -240,16 +235,15 @@ static void find_cost(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
 		 slot, index = 0;
+	struct k2k_hash_key key;
 	uint64_t generation, before, after;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
-	code = k2k_ledger_find(&r->reg->map, slot, generation, tag_of(engagement).engagement_id,
-	                       &index);
+	key = (struct k2k_hash_key){ generation, tag_of(engagement).engagement_id, slot };
+	code = k2k_ledger_find(&r->reg->map, &key, &index);
 	if (code == 0) {
-		struct key key = { generation, tag_of(engagement).engagement_id, slot };
-
 		before = k2k_load_relaxed(&r->reg->map.ledger[index].cost_ns);
 		stay_on_entry(r, COST_FOUND, &r->reg->map.ledger[index].entry, index, &key);
 		after = k2k_load_relaxed(&r->reg->map.ledger[index].cost_ns);
@@ -267,17 +261,16 @@ static void find_budget(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
 		 slot, index = 0;
+	struct k2k_hash_key key;
 	uint64_t generation, version;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
 	check_rate(tenant, k2k_tenant_rate(&r->reg->map, slot, &version), "a find");
-	code = k2k_budget_find(&r->reg->map, slot, generation, version,
-	                       tag_of(engagement).engagement_id, &index);
+	key = (struct k2k_hash_key){ generation, tag_of(engagement).engagement_id, slot };
+	code = k2k_budget_find(&r->reg->map, &key, version, &index);
 	if (code == 0) {
-		struct key key = { generation, tag_of(engagement).engagement_id, slot };
-
 		stay_on_entry(r, BUDGET_FOUND, &r->reg->map.budgets[index].entry, index, &key);
 		check_budget(tenant, engagement,
 		             k2k_load_relaxed(&r->reg->map.budgets[index].budget_ns), "a find");

@@ -13,9 +13,9 @@
  *           .outcomes = { "0", "1" })
  *
  * setup() builds all that is shared, in memory whose addresses stay. Both setup() and check() run
- * alone: their accesses go straight to memory, and check() finds the last value of each word. Before
- * the next execution each word that was changed through base.h has its former value again; what is
- * not atomic setup() itself must set each time.
+ * alone: their accesses go straight to memory, and check() finds the last value of each word.
+ * Before the next execution each word that was changed through base.h has its former value again;
+ * what is not atomic setup() itself must set each time.
  */
 #ifndef K2K_EXPLORE_H
 #define K2K_EXPLORE_H
@@ -24,7 +24,10 @@
 #include "thread.h"
 
 #define EXPLORE_THREADS 4
-/* Of a static variable: all processes have the same one. Others each process has for itself, as in reality. */
+/*
+ * Of a static variable: all processes have the same one. Others each process has for itself, as in
+ * reality.
+ */
 #define EXPLORE_SHARED __attribute__((section("explore_shared")))
 #define EXPLORE_OUTCOMES 16
 
@@ -34,9 +37,9 @@ struct explore_program {
 	void (*threads[EXPLORE_THREADS])(void);
 	void (*check)(void); /* after each execution; a dead thread may have ended anywhere */
 	/*
-	 * Which process a thread is of: 0 for its own, else a number that threads share. A static variable
-	 * that base.h accesses is one for each process; check() finds it as setup() left it, unless there is
-	 * one process only.
+	 * Which process a thread is of: 0 for its own, else a number that threads share. A static
+	 * variable that base.h accesses is one for each process; check() finds it as setup() left
+	 * it, unless there is one process only.
 	 */
 	int process[EXPLORE_THREADS];
 	/* Threads (bit i: thread i) whose process may die, and which may stand still for ever. */
@@ -44,6 +47,7 @@ struct explore_program {
 	unsigned int deaths, stops; /* how many of each in one execution, at most */
 	unsigned int
 		steps; /* of one thread, at most; 0: 2000. Longer executions are cut, and counted */
+	bool full;     /* takes minutes: not in CI */
 	bool may_wait; /* a thread that waits for what never comes is no fault */
 	/* What explore_outcome() may say in all: exactly this is demanded. None: anything. */
 	const char *outcomes[EXPLORE_OUTCOMES];

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lease.c - programs of the leases (lib/lease.h): acquire, release, death, a record that is taken over.
+ * lease.c - programs of the leases (lib/lease.h): acquire, release, death, a record that is taken
+ * over.
  *
- * I4: nothing is granted while the sum exceeds the limit in force at the claim; what the dead held is
- * no reason for a refusal, and a free slot is never answered "full".
+ * I4: nothing is granted while the sum exceeds the limit in force at the claim; what the dead held
+ * is no reason for a refusal, and a free slot is never answered "full".
  *
- * Each thread notes what it holds: from the moment an acquire has returned to the moment a release is
- * called. A grant that relies on a release comes after it in any execution, so the sum of the notes of
- * the living is never above the limit. "Full" is judged only if at no moment as much was held: a
- * thread may see what was held long after it was given back, as long as nothing told it.
+ * Each thread notes what it holds: from the moment an acquire has returned to the moment a release
+ * is called. A grant that relies on a release comes after it in any execution, so the sum of the
+ * notes of the living is never above the limit. "Full" is judged only if at no moment as much was
+ * held: a thread may see what was held long after it was given back, as long as nothing told it.
  */
 #include "lease.h"
 
@@ -98,9 +99,9 @@ static int acquire_some(unsigned int n)
 {
 	int self = explore_self(), code = acquire_as(self, n);
 
-	explore_assert(code == 0 || code == K2K_EBUSY || code == K2K_LEASE_AGAIN);
+	explore_assert(code == 0 || code == K2K_LEASE_AT_LIMIT || code == K2K_LEASE_AGAIN);
 	if (code) {
-		(code == K2K_EBUSY ? full : again)[self]++;
+		(code == K2K_LEASE_AT_LIMIT ? full : again)[self]++;
 		return code;
 	}
 	held[self] += n;
@@ -138,15 +139,15 @@ static void setup_two(void)
 	begin(2, 4);
 }
 
-/* What counts afterwards is what is held; "full" only if the limit was reached. */
+/* If all came to their ends, what counts afterwards is what is held. */
 static void check(void)
 {
 	uint64_t sums[K2K_RESOURCES];
-	bool dies = false;
+	bool all = true;
 
 	for (int i = 0; i < EXPLORE_THREADS; i++)
-		dies |= explore_end_of(i) == EXPLORE_DEAD;
-	if (!dies) {
+		all &= explore_end_of(i) == EXPLORE_FINISHED;
+	if (all) {
 		explore_assert(k2k_lease_sum(&world_map, &world_handles[0].liveness, slot,
 		                             generation, sums) == 0);
 		explore_assert(sums[K2K_RESOURCE_KERNELS] == sum_of(held));
@@ -163,12 +164,17 @@ static void check_contended(void)
 
 PROGRAM(lease_two, .what = "two ask for what only one can have", .setup = setup_one,
         .threads = { acquire, acquire }, .check = check_contended)
-PROGRAM(lease_three, .what = "three ask for what two can have", .setup = setup_two,
+PROGRAM(lease_three, .full = true, .what = "three ask for what two can have", .setup = setup_two,
         .threads = { acquire, acquire, acquire }, .check = check_contended)
 PROGRAM(lease_and_back, .what = "two ask for what only one can have, and give it back",
         .setup = setup_one, .threads = { acquire_and_release, acquire_and_release }, .check = check)
 
 /* ---- what is held, withdrawn, given back ---------------------------------------------- */
+
+static void setup_three(void)
+{
+	begin(3, 4);
+}
 
 static void setup_two_one_held(void)
 {
@@ -176,14 +182,20 @@ static void setup_two_one_held(void)
 	give(0, 1);
 }
 
-static void check_last(void)
+static void acquire_two(void)
 {
-	check();
-	explore_assert(sum_of(granted) <= 1 && (sum_of(full) == 0 || sum_of(granted) == 1));
+	acquire_some(2);
+}
+
+/* The second is claimed and withdrawn where another has claimed meanwhile. */
+static void acquire_two_and_one(void)
+{
+	if (acquire_some(2) == 0)
+		acquire_some(1);
 }
 
 PROGRAM(lease_withdrawn, .what = "a claim that is withdrawn hides nothing of what is held",
-        .setup = setup_two_one_held, .threads = { acquire, acquire, acquire }, .check = check_last)
+        .setup = setup_three, .threads = { acquire_two, acquire_two_and_one }, .check = check)
 PROGRAM(lease_handed_on, .what = "two ask for the last one while the other is given back",
         .setup = setup_two_one_held, .threads = { release, acquire, acquire }, .check = check)
 
@@ -210,7 +222,10 @@ static void acquire_when_told(void)
 	acquire();
 }
 
-/* One of two is held all the time, by the one or by the other: so there is always room for a second. */
+/*
+ * One of two is held all the time, by the one or by the other: so there is always room for a
+ * second.
+ */
 static void check_never_full(void)
 {
 	check();
@@ -264,10 +279,14 @@ static void acquire_beside_dead(void)
 PROGRAM(lease_dead, .what = "what the dead held is no reason for a refusal", .setup = setup_one,
         .mortal = 1, .deaths = 1, .threads = { acquire_and_release, acquire_beside_dead },
         .check = check)
-PROGRAM(lease_dead_three, .what = "two ask for what one held that dies", .setup = setup_one_held,
-        .mortal = 1, .deaths = 1, .threads = { release, acquire, acquire }, .check = check)
+PROGRAM(lease_dead_three, .full = true, .what = "two ask for what one held that dies",
+        .setup = setup_one_held, .mortal = 1, .deaths = 1, .threads = { release, acquire, acquire },
+        .check = check)
 PROGRAM(lease_stopped,
         .what = "one that stands still keeps what it has claimed, and holds up nobody",
+        .setup = setup_one, .stopping = 1, .stops = 1, .threads = { acquire_and_release, acquire },
+        .check = check)
+PROGRAM(lease_stopped_three, .full = true, .what = "the same beside two that ask",
         .setup = setup_one, .stopping = 1, .stops = 1,
         .threads = { acquire_and_release, acquire, acquire }, .check = check)
 
@@ -335,5 +354,6 @@ static void check_heir(void)
 
 PROGRAM(lease_taken_over, .what = "a record is taken from the dead while others read it",
         .setup = setup_dead_record, .threads = { take_over, look }, .check = check_heir)
-PROGRAM(lease_taken_by_one, .what = "of two that take a dead one's record one gets it",
-        .setup = setup_dead_record, .threads = { take_over, take_over, look }, .check = check_heir)
+PROGRAM(lease_taken_by_one, .full = true,
+        .what = "of two that take a dead one's record one gets it", .setup = setup_dead_record,
+        .threads = { take_over, take_over, look }, .check = check_heir)

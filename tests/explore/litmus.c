@@ -2,8 +2,9 @@
 /*
  * litmus.c - the explorer's own tests: the classic litmus tests come to exactly what RC11 allows.
  *
- * The names are those of Alglave, Maranget and Tautschnig (Herding Cats, TOPLAS 2014). An outcome is
- * what each thread has read, in the order of threads, and then the final values, if they are named.
+ * The names are those of Alglave, Maranget and Tautschnig (Herding Cats, TOPLAS 2014). An outcome
+ * is what each thread has read, in the order of threads, and then the final values, if they are
+ * named.
  */
 #include "explore.h"
 
@@ -244,7 +245,9 @@ PROGRAM(litmus_release_broken, .what = "another's store does not pass it on",
 PROGRAM(litmus_release_own, .what = "a store of the same thread passes it on",
         .threads = { x1_y10_y20, mp_get_acq }, OUTCOMES("00", "01", "101", "201"))
 
-/* ---- death, standing still, waiting ------------------------------------------------------------ */
+/*
+ * ---- death, standing still, waiting ------------------------------------------------------------
+ */
 
 static void ask(bool fence)
 {

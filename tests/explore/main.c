@@ -31,7 +31,7 @@ static int usage(FILE *to, int code)
 	        "  --replay STRING   runs the one execution that a fault printed, and prints it\n"
 	        "  --weaken FILE:LINE=relaxed|acquire|release   this access has that order only\n"
 	        "  --limit N         stops after N executions\n"
-	        "  --no-sleep, --no-cache, --no-eager   without a reduction\n"
+	        "  --naive           without the reduction\n"
 	        "Exit status: 0 no fault, 1 a fault, 2 wrong arguments, 3 what was to be weakened "
 	        "never ran.\n");
 	return code;
@@ -46,12 +46,11 @@ static int run(struct explore_program *program, const struct search_options *opt
 		trace_print(program->name, true);
 		return 0;
 	}
-	printf("%-32s %9llu executions %9llu redundant %6llu cut %9llu states %11llu steps %7.2f "
-	       "s\n",
+	printf("%-32s %9llu executions %9llu distinct %9llu redundant %6llu cut %11llu steps "
+	       "%7.2f s\n",
 	       program->name, (unsigned long long)figures.executions,
-	       (unsigned long long)figures.redundant, (unsigned long long)figures.cut,
-	       (unsigned long long)figures.states, (unsigned long long)figures.steps,
-	       figures.seconds);
+	       (unsigned long long)figures.distinct, (unsigned long long)figures.redundant,
+	       (unsigned long long)figures.cut, (unsigned long long)figures.steps, figures.seconds);
 	if (!outcome_compare(program, print))
 		return 1;
 	if (options->weaken && !figures.weakened)
@@ -67,9 +66,7 @@ int main(int argc, char **argv)
 		{ "replay", required_argument, NULL, 'r' },
 		{ "weaken", required_argument, NULL, 'w' },
 		{ "limit", required_argument, NULL, 'n' },
-		{ "no-sleep", no_argument, NULL, 's' },
-		{ "no-cache", no_argument, NULL, 'c' },
-		{ "no-eager", no_argument, NULL, 'e' },
+		{ "naive", no_argument, NULL, 's' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -85,9 +82,7 @@ int main(int argc, char **argv)
 		case 'r': options.replay = optarg; break;
 		case 'w': options.weaken = optarg; break;
 		case 'n': options.executions = strtoull(optarg, NULL, 10); break;
-		case 's': options.no_sleep = true; break;
-		case 'c': options.no_cache = true; break;
-		case 'e': options.no_eager = true; break;
+		case 's': options.naive = true; break;
 		case 'a': all = true; break;
 		case 'h': return usage(stdout, 0);
 		default: return usage(stderr, 2);
@@ -97,7 +92,8 @@ int main(int argc, char **argv)
 	if (list)
 		for (const struct explore_program *program = programs; program;
 		     program = program->next)
-			printf("%-32s %s\n", program->name, program->what);
+			printf("%-32s %s%s\n", program->name, program->what,
+			       program->full ? " (--full)" : "");
 	else if (!all && optind == argc)
 		return usage(stderr, 2);
 	for (struct explore_program *program = programs; all && program; program = program->next)

@@ -231,12 +231,22 @@ const struct memory_store *memory_store_of(unsigned int store)
 	return &stores[store];
 }
 
-bool memory_note_writer(unsigned int location, int thread)
+unsigned int memory_store_count(void)
 {
-	unsigned int before = locations[location].writers;
+	return store_count;
+}
 
-	locations[location].writers |= 1u << thread;
-	return locations[location].writers != before;
+bool memory_is_newer(unsigned int store, unsigned int since)
+{
+	return store >= since && stores[store].position > 0;
+}
+
+bool memory_has_newer(int thread, unsigned int location, unsigned int since)
+{
+	for (unsigned int i = 0; i < memory_candidates(thread, location); i++)
+		if (memory_is_newer(memory_candidate(thread, location, i), since))
+			return true;
+	return false;
 }
 
 /* ---- views ------------------------------------------------------------------------- */
@@ -361,8 +371,9 @@ static void compose(int thread, struct memory_store *store, enum explore_order o
 	store->message = copy_view(&message);
 }
 
-static void write_at(int thread, unsigned int location, unsigned int position, uint64_t value,
-                     enum explore_order order, uint64_t ident, const struct memory_store *read)
+static unsigned int write_at(int thread, unsigned int location, unsigned int position,
+                             uint64_t value, enum explore_order order, uint64_t ident,
+                             const struct memory_store *read)
 {
 	struct memory_store *store = &stores[store_count];
 
@@ -379,10 +390,13 @@ static void write_at(int thread, unsigned int location, unsigned int position, u
 	compose(thread, store, order, read);
 	if (order & EXPLORE_RELEASE)
 		threads[thread].last_release[location] = (uint16_t)store_count;
-	store_count++;
+	locations[location].writers |= 1u << thread;
+	return store_count++;
 }
 
-/* The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted. */
+/*
+ * The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted.
+ */
 static unsigned int find_place(int thread, const struct memory_location *location,
                                unsigned int choice, unsigned int first)
 {
@@ -402,22 +416,22 @@ unsigned int memory_places(int thread, unsigned int location)
 	return places;
 }
 
-void memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
-                  enum explore_order order, uint64_t ident)
+unsigned int memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
+                          enum explore_order order, uint64_t ident)
 {
 	unsigned int position = find_place(thread, &locations[location], choice,
 	                                   known(thread, location));
 
-	write_at(thread, location, position, value, order, ident, NULL);
+	return write_at(thread, location, position, value, order, ident, NULL);
 }
 
-void memory_write_behind(int thread, unsigned int from, uint64_t value, enum explore_order order,
-                         uint64_t ident)
+unsigned int memory_write_behind(int thread, unsigned int from, uint64_t value,
+                                 enum explore_order order, uint64_t ident)
 {
 	struct memory_store *read = &stores[from];
 
 	read->read_by_rmw = (uint16_t)store_count;
-	write_at(thread, read->location, read->position + 1u, value, order, ident, read);
+	return write_at(thread, read->location, read->position + 1u, value, order, ident, read);
 }
 
 /* ---- fences ------------------------------------------------------------------------------ */

@@ -6,19 +6,20 @@
  * C/C++11, PLDI 2017), as an operational one with views (Kang, Hur, Lahav, Vafeiadis, Dreyer: A
  * Promising Semantics for Relaxed-Memory Concurrency, POPL 2017, without promises):
  *
- *  - Each location has its stores in one list, the modification order. A thread's view says for each
- *    location the newest store that it knows of: what happens before this moment, and what the
+ *  - Each location has its stores in one list, the modification order. A thread's view says for
+ *    each location the newest store that it knows of: what happens before this moment, and what the
  *    thread has read. A load may return that store or any later one; a store may go to any place
  *    after that one. That is coherence.
  *  - A store carries a message: the view that a load gets which acquires. A release store's is the
- *    view of its thread; a relaxed one's the view at its thread's last release fence, joined with the
- *    message of its thread's last release store to the same location (the release sequence as C11 and
- *    RC11 have it). A read-modify-write passes on the message of the store that it reads.
+ *    view of its thread; a relaxed one's the view at its thread's last release fence, joined with
+ *    the message of its thread's last release store to the same location (the release sequence as
+ *    C11 and RC11 have it). A read-modify-write passes on the message of the store that it reads.
  *  - A relaxed load keeps the message aside; an acquire fence adds what was kept to the view.
  *  - A read-modify-write reads a store that no other one has read, and goes right behind it.
  *  - A seq_cst fence joins the thread's view with one view that all such fences share, both ways.
- *    That is RC11's condition on seq_cst fences: with e1, F1 and F2, e2 in their threads' orders, and
- *    F1 before F2, e2 is not before e1 in coherence. There are no other seq_cst accesses in base.h.
+ *    That is RC11's condition on seq_cst fences: with e1, F1 and F2, e2 in their threads' orders,
+ *    and F1 before F2, e2 is not before e1 in coherence. There are no other seq_cst accesses in
+ *    base.h.
  *
  * RC11 forbids cycles of program order and reads-from (load buffering), which C11 allows: so does
  * every execution of a program step by step, and so does each processor and compiler for code with
@@ -32,7 +33,9 @@
 #define MEMORY_LOCATIONS 1024
 #define MEMORY_STORES 8192
 
-/* The place of a store in its location's modification order; the first store is the initial value. */
+/*
+ * The place of a store in its location's modification order; the first store is the initial value.
+ */
 struct memory_store {
 	uint16_t location;
 	uint16_t position;
@@ -48,7 +51,7 @@ struct memory_location {
 	size_t bytes;
 	int process;      /* -1: it is shared by all */
 	const char *text; /* as the first access writes it */
-	/* of all executions: threads that ever stored there; the search goes by it */
+	/* of all executions: threads that ever stored there */
 	unsigned int writers;
 	/* of this execution */
 	bool used;
@@ -61,7 +64,9 @@ struct memory_location {
 
 /* Forgets all executions: for the next program. */
 void memory_forget(void);
-/* Begins an execution; puts back the value of whatever the one before, and its setup, have changed. */
+/*
+ * Begins an execution; puts back the value of whatever the one before, and its setup, have changed.
+ */
 void memory_begin(void);
 /* A store outside of threads, to be put back. */
 void memory_store_alone(volatile void *p, size_t bytes, uint64_t value);
@@ -69,15 +74,19 @@ void memory_store_alone(volatile void *p, size_t bytes, uint64_t value);
 void memory_keep(void);
 uint64_t memory_peek(const volatile void *p, size_t bytes);
 /*
- * The location's number. process: whose it is, if it is one that each process has for itself: a static
- * variable that is not EXPLORE_SHARED, and what memory_make_private() names.
+ * The location's number. process: whose it is, if it is one that each process has for itself: a
+ * static variable that is not EXPLORE_SHARED, and what memory_make_private() names.
  */
 unsigned int memory_locate(const volatile void *p, size_t bytes, int process, const char *text);
 void memory_make_private(const void *p, size_t bytes);
 struct memory_location *memory_location(unsigned int number);
 const struct memory_store *memory_store_of(unsigned int store);
-/* True: `thread` is the first of all executions to find another thread's store there. */
-bool memory_note_writer(unsigned int location, int thread);
+/* How many there are: a store that is made now gets this number. */
+unsigned int memory_store_count(void);
+/* Was it made when there were `since` stores, or later? An initial value was not. */
+bool memory_is_newer(unsigned int store, unsigned int since);
+/* Is there one of these that the thread may read? */
+bool memory_has_newer(int thread, unsigned int location, unsigned int since);
 
 /* How many stores a load, or the read of a read-modify-write, may choose from. */
 unsigned int memory_candidates(int thread, unsigned int location);
@@ -88,12 +97,12 @@ uint64_t memory_read(int thread, unsigned int store, enum explore_order order);
 
 /* How many places a plain store may take. */
 unsigned int memory_places(int thread, unsigned int location);
-/* Takes the choice-th of them, the last first. */
-void memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
-                  enum explore_order order, uint64_t ident);
-/* Of a read-modify-write that has read `from`. */
-void memory_write_behind(int thread, unsigned int from, uint64_t value, enum explore_order order,
-                         uint64_t ident);
+/* Takes the choice-th of them, the last first. The store's number. */
+unsigned int memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
+                          enum explore_order order, uint64_t ident);
+/* Of a read-modify-write that has read `from`. The store's number. */
+unsigned int memory_write_behind(int thread, unsigned int from, uint64_t value,
+                                 enum explore_order order, uint64_t ident);
 
 /* A seq_cst fence answers a hash of the view that it leaves; others 0. */
 uint64_t memory_fence(int thread, enum explore_order order);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rate.c - programs of the rate words (lib/rate.h): admit, record, a window that rolls, a limit that
- * changes.
+ * rate.c - programs of the rate words (lib/rate.h): admit, record, a window that rolls, a limit
+ * that changes.
  *
- * I3: in each second, messages counted by `admit` are at most the limit, and as many as the limit if more
- * was asked. Which second a message counts in is decided by `admitted`: the window that rolls begins with
- * the value that `admitted` had, its base.
+ * I3: in each second, messages counted by `admit` are at most the limit, and as many as the limit
+ * if more was asked. Which second a message counts in is decided by `admitted`: the window that
+ * rolls begins with the value that `admitted` had, its base.
  */
 #include "rate.h"
 
@@ -110,9 +110,9 @@ static void setup_old(void)
 }
 
 /*
- * A message that is granted between a roller's look and its roll names the old second, and takes room in
- * the new one: so a refusal is right if as many as the limit name its second, or count in it. A thread
- * that died may have counted one that it did not come to tell of.
+ * A message that is granted between a roller's look and its roll names the old second, and takes
+ * room in the new one: so a refusal is right if as many as the limit name its second, or count in
+ * it. A thread that died may have counted one that it did not come to tell of.
  */
 static void check_limit_of(uint64_t limit)
 {

@@ -25,6 +25,16 @@ static inline bool is_run(uint32_t actor)
 	return actor < DIE(0);
 }
 
+static inline bool is_death(uint32_t actor)
+{
+	return actor >= DIE(0) && actor < STOP(0);
+}
+
+static inline bool is_stop(uint32_t actor)
+{
+	return actor >= STOP(0);
+}
+
 enum thread_state {
 	THREAD_READY, /* stands in front of a step */
 	THREAD_FINISHED,
@@ -62,9 +72,6 @@ extern struct run {
 	uint64_t stores;                            /* made so far, and deaths */
 	unsigned int deaths, stops;
 	enum run_end how;
-	/* of all executions: threads that have ever fenced their whole process */
-	unsigned int barriers;
-	bool learned; /* what was left out as eager may have been too much */
 } run;
 
 /* ---- threads.c ---------------------------------------------------------------------- */
@@ -76,6 +83,25 @@ void run_end(enum run_end how);
 /* Stands in front of `step`, until it is this thread's turn. */
 struct step *run_wait_for_turn(const struct step *step);
 bool run_is_enabled(const struct thread *thread);
+/* The step of the thread that runs is made. */
+void run_done(const struct step *step);
+
+static inline bool run_reads(const struct step *step)
+{
+	return step->kind == STEP_LOAD || step->kind == STEP_RMW || step->kind == STEP_CAS;
+}
+
+/* A compare-exchange that fails counts as well: in another place it would not have failed. */
+static inline bool run_writes(const struct step *step)
+{
+	return step->kind == STEP_STORE || step->kind == STEP_RMW || step->kind == STEP_CAS;
+}
+
+static inline bool run_is_seq_cst(const struct step *step)
+{
+	return (step->kind == STEP_FENCE && step->order == EXPLORE_SEQ_CST) ||
+	       step->kind == STEP_BARRIER;
+}
 /* The name of the step that comes next, and what it has come to: for the history. */
 uint64_t run_ident(void);
 void run_remember(uint64_t what, uint64_t more);
@@ -84,7 +110,9 @@ void run_remember(uint64_t what, uint64_t more);
 
 /* 0: the execution ends here, because all that follows was seen already. */
 uint32_t search_choose_actor(void);
-/* One of n alternatives. */
-unsigned int search_choose_value(unsigned int n);
+/* One of n alternatives; of a step that reads: of these stores. */
+unsigned int search_choose_value(const unsigned int *stores, unsigned int n);
+/* The actor has made its step. */
+void search_done(uint32_t actor, const struct step *step);
 
 #endif

@@ -2,41 +2,52 @@
 /*
  * search.c - runs a program of two to four threads in every way that C11 allows.
  *
- * The threads are coroutines of this process. Each runs up to its next step, an access of lib/base.h
- * or a question (explore.h), and stops in front of it. Then the search chooses: which thread makes
- * its step, or whose process dies, or who stands still for ever; and if the step reads, which of the
- * stores that memory.h offers. The first execution takes the first alternative everywhere. Each
- * further one takes the same choices as the one before up to the last that has an alternative left,
- * and takes that. So it is a depth-first search that keeps no state but the list of choices; it ends
- * when no choice has an alternative. It is complete: no bound on preemptions, only one on the steps
- * of a thread, and executions that meet it are counted.
+ * The threads are coroutines of this process. Each runs up to its next step, an access of
+ * lib/base.h or a question (explore.h), and stops in front of it. Then the search chooses an actor:
+ * a thread that makes its step, a process that dies, or a thread that stands still for ever. If the
+ * step reads, the search also chooses which of the stores that memory.h offers, and if it stores,
+ * at which place in the modification order. So an execution is a list of nodes, one a step. The
+ * next execution repeats the list up to the last node that has an alternative left, and takes that.
+ * It is a depth-first search that keeps nothing but the list, and it ends when no node has an
+ * alternative.
  *
- * The idea of such a search for C11 is CDSChecker's (Norris and Demsky, OOPSLA 2013), relacy's (Vyukov)
- * and GenMC's (Kokologiannakis and others: RCMC, POPL 2018; GenMC, CAV 2021). Death is ours.
+ * Each node begins with one actor, and gets others only if a later step makes a difference to what
+ * that actor did: source-DPOR (Abdulla, Aronis, Jonsson, Sagonas: Optimal Dynamic Partial Order
+ * Reduction, POPL 2014), for the executions of a weak memory model as RCMC and GenMC have them
+ * (Kokologiannakis and others, POPL 2018, PLDI 2019). Two executions are the same if each load
+ * reads from the same store, each location has the same modification order, and fences, deaths and
+ * questions have the same order. What makes a difference:
  *
- * Three reductions leave out interleavings that come to the same. A step of thread B can be moved
- * in front of a step of A, without changing what either can come to, unless B reads a location that
- * A writes: what B writes is not hidden by it, because A may read an older store, and a store of A may
- * be put in front of B's in the modification order. Also two seq_cst fences keep their order, and a
- * death and a question about it. So of two steps only the order of a read after a write matters.
+ *  - A load (or a read-modify-write, or a compare-exchange that fails) comes before a store of the
+ *    same location that does not depend on it: it could have read that store. Then the node of the
+ *    load gets an actor that leads to the store. The other way round makes none: a load after a
+ *    store may read an older one as well, and of two stores the later one may take the place before
+ *    the other.
+ *  - Two seq_cst fences (or deaths, or membarriers), in any order.
+ *  - A question whether a process lives, and its death. A death, and a membarrier, and any step of
+ *    another thread of that process.
  *
- * 1. Eager steps. A step that can't be affected by any other thread that still runs is made at once,
- *    without an alternative: a store, and a load or a read-modify-write of a location that no other
- *    running thread ever stores to (a persistent set of one thread). Which threads store to a location
- *    is learned: if an execution finds a new one, the search begins again. Not if the thread's
- *    process may still die, because death has its order with questions.
- * 2. Sleep sets (Godefroid 1996; Abdulla, Aronis, Jonsson, Sagonas: Source-DPOR, POPL 2014, have the
- *    same sets). After all executions in which B's step comes next, those in which A's comes next
- *    need B only after something has made a difference to B: B sleeps until a thread writes what B
- *    reads.
- * 3. States. Where each thread has read the same from the same stores, and the modification orders
- *    are equal, all that can follow is equal: the state is known by a 64-bit hash of it, and is
- *    explored once. With it the sleep set is stored, as the threads that were left out; a later visit that has one of
- *    these awake explores that one (Godefroid's rule for the two together).
- *    Two states of equal hash would hide one: with 10^7 states once in 300,000 programs.
+ * Whether a step depends on an earlier one is told by vector clocks along program order,
+ * reads-from, and the order of seq_cst fences. An actor that leads to a step is the first of those
+ * that the step depends on, after the node.
  *
- * What is not explored: load buffering (memory.h); spurious failures of a weak compare-exchange; data
- * races on what is not atomic (every word of the registry is).
+ * Sleep sets (Godefroid 1996) leave out what is seen twice. Once all executions with an actor at a
+ * node are done, it sleeps in those with another actor: for a load that means that it reads only
+ * stores that came after the node, because those with the older ones are done.
+ *
+ * Complete: there is no bound on preemptions. There is one on the steps of a thread, and executions
+ * that meet it are counted as cut. A thread that waits (explore_yield) goes on after some other
+ * store, and in the end sees the newest ones; how often it looks in vain before that is not
+ * explored.
+ * Left out: load buffering (memory.h), compare-exchanges that fail for no reason, and data races on
+ * what is not atomic (each word of the registry is).
+ *
+ * --naive takes each actor at each node, and gives up an execution in a state that was there
+ *  before, known by a hash. It is slow, and the reference: itself.sh compares the executions that
+ *  both come to.
+ *
+ * Relatives: CDSChecker (Norris and Demsky, OOPSLA 2013), relacy (Vyukov). Death and standing still
+ * are ours.
  */
 #include "search.h"
 
@@ -48,317 +59,464 @@
 #include "memory.h"
 #include "run.h"
 
-#define CHOICES 65536
+#define NODES 32768
 
-/* One choice of the execution that runs, and of those that follow with the same beginning. */
-struct choice {
-	uint32_t todo; /* of actors: those left; of values: how many alternatives */
-	uint32_t taken;
-	uint32_t sleep; /* of actors: those that need not be taken here */
-	bool of_actors;
+struct clock {
+	uint16_t seen[EXPLORE_THREADS]; /* how many nodes of each thread */
+};
+
+/* One step of the execution, and what else may come in its place. */
+struct node {
+	uint32_t actor;
+	uint32_t enabled, todo, done; /* actors: that could come, that shall, that have */
+	uint32_t asleep, sleeping;    /* those with something new to read don't sleep */
+	unsigned int asleep_since[EXPLORE_THREADS]; /* how many stores there were then */
+	unsigned int stores;                        /* how many there were before the step */
+	unsigned int value, values; /* which of how many alternatives of its store */
+	/* the step, when it is made */
+	enum step_kind kind;
+	bool reads, writes, is_seq_cst;
+	unsigned int location;
+	int asked;          /* thread */
+	struct clock clock; /* with the step */
 };
 
 static struct {
-	uint32_t sleep; /* actors that sleep now */
-	struct choice choices[CHOICES];
+	struct node nodes[NODES];
 	size_t depth, length;
+	size_t first_new; /* the nodes before it are as they were */
+	struct clock clocks[EXPLORE_THREADS], fences,
+		deaths[EXPLORE_THREADS]; /* by thread, by process */
+	bool has_barrier;                /* or a death: a step of a whole process */
+	struct node *of_store[MEMORY_STORES];
 	const char *replay; /* what is left of it */
-	uint64_t *states;   /* pairs: hash, sleep set */
-	size_t state_room;
+	/* hashes of states (naive), or of executions: a table */
+	uint64_t *states;
+	size_t state_room, state_count;
 } s;
 
-/* ---- the table of states ------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------------------ */
 
 static uint64_t *find_state(uint64_t hash)
 {
 	size_t at = hash & (s.state_room - 1);
 
-	while (s.states[2 * at] && s.states[2 * at] != hash)
+	while (s.states[at] && s.states[at] != hash)
 		at = (at + 1) & (s.state_room - 1);
-	return &s.states[2 * at];
+	return &s.states[at];
 }
 
-static void grow_states(size_t room)
+static void make_states(size_t room)
 {
 	uint64_t *before = s.states;
 	size_t count = s.state_room;
 
-	s.states = calloc(2 * room, sizeof(uint64_t));
+	s.states = calloc(room, sizeof(*s.states));
 	if (!s.states) {
 		fprintf(stderr, "explore: no memory for %zu states\n", room);
 		exit(2);
 	}
 	s.state_room = room;
 	for (size_t i = 0; before && i < count; i++)
-		if (before[2 * i])
-			memcpy(find_state(before[2 * i]), &before[2 * i], 2 * sizeof(uint64_t));
+		if (before[i])
+			*find_state(before[i]) = before[i];
 	free(before);
 }
 
-static uint64_t hash_state(uint32_t enabled)
+/* False: it was there before. */
+static bool is_new_state(uint64_t hash)
 {
-	uint64_t hash = memory_mix(memory_hash(), enabled);
+	uint64_t *state = find_state(hash ? hash : 1);
+
+	if (*state)
+		return false;
+	*state = hash ? hash : 1;
+	if (++s.state_count > s.state_room / 2)
+		make_states(2 * s.state_room);
+	return true;
+}
+
+/*
+ * What each thread has done and read, and the modification orders: all that can follow depends on
+ * that.
+ */
+static uint64_t hash_state(uint64_t more)
+{
+	uint64_t hash = memory_mix(memory_hash(), more);
 
 	for (int i = 0; i < run.count; i++)
 		hash += memory_mix(run.threads[i].history,
 		                   (uint64_t)run.threads[i].state << 8 | (unsigned int)i);
-	return hash ? hash : 1;
+	return hash;
+}
+
+/* ---- what makes a difference --------------------------------------------------------- */
+
+static bool has_seen(const struct clock *clock, const struct node *node)
+{
+	int thread = actor_thread(node->actor);
+
+	return clock->seen[thread] >= node->clock.seen[thread];
+}
+
+static void join(struct clock *into, const struct clock *from)
+{
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		if (into->seen[i] < from->seen[i])
+			into->seen[i] = from->seen[i];
+}
+
+static bool same_process(const struct node *a, const struct node *b)
+{
+	return run.process[actor_thread(a->actor)] == run.process[actor_thread(b->actor)];
+}
+
+static bool is_of_process(const struct node *node)
+{
+	return is_death(node->actor) || (is_run(node->actor) && node->kind == STEP_BARRIER);
+}
+
+static bool asks_of(const struct node *node, const struct node *death)
+{
+	return is_run(node->actor) && node->kind == STEP_ASK && is_death(death->actor) &&
+	       run.process[node->asked] == run.process[actor_thread(death->actor)];
+}
+
+/* Would it make a difference if `later` came before `earlier`, if it can? */
+static bool differs(const struct node *earlier, const struct node *later)
+{
+	if (earlier->reads && later->writes && earlier->location == later->location)
+		return true;
+	if (earlier->is_seq_cst && later->is_seq_cst)
+		return true;
+	if (asks_of(earlier, later) || asks_of(later, earlier))
+		return true;
+	return (is_of_process(earlier) || is_of_process(later)) && same_process(earlier, later);
 }
 
 /*
- * Is anything to be explored here? *sleep: who need not be. False: all that follows was explored, from
- * this state or another.
+ * Of the steps after `from` that the newest one depends on, and itself: those that depend on no
+ * other of them. *first: the first of them.
  */
-static bool enter_state(uint32_t enabled, uint32_t *sleep)
+static uint32_t find_initials(const struct node *from, const struct node *newest,
+                              const struct clock *before, uint32_t *first)
 {
-	uint64_t hash = hash_state(enabled), *known = find_state(hash);
+	const struct node *needed[EXPLORE_THREADS];
+	uint32_t initials = 0, threads = 0;
+	int count = 0;
 
-	if (run.options->no_cache)
-		return (enabled & ~*sleep) != 0;
-	if (known[0]) {
-		uint32_t left_out = (uint32_t)known[1] & ~*sleep & enabled;
+	*first = 0;
+	for (const struct node *node = from + 1; node <= newest; node++) {
+		const struct clock *clock = node == newest ? before : &node->clock;
+		bool depends = false;
 
-		if (!left_out)
-			return false;
-		known[1] &= *sleep;
-		*sleep |= enabled & ~left_out;
-		return true;
+		/* a thread's first step of these stands for its later ones */
+		if ((threads >> actor_thread(node->actor) & 1) ||
+		    (node != newest && !has_seen(before, node)))
+			continue;
+		threads |= 1u << actor_thread(node->actor);
+		for (int i = 0; i < count && !depends; i++)
+			depends = has_seen(clock, needed[i]);
+		needed[count++] = node;
+		if (depends)
+			continue;
+		initials |= node->actor;
+		if (!*first)
+			*first = node->actor;
 	}
-	known[0] = hash;
-	known[1] = *sleep & enabled;
-	if (++run.figures->states > s.state_room / 2)
-		grow_states(2 * s.state_room);
-	return (enabled & ~*sleep) != 0;
+	return initials;
 }
 
-/* ---- what depends on what ---------------------------------------------------------------- */
-
-static bool reads(const struct step *step)
+static void find_differences(struct node *newest, const struct clock *before)
 {
-	return step->kind == STEP_LOAD || step->kind == STEP_RMW || step->kind == STEP_CAS;
+	for (struct node *node = s.nodes; node < newest; node++) {
+		uint32_t initials, first;
+
+		if (!differs(node, newest) || has_seen(before, node))
+			continue;
+		initials = find_initials(node, newest, before, &first);
+		if ((node->todo | node->done | node->actor | node->sleeping) & initials)
+			continue;
+		if (node->enabled & first)
+			node->todo |= first;
+		else
+			node->todo |= node->enabled & ~node->sleeping & ~node->actor;
+	}
 }
 
-static bool writes(const struct step *step)
-{
-	return step->kind == STEP_STORE || step->kind == STEP_RMW || step->kind == STEP_CAS;
-}
+/* ---- sleep --------------------------------------------------------------------------------- */
 
-static bool is_seq_cst(const struct step *step)
+/*
+ * The sleeper's step would have come first: does it make a difference to it that `node` has come?
+ */
+static bool wakes(const struct node *node, uint32_t sleeper)
 {
-	return (step->kind == STEP_FENCE && step->order == EXPLORE_SEQ_CST) ||
-	       step->kind == STEP_BARRIER;
-}
+	int thread = actor_thread(sleeper);
+	const struct step *step = &run.threads[thread].step;
+	bool same = run.process[actor_thread(node->actor)] == run.process[thread];
 
-/* Does it make a difference to `sleeper`, whose step would have come first, that `actor` has come first? */
-static bool wakes(uint32_t actor, uint32_t sleeper)
-{
-	int a = actor_thread(actor), b = actor_thread(sleeper);
-	const struct step *done = &run.threads[a].step, *next = &run.threads[b].step;
-
-	if (a == b || (run.process[a] == run.process[b] && !(is_run(actor) && is_run(sleeper))))
+	if (actor_thread(node->actor) == thread || (is_of_process(node) && same))
 		return true;
-	/* a fence of a whole process, of what its threads have done by then */
-	if (next->kind == STEP_BARRIER && run.process[a] == run.process[b])
-		return true;
-	if (is_run(actor) && is_run(sleeper))
-		return (reads(next) && writes(done) && next->location == done->location) ||
-		       (is_seq_cst(done) && is_seq_cst(next));
-	/* a standing still is seen by nobody; a death by a question, and as a seq_cst fence */
-	if (actor >= STOP(0) || sleeper >= STOP(0))
+	if (is_stop(sleeper))
 		return false;
-	if (is_run(actor))
-		return done->kind == STEP_ASK || is_seq_cst(done);
-	if (is_run(sleeper))
-		return next->kind == STEP_ASK || is_seq_cst(next);
-	return true;
+	if (is_death(sleeper))
+		return same || node->is_seq_cst ||
+		       (is_run(node->actor) && node->kind == STEP_ASK &&
+		        run.process[node->asked] == run.process[thread]);
+	if (step->kind == STEP_BARRIER && same)
+		return true;
+	if (run_is_seq_cst(step) && node->is_seq_cst)
+		return true;
+	return step->kind == STEP_ASK && is_death(node->actor) &&
+	       run.process[step->read] == run.process[actor_thread(node->actor)];
 }
 
-static void put_to_rest(uint32_t actor)
+/* Who sleeps after `before`, the node before. */
+static void inherit_sleep(struct node *node, const struct node *before)
 {
-	uint32_t sleep = 0;
+	uint32_t asleep = (before->asleep | before->done) & ~before->actor;
 
-	for (uint32_t left = s.sleep; left; left &= left - 1) {
+	node->asleep = 0;
+	for (uint32_t left = asleep; left; left &= left - 1) {
 		uint32_t sleeper = left & -left;
+		int thread = actor_thread(sleeper);
 
-		if (!wakes(actor, sleeper))
-			sleep |= sleeper;
+		if (wakes(before, sleeper))
+			continue;
+		node->asleep |= sleeper;
+		if (is_run(sleeper))
+			node->asleep_since[thread] = before->done & sleeper
+			                                     ? before->stores
+			                                     : before->asleep_since[thread];
 	}
-	s.sleep = run.options->no_sleep ? 0 : sleep;
+}
+
+/* A load sleeps as long as there is nothing new to read. */
+static bool sleeps(const struct node *node, uint32_t actor)
+{
+	const struct step *step = &run.threads[actor_thread(actor)].step;
+
+	if (!(node->asleep & actor))
+		return false;
+	return !is_run(actor) || !run_reads(step) ||
+	       !memory_has_newer(actor_thread(actor), step->location,
+	                         node->asleep_since[actor_thread(actor)]);
 }
 
 /* ---- choices --------------------------------------------------------------------------------- */
 
-static struct choice *next_choice(void)
-{
-	if (s.depth == CHOICES) {
-		fprintf(stderr, "explore: an execution of more than %d choices\n", CHOICES);
-		exit(2);
-	}
-	return &s.choices[s.depth++];
-}
-
-/* One of n alternatives. */
-unsigned int search_choose_value(unsigned int n)
-{
-	struct choice *choice;
-	bool again;
-
-	if (n == 1)
-		return 0;
-	if (run.options->replay) {
-		unsigned int value = trace_replay_value(&s.replay);
-
-		if (value >= n) {
-			fprintf(stderr, "explore: the string to replay is of another program\n");
-			exit(2);
-		}
-		trace_log_value(value);
-		return value;
-	}
-	again = s.depth < s.length;
-	choice = next_choice();
-	if (!again) {
-		*choice = (struct choice){ .todo = n };
-		s.length = s.depth;
-	}
-	trace_log_value(choice->taken);
-	return choice->taken;
-}
-
-/* A death is of a process: its first thread that lives stands for all. */
+/* The first thread of a process that runs stands for its death. */
 static bool may_die(int thread)
 {
-	if (run.deaths >= run.program->deaths || !(run.program->mortal >> thread & 1))
-		return false;
-	for (int i = 0; i < thread; i++)
-		if (run.process[i] == run.process[thread] &&
-		    run.threads[i].state <= THREAD_FINISHED)
+	bool mortal = false;
+
+	for (int i = 0; i < run.count; i++) {
+		if (run.process[i] != run.process[thread])
+			continue;
+		if (i < thread && run.threads[i].state == THREAD_READY)
 			return false;
-	return true;
+		mortal |= run.program->mortal >> i & 1;
+	}
+	return mortal && run.deaths < run.program->deaths;
 }
 
-static uint32_t enabled_actors(void)
+static uint32_t find_enabled(void)
 {
 	uint32_t actors = 0;
 
 	for (int i = 0; i < run.count; i++) {
-		if (run.threads[i].state > THREAD_FINISHED)
+		if (run.threads[i].state != THREAD_READY)
 			continue;
 		if (run_is_enabled(&run.threads[i]))
 			actors |= RUN(i);
 		if (may_die(i))
 			actors |= DIE(i);
-		if (run.threads[i].state == THREAD_READY && run.stops < run.program->stops &&
-		    (run.program->stopping >> i & 1))
+		if (run.stops < run.program->stops && (run.program->stopping >> i & 1))
 			actors |= STOP(i);
 	}
 	return actors;
 }
 
-/* Can no other thread that still runs make a difference to what it does next? */
-static bool is_eager(int thread)
+/* Besides its step: that it stands still before it, or that its process dies. */
+static uint32_t instead_of(uint32_t actor, uint32_t enabled)
 {
-	const struct step *step = &run.threads[thread].step;
-	unsigned int others = 0;
+	uint32_t others = is_run(actor) ? STOP(actor_thread(actor)) : 0;
 
-	if (run.options->no_eager || !run_is_enabled(&run.threads[thread]) ||
-	    step->kind == STEP_ASK)
-		return false;
-	if (run.deaths < run.program->deaths)
-		for (int i = 0; i < run.count; i++)
-			if (run.process[i] == run.process[thread] && run.program->mortal >> i & 1)
-				return false;
 	for (int i = 0; i < run.count; i++)
-		if (i != thread && run.threads[i].state == THREAD_READY) {
-			if ((run.barriers >> i & 1) && run.process[i] == run.process[thread])
-				return false;
-			others |= 1u << i;
-		}
-	if (is_seq_cst(step) || step->kind == STEP_YIELD || step->kind == STEP_BARRIER)
-		return others == 0;
-	return !reads(step) || !(memory_location(step->location)->writers & others);
+		if (run.process[i] == run.process[actor_thread(actor)])
+			others |= DIE(i);
+	return others & enabled;
 }
 
-static uint32_t eager_actors(uint32_t enabled)
+static uint32_t choose_first(struct node *node)
 {
-	for (int i = 0; i < run.count; i++) {
-		int thread = (run.current + i) % run.count;
+	uint32_t actors;
 
-		if ((enabled & RUN(thread)) && is_eager(thread))
-			return enabled & (RUN(thread) | STOP(thread));
-	}
-	return enabled;
-}
-
-/* The actor of a new choice among `actors`. 0: the execution ends here. */
-static uint32_t first_choice(uint32_t actors)
-{
-	uint32_t sleep = s.sleep;
-	struct choice *choice;
-
-	if (!enter_state(actors, &sleep))
+	for (uint32_t left = node->enabled; left; left &= left - 1)
+		if (sleeps(node, left & -left))
+			node->sleeping |= left & -left;
+	actors = node->enabled & ~node->sleeping;
+	if (!actors || (run.options->naive && !is_new_state(hash_state(node->enabled))))
 		return 0;
-	choice = next_choice();
-	s.length = s.depth;
-	*choice = (struct choice){ .of_actors = true, .sleep = sleep, .todo = actors & ~sleep };
 	/* first whoever runs already: the fewer switches, the shorter the trace */
-	choice->taken = choice->todo & RUN(run.current) ? RUN(run.current)
-	                                                : choice->todo & -choice->todo;
-	choice->todo &= ~choice->taken;
-	return choice->taken;
+	node->actor = run.current >= 0 && (actors & RUN(run.current)) ? RUN(run.current)
+	                                                              : actors & -actors;
+	node->todo = run.options->naive
+	                     ? actors
+	                     : node->actor | (instead_of(node->actor, node->enabled) & actors);
+	return node->actor;
+}
+
+static struct node *next_node(void)
+{
+	if (s.depth == NODES) {
+		fprintf(stderr, "explore: an execution of more than %d steps\n", NODES);
+		exit(2);
+	}
+	return &s.nodes[s.depth++];
 }
 
 uint32_t search_choose_actor(void)
 {
-	uint32_t enabled = enabled_actors(), actors, actor;
+	struct node *node = next_node();
 
 	if (run.options->replay) {
-		actor = trace_replay_actor(&s.replay);
-		if (actor && !(enabled & actor)) {
+		node->actor = trace_replay_actor(&s.replay);
+		if (node->actor && !(find_enabled() & node->actor)) {
 			fprintf(stderr, "explore: the string to replay is of another program\n");
 			exit(2);
 		}
-		return actor;
+		return node->actor;
 	}
-	actors = eager_actors(enabled);
-	if ((actors & (actors - 1)) == 0) {
-		actor = actors & ~s.sleep;
-	} else if (s.depth < s.length) {
-		struct choice *choice = next_choice();
-
-		actor = choice->taken;
-		s.sleep = choice->sleep;
-	} else {
-		actor = first_choice(actors);
-		s.sleep = s.choices[s.depth - 1].sleep;
+	if (s.depth <= s.length)
+		return node->actor;
+	memset(node, 0, sizeof(*node));
+	node->enabled = find_enabled();
+	node->stores = memory_store_count();
+	node->values = 1;
+	if (s.depth > 1 && !run.options->naive)
+		inherit_sleep(node, node - 1);
+	if (!choose_first(node)) {
+		s.depth--;
+		return 0;
 	}
-	if (actor)
-		put_to_rest(actor);
-	return actor;
+	s.length = s.depth;
+	return node->actor;
 }
 
-/* The next execution's choices. False: none has an alternative left. */
+unsigned int search_choose_value(const unsigned int *stores, unsigned int n)
+{
+	struct node *node = &s.nodes[s.depth - 1];
+	unsigned int chosen = 0, values = 0;
+
+	if (run.options->replay) {
+		chosen = n > 1 ? trace_replay_value(&s.replay) : 0;
+		if (chosen >= n) {
+			fprintf(stderr, "explore: the string to replay is of another program\n");
+			exit(2);
+		}
+	} else {
+		bool old = stores && (node->asleep & node->actor);
+		unsigned int since = node->asleep_since[actor_thread(node->actor)];
+
+		for (unsigned int i = 0; i < n; i++)
+			if (!old || memory_is_newer(stores[i], since)) {
+				if (values == node->value)
+					chosen = i;
+				values++;
+			}
+		node->values = values;
+		if (values == 0)
+			run_end(RUN_REDUNDANT);
+	}
+	if (n > 1)
+		trace_log_value(chosen);
+	return chosen;
+}
+
+void search_done(uint32_t actor, const struct step *step)
+{
+	struct node *node = &s.nodes[s.depth - 1];
+	int thread = actor_thread(actor);
+	struct clock *clock = &s.clocks[thread], before;
+
+	if (run.options->replay)
+		return;
+	node->kind = step->kind;
+	node->reads = is_run(actor) && run_reads(step);
+	node->writes = is_run(actor) && run_writes(step);
+	node->is_seq_cst = is_death(actor) || (is_run(actor) && run_is_seq_cst(step));
+	node->location = step->location;
+	node->asked = step->kind == STEP_ASK ? (int)step->read : 0;
+	if (is_death(actor))
+		for (int i = 0; i < run.count; i++)
+			if (run.process[i] == run.process[thread])
+				join(clock, &s.clocks[i]);
+	before = *clock;
+	clock->seen[thread]++;
+	node->clock = *clock;
+	/* most steps are loads, which come too late for nothing */
+	s.has_barrier |= is_of_process(node);
+	if (s.depth >= s.first_new && !run.options->naive &&
+	    (node->writes || node->is_seq_cst || node->kind == STEP_ASK || s.has_barrier))
+		find_differences(node, &before);
+	if (node->reads && s.of_store[step->from])
+		join(clock, &s.of_store[step->from]->clock);
+	if (is_run(actor) && step->kind == STEP_ASK && !step->value)
+		join(clock, &s.deaths[run.process[node->asked]]);
+	if (node->is_seq_cst) {
+		join(clock, &s.fences);
+		join(&s.fences, clock);
+	}
+	if (is_of_process(node))
+		for (int i = 0; i < run.count; i++)
+			if (run.process[i] == run.process[thread]) {
+				join(clock, &s.clocks[i]);
+				s.clocks[i] = *clock;
+			}
+	if (is_death(actor))
+		s.deaths[run.process[thread]] = *clock;
+	node->clock = *clock;
+	if (node->writes && step->to)
+		s.of_store[step->to] = node;
+}
+
+/* The next execution's choices. False: no node has an alternative left. */
 static bool advance(void)
 {
 	for (; s.length > 0; s.length--) {
-		struct choice *choice = &s.choices[s.length - 1];
+		struct node *node = &s.nodes[s.length - 1];
+		uint32_t left;
 
-		if (!choice->of_actors) {
-			if (++choice->taken < choice->todo)
-				return true;
-		} else if (choice->todo) {
-			choice->sleep |= choice->taken;
-			choice->taken = choice->todo & -choice->todo;
-			choice->todo &= ~choice->taken;
+		s.first_new = s.length;
+		if (++node->value < node->values)
+			return true;
+		node->done |= node->actor;
+		left = node->todo & ~node->done;
+		if (left) {
+			/*
+			 * a death or a standing still before another thread, which then need not
+			 * try them
+			 */
+			node->actor = 1u << (31 - __builtin_clz(left));
+			node->todo |= run.options->naive ? 0
+			                                 : instead_of(node->actor, node->enabled);
+			node->value = 0;
+			node->values = 1;
 			return true;
 		}
 	}
 	return false;
 }
 
+/*
+ * ---- executions ---------------------------------------------------------------------------------
+ */
+
 static void finish(void)
 {
 	run.figures->executions++;
+	run.figures->distinct += is_new_state(hash_state(UINT64_MAX));
 	for (int i = 0; i < run.count; i++)
 		if (run.threads[i].state == THREAD_READY && !run.program->may_wait)
 			explore_fail(run.threads[i].step.site->file, run.threads[i].step.site->line,
@@ -371,10 +529,14 @@ static void finish(void)
 static void run_once(void)
 {
 	s.depth = 0;
-	s.sleep = 0;
+	s.has_barrier = false;
+	memset(s.clocks, 0, sizeof(s.clocks));
+	memset(&s.fences, 0, sizeof(s.fences));
+	memset(s.deaths, 0, sizeof(s.deaths));
 	run.current = -1;
 	trace_begin();
 	outcome_begin();
+	memset(s.of_store, 0, memory_store_count() * sizeof(s.of_store[0]));
 	memory_begin();
 	if (run.program->setup)
 		run.program->setup();
@@ -392,29 +554,24 @@ void search(struct explore_program *program, const struct search_options *option
 {
 	struct timespec begun, ended;
 
-	clock_gettime(CLOCK_MONOTONIC, &begun);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begun);
 	run.program = program;
 	run.options = options;
 	run.figures = figures;
-	s.replay = options->replay;
+	memset(figures, 0, sizeof(*figures));
 	memory_forget();
-	run.barriers = 0;
+	outcome_forget();
+	s.replay = options->replay;
+	s.length = s.first_new = 0;
+	free(s.states);
+	s.states = NULL;
+	s.state_count = s.state_room = 0;
+	make_states(1 << 12);
 	do {
-		memset(figures, 0, sizeof(*figures));
-		free(s.states);
-		s.states = NULL;
-		s.state_room = 0;
-		grow_states(1 << 12);
-		run.learned = false;
-		s.length = 0;
-		outcome_forget();
-		do {
-			run_once();
-		} while (!run.learned && !options->replay && advance() &&
-		         (!options->executions || figures->executions < options->executions));
-	} while (run.learned && !options->replay);
-	figures->complete = s.length == 0;
-	clock_gettime(CLOCK_MONOTONIC, &ended);
+		run_once();
+	} while (!options->replay && advance() &&
+	         (!options->executions || figures->executions < options->executions));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
 	figures->seconds = (double)(ended.tv_sec - begun.tv_sec) +
 	                   1e-9 * (double)(ended.tv_nsec - begun.tv_nsec);
 }

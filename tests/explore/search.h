@@ -8,21 +8,21 @@
 #include "explore.h"
 
 struct search_options {
-	bool no_sleep, no_cache, no_eager; /* without a reduction: to test the reductions */
-	const char *replay;                /* one execution, by the string that a fault printed */
-	const char *weaken;                /* FILE:LINE=relaxed, =acquire or =release */
-	bool trace;                        /* print the replayed execution though it is no fault */
-	uint64_t executions;               /* at most; 0: no bound */
+	bool naive;          /* without the reduction: to test it */
+	const char *replay;  /* one execution, by the string that a fault printed */
+	const char *weaken;  /* FILE:LINE=relaxed, =acquire or =release */
+	bool trace;          /* print the replayed execution though it is no fault */
+	uint64_t executions; /* at most; 0: no bound */
 };
 
 struct search_figures {
 	uint64_t executions; /* that came to their end */
 	uint64_t cut;        /* ended by the bound on steps */
 	uint64_t redundant;  /* given up, because all that could follow was seen already */
-	uint64_t states, steps;
-	double seconds;
-	bool complete; /* no bound on executions was met */
-	bool weakened; /* the access that was to be weakened has run */
+	uint64_t distinct;   /* of the executions: it is all of them */
+	uint64_t steps;
+	double seconds; /* of the processor */
+	bool weakened;  /* the access that was to be weakened has run */
 	bool fault;
 };
 

@@ -11,7 +11,12 @@
 #include "memory.h"
 #include "run.h"
 
-/* ---- the steps ---------------------------------------------------------------------------------------- */
+#define CANDIDATES 512 /* stores of one location, in one execution */
+
+/*
+ * ---- the steps
+ * ----------------------------------------------------------------------------------------
+ */
 
 static uint64_t narrow(uint64_t value, size_t bytes)
 {
@@ -30,50 +35,54 @@ static uint64_t compute(enum explore_rmw what, uint64_t before, uint64_t operand
 }
 
 /*
- * A compare-exchange that fails counts as well: in front of another thread's it would not have failed,
- * and there is where the other one must not be eager.
+ * A load that finds the same value in an older store knows less, so it may do all that it may do
+ * with the newer one: that one need not be tried.
  */
-static void note_write(unsigned int location, bool stored)
+static bool is_older_equal(const struct step *step, unsigned int candidate, unsigned int n)
 {
-	run.stores += stored;
-	if (memory_note_writer(location, run.current))
-		run.learned = true;
+	uint64_t value =
+		memory_store_of(memory_candidate(run.current, step->location, candidate))->value;
+
+	for (unsigned int i = candidate + 1; i < n; i++)
+		if (memory_store_of(memory_candidate(run.current, step->location, i))->value ==
+		    value)
+			return true;
+	return false;
 }
 
-/* Reads one of the candidates that `may` allows. */
-static unsigned int choose_store(struct step *step,
-                                 bool (*may)(const struct memory_store *, const struct step *))
+/* Reads one of the candidates that `may` allows: step->from. */
+static void choose_store(struct step *step,
+                         bool (*may)(const struct memory_store *, const struct step *))
 {
-	unsigned int n = memory_candidates(run.current, step->location), allowed = 0, taken, i;
+	unsigned int n = memory_candidates(run.current, step->location), count = 0;
+	unsigned int stores[CANDIDATES], newer[CANDIDATES], taken;
 
-	for (i = 0; i < n; i++)
-		allowed += !may ||
-		           may(memory_store_of(memory_candidate(run.current, step->location, i)),
-		               step);
-	taken = search_choose_value(allowed);
-	for (i = 0; i < n; i++)
-		if ((!may || may(memory_store_of(memory_candidate(run.current, step->location, i)),
-		                 step)) &&
-		    taken-- == 0)
-			break;
-	step->newer = i;
-	return memory_candidate(run.current, step->location, i);
+	for (unsigned int i = 0; i < n && count < CANDIDATES; i++) {
+		unsigned int store = memory_candidate(run.current, step->location, i);
+
+		if (may ? !may(memory_store_of(store), step) : is_older_equal(step, i, n))
+			continue;
+		newer[count] = i;
+		stores[count++] = store;
+	}
+	taken = search_choose_value(stores, count);
+	step->newer = newer[taken];
+	step->from = stores[taken];
 }
 
 uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order order,
                       const struct explore_site *site)
 {
 	struct step *step;
-	unsigned int store;
 
 	if (run.current < 0)
 		return memory_peek(p, bytes);
 	step = run_wait_for_turn(&(struct step){
 		.kind = STEP_LOAD, .order = order, .address = p, .size = bytes, .site = site });
-	store = choose_store(step, NULL);
-	step->read = memory_read(run.current, store, step->order);
-	run_remember(STEP_LOAD, memory_mix(step->location, memory_store_of(store)->ident));
-	trace_step(run.current, step);
+	choose_store(step, NULL);
+	step->read = memory_read(run.current, step->from, step->order);
+	run_remember(STEP_LOAD, memory_mix(step->location, memory_store_of(step->from)->ident));
+	run_done(step);
 	return step->read;
 }
 
@@ -93,11 +102,11 @@ void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_
 	                                         .size = bytes,
 	                                         .site = site,
 	                                         .value = value });
-	step->newer = search_choose_value(memory_places(run.current, step->location));
-	memory_write(run.current, step->location, step->newer, value, step->order, run_ident());
-	note_write(step->location, true);
+	step->newer = search_choose_value(NULL, memory_places(run.current, step->location));
+	step->to = memory_write(run.current, step->location, step->newer, value, step->order,
+	                        run_ident());
 	run_remember(STEP_STORE, memory_mix(step->location, value));
-	trace_step(run.current, step);
+	run_done(step);
 }
 
 static bool may_read_rmw(const struct memory_store *store, const struct step *step)
@@ -110,7 +119,6 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
                      enum explore_order order, const struct explore_site *site)
 {
 	struct step *step;
-	unsigned int store;
 
 	if (run.current < 0) {
 		uint64_t before = memory_peek(p, bytes);
@@ -120,13 +128,13 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
 	}
 	step = run_wait_for_turn(&(struct step){
 		.kind = STEP_RMW, .order = order, .address = p, .size = bytes, .site = site });
-	store = choose_store(step, may_read_rmw);
-	step->read = memory_read(run.current, store, step->order);
+	choose_store(step, may_read_rmw);
+	step->read = memory_read(run.current, step->from, step->order);
 	step->value = narrow(compute(what, step->read, operand), bytes);
-	run_remember(STEP_RMW, memory_mix(step->location, memory_store_of(store)->ident));
-	memory_write_behind(run.current, store, step->value, step->order, run_ident());
-	note_write(step->location, true);
-	trace_step(run.current, step);
+	run_remember(STEP_RMW, memory_mix(step->location, memory_store_of(step->from)->ident));
+	step->to = memory_write_behind(run.current, step->from, step->value, step->order,
+	                               run_ident());
+	run_done(step);
 	return step->read;
 }
 
@@ -142,7 +150,6 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
 {
 	uint64_t wanted = memory_peek(expected, bytes), found;
 	struct step *step;
-	unsigned int store;
 
 	value = narrow(value, bytes);
 	if (run.current < 0) {
@@ -161,19 +168,19 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
 	                                         .site = site,
 	                                         .read = wanted,
 	                                         .value = value });
-	store = choose_store(step, may_read_cas);
-	found = memory_store_of(store)->value;
+	choose_store(step, may_read_cas);
+	found = memory_store_of(step->from)->value;
 	step->done = found == wanted;
-	step->read = memory_read(run.current, store, step->done ? step->order : step->failure);
-	run_remember(STEP_CAS, memory_mix(step->location, memory_store_of(store)->ident));
+	step->read = memory_read(run.current, step->from, step->done ? step->order : step->failure);
+	run_remember(STEP_CAS, memory_mix(step->location, memory_store_of(step->from)->ident));
 	if (step->done) {
-		memory_write_behind(run.current, store, value, step->order, run_ident());
+		step->to = memory_write_behind(run.current, step->from, value, step->order,
+		                               run_ident());
 		run_remember(STEP_CAS, value);
 	} else {
 		memcpy(expected, &found, bytes);
 	}
-	note_write(step->location, step->done);
-	trace_step(run.current, step);
+	run_done(step);
 	return step->done;
 }
 
@@ -186,7 +193,7 @@ void explore_fence(enum explore_order order, const struct explore_site *site)
 	step = run_wait_for_turn(
 		&(struct step){ .kind = STEP_FENCE, .order = order, .site = site });
 	run_remember(STEP_FENCE, memory_fence(run.current, step->order));
-	trace_step(run.current, step);
+	run_done(step);
 }
 
 void explore_fence_process(void)
@@ -197,9 +204,6 @@ void explore_fence_process(void)
 	if (run.current < 0)
 		return;
 	step = run_wait_for_turn(&(struct step){ .kind = STEP_BARRIER, .site = &site });
-	if (!(run.barriers >> run.current & 1))
-		run.learned = true;
-	run.barriers |= 1u << run.current;
 	/* the caller's first and last: memory.h joins each with those before */
 	run_remember(STEP_BARRIER, memory_fence(run.current, EXPLORE_SEQ_CST));
 	for (int i = 0; i < run.count; i++)
@@ -208,7 +212,7 @@ void explore_fence_process(void)
 			run.threads[i].history = memory_mix(run.threads[i].history,
 			                                    memory_fence(i, EXPLORE_SEQ_CST));
 	run_remember(STEP_BARRIER, memory_fence(run.current, EXPLORE_SEQ_CST));
-	trace_step(run.current, step);
+	run_done(step);
 }
 
 void explore_set_self(int thread, struct k2k_thread *record)
@@ -239,7 +243,7 @@ bool explore_is_alive(int thread)
 		&(struct step){ .kind = STEP_ASK, .site = &site, .read = (uint64_t)thread });
 	step->value = run.threads[thread].state != THREAD_DEAD;
 	run_remember(STEP_ASK, step->value);
-	trace_step(run.current, step);
+	run_done(step);
 	return step->value;
 }
 
@@ -253,7 +257,7 @@ void explore_yield(void)
 	step = run_wait_for_turn(&(struct step){ .kind = STEP_YIELD, .site = &site });
 	run.threads[run.current].woken = false;
 	run_remember(STEP_YIELD, 0);
-	trace_step(run.current, step);
+	run_done(step);
 }
 
 int explore_self(void)
@@ -270,7 +274,7 @@ enum explore_end explore_end_of(int thread)
 		[THREAD_STOPPED] = EXPLORE_STOPPED,
 	};
 
-	return ends[run.threads[thread].state];
+	return thread < run.count ? ends[run.threads[thread].state] : EXPLORE_FINISHED;
 }
 
 void explore_outcome(const char *format, ...)

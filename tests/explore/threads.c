@@ -54,7 +54,10 @@ static bool can_run(void)
 	return false;
 }
 
-/* All wait: one of them sees what there is, as any processor does in time. False: that was so already. */
+/*
+ * All wait: one of them sees what there is, as any processor does in time. False: that was so
+ * already.
+ */
 static bool let_see(void)
 {
 	for (int i = 0; i < run.count; i++) {
@@ -84,7 +87,10 @@ static void switch_to(int thread)
 	            thread < 0 ? &outside : &run.threads[thread].context);
 }
 
-/* Returns if the current thread is to make its step; outside of the threads, if the execution is over. */
+/*
+ * Returns if the current thread is to make its step; outside of the threads, if the execution is
+ * over.
+ */
 static void schedule(void)
 {
 	for (;;) {
@@ -104,13 +110,14 @@ static void schedule(void)
 		}
 		trace_log_actor(actor);
 		if (!is_run(actor)) {
-			if (actor >= STOP(0)) {
+			if (is_stop(actor)) {
 				run.stops++;
 				run.threads[actor_thread(actor)].state = THREAD_STOPPED;
 			} else {
 				die(actor_thread(actor));
 			}
-			trace_note(actor_thread(actor), actor >= STOP(0) ? "stands still" : "dies");
+			search_done(actor, &run.threads[actor_thread(actor)].step);
+			trace_note(actor_thread(actor), is_stop(actor) ? "stands still" : "dies");
 			continue;
 		}
 		switch_to(actor_thread(actor));
@@ -120,7 +127,11 @@ static void schedule(void)
 
 static void thread_main(unsigned int number)
 {
+	static const struct explore_site site = { "", 0, "end" };
+
 	run.program->threads[number]();
+	if (run.program->mortal >> number & 1)
+		run_done(run_wait_for_turn(&(struct step){ .kind = STEP_END, .site = &site }));
 	run.threads[number].state = THREAD_FINISHED;
 	if (run.starting)
 		switch_to(-1);
@@ -230,6 +241,13 @@ struct step *run_wait_for_turn(const struct step *step)
 	if (++self->events > most)
 		run_end(RUN_CUT);
 	return &self->step;
+}
+
+void run_done(const struct step *step)
+{
+	run.stores += step->to != 0;
+	search_done(RUN(run.current), step);
+	trace_step(run.current, step);
 }
 
 uint64_t run_ident(void)

@@ -127,6 +127,7 @@ static void print_step(const struct step *step)
 		       step->value ? "yes" : "no");
 		return;
 	case STEP_YIELD: printf("yields\n"); return;
+	case STEP_END: printf("ends\n"); return;
 	case STEP_BARRIER: printf("fences its process\n"); return;
 	}
 	printf(" (%s", order_name(order));

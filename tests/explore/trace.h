@@ -2,9 +2,10 @@
 /*
  * trace.h - steps, the trace of an execution, and the string that replays it.
  *
- * The string has a letter for each step: a to d let thread 0 to 3 make its next step, A to D let its
- * process die, w to z let it stand still. A digit, or a number in brackets, is the alternative that the
- * step before took, if it had several. A number behind a star says how often the letter comes.
+ * The string has a letter for each step: a to d let thread 0 to 3 make its next step, A to D let
+ * its process die, w to z let it stand still. A digit, or a number in brackets, is the alternative
+ * that the step before took, if it had several. A number behind a star says how often the letter
+ * comes.
  */
 #ifndef K2K_EXPLORE_TRACE_H
 #define K2K_EXPLORE_TRACE_H
@@ -20,6 +21,7 @@ enum step_kind {
 	STEP_ASK, /* does a process live? */
 	STEP_YIELD,
 	STEP_BARRIER, /* membarrier(2) */
+	STEP_END,     /* of a thread that may die: until then */
 };
 
 struct step {
@@ -30,9 +32,10 @@ struct step {
 	size_t size; /* 0: of no location */
 	unsigned int location;
 	const struct explore_site *site;
-	uint64_t read, value; /* found, and stored; of a question: the thread, and the answer */
-	unsigned int newer;   /* stores there that are newer than the one that was read */
-	bool done;            /* a compare-exchange has stored */
+	uint64_t read, value;  /* found, and stored; of a question: the thread, and the answer */
+	unsigned int from, to; /* the store that was read, and that was made: memory.h; 0: none */
+	unsigned int newer;    /* stores there that are newer than the one that was read */
+	bool done;             /* a compare-exchange has stored */
 };
 
 void trace_begin(void);

@@ -2,11 +2,12 @@
 /*
  * world.h - a small registry in plain memory, and what lib/ asks of the system, for programs.
  *
- * Both objects are laid out by lib/map.c, so all of lib/ works on them. Each thread of a program may
- * have a handle, and what lib/ knows of a thread. The system's answers come from the explorer:
+ * Both objects are laid out by lib/map.c, so all of lib/ works on them. Each thread of a program
+ * may have a handle, and what lib/ knows of a thread. The system's answers come from the explorer:
  *
  *   locked bytes     an incarnation's is held while the process of its thread lives (a step)
- *   clock            the registry's is a word, world_second; CLOCK_MONOTONIC is 1000 s, and stands still
+ *   clock            the registry's is a word, world_second; CLOCK_MONOTONIC is 1000 s, and stands
+ *   still
  *                    but for what the thread sleeps or yields
  *   sleep, yield     a step that waits until another thread has stored something
  *   futex            a wait is such a step too, a wake does nothing

@@ -8,8 +8,8 @@
  * an administrator changes the limit. One step is one access to shared memory; between any two of them a process may be
  * passed by all the others, and may stop there for ever.
  *
- * The code: look is k2k_rate_look() and its short form, the rest decide(), its short form and admit() in messages.c; the recorder is k2k_message_record(). One
- * that fails to count looks at all words again. That a limit is one word is shown in intent.pml (update).
+ * The code: the look is k2k_rate_try_look(), the roll k2k_rate_catch_up(), the rest try_decide() and its two callers in
+ * messages.c; the recorder is k2k_message_record(). One that rolled the window, or failed to count, looks at all words again. That a limit is one word is shown in intent.pml (update).
  *
  * I3: per window admitted <= limit, and = limit where more was asked. I8: rate is exact. As it is asserted here: let base(W) be the true value of `admitted` that the installer of window W read.
  *  (a) A call that is counted ends within its limit, counted from the base of the window that it names (which its answer
@@ -203,7 +203,7 @@ roll:
 	:: DIE
 	fi;
 	if
-	:: atomic { window == w -> window = WORD(SECOND(w), a % M); w = window; goto decide }
+	:: atomic { window == w -> window = WORD(SECOND(w), a % M); drop(); goto again }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -215,7 +215,7 @@ roll:
 	fi;
 #endif
 	if
-	:: atomic { window == w -> install(a % M); base = a; goto decide }
+	:: atomic { window == w -> install(a % M); drop(); goto again }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -238,7 +238,7 @@ same:
 	:: DIE
 	fi;
 
-decide: /* k2k_tenant_rate(), k2k_rate_fits() */
+decide: /* k2k_tenant_try_rate(), k2k_rate_fits() */
 	if
 	:: atomic { lim = (rec -> NONE : CLAMP(limit)); spent = SPENT }
 	:: DIE

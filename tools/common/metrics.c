@@ -314,11 +314,11 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	put_tables(o, r);
 }
 
-static void put_audit_kinds(struct out *o, const char *name, const uint64_t counts[K2K_AUDIT_KINDS],
-                            const char *help)
+static void put_audit_kinds(struct out *o, const char *name,
+                            const uint64_t counts[K2K_AUDIT_KINDS_MAX], const char *help)
 {
 	family(o, name, "counter", help);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"",
 			       k2k_audit_kind_name(kind));
@@ -343,11 +343,11 @@ static void put_audit(struct out *o, const struct snapshot *s)
 {
 	const struct k2k_audit_stats *a = &s->audit;
 
-	put_audit_kinds(o, "audit_events_written_total", a->written,
+	put_audit_kinds(o, "audit_events_written_total", a->written_by_kind,
 	                "Events written to the audit trail.");
-	put_audit_kinds(o, "audit_repeats_total", a->coalesced,
+	put_audit_kinds(o, "audit_repeats_total", a->coalesced_by_kind,
 	                "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost,
+	put_audit_kinds(o, "audit_events_lost_total", a->lost_by_kind,
 	                "Events that could not be written to the audit trail, by kind; kind "
 	                "overwritten: events that were overwritten before a follower kept them.");
 	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");

@@ -48,10 +48,10 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	put_table(tables, "leases", &r->leases);
 	put_table(tables, "budgets", &r->budgets);
 	json_put(m, "tables", tables);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
-		written += s->audit.written[kind];
-		repeats += s->audit.coalesced[kind];
-		lost += s->audit.lost[kind];
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
+		written += s->audit.written_by_kind[kind];
+		repeats += s->audit.coalesced_by_kind[kind];
+		lost += s->audit.lost_by_kind[kind];
 	}
 	json_put_u64(audit, "written", written);
 	json_put_u64(audit, "repeats", repeats);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ring.c - programs of the audit ring (lib/ring.h): append, repeat, close, read.
+ *
+ * The guarantees are those of ring.h: a reader gets all of an event or nothing (3), an event is
+ * missing for a reader if and only if it can't be read later (4), and whoever saw a count closed
+ * saw its last number (5). Every event is in `written` or in `lost`, once. The ring has two places.
+ */
+#include "ring.h"
+
+#include <string.h>
+
+#include "world.h"
+
+#define KIND 1
+
+static struct k2k_ring ring;
+static uint64_t numbers[EXPLORE_THREADS][2]; /* that append answered */
+static unsigned int appended[EXPLORE_THREADS], repeats[EXPLORE_THREADS];
+static uint64_t
+	missing[EXPLORE_THREADS]; /* bit n: reported to be missing; the highest such thread reads */
+static EXPLORE_SHARED k2k_u64 open_number;
+
+static void setup(void)
+{
+	world_begin(&(struct world_sizes){ .tenants = 1, .events = 2 });
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		world_broker(i);
+	ring = k2k_ring_of(&world_map, 0);
+	k2k_ring_own(&ring);
+	memset(numbers, 0, sizeof(numbers));
+	memset(appended, 0, sizeof(appended));
+	memset(repeats, 0, sizeof(repeats));
+	memset(missing, 0, sizeof(missing));
+}
+
+/* All fields of an event say the same: so that one of two halves is noticed. */
+static void make_body(struct k2k_event_body *body, uint64_t mark)
+{
+	memset(body, 0, sizeof(*body));
+	body->kind = KIND;
+	body->tenant = mark;
+	body->incarnation = mark;
+	body->more.change.values[0] = mark;
+}
+
+static uint64_t append_marked(uint64_t mark, bool open)
+{
+	struct k2k_event_body body;
+	int self = explore_self();
+	uint64_t n;
+
+	make_body(&body, mark);
+	n = k2k_ring_append(&ring, &body, 1, open);
+	numbers[self][appended[self]++] = n;
+	return n;
+}
+
+static void append(void)
+{
+	append_marked(100 + (unsigned int)explore_self(), false);
+}
+
+static void append_twice(void)
+{
+	append();
+	append();
+}
+
+/* What may be found of event n; a reader that has reported it missing never finds it. */
+static void read_number(uint64_t n)
+{
+	struct k2k_event_copy copy;
+	enum k2k_event_state state = k2k_ring_read(&ring, n, false, &copy);
+	int self = explore_self() < 0 ? EXPLORE_THREADS - 1 : explore_self();
+
+	if (state == K2K_EVENT_THERE || state == K2K_EVENT_OPEN) {
+		explore_assert(copy.body.tenant == copy.body.incarnation);
+		explore_assert(copy.body.tenant == copy.body.more.change.values[0]);
+		explore_assert(copy.body.kind == KIND && copy.count >= 1);
+		for (int i = 0; i < EXPLORE_THREADS; i++)
+			explore_assert(!(missing[i] >> n & 1));
+	}
+	if (state == K2K_EVENT_MISSING)
+		missing[self] |= UINT64_C(1) << n;
+}
+
+static void read_first(void)
+{
+	if (k2k_ring_newest(&ring) >= 1)
+		read_number(1);
+}
+
+static void read_both(void)
+{
+	uint64_t newest = k2k_ring_newest(&ring);
+
+	for (uint64_t n = 1; n <= newest && n <= 2; n++)
+		read_number(n);
+}
+
+static void check(void)
+{
+	uint64_t claimed = k2k_load_relaxed(&ring.shared->claimed), told = 0, all = 0, answered = 0;
+
+	for (int i = 0; i < EXPLORE_THREADS; i++) {
+		all += appended[i];
+		for (unsigned int j = 0; j < appended[i]; j++)
+			answered += numbers[i][j] != 0;
+	}
+	told = k2k_load_relaxed(&ring.shared->written[KIND]);
+	explore_assert(claimed == all);
+	explore_assert(told == answered);
+	explore_assert(told + k2k_load_relaxed(&ring.shared->lost[KIND]) == all);
+	for (uint64_t n = 1; n <= claimed; n++)
+		read_number(n);
+	explore_outcome("%u written %u lost", (unsigned int)told, (unsigned int)(all - told));
+}
+
+PROGRAM(ring_append, .what = "two append while a third reads", .setup = setup,
+        .threads = { append, append, read_both }, .check = check,
+        .outcomes = { "2 written 0 lost" })
+PROGRAM(ring_over, .what = "a third event goes over the first while that is read", .setup = setup,
+        .threads = { append_twice, append, read_first }, .check = check)
+PROGRAM(ring_full, .what = "two threads append twice each to two places", .setup = setup,
+        .threads = { append_twice, append_twice }, .check = check)
+
+/* ---- death: the next owner -------------------------------------------------------------- */
+
+static void append_after_death(void)
+{
+	struct k2k_event_body body;
+
+	if (explore_is_alive(0))
+		return;
+	k2k_fence_seq_cst(); /* as k2k_liveness_ask() has it */
+	k2k_ring_own(&ring);
+	for (int i = 0; i < 2; i++) {
+		make_body(&body, 200);
+		/* what the dead one left half done stands in nobody's way */
+		explore_assert(k2k_ring_append(&ring, &body, 1, false) != 0);
+	}
+}
+
+static void check_heir(void)
+{
+	struct k2k_event_copy copy;
+	uint64_t claimed = k2k_load_relaxed(&ring.shared->claimed);
+
+	for (uint64_t n = 1; n <= claimed; n++) {
+		enum k2k_event_state state = k2k_ring_read(&ring, n, false, &copy);
+
+		explore_assert(explore_end_of(0) != EXPLORE_DEAD || state != K2K_EVENT_PENDING ||
+		               n > k2k_load_relaxed(&ring.shared->since));
+		if (state == K2K_EVENT_THERE)
+			explore_assert(copy.body.tenant == copy.body.incarnation);
+	}
+}
+
+PROGRAM(ring_heir, .what = "an owner dies in an append, and the next one appends", .setup = setup,
+        .mortal = 1, .deaths = 1, .threads = { append_twice, append_after_death },
+        .check = check_heir)
+
+/* ---- the count ----------------------------------------------------------------------------- */
+
+/* An event is open before the threads begin. */
+static void setup_open(void)
+{
+	struct k2k_event_body body;
+
+	setup();
+	make_body(&body, 100);
+	k2k_store_relaxed(&open_number, k2k_ring_append(&ring, &body, 1, true));
+}
+
+static void repeat(void)
+{
+	repeats[explore_self()] += k2k_ring_repeat(&ring, k2k_load_relaxed(&open_number), KIND);
+}
+
+static void repeat_twice(void)
+{
+	repeat();
+	repeat();
+}
+
+static void close_it(void)
+{
+	k2k_ring_close(&ring, k2k_load_relaxed(&open_number));
+}
+
+static uint64_t final_count;
+
+static void read_count(void)
+{
+	struct k2k_event_copy copy;
+	enum k2k_event_state state = k2k_ring_read(&ring, 1, false, &copy);
+
+	explore_assert(state == K2K_EVENT_THERE || state == K2K_EVENT_OPEN);
+	final_count = state == K2K_EVENT_THERE ? copy.count : 0;
+}
+
+static void check_count(void)
+{
+	struct k2k_event_copy copy;
+	uint64_t all = 1;
+
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		all += repeats[i];
+	k2k_ring_read(&ring, 1, false, &copy);
+	explore_assert(copy.count == all);
+	explore_assert(k2k_load_relaxed(&ring.shared->coalesced[KIND]) == all - 1);
+	explore_assert(final_count == 0 || final_count == all);
+	explore_outcome("%u", (unsigned int)all);
+	final_count = 0;
+}
+
+PROGRAM(ring_repeat, .what = "repeats are counted until the event is closed", .setup = setup_open,
+        .threads = { repeat_twice, repeat, close_it, read_count }, .check = check_count,
+        .outcomes = { "1", "2", "3", "4" })
+
+/* Two more events go over the one that is repeated: its repeats are never counted in another. */
+static void check_over(void)
+{
+	uint64_t claimed = k2k_load_relaxed(&ring.shared->claimed), counted = 0;
+	struct k2k_event_copy copy;
+
+	for (uint64_t n = 1; n <= claimed; n++)
+		if (k2k_ring_read(&ring, n, true, &copy) == K2K_EVENT_THERE) {
+			explore_assert(n == 1 || copy.count == 1);
+			counted += copy.count;
+		}
+	explore_assert(counted > 0);
+}
+
+PROGRAM(ring_repeat_over, .what = "a repeat is not counted in the event that went over its own",
+        .setup = setup_open, .threads = { repeat_twice, append_twice }, .check = check_over)
