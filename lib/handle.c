@@ -37,14 +37,14 @@ void k2k_handle_fence(struct k2k_registry *reg)
 }
 
 /*
- * Someone may have removed or replaced the name. Each process must notice, or two groups of
+ * If the name was removed or replaced, each process must notice it: otherwise two groups of
  * processes would use two registries.
  */
 int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	/* relaxed, both: two threads may both check, which is harmless */
+	/* relaxed, both: it does no harm if two threads look */
 	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;

@@ -5,7 +5,6 @@
 
 #include "clock.h"
 #include "delay.h"
-#include "rcu.h"
 
 #define LOOKS 32 /* between two pauses, while a claim is kept */
 /* how long a claim is kept: enough for two looks of the others, which may be preempted in them */
@@ -623,10 +622,8 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	struct attempt a = { .leaser = leaser, .request = request };
 	struct k2k_shm_lease *record = NULL;
 	uint64_t word = 0;
-	int found, code;
+	int found = find_own(leaser, request->slot, request->generation, &record, &word), code;
 
-	k2k_assert_in_section();
-	found = find_own(leaser, request->slot, request->generation, &record, &word);
 	if (found && found != K2K_ENOTHELD)
 		return found;
 	/*
@@ -666,10 +663,8 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	struct k2k_shm_lease *record;
 	struct k2k_shm_claim *claim;
 	uint64_t held, word;
-	int code;
+	int code = find_own(leaser, slot, generation, &record, &word);
 
-	k2k_assert_in_section();
-	code = find_own(leaser, slot, generation, &record, &word);
 	if (code)
 		return code;
 	/* relaxed, all loads: only we write our record, under our mutex */

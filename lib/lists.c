@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list says
- * how many elements there are, also if the array has room for fewer.
+ * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list
+ * says how many elements there are, also if the array has room for fewer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,9 +276,9 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 }
 
 /*
- * Is the process frozen by the freezer of its cgroup, as by `docker pause`? In /proc/PID/stat it only
- * sleeps. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group" in
- * version 1. Both hierarchies are looked for at their usual mount points.
+ * Is the process frozen by the freezer of its cgroup, as by `docker pause`? In /proc/PID/stat it
+ * only sleeps. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group"
+ * in version 1. Both hierarchies are looked for at their usual mount points.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -311,8 +311,8 @@ static int is_frozen(uint64_t pid)
 }
 
 /*
- * From the state letter of /proc/PID/stat: T or t is stopped. Only in our own pid namespace does the
- * pid name the same process.
+ * From the state letter of /proc/PID/stat: T or t is stopped. Only in our own pid namespace does
+ * the pid name the same process.
  */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {

@@ -35,13 +35,13 @@ struct k2k_passed {
 	void *context;
 };
 
-/* Takes records: brokers and the writer. */
+/* A broker or the writer. */
 struct k2k_claimer {
 	uint64_t incarnation;
 	const struct k2k_passed *passed;
 	/*
-	 * Remembers a failed search until something is given back, for a second at most.
-	 * Process-private; starts as UINT64_MAX.
+	 * Caches that a search failed, until a record is given back, and for a second at most.
+	 * Private to the process; starts as UINT64_MAX.
 	 */
 	k2k_u64 *full_at;
 };
@@ -86,7 +86,7 @@ static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 	return high < pool->capacity ? high : pool->capacity;
 }
 
-/* Claims a record by the claimer's incarnation. False: the pool is full. */
+/* True: *index is CLAIMED by the claimer's incarnation. False: the pool is full. */
 bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
                     uint32_t *index);
 /* By the claimer: frees a record that it did not link. */

@@ -2,8 +2,8 @@
 /*
  * reads.c (F7) - copies of tenants, of their numbers, and of the registry's; in any role.
  *
- * A copy of a tenant is consistent if the word with its state and generation is the same after it as
- * before it.
+ * A copy of a tenant is consistent if the word with its state and generation is the same after it
+ * as before it.
  */
 #include <string.h>
 #include <sys/stat.h>

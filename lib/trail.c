@@ -622,8 +622,8 @@ static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_ent
 }
 
 /*
- * The entry's second is over: repeats that wait get an event, to which repeats of the new second are
- * added. UINT64_MAX: the trail is closed.
+ * The entry's second is over: repeats that wait get an event, to which repeats of the new second
+ * are added. UINT64_MAX: the trail is closed.
  */
 static void end_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
                        const struct key *key, uint64_t second)
@@ -640,8 +640,8 @@ static bool close_one(struct k2k_trail *trail, struct k2k_trail_entry *entry, ui
 	enum due due;
 
 	/*
-	 * enters it only if it seems due: a thread that finds it entered for long writes an event of
-	 * its own. If another thread has entered it, the next look closes it.
+	 * enters it only if it seems due: a thread that finds it entered for long writes an event
+	 * of its own. If another thread has entered it, the next look closes it.
 	 */
 	if (is_due(trail, entry, second) == DUE_NOT || !enter(entry))
 		return false;

@@ -15,8 +15,8 @@
  * 4. The table has ENTRIES places; a key may be in any of WINDOW places from its home on. If all of
  *    these belong to other keys of the same second, a rejection becomes an event of its own. Homes
  *    depend on a random number of the handle, so that nobody can choose keys that share one.
- * 5. The broker's agent closes events and wakes readers: when a second begins, and every 50 ms while
- *    anything was written lately.
+ * 5. The broker's agent closes events and wakes readers: when a second begins, and every 50 ms
+ *    while anything was written lately.
  * 6. A broker has two rings: one for rejections by a limit, one for cross-tenant attempts and
  *    deaths.
  * 7. An administrator's event waits if it would overwrite an event that a follower, which keeps up,
