@@ -27,6 +27,7 @@ void k2k_change_append_events(const struct k2k_change *change)
 	struct k2k_event_body body = { .tenant = change->id, .generation = change->generation };
 	uint64_t *values = body.more.change.values;
 
+	k2k_assert_writer(&change->reg->writer);
 	/* as the sink: if only budgets changed, by theirs; if nothing changed, by none */
 	if (changed & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = change->operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER

@@ -162,6 +162,7 @@ int k2k_change_budgets(struct k2k_change *change, uint64_t version)
 	int64_t by = 0;
 	int code = 0;
 
+	k2k_assert_writer(&change->reg->writer);
 	for (uint32_t i = 0; !code && i < change->budget_count; i++)
 		code = change_one(change, version, &change->budgets[i], &by);
 	if (!code && by)

@@ -44,7 +44,7 @@ int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	/* relaxed: it does no harm if two threads look */
+	/* relaxed, both: it does no harm if two threads look */
 	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
+ * lease_calls.c (F7) - the public calls for kernel slots and GPU memory, and the record of
+ * cross-tenant attempts.
  */
 #include "deaths.h"
 #include "handle.h"
 #include "lease.h"
 #include "tenant.h"
 
-#define PATIENCE_NS UINT64_C(20000000)
+#define PATIENCE_NS UINT64_C(20000000) /* how long an acquire is tried again */
 #define PAUSE_NS UINT64_C(50000)
 
 struct resource {
@@ -43,7 +44,7 @@ struct acquisition {
 	k2k_tenant_id id;
 	uint64_t amount, used, limit, generation;
 	bool exact_used;
-	uint64_t blocker_pid; /* of a broker whose request stood in the way at the last look */
+	uint64_t blocker_pid; /* of a broker whose claim was in the way at the last attempt */
 	struct k2k_sink *sink;
 };
 
@@ -57,7 +58,7 @@ static void count_rejection(struct acquisition *a, uint32_t slot)
 	                1);
 }
 
-/* Who has asked and not got it? For the error. */
+/* Finds a broker that has claimed something and not been granted it, for the error. */
 static void find_blocker(struct acquisition *a, uint32_t slot)
 {
 	enum k2k_resource resource = a->resource->resource;
@@ -71,12 +72,12 @@ static void find_blocker(struct acquisition *a, uint32_t slot)
 
 		if (h->broker_slot != reg->broker.slot &&
 		    h->asked[resource] - h->ended[resource] > h->held[resource])
-			/* relaxed: for people */
+			/* relaxed: for diagnostics */
 			a->blocker_pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
 	}
 }
 
-/* One round, in a read section of its own: pauses happen outside. */
+/* One attempt, under the handle's mutex and in a read section, which ends before each pause. */
 static int try_acquire(struct acquisition *a)
 {
 	struct k2k_registry *reg = a->reg;
@@ -88,14 +89,12 @@ static int try_acquire(struct acquisition *a)
 	uint64_t state_gen;
 	int code;
 
+	k2k_assert_locked(&reg->mutex);
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
 		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
-	/*
-	 * 0 is no registration's: it means "the current one", so a lease of it could not be given
-	 * back
-	 */
+	/* in a release, generation 0 means the current one, so a lease of it can't be released */
 	if (!code && k2k_tenant_generation(state_gen) == 0)
 		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0,
 		                       "tenant slot %u is live without a generation", request.slot);
@@ -106,7 +105,7 @@ static int try_acquire(struct acquisition *a)
 			k2k_report_deaths(reg);
 			code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
 		}
-		if (code == K2K_LEASE_REPORT_DEATHS) /* of another that died just now */
+		if (code == K2K_LEASE_REPORT_DEATHS) /* another broker has died meanwhile */
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
@@ -131,8 +130,8 @@ static int try_acquire(struct acquisition *a)
 }
 
 /*
- * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So
- * it may be tried in there, but not waited for.
+ * True: a read section is begun and the handle's mutex is taken. The mutex is only tried, because a
+ * wait for it would keep the read section open. False: use k2k_hold() and the mutex.
  */
 static bool lock_fast(struct k2k_registry *reg)
 {
@@ -156,8 +155,8 @@ static int acquire(struct acquisition *a)
 	int code;
 
 	/*
-	 * a full table, too: what came back behind the search, while others took what it had not
-	 * come to, is found by another one
+	 * also if the table is full: a record may have been freed behind the search, while others
+	 * took those ahead of it
 	 */
 	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN || code == K2K_EFULL) {
 		uint64_t now = k2k_clock_monotonic_ns();
@@ -169,9 +168,9 @@ static int acquire(struct acquisition *a)
 		if (now >= deadline)
 			return k2k_fail_pid(
 				K2K_EBUSY, "leases", a->blocker_pid,
-				"a request of process %llu stands in the way: is it stopped?",
+				"a request of process %llu is in the way: is it stopped?",
 				(unsigned long long)a->blocker_pid);
-		/* longer for higher slots: those that would give way to each other come apart */
+		/* longer for higher slots, so that brokers stop giving way to each other */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
 	return code;
@@ -281,8 +280,11 @@ static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t g
 	struct k2k_leaser leaser = leaser_of(reg);
 	uint64_t state_gen;
 	uint32_t slot;
-	int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	int code;
 
+	k2k_assert_locked(&reg->mutex);
+	k2k_assert_in_section();
+	code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 	if (generation &&
 	    (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
 		return K2K_ESTALE;

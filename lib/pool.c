@@ -9,13 +9,14 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 	uint32_t high = k2k_load_relaxed(&pool->shared->high); /* relaxed: the CAS below decides */
 
 	while (high < to)
-		/* publish[pool-high]: before the claim of a record below it */
+		/* publish[pool-high]: before the claim of the record below it */
 		if (k2k_cas_acq_rel(&pool->shared->high, &high, to))
 			break;
 }
 
 /*
- * Of this second only: who freed a record may have been killed, or stopped, before it counted that.
+ * Holds for this second only: a process that freed a record may have been killed or stopped before
+ * it counted that.
  */
 static uint64_t full_as_of(uint32_t freed)
 {
@@ -31,7 +32,7 @@ static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
 
 enum found { TAKEN, WAITING, FULL };
 
-/* Of the writer's records, or of all others'. */
+/* Searches the writer's records, or all others. */
 static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
                          bool writers, uint32_t *index)
 {
@@ -49,7 +50,7 @@ static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *
 
 		if (k2k_pool_is_writers(pool, at) != writers)
 			continue;
-		/* observe[entry-state]: what the remover did before it freed or retired it */
+		/* observe[entry-state]: what the remover stored before it freed or retired it */
 		word = k2k_load_acquire(&entry->state);
 		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
 			if (!asked) {
@@ -79,8 +80,8 @@ static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *
 bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer, uint32_t *index)
 {
 	/*
-	 * observe[pool-freed]: the state of what was given back until then; so "full as of this
-	 * count" is true
+	 * observe[pool-freed]: the states of all records given back up to this count, so that "full
+	 * as of this count" is true
 	 */
 	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 
@@ -100,8 +101,8 @@ void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
-	k2k_store_relaxed(&entry->gen, 0); /* relaxed: nobody was told of it */
-	/* publish[entry-state]: all we wrote there */
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: it was never linked */
+	/* publish[entry-state]: all that we stored there */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free */
 }
@@ -120,7 +121,7 @@ static void given_back(const struct k2k_pool *pool, uint32_t index)
 
 void k2k_pool_recount(const struct k2k_pool *pool)
 {
-	/* publish[pool-freed]: what a killed writer gave back without counting it */
+	/* publish[pool-freed]: records that a killed writer freed without counting them */
 	k2k_add_acq_rel(&pool->shared->freed, 1);
 }
 
@@ -128,18 +129,15 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
-	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps look at the state first */
-	/* publish[entry-state]: nobody refers to it */
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps load the state first */
+	/* publish[entry-state]: no reader refers to it any more */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	given_back(pool, index);
 }
 
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
 {
-	/*
-	 * publish[entry-state]: before the unlink, so that a killed writer's successor finds what
-	 * to unlink
-	 */
+	/* publish[entry-state]: before the unlink, so that recovery finds what it has to unlink */
 	k2k_store_release(&k2k_pool_at(pool, index)->state,
 	                  k2k_entry_word(K2K_ENTRY_RETIRED, token));
 	given_back(pool, index);

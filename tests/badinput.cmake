@@ -10,3 +10,4 @@ foreach(test IN ITEMS process_files process_room process_holders)
   k2k_test(NAME ${test} LABEL process)
 endforeach()
 k2k_test(NAME unit_badinput_live)
+set_tests_properties(unit_badinput_live PROPERTIES COST 40) # seconds: the longest begin first

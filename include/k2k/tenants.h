@@ -79,8 +79,9 @@ K2K_API int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id,
  * totals->final 0, and whoever frees the slot reports the final ones in the audit trail. Otherwise
  * this call reports them there (twice, if it is killed while it does so).
  * Role: ADMIN.
- * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (the writer's lock). After the tenant is gone only
- *   EFENCED, and EINVAL if the handle was closed, both with totals as above.
+ * Returns: ENOTENANT, EUNSPECIFIED, EBUSY (the writer's lock), ENOMEM: the tenant stays. After the
+ *   tenant is gone only EFENCED, and EINVAL if the handle was closed, both with totals as above.
+ * Context: waits without the writer's lock, unless in a batch.
  */
 K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
                                   struct k2k_tenant_totals *totals);
@@ -91,8 +92,7 @@ K2K_API int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
  * Role: ADMIN.
  * Returns: 0; else the first code that is not 0, of an id (ENOTENANT, EUNSPECIFIED) or of all
  *   (EBUSY, ENOMEM, ECORRUPT).
- * Context: holds the writer's lock until the totals are final, at most for the handle's timeout.
- * Killed: of each id all or nothing.
+ * Context: as above. Killed: of each id all or nothing.
  */
 K2K_API int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids,
                                        size_t count, struct k2k_tenant_totals *totals, int *codes);
