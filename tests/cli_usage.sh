@@ -172,6 +172,12 @@ cli_registries_are_listed_also_those_that_cannot_be_read() {
 	lacks "$out" "a b"
 	ctl 0 registries -o csv
 	is "$(head -1 <<<"$out")" "name,state,error,owner,tenants,max_tenants,brokers,bytes,created_at_ns,uuid"
+	# what can't be read is neither less nor more than a number
+	ctl 0 registries --filter 'brokers>=0' --columns registry -o csv
+	has $'\n'"$out"$'\n' $'\n'"$name"$'\n'
+	lacks "$out" "$name-2"
+	ctl 0 registries --filter 'brokers!=1' --columns registry -o csv
+	has $'\n'"$out"$'\n' $'\n'"$name-2"$'\n'
 }
 
 cli_names_of_processes_are_printed_as_the_text_they_are() {
