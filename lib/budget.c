@@ -30,7 +30,7 @@ int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, 
 	*limit = UINT64_MAX;
 	if (code)
 		return code == K2K_HASH_ABSENT ? 0 : code;
-	/* relaxed, all: carried by the link; the cost is a number that carries nothing else */
+	/* relaxed, all: published with the link; the cost is a number that publishes nothing else */
 	*limit = k2k_load_relaxed(&map->budgets[index].budget_ns);
 	record = k2k_load_relaxed(&map->budgets[index].ledger) - 1;
 	if (record >= map->sizes.engagements)
@@ -45,7 +45,7 @@ int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, 
 	return *used >= *limit ? K2K_EBUDGET : 0;
 }
 
-/* ---- the writer's -------------------------------------------------------------- */
+/* ---- for the writer -------------------------------------------------------------- */
 
 static struct k2k_list list_of(const struct k2k_map *map, struct k2k_shm_list *shared)
 {
@@ -76,21 +76,20 @@ int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, ui
 	if (!k2k_list_first(&free_list, &index))
 		return K2K_EFULL;
 	budget = &map->budgets[index];
-	/* relaxed: ours */
+	/* relaxed: only the writer changes it */
 	if (k2k_entry_state(k2k_load_relaxed(&budget->entry.state)) != K2K_ENTRY_FREE)
 		return k2k_fail_values(K2K_ECORRUPT, "budgets", "free list", K2K_ENTRY_FREE, index,
 		                       "record %u is in the free list, but not free: run repair",
 		                       index);
 	k2k_list_remove(&free_list, UINT32_MAX, index);
 	/*
-	 * CLAIMED first: a killed writer's successor frees it, linked or not. Released so that the
-	 * fields don't come before
+	 * CLAIMED first: if the writer is killed, its successor frees the record.
+	 * publish[budget-state]: with the fence, no field of the new use is seen before CLAIMED
 	 */
-	/* publish[budget-state] */
 	k2k_store_release(&budget->entry.state,
 	                  k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER));
 	k2k_fence_release();
-	/* relaxed, all: carried by the link, and not in force before the version is raised */
+	/* relaxed, all: published with the link; not in force before the version is raised */
 	k2k_store_relaxed(&budget->entry.gen, key->gen);
 	k2k_store_relaxed(&budget->entry.key, key->key);
 	k2k_store_relaxed(&budget->entry.slot, key->slot);
@@ -99,10 +98,9 @@ int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, ui
 	k2k_store_relaxed(&budget->until, 0);
 	k2k_store_relaxed(&budget->ledger, ledger_index + 1);
 	/*
-	 * publish[budget-state]: its fields; observe[budget-state] in sweeps, which tell this use
-	 * from the one before by the token
+	 * publish[budget-state]: the fields, for observe[budget-state] in sweeps, which recognise
+	 * this use by the token. relaxed, the token: only the writer changes it
 	 */
-	/* relaxed: ours */
 	k2k_store_release(
 		&budget->entry.state,
 		k2k_entry_word(K2K_ENTRY_LIVE, k2k_load_relaxed(&map->defs->grace_token)));
@@ -111,7 +109,7 @@ int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, ui
 
 void k2k_budget_end(const struct k2k_map *map, uint32_t index, uint64_t until)
 {
-	/* relaxed: no reader has a version that high before the flip */
+	/* relaxed: no reader has that version before it is raised */
 	k2k_store_relaxed(&map->budgets[index].until, until);
 }
 
@@ -121,7 +119,7 @@ int k2k_budget_retire(const struct k2k_map *map, uint32_t index, uint64_t token)
 	struct k2k_list retired = k2k_budget_retired_list(map);
 	int code;
 
-	/* publish[budget-state]: before the unlink, as for every record */
+	/* publish[budget-state]: before the unlink, so that recovery finds what to unlink */
 	k2k_store_release(&map->budgets[index].entry.state,
 	                  k2k_entry_word(K2K_ENTRY_RETIRED, token));
 	code = k2k_hash_unlink(&hash, index);
@@ -135,8 +133,8 @@ void k2k_budget_free(const struct k2k_map *map, uint32_t index)
 {
 	struct k2k_list free_list = k2k_budget_free_list(map);
 
-	k2k_store_relaxed(&map->budgets[index].entry.gen, 0); /* relaxed: nobody refers to it */
-	/* publish[budget-state]: so */
+	k2k_store_relaxed(&map->budgets[index].entry.gen, 0); /* relaxed: no process refers to it */
+	/* publish[budget-state]: generation 0 */
 	k2k_store_release(&map->budgets[index].entry.state, K2K_ENTRY_FREE);
 	k2k_list_append(&free_list, index);
 }

@@ -19,7 +19,7 @@ static void append(struct k2k_registry *reg, const struct k2k_dead *dead,
 	values[K2K_EVENT_DEAD_COMM] = dead->comm[0];
 	values[K2K_EVENT_DEAD_COMM + 1] = dead->comm[1];
 	if (reg->role == K2K_GATE_BROKER)
-		k2k_trail_tell(&reg->trail, &body);
+		k2k_trail_append(&reg->trail, &body);
 	else
 		k2k_trail_append_locked(&reg->trail, &body);
 }

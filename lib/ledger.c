@@ -9,8 +9,8 @@
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
 	/*
-	 * relaxed, all: carried by the generation for sweeps, by the CAS that links the record for
-	 * walks
+	 * relaxed, all: sweeps see them with the generation, walks with the CAS that links the
+	 * record
 	 */
 	k2k_store_relaxed(&record->cost_ns, 0);
 	k2k_store_relaxed(&record->reserved_ns, 0);
@@ -37,10 +37,10 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 	if (code != K2K_HASH_ABSENT)
 		return code;
 	/*
-	 * Before the record exists: so that who reaps the tenant never overlooks one.
-	 * publish[cell-has-costs] seen by observe[cell-has-costs] in reap.c, after the grace period
+	 * Before the record exists, or the reaper of the tenant could overlook it.
+	 * publish[cell-has-costs]: observed in reap.c after the grace period
 	 */
-	if (!k2k_load_relaxed(&cell->has_costs)) /* relaxed: once 1 it stays */
+	if (!k2k_load_relaxed(&cell->has_costs)) /* relaxed: it stays 1 */
 		k2k_store_release(&cell->has_costs, 1);
 	/* relaxed, here and below: a count */
 	if (k2k_add_relaxed(&cell->costs, 1) >= k2k_ledger_share(map) &&
@@ -64,10 +64,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 		*index = other;
 		return 0;
 	}
-	/*
-	 * publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the
-	 * link
-	 */
+	/* publish[entry-state]: linked before LIVE. Walks need no order here: they see the link. */
 	k2k_store_release(&map->ledger[*index].entry.state,
 	                  k2k_entry_word(K2K_ENTRY_LIVE, claimer->incarnation));
 	return 0;
@@ -91,7 +88,7 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	uint32_t *before = malloc(sizeof(*before) * map->sizes.tenants);
 	struct recount recount = { map, calloc(map->sizes.tenants, sizeof(*recount.found)) };
 
-	/* relaxed, all: counts. Before the sweep: what is added meanwhile stays added */
+	/* relaxed, all: counts. Read before the sweep, so that what is added meanwhile stays counted */
 	for (uint32_t i = 0; before && i < map->sizes.tenants; i++)
 		before[i] = k2k_load_relaxed(&map->cells[i].costs);
 	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lists.c (F7) - brokers, leases, budgets, usage: into the caller's array, with the number needed.
+ * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list says
+ * how many elements there are, also if the array has room for fewer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static void put(struct out *out, const void *info, size_t bytes)
 	out->count++;
 }
 
-/* The id of a live registration; 0 where it is gone, or not the one asked for. */
+/* The id of a live registration; 0 if it is gone, or not the one asked for. */
 static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t generation)
 {
 	const struct k2k_shm_tenant *tenant = &out->reg->map.tenants[slot];
@@ -53,7 +54,7 @@ static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t genera
 	return id;
 }
 
-/* Begins a list: a read section on success. */
+/* Begins a list: 0, in a read section; or the error, outside. */
 static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
 {
 	uint64_t word;
@@ -110,7 +111,7 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 
 /* ---- budgets ------------------------------------------------------------------------ */
 
-/* Of the record that the budget owns, as brokers read it; false: it is damaged. */
+/* The cost in the budget's ledger record, as brokers read it; false: that is damaged. */
 static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget,
                     const struct k2k_hash_key *key, uint64_t *ns)
 {
@@ -133,10 +134,7 @@ static void add_budget(struct out *out, uint32_t index)
 	uint64_t version;
 	uint32_t slot;
 
-	/*
-	 * relaxed, all: between two looks at the state. RETIRED may still be in force for the
-	 * version we see
-	 */
+	/* relaxed, all: between two looks at the state */
 	slot = k2k_load_relaxed(&budget->entry.slot);
 	info.generation = k2k_load_relaxed(&budget->entry.gen);
 	info.engagement_id = k2k_load_relaxed(&budget->entry.key);
@@ -180,7 +178,7 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 
 /* ---- leases --------------------------------------------------------------------------- */
 
-/* One row for what of a tenant can't be told, so that it hides no other's. */
+/* One row for a tenant whose leases can't be determined: its damage hides no other tenant's. */
 static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
 {
 	struct k2k_lease_info info = { .flags = K2K_TENANT_DAMAGED,
@@ -220,7 +218,7 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 	return code;
 }
 
-/* Of one slot, if it is a live registration. */
+/* Adds the leases of one tenant slot, if it is a live registration. */
 static int add_leases_of_slot(struct out *out, uint32_t slot)
 {
 	/* observe[tenant-state]: its leases */
@@ -258,7 +256,7 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 
 /* ---- brokers ---------------------------------------------------------------------------- */
 
-/* Does a small file of the cgroup file system have this line? What can't be read says no. */
+/* Does a file of the cgroup file system have this line? No, if it can't be read. */
 static int cgroup_says(const char *mount, const char *group, const char *file, const char *wanted)
 {
 	char path[600], line[128];
@@ -278,9 +276,9 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 }
 
 /*
- * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to
- * /proc/PID/stat. A line of /proc/PID/cgroup is "0::/group" in the second version, and
- * "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
+ * Is the process frozen by the freezer of its cgroup, as by `docker pause`? In /proc/PID/stat it only
+ * sleeps. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group" in
+ * version 1. Both hierarchies are looked for at their usual mount points.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -312,7 +310,10 @@ static int is_frozen(uint64_t pid)
 	return frozen;
 }
 
-/* The state letter of /proc/PID/stat: T or t: stopped. Only where the pid means the same to us. */
+/*
+ * From the state letter of /proc/PID/stat: T or t is stopped. Only in our own pid namespace does the
+ * pid name the same process.
+ */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {
 	struct stat st;
@@ -331,7 +332,7 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 		return K2K_BROKER_UNKNOWN;
 	if (after[2] == 'T' || after[2] == 't')
 		return K2K_BROKER_STOPPED;
-	/* what runs is not frozen */
+	/* a running process is not frozen */
 	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
@@ -370,7 +371,7 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
 {
 	const struct k2k_shm_slot *slot = &reg->map.slots[i];
 	bool alive = k2k_liveness_alive(&reg->liveness, owner);
-	/* relaxed, all: for people */
+	/* relaxed, all: for diagnostics */
 	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token);
 
 	info->slot = i;
@@ -393,8 +394,8 @@ struct broker_out {
 };
 
 /*
- * On the agent: whether a process is stopped is read from a file. The caller is in a read section
- * meanwhile.
+ * On the agent, because it opens files to learn whether a process is stopped. The caller is in a
+ * read section meanwhile.
  */
 static int list_brokers(void *context)
 {

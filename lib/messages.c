@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * messages.c (F7) - what happens on every message: check, record, admit, track.
+ * messages.c (F7) - the calls of every message: check, record, admit, track.
  *
- * One read section around find, look, take and the trail of a rejection; then,
- * outside of it, the application's sink. No system call, no lock, no allocation.
+ * One read section holds find, decide, count, and the trail of a rejection; the application's sink
+ * is called after it. There is no system call, no lock, no allocation.
  *
- * Killed: before the one store that counts (rate.h, ledger.h) nothing has
- * happened, after it all of it. A total of rejections may miss the last one.
+ * Each call has a fast path, inlined into the public function, and a slow path out of line. Both are
+ * made of the same steps (k2k_rate_try_look(), try_decide(), k2k_ledger_add()): the fast path calls
+ * a step once and gives up if it fails, the slow path repeats it.
+ *
+ * Killed before the one store that counts (rate.h, ledger.h), a call has done nothing; killed after
+ * it, all that it does. A total of rejections may miss the last one.
  */
 #include "budget.h"
 #include "handle.h"
@@ -15,9 +19,9 @@
 #include "tenant.h"
 
 /*
- * What an answer was decided on. Set field by field, and its address goes to inlined functions
- * only: so where all goes well it stays in registers (as a struct in memory it costs an admission
- * as much as its atomic).
+ * What a decision is based on. It is set field by field, and only inlined functions take its
+ * address, so the fast path keeps it in registers: in memory it would cost an admission as much as
+ * its atomic does.
  */
 struct decision {
 	uint32_t slot;
@@ -25,7 +29,7 @@ struct decision {
 	uint64_t version; /* of the definition */
 	struct k2k_rate rate;
 	uint64_t used, limit;
-	uint64_t rest_ns; /* of the second, where the rate refused */
+	uint64_t rest_ns; /* of the second, if the rate refused */
 };
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -74,7 +78,7 @@ static ALWAYS_INLINE void decide_nothing(struct decision *d)
 	d->rest_ns = 0;
 }
 
-/* To a caller of any version; the fast paths fill in place what is of today's. */
+/* For a caller of any version. The fast paths fill a verdict of today's version in place. */
 static ALWAYS_INLINE void give_verdict(const struct decision *d, uint64_t n, int code,
                                        struct k2k_verdict *verdict)
 {
@@ -91,7 +95,7 @@ struct budget_answer {
 	uint64_t used, limit;
 };
 
-/* As k2k_budget_check(); or K2K_DECIDE_AGAIN: the version is no longer the one in force. */
+/* As k2k_budget_check(); or K2K_DECIDE_AGAIN if `version` is no longer in force. */
 static __attribute__((noinline)) struct budget_answer check_budget(const struct k2k_map *map,
                                                                    const struct k2k_hash_key *key,
                                                                    uint64_t version)
@@ -100,9 +104,9 @@ static __attribute__((noinline)) struct budget_answer check_budget(const struct 
 
 	answer.code = k2k_budget_check(map, key, version, &answer.used, &answer.limit);
 	/*
-	 * A budget is unlinked right after the version is raised: a walk that passed its place, and
-	 * took that for "no budget", sees the new version here. The walk before, the version after:
-	 * fence[tenant-select] of k2k_tenant_prepare.
+	 * A budget is unlinked right after the version is raised, so a walk can miss a budget of the
+	 * old version. That walk sees the new version here: the fence keeps this load after the
+	 * walk, and is paired with fence[tenant-select] in k2k_tenant_prepare().
 	 */
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
@@ -111,7 +115,7 @@ static __attribute__((noinline)) struct budget_answer check_budget(const struct 
 	return answer;
 }
 
-/* Asks the engagement's budget that is in force at the version that was looked at. */
+/* Asks the engagement's budget that is in force at the version of the decision. */
 static ALWAYS_INLINE int ask_budget(const struct k2k_registry *reg, uint64_t engagement,
                                     struct decision *d)
 {
@@ -126,9 +130,9 @@ static ALWAYS_INLINE int ask_budget(const struct k2k_registry *reg, uint64_t eng
 }
 
 /*
- * One try at a decision as of second `now`; stores nothing in shared memory. 0: it passes. K2K_ERATE:
- * the window that was looked at has no room. K2K_DECIDE_BUDGET: it has, and the tenant has budgets.
- * K2K_DECIDE_AGAIN: the window is of another second, or a word changed meanwhile.
+ * Tries once to decide as of second `now`; stores nothing in shared memory. 0: the message passes.
+ * K2K_ERATE: the window has no room. K2K_DECIDE_BUDGET: it has room, and the tenant has budgets.
+ * K2K_DECIDE_AGAIN: the window is of another second, or a word changed during the try.
  */
 static ALWAYS_INLINE int try_decide(const struct k2k_registry *reg, uint64_t now, uint64_t n,
                                     bool admits, struct decision *d)
@@ -141,16 +145,16 @@ static ALWAYS_INLINE int try_decide(const struct k2k_registry *reg, uint64_t now
 	d->used = d->rate.used;
 	if (k2k_unlikely(!k2k_rate_fits(&d->rate, d->limit, n)))
 		return K2K_ERATE;
-	/* relaxed: carried by the version, or by LIVE */
+	/* relaxed: published with the version, or with LIVE */
 	if (k2k_unlikely(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS))
 		return K2K_DECIDE_BUDGET;
 	return 0;
 }
 
 /*
- * "No" is true of the newest second only, and while its window is in force. The precise clock is
- * asked, so whoever waits for rest_ns and comes again is in the next second, though the coarse clock
- * may not show it yet.
+ * A refusal is true only of the newest second, and while its window is in force. The precise clock
+ * decides which second that is: a caller that waits for rest_ns and tries again is then in the next
+ * second, even if the coarse clock does not show it yet.
  */
 static ALWAYS_INLINE bool refusal_holds(const struct k2k_registry *reg, uint64_t *now,
                                         struct decision *d)
@@ -164,9 +168,9 @@ static ALWAYS_INLINE bool refusal_holds(const struct k2k_registry *reg, uint64_t
 }
 
 /*
- * The slow path: tries until a try counts. Rate, then budget; `admits`: begins the window if it is
- * due, and counts what passes. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT, K2K_EIO. A try that is
- * repeated means that another process, or the clock, got on.
+ * The slow path: repeats the try until it decides. First the rate, then the budget. `admits`: begin
+ * an expired window, and count what passes. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT, K2K_EIO. Each
+ * repetition means that another process or the clock made progress.
  */
 static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n,
                                 bool admits, struct decision *d)
@@ -192,11 +196,11 @@ static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagem
 }
 
 /*
- * The fast path, of nearly every message: no argument is wrong, the tenant is not 0 (for which no
- * word of its tables is read) and near the head of its bucket, its window is of this second, its
- * rate has room, it has no budgets. True: decided, and counted if `admits`. False: nothing is known,
- * and the slow path begins again. This path calls nothing but the clock and repeats nothing but a
- * lost race, so it needs few registers: in one function with the slow path it takes twice as long.
+ * The fast path, which nearly every message takes: the arguments are valid, the tenant is not 0 and
+ * near the head of its bucket, its window is of this second, its rate has room, and it has no
+ * budgets. True: the message passes, and is counted if `admits`. False: nothing is decided, and the
+ * slow path begins from the start. This path calls only the clock and repeats only a lost race, so
+ * it needs few registers: compiled into one function with the slow path it takes twice as long.
  */
 static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n,
                                       bool admits, struct decision *d)
@@ -212,7 +216,7 @@ static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant
 	return true;
 }
 
-/* ---- what did not pass --------------------------------------------------------------- */
+/* ---- rejections --------------------------------------------------------------- */
 
 static void count_unknown(struct k2k_registry *reg)
 {
@@ -220,8 +224,7 @@ static void count_unknown(struct k2k_registry *reg)
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 }
 
-static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot,
-                                                            int code)
+static void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 {
 	struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 
@@ -230,38 +233,36 @@ static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry 
 		k2k_add_relaxed(&cold->rejected_rate, 1);
 	else if (code == K2K_EBUDGET)
 		k2k_add_relaxed(&cold->rejected_budget, 1);
-	else if (code == K2K_ENOTENANT)
+	else
 		count_unknown(reg);
 }
 
 /*
- * Ends the read section; the sink is called outside. counted: it is no peek, and goes into the
- * trail. Returns the code.
+ * Reports a rejection, and ends the read section; the sink is called outside of it. `admits`: the
+ * call was no peek, so the rejection is counted and goes into the trail.
  */
-static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id,
-                                                  struct k2k_audit_tag tag, int code, uint64_t used,
-                                                  uint64_t limit, bool counted)
+static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint32_t slot,
+                                                  const struct k2k_rejection *rejection,
+                                                  bool admits)
 {
-	struct k2k_rejection rejection = {
-		.code = code, .tenant = id, .tag = tag, .used = used, .limit = limit
-	};
-	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
-	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
+	struct k2k_sink *sink = k2k_audit_enter(&reg->audit);
 	uint64_t second = k2k_clock_now(&reg->clock).second;
 
-	if (rejected && counted)
-		k2k_trail_reject(&reg->trail, &rejection, second);
+	if (admits) {
+		count_rejection(reg, slot, rejection->code);
+		k2k_trail_reject(&reg->trail, rejection, second);
+	}
 	k2k_read_unlock();
 	if (sink) {
-		k2k_audit_reject(&reg->audit, sink, &rejection, second);
+		k2k_audit_reject(&reg->audit, sink, rejection, second);
 		k2k_audit_leave(sink);
 	}
-	return code;
+	return rejection->code;
 }
 
 /* ---- check and admit -------------------------------------------------------------------- */
 
-/* Decides about a tenant that is not 0: finds it, and decides by its definition. */
+/* For a tenant other than 0. Also K2K_ENOTENANT, and all that decide() answers. */
 static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_tenant_id id,
                                          uint64_t engagement, uint64_t n, bool admits,
                                          struct decision *d)
@@ -272,8 +273,8 @@ static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_ten
 		return code;
 	code = decide(reg, engagement, n, admits, d);
 	/*
-	 * Without a read section of this registry the slot may be another tenant's by now. A broker
-	 * has one.
+	 * A peek may come from a process that has no broker slot, for which no grace period waits:
+	 * its slot may be another tenant's by now.
 	 */
 	if (!admits && !k2k_tenant_still(&reg->map, d->slot, d->state_gen))
 		return K2K_ENOTENANT;
@@ -282,7 +283,7 @@ static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_ten
 	return code;
 }
 
-/* The slow path of both calls. What does not pass is counted too if `admits`; else it is a peek. */
+/* The slow path of both calls. `admits`: it is no peek, so what passes, and what does not, is counted. */
 static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
                                      struct k2k_audit_tag tag, uint64_t n, bool admits,
                                      struct k2k_verdict *verdict)
@@ -296,16 +297,19 @@ static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
 		return code;
 	decide_nothing(&d);
 	if (id == K2K_TENANT_UNSPECIFIED)
-		d.limit = K2K_UNLIMITED; /* passes, counted nowhere */
+		d.limit = K2K_UNLIMITED; /* passes, and is counted nowhere */
 	else
 		code = find_and_decide(reg, id, tag.engagement_id, n, admits, &d);
 	give_verdict(&d, n, code, verdict);
-	if (code && admits)
-		count_rejection(reg, d.slot, code);
-	if (code)
-		return refuse(reg, id, tag, code, d.used, d.limit, admits);
+	if (code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT) {
+		struct k2k_rejection rejection = {
+			.code = code, .tenant = id, .tag = tag, .used = d.used, .limit = d.limit
+		};
+
+		return refuse(reg, d.slot, &rejection, admits);
+	}
 	k2k_read_unlock();
-	return 0;
+	return code;
 }
 
 static __attribute__((noinline)) int check_slow(struct k2k_registry *reg, k2k_tenant_id id,
@@ -361,11 +365,12 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 	return admit_slow(reg, id, tag, n, verdict);
 }
 
-/* ---- what reports what has happened ------------------------------------------------------- */
+/* ---- calls that report what has happened ------------------------------------------------------- */
 
-/* Of record and track, which ask nothing: the application's sink isn't called. */
-static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *reg, k2k_tenant_id id,
-                                                         struct k2k_audit_tag tag)
+/* For record and track. They ask for no permission, so the application's sink is not called. */
+static __attribute__((cold, noinline)) void report_unknown(struct k2k_registry *reg,
+                                                           k2k_tenant_id id,
+                                                           struct k2k_audit_tag tag)
 {
 	struct k2k_rejection rejection = { .code = K2K_ENOTENANT, .tenant = id, .tag = tag };
 
@@ -393,7 +398,7 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 		if (!code)
 			k2k_rate_count(&reg->map.cells[slot], 1);
 		else if (code == K2K_ENOTENANT)
-			tell_unknown(reg, id, (struct k2k_audit_tag){ 0, 0 });
+			report_unknown(reg, id, (struct k2k_audit_tag){ 0, 0 });
 	}
 	k2k_read_unlock();
 	return code;
@@ -422,14 +427,14 @@ int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 static void add_unattributed(struct k2k_registry *reg, uint32_t slot, uint64_t ns)
 {
 	k2k_u64 *total = &reg->map.cells_cold[slot].unattributed_ns;
-	/* relaxed, both: a number that carries nothing else */
+	/* relaxed, both: a number that publishes nothing else */
 	uint64_t was = k2k_load_relaxed(total);
 
 	while (!k2k_cas_weak_relaxed(total, &was, k2k_sat_add(was, ns)))
 		;
 }
 
-/* Adds to the record; what does not fit is counted as unattributed. 0 or K2K_EUNBOOKED. */
+/* Adds to the record. What exceeds 64 bits is counted as unattributed: 0 or K2K_EUNBOOKED. */
 static ALWAYS_INLINE int add(struct k2k_registry *reg, uint32_t slot, uint32_t index,
                              uint64_t gpu_ns)
 {
@@ -457,8 +462,8 @@ static int book(struct k2k_registry *reg, const struct k2k_hash_key *key, uint64
 }
 
 /*
- * Ends the read section of a booking. What 0 was answered for is in the final totals in any case:
- * they wait for this section. K2K_EGONE: totals that were not final may lack it.
+ * Ends the read section of a booking. The tenant's final totals wait for this section, so they
+ * contain the booking in any case. K2K_EGONE: totals that were not final may lack it.
  */
 static ALWAYS_INLINE int end_booking(const struct k2k_registry *reg, uint32_t slot,
                                      uint64_t state_gen, int code)
@@ -489,7 +494,7 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 			return end_booking(reg, slot, state_gen, book(reg, &key, gpu_ns));
 		}
 		if (code == K2K_ENOTENANT)
-			tell_unknown(reg, id, tag);
+			report_unknown(reg, id, tag);
 	}
 	k2k_read_unlock();
 	return code;

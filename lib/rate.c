@@ -7,16 +7,17 @@ int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second)
 
 	if (second <= now + K2K_RATE_SECONDS_AHEAD)
 		return 0;
-	return k2k_fail_values(K2K_ECORRUPT, "cells", "window", now, second,
-	                       "a tenant's window is of second %llu, but it is second %llu",
-	                       (unsigned long long)second, (unsigned long long)now);
+	return k2k_fail_values(
+		K2K_ECORRUPT, "cells", "window", now, second,
+		"a tenant's window is of second %llu, but the clock is at second %llu",
+		(unsigned long long)second, (unsigned long long)now);
 }
 
 int k2k_rate_over(uint64_t second)
 {
 	return k2k_fail_values(
 		K2K_EIO, "clock", "second", K2K_WINDOW_SECOND_MAX, second,
-		"the machine has been up for %llu s, a rate can be kept until %llu: boot it again",
+		"the machine has been up for %llu s, but rates work only until %llu s: reboot it",
 		(unsigned long long)second, (unsigned long long)K2K_WINDOW_SECOND_MAX);
 }
 
@@ -29,8 +30,8 @@ bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uin
 
 	if (window >> K2K_WINDOW_BASE_BITS <= now + K2K_RATE_SECONDS_AHEAD)
 		return false;
-	admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as it is */
+	admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: the newest */
 	used = limit == K2K_UNLIMITED ? 0 : k2k_rate_effective(limit);
-	/* publish[rate-window]: the `admitted` that it begins with */
+	/* publish[rate-window]: the `admitted` that its base is computed from */
 	return k2k_cas_acq_rel(&cell->window, &window, k2k_rate_pack(now, admitted - used));
 }

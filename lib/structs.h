@@ -2,22 +2,22 @@
 /*
  * structs.h (F0) - structs that callers hand in, of whichever version of the header.
  *
- * A public struct that begins with `size` may grow: at its end, never within. Its sizes in all
- * versions are listed below. So a program that was compiled with an earlier header runs with this
- * library unchanged:
+ * A public struct that begins with `size` may grow, but only at its end. Its sizes in all versions
+ * are listed below. So a program that was compiled with an earlier header runs unchanged:
  *
- * 1. `size` is the caller's. It is one of the listed sizes, or larger than all of them: then it is
- *    of a later header. Any other size is K2K_EINVAL.
+ * 1. The caller sets `size`. It is one of the listed sizes, or larger than all of them: then the
+ *    caller was compiled with a later header. Any other size is K2K_EINVAL.
  * 2. Nothing behind the caller's struct is read or written. A field that an earlier struct lacks
- *    counts as 0, which every new field must take for "as before".
- * 3. Of a later struct the part that this library does not know is set to 0 if it is a result. If
- *    it is an argument it must be 0: the library must not ignore what it is asked for.
+ *    counts as 0. So 0 in a new field must mean "as before".
+ * 3. In a later struct this library sets the part that it does not know to 0 if the struct is a
+ *    result. If it is an argument that part must be 0: else the caller asks for something that the
+ *    library would ignore.
  * 4. In an array the `size` of the first element is the stride.
  *
  * To add a field: append it in the header, and put the new size in front of the old ones here. The
- * struct must become larger by it: the place of padding belongs to the earlier version. Structs
- * without `size` (k2k_budget, k2k_usage, k2k_audit_tag, k2k_table_info, ...) never grow: they are
- * part of others, or of arrays without a stride.
+ * struct must become larger: padding belongs to the earlier version. Structs without `size`
+ * (k2k_budget, k2k_usage, k2k_audit_tag, k2k_table_info, ...) never grow: they are parts of others,
+ * or elements of arrays without a stride.
  */
 #ifndef K2K_STRUCTS_H
 #define K2K_STRUCTS_H

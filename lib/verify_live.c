@@ -226,7 +226,7 @@ static void check_cell(struct k2k_verify *verify, uint32_t slot)
 		k2k_verify_report(verify, "I3", "cells",
 		                  "slot %u: its rate window is second %" PRIu64
 		                  ", which is in the future",
-		                  slot, rate.second);
+		                  slot, rate.window >> K2K_WINDOW_BASE_BITS);
 	if (k2k_lease_collect(
 		    map, slot,
 		    k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)),

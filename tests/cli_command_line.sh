@@ -122,7 +122,7 @@ cli_unknown_and_misplaced_options_are_usage_errors() {
 	ctl 2 register 42 --preset large
 	has "$err" "standard or unlimited"
 	ctl 2 update 42
-	has "$err" "nothing named to change"
+	has "$err" "nothing to change"
 	ctl 2 list 1
 	has "$err" "too many arguments"
 	ctl 2 register

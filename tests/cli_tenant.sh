@@ -35,11 +35,11 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	ctl 0 register 42 --rate 6/s --if-missing -J
 	json .tenants[0].quota.rate_per_sec 5
 	# and is not what was asked for: told, as far as something was
-	has "$err" "tenant 42: is registered already, and not as asked for: rate 5/s -> 6/s; 'update' changes it"
+	has "$err" "tenant 42: is registered already, but differs from what was asked for: rate 5/s -> 6/s; 'update' changes it"
 	json .differences '[{"tenant":"42","fields":[{"field":"rate_per_sec","found":"5","asked":"6"}]}]'
 	ctl 0 budget set 42 9 1s -q
 	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 9=1s --budget 9=2s --if-missing
-	has "$err" "not as asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
+	has "$err" "differs from what was asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
 	is "$out" "tenant 42: is registered already"
 	ctl 0 register 42 --rate 5/s --if-missing -J
 	json .differences '[]'

@@ -42,7 +42,7 @@ TEST(every_instruction_of_register)
 	kill_at_every_instruction("register");
 }
 
-/* ---- the same points, found by stepping -------------------------------------------------------- */
+/* ---- the same points, found by stepping ------------------------------------------------------ */
 
 /* The next of the stores from number `i` on; points->count: there is none. */
 static size_t next_store(const struct points *points, size_t i)
@@ -107,8 +107,8 @@ static void compare(const struct operation *operation, enum state state,
 	bool same = false;
 
 	/*
-	 * again if somebody's helper had its turn while the victim was stepped: a store that is
-	 * left out is left out each time
+	 * tried again if another process stored something while the victim was stepped: a store
+	 * that is really left out is left out each time
 	 */
 	for (int i = 0; !same && i < 4; i++) {
 		points_free(&caught);
@@ -134,8 +134,8 @@ static void compare(const struct operation *operation, enum state state,
 static void compare_each(const struct operation *operations, size_t count)
 {
 	/*
-	 * a creator's objects have no name while it fills them: nobody else can see those stores,
-	 * nor can crash_points
+	 * the objects of a creator have no name while it fills them: no other process can see those
+	 * stores, and crash_points does not kill after them
 	 */
 	for (size_t i = 0; i < count; i++)
 		if (is_wanted(&operations[i]) && !operations[i].no_registry)

@@ -3,12 +3,12 @@
  * crash_recovery - two deaths deep: an operation is killed after each of its stores, and what
  * recovers from that is killed after each store and each system call of its own
  *
- * What the second death leaves is judged as what the first one left: the first operation happened,
- * or it did not.
+ * What is left after the second death is judged like what the first one left: the first operation
+ * happened, or it did not.
  *
- * Of the first deaths one is taken for each half-done state that recovery tells apart: a death after
- * which recovery makes the same stores and system calls in the same order as after an earlier one,
- * and the same of the stores change something, is not killed into again.
+ * One first death is taken for each half-done state that recovery distinguishes. If recovery makes
+ * the same stores and system calls in the same order as after an earlier first death, and the same
+ * stores change something, it is not killed again.
  */
 #define HARNESS_TIMEOUT_S 7200
 
@@ -34,14 +34,14 @@ static bool is_new_path(uint64_t paths[PATHS], uint64_t path)
 }
 
 /*
- * Of each half-done state that `operation` can leave one death, and of each of those every death of
- * `recovery`.
+ * For each half-done state that `operation` can leave: one death that leaves it, and after it every
+ * death of `recovery`.
  */
 static void kill_recovery(const struct operation *operation, enum state state,
                           const struct operation *recovery)
 {
 	struct points firsts = { 0 }, all = { 0 };
-	/* half-done states that system calls make */
+	/* its half-done states differ by system calls, not by stores */
 	bool by_names = operation->no_registry || operation->removes;
 	static size_t firsts_seen;
 	struct oracle oracle;
@@ -79,7 +79,7 @@ static void kill_recovery(const struct operation *operation, enum state state,
 	oracle_free(&oracle);
 }
 
-/* Of every `step`-th operation, from `first` on. */
+/* After every `step`-th operation, from number `first` on. */
 static void kill_recovery_of_admins(const struct operation *recovery, enum state state,
                                     size_t first, size_t step)
 {
@@ -105,7 +105,7 @@ TEST(a_change_that_reaps_after_a_killed_administrator)
 {
 	kill_recovery_of_admins(&change, STATE_PASSED, 0, 1);
 }
-/* Two tests, so that two processors share them: repair takes most instructions of all. */
+/* Two tests, so that two processors share them: they take the longest. */
 TEST(a_repair_after_a_killed_administrator)
 {
 	kill_recovery_of_admins(&repair, STATE_EMPTY, 0, 2);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_run.h - kills one operation at its points, in turn
+ * crash_run.h - kills one operation at each of its points in turn
  *
- * Each case prints one line, which scripts/crash-test makes its table of:
- *	# kills | operation | state | steps | changes | calls | kills | before | after | either | unreached
- * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where
- * there are two deaths, of each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
+ * Each case prints one line, from which scripts/crash-test makes its table:
+ *
+ *	# kills | operation | state | steps | changes | calls | kills | before | after | either
+ *		| unreached
+ *
+ * K2K_CRASH_EVERY=N kills at every N-th point only, from point K2K_CRASH_SEED modulo N on; if there
+ * are two deaths, at every N-th point of each. K2K_CRASH_ONLY=TEXT takes only operations whose name
+ * contains TEXT.
  */
 #ifndef K2K_TESTS_CRASH_RUN_H
 #define K2K_TESTS_CRASH_RUN_H
@@ -30,8 +34,8 @@ static bool is_wanted(const struct operation *operation)
 }
 
 /*
- * Every N-th; the counter runs on over all cases of a program, so that a sample is spread over
- * them.
+ * True for every N-th call. The counter is not reset between cases, so that a sample is spread over
+ * all of them.
  */
 static bool is_next(size_t *counter)
 {
@@ -42,15 +46,15 @@ static bool is_next(size_t *counter)
 
 static size_t points_seen;
 
-/* An earlier death, of which the registry bears the marks. */
+/* An earlier death, whose traces are in the registry. */
 struct death {
 	const struct operation *operation;
 	const struct point *point;
 };
 
 /*
- * Starts a victim of `operation` and kills it right after `point`: false if it didn't come there.
- * `slow`: with as many stops on its way as in the discovery.
+ * Starts a victim of `operation` and kills it right after `point`. False if it did not get there.
+ * With `slow` it stops on its way as often as in the discovery.
  */
 static bool kill_after(struct scene *scene, const struct operation *operation,
                        const struct point *point, bool slow)
@@ -74,7 +78,7 @@ static bool kill_after(struct scene *scene, const struct operation *operation,
 	return there;
 }
 
-/* Opens a scene, where `earlier` is given after that death. False: its point wasn't reached. */
+/* Opens a scene; after the death `earlier`, if there is one. False: its point was not reached. */
 static bool open_after(struct scene *scene, const struct operation *operation, enum state state,
                        const struct death *earlier)
 {
@@ -82,7 +86,7 @@ static bool open_after(struct scene *scene, const struct operation *operation, e
 	return !earlier || kill_after(scene, earlier->operation, earlier->point, false);
 }
 
-/* False where the earlier point wasn't reached this time. */
+/* False if the earlier point was not reached this time. */
 static bool discover(struct points *points, const struct operation *operation, enum state state,
                      bool stepped, bool every_instruction, const struct death *earlier)
 {
@@ -117,7 +121,7 @@ static void kill_at(const struct operation *operation, enum state state,
                     const struct oracle *oracle, const struct points *points, size_t number,
                     const struct death *earlier, struct tally *tally)
 {
-	/* a wait may take more turns or fewer; the last ones are as slow as the discovery */
+	/* a wait may take more turns or fewer; the last tries are as slow as the discovery */
 	enum { FAST_TRIES = 2, TRIES = 4 };
 	struct scene scene;
 	bool there = false;
@@ -152,7 +156,7 @@ static void print_row(const char *operation, enum state state, const struct poin
 	sum.unreached += tally->unreached;
 }
 
-/* At the end of a test: of all its points nearly all were reached. */
+/* At the end of a test: nearly all of its points were reached. */
 HARNESS_USED static void check_reached(void)
 {
 	assert_true(sum.unreached * 20 <= sum.kills + 20);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * crash_stores.h - a victim whose stores to shared memory are seen one by one, without stepping
- * through what lies between them
+ * through the instructions between them
  *
  * In the victim each writable mapping of a shared object is read-only. A store faults; the handler
  * makes the mapping writable and sets the processor's trap flag, so exactly one instruction (one

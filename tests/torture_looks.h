@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * torture_looks.h - readers that stand on shared records inside a read section,
- * and look at them again and again until they leave it.
+ * torture_looks.h - readers that stay on shared records inside a read section and look at them
+ * again and again until they leave it
  *
- * What is checked, each time:
- *  - what was found through a link was not unlinked before the section began: its
- *    stamp is newer than the token that was published then;
- *  - it is not used again, not freed, and not to be freed: neither our own broker
- *    has answered its stamp, nor would a writer take that for passed.
+ * Each look checks that
+ *
+ * - a record found through a link was not unlinked before the section began: its stamp is newer
+ *   than the token that was published then;
+ * - it is neither used again nor freed, and may not be freed: our own broker has not answered its
+ *   stamp, and a writer would not consider its grace period over.
  */
 #ifndef K2K_TESTS_TORTURE_LOOKS_H
 #define K2K_TESTS_TORTURE_LOOKS_H
@@ -19,7 +20,7 @@
 #include "ledger.h"
 #include "tenant.h"
 
-/* No reader stays on one record longer than that. */
+/* No reader stays on one record longer than this. */
 #define STEPS_MOST 64
 
 static const char *const what_names[WHATS] = { "tenants found", "tenants walked over",
@@ -54,7 +55,7 @@ static void noted(struct reader *r, enum what what, enum age age, uint32_t index
 		         what_names[what], index, stamp);
 }
 
-/* Of a record that was removed with this stamp. */
+/* The age of a record that was removed with this stamp. */
 static enum age age_of_stamp(struct reader *r, enum what what, uint32_t index, uint64_t stamp)
 {
 	const struct k2k_map *map = &r->reg->map;
@@ -103,7 +104,7 @@ static void stay_on_tenant(struct reader *r, enum what what, uint32_t slot, uint
 	look_at_tenant(r, what, slot, generation, id);
 }
 
-/* True, in a section, on the tenant. */
+/* True: in a read section, with the tenant. */
 static bool find_tenant(struct reader *r, uint32_t tenant, uint32_t *slot, uint64_t *generation)
 {
 	uint64_t word;
@@ -129,7 +130,7 @@ static void find_and_stay(struct reader *r)
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
 	stay_on_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
-	/* what belongs to it is its own all the time */
+	/* its rate stays its own the whole time */
 	check_rate(tenant, k2k_tenant_rate(&r->reg->map, slot, &version), "a find");
 	end_look();
 }
@@ -164,7 +165,7 @@ static struct k2k_hash_key key_of(const struct k2k_shm_entry *entry)
 		                      k2k_load_relaxed(&entry->slot) };
 }
 
-/* *seen: the state at the look before. Who is retired stays that, with that stamp. */
+/* *seen: the state at the last look. A retired record stays retired, with the same stamp. */
 static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
                           uint32_t index, const struct k2k_hash_key *key, uint64_t *seen)
 {
@@ -195,7 +196,7 @@ static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm
 	look_at_entry(r, what, entry, index, key, &seen);
 }
 
-/* As lib/hash.h walks, but standing a while on each record. */
+/* Walks like lib/hash.h, but stays a while on each record. */
 static void walk_entries(struct reader *r, enum what what, const struct k2k_hash *hash)
 {
 	uint32_t bucket = (uint32_t)roll(&r->dice, (uint64_t)hash->mask + 1), link, steps = 0;
@@ -282,8 +283,8 @@ static void find_budget(struct reader *r)
 }
 
 /*
- * Lease records move while readers look: what is copied is of this tenant all the same, whose units
- * nobody else's are.
+ * Lease records move while readers copy them. A copy must be of this tenant all the same, which its
+ * unit shows.
  */
 static void find_leases(struct reader *r)
 {

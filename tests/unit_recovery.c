@@ -24,6 +24,7 @@ static int end_life(void *context)
 {
 	struct k2k_registry *admin = context;
 
+	admin->writer.turn = NULL; /* a killed writer never reaches k2k_writer_unlock() */
 	k2k_writer_close(&admin->writer);
 	return k2k_writer_open(&admin->writer, &admin->map, &admin->admins, &admin->own);
 }

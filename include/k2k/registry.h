@@ -275,11 +275,11 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	/* 65536; at most 2^28. Of 64 and more, one tenant gets at most half, and a quarter is for
-	 * budgets alone */
+	/* 65536; at most 2^28. From 64 on, brokers book at most half of them for one tenant, and
+	 * every fourth is only for budgets */
 	uint64_t max_engagements;
-	/* 4 x max_tenants; at most 2^28. Pairs of tenant and broker that hold something; 64 more
-	 * are added */
+	/* 4 x max_tenants; at most 2^28. Pairs of a tenant and a broker that holds something of
+	 * it; the library adds 64 */
 	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	/* 0660: of live; defs gets it without write for group and others. The owner's read and

@@ -19,7 +19,9 @@ static EXPLORE_SHARED k2k_u64 first, second;
 
 static void begin(unsigned int admins)
 {
-	const struct k2k_limits limits = { .rate = 10, .gpu_memory_bytes = 10, .kernels = 10, .version = 2 };
+	const struct k2k_limits limits = {
+		.rate = 10, .gpu_memory_bytes = 10, .kernels = 10, .version = 2
+	};
 
 	world_begin(&(struct world_sizes){ .tenants = 1 });
 	slot = world_tenant(ID, &limits);
@@ -75,16 +77,19 @@ static void check_turns(void)
 	explore_assert(k2k_load_relaxed(&first) - all <= unfinished);
 }
 
-PROGRAM(writer_turns, .what = "two administrators take turns", .setup = setup_admins, .threads = { take_turn, take_turn },
-        .check = check_turns)
+PROGRAM(writer_turns, .what = "two administrators take turns", .setup = setup_admins,
+        .threads = { take_turn, take_turn }, .check = check_turns)
 PROGRAM(writer_three, .what = "three administrators take turns", .setup = setup_admins,
         .threads = { take_turn, take_turn, take_turn }, .check = check_turns)
-PROGRAM(writer_dead, .what = "a writer dies in its turn, and another goes on", .setup = setup_admins, .mortal = 1, .deaths = 1,
+PROGRAM(writer_dead, .what = "a writer dies in its turn, and another goes on",
+        .setup = setup_admins, .mortal = 1, .deaths = 1, .threads = { take_turn, take_turn },
+        .check = check_turns)
+PROGRAM(writer_dead_three, .full = true, .what = "a writer dies in its turn, and two others go on",
+        .setup = setup_admins, .mortal = 1, .deaths = 1,
+        .threads = { take_turn, take_turn, take_turn }, .check = check_turns)
+PROGRAM(writer_stopped, .what = "a writer that stands still holds up the next, and loses nothing",
+        .setup = setup_admins, .stopping = 1, .stops = 1, .may_wait = true,
         .threads = { take_turn, take_turn }, .check = check_turns)
-PROGRAM(writer_dead_three, .full = true, .what = "a writer dies in its turn, and two others go on", .setup = setup_admins,
-        .mortal = 1, .deaths = 1, .threads = { take_turn, take_turn, take_turn }, .check = check_turns)
-PROGRAM(writer_stopped, .what = "a writer that stands still holds up the next, and loses nothing", .setup = setup_admins,
-        .stopping = 1, .stops = 1, .may_wait = true, .threads = { take_turn, take_turn }, .check = check_turns)
 
 /* ---- batches ---------------------------------------------------------------------------- */
 
@@ -95,7 +100,8 @@ static void update(uint64_t number)
 	quota.max_messages_per_sec = quota.max_gpu_memory_bytes = number;
 	quota.max_concurrent_kernels = (uint32_t)number;
 	explore_assert(k2k_tenant_update(world_self(), ID, &quota,
-	                                 K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_KERNELS) == 0);
+	                                 K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY |
+	                                         K2K_UPDATE_KERNELS) == 0);
 }
 
 static void update_in_batch(void)
@@ -125,7 +131,8 @@ static void read_limits(void)
 		struct k2k_limits limits;
 
 		k2k_tenant_limits(&world_map, slot, &limits);
-		explore_assert(limits.rate == limits.gpu_memory_bytes && limits.rate == limits.kernels);
+		explore_assert(limits.rate == limits.gpu_memory_bytes &&
+		               limits.rate == limits.kernels);
 		explore_assert(limits.version >= version);
 		version = limits.version;
 	}
@@ -146,9 +153,11 @@ static void setup_one_reader(void)
 }
 
 PROGRAM(batch_two, .what = "of two batches one comes after the other", .setup = setup_admins,
-        .threads = { update_in_batch, update_in_batch }, .check = check_batches, .outcomes = { "21", "31" })
+        .threads = { update_in_batch, update_in_batch }, .check = check_batches,
+        .outcomes = { "21", "31" })
 PROGRAM(batch_and_update, .what = "an update waits for a batch", .setup = setup_admins,
-        .threads = { update_in_batch, update_once }, .check = check_batches, .outcomes = { "21", "50" })
+        .threads = { update_in_batch, update_once }, .check = check_batches,
+        .outcomes = { "21", "50" })
 PROGRAM(batch_read, .what = "a reader copies the limits of one version", .setup = setup_one_reader,
         .threads = { update_in_batch, update_once, read_limits }, .check = check_batches,
         .outcomes = { "21", "50" })

@@ -69,7 +69,7 @@ struct clock {
 struct node {
 	uint32_t actor;
 	uint32_t enabled, todo, done; /* actors: that could come, that shall, that have */
-	uint32_t asleep, sleeping;  /* those with something new to read don't sleep */
+	uint32_t asleep, sleeping;    /* those with something new to read don't sleep */
 	unsigned int asleep_since[EXPLORE_THREADS]; /* how many stores there were then */
 	unsigned int stores;                        /* how many there were before the step */
 	unsigned int value, values; /* which of how many alternatives of its store */

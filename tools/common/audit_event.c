@@ -26,7 +26,7 @@ void position_pass(struct position *position, uint32_t ring, uint64_t sequence, 
 		position->next[ring] = sequence + (lost ? lost : 1);
 }
 
-/* Of a ring that nothing was read of yet it says nothing. */
+/* Rings of which nothing was read yet are left out. */
 void position_put(const struct position *position, json_object *object)
 {
 	json_object *next = json_new();
@@ -151,7 +151,7 @@ static void put_numbers(json_object *object, const struct k2k_audit_record *r,
 			json_put_u64(object, keys[i], r->values[i]);
 }
 
-/* GPU time, and what ended with the registration, are known once the totals are final. */
+/* GPU time, and what was held at the end, is known only in final totals. */
 static void put_totals(json_object *object, const struct k2k_audit_record *r)
 {
 	static const char *const counted[K2K_AUDIT_VALUES] = {
@@ -239,7 +239,7 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 {
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
-	/* of a ring that can't be read: no place, so that a reader stays where it is */
+	/* a ring that can't be read has no sequence, so the reader's position stays */
 	if (lost && !r->count) {
 		json_put_text(object, "kind", "damaged");
 		json_put_count(object, "ring", r->ring);

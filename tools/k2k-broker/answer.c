@@ -4,15 +4,13 @@
 
 #include <json-c/json.h>
 
-/* ---- an answer into a line ------------------------------------------------------------ */
-
 static void write_line(FILE *out, json_object *object)
 {
 	json_write(out, object);
 	putc('\n', out);
 }
 
-/* Which line is answered, and the id that it gave. */
+/* Begins an answer with the number of the line, and the line's id. */
 static json_object *object_for(uint64_t number, const struct line_parsed *parsed)
 {
 	json_object *object = json_new();
@@ -88,7 +86,7 @@ void answer_write_message(FILE *out, const struct broker_message *message)
 	write_line(out, object);
 }
 
-/* Those that occurred. */
+/* Only reasons that occurred. */
 static void put_reasons(json_object *object, const char *key,
                         const uint64_t reasons[BROKER_REASONS])
 {
@@ -147,8 +145,6 @@ void answer_write_totals(FILE *out, const struct broker *broker, const struct an
 {
 	write_counts(out, broker, counts, json_new());
 }
-
-/* ---- from line to answer ---------------------------------------------------------------- */
 
 bool answer_line(struct line_input *input, int at_end, struct broker *broker,
                  struct broker_inbox *inbox, struct answer_counts *counts, FILE *out)

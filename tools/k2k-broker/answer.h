@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * answer.h - lines that come in, done and answered by lines that go out
- */
+/* answer.h - does what a line asks for, and writes the answer */
 #ifndef K2K_BROKER_ANSWER_H
 #define K2K_BROKER_ANSWER_H
 
@@ -10,8 +8,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-
-/* ---- from line to answer ------------------------------------------------------------ */
 
 struct answer_counts {
 	uint64_t lines, malformed;
@@ -24,9 +20,9 @@ struct answer_counts {
 bool answer_line(struct line_input *input, int at_end, struct broker *broker,
                  struct broker_inbox *inbox, struct answer_counts *counts, FILE *out);
 
-/* The line by which a message arrives at a connection. */
+/* Writes the line that delivers a message to a connection. */
 void answer_write_message(FILE *out, const struct broker_message *message);
-/* All counts as one line. */
+/* Writes all counts as one line. */
 void answer_write_totals(FILE *out, const struct broker *broker,
                          const struct answer_counts *counts);
 

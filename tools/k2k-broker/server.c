@@ -29,11 +29,10 @@ struct connection {
 	struct broker_inbox inbox; /* first, so that an inbox is its connection */
 	TAILQ_ENTRY(connection) next;
 	int fd;
-	int at_end; /* its input has ended */
-	/* it can't be written to any more; what it asked before is done still */
-	int deaf;
-	int stopped;       /* lines wait until some of out is written */
-	int ready;         /* poll said so */
+	int at_end;        /* its input ended */
+	int deaf;          /* writing failed; what it asked for before is still done */
+	int stopped;       /* lines wait until some of `out` is sent */
+	int ready;         /* poll(2) returned an event */
 	struct pieces out; /* the answers, in order */
 	size_t out_bytes,
 		sent;        /* bytes of `out` that wait; bytes of its first piece that are sent */
@@ -44,8 +43,7 @@ struct connection {
 
 struct server {
 	int fd;
-	/* no more descriptors: accept when one is closed, or a second later */
-	int full;
+	int full; /* no descriptor is free: accept when one is closed, or a second later */
 	struct sockaddr_un address;
 	dev_t dev;
 	ino_t ino;
@@ -57,8 +55,8 @@ struct server {
 /* ---- the socket ----------------------------------------------------------------- */
 
 /*
- * A broker that starts holds the directory's lock from its first look until it listens: of two, one
- * finds the other.
+ * A broker that starts holds the directory's lock from its first check until it listens, so that of
+ * two brokers the second finds the first.
  */
 static int lock_directory(const char *path)
 {
@@ -76,7 +74,7 @@ static int lock_directory(const char *path)
 	return fd;
 }
 
-/* 1: somebody listens there. 0: nobody. -1 with errno. */
+/* 1: a process listens there. 0: none does. -1: see errno. */
 static int is_alive(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), result;
@@ -92,8 +90,8 @@ static int is_alive(const struct sockaddr_un *address)
 }
 
 /*
- * Binds the name with the rights asked for. Until listen() nobody can connect, so that nobody does
- * with other rights: neither those of the umask, nor those of the group before it is the right one.
+ * Binds the name and sets group and mode. Nobody can connect before listen(), so nobody connects
+ * with the rights that the umask or the wrong group would give.
  */
 static int bind_with_rights(const struct server *server, const struct server_options *options)
 {
@@ -258,7 +256,7 @@ static ssize_t send_some(struct connection *connection)
 	return sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Writes what the socket takes: the answers first, then the queue. */
+/* Sends what the socket takes: the answers first, then the queue. */
 static void flush(struct connection *connection)
 {
 	while (!connection->deaf) {
@@ -288,7 +286,7 @@ static int deliver(struct broker_inbox *inbox, const struct broker_message *mess
 	FILE *out;
 
 	if (connection->queued >= connection->queue_max)
-		flush(connection); /* it may have read since */
+		flush(connection); /* the client may have read meanwhile */
 	if (connection->deaf || connection->queued >= connection->queue_max)
 		return -1;
 	piece = check_memory(malloc(sizeof *piece));
@@ -406,7 +404,7 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 			short events = 0;
 
 			if (connection->stopped && connection->out_bytes < SERVER_OUT_ENOUGH)
-				/* lines wait, and there is room for the answers */
+				/* lines wait, and there is room for their answers */
 				timeout = 0;
 			if (!connection->stopped && !connection->at_end)
 				events |= POLLIN;

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 /*
- * Each tenant and broker is a JSON object of its own, written and freed before the next: a list of
- * a hundred thousand takes no more memory than its text.
+ * Each tenant and broker is a JSON object of its own, which is written and freed before the next. So
+ * a list of a hundred thousand needs no more memory than its text.
  */
 
-/* Bytes that the registry did not check: half a character would make the whole text invalid. */
+/* The registry does not check these bytes, and invalid UTF-8 would make all of the text invalid. */
 static void put_name(json_object *object, const char *key, const char *bytes, size_t size)
 {
 	char text[64];
@@ -162,7 +162,7 @@ static void put_lists(FILE *out, const struct snapshot *s)
 		put_follower(out, &s->followers[i]);
 	}
 	fputs("],\"tenants\":[", out);
-	/* both are by generation */
+	/* both lists are sorted by generation */
 	for (size_t i = 0; i < s->tenant_count; i++) {
 		size_t first = budget;
 

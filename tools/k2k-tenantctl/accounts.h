@@ -8,10 +8,10 @@
 #include <sys/types.h>
 
 #define USER_TEXT 48
-/* Each fills `text` and returns it: the name, or the number where it has none. */
+/* Each fills `text` with the name, or with the number if it has none, and returns it. */
 char *user_name(char text[USER_TEXT], uid_t uid);
 char *group_name(char text[USER_TEXT], gid_t gid);
-/* A name or a number. False: there is no such user. */
+/* Each takes a name or a number. False if there is no such name. */
 bool user_parse(const char *text, uint32_t *uid);
 bool group_parse(const char *text, uint32_t *gid);
 

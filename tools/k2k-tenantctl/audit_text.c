@@ -11,7 +11,7 @@
 static void add(char text[AUDIT_TEXT], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* What has no room is left out at the end. */
+/* Cuts off what does not fit. */
 static void add(char text[AUDIT_TEXT], const char *format, ...)
 {
 	size_t length = strlen(text);
@@ -162,7 +162,7 @@ const char *audit_ring_name(char text[AUDIT_TEXT], uint32_t ring)
 	return text;
 }
 
-/* The number that JSON shows, too. */
+/* Also accepts the ring's number, as JSON shows it. */
 bool audit_ring_parse(const char *text, size_t length, uint32_t *ring)
 {
 	char name[AUDIT_TEXT], number[8];

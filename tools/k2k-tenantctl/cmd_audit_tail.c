@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit tail: events of all rings by time. */
+/* audit tail: events of all rings by time */
 #include "audit_text.h"
 #include "audit_time.h"
 #include "commands.h"
@@ -36,16 +36,16 @@ struct tail {
 	uint64_t number;  /* SINCE_EVENT, SINCE_NUMBER */
 	struct when from; /* SINCE_TIME */
 	struct when until;
-	uint64_t last;                 /* -n: so many of what is there; 0: all */
-	struct k2k_audit_record *kept; /* the newest of these, in a circle */
-	uint64_t seen;                 /* that went through it; of no more use once all was read */
-	/* SINCE_EVENT, monotonic: other rings' events are shown from then on */
+	uint64_t last;                 /* -n: how many of the existing events; 0: all */
+	struct k2k_audit_record *kept; /* the newest ones so far, in a circular buffer */
+	uint64_t seen;                 /* how many events went through it */
+	/* SINCE_EVENT: monotonic time from which events of other rings are shown */
 	uint64_t others_ns;
 
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_stats start;
-	struct list list; /* but for JSON */
+	struct list list; /* not for JSON */
 };
 
 /* A kind or a type; main() has refused other words. */
@@ -69,8 +69,8 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 	if (audit_ring_parse(text, length, &tail->ring))
 		return true;
 	fail_usage(tail->ctl,
-	           "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its "
-	           "security events), and admin",
+	           "--since '%.100s': no such ring; there are 0 to 63 (of a broker), s0 to s63 "
+	           "(its security events), and admin",
 	           text);
 	return false;
 }
@@ -114,7 +114,7 @@ static bool read_arguments(struct tail *tail)
 	if (ctl->option[OPT_TYPE])
 		read_type(tail, ctl->option[OPT_TYPE]);
 	if (tail->follow && tail->has_until) {
-		fail_usage(ctl, "--until: with -f there is no end");
+		fail_usage(ctl, "--until: can't be used with -f, which does not end");
 		return false;
 	}
 	return (!tail->by_tenant ||
@@ -126,7 +126,7 @@ static bool read_arguments(struct tail *tail)
 	        arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
 }
 
-/* ---- where it begins -------------------------------------------------------------- */
+/* ---- the beginning -------------------------------------------------------------- */
 
 static int fail_registry(struct ctl *ctl, int code)
 {
@@ -134,8 +134,8 @@ static int fail_registry(struct ctl *ctl, int code)
 }
 
 /*
- * When the event was that all others are compared with; where it is no longer there, all of the
- * others are shown.
+ * Finds the time of the event that --since names, for the events of other rings. If it was
+ * overwritten, all events of the others are shown.
  */
 static int find_event(struct tail *tail, struct k2k_audit_record *records)
 {
@@ -209,7 +209,7 @@ static bool is_about(const struct k2k_audit_record *r, k2k_tenant_id tenant)
 	       (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
 }
 
-/* Of a ring that can't be read. */
+/* The record stands for a ring that can't be read. */
 static bool is_damaged(const struct k2k_audit_record *r)
 {
 	return (r->flags & K2K_AUDIT_DAMAGED) && !r->count;
@@ -229,7 +229,7 @@ static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
 	    r->monotonic_ns < tail->others_ns)
 		return false;
 	if (r->flags & K2K_AUDIT_LOST)
-		return true; /* it may have been what is asked for */
+		return true; /* the lost events may be among those wanted */
 	return (!tail->by_tenant || is_about(r, tail->tenant)) &&
 	       (!tail->by_kind || r->kind == tail->kind) &&
 	       (!tail->by_type || r->type == tail->type);
@@ -279,7 +279,7 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 		units_print_number(to, r->to);
 	if (is_damaged(r))
 		snprintf(what, sizeof(what),
-		         "ring %s is damaged: somebody has written into it; its events can't be "
+		         "ring %s is corrupt: something has written into it; its events can't be "
 		         "read",
 		         audit_ring_name(last, r->ring));
 	else if (lost)
@@ -326,14 +326,14 @@ static void print_event(struct tail *tail, const struct k2k_audit_record *r)
 		print_row(&tail->list, r);
 }
 
-/* ---- the last of them --------------------------------------------------------------- */
+/* ---- the last N events --------------------------------------------------------------- */
 
 static void keep_event(struct tail *tail, const struct k2k_audit_record *r)
 {
 	tail->kept[tail->seen++ % tail->last] = *r;
 }
 
-/* All that was there has been seen: from here on they are printed as they come. */
+/* All existing events have been read. Later ones are printed as they come. */
 static void print_kept(struct tail *tail)
 {
 	uint64_t count = tail->seen < tail->last ? tail->seen : tail->last;
@@ -344,9 +344,9 @@ static void print_kept(struct tail *tail)
 	tail->kept = NULL;
 }
 
-/* ---- on and on -------------------------------------------------------------------- */
+/* ---- following -------------------------------------------------------------------- */
 
-/* Who sleeps until an event comes would not notice that its reader has gone. */
+/* Ends the program if its reader has gone, which a wait for events would not notice. */
 static void *watch_reader(void *unused)
 {
 	struct pollfd out = { STDOUT_FILENO, 0, 0 };
@@ -355,7 +355,7 @@ static void *watch_reader(void *unused)
 	while (poll(&out, 1, -1) != 1)
 		;
 	if (out.revents & POLLNVAL)
-		return NULL; /* closed by this program, at its end */
+		return NULL; /* this program has closed it, at its end */
 	_exit(EXIT_SYSTEM);
 }
 
@@ -365,12 +365,13 @@ static void *start_watch(struct ctl *ctl, int *exit_code)
 	int error = pthread_create(&thread, NULL, watch_reader, NULL);
 
 	if (error)
-		*exit_code = fail_with(ctl, K2K_ENOMEM, "no thread for standard output: %s",
+		*exit_code = fail_with(ctl, K2K_ENOMEM,
+		                       "can't start a thread that watches standard output: %s",
 		                       strerror(error));
 	return error ? NULL : &thread;
 }
 
-/* What there is. Returns a code of the library, with *all set once everything was seen. */
+/* Reads some events. Returns a K2K_E... code; *all says whether all have been read. */
 static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool *all)
 {
 	uint32_t flags = (tail->follow ? 0 : K2K_AUDIT_OPEN_TOO) | K2K_AUDIT_DAMAGED_TOO;
@@ -386,7 +387,7 @@ static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool 
 			(tail->kept ? keep_event : print_event)(tail, &records[i]);
 		newer += records[i].sequence > tail->start.newest[records[i].ring];
 	}
-	/* where others write faster than this reads, a snapshot has an end all the same */
+	/* without -f, end even if others write faster than this reads */
 	*all = !count || (!tail->follow && newer == count);
 	return 0;
 }
@@ -410,7 +411,7 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 			list_page(&tail->list);
 		if (!ferror(stdout))
 			code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
-		/* its last events first: the next read says it too */
+		/* read its last events first; the next read fails as well */
 		if (code == K2K_EFENCED)
 			code = 0;
 	}

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* brokers: who is attached, and who holds up a grace period. leases: who holds what. */
+/* brokers: who is attached, and who holds up a grace period; leases: which broker holds what */
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
 #include "common/printable.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,18 +65,14 @@ void brokers_print(struct ctl *ctl, const struct k2k_broker_info *brokers, size_
 
 json_object *brokers_json(const struct k2k_broker_info *brokers, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object());
 		char comm[sizeof(brokers->comm) + 1];
 		struct value values[COL_BROKER_COUNT];
 
 		broker_values(&brokers[i], comm, values);
-		for (size_t j = 0; j < COL_BROKER_COUNT; j++)
-			json_set(one, &brokers_table.fields[j], &values[j]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, brokers_table.fields, values, COL_BROKER_COUNT);
 	}
 	return array;
 }
@@ -138,8 +133,8 @@ int cmd_leases(struct ctl *ctl)
 	for (size_t i = 0; i < count; i++) {
 		if (leases[i].flags & K2K_TENANT_DAMAGED)
 			fail_with(ctl, K2K_ECORRUPT,
-			          "tenant %" PRIu64 ": the list of its leases is damaged: what it "
-			          "holds can't be told before '" CTL_NAME " -r %s repair'",
+			          "tenant %" PRIu64 ": the list of its leases is corrupt; what it "
+			          "holds is unknown until '" CTL_NAME " -r %s repair'",
 			          leases[i].id, ctl->registry);
 		else
 			leases[kept++] = leases[i];

@@ -41,7 +41,7 @@ static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	return 0;
 }
 
-/* Unset, or set to unlimited: then it need not be there. */
+/* Sets or unsets a budget. Setting it to unlimited removes it, if there is one. */
 static int change_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
 {
 	const struct k2k_budget unlimited = { change->engagement, K2K_UNLIMITED };

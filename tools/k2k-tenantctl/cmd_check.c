@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /*
- * With the rights of an admin nothing moves during the look; without them a finding has to be there
+ * An administrator can lock the registry during the check; an observer reports only what it finds
  * twice.
  */
 static int open_for_check(struct ctl *ctl, struct k2k_registry **reg)
@@ -66,7 +66,7 @@ int cmd_check(struct ctl *ctl)
 			note(ctl,
 			     "registry '%s': %zu findings; '" CTL_NAME
 			     " -r %s repair' finishes what a killed process left, and cuts out "
-			     "damage",
+			     "corruption",
 			     ctl->registry, count, ctl->registry);
 		free(findings);
 	}
@@ -134,7 +134,7 @@ int cmd_repair(struct ctl *ctl)
 	for (size_t i = 0; i < count; i++)
 		note(ctl, "%s: %s", cuts[i].object, cuts[i].text);
 	if (info.damaged > count)
-		note(ctl, "and %" PRIu64 " more of the kind", info.damaged - count);
+		note(ctl, "and %" PRIu64 " more like these", info.damaged - count);
 	free(cuts);
 	if (!ctl->quiet)
 		print_record(ctl, fields,

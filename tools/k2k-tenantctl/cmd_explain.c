@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * explain - why a tenant is refused: each of its limits, whether it would refuse the next request
- * now, since when it does and by which broker, and what to do about it
+ * explain - why a tenant is refused: for each of its limits, whether it would refuse the next
+ * request now, since when, by which broker, and what to do about it
  *
- * What is used comes from the tenant itself; when and by whom from the audit trail, as far as its
- * rings still have it.
+ * Usage comes from the tenant itself; times and brokers come from the audit trail, as far back as
+ * its rings reach.
  */
 #include "commands.h"
 #include "output.h"
@@ -21,13 +21,13 @@ enum { BATCH = 256 };
 
 /* One limit of the tenant. */
 struct row {
-	uint32_t kind;       /* enum k2k_audit_kind: of the events that it leaves */
-	uint64_t engagement; /* of a budget */
-	uint64_t used, max;  /* UINT64_MAX: unlimited */
-	bool refuses;        /* the smallest next request */
-	uint64_t rejected, since_ns, last_ns, pid; /* in the trail; 0: no event */
+	uint32_t kind;                             /* enum k2k_audit_kind of its rejections */
+	uint64_t engagement;                       /* of a budget */
+	uint64_t used, max;                        /* UINT64_MAX: unlimited */
+	bool refuses;                              /* it would refuse the smallest next request */
+	uint64_t rejected, since_ns, last_ns, pid; /* from the trail; 0: no event */
 	uint32_t slot;
-	char comm[16 + 1]; /* of the broker, where it is still attached */
+	char comm[16 + 1]; /* of the broker, if it is still attached */
 	char advice[200];
 };
 
@@ -38,7 +38,7 @@ struct explanation {
 	size_t count;
 };
 
-/* ---- what is used ------------------------------------------------------------------ */
+/* ---- limits and usage ------------------------------------------------------------------ */
 
 static struct row *add_row(struct explanation *e, uint32_t kind, uint64_t used, uint64_t max)
 {
@@ -50,7 +50,7 @@ static struct row *add_row(struct explanation *e, uint32_t kind, uint64_t used, 
 	return r;
 }
 
-/* Of the rate the second that is now counts, which the tenant's own count may not be of. */
+/* Asks for a verdict: the tenant's own count of messages may be of an earlier second. */
 static int add_rate(struct explanation *e, struct k2k_registry *reg)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -75,7 +75,7 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 	return 0;
 }
 
-static int look(struct explanation *e, struct k2k_registry *reg)
+static int read_limits(struct explanation *e, struct k2k_registry *reg)
 {
 	const struct k2k_tenant_info *i;
 	struct row *r;
@@ -96,8 +96,8 @@ static int look(struct explanation *e, struct k2k_registry *reg)
 		if (r->refuses)
 			snprintf(r->advice, sizeof(r->advice),
 			         "waiting does not help: 'budget set %" PRIu64 " %" PRIu64
-			         " DUR' allows more, "
-			         "'budget unset %" PRIu64 " %" PRIu64 "' all",
+			         " DUR' allows more, 'budget unset %" PRIu64 " %" PRIu64
+			         "' everything",
 			         e->id, r->engagement, e->id, r->engagement);
 	}
 	r = add_row(e, K2K_AUDIT_KIND_KERNELS, i->kernels,
@@ -127,7 +127,7 @@ static int look(struct explanation *e, struct k2k_registry *reg)
 	return 0;
 }
 
-/* ---- since when, and by whom ---------------------------------------------------------- */
+/* ---- times and brokers ---------------------------------------------------------- */
 
 static void take_event(struct explanation *e, const struct k2k_audit_record *record)
 {
@@ -151,10 +151,7 @@ static void take_event(struct explanation *e, const struct k2k_audit_record *rec
 	}
 }
 
-/*
- * All that is there at the beginning; where others write faster than this reads, it has an end all
- * the same.
- */
+/* Reads all events that exist at the start, and then ends, even if others write faster. */
 static int read_trail(struct explanation *e, struct k2k_registry *reg)
 {
 	struct k2k_audit_record *records = check_memory(calloc(BATCH, sizeof(*records)));
@@ -260,7 +257,7 @@ static void print_explanation(struct ctl *ctl, const struct explanation *e)
 			printf("%s: %s\n", k2k_audit_kind_name(e->rows[i].kind), e->rows[i].advice);
 		}
 	if (!any)
-		printf("tenant %" PRIu64 " is refused nothing now\n", e->id);
+		printf("no limit refuses tenant %" PRIu64 " now\n", e->id);
 }
 
 int cmd_explain(struct ctl *ctl)
@@ -274,7 +271,7 @@ int cmd_explain(struct ctl *ctl)
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	code = e.id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : look(&e, reg);
+	code = e.id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : read_limits(&e, reg);
 	if (!code)
 		code = read_trail(&e, reg);
 	if (!code)

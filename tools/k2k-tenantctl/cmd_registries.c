@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* registries: what there is on this host, and what can't be read of it */
+/* registries: the registries of this host, including those that can't be read */
 #include "registries.h"
 #include "commands.h"
 #include "accounts.h"
@@ -68,7 +68,7 @@ static void print_registry(struct ctl *ctl, struct list *list, const char *name)
 
 	open_options(ctl, &options);
 	code = k2k_registry_open(name, K2K_ROLE_OBSERVER, &options, &reg);
-	if (code == K2K_ENOREGISTRY) /* it went away meanwhile */
+	if (code == K2K_ENOREGISTRY) /* it was destroyed meanwhile */
 		return;
 	if (!code) {
 		code = k2k_registry_info(reg, &info);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* usage, quota */
+/* usage and quota */
 #include "commands.h"
 #include "output.h"
 #include "common/units.h"
@@ -82,8 +82,9 @@ int cmd_usage(struct ctl *ctl)
 	int exit_code;
 
 	if (over_all && ctl->argument_count)
-		return fail_usage(ctl, "usage: --engagement is over all tenants; of one tenant it "
-		                       "is 'usage ID ENG'");
+		return fail_usage(ctl,
+		                  "usage: --engagement is over all tenants; for one tenant use "
+		                  "'usage ID ENG'");
 	if (over_all && !arg_id(ctl, "--engagement", over_all, &engagement))
 		return EXIT_USAGE;
 	if (ctl->argument_count > 1 && !arg_id(ctl, "ENG", ctl->arguments[1], &engagement))

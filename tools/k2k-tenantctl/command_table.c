@@ -500,7 +500,7 @@ const struct command commands[] = {
 			 "    version: 1\n"
 			 "    tenants:\n"
 			 "      - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: "
-	                 "1h}}\n"
+			 "1h}}\n"
 			 "      - {id: 43, preset: unlimited}\n"
 			 "    end: true\n"
 			 "The whole document is checked before the first change. Usage is kept. "

@@ -60,7 +60,7 @@ struct command {
 	const struct option_text *options;
 	size_t option_count;
 	const struct table *table; /* what --columns, --sort and --filter are about, or null */
-	bool json_in_pipes; /* the form of output is JSON unless chosen, or on a terminal */
+	bool json_in_pipes;        /* the form of output is JSON unless chosen, or on a terminal */
 	/* One paragraph a line, or null; a line that begins with 4 spaces is literal. */
 	const char *prose;
 	const char *exits; /* "1 if ...", or null */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * k2k-tenantctl-pages DIR: run by the build, not installed. Writes the manual pages of
- * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It has the table
- * of commands, and links nothing else.
+ * k2k-tenantctl-pages DIR VERSION: run by the build and not installed. Writes the manual pages of
+ * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It links only
+ * the tables of commands and columns.
  */
 #include "completion_scripts.h"
 #include "command_table.h"
@@ -37,7 +37,7 @@ static void end_file(FILE *f)
 
 /* ---- scdoc -------------------------------------------------------------------- */
 
-/* Text that means nothing to scdoc. */
+/* Escapes what scdoc would interpret. */
 static void escape(FILE *f, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -55,7 +55,7 @@ static void literal(FILE *f, const char *text, size_t length)
 		fprintf(f, text[i] == '\\' ? "\\\\" : "%c", text[i]);
 }
 
-/* Lines; those that begin with 4 spaces as they are. */
+/* Paragraphs, one a line; lines that begin with 4 spaces are literal. */
 static void prose(FILE *f, const char *text)
 {
 	bool block = false;
@@ -77,7 +77,7 @@ static void prose(FILE *f, const char *text)
 	fputs(block ? "```\n\n" : "\n", f);
 }
 
-/* Words in capitals are what the user puts there. */
+/* Words in capitals stand for values, and are underlined. */
 static void synopsis(FILE *f, const char *text)
 {
 	while (*text) {

@@ -71,9 +71,9 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 
 /* ---- JSON ----------------------------------------------------------------- */
 
-/* Where a field's value hangs in its tree. */
+/* Where a field's value is in its JSON tree. */
 struct place {
-	json_object *parent, *value; /* the value that is there, or null */
+	json_object *parent, *value; /* value: the present one, or null */
 	const char *key;             /* of the value in its parent */
 };
 
@@ -93,7 +93,7 @@ static struct place json_place(json_object *tree, const struct field *field)
 
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
 		if (!json_object_object_get_ex(tree, name, &child)) {
-			child = check_memory(json_object_new_object());
+			child = json_new();
 			json_add(tree, name, child);
 		}
 		tree = child;
@@ -103,15 +103,15 @@ static struct place json_place(json_object *tree, const struct field *field)
 	return (struct place){ tree, NULL, key };
 }
 
-static void json_hang(struct place *place, json_object *value)
+static void attach(struct place *place, json_object *value)
 {
 	json_add(place->parent, place->key, value);
 	place->value = value;
 }
 
 /*
- * Written as the text that hangs at it, which is ours to change: json-c takes several times as long
- * to format a number.
+ * A number that is printed as the text in its user data, which json_print_number() changes: json-c
+ * would take several times as long to format it.
  */
 static json_object *json_new_number(void)
 {
@@ -139,19 +139,19 @@ static void json_print_number(char *text, const struct field *field, const struc
 	}
 }
 
-static void json_put(struct place *place, const struct field *field, const struct value *value)
+static void put_value(struct place *place, const struct field *field, const struct value *value)
 {
 	char text[CELL];
 
 	if (field->kind == KIND_JSON) {
 		if (value->json != place->value)
-			json_hang(place, json_object_get(value->json));
+			attach(place, json_object_get(value->json));
 	} else if (field->kind == KIND_TEXT) {
 		printable_copy(text, sizeof(text), value->text, SIZE_MAX);
-		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
+		attach(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
 	} else {
 		if (!place->value)
-			json_hang(place, json_new_number());
+			attach(place, json_new_number());
 		json_print_number(json_object_get_userdata(place->value), field, value);
 	}
 }
@@ -160,7 +160,19 @@ void json_set(json_object *parent, const struct field *field, const struct value
 {
 	struct place place = json_place(parent, field);
 
-	json_put(&place, field, value);
+	put_value(&place, field, value);
+}
+
+json_object *json_append_row(json_object *array, const struct field *fields,
+                             const struct value *values, size_t count)
+{
+	json_object *row = json_new();
+
+	for (size_t i = 0; i < count; i++)
+		if (fields[i].key)
+			json_set(row, &fields[i], &values[i]);
+	json_append(array, row);
+	return row;
 }
 
 static void json_print(json_object *object, size_t drop)
@@ -176,32 +188,28 @@ static void json_print(json_object *object, size_t drop)
 
 static json_object *json_envelope(const struct ctl *ctl)
 {
-	json_object *envelope = check_memory(json_object_new_object());
+	json_object *envelope = json_new();
 
-	json_add(envelope, "schema", check_memory(json_object_new_string(CTL_SCHEMA)));
-	json_add(envelope, "registry", check_memory(json_object_new_string(ctl->registry)));
+	json_put_text(envelope, "schema", CTL_SCHEMA);
+	json_put_text(envelope, "registry", ctl->registry);
 	return envelope;
 }
 
 static json_object *json_failure(const struct ctl *ctl, size_t i)
 {
 	const struct failure *f = &ctl->failures[i];
-	const struct field fields[] = {
-		{ "tenant", NULL, KIND_ID, 0 },
-		{ "name", NULL, KIND_TEXT, 0 },
-	};
-	const struct value values[] = { NUMBER(f->tenant), TEXT(k2k_errname(f->code)) };
-	json_object *object = check_memory(json_object_new_object());
+	json_object *object = json_new();
 
-	for (size_t j = f->has_tenant ? 0 : 1; j < 2; j++)
-		json_set(object, &fields[j], &values[j]);
-	json_add(object, "message", check_memory(json_object_new_string(f->message)));
+	if (f->has_tenant)
+		json_put_u64(object, "tenant", f->tenant);
+	json_put_text(object, "name", k2k_errname(f->code));
+	json_put_text(object, "message", f->message);
 	return object;
 }
 
 /*
- * "error" is the first failure; "errors" are all, where there are several, or several tenants were
- * named.
+ * "error" is the first failure. "errors" lists all of them, if there are several or if several
+ * tenants were named.
  */
 static void json_print_errors(const struct ctl *ctl)
 {
@@ -334,7 +342,7 @@ static size_t column_width(struct libscols_table *table, struct libscols_column 
 	return width;
 }
 
-/* A table whose lines are broken by the terminal can't be read: rather less of it. */
+/* Hides columns that do not fit: a table whose lines the terminal wraps can't be read. */
 static void table_narrow(struct libscols_table *table, const struct shown *shown, size_t count)
 {
 	size_t total = 0, *widths;
@@ -358,7 +366,7 @@ static void table_narrow(struct libscols_table *table, const struct shown *shown
 	free(widths);
 }
 
-/* What table_narrow left out: "A, B". */
+/* The headings that table_narrow() hid: "A, B". */
 static void hidden_columns(struct libscols_table *table, char *text, size_t room)
 {
 	size_t length = 0;
@@ -485,7 +493,7 @@ static void json_begin(struct list *l, const struct extra *extra)
 	json_print(envelope, 1);
 	json_object_put(envelope);
 	printf(",\"%s\":[", l->table->key);
-	l->row = check_memory(json_object_new_object());
+	l->row = json_new();
 	l->places = check_memory(calloc(l->table->count, sizeof(*l->places)));
 	for (size_t i = 0; i < l->table->count; i++)
 		if (l->table->fields[i].key)
@@ -520,7 +528,7 @@ static void print_row(struct list *l, const struct value *values)
 	} else {
 		for (size_t i = 0; i < l->table->count; i++)
 			if (l->table->fields[i].key)
-				json_put(&l->places[i], &l->table->fields[i], &values[i]);
+				put_value(&l->places[i], &l->table->fields[i], &values[i]);
 		fputs(rows ? ",\n" : "\n", stdout);
 		json_print(l->row, 0);
 	}
@@ -682,7 +690,7 @@ int close_output(int exit_code)
 	}
 	if (!failed)
 		return exit_code;
-	/* A reader that has had enough (head, a pager) is told by the exit code alone. */
+	/* A reader that has read enough (head, a pager) gets no message, only the exit code. */
 	if (!no_reader && error != EPIPE)
 		fprintf(stderr, CTL_NAME ": standard output: %s; the output is incomplete\n",
 		        error ? strerror(error) : "a write failed");

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One description of the data, three forms: a table for people, JSON and csv
- * for programs.
- *
- * A field's key is its JSON name; a dot makes an object inside an object. The
- * csv header shows the same keys. The heading is for tables, and may change.
+ * output.h - one description of the data, three forms: tables for people, JSON and csv for programs
  */
 #ifndef K2K_TENANTCTL_OUTPUT_H
 #define K2K_TENANTCTL_OUTPUT_H
 
-#include <json-c/json_object.h>
-
 #include "columns.h"
+#include "common/json.h"
 #include "ctl.h"
 
-/* Sets json_object `key` of `parent` from a field's value. */
+/* Sets the member of `parent` that the field names. */
 void json_set(json_object *parent, const struct field *field, const struct value *value);
+/* Appends to `array` an object with these fields, and returns it. */
+json_object *json_append_row(json_object *array, const struct field *fields,
+                             const struct value *values, size_t count);
 
 /* Fields of the JSON object itself, next to the array. */
 struct extra {
@@ -24,7 +22,7 @@ struct extra {
 	size_t count;
 };
 
-/* A listing: begin, a row for each item, end. */
+/* A listing: list_begin(), list_row() for each item, list_end(). */
 struct list {
 	struct ctl *ctl;
 	const struct table *table;
@@ -32,8 +30,8 @@ struct list {
 	struct shown *shown;     /* the columns of the table or csv */
 	size_t shown_count, rows;
 	struct libscols_table *lines;
-	json_object *row;      /* one tree for all rows: each row changes its values */
-	struct place *places;  /* of the fields in it */
+	json_object *row;      /* one tree for all rows; each row changes its values */
+	struct place *places;  /* where each field is in that tree */
 	struct kept_row *kept; /* rows to sort */
 	size_t kept_count, kept_room;
 };
@@ -43,30 +41,27 @@ void list_begin(struct list *l, struct ctl *ctl, const struct table *table,
 /* `values` has one value for each field of the table. */
 void list_row(struct list *l, const struct value *values);
 void list_end(struct list *l);
-/* Not JSON: prints the rows there are, to go on without a header. For what comes in bits. */
+/* Prints the rows so far; later rows follow without a header. Not for JSON. */
 void list_page(struct list *l);
 
-/*
- * A JSON object on a line of its own, for what has no end: the envelope, to which members are
- * added.
- */
+/* A JSON object on one line, for output without an end. The caller adds members. */
 json_object *line_begin(const struct ctl *ctl);
 void line_end(json_object *line);
 
-/* A single thing: its fields stand in the JSON object itself; in a table one below the other. */
+/* Prints one item: its fields are members of the JSON object itself; a table has one per line. */
 void print_record(struct ctl *ctl, const struct field *fields, const struct value *values,
                   size_t field_count);
 
-/* One below the other, tables only: a block of lines, for what a row has no room for. */
+/* A block of lines "name value", for tables: for items that are too wide for a row. */
 struct libscols_table *block_begin(const struct ctl *ctl);
 void block_line(struct libscols_table *block, const char *heading, const char *text);
 void block_fields(struct libscols_table *block, const struct field *fields,
                   const struct value *values, size_t field_count);
 void block_end(struct libscols_table *block);
 
-/* With JSON asked for and nothing printed yet: the failures as the one object. */
+/* Prints the failures as the JSON object, if JSON is asked for and nothing was printed yet. */
 void print_json_failure(struct ctl *ctl);
-/* What can't be written is noticed here. Returns exit_code, or EXIT_SYSTEM. */
+/* Closes standard output. Returns exit_code, or EXIT_SYSTEM if something could not be written. */
 int close_output(int exit_code);
 
 #endif

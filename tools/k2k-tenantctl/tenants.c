@@ -4,7 +4,6 @@
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +38,9 @@ static int compare_budgets(const void *a, const void *b)
 }
 
 /*
- * What belongs to a tenant is found by binary search in lists sorted once, so
- * that 100,000 tenants take n log n. The generation counts too: between two calls
- * a tenant may have been registered anew.
+ * Each tenant's GPU time and budgets are found by binary search in lists that are sorted once, so
+ * that 100,000 tenants take n log n. The generation is compared too: a tenant may have been
+ * deregistered and registered again between two calls.
  */
 static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count,
                           const struct k2k_tenant_info *info)
@@ -84,9 +83,7 @@ static void find_budgets(const struct k2k_budget_info *budgets, size_t count, st
 	t->budget_count = low - t->first_budget;
 }
 
-/*
- * One tenant's own lists are short; for several, all of them at once is cheaper than a walk each.
- */
+/* `of` is one tenant, whose lists are short, or all: cheaper than a walk for each of several. */
 static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id of,
                       struct tenants *tenants)
 {
@@ -99,7 +96,7 @@ static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id o
 		                  &tenants->budget_count);
 	if (code) {
 		free(usage);
-		/* deregistered between two calls: it was there, and now is not */
+		/* it was deregistered between two calls */
 		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, of, false)
 		                             : fail(ctl, code, "registry '%s'", ctl->registry);
 	}
@@ -129,10 +126,7 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		if (!code) {
 			tenants->count++;
 		} else if (t->info.flags & K2K_TENANT_DAMAGED) {
-			/*
-			 * its row is there, and what it lacks is told: it hides neither the rest of
-			 * it nor the others
-			 */
+			/* report it, but print what could be read of it, and the others */
 			fail_tenant(ctl, code, ids[i], true);
 			t->info.flags = 0;
 			tenants->damaged++;
@@ -181,7 +175,7 @@ int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenan
 	*tenants = (struct tenants){ .rows = check_memory(calloc(1, sizeof(*tenants->rows))) };
 	tenants->rows[0].info.size = sizeof(tenants->rows[0].info);
 	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
-	/* what a broker has damaged are never its limits */
+	/* brokers can corrupt its usage, but not its limits */
 	if (!code || tenants->rows[0].info.flags & K2K_TENANT_DAMAGED)
 		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets,
 		                  &tenants->budget_count);
@@ -235,12 +229,8 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 		const struct k2k_budget_info *b = &tenants->budgets[t->first_budget + i];
 		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns),
 			                        NUMBER(b->used_ns) };
-		json_object *budget = check_memory(json_object_new_object());
 
-		for (size_t j = 0; j < 3; j++)
-			json_set(budget, &fields[j], &values[j]);
-		if (json_object_array_add(array, budget))
-			out_of_memory();
+		json_append_row(array, fields, values, 3);
 	}
 }
 
@@ -372,18 +362,13 @@ static void totals_values(const struct k2k_tenant_totals *t, struct value values
 
 static json_object *totals_json(const struct k2k_tenant_totals *totals, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object());
 		struct value values[TOTALS_FIELDS];
 
 		totals_values(&totals[i], values);
-		for (size_t j = 0; j < TOTALS_FIELDS; j++)
-			if (totals_fields[j].key)
-				json_set(one, &totals_fields[j], &values[j]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, totals_fields, values, TOTALS_FIELDS);
 	}
 	return array;
 }
@@ -394,7 +379,7 @@ static void print_list(struct ctl *ctl, const struct tenants *tenants, const str
 	struct list list;
 
 	if (ctl->format == FORMAT_JSON)
-		budgets = check_memory(json_object_new_array());
+		budgets = json_new_list();
 	list_begin(&list, ctl, &tenants_table, extra);
 	for (size_t i = 0; i < tenants->count; i++)
 		print_row(&list, tenants, &tenants->rows[i], budgets);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* top --once: what happened in one interval, in the form of the other commands. */
+/* top --once: what happened in one interval, printed like other listings */
 #include "brokers.h"
 #include "output.h"
 #include "top.h"
@@ -101,7 +101,7 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 	else if (ctl->format == FORMAT_TABLE)
 		print_facts(ctl, t, interval_ns);
 	const struct value values[] = {
-		NUMBER(clock_wall_ns()),           NUMBER(t->all.interval_ns),
+		NUMBER(clock_wall_ns()),     NUMBER(t->all.interval_ns),
 		NUMBER(r->tenants.used),     NUMBER(r->tenants.capacity),
 		NUMBER(r->engagements.used), NUMBER(r->engagements.capacity),
 		NUMBER(r->leases.used),      NUMBER(r->leases.capacity),
@@ -125,10 +125,10 @@ int top_frame(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns)
 	int code;
 
 	top_begin(&t);
-	code = top_look(&t, reg);
+	code = top_refresh(&t, reg);
 	if (!code) {
 		clock_sleep_until(t.now.taken_ns + interval_ns);
-		code = top_look(&t, reg);
+		code = top_refresh(&t, reg);
 	}
 	if (!code)
 		print_frame(ctl, &t, interval_ns);

@@ -77,9 +77,9 @@ static uint64_t percent(uint64_t used, uint64_t limit)
 }
 
 /*
- * Of the rate in the mean. Who uses up each second's messages at its beginning
- * is seen twice or never in an interval that is short: as long as no second can
- * have had more than its limit, that is 100 and not more.
+ * The mean rate of the interval in percent. A tenant that uses up each second's messages at its
+ * beginning does so twice or never in a short interval. So the result is at most 100 unless some
+ * second must have had more than the limit.
  */
 static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i,
                              const struct change *c)
@@ -101,7 +101,7 @@ static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *
 	return mean < 1e18 ? (uint64_t)mean : UINT64_MAX - 1;
 }
 
-/* Budgets are by generation, as the tenants are: one walk. */
+/* Budgets and tenants are both in the order of generations: one walk is enough. */
 static void use_of_limits(struct top *t)
 {
 	size_t b = 0;
@@ -129,7 +129,7 @@ static void use_of_limits(struct top *t)
 	}
 }
 
-/* ---- looking ------------------------------------------------------------------ */
+/* ---- snapshots ------------------------------------------------------------------ */
 
 void top_begin(struct top *t)
 {
@@ -143,7 +143,7 @@ void top_forget_before(struct top *t)
 	snapshot_free(&t->before);
 }
 
-int top_look(struct top *t, struct k2k_registry *reg)
+int top_refresh(struct top *t, struct k2k_registry *reg)
 {
 	struct snapshot now;
 	int code = snapshot_take(reg, &now);
@@ -222,7 +222,7 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	}
 }
 
-/* What a cell is sorted by, and shows; negative: nothing to tell. Not of ids and texts. */
+/* The number that a cell shows and is sorted by; negative: none. Not for ids and texts. */
 static double cell_number(const struct top *t, enum top_view view, size_t row, size_t column)
 {
 	const struct k2k_broker_info *b;
@@ -239,7 +239,7 @@ static double cell_number(const struct top *t, enum top_view view, size_t row, s
 	}
 }
 
-/* In thousandths, and 0 if there is nothing to show: "-" is below any number. */
+/* In thousandths plus 1; 0 if the cell shows "-", which is below any number. */
 uint64_t top_sort_number(const struct top *t, size_t row, size_t column)
 {
 	double number = tenant_number(t, row, column) * 1000 + 1;
@@ -247,7 +247,7 @@ uint64_t top_sort_number(const struct top *t, size_t row, size_t column)
 	return number < 1 ? 0 : number < 1e19 ? (uint64_t)number : UINT64_MAX;
 }
 
-/* Three digits that count, and a unit. */
+/* Three significant digits and a unit. */
 static void print_scaled(char text[TOP_TEXT], double number, double base, const char *const *units)
 {
 	while (number >= base && units[1]) {
@@ -355,7 +355,7 @@ static int by_id(const struct sorting *s, size_t x, size_t y, size_t column)
 	return (a > b) - (a < b);
 }
 
-/* Equal ones by id, rising: rows without traffic keep their places. */
+/* Equal rows are in the order of ids, so rows without traffic keep their places. */
 static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct sorting *s = context;
@@ -422,7 +422,7 @@ static bool is_busy(const struct top *t, size_t row)
 	       i->gpu_memory_bytes;
 }
 
-/* Before two looks nobody is known to be idle. */
+/* Until there are two snapshots, no tenant is known to be idle. */
 static bool passes(const struct top *t, enum top_view view, size_t row)
 {
 	char text[TOP_TEXT];
@@ -464,12 +464,16 @@ void top_sort_by(struct top *t, enum top_view view, size_t column)
 	top_arrange(t, view);
 }
 
-/* ---- the whole ---------------------------------------------------------------------- */
+/*
+ * ---- facts about the registry
+ * ----------------------------------------------------------------------
+ */
 
-static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static void add_fact(struct top_fact *facts, size_t *count, const char *name, const char *format,
+                     ...) __attribute__((format(printf, 4, 5)));
 
-static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
+static void add_fact(struct top_fact *facts, size_t *count, const char *name, const char *format,
+                     ...)
 {
 	struct top_fact *f = &facts[(*count)++];
 	va_list args;
@@ -480,28 +484,28 @@ static void say(struct top_fact *facts, size_t *count, const char *name, const c
 	va_end(args);
 }
 
-static void say_table(struct top_fact *facts, size_t *count, const char *name,
+static void add_table(struct top_fact *facts, size_t *count, const char *name,
                       const struct k2k_table_info *table)
 {
 	char retired[40] = "";
 
 	if (table->retired)
 		snprintf(retired, sizeof(retired), ", %" PRIu64 " retired", table->retired);
-	say(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity,
-	    retired);
+	add_fact(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity,
+	         retired);
 }
 
-static void say_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name,
+static void add_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name,
                      uint64_t n)
 {
 	char text[TOP_TEXT] = "-";
 
 	if (t->all.interval_ns)
 		print_rate(text, per_second(n, &t->all));
-	say(facts, count, name, "%s/s", text);
+	add_fact(facts, count, name, "%s/s", text);
 }
 
-static void say_brokers(const struct top *t, struct top_fact *facts, size_t *count)
+static void add_brokers(const struct top *t, struct top_fact *facts, size_t *count)
 {
 	size_t stopped = 0, dead = 0, behind = 0;
 	char text[80] = "";
@@ -519,7 +523,7 @@ static void say_brokers(const struct top *t, struct top_fact *facts, size_t *cou
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu behind", behind);
 	if (dead)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu dead", dead);
-	say(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
+	add_fact(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
 }
 
 size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
@@ -528,25 +532,25 @@ size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 	char text[TOP_TEXT];
 	size_t count = 0;
 
-	say_table(facts, &count, "tenants", &r->tenants);
-	say_brokers(t, facts, &count);
-	say_rate(t, facts, &count, "messages", t->all.admitted);
-	say_rate(t, facts, &count, "rejected by rate", t->all.rate);
-	say_rate(t, facts, &count, "  by budget", t->all.budget);
-	say_rate(t, facts, &count, "  by kernels", t->all.kernels);
-	say_rate(t, facts, &count, "  by memory", t->all.memory);
+	add_table(facts, &count, "tenants", &r->tenants);
+	add_brokers(t, facts, &count);
+	add_rate(t, facts, &count, "messages", t->all.admitted);
+	add_rate(t, facts, &count, "rejected by rate", t->all.rate);
+	add_rate(t, facts, &count, "  by budget", t->all.budget);
+	add_rate(t, facts, &count, "  by kernels", t->all.kernels);
+	add_rate(t, facts, &count, "  by memory", t->all.memory);
 	if (t->all.interval_ns)
 		print_seconds(text, per_second(t->all.gpu_ns, &t->all) / 1e9);
 	else
 		strcpy(text, "-");
-	say(facts, &count, "GPU", "%s s/s", text);
-	say(facts, &count, "kernels held", "%" PRIu64, t->held.kernels);
+	add_fact(facts, &count, "GPU", "%s s/s", text);
+	add_fact(facts, &count, "kernels held", "%" PRIu64, t->held.kernels);
 	print_size(text, (double)t->held.bytes);
-	say(facts, &count, "memory held", "%s", text);
-	say_table(facts, &count, "engagements", &r->engagements);
-	say_table(facts, &count, "leases", &r->leases);
-	say_table(facts, &count, "budgets", &r->budgets);
-	say_rate(t, facts, &count, "unknown tenants", t->all.unknown);
-	say_rate(t, facts, &count, "cross-tenant", t->all.cross);
+	add_fact(facts, &count, "memory held", "%s", text);
+	add_table(facts, &count, "engagements", &r->engagements);
+	add_table(facts, &count, "leases", &r->leases);
+	add_table(facts, &count, "budgets", &r->budgets);
+	add_rate(t, facts, &count, "unknown tenants", t->all.unknown);
+	add_rate(t, facts, &count, "cross-tenant", t->all.cross);
 	return count;
 }

@@ -168,7 +168,7 @@ void view_free(struct view *view)
 
 /* ---- rows ------------------------------------------------------------------------------ */
 
-/* Texts in the order of version numbers, so that 9 is before 10; none is before any other. */
+/* Texts in the order of version numbers, so that 9 is before 10. A missing text comes first. */
 static int compare_texts(const char *a, const char *b)
 {
 	return strverscmp(a ? a : "", b ? b : "");
