@@ -45,15 +45,6 @@ static void futex_wake(k2k_u32 *word)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 /* ---- the agent ----------------------------------------------------------------- */
 
 static void run_tasks(struct k2k_agent *agent)
@@ -95,7 +86,7 @@ static bool linger(const struct k2k_agent *agent, uint32_t seen)
 			/* relaxed: the list itself is acquired */
 			if (k2k_load_relaxed(&agent->kick) != seen)
 				return true;
-			relax();
+			k2k_relax();
 		}
 	while (k2k_clock_monotonic_ns() < end);
 	return false;
@@ -214,7 +205,7 @@ int k2k_agent_run(struct k2k_agent *agent, int (*run_task)(void *), void *contex
 	kick(agent);
 	/* relaxed: acquired below */
 	for (int i = 0; i < LOOKS && !k2k_load_relaxed(&task.done); i++)
-		relax();
+		k2k_relax();
 	while (!k2k_load_acquire(&task.done)) /* observe[agent-done]: the code and the detail */
 		futex_wait(&task.done, 0, K2K_AGENT_NEVER);
 	if (task.code)

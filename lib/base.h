@@ -70,6 +70,16 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_fence_release() atomic_thread_fence(memory_order_release)
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 #define k2k_fence_compiler() atomic_signal_fence(memory_order_seq_cst)
+
+/* Between two looks of a thread that spins. */
+static inline void k2k_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
 #endif
 
 static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)

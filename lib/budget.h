@@ -12,8 +12,8 @@
  * reused: LIVE carries the newest token at that time. Between two uses the record is RETIRED with a
  * later token, which is published before the second use.
  *
- * A budget owns a reserved ledger record: reading it needs no second search, and a full ledger can't
- * make a budget ineffective.
+ * A budget owns a reserved ledger record: reading it needs no second search, and a full ledger
+ * can't make a budget ineffective.
  */
 #ifndef K2K_BUDGET_H
 #define K2K_BUDGET_H

@@ -4,10 +4,10 @@
  * time namespace counts them, so that processes in different namespaces agree on the second. It
  * never steps back.
  *
- * Its resolution is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every message
- * reads the clock (5 ns, in the vDSO). A second cached by a thread of the broker would be late by as
- * long as that thread does not run, and then more than the limit could pass in a moment. If a tick
- * matters, before a message is refused, the precise clock is read (k2k_clock_exact).
+ * Its resolution is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every
+ * message reads the clock (5 ns, in the vDSO). A second cached by a thread of the broker would be
+ * late by as long as that thread does not run, and then more than the limit could pass in a moment.
+ * If a tick matters, before a message is refused, the precise clock is read (k2k_clock_exact).
  */
 #ifndef K2K_CLOCK_H
 #define K2K_CLOCK_H

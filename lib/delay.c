@@ -11,8 +11,8 @@
 /*
  * Three of four points are passed at once: many short delays find more than a few long ones. A
  * fault that shows only after several grace periods needs long sleeps; but a read section that
- * sleeps holds up all reuse, so long sleeps are rationed by time: a thread takes about two a second,
- * at whatever point it is then.
+ * sleeps holds up all reuse, so long sleeps are rationed by time: a thread takes about two a
+ * second, at whatever point it is then.
  */
 enum {
 	IN = 1024, /* of so many passes of a point: */

@@ -8,8 +8,8 @@ int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *w
 }
 
 /*
- * Killed before the compare-exchange: the record is CLAIMED and not linked, and the writer frees it.
- * Killed after it: the record is linked with all its fields. It is not LIVE yet, which makes no
+ * Killed before the compare-exchange: the record is CLAIMED and not linked, and the writer frees
+ * it. Killed after it: the record is linked with all its fields. It is not LIVE yet, which makes no
  * difference to readers.
  */
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
@@ -21,6 +21,7 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 	uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
 	uint32_t seen = 0;
 
+	assert(index < hash->pool.capacity);
 	for (;;) {
 		if (unique) {
 			int code = k2k_hash_walk(hash, bucket, head, seen, key, NULL, 0, other);

@@ -3,10 +3,10 @@
  * hash.h (F5) - the one kind of hash table: bucket heads, and records linked through themselves.
  *
  * 1. A record is inserted at the head by one compare-exchange; its fields are written before.
- * 2. Only one process removes records (the writer of defs): by one store, or by one compare-exchange
- *    at the head.
- * 3. A removed record keeps its link until it is reused, and it is reused only after a grace period:
- *    a reader in a section that stands on it can walk on.
+ * 2. Only one process removes records (the writer of defs): by one store, or by one
+ *    compare-exchange at the head.
+ * 3. A removed record keeps its link until it is reused, and it is reused only after a grace
+ *    period: a reader in a section that stands on it can walk on.
  * 4. A reader without a section (observer, administrator) may stand on a reused record. That record
  *    belongs to another bucket, and the walk starts again.
  * 5. Every walk has a bound: damage is K2K_ECORRUPT, never an endless loop.
@@ -140,7 +140,7 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
                     bool unique, uint32_t *other);
 
-/* Only the single remover may call it. 0: unlinked; K2K_HASH_ABSENT: was not linked; K2K_ECORRUPT. */
+/* For the single remover. 0: unlinked; K2K_HASH_ABSENT: was not linked; K2K_ECORRUPT. */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);
 /* The same walk without a change. 0: linked; K2K_HASH_ABSENT; K2K_ECORRUPT. */
 int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index);

@@ -5,6 +5,7 @@
 
 #include "delay.h"
 #include "error.h"
+#include "rcu.h"
 
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
@@ -34,6 +35,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 	uint32_t other;
 	int code = k2k_hash_find(&hash, key, index);
 
+	assert(claimer->incarnation == K2K_INCARNATION_WRITER || k2k_in_section());
 	if (code != K2K_HASH_ABSENT)
 		return code;
 	/*

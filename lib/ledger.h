@@ -8,8 +8,8 @@
  *    of every fourth, which are for budgets that administrators set. So a tenant that books under
  *    ever new engagements can't take the records of others. The tenant's count is raised before a
  *    record is taken: a kill in between leaves it one too high, so the tenant may have one record
- *    less until recovery counts again. (Recovery may count too low by the claims that are being made
- *    meanwhile. The count only shares records out; nothing else relies on it.)
+ *    less until recovery counts again. (Recovery may count too low by the claims that are being
+ *    made meanwhile. The count only shares records out; nothing else relies on it.)
  * 4. A record is unlinked by the writer after the tenant's grace period, and reused after one more:
  *    a booking that found it has ended by then.
  *

@@ -5,9 +5,9 @@
  * One read section holds find, decide, count, and the trail of a rejection; the application's sink
  * is called after it. There is no system call, no lock, no allocation.
  *
- * Each call has a fast path, inlined into the public function, and a slow path out of line. Both are
- * made of the same steps (k2k_rate_try_look(), try_decide(), k2k_ledger_add()): the fast path calls
- * a step once and gives up if it fails, the slow path repeats it.
+ * Each call has a fast path, inlined into the public function, and a slow path out of line. Both
+ * are made of the same steps (k2k_rate_try_look(), try_decide(), k2k_ledger_add()): the fast path
+ * calls a step once and gives up if it fails, the slow path repeats it.
  *
  * Killed before the one store that counts (rate.h, ledger.h), a call has done nothing; killed after
  * it, all that it does. A total of rejections may miss the last one.
@@ -104,8 +104,8 @@ static __attribute__((noinline)) struct budget_answer check_budget(const struct 
 
 	answer.code = k2k_budget_check(map, key, version, &answer.used, &answer.limit);
 	/*
-	 * A budget is unlinked right after the version is raised, so a walk can miss a budget of the
-	 * old version. That walk sees the new version here: the fence keeps this load after the
+	 * A budget is unlinked right after the version is raised, so a walk can miss a budget of
+	 * the old version. That walk sees the new version here: the fence keeps this load after the
 	 * walk, and is paired with fence[tenant-select] in k2k_tenant_prepare().
 	 */
 	k2k_fence_acquire();
@@ -168,9 +168,9 @@ static ALWAYS_INLINE bool refusal_holds(const struct k2k_registry *reg, uint64_t
 }
 
 /*
- * The slow path: repeats the try until it decides. First the rate, then the budget. `admits`: begin
- * an expired window, and count what passes. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT, K2K_EIO. Each
- * repetition means that another process or the clock made progress.
+ * Repeats try_decide() until it decides: first the rate, then the budget. With `admits` it begins
+ * an expired window, and counts the message if it passes. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT,
+ * K2K_EIO. Each repetition means that another process or the clock made progress.
  */
 static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n,
                                 bool admits, struct decision *d)
@@ -238,8 +238,8 @@ static void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 }
 
 /*
- * Reports a rejection, and ends the read section; the sink is called outside of it. `admits`: the
- * call was no peek, so the rejection is counted and goes into the trail.
+ * Reports a rejection, and ends the read section before it calls the sink. Only with `admits` is
+ * the rejection counted, and written to the trail: else the call was a peek.
  */
 static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint32_t slot,
                                                   const struct k2k_rejection *rejection,
@@ -262,7 +262,7 @@ static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint
 
 /* ---- check and admit -------------------------------------------------------------------- */
 
-/* For a tenant other than 0. Also K2K_ENOTENANT, and all that decide() answers. */
+/* For a tenant other than 0. As decide(); or what k2k_tenant_find() returns. */
 static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_tenant_id id,
                                          uint64_t engagement, uint64_t n, bool admits,
                                          struct decision *d)
@@ -283,7 +283,7 @@ static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_ten
 	return code;
 }
 
-/* The slow path of both calls. `admits`: it is no peek, so what passes, and what does not, is counted. */
+/* The slow path of check and admit. With `admits` it counts the message, or its rejection. */
 static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
                                      struct k2k_audit_tag tag, uint64_t n, bool admits,
                                      struct k2k_verdict *verdict)
@@ -365,7 +365,7 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 	return admit_slow(reg, id, tag, n, verdict);
 }
 
-/* ---- calls that report what has happened ------------------------------------------------------- */
+/* ---- calls that report what has happened ---------------------------------------------------- */
 
 /* For record and track. They ask for no permission, so the application's sink is not called. */
 static __attribute__((cold, noinline)) void report_unknown(struct k2k_registry *reg,

@@ -7,8 +7,8 @@
  *   window     {second: 30 bits, low 34 bits of `admitted` when that second began}
  *
  * Used in this second = admitted - base. An admission is one successful compare-exchange of
- * `admitted`; a call that fails, or is killed, leaves nothing behind. Why no window admits more than
- * the limit:
+ * `admitted`; a call that fails, or is killed, leaves nothing behind. Why no window admits more
+ * than the limit:
  *
  * 1. The second in `window` only rises, so each second is installed at most once, with one base.
  * 2. The base is read before the compare-exchange that installs it, and `admitted` only grows: a
@@ -23,9 +23,9 @@
  * 7. If the window rolled before it, the new base is at most a, so the interval lies within the new
  *    window's limit too.
  *
- * 4 does not hold for an unlimited tenant that admits 2^34 in one second (4 calls of 2^32), nor after
- * 2^34 records. Then `used` of that second is too low by a multiple of 2^34, and a limit set within
- * that second can admit too much in it, and once more in the next.
+ * 4 does not hold for an unlimited tenant that admits 2^34 in one second (4 calls of 2^32), nor
+ * after 2^34 records. Then `used` of that second is too low by a multiple of 2^34, and a limit set
+ * within that second can admit too much in it, and once more in the next.
  *
  * The second. Every call reads the coarse clock once, and rolls the window if it is older. So a
  * window is in force during its own second, and for at most a tick longer. No thread caches the
@@ -35,11 +35,11 @@
  *    read the precise clock) does no harm: by 1, the window that is found counts. A window that is
  *    ahead of the clock by more than K2K_RATE_SECONDS_AHEAD is corrupt.
  *  - A call that is stopped between its look at the clock and its compare-exchange counts in the
- *    window that it found. If another call has rolled the window meanwhile, it counts in the new one
- *    (7). That is one call a thread.
+ *    window that it found. If another call has rolled the window meanwhile, it counts in the new
+ *    one (7). That is one call a thread.
  *  - A refusal always asks the precise clock. A caller that waits for the rest of the second as it
- *    was told finds the precise clock in the next second, whatever the coarse clock shows, and rolls
- *    the window: it never comes too early.
+ *    was told finds the precise clock in the next second, whatever the coarse clock shows, and
+ *    rolls the window: it never comes too early.
  *  - `admitted` decides in which second a message is counted, not the verdict. A message that is
  *    counted between another call's look and its roll names the old second in its verdict and takes
  *    room in the new one.
@@ -72,6 +72,7 @@ struct k2k_rate {
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
 {
+	assert(second <= K2K_WINDOW_SECOND_MAX);
 	return second << K2K_WINDOW_BASE_BITS | (admitted & K2K_WINDOW_BASE_MASK);
 }
 
@@ -83,7 +84,8 @@ static inline uint64_t k2k_rate_effective(uint64_t limit)
 
 static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t limit, uint64_t n)
 {
-	/* no overflow: used < 2^34, n <= 2^32 */
+	/* no overflow below */
+	assert(rate->used <= K2K_WINDOW_BASE_MASK && n <= K2K_ADMIT_MAX);
 	return k2k_likely(rate->used + n <= k2k_rate_effective(limit)) || limit == K2K_UNLIMITED;
 }
 
@@ -97,14 +99,15 @@ int k2k_rate_over(uint64_t second) __attribute__((cold));
  * Repairs a window that is ahead of the clock, which is damage and refuses every message; only the
  * writer calls it. It installs a window of the current second that is used up: how much of the
  * second was used before the damage is unknown, so none of it is admitted again. True if the window
- * was repaired. A call that read the window before the damage counts within that window's limit (7).
+ * was repaired. A call that read the window before the damage counts within the limit of that
+ * window (7).
  */
 bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
 
 /*
- * Takes a consistent snapshot of both words as of second `now`, and stores nothing in shared memory:
- * observers map it read-only. True if the window is of that second; without `roll` also if it is
- * older, and then nothing is used. False: call k2k_rate_catch_up() and look again.
+ * Takes a consistent snapshot of both words as of second `now`, and stores nothing in shared
+ * memory: observers map it read-only. True if the window is of that second; without `roll` also if
+ * it is older, and then nothing is used. False: call k2k_rate_catch_up() and look again.
  */
 static inline bool k2k_rate_try_look(struct k2k_shm_cell *cell, uint64_t now, bool roll,
                                      struct k2k_rate *rate)
@@ -128,9 +131,9 @@ static inline bool k2k_rate_try_look(struct k2k_shm_cell *cell, uint64_t now, bo
 }
 
 /*
- * After a look as of second *now has failed: if the window is older, begins the window of *now (only
- * with `roll`); if it is newer, sets *now to its second. 0: look again. K2K_ECORRUPT, K2K_EIO.
- * Killed after the roll: the second has begun, and nothing is counted in it.
+ * After a look as of second *now has failed: if the window is older, begins the window of *now
+ * (only with `roll`); if it is newer, sets *now to its second. 0: look again. K2K_ECORRUPT,
+ * K2K_EIO. Killed after the roll: the second has begun, and nothing is counted in it.
  */
 static inline int k2k_rate_catch_up(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
                                     uint64_t *now, bool roll, const struct k2k_rate *rate)

@@ -28,7 +28,7 @@ static void wait_a_moment(uint32_t *spins, uint64_t *pause_ns)
 {
 	if (*spins > 0) {
 		--*spins;
-		caa_cpu_relax();
+		k2k_relax();
 		return;
 	}
 	k2k_clock_sleep_ns(*pause_ns);

@@ -79,6 +79,7 @@ struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 	/* observe[audit-sink] */
 	struct k2k_sink *sink = k2k_load_acquire(&audit->sink);
 
+	k2k_assert_in_section();
 	if (sink)
 		/* relaxed: the thread that replaces the sink waits for this read section */
 		k2k_add_relaxed(&sink->running, 1);
@@ -99,6 +100,7 @@ static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
 	/* not null: the caller took the sink in a read section, or closes the handle */
 	struct k2k_thread *self = k2k_thread_self;
 
+	k2k_assert_no_section();
 	self->sinks++;
 	sink->function(sink->context, event);
 	self->sinks--;
@@ -425,7 +427,8 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 {
 	struct k2k_sink *fresh, *old;
 	bool waited;
-	int code = k2k_rcu_synchronize(); /* if it fails here, nothing has changed yet */
+	/* tried before anything changes: if it works here, it works below */
+	int code = k2k_rcu_synchronize();
 
 	if (code)
 		return code;

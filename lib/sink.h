@@ -5,9 +5,9 @@
  * 1. The sink runs in the calling thread, outside of read sections, and without a lock of the
  *    library: it may fork, block, or call the registry.
  * 2. Replacing a sink returns when no thread runs the old one any more.
- * 3. Repeats of a rejection within a second are counted, and emitted as one event with their number:
- *    by the next rejection that takes the entry, by a thread of the handle within two seconds, by
- *    close, or when the sink is replaced. The sum of all counts is exact.
+ * 3. Repeats of a rejection within a second are counted, and emitted as one event with their
+ *    number: by the next rejection that takes the entry, by a thread of the handle within two
+ *    seconds, by close, or when the sink is replaced. The sum of all counts is exact.
  * 4. Counting never waits: a thread that finds an entry busy for long emits an event of its own.
  *
  * The trail (trail.h) counts repeats too, but its open events can't serve the sink: other processes

@@ -146,7 +146,7 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 
 /* ---- for the writer ---------------------------------------------------------- */
 
-/* Takes a free slot: BUILDING, with a new generation and its cell reset. K2K_EFULL, K2K_ECORRUPT. */
+/* A free slot becomes BUILDING, with a new generation and a new cell. K2K_EFULL, K2K_ECORRUPT. */
 int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
                      uint32_t *slot, uint64_t *generation);
 void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot);

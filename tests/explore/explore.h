@@ -60,6 +60,8 @@ struct explore_program {
 	{                                                                                    \
 		explore_add(&program_##program);                                             \
 	}
+/* One that takes minutes: no test of ctest, but run by scripts/explore --full. */
+#define FULL_PROGRAM(program, ...) PROGRAM(program, .full = true, __VA_ARGS__)
 void explore_add(struct explore_program *program);
 
 /* A fault: prints the interleaving, and the string that replays it. Does not return. */

@@ -35,23 +35,29 @@ struct explore_site {
 	const char *file;
 	int line;
 	const char *text;
+	/* the explorer's: those that have run */
+	bool ran;
+	enum explore_order order;
+	struct explore_site *next;
 };
 
 uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order order,
-                      const struct explore_site *site);
+                      struct explore_site *site);
 void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_order order,
-                   const struct explore_site *site);
+                   struct explore_site *site);
 uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint64_t operand,
-                     enum explore_order order, const struct explore_site *site);
+                     enum explore_order order, struct explore_site *site);
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
-                 enum explore_order order, enum explore_order failure,
-                 const struct explore_site *site);
-void explore_fence(enum explore_order order, const struct explore_site *site);
+                 enum explore_order order, enum explore_order failure, struct explore_site *site);
+void explore_yield(void);
+void explore_fence(enum explore_order order, struct explore_site *site);
 
-#define EXPLORE_SITE(text)                                                             \
-	({                                                                             \
-		static const struct explore_site site_ = { __FILE__, __LINE__, text }; \
-		&site_;                                                                \
+#define EXPLORE_SITE(expression)                                           \
+	({                                                                 \
+		static struct explore_site site_ = { .file = __FILE__,     \
+			                             .line = __LINE__,     \
+			                             .text = expression }; \
+		&site_;                                                    \
 	})
 /* what a load of *p has as its type: without _Atomic and const */
 #define EXPLORE_VALUE(p) __typeof__(atomic_load_explicit((p), memory_order_relaxed))
@@ -98,5 +104,6 @@ void explore_fence(enum explore_order order, const struct explore_site *site);
 #define k2k_fence_release() explore_fence(EXPLORE_RELEASE, EXPLORE_SITE("release"))
 #define k2k_fence_seq_cst() explore_fence(EXPLORE_SEQ_CST, EXPLORE_SITE("seq_cst"))
 #define k2k_fence_compiler() ((void)0)
+#define k2k_relax() explore_yield()
 
 #endif

@@ -164,8 +164,8 @@ static void check_contended(void)
 
 PROGRAM(lease_two, .what = "two ask for what only one can have", .setup = setup_one,
         .threads = { acquire, acquire }, .check = check_contended)
-PROGRAM(lease_three, .full = true, .what = "three ask for what two can have", .setup = setup_two,
-        .threads = { acquire, acquire, acquire }, .check = check_contended)
+FULL_PROGRAM(lease_three, .what = "three ask for what two can have", .setup = setup_two,
+             .threads = { acquire, acquire, acquire }, .check = check_contended)
 PROGRAM(lease_and_back, .what = "two ask for what only one can have, and give it back",
         .setup = setup_one, .threads = { acquire_and_release, acquire_and_release }, .check = check)
 
@@ -279,16 +279,16 @@ static void acquire_beside_dead(void)
 PROGRAM(lease_dead, .what = "what the dead held is no reason for a refusal", .setup = setup_one,
         .mortal = 1, .deaths = 1, .threads = { acquire_and_release, acquire_beside_dead },
         .check = check)
-PROGRAM(lease_dead_three, .full = true, .what = "two ask for what one held that dies",
-        .setup = setup_one_held, .mortal = 1, .deaths = 1, .threads = { release, acquire, acquire },
-        .check = check)
+FULL_PROGRAM(lease_dead_three, .what = "two ask for what one held that dies",
+             .setup = setup_one_held, .mortal = 1, .deaths = 1,
+             .threads = { release, acquire, acquire }, .check = check)
 PROGRAM(lease_stopped,
         .what = "one that stands still keeps what it has claimed, and holds up nobody",
         .setup = setup_one, .stopping = 1, .stops = 1, .threads = { acquire_and_release, acquire },
         .check = check)
-PROGRAM(lease_stopped_three, .full = true, .what = "the same beside two that ask",
-        .setup = setup_one, .stopping = 1, .stops = 1,
-        .threads = { acquire_and_release, acquire, acquire }, .check = check)
+FULL_PROGRAM(lease_stopped_three, .what = "the same beside two that ask", .setup = setup_one,
+             .stopping = 1, .stops = 1, .threads = { acquire_and_release, acquire, acquire },
+             .check = check)
 
 /* ---- a record that is taken over ------------------------------------------------------- */
 
@@ -354,6 +354,6 @@ static void check_heir(void)
 
 PROGRAM(lease_taken_over, .what = "a record is taken from the dead while others read it",
         .setup = setup_dead_record, .threads = { take_over, look }, .check = check_heir)
-PROGRAM(lease_taken_by_one, .full = true,
-        .what = "of two that take a dead one's record one gets it", .setup = setup_dead_record,
-        .threads = { take_over, take_over, look }, .check = check_heir)
+FULL_PROGRAM(lease_taken_by_one, .what = "of two that take a dead one's record one gets it",
+             .setup = setup_dead_record, .threads = { take_over, take_over, look },
+             .check = check_heir)

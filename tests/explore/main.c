@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "search.h"
+#include "run.h"
 #include "trace.h"
 
 static struct explore_program *programs;
@@ -30,17 +30,36 @@ static int usage(FILE *to, int code)
 	        "  --outcomes        prints what the executions came to\n"
 	        "  --replay STRING   runs the one execution that a fault printed, and prints it\n"
 	        "  --weaken FILE:LINE=relaxed|acquire|release   this access has that order only\n"
+	        "  --sites           prints the ordered accesses that have run\n"
 	        "  --limit N         stops after N executions\n"
 	        "  --naive           without the reduction\n"
+	        "  --compare         whether both ways come to as many executions\n"
 	        "Exit status: 0 no fault, 1 a fault, 2 wrong arguments, 3 what was to be weakened "
 	        "never ran.\n");
 	return code;
 }
 
-static int run(struct explore_program *program, const struct search_options *options, bool print)
+/* The reduction leaves out no execution: both ways come to as many. */
+static int compare(struct explore_program *program, const struct search_options *options)
+{
+	struct search_options naive = *options;
+	struct search_figures reduced, all;
+
+	naive.naive = true;
+	search(program, options, &reduced);
+	search(program, &naive, &all);
+	printf("%-32s %9llu executions %9llu without the reduction\n", program->name,
+	       (unsigned long long)reduced.distinct, (unsigned long long)all.distinct);
+	return reduced.distinct != all.distinct;
+}
+
+static int explore(struct explore_program *program, const struct search_options *options,
+                   bool print)
 {
 	struct search_figures figures;
 
+	if (options->compare)
+		return compare(program, options);
 	search(program, options, &figures);
 	if (options->replay) {
 		trace_print(program->name, true);
@@ -68,11 +87,13 @@ int main(int argc, char **argv)
 		{ "limit", required_argument, NULL, 'n' },
 		{ "naive", no_argument, NULL, 's' },
 		{ "all", no_argument, NULL, 'a' },
+		{ "compare", no_argument, NULL, 'm' },
+		{ "sites", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct search_options options = { .weaken = getenv("EXPLORE_WEAKEN") };
-	bool list = false, all = false, print = false;
+	bool list = false, all = false, print = false, sites = false;
 	int option, code = 0;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -84,6 +105,8 @@ int main(int argc, char **argv)
 		case 'n': options.executions = strtoull(optarg, NULL, 10); break;
 		case 's': options.naive = true; break;
 		case 'a': all = true; break;
+		case 'm': options.compare = true; break;
+		case 'p': sites = true; break;
 		case 'h': return usage(stdout, 0);
 		default: return usage(stderr, 2);
 		}
@@ -97,7 +120,7 @@ int main(int argc, char **argv)
 	else if (!all && optind == argc)
 		return usage(stderr, 2);
 	for (struct explore_program *program = programs; all && program; program = program->next)
-		code |= run(program, &options, print);
+		code |= explore(program, &options, print);
 	for (int i = optind; i < argc; i++) {
 		struct explore_program *program = programs;
 
@@ -107,7 +130,9 @@ int main(int argc, char **argv)
 			fprintf(stderr, "explore: no program is named %s\n", argv[i]);
 			return 2;
 		}
-		code |= run(program, &options, print);
+		code |= explore(program, &options, print);
 	}
+	if (sites)
+		run_print_sites();
 	return code;
 }

@@ -102,6 +102,8 @@ static inline bool run_is_seq_cst(const struct step *step)
 	return (step->kind == STEP_FENCE && step->order == EXPLORE_SEQ_CST) ||
 	       step->kind == STEP_BARRIER;
 }
+/* The ordered accesses that have run: FILE:LINE, order, expression. */
+void run_print_sites(void);
 /* The name of the step that comes next, and what it has come to: for the history. */
 uint64_t run_ident(void);
 void run_remember(uint64_t what, uint64_t more);

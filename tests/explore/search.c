@@ -43,8 +43,8 @@
  * what is not atomic (each word of the registry is).
  *
  * --naive takes each actor at each node, and gives up an execution in a state that was there
- *  before, known by a hash. It is slow, and the reference: itself.sh compares the executions that
- *  both come to.
+ * before, known by a hash. It is slow, and the reference: --compare counts the executions that both
+ * come to.
  *
  * Relatives: CDSChecker (Norris and Demsky, OOPSLA 2013), relacy (Vyukov). Death and standing still
  * are ours.

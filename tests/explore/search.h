@@ -9,6 +9,7 @@
 
 struct search_options {
 	bool naive;          /* without the reduction: to test it */
+	bool compare;        /* both ways */
 	const char *replay;  /* one execution, by the string that a fault printed */
 	const char *weaken;  /* FILE:LINE=relaxed, =acquire or =release */
 	bool trace;          /* print the replayed execution though it is no fault */

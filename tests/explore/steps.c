@@ -71,7 +71,7 @@ static void choose_store(struct step *step,
 }
 
 uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order order,
-                      const struct explore_site *site)
+                      struct explore_site *site)
 {
 	struct step *step;
 
@@ -87,7 +87,7 @@ uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order o
 }
 
 void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_order order,
-                   const struct explore_site *site)
+                   struct explore_site *site)
 {
 	struct step *step;
 
@@ -116,7 +116,7 @@ static bool may_read_rmw(const struct memory_store *store, const struct step *st
 }
 
 uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint64_t operand,
-                     enum explore_order order, const struct explore_site *site)
+                     enum explore_order order, struct explore_site *site)
 {
 	struct step *step;
 
@@ -145,8 +145,7 @@ static bool may_read_cas(const struct memory_store *store, const struct step *st
 }
 
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
-                 enum explore_order order, enum explore_order failure,
-                 const struct explore_site *site)
+                 enum explore_order order, enum explore_order failure, struct explore_site *site)
 {
 	uint64_t wanted = memory_peek(expected, bytes), found;
 	struct step *step;
@@ -184,7 +183,7 @@ bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
 	return step->done;
 }
 
-void explore_fence(enum explore_order order, const struct explore_site *site)
+void explore_fence(enum explore_order order, struct explore_site *site)
 {
 	struct step *step;
 
@@ -198,7 +197,7 @@ void explore_fence(enum explore_order order, const struct explore_site *site)
 
 void explore_fence_process(void)
 {
-	static const struct explore_site site = { "", 0, "process" };
+	static struct explore_site site = { .file = "", .text = "process" };
 	struct step *step;
 
 	if (run.current < 0)
@@ -232,7 +231,7 @@ void explore_keep(void)
 
 bool explore_is_alive(int thread)
 {
-	static const struct explore_site site = { "", 0, "question" };
+	static struct explore_site site = { .file = "", .text = "question" };
 	struct step *step;
 
 	if (thread >= run.count)
@@ -249,7 +248,7 @@ bool explore_is_alive(int thread)
 
 void explore_yield(void)
 {
-	static const struct explore_site site = { "", 0, "yield" };
+	static struct explore_site site = { .file = "", .text = "yield" };
 	struct step *step;
 
 	if (run.current < 0)

@@ -127,7 +127,7 @@ static void schedule(void)
 
 static void thread_main(unsigned int number)
 {
-	static const struct explore_site site = { "", 0, "end" };
+	static struct explore_site site = { .file = "", .text = "end" };
 
 	run.program->threads[number]();
 	if (run.program->mortal >> number & 1)
@@ -191,32 +191,47 @@ void run_threads(void)
 
 /* ---- steps -------------------------------------------------------------------------- */
 
-/* Takes from the step what --weaken says. */
+/* Takes from the step what --weaken says: FILE:LINE=what is left. */
 static void weaken(struct step *step)
 {
-	const char *what = run.options->weaken, *equals, *file;
-	unsigned int kept = 0;
-	size_t bytes;
+	static const char *const names[] = { [EXPLORE_RELAXED] = "relaxed",
+		                             [EXPLORE_ACQUIRE] = "acquire",
+		                             [EXPLORE_RELEASE] = "release",
+		                             [EXPLORE_ACQ_REL] = "acq_rel" };
+	const char *what = run.options->weaken, *equals = what ? strchr(what, '=') : NULL;
+	unsigned int left = EXPLORE_ACQ_REL;
+	char place[256];
 
-	if (!what || !(equals = strchr(what, '=')))
+	if (!equals)
 		return;
-	if (strtol(strchr(what, ':') + 1, NULL, 10) != step->site->line)
+	snprintf(place, sizeof(place), "%s:%d", trace_file(step->site), step->site->line);
+	if (strlen(place) != (size_t)(equals - what) || strncmp(place, what, strlen(place)) != 0)
 		return;
-	bytes = (size_t)(strchr(what, ':') - what);
-	file = strlen(step->site->file) < bytes
-	               ? ""
-	               : step->site->file + strlen(step->site->file) - bytes;
-	if (strncmp(file, what, bytes) != 0)
-		return;
-	if (strcmp(equals, "=acquire") == 0)
-		kept = EXPLORE_ACQUIRE;
-	else if (strcmp(equals, "=release") == 0)
-		kept = EXPLORE_RELEASE;
-	else if (strcmp(equals, "=acq_rel") == 0)
-		kept = EXPLORE_ACQ_REL;
+	while (left > EXPLORE_RELAXED && strcmp(names[left], equals + 1) != 0)
+		left--;
 	run.figures->weakened = true;
-	step->order &= kept;
-	step->failure &= kept;
+	step->order &= left;
+	step->failure &= left;
+}
+
+static struct explore_site *sites;
+
+static void note_site(const struct step *step)
+{
+	if (step->site->ran)
+		return;
+	step->site->ran = true;
+	step->site->order = step->order;
+	step->site->next = sites;
+	sites = step->site;
+}
+
+void run_print_sites(void)
+{
+	for (const struct explore_site *site = sites; site; site = site->next)
+		if (site->order != EXPLORE_RELAXED)
+			printf("%s:%d %s %s\n", trace_file(site), site->line,
+			       trace_order(site->order), site->text);
 }
 
 /* Stands in front of `step`, until it is this thread's turn. */
@@ -230,8 +245,8 @@ struct step *run_wait_for_turn(const struct step *step)
 		self->step.location = memory_locate(step->address, step->size,
 		                                    run.several ? run.process[run.current] : -1,
 		                                    step->site->text);
-	if (step->site)
-		weaken(&self->step);
+	note_site(step);
+	weaken(&self->step);
 	self->stores_seen = run.stores;
 	if (run.starting)
 		switch_to(-1);

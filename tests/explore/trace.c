@@ -69,7 +69,16 @@ void trace_note(int thread, const char *what)
 
 /* ---- printing ------------------------------------------------------------------------ */
 
-static const char *order_name(enum explore_order order)
+const char *trace_file(const struct explore_site *site)
+{
+	const char *file = site->file;
+
+	while (strncmp(file, "../", 3) == 0)
+		file += 3;
+	return file;
+}
+
+const char *trace_order(enum explore_order order)
 {
 	switch (order) {
 	case EXPLORE_RELAXED: return "relaxed";
@@ -130,10 +139,10 @@ static void print_step(const struct step *step)
 	case STEP_END: printf("ends\n"); return;
 	case STEP_BARRIER: printf("fences its process\n"); return;
 	}
-	printf(" (%s", order_name(order));
+	printf(" (%s", trace_order(order));
 	if (step->newer)
 		printf(step->kind == STEP_STORE ? ", in front of %u" : ", %u newer", step->newer);
-	printf(")  %s:%d\n", step->site->file, step->site->line);
+	printf(")  %s:%d\n", trace_file(step->site), step->site->line);
 }
 
 /* A load of a word that no other thread ever stores to tells nothing of the interleaving. */

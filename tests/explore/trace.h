@@ -31,12 +31,16 @@ struct step {
 	const volatile void *address;
 	size_t size; /* 0: of no location */
 	unsigned int location;
-	const struct explore_site *site;
+	struct explore_site *site;
 	uint64_t read, value;  /* found, and stored; of a question: the thread, and the answer */
 	unsigned int from, to; /* the store that was read, and that was made: memory.h; 0: none */
 	unsigned int newer;    /* stores there that are newer than the one that was read */
 	bool done;             /* a compare-exchange has stored */
 };
+
+/* As from the root of the sources. */
+const char *trace_file(const struct explore_site *site);
+const char *trace_order(enum explore_order order);
 
 void trace_begin(void);
 void trace_log_actor(uint32_t actor);

@@ -6,10 +6,10 @@
  *
  *   {"seq":"12","at_ns":"...","kind":"rate",...,"mac":"<64 hexadecimal digits>"}
  *
- * seq numbers the lines from 1, over all files; at_ns is when the line was written (since 1970). mac
- * is BLAKE2b-256 with the key and the personal string "k2k-audit-line/1", over the 32 bytes of the
- * previous line's mac (for the first line of all: 32 zero bytes) and the line's own bytes up to the
- * comma before "mac". So without the key no line can be changed, removed, added or moved.
+ * seq numbers the lines from 1, over all files; at_ns is when the line was written (since 1970).
+ * mac is BLAKE2b-256 with the key and the personal string "k2k-audit-line/1", over the 32 bytes of
+ * the previous line's mac (for the first line of all: 32 zero bytes) and the line's own bytes up to
+ * the comma before "mac". So without the key no line can be changed, removed, added or moved.
  *
  * The first line of each file has the kind "log.opened". "prev" is the previous line's mac, so that
  * a file can be verified alone. "key" names the key: the first 8 bytes of BLAKE2b-128 of no bytes,
@@ -95,7 +95,8 @@ void chain_reader_close(struct chain_reader *reader);
 enum chain_read { CHAIN_LINE, CHAIN_HALF, CHAIN_END, CHAIN_FAILED };
 /*
  * The next line without its newline, valid until the next call; of a line that is too long only its
- * first CHAIN_LINE_MAX bytes. CHAIN_HALF: the last line, without a newline. CHAIN_FAILED: see errno.
+ * first CHAIN_LINE_MAX bytes. CHAIN_HALF: the last line, without a newline. CHAIN_FAILED: see
+ * errno.
  */
 enum chain_read chain_reader_next(struct chain_reader *reader, const char **text, size_t *size);
 

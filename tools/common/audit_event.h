@@ -34,8 +34,8 @@ bool position_get(struct position *position, json_object *object);
 /* Puts all members of the event into the object. */
 void event_put(json_object *object, const struct k2k_audit_record *record);
 /*
- * Reads ring, sequence and lost from the text of an event: `kind` is where the value of "kind" is in
- * it. False if it is not an event.
+ * Reads ring, sequence and lost from the text of an event: `kind` is where the value of "kind" is
+ * in it. False if it is not an event.
  */
 bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *ring,
                  uint64_t *sequence, uint64_t *lost);

@@ -64,7 +64,9 @@ static void single(struct out *o, const char *name, const char *type, enum unit 
 	series(o, name, unit, value, "%s", "");
 }
 
-/* A label's value must be valid UTF-8, and a quote or a backslash would end it or start an escape. */
+/*
+ * A label's value must be valid UTF-8, and a quote or a backslash would end it or start an escape.
+ */
 static const char *label_text(char *to, size_t room, const char *from, size_t size)
 {
 	printable_copy(to, room, from, size);
@@ -323,8 +325,8 @@ static void put_audit_kinds(struct out *o, const char *name,
 }
 
 /*
- * Events that followers found overwritten, and events that are overwritten and not read yet. The sum
- * never falls.
+ * Events that followers found overwritten, and events that are overwritten and not read yet. The
+ * sum never falls.
  */
 static uint64_t overwritten(const struct snapshot *s)
 {

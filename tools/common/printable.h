@@ -16,8 +16,8 @@
 /* Replaces each byte that is not a printable ASCII character by '?'. */
 void printable(char *text);
 /*
- * Copies at most `length` bytes, up to the first 0 and as many as fit, and makes the copy printable.
- * Null is copied as an empty text. Returns `to`.
+ * Copies at most `length` bytes, up to the first 0 and as many as fit, and makes the copy
+ * printable. Null is copied as an empty text. Returns `to`.
  */
 char *printable_copy(char *to, size_t room, const char *from, size_t length);
 

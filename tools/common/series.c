@@ -64,8 +64,8 @@ static uint64_t grown(uint64_t now, uint64_t was)
 }
 
 /*
- * Both sides are sorted by generation, so one walk finds the tenants of both. Such a tenant keeps its
- * busyness, and the requests since are added.
+ * Both sides are sorted by generation, so one walk finds the tenants of both. Such a tenant keeps
+ * its busyness, and the requests since are added.
  */
 static void look(struct metrics_past_tenant *now, const struct metrics_past *past,
                  const struct snapshot *s)

@@ -7,9 +7,10 @@
  * without a series must be a tenth busier than the one that it replaces, so that two equally busy
  * tenants don't alternate with each scrape.
  *
- * All other tenants are summed as tenant="other". A counter must neither fall nor jump when a tenant
- * enters or leaves the sum, so the sum grows by what its tenants counted between two snapshots. What
- * a tenant counted before its first snapshot goes where that snapshot puts the tenant.
+ * All other tenants are summed as tenant="other". A counter must neither fall nor jump when a
+ * tenant enters or leaves the sum, so the sum grows by what its tenants counted between two
+ * snapshots. What a tenant counted before its first snapshot goes where that snapshot puts the
+ * tenant.
  */
 #ifndef K2K_COMMON_SERIES_H
 #define K2K_COMMON_SERIES_H

@@ -9,10 +9,10 @@
 #define K2K_COMMON_SERVICE_H
 
 /*
- * Call it first in main(). If a standard descriptor is closed, the next file that is opened gets its
- * number, and messages would be written into that file. This opens /dev/null in its place: standard
- * input so that reading fails, standard output so that writing fails, standard error so that
- * messages are dropped. Ends the program with 10 if /dev/null can't be opened.
+ * Call it first in main(). If a standard descriptor is closed, the next file that is opened gets
+ * its number, and messages would be written into that file. This opens /dev/null in its place:
+ * standard input so that reading fails, standard output so that writing fails, standard error so
+ * that messages are dropped. Ends the program with 10 if /dev/null can't be opened.
  */
 void hold_standard_files(void);
 

@@ -120,9 +120,9 @@ static const struct unit *read_unit(struct reader *r, const struct unit *units)
 }
 
 /*
- * number x factor, exactly. The fraction is multiplied as on paper, from its last digit: every digit
- * of the product after the point must be 0, and what is carried over the point is whole. The largest
- * factor is 2^60, so 9 x factor + carry stays below 2^64 however many digits there are.
+ * number x factor, exactly. The fraction is multiplied as on paper, from its last digit: every
+ * digit of the product after the point must be 0, and what is carried over the point is whole. The
+ * largest factor is 2^60, so 9 x factor + carry stays below 2^64 however many digits there are.
  */
 static int scale(const struct reader *r, const struct number *n, uint64_t factor, uint64_t *value)
 {

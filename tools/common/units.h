@@ -11,12 +11,12 @@
  *                                          do not exist yet, and are refused
  *
  * Sizes, durations, rates and kernels may be "unlimited", which is UINT64_MAX (UINT32_MAX for
- * kernels). That number itself is refused, so that no finite text means "unlimited". A duration or a
- * rate of 0 needs no unit.
+ * kernels). That number itself is refused, so that no finite text means "unlimited". A duration or
+ * a rate of 0 needs no unit.
  *
- * Fractions are accepted if the result is a whole number; nothing is ever rounded. Nothing here uses
- * floating point, allocates memory, or depends on the locale. What is printed reads back as the same
- * number, except short sizes.
+ * Fractions are accepted if the result is a whole number; nothing is ever rounded. Nothing here
+ * uses floating point, allocates memory, or depends on the locale. What is printed reads back as
+ * the same number, except short sizes.
  *
  * A parser returns 0 and sets *value; or it returns -1, leaves *value alone, and reports what is
  * wrong at which character. All functions are pure.

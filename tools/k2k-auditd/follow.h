@@ -21,8 +21,8 @@ void follow_free(struct follow **follow);
  */
 size_t follow_read(struct follow *follow, const struct position *at, FILE *out);
 /*
- * Reports to the registry that all events before `kept` are kept, or that they can't be written now.
- * Administrators that wait for room in a ring go on.
+ * Reports to the registry that all events before `kept` are kept, or that they can't be written
+ * now. Administrators that wait for room in a ring go on.
  */
 void follow_report(struct follow *follow, const struct position *kept, bool failing);
 /* Sleeps until there may be events, a signal comes, or the time is over. */

@@ -46,7 +46,7 @@ static void sync_log(struct logfile *log)
 	log->due_ns = clock_monotonic_ns() + SYNC_RETRY_NS;
 }
 
-/* ---- has another process changed the file? ----------------------------------------------------------------- */
+/* ---- has another process changed the file? --------------------------------------- */
 
 /* The position goes back to line `last`, behind which lines are gone. */
 static int rewind_to(struct logfile *log, const struct position *at, uint64_t last)

@@ -265,7 +265,7 @@ static uint64_t wait_time(const struct destination *d)
 	return due < LOOK_NS ? due : LOOK_NS;
 }
 
-/* ---- events that can't be written ------------------------------------------------------------- */
+/* ---- events that can't be written ------------------------------------------------ */
 
 struct trouble {
 	int error;

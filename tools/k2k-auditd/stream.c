@@ -34,7 +34,7 @@ const struct position *stream_position(const struct stream *stream)
 	return &stream->at;
 }
 
-/* ---- the file with the position ------------------------------------------------------------------ */
+/* ---- the file with the position -------------------------------------------------- */
 
 static void save(struct stream *stream)
 {

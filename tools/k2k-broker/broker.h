@@ -2,8 +2,8 @@
 /*
  * broker.h - what a broker does with a message, on top of <k2k/registry.h>
  *
- * Copy this pair of files (and common/clock.h) into a broker of your own: it has no JSON, sockets or
- * options in it. The caller provides inboxes, which deliver messages.
+ * Copy this pair of files (and common/clock.h) into a broker of your own: it has no JSON, sockets
+ * or options in it. The caller provides inboxes, which deliver messages.
  *
  *  1. The sender's tenant is that of the source kernel; an unknown source has tenant 0. An unknown
  *     destination counts as the sender's tenant.

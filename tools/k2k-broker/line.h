@@ -30,8 +30,8 @@ void line_read(struct line_input *input, size_t size); /* this many bytes were r
 
 enum line_kind { LINE_NONE, LINE_WHOLE, LINE_TOO_LONG };
 /*
- * The next line that is not blank, without its end ("\n" or "\r\n"), valid until line_room(). At the
- * end of the input the rest counts as a line.
+ * The next line that is not blank, without its end ("\n" or "\r\n"), valid until line_room(). At
+ * the end of the input the rest counts as a line.
  */
 enum line_kind line_next(struct line_input *input, int at_end, const char **line, size_t *size);
 

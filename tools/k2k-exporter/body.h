@@ -29,8 +29,8 @@ int body_set(struct body *body, char *bytes, size_t size, const char *type);
 void body_forget(struct body *body);
 
 /*
- * The answer in a form that the client accepts; null without memory. It is compressed when the first
- * client asks for that.
+ * The answer in a form that the client accepts; null without memory. It is compressed when the
+ * first client asks for that.
  */
 struct MHD_Response *body_for(struct body *body, struct MHD_Connection *connection);
 

@@ -77,7 +77,9 @@ static void account_for(struct server *s, uint64_t begun)
 	                     (now - begun) * ONE_PART_OF;
 }
 
-/* Takes a new snapshot if the cached one is too old. A replaced registry is opened again at once. */
+/*
+ * Takes a new snapshot if the cached one is too old. A replaced registry is opened again at once.
+ */
 static void refresh(struct server *s)
 {
 	uint64_t begun = clock_monotonic_ns();

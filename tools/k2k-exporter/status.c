@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /*
- * Each tenant and broker is a JSON object of its own, which is written and freed before the next. So
- * a list of a hundred thousand needs no more memory than its text.
+ * Each tenant and broker is a JSON object of its own, which is written and freed before the next.
+ * So a list of a hundred thousand needs no more memory than its text.
  */
 
 /* The registry does not check these bytes, and invalid UTF-8 would make all of the text invalid. */
