@@ -17,9 +17,9 @@
 #include "error.h"
 #include "worker.h"
 
-/* How long the agent looks for another task before it sleeps: a sleep and a wake cost more. */
+/* how long the agent spins for another task before it sleeps: a sleep and a wake cost more */
 #define LINGER_NS UINT64_C(20000)
-#define LOOKS 100 /* of a caller, before it sleeps */
+#define LOOKS 100 /* between two readings of the clock; by a caller, before it sleeps */
 
 struct k2k_agent_task {
 	struct k2k_agent_task *next;
@@ -35,7 +35,7 @@ static void futex_wait(k2k_u32 *word, uint32_t seen, uint64_t until_ns)
 	struct timespec ts = { (time_t)(until_ns / K2K_NS_PER_SEC),
 		               (long)(until_ns % K2K_NS_PER_SEC) };
 
-	/* the form with a bitset takes a moment, not a length */
+	/* FUTEX_WAIT takes a duration; this form takes a point in time */
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
 	        until_ns == K2K_AGENT_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
@@ -49,7 +49,7 @@ static void futex_wake(k2k_u32 *word)
 
 static void run_tasks(struct k2k_agent *agent)
 {
-	/* observe[agent-task]: what the caller wrote into it */
+	/* observe[agent-task]: what the caller has written into it */
 	struct k2k_agent_task *task = k2k_exchange_acquire(&agent->tasks, NULL);
 	struct k2k_agent_task *in_order = NULL;
 
@@ -69,14 +69,14 @@ static void run_tasks(struct k2k_agent *agent)
 			task->detail = *k2k_error_detail();
 		k2k_store_release(done, 1); /* publish[agent-done]: the code and the detail */
 		/*
-		 * the caller may have returned: a wake at an address that is no futex does nothing
+		 * The caller may have returned already: then this wakes nobody, which is harmless.
 		 */
 		futex_wake(done);
 		task = next;
 	}
 }
 
-/* True if there is something to do. */
+/* True as soon as there is something to do; false after LINGER_NS. */
 static bool linger(const struct k2k_agent *agent, uint32_t seen)
 {
 	uint64_t end = k2k_clock_monotonic_ns() + LINGER_NS;
@@ -99,13 +99,13 @@ static void *run(void *argument)
 	for (;;) {
 		/* observe[agent-kick]: the task or `stop` before it */
 		uint32_t seen = k2k_load_acquire(&agent->kick);
-		/* relaxed: only whether to linger */
+		/* relaxed: it only decides whether to linger */
 		bool worked = k2k_load_relaxed(&agent->tasks) != NULL;
 
 		run_tasks(agent);
 		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
 			return NULL;
-		/* not after each task: only when it is time */
+		/* not after each task, only when its time has come */
 		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
 			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(),
 			                                agent->wake(agent->wake_context));
@@ -115,7 +115,7 @@ static void *run(void *argument)
 	}
 }
 
-/* For kernels before 5.9 and emulators: a copy of the table, then all of it closed. */
+/* For kernels before 5.9 and emulators: copies the table, then closes all of the copy. */
 static int empty_copy(void)
 {
 	struct dirent *entry;

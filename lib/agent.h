@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * agent.h (F0) - a thread of ours whose descriptor table is its own.
+ * agent.h (F0) - a thread of the library whose descriptor table is its own.
  *
- * A library can't keep a descriptor safe in its program's table: any thread may close it, dup over
- * it, or hand it to a child, between any two instructions of ours. So each handle has a thread that
- * leaves the program's table at its start (close_range(2) with CLOSE_RANGE_UNSHARE) and works with
- * an empty one. Whatever the library opens, locks or asks the kernel about, it does there.
+ * A library can't keep a descriptor safe in its program's table: between any two instructions of
+ * the library, any thread may close it, dup over it, or pass it to a child. So each handle has a
+ * thread that leaves the program's table at its start (close_range(2) with CLOSE_RANGE_UNSHARE) and
+ * works with an empty one. All that the library opens, locks or asks the kernel about is done
+ * there.
  *
- * 1. No descriptor of ours is in the program's table at any time, so the program can neither close
- *    nor replace one, and no child inherits one, whether it is forked, spawned or cloned.
- * 2. No descriptor of the program is in ours: we never read, lock or close a file of the program,
- *    and we keep no pipe open that the program has closed.
- * 3. The table ends with the thread, and the thread with the process or with execve(): so a lock
- *    on a descriptor of ours ends then too, even if a vforked child still shares the memory.
- * 4. The thread blocks all signals. A write beyond the file-size limit answers EFBIG there, and
- *    its SIGXFSZ never reaches the program.
+ * 1. No descriptor of the library is in the program's table at any time. So the program can neither
+ *    close nor replace one, and no child inherits one, whether it is forked, spawned or cloned.
+ * 2. No descriptor of the program is in the agent's table. The agent never reads, locks or closes a
+ *    file of the program, and keeps no pipe open that the program has closed.
+ * 3. The table ends with the thread, and the thread with the process or with execve(). So a lock on
+ *    a descriptor of the agent ends then too, even while a vforked child still shares the memory.
+ * 4. The thread blocks all signals. A write beyond the file-size limit returns EFBIG there, and its
+ *    SIGXFSZ never reaches the program.
  *
- * Numbers 0 to 2 of the table are occupied by references that can be neither read nor written, so
- * that a message to standard error from this thread never lands in a registry.
+ * Numbers 0 to 2 of the table are taken by placeholders that can be neither read nor written, so a
+ * message that this thread writes to standard error never lands in a registry.
  *
- * A task is run by the agent while its caller waits. The wait is no cancellation point and has no
- * time limit: tasks are bounded. In a forked child there is no agent; handles of the parent answer
- * K2K_EFORKED there before they get here.
+ * The agent runs a task while its caller waits. The wait is no cancellation point and has no time
+ * limit: tasks are bounded. A forked child has no agent; handles of the parent return K2K_EFORKED
+ * there before they get here.
  */
 #ifndef K2K_AGENT_H
 #define K2K_AGENT_H
@@ -35,10 +36,13 @@ struct k2k_agent_task;
 struct k2k_agent {
 	pthread_t thread;
 	bool running;
-	k2k_u32 kick; /* futex: counts what the agent must look at */
+	k2k_u32 kick; /* futex: raised for each task and for `stop` */
 	k2k_u32 stop;
 	_Atomic(struct k2k_agent_task *) tasks; /* newest first */
-	/* What the agent does by itself. It returns in how many ns again, or K2K_AGENT_NEVER. */
+	/*
+	 * what the agent does by itself; returns in how many ns to call it again, or
+	 * K2K_AGENT_NEVER
+	 */
 	uint64_t (*wake)(void *context);
 	void *wake_context;
 	uint64_t wake_at_ns; /* CLOCK_MONOTONIC */
@@ -52,21 +56,22 @@ struct k2k_agent {
  */
 extern bool k2k_agent_in_caller;
 
-/* 0; K2K_ENOMEM if no thread can be had; K2K_EIO if the kernel refuses a table of its own. */
+/* 0; K2K_ENOMEM if no thread can be started; K2K_EIO if the kernel refuses a separate table. */
 int k2k_agent_start(struct k2k_agent *agent);
-/* Not from the agent itself. Closes whatever is open in its table. */
+/* Not on the agent itself. Closes all that is open in its table. */
 void k2k_agent_stop(struct k2k_agent *agent);
 
 /*
- * Runs task(context) on the agent and returns its code; the caller's error detail is then the
- * task's. On the agent itself: at once. Any thread, any number at a time.
+ * Runs task(context) on the agent and returns its code. If it fails, the caller's error detail is
+ * then the task's. On the agent itself it runs at once. Any number of threads may call it at a
+ * time.
  */
 int k2k_agent_run(struct k2k_agent *agent, int (*task)(void *context), void *context);
 
 /* Aborts unless this thread is the agent. */
 #define k2k_assert_on_agent(agent) assert(pthread_equal(pthread_self(), (agent)->thread))
 
-/* From now on the agent calls wake(context), first at once. On the agent. */
+/* On the agent. From now on it calls wake(context), the first time at once. */
 void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context);
 
 #endif

@@ -2,17 +2,17 @@
 /*
  * audit_read.c (F7) - the audit trail for its readers: all rings as one sequence of records.
  *
- * Reads only. What stands in a ring is anybody's who may write there: numbers
- * are compared, kinds range-checked, texts made printable, walks end with the ring.
+ * Only reads. Any process that may write `live` can put any bytes into a ring: so numbers are
+ * compared, kinds range-checked, texts made printable, and every walk ends with the ring.
  */
 #include <string.h>
 
 #include "handle.h"
 
 #define MISSING_MOST (UINT64_C(1) << 48) /* numbers: a year of ten million a second */
-/* of a sleeper, between two looks: a writer may have died before it woke anybody */
+/* between two looks of a sleeper: a writer may have died before it woke anybody */
 #define NAP_NS K2K_NS_PER_SEC
-/* of a sleeper that was woken and finds nothing: the word is anybody's who may write it */
+/* of a sleeper that was woken and finds nothing: any process may raise the word without end */
 #define PAUSE_FIRST_NS UINT64_C(1000000)
 #define PAUSE_DOUBLINGS 6 /* so 64 ms at most */
 
@@ -48,7 +48,7 @@ static const struct {
 	                                  K2K_AUDIT_CONFIGURATION_CHANGE },
 };
 
-_Static_assert(K2K_COUNT_OF(kinds) == K2K_AUDIT_KINDS, "every kind has a name");
+_Static_assert(K2K_COUNT_OF(kinds) == K2K_EVENT_KINDS, "every kind has a name");
 
 const char *k2k_audit_kind_name(uint32_t kind)
 {
@@ -68,7 +68,7 @@ enum k2k_audit_type k2k_audit_kind_type(uint32_t kind)
 
 /* ---- texts --------------------------------------------------------------------------- */
 
-/* The bytes of the character of UTF-8 that stands there; 0: none that may be shown. */
+/* The bytes of the UTF-8 character at `at`; 0: it is none, or none that may be shown. */
 static size_t character(const unsigned char *at, size_t left)
 {
 	static const struct {
@@ -91,7 +91,7 @@ static size_t character(const unsigned char *at, size_t left)
 				return 0;
 			code = code << 6 | (at[i] & 0x3f);
 		}
-		/* too long a form, a control character, half of a pair of UTF-16, or none at all */
+		/* an overlong form, a control character, a surrogate, or beyond Unicode */
 		return code < forms[more].least || code == 0x7f ||
 		                       (code >= 0xd800 && code < 0xe000) || code > 0x10ffff
 		               ? 0
@@ -140,7 +140,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 	}
 	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
-		count -= 2;
+		count = K2K_EVENT_DEAD_COMM;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
 		k2k_identity_comm(record->comm, values[count], values[count + 1]);
 	}
@@ -149,14 +149,14 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 
 /* ---- one ring ------------------------------------------------------------------------- */
 
-/* The next record of a ring, where there is one. */
+/* The next records of a ring: first damage, then missing numbers, then event n. */
 struct head {
 	struct k2k_ring ring;
-	bool has, damaged; /* damaged: to be told, in place of all else */
+	bool has, damaged; /* there is an event n; there is damage to report */
 	uint32_t flags;
 	uint64_t n, newest;
-	uint64_t missing_from, missing; /* numbers before it; where it has none, alone */
-	uint64_t start;                 /* where the cursor stands if nothing is taken */
+	uint64_t missing_from, missing; /* how many numbers are missing, and the first of them */
+	uint64_t start;                 /* the cursor's position if nothing is taken */
 	struct k2k_event_copy copy;
 };
 
@@ -167,7 +167,7 @@ struct reading {
 	struct head heads[K2K_RINGS];
 };
 
-/* Does nobody go on with what is unfinished in this ring? */
+/* Is the writer of this ring dead, so that nobody completes its unfinished events? */
 static bool is_abandoned(const struct reading *reading, uint32_t ring)
 {
 	struct k2k_registry *reg = reading->reg;
@@ -181,7 +181,7 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 		                           k2k_load_acquire(&reg->map.slots[slot].owner));
 	}
 	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
-	/* with that of k2k_writer_unlock(): a question about a lock is no barrier */
+	/* with the fence of k2k_writer_unlock(): asking about a lock is no barrier */
 	k2k_fence_seq_cst();
 	return !alive;
 }
@@ -202,8 +202,8 @@ static uint64_t oldest(const struct head *head)
 }
 
 /*
- * Numbers that are missing and were overwritten before the reader began are not told to one who
- * wants "what is there".
+ * A reader that begins with "the oldest that is there" is not told of numbers that were overwritten
+ * by then.
  */
 static void forget_older(struct head *head)
 {
@@ -223,8 +223,8 @@ static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring
 }
 
 /*
- * How far the ring has come. A ring that has not come as far as the cursor, or farther than its
- * places bear out, is damaged: that is told once, and then nothing of it until it can be read
+ * Reads how far the ring has come. If it has not come as far as the cursor, or farther than its
+ * places show, it is damaged: that is reported once, and then nothing of it until it can be read
  * again.
  */
 static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
@@ -264,7 +264,7 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 			break;
 		}
 		if (state == K2K_EVENT_PENDING) {
-			/* of a snapshot: neither there nor missing */
+			/* in a snapshot it is neither an event nor missing */
 			if (next > head->missing_from)
 				break;
 			head->missing_from++;
@@ -287,14 +287,14 @@ static void fill_lost(const struct reading *reading, const struct head *head,
                       struct k2k_audit_record *record)
 {
 	record->flags = K2K_AUDIT_LOST;
-	/* no writer comes so far: one who may write the ring put the number there */
+	/* no writer comes so far: the number is damage */
 	if (head->damaged || head->missing >= MISSING_MOST)
 		record->flags |= K2K_AUDIT_DAMAGED;
 	record->level = K2K_AUDIT_WARNING;
 	record->type = K2K_AUDIT_SECURITY_VIOLATION;
 	record->sequence = head->missing_from;
 	record->count = head->damaged ? 0 : head->missing;
-	/* when it was missed: before what follows it, or now */
+	/* it was missed before the event that follows, or now */
 	record->time_ns = head->has ? head->copy.body.time_ns : k2k_clock_realtime_ns();
 	record->monotonic_ns = head->has ? head->copy.body.monotonic_ns
 	                                 : k2k_clock_monotonic_ns() -
@@ -330,7 +330,7 @@ static void fill_event(const struct head *head, struct k2k_audit_record *record)
 	copy_more(body, record);
 }
 
-/* Of a follower, where all can see it. */
+/* Counts a follower's loss in its record, for all to see. */
 static void count_loss(const struct reading *reading, const struct k2k_audit_record *record)
 {
 	struct k2k_follower *follower = &reading->reg->follower;
@@ -343,14 +343,12 @@ static void count_loss(const struct reading *reading, const struct k2k_audit_rec
 		k2k_follower_count_lost(follower, record->ring, record->sequence, record->count);
 }
 
-/* Takes the head's gap, or then its event, and moves on. */
+/* Takes the first of the head's damage, gap and event, and moves on. */
 static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
 {
 	struct head *head = &reading->heads[ring];
-	uint32_t size = record->size;
 
 	memset(record, 0, sizeof(*record));
-	record->size = size;
 	record->ring = ring;
 	if (head->damaged) {
 		fill_lost(reading, head, record);
@@ -373,8 +371,7 @@ static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record
 }
 
 /*
- * The ring whose head is the oldest; K2K_RINGS: all are empty. What is missing with nothing after
- * it comes last.
+ * The ring with the oldest head; K2K_RINGS: all are empty. A gap with no event after it comes last.
  */
 static uint32_t choose(const struct reading *reading)
 {
@@ -396,7 +393,7 @@ static uint32_t choose(const struct reading *reading)
 
 /* ---- the calls --------------------------------------------------------------------------- */
 
-/* Of a cursor that was kept: this ring has not come so far, so it is of another registry. */
+/* A cursor that is ahead of a ring is of another registry, unless the caller knows better. */
 static int check_cursor(const struct reading *reading)
 {
 	for (uint32_t i = 0; i < K2K_RINGS && !reading->damaged_too; i++)
@@ -413,10 +410,11 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
                     size_t *count)
 {
 	struct k2k_audit_cursor *cursor = reading->cursor;
-	size_t stride = capacity ? records->size : 0, done;
+	uint32_t stride = K2K_STRIDE(records, capacity);
+	size_t done;
 	int code;
 
-	/* first: what comes after it, k2k_audit_wait finds changed */
+	/* read first: k2k_audit_wait finds it changed by any later event */
 	cursor->wake = k2k_ring_wake_word(&reading->reg->map);
 	cursor->waiting = 0;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
@@ -434,20 +432,20 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	}
 	for (done = 0; done < capacity; done++) {
 		uint32_t ring = choose(reading);
-		struct k2k_audit_record *record = k2k_element(records, stride, done);
+		struct k2k_audit_record record;
 
 		if (ring == K2K_RINGS)
 			break;
-		record->size = (uint32_t)stride;
-		take(reading, ring, record);
+		take(reading, ring, &record);
+		K2K_GIVE_ELEMENT(records, stride, done, &record);
 	}
 	*count = done;
 	return 0;
 }
 
 /*
- * Is the registry gone? Asked before a look at the rings: what its destroyer told last is seen
- * then.
+ * Is the registry gone? Asked before a look at the rings, which then shows the destroyer's last
+ * event.
  */
 static int ask_gone(struct k2k_registry *reg)
 {
@@ -461,7 +459,7 @@ static int ask_gone(struct k2k_registry *reg)
 	return code ? code : k2k_gate(reg, K2K_GATE_ANY);
 }
 
-/* As k2k_enter, but also of a registry that is gone: the mapping stays until close. */
+/* As k2k_enter(), but also if the registry is gone: the mapping stays until close. */
 static int enter(struct k2k_registry *reg)
 {
 	int code;
@@ -477,33 +475,23 @@ static int enter(struct k2k_registry *reg)
 	return code;
 }
 
-/* Flags are results here: of an earlier use. */
-static int check_records(const struct k2k_audit_record *records, size_t capacity,
-                         const size_t *count)
-{
-	if (!count)
-		return k2k_fail_argument("count", "null");
-	return capacity ? k2k_check_struct(records, records ? records->size : 0, 0, 0,
-	                                   sizeof(*records), "records")
-	                : 0;
-}
-
 int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, uint32_t flags,
                    struct k2k_audit_record *records, size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
+	struct k2k_audit_cursor mine;
 	struct reading reading = { .reg = reg,
-		                   .cursor = cursor,
+		                   .cursor = &mine,
 		                   .open_too = flags & K2K_AUDIT_OPEN_TOO,
 		                   .damaged_too = flags & K2K_AUDIT_DAMAGED_TOO };
 	int code = 0, gone;
 
 	if (reg)
-		code = K2K_CHECK_STRUCT(cursor, 0);
+		code = K2K_TAKE_STRUCT(&mine, cursor, 0);
 	if (reg && !code && (flags & ~(uint32_t)(K2K_AUDIT_OPEN_TOO | K2K_AUDIT_DAMAGED_TOO)))
 		code = k2k_fail_argument("flags", "unknown flags");
-	if (reg && !code)
-		code = check_records(records, capacity, count);
+	if (reg && !code) /* flags of an earlier use may be in them */
+		code = K2K_CHECK_LIST(records, capacity, count, UINT32_MAX);
 	if (!code)
 		code = enter(reg);
 	if (code)
@@ -511,10 +499,13 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	gone = ask_gone(reg);
 	code = read_all(&reading, records, capacity, count);
 	k2k_read_unlock();
-	return code ? code : *count ? 0 : gone;
+	if (code)
+		return code;
+	K2K_GIVE_STRUCT(cursor, &mine);
+	return *count ? 0 : gone;
 }
 
-/* Is there a number that the cursor has not passed? One load a ring. */
+/* Is there a number that the cursor has not passed? Costs one load for each ring. */
 static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_cursor *cursor)
 {
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
@@ -528,8 +519,8 @@ static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_curs
 }
 
 /*
- * The word may be raised without end by one who may write it: so wakes in a row that bring nothing
- * cost a longer pause each.
+ * A process that may write the word can raise it without end. So each wake in a row that brings
+ * nothing doubles the pause.
  */
 static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 {
@@ -543,8 +534,8 @@ static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 }
 
 /*
- * Who wakes us says only that it is worth a look. A killed writer wakes nobody: so there is a look
- * each second in any case.
+ * A wake only means that a look may be worth it. A killed writer wakes nobody: so there is a look
+ * once a second in any case.
  */
 static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor,
                             uint64_t deadline_ns)
@@ -575,7 +566,8 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
                    uint64_t timeout_ns)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+	struct k2k_audit_cursor mine;
+	int code = reg ? K2K_TAKE_STRUCT(&mine, cursor, 0) : 0;
 
 	if (!code)
 		code = k2k_hold(reg, K2K_GATE_ANY);
@@ -583,7 +575,7 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 		return code;
 	/* relaxed, both: within the call that is counted in users */
 	k2k_add_relaxed(&reg->sleepers, 1);
-	code = sleep_until_news(reg, cursor, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
+	code = sleep_until_news(reg, &mine, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
 	return code;
@@ -594,7 +586,8 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor, uint32_t flags)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_STRUCT(cursor, 0) : 0;
+	struct k2k_audit_cursor mine;
+	int code = reg ? K2K_TAKE_STRUCT(&mine, cursor, 0) : 0;
 
 	if (reg && !code && (flags & ~(uint32_t)K2K_AUDIT_FAILING))
 		code = k2k_fail_argument("flags", "unknown flags");
@@ -603,7 +596,7 @@ int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	if (code)
 		return code;
 	if (reg->follower.incarnation)
-		k2k_follower_say(&reg->follower, cursor->next,
+		k2k_follower_say(&reg->follower, mine.next,
 		                 k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
 		                 flags & K2K_AUDIT_FAILING);
 	else
@@ -613,7 +606,7 @@ int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	return code;
 }
 
-/* relaxed, all: numbers for people */
+/* relaxed, all: numbers for diagnostics */
 static void fill_follower(struct k2k_registry *reg, uint32_t index,
                           struct k2k_audit_follower_info *info)
 {
@@ -621,10 +614,8 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index,
 	/* observe[follower-owner]: who it is */
 	uint64_t owner = k2k_load_acquire(&follower->owner);
 	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
-	uint32_t size = info->size;
 
 	memset(info, 0, sizeof(*info));
-	info->size = size;
 	info->index = index;
 	/* observe[follower-said]: the words before it */
 	said_ns = k2k_load_acquire(&follower->said_ns);
@@ -652,7 +643,7 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index,
 		struct k2k_backlog backlog = k2k_follower_backlog(follower, &ring, i);
 
 		if (backlog.behind >= MISSING_MOST)
-			continue; /* of a damaged ring */
+			continue; /* the ring is damaged */
 		info->behind += backlog.behind;
 		info->overwritten += backlog.overwritten;
 		if (backlog.overwritten && !info->overwritten_from) {
@@ -667,23 +658,24 @@ int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_
                             size_t capacity, size_t *count)
 {
 	K2K_UNCANCELLED;
-	size_t stride, found = 0;
-	int code = reg ? K2K_CHECK_LIST(followers, capacity, count) : 0;
+	uint32_t stride;
+	size_t found = 0;
+	int code = reg ? K2K_CHECK_LIST(followers, capacity, count, 0) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	stride = capacity ? followers->size : 0;
+	stride = K2K_STRIDE(followers, capacity);
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		struct k2k_audit_follower_info info = { .size = (uint32_t)stride };
+		struct k2k_audit_follower_info info;
 
 		fill_follower(reg, i, &info);
-		/* a record that nobody has, and that nobody lost anything in, is none */
+		/* a record without an owner is shown only for its losses */
 		if (info.state == K2K_FOLLOWER_NONE && !info.lost && !info.damaged)
 			continue;
 		if (found < capacity)
-			memcpy(k2k_element(followers, stride, found), &info, sizeof(info));
+			K2K_GIVE_ELEMENT(followers, stride, found, &info);
 		found++;
 	}
 	*count = found;
@@ -694,27 +686,28 @@ int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_
 int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
 {
 	K2K_UNCANCELLED;
-	uint32_t size;
+	struct k2k_audit_stats mine = { .flags = 0 };
 	int code = reg ? K2K_CHECK_STRUCT(stats, 0) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	size = stats->size;
-	memset(stats, 0, sizeof(*stats));
-	stats->size = size;
-	stats->capacity = reg->map.sizes.events;
+	mine.capacity = reg->map.sizes.events;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
 		const struct k2k_shm_ring *ring = &reg->map.rings[i];
 
-		stats->newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
-		for (int k = 0; k < K2K_AUDIT_KINDS; k++) {
-			stats->written[k] += k2k_load_relaxed(&ring->written[k]);
-			stats->coalesced[k] += k2k_load_relaxed(&ring->coalesced[k]);
-			stats->lost[k] += k2k_load_relaxed(&ring->lost[k]);
+		mine.newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
+		for (int k = 0; k < K2K_EVENT_KINDS; k++) {
+			mine.written_by_kind[k] += k2k_load_relaxed(&ring->written[k]);
+			mine.coalesced_by_kind[k] += k2k_load_relaxed(&ring->coalesced[k]);
+			mine.lost_by_kind[k] += k2k_load_relaxed(&ring->lost[k]);
 		}
 	}
 	k2k_read_unlock();
+	memcpy(mine.written, mine.written_by_kind, sizeof(mine.written));
+	memcpy(mine.coalesced, mine.coalesced_by_kind, sizeof(mine.coalesced));
+	memcpy(mine.lost, mine.lost_by_kind, sizeof(mine.lost));
+	K2K_GIVE_STRUCT(stats, &mine);
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include "delay.h"
 #include "error.h"
 
-/* a drawn byte is taken once in 2^61 times, or by somebody's shared locks on many bytes */
+/* A drawn byte is taken once in 2^61 times, or if a process has shared locks on many bytes. */
 #define DRAWS 16
 
 static uint64_t start_time(void)
@@ -27,7 +27,7 @@ static uint64_t start_time(void)
 	if (!file)
 		return 0;
 	if (fgets(line, sizeof(line), file)) {
-		after = strrchr(line, ')'); /* comm may hold anything */
+		after = strrchr(line, ')'); /* comm may contain any character */
 		/* field 22; the first after ')' is field 3 */
 		for (int field = 2; after && field < 22; field++)
 			after = strchr(after + 1, ' ');
@@ -69,10 +69,10 @@ static k2k_u64 *cache_of(struct k2k_liveness *liveness, uint64_t incarnation)
 	return &liveness->dead[incarnation % K2K_DEAD_CACHE];
 }
 
-/* True: it can be told without the kernel that it is dead. */
+/* True: it is dead, and the kernel need not be asked. */
 static bool known_dead(struct k2k_liveness *liveness, uint64_t incarnation)
 {
-	/* nobody's: 0, the writer's mark, or damage */
+	/* no incarnation: 0, the writer's mark, or damage */
 	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
 	       /* relaxed: a cache of a fact that never changes */
 	       k2k_load_relaxed(cache_of(liveness, incarnation)) == incarnation;
@@ -102,8 +102,8 @@ void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnation
 			k2k_store_relaxed(cache_of(liveness, bytes[i]), bytes[i]);
 	}
 	/*
-	 * the question is no barrier: without this, older values of what the dead one wrote could
-	 * be read after it
+	 * The question is no barrier: without this, a later load could still return an older value
+	 * than the dead one's last store.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -125,7 +125,8 @@ int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint
 		int code;
 
 		if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-			return k2k_fail_errno(K2K_EIO, errno, "incarnation", "no random numbers");
+			return k2k_fail_errno(K2K_EIO, errno, "incarnation",
+			                      "getrandom(2) gives no random number");
 		number &= K2K_LOCK_BYTE_LIFE_MAX - 1;
 		if (number < K2K_LOCK_BYTE_LIFE_MIN)
 			continue;
@@ -138,15 +139,17 @@ int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint
 		return 0;
 	}
 	pid = k2k_lock_find_holder(object, number, false, comm);
-	return k2k_fail_pid(K2K_EBUSY, "live", pid, "process %llu (%s) keeps locks on all of %s",
-	                    (unsigned long long)pid, comm, object->path);
+	return k2k_fail_pid(
+		K2K_EBUSY, "live", pid,
+		"process %llu (%s) holds locks on all of %s, so no handle can be opened",
+		(unsigned long long)pid, comm, object->path);
 }
 
 static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)
 {
 	/*
-	 * publish[slot-owner] and observe[slot-owner]: the old owner is dead; whoever sees ours
-	 * sees that we are alive
+	 * publish[slot-owner] and observe[slot-owner]: the old owner is dead; a process that sees
+	 * our incarnation also sees its byte locked
 	 */
 	return k2k_cas_acq_rel(&slot->owner, &from, broker->incarnation);
 }
@@ -154,7 +157,7 @@ static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *br
 static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k_broker *broker)
 {
 	broker->predecessor = owner;
-	/* relaxed, all: for people; the dead one's until we sign */
+	/* relaxed, all: for diagnostics; the dead one's values until we sign */
 	broker->predecessor_attached_ns = k2k_load_relaxed(&slot->attached_at_ns);
 	broker->predecessor_identity.pid = k2k_load_relaxed(&slot->pid);
 	broker->predecessor_identity.comm[0] = k2k_load_relaxed(&slot->comm[0]);
@@ -180,20 +183,20 @@ static int find_slot(const struct k2k_map *map, struct k2k_liveness *liveness,
 		}
 	}
 	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", K2K_SLOTS, K2K_SLOTS,
-	                       "%d brokers are attached already", K2K_SLOTS);
+	                       "all %d broker slots are taken", K2K_SLOTS);
 }
 
 static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
                  const struct k2k_identity *own)
 {
 	/*
-	 * Stale identity under a new owner would name the wrong process, and a stale ACTIVE would
-	 * have writers wait for an ack that this owner has not given yet. Released, so that who
-	 * sees ATTACHING under this owner waits for nothing.
+	 * A stale identity under a new owner would name the wrong process. A stale ACTIVE would
+	 * make writers wait for an ack that this owner has not stored yet. Released, so that a
+	 * writer that sees ATTACHING under this owner waits for nothing.
 	 */
 	/* publish[slot-state] seen by observe[slot-state] in grace.c */
 	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING);
-	/* relaxed: for people; ACTIVE below is released after them */
+	/* relaxed: for diagnostics; ACTIVE below is released after them */
 	k2k_store_relaxed(&slot->pid, own->pid);
 	k2k_store_relaxed(&slot->pid_namespace, own->pid_namespace);
 	k2k_store_relaxed(&slot->start_time, own->start_time);
@@ -202,8 +205,8 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
 	k2k_store_relaxed(&slot->comm[1], own->comm[1]);
 	/*
 	 * Everything stamped up to this token was unlinked before it was published, and we have
-	 * read nothing yet. observe[grace-token]: the unlinks before it. publish[grace-ack]: no
-	 * reader of ours is older.
+	 * read nothing yet. observe[grace-token]: the unlinks before it. publish[grace-ack]: we
+	 * have no older read section.
 	 */
 	k2k_store_release(&slot->ack, k2k_load_acquire(&map->defs->grace_token));
 	/* publish[slot-state]: the ack before it */
@@ -211,8 +214,8 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
 	K2K_DELAY(active);
 	/*
 	 * fence[grace-attach] with fence[grace-writer]: either the writer sees us ACTIVE and waits
-	 * for our ack, or our first read sees its unlink. Without it our ACTIVE could still sit in
-	 * the store buffer while we read an old link.
+	 * for our ack, or our first read sees its unlink. Without the fence, our ACTIVE could still
+	 * be in the store buffer while we read an old link.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -243,8 +246,8 @@ void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker)
 	if (!own)
 		return;
 	/*
-	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: the word is
-	 * in memory that others may have damaged, and what is not ours we leave alone.
+	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: if damage
+	 * put another value there, we leave it alone.
 	 */
 	k2k_cas_acq_rel(&map->slots[broker->slot].owner, &own, 0);
 	k2k_lock_drop(&broker->life);

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * broker.h (F3) - broker slots, identity, proof of death.
+ * broker.h (F3) - broker slots, process identity, proof of death.
  *
- * Death belongs to an incarnation, not to a slot. An attach draws an incarnation
- * (a random number, never drawn again), locks the byte of `live` at that offset,
- * and then takes a slot by one compare-exchange of its owner word: from 0, or
- * from an incarnation that is dead. Administrators are incarnations too, of bytes
- * of `defs`; what they take in that way is the writer's word (writer.h).
+ * What dies is an incarnation, not a slot. An attach draws an incarnation (a random number that is
+ * never drawn again), locks the byte of `live` at that offset, and then takes a slot by one
+ * compare-exchange of its owner word: from 0, or from an incarnation that is dead. Administrators'
+ * handles are incarnations of `defs`; they take the writer's word in the same way (writer.h).
  *
- * 1. alive(incarnation) is one question to the kernel: is that byte locked?
- * 2. Once it answers no, it answers no for ever.
- * 3. So a dead broker needs no reaper: whatever carries its incarnation counts as nothing
- *    from that moment, and whoever wants its slot takes it.
+ * 1. Whether an incarnation is alive is one question to the kernel: is its byte locked?
+ * 2. Once the answer is no, it stays no for ever.
+ * 3. So no process has to clean up after a dead broker: whatever carries its incarnation counts as
+ *    nothing from that moment, and any process that needs its slot takes it.
  *
  * Killed after step N of an attach:
- *   1 lock          nothing is seen; the lock is gone
+ *   1 lock          others see nothing; the kernel has dropped the lock
  *   2 owner word    the slot has a dead owner; the next attach takes it
  *   3 ATTACHING, identity, ack, ACTIVE     as 2
  */
@@ -26,7 +25,7 @@
 
 #define K2K_DEAD_CACHE 64
 
-/* Asks whether incarnations live, and caches the dead: death is for ever. */
+/* Asks whether incarnations are alive, and caches those that are dead: death is final. */
 struct k2k_liveness {
 	const struct k2k_segment *object; /* `live` for brokers, `defs` for administrators */
 	k2k_u64 dead[K2K_DEAD_CACHE];
@@ -41,31 +40,34 @@ struct k2k_broker {
 	struct k2k_lock life;
 	uint64_t incarnation; /* 0: not attached */
 	uint32_t slot;
-	/* the dead one whose slot it took: its incarnation, or 0, and how it had signed */
+	/* of the dead broker whose slot it took: its incarnation, or 0, and what it had signed */
 	uint64_t predecessor, predecessor_attached_ns;
 	struct k2k_identity predecessor_identity;
 };
 
 void k2k_identity_read(struct k2k_identity *identity);
-/* comm as text; what is not printable is '?'. */
+/* comm as text; unprintable characters become '?' */
 void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
 
-/* A full memory barrier after a "no": what the dead one stored is seen. */
+/*
+ * If the answer is "no", a full memory barrier follows it: the caller then sees all that the dead
+ * one stored.
+ */
 bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation);
-/* The same of up to K2K_SLOTS at once: one wait for the agent instead of one each. */
+/* The same for up to K2K_SLOTS incarnations: one wait for the agent instead of one for each. */
 void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
                       uint32_t count);
 
-/* Begins an incarnation: on the agent. K2K_EBUSY; or what locking can answer. */
+/* On the agent. Begins an incarnation. 0, K2K_EBUSY, or an error of k2k_lock_try(). */
 int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint64_t *incarnation);
 
 /*
- * On the agent. K2K_ENOBROKERSLOT, or what locking can answer. The slot is ACTIVE afterwards, and
- * says `own`.
+ * On the agent. 0: the slot is ACTIVE, and signed with `own`. K2K_ENOBROKERSLOT, or an error of
+ * k2k_life_begin().
  */
 int k2k_broker_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                       const struct k2k_identity *own, struct k2k_broker *broker);
-/* On the agent. Owner word 0, then the lock. */
+/* On the agent. Clears the owner word, then drops the lock. */
 void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker);
 
 #endif

@@ -9,31 +9,26 @@
 #define AUDIT_POLL_NS UINT64_C(1000000)
 #define PASSED_POLL_FIRST_NS UINT64_C(20000)
 #define PASSED_POLL_MOST_NS UINT64_C(2000000)
-#define CLOSING UINT64_C(1) /* in place of the thread that has a batch: none begins any more */
+#define CLOSING UINT64_C(1) /* as batch_thread: no thread begins a batch any more */
 
 /*
- * What a thread is known by: the address of a variable of its own. In a forked child it is the
- * same, so look at the gate first. relaxed, here and below: who finds itself in batch_thread has
- * put itself there; the others only wait.
+ * A thread is known by the address of one of its thread-local variables. A forked child has the
+ * same address, so check the gate first.
  */
 static uint64_t own_thread(void)
 {
 	return (uint64_t)(uintptr_t)&k2k_thread_self;
 }
 
-static bool is_in_batch(const struct k2k_registry *reg)
-{
-	return k2k_load_relaxed(&reg->batch_thread) == own_thread(); /* relaxed: as above */
-}
-
 bool k2k_change_in_batch(const struct k2k_registry *reg)
 {
-	return is_in_batch(reg);
+	/* relaxed: a thread that finds its own address has stored it itself; others only wait */
+	return k2k_load_relaxed(&reg->batch_thread) == own_thread();
 }
 
 static int check_name(struct k2k_registry *reg)
 {
-	int code = 0;
+	int code;
 
 	/* relaxed: under the writer's lock, which the destroyer held */
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED)
@@ -44,15 +39,12 @@ static int check_name(struct k2k_registry *reg)
 	return code;
 }
 
-/*
- * Other threads of this handle may be waiting for a stopped writer: not longer than the deadline,
- * either.
- */
+/* Polls: another thread of this handle may be waiting for a stopped writer with the mutex held. */
 static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	while (pthread_mutex_trylock(&reg->mutex) != 0) {
 		if (k2k_clock_monotonic_ns() >= deadline_ns)
-			/* relaxed: for people */
+			/* relaxed: for diagnostics */
 			return k2k_fail_pid(K2K_EBUSY, "handle",
 			                    k2k_load_relaxed(&reg->map.defs->writer_pid),
 			                    "other threads of this process wait for the writer's "
@@ -62,14 +54,14 @@ static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 	return 0;
 }
 
-/* The handle's mutex, then the writer's turn, then the name. */
+/* The handle's mutex, then the writer's lock, then the name. */
 static int take(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	int code = lock_handle(reg, deadline_ns);
 
 	if (code)
 		return code;
-	code = k2k_gate(reg, K2K_GATE_ADMIN); /* closed while we waited */
+	code = k2k_gate(reg, K2K_GATE_ADMIN); /* it may have been closed meanwhile */
 	if (!code)
 		code = k2k_writer_lock(&reg->writer, deadline_ns);
 	if (!code) {
@@ -92,13 +84,12 @@ static void give_back(struct k2k_registry *reg)
 static bool needs_audit(const struct k2k_registry *reg, enum k2k_operation operation)
 {
 	return reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT &&
-	       operation != K2K_OP_CHECK && operation != K2K_OP_REPAIR &&
-	       operation != K2K_OP_DESTROY;
+	       operation != K2K_OP_REPAIR && operation != K2K_OP_DESTROY;
 }
 
 /*
- * With the writer's lock, so that nobody else fills the ring: for half of it, since a change may be
- * several events, and each of them waits for room again.
+ * Waits until a follower has saved enough that half of the ring is free: a change may append
+ * several events. Under the writer's lock, so that no other writer fills the ring meanwhile.
  */
 static int wait_for_audit(struct k2k_registry *reg, uint64_t deadline_ns)
 {
@@ -116,25 +107,33 @@ static int wait_for_audit(struct k2k_registry *reg, uint64_t deadline_ns)
 	return 0;
 }
 
+/* Under the writer's lock: recovers what a killed writer left, and sets the intent. */
+static int set_intent(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns)
+{
+	int code = 0;
+
+	if (operation == K2K_OP_CHECK)
+		return 0;
+	if (needs_audit(reg, operation))
+		code = wait_for_audit(reg, deadline_ns);
+	if (!code && k2k_writer_intent(&reg->map) != K2K_OP_NONE)
+		code = k2k_recover(reg, NULL);
+	if (!code)
+		k2k_writer_begin(&reg->writer, operation);
+	return code;
+}
+
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns)
 {
 	int code = k2k_hold(reg, K2K_GATE_ADMIN);
 
 	if (code)
 		return code;
-	if (!is_in_batch(reg))
+	if (!k2k_change_in_batch(reg))
 		code = take(reg, deadline_ns);
-	if (!code && needs_audit(reg, operation)) {
-		code = wait_for_audit(reg, deadline_ns);
-		if (code && !is_in_batch(reg))
-			give_back(reg);
-	}
-	if (!code && operation != K2K_OP_CHECK) {
-		if (k2k_writer_intent(&reg->map) != K2K_OP_NONE)
-			code = k2k_recover(reg, NULL);
-		if (!code)
-			k2k_writer_begin(&reg->writer, operation);
-		else if (!is_in_batch(reg))
+	if (!code) {
+		code = set_intent(reg, operation, deadline_ns);
+		if (code && !k2k_change_in_batch(reg))
 			give_back(reg);
 	}
 	if (!code)
@@ -147,18 +146,16 @@ int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uin
 
 void k2k_change_leave(struct k2k_registry *reg)
 {
-	if (!is_in_batch(reg))
+	if (!k2k_change_in_batch(reg))
 		give_back(reg);
 	k2k_unhold(reg);
 }
 
 void k2k_change_end(struct k2k_registry *reg, bool undo)
 {
+	k2k_assert_writer(&reg->writer);
 	if (undo) {
-		/*
-		 * like a killed one's; where even that fails the intent stays raised, and the next
-		 * writer tries
-		 */
+		/* as after a kill; if that fails too, the intent stays, for the next writer */
 		struct k2k_error_detail detail = *k2k_error_detail();
 
 		if (k2k_recover(reg, NULL) == 0)
@@ -197,7 +194,7 @@ int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
 	if (behind >= K2K_SLOTS)
 		return k2k_fail(K2K_EBUSY, what, NULL, "all free %s wait for a grace period", what);
 	slot = &reg->map.slots[behind];
-	/* relaxed: for people */
+	/* relaxed, all: for diagnostics */
 	pid = k2k_load_relaxed(&slot->pid);
 	k2k_identity_comm(comm, k2k_load_relaxed(&slot->comm[0]), k2k_load_relaxed(&slot->comm[1]));
 	return k2k_fail_pid(K2K_EBUSY, what, pid,
@@ -217,15 +214,15 @@ int k2k_batch_begin(struct k2k_registry *reg)
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	/* relaxed: looked at again below */
-	begun = k2k_load_relaxed(reg->gate) == K2K_GATE_ADMIN && is_in_batch(reg);
+	/* relaxed: k2k_change_begin() looks again */
+	begun = k2k_load_relaxed(reg->gate) == K2K_GATE_ADMIN && k2k_change_in_batch(reg);
 	if (begun)
 		return k2k_fail_argument("batch",
 		                         "this thread has begun one on this handle already");
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
-	/* relaxed: as above */
+	/* relaxed: as in k2k_change_in_batch(). Fails if close came first */
 	if (!k2k_cas_relaxed(&reg->batch_thread, &nobody, own_thread())) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
 		k2k_change_leave(reg);
@@ -236,12 +233,12 @@ int k2k_batch_begin(struct k2k_registry *reg)
 }
 
 /*
- * What the batch retired: once for all, because it takes a sweep. What has not passed is left to
- * the next change.
+ * Reaps what the batch retired, once for all of it, because that takes a sweep. The next change
+ * reaps what has not passed yet.
  */
 static void reap_batch(struct k2k_registry *reg)
 {
-	/* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
 	if (k2k_load_relaxed(&reg->map.defs->tenant_retired.count) == 0 ||
 	    k2k_change_begin(reg, K2K_OP_DEREGISTER, k2k_deadline(reg)) != 0)
 		return;
@@ -250,11 +247,12 @@ static void reap_batch(struct k2k_registry *reg)
 
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
+	k2k_assert_writer(&reg->writer);
 	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
 	/*
-	 * publish[batch]: from here on a closer may unmap the registry; the mutex outlives that,
-	 * and the next one needs it
+	 * publish[batch]: all accesses of the batch; from here on a close may unmap the registry.
+	 * The mutex outlives that.
 	 */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);
@@ -268,10 +266,10 @@ int k2k_batch_end(struct k2k_registry *reg)
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	/*
-	 * whoever is in a batch ends it, also where the handle was fenced meanwhile; relaxed:
-	 * nothing is read behind it
+	 * a batch can be ended also after the handle was fenced; relaxed: nothing that is read
+	 * below depends on it
 	 */
-	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && is_in_batch(reg)) {
+	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && k2k_change_in_batch(reg)) {
 		reap_batch(reg);
 		end_batch(reg, 0);
 		return 0;
@@ -288,7 +286,7 @@ int k2k_batch_close(struct k2k_registry *reg)
 	for (;;) {
 		uint64_t thread = 0;
 
-		/* observe[batch]: whoever had one does nothing more with what is closed now */
+		/* observe[batch]: a batch that has ended accesses nothing any more */
 		if (k2k_cas_acq_rel(&reg->batch_thread, &thread, CLOSING) || thread == CLOSING)
 			return 0;
 		if (thread == own_thread()) {

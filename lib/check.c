@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * check.c (F7) - the invariants that can be seen from outside; and repair.
+ * check.c (F7) - checks the invariants that are visible from outside; and repairs.
  *
- * An administrator looks under the writer's lock: definitions hold still. What
- * brokers write moves all the time: a finding there, and any finding of a reader
- * without the lock, counts only if all further looks find the same. What is
- * looked at, and what is no finding, is in verify.h.
+ * An administrator checks under the writer's lock, so definitions don't change. What brokers write
+ * changes all the time. So a finding there, and any finding of a reader without the lock, counts
+ * only if all further rounds find the same. verify.h says what is checked and what is not a
+ * finding.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,128 +17,131 @@
 #include "sweep.h"
 #include "verify.h"
 
-#define LOOKS 5
+#define ROUNDS 5
 #define PAUSE_NS UINT64_C(15000000) /* all of them together stay below 100 ms */
 
-static void look_at_header(struct k2k_look *look, const char *object, const void *mapped,
-                           const struct k2k_shm_header *header)
+static void check_header(struct k2k_verify *verify, const char *object, const void *mapped,
+                         const struct k2k_shm_header *header)
 {
 	if (memcmp(mapped, header, sizeof(*header)) != 0)
-		k2k_look_find(look, "layout", object,
-		              "the header is not as it was at attach: nobody can attach any more");
+		k2k_verify_report(
+			verify, "layout", object,
+			"the header has changed since this handle was opened: no process can "
+			"open the registry any more");
 }
 
-static void look_at_all(struct k2k_look *look)
+static void check_all(struct k2k_verify *verify)
 {
-	enum k2k_operation intent = k2k_writer_intent(look->map);
+	enum k2k_operation intent = k2k_writer_intent(verify->map);
 
-	look->count = 0;
-	look_at_header(look, "defs", look->map->defs, look->defs_header);
-	look_at_header(look, "live", look->map->live, look->live_header);
+	verify->count = 0;
+	check_header(verify, "defs", verify->map->defs, verify->defs_header);
+	check_header(verify, "live", verify->map->live, verify->live_header);
 	if (intent != K2K_OP_NONE)
-		k2k_look_find(look, "intent", "writer",
-		              "an operation has not ended (%s): any change finishes it, or repair",
-		              k2k_writer_operation_name(intent));
-	k2k_look_at_definitions(look);
-	k2k_look_at_live(look);
-	k2k_look_at_trail(look);
+		k2k_verify_report(
+			verify, "intent", "writer",
+			"operation %s was interrupted: the next change completes or undoes "
+			"it, and so does repair",
+			k2k_writer_operation_name(intent));
+	k2k_verify_definitions(verify);
+	k2k_verify_live(verify);
+	k2k_verify_trail(verify);
 }
 
-/* Keeps what both looks found. A text holds no number that moves by itself. */
-static void intersect(struct k2k_look *f, const struct k2k_look *again)
+/* Keeps what both rounds found. A text contains no number that changes by itself. */
+static void intersect(struct k2k_verify *verify, const struct k2k_verify *again)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < f->count; i++)
+	for (size_t i = 0; i < verify->count; i++)
 		for (size_t j = 0; j < again->count; j++)
-			if (strcmp(f->list[i].text, again->list[j].text) == 0 &&
-			    strcmp(f->list[i].object, again->list[j].object) == 0) {
-				f->list[kept++] = f->list[i];
+			if (strcmp(verify->list[i].text, again->list[j].text) == 0 &&
+			    strcmp(verify->list[i].object, again->list[j].object) == 0) {
+				verify->list[kept++] = verify->list[i];
 				break;
 			}
-	f->count = kept;
+	verify->count = kept;
 }
 
-static int look_until_stable(struct k2k_look *f)
+static int check_until_stable(struct k2k_verify *verify)
 {
-	struct k2k_look *again = malloc(sizeof(*again));
+	struct k2k_verify *again = malloc(sizeof(*again));
 
 	if (!again)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
-	*again = *f;
-	look_at_all(f);
-	for (int i = 0; f->count && i < LOOKS; i++) {
+	*again = *verify;
+	check_all(verify);
+	for (int i = 0; verify->count && i < ROUNDS; i++) {
 		k2k_clock_sleep_ns(PAUSE_NS);
-		look_at_all(again);
-		intersect(f, again);
+		check_all(again);
+		intersect(verify, again);
 	}
 	free(again);
 	return 0;
 }
 
-static int check_as_reader(struct k2k_registry *reg, struct k2k_look *f)
+static int check_as_reader(struct k2k_registry *reg, struct k2k_verify *verify)
 {
 	int code = k2k_enter(reg, K2K_GATE_ANY);
 
 	if (code)
 		return code;
-	code = look_until_stable(f);
+	code = check_until_stable(verify);
 	k2k_read_unlock();
 	return code;
 }
 
-static int check_as_admin(struct k2k_registry *reg, struct k2k_look *f)
+static int check_as_admin(struct k2k_registry *reg, struct k2k_verify *verify)
 {
 	int code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 
 	if (code)
 		return code;
-	code = look_until_stable(f);
+	code = check_until_stable(verify);
 	k2k_change_leave(reg);
 	return code;
+}
+
+static void give_findings(struct k2k_finding *list, size_t capacity,
+                          const struct k2k_finding *found, size_t count)
+{
+	uint32_t stride = K2K_STRIDE(list, capacity);
+
+	for (size_t i = 0; i < count && i < capacity; i++)
+		K2K_GIVE_ELEMENT(list, stride, i, &found[i]);
 }
 
 int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_t capacity,
                        size_t *count)
 {
 	K2K_UNCANCELLED;
-	struct k2k_look *f;
+	struct k2k_verify *verify;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	code = K2K_CHECK_LIST(list, capacity, count);
-	/*
-	 * before malloc(), whose lock may be held for ever in a child that was made without fork
-	 * handlers
-	 */
+	code = K2K_CHECK_LIST(list, capacity, count, 0);
+	/* Before malloc(), whose lock may stay locked in a child made without fork handlers. */
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	f = malloc(sizeof(*f));
-	if (!f)
+	verify = malloc(sizeof(*verify));
+	if (!verify)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "check", "no memory");
-	f->map = &reg->map;
-	f->clock = &reg->clock;
-	f->liveness = &reg->liveness;
-	f->defs_header = &reg->defs.header;
-	f->live_header = &reg->live.header;
-	f->alone = reg->role == K2K_GATE_ADMIN;
-	f->count = 0;
-	code = f->alone ? check_as_admin(reg, f) : check_as_reader(reg, f);
+	verify->map = &reg->map;
+	verify->clock = &reg->clock;
+	verify->liveness = &reg->liveness;
+	verify->defs_header = &reg->defs.header;
+	verify->live_header = &reg->live.header;
+	verify->alone = reg->role == K2K_GATE_ADMIN;
+	verify->count = 0;
+	code = verify->alone ? check_as_admin(reg, verify) : check_as_reader(reg, verify);
 	if (!code) {
-		size_t stride = capacity ? list->size : 0;
-
-		*count = f->count;
-		for (size_t i = 0; i < f->count && i < capacity; i++) {
-			struct k2k_finding *out = k2k_element(list, stride, i);
-
-			*out = f->list[i];
-			out->size = (uint32_t)stride;
-		}
+		give_findings(list, capacity, verify->list, verify->count);
+		*count = verify->count;
 	}
-	free(f);
+	free(verify);
 	return code;
 }
 
@@ -147,10 +150,10 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
-		/* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: all that it stored before it died */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 
-		/* publish[slot-owner]: nothing; from a dead owner only */
+		/* publish[slot-owner]: nothing; only if the owner is still the dead one */
 		if (owner != 0 && !k2k_liveness_alive(&reg->liveness, owner) &&
 		    k2k_cas_acq_rel(&reg->map.slots[i].owner, &owner, 0))
 			mended->brokers++;
@@ -178,17 +181,17 @@ static uint64_t sweep_files(struct k2k_registry *reg)
 	return sweeping.files;
 }
 
-/* For k2k_repair_list. relaxed memory is none of it: under the handle's mutex */
-static void keep_cuts(struct k2k_registry *reg, const struct k2k_look *look)
+/* For k2k_repair_list(). Needs no atomics: the handle's mutex protects it. */
+static void keep_cuts(struct k2k_registry *reg, const struct k2k_verify *verify)
 {
-	struct k2k_finding *list = malloc(sizeof(*list) * (look->count + 1));
+	struct k2k_finding *list = malloc(sizeof(*list) * (verify->count + 1));
 
 	k2k_assert_locked(&reg->mutex);
 	free(reg->cuts);
 	reg->cuts = list;
-	reg->cut_count = list ? look->count : 0;
+	reg->cut_count = list ? verify->count : 0;
 	if (list)
-		memcpy(list, look->list, sizeof(*list) * look->count);
+		memcpy(list, verify->list, sizeof(*list) * verify->count);
 }
 
 static int repair(struct k2k_registry *reg, struct k2k_mended *mended)
@@ -214,7 +217,6 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 {
 	const struct k2k_mend_counts *damage = &mended->damage;
 	struct k2k_repair_info all = {
-		.size = info->size,
 		.tenants = mended->tenants,
 		.budgets = mended->budgets,
 		.engagements = mended->engagements,
@@ -228,31 +230,31 @@ static void fill_info(struct k2k_repair_info *info, const struct k2k_mended *men
 		.cut_leases = damage->leases,
 	};
 
-	memcpy(info, &all, info->size < sizeof(all) ? info->size : sizeof(all));
+	K2K_GIVE_STRUCT(info, &all);
 }
 
 int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info)
 {
 	K2K_UNCANCELLED;
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 	uint64_t files = 0;
-	int code = reg ? K2K_CHECK_GROWN(info, 0, damaged) : k2k_fail_argument("registry", "null");
+	int code = reg ? K2K_CHECK_STRUCT(info, 0) : k2k_fail_argument("registry", "null");
 
 	if (code)
 		return code;
-	mended.look = calloc(1, sizeof(*mended.look));
-	if (!mended.look)
+	mended.verify = calloc(1, sizeof(*mended.verify));
+	if (!mended.verify)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory");
-	/* recovery is counted here, not in begin */
+	/* K2K_OP_CHECK, because this call, not k2k_change_begin(), counts what recovery does */
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (!code) {
 		code = repair(reg, &mended);
-		keep_cuts(reg, mended.look);
+		keep_cuts(reg, mended.verify);
 		if (!code)
 			files = sweep_files(reg);
 		k2k_change_leave(reg);
 	}
-	free(mended.look);
+	free(mended.verify);
 	if (!code)
 		fill_info(info, &mended, files);
 	return code;
@@ -262,23 +264,16 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
                     size_t *count)
 {
 	K2K_UNCANCELLED;
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count)
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0)
 	               : k2k_fail_argument("registry", "null");
-	size_t stride;
 
 	if (!code)
-		/* the mutex is what it is for */
+		/* it is called only for the mutex */
 		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
 	*count = reg->cut_count;
-	stride = capacity ? list->size : 0;
-	for (size_t i = 0; i < reg->cut_count && i < capacity; i++) {
-		struct k2k_finding *out = k2k_element(list, stride, i);
-
-		*out = reg->cuts[i];
-		out->size = (uint32_t)stride;
-	}
+	give_findings(list, capacity, reg->cuts, reg->cut_count);
 	k2k_change_leave(reg);
 	return 0;
 }

@@ -11,17 +11,14 @@
 
 static int no_offset(int error)
 {
-	/* a kernel without time namespaces, or no /proc at all: what needs that says so */
+	/* a kernel without time namespaces, or no /proc at all, which is reported where it is needed */
 	if (error == ENOENT)
 		return 0;
 	return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "/proc",
 	                      "can't tell in which time namespace this process is");
 }
 
-/*
- * An offset that is missed would let each window be granted at another time than the others grant
- * it.
- */
+/* With a wrong offset this process would begin each window at another time than all others. */
 int k2k_clock_open(struct k2k_clock *clock)
 {
 	char own[64] = "", children[64] = "";
@@ -70,8 +67,8 @@ uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)
 	struct timespec tick = { 0, 0 };
 
 	/*
-	 * the coarse clock shows a second up to a tick late: who wakes before it does would only
-	 * have to sleep again
+	 * The coarse clock shows a second up to a tick late: a thread that wakes before that would
+	 * only have to sleep again.
 	 */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	return K2K_NS_PER_SEC - k2k_clock_exact(clock).ns + (uint64_t)tick.tv_nsec;
@@ -82,8 +79,8 @@ void k2k_clock_sleep_ns(uint64_t ns)
 	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
 
 	/*
-	 * the bare system call: the C library's functions are cancellation points. A signal may cut
-	 * it short: callers look again anyway
+	 * The system call itself, because the C library's function is a cancellation point. A
+	 * signal may cut the sleep short: callers look again anyway.
 	 */
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }

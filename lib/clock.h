@@ -4,11 +4,10 @@
  * time namespace counts them, so that processes in different namespaces agree on the second. It
  * never steps back.
  *
- * Its grain is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every message
- * reads it (5 ns, in the vDSO): a second that was kept for the messages by a thread of the broker
- * was late by as long as that thread did not run, and then more than the limit passed within a
- * moment. Where a tick matters, before anything is refused, the precise clock is asked
- * (k2k_clock_exact).
+ * Its resolution is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every
+ * message reads the clock (5 ns, in the vDSO). A second cached by a thread of the broker would be
+ * late by as long as that thread does not run, and then more than the limit could pass in a moment.
+ * If a tick matters, before a message is refused, the precise clock is read (k2k_clock_exact).
  */
 #ifndef K2K_CLOCK_H
 #define K2K_CLOCK_H
@@ -18,7 +17,7 @@
 #include "base.h"
 
 struct k2k_clock {
-	int64_t offset_ns;                    /* what our time namespace adds */
+	int64_t offset_ns;                    /* what this time namespace adds */
 	_Atomic(const k2k_u64 *) injected_ns; /* tests: read this instead */
 };
 
@@ -28,19 +27,19 @@ struct k2k_instant {
 };
 
 /*
- * 0, or K2K_EIO where a later child would be in another time namespace: then threads and children
- * would not agree.
+ * 0; K2K_EIO if this process's children will be in another time namespace than the process itself:
+ * they would not agree on the second.
  */
 int k2k_clock_open(struct k2k_clock *clock);
 
 static inline struct k2k_instant k2k_clock_read(const struct k2k_clock *clock, clockid_t id)
 {
-	/* relaxed, here and below: set by tests, before what they test */
+	/* relaxed, here and below: set by tests, before the calls that they test */
 	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns);
 	struct k2k_instant now;
 
 	if (k2k_unlikely(injected_ns != NULL)) {
-		/* relaxed: a number that carries nothing else */
+		/* relaxed: a number that publishes nothing else */
 		uint64_t ns = k2k_load_relaxed(injected_ns);
 
 		now.second = ns / K2K_NS_PER_SEC;
@@ -68,8 +67,8 @@ static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 }
 
 /*
- * The same without the grain: 10 ns and more. Never behind k2k_clock_now(), and ahead of it by less
- * than a tick.
+ * The precise time, which costs 10 ns and more. Never behind k2k_clock_now(), and ahead of it by
+ * less than a tick.
  */
 static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
 {
@@ -77,16 +76,16 @@ static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
 }
 
 /*
- * How long until k2k_clock_now() shows another second. An injected clock: a second at most, since
- * nobody knows.
+ * How long until k2k_clock_now() shows another second, in ns. With an injected clock, which moves
+ * when its test says so, at most a second.
  */
 uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock);
 
-/* CLOCK_MONOTONIC of this process, for deadlines and pauses. */
+/* CLOCK_MONOTONIC of this process's time namespace, for deadlines and pauses. */
 uint64_t k2k_clock_monotonic_ns(void);
 /* Since 1970. */
 uint64_t k2k_clock_realtime_ns(void);
-/* No cancellation point. */
+/* Not a cancellation point. */
 void k2k_clock_sleep_ns(uint64_t ns);
 
 #endif

@@ -2,15 +2,16 @@
 /*
  * create.c (F7) - plan and create.
  *
- * create, killed after:        others see        the next create, destroy or open as ADMIN
- *   built, unnamed             nothing           the kernel has freed it
- *   creator's byte locked      nothing           "
- *   live linked                no registry       sweeps it: its byte is free and no defs refers to
- *   it defs linked                the registry      -
+ * create, killed after:
+ *   step                    others see     what the next create, destroy or open as ADMIN does
+ *   built, unnamed          nothing        nothing: the kernel has freed the objects
+ *   creator's byte locked   nothing        nothing: the same
+ *   live linked             no registry    removes live: its byte is free, and no defs refers to it
+ *   defs linked             the registry   nothing
  *
- * Model: tests/model/create.pml, with destroy, attach and the sweepers. Its steps are system calls
- * on names and lock bytes, which the kernel orders; the one word in memory, `poisoned`, is
- * published before the unlink and looked at again under the writer's lock.
+ * Model: tests/model/create.pml, together with destroy, attach and the sweepers. Its steps are
+ * system calls on names and lock bytes, which the kernel orders. The one word in memory,
+ * `poisoned`, is published before the unlink and looked at again under the writer's lock.
  */
 #include <errno.h>
 #include <string.h>
@@ -33,12 +34,6 @@
 
 static int check_create_options(const struct k2k_create_options *options)
 {
-	int code = K2K_CHECK_GROWN(options,
-	                           K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT,
-	                           max_audit_events);
-
-	if (code)
-		return code;
 	if (options->max_tenants > MOST_TENANTS)
 		return k2k_fail_argument("max_tenants", "above 2^24");
 	if (options->max_engagements > MOST_RECORDS)
@@ -47,13 +42,24 @@ static int check_create_options(const struct k2k_create_options *options)
 		return k2k_fail_argument("max_leases", "above 2^28");
 	if (options->max_budgets > MOST_RECORDS)
 		return k2k_fail_argument("max_budgets", "above 2^28");
-	if (K2K_HAS_FIELD(options, max_audit_events) && options->max_audit_events > MOST_EVENTS)
+	if (options->max_audit_events > MOST_EVENTS)
 		return k2k_fail_argument("max_audit_events", "above 2^16");
 	if ((options->flags & K2K_CREATE_MODE) &&
 	    ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
-		return k2k_fail_argument("mode",
-		                         "not 0600 to 0777 with read and write for the owner");
+		return k2k_fail_argument(
+			"mode", "not 0600 to 0777 with read and write permission for the owner");
 	return 0;
+}
+
+/* Without options: the defaults. */
+static int take_create_options(const struct k2k_create_options *options,
+                               struct k2k_create_options *mine)
+{
+	static const struct k2k_create_options none = K2K_CREATE_OPTIONS_INIT;
+	int code = K2K_TAKE_STRUCT(mine, options ? options : &none,
+	                           K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT);
+
+	return code ? code : check_create_options(mine);
 }
 
 static uint32_t or_default(uint64_t value, uint32_t otherwise)
@@ -61,7 +67,7 @@ static uint32_t or_default(uint64_t value, uint32_t otherwise)
 	return value ? (uint32_t)value : otherwise;
 }
 
-/* The next from `least` on. */
+/* The smallest power of two that is at least `least`. */
 static uint32_t power_of_two(uint32_t least)
 {
 	uint32_t power = 1;
@@ -71,22 +77,13 @@ static uint32_t power_of_two(uint32_t least)
 	return power;
 }
 
-static int read_sizes(const struct k2k_create_options *options, struct k2k_sizes *sizes)
+static void read_sizes(const struct k2k_create_options *options, struct k2k_sizes *sizes)
 {
-	static const struct k2k_create_options none = K2K_CREATE_OPTIONS_INIT;
-	const struct k2k_create_options *from = options ? options : &none;
-	int code = check_create_options(from);
-
-	if (code)
-		return code;
-	sizes->tenants = or_default(from->max_tenants, DEFAULT_TENANTS);
-	sizes->engagements = or_default(from->max_engagements, DEFAULT_ENGAGEMENTS);
-	sizes->leases = or_default(from->max_leases, 4 * sizes->tenants) + K2K_SLOTS;
-	sizes->budgets = or_default(from->max_budgets, DEFAULT_BUDGETS);
-	sizes->events = power_of_two(
-		or_default(K2K_HAS_FIELD(from, max_audit_events) ? from->max_audit_events : 0,
-	                   DEFAULT_EVENTS));
-	return 0;
+	sizes->tenants = or_default(options->max_tenants, DEFAULT_TENANTS);
+	sizes->engagements = or_default(options->max_engagements, DEFAULT_ENGAGEMENTS);
+	sizes->leases = or_default(options->max_leases, 4 * sizes->tenants) + K2K_SLOTS;
+	sizes->budgets = or_default(options->max_budgets, DEFAULT_BUDGETS);
+	sizes->events = power_of_two(or_default(options->max_audit_events, DEFAULT_EVENTS));
 }
 
 /* On the agent. */
@@ -95,14 +92,11 @@ static int make_plan(const struct k2k_create_options *options, struct k2k_regist
 	struct k2k_shm_header defs, live;
 	struct k2k_sizes sizes;
 	struct k2k_room room;
-	int code = K2K_CHECK_GROWN(plan, 0, max_audit_events);
+	int code = k2k_room_read(&room);
 
-	if (!code)
-		code = read_sizes(options, &sizes);
-	if (!code)
-		code = k2k_room_read(&room);
 	if (code)
 		return code;
+	read_sizes(options, &sizes);
 	k2k_map_lay_out(&sizes, &defs, &live);
 	plan->defs_bytes = defs.total_bytes;
 	plan->live_bytes = live.total_bytes;
@@ -114,36 +108,41 @@ static int make_plan(const struct k2k_create_options *options, struct k2k_regist
 	plan->max_engagements = sizes.engagements;
 	plan->max_leases = K2K_LEASES(sizes);
 	plan->max_budgets = sizes.budgets;
-	if (K2K_HAS_FIELD(plan, max_audit_events))
-		plan->max_audit_events = sizes.events;
+	plan->max_audit_events = sizes.events;
 	return 0;
 }
 
 struct planning {
-	const struct k2k_create_options *options;
-	struct k2k_registry_plan *plan;
+	struct k2k_create_options options;
+	struct k2k_registry_plan plan;
 };
 
 static int plan_on_agent(void *context)
 {
-	const struct planning *planning = context;
+	struct planning *planning = context;
 
-	return make_plan(planning->options, planning->plan);
+	return make_plan(&planning->options, &planning->plan);
 }
 
 int k2k_registry_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
 {
 	K2K_UNCANCELLED;
-	struct planning planning = { options, plan };
+	struct planning planning = { .plan = { .flags = 0 } };
 	struct k2k_agent agent;
 	int code = k2k_rcu_join();
 
+	if (!code)
+		code = K2K_CHECK_STRUCT(plan, 0);
+	if (!code)
+		code = take_create_options(options, &planning.options);
 	if (!code)
 		code = k2k_agent_start(&agent);
 	if (code)
 		return code;
 	code = k2k_agent_run(&agent, plan_on_agent, &planning);
 	k2k_agent_stop(&agent);
+	if (!code)
+		K2K_GIVE_STRUCT(plan, &planning.plan);
 	return code;
 }
 
@@ -160,13 +159,17 @@ static int check_room(const struct k2k_registry_plan *plan)
 		if (plan->total_bytes > limits[i].free)
 			return k2k_fail_values(K2K_ENOMEM, "room", limits[i].where,
 			                       plan->total_bytes, limits[i].free,
-			                       "the registry needs %llu bytes, %s has %llu free",
+			                       "the registry needs %llu bytes, but %s has only "
+			                       "%llu free: create a smaller one, or free memory",
 			                       (unsigned long long)plan->total_bytes,
 			                       limits[i].where, (unsigned long long)limits[i].free);
 	return 0;
 }
 
-/* It was there when we asked, and is not any more: the numbers as they are now. */
+/*
+ * The room was there when it was checked, and is gone now: puts the current numbers into the
+ * detail.
+ */
 static int no_room(const struct k2k_registry_plan *plan)
 {
 	struct k2k_error_detail detail = *k2k_error_detail();
@@ -185,7 +188,7 @@ static int no_room(const struct k2k_registry_plan *plan)
 struct creation {
 	struct k2k_agent agent;
 	const char *name;
-	const struct k2k_create_options *options;
+	struct k2k_create_options options;
 	struct k2k_segment defs, live;
 	struct k2k_lock byte;
 };
@@ -213,7 +216,7 @@ static int fill_header(struct k2k_segment *seg, const struct k2k_shm_header *pla
 	return code;
 }
 
-/* A list of all records in order. Nobody else has the object yet. */
+/* Makes a list of all records, in order. No other process has the object yet. */
 static void fill_list(const struct k2k_list *list)
 {
 	for (uint32_t i = 0; i < list->capacity; i++)
@@ -221,7 +224,7 @@ static void fill_list(const struct k2k_list *list)
 }
 
 /* The first event of the administrators' ring. */
-static int tell(const struct k2k_map *map, mode_t mode)
+static int report(const struct k2k_map *map, mode_t mode)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
 	uint64_t *values = body.more.change.values;
@@ -230,12 +233,12 @@ static int tell(const struct k2k_map *map, mode_t mode)
 
 	if (code)
 		return code;
-	values[0] = map->sizes.tenants;
-	values[1] = map->sizes.engagements;
-	values[2] = K2K_LEASES(map->sizes);
-	values[3] = map->sizes.budgets;
-	values[4] = map->sizes.events;
-	values[5] = mode;
+	values[K2K_AUDIT_CREATED_MAX_TENANTS] = map->sizes.tenants;
+	values[K2K_AUDIT_CREATED_MAX_ENGAGEMENTS] = map->sizes.engagements;
+	values[K2K_AUDIT_CREATED_MAX_LEASES] = K2K_LEASES(map->sizes);
+	values[K2K_AUDIT_CREATED_MAX_BUDGETS] = map->sizes.budgets;
+	values[K2K_AUDIT_CREATED_MAX_EVENTS] = map->sizes.events;
+	values[K2K_AUDIT_CREATED_MODE] = mode;
 	k2k_trail_append_locked(&writer.trail, &body);
 	return 0;
 }
@@ -249,7 +252,8 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs,
 	int code;
 
 	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
-		return k2k_fail_errno(K2K_EIO, errno, "uuid", "no random numbers");
+		return k2k_fail_errno(K2K_EIO, errno, "uuid",
+		                      "getrandom(2) gives no random number");
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 	code = fill_header(&creation->defs, defs, K2K_DEFS_MAGIC, uuid, mode & ~022u);
@@ -263,26 +267,25 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs,
 	budgets = k2k_budget_free_list(&map);
 	fill_list(&tenants);
 	fill_list(&budgets);
-	/* relaxed: nobody has it yet; a token of 0 stands for "never" */
+	/* relaxed: no other process has it yet; a token of 0 means "never" */
 	k2k_store_relaxed(&map.defs->grace_token, 1);
 	k2k_store_relaxed(&map.defs->grace_wake, 1);
-	return tell(&map, mode);
+	return report(&map, mode);
 }
 
 static int build(struct creation *creation, const struct k2k_create_options *options,
                  const struct k2k_sizes *sizes)
 {
-	mode_t mode = options && (options->flags & K2K_CREATE_MODE) ? (mode_t)options->mode
-	                                                            : DEFAULT_MODE;
-	bool has_group = options && (options->flags & K2K_CREATE_GROUP);
+	mode_t mode = options->flags & K2K_CREATE_MODE ? (mode_t)options->mode : DEFAULT_MODE;
+	bool has_group = options->flags & K2K_CREATE_GROUP;
 	gid_t group = has_group ? (gid_t)options->gid : 0;
 	struct k2k_shm_header defs, live;
 	int code;
 
 	memset(&defs, 0, sizeof(defs));
 	memset(&live, 0, sizeof(live));
-	if (options && (options->flags & K2K_CREATE_REQUIRE_AUDIT))
-		defs.incompatible = K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() takes it over */
+	if (options->flags & K2K_CREATE_REQUIRE_AUDIT)
+		defs.incompatible = K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() copies it */
 	k2k_map_lay_out(sizes, &defs, &live);
 	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes,
 	                         mode & ~022u, has_group, group);
@@ -292,7 +295,10 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 	return code ? code : fill(creation, &defs, &live, mode);
 }
 
-/* Names both. Of two creators one gets the name of defs; the other takes its live back. */
+/*
+ * Links both. If two processes create at once, one gets the name of defs; the other unlinks its
+ * live.
+ */
 static int name_objects(struct creation *creation, const char *name)
 {
 	char defs_path[K2K_PATH_MAX], live_path[K2K_PATH_MAX];
@@ -312,8 +318,8 @@ static int name_objects(struct creation *creation, const char *name)
 }
 
 /*
- * 0 where the name is free, K2K_EEXIST where a registry has it; one whose destroyer was killed is
- * removed.
+ * 0 if the name is free, K2K_EEXIST if a registry has it. A registry whose destroyer was killed is
+ * removed first.
  */
 static int check_free(struct k2k_agent *agent, const char *name)
 {
@@ -327,7 +333,7 @@ static int check_free(struct k2k_agent *agent, const char *name)
 	if (code == K2K_ENOREGISTRY)
 		return 0;
 	if (code == 0) {
-		/* relaxed: final once set */
+		/* relaxed: it never changes back */
 		poisoned = k2k_load_relaxed(
 				   &((struct k2k_shm_defs *)(void *)defs.base)->poisoned) ==
 		           K2K_POISONED;
@@ -338,20 +344,20 @@ static int check_free(struct k2k_agent *agent, const char *name)
 	}
 	if (code == K2K_EIO || code == K2K_ENOMEM)
 		return code;
-	/* whatever is there, it has the name */
-	return k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path);
+	/* whatever it is, it has the name */
+	return k2k_fail(K2K_EEXIST, "name", NULL, "%s already exists: open it, or destroy it first",
+	                path);
 }
 
 /* On the agent. */
 static int create(void *context)
 {
-	struct k2k_registry_plan plan = { .size = sizeof(plan) };
+	struct k2k_registry_plan plan;
 	struct creation *creation = context;
 	struct k2k_sizes sizes;
-	int code = make_plan(creation->options, &plan);
+	int code = make_plan(&creation->options, &plan);
 
-	if (!code)
-		code = read_sizes(creation->options, &sizes);
+	read_sizes(&creation->options, &sizes);
 	if (!code)
 		code = check_free(&creation->agent, creation->name);
 	if (code)
@@ -360,7 +366,7 @@ static int create(void *context)
 	code = check_room(&plan);
 	if (code)
 		return code;
-	code = build(creation, creation->options, &sizes);
+	code = build(creation, &creation->options, &sizes);
 	if (code == K2K_ENOMEM)
 		code = no_room(&plan);
 	if (!code)
@@ -369,7 +375,7 @@ static int create(void *context)
 	return code;
 }
 
-/* On the agent. A create that answers an error leaves nothing. */
+/* On the agent. A create that returns an error leaves nothing behind. */
 static int take_back(void *context)
 {
 	struct creation *creation = context;
@@ -402,8 +408,10 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 	if (code)
 		return code;
 	memset(&creation, 0, sizeof(creation));
+	code = take_create_options(options, &creation.options);
+	if (code)
+		return code;
 	creation.name = name;
-	creation.options = options;
 	creation.defs.fd = -1;
 	creation.live.fd = -1;
 	code = k2k_agent_start(&creation.agent);

@@ -3,37 +3,37 @@
 
 #include "lease.h"
 
-static void tell(struct k2k_registry *reg, const struct k2k_dead *dead,
-                 const uint64_t held[K2K_RESOURCES], uint32_t records)
+static void append(struct k2k_registry *reg, const struct k2k_dead *dead,
+                   const uint64_t held[K2K_RESOURCES], uint32_t records)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_BROKER_DEAD,
 		                       .pid = dead->pid,
 		                       .incarnation = dead->incarnation };
 	uint64_t *values = body.more.change.values;
 
-	values[0] = dead->slot;
-	values[1] = held[K2K_RESOURCE_KERNELS];
-	values[2] = held[K2K_RESOURCE_GPU_MEMORY];
-	values[3] = records;
-	values[4] = dead->attached_at_ns;
-	values[K2K_EVENT_VALUES - 2] = dead->comm[0];
-	values[K2K_EVENT_VALUES - 1] = dead->comm[1];
+	values[K2K_AUDIT_DEAD_SLOT] = dead->slot;
+	values[K2K_AUDIT_DEAD_KERNELS] = held[K2K_RESOURCE_KERNELS];
+	values[K2K_AUDIT_DEAD_GPU_MEMORY] = held[K2K_RESOURCE_GPU_MEMORY];
+	values[K2K_AUDIT_DEAD_LEASES] = records;
+	values[K2K_AUDIT_DEAD_ATTACHED_AT_NS] = dead->attached_at_ns;
+	values[K2K_EVENT_DEAD_COMM] = dead->comm[0];
+	values[K2K_EVENT_DEAD_COMM + 1] = dead->comm[1];
 	if (reg->role == K2K_GATE_BROKER)
-		k2k_trail_tell(&reg->trail, &body);
+		k2k_trail_append(&reg->trail, &body);
 	else
 		k2k_trail_append_locked(&reg->trail, &body);
 }
 
-/* False: another incarnation has the slot by now, and has told of it. */
+/* False: another incarnation has taken over the slot, and has reported this death. */
 static bool still_owns(const struct k2k_registry *reg, const struct k2k_dead *dead)
 {
-	/* observe[slot-owner]: what was read of the slot before is no newer than this owner */
+	/* observe[slot-owner]: all that was read of the slot before belongs to this owner */
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
 	return k2k_load_relaxed(&reg->map.slots[dead->slot].owner) == dead->incarnation;
 }
 
-static void bury(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_ours)
+static void report(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_ours)
 {
 	k2k_u64 *death_reported = &reg->map.slots[dead->slot].death_reported;
 	/* relaxed: the compare-exchange decides */
@@ -46,30 +46,28 @@ static void bury(struct k2k_registry *reg, const struct k2k_dead *dead, bool is_
 	K2K_DELAY(death_summed);
 	if (!is_ours && !still_owns(reg, dead))
 		return;
-	/*
-	 * publish[slot-death-reported], observe[slot-death-reported]: nothing but itself: one of
-	 * many gets it
-	 */
+	/* publish[slot-death-reported], observe[slot-death-reported]: one of many succeeds */
 	if (k2k_cas_acq_rel(death_reported, &before, dead->incarnation))
-		tell(reg, dead, held, records);
+		append(reg, dead, held, records);
 }
 
 void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead)
 {
-	bury(reg, dead, true);
+	report(reg, dead, true);
 }
 
 void k2k_report_deaths(struct k2k_registry *reg)
 {
+	if (reg->role == K2K_GATE_ADMIN)
+		k2k_assert_writer(&reg->writer);
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
-		/* observe[slot-owner]: as it died */
+		/* observe[slot-owner]: the slot's words of this owner */
 		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) };
 
-		/* nobody's, or damage */
-		if (dead.incarnation < K2K_LOCK_BYTE_LIFE_MIN ||
-		    dead.incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
-		    /* relaxed, here and below: looked at again */
+		/* else the slot is unused or damaged */
+		if (!k2k_lease_is_incarnation(dead.incarnation) ||
+		    /* relaxed, here and below: report() checks both again */
 		    k2k_load_relaxed(&slot->death_reported) == dead.incarnation ||
 		    k2k_liveness_alive(&reg->liveness, dead.incarnation))
 			continue;
@@ -77,6 +75,6 @@ void k2k_report_deaths(struct k2k_registry *reg)
 		dead.attached_at_ns = k2k_load_relaxed(&slot->attached_at_ns);
 		dead.comm[0] = k2k_load_relaxed(&slot->comm[0]);
 		dead.comm[1] = k2k_load_relaxed(&slot->comm[1]);
-		bury(reg, &dead, false);
+		report(reg, &dead, false);
 	}
 }

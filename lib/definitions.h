@@ -1,45 +1,83 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * definitions.h (F7) - what definitions.c and deregister.c share of a change.
+ * definitions.h (F7) - one change of the definitions, from the public call to its commit store.
+ *
+ * The call checks what it is given and copies it into struct k2k_change, once: the attempts, the
+ * event in the trail and the application's sink all read this copy. An attempt runs under the
+ * writer's lock. If it finds no room before a grace period has passed, the lock is given up for
+ * the wait, and another attempt follows.
  */
 #ifndef K2K_DEFINITIONS_H
 #define K2K_DEFINITIONS_H
 
 #include "change.h"
+#include "tenant.h"
 
-struct numbered {
+/* A budget that the caller gives, and what the attempt did with it. */
+struct k2k_given_budget {
 	struct k2k_budget budget;
-	uint32_t number;
+	uint32_t number; /* its place in the caller's list */
+	uint32_t ended;  /* index + 1 of the budget record that it ends; 0: none */
+	bool changed;    /* it is not as it was before */
 };
 
-/* One attempt at a change, under the lock. */
 struct k2k_change {
+	/* the call, constant from the first attempt on */
 	struct k2k_registry *reg;
+	enum k2k_operation operation;
+	const char *verb; /* for the sink: "tenant 7 VERB" */
 	k2k_tenant_id id;
-	const struct k2k_quota *quota;
-	uint32_t mask;
-	bool undo;           /* something was changed: what fails now is undone */
-	const char *full;    /* with WAIT and K2K_EFULL: the table */
-	uint64_t wait_token; /* with WAIT */
+	uint32_t mask;                        /* K2K_UPDATE_...: what the caller names */
+	struct k2k_limits limits;             /* of them those that are named */
+	uint32_t budget_count;                /* 0 unless they are named */
+	struct k2k_given_budget *budgets;     /* sorted by engagement, each engagement once */
+	const struct k2k_tenant_image *image; /* of a restore, else null */
+
+	/* the attempt */
 	uint32_t slot;
 	uint64_t generation;
-	const struct k2k_tenant_image *image; /* of a restore, else null */
-	/* K2K_UPDATE_...: of what the caller named, what is not as it was; that is told */
-	uint32_t changed;
-	struct numbered *list; /* the budgets that are not as they were, by engagement */
-	uint32_t count;
+	uint32_t changed;    /* K2K_UPDATE_...: what is not as it was before */
+	bool undo;           /* something was stored: if the attempt fails, recovery undoes it */
+	const char *full;    /* with K2K_CHANGE_WAIT: the table that has no room */
+	uint64_t wait_token; /* with K2K_CHANGE_WAIT */
 };
+
+/* ---- definitions.c ---- */
 
 /* 0, or K2K_EUNSPECIFIED. */
 int k2k_change_check_id(k2k_tenant_id id);
 /* Fills slot and generation. 0, K2K_ENOTENANT, K2K_ECORRUPT. */
 int k2k_change_find_live(struct k2k_change *change);
 /*
- * Frees what was retired and has passed. In a batch, only where there is no room: it takes a sweep,
- * which is due once.
+ * Frees what was retired and has passed. That takes a sweep, so a batch does it only if there is no
+ * room, and once at its end.
  */
 int k2k_change_reap(struct k2k_change *change);
-/* Tells the application's sink, after the change: "tenant 7 VERB". */
-void k2k_change_audit(struct k2k_change *change, const char *verb, uint32_t mask);
+
+/* ---- definitions_budgets.c ---- */
+
+/* Copies the caller's budgets; of the same engagement the last one. 0, K2K_ENOMEM. */
+int k2k_change_take_budgets(struct k2k_change *change, const struct k2k_quota *quota);
+/*
+ * Puts the budgets in force from `version` on, which is not in force yet, and ends those that they
+ * replace. 0, K2K_EFULL, K2K_CHANGE_WAIT, K2K_ENOMEM, K2K_ECORRUPT.
+ */
+int k2k_change_budgets(struct k2k_change *change, uint64_t version);
+/* After the version has come into force: retires the budget records that ended with it. */
+int k2k_change_retire_ended(struct k2k_change *change);
+/* The ledger record of an engagement. As k2k_ledger_obtain(), but damage is cut out first. */
+int k2k_change_obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record);
+/*
+ * A table is full. waiting: some of it is retired and will be free. K2K_CHANGE_WAIT, with full and
+ * wait_token set; or K2K_EFULL.
+ */
+int k2k_change_full(struct k2k_change *change, const char *table, bool waiting);
+
+/* ---- definitions_audit.c ---- */
+
+/* Under the writer's lock, after the commit store: the events of a register or an update. */
+void k2k_change_append_events(const struct k2k_change *change);
+/* After the lock: the application's sink. */
+void k2k_change_call_sink(const struct k2k_change *change);
 
 #endif

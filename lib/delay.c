@@ -9,22 +9,22 @@
 #include "clock.h"
 
 /*
- * Three of four points are passed at once: many short detours find more than a few long ones. What
- * needs several grace periods to go wrong needs long sleeps; but a read section that sleeps holds
- * up all reuse, so those are given out by time: a thread takes some 2 a second, wherever it is
- * then.
+ * Three of four points are passed at once: many short delays find more than a few long ones. A
+ * fault that shows only after several grace periods needs long sleeps; but a read section that
+ * sleeps holds up all reuse, so long sleeps are rationed by time: a thread takes about two a
+ * second, at whatever point it is then.
  */
 enum {
-	IN = 1024, /* of so many: */
+	IN = 1024, /* of so many passes of a point: */
 	SPINS = 240,
-	YIELDS = 4, /* where all processors are busy, for milliseconds */
+	YIELDS = 4, /* with all processors busy, one lasts milliseconds */
 	SLEEPS = 16,
 	SPINS_MOST = 4096,
 };
 #define SLEEP_MOST_NS UINT64_C(100000)
 #define LONG_SLEEP_MOST_NS UINT64_C(20000000)
 #define LONG_SLEEPS_APART_NS UINT64_C(1000000000)
-#define LONG_SLEEPS_APART_CHOSEN_NS UINT64_C(100000000) /* where few points are chosen */
+#define LONG_SLEEPS_APART_CHOSEN_NS UINT64_C(100000000) /* with K2K_DELAYS_AT */
 
 static k2k_u64 base, threads, epoch;
 
@@ -34,7 +34,7 @@ static _Thread_local struct {
 
 static uint64_t draw(void)
 {
-	/* relaxed, all here: which numbers are drawn matters to nobody */
+	/* relaxed, all here: any random number will do */
 	uint64_t now = k2k_load_relaxed(&epoch);
 
 	if (dice.state == 0 || dice.epoch != now) {
@@ -61,7 +61,7 @@ void k2k_delay_seed(uint64_t seed)
 	k2k_add_relaxed(&epoch, 1);
 }
 
-/* Null: no list, so all of them, now and then. */
+/* Null: no list, so every point delays now and then. */
 static const char *chosen_points(void)
 {
 	static _Thread_local const char *points;

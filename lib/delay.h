@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * delay.h (F0) - torture builds only: random delays where a step of a protocol ends.
+ * delay.h (F0) - random delays between the steps of the protocols, in torture builds only.
  *
- * K2K_DELAY(name) stands between two stores or loads that others may come
- * between. Where nobody does in a million runs, a delay lets them. In other
- * builds than those with -DK2K_DELAYS=ON it expands to nothing.
+ * K2K_DELAY(name) is between two accesses that another process may come between. If none does so in
+ * a million runs, a delay gives it the time. Only builds with -DK2K_DELAYS=ON have delays; in all
+ * others the macro expands to nothing.
  *
- * Environment: K2K_DELAYS_AT="published found" delays only at these points, and
- * each time: to hunt for one race.
+ * Environment: K2K_DELAYS_AT="published found" delays at these points only, and each time: to hunt
+ * for one race.
  */
 #ifndef K2K_DELAY_H
 #define K2K_DELAY_H
@@ -18,7 +18,8 @@
 
 void k2k_delay(const char *point);
 /*
- * All threads of this process draw anew, from this seed. Else from one that no two processes share.
+ * Makes all threads of this process draw from this seed, so that a run can be repeated. Without it
+ * each process has its own.
  */
 void k2k_delay_seed(uint64_t seed);
 

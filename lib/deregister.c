@@ -2,26 +2,30 @@
 /*
  * deregister.c (F7) - deregister, and the final totals.
  *
- * RETIRED is the commit store of each. Killed before it nothing has happened, after it all of it
- * has: who reaps the slot tells the final totals, where they were asked for (totals_due is stored
- * before RETIRED).
+ * RETIRED is the commit store of each tenant. Killed before it nothing has happened, after it all
+ * of it has. Final totals are known once the tenant's grace period has passed. The wait for that is
+ * without the writer's lock; a pin keeps others from reaping the slot meanwhile, as long as the
+ * process that waits lives. If it can't wait long enough, or is killed, the process that reaps the
+ * slot reports the final totals in the trail, because totals_due was stored before RETIRED.
  */
 #include "definitions.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reap.h"
-#include "tenant.h"
 
-static void expect_totals(const struct k2k_map *map, uint32_t slot, uint64_t generation)
-{
-	/* relaxed: carried by RETIRED; only writers look */
-	k2k_store_relaxed(&map->tenants_cold[slot].totals_due, generation);
-}
+struct deregistration {
+	struct k2k_registry *reg;
+	const k2k_tenant_id *ids;
+	size_t count;
+	int *codes;                       /* one for each id */
+	struct k2k_tenant_totals *totals; /* one for each id; null: not asked for */
+	struct k2k_finals finals;         /* those that are retired, in the order of ids */
+	uint64_t token;                   /* one for all */
+};
 
-static void tell_deregistered(const struct k2k_change *change)
+static void append_event(const struct k2k_change *change)
 {
 	const struct k2k_shm_cell_cold *cold = &change->reg->map.cells_cold[change->slot];
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DEREGISTER,
@@ -29,118 +33,175 @@ static void tell_deregistered(const struct k2k_change *change)
 		                       .generation = change->generation };
 	uint64_t *values = body.more.change.values;
 
-	/* relaxed, all: counts, to which calls under way may add */
-	values[0] = k2k_load_relaxed(&change->reg->map.cells[change->slot].admitted);
-	values[1] = k2k_load_relaxed(&cold->rejected_rate);
-	values[2] = k2k_load_relaxed(&cold->rejected_budget);
-	values[3] = k2k_load_relaxed(&cold->rejected_kernels);
-	values[4] = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	values[6] = k2k_load_relaxed(&cold->unattributed_ns);
+	/* relaxed, all: counts; calls under way may still add to them */
+	values[K2K_AUDIT_TOTALS_ADMITTED] = k2k_load_relaxed(
+		&change->reg->map.cells[change->slot].admitted);
+	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = k2k_load_relaxed(&cold->rejected_rate);
+	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = k2k_load_relaxed(&cold->rejected_budget);
+	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = k2k_load_relaxed(&cold->rejected_kernels);
+	values[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = k2k_load_relaxed(&cold->rejected_gpu_memory);
+	values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS] = k2k_load_relaxed(&cold->unattributed_ns);
 	k2k_trail_append_locked(&change->reg->trail, &body);
 }
 
-/* ---- one ----------------------------------------------------------------------------- */
+/* ---- pins --------------------------------------------------------------------------------- */
 
-/*
- * Who waits for the final totals of the slot: 0, nobody. relaxed: in a writer's turn, which orders
- * it
- */
-static void pin(const struct k2k_change *change, uint64_t incarnation)
+/* Under the writer's lock. incarnation: of the administrator that waits; 0: none waits. */
+static void pin(const struct deregistration *d, uint32_t slot, uint64_t incarnation)
 {
-	k2k_store_relaxed(&change->reg->map.tenants_cold[change->slot].pinned_by, incarnation);
+	k2k_assert_writer(&d->reg->writer);
+	/* relaxed: the next writer reads it, ordered by writer-owner */
+	k2k_store_relaxed(&d->reg->map.tenants_cold[slot].pinned_by, incarnation);
 }
 
-/* Outside of a turn: nobody else changes it while we live, and we only give up what is ours. */
-static void unpin(const struct k2k_change *change)
+/* Without the lock: no other process changes our pin while we live. */
+static void unpin(const struct deregistration *d, uint32_t slot)
 {
-	uint64_t own = change->reg->writer.incarnation;
+	uint64_t own = d->reg->writer.incarnation;
 
 	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
-	k2k_cas_acq_rel(&change->reg->map.tenants_cold[change->slot].pinned_by, &own, 0);
+	k2k_cas_acq_rel(&d->reg->map.tenants_cold[slot].pinned_by, &own, 0);
 }
 
-static int retire(struct k2k_change *change, bool keep)
+static void unpin_rest(const struct deregistration *d)
 {
-	const struct k2k_map *map = &change->reg->map;
-	uint64_t token;
-	int code = k2k_change_find_live(change);
+	for (size_t i = 0; d->totals && i < d->finals.count; i++)
+		if (!d->finals.list[i].done)
+			unpin(d, d->finals.list[i].slot);
+}
+
+/* ---- the change ----------------------------------------------------------------------------- */
+
+static int retire(struct deregistration *d, size_t number)
+{
+	const struct k2k_map *map = &d->reg->map;
+	struct k2k_change change = { .reg = d->reg, .id = d->ids[number] };
+	int code = k2k_change_check_id(change.id);
 
 	if (!code)
-		code = k2k_change_reap(change);
+		code = k2k_change_find_live(&change);
 	if (code)
 		return code;
-	pin(change, keep ? change->reg->writer.incarnation : 0);
-	token = k2k_grace_next(map);
-	change->undo = true;
-	expect_totals(map, change->slot, keep ? change->generation : 0);
-	code = k2k_tenant_retire(map, change->slot, token);
-	if (code)
+	pin(d, change.slot, d->totals ? d->reg->writer.incarnation : 0);
+	/* relaxed: carried by RETIRED; only writers read it */
+	k2k_store_relaxed(&map->tenants_cold[change.slot].totals_due,
+	                  d->totals ? change.generation : 0);
+	code = k2k_tenant_retire(map, change.slot, d->token);
+	if (code) {
+		pin(d, change.slot, 0);
 		return code;
-	k2k_grace_publish(map, token);
-	change->wait_token = token;
-	change->undo = false;
+	}
+	append_event(&change);
+	d->finals.list[d->finals.count++] = (struct k2k_final){
+		.id = change.id,
+		.slot = change.slot,
+		.generation = change.generation,
+		.totals = d->totals ? &d->totals[number] : NULL
+	};
 	return 0;
 }
 
 /*
- * Waits without the lock; then, with it, takes the totals and frees the slot. Where that can't be
- * done, the totals are as counted so far, and who reaps the slot tells the final ones in the trail:
- * 0, unless the handle itself is of no use any more.
+ * Killed in between: what is RETIRED is stamped with the token; recovery unlinks it and publishes
+ * the token. The other tenants stay registered.
  */
-static int finish(struct k2k_change *change, uint64_t deadline, struct k2k_tenant_totals *totals)
+static int retire_all(struct deregistration *d)
 {
-	struct k2k_registry *reg = change->reg;
-	struct k2k_final final = { change->slot, change->generation, totals, false };
+	struct k2k_change reaping = { .reg = d->reg };
+	int fatal = k2k_change_reap(&reaping);
+
+	d->token = k2k_grace_next(&d->reg->map);
+	for (size_t i = 0; i < d->count; i++) {
+		d->codes[i] = fatal ? fatal : retire(d, i);
+		if (d->codes[i] == K2K_ECORRUPT)
+			fatal = K2K_ECORRUPT;
+	}
+	if (!fatal && d->finals.count)
+		k2k_grace_publish(&d->reg->map, d->token);
+	return fatal;
+}
+
+/*
+ * Waits without the lock; then, with it, takes the final totals and frees the slots. If that can't
+ * be done, the totals are as counted so far. The tenants are gone in any case, so an error is
+ * returned only if the handle can't be used any more.
+ */
+static int finish(struct deregistration *d, uint64_t deadline)
+{
+	struct k2k_registry *reg = d->reg;
 	uint32_t behind;
-	int code = k2k_wait_passed(reg, change->wait_token, deadline, &behind);
+	int code = k2k_wait_passed(reg, d->token, deadline, &behind);
 
 	if (!code)
 		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
-	if (code) {
-		int counted = k2k_totals_of(reg, &final, 1); /* pinned: nobody has reaped it */
+	if (!code) {
+		code = k2k_reap_finals(reg, &d->finals);
+		for (size_t i = 0; i < d->finals.count; i++) {
+			struct k2k_final *final = &d->finals.list[i];
 
-		return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code
-		                                                                        : counted;
+			final->totals->final = final->done;
+			if (final->done)
+				pin(d, final->slot, 0);
+		}
+		k2k_change_end(reg, code != 0);
 	}
-	/* relaxed: under the lock */
-	if (k2k_load_relaxed(&reg->map.tenants[change->slot].state_gen) ==
-	    k2k_tenant_word(K2K_TENANT_RETIRED, change->generation)) {
-		code = k2k_reap_finals(reg, &final, 1);
-		totals->final = final.done;
-		if (code && !final.done)
-			k2k_totals_of(reg, &final, 1);
+	if (code)
+		k2k_totals_so_far(reg, &d->finals);
+	return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code : 0;
+}
+
+static void call_sink(const struct deregistration *d)
+{
+	for (size_t i = 0; i < d->finals.count; i++) {
+		struct k2k_change change = { .reg = d->reg,
+			                     .verb = "deregistered",
+			                     .id = d->finals.list[i].id,
+			                     .generation = d->finals.list[i].generation };
+
+		k2k_change_call_sink(&change);
 	}
-	if (final.done)
-		pin(change, 0);
-	k2k_change_end(reg, code != 0);
+}
+
+/* None of them is deregistered. */
+static int refuse(struct deregistration *d, int code)
+{
+	for (size_t i = 0; i < d->count; i++)
+		d->codes[i] = code;
 	return code;
 }
 
-static int deregister_held(struct k2k_change *change, struct k2k_tenant_totals *totals)
+static int deregister_held(struct deregistration *d)
 {
-	struct k2k_registry *reg = change->reg;
-	uint64_t deadline = k2k_deadline(reg);
-	uint32_t size = totals ? totals->size : 0;
-	int code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
+	uint64_t deadline = k2k_deadline(d->reg);
+	int code = k2k_change_begin(d->reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
-		return code;
-	code = retire(change, totals != NULL);
-	if (!code)
-		tell_deregistered(change);
-	if (!code && totals) {
-		memset(totals, 0, sizeof(*totals));
-		totals->size = size;
-	}
-	k2k_change_end(reg, change->undo);
-	if (code)
-		return code;
-	if (totals)
-		code = finish(change, deadline, totals);
-	if (totals && !totals->final)
-		unpin(change);
-	/* whatever became of the totals, the tenant is gone */
-	k2k_change_audit(change, "deregistered", 0);
+		return refuse(d, code);
+	code = retire_all(d);
+	k2k_change_end(d->reg, code != 0);
+	if (!code && d->totals && d->finals.count)
+		code = finish(d, deadline);
+	unpin_rest(d);
+	call_sink(d);
+	for (size_t i = 0; !code && i < d->count; i++)
+		code = d->codes[i];
+	return code;
+}
+
+/* codes, list and totals (if they are asked for) are the caller's memory for `count` tenants. */
+static int deregister(struct deregistration *d)
+{
+	uint32_t slots = d->reg->map.sizes.tenants;
+	int code;
+
+	/* before anything is retired, so that nothing after that needs memory */
+	d->finals.cost_ns = d->totals ? calloc(slots, sizeof(*d->finals.cost_ns)) : NULL;
+	if (d->totals && !d->finals.cost_ns)
+		return refuse(d,
+		              k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants",
+		                             "no memory to count the costs of %u tenants", slots));
+	code = deregister_held(d);
+	free(d->finals.cost_ns);
 	return code;
 }
 
@@ -148,7 +209,15 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
                           struct k2k_tenant_totals *totals)
 {
 	K2K_UNCANCELLED;
-	struct k2k_change change = { .reg = reg, .id = id };
+	struct k2k_tenant_totals mine = { .final = 0 };
+	struct k2k_final final;
+	int id_code;
+	struct deregistration d = { .reg = reg,
+		                    .ids = &id,
+		                    .count = 1,
+		                    .codes = &id_code,
+		                    .totals = totals ? &mine : NULL,
+		                    .finals.list = &final };
 	int code;
 
 	if (!reg)
@@ -160,139 +229,28 @@ int k2k_tenant_deregister(struct k2k_registry *reg, k2k_tenant_id id,
 		code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	code = deregister_held(&change, totals);
+	code = deregister(&d);
 	k2k_unhold(reg);
+	if (totals && d.finals.count)
+		K2K_GIVE_STRUCT(totals, &mine);
 	return code;
 }
 
-/* ---- many ------------------------------------------------------------------------------ */
-
-struct many {
-	struct k2k_registry *reg;
-	const k2k_tenant_id *ids;
-	size_t count;
-	struct k2k_tenant_totals *totals;
-	int *codes;
-	size_t stride; /* of the caller's totals */
-	struct k2k_final *finals;
-	size_t retired; /* as many finals are filled */
-	uint64_t token;
-	int first; /* the first of the codes that is not 0 */
-};
-
-static struct k2k_tenant_totals *totals_at(const struct many *many, size_t index)
+static void give_totals(const struct deregistration *d, struct k2k_tenant_totals *totals,
+                        uint32_t stride)
 {
-	return k2k_element(many->totals, many->stride, index);
-}
-
-static void note_code(struct many *many, size_t index, int code)
-{
-	if (many->codes)
-		many->codes[index] = code;
-	if (code && !many->first)
-		many->first = code;
-}
-
-/*
- * All with one token. Killed between: what is stamped with it is RETIRED, and recovery unlinks it
- * and publishes.
- */
-static int retire_all(struct many *many)
-{
-	const struct k2k_map *map = &many->reg->map;
-
-	many->token = k2k_grace_next(map);
-	for (size_t i = 0; i < many->count; i++) {
-		struct k2k_change change = { .reg = many->reg, .id = many->ids[i] };
-		int code = k2k_change_check_id(change.id);
-
-		if (!code)
-			code = k2k_change_find_live(&change);
-		note_code(many, i, code);
-		if (code == K2K_ECORRUPT)
-			return code;
-		if (code)
-			continue;
-		pin(&change, 0);
-		expect_totals(map, change.slot, many->totals ? change.generation : 0);
-		code = k2k_tenant_retire(map, change.slot, many->token);
-		if (code) {
-			note_code(many, i, code);
-			return code;
-		}
-		many->finals[many->retired++] = (struct k2k_final){
-			change.slot, change.generation, many->totals ? totals_at(many, i) : NULL,
-			false
-		};
-		tell_deregistered(&change);
+	for (size_t i = 0; i < d->count; i++) {
+		d->totals[i].id = d->ids[i];
+		K2K_GIVE_ELEMENT(totals, stride, i, &d->totals[i]);
 	}
-	if (many->retired)
-		k2k_grace_publish(map, many->token);
-	return 0;
-}
-
-/* With the lock, which keeps others from reaping them: pins of each would be many. */
-static int finish_all(struct many *many, uint64_t deadline)
-{
-	struct k2k_registry *reg = many->reg;
-	uint32_t behind;
-	int code = k2k_wait_passed(reg, many->token, deadline, &behind);
-
-	if (!code) {
-		code = k2k_reap_finals(reg, many->finals, many->retired);
-		for (size_t i = 0; i < many->retired; i++)
-			many->finals[i].totals->final = many->finals[i].done;
-	}
-	if (code && !(many->retired && many->finals[0].done)) {
-		int counted = k2k_totals_of(reg, many->finals, many->retired);
-
-		code = code == K2K_EBUSY ? counted : code;
-	}
-	return code;
-}
-
-static void audit_all(struct many *many)
-{
-	for (size_t i = 0, retired = 0; i < many->count && retired < many->retired; i++) {
-		struct k2k_change change = { .reg = many->reg,
-			                     .id = many->ids[i],
-			                     .generation = many->finals[retired].generation };
-
-		/* finals are in the order of ids; what was not retired has a code */
-		if (many->codes[i] == 0) {
-			k2k_change_audit(&change, "deregistered", 0);
-			retired++;
-		}
-	}
-}
-
-static int deregister_all(struct many *many)
-{
-	uint64_t deadline = k2k_deadline(many->reg);
-	bool undo = false;
-	int code = k2k_change_begin(many->reg, K2K_OP_DEREGISTER, deadline);
-
-	if (code) {
-		for (size_t i = 0; i < many->count; i++)
-			note_code(many, i, code);
-		return code;
-	}
-	code = retire_all(many);
-	undo = code != 0;
-	if (!code && many->retired && many->totals) {
-		code = finish_all(many, deadline);
-		undo = code != 0;
-	}
-	k2k_change_end(many->reg, undo);
-	audit_all(many);
-	return code ? code : many->first;
 }
 
 int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *ids, size_t count,
                                struct k2k_tenant_totals *totals, int *codes)
 {
 	K2K_UNCANCELLED;
-	struct many many = { .reg = reg, .ids = ids, .count = count, .totals = totals };
+	struct deregistration d = { .reg = reg, .ids = ids, .count = count };
+	uint32_t stride;
 	int code;
 
 	if (!reg)
@@ -304,25 +262,22 @@ int k2k_tenant_deregister_many(struct k2k_registry *reg, const k2k_tenant_id *id
 		code = k2k_hold(reg, K2K_GATE_ADMIN);
 	if (code)
 		return code;
-	many.stride = totals && count ? totals->size : 0;
-	many.finals = malloc(sizeof(*many.finals) * (count + 1));
-	many.codes = codes ? codes : malloc(sizeof(*many.codes) * (count + 1));
-	if (!many.finals || !many.codes) {
+	stride = totals ? K2K_STRIDE(totals, count) : 0;
+	d.totals = totals ? calloc(count + 1, sizeof(*d.totals)) : NULL;
+	d.finals.list = malloc(sizeof(*d.finals.list) * (count + 1));
+	d.codes = codes ? codes : malloc(sizeof(*d.codes) * (count + 1));
+	if (!d.finals.list || !d.codes || (totals && !d.totals)) {
 		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants", "no memory for %zu tenants",
 		                      count);
 	} else {
-		for (size_t i = 0; i < count; i++)
-			many.codes[i] = K2K_ENOTENANT;
-		for (size_t i = 0; many.totals && i < count; i++) {
-			memset(totals_at(&many, i), 0, many.stride);
-			totals_at(&many, i)->size = (uint32_t)many.stride;
-			totals_at(&many, i)->id = ids[i];
-		}
-		code = deregister_all(&many);
+		code = deregister(&d);
+		if (totals)
+			give_totals(&d, totals, stride);
 	}
+	free(d.totals);
 	if (!codes)
-		free(many.codes);
-	free(many.finals);
+		free(d.codes);
+	free(d.finals.list);
 	k2k_unhold(reg);
 	return code;
 }

@@ -2,11 +2,12 @@
 /*
  * destroy.c (F7) - removes a registry.
  *
- * killed after:                others see        the next command on this name
- *   told in the trail          an event too many -
- *   poisoned                   FENCED            unlinks defs, then live
- *   defs unlinked              no registry       sweeps live
- *   live unlinked              no registry       -
+ * destroy, killed after:
+ *   step                      others see       what the next command on this name does
+ *   reported in the trail     an extra event   nothing
+ *   poisoned                  K2K_EFENCED      unlinks defs, then live
+ *   defs unlinked             no registry      unlinks live
+ *   live unlinked             no registry      nothing
  */
 #include <errno.h>
 #include <string.h>
@@ -30,19 +31,23 @@ static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *liv
 	return count;
 }
 
-static void tell(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
+static void report(const struct k2k_map *map, uint32_t flags, uint32_t brokers, const char *actor)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_DESTROYED };
 	struct k2k_trail_writer writer;
 
 	if (k2k_trail_writer_open(&writer, map, actor) != 0)
-		return; /* in a strange time namespace: the event's times would be wrong */
-	body.more.change.values[0] = flags;
-	body.more.change.values[1] = brokers;
+		/*
+		 * In a time namespace whose offset can't be found out, the event's times would be
+		 * wrong.
+		 */
+		return;
+	body.more.change.values[K2K_AUDIT_DESTROYED_FLAGS] = flags;
+	body.more.change.values[K2K_AUDIT_DESTROYED_BROKERS] = brokers;
 	k2k_trail_append_locked(&writer.trail, &body);
 }
 
-/* Is nobody attached? Then, or by force, tells those who read the trail. */
+/* Unless a broker is attached, or by force, reports the destroy in the trail. */
 static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uint32_t flags,
                         const char *actor)
 {
@@ -50,10 +55,11 @@ static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uin
 	uint32_t brokers = count_brokers(map, live, &pid);
 
 	if (brokers && !(flags & K2K_DESTROY_FORCE))
-		return k2k_fail_pid(K2K_EBUSY, "brokers", pid,
-		                    "process %llu is attached as a broker",
-		                    (unsigned long long)pid);
-	tell(map, flags, brokers, actor);
+		return k2k_fail_pid(
+			K2K_EBUSY, "brokers", pid,
+			"process %llu is attached as a broker: stop it, or destroy by force",
+			(unsigned long long)pid);
+	report(map, flags, brokers, actor);
 	return 0;
 }
 
@@ -61,17 +67,18 @@ static int poison(const char *name, struct k2k_segment *defs)
 {
 	struct k2k_shm_defs *words = (struct k2k_shm_defs *)(void *)defs->base;
 
-	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for people */
+	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for diagnostics */
 	/*
-	 * publish[poisoned]: from here on every lookup answers FENCED; seen by relaxed looks in
-	 * tenant_find, which need nothing with it
+	 * publish[poisoned]: from here on every lookup returns K2K_EFENCED; seen by relaxed loads
+	 * in tenant_find(), which need nothing else that was stored
 	 */
 	k2k_store_release(&words->poisoned, K2K_POISONED);
 	return k2k_sweep_unlink(name, defs);
 }
 
 /*
- * Only a live that is missing can have no brokers; where it can't be looked at, that takes FORCE.
+ * If live is missing, no broker can be attached. If it can't be opened, only FORCE removes the
+ * registry.
  */
 static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs,
                           const struct k2k_trust *trust, const char *actor)
@@ -82,7 +89,8 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 	int code = k2k_segment_check_identity(defs);
 
 	if (code)
-		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", name);
+		return k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was removed meanwhile",
+		                name);
 	k2k_segment_live_path(path, name, defs->header.uuid);
 	code = k2k_segment_open(&live, defs->agent, "live", path, true, trust);
 	if (code)
@@ -103,8 +111,9 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 }
 
 /*
- * Of another boot, another layout, or damaged: by the name alone. With its remover's byte locked,
- * and only if it still is what it was: two that replace it at once must not remove the new one.
+ * Removes by name alone a registry of another boot, of another layout, or with a corrupt header.
+ * The remover's byte is locked, and the file must still be what it was: otherwise one of two
+ * processes that replace the registry at once could remove the new one.
  */
 static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, uint32_t flags,
                            const struct k2k_trust *trust)
@@ -115,7 +124,7 @@ static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, u
 	struct k2k_lock lock;
 	int code;
 
-	/* a file that is no registry's, or not our file, stays */
+	/* a file that is not a registry, or not ours, stays */
 	k2k_segment_defs_path(path, name);
 	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) ||
 	    k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||
@@ -139,7 +148,7 @@ static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, u
 	if (!code)
 		k2k_sweep(agent, name, NULL);
 	return code == K2K_EBUSY
-	               ? k2k_fail(K2K_EBUSY, "writer", NULL, "somebody else is removing %s", path)
+	               ? k2k_fail(K2K_EBUSY, "writer", NULL, "another process is removing %s", path)
 	               : code;
 }
 
@@ -171,7 +180,8 @@ static int destroy(void *context)
 		return code;
 	code = k2k_visitor_enter(&visitor, &defs, deadline);
 	if (code == K2K_EFENCED)
-		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s is gone", d->name);
+		code = k2k_fail(K2K_ENOREGISTRY, "name", NULL, "registry %s was removed meanwhile",
+		                d->name);
 	if (!code) {
 		code = destroy_locked(d->name, d->flags, &defs, &d->trust, d->actor);
 		k2k_visitor_leave(&visitor);
@@ -197,15 +207,18 @@ int k2k_registry_destroy(const char *name, uint32_t flags, const struct k2k_open
 	if (flags & ~(uint32_t)K2K_DESTROY_FORCE)
 		return k2k_fail_argument("flags", "unknown flags");
 	if (options) {
-		code = K2K_CHECK_STRUCT(options, K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID |
-		                                         K2K_OPEN_TIMEOUT);
+		struct k2k_open_options mine;
+
+		code = K2K_TAKE_STRUCT(&mine, options,
+		                       K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID |
+		                               K2K_OPEN_TIMEOUT);
 		if (code)
 			return code;
-		if (options->flags & K2K_OPEN_TIMEOUT)
-			d.timeout_ns = options->timeout_ns;
-		d.trust.has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		d.trust.owner = options->owner_uid;
-		d.actor = options->actor;
+		if (mine.flags & K2K_OPEN_TIMEOUT)
+			d.timeout_ns = mine.timeout_ns;
+		d.trust.has_owner = mine.flags & K2K_OPEN_OWNER_UID;
+		d.trust.owner = mine.owner_uid;
+		d.actor = mine.actor;
 	}
 	code = k2k_agent_start(&d.agent);
 	if (code)

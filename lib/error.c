@@ -9,12 +9,12 @@
 #include "thread.h"
 
 _Static_assert(K2K_EPERM == -EPERM && K2K_ENOREGISTRY == -ENOENT && K2K_EIO == -EIO,
-               "value is errno's");
+               "the code is a negated errno");
 _Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EEXIST,
-               "value is errno's");
-_Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "value is errno's");
+               "the code is a negated errno");
+_Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "the code is a negated errno");
 
-/* Of threads for which there is no memory. */
+/* shared by all threads for which there is no memory for a record */
 static struct k2k_error_detail shared_detail;
 
 static const struct {
@@ -24,10 +24,10 @@ static const struct {
 	{ K2K_OK, "K2K_OK", "done" },
 	{ K2K_EPERM, "K2K_EPERM", "permission denied" },
 	{ K2K_ENOREGISTRY, "K2K_ENOREGISTRY", "no such registry" },
-	{ K2K_EIO, "K2K_EIO", "the system failed" },
+	{ K2K_EIO, "K2K_EIO", "the system reported an error" },
 	{ K2K_ENOMEM, "K2K_ENOMEM", "not enough memory" },
 	{ K2K_EBUSY, "K2K_EBUSY", "busy, or timed out" },
-	{ K2K_EEXIST, "K2K_EEXIST", "exists already" },
+	{ K2K_EEXIST, "K2K_EEXIST", "already exists" },
 	{ K2K_EINVAL, "K2K_EINVAL", "invalid argument" },
 	{ K2K_EFULL, "K2K_EFULL", "table full" },
 	{ K2K_EUNSPECIFIED, "K2K_EUNSPECIFIED",
@@ -35,22 +35,23 @@ static const struct {
 	{ K2K_ENOTENANT, "K2K_ENOTENANT", "no such tenant" },
 	{ K2K_ENOBUDGET, "K2K_ENOBUDGET", "no such budget" },
 	{ K2K_ERATE, "K2K_ERATE", "message rate exceeded" },
-	{ K2K_EBUDGET, "K2K_EBUDGET", "engagement budget used up" },
-	{ K2K_EKERNELS, "K2K_EKERNELS", "no kernel slot free" },
+	{ K2K_EBUDGET, "K2K_EBUDGET", "engagement budget exhausted" },
+	{ K2K_EKERNELS, "K2K_EKERNELS", "kernel limit reached" },
 	{ K2K_EGPUMEM, "K2K_EGPUMEM", "GPU memory limit exceeded" },
-	{ K2K_EUNBOOKED, "K2K_EUNBOOKED", "GPU time not booked, counted as unattributed" },
+	{ K2K_EUNBOOKED, "K2K_EUNBOOKED",
+	  "no ledger record for this GPU time; it counts as unattributed" },
 	{ K2K_EGONE, "K2K_EGONE", "the tenant was deregistered meanwhile" },
 	{ K2K_ENOTHELD, "K2K_ENOTHELD", "not held by this broker" },
 	{ K2K_ESTALE, "K2K_ESTALE", "the lease belongs to an earlier registration" },
 	{ K2K_ENOBROKERSLOT, "K2K_ENOBROKERSLOT", "all broker slots are taken" },
-	{ K2K_ELAYOUT, "K2K_ELAYOUT", "the registry has another layout" },
-	{ K2K_EBOOT, "K2K_EBOOT", "the registry is of another boot" },
+	{ K2K_ELAYOUT, "K2K_ELAYOUT", "the registry has a different memory layout" },
+	{ K2K_EBOOT, "K2K_EBOOT", "the registry was created in an earlier boot" },
 	{ K2K_EOWNER, "K2K_EOWNER", "the registry's file can't be trusted" },
 	{ K2K_ECORRUPT, "K2K_ECORRUPT", "the registry is damaged" },
 	{ K2K_EFENCED, "K2K_EFENCED", "the registry was destroyed, removed or replaced" },
-	{ K2K_EFORKED, "K2K_EFORKED", "the handle was inherited over fork" },
+	{ K2K_EFORKED, "K2K_EFORKED", "the handle was inherited over fork()" },
 	{ K2K_EROLE, "K2K_EROLE", "the handle's role does not allow this" },
-	{ K2K_ENOAUDIT, "K2K_ENOAUDIT", "no follower keeps the audit trail" },
+	{ K2K_ENOAUDIT, "K2K_ENOAUDIT", "no follower keeps up with the audit trail" },
 };
 
 const char *k2k_strerror(int code)
@@ -104,7 +105,7 @@ int k2k_fail(int code, const char *object, const char *field, const char *format
 	return code;
 }
 
-/* Which limit was met, where the system's own words don't say so. */
+/* strerror() does not say which limit was met; this does. */
 static const char *limit_of(int error)
 {
 	switch (error) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * error.h (F0) - codes, their names, and the thread's detail of its last error.
+ * error.h (F0) - error codes, their names, and each thread's detail of its last error.
  *
- * The detail is in the thread's record (thread.h). If there is no memory for one, all such threads
- * share a detail: then its text may be another thread's, and nothing else goes wrong.
+ * The detail is in the thread's record (thread.h). Threads for which there is no memory share one
+ * detail, so its text may belong to another thread's error. Nothing else depends on it.
  *
  * There are three kinds of failure. A caller's mistake returns a code. Corrupt shared memory
  * returns K2K_ECORRUPT, with the object and the field. A violated assumption of the library itself
@@ -23,16 +23,17 @@
 enum k2k_private_code {
 	K2K_HASH_ABSENT = 1,         /* no record has the key, or the record is not linked */
 	K2K_HASH_EXISTS = 2,         /* another record has the key already */
-	K2K_TENANT_CHANGED = 3,      /* the definition changed during the look: look again */
-	K2K_LEASE_AT_LIMIT = 4,      /* all of the tenant's limit is held: the lease is refused */
-	K2K_LEASE_AGAIN = 5,         /* other claims are in the way: leave the section, retry */
-	K2K_LEASE_REPORT_DEATHS = 6, /* no record is free before deaths are reported: report them */
-	K2K_CHANGE_WAIT = 7,         /* no room before a grace period has passed: wait for it */
+	K2K_DECIDE_AGAIN = 3,        /* the window or the definition changed: try again */
+	K2K_DECIDE_BUDGET = 4,       /* the rate has room, and the tenant has budgets: ask them */
+	K2K_LEASE_AT_LIMIT = 5,      /* all of the tenant's limit is held: the lease is refused */
+	K2K_LEASE_AGAIN = 6,         /* other claims are in the way: leave the section, retry */
+	K2K_LEASE_REPORT_DEATHS = 7, /* no record is free before deaths are reported: report them */
+	K2K_CHANGE_WAIT = 8,         /* no room before a grace period has passed: wait for it */
 };
 
 /*
- * Fills this thread's detail and returns `code`. `object` and `field` may be
- * null. errno is read by k2k_fail_errno only, which appends its text.
+ * Fill this thread's detail and return `code`. `object` and `field` may be null. k2k_fail_errno()
+ * appends the text of `error`, and the name of the limit that may have been met.
  */
 int k2k_fail(int code, const char *object, const char *field, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
@@ -44,10 +45,10 @@ int k2k_fail_values(int code, const char *object, const char *field, uint64_t ex
 int k2k_fail_pid(int code, const char *object, uint64_t pid, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
 
-/* A null result pointer, or a struct whose size or flags are unknown. */
+/* K2K_EINVAL for an argument: a null result pointer, or a struct with an unknown size or flags. */
 int k2k_fail_argument(const char *field, const char *why) __attribute__((cold));
 
-/* Puts back a detail that a later step of the same call would have replaced. */
+/* Restores a detail that a later step of the same call has replaced. */
 void k2k_restore_detail(const struct k2k_error_detail *detail);
 
 #endif

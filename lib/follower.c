@@ -9,8 +9,8 @@
 static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_follower *follower)
 {
 	/*
-	 * publish[follower-owner] and observe[follower-owner]: the old owner is dead; whoever sees
-	 * ours sees that we are alive
+	 * publish[follower-owner], observe[follower-owner]: the old owner is dead; a process that
+	 * sees our number finds its byte locked
 	 */
 	if (!k2k_cas_acq_rel(&shared->owner, &from, follower->incarnation))
 		return false;
@@ -18,7 +18,7 @@ static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_foll
 	return true;
 }
 
-/* A dead one's first: its successor goes on with its losses. */
+/* Prefers the record of a dead follower: its losses go on being shown. */
 static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
                        struct k2k_follower *follower)
 {
@@ -41,8 +41,8 @@ static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
 static void sign(struct k2k_shm_follower *shared, const struct k2k_identity *own)
 {
 	/*
-	 * first: a new owner has said nothing, whatever the dead one said a moment ago. relaxed,
-	 * all: said_ns is released by say()
+	 * said_ns first: the new owner has reported nothing, whatever the dead one reported.
+	 * relaxed, all: k2k_follower_say() releases said_ns
 	 */
 	k2k_store_relaxed(&shared->said_ns, 0);
 	k2k_store_relaxed(&shared->failing_since_ns, 0);
@@ -78,7 +78,7 @@ void k2k_follower_detach(struct k2k_follower *follower)
 	if (!own)
 		return;
 	/*
-	 * publish[follower-owner]: all our stores. By compare-exchange: what is not ours we leave
+	 * publish[follower-owner]: all our stores. A compare-exchange: it leaves a damaged word
 	 * alone
 	 */
 	k2k_cas_acq_rel(&follower->shared->owner, &own, 0);
@@ -92,7 +92,7 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 	struct k2k_shm_follower *shared = follower->shared;
 
 	if (failing && !follower->failing) {
-		/* relaxed, all: numbers; before said_ns */
+		/* relaxed, all: for diagnostics; before said_ns */
 		k2k_store_relaxed(&shared->failing_since_ns, k2k_clock_realtime_ns());
 		k2k_add_relaxed(&shared->failures, 1);
 	} else if (!failing) {
@@ -100,9 +100,9 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 	}
 	follower->failing = failing;
 	for (uint32_t i = 0; i < K2K_RINGS; i++)
-		/* written where it differs: 129 words, of which few move */
+		/* relaxed: ours. Of 129 words only the few that moved are stored */
 		if (k2k_load_relaxed(&shared->next[i]) != next[i])
-			/* publish[follower-next]: that the log has it, for who writes over it */
+			/* publish[follower-next]: the log has it, so it may be overwritten */
 			k2k_store_release(&shared->next[i], next[i]);
 	/* publish[follower-said]: the words before it */
 	k2k_store_release(&shared->said_ns, now_ns ? now_ns : 1);
@@ -119,7 +119,7 @@ void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint6
 	if (end <= first)
 		return;
 	follower->counted[ring] = end;
-	/* relaxed, all: for people */
+	/* relaxed, all: for diagnostics */
 	k2k_store_relaxed(&shared->lost, k2k_sat_add(k2k_load_relaxed(&shared->lost), end - first));
 	k2k_store_relaxed(&shared->lost_ring, ring);
 	k2k_store_relaxed(&shared->lost_from, first);
@@ -129,7 +129,7 @@ void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint6
 
 void k2k_follower_count_damaged(struct k2k_follower *follower)
 {
-	k2k_add_relaxed(&follower->shared->damaged, 1); /* relaxed: for people */
+	k2k_add_relaxed(&follower->shared->damaged, 1); /* relaxed: for diagnostics */
 }
 
 bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
@@ -139,10 +139,10 @@ bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_li
 	/* observe[follower-said]: the words before it */
 	uint64_t said_ns = k2k_load_acquire(&shared->said_ns);
 
-	/* relaxed: before said_ns */
+	/* relaxed: stored before said_ns */
 	if (!owner || !said_ns || k2k_load_relaxed(&shared->failing_since_ns))
 		return false;
-	/* a moment ahead of our clock: said between our look at the clock and now */
+	/* said_ns may be a little ahead: it was stored after our look at the clock */
 	if (now_ns > said_ns && now_ns - said_ns > K2K_FOLLOWER_FRESH_NS)
 		return false;
 	return said_ns <= k2k_sat_add(now_ns, K2K_FOLLOWER_FRESH_NS) &&
@@ -152,13 +152,13 @@ bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_li
 struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,
                                         const struct k2k_ring *ring, uint32_t index)
 {
-	/* observe[follower-next]: that the log has it */
+	/* observe[follower-next]: the log has it */
 	uint64_t next = k2k_load_acquire(&shared->next[index]);
 	uint64_t newest = k2k_ring_newest(ring), length = ring->mask + 1;
 	struct k2k_backlog backlog = { 0, 0, next };
 
 	if (next == 0 || next > newest)
-		return backlog; /* nothing said, or all kept; or damage */
+		return backlog; /* nothing reported yet, all kept, or damage */
 	backlog.behind = newest - next + 1;
 	if (backlog.behind > length)
 		backlog.overwritten = backlog.behind - length;

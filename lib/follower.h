@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * follower.h (F5) - who keeps the audit trail: a record in `live` that says how far it has come.
+ * follower.h (F5) - records in `live` by which programs that keep the audit trail say how far they
+ * are.
  *
  * A follower takes one of K2K_FOLLOWERS records as a broker takes its slot: it draws an
  * incarnation, locks that byte of `live`, and puts the number into the owner word by one
- * compare-exchange, from 0 or from a dead one. It alone writes its record.
+ * compare-exchange, from 0 or from a dead incarnation. Only the owner writes its record.
  *
- * 1. What it says it has kept, it has kept: it says so after its log was written.
- * 2. It keeps up while it lives, said something within the last K2K_FOLLOWER_FRESH_NS, can write
- *    its log, and the ring has room for another event before it writes over one that the follower
- *    has not kept.
- * 3. The record is in memory that every broker may write. A wrong number makes a writer wait for a
- *    bounded time in vain, or not wait; it never stops a message, and no reader goes by it.
+ * 1. A follower reports an event as kept only after it has written the event to its log.
+ * 2. A follower keeps up if it lives, has reported within the last K2K_FOLLOWER_FRESH_NS, can write
+ *    its log, and the ring has room for another event that overwrites none that it has not kept.
+ * 3. Every broker may write the record's memory. A wrong number makes an administrator wait for a
+ *    bounded time in vain, or not wait. It never stops a message, and no reader relies on it.
  *
  * attach, killed after:     others see
  *   lock                    nothing; the lock is gone
- *   owner                   a dead one's record: what it had kept and lost still counts; the next
- *                           attach takes it
+ *   owner                   the record of a dead follower: what it kept and lost still counts; the
+ *                           next attach takes it
  *   said_ns 0               the same
  *   identity, next          the same
  *
@@ -34,23 +34,23 @@ struct k2k_follower {
 	struct k2k_lock life;
 	uint64_t incarnation; /* 0: not attached */
 	struct k2k_shm_follower *shared;
-	/* losses below it are in `lost`: a log that was cut is read again */
+	/* by ring: losses below it are in `lost` already. A log that was cut is read again. */
 	uint64_t counted[K2K_RINGS];
 	bool failing;
 };
 
-/* On the agent, both. 0; K2K_EFULL: all records have living owners; or what locking can answer. */
+/* Both on the agent. 0; K2K_EFULL if all records have living owners; or an error of locking. */
 int k2k_follower_attach(const struct k2k_map *map, struct k2k_liveness *liveness,
                         const struct k2k_identity *own, struct k2k_follower *follower);
 void k2k_follower_detach(struct k2k_follower *follower);
 
 /*
- * What it has kept: all below `next` of each ring. now_ns: as monotonic_ns of an event. One thread
- * at a time.
+ * Reports that all events below `next` of each ring are kept. now_ns: as monotonic_ns of an event.
+ * One thread at a time.
  */
 void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RINGS],
                       uint64_t now_ns, bool failing);
-/* It found `count` numbers missing from `from` on. */
+/* Reports that `count` numbers from `from` on are missing. */
 void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint64_t from,
                              uint64_t count);
 void k2k_follower_count_damaged(struct k2k_follower *follower);
@@ -59,12 +59,15 @@ void k2k_follower_count_damaged(struct k2k_follower *follower);
 bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
                             uint64_t now_ns);
 /*
- * May `events` more be written to this ring before it loses one? A number that can't be says
- * nothing: yes.
+ * Can `events` more be written to this ring without overwriting one that this follower has not
+ * kept? If its number is impossible: yes.
  */
 bool k2k_follower_has_room(const struct k2k_shm_follower *shared, const struct k2k_ring *ring,
                            uint32_t index, uint64_t events);
-/* Numbers of this ring that it has not kept, and, of these, those that are written over by now. */
+/*
+ * behind: events of this ring that it has not kept; overwritten: those of them that are overwritten
+ * by now; from: the first of them.
+ */
 struct k2k_backlog {
 	uint64_t behind, overwritten, from;
 };

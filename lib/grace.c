@@ -16,7 +16,7 @@
 
 uint64_t k2k_grace_next(const struct k2k_map *map)
 {
-	/* relaxed: only the writer, us, changes it */
+	/* relaxed: only the writer, which we are, changes it */
 	return k2k_load_relaxed(&map->defs->grace_token) + 1;
 }
 
@@ -27,7 +27,7 @@ static void wake(const struct k2k_map *map)
 
 void k2k_grace_wake(const struct k2k_map *map)
 {
-	/* relaxed, both: only wakes; who misses it looks again within a second */
+	/* relaxed, both: this only wakes; a helper that misses it looks again within a second */
 	k2k_store_relaxed(&map->defs->grace_wake,
 	                  (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
 	wake(map);
@@ -41,9 +41,8 @@ void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 	K2K_DELAY(published);
 	k2k_grace_wake(map);
 	/*
-	 * fence[grace-writer] with fence[grace-attach]: what is asked after this about slots is no
-	 * older than the unlinks. Without it the look at a slot could be older than an attach that
-	 * still read the old link.
+	 * fence[grace-writer] with fence[grace-attach]: the slots are read after the unlinks.
+	 * Without it a slot could be read before an attach that still reads the old link.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -56,26 +55,26 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 	uint64_t passed = token;
 
 	*behind = K2K_SLOTS;
-	/* fence[grace-writer] again, for one who did not publish himself */
+	/* fence[grace-writer] again, for a caller that has not published this token itself */
 	k2k_fence_seq_cst();
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &map->slots[i];
-		/* observe[slot-owner]: so that its state is not of the owner before */
+		/* observe[slot-owner]: so the state is not the previous owner's */
 		uint64_t owner = k2k_load_acquire(&slot->owner);
 		uint64_t ack;
 
 		/*
-		 * observe[slot-state]: ATTACHING was stored by this owner, or the state is the dead
-		 * one's and we wait for nothing more than needed
+		 * observe[slot-state]: this owner has stored ATTACHING; or the state is still a
+		 * dead owner's, and then we wait for no more than needed
 		 */
 		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
 			continue;
 		K2K_DELAY(slot_active);
-		/* observe[grace-ack]: its readers are through */
+		/* observe[grace-ack]: its read sections have ended */
 		ack = k2k_load_acquire(&slot->ack);
 		/*
-		 * newer than our look at the token is well; newer than the token itself is damage,
-		 * and counts as nothing
+		 * An ack newer than the token that we loaded is fine. One newer than the token
+		 * itself is damage, and counts as 0.
 		 */
 		/* observe[grace-token]: only compared */
 		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token))
@@ -90,28 +89,28 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 
 /* ---- the helper --------------------------------------------------------------- */
 
-static void answer(struct k2k_helper *helper)
+static void acknowledge(struct k2k_helper *helper)
 {
 	struct k2k_shm_slot *slot = &helper->map->slots[helper->slot];
 	/*
-	 * observe[grace-token]: the unlinks before it; sections begun from now on don't find what
-	 * was unlinked
+	 * observe[grace-token]: the unlinks before it; sections that begin from now on don't find
+	 * what was unlinked
 	 */
 	uint64_t token = k2k_load_acquire(&helper->map->defs->grace_token);
 
-	/* relaxed: we wrote it; where others damaged it we write it again */
+	/* relaxed: only we write it; if another process has damaged it, we write it again */
 	if (k2k_load_relaxed(&slot->ack) == token)
 		return;
 	K2K_DELAY(token_seen);
 	if (k2k_rcu_synchronize())
-		return; /* reuse is delayed; asked again when the helper wakes next */
+		return; /* reuse is delayed; the helper tries again when it wakes next */
 	K2K_DELAY(synchronized);
 	/* publish[grace-ack]: all that our readers did before */
 	k2k_store_release(&slot->ack, token);
 }
 
 /*
- * The wake is a hint: the longest that a lost one costs. Also the word may be damaged, so that
+ * The wake is only a hint: a second is the longest that a lost one costs. If the word is damaged,
  * nobody wakes us.
  */
 static void wait_for_token(const struct k2k_helper *helper, uint32_t seen)
@@ -126,10 +125,10 @@ static void *run(void *argument)
 	struct k2k_helper *helper = argument;
 
 	while (!k2k_load_acquire(&helper->stop)) { /* observe[helper-stop] */
-		/* relaxed: compared by the kernel again */
+		/* relaxed: the kernel compares it again */
 		uint32_t seen = k2k_load_relaxed(&helper->map->defs->grace_wake);
 
-		answer(helper);
+		acknowledge(helper);
 		if (!k2k_load_acquire(&helper->stop)) /* observe[helper-stop] */
 			wait_for_token(helper, seen);
 	}
@@ -151,7 +150,8 @@ int k2k_helper_start(struct k2k_helper *helper)
 }
 
 /*
- * The futex word is not ours to change; so the wake is repeated until the helper has seen `stop`.
+ * The futex word is in defs, which a broker maps read-only, so this can't change it for a helper
+ * that is about to sleep. Instead it repeats the wake until the helper has seen `stop`.
  */
 void k2k_helper_stop(struct k2k_helper *helper)
 {

@@ -6,14 +6,16 @@
 int k2k_gate_error(uint32_t gate)
 {
 	if (gate == K2K_GATE_FORKED)
-		return k2k_fail(K2K_EFORKED, "handle", NULL,
-		                "this handle was opened before fork(): open one in the child");
+		return k2k_fail(
+			K2K_EFORKED, "handle", NULL,
+			"this handle was opened before fork(): open another one in the child");
 	if (gate & K2K_GATE_FENCED)
 		return k2k_fail(K2K_EFENCED, "handle", NULL,
-		                "the registry was destroyed, removed or replaced: close and open");
+		                "the registry was destroyed, removed or replaced: close the handle "
+		                "and open it again");
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
-	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't do this",
+	return k2k_fail(K2K_EROLE, "handle", "role", "a handle of role %s can't make this call",
 	                gate & K2K_GATE_ADMIN    ? "ADMIN"
 	                : gate & K2K_GATE_BROKER ? "BROKER"
 	                                         : "OBSERVER");
@@ -21,27 +23,28 @@ int k2k_gate_error(uint32_t gate)
 
 int k2k_no_thread(void)
 {
-	return k2k_fail_errno(K2K_ENOMEM, errno, "thread",
-	                      "can't keep what is known of a thread that is new here");
+	return k2k_fail_errno(
+		K2K_ENOMEM, errno, "thread",
+		"no memory for the record of a thread that calls the library for the first time");
 }
 
 void k2k_handle_fence(struct k2k_registry *reg)
 {
 	uint32_t open = reg->role;
 
-	/* publish[gate]: nothing; only from open to fenced, never over a close or a fork */
+	/* publish[gate]: nothing; changes only open to fenced, never a closed or forked handle */
 	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
 }
 
 /*
- * Somebody may have removed or replaced the name: each process must notice, or two groups would use
- * two registries.
+ * If the name was removed or replaced, each process must notice it: otherwise two groups of
+ * processes would use two registries.
  */
 int k2k_handle_watch(struct k2k_registry *reg)
 {
 	uint64_t second = k2k_clock_monotonic_ns() / K2K_NS_PER_SEC;
 
-	/* relaxed: two threads may both look */
+	/* relaxed, both: it does no harm if two threads look */
 	if (k2k_likely(k2k_load_relaxed(&reg->watched_second) == second))
 		return 0;
 	K2K_UNCANCELLED;

@@ -2,13 +2,13 @@
 /*
  * handle.h (F7) - one process's view of one registry, in one role.
  *
- * The gate is one word of private memory that every call reads first, in a page
- * that a forked child finds zeroed (MADV_WIPEONFORK): so "is this handle open,
- * not inherited, not fenced, and may it do this?" is one load and one test.
+ * The gate is one word of private memory that every call loads first. It lies in a page that is
+ * zeroed in a forked child (MADV_WIPEONFORK). So one load and one test decide whether the handle is
+ * open, not inherited over fork() and not fenced, and whether its role may make this call.
  *
- * Handles are never freed, only used again by a later open: a call on a closed
- * handle finds a closed gate. (A caller who keeps a pointer over close and a
- * later open of his own has two names for one handle.)
+ * Handles are never freed, only used again by a later open, so a call on a closed handle finds a
+ * closed gate. A caller that keeps the pointer after close, and opens again, may have two pointers
+ * to one handle.
  */
 #ifndef K2K_HANDLE_H
 #define K2K_HANDLE_H
@@ -23,6 +23,7 @@
 #include "map.h"
 #include "pool.h"
 #include "sink.h"
+#include "structs.h"
 #include "trail.h"
 #include "writer.h"
 
@@ -39,62 +40,65 @@ enum {
 };
 
 struct k2k_registry {
-	/*
-	 * these live as long as the process: a call on a closed handle may look at them at any time
-	 */
+	/* kept when the handle is used again: a call on a closed handle may still read them */
 	k2k_u32 *gate;
-	/* leases of a broker, changes or a batch of an administrator: one at a time a handle */
+	/* serializes a broker's leases, and an administrator's changes and batches */
 	pthread_mutex_t mutex;
-	/* replacing the sink; apart, because a sink may take leases while it is replaced */
+	/* serializes the replacement of the sink, which may take leases meanwhile */
 	pthread_mutex_t sink_mutex;
 	struct k2k_registry *next_of_all;
 
-	uint32_t role;           /* K2K_GATE_... of it */
-	struct k2k_identity own; /* as it was at open; for people */
-	/* who has the mutex and the writer's lock for a batch (change.c); 0: nobody */
+	uint32_t role;           /* K2K_GATE_ADMIN, _BROKER or _OBSERVER */
+	struct k2k_identity own; /* of this process, as of the open; for diagnostics */
+	/* the thread that has the mutex and the writer's lock for a batch (change.c); 0: none */
 	k2k_u64 batch_thread;
 	struct k2k_map map;
 	struct k2k_clock clock;
 	k2k_u64 ledger_full_at;
 	uint32_t kept_lease;    /* lease.h */
-	k2k_u64 watched_second; /* ADMIN, OBSERVER: when the name was looked at last */
+	k2k_u64 watched_second; /* ADMIN, OBSERVER: when the name was last checked */
 
-	struct k2k_agent agent; /* has the descriptors of defs and live, and the locks */
+	struct k2k_agent agent; /* its table has the descriptors of defs and live, and the locks */
 	struct k2k_segment defs, live;
 	struct k2k_liveness liveness; /* of brokers */
 	struct k2k_liveness admins;
-	struct k2k_writer writer; /* of an administrator */
+	struct k2k_writer writer; /* ADMIN */
 	struct k2k_grace grace;
 	struct k2k_broker broker;
-	struct k2k_follower follower; /* an OBSERVER's with K2K_OPEN_FOLLOWER */
+	struct k2k_follower follower; /* OBSERVER with K2K_OPEN_FOLLOWER */
 	bool follows;
-	struct k2k_helper helper; /* of a broker: answers grace periods */
-	/* a broker's agent's: when it last did what is done once a second */
+	struct k2k_helper helper; /* BROKER: answers grace periods */
+	/* BROKER, on its agent: the second of its last tick */
 	uint64_t ticked_second;
 	struct k2k_passed passed;
 	struct k2k_audit audit;
-	/* a broker's, an administrator's (who writes under the writer's lock only) */
+	/* BROKER, and ADMIN, which appends under the writer's lock only */
 	struct k2k_trail trail;
 	/* ADMIN: what the newest repair cut out; under the mutex */
 	struct k2k_finding *cuts;
 	size_t cut_count;
-	k2k_u32 sleepers;   /* of the users, those in k2k_audit_wait */
-	k2k_u32 idle_wakes; /* of k2k_audit_wait, in a row, that brought nothing */
-	/* calls that go on outside of read sections: close waits for them */
-	k2k_u32 users;
+	k2k_u32 sleepers;   /* of the users, those in k2k_audit_wait() */
+	k2k_u32 idle_wakes; /* of k2k_audit_wait(), in a row, without a new event */
+	k2k_u32 users;      /* calls outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
-	uint64_t held_up_by; /* while opening: a destroyer */
+	uint64_t held_up_by; /* during an open: the pid of a destroyer */
 	struct k2k_registry *next_closed;
 };
 
+/* The error of a gate that refuses a call. */
 int k2k_gate_error(uint32_t gate) __attribute__((cold));
-/* K2K_ENOMEM: k2k_thread_get() was null. */
+/* K2K_ENOMEM, after k2k_thread_get() returned null. */
 int k2k_no_thread(void) __attribute__((cold));
+/* From now on each call on the handle but close returns K2K_EFENCED. */
 void k2k_handle_fence(struct k2k_registry *reg);
+/* Once a second: fences the handle if its name is not this registry's any more. 0, K2K_EFENCED. */
 int k2k_handle_watch(struct k2k_registry *reg);
 
-/* The gate alone. Inside a read section, so that close can wait for the call. */
+/*
+ * 0, or the gate's error. The answer holds inside a read section, or between k2k_hold() and
+ * k2k_unhold(), because close waits for both.
+ */
 static inline int k2k_gate(const struct k2k_registry *reg, uint32_t roles)
 {
 	uint32_t gate = k2k_load_acquire(reg->gate); /* observe[gate]: the handle's fields */
@@ -103,8 +107,8 @@ static inline int k2k_gate(const struct k2k_registry *reg, uint32_t roles)
 }
 
 /*
- * Begins a call that reads: 0 inside a read section, to be ended with k2k_read_unlock();
- * or the error, outside.
+ * Begins a call that neither waits nor takes a mutex. 0 inside a read section, to be ended with
+ * k2k_read_unlock(); or the error, outside of one.
  */
 static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 {
@@ -117,7 +121,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	k2k_read_lock();
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
-	/* a broker's agent looks at the name; others do it here, at most once a second */
+	/* a broker's agent watches the name; for the other roles their calls do */
 	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);
 	if (k2k_unlikely(code))
@@ -126,8 +130,8 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 }
 
 /*
- * The same for a broker's message where nothing is unusual: true inside a read section. Else false,
- * nothing is known.
+ * The fast path of k2k_enter() for a broker's message. True inside a read section. False: use
+ * k2k_enter(), which finds out why.
  */
 static inline bool k2k_enter_fast(struct k2k_registry *reg)
 {
@@ -143,8 +147,8 @@ static inline bool k2k_enter_fast(struct k2k_registry *reg)
 }
 
 /*
- * Begins a call that takes a mutex or waits: 0, to be ended with k2k_unhold(); or the error.
- * Waits must look at the gate in between (k2k_wait_passed), so that close need not wait for them.
+ * Begins a call that takes a mutex or waits. 0, to be ended with k2k_unhold(); or the error. A wait
+ * must check the gate again and again, as k2k_wait_passed() does, so that close ends it.
  */
 static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
 {
@@ -162,48 +166,6 @@ static inline void k2k_unhold(struct k2k_registry *reg)
 	/* publish[handle-users]: all that the call did */
 	k2k_sub_release(&reg->users, 1);
 }
-
-/* Adds a reason to a null or too small struct. */
-static inline int k2k_check_struct(const void *pointer, uint32_t size, uint32_t flags,
-                                   uint32_t known_flags, size_t least, const char *name)
-{
-	if (!pointer)
-		return k2k_fail_argument(name, "null");
-	if (size < least || size > (1u << 20))
-		return k2k_fail_argument(name, "size is not that of the struct: use sizeof");
-	if (flags & ~known_flags)
-		return k2k_fail_argument(name, "unknown flags");
-	return 0;
-}
-
-#define K2K_CHECK_STRUCT(pointer, known_flags)                                                     \
-	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              sizeof(*(pointer)), #pointer)                                \
-	           : k2k_fail_argument(#pointer, "null"))
-
-/* Results of arrays: the caller's elements may be larger than ours, of a later version. */
-static inline void *k2k_element(void *array, size_t stride, size_t index)
-{
-	return (unsigned char *)array + stride * index;
-}
-
-/* A struct that has grown: as it is now, or as it was before it had `last`. */
-#define K2K_CHECK_GROWN(pointer, known_flags, last)                                                \
-	((pointer) ? k2k_check_struct((pointer), (pointer)->size, (pointer)->flags, (known_flags), \
-	                              (pointer)->size == offsetof(__typeof__(*(pointer)), last)    \
-	                                      ? 0                                                  \
-	                                      : sizeof(*(pointer)),                                \
-	                              #pointer)                                                    \
-	           : k2k_fail_argument(#pointer, "null"))
-#define K2K_HAS_FIELD(pointer, field) \
-	((pointer)->size >= offsetof(__typeof__(*(pointer)), field) + sizeof((pointer)->field))
-
-#define K2K_CHECK_LIST_OF(list, capacity, count, known_flags)              \
-	(!(count)                ? k2k_fail_argument("count", "null")      \
-	 : (capacity) && !(list) ? k2k_fail_argument(#list, "null")        \
-	 : (capacity)            ? K2K_CHECK_STRUCT((list), (known_flags)) \
-	                         : 0)
-#define K2K_CHECK_LIST(list, capacity, count) K2K_CHECK_LIST_OF(list, capacity, count, 0)
 
 /* When a call that may wait gives up, if it begins now. CLOCK_MONOTONIC ns. */
 uint64_t k2k_deadline(const struct k2k_registry *reg);

@@ -8,8 +8,8 @@ int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *w
 }
 
 /*
- * Killed before the CAS: the record is CLAIMED and not linked: freed by the writer.
- * Killed after it: linked, with all its fields; whether the claimer still says LIVE makes no
+ * Killed before the compare-exchange: the record is CLAIMED and not linked, and the writer frees
+ * it. Killed after it: the record is linked with all its fields. It is not LIVE yet, which makes no
  * difference to readers.
  */
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
@@ -17,10 +17,11 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint32_t bucket = k2k_hash_bucket(hash, key->gen, key->key);
-	/* observe[entry-link]: fields of those before us */
+	/* observe[entry-link]: the fields of records inserted before */
 	uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
 	uint32_t seen = 0;
 
+	assert(index < hash->pool.capacity);
 	for (;;) {
 		if (unique) {
 			int code = k2k_hash_walk(hash, bucket, head, seen, key, NULL, 0, other);
@@ -32,12 +33,12 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 			seen = head;
 		}
 		/*
-		 * publish[entry-link]: generation and key first: who still stands on the former use
-		 * sees that by its bucket
+		 * publish[entry-link]: generation and key. A walk that still stands on the former
+		 * use of this record, and follows this link, sees by them that it was reused (4).
 		 */
 		k2k_store_release(&entry->next, head);
 		K2K_DELAY(inserting);
-		/* publish[entry-link]: key and counters of this record before it can be found */
+		/* publish[entry-link]: all fields of this record */
 		if (k2k_cas_acq_rel(&hash->heads[bucket], &head, index + 1))
 			return 0;
 	}
@@ -48,7 +49,7 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint32_t bucket, link, steps = 0;
 
-	/* relaxed: asked by the writer, about records that only it removes */
+	/* relaxed: only the writer asks, about records that only it removes */
 	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 	                         k2k_load_relaxed(&entry->key));
 	link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
@@ -62,13 +63,13 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 	return K2K_HASH_ABSENT;
 }
 
-/* One store: killed before it the record is linked and RETIRED, after it unlinked and RETIRED. */
+/* One store. Killed before it: the record is RETIRED and linked; after it: RETIRED and unlinked. */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	/*
-	 * relaxed: only the single remover, us, changes the link of a linked record, and only the
-	 * claimer wrote the key
+	 * relaxed: the link of a linked record is changed by the single remover only, which is this
+	 * process; the key was written by the claimer before it linked the record
 	 */
 	uint32_t next = k2k_load_relaxed(&entry->next);
 	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
@@ -82,12 +83,12 @@ int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 		if (link == index + 1) {
 			K2K_DELAY(unlinking);
 			/*
-			 * publish[entry-link]: the successor was published before; passing it on
-			 * must not lose that
+			 * publish[entry-link]: the successor's fields, which the link of the
+			 * removed record published until now
 			 */
 			if (k2k_cas_acq_rel(&hash->heads[bucket], &link, next))
 				return 0;
-			continue; /* somebody inserted before us */
+			continue; /* another process has inserted a record */
 		}
 		while (link != 0) {
 			struct k2k_shm_entry *at;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * hash.h (F5) - one hash shape: bucket heads, records linked through themselves.
+ * hash.h (F5) - the one kind of hash table: bucket heads, and records linked through themselves.
  *
- * 1. A record is inserted at the head by one CAS; its fields are written before.
- * 2. Only one process removes (the writer of defs), by one store, or one CAS at the head.
- * 3. A removed record keeps its link until it is reused, and it is reused only
- *    after a grace period: a reader in a section that stands on it walks on.
- * 4. A reader without a section (observer, administrator) may stand on a reused
- *    record: then the record belongs to another bucket, and the walk starts again.
+ * 1. A record is inserted at the head by one compare-exchange; its fields are written before.
+ * 2. Only one process removes records (the writer of defs): by one store, or by one
+ *    compare-exchange at the head.
+ * 3. A removed record keeps its link until it is reused, and it is reused only after a grace
+ *    period: a reader in a section that stands on it can walk on.
+ * 4. A reader without a section (observer, administrator) may stand on a reused record. That record
+ *    belongs to another bucket, and the walk starts again.
  * 5. Every walk has a bound: damage is K2K_ECORRUPT, never an endless loop.
- * 6. Two that insert one key: the loser of the CAS walks what is new before it
- *    tries again, and finds the other's.
+ * 6. If two processes insert the same key, the loser of the compare-exchange walks what is new
+ *    before it tries again, and finds the other's record.
  *
- * No tombstones, nothing to rebuild, nothing moves.
+ * There are no tombstones, nothing is rebuilt, and no record moves.
  */
 #ifndef K2K_HASH_H
 #define K2K_HASH_H
@@ -42,7 +43,7 @@ static inline uint32_t k2k_hash_bucket(const struct k2k_hash *hash, uint64_t gen
 static inline bool k2k_hash_matches(const struct k2k_shm_entry *entry,
                                     const struct k2k_hash_key *key)
 {
-	/* relaxed: written before the link that led here, which was acquired */
+	/* relaxed: written before the link to this record was published, which was acquired */
 	return k2k_load_relaxed(&entry->gen) == key->gen &&
 	       k2k_load_relaxed(&entry->key) == key->key &&
 	       k2k_load_relaxed(&entry->slot) == key->slot;
@@ -52,9 +53,9 @@ int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *w
 	__attribute__((cold));
 
 /*
- * Walks the bucket from `link` to its end, or up to `until`. For each record that has
- * this key calls accept (null: the first will do). 0 and *index; K2K_HASH_ABSENT;
- * K2K_ECORRUPT.
+ * Walks the bucket from `link` to its end, or up to `until`, and stops at the first record that has
+ * the key and that `accept` returns true for (null: at the first that has the key). 0 with *index
+ * set; K2K_HASH_ABSENT; K2K_ECORRUPT.
  */
 static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, uint32_t link,
                                 uint32_t until, const struct k2k_hash_key *key,
@@ -81,8 +82,8 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 		/* observe[entry-link]: the fields of the record it leads to */
 		next = k2k_load_acquire(&entry->next);
 		/*
-		 * relaxed: the next link was acquired after them. Of another bucket: reused under
-		 * us (see 4), or damaged
+		 * relaxed: ordered by the acquire of the link. A record of another bucket was
+		 * reused during the walk (4), or is damaged.
 		 */
 		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 		                                 k2k_load_relaxed(&entry->key)) != bucket)) {
@@ -111,7 +112,7 @@ static inline int k2k_hash_find(const struct k2k_hash *hash, const struct k2k_ha
 
 #define K2K_HASH_NEAR 4
 
-/* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
+/* Searches the first K2K_HASH_NEAR records. False means "not found here", not "absent". */
 static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct k2k_hash_key *key,
                                       uint32_t *index)
 {
@@ -139,9 +140,9 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
                     bool unique, uint32_t *other);
 
-/* The single remover's. 0 unlinked, K2K_HASH_ABSENT was not linked, K2K_ECORRUPT. */
+/* For the single remover. 0: unlinked; K2K_HASH_ABSENT: was not linked; K2K_ECORRUPT. */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);
-/* The same walk without a change: 0 linked, K2K_HASH_ABSENT, K2K_ECORRUPT. */
+/* The same walk without a change. 0: linked; K2K_HASH_ABSENT; K2K_ECORRUPT. */
 int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index);
 
 #endif

@@ -239,12 +239,12 @@ LAYOUT(ASSERT_SIZE, ASSERT_OFFSET, ASSERT_OFFSET, IGNORE)
 LAYOUT(SUM_BEGIN, SUM_FIELD, IGNORE, SUM_END)
 
 _Static_assert(sizeof(struct k2k_event_body) == K2K_EVENT_WORDS * 8, "an event's words hold it");
-_Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics have no room for a lock");
+_Static_assert(sizeof(k2k_u64) == 8 && sizeof(k2k_u32) == 4, "atomics contain no lock");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 &&
                        ATOMIC_INT_LOCK_FREE == 2,
-               "atomics are lock-free: only such work between processes");
+               "only lock-free atomics work between processes");
 
-/* Every step is reversible: whatever one word is changed to, the result changes too. */
+/* Each step is a bijection, so a change of any one word changes the result. */
 static uint64_t digest(const uint64_t *words, size_t count)
 {
 	uint64_t hash = count;

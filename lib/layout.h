@@ -4,40 +4,37 @@
  *
  *   /k2k.NAME.defs  definitions: written by one administrator at a time, read-only in a broker
  *
- *     0      struct k2k_shm_defs     header and directory, hash word, token, writer
- *     4096   tenant heads            u32 each, power of two
- *            tenants                 64 bytes each: what an admission reads
- *            tenants, cold half      96 bytes each
- *            budget heads            u32 each, power of two
- *            budgets                 64 bytes each
+ *     0      struct k2k_shm_defs   header and directory, poison word, token, writer
+ *     4096   tenant heads          u32 each, a power of two of them
+ *            tenants               64 bytes each: what an admission reads
+ *            tenants, cold half    96 bytes each
+ *            budget heads          u32 each, a power of two of them
+ *            budgets               64 bytes each
  *
  *   /k2k.NAME.live.UUID  what brokers write; UUID is that of the header, in hexadecimal
  *
- *     0      struct k2k_shm_live     header and directory, allocation hints
- *     4096   broker slots            64 of 256 bytes
- *            cells                   64 bytes each, one a tenant: the rate words
- *            cells, cold half        64 bytes each: totals of rejections
- *            ledger heads            u32 each, power of two
- *            ledger                  64 bytes each: GPU time of (tenant, engagement)
- *            lease rows              256 bytes each, one a tenant: the lease record of each broker
- *            slot leases                  128 bytes each: what (tenant, broker slot) holds audit
- *            rings             129 of 448 bytes: rejections, one a broker slot; the
- *            administrators'; security
- *                                    events, one a broker slot
- *            audit events            256 bytes each: those of ring 0, of ring 1, ...; a power of
- *            two each audit followers         8 of 1216 bytes: who keeps the events, and how far it
- *            has come
+ *     0      struct k2k_shm_live   header and directory, allocation hints
+ *     4096   broker slots          64 of 256 bytes
+ *            cells                 64 bytes each, one for each tenant: the rate words
+ *            cells, cold half      64 bytes each: totals of rejections
+ *            ledger heads          u32 each, a power of two of them
+ *            ledger                64 bytes each: GPU time of (tenant, engagement)
+ *            lease rows            256 bytes each, one for each tenant: each broker's lease record
+ *            leases                128 bytes each: what (tenant, broker slot) holds
+ *            audit rings           129 of 448 bytes: each broker slot's for rejections, the
+ *                                  administrators', each broker slot's for security events
+ *            audit events          256 bytes each: those of ring 0, of ring 1, ...; each ring has a
+ *                                  power of two of them
+ *            audit followers       8 of 1216 bytes: who stores the events, and how far it has come
  *
- * Rules. Fixed-width integers and atomics of them, no pointers, no padding that
- * is not named. A link is a u32: index + 1, 0 ends the chain. Enumerators that
- * are stored have explicit values, 0 is unused. A record says whose it is by a
- * generation: the number that one registration of one tenant got, never given
- * again in the registry's life. State and generation, or state and incarnation,
- * or state and token share one word, so that none is ever seen without the other.
+ * Rules. All fields are fixed-width integers, or atomics of them. There are no pointers, and all
+ * padding has a name. A link is a u32: index + 1; 0 ends the chain. Stored enumerators have
+ * explicit values, and 0 means unused. A record names its owner by a generation: the number of one
+ * registration of one tenant, which the registry never gives again. State and generation, state and
+ * incarnation, or state and token share one word, so that neither is ever seen without the other.
  *
- * Growth: the directory lists every section; `compatible` and `incompatible`
- * are feature bits (an attach refuses unknown incompatible ones); reserved
- * fields are zero.
+ * Growth. The directory lists every section. `compatible` and `incompatible` are feature bits; an
+ * attach refuses unknown incompatible ones. Reserved fields are zero.
  */
 #ifndef K2K_LAYOUT_H
 #define K2K_LAYOUT_H
@@ -50,15 +47,15 @@
 #define K2K_BYTE_ORDER 0x01020304u
 #define K2K_COMPATIBLE UINT64_C(0)
 /*
- * Changes need a follower that keeps up: a library that does not know this must not change anything
- * here.
+ * Changes require a follower of the audit trail that keeps up. A library that does not know this
+ * bit must not change anything in such a registry.
  */
 #define K2K_FEATURE_REQUIRE_AUDIT (UINT64_C(1) << 0)
-#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT /* those that are known */
+#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT /* those that this version knows */
 #define K2K_SECTIONS_MAX 16
 #define K2K_SLOTS 64 /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
-/* "DEAD": many bits, so that no single one that flips removes a registry */
+/* "DEAD": several bits, so that no single bit flip removes a registry */
 #define K2K_POISONED UINT32_C(0x44414544)
 
 enum k2k_section_kind {
@@ -87,8 +84,8 @@ struct k2k_shm_section {
 };
 
 /*
- * Written before the object has a name, never again. `checksum` covers all of it, itself taken as
- * 0.
+ * Written before the object has a name, and never again. `checksum` covers all of it, with itself
+ * taken as 0.
  */
 struct k2k_shm_header {
 	uint64_t magic;
@@ -97,7 +94,7 @@ struct k2k_shm_header {
 	uint32_t header_bytes; /* of this struct */
 	uint32_t section_count;
 	uint64_t total_bytes; /* of the object */
-	uint64_t fingerprint; /* of all sizes and offsets in this file */
+	uint64_t fingerprint; /* of all sizes and offsets */
 	uint64_t compatible;
 	uint64_t incompatible;
 	uint8_t uuid[16];
@@ -111,12 +108,12 @@ struct k2k_shm_header {
 };
 
 enum k2k_clock_kind {
-	K2K_CLOCK_MONOTONIC_COARSE_HOST = 1, /* as the initial time namespace counts it */
+	K2K_CLOCK_MONOTONIC_COARSE_HOST = 1, /* as counted in the initial time namespace */
 };
 
 /*
- * What the writer is doing; 0: nothing is half done. Not 0 and nobody holds the lock: recover
- * first.
+ * What the writer is doing. 0: nothing is half done. If it is not 0 and no living incarnation has
+ * the turn, the next writer recovers first.
  */
 enum k2k_operation {
 	K2K_OP_NONE = 0,
@@ -129,7 +126,7 @@ enum k2k_operation {
 	K2K_OP_CHECK = 7,
 };
 
-/* First in, first out, by the records' list_next. Links: index + 1. */
+/* First in, first out, linked by the records' list_next. Links are index + 1. */
 struct k2k_shm_list {
 	k2k_u32 head;
 	k2k_u32 tail;
@@ -140,7 +137,7 @@ struct k2k_shm_list {
 struct k2k_shm_defs {
 	struct k2k_shm_header header;
 
-	/* read by every lookup, written once: by destroy */
+	/* read by every lookup, written once, by destroy */
 	_Alignas(64) k2k_u32 poisoned; /* 0, or K2K_POISONED: being destroyed */
 	uint8_t reserved0[60];
 
@@ -150,12 +147,12 @@ struct k2k_shm_defs {
 	uint8_t reserved1[52];
 
 	/*
-	 * the writer's: who it is and what it does. Only the writer writes here, but for
-	 * writer_owner
+	 * The writer: its identity and what it does. Only the writer writes here, except to
+	 * writer_owner.
 	 */
 	_Alignas(64) k2k_u64 generation; /* of the newest registration */
 	k2k_u32 intent;                  /* enum k2k_operation */
-	/* low half of the incarnation that has signed below */
+	/* low half of the incarnation that has written the signature below */
 	k2k_u32 writer_signed;
 	/* incarnation of the administrator that is the writer, or 0 */
 	k2k_u64 writer_owner;
@@ -164,14 +161,14 @@ struct k2k_shm_defs {
 	k2k_u64 writer_comm[2];
 	k2k_u64 writer_since_ns; /* CLOCK_MONOTONIC; 0: not signed */
 
-	/* derived: rebuilt by recovery */
+	/* derived from the records; recovery rebuilds them */
 	_Alignas(64) struct k2k_shm_list tenant_free;
 	struct k2k_shm_list tenant_retired; /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
 
-	/* the writer's */
-	/* GPU time of records that were cut out, because no tenant can be told of them */
+	/* written by the writer */
+	/* GPU time of records that were cut out because nothing says whose tenant's they are */
 	_Alignas(64) k2k_u64 cut_ns;
 	uint8_t reserved5[56];
 };
@@ -179,21 +176,23 @@ struct k2k_shm_defs {
 struct k2k_shm_pool {
 	k2k_u32 hint; /* where a search for a free record begins */
 	k2k_u32 high; /* no record at or above it was ever claimed */
-	/* counts what the writer gave back, so that "full" need not be found out anew */
+	/*
+	 * counts what the writer has freed, so that "full" need not be established again each time
+	 */
 	k2k_u32 freed;
-	k2k_u32 writer_hint; /* as hint, of the records that are the writer's */
+	k2k_u32 writer_hint; /* like hint, for records that the writer takes */
 };
 
 struct k2k_shm_live {
 	struct k2k_shm_header header;
 
-	/* heuristics, written by any broker: clamped where read, never trusted */
+	/* Heuristics, written by any broker: never trusted, so readers clamp them. */
 	_Alignas(64) struct k2k_shm_pool ledger_pool;
 	uint8_t reserved0[48];
 	_Alignas(64) struct k2k_shm_pool lease_pool;
 	uint8_t reserved1[48];
 
-	/* futex: counts what readers of the rings may not have seen */
+	/* futex: raised when there is something that readers of the rings may not have seen */
 	_Alignas(64) k2k_u32 audit_wake;
 	uint8_t reserved2[60];
 };
@@ -202,7 +201,7 @@ struct k2k_shm_live {
 
 enum k2k_tenant_state {
 	K2K_TENANT_FREE = 0,
-	K2K_TENANT_BUILDING = 1, /* a register has not ended: undone by recovery */
+	K2K_TENANT_BUILDING = 1, /* a register call has not ended; recovery undoes it */
 	K2K_TENANT_LIVE = 2,
 	K2K_TENANT_SUSPENDED = 3, /* reserved */
 	K2K_TENANT_RETIRED = 4,   /* waits for a grace period */
@@ -214,14 +213,13 @@ enum k2k_tenant_state {
 
 enum {
 	K2K_DEF_HAS_BUDGETS = 1 << 0, /* had a budget at some time in this generation */
-	K2K_DEF_SHADOW = 1 << 1,      /* reserved: decide, count, audit, let pass */
+	K2K_DEF_SHADOW = 1 << 1,      /* reserved for: decide, count and audit, but admit */
 };
 
 /*
- * Two sets of limits; the version selects: set version & 1 is in force. An
- * update writes the other set and then raises the version in one store. The
- * algorithm (0: fixed window of one second) shares the word, so that it changes
- * with the set.
+ * There are two sets of limits, and the version selects the one in force: set version & 1. An
+ * update writes the other set and then raises the version in one store. The algorithm (0: fixed
+ * window of one second) shares the word, so that it changes together with the set.
  */
 #define K2K_SELECT_VERSION(select) ((select) >> 8)
 #define K2K_SELECT(version, algorithm) ((uint64_t)(version) << 8 | (algorithm))
@@ -233,7 +231,7 @@ struct k2k_shm_tenant {
 	k2k_u64 select; /* version << 8 | algorithm */
 	k2k_u32 next;
 	k2k_u32 flags;
-	k2k_u64 rate[2];  /* messages a second */
+	k2k_u64 rate[2];  /* messages per second */
 	k2k_u64 burst[2]; /* reserved */
 };
 
@@ -247,22 +245,22 @@ struct k2k_shm_tenant_cold {
 	k2k_u64 label[4];  /* reserved */
 	/* incarnation of the administrator that waits for its final totals, or 0 */
 	k2k_u64 pinned_by;
-	/* a generation whose final totals are to be told by whoever reaps it; else 0 */
+	/* a generation whose final totals are to be reported by the writer that reaps it; else 0 */
 	k2k_u64 totals_due;
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */
 
-/* One cache line: the rate words. Proof in rate.c. */
+/* The rate words are in one cache line. Proof in rate.c. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
 #define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
 
 struct k2k_shm_cell {
 	k2k_u64 admitted; /* only grows */
-	/* second << 34 | low 34 bits of `admitted` when it began */
+	/* second << 34 | low 34 bits of `admitted` at the start of that second */
 	k2k_u64 window;
-	/* at least as many ledger records does the tenant have (ledger.h) */
+	/* lower bound of the tenant's number of ledger records (ledger.h) */
 	k2k_u32 costs;
 	k2k_u32 has_costs; /* 1: an engagement's record may exist */
 	/* bit b: broker slot b may have a lease record of this tenant */
@@ -283,19 +281,19 @@ struct k2k_shm_cell_cold {
 
 /*
  * The common head of budgets and ledger records; a lease has the same first word. `state` is one
- * word: a state in the low two bits, and above it what belongs to the state.
+ * word: a state in its low two bits, and a value that depends on the state above them.
  */
 enum k2k_entry_state {
 	K2K_ENTRY_FREE = 0,    /* above: 0 */
 	K2K_ENTRY_CLAIMED = 1, /* above: the incarnation that took it */
-	/* above: the incarnation that took it; of a budget, the newest token then */
+	/* above: the incarnation that took it; for a budget, the newest token at that time */
 	K2K_ENTRY_LIVE = 2,
 	K2K_ENTRY_RETIRED = 3, /* above: the token that must pass before reuse */
 };
-/* a lease record that holds nothing; above: the incarnation that may use it again */
+/* a lease record that holds nothing; above: the incarnation that may reuse it */
 #define K2K_ENTRY_IDLE K2K_ENTRY_RETIRED
 #define K2K_ENTRY_STATE_BITS 2
-/* claimed under the writer's lock: nobody's once that is free */
+/* Claimed by the writer. If no writer has the turn, the claim is nobody's. */
 #define K2K_INCARNATION_WRITER UINT64_C(1)
 
 struct k2k_shm_entry {
@@ -307,9 +305,9 @@ struct k2k_shm_entry {
 };
 
 /*
- * A budget is visible to a reader that saw version v of its tenant where
- * since <= v and (until == 0 or v < until): so that the store which raises the
- * version changes limits and any number of budgets at once.
+ * A reader that saw version v of the budget's tenant sees the budget if since <= v and (until == 0
+ * or v < until). So the store that raises the version changes limits and any number of budgets at
+ * once.
  */
 struct k2k_shm_budget {
 	struct k2k_shm_entry entry;
@@ -323,13 +321,13 @@ struct k2k_shm_budget {
 struct k2k_shm_cost {
 	struct k2k_shm_entry entry;
 	k2k_u64 cost_ns;     /* only grows; stops at UINT64_MAX */
-	k2k_u64 reserved_ns; /* reserved: reservations */
+	k2k_u64 reserved_ns; /* reserved for reservations */
 	uint8_t reserved[16];
 };
 
 /*
- * Monotone counters modulo 2^64 of one resource. asked - ended: held or wanted. held <= asked -
- * ended.
+ * Counters of one resource, which only grow, modulo 2^64. asked - ended: held or wanted. held <=
+ * asked - ended.
  */
 struct k2k_shm_claim {
 	k2k_u64 asked;
@@ -343,10 +341,10 @@ enum k2k_resource {
 	K2K_RESOURCES = 2,
 };
 
-/* The first line is what kernels need. Protocol: lease.h. */
+/* The first cache line is what kernels need. Protocol: lease.h. */
 struct k2k_shm_lease {
-	k2k_u64 state; /* as of an entry */
-	/* only grows; odd: what follows is being filled, and counts nothing */
+	k2k_u64 state; /* as in an entry */
+	/* only grows; odd: the rest is being filled, and counts nothing */
 	k2k_u64 use;
 	k2k_u64 gen;         /* the tenant's generation */
 	k2k_u64 incarnation; /* whose the counters are */
@@ -356,8 +354,8 @@ struct k2k_shm_lease {
 };
 
 /*
- * Of one tenant slot: index + 1 of the record that each broker slot had last; 0: none. Each written
- * by that slot's owner.
+ * For one tenant slot: index + 1 of the last lease record of each broker slot; 0: none. Each word
+ * is written by that broker slot's owner.
  */
 struct k2k_shm_lease_row {
 	k2k_u32 record[K2K_SLOTS];
@@ -376,17 +374,17 @@ struct k2k_shm_slot {
 	k2k_u64 ack;   /* the newest token it has answered */
 	k2k_u32 state; /* enum k2k_slot_state */
 	uint8_t reserved0[44];
-	/* identity: information for people, never the proof of life */
+	/* identity, for diagnostics: never the proof of life */
 	k2k_u64 pid;
 	k2k_u64 pid_namespace;
 	k2k_u64 start_time;     /* of the process, clock ticks after boot */
 	k2k_u64 attached_at_ns; /* since 1970 */
 	k2k_u64 comm[2];
 	k2k_u64 reserved1[2];
-	/* counters of this slot; kept by the next owner */
+	/* counters of this slot; the next owner continues them */
 	k2k_u64 cross_tenant_total;
 	k2k_u64 unknown_tenant_total;
-	/* the incarnation whose death was told in the audit trail last */
+	/* the last incarnation whose death was reported in the audit trail */
 	k2k_u64 death_reported;
 	k2k_u64 reserved2[5];
 	uint8_t reserved3[64];
@@ -395,8 +393,8 @@ struct k2k_shm_slot {
 /* ---- the audit trail --------------------------------------------------------- */
 
 /*
- * A slot's owner has two rings: one for rejections by a limit, of which tenants can cause any
- * number, and one for what concerns security, so that no number of rejections writes over that.
+ * A slot's owner has two rings: one for rejections by a limit, which a tenant can cause in any
+ * number, and one for security events, so that no number of rejections overwrites those.
  */
 #define K2K_RINGS (2 * K2K_SLOTS + 1)
 #define K2K_RING_ADMIN K2K_SLOTS
@@ -404,13 +402,13 @@ struct k2k_shm_slot {
 #define K2K_EVENT_KINDS 16
 
 /*
- * Written by the threads of the slot's owner; the administrators' ring by the holder of the
- * writer's lock. Protocol and proof: ring.h.
+ * Written by the threads of the slot's owner; the administrators' ring by the writer. Protocol and
+ * proof: ring.h.
  */
 struct k2k_shm_ring {
-	/* number of the newest event that somebody began; the first is 1 */
+	/* number of the newest event that a writer has begun; the first is 1 */
 	_Alignas(64) k2k_u64 claimed;
-	/* events up to this one were begun by owners before this one: all dead or gone */
+	/* events up to this one were begun by earlier owners, which have all died or detached */
 	k2k_u64 since;
 	k2k_u64 reserved[6];
 	/* by kind, since creation */
@@ -422,16 +420,19 @@ struct k2k_shm_ring {
 #define K2K_EVENT_NAME_BYTES 68
 #define K2K_EVENT_ACTOR_BYTES 64
 #define K2K_EVENT_VALUES 9
+#define K2K_EVENT_DEAD_COMM 7 /* the first of its two words, of a dead broker */
 
 enum {
 	K2K_EVENT_CUT_SOURCE = 1 << 0,
 	K2K_EVENT_CUT_DESTINATION = 1 << 1,
 };
 
-/* What an event tells; in shared memory as words. Names and texts end with a zero byte. */
+/*
+ * The content of an event; stored in shared memory as words. Names and texts end with a zero byte.
+ */
 struct k2k_event_body {
 	uint64_t time_ns;      /* since 1970 */
-	uint64_t monotonic_ns; /* as the initial time namespace counts it */
+	uint64_t monotonic_ns; /* as counted in the initial time namespace */
 	/* enum k2k_audit_kind of the public header; 0: no event, its writer backed out */
 	uint16_t kind;
 	uint16_t flags;
@@ -439,37 +440,38 @@ struct k2k_event_body {
 	uint64_t tenant, to;
 	uint64_t org_id, engagement_id;
 	uint64_t generation;
-	/* of a cross-tenant attempt: the comm of its broker */
+	/* for a cross-tenant attempt: the comm of its broker */
 	uint64_t used, limit;
 	uint64_t pid, incarnation;
 	union {
 		struct {
 			char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
-		} kernels; /* of a cross-tenant attempt */
+		} kernels; /* for a cross-tenant attempt */
 		struct {
 			uint64_t comm[2];
-		} broker; /* of other rejections */
+		} broker; /* for other rejections */
 		struct {
-			/* of a broker found dead the last two are its comm */
+			/* K2K_AUDIT_REGISTER_RATE, ...; of a dead broker also its comm */
 			uint64_t values[K2K_EVENT_VALUES];
 			char actor[K2K_EVENT_ACTOR_BYTES];
-		} change; /* of kinds that are no rejection */
+		} change; /* for kinds that are not rejections */
 	} more;
 };
 
 #define K2K_EVENT_WORDS 29
 
 /*
- * count = closed: 1 bit | low 39 bits of the event's number | how many: 24 bits. So a count is only
- * ever added to the event that was meant: an equal word comes 2^39 events later, after days. An
- * event whose count is full is followed by another.
+ * count = closed: 1 bit | low 39 bits of the event's number | repeats: 24 bits. A repeat is added
+ * by compare-exchange, so it never counts for another event than the one meant: an equal word comes
+ * again after 2^39 events, which takes days. When the count of an event is full, another event
+ * follows it.
  */
 #define K2K_EVENT_COUNT_BITS 24
 #define K2K_EVENT_NUMBER_BITS 39
 #define K2K_EVENT_CLOSED (UINT64_C(1) << 63)
 
 struct k2k_shm_event {
-	/* 0: never used; 2n - 1: event n is being written; 2n: it is there */
+	/* 0: never used; 2n - 1: event n is being written; 2n: event n is complete */
 	k2k_u64 sequence;
 	k2k_u64 count;
 	/* the highest number whose writer found this place taken */
@@ -478,36 +480,33 @@ struct k2k_shm_event {
 };
 
 /*
- * Who follows the trail and wants all of it. Written by its owner alone, which lives while the byte
- * `owner` of live is locked, as a broker. Readers take no word for more than what its owner says.
- * follower.h.
+ * A follower of the trail, which stores all of its events. Only its owner writes here; the owner is
+ * alive while the byte at offset `owner` of live is locked, as for a broker. Readers take each word
+ * for no more than its owner's claim. follower.h.
  */
 #define K2K_FOLLOWERS 8
 
 struct k2k_shm_follower {
 	_Alignas(64) k2k_u64 owner; /* incarnation, or 0 */
-	/* when it wrote `next` last, as monotonic_ns of an event; 0: not yet */
+	/* when it last wrote `next`, as monotonic_ns of an event; 0: not yet */
 	k2k_u64 said_ns;
 	k2k_u64 failing_since_ns; /* since 1970; 0: it can write its log */
 	k2k_u64 failures;         /* how often it began to fail */
 	k2k_u64 pid;
 	k2k_u64 comm[2];
 	k2k_u64 attached_at_ns; /* since 1970 */
-	/* kept by the next owner */
-	/* numbers that it found written over, or never completed */
+	/* the next owner continues these */
+	/* events that it found overwritten, or never completed */
 	k2k_u64 lost;
 	k2k_u64 damaged; /* rings that it found damaged */
-	/* the last of these losses; since 1970 */
+	/* the last of these losses; times are since 1970 */
 	k2k_u64 lost_ring, lost_from, lost_count, lost_at_ns;
 	k2k_u64 reserved0[2];
-	k2k_u64 next[K2K_RINGS]; /* by ring: the number after what it has kept */
+	k2k_u64 next[K2K_RINGS]; /* for each ring: the number after the last one stored */
 	k2k_u64 reserved1[7];
 };
 
-/*
- * All sizes and offsets, as one number: a build that lays out anything otherwise is refused at
- * attach.
- */
+/* A number computed from all sizes and offsets. An attach refuses an object with another one. */
 uint64_t k2k_layout_fingerprint(void);
 uint64_t k2k_layout_checksum(const struct k2k_shm_header *header);
 

@@ -6,12 +6,11 @@
 #include "clock.h"
 #include "delay.h"
 
-#define LOOKS 32 /* with a claim kept, between two pauses */
-/* how long: two passes of the others, who may be preempted in them */
+#define LOOKS 32 /* between two pauses, while a claim is kept */
+/* how long a claim is kept: enough for two looks of the others, which may be preempted in them */
 #define KEEP_NS UINT64_C(5000000)
 #define PAUSE_NS UINT64_C(20000)
-/* of a record that changes its use: each time somebody took it meanwhile */
-#define READS 64
+#define READS 64 /* of one record: each repetition means that some broker took it meanwhile */
 
 static int corrupt(uint32_t slot, const char *what)
 {
@@ -19,7 +18,7 @@ static int corrupt(uint32_t slot, const char *what)
 	                       "the leases of tenant slot %u: %s", slot, what);
 }
 
-/* ---- whose it is ----------------------------------------------------------------- */
+/* ---- keys ----------------------------------------------------------------- */
 
 struct key {
 	uint32_t slot, broker_slot;
@@ -33,20 +32,17 @@ static inline uint64_t whose(const struct key *key)
 
 static inline bool matches(const struct k2k_shm_lease *record, const struct key *key)
 {
-	/* relaxed, all: our own, or between two looks at `use` */
+	/* relaxed, all: our own record, or between two loads of `use` */
 	return k2k_load_relaxed(&record->whose) == whose(key) &&
 	       k2k_load_relaxed(&record->gen) == key->generation;
 }
 
-/* Our own record of the tenant, LIVE or IDLE, with its state. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
+/* Finds our record of the tenant, LIVE or IDLE. *word: its state. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
 static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
                     struct k2k_shm_lease **record, uint64_t *word)
 {
 	const struct key key = { slot, leaser->broker->slot, generation };
-	/*
-	 * relaxed: only the slot's owner, us, writes it; the owner before was dead before we took
-	 * the slot
-	 */
+	/* relaxed: only the slot's owner writes it, and we took the slot from a dead one */
 	uint32_t link = k2k_load_relaxed(&leaser->map->lease_rows[slot].record[key.broker_slot]);
 
 	if (link == 0)
@@ -54,15 +50,15 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
 	if (k2k_unlikely(link > leaser->map->sizes.leases))
 		return corrupt(slot, "a word of the row leads outside of the table");
 	*record = &leaser->map->leases[link - 1];
-	/* observe[entry-state]: our own stores, or that it is another's */
+	/* observe[entry-state]: our own stores, or that the record is another broker's */
 	*word = k2k_load_acquire(&(*record)->state);
 	/*
-	 * LIVE or IDLE with our incarnation in it: we filled it, and nobody has taken it since,
-	 * unless the CAS of IDLE fails
+	 * LIVE or IDLE with our incarnation: we filled it, and no other broker has taken it since.
+	 * An IDLE one may be taken at any time; then the CAS to LIVE fails
 	 */
 	if (k2k_entry_above(*word) != leaser->broker->incarnation ||
 	    k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
-	    /* relaxed: ours, or damage */
+	    /* relaxed: our own store, or damage */
 	    k2k_load_relaxed(&(*record)->incarnation) != leaser->broker->incarnation ||
 	    !matches(*record, &key))
 		return K2K_ENOTHELD;
@@ -71,14 +67,14 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
 
 static inline bool holds_nothing(const struct k2k_shm_lease *record)
 {
-	/* relaxed, both: ours */
+	/* relaxed, both: our own record */
 	return k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held) == 0 &&
 	       k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held) == 0;
 }
 
 /* ---- taking a record ----------------------------------------------------------------- */
 
-/* Asks the kernel about each incarnation once. */
+/* The incarnations that were found alive, so that the kernel is asked once about each. */
 struct roll_call {
 	struct k2k_liveness *liveness;
 	uint32_t count;
@@ -101,8 +97,7 @@ bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		if (k2k_load_acquire(&map->slots[i].owner) == incarnation) /* observe[slot-owner] */
-			return incarnation >= K2K_LOCK_BYTE_LIFE_MIN &&
-			       incarnation < K2K_LOCK_BYTE_LIFE_MAX &&
+			return k2k_lease_is_incarnation(incarnation) &&
 			       /*
 			        * observe[slot-death-reported]: reported before its records are
 			        * reused
@@ -113,15 +108,12 @@ bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation)
 
 static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
 {
-	/*
-	 * observe[entry-state]: what the owner before stored; publish[entry-state]: the mark above
-	 * it
-	 */
+	/* observe[entry-state]: the last owner's stores; publish[entry-state]: the mark above it */
 	return k2k_cas_acq_rel(&leaser->map->leases[index].state, &word,
 	                       k2k_entry_word(K2K_ENTRY_CLAIMED, leaser->broker->incarnation));
 }
 
-/* One that was never used: as long as there are any, no idle one is taken from its owner. */
+/* Takes a record that was never used. While there is one, no broker loses an IDLE record. */
 static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 {
 	k2k_u32 *mark = &leaser->map->live->lease_pool.high;
@@ -137,7 +129,7 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 	return false;
 }
 
-/* The one we keep, which holds nothing: sooner than another broker's. */
+/* Takes the record that we keep, if it holds nothing, rather than another broker's. */
 static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
@@ -145,7 +137,7 @@ static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 
 	*leaser->kept = 0;
 	*index = link - 1;
-	/* observe[entry-state]: ours, or freed with its tenant */
+	/* observe[entry-state]: still ours, or freed with its tenant */
 	return link && k2k_load_acquire(&leaser->map->leases[*index].state) == live &&
 	       holds_nothing(&leaser->map->leases[*index]) && try_take(leaser, *index, live);
 }
@@ -155,7 +147,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 	const struct k2k_map *map = leaser->map;
 	uint32_t start = k2k_load_relaxed(&map->live->lease_pool.hint); /* relaxed: a hint */
 	struct roll_call roll = { .liveness = leaser->liveness };
-	bool untold = false;
+	bool unreported = false;
 
 	if (take_fresh(leaser, index) || take_kept(leaser, index))
 		return 0;
@@ -164,7 +156,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 	for (uint32_t i = 0; i < map->sizes.leases; i++) {
 		uint32_t at = start + i < map->sizes.leases ? start + i
 		                                            : start + i - map->sizes.leases;
-		/* observe[entry-state]: what was stored before */
+		/* observe[entry-state]: the stores before this state */
 		uint64_t word = k2k_load_acquire(&map->leases[at].state);
 		unsigned int state = k2k_entry_state(word);
 
@@ -172,7 +164,7 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 			if (is_alive(&roll, k2k_entry_above(word)))
 				continue;
 			if (k2k_lease_death_unreported(map, k2k_entry_above(word))) {
-				untold = true;
+				unreported = true;
 				continue;
 			}
 		}
@@ -182,21 +174,21 @@ static int take(const struct k2k_leaser *leaser, uint32_t *index)
 		*index = at;
 		return 0;
 	}
-	return untold ? K2K_LEASE_REPORT_DEATHS : K2K_EFULL;
+	return unreported ? K2K_LEASE_REPORT_DEATHS : K2K_EFULL;
 }
 
-/* CLAIMED is ours alone. Killed anywhere here: see the table in lease.h. */
+/* Fills a record that we have CLAIMED. The table in lease.h says what a kill in here leaves. */
 static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct key *key)
 {
 	const struct k2k_map *map = leaser->map;
 	struct k2k_shm_lease *record = &map->leases[index];
-	uint64_t use = k2k_load_relaxed(&record->use) | 1; /* relaxed: ours */
+	uint64_t use = k2k_load_relaxed(&record->use) | 1; /* relaxed: we own the record */
 	uint64_t bit = UINT64_C(1) << key->broker_slot;
 
 	k2k_store_relaxed(&record->use, use); /* relaxed: ordered by the fence */
 	/*
-	 * fence[lease-reset] with that of copy(): who reads a word below sees the odd number above
-	 * afterwards, and looks again
+	 * fence[lease-reset] with that of copy(): a reader that has seen a word stored below sees
+	 * the odd number when it loads `use` again, and so reads again
 	 */
 	k2k_fence_release();
 	/* relaxed, all: between the two stores of `use` */
@@ -209,19 +201,19 @@ static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k
 		k2k_store_relaxed(&record->claims[i].held, 0);
 	}
 	K2K_DELAY(filled);
-	k2k_store_release(&record->use, use + 1); /* publish[lease-use]: all of it */
+	k2k_store_release(&record->use, use + 1); /* publish[lease-use]: the words of this use */
 	/* publish[lease-link]: the record's use */
 	k2k_store_release(&map->lease_rows[key->slot].record[key->broker_slot], index + 1);
-	/* relaxed: only we set and need our bit */
+	/* relaxed: only we set our bit */
 	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit))
 		/* publish[lease-link]: the row */
 		k2k_or_release(&map->cells[key->slot].lease_brokers, bit);
-	/* publish[entry-state]: all of it */
+	/* publish[entry-state]: all of the above */
 	k2k_store_release(&record->state,
 	                  k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));
 }
 
-/* Our record, LIVE. `found` and `word`: what find_own() said. */
+/* Makes a record of ours LIVE. `found` and `word` are the results of find_own(). */
 static int obtain(const struct k2k_leaser *leaser, const struct key *key, int found, uint64_t word,
                   struct k2k_shm_lease **record)
 {
@@ -229,10 +221,7 @@ static int obtain(const struct k2k_leaser *leaser, const struct key *key, int fo
 	uint32_t index;
 	int code;
 
-	/*
-	 * observe[entry-state], publish[entry-state]: from here on it is ours alone; or somebody
-	 * has taken it
-	 */
+	/* observe[entry-state], publish[entry-state]: ours again, unless another broker took it */
 	if (found == 0 && (word == live || k2k_cas_acq_rel(&(*record)->state, &word, live)))
 		return 0;
 	code = take(leaser, &index);
@@ -244,21 +233,21 @@ static int obtain(const struct k2k_leaser *leaser, const struct key *key, int fo
 	return 0;
 }
 
-/* Anybody may have it. By CAS: the writer may have freed it meanwhile, with its tenant. */
+/* Offers the record to all brokers. By CAS: the writer may have freed it with its tenant. */
 static void make_idle(const struct k2k_leaser *leaser, uint32_t index)
 {
 	struct k2k_shm_lease *record = &leaser->map->leases[index];
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
 
-	/* observe[entry-state]: ours, or not; publish[entry-state]: our last stores there */
+	/* observe[entry-state]: still ours or not; publish[entry-state]: our last stores there */
 	if (k2k_load_acquire(&record->state) == live && holds_nothing(record))
 		k2k_cas_acq_rel(&record->state, &live,
 		                k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
 }
 
 /*
- * Nothing is asked for any more. If nothing is held it is the one that we keep, and the one kept
- * before becomes idle.
+ * After a release or a refusal: if the record holds nothing now, it becomes the one that we keep,
+ * and the one that we kept before becomes IDLE.
  */
 static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
 {
@@ -271,9 +260,9 @@ static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_le
 		make_idle(leaser, before - 1);
 }
 
-/* ---- reading others' ------------------------------------------------------------------- */
+/* ---- reading other brokers' records -------------------------------------------------- */
 
-/* 0: a copy of one use of the record that the row leads to. K2K_ENOTHELD: nothing counts there. */
+/* Copies one use of the record that the row leads to. 0; K2K_ENOTHELD: it counts nothing here. */
 static int copy(const struct k2k_map *map, const struct key *key, struct k2k_holding *holding)
 {
 	for (int tries = 0; tries < READS; tries++) {
@@ -290,32 +279,33 @@ static int copy(const struct k2k_map *map, const struct key *key, struct k2k_hol
 		record = &map->leases[link - 1];
 		holding->index = link - 1;
 		holding->broker_slot = key->broker_slot;
-		/* observe[lease-use]: its zeroes, or later */
+		/* observe[lease-use]: the zeroes of this use, or later values */
 		holding->use = k2k_load_acquire(&record->use);
 		if (holding->use & 1)
-			/* somebody has just taken it: its owner before held nothing, or is dead */
+			/* it is being filled: its last owner held nothing or is dead */
 			return K2K_ENOTHELD;
-		/* relaxed: between the two looks at `use` */
+		/* relaxed: between the two loads of `use` */
 		holding->incarnation = k2k_load_relaxed(&record->incarnation);
 		counts = matches(record, key) && k2k_lease_is_incarnation(holding->incarnation);
 		for (int i = 0; i < K2K_RESOURCES; i++) {
 			/*
-			 * ended first: observe[lease-ended]: the `asked` that it belongs to is seen
-			 * below, so a sum is never too low
+			 * observe[lease-ended]: first, so that the claim that ended is in `asked`
+			 * below, and a sum is never too low
 			 */
 			holding->ended[i] = k2k_load_acquire(&record->claims[i].ended);
-			/* observe[lease-asked] */
+			/* observe[lease-asked]: the use before it */
 			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked);
-			/* observe[lease-held] */
+			/* observe[lease-held]: the claim before it */
 			holding->held[i] = k2k_load_acquire(&record->claims[i].held);
 		}
-		/* fence[lease-reset] with that of fill(): the words before, the use again after */
+		/* fence[lease-reset] with that of fill(): the words above, before `use` again */
 		k2k_fence_acquire();
 		/* relaxed: ordered by the fence */
 		if (k2k_load_relaxed(&record->use) == holding->use)
 			return counts ? 0 : K2K_ENOTHELD;
 	}
-	return k2k_fail(K2K_ECORRUPT, "leases", "use", "a lease record does not hold still");
+	return k2k_fail(K2K_ECORRUPT, "leases", "use",
+	                "a lease record changed its use during %d reads in a row", READS);
 }
 
 int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
@@ -376,9 +366,7 @@ enum outcome {
 	GIVE_WAY,
 };
 
-/*
- * A sum over all brokers: UINT64_MAX is a legal limit, so 64 bits could wrap, or stop just at it.
- */
+/* A sum over all brokers. UINT64_MAX is a legal limit, so 64 bits could wrap around. */
 typedef unsigned __int128 k2k_sum;
 
 static uint64_t narrow(k2k_sum sum)
@@ -386,7 +374,7 @@ static uint64_t narrow(k2k_sum sum)
 	return sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
 }
 
-/* One acquire, and what its looks found. */
+/* An acquire, and the result of its last look. */
 struct attempt {
 	const struct k2k_leaser *leaser;
 	const struct k2k_lease_request *request;
@@ -399,7 +387,7 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 	return h->asked[resource] - h->ended[resource];
 }
 
-/* As copy(), of one resource: what others want is added. False: not to be had this way. */
+/* As copy(), but only adds what is wanted of one resource. False: use look_slow(). */
 static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_resource resource,
                      k2k_sum *sum)
 {
@@ -411,7 +399,7 @@ static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_
 	if (link - 1 >= map->sizes.leases)
 		return link == 0;
 	record = &map->leases[link - 1];
-	use = k2k_load_acquire(&record->use); /* observe[lease-use] */
+	use = k2k_load_acquire(&record->use); /* observe[lease-use]: as in copy() */
 	if (use & 1)
 		return true;
 	if (matches(record, key)) {
@@ -426,9 +414,8 @@ static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_
 }
 
 /*
- * The first half of a look, without keeping what was seen: own held + n + what all others want is
- * within the limit.
- * False: not so, or not to be had this way.
+ * Steps 1 and 2 of a look, without copies. True: own held + n + what all others want is within the
+ * limit. False: nothing is known, use look_slow().
  */
 static bool fits_fast(struct attempt *a)
 {
@@ -451,7 +438,7 @@ static bool fits_fast(struct attempt *a)
 	return sum <= a->limit;
 }
 
-/* Own held + n, and of the others what they want. Our own record is left out: its claim is n. */
+/* Own held + n + what the others want. Our own claim is n, so our record is not among them. */
 static k2k_sum sum_wanted(const struct attempt *a, const struct k2k_holdings *others)
 {
 	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount;
@@ -500,7 +487,7 @@ static int collect_others(const struct attempt *a, struct k2k_holdings *others)
 	return code;
 }
 
-/* Asked after their counters were read. */
+/* Leaves out the holders that are dead. Their counters have been read before. */
 static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *others)
 {
 	uint64_t incarnations[K2K_SLOTS];
@@ -516,7 +503,7 @@ static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *oth
 	others->count = kept;
 }
 
-/* Has no holder given anything back since the first reads? */
+/* Has no holder released anything since its record was copied? */
 static bool still_hold(const struct attempt *a, const struct k2k_holdings *others)
 {
 	for (uint32_t i = 0; i < others->count; i++) {
@@ -526,8 +513,8 @@ static bool still_hold(const struct attempt *a, const struct k2k_holdings *other
 		if (h->held[a->request->resource] == 0)
 			continue;
 		/*
-		 * observe[lease-ended]: nothing given back; the use after it: relaxed, ordered by
-		 * that acquire
+		 * observe[lease-ended]: nothing has been released; relaxed: the load of `use` is
+		 * ordered by that acquire
 		 */
 		if (k2k_load_acquire(&record->claims[a->request->resource].ended) !=
 		            h->ended[a->request->resource] ||
@@ -560,7 +547,7 @@ static __attribute__((noinline)) int look_slow(struct attempt *a, enum outcome *
 	a->used = narrow(sum);
 	if (sum <= a->limit && !request->exact_used)
 		return 0;
-	/* after all reads above, before all questions below: the moment that "full" is about */
+	/* after the copies and before the liveness checks: the moment that step 4 is about */
 	limit_again = request->limit(a->leaser->map, request->slot, request->resource);
 	leave_out_the_dead(a, &others);
 	sum = sum_wanted(a, &others);
@@ -584,7 +571,7 @@ static inline int look(struct attempt *a, enum outcome *outcome)
 	return !a->request->exact_used && fits_fast(a) ? 0 : look_slow(a, outcome);
 }
 
-/* With our claim made. As k2k_lease_acquire(); a claim that is not granted is withdrawn. */
+/* Our claim is made. Grants it or withdraws it. As k2k_lease_acquire(). */
 static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 {
 	uint64_t n = a->request->amount, deadline = 0, now;
@@ -595,7 +582,8 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 		code = look(a, &outcome);
 		if (code || outcome == FITS || outcome == FULL || outcome == GIVE_WAY)
 			break;
-		now = k2k_clock_monotonic_ns(); /* each time: where many run, a yield takes long */
+		/* each time, because a yield takes long on a busy machine */
+		now = k2k_clock_monotonic_ns();
 		if (deadline && now >= deadline)
 			break;
 		if (!deadline)
@@ -607,16 +595,16 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 	}
 	K2K_DELAY(summed);
 	if (!code && outcome == FITS) {
-		/* relaxed: ours. publish[lease-held]: this incarnation, and the claim before */
+		/* relaxed: our own. publish[lease-held]: the use and the claim before it */
 		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
 		return 0;
 	}
-	/* relaxed: ours. publish[lease-ended]: who sees it sees the claim that it ends */
+	/* relaxed: our own. publish[lease-ended]: the claim that it ends */
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n);
 	return code ? code : outcome == FULL ? K2K_LEASE_AT_LIMIT : K2K_LEASE_AGAIN;
 }
 
-/* Without a claim: those that retry don't hold up the one whose turn it is. */
+/* The look before the claim, so that brokers that retry don't hold up the one whose turn it is. */
 static int look_before(struct attempt *a)
 {
 	enum outcome outcome = LOOK_AGAIN;
@@ -639,24 +627,24 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	if (found && found != K2K_ENOTHELD)
 		return found;
 	/*
-	 * relaxed, here and below on our own record: only we write it, under our mutex. An idle one
-	 * may be another's by now
+	 * relaxed, here and below: only we write our own record, under our mutex. An IDLE record is
+	 * not read: it holds nothing, and another broker may have taken it
 	 */
 	if (found == 0 && k2k_entry_state(word) == K2K_ENTRY_LIVE)
 		a.own_held = k2k_load_relaxed(&record->claims[request->resource].held);
 	code = look_before(&a);
-	/* only now: what is refused takes no record */
+	/* after the look, so that a refused acquire takes no record */
 	if (!code)
 		code = obtain(leaser, &key, found, word, &record);
 	if (!code) {
 		struct k2k_shm_claim *claim = &record->claims[request->resource];
 
-		/* publish[lease-asked]: this use before it */
+		/* publish[lease-asked]: the use before it */
 		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount);
 		/*
 		 * fence[lease-claim], with itself in another process: of two that claim, at least
-		 * one sees the other's. Without it both could sum before either claim left its
-		 * store buffer.
+		 * one sees the other's claim. Without it both could look while both claims are
+		 * still in store buffers.
 		 */
 		k2k_fence_seq_cst();
 		K2K_DELAY(lease_claimed);
@@ -686,10 +674,10 @@ int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t g
 	held = k2k_load_relaxed(&claim->held);
 	if (held < amount)
 		return K2K_ENOTHELD;
-	/* publish[lease-held]: before ended: never free and held at once */
+	/* publish[lease-held]: before `ended`, so that nothing is free and held at once */
 	k2k_store_release(&claim->held, held - amount);
 	K2K_DELAY(given_back);
-	/* publish[lease-ended]: held before */
+	/* publish[lease-ended]: `held` before it */
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount);
 	K2K_DELAY(lease_ended);
 	rest(leaser, record);
@@ -710,16 +698,16 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
 		bool holds = false;
 
 		/*
-		 * observe[entry-state]: its counters. Of a dead one it stays so, until its death
-		 * has been told, or is freed
+		 * observe[entry-state]: its counters. A dead broker's record stays LIVE until the
+		 * death is reported, or the writer frees it
 		 */
 		if (k2k_load_acquire(&lease->state) !=
 		            k2k_entry_word(K2K_ENTRY_LIVE, incarnation) ||
-		    /* relaxed: a live record keeps it, but where a repair sets it aside */
+		    /* relaxed: constant in a LIVE record, unless a repair sets it aside */
 		    k2k_load_relaxed(&lease->incarnation) != incarnation)
 			continue;
 		for (int r = 0; r < K2K_RESOURCES; r++) {
-			/* observe[lease-held]: as ever */
+			/* observe[lease-held]: as in copy() */
 			uint64_t n = k2k_load_acquire(&lease->claims[r].held);
 
 			held[r] = k2k_sat_add(held[r], n);
@@ -738,7 +726,8 @@ uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *livenes
 
 	for (uint32_t i = 0; i < high; i++) {
 		const struct k2k_shm_lease *lease = &map->leases[i];
-		uint64_t word = k2k_load_relaxed(&lease->state); /* relaxed, all: a count */
+		/* relaxed, all: a count for diagnostics */
+		uint64_t word = k2k_load_relaxed(&lease->state);
 
 		if (k2k_entry_state(word) == K2K_ENTRY_LIVE &&
 		    (k2k_load_relaxed(&lease->claims[0].held) ||
@@ -749,7 +738,7 @@ uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *livenes
 	return count;
 }
 
-/* ---- the writer's ---------------------------------------------------------------- */
+/* ---- for the writer ---------------------------------------------------------------- */
 
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {

@@ -1,77 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lease.h (F6) - kernel slots and GPU memory: usage is the sum of its holders.
+ * lease.h (F6) - kernel slots and GPU memory: usage is the sum over all living holders.
  *
- * There is no central count. What a broker holds of a tenant stands in a record that only
- * this broker writes, under its own mutex:
+ * There is no central count. What a broker holds of a tenant is in a record that only this broker
+ * writes, under its handle's mutex. Each resource has three counters, all in units of the resource:
  *
  *   claim     asked += n                  withdraw   ended += n
  *   grant     held += n                   release    held -= n, then ended += n
  *
- * A record counts only while its incarnation lives. So a death is one fact: no
- * count to repair, no scan, no timer.
+ * asked - ended is what the broker wants: what it holds, and what it has claimed but not been
+ * granted yet. A record counts only while its incarnation lives. So a death needs no repair of a
+ * count, no scan and no timer.
  *
- * Records come from one table, and come back without anybody's help:
+ * Records come from one table and need no cleaner. The state word names the owner:
  *
- *   FREE -> CLAIMED|own             by CAS, any broker
- *   IDLE|anybody -> CLAIMED|own     by CAS, any broker: it holds nothing
- *   LIVE, CLAIMED|dead -> CLAIMED|own   by CAS, any broker, once the death has been told (deaths.c)
- *   CLAIMED|own -> LIVE|own         when it is filled
- *   LIVE|own -> IDLE|own            when nothing is held or asked for, and another one has come to
- *   that since IDLE|own -> LIVE|own            by CAS: the next acquire of the same tenant LIVE ->
- *   FREE                    by the writer, of a tenant whose grace period has passed, or of a dead
- *   broker; or set aside by
- *                                   a repair and its token has passed
+ *   FREE -> CLAIMED|own                 by CAS, any broker
+ *   IDLE|other -> CLAIMED|own           by CAS, any broker: an IDLE record holds nothing
+ *   LIVE or CLAIMED|dead -> CLAIMED|own by CAS, any broker, once the death is reported (deaths.h)
+ *   CLAIMED|own -> LIVE|own             when it is filled
+ *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another one
+ *   IDLE|own -> LIVE|own                by CAS: the next acquire of the same tenant
+ *   LIVE -> FREE                        by CAS, the writer: the tenant's grace period has passed,
+ *                                       the broker is dead, or the token of a repair that set the
+ *                                       record aside has passed
  *
- * 1. Only its owner writes into a record: who has it LIVE or CLAIMED, and lives. All others change
- *    its state alone, by a CAS that names a dead owner or none.
- * 2. No record is in a list, so none is ever taken out of one. A tenant's row has a word for each
- *    broker slot, written by that slot's owner: where its record was last. Who follows it asks the
- *    record whose it is: tenant, generation, broker slot. Another's by now: it counts nothing here.
- * 3. A record's content is one use of it: `use` is odd while it is filled, and never the same
- *    again. A reader that finds another number after its copy than before follows the row again. So
- *    no copy is of two uses, however long its reader stood still.
- * 4. A bit of the tenant's cell says which words of the row to follow. It is set before the first
- *    claim and stays: one too many costs a look.
+ * 1. Only the owner writes the contents of a record: the living broker that has it CLAIMED or LIVE.
+ *    All others change only the state word, by a CAS that expects a dead owner or IDLE.
+ * 2. No record is in a list, so none has to be unlinked. Each tenant has a row with one word for
+ *    each broker slot. The slot's owner stores there which record it used last for this tenant. A
+ *    reader follows the word and checks the record's key: tenant slot, generation, broker slot. If
+ *    the key is another, the record has been reused and counts nothing here.
+ * 3. `use` numbers the uses of a record. It is odd while the record is filled, and never the same
+ *    again. If a reader finds another number after its copy than before, it follows the row again.
+ *    So a copy never mixes two uses, however long the reader was stopped.
+ * 4. A bit set in the tenant's cell says which words of the row to follow. A broker's bit is set
+ *    before its first claim and stays set; a bit too many costs a look.
  *
- * So the record that a broker used last stays its own: taken and given back in turn, it costs no
- * CAS. The table has one more for each broker slot for that; they are as well what a broker that
- * stands still has CLAIMED. A table that is full is asked again for 20 ms before an acquire says so
- * (lease_calls.c): then each record holds something.
+ * A broker keeps the record that it used last LIVE although it holds nothing, so taking and
+ * releasing in turn costs no CAS. The table has one more record for each broker slot for that. A
+ * stopped broker may have such a record CLAIMED instead. If the table is full, an acquire tries
+ * again for 20 ms (lease_calls.c); if it fails then, each record holds something.
  *
  * Acquire n: look; if it fits, claim, full fence, look again; if it still fits, grant. A look:
- * 1. L = limit. Own held + n > L: full.
- * 2. Copy the other records: use, incarnation, ended, asked, held, and the use
- *    again. `ended` before `asked`: a sum of asked - ended can only be too high.
- *    Own held + n + sum <= L: fits. (Of two that claim, at least one sees the other.)
- * 3. The limit again; then leave out the dead. It fits now: fits.
- * 4. Own held + n + the held of the living > limit: look at `ended` and the use of
- *    each holder once more. All as before: full, because there was a moment, that
- *    of the second load of the limit, when all of it was held. Else look again.
- * 5. Else claims stand in the way. If own + the claims of lower slots + what higher ones
- *    hold fits, it is our turn: keep the claim, look again. Else withdraw, and start over.
+ * 1. L = limit. If own held + n > L: full.
+ * 2. Copy the others' records: use, incarnation, ended, asked, held, and use again. `ended` comes
+ *    before `asked`, so a sum of asked - ended can only be too high. If own held + n + sum <= L: it
+ *    fits. (Of two brokers that claim, at least one sees the other's claim.)
+ * 3. Load the limit again, then leave out the dead. If it fits now: it fits.
+ * 4. If own held + n + what the living hold > limit: load `ended` and `use` of each holder again.
+ *    If nothing has changed: full, because all of it was held at the moment of the second load of
+ *    the limit. Else look again.
+ * 5. Else only claims are in the way. If own held + n + the claims of lower slots + what higher
+ *    slots hold fits, it is our turn: keep the claim and look again. Else withdraw and start over.
  *    After a bound: busy.
  *
- * (Held and pending counts with two equal sums, the obvious form, grant too much
- * and refuse what is free. Which of two wins in every schedule can't be bounded: that is
- * consensus.)
+ * The obvious form, one sum of what is held and one of what is pending, each taken twice, grants
+ * too much and refuses what is free. No form bounds which of two brokers wins in every schedule:
+ * that would be consensus.
  *
- * acquire, killed after:   others see                               what brings the record back
- *   CLAIMED                its last use, of the dead or idle        its incarnation is dead: the
- *   next claim of any broker use odd                a record that counts nothing             " use
- *   even, row, bit     zeroes of a dead incarnation             " LIVE, asked, held      nothing:
- *   its incarnation is dead         "
- * Stopped there for an hour, it keeps this one record, of those there are for that, and what it has
- * claimed.
+ * Killed in acquire after:  others see                           what makes the record usable again
+ *   CLAIMED                 the last use: it is dead or idle     the incarnation is dead: the next
+ *                                                                broker that needs one takes it
+ *   use odd                 a record that counts nothing         "
+ *   use even, row, bit      zeroes of a dead incarnation         "
+ *   LIVE, asked, held       nothing: the incarnation is dead     "
+ * If it is stopped there for an hour, it blocks this one record, which the table has to spare, and
+ * what it has claimed.
  *
- * What lies: a row's word that leads outside of the table is corrupt. One that leads to another's
- * record hides what its own broker holds: check finds a living holder that no row leads to, and
- * repair leads there again (mend_leases.c).
+ * If bytes lie: a word of a row that leads outside of the table is corrupt. A word that leads to
+ * another broker's record hides what its own broker holds; check finds a living holder that no row
+ * leads to, and repair stores the right word (mend_leases.c).
  *
- * Models: tests/model/lease.pml, with store buffers: the decision; tests/model/record.pml: who has
- * a record. What they take as ordered otherwise: the claim's seq_cst fence between `asked` and all
- * looks; lease-link, lease-use, lease-asked, lease-ended and lease-held, stored with release,
- * looked at with acquire.
+ * Models: tests/model/lease.pml, with store buffers, for the decision; tests/model/record.pml for
+ * the ownership of a record. They rely on this order: a seq_cst fence between the store of `asked`
+ * and the second look; lease-link, lease-use, lease-asked, lease-ended and lease-held, stored with
+ * release and loaded with acquire.
  */
 #ifndef K2K_LEASE_H
 #define K2K_LEASE_H
@@ -84,7 +87,7 @@ struct k2k_leaser {
 	const struct k2k_map *map;
 	struct k2k_liveness *liveness;
 	const struct k2k_broker *broker;
-	/* index + 1 of the record that it keeps LIVE; 0: none. The handle's own, under its mutex */
+	/* index + 1 of the record that it keeps LIVE; 0: none. In the handle, under its mutex */
 	uint32_t *kept;
 };
 
@@ -94,10 +97,10 @@ struct k2k_lease_request {
 	enum k2k_resource resource;
 	uint64_t amount;
 	uint64_t (*limit)(const struct k2k_map *map, uint32_t slot, enum k2k_resource resource);
-	bool exact_used; /* count only the living in *used, also on a grant */
+	bool exact_used; /* *used counts only living holders, also if the lease is granted */
 };
 
-/* Of the pool's functions only those that look: a lease's states are its own. */
+/* Only for the pool's functions that read: a lease has state changes of its own. */
 static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 {
 	struct k2k_pool pool = { (unsigned char *)map->leases, sizeof(struct k2k_shm_lease),
@@ -118,7 +121,7 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
                       enum k2k_resource resource, uint64_t amount);
 
-/* One holder of a tenant, copied. */
+/* A copy of one holder's record. */
 struct k2k_holding {
 	uint32_t index, broker_slot;
 	uint64_t use, incarnation;
@@ -128,10 +131,10 @@ struct k2k_holdings {
 	uint32_t count;
 	struct k2k_holding list[K2K_SLOTS];
 };
-/* Every record of the registration, of the dead and the living. 0, K2K_ECORRUPT. */
+/* Copies each record of the registration, of living and dead brokers. 0, K2K_ECORRUPT. */
 int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
                       struct k2k_holdings *holdings);
-/* What living brokers hold. */
+/* Sums what living brokers hold. 0, K2K_ECORRUPT. */
 int k2k_lease_sum(const struct k2k_map *map, struct k2k_liveness *liveness, uint32_t slot,
                   uint64_t generation, uint64_t held[K2K_RESOURCES]);
 /* May any broker have, or have had, a record of this tenant slot? */
@@ -141,22 +144,23 @@ static inline bool k2k_lease_any(const struct k2k_map *map, uint32_t slot)
 	return k2k_load_acquire(&map->cells[slot].lease_brokers) != 0;
 }
 
-/* What one broker's records hold, and how many do; of a dead one, as it died. */
+/* Sums what one broker holds of all tenants; returns how many of its records hold something. */
 uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
                           uint64_t held[K2K_RESOURCES]);
 /* How many records hold something for living brokers. */
 uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness);
 
 /*
- * The writer's, after the registration's grace period: what living brokers still have of it becomes
- * free. 0; K2K_ECORRUPT: but for what the damaged row does not lead to.
+ * By the writer, after the registration's grace period: frees the records that living brokers still
+ * have of it. K2K_ECORRUPT: the row is damaged and may not lead to all of them.
  */
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 
-/* ---- for that, and for repair (mend_leases.c) ---- */
+/* ---- shared with mend_leases.c and deaths.c ---- */
 
 /*
- * Else it is set aside by a repair: the token that must pass before it is free. It counts nothing.
+ * Is it an incarnation? In a record that a repair has set aside it is the token that must pass
+ * before the record is free; such a record counts nothing.
  */
 static inline bool k2k_lease_is_incarnation(uint64_t number)
 {
@@ -164,17 +168,17 @@ static inline bool k2k_lease_is_incarnation(uint64_t number)
 }
 
 /*
- * The state was loaded before the key. LIVE and of a registration that is over: its owner does not
- * come back to it, so the word can only change by a death, after which it is never the same again:
- * the CAS frees this use or none.
+ * Frees a LIVE record of a registration that is over. The caller loaded the state before the key.
+ * The owner does not use the record again, so only a death can change the word, and it never has
+ * the same value again. So the CAS frees this use of the record or none.
  */
 static inline bool k2k_lease_free(struct k2k_shm_lease *record, uint64_t word)
 {
-	/* publish[entry-state]: nobody holds anything there */
+	/* publish[entry-state]: nothing is held in it */
 	return k2k_cas_acq_rel(&record->state, &word, K2K_ENTRY_FREE);
 }
 
-/* Dead, but the event that says what it held is still to be written (deaths.c). */
+/* Is the report of this death, which contains what it held, still to be written (deaths.h)? */
 bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation);
 
 #endif

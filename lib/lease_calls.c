@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lease_calls.c (F7) - kernel slots and GPU memory: the calls around lease.c.
+ * lease_calls.c (F7) - the public calls for kernel slots and GPU memory, and the record of
+ * cross-tenant attempts.
  */
 #include "deaths.h"
 #include "handle.h"
 #include "lease.h"
 #include "tenant.h"
 
-#define PATIENCE_NS UINT64_C(20000000)
+#define PATIENCE_NS UINT64_C(20000000) /* how long an acquire is tried again */
 #define PAUSE_NS UINT64_C(50000)
 
 struct resource {
@@ -43,7 +44,7 @@ struct acquisition {
 	k2k_tenant_id id;
 	uint64_t amount, used, limit, generation;
 	bool exact_used;
-	uint64_t blocker_pid; /* of a broker whose request stood in the way at the last look */
+	uint64_t blocker_pid; /* of a broker whose claim was in the way at the last attempt */
 	struct k2k_sink *sink;
 };
 
@@ -57,7 +58,7 @@ static void count_rejection(struct acquisition *a, uint32_t slot)
 	                1);
 }
 
-/* Who has asked and not got it? For the error. */
+/* Finds a broker that has claimed something and not been granted it, for the error. */
 static void find_blocker(struct acquisition *a, uint32_t slot)
 {
 	enum k2k_resource resource = a->resource->resource;
@@ -71,12 +72,12 @@ static void find_blocker(struct acquisition *a, uint32_t slot)
 
 		if (h->broker_slot != reg->broker.slot &&
 		    h->asked[resource] - h->ended[resource] > h->held[resource])
-			/* relaxed: for people */
+			/* relaxed: for diagnostics */
 			a->blocker_pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
 	}
 }
 
-/* One round, in a read section of its own: pauses happen outside. */
+/* One attempt, under the handle's mutex and in a read section, which ends before each pause. */
 static int try_acquire(struct acquisition *a)
 {
 	struct k2k_registry *reg = a->reg;
@@ -88,14 +89,12 @@ static int try_acquire(struct acquisition *a)
 	uint64_t state_gen;
 	int code;
 
+	k2k_assert_locked(&reg->mutex);
 	k2k_read_lock();
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
 		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
-	/*
-	 * 0 is no registration's: it means "the current one", so a lease of it could not be given
-	 * back
-	 */
+	/* in a release, generation 0 means the current one, so a lease of it can't be released */
 	if (!code && k2k_tenant_generation(state_gen) == 0)
 		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0,
 		                       "tenant slot %u is live without a generation", request.slot);
@@ -106,7 +105,7 @@ static int try_acquire(struct acquisition *a)
 			k2k_report_deaths(reg);
 			code = k2k_lease_acquire(&leaser, &request, &a->used, &a->limit);
 		}
-		if (code == K2K_LEASE_REPORT_DEATHS) /* of another that died just now */
+		if (code == K2K_LEASE_REPORT_DEATHS) /* another broker has died meanwhile */
 			code = K2K_LEASE_AGAIN;
 		if (code == K2K_LEASE_AGAIN)
 			find_blocker(a, request.slot);
@@ -131,8 +130,8 @@ static int try_acquire(struct acquisition *a)
 }
 
 /*
- * The handle's mutex where nobody has it: true, inside a read section, which keeps close away. So
- * it may be tried in there, but not waited for.
+ * True: a read section is begun and the handle's mutex is taken. The mutex is only tried, because a
+ * wait for it would keep the read section open. False: use k2k_hold() and the mutex.
  */
 static bool lock_fast(struct k2k_registry *reg)
 {
@@ -156,8 +155,8 @@ static int acquire(struct acquisition *a)
 	int code;
 
 	/*
-	 * a full table, too: what came back behind the search, while others took what it had not
-	 * come to, is found by another one
+	 * also if the table is full: a record may have been freed behind the search, while others
+	 * took those ahead of it
 	 */
 	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN || code == K2K_EFULL) {
 		uint64_t now = k2k_clock_monotonic_ns();
@@ -169,9 +168,9 @@ static int acquire(struct acquisition *a)
 		if (now >= deadline)
 			return k2k_fail_pid(
 				K2K_EBUSY, "leases", a->blocker_pid,
-				"a request of process %llu stands in the way: is it stopped?",
+				"a request of process %llu is in the way: is it stopped?",
 				(unsigned long long)a->blocker_pid);
-		/* longer for higher slots: those that would give way to each other come apart */
+		/* longer for higher slots, so that brokers stop giving way to each other */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
 	return code;
@@ -195,26 +194,34 @@ static int acquire_waiting(struct acquisition *a)
 	return code;
 }
 
-static void fill_verdict(const struct acquisition *a, int code, struct k2k_verdict *verdict)
+static void give_verdict(const struct acquisition *a, int code, struct k2k_verdict *verdict)
 {
-	verdict->code = code;
-	verdict->reserved = 0;
-	verdict->used = a->used;
-	verdict->limit = a->limit;
-	verdict->remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED
-	                                               : k2k_sat_sub(a->limit, a->used);
-	verdict->window = 0;
-	verdict->retry_after_ns = code ? K2K_NEVER_NS : 0;
+	struct k2k_verdict mine = {
+		.code = code,
+		.used = a->used,
+		.limit = a->limit,
+		.remaining = a->limit == K2K_UNLIMITED ? K2K_UNLIMITED
+		                                       : k2k_sat_sub(a->limit, a->used),
+		.retry_after_ns = code ? K2K_NEVER_NS : 0,
+	};
+
+	if (verdict)
+		K2K_GIVE_STRUCT(verdict, &mine);
 }
 
-static int check_lease_argument(const struct k2k_lease *lease)
+static void give_lease(const struct acquisition *a, struct k2k_lease *lease)
 {
-	/* flags are results here: of an earlier use */
-	return lease ? k2k_check_struct(lease, lease->size, lease->flags,
-	                                K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY, sizeof(*lease),
-	                                "lease")
-	             : 0;
+	struct k2k_lease mine = { .flags = a->resource->lease_flag,
+		                  .id = a->id,
+		                  .generation = a->generation,
+		                  .amount = a->amount };
+
+	if (lease)
+		K2K_GIVE_STRUCT(lease, &mine);
 }
+
+/* Flags of an earlier use may be in a lease that is to be filled. */
+#define LEASE_FLAGS (K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY)
 
 static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount,
                         struct k2k_lease *lease, struct k2k_verdict *verdict,
@@ -232,7 +239,7 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		return k2k_fail_argument("registry", "null");
 	if (amount == 0)
 		return k2k_fail_argument("bytes", "0");
-	code = check_lease_argument(lease);
+	code = lease ? K2K_CHECK_STRUCT(lease, LEASE_FLAGS) : 0;
 	if (!code && verdict)
 		code = K2K_CHECK_STRUCT(verdict, 0);
 	if (code)
@@ -251,14 +258,9 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 		                       "the table of leases is full: %u pairs of tenant and living "
 		                       "broker hold something",
 		                       K2K_LEASES(reg->map.sizes));
-	if (verdict)
-		fill_verdict(&a, code, verdict);
-	if (!code && lease) {
-		lease->flags = resource->lease_flag;
-		lease->id = id;
-		lease->generation = a.generation;
-		lease->amount = amount;
-	}
+	give_verdict(&a, code, verdict);
+	if (!code)
+		give_lease(&a, lease);
 	if (a.sink) {
 		struct k2k_rejection rejection = {
 			.code = code, .tenant = id, .used = a.used, .limit = a.limit
@@ -278,8 +280,11 @@ static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t g
 	struct k2k_leaser leaser = leaser_of(reg);
 	uint64_t state_gen;
 	uint32_t slot;
-	int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+	int code;
 
+	k2k_assert_locked(&reg->mutex);
+	k2k_assert_in_section();
+	code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 	if (generation &&
 	    (code == K2K_ENOTENANT || (!code && k2k_tenant_generation(state_gen) != generation)))
 		return K2K_ESTALE;
@@ -317,28 +322,29 @@ static int release_lease(struct k2k_registry *reg, struct k2k_lease *lease,
                          const struct resource *resource)
 {
 	K2K_UNCANCELLED;
+	struct k2k_lease mine;
 	int code;
 
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
-	if (!lease)
-		return k2k_fail_argument("lease", "null");
-	code = check_lease_argument(lease);
+	code = K2K_TAKE_STRUCT(&mine, lease, LEASE_FLAGS);
 	if (!code)
 		code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	if (lease->amount == 0)
+	if (mine.amount == 0)
 		return K2K_ENOTHELD;
-	if (lease->flags != resource->lease_flag)
+	if (mine.flags != resource->lease_flag)
 		return k2k_fail_argument("lease", "of another resource");
-	if (lease->id != K2K_TENANT_UNSPECIFIED) {
-		if (lease->generation == 0)
+	if (mine.id != K2K_TENANT_UNSPECIFIED) {
+		if (mine.generation == 0)
 			return k2k_fail_argument("lease", "without a generation");
-		code = release(reg, lease->id, lease->generation, lease->amount, resource);
+		code = release(reg, mine.id, mine.generation, mine.amount, resource);
 	}
-	if (!code)
-		lease->amount = 0;
+	if (!code) {
+		mine.amount = 0;
+		K2K_GIVE_STRUCT(lease, &mine);
+	}
 	return code;
 }
 

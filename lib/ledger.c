@@ -5,12 +5,13 @@
 
 #include "delay.h"
 #include "error.h"
+#include "rcu.h"
 
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
 	/*
-	 * relaxed, all: carried by the generation for sweeps, by the CAS that links the record for
-	 * walks
+	 * relaxed, all: sweeps see them with the generation, walks with the CAS that links the
+	 * record
 	 */
 	k2k_store_relaxed(&record->cost_ns, 0);
 	k2k_store_relaxed(&record->reserved_ns, 0);
@@ -20,57 +21,54 @@ static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 	k2k_store_release(&record->entry.gen, key->gen);
 }
 
-static void give_up_share(const struct k2k_map *map, uint32_t slot)
+static void give_up_share(struct k2k_shm_cell *cell)
 {
 	/* relaxed: a count */
-	k2k_sub_relaxed(&map->cells[slot].costs, 1);
+	k2k_sub_relaxed(&cell->costs, 1);
 }
 
-int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
-                      const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t slot,
-                      uint64_t generation, uint64_t engagement, uint32_t *index)
+int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claimer,
+                      const struct k2k_hash_key *key, uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
+	struct k2k_shm_cell *cell = &map->cells[key->slot];
 	uint32_t other;
-	int code = k2k_hash_find(&hash, &key, index);
+	int code = k2k_hash_find(&hash, key, index);
 
+	assert(claimer->incarnation == K2K_INCARNATION_WRITER || k2k_in_section());
 	if (code != K2K_HASH_ABSENT)
 		return code;
 	/*
-	 * Before the record exists: so that who reaps the tenant never overlooks one.
-	 * publish[cell-has-costs] seen by observe[cell-has-costs] in reap.c, after the grace period
+	 * Before the record exists, or the reaper of the tenant could overlook it.
+	 * publish[cell-has-costs]: observed in reap.c after the grace period
 	 */
-	if (!k2k_load_relaxed(&map->cells[slot].has_costs)) /* relaxed: once 1 it stays */
-		k2k_store_release(&map->cells[slot].has_costs, 1);
+	if (!k2k_load_relaxed(&cell->has_costs)) /* relaxed: it stays 1 */
+		k2k_store_release(&cell->has_costs, 1);
 	/* relaxed, here and below: a count */
-	if (k2k_add_relaxed(&map->cells[slot].costs, 1) >= k2k_ledger_share(map) &&
-	    incarnation != K2K_INCARNATION_WRITER) {
-		give_up_share(map, slot);
+	if (k2k_add_relaxed(&cell->costs, 1) >= k2k_ledger_share(map) &&
+	    claimer->incarnation != K2K_INCARNATION_WRITER) {
+		give_up_share(cell);
 		return K2K_EFULL;
 	}
 	K2K_DELAY(counted);
-	if (!k2k_pool_claim(&hash.pool, incarnation, passed, full_at, index)) {
-		give_up_share(map, slot);
+	if (!k2k_pool_claim(&hash.pool, claimer, index)) {
+		give_up_share(cell);
 		return K2K_EFULL;
 	}
 	K2K_DELAY(claimed);
-	fill(&map->ledger[*index], &key);
-	code = k2k_hash_insert(&hash, *index, &key, true, &other);
+	fill(&map->ledger[*index], key);
+	code = k2k_hash_insert(&hash, *index, key, true, &other);
 	if (code) {
-		give_up_share(map, slot);
+		give_up_share(cell);
 		k2k_pool_unclaim(&hash.pool, *index);
 		if (code != K2K_HASH_EXISTS)
 			return code;
 		*index = other;
 		return 0;
 	}
-	/*
-	 * publish[entry-state]: linked before LIVE. relaxed would do for readers, who go by the
-	 * link
-	 */
+	/* publish[entry-state]: linked before LIVE. Walks need no order here: they see the link. */
 	k2k_store_release(&map->ledger[*index].entry.state,
-	                  k2k_entry_word(K2K_ENTRY_LIVE, incarnation));
+	                  k2k_entry_word(K2K_ENTRY_LIVE, claimer->incarnation));
 	return 0;
 }
 
@@ -92,7 +90,7 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	uint32_t *before = malloc(sizeof(*before) * map->sizes.tenants);
 	struct recount recount = { map, calloc(map->sizes.tenants, sizeof(*recount.found)) };
 
-	/* relaxed, all: counts. Before the sweep: what is added meanwhile stays added */
+	/* relaxed, all: counts. Read before the sweep, so that what is added meanwhile stays counted */
 	for (uint32_t i = 0; before && i < map->sizes.tenants; i++)
 		before[i] = k2k_load_relaxed(&map->cells[i].costs);
 	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ledger.h (F6) - GPU time of (tenant, generation, engagement).
+ * ledger.h (F6) - the GPU time of each (tenant, generation, engagement).
  *
- * 1. A record is found by its key through the hash, inserted once (hash.h, 6).
- * 2. Its cost only grows and stops at UINT64_MAX: one compare-exchange a booking.
- * 3. Of a table of 64 records or more, brokers take at most half for one tenant, and none of every
- *    fourth, which are for budgets that administrators set: who books under ever new engagements
- *    can't take the others' records. The tenant's count is raised before a record is taken. Killed
- *    in between, it is one too high: the tenant may have one less, until recovery counts anew.
- *    (Counted beside claims in the making it may be too low by as many, once: it shares out, and is
- *    no limit that anything else relies on.)
- * 4. It is unlinked after the tenant's grace period, by the writer, and reused
- *    after one more: a booking that found it ends before.
+ * 1. A record is found by its key through the hash, and inserted once (hash.h, 6).
+ * 2. Its cost only grows, and stops at UINT64_MAX: one compare-exchange a booking.
+ * 3. In a table of 64 records or more, brokers take at most half for one tenant, and never a record
+ *    of every fourth, which are for budgets that administrators set. So a tenant that books under
+ *    ever new engagements can't take the records of others. The tenant's count is raised before a
+ *    record is taken: a kill in between leaves it one too high, so the tenant may have one record
+ *    less until recovery counts again. (Recovery may count too low by the claims that are being
+ *    made meanwhile. The count only shares records out; nothing else relies on it.)
+ * 4. A record is unlinked by the writer after the tenant's grace period, and reused after one more:
+ *    a booking that found it has ended by then.
  *
  * track on a new engagement, killed after:   others see        recovery
  *   has_costs stored                         nothing           -
@@ -21,10 +21,10 @@
  *   LIVE                                     cost 0            -
  *   added                                    the cost          -
  *
- * Model: tests/model/ledger.pml. It takes memory as sequentially consistent. Here every decision is
- * a compare-exchange of the word that it is about; what else must be seen with that word is ordered
- * by entry-state (acquire and release), entry-link (release; each walk acquires) and cost-gen. No
- * decision reads one word after it wrote another, so no fence is needed.
+ * Model: tests/model/ledger.pml. It assumes sequentially consistent memory. That is enough: every
+ * decision is a compare-exchange of the word that it is about, and what must be seen together with
+ * that word is ordered by entry-state (acquire and release), entry-link (release; each walk
+ * acquires) and cost-gen. No decision reads one word after it wrote another, so no fence is needed.
  */
 #ifndef K2K_LEDGER_H
 #define K2K_LEDGER_H
@@ -44,53 +44,44 @@ static inline struct k2k_hash k2k_ledger_hash(const struct k2k_map *map)
 }
 
 /* 0 and *index, K2K_HASH_ABSENT, K2K_ECORRUPT. */
-static inline int k2k_ledger_find(const struct k2k_map *map, uint32_t slot, uint64_t generation,
-                                  uint64_t engagement, uint32_t *index)
+static inline int k2k_ledger_find(const struct k2k_map *map, const struct k2k_hash_key *key,
+                                  uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
 
-	return k2k_hash_find(&hash, &key, index);
+	return k2k_hash_find(&hash, key, index);
 }
 
-/* The same where it is one of the first of its bucket: true. Else false, nothing is known. */
-static inline bool k2k_ledger_find_near(const struct k2k_map *map, uint32_t slot,
-                                        uint64_t generation, uint64_t engagement, uint32_t *index)
+/* Searches the first records of the bucket. False means "not found here", not "absent". */
+static inline bool k2k_ledger_find_near(const struct k2k_map *map, const struct k2k_hash_key *key,
+                                        uint32_t *index)
 {
 	struct k2k_hash hash = k2k_ledger_hash(map);
-	struct k2k_hash_key key = { generation, engagement, slot };
 
-	return k2k_hash_find_near(&hash, &key, index);
+	return k2k_hash_find_near(&hash, key, index);
 }
 
 /*
- * Finds the record or makes one, for a claimer of this incarnation. 0, K2K_EFULL
- * (no detail), K2K_ECORRUPT. In a read section, or under the writer's lock.
+ * Finds the record, or makes one. Call it in a read section, or with the writer's lock. 0,
+ * K2K_EFULL (without a detail), K2K_ECORRUPT.
  */
-int k2k_ledger_obtain(const struct k2k_map *map, uint64_t incarnation,
-                      const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t slot,
-                      uint64_t generation, uint64_t engagement, uint32_t *index);
+int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claimer,
+                      const struct k2k_hash_key *key, uint32_t *index);
 
-/* Adds; returns what did not fit below UINT64_MAX. */
+/* Adds ns; returns the part of it that exceeds UINT64_MAX. */
 static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 {
-	/* relaxed: a number that carries nothing else; so the CAS */
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns);
+	/* relaxed, also the CAS: a number that publishes nothing else */
+	uint64_t cost = k2k_load_relaxed(&record->cost_ns), sum, rest;
 
-	while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, k2k_sat_add(cost, ns)))
-		;
-	return ns - (k2k_sat_add(cost, ns) - cost);
+	do {
+		sum = k2k_sat_add(cost, ns);
+		rest = ns - (sum - cost);
+	} while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, sum));
+	return rest;
 }
 
-/* The same where all of it fits and nobody else adds: true. Else false, nothing is changed. */
-static inline bool k2k_ledger_add_fast(struct k2k_shm_cost *record, uint64_t ns)
-{
-	uint64_t cost = k2k_load_relaxed(&record->cost_ns); /* relaxed, both: as above */
-
-	return cost <= UINT64_MAX - ns && k2k_cas_relaxed(&record->cost_ns, &cost, cost + ns);
-}
-
-/* How many records brokers take for one tenant. */
+/* How many records brokers take for one tenant (3). */
 static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
 {
 	return map->sizes.engagements < K2K_POOL_SMALL ? map->sizes.engagements
@@ -98,23 +89,23 @@ static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
 }
 
 /*
- * Recovery's: lowers counts of killed brokers' claims. Without memory for it they stay too high,
- * which is safe.
+ * Counts the records of each tenant again, for recovery: killed brokers leave counts too high (3).
+ * Without memory they stay so, which is safe.
  */
 void k2k_ledger_recount(const struct k2k_map *map);
 
 #define K2K_SWEEP_RETRIES 1000
 
 struct k2k_cost_copy {
-	bool claimed; /* not LIVE yet, or taken again and not yet filled */
+	bool claimed; /* not LIVE yet: being made, or taken again and not yet filled */
 	uint32_t index, slot;
 	uint64_t generation, engagement, cost_ns;
 };
 
 /*
- * Calls visit for every record that is in use, with a copy of its key: a sweep,
- * for those who can't find by key. Returns visit's first non-zero value. Inlined with
- * its visitor: by a call a record it takes twice as long.
+ * Visits every record that is in use, with a copy of its fields; for callers that can't search by
+ * key. Returns the first non-zero result of visit. It is inlined together with its visitor: with a
+ * call for each record it takes twice as long.
  */
 static inline __attribute__((always_inline)) int k2k_ledger_sweep(
 	const struct k2k_map *map, int (*visit)(void *context, const struct k2k_cost_copy *cost),
@@ -137,26 +128,26 @@ static inline __attribute__((always_inline)) int k2k_ledger_sweep(
 			continue;
 		copy.claimed = state == K2K_ENTRY_CLAIMED;
 		copy.index = i;
-		/* observe[cost-gen]: its own cost and key, not those before */
+		/* observe[cost-gen]: cost and key of this use, not of the one before */
 		copy.generation = k2k_load_acquire(&record->entry.gen);
 		/* relaxed, all: between the two looks at the state */
 		copy.slot = k2k_load_relaxed(&record->entry.slot);
 		copy.engagement = k2k_load_relaxed(&record->entry.key);
 		copy.cost_ns = k2k_load_relaxed(&record->cost_ns);
-		k2k_fence_acquire(); /* the copies before, the second look after */
+		k2k_fence_acquire(); /* the copies come before the second look */
 		/* relaxed: ordered by the fence */
 		if (k2k_load_relaxed(&record->entry.state) != word) {
 			if (retries++ > K2K_SWEEP_RETRIES)
 				return k2k_fail_values(K2K_ECORRUPT, "engagements", "state", word,
-				                       i, "record %u does not hold still", i);
+				                       i, "record %u changes all the time", i);
 			i--;
 			continue;
 		}
 		retries = 0;
 		if (state == K2K_ENTRY_CLAIMED && copy.cost_ns == 0)
-			continue; /* a claim in the making, or of a killed process */
+			continue; /* a claim that is being made, or a killed process's */
 		if (copy.slot >= map->sizes.tenants)
-			continue; /* damage, or a claim in the making; check reports it */
+			continue; /* damage, which check reports; or a claim being made */
 		code = visit(context, &copy);
 		if (code)
 			return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lists.c (F7) - brokers, leases, budgets, usage: into the caller's array, with the number needed.
+ * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list
+ * says how many elements there are, also if the array has room for fewer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +15,31 @@
 #include "ledger.h"
 #include "tenant.h"
 
-/* The caller's array, filled as far as it goes. */
+/* The caller's array, which is filled as far as it has room. */
 struct out {
 	struct k2k_registry *reg;
 	k2k_tenant_id id; /* K2K_TENANT_UNSPECIFIED: all */
 	uint32_t slot;    /* of id */
 	uint64_t generation;
 	void *list;
-	size_t stride, capacity, count;
+	uint32_t stride;
+	size_t capacity, count;
 };
 
-static void *next(struct out *out)
+static bool has_room(const struct out *out)
 {
-	void *element = out->count < out->capacity ? k2k_element(out->list, out->stride, out->count)
-	                                           : NULL;
-
-	out->count++;
-	return element;
+	return out->count < out->capacity;
 }
 
-/* The id of a live registration; 0 where it is gone, or not the one asked for. */
+static void put(struct out *out, const void *info, size_t bytes)
+{
+	if (has_room(out))
+		k2k_struct_give(k2k_element(out->list, out->stride, out->count), out->stride, info,
+		                bytes);
+	out->count++;
+}
+
+/* The id of a live registration; 0 if it is gone, or not the one asked for. */
 static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t generation)
 {
 	const struct k2k_shm_tenant *tenant = &out->reg->map.tenants[slot];
@@ -48,7 +54,7 @@ static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t genera
 	return id;
 }
 
-/* Begins a list: a read section on success. */
+/* Begins a list: 0, in a read section; or the error, outside. */
 static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
 {
 	uint64_t word;
@@ -74,19 +80,13 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 {
 	struct out *out = context;
 	k2k_tenant_id id = id_of(out, cost->slot, cost->generation);
-	struct k2k_usage_info *info;
+	struct k2k_usage_info info = { .id = id,
+		                       .generation = cost->generation,
+		                       .engagement_id = cost->engagement,
+		                       .gpu_ns = cost->cost_ns };
 
-	if (id == K2K_TENANT_UNSPECIFIED)
-		return 0;
-	info = next(out);
-	if (info) {
-		info->size = (uint32_t)out->stride;
-		info->flags = 0;
-		info->id = id;
-		info->generation = cost->generation;
-		info->engagement_id = cost->engagement;
-		info->gpu_ns = cost->cost_ns;
-	}
+	if (id != K2K_TENANT_UNSPECIFIED)
+		put(out, &info, sizeof(info));
 	return 0;
 }
 
@@ -95,13 +95,13 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	code = k2k_ledger_sweep(&reg->map, add_usage, &out);
 	k2k_read_unlock();
 	if (!code)
@@ -111,7 +111,7 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 
 /* ---- budgets ------------------------------------------------------------------------ */
 
-/* Of the record that the budget owns, as brokers read it; false: it is damaged. */
+/* The cost in the budget's ledger record, as brokers read it; false: that is damaged. */
 static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget,
                     const struct k2k_hash_key *key, uint64_t *ns)
 {
@@ -130,44 +130,31 @@ static void add_budget(struct out *out, uint32_t index)
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	/* observe[budget-state]: its fields */
 	uint64_t word = k2k_load_acquire(&budget->entry.state);
-	uint64_t generation, version, budget_ns, engagement, used_ns = 0;
-	struct k2k_budget_info *info;
-	bool damaged;
-	k2k_tenant_id id;
+	struct k2k_budget_info info = { .flags = 0 };
+	uint64_t version;
 	uint32_t slot;
 
-	/*
-	 * relaxed, all: between two looks at the state. RETIRED may still be in force for the
-	 * version we see
-	 */
+	/* relaxed, all: between two looks at the state */
 	slot = k2k_load_relaxed(&budget->entry.slot);
-	generation = k2k_load_relaxed(&budget->entry.gen);
-	engagement = k2k_load_relaxed(&budget->entry.key);
+	info.generation = k2k_load_relaxed(&budget->entry.gen);
+	info.engagement_id = k2k_load_relaxed(&budget->entry.key);
 	K2K_DELAY(half_copied);
-	budget_ns = k2k_load_relaxed(&budget->budget_ns);
+	info.budget_ns = k2k_load_relaxed(&budget->budget_ns);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE || slot >= map->sizes.tenants)
 		return;
-	id = id_of(out, slot, generation);
-	if (id == K2K_TENANT_UNSPECIFIED)
+	info.id = id_of(out, slot, info.generation);
+	if (info.id == K2K_TENANT_UNSPECIFIED)
 		return;
 	k2k_tenant_rate(map, slot, &version);
 	if (!k2k_budget_visible(budget, version))
 		return;
-	damaged = !used_of(map, budget, &(struct k2k_hash_key){ generation, engagement, slot },
-	                   &used_ns);
+	if (!used_of(map, budget,
+	             &(struct k2k_hash_key){ info.generation, info.engagement_id, slot },
+	             &info.used_ns))
+		info.flags = K2K_TENANT_DAMAGED;
 	k2k_fence_acquire(); /* the copies before, the second look after */
-	if (k2k_load_relaxed(&budget->entry.state) != word)
-		return;
-	info = next(out);
-	if (!info)
-		return;
-	info->size = (uint32_t)out->stride;
-	info->flags = damaged ? K2K_TENANT_DAMAGED : 0;
-	info->id = id;
-	info->generation = generation;
-	info->engagement_id = engagement;
-	info->budget_ns = budget_ns;
-	info->used_ns = used_ns;
+	if (k2k_load_relaxed(&budget->entry.state) == word)
+		put(out, &info, sizeof(info));
 }
 
 int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budget_info *list,
@@ -175,13 +162,13 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	for (uint32_t i = 0; i < reg->map.sizes.budgets; i++)
 		add_budget(&out, i);
 	k2k_read_unlock();
@@ -191,18 +178,15 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 
 /* ---- leases --------------------------------------------------------------------------- */
 
-/* One row for what of a tenant can't be told, so that it hides no other's. */
+/* One row for a tenant whose leases can't be determined: its damage hides no other tenant's. */
 static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
 {
-	struct k2k_lease_info *info = next(out);
+	struct k2k_lease_info info = { .flags = K2K_TENANT_DAMAGED,
+		                       .id = id,
+		                       .generation = generation,
+		                       .slot = K2K_LEASE_SLOT_NONE };
 
-	if (!info)
-		return;
-	*info = (struct k2k_lease_info){ .size = (uint32_t)out->stride,
-		                         .flags = K2K_TENANT_DAMAGED,
-		                         .id = id,
-		                         .generation = generation,
-		                         .slot = K2K_LEASE_SLOT_NONE };
+	put(out, &info, sizeof(info));
 }
 
 static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t generation)
@@ -219,29 +203,22 @@ static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t
 	}
 	for (uint32_t i = 0; !code && i < holdings.count; i++) {
 		const struct k2k_holding *h = &holdings.list[i];
-		struct k2k_lease_info *info;
+		struct k2k_lease_info info = { .id = id, .generation = generation };
 
 		if (!(h->held[0] || h->held[1]) ||
 		    !k2k_liveness_alive(&reg->liveness, h->incarnation))
 			continue;
-		info = next(out);
-		if (!info)
-			continue;
-		info->size = (uint32_t)out->stride;
-		info->flags = 0;
-		info->id = id;
-		info->generation = generation;
-		info->slot = h->broker_slot;
-		info->reserved = 0;
-		/* relaxed: for people */
-		info->pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
-		info->kernels = h->held[K2K_RESOURCE_KERNELS];
-		info->gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+		info.slot = h->broker_slot;
+		/* relaxed: for diagnostics */
+		info.pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
+		info.kernels = h->held[K2K_RESOURCE_KERNELS];
+		info.gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+		put(out, &info, sizeof(info));
 	}
 	return code;
 }
 
-/* Of one slot, if it is a live registration. */
+/* Adds the leases of one tenant slot, if it is a live registration. */
 static int add_leases_of_slot(struct out *out, uint32_t slot)
 {
 	/* observe[tenant-state]: its leases */
@@ -259,13 +236,13 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST_OF(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
 	if (code)
 		return code;
-	out.stride = capacity ? list->size : 0;
+	out.stride = K2K_STRIDE(list, capacity);
 	if (id != K2K_TENANT_UNSPECIFIED)
 		code = add_leases_of_slot(&out, out.slot);
 	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants;
@@ -279,7 +256,7 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 
 /* ---- brokers ---------------------------------------------------------------------------- */
 
-/* Does a small file of the cgroup file system have this line? What can't be read says no. */
+/* Does a file of the cgroup file system have this line? No, if it can't be read. */
 static int cgroup_says(const char *mount, const char *group, const char *file, const char *wanted)
 {
 	char path[600], line[128];
@@ -299,9 +276,9 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 }
 
 /*
- * Frozen by the freezer of its cgroup, as `docker pause` does it: such a process is asleep to
- * /proc/PID/stat. A line of /proc/PID/cgroup is "0::/group" in the second version, and
- * "NUMBER:freezer:/group" in the first. Both are looked for where they are mounted by custom.
+ * Is the process frozen by the freezer of its cgroup, as by `docker pause`? In /proc/PID/stat it
+ * only sleeps. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group"
+ * in version 1. Both hierarchies are looked for at their usual mount points.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -333,7 +310,10 @@ static int is_frozen(uint64_t pid)
 	return frozen;
 }
 
-/* The state letter of /proc/PID/stat: T or t: stopped. Only where the pid means the same to us. */
+/*
+ * From the state letter of /proc/PID/stat: T or t is stopped. Only in our own pid namespace does
+ * the pid name the same process.
+ */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {
 	struct stat st;
@@ -352,7 +332,7 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 		return K2K_BROKER_UNKNOWN;
 	if (after[2] == 'T' || after[2] == 't')
 		return K2K_BROKER_STOPPED;
-	/* what runs is not frozen */
+	/* a running process is not frozen */
 	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
@@ -391,10 +371,9 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
 {
 	const struct k2k_shm_slot *slot = &reg->map.slots[i];
 	bool alive = k2k_liveness_alive(&reg->liveness, owner);
-	/* relaxed, all: for people */
+	/* relaxed, all: for diagnostics */
 	uint64_t token = k2k_load_relaxed(&reg->map.defs->grace_token);
 
-	info->flags = 0;
 	info->slot = i;
 	info->incarnation = owner;
 	info->pid = k2k_load_relaxed(&slot->pid);
@@ -415,8 +394,8 @@ struct broker_out {
 };
 
 /*
- * On the agent: whether a process is stopped is read from a file. The caller is in a read section
- * meanwhile.
+ * On the agent, because it opens files to learn whether a process is stopped. The caller is in a
+ * read section meanwhile.
  */
 static int list_brokers(void *context)
 {
@@ -427,17 +406,17 @@ static int list_brokers(void *context)
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		/* observe[slot-owner]: its identity */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
-		struct k2k_broker_info *info;
+		struct k2k_broker_info info = { .flags = 0 };
 
 		if (owner == 0)
 			continue;
-		info = next(out);
-		if (!info)
-			continue;
-		copy_broker(reg, i, owner, info);
-		info->size = (uint32_t)out->stride;
-		info->kernels = info->state == K2K_BROKER_DEAD ? 0 : list->kernels[i];
-		info->gpu_memory_bytes = info->state == K2K_BROKER_DEAD ? 0 : list->bytes[i];
+		if (has_room(out))
+			copy_broker(reg, i, owner, &info);
+		if (info.state != K2K_BROKER_DEAD) {
+			info.kernels = list->kernels[i];
+			info.gpu_memory_bytes = list->bytes[i];
+		}
+		put(out, &info, sizeof(info));
 	}
 	return 0;
 }
@@ -447,13 +426,13 @@ int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size
 {
 	K2K_UNCANCELLED;
 	struct broker_out brokers = { .out = { .list = list, .capacity = capacity } };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0) : 0;
 
 	if (!code)
 		code = begin(&brokers.out, reg, K2K_TENANT_UNSPECIFIED);
 	if (code)
 		return code;
-	brokers.out.stride = capacity ? list->size : 0;
+	brokers.out.stride = K2K_STRIDE(list, capacity);
 	if (capacity)
 		add_holdings(reg, brokers.kernels, brokers.bytes);
 	k2k_agent_run(&reg->agent, list_brokers, &brokers);

@@ -25,7 +25,10 @@ static struct flock byte_lock(short type, uint64_t byte)
 	return lock;
 }
 
-/* An open file description of its own; of an object without a name the one that it was built on. */
+/*
+ * Opens the object again, for an open file description of its own. An object without a name can't
+ * be opened again: then the description is the one that it was built on.
+ */
 static int reopen(const struct k2k_segment *seg)
 {
 	struct stat st;
@@ -53,8 +56,8 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 	fd = reopen(seg);
 	if (fd < 0) {
 		if (errno == ENOENT)
-			return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced",
-			                seg->path);
+			return k2k_fail(K2K_EFENCED, "name", NULL,
+			                "%s was removed or replaced meanwhile", seg->path);
 		return k2k_fail_errno(errno == EACCES ? K2K_EPERM : K2K_EIO, errno, "lock", "%s",
 		                      seg->path);
 	}
@@ -71,8 +74,8 @@ int k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *
 }
 
 /*
- * The description may be shared with the segment's descriptor (see reopen), so closing is not
- * enough.
+ * Unlocks before it closes: the segment's descriptor may share the description (see reopen), and
+ * then closing alone would not unlock.
  */
 void k2k_lock_drop(struct k2k_lock *lock)
 {
@@ -135,11 +138,11 @@ bool k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte)
 	return held;
 }
 
-/* ---- who holds it? ------------------------------------------------------------------- */
+/* ---- which process holds it? ------------------------------------------------- */
 
 /*
- * Lines of fdinfo look like "lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776
- * 1099511627776".
+ * Lines of fdinfo look like
+ * lock:	1: OFDLCK ADVISORY  WRITE -1 00:1b:42 1099511627776 1099511627776
  */
 static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t byte,
                        bool for_writing)
@@ -169,7 +172,7 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	return found;
 }
 
-/* Of one thread: an agent's table is its own. */
+/* Looks at one thread: an agent's table is its own. */
 static bool thread_has(const char *process, const char *thread, const struct k2k_segment *seg,
                        uint64_t byte, bool for_writing)
 {

@@ -37,7 +37,7 @@ static void end(struct plan *plan)
 	plan->header->total_bytes = (plan->at + PAGE - 1) / PAGE * PAGE;
 }
 
-/* At least one head a record: chains stay short. */
+/* At least one head for each record, so that chains stay short. */
 static uint64_t heads_for(uint64_t records)
 {
 	uint64_t heads = 16;
@@ -54,8 +54,8 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 
 	begin(&plan, defs);
 	/*
-	 * twice as many: so that 4 of 5 tenants are the first of their bucket, where a message
-	 * finds them by one look
+	 * Twice as many, so that 4 of 5 tenants are the first of their bucket, where a message
+	 * finds them at the first look.
 	 */
 	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), 2 * heads_for(sizes->tenants));
 	add(&plan, K2K_SECTION_TENANTS, sizeof(struct k2k_shm_tenant), sizes->tenants);
@@ -104,7 +104,7 @@ static int bind_section(const struct k2k_segment *seg, const char *object,
 		    section->count * stride > seg->bytes - section->offset_bytes)
 			return k2k_fail_values(
 				K2K_ECORRUPT, object, "section", (uint64_t)kind, section->count,
-				"section %d of %s lies outside of it", (int)kind, seg->path);
+				"section %d of %s lies outside the file", (int)kind, seg->path);
 		*base = seg->base + section->offset_bytes;
 		*count = section->count;
 		return 0;
@@ -116,7 +116,7 @@ static int bind_section(const struct k2k_segment *seg, const char *object,
 static int wrong_count(const char *object, uint64_t expected, uint64_t found)
 {
 	return k2k_fail_values(K2K_ECORRUPT, object, "count", expected, found,
-	                       "the sections of %s disagree", object);
+	                       "the sizes of the sections of %s contradict each other", object);
 }
 
 int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs,

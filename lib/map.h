@@ -2,8 +2,8 @@
 /*
  * map.h (F2) - the sections of both objects as checked pointers of this process.
  *
- * After k2k_map_bind every index below a count lies inside its mapping: no
- * access needs another check than "index < count".
+ * After k2k_map_bind() every index below a count lies inside its mapping, so no access needs
+ * another check than "index < count".
  */
 #ifndef K2K_MAP_H
 #define K2K_MAP_H
@@ -11,9 +11,9 @@
 #include "segment.h"
 
 struct k2k_sizes {
-	/* leases: with one more for each broker slot (lease.h) */
+	/* leases: including one more for each broker slot (lease.h) */
 	uint32_t tenants, engagements, leases, budgets;
-	uint32_t events; /* of one audit ring: a power of two */
+	uint32_t events; /* of each audit ring: a power of two */
 };
 #define K2K_LEASES(sizes) ((sizes).leases - K2K_SLOTS)
 
@@ -31,10 +31,10 @@ struct k2k_map {
 	struct k2k_shm_cell_cold *cells_cold;
 	k2k_u32 *ledger_heads;
 	struct k2k_shm_cost *ledger;
-	struct k2k_shm_lease_row *lease_rows; /* one a tenant */
+	struct k2k_shm_lease_row *lease_rows; /* one for each tenant */
 	struct k2k_shm_lease *leases;
 	struct k2k_shm_ring *rings;         /* K2K_RINGS of them */
-	struct k2k_shm_event *events;       /* of one ring after the other */
+	struct k2k_shm_event *events;       /* the events of ring 0, of ring 1, ... */
 	struct k2k_shm_follower *followers; /* K2K_FOLLOWERS of them */
 
 	uint32_t tenant_mask, budget_mask, ledger_mask; /* heads - 1 */
@@ -42,13 +42,16 @@ struct k2k_map {
 };
 
 /*
- * Fills both directories and total_bytes for these sizes; the other fields of the headers are left
- * alone.
+ * Fills both directories and total_bytes for these sizes. The other fields of the headers are not
+ * changed.
  */
 void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
                      struct k2k_shm_header *live);
 
-/* Checks both directories against the objects and against each other. 0 or K2K_ECORRUPT. */
+/*
+ * Checks both directories against the objects and against each other. 0, K2K_ELAYOUT or
+ * K2K_ECORRUPT.
+ */
 int k2k_map_bind(struct k2k_map *map, const struct k2k_segment *defs,
                  const struct k2k_segment *live);
 

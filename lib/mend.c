@@ -58,26 +58,26 @@ const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend
 
 bool k2k_mend_is_over(const struct k2k_mend *mend, uint32_t slot, uint64_t generation)
 {
-	return slot < mend->map->sizes.tenants && /* relaxed: under the lock */
+	return slot < mend->map->sizes.tenants && /* relaxed: under the writer's lock */
 	       k2k_tenant_generation(k2k_load_relaxed(&mend->map->tenants[slot].state_gen)) ==
 	               generation;
 }
 
-/* ---- telling ------------------------------------------------------------------------------ */
+/* ---- reporting ---------------------------------------------------------------------------- */
 
-void k2k_mend_tell(struct k2k_mend *mend, uint64_t *count, const char *invariant,
-                   const char *object, const char *format, ...)
+void k2k_mend_report(struct k2k_mend *mend, uint64_t *count, const char *invariant,
+                     const char *object, const char *format, ...)
 {
 	char text[sizeof(((struct k2k_finding *)0)->text)];
 	va_list args;
 
 	(*count)++;
-	if (!mend->look)
+	if (!mend->verify)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	k2k_look_find(mend->look, invariant, object, "%s", text);
+	k2k_verify_report(mend->verify, invariant, object, "%s", text);
 }
 
 bool k2k_mended_anything(const struct k2k_mend_counts *counts)
@@ -91,11 +91,11 @@ bool k2k_mended_anything(const struct k2k_mend_counts *counts)
 bool k2k_mend_set_link(k2k_u32 *link, bool is_head, uint32_t from, uint32_t to)
 {
 	if (is_head)
-		/* publish[entry-link]: `to` was published before; passed on */
+		/* publish[entry-link]: `to` was published before; this passes it on */
 		return k2k_cas_acq_rel(link, &from, to);
 	/*
-	 * publish[entry-link]: as above; only the single remover, us, changes a linked record's
-	 * link
+	 * publish[entry-link]: as above; only the single remover, which we are, changes a linked
+	 * record's link
 	 */
 	k2k_store_release(link, to);
 	return true;
@@ -106,7 +106,7 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 	uint32_t used = pool->capacity, high;
 
 	if (!mend->thorough)
-		return; /* one pass over the whole table */
+		return; /* this takes a pass over the whole table */
 	/* observe[entry-state]: the mark was raised before it */
 	while (used > 0 && k2k_entry_state(k2k_load_acquire(&k2k_pool_at(pool, used - 1)->state)) ==
 	                           K2K_ENTRY_FREE)
@@ -115,9 +115,9 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 	high = k2k_load_acquire(&pool->shared->high);
 	if (high >= used)
 		return;
-	k2k_mend_tell(mend, &mend->counts.words, "I5", object,
-	              "the mark of those ever used was %u, and record %u is in use", high,
-	              used - 1);
+	k2k_mend_report(mend, &mend->counts.words, "I5", object,
+	                "the high-water mark was %u, but record %u is in use: the mark is raised",
+	                high, used - 1);
 	while (high < used)
 		/* publish[pool-high]: it only rises */
 		if (k2k_cas_acq_rel(&pool->shared->high, &high, used))
@@ -128,53 +128,62 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
                          const char *object)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
-	/* observe[entry-state]: as it is */
+	/* observe[entry-state]: its current value */
 	uint64_t word = k2k_load_acquire(&entry->state), above = k2k_entry_above(word),
 		 right = above;
 
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE: right = 0; break;
-	case K2K_ENTRY_CLAIMED: /* recovery decides on it, as on every claim of nobody who lives */
+	/* recovery decides about it, as about every claim of a dead claimer */
+	case K2K_ENTRY_CLAIMED:
 	case K2K_ENTRY_LIVE:
 		if (above != K2K_INCARNATION_WRITER &&
 		    (above < K2K_LOCK_BYTE_LIFE_MIN || above >= K2K_LOCK_BYTE_LIFE_MAX))
 			right = K2K_INCARNATION_WRITER;
 		break;
 	case K2K_ENTRY_RETIRED:
-		/* of the next token: a killed remover's, or damage; it is published now */
+		/*
+		 * with the next token: from a killed remover, or damage; the caller publishes it
+		 * now
+		 */
 		mend->stamped = mend->stamped || above >= mend->token;
 		right = above < mend->token ? above : mend->token;
 		break;
 	}
-	/* publish[entry-state]: nothing but itself; who claimed it meanwhile keeps it */
+	/*
+	 * publish[entry-state]: only the word itself; a process that claimed the record meanwhile
+	 * keeps it
+	 */
 	if (right != above &&
 	    k2k_cas_acq_rel(&entry->state, &word, k2k_entry_word(k2k_entry_state(word), right)))
-		k2k_mend_tell(mend, &mend->counts.records, "I6", object,
-		              "record %u: what its state word says of its owner can't be", index);
+		k2k_mend_report(
+			mend, &mend->counts.records, "I6", object,
+			"record %u: its state word named an owner or token that can't exist",
+			index);
 }
 
-bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
-                     uint64_t generation)
+bool k2k_mend_revive(const struct k2k_pool *pool, uint32_t index, uint64_t generation)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
-	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as it is */
+	/* observe[entry-state]: its current value */
+	uint64_t word = k2k_load_acquire(&entry->state);
 
-	(void)mend;
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && k2k_entry_state(word) != K2K_ENTRY_RETIRED)
 		return false;
 	/*
-	 * observe[entry-state], publish[entry-state]: a claim like any other: from now on nobody
-	 * else writes it
+	 * observe[entry-state], publish[entry-state]: a claim like any other: from now on no other
+	 * process writes the record
 	 */
 	if (!k2k_cas_acq_rel(&entry->state, &word,
 	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return false;
 	/*
-	 * relaxed: ours. Somebody had it in between: then it is free in order, with generation 0 or
-	 * another's
+	 * relaxed: it is ours. If another process had it in between, it was freed properly, with
+	 * generation 0 or another one.
 	 */
 	if (k2k_load_relaxed(&entry->gen) != generation) {
-		k2k_store_release(&entry->state, word); /* publish[entry-state]: as it was */
+		/* publish[entry-state]: its previous value */
+		k2k_store_release(&entry->state, word);
 		return false;
 	}
 	/* publish[entry-state]: its key, which was there before */
@@ -204,11 +213,11 @@ void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index
 {
 	static const unsigned char zeroes[64];
 
-	/* a later version may keep something there */
+	/* a later version may store something there */
 	if (mend->live_header->compatible || bytes > sizeof(zeroes) ||
 	    memcmp(field, zeroes, bytes) == 0)
 		return;
 	memset(field, 0, bytes);
-	k2k_mend_tell(mend, &mend->counts.words, "layout", object,
-	              "record %u: a reserved field was not 0", index);
+	k2k_mend_report(mend, &mend->counts.words, "layout", object,
+	                "record %u: a reserved field was not 0: it is 0 now", index);
 }

@@ -1,51 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend.h (F6, on top of its peers) - what can't be true in `live` is cut out, and told.
+ * mend.h (F6, on top of its peers) - removes or restores what can't be true in `live`, and reports
+ * it.
  *
- * A broker can leave any bytes in `live`. Recovery, repair and reaping walk there, so they make it
- * walkable first: the writer of `defs`, under its lock, calls k2k_mend().
+ * A broker can leave any bytes in `live`. Recovery, repair and reaping walk through it, so they
+ * first make it safe to walk: the writer calls k2k_mend().
  *
- * 1. What is sound is left alone: on a registry without damage nothing is stored. Brokers insert
- *    and claim meanwhile, and none of their half done steps looks like damage: each file says why.
- * 2. Afterwards each chain of the ledger ends, and holds only records of its own, each once; every
- *    LIVE record of a registration is in its chain, or its row leads there (as long as nobody
- *    damages them anew).
- * 3. The definitions decide whose a record is: its generation, which is given once in a registry's
- *    life. A record of no registration is cut out, and the GPU time in it is added to defs.cut_ns.
- * 4. Readers that stand on what is cut out see a record of another bucket, or the end of the chain;
- *    each of their walks has a bound. What is cut out is RETIRED with the caller's token, so it is
- *    reused after a grace period.
- * 5. Words are stored by compare-exchange where a broker may write them too: what it stored
+ * 1. It changes nothing that is sound: in a registry without damage it stores nothing. Brokers
+ *    insert and claim meanwhile, and none of their intermediate states looks like damage: each file
+ *    says why.
+ * 2. Afterwards each chain of the ledger ends and contains only records of its own bucket, each
+ *    once; and every LIVE record of a registration is in its chain, or its row leads to it (unless
+ *    a broker damages them again).
+ * 3. The definitions decide to whom a record belongs, by its generation, which a registry gives
+ *    only once. A record of no registration is removed, and its GPU time is added to defs.cut_ns.
+ * 4. A reader that stands on a removed record next sees a record of another bucket, or the end of
+ *    the chain; each of its walks has a bound. A removed record is RETIRED with the caller's token,
+ *    so it is reused only after a grace period.
+ * 5. A word that a broker may write too is changed by compare-exchange: what the broker stored
  *    meanwhile stays.
  *
- * Killed after any store: what was not reached yet is still damaged, and the next k2k_mend() finds
- * it. The GPU time of one record may be in no total then, where the kill falls between taking it
- * out of the record and adding it elsewhere.
+ * Killed after any store: the rest is still damaged, and the next k2k_mend() finds it. If the kill
+ * falls between taking the GPU time out of a record and adding it elsewhere, that time is in no
+ * total.
  *
- * Not in the models: ledger.pml proves the protocol for records that hold what the protocol wrote.
- * The steps here add no transition to it: a link is changed as k2k_hash_unlink() changes it, a
- * record is linked as k2k_hash_insert() links it, both by the single remover; a state changes LIVE
- * -> RETIRED, or FREE/RETIRED -> CLAIMED -> LIVE by the claim's CAS.
+ * Not in the models: ledger.pml proves the protocol for records that contain what the protocol
+ * wrote. The steps here add no new kind of transition. A link is changed as k2k_hash_unlink()
+ * changes it, and a record is linked as k2k_hash_insert() links it, both by the only remover. A
+ * state changes from LIVE to RETIRED, or from FREE or RETIRED to CLAIMED and LIVE by a claim's
+ * compare-exchange.
  */
 #ifndef K2K_MEND_H
 #define K2K_MEND_H
 
 #include "verify.h"
 
-/* Numbers of what was cut out or set right; the texts are in `look`, as many as fit. */
+/* How much was removed or restored. The texts are in `verify`, as many as fit. */
 struct k2k_mend_counts {
-	/* heads and links of chains, and words of rows, that led nowhere, or to a foreign record */
+	/*
+	 * heads and links of chains, and links in rows, that led outside the table or to a wrong
+	 * record
+	 */
 	uint64_t links;
-	/* records whose own words could not be, and those put back into their chain */
+	/* records whose own words could not be true, and records that were linked again */
 	uint64_t records;
-	/* of tenants, pools, broker slots: windows, marks, flags, reserved fields */
+	/* words of tenants, pools and broker slots: windows, marks, flags, reserved fields */
 	uint64_t words;
-	uint64_t rings;  /* whose counts or events could not be */
-	uint64_t merged; /* records of an engagement that had two: one has the sum now */
-	uint64_t leases; /* holdings of a broker of a tenant that count no more */
-	/* GPU time of records whose tenant can't be told: in defs.cut_ns now */
+	uint64_t rings;  /* rings whose counts or events could not be true */
+	uint64_t merged; /* records of an engagement that had two: one of them has the sum now */
+	uint64_t leases; /* a broker's holdings of a tenant that no longer count */
+	/* GPU time of records whose tenant is unknown: it is in defs.cut_ns now */
 	uint64_t cut_ns;
-	/* GPU time that did not fit into its engagement: in its tenant's unattributed total now */
+	/*
+	 * GPU time that did not fit into its engagement: it is in its tenant's unattributed total
+	 * now
+	 */
 	uint64_t unattributed_ns;
 };
 
@@ -54,22 +63,22 @@ struct k2k_mend {
 	const struct k2k_clock *clock;
 	struct k2k_liveness *liveness;
 	const struct k2k_passed *passed;
-	const struct k2k_shm_header *live_header; /* as attach has checked it */
-	uint64_t token;                           /* for what is retired now: not published yet */
-	/* repair: also what no walk of a change needs: rings, and records above the marks */
+	const struct k2k_shm_header *live_header; /* as the attach checked it */
+	uint64_t token;                           /* for what is retired now; not published yet */
+	/* for repair: also rings, and records above the marks, which no change walks through */
 	bool thorough;
-	bool stamped; /* something was: the caller publishes the token */
+	bool stamped; /* something was stamped: the caller must publish the token */
 	struct k2k_mend_counts counts;
-	/* what dead brokers and killed reapers have left: no damage */
+	/* left by dead brokers and killed reapers, which is no damage */
 	uint64_t adopted_costs, adopted_leases;
-	struct k2k_look *look; /* may be null */
+	struct k2k_verify *verify; /* may be null */
 
-	/* for the parts: registrations by generation */
+	/* for the parts: registrations, sorted by generation */
 	struct k2k_registration *registrations;
 	size_t registration_count;
 };
 
-/* All of `live`. 0 or K2K_ENOMEM. */
+/* Mends all of `live`. 0 or K2K_ENOMEM. */
 int k2k_mend(struct k2k_mend *mend);
 bool k2k_mended_anything(const struct k2k_mend_counts *counts);
 
@@ -85,33 +94,32 @@ int k2k_mend_list_registrations(struct k2k_mend *mend);
 /* The live or retired registration of a generation, or null. */
 const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend,
                                                      uint64_t generation);
-/* Is it a registration that this slot had last, and that is gone in order (reaped, or undone)? */
+/* Was it the last registration of this slot, and ended properly (reaped, or undone)? */
 bool k2k_mend_is_over(const struct k2k_mend *mend, uint32_t slot, uint64_t generation);
-void k2k_mend_tell(struct k2k_mend *mend, uint64_t *count, const char *invariant,
-                   const char *object, const char *format, ...)
+void k2k_mend_report(struct k2k_mend *mend, uint64_t *count, const char *invariant,
+                     const char *object, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 /*
- * Sets a link that led to `from`: a record's by a store, which is ours; a head by compare-exchange.
- * False: the head has changed.
+ * Changes a link that leads to `from`: a record's by a store, because only the writer changes it; a
+ * head by compare-exchange. False: the head has changed meanwhile.
  */
 bool k2k_mend_set_link(k2k_u32 *link, bool is_head, uint32_t from, uint32_t to);
-/* The last record in use is below the mark that sweeps end at. */
+/* Raises the high-water mark, at which sweeps end, above the last record in use. */
 void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const char *object);
 /*
- * What an entry's state word says besides the state: of FREE, of a token that is not published, of
- * a claimer that is nobody.
+ * Checks the upper part of an entry's state word: FREE must have none, RETIRED a token up to the
+ * caller's, CLAIMED and LIVE a claimer that can exist.
  */
 void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
                          const char *object);
 /*
- * A record that is linked, or has a registration, and is FREE or RETIRED all the same: LIVE again.
- * False: somebody took it.
+ * Makes a FREE or RETIRED record LIVE again that is linked or has a registration. False: another
+ * process took it meanwhile.
  */
-bool k2k_mend_revive(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
-                     uint64_t generation);
+bool k2k_mend_revive(const struct k2k_pool *pool, uint32_t index, uint64_t generation);
 /*
- * The state of a record, which is LIVE now where a dead one had claimed and linked it, as recovery
- * does it.
+ * Returns the state word of a record. If a dead broker had claimed and linked it, the record is
+ * LIVE now, as recovery makes it, and *count is raised.
  */
 uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
                         bool linked, uint64_t *count);

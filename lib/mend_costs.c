@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_costs.c (F6, on top of its peers) - the ledger's chains, rebuilt from its records.
+ * mend_costs.c (F6, on top of its peers) - rebuilds the ledger's chains from its records.
  *
- * First each chain is followed: a link that leads outside of the table, to a record of another
- * bucket, to one that is not in use, or to one that was passed already, is set to what follows, or
- * to 0. Then each record is looked at by itself: one of a registration that is in no chain is
- * linked where its key says; a second one of the same key adds its cost to the first.
+ * First each chain is followed. A link is set to the next record, or to 0, if it leads outside the
+ * table, to a record of another bucket, to one that is not in use, or to one that the walk has
+ * passed already. Then each record is checked by itself. A record of a registration that is in no
+ * chain is linked where its key belongs. A second record of the same key adds its cost to the
+ * first.
  *
- * Beside brokers that insert: they insert at heads only, a record that they have CLAIMED, whose key
- * does not change from before the link on, and make it LIVE after the link. So what they do never
- * looks like damage to the first pass; and a record that is LIVE was linked before, so the second
- * pass finds it in its chain by walking it anew. The record is linked by k2k_hash_insert(), which
- * decides against inserters of the same key by the head's compare-exchange.
+ * Brokers insert meanwhile. They insert only at heads, and only a record that they have CLAIMED;
+ * its key does not change after it is linked, and they make it LIVE after the link. So nothing that
+ * they do looks like damage to the first pass. A LIVE record was linked before, so the second pass
+ * finds it by walking its chain again. It links records by k2k_hash_insert(), which decides between
+ * inserters of the same key by the head's compare-exchange.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,24 +32,25 @@ static uint32_t bucket_of(const struct k2k_hash *hash, const struct k2k_shm_entr
 }
 
 /*
- * Stamped with the next token: a reaper was killed before it unlinked it, and recovery goes on. Of
- * a live tenant nothing is reaped.
+ * Is it stamped with the next token because a reaper was killed before it unlinked it? Then
+ * recovery finishes that. Records of a live tenant are never reaped.
  */
 static bool is_unlinked_now(const struct k2k_mend *mend, uint64_t word,
                             const struct k2k_registration *of)
 {
 	return word == k2k_entry_word(K2K_ENTRY_RETIRED, mend->token) &&
-	       /* relaxed: under the lock */
+	       /* relaxed: under the writer's lock */
 	       k2k_tenant_state(k2k_load_relaxed(&mend->map->tenants[of->slot].state_gen)) ==
 	               K2K_TENANT_RETIRED;
 }
 
-/* May the record that is linked here stay? */
+/* May the record stay in this bucket's chain? */
 static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket,
                     uint32_t index)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	uint64_t word = k2k_load_acquire(&entry->state); /* observe[entry-state]: as it is */
+	/* observe[entry-state]: its current value */
+	uint64_t word = k2k_load_acquire(&entry->state);
 	/* relaxed: carried by the link that led to it */
 	uint64_t generation = k2k_load_relaxed(&entry->gen);
 	const struct k2k_registration *registration;
@@ -60,15 +62,16 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	registration = k2k_mend_registration(mend, generation);
 	if (!registration || is_unlinked_now(mend, word, registration))
 		return false;
-	if (!k2k_mend_revive(mend, &hash->pool, index, generation))
+	if (!k2k_mend_revive(&hash->pool, index, generation))
 		return false;
-	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
-	              "record %u of tenant slot %u was in use, and said that it is not", index,
-	              registration->slot);
+	k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
+	                "record %u of tenant slot %u was in use but marked as unused: it is marked "
+	                "as in use again",
+	                index, registration->slot);
 	return true;
 }
 
-/* The link that leads to `link`, from the head on; null where none does any more. */
+/* The link whose value is `link`, searched from the head on; null if there is none any more. */
 static k2k_u32 *find_link(const struct k2k_hash *hash, uint32_t bucket, uint32_t link)
 {
 	k2k_u32 *at = &hash->heads[bucket];
@@ -85,12 +88,12 @@ static k2k_u32 *find_link(const struct k2k_hash *hash, uint32_t bucket, uint32_t
 static void cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket, k2k_u32 *at,
                 uint32_t link, uint32_t to)
 {
-	/* a head may have got others before it meanwhile */
+	/* brokers may have inserted before it meanwhile */
 	while (at && !k2k_mend_set_link(at, at == &hash->heads[bucket], link, to))
 		at = find_link(hash, bucket, link);
-	k2k_mend_tell(mend, &mend->counts.links, "I5", OBJECT,
-	              "bucket %u: a link to %s%u was cut out", bucket,
-	              link > hash->pool.capacity ? "nowhere: " : "record ", link - 1);
+	k2k_mend_report(mend, &mend->counts.links, "I5", OBJECT,
+	                "bucket %u: a link to %s%u was removed", bucket,
+	                link > hash->pool.capacity ? "nowhere: " : "record ", link - 1);
 }
 
 static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t bucket,
@@ -104,19 +107,19 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 		struct k2k_shm_entry *entry = ends ? NULL : k2k_pool_at(&hash->pool, link - 1);
 
 		if (entry && belongs(mend, hash, bucket, link - 1)) {
-			if (!k2k_look_mark(seen, link - 1)) {
+			if (!k2k_verify_mark(seen, link - 1)) {
 				at = &entry->next;
 				link = k2k_load_acquire(at); /* observe[entry-link]: its fields */
 				continue;
 			}
-			ends = true; /* a circle */
+			ends = true; /* the chain is circular */
 		}
 		/*
-		 * of one that is stamped with the next token nothing is told: its remover was
-		 * killed in between
+		 * It is stamped with the next token: its remover was killed in between, which is no
+		 * damage and not reported.
 		 */
 		if (entry && !ends && bucket_of(hash, entry) == bucket &&
-		    /* relaxed: ours */
+		    /* relaxed: our own */
 		    k2k_load_relaxed(&entry->state) ==
 		            k2k_entry_word(K2K_ENTRY_RETIRED, mend->token)) {
 			at = &entry->next;
@@ -136,8 +139,9 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 }
 
 /*
- * Its cost, taken out so that a booking which still comes is told that it did not fit, and counts
- * as unattributed. What cannot grow any more was taken by a writer that was killed then.
+ * Takes the cost out of a record. UINT64_MAX stays in it, so a booking that still comes does not
+ * fit, and its broker counts it as unattributed. If the cost was UINT64_MAX already, a writer that
+ * was killed then has taken it.
  */
 static uint64_t take_cost(struct k2k_shm_cost *record)
 {
@@ -157,31 +161,34 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 	mend->counts.unattributed_ns = k2k_sat_add(mend->counts.unattributed_ns, ns);
 }
 
-/* Who still stands on it goes on from here. */
+/* Readers may still stand on the record and follow its link. */
 static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	/* observe[entry-link]: only whether it can be */
+	/* observe[entry-link]: only whether it can be true */
 	uint32_t next = k2k_load_acquire(&entry->next);
 
-	/* publish[entry-link]: the end; who took the record meanwhile has set the link anew */
+	/*
+	 * publish[entry-link]: the end; a process that claimed the record meanwhile has set the
+	 * link again
+	 */
 	if (next > hash->pool.capacity && k2k_cas_acq_rel(&entry->next, &next, 0))
-		k2k_mend_tell(mend, &mend->counts.links, "I2", OBJECT,
-		              "record %u is not in use any more, and its link pointed outside of "
-		              "the table",
-		              index);
+		k2k_mend_report(mend, &mend->counts.links, "I2", OBJECT,
+		                "record %u is no longer in use, and its link pointed outside the "
+		                "table: it is 0 now",
+		                index);
 }
 
 /*
- * A record is cut out in these steps. Killed after
- *   unlinked      LIVE, and in no chain: the next k2k_mend() finds it so, and does the same
- *   cost taken    the same, without the cost: it is in no total
- *   cost added    the same, without the cost
+ * A record is removed in these steps. Killed after
+ *   unlinked      it is LIVE and in no chain: the next k2k_mend() does the same again
+ *   cost taken    the same; its cost is in no total
+ *   cost added    the same; nothing is lost
  *   RETIRED       nothing is left to do
  */
 static uint64_t begin_cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	/* where it is linked; a chain that was damaged anew is told by the next look */
+	/* if it is linked; damage that comes meanwhile is found by the next check */
 	k2k_hash_unlink(hash, index);
 	return take_cost(&mend->map->ledger[index]);
 }
@@ -198,14 +205,14 @@ static void cut_out(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	k2k_u64 *total = &mend->map->defs->cut_ns;
 	uint64_t ns = begin_cut(mend, hash, index);
 
-	/* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
 	k2k_store_relaxed(total, k2k_sat_add(k2k_load_relaxed(total), ns));
 	mend->counts.cut_ns = k2k_sat_add(mend->counts.cut_ns, ns);
 	end_cut(mend, hash, index);
-	k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
-	              "record %u is of no tenant that is known: cut out with %" PRIu64
-	              " ns of GPU time",
-	              index, ns);
+	k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
+	                "record %u belongs to no known tenant: removed with %" PRIu64
+	                " ns of GPU time",
+	                index, ns);
 }
 
 static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index, uint32_t into,
@@ -217,12 +224,12 @@ static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t i
 	if (rest)
 		add_unattributed(mend, slot, rest);
 	end_cut(mend, hash, index);
-	k2k_mend_tell(mend, &mend->counts.merged, "I5", OBJECT,
-	              "tenant %" PRIu64 ": engagement %" PRIu64 " had two records: the %" PRIu64
-	              /* relaxed: under the lock */
-	              " ns of the second are in record %u now",
-	              k2k_load_relaxed(&mend->map->tenants[slot].id),
-	              k2k_load_relaxed(&k2k_pool_at(&hash->pool, into)->key), ns, into);
+	/* relaxed, both: under the writer's lock */
+	k2k_mend_report(mend, &mend->counts.merged, "I5", OBJECT,
+	                "tenant %" PRIu64 ": engagement %" PRIu64
+	                " had two records: the second's %" PRIu64 " ns were added to record %u",
+	                k2k_load_relaxed(&mend->map->tenants[slot].id),
+	                k2k_load_relaxed(&k2k_pool_at(&hash->pool, into)->key), ns, into);
 }
 
 static bool is_other(const struct k2k_shm_entry *entry, uint64_t than)
@@ -230,17 +237,17 @@ static bool is_other(const struct k2k_shm_entry *entry, uint64_t than)
 	return (uint64_t)(uintptr_t)entry != than;
 }
 
-/* In its chain, once. */
+/* Makes sure that the record is in its chain, and that no other one has its key. */
 static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index,
                       const struct k2k_registration *of, const uint8_t *seen)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	/* relaxed: a live record keeps its key */
+	/* relaxed: the key of a live record does not change */
 	struct k2k_hash_key key = { of->generation, k2k_load_relaxed(&entry->key), of->slot };
 	uint32_t other = index;
 	int code;
 
-	if (k2k_look_marked(seen, index)) {
+	if (k2k_verify_is_marked(seen, index)) {
 		uint32_t bucket = k2k_hash_bucket(hash, key.gen, key.key);
 		/* observe[entry-link]: its fields */
 		uint32_t head = k2k_load_acquire(&hash->heads[bucket]);
@@ -252,11 +259,11 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	}
 	code = k2k_hash_insert(hash, index, &key, true, &other);
 	if (code == 0)
-		k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT,
-		              "tenant %" PRIu64 ": engagement %" PRIu64 " (record %u) was not"
-		              /* relaxed: as above */
-		              " linked any more: it is again",
-		              k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index);
+		/* relaxed: under the writer's lock */
+		k2k_mend_report(mend, &mend->counts.records, "I5", OBJECT,
+		                "tenant %" PRIu64 ": engagement %" PRIu64
+		                " (record %u) was no longer linked: it is linked again",
+		                k2k_load_relaxed(&mend->map->tenants[of->slot].id), key.key, index);
 	else if (code == K2K_HASH_EXISTS && other != index)
 		merge(mend, hash, index, other, of->slot);
 }
@@ -272,9 +279,9 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	k2k_mend_state_word(mend, &hash->pool, index, OBJECT);
 	k2k_mend_reserved(mend, OBJECT, index, &cost->reserved_ns, sizeof(cost->reserved_ns));
 	k2k_mend_reserved(mend, OBJECT, index, cost->reserved, sizeof(cost->reserved));
-	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_look_marked(seen, index),
+	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_verify_is_marked(seen, index),
 	                      &mend->adopted_costs);
-	/* relaxed, both: a live record keeps them */
+	/* relaxed, both: they don't change in a live record */
 	generation = k2k_load_relaxed(&cost->entry.gen);
 	slot = k2k_load_relaxed(&cost->entry.slot);
 	of = k2k_mend_registration(mend, generation);
@@ -288,25 +295,28 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 			cut_out(mend, hash, index);
 		return;
 	}
-	/* relaxed: once 1 it stays */
+	/* relaxed: it never changes back from 1 */
 	if (!k2k_load_relaxed(&mend->map->cells[of->slot].has_costs)) {
 		/* publish[cell-has-costs]: seen by observe[cell-has-costs] */
 		k2k_store_release(&mend->map->cells[of->slot].has_costs, 1);
-		k2k_mend_tell(mend, &mend->counts.words, "I5", OBJECT,
-		              "tenant slot %u has costs, and said that it has none", of->slot);
+		k2k_mend_report(mend, &mend->counts.words, "I5", OBJECT,
+		                "tenant slot %u has costs, but its flag said that it has none: the "
+		                "flag is set",
+		                of->slot);
 	}
 	if (slot != of->slot) {
-		/* relaxed: who looks for it finds it a moment later */
+		/* relaxed: a reader that looks for it finds it a moment later */
 		k2k_store_relaxed(&cost->entry.slot, of->slot);
-		k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
-		              "record %u is tenant slot %u's, and said %u", index, of->slot, slot);
+		k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
+		                "record %u belongs to tenant slot %u, but named slot %u", index,
+		                of->slot, slot);
 	}
 	link_live(mend, hash, index, of, seen);
 }
 
 /* ---- budgets ----------------------------------------------------------------------------- */
 
-/* relaxed, all loads of budgets here: under the lock */
+/* relaxed, all loads of budgets here: under the writer's lock */
 static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2k_hash_key *key)
 {
 	const struct k2k_shm_budget *budget = &mend->map->budgets[index];
@@ -321,12 +331,12 @@ static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2
 }
 
 /*
- * The definitions say which record a budget owns, and of what key: so the record's own key can be
- * set right.
+ * The definitions say which record a budget owns, and with which key. So the record's own key can
+ * be restored.
  */
 static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	/* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
 	uint32_t record = k2k_load_relaxed(&mend->map->budgets[index].ledger) - 1;
 	struct k2k_shm_entry *entry;
 	struct k2k_hash_key key;
@@ -338,24 +348,25 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
 	if (k2k_hash_matches(entry, &key)) {
 		/*
-		 * a reaper retires the budget before its record: so this one was not retired, but
-		 * damaged
+		 * A reaper retires the budget before its record. So the record was not retired, but
+		 * damaged.
 		 */
-		if (k2k_mend_revive(mend, &hash->pool, record, key.gen))
-			k2k_mend_tell(mend, &mend->counts.records, "I2", OBJECT,
-			              "record %u of budget %u was in use, and said that it is not",
-			              record, index);
+		if (k2k_mend_revive(&hash->pool, record, key.gen))
+			k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
+			                "record %u of budget %u was in use but marked as unused: "
+			                "it is marked as in use again",
+			                record, index);
 		return;
 	}
 	/*
-	 * another's by now, who took it while it said that it was free: it keeps it. relaxed: a
-	 * live record keeps its key
+	 * Another process has claimed it while it was marked as free, and keeps it. relaxed: the
+	 * key of a live record does not change
 	 */
 	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED ||
 	    (k2k_mend_registration(mend, k2k_load_relaxed(&entry->gen)) &&
 	     k2k_hash_is_linked(hash, record) == 0))
 		return;
-	/* observe[entry-state], publish[entry-state]: nobody takes it meanwhile */
+	/* observe[entry-state], publish[entry-state]: no other process takes it meanwhile */
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE &&
 	    !k2k_cas_acq_rel(&entry->state, &word,
 	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
@@ -368,34 +379,38 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 		/* publish[entry-state]: its key */
 		k2k_store_release(&entry->state,
 		                  k2k_entry_word(K2K_ENTRY_LIVE, K2K_INCARNATION_WRITER));
-	k2k_mend_tell(mend, &mend->counts.records, "I5", OBJECT,
-	              "record %u is that of budget %u, and said that it was another's", record,
-	              index);
+	k2k_mend_report(mend, &mend->counts.records, "I5", OBJECT,
+	                "record %u belongs to budget %u, but had another key: its key is restored",
+	                record, index);
 }
 
-/* A budget reads its own record without a look-up: that which its engagement is booked on. */
+/*
+ * A budget reads its ledger record without a look-up, so it must be the record on which its
+ * engagement is booked.
+ */
 static void mend_budget(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_budget *budget = &mend->map->budgets[index];
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, mend->passed, &full_at };
 	struct k2k_hash_key key;
 	uint32_t record;
 
 	if (!key_of_budget(mend, index, &key))
 		return;
 	/*
-	 * where none is free, the budget's engagement answers CORRUPT until one is, and check tells
-	 * of it
+	 * If no record is free, calls for the budget's engagement return K2K_ECORRUPT until one is,
+	 * and check reports it.
 	 */
-	if (k2k_ledger_obtain(mend->map, K2K_INCARNATION_WRITER, mend->passed, &full_at, key.slot,
-	                      key.gen, key.key, &record) != 0 ||
-	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the lock */
+	if (k2k_ledger_obtain(mend->map, &claimer, &key, &record) != 0 ||
+	    k2k_load_relaxed(&budget->ledger) == record + 1) /* relaxed: under the writer's lock */
 		return;
-	/* relaxed: brokers look at the record's key before they trust it */
+	/* relaxed: brokers check the record's key before they trust it */
 	k2k_store_relaxed(&budget->ledger, record + 1);
-	k2k_mend_tell(mend, &mend->counts.records, "I5", "budgets",
-	              "budget %u reads record %u now, which its engagement is booked on", index,
-	              record);
+	k2k_mend_report(
+		mend, &mend->counts.records, "I5", "budgets",
+		"budget %u did not read the record of its engagement: it reads record %u now",
+		index, record);
 }
 
 int k2k_mend_costs(struct k2k_mend *mend)
@@ -405,8 +420,8 @@ int k2k_mend_costs(struct k2k_mend *mend)
 	uint32_t high;
 
 	if (!seen)
-		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair",
-		                      "no memory to look at %u records", hash.pool.capacity);
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "repair", "no memory to check %u records",
+		                      hash.pool.capacity);
 	k2k_mend_mark(mend, &hash.pool, OBJECT);
 	for (uint32_t i = 0; i < mend->map->sizes.budgets; i++)
 		restore_key(mend, &hash, i);

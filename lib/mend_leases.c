@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_leases.c (F6, on top of its peers) - lease records and the rows that lead to them.
+ * mend_leases.c (F6, on top of its peers) - restores lease records and the rows that lead to them.
  *
- * A record says whose it is, and a row is only a hint (lease.h). So each record that a living
- * broker has LIVE is looked at by itself: its words agree with the definitions and with the
- * broker's place, and its row leads to it. FREE records are nobody's, IDLE ones hold nothing; where
- * words say otherwise they were in use, and are again if all else agrees.
+ * A record names its owner, and a row is only a hint (lease.h). So each LIVE record of a living
+ * broker is checked by itself: its words must agree with the definitions and with the broker's
+ * slot, and its row must lead to it. FREE records belong to nobody, and IDLE ones hold nothing. If
+ * their other words say otherwise, they were in use, and are made LIVE again if all else agrees.
  *
- * Beside brokers that go on: who fills a record has it CLAIMED, and that is left alone. All else is
- * copied between two looks at the state and the use, so what looks like damage here is damage.
- * Words are changed by compare-exchange.
+ * Brokers go on meanwhile. A broker that fills a record has it CLAIMED, and that is left alone. All
+ * other records are copied between two loads of the state and the use, so what looks like damage
+ * here is damage. Words are changed by compare-exchange.
  *
- * A record of a living broker that can't be set right is set aside: its incarnation becomes the
- * next token. It counts nothing from then on, a release of it answers K2K_ENOTHELD, and its broker
- * takes another at its next acquire. Once the token has passed its broker stands in no call any
- * more that has found it before: then it is free. What it held is told, and no other's record is
+ * A record of a living broker that can't be restored is set aside: its incarnation becomes the next
+ * token. From then on it counts nothing, a release of it returns K2K_ENOTHELD, and its broker takes
+ * another record at its next acquire. Once the token has passed, none of its broker's calls uses
+ * the record any more, and it is freed. What it held is reported. No record of another owner is
  * taken for it.
  *
- * Killed after:      others see                          the next writer
- *   set aside        a record that counts nothing        frees it; a token that was not published
- *   is damage: set aside again row, not bit     the row is not followed             sets the bit
+ * Killed after:
+ *   step            others see                     the next writer
+ *   set aside       a record that counts nothing   frees it; if its token was not published, it is
+ *                                                  damaged, and set aside again
+ *   row, not bit    nobody follows the row         sets the bit
  */
 #include <inttypes.h>
 
@@ -40,20 +42,21 @@ static bool copy(const struct k2k_shm_lease *record, struct view *view)
 	/* observe[entry-state]: the key of this use */
 	view->word = k2k_load_acquire(&record->state);
 	view->use = k2k_load_acquire(&record->use); /* observe[lease-use]: the key */
-	/* relaxed, all: between two looks at `use` and the state */
+	/* relaxed, all: between two loads of `use` and the state */
 	view->incarnation = k2k_load_relaxed(&record->incarnation);
 	view->generation = k2k_load_relaxed(&record->gen);
 	view->whose = k2k_load_relaxed(&record->whose);
 	view->slot = (uint32_t)view->whose;
 	view->broker = (uint32_t)(view->whose >> 32);
-	k2k_fence_acquire(); /* fence[lease-reset]: the words before, the use again after */
+	/* fence[lease-reset]: the words are loaded before the second load of the use */
+	k2k_fence_acquire();
 	/* relaxed, both: ordered by the fence */
 	return k2k_load_relaxed(&record->state) == view->word &&
 	       k2k_load_relaxed(&record->use) == view->use;
 }
 
-/* The place of a broker; K2K_SLOTS: it has none. */
-static uint32_t place_of(const struct k2k_mend *mend, uint64_t incarnation)
+/* The slot of a broker; K2K_SLOTS: it has none. */
+static uint32_t slot_of(const struct k2k_mend *mend, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
 		/* relaxed: compared */
@@ -66,7 +69,7 @@ static bool holds_something(const struct k2k_shm_lease *record)
 {
 	bool holds = false;
 
-	/* relaxed, all: compared; the state is looked at again */
+	/* relaxed, all: only compared; the state is loaded again */
 	for (int i = 0; i < K2K_RESOURCES; i++)
 		holds = holds || k2k_load_relaxed(&record->claims[i].held) ||
 		        k2k_load_relaxed(&record->claims[i].asked) !=
@@ -74,20 +77,20 @@ static bool holds_something(const struct k2k_shm_lease *record)
 	return holds;
 }
 
-/* What a broker holds is at most what it asked for and has not ended. */
-static bool can_be(const struct k2k_shm_lease *record)
+/* A broker holds at most what it has asked for and not ended. */
+static bool is_possible(const struct k2k_shm_lease *record)
 {
 	for (int i = 0; i < K2K_RESOURCES; i++) {
 		const struct k2k_shm_claim *claim = &record->claims[i];
 		/*
-		 * in the order that makes a sound one never look wrong: held is raised after asked,
-		 * and lowered before ended
+		 * In the order in which a sound record never looks wrong: held is raised after
+		 * asked, and lowered before ended.
 		 */
 		/* observe[lease-ended]: the `asked` that it ends */
 		uint64_t ended = k2k_load_acquire(&claim->ended);
 		/* observe[lease-held]: the `asked` before it */
 		uint64_t held = k2k_load_acquire(&claim->held);
-		/* observe[lease-asked]: as ever */
+		/* observe[lease-asked]: its current value */
 		uint64_t asked = k2k_load_acquire(&claim->asked);
 
 		if (held > asked - ended)
@@ -101,8 +104,8 @@ static bool can_be(const struct k2k_shm_lease *record)
 static bool change(k2k_u64 *word, uint64_t from, uint64_t to)
 {
 	/*
-	 * relaxed: of a record that its owner has filled; who looks at it between two looks at
-	 * `use` sees the one or the other
+	 * relaxed: the record's owner has filled it; a reader that looks between two loads of `use`
+	 * sees the old or the new value
 	 */
 	return from != to && k2k_cas_relaxed(word, &from, to);
 }
@@ -115,15 +118,17 @@ static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *
 	if (!change(&record->incarnation, view->incarnation, mend->token))
 		return;
 	mend->stamped = true;
-	/* relaxed, both: numbers for people; a broker that still writes them does so in vain */
-	k2k_mend_tell(mend, &mend->counts.leases, "I4", OBJECT,
-	              "record %u %s: the %" PRIu64 " kernels and %" PRIu64
-	              " bytes that it said were held count no more",
-	              index, why, k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held),
-	              k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held));
+	/*
+	 * relaxed, both: numbers for diagnostics; a broker that still changes them does so in vain
+	 */
+	k2k_mend_report(mend, &mend->counts.leases, "I4", OBJECT,
+	                "record %u %s: the %" PRIu64 " kernels and %" PRIu64
+	                " bytes that it held no longer count",
+	                index, why, k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held),
+	                k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held));
 }
 
-/* Its state is damaged: it is in use again, where a living broker's row leads to it. */
+/* Its state may be damaged: makes it LIVE again if a living broker's row leads to it. */
 static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	const struct k2k_map *map = mend->map;
@@ -132,17 +137,21 @@ static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *vi
 
 	if ((view->use & 1) || !k2k_lease_is_incarnation(view->incarnation) || !of ||
 	    of->slot != view->slot || view->broker >= K2K_SLOTS ||
-	    view->broker != place_of(mend, view->incarnation) ||
-	    /* observe[lease-link]: as it is */
+	    view->broker != slot_of(mend, view->incarnation) ||
+	    /* observe[lease-link]: its current value */
 	    k2k_load_acquire(&map->lease_rows[view->slot].record[view->broker]) != index + 1 ||
 	    !k2k_liveness_alive(mend->liveness, view->incarnation))
 		return false;
-	/* publish[entry-state]: what its owner had stored; who took it meanwhile keeps it */
+	/*
+	 * publish[entry-state]: what its owner had stored; a process that took it meanwhile keeps
+	 * it
+	 */
 	if (k2k_cas_acq_rel(&map->leases[index].state, &word,
 	                    k2k_entry_word(K2K_ENTRY_LIVE, view->incarnation)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
-		              "record %u was in use by broker %u, and said that it is not", index,
-		              view->broker);
+		k2k_mend_report(mend, &mend->counts.records, "I4", OBJECT,
+		                "record %u was in use by broker %u but marked as unused: it is "
+		                "marked as in use again",
+		                index, view->broker);
 	return true;
 }
 
@@ -151,55 +160,55 @@ static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 
-	/* first: a row may lead to it, and its owner live */
+	/* First, because a row may lead to it and its owner may be alive. */
 	change(&record->incarnation, view->incarnation, 0);
 	if (k2k_lease_free(record, view->word))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT, "record %u %s: it is free",
-		              index, why);
+		k2k_mend_report(mend, &mend->counts.records, "I4", OBJECT,
+		                "record %u %s: it is free now", index, why);
 }
 
 /* ---- records of living brokers --------------------------------------------------------------- */
 
 /*
- * Its words agree with the definitions and with its owner's place. False: nothing is left to do
- * with it.
+ * Makes its words agree with the definitions and with its owner's slot. False: there is nothing
+ * left to do with it.
  */
 static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 	const struct k2k_registration *of = k2k_mend_registration(mend, view->generation);
-	uint32_t place = place_of(mend, k2k_entry_above(view->word));
+	uint32_t place = slot_of(mend, k2k_entry_above(view->word));
 
 	/*
-	 * its place was damaged: nobody else has it yet, and its owner goes on there. relaxed:
-	 * compared
+	 * The owner word of its slot may be damaged: then no other broker has the slot yet, and its
+	 * owner goes on using it. relaxed: only compared
 	 */
 	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
 	    !k2k_liveness_alive(mend->liveness,
 	                        k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
 		place = view->broker;
 	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
-		/* what a reaper has left */
+		/* left by a killed reaper */
 		mend->adopted_leases += k2k_lease_free(record, view->word);
 		return false;
 	}
 	if (!of || place == K2K_SLOTS) {
 		set_aside(mend, index, view,
-		          of ? "is of no broker's place" : "is of no tenant that is known");
+		          of ? "belongs to no broker's slot" : "belongs to no known tenant");
 		return false;
 	}
 	if (change(&record->whose, view->whose, (uint64_t)place << 32 | of->slot))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
-		              "record %u is tenant slot %u's and broker %u's, and said that it was "
-		              "another's",
-		              index, of->slot, place);
+		k2k_mend_report(
+			mend, &mend->counts.records, "I4", OBJECT,
+			"record %u belongs to tenant slot %u and broker %u, but named others",
+			index, of->slot, place);
 	if (change(&record->use, view->use, view->use + (view->use & 1)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
-		              "record %u was in use, and said that it was being filled", index);
+		k2k_mend_report(mend, &mend->counts.records, "I4", OBJECT,
+		                "record %u was in use, but marked as being filled", index);
 	if (change(&record->incarnation, view->incarnation, k2k_entry_above(view->word)))
-		k2k_mend_tell(mend, &mend->counts.records, "I4", OBJECT,
-		              "record %u is broker %u's, and had counters of another", index,
-		              place);
+		k2k_mend_report(mend, &mend->counts.records, "I4", OBJECT,
+		                "record %u belongs to broker %u, but its counters to another",
+		                index, place);
 	return true;
 }
 
@@ -215,8 +224,10 @@ static bool is_own(const struct k2k_mend *mend, uint32_t link, const struct view
 	       other.generation == view->generation;
 }
 
-/* Its row leads to it, or to another one that its broker uses. */
-static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *view)
+/*
+ * Makes its row lead to it, unless the row leads to another record of the same broker and tenant.
+ */
+static void restore_link(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	const struct k2k_map *map = mend->map;
 	k2k_u32 *row = &map->lease_rows[view->slot].record[view->broker];
@@ -229,8 +240,8 @@ static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *
 			return;
 		}
 		/*
-		 * publish[lease-link]: as its owner had done; by CAS, because the owner may have
-		 * another record there by now
+		 * publish[lease-link]: as its owner had stored it; by compare-exchange, because the
+		 * owner may have another record there by now
 		 */
 		if (!k2k_cas_acq_rel(row, &link, index + 1))
 			return;
@@ -240,15 +251,14 @@ static void lead_back(struct k2k_mend *mend, uint32_t index, const struct view *
 	}
 	/* publish[lease-link]: the row */
 	k2k_or_release(&map->cells[view->slot].lease_brokers, bit);
-	k2k_mend_tell(
-		mend, &mend->counts.links, "I4", OBJECT,
-		"tenant %" PRIu64
-		": nothing led to the leases of broker %u (record %u) any more: it does again",
-		/* relaxed: under the lock */
-		k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
+	/* relaxed: under the writer's lock */
+	k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
+	                "tenant %" PRIu64
+	                ": no link led to the leases of broker %u (record %u): one does again",
+	                k2k_load_relaxed(&map->tenants[view->slot].id), view->broker, index);
 }
 
-/* LIVE, and so is its owner. */
+/* For a LIVE record whose owner is alive. */
 static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view)
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
@@ -262,13 +272,16 @@ static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view
 	    k2k_entry_state(view->word) != K2K_ENTRY_LIVE ||
 	    k2k_entry_above(view->word) != view->incarnation)
 		return;
-	if (!can_be(record))
-		set_aside(mend, index, view, "has counters that can't be");
+	if (!is_possible(record))
+		set_aside(mend, index, view, "has counters that can't be true");
 	else
-		lead_back(mend, index, view);
+		restore_link(mend, index, view);
 }
 
-/* What is in use again is judged as all that is: its counters may lie, too. */
+/*
+ * Makes it LIVE again, and then checks it like any LIVE record, because its counters may be damaged
+ * too.
+ */
 static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	struct view again;
@@ -285,8 +298,8 @@ static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struc
 /* ---- all ------------------------------------------------------------------------------------- */
 
 /*
- * What a dead broker had is anybody's, once its death has been told: free, so that a look need not
- * ask about it.
+ * Frees a dead broker's record once the death has been reported, so that readers need not ask
+ * whether the broker is alive.
  */
 static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
@@ -295,7 +308,7 @@ static void mend_dead(struct k2k_mend *mend, uint32_t index, const struct view *
 	if (k2k_entry_state(view->word) == K2K_ENTRY_LIVE && restore_and_judge(mend, index, view))
 		return;
 	if (!k2k_lease_is_incarnation(owner))
-		give_back(mend, index, view, "was taken by nobody");
+		give_back(mend, index, view, "had an owner that can't exist");
 	else if (!k2k_lease_death_unreported(mend->map, owner))
 		mend->adopted_leases += k2k_lease_free(&mend->map->leases[index], view->word);
 }
@@ -315,13 +328,14 @@ static void mend_lease(struct k2k_mend *mend, uint32_t index)
 	switch (k2k_entry_state(view.word)) {
 	case K2K_ENTRY_FREE:
 		if (owner != 0 && !restore_and_judge(mend, index, &view))
-			give_back(mend, index, &view, "was free, and somebody's");
+			give_back(mend, index, &view, "was free but had an owner");
 		return;
 	case K2K_ENTRY_IDLE:
 		if (!k2k_lease_is_incarnation(owner) ||
 		    (holds && !restore_and_judge(mend, index, &view)))
 			give_back(mend, index, &view,
-			          holds ? "was idle, and held something" : "was taken by nobody");
+			          holds ? "was idle but held something"
+			                : "had an owner that can't exist");
 		return;
 	case K2K_ENTRY_CLAIMED:
 		if (!k2k_liveness_alive(mend->liveness, owner))
@@ -339,14 +353,15 @@ static void mend_row(struct k2k_mend *mend, uint32_t slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		k2k_u32 *word = &mend->map->lease_rows[slot].record[i];
-		/* relaxed: compared, and swapped for nothing */
+		/* relaxed: compared, and replaced by nothing */
 		uint32_t link = k2k_load_relaxed(word);
 
 		/* publish[lease-link]: nothing */
 		if (link > mend->map->sizes.leases && k2k_cas_acq_rel(word, &link, 0))
-			k2k_mend_tell(mend, &mend->counts.links, "I4", OBJECT,
-			              "tenant slot %u: the word of broker %u led nowhere: %u", slot,
-			              i, link);
+			k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
+			                "tenant slot %u: the link of broker %u was %u, which is "
+			                "outside the table: it is 0 now",
+			                slot, i, link);
 	}
 }
 

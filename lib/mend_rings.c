@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_rings.c (F6, on top of its peers) - audit rings whose words can't be: they work again, and
- * lose what was damaged.
+ * mend_rings.c (F6, on top of its peers) - restores audit rings whose words can't be true: they
+ * work again, and lose what was damaged.
  *
- * Beside a writer that appends: it takes a number, then its place by a compare-exchange of
- * `sequence`. A place is emptied the same way: taken with the lowest odd number that it can have,
- * so that who appends there meanwhile finds it taken and gives its own event up, counted; then
- * emptied; then marked as given up, as far as numbers were begun, so that no reader waits for what
- * stood there. `claimed` is changed by compare-exchange: who took a number meanwhile keeps it.
+ * Beside a writer that appends: the writer takes a number, and then its place by a compare-exchange
+ * of `sequence`. A place is emptied in the same way. It is taken with the lowest odd number that it
+ * can have, so a writer that appends there meanwhile finds it taken, and counts its own event as
+ * lost. Then the words are cleared. Then the place is marked as given up, for all numbers begun so
+ * far, so no reader waits for the event that was there. `claimed` is changed by compare-exchange: a
+ * writer that took a number meanwhile keeps it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,23 +18,24 @@
 
 #define OBJECT "audit"
 #define NUMBER_MAX (UINT64_C(1) << 62)
-#define LOOKS 3
+#define ROUNDS 3
 
 struct scene {
 	struct k2k_mend *mend;
-	struct k2k_look *scratch;
+	struct k2k_verify *scratch;
 	struct k2k_ring ring;
 	uint32_t index;
 };
 
-static uint64_t told(const struct k2k_shm_ring *ring)
+static uint64_t counted(const struct k2k_shm_ring *ring)
 {
 	uint64_t sum = 0;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++) /* relaxed, both: counts */
 		sum = k2k_sat_add(sum, k2k_sat_add(k2k_load_relaxed(&ring->written[i]),
 		                                   k2k_load_relaxed(&ring->lost[i])));
-	k2k_fence_acquire(); /* the counts, then `claimed`, which was raised before each of them */
+	/* `claimed` is loaded after the counts, because it was raised before each of them */
+	k2k_fence_acquire();
 	return sum;
 }
 
@@ -43,12 +45,12 @@ static void forget_counts(struct scene *s)
 		k2k_store_relaxed(&s->ring.shared->written[i], 0); /* relaxed, both: counts */
 		k2k_store_relaxed(&s->ring.shared->lost[i], 0);
 	}
-	k2k_mend_tell(s->mend, &s->mend->counts.rings, "I6", OBJECT,
-	              "ring %u: its counts of events could not be: they begin at 0 again",
-	              s->index);
+	k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
+	                "ring %u: its counts of events could not be true: they begin at 0 again",
+	                s->index);
 }
 
-/* Kinds that there are not. */
+/* Clears counts of kinds and repeats that do not exist. */
 static void mend_kinds(struct scene *s)
 {
 	struct k2k_shm_ring *ring = s->ring.shared;
@@ -65,41 +67,43 @@ static void mend_kinds(struct scene *s)
 			}
 	}
 	if (changed)
-		k2k_mend_tell(s->mend, &s->mend->counts.rings, "layout", OBJECT,
-		              "ring %u counted what no event has", s->index);
+		k2k_mend_report(
+			s->mend, &s->mend->counts.rings, "layout", OBJECT,
+			"ring %u had counts of kinds or repeats that do not exist: they are 0 now",
+			s->index);
 }
 
 /*
- * `claimed` is at least what was told, and the events, or what was told, reach up to it but for
- * those of killed threads. Where it is not so, the events bear out either the counts or the number.
+ * `claimed` is at least the sum of the counts. Except for events of killed threads, either the
+ * events or the sum reach up to it. Otherwise the events decide whether the counts or the number is
+ * wrong.
  */
 static void mend_claimed(struct scene *s)
 {
 	struct k2k_shm_ring *ring = s->ring.shared;
-	/* observe[ring-claimed]: at least what was told */
-	uint64_t sum = told(ring), claimed = k2k_load_acquire(&ring->claimed), right;
-	uint64_t newest = k2k_look_highest(&s->ring, claimed),
+	/* observe[ring-claimed]: at least what was counted */
+	uint64_t sum = counted(ring), claimed = k2k_load_acquire(&ring->claimed), right;
+	uint64_t newest = k2k_verify_highest(&s->ring, claimed),
 		 reached = newest > sum ? newest : sum;
 
 	if (claimed < NUMBER_MAX && sum <= claimed && claimed - reached <= K2K_RING_UNCOUNTED_MAX)
 		return;
 	if (sum >= NUMBER_MAX ||
 	    (sum > claimed && claimed - newest <= K2K_RING_UNCOUNTED_MAX &&
-	     k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX) <= claimed)) {
+	     k2k_verify_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX) <= claimed)) {
 		forget_counts(s);
 		sum = 0;
 		if (claimed < NUMBER_MAX && claimed - newest <= K2K_RING_UNCOUNTED_MAX)
 			return;
 	}
-	right = k2k_look_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX);
+	right = k2k_verify_highest(&s->ring, sum + K2K_RING_UNCOUNTED_MAX);
 	right = right > sum ? right : sum;
 	/* publish[ring-claimed]: the events up to it */
 	if (k2k_cas_acq_rel(&ring->claimed, &claimed, right))
-		k2k_mend_tell(s->mend, &s->mend->counts.rings, "I6", OBJECT,
-		              "ring %u: the number of its newest event was %" PRIu64
-		              ", which can't be: it"
-		              " is %" PRIu64 " now",
-		              s->index, claimed, right);
+		k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
+		                "ring %u: the number of its newest event can't have been %" PRIu64
+		                ": it is %" PRIu64 " now",
+		                s->index, claimed, right);
 }
 
 static void mend_numbers(struct scene *s)
@@ -109,22 +113,22 @@ static void mend_numbers(struct scene *s)
 
 	mend_kinds(s);
 	mend_claimed(s);
-	since = k2k_load_acquire(&ring->since);     /* observe[ring-since]: as it is */
+	since = k2k_load_acquire(&ring->since);     /* observe[ring-since]: its current value */
 	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least that */
-	/* publish[ring-since]: what was begun until now is not waited for */
+	/* publish[ring-since]: nobody waits for what was begun until now */
 	if (since > claimed && k2k_cas_acq_rel(&ring->since, &since, claimed))
-		k2k_mend_tell(s->mend, &s->mend->counts.rings, "I6", OBJECT,
-		              "ring %u: its owner was said to have come after %" PRIu64
-		              " events, of %" PRIu64,
-		              s->index, since, claimed);
+		k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
+		                "ring %u: its owner can't have attached after event %" PRIu64
+		                ", because the newest is %" PRIu64,
+		                s->index, since, claimed);
 	k2k_mend_reserved(s->mend, OBJECT, s->index, ring->reserved, sizeof(ring->reserved));
 }
 
 static bool is_faulty(struct scene *s, uint64_t place)
 {
-	for (int i = 0; i < LOOKS; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		s->scratch->count = 0;
-		k2k_look_at_place(s->scratch, &s->ring, s->index, place);
+		k2k_verify_place(s->scratch, &s->ring, s->index, place);
 		if (!s->scratch->count)
 			return false;
 	}
@@ -144,46 +148,25 @@ static uint64_t newest_of(const struct k2k_ring *ring, uint64_t place)
 static void empty_place(struct scene *s, uint64_t place)
 {
 	struct k2k_shm_event *event = &s->ring.events[place];
-	/* observe[event-sequence]: as it is */
+	/* observe[event-sequence]: its current value */
 	uint64_t sequence = k2k_load_acquire(&event->sequence);
 	uint64_t first = 2 * (place ? place : s->ring.mask + 1) - 1;
 
-	/* publish[event-sequence], observe[event-sequence]: taken, as an event is */
+	/* publish[event-sequence], observe[event-sequence]: taken, as for an event */
 	if (!k2k_cas_acq_rel(&event->sequence, &sequence, first))
-		return; /* its writer has it by now */
-	/* as a release fence: who reads a zero below sees that the place was taken */
+		return; /* a writer has taken it meanwhile */
+	/* a release fence: a reader that sees a zero below also sees that the place was taken */
 	k2k_fence_seq_cst();
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
 		/* relaxed, both: between the two stores of the sequence */
 		k2k_store_relaxed(&event->words[i], 0);
 	k2k_store_relaxed(&event->count, 0);
-	/* publish[event-given-up]: none of those comes */
+	/* publish[event-given-up]: none of those will come */
 	k2k_store_release(&event->given_up, newest_of(&s->ring, place));
 	k2k_store_release(&event->sequence, 0); /* publish[event-sequence]: an empty place */
-	k2k_mend_tell(s->mend, &s->mend->counts.rings, "I6", OBJECT,
-	              "ring %u: the event in place %" PRIu64 " could not be: it is lost", s->index,
-	              place);
-}
-
-/* Of followers: words that nobody writes, and owners that are no number that is drawn. */
-static void mend_followers(struct k2k_mend *mend)
-{
-	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		struct k2k_shm_follower *follower = &mend->map->followers[i];
-		/* observe[follower-owner]: who it is */
-		uint64_t owner = k2k_load_acquire(&follower->owner);
-
-		k2k_mend_reserved(mend, OBJECT, i, follower->reserved0,
-		                  sizeof(follower->reserved0));
-		k2k_mend_reserved(mend, OBJECT, i, follower->reserved1,
-		                  sizeof(follower->reserved1));
-		if (!owner || (owner >= K2K_LOCK_BYTE_LIFE_MIN && owner < K2K_LOCK_BYTE_LIFE_MAX))
-			continue;
-		/* publish[follower-owner]: nobody's */
-		if (k2k_cas_acq_rel(&follower->owner, &owner, 0))
-			k2k_mend_tell(mend, &mend->counts.rings, "layout", OBJECT,
-			              "follower %u had an owner that can't be", i);
-	}
+	k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
+	                "ring %u: the event in place %" PRIu64 " was corrupt: it is lost", s->index,
+	                place);
 }
 
 void k2k_mend_rings(struct k2k_mend *mend)
@@ -191,7 +174,7 @@ void k2k_mend_rings(struct k2k_mend *mend)
 	struct scene s = { .mend = mend, .scratch = calloc(1, sizeof(*s.scratch)) };
 
 	if (!s.scratch)
-		return; /* a ring that lies is no reason to fail: its readers bear with it */
+		return; /* A damaged ring is no reason to fail: readers tolerate it. */
 	s.scratch->map = mend->map;
 	s.scratch->clock = mend->clock;
 	s.scratch->liveness = mend->liveness;
@@ -204,5 +187,4 @@ void k2k_mend_rings(struct k2k_mend *mend)
 				empty_place(&s, place);
 	}
 	free(s.scratch);
-	mend_followers(mend);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mend_words.c (F6, on top of its peers) - words of `live` that stand for themselves: windows,
- * flags, places of brokers and followers.
+ * mend_words.c (F6, on top of its peers) - restores single words of `live`: windows, flags, the
+ * slots of brokers and followers.
  *
- * Each is one compare-exchange from what can't be: what a broker stored meanwhile stays.
+ * Each is changed by one compare-exchange from a value that can't be true: what a broker stored
+ * meanwhile stays.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -20,17 +21,20 @@ static void mend_header(struct k2k_mend *mend)
 
 	if (memcmp(header, mend->live_header, sizeof(*header)) == 0)
 		return;
-	/* nobody reads it but who attaches, and is refused as long as it is damaged */
+	/*
+	 * Only an attach reads it, and is refused while it is damaged, so a plain copy disturbs
+	 * nobody.
+	 */
 	memcpy(header, mend->live_header, sizeof(*header));
-	k2k_mend_tell(mend, &mend->counts.words, "layout", "live",
-	              "the header was not as it was at attach");
+	k2k_mend_report(mend, &mend->counts.words, "layout", "live",
+	                "the header had changed since this handle was opened: it is restored");
 }
 
 static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 {
 	const struct k2k_map *map = mend->map;
 	struct k2k_shm_cell *cell = &map->cells[slot];
-	/* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
 	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen), version;
 	/* relaxed: the compare-exchange decides */
 	uint32_t has_costs = k2k_load_relaxed(&cell->has_costs);
@@ -38,25 +42,29 @@ static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 	k2k_mend_reserved(mend, "cells", slot, cell->reserved, sizeof(cell->reserved));
 	k2k_mend_reserved(mend, "cells", slot, map->cells_cold[slot].reserved,
 	                  sizeof(map->cells_cold[slot].reserved));
-	/* publish[cell-has-costs]: "perhaps", which costs a look */
+	/* publish[cell-has-costs]: "perhaps", which costs a walk */
 	if (has_costs > 1 && k2k_cas_acq_rel(&cell->has_costs, &has_costs, 1))
-		k2k_mend_tell(mend, &mend->counts.words, "layout", "cells",
-		              "slot %u: whether it has costs was not 0 or 1", slot);
+		k2k_mend_report(mend, &mend->counts.words, "layout", "cells",
+		                "slot %u: the flag of costs was neither 0 nor 1: it is 1 now",
+		                slot);
 	if (k2k_tenant_state(word) == K2K_TENANT_LIVE &&
 	    k2k_rate_mend(cell, mend->clock, k2k_tenant_rate(map, slot, &version)))
-		k2k_mend_tell(mend, &mend->counts.words, "I3", "cells",
-		              "tenant %" PRIu64 ": its window was a second that has not come; "
-		              /* relaxed: under the lock */
-		              "the next one is the first that counts again",
-		              k2k_load_relaxed(&map->tenants[slot].id));
+		/* relaxed: under the writer's lock */
+		k2k_mend_report(
+			mend, &mend->counts.words, "I3", "cells",
+			"tenant %" PRIu64
+			": its rate window was in the future: the current second counts as used up",
+			k2k_load_relaxed(&map->tenants[slot].id));
 }
 
-/* A slot whose owner lives is waited for in grace periods: ATTACHING or ACTIVE. */
+/* Grace periods wait for a slot with a living owner, so its state must be ATTACHING or ACTIVE. */
 static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
-	uint64_t owner = k2k_load_acquire(&slot->owner); /* observe[slot-owner]: as it is */
-	uint32_t state = k2k_load_acquire(&slot->state); /* observe[slot-state]: as it is */
+	/* observe[slot-owner]: its current value */
+	uint64_t owner = k2k_load_acquire(&slot->owner);
+	/* observe[slot-state]: its current value */
+	uint32_t state = k2k_load_acquire(&slot->state);
 	bool lives;
 
 	if (state == K2K_SLOT_ATTACHING || state == K2K_SLOT_ACTIVE ||
@@ -65,23 +73,25 @@ static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 	lives = k2k_liveness_alive(mend->liveness, owner);
 	if (state == K2K_SLOT_UNUSED && !lives)
 		return;
-	/* between two stores of an attach, or of a detach, it looks the same: not for long */
+	/* Between two stores of an attach or a detach it looks the same, but not for long. */
 	k2k_clock_sleep_ns(LOOK_AGAIN_NS);
 	/*
-	 * relaxed: the same word still, or another; publish[slot-state]: whom to wait for, which is
-	 * more than needed
+	 * relaxed: it is the same owner still, or another one. publish[slot-state]: if anything,
+	 * writers wait for more than they need to
 	 */
 	if (k2k_load_relaxed(&slot->owner) != owner ||
 	    !k2k_cas_acq_rel(&slot->state, &state, lives ? K2K_SLOT_ACTIVE : K2K_SLOT_UNUSED))
 		return;
-	k2k_mend_tell(mend, &mend->counts.words, "I2", "brokers",
-	              "slot %u had a state that can't be", index);
+	k2k_mend_report(
+		mend, &mend->counts.words, "I2", "brokers",
+		"slot %u had a state that can't be true: it is set by whether its owner is alive",
+		index);
 }
 
 static void mend_slot(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
-	/* observe[grace-ack]: so that the token is newer */
+	/* observe[grace-ack]: so the token below is newer */
 	uint64_t ack = k2k_load_acquire(&slot->ack);
 	/* observe[grace-token]: only compared */
 	uint64_t token = k2k_load_acquire(&mend->map->defs->grace_token);
@@ -89,19 +99,21 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 	uint64_t death_reported = k2k_load_relaxed(&slot->death_reported);
 
 	/*
-	 * publish[grace-ack]: none; its helper answers anew within a second, because this is not
-	 * the newest token
+	 * publish[grace-ack]: no token; the broker's helper acknowledges again within a second,
+	 * because 0 is not the newest token
 	 */
 	if (ack > token && k2k_cas_acq_rel(&slot->ack, &ack, 0))
-		k2k_mend_tell(mend, &mend->counts.words, "I2", "brokers",
-		              "slot %u had answered a grace period that has not begun", index);
+		k2k_mend_report(mend, &mend->counts.words, "I2", "brokers",
+		                "slot %u had acknowledged a grace period that has not begun",
+		                index);
 	mend_slot_state(mend, index);
-	/* publish[slot-death-reported]: nobody's death was told */
+	/* publish[slot-death-reported]: no death was reported */
 	if (death_reported &&
 	    (death_reported < K2K_LOCK_BYTE_LIFE_MIN || death_reported >= K2K_LOCK_BYTE_LIFE_MAX) &&
 	    k2k_cas_acq_rel(&slot->death_reported, &death_reported, 0))
-		k2k_mend_tell(mend, &mend->counts.words, "layout", "brokers",
-		              "slot %u: the death of nobody was told", index);
+		k2k_mend_report(mend, &mend->counts.words, "layout", "brokers",
+		                "slot %u: the incarnation whose death was reported could not exist",
+		                index);
 	k2k_mend_reserved(mend, "brokers", index, slot->reserved0, sizeof(slot->reserved0));
 	k2k_mend_reserved(mend, "brokers", index, slot->reserved1, sizeof(slot->reserved1));
 	k2k_mend_reserved(mend, "brokers", index, slot->reserved2, sizeof(slot->reserved2));
@@ -109,19 +121,21 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 }
 
 /*
- * What a follower says is its own affair, and any number may be. Whose place it is must be
- * somebody's, or nobody's.
+ * Any numbers in a follower's record may be true. Its owner must be 0, or an incarnation that can
+ * exist.
  */
 static void mend_follower(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_follower *follower = &mend->map->followers[index];
-	uint64_t owner = k2k_load_acquire(&follower->owner); /* observe[follower-owner]: as it is */
+	/* observe[follower-owner]: its current value */
+	uint64_t owner = k2k_load_acquire(&follower->owner);
 
-	/* publish[follower-owner]: nobody's */
+	/* publish[follower-owner]: nobody */
 	if (owner && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX) &&
 	    k2k_cas_acq_rel(&follower->owner, &owner, 0))
-		k2k_mend_tell(mend, &mend->counts.words, "layout", "audit",
-		              "follower %u: its place was nobody's, and not free", index);
+		k2k_mend_report(mend, &mend->counts.words, "layout", "audit",
+		                "follower %u: its owner could not exist: the record is free",
+		                index);
 	k2k_mend_reserved(mend, "audit", index, follower->reserved0, sizeof(follower->reserved0));
 	k2k_mend_reserved(mend, "audit", index, follower->reserved1, sizeof(follower->reserved1));
 }
@@ -132,7 +146,7 @@ void k2k_mend_words(struct k2k_mend *mend)
 
 	mend_header(mend);
 	k2k_mend_reserved(mend, "engagements", 0, live->reserved0, sizeof(live->reserved0));
-	/* of the pool of leases, which is none: */
+	/* the pool of leases has none of these: */
 	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.freed,
 	                  sizeof(live->lease_pool.freed));
 	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.writer_hint,

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * messages.c (F7) - what happens on every message: check, record, admit, track.
+ * messages.c (F7) - the calls of every message: check, record, admit, track.
  *
- * One read section around find, look, take and the trail of a rejection; then,
- * outside of it, the application's sink. No system call, no lock, no allocation.
+ * One read section holds find, decide, count, and the trail of a rejection; the application's sink
+ * is called after it. There is no system call, no lock, no allocation.
  *
- * Killed: before the one store that counts (rate.h, ledger.h) nothing has
- * happened, after it all of it. A total of rejections may miss the last one.
+ * Each call has a fast path, inlined into the public function, and a slow path out of line. Both
+ * are made of the same steps (k2k_rate_try_look(), try_decide(), k2k_ledger_add()): the fast path
+ * calls a step once and gives up if it fails, the slow path repeats it.
+ *
+ * Killed before the one store that counts (rate.h, ledger.h), a call has done nothing; killed after
+ * it, all that it does. A total of rejections may miss the last one.
  */
 #include "budget.h"
 #include "handle.h"
@@ -15,9 +19,9 @@
 #include "tenant.h"
 
 /*
- * What an answer was decided on. Set field by field, and its address goes to inlined functions
- * only: so where all goes well it stays in registers (as a struct in memory it costs an admission
- * as much as its atomic).
+ * What a decision is based on. It is set field by field, and only inlined functions take its
+ * address, so the fast path keeps it in registers: in memory it would cost an admission as much as
+ * its atomic does.
  */
 struct decision {
 	uint32_t slot;
@@ -25,7 +29,7 @@ struct decision {
 	uint64_t version; /* of the definition */
 	struct k2k_rate rate;
 	uint64_t used, limit;
-	uint64_t rest_ns; /* of the second, where the rate refused */
+	uint64_t rest_ns; /* of the second, if the rate refused */
 };
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -58,7 +62,8 @@ static ALWAYS_INLINE void fill_verdict(const struct decision *d, uint64_t n, int
 	verdict->window = d->rate.second;
 	verdict->retry_after_ns = 0;
 	if (code == K2K_ERATE)
-		verdict->retry_after_ns = n <= d->rate.effective ? d->rest_ns : K2K_NEVER_NS;
+		verdict->retry_after_ns = n <= k2k_rate_effective(d->limit) ? d->rest_ns
+		                                                            : K2K_NEVER_NS;
 	else if (code)
 		verdict->retry_after_ns = K2K_NEVER_NS;
 }
@@ -68,110 +73,150 @@ static ALWAYS_INLINE void decide_nothing(struct decision *d)
 	d->slot = 0;
 	d->state_gen = 0;
 	d->rate.second = 0;
-	d->rate.effective = 0;
 	d->used = 0;
 	d->limit = 0;
 	d->rest_ns = 0;
 }
 
-/* Of tenant 0: passes, counted nowhere. Ends the read section. */
-static __attribute__((noinline)) int pass_unspecified(uint64_t n, struct k2k_verdict *verdict)
+/* For a caller of any version. The fast paths fill a verdict of today's version in place. */
+static ALWAYS_INLINE void give_verdict(const struct decision *d, uint64_t n, int code,
+                                       struct k2k_verdict *verdict)
 {
-	struct decision d;
+	struct k2k_verdict mine = K2K_VERDICT_INIT;
 
-	k2k_read_unlock();
-	decide_nothing(&d);
-	d.limit = K2K_UNLIMITED;
-	if (verdict)
-		fill_verdict(&d, n, 0, verdict);
-	return 0;
+	if (!verdict)
+		return;
+	fill_verdict(d, n, code, &mine);
+	K2K_GIVE_STRUCT(verdict, &mine);
 }
 
-/* The budget in force at a version, or K2K_TENANT_CHANGED. */
 struct budget_answer {
 	int code;
 	uint64_t used, limit;
 };
 
-static __attribute__((noinline)) struct budget_answer decide_on_budget(const struct k2k_map *map,
-                                                                       uint32_t slot,
-                                                                       uint64_t state_gen,
-                                                                       uint64_t version,
-                                                                       uint64_t engagement)
+/* As k2k_budget_check(); or K2K_DECIDE_AGAIN if `version` is no longer in force. */
+static __attribute__((noinline)) struct budget_answer check_budget(const struct k2k_map *map,
+                                                                   const struct k2k_hash_key *key,
+                                                                   uint64_t version)
 {
 	struct budget_answer answer;
 
-	answer.code = k2k_budget_check(map, slot, k2k_tenant_generation(state_gen), version,
-	                               engagement, &answer.used, &answer.limit);
+	answer.code = k2k_budget_check(map, key, version, &answer.used, &answer.limit);
 	/*
-	 * A budget is unlinked right after the version is raised: who walked past its place, and
-	 * took that for "no budget", sees the new version now. The walk before, the version after:
-	 * fence[tenant-select] of k2k_tenant_prepare.
+	 * A budget is unlinked right after the version is raised, so a walk can miss a budget of
+	 * the old version. That walk sees the new version here: the fence keeps this load after the
+	 * walk, and is paired with fence[tenant-select] in k2k_tenant_prepare().
 	 */
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
-	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) != version)
-		answer.code = K2K_TENANT_CHANGED;
+	if (K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[key->slot].select)) != version)
+		answer.code = K2K_DECIDE_AGAIN;
 	return answer;
 }
 
+/* Asks the engagement's budget that is in force at the version of the decision. */
+static ALWAYS_INLINE int ask_budget(const struct k2k_registry *reg, uint64_t engagement,
+                                    struct decision *d)
+{
+	struct k2k_hash_key key = { k2k_tenant_generation(d->state_gen), engagement, d->slot };
+	struct budget_answer answer = check_budget(&reg->map, &key, d->version);
+
+	if (answer.code == K2K_EBUDGET) {
+		d->used = answer.used;
+		d->limit = answer.limit;
+	}
+	return answer.code;
+}
+
 /*
- * Rate, then budget. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT. `roll`: begin the window where it is
- * due.
+ * Tries once to decide as of second `now`; stores nothing in shared memory. 0: the message passes.
+ * K2K_ERATE: the window has no room. K2K_DECIDE_BUDGET: it has room, and the tenant has budgets.
+ * K2K_DECIDE_AGAIN: the window is of another second, or a word changed during the try.
+ */
+static ALWAYS_INLINE int try_decide(const struct k2k_registry *reg, uint64_t now, uint64_t n,
+                                    bool admits, struct decision *d)
+{
+	const struct k2k_shm_tenant *tenant = &reg->map.tenants[d->slot];
+
+	if (k2k_unlikely(!k2k_rate_try_look(&reg->map.cells[d->slot], now, admits, &d->rate) ||
+	                 !k2k_tenant_try_rate(tenant, &d->limit, &d->version)))
+		return K2K_DECIDE_AGAIN;
+	d->used = d->rate.used;
+	if (k2k_unlikely(!k2k_rate_fits(&d->rate, d->limit, n)))
+		return K2K_ERATE;
+	/* relaxed: published with the version, or with LIVE */
+	if (k2k_unlikely(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS))
+		return K2K_DECIDE_BUDGET;
+	return 0;
+}
+
+/*
+ * A refusal is true only of the newest second, and while its window is in force. The precise clock
+ * decides which second that is: a caller that waits for rest_ns and tries again is then in the next
+ * second, even if the coarse clock does not show it yet.
+ */
+static ALWAYS_INLINE bool refusal_holds(const struct k2k_registry *reg, uint64_t *now,
+                                        struct decision *d)
+{
+	struct k2k_instant exact = k2k_clock_exact(&reg->clock);
+
+	*now = exact.second;
+	d->rest_ns = K2K_NS_PER_SEC - exact.ns;
+	return exact.second <= d->rate.second &&
+	       k2k_rate_unchanged(&reg->map.cells[d->slot], &d->rate);
+}
+
+/*
+ * Repeats try_decide() until it decides: first the rate, then the budget. With `admits` it begins
+ * an expired window, and counts the message if it passes. 0, K2K_ERATE, K2K_EBUDGET, K2K_ECORRUPT,
+ * K2K_EIO. Each repetition means that another process or the clock made progress.
  */
 static ALWAYS_INLINE int decide(const struct k2k_registry *reg, uint64_t engagement, uint64_t n,
-                                bool roll, struct decision *d)
+                                bool admits, struct decision *d)
 {
-	const struct k2k_map *map = &reg->map;
-	struct k2k_shm_cell *cell = &map->cells[d->slot];
+	struct k2k_shm_cell *cell = &reg->map.cells[d->slot];
 	uint64_t now = k2k_clock_now(&reg->clock).second;
 
-	/*
-	 * again where the window has rolled, or the definition was changed: each time somebody
-	 * else, or the clock, got on
-	 */
 	for (;;) {
-		int code = k2k_rate_look(cell, &reg->clock, now, roll, &d->rate);
+		int code = try_decide(reg, now, n, admits, d);
 
-		if (k2k_unlikely(code))
-			return code;
-		k2k_rate_set_limit(&d->rate, k2k_tenant_rate(map, d->slot, &d->version));
-		d->used = d->rate.used;
-		d->limit = d->rate.limit;
-		if (k2k_unlikely(!k2k_rate_fits(&d->rate, n))) {
-			struct k2k_instant exact = k2k_clock_exact(&reg->clock);
-
-			/*
-			 * "no" holds for the newest second only, and while it is in force. The
-			 * precise clock is asked, so whoever waits for rest_ns and comes again is
-			 * in the next second, though the coarse clock may not show it yet.
-			 */
-			if (exact.second <= d->rate.second && k2k_rate_unchanged(cell, &d->rate)) {
-				d->rest_ns = K2K_NS_PER_SEC - exact.ns;
-				return K2K_ERATE;
-			}
-			now = exact.second;
+		if (code == K2K_DECIDE_BUDGET)
+			code = ask_budget(reg, engagement, d);
+		if (code == K2K_ERATE && !refusal_holds(reg, &now, d))
 			continue;
+		if (code == K2K_DECIDE_AGAIN) {
+			code = k2k_rate_catch_up(cell, &reg->clock, &now, admits, &d->rate);
+			if (code)
+				return code;
+		} else if (code || !admits || k2k_rate_take(cell, &d->rate, n)) {
+			return code;
 		}
-		/* relaxed: carried by the version, or by LIVE */
-		if (k2k_unlikely(k2k_load_relaxed(&map->tenants[d->slot].flags) &
-		                 K2K_DEF_HAS_BUDGETS)) {
-			struct budget_answer answer = decide_on_budget(map, d->slot, d->state_gen,
-			                                               d->version, engagement);
-
-			if (answer.code == K2K_TENANT_CHANGED)
-				continue;
-			if (answer.code == K2K_EBUDGET) {
-				d->used = answer.used;
-				d->limit = answer.limit;
-			}
-			return answer.code;
-		}
-		return 0;
 	}
 }
 
-/* ---- what did not pass --------------------------------------------------------------- */
+/*
+ * The fast path, which nearly every message takes: the arguments are valid, the tenant is not 0 and
+ * near the head of its bucket, its window is of this second, its rate has room, and it has no
+ * budgets. True: the message passes, and is counted if `admits`. False: nothing is decided, and the
+ * slow path begins from the start. This path calls only the clock and repeats only a lost race, so
+ * it needs few registers: compiled into one function with the slow path it takes twice as long.
+ */
+static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n,
+                                      bool admits, struct decision *d)
+{
+	uint64_t now = k2k_clock_now(&reg->clock).second;
+
+	if (k2k_unlikely(!k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen)))
+		return false;
+	do
+		if (k2k_unlikely(try_decide(reg, now, n, admits, d) != 0))
+			return false;
+	while (admits && k2k_unlikely(!k2k_rate_take(&reg->map.cells[d->slot], &d->rate, n)));
+	return true;
+}
+
+/* ---- rejections --------------------------------------------------------------- */
 
 static void count_unknown(struct k2k_registry *reg)
 {
@@ -179,8 +224,7 @@ static void count_unknown(struct k2k_registry *reg)
 		k2k_add_relaxed(&reg->map.slots[reg->broker.slot].unknown_tenant_total, 1);
 }
 
-static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry *reg, uint32_t slot,
-                                                            int code)
+static void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 {
 	struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 
@@ -189,75 +233,57 @@ static __attribute__((cold, noinline)) void count_rejection(struct k2k_registry 
 		k2k_add_relaxed(&cold->rejected_rate, 1);
 	else if (code == K2K_EBUDGET)
 		k2k_add_relaxed(&cold->rejected_budget, 1);
-	else if (code == K2K_ENOTENANT)
+	else
 		count_unknown(reg);
 }
 
 /*
- * Ends the read section; the sink is called outside. counted: it is no peek, and goes into the
- * trail. Returns the code.
+ * Reports a rejection, and ends the read section before it calls the sink. Only with `admits` is
+ * the rejection counted, and written to the trail: else the call was a peek.
  */
-static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, k2k_tenant_id id,
-                                                  struct k2k_audit_tag tag, int code, uint64_t used,
-                                                  uint64_t limit, bool counted)
+static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint32_t slot,
+                                                  const struct k2k_rejection *rejection,
+                                                  bool admits)
 {
-	struct k2k_rejection rejection = {
-		.code = code, .tenant = id, .tag = tag, .used = used, .limit = limit
-	};
-	bool rejected = code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT;
-	struct k2k_sink *sink = rejected ? k2k_audit_enter(&reg->audit) : NULL;
+	struct k2k_sink *sink = k2k_audit_enter(&reg->audit);
 	uint64_t second = k2k_clock_now(&reg->clock).second;
 
-	if (rejected && counted)
-		k2k_trail_reject(&reg->trail, &rejection, second);
+	if (admits) {
+		count_rejection(reg, slot, rejection->code);
+		k2k_trail_reject(&reg->trail, rejection, second);
+	}
 	k2k_read_unlock();
 	if (sink) {
-		k2k_audit_reject(&reg->audit, sink, &rejection, second);
+		k2k_audit_reject(&reg->audit, sink, rejection, second);
 		k2k_audit_leave(sink);
 	}
-	return code;
-}
-
-/* ---- the short way ------------------------------------------------------------------------ */
-
-/*
- * Nearly every message: no argument is wrong, the tenant is not 0 (for which no word of its tables
- * is read), it is near the head of its bucket, its window is of this second, its rate has room, it
- * has no budgets. True: decided as by find and decide(), in the same order of loads. False: nothing
- * is known, and the call begins anew the long way. It calls nothing but the clock and repeats
- * nothing, so it needs few registers: in one function with the long way it takes twice as long.
- */
-static ALWAYS_INLINE bool find_window_fast(const struct k2k_registry *reg, k2k_tenant_id id,
-                                           bool roll, struct decision *d)
-{
-	uint64_t now = k2k_clock_now(&reg->clock).second;
-
-	return k2k_likely(k2k_tenant_find_near(&reg->map, id, &d->slot, &d->state_gen) &&
-	                  k2k_rate_look_fast(&reg->map.cells[d->slot], now, roll, &d->rate));
-}
-
-static ALWAYS_INLINE bool decide_fast(const struct k2k_registry *reg, k2k_tenant_id id, uint64_t n,
-                                      bool roll, struct decision *d)
-{
-	const struct k2k_shm_tenant *tenant;
-
-	if (k2k_unlikely(!find_window_fast(reg, id, roll, d)))
-		return false;
-	tenant = &reg->map.tenants[d->slot];
-	if (k2k_unlikely(!k2k_tenant_rate_fast(tenant, &d->limit, &d->version)))
-		return false;
-	d->used = d->rate.used;
-	d->rate.effective = d->limit < K2K_RATE_MAX ? d->limit : K2K_RATE_MAX;
-	/* relaxed: carried by the version, or by LIVE */
-	return k2k_likely(d->used + n <= d->rate.effective &&
-	                  !(k2k_load_relaxed(&tenant->flags) & K2K_DEF_HAS_BUDGETS));
+	return rejection->code;
 }
 
 /* ---- check and admit -------------------------------------------------------------------- */
 
-/*
- * The long way of both. `admits`: what passes is counted, what doesn't too. Without, it is a peek.
- */
+/* For a tenant other than 0. As decide(); or what k2k_tenant_find() returns. */
+static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_tenant_id id,
+                                         uint64_t engagement, uint64_t n, bool admits,
+                                         struct decision *d)
+{
+	int code = k2k_tenant_find(&reg->map, id, &d->slot, &d->state_gen);
+
+	if (code)
+		return code;
+	code = decide(reg, engagement, n, admits, d);
+	/*
+	 * A peek may come from a process that has no broker slot, for which no grace period waits:
+	 * its slot may be another tenant's by now.
+	 */
+	if (!admits && !k2k_tenant_still(&reg->map, d->slot, d->state_gen))
+		return K2K_ENOTENANT;
+	if (!code && admits)
+		d->used += n;
+	return code;
+}
+
+/* The slow path of check and admit. With `admits` it counts the message, or its rejection. */
 static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
                                      struct k2k_audit_tag tag, uint64_t n, bool admits,
                                      struct k2k_verdict *verdict)
@@ -269,31 +295,21 @@ static ALWAYS_INLINE int decide_slow(struct k2k_registry *reg, k2k_tenant_id id,
 		code = k2k_enter(reg, admits ? K2K_GATE_BROKER : K2K_GATE_ANY);
 	if (code)
 		return code;
-	if (id == K2K_TENANT_UNSPECIFIED)
-		return pass_unspecified(n, verdict);
 	decide_nothing(&d);
-	code = k2k_tenant_find(&reg->map, id, &d.slot, &d.state_gen);
-	if (!code) {
-		do
-			code = decide(reg, tag.engagement_id, n, admits, &d);
-		while (!code && admits && !k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n));
-		/*
-		 * without a read section of this registry the slot may be another tenant's by now;
-		 * a broker has one
-		 */
-		if (!admits && !k2k_tenant_still(&reg->map, d.slot, d.state_gen))
-			code = K2K_ENOTENANT;
+	if (id == K2K_TENANT_UNSPECIFIED)
+		d.limit = K2K_UNLIMITED; /* passes, and is counted nowhere */
+	else
+		code = find_and_decide(reg, id, tag.engagement_id, n, admits, &d);
+	give_verdict(&d, n, code, verdict);
+	if (code == K2K_ERATE || code == K2K_EBUDGET || code == K2K_ENOTENANT) {
+		struct k2k_rejection rejection = {
+			.code = code, .tenant = id, .tag = tag, .used = d.used, .limit = d.limit
+		};
+
+		return refuse(reg, d.slot, &rejection, admits);
 	}
-	if (!code && admits)
-		d.used += n;
-	if (verdict)
-		fill_verdict(&d, n, code, verdict);
-	if (code && admits)
-		count_rejection(reg, d.slot, code);
-	if (code)
-		return refuse(reg, id, tag, code, d.used, d.limit, admits);
 	k2k_read_unlock();
-	return 0;
+	return code;
 }
 
 static __attribute__((noinline)) int check_slow(struct k2k_registry *reg, k2k_tenant_id id,
@@ -336,12 +352,8 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && arguments_are_fine(n, verdict) &&
 	               k2k_enter_fast(reg))) {
 		struct decision d;
-		bool passes;
+		bool passes = decide_fast(reg, id, n, true, &d);
 
-		do /* again where another message was counted meanwhile */
-			passes = decide_fast(reg, id, n, true, &d);
-		while (k2k_likely(passes) &&
-		       k2k_unlikely(!k2k_rate_take(&reg->map.cells[d.slot], &d.rate, n)));
 		k2k_read_unlock();
 		if (k2k_likely(passes)) {
 			d.used += n;
@@ -353,11 +365,12 @@ int k2k_message_admit(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_aud
 	return admit_slow(reg, id, tag, n, verdict);
 }
 
-/* ---- what reports what has happened ------------------------------------------------------- */
+/* ---- calls that report what has happened ---------------------------------------------------- */
 
-/* Of record and track, which ask nothing: the application's sink isn't called. */
-static __attribute__((cold, noinline)) void tell_unknown(struct k2k_registry *reg, k2k_tenant_id id,
-                                                         struct k2k_audit_tag tag)
+/* For record and track. They ask for no permission, so the application's sink is not called. */
+static __attribute__((cold, noinline)) void report_unknown(struct k2k_registry *reg,
+                                                           k2k_tenant_id id,
+                                                           struct k2k_audit_tag tag)
 {
 	struct k2k_rejection rejection = { .code = K2K_ENOTENANT, .tenant = id, .tag = tag };
 
@@ -385,7 +398,7 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 		if (!code)
 			k2k_rate_count(&reg->map.cells[slot], 1);
 		else if (code == K2K_ENOTENANT)
-			tell_unknown(reg, id, (struct k2k_audit_tag){ 0, 0 });
+			report_unknown(reg, id, (struct k2k_audit_tag){ 0, 0 });
 	}
 	k2k_read_unlock();
 	return code;
@@ -394,11 +407,14 @@ static __attribute__((noinline)) int record(struct k2k_registry *reg, k2k_tenant
 int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 {
 	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
-		struct decision d;
-		bool found = find_window_fast(reg, id, true, &d);
+		uint64_t now = k2k_clock_now(&reg->clock).second, state_gen;
+		struct k2k_rate rate;
+		uint32_t slot;
+		bool found = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
+		             k2k_rate_try_look(&reg->map.cells[slot], now, true, &rate);
 
 		if (k2k_likely(found))
-			k2k_rate_count(&reg->map.cells[d.slot], 1);
+			k2k_rate_count(&reg->map.cells[slot], 1);
 		k2k_read_unlock();
 		if (k2k_likely(found))
 			return 0;
@@ -411,32 +427,52 @@ int k2k_message_record(struct k2k_registry *reg, k2k_tenant_id id)
 static void add_unattributed(struct k2k_registry *reg, uint32_t slot, uint64_t ns)
 {
 	k2k_u64 *total = &reg->map.cells_cold[slot].unattributed_ns;
-	/* relaxed, both: a number that carries nothing else */
+	/* relaxed, both: a number that publishes nothing else */
 	uint64_t was = k2k_load_relaxed(total);
 
 	while (!k2k_cas_weak_relaxed(total, &was, k2k_sat_add(was, ns)))
 		;
 }
 
-static int book(struct k2k_registry *reg, uint32_t slot, uint64_t generation, uint64_t engagement,
-                uint64_t gpu_ns)
+/* Adds to the record. What exceeds 64 bits is counted as unattributed: 0 or K2K_EUNBOOKED. */
+static ALWAYS_INLINE int add(struct k2k_registry *reg, uint32_t slot, uint32_t index,
+                             uint64_t gpu_ns)
 {
-	uint64_t rest = gpu_ns;
-	uint32_t index;
-	int code = k2k_ledger_find(&reg->map, slot, generation, engagement, &index);
+	uint64_t rest = k2k_ledger_add(&reg->map.ledger[index], gpu_ns);
 
-	if (code == K2K_HASH_ABSENT)
-		code = k2k_ledger_obtain(&reg->map, reg->broker.incarnation, &reg->passed,
-		                         &reg->ledger_full_at, slot, generation, engagement,
-		                         &index);
-	if (!code)
-		rest = k2k_ledger_add(&reg->map.ledger[index], gpu_ns);
-	else if (code != K2K_EFULL)
-		return code;
-	if (code == 0 && rest == 0)
+	if (k2k_likely(rest == 0))
 		return 0;
 	add_unattributed(reg, slot, rest);
 	return K2K_EUNBOOKED;
+}
+
+static int book(struct k2k_registry *reg, const struct k2k_hash_key *key, uint64_t gpu_ns)
+{
+	struct k2k_claimer claimer = { reg->broker.incarnation, &reg->passed,
+		                       &reg->ledger_full_at };
+	uint32_t index;
+	int code = k2k_ledger_obtain(&reg->map, &claimer, key, &index);
+
+	if (!code)
+		return add(reg, key->slot, index, gpu_ns);
+	if (code != K2K_EFULL)
+		return code;
+	add_unattributed(reg, key->slot, gpu_ns);
+	return K2K_EUNBOOKED;
+}
+
+/*
+ * Ends the read section of a booking. The tenant's final totals wait for this section, so they
+ * contain the booking in any case. K2K_EGONE: totals that were not final may lack it.
+ */
+static ALWAYS_INLINE int end_booking(const struct k2k_registry *reg, uint32_t slot,
+                                     uint64_t state_gen, int code)
+{
+	K2K_DELAY(booked);
+	if ((code == 0 || code == K2K_EUNBOOKED) && !k2k_tenant_still(&reg->map, slot, state_gen))
+		code = K2K_EGONE;
+	k2k_read_unlock();
+	return code;
 }
 
 static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_id id,
@@ -452,20 +488,13 @@ static __attribute__((noinline)) int track(struct k2k_registry *reg, k2k_tenant_
 	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		if (!code) {
-			code = book(reg, slot, k2k_tenant_generation(state_gen), tag.engagement_id,
-			            gpu_ns);
-			K2K_DELAY(booked);
-			/*
-			 * What was answered with 0 is in the final totals in any case: they wait
-			 * for this section. GONE tells that totals which were not final may lack
-			 * it.
-			 */
-			if ((code == 0 || code == K2K_EUNBOOKED) &&
-			    !k2k_tenant_still(&reg->map, slot, state_gen))
-				code = K2K_EGONE;
-		} else if (code == K2K_ENOTENANT) {
-			tell_unknown(reg, id, tag);
+			struct k2k_hash_key key = { k2k_tenant_generation(state_gen),
+				                    tag.engagement_id, slot };
+
+			return end_booking(reg, slot, state_gen, book(reg, &key, gpu_ns));
 		}
+		if (code == K2K_ENOTENANT)
+			report_unknown(reg, id, tag);
 	}
 	k2k_read_unlock();
 	return code;
@@ -477,18 +506,16 @@ int k2k_usage_track(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit
 	if (k2k_likely(id != K2K_TENANT_UNSPECIFIED && k2k_enter_fast(reg))) {
 		uint64_t state_gen;
 		uint32_t slot, index;
-		bool booked = k2k_tenant_find_near(&reg->map, id, &slot, &state_gen) &&
-		              k2k_ledger_find_near(&reg->map, slot,
-		                                   k2k_tenant_generation(state_gen),
-		                                   tag.engagement_id, &index) &&
-		              k2k_ledger_add_fast(&reg->map.ledger[index], gpu_ns);
-		bool still;
 
-		K2K_DELAY(booked);
-		still = booked && k2k_tenant_still(&reg->map, slot, state_gen);
+		if (k2k_likely(k2k_tenant_find_near(&reg->map, id, &slot, &state_gen))) {
+			struct k2k_hash_key key = { k2k_tenant_generation(state_gen),
+				                    tag.engagement_id, slot };
+
+			if (k2k_likely(k2k_ledger_find_near(&reg->map, &key, &index)))
+				return end_booking(reg, slot, state_gen,
+				                   add(reg, slot, index, gpu_ns));
+		}
 		k2k_read_unlock();
-		if (k2k_likely(booked))
-			return k2k_likely(still) ? 0 : K2K_EGONE; /* as in track() */
 	}
 	return track(reg, id, tag, gpu_ns);
 }

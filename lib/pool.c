@@ -9,13 +9,14 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 	uint32_t high = k2k_load_relaxed(&pool->shared->high); /* relaxed: the CAS below decides */
 
 	while (high < to)
-		/* publish[pool-high]: before the claim of a record below it */
+		/* publish[pool-high]: before the claim of the record below it */
 		if (k2k_cas_acq_rel(&pool->shared->high, &high, to))
 			break;
 }
 
 /*
- * Of this second only: who freed a record may have been killed, or stopped, before it counted that.
+ * Holds for this second only: a process that freed a record may have been killed or stopped before
+ * it counted that.
  */
 static uint64_t full_as_of(uint32_t freed)
 {
@@ -31,9 +32,9 @@ static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
 
 enum found { TAKEN, WAITING, FULL };
 
-/* Of the writer's records, or of all others'. */
-static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
-                         const struct k2k_passed *passed, bool writers, uint32_t *index)
+/* Searches the writer's records, or all others. */
+static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
+                         bool writers, uint32_t *index)
 {
 	k2k_u32 *hint = writers ? &pool->shared->writer_hint : &pool->shared->hint;
 	uint32_t start = k2k_load_relaxed(hint); /* relaxed: a hint */
@@ -49,11 +50,11 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 
 		if (k2k_pool_is_writers(pool, at) != writers)
 			continue;
-		/* observe[entry-state]: what the remover did before it freed or retired it */
+		/* observe[entry-state]: what the remover stored before it freed or retired it */
 		word = k2k_load_acquire(&entry->state);
 		if (k2k_entry_state(word) == K2K_ENTRY_RETIRED) {
 			if (!asked) {
-				token = passed->ask(passed->context);
+				token = claimer->passed->ask(claimer->passed->context);
 				asked = true;
 			}
 			if (k2k_entry_above(word) > token) {
@@ -67,7 +68,7 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 		K2K_DELAY(chosen);
 		/* observe[entry-state]: as above; publish[entry-state]: the high mark */
 		if (k2k_cas_acq_rel(&entry->state, &word,
-		                    k2k_entry_word(K2K_ENTRY_CLAIMED, incarnation))) {
+		                    k2k_entry_word(K2K_ENTRY_CLAIMED, claimer->incarnation))) {
 			k2k_store_relaxed(hint, at + 1); /* relaxed: a hint */
 			*index = at;
 			return TAKEN;
@@ -76,33 +77,32 @@ static enum found search(const struct k2k_pool *pool, uint64_t incarnation,
 	return waiting ? WAITING : FULL;
 }
 
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
-                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index)
+bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer, uint32_t *index)
 {
 	/*
-	 * observe[pool-freed]: the state of what was given back until then; so "full as of this
-	 * count" is true
+	 * observe[pool-freed]: the states of all records given back up to this count, so that "full
+	 * as of this count" is true
 	 */
 	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 
-	if (!is_remembered(full_at, freed)) {
-		enum found found = search(pool, incarnation, passed, false, index);
+	if (!is_remembered(claimer->full_at, freed)) {
+		enum found found = search(pool, claimer, false, index);
 
 		if (found == TAKEN)
 			return true;
 		if (found == FULL)
-			k2k_store_relaxed(full_at, full_as_of(freed)); /* relaxed: ours */
+			k2k_store_relaxed(claimer->full_at, full_as_of(freed)); /* relaxed: ours */
 	}
-	return incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
-	       search(pool, incarnation, passed, true, index) == TAKEN;
+	return claimer->incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
+	       search(pool, claimer, true, index) == TAKEN;
 }
 
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
-	k2k_store_relaxed(&entry->gen, 0); /* relaxed: nobody was told of it */
-	/* publish[entry-state]: all we wrote there */
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: it was never linked */
+	/* publish[entry-state]: all that we stored there */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free */
 }
@@ -121,7 +121,7 @@ static void given_back(const struct k2k_pool *pool, uint32_t index)
 
 void k2k_pool_recount(const struct k2k_pool *pool)
 {
-	/* publish[pool-freed]: what a killed writer gave back without counting it */
+	/* publish[pool-freed]: records that a killed writer freed without counting them */
 	k2k_add_acq_rel(&pool->shared->freed, 1);
 }
 
@@ -129,18 +129,15 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
-	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps look at the state first */
-	/* publish[entry-state]: nobody refers to it */
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps load the state first */
+	/* publish[entry-state]: no reader refers to it any more */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	given_back(pool, index);
 }
 
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
 {
-	/*
-	 * publish[entry-state]: before the unlink, so that a killed writer's successor finds what
-	 * to unlink
-	 */
+	/* publish[entry-state]: before the unlink, so that recovery finds what it has to unlink */
 	k2k_store_release(&k2k_pool_at(pool, index)->state,
 	                  k2k_entry_word(K2K_ENTRY_RETIRED, token));
 	given_back(pool, index);

@@ -2,21 +2,21 @@
 /*
  * pool.h (F5) - fixed records that any process takes without a lock.
  *
- * A record's state word says in one word what it is and whose:
+ * The state word of a record says what it is and whose:
  *
- *   FREE -> CLAIMED|incarnation     by CAS, any process that may write
- *   CLAIMED -> LIVE|incarnation     by its claimer, once it is linked
- *   LIVE -> RETIRED|token           by the single remover (the writer of defs)
- *   RETIRED|token -> CLAIMED|...    by CAS, any process, once that token has passed
- *   CLAIMED|dead -> LIVE or FREE    by the single remover, who looks whether it is linked
+ *   FREE -> CLAIMED|incarnation      by CAS, any process that may write
+ *   CLAIMED -> LIVE|incarnation      by its claimer, once it is linked
+ *   LIVE -> RETIRED|token            by the single remover (the writer of defs)
+ *   RETIRED|token -> CLAIMED|...     by CAS, any process, once that token has passed
+ *   CLAIMED|dead -> LIVE or FREE     by the single remover, depending on whether it is linked
  *
- * 1. Only one of many takers gets a record: it is one CAS of that word.
- * 2. A record retired again meanwhile has another token in its word: a taker that
- *    looked earlier fails. (So there is no ABA, and no token apart from the state.)
- * 3. Killed while CLAIMED: the incarnation in the word is dead; nobody waits for it.
+ * 1. Only one of many claimers gets a record, since the claim is one CAS of that word.
+ * 2. If a record is used and retired again, its word has another token, so the CAS of a claimer
+ *    that loaded the word before fails. There is no ABA, and no token apart from the state.
+ * 3. If a claimer is killed, the incarnation in the word is dead. Nobody waits for the record.
  *
- * Where the search begins and where it may end (hint, high) are heuristics in
- * shared memory: clamped here, never trusted.
+ * hint says where a search begins and high where a sweep may end. Both are heuristics in shared
+ * memory: they are clamped here, never trusted.
  */
 #ifndef K2K_POOL_H
 #define K2K_POOL_H
@@ -29,13 +29,21 @@ struct k2k_pool {
 	struct k2k_shm_pool *shared;
 };
 
-/*
- * The newest token that has passed everywhere; asked at most once a claim, and only where a retired
- * record is met.
- */
+/* Asks for the newest token that has passed. A claim asks at most once, at a retired record. */
 struct k2k_passed {
 	uint64_t (*ask)(void *context);
 	void *context;
+};
+
+/* A broker or the writer. */
+struct k2k_claimer {
+	uint64_t incarnation;
+	const struct k2k_passed *passed;
+	/*
+	 * Caches that a search failed, until a record is given back, and for a second at most.
+	 * Private to the process; starts as UINT64_MAX.
+	 */
+	k2k_u64 *full_at;
 };
 
 static inline struct k2k_shm_entry *k2k_pool_at(const struct k2k_pool *pool, uint32_t index)
@@ -59,9 +67,9 @@ static inline uint64_t k2k_entry_word(enum k2k_entry_state state, uint64_t above
 }
 
 /*
- * Every fourth record of a larger pool is taken by the writer alone, once the others are full: so
- * brokers can't take the records that a budget needs. By its place, so that no count of them has to
- * be kept true.
+ * Every fourth record of a larger pool is reserved for the writer, which takes it once all others
+ * are taken. So brokers can't use up the records that budgets need. The index decides, so that no
+ * count has to stay correct through kills.
  */
 #define K2K_POOL_SMALL 64
 static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t index)
@@ -69,28 +77,25 @@ static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t ind
 	return pool->capacity >= K2K_POOL_SMALL && index % 4 == 3;
 }
 
-/* How many records a sweep must look at. */
+/* No record at or above this index was ever claimed. */
 static inline uint32_t k2k_pool_high(const struct k2k_pool *pool)
 {
-	/* observe[pool-high]: raised before a record above it was claimed */
+	/* observe[pool-high]: raised before a record at or above it is claimed */
 	uint32_t high = k2k_load_acquire(&pool->shared->high);
 
 	return high < pool->capacity ? high : pool->capacity;
 }
 
-/*
- * Takes a record for `incarnation`: true, and CLAIMED in *index. False: full.
- * *full_at remembers a failed search (process-private, start with UINT64_MAX), until something is
- * given back, for a second at most.
- */
-bool k2k_pool_claim(const struct k2k_pool *pool, uint64_t incarnation,
-                    const struct k2k_passed *passed, k2k_u64 *full_at, uint32_t *index);
-/* The claimer's: gives back what it did not link. */
+/* True: *index is CLAIMED by the claimer's incarnation. False: the pool is full. */
+bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
+                    uint32_t *index);
+/* By the claimer: frees a record that it did not link. */
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
-/* The single remover's: FREE at once, or RETIRED until the token has passed. */
+/* By the single remover: FREE at once. */
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index);
-/* Recovery's: what is remembered as full is to be asked anew. */
-void k2k_pool_recount(const struct k2k_pool *pool);
+/* By the single remover: RETIRED until the token has passed. */
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token);
+/* By recovery: makes each process forget that it found the pool full. */
+void k2k_pool_recount(const struct k2k_pool *pool);
 
 #endif

@@ -1,56 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rate.h (F6) - the rate words: exact, without a lock, without a loser to clean up after.
+ * rate.h (F6) - the rate of one tenant: two words that limit messages a second exactly, without a
+ * lock.
  *
  *   admitted   a 64-bit total that only grows
  *   window     {second: 30 bits, low 34 bits of `admitted` when that second began}
  *
- * Used in this second = admitted - base. An admission is one successful
- * compare-exchange of `admitted`; a call that fails, or is killed, leaves
- * nothing behind. Why it never admits more than the limit in one window:
+ * Used in this second = admitted - base. An admission is one successful compare-exchange of
+ * `admitted`; a call that fails, or is killed, leaves nothing behind. Why no window admits more
+ * than the limit:
  *
- * 1. The second only rises, so each second is installed at most once, with one base.
- * 2. The base was read before its compare-exchange, and `admitted` only grows:
- *    whoever reads that window sees at least the base in `admitted`.
+ * 1. The second in `window` only rises, so each second is installed at most once, with one base.
+ * 2. The base is read before the compare-exchange that installs it, and `admitted` only grows: a
+ *    reader that sees a window sees at least its base in `admitted`.
  * 3. Only a successful compare-exchange, or record, changes `admitted`.
- * 4. In one window it grows by less than 2^34: one admission is at most 2^32, a
- *    limit counts as at most 2^33.
- * 5. `window` unchanged after `admitted` was read: the value belongs to that
- *    second. With 4 the 64-bit base is then exact, and no later stop changes it.
- * 6. A successful compare-exchange owns the interval [a, a + n) within
- *    [base, base + limit). Such intervals don't overlap.
- * 7. If the window rolled before it, the new base is at most a: so the interval
- *    lies within the new window's limit too.
+ * 4. In one window `admitted` grows by less than 2^34: one admission is at most 2^32, and a limit
+ *    counts as at most 2^33.
+ * 5. If `window` is unchanged after `admitted` was read, the value belongs to that second. With 4
+ *    the 64-bit base is then exact, and stopping at this point does not change that.
+ * 6. A successful compare-exchange owns the interval [a, a + n) within [base, base + limit). Such
+ *    intervals don't overlap.
+ * 7. If the window rolled before it, the new base is at most a, so the interval lies within the new
+ *    window's limit too.
  *
- * Where 4 could fail: an unlimited tenant that admits 2^34 in one second (4
- * calls of 2^32), or 2^34 records. Then `used` of that second is too low by a
- * multiple of 2^34, and a limit set within that second can admit too much in it,
- * and once more in the next.
+ * 4 does not hold for an unlimited tenant that admits 2^34 in one second (4 calls of 2^32), nor
+ * after 2^34 records. Then `used` of that second is too low by a multiple of 2^34, and a limit set
+ * within that second can admit too much in it, and once more in the next.
  *
- * The second. Every call reads the coarse clock once, and rolls the window if it is older: so a
- * window is in force in its own second only, and for a tick more. No thread keeps the second for
- * others, whose delay would be everybody's.
+ * The second. Every call reads the coarse clock once, and rolls the window if it is older. So a
+ * window is in force during its own second, and for at most a tick longer. No thread caches the
+ * second for others: a delay of that thread would be a delay of every message.
  *
- *  - A clock that is behind the window (read before a roll, or coarse where the roller read the
- *    precise clock) does no harm: the window that is found counts, by 1. More than
- *    K2K_RATE_SECONDS_AHEAD is damage.
+ *  - A clock that is behind the window (read before a roll, or coarse while the process that rolled
+ *    read the precise clock) does no harm: by 1, the window that is found counts. A window that is
+ *    ahead of the clock by more than K2K_RATE_SECONDS_AHEAD is corrupt.
  *  - A call that is stopped between its look at the clock and its compare-exchange counts in the
- *    window that it found, if nobody has rolled it meanwhile, in the new one's room otherwise (7):
- *    one call a thread.
- *  - "No" is said after a look at the precise clock alone. Who is told to wait for the rest of the
- *    second, and does, finds the precise clock in the next one, whatever the coarse one shows, and
- *    rolls the window: never too early.
- *  - Which second a message is counted in is decided by `admitted`, not by the verdict: one that is
- *    taken between a roller's look and its compare-exchange names the old second in its verdict,
- *    and takes room in the new.
+ *    window that it found. If another call has rolled the window meanwhile, it counts in the new
+ *    one (7). That is one call a thread.
+ *  - A refusal always asks the precise clock. A caller that waits for the rest of the second as it
+ *    was told finds the precise clock in the next second, whatever the coarse clock shows, and
+ *    rolls the window: it never comes too early.
+ *  - `admitted` decides in which second a message is counted, not the verdict. A message that is
+ *    counted between another call's look and its roll names the old second in its verdict and takes
+ *    room in the new one.
  *
  * From second 2^30 on, 34 years after the machine booted, a window can't name its second: no window
  * begins any more, and messages are refused (K2K_EIO).
  *
- * A limit that falls: a call that had loaded the old one may still be counted
- * under it, in the window where it lands; one call a thread.
+ * When a limit falls, a call that had loaded the old limit may still be counted under it, in the
+ * window where it lands. That is one call a thread.
  *
- * Model: tests/model/rate.pml. The orders below are its assumptions.
+ * Model: tests/model/rate.pml. The memory orders below are its assumptions.
  */
 #ifndef K2K_RATE_H
 #define K2K_RATE_H
@@ -62,153 +62,140 @@
 
 #define K2K_RATE_SECONDS_AHEAD 2
 
-/* What one look found. */
+/* A snapshot of both words. */
 struct k2k_rate {
 	uint64_t window; /* the word */
-	uint64_t second;
+	uint64_t second; /* the second that the snapshot is of */
 	uint64_t admitted;
-	uint64_t used;
-	uint64_t limit;     /* as given */
-	uint64_t effective; /* as it counts */
+	uint64_t used; /* in that second */
 };
 
 static inline uint64_t k2k_rate_pack(uint64_t second, uint64_t admitted)
 {
+	assert(second <= K2K_WINDOW_SECOND_MAX);
 	return second << K2K_WINDOW_BASE_BITS | (admitted & K2K_WINDOW_BASE_MASK);
 }
 
-static inline void k2k_rate_set_limit(struct k2k_rate *rate, uint64_t limit)
+/* The limit that is enforced (4). Not for K2K_UNLIMITED. */
+static inline uint64_t k2k_rate_effective(uint64_t limit)
 {
-	rate->limit = limit;
-	rate->effective = limit == K2K_UNLIMITED ? UINT64_MAX
-	                  : limit < K2K_RATE_MAX ? limit
-	                                         : K2K_RATE_MAX;
+	return limit < K2K_RATE_MAX ? limit : K2K_RATE_MAX;
 }
 
-static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t n)
+static inline bool k2k_rate_fits(const struct k2k_rate *rate, uint64_t limit, uint64_t n)
 {
-	return rate->effective == UINT64_MAX ||
-	       (rate->used <= rate->effective && n <= rate->effective - rate->used);
+	/* no overflow below */
+	assert(rate->used <= K2K_WINDOW_BASE_MASK && n <= K2K_ADMIT_MAX);
+	return k2k_likely(rate->used + n <= k2k_rate_effective(limit)) || limit == K2K_UNLIMITED;
 }
 
-/*
- * The window is ahead of the second that was known here. 0: the clock has come as far;
- * K2K_ECORRUPT.
- */
+/* For a window that is ahead of the caller's second. 0 if the clock has caught up; K2K_ECORRUPT. */
 int k2k_rate_ahead(const struct k2k_clock *clock, uint64_t second) __attribute__((cold));
 
-/* K2K_EIO: the second is one that a window can't name. */
+/* Returns K2K_EIO: a window can't name this second. */
 int k2k_rate_over(uint64_t second) __attribute__((cold));
 
 /*
- * The writer's, of a window that is ahead of the clock: damage, in which nobody is admitted. This
- * second begins anew, as one that is used up: how much of it was used before nobody knows, and so
- * it is never admitted twice (3). True: it was so. Who looked at the window before the damage and
- * counts only now, counts within the limit of that window (7).
+ * Repairs a window that is ahead of the clock, which is damage and refuses every message; only the
+ * writer calls it. It installs a window of the current second that is used up: how much of the
+ * second was used before the damage is unknown, so none of it is admitted again. True if the window
+ * was repaired. A call that read the window before the damage counts within the limit of that
+ * window (7).
  */
 bool k2k_rate_mend(struct k2k_shm_cell *cell, const struct k2k_clock *clock, uint64_t limit);
 
 /*
- * Looks, in the second `now` (an older one will do: then a newer window counts, or the roll is the
- * next caller's); with `roll` begins it if nobody has yet (else it counts as unused). 0,
- * K2K_ECORRUPT or K2K_EIO. Killed after the roll: the second has begun, nothing is counted in it.
+ * Takes a consistent snapshot of both words as of second `now`, and stores nothing in shared
+ * memory: observers map it read-only. True if the window is of that second; without `roll` also if
+ * it is older, and then nothing is used. False: call k2k_rate_catch_up() and look again.
  */
-static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
-                                uint64_t now, bool roll, struct k2k_rate *rate)
-{
-	for (;;) {
-		uint64_t base;
-
-		/* observe[rate-window]: an `admitted` at least as new as the base (2) */
-		rate->window = k2k_load_acquire(&cell->window);
-		rate->second = rate->window >> K2K_WINDOW_BASE_BITS;
-		K2K_DELAY(window_seen);
-		/*
-		 * observe[rate-admitted]: if a later window's base is in it, the look at window
-		 * below is no older (5)
-		 */
-		rate->admitted = k2k_load_acquire(&cell->admitted);
-		if (k2k_unlikely(rate->second < now)) {
-			uint64_t expected = rate->window,
-				 rolled = k2k_rate_pack(now, rate->admitted);
-
-			rate->second = now;
-			rate->used = 0;
-			if (!roll)
-				return 0;
-			if (k2k_unlikely(now > K2K_WINDOW_SECOND_MAX))
-				return k2k_rate_over(now);
-			K2K_DELAY(rolling);
-			/*
-			 * publish[rate-window]: the base is an `admitted` that everybody sees who
-			 * sees this window (2)
-			 */
-			if (!k2k_cas_acq_rel(&cell->window, &expected, rolled))
-				continue;
-			rate->window = rolled;
-			return 0;
-		}
-		if (k2k_unlikely(rate->second > now + K2K_RATE_SECONDS_AHEAD)) {
-			int code = k2k_rate_ahead(clock, rate->second);
-
-			if (code)
-				return code;
-		}
-		/* relaxed: ordered by the acquire of `admitted` before it */
-		if (k2k_unlikely(k2k_load_relaxed(&cell->window) != rate->window))
-			continue;
-		base = rate->admitted - ((rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK);
-		rate->used = rate->admitted - base;
-		return 0;
-	}
-}
-
-/*
- * The same look where the window is of this second, or no roll is asked and it is over: true. Else
- * false, nothing is known.
- */
-static inline bool k2k_rate_look_fast(struct k2k_shm_cell *cell, uint64_t now, bool roll,
-                                      struct k2k_rate *rate)
+static inline bool k2k_rate_try_look(struct k2k_shm_cell *cell, uint64_t now, bool roll,
+                                     struct k2k_rate *rate)
 {
 	uint64_t second;
 
-	rate->window = k2k_load_acquire(&cell->window); /* observe[rate-window]: as above */
+	/* observe[rate-window]: an `admitted` at least as new as the base (2) */
+	rate->window = k2k_load_acquire(&cell->window);
 	second = rate->window >> K2K_WINDOW_BASE_BITS;
 	rate->second = now;
 	K2K_DELAY(window_seen);
-	rate->admitted = k2k_load_acquire(&cell->admitted); /* observe[rate-admitted]: as above */
+	/*
+	 * observe[rate-admitted]: if it contains messages of a later window, the load of `window`
+	 * below sees that window or a later one (5)
+	 */
+	rate->admitted = k2k_load_acquire(&cell->admitted);
 	rate->used = second == now ? (rate->admitted - rate->window) & K2K_WINDOW_BASE_MASK : 0;
-	/* relaxed: ordered by the acquire of `admitted` before it */
+	/* relaxed: ordered by the acquire load of `admitted` */
 	return (roll ? second == now : second <= now) &&
 	       k2k_load_relaxed(&cell->window) == rate->window;
 }
 
-/* Is the window that was looked at still in force? A rejection holds only then. */
+/*
+ * After a look as of second *now has failed: if the window is older, begins the window of *now
+ * (only with `roll`); if it is newer, sets *now to its second. 0: look again. K2K_ECORRUPT,
+ * K2K_EIO. Killed after the roll: the second has begun, and nothing is counted in it.
+ */
+static inline int k2k_rate_catch_up(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
+                                    uint64_t *now, bool roll, const struct k2k_rate *rate)
+{
+	uint64_t expected = rate->window, second = expected >> K2K_WINDOW_BASE_BITS;
+
+	if (second < *now && roll) {
+		if (k2k_unlikely(*now > K2K_WINDOW_SECOND_MAX))
+			return k2k_rate_over(*now);
+		K2K_DELAY(rolling);
+		/*
+		 * publish[rate-window]: a reader that sees this window sees an `admitted` that is
+		 * not below its base (2)
+		 */
+		k2k_cas_acq_rel(&cell->window, &expected, k2k_rate_pack(*now, rate->admitted));
+	} else if (second > *now) {
+		if (k2k_unlikely(second > *now + K2K_RATE_SECONDS_AHEAD)) {
+			int code = k2k_rate_ahead(clock, second);
+
+			if (code)
+				return code;
+		}
+		*now = second;
+	}
+	return 0;
+}
+
+/* Repeats the look until it succeeds. 0, K2K_ECORRUPT or K2K_EIO. */
+static inline int k2k_rate_look(struct k2k_shm_cell *cell, const struct k2k_clock *clock,
+                                uint64_t now, bool roll, struct k2k_rate *rate)
+{
+	int code = 0;
+
+	while (!code && !k2k_rate_try_look(cell, now, roll, rate))
+		code = k2k_rate_catch_up(cell, clock, &now, roll, rate);
+	return code;
+}
+
+/* True if the window of the snapshot is still in force: only then may a call be refused. */
 static inline bool k2k_rate_unchanged(struct k2k_shm_cell *cell, const struct k2k_rate *rate)
 {
-	/* observe[rate-window]: compared only */
+	/* observe[rate-window]: only compared */
 	return k2k_load_acquire(&cell->window) == rate->window;
 }
 
-/*
- * Counts n where nothing was counted since the look: true. Else false, nothing changed: look again.
- */
+/* Counts n unless another message was counted since the snapshot. False: nothing changed. */
 static inline bool k2k_rate_take(struct k2k_shm_cell *cell, struct k2k_rate *rate, uint64_t n)
 {
 	uint64_t expected = rate->admitted;
 
 	K2K_DELAY(counting);
 	/*
-	 * publish[rate-admitted]: the window that was looked at; observe[rate-admitted]: where it
-	 * fails, what others counted
+	 * publish[rate-admitted]: the window of the snapshot. observe[rate-admitted]: if it fails,
+	 * what others counted.
 	 */
 	return k2k_cas_acq_rel(&cell->admitted, &expected, rate->admitted + n);
 }
 
-/* Counts n whatever the limit, in the window that was looked at or a later one. */
+/* Counts n whatever the limit is, in the window of the last look or a later one. */
 static inline void k2k_rate_count(struct k2k_shm_cell *cell, uint64_t n)
 {
-	/* publish[rate-admitted]: the window that was looked at; observe[rate-admitted] */
+	/* publish[rate-admitted]: the window of the last look; observe[rate-admitted] */
 	k2k_add_acq_rel(&cell->admitted, n);
 }
 

@@ -18,15 +18,12 @@
 struct k2k_rcu k2k_rcu = { .phase = URCU_GP_COUNT };
 
 /*
- * A synchronizer has its turn. A word and not a mutex, so that a forked child can give up what no
- * thread of its has.
+ * 1: a synchronizer has its turn. It is a word, not a mutex, so that a forked child can reset it if
+ * the thread that has the turn does not exist in the child.
  */
 static k2k_u32 turn;
 
-/*
- * First without giving up the processor, since sections take some 100 ns; then in pauses that
- * become longer.
- */
+/* Spins first, because sections take some 100 ns; then sleeps for longer and longer. */
 static void wait_a_moment(uint32_t *spins, uint64_t *pause_ns)
 {
 	if (*spins > 0) {
@@ -44,26 +41,26 @@ static bool membarrier(int command)
 	return syscall(SYS_membarrier, command, 0) == 0;
 }
 
-/* The heavy barrier. */
+/* The heavy barrier. K2K_EIO if membarrier(2) is refused. */
 static int barrier(void)
 {
 	/*
-	 * fence[rcu-synchronizer] with fence[rcu-reader], and where readers have none with the
+	 * fence[rcu-synchronizer] with fence[rcu-reader]; if readers have no fence, with the
 	 * barrier that membarrier() makes them execute
 	 */
 	k2k_fence_seq_cst();
-	/* relaxed: set for good before the first reader */
+	/* relaxed: set before the first reader, and never changed */
 	if (!k2k_load_relaxed(&k2k_rcu.light) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return 0;
 	return k2k_fail_errno(
 		K2K_EIO, errno, "process",
-		"membarrier(2), which worked when the library was first used, is refused");
+		"membarrier(2) has worked before and is refused now: has a sandbox been entered?");
 }
 
 static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long phase)
 {
 	struct urcu_gp now = { .ctr = phase };
-	/* observe[rcu-section]: if it is over, all that was done in it */
+	/* observe[rcu-section]: if it has ended, all that was done in it */
 	unsigned long section = k2k_load_acquire(&thread->section);
 
 	return urcu_common_reader_state(&now, &section) == URCU_READER_ACTIVE_OLD;
@@ -71,12 +68,12 @@ static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long pha
 
 static void wait_for_other_phase(void)
 {
-	/* relaxed: only who has the turn changes it */
+	/* relaxed: only the synchronizer whose turn it is changes it */
 	unsigned long phase = k2k_load_relaxed(&k2k_rcu.phase);
 
 	/*
-	 * A thread that the list does not have yet has stored its record after our barrier: its
-	 * sections see what was stored before that. So the list needs no second look.
+	 * A thread that is not in the list yet puts its record there after our barrier, so its
+	 * sections see what was stored before the barrier. One walk of the list is enough.
 	 */
 	for (const struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next) {
 		uint64_t pause_ns = PAUSE_FIRST_NS;
@@ -96,8 +93,8 @@ static int synchronize(void)
 	wait_for_other_phase();
 	K2K_DELAY(phase_waited);
 	/*
-	 * relaxed: read by nobody who relies on its age. fence[rcu-flip] with itself: the first
-	 * wait, the flip, the second wait
+	 * relaxed: no reader relies on how new it is. fence[rcu-flip] with itself: keeps the first
+	 * wait, the flip and the second wait in this order
 	 */
 	k2k_fence_seq_cst();
 	k2k_store_relaxed(&k2k_rcu.phase, k2k_load_relaxed(&k2k_rcu.phase) ^ URCU_GP_CTR_PHASE);
@@ -114,7 +111,7 @@ int k2k_rcu_synchronize(void)
 	int code;
 
 	k2k_assert_no_section();
-	/* observe[rcu-turn]: the phase. relaxed where it fails: nothing is read then */
+	/* observe[rcu-turn]: the phase. relaxed on failure: nothing is read then */
 	while (!k2k_cas_acquire(&turn, &free, 1)) {
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);
@@ -127,12 +124,13 @@ int k2k_rcu_synchronize(void)
 /* ---- fork ------------------------------------------------------------------ */
 
 /*
- * A page that a child finds zeroed until the child's handler has run: 1 where all is as it should
- * be. Made, like the handlers, before main(): so whoever looks at it never finds it half made.
+ * Points to a word that is 1, in a page that the kernel zeroes in a child. The child's handler sets
+ * it to 1 again, so 0 means that the handlers did not run. It is made before main(), like the
+ * handlers, so no fork() happens while it is half made.
  */
 static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
-static bool decided; /* under the fork guard: `light` is what it will be */
+static bool decided; /* under the fork guard: k2k_rcu.light has its final value */
 
 static pthread_mutex_t fork_guard = PTHREAD_MUTEX_INITIALIZER;
 
@@ -148,7 +146,7 @@ void k2k_fork_guard_unlock(void)
 
 static void before_fork(void)
 {
-	/* the lists of handles are whole in the child (registry.c), and so is `decided` below */
+	/* so the lists of handles (registry.c) and `decided` are consistent in the child */
 	k2k_fork_guard_lock();
 }
 
@@ -160,9 +158,9 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	k2k_thread_after_fork_child();
-	k2k_store_relaxed(&turn, 0); /* relaxed, both: no other thread is here yet */
+	k2k_store_relaxed(&turn, 0); /* relaxed, both: the child has no other thread yet */
 	if (k2k_load_relaxed(&k2k_rcu.light))
-		/* if it is refused, the next barrier() says so */
+		/* if this is refused, the next barrier() reports it */
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	if (whole)
 		*whole = 1;
@@ -187,7 +185,7 @@ static int make_page(void)
 	return 0;
 }
 
-/* For every fork() of the process, whatever handles are open: a child may want to open one. */
+/* For every fork() of the process, even if no handle is open: the child may open one. */
 __attribute__((constructor(101))) static void prepare(void)
 {
 	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
@@ -195,12 +193,12 @@ __attribute__((constructor(101))) static void prepare(void)
 }
 
 /*
- * With the first handle, not earlier: a program may have entered a sandbox since the library was
- * loaded.
+ * At the first open, not when the library is loaded: the program may have entered a sandbox in
+ * between.
  */
 static void decide(void)
 {
-	/* relaxed: readers come after the open that we are part of */
+	/* relaxed: readers come after the open that this is part of */
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
 	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		k2k_store_relaxed(&k2k_rcu.light, 1);
@@ -215,15 +213,16 @@ int k2k_rcu_join(void)
 	if (page_error)
 		return k2k_fail_errno(page_error == ENOMEM ? K2K_ENOMEM : K2K_EIO, page_error,
 		                      "process",
-		                      "can't map a page that a forked child finds empty");
+		                      "can't map a page that is zeroed in forked children");
 	/*
-	 * before the guard: another thread of the parent's may have had it, then it stays locked in
-	 * such a child
+	 * Before the guard: if another thread of the parent had it during the fork, it stays locked
+	 * in such a child.
 	 */
 	if (*whole != 1)
-		return k2k_fail(K2K_EFORKED, "process", "fork",
-		                "this child was made without running fork handlers: execute a "
-		                "program instead");
+		return k2k_fail(
+			K2K_EFORKED, "process", "fork",
+			"this child was created without running fork handlers: it can't use the "
+			"library before execve()");
 	k2k_fork_guard_lock();
 	if (!decided)
 		decide();

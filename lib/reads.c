@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * reads.c (F7) - what is registered, and with which numbers: copies, by anybody.
+ * reads.c (F7) - copies of tenants, of their numbers, and of the registry's; in any role.
  *
- * A copy holds if state and generation are the same word after it as before it.
+ * A copy of a tenant is consistent if the word with its state and generation is the same after it
+ * as before it.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -14,16 +15,16 @@
 #include "rate.h"
 #include "tenant.h"
 
-#define COPIES 100 /* of a tenant that is registered anew meanwhile, each time */
+#define COPIES 100 /* attempts, while the tenant is registered again during each */
 
-/* The numbers of the window as they are now; a window that is over counts as unused. */
+/* The numbers of the current window; an expired one counts as unused. */
 static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
 {
 	struct k2k_rate rate = { .used = 0 };
 	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock,
 	                         k2k_clock_now(&reg->clock).second, false, &rate);
 
-	info->admitted_total = rate.admitted; /* loaded also where the window is damaged */
+	info->admitted_total = rate.admitted; /* loaded even if the window is damaged */
 	info->messages_this_second = rate.used;
 	info->window = rate.second;
 	return code;
@@ -39,7 +40,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	int code, leases;
 
 	k2k_tenant_limits(&reg->map, slot, &limits);
-	/* what brokers have damaged of this tenant hides nothing else of it */
+	/* damage by brokers hides nothing else of this tenant */
 	code = copy_window(reg, slot, info);
 	if (code)
 		info->messages_this_second = info->window = 0;
@@ -82,7 +83,7 @@ static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_inf
 		if (k2k_tenant_still(&reg->map, slot, state_gen))
 			return code;
 	}
-	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");
+	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered again and again");
 }
 
 int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
@@ -100,8 +101,7 @@ int k2k_tenant_get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant
 	k2k_read_unlock();
 	if (code && !copy.flags)
 		return code;
-	copy.size = info->size;
-	*info = copy;
+	K2K_GIVE_STRUCT(info, &copy);
 	return code;
 }
 
@@ -117,7 +117,7 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 		return code;
 	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT
 	                                    : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
-	/* what is no longer the registration that was found has been deregistered meanwhile */
+	/* another word now: the registration that was found was deregistered meanwhile */
 	if (!code && !k2k_tenant_still(&reg->map, slot, state_gen))
 		code = K2K_ENOTENANT;
 	k2k_read_unlock();
@@ -141,7 +141,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	/* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: if we see it late, it is as if we had called earlier */
 	if (k2k_load_relaxed(&reg->map.defs->poisoned))
 		code = k2k_tenant_fenced(&reg->map);
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
@@ -183,7 +183,7 @@ static int add(void *context, const struct k2k_cost_copy *cost)
 {
 	struct engagement *e = context;
 
-	/* relaxed: a registration that ends now is counted or not */
+	/* relaxed: a registration that ends now may be counted or not */
 	if (cost->engagement == e->id && k2k_load_relaxed(&e->map->tenants[cost->slot].state_gen) ==
 	                                         k2k_tenant_word(K2K_TENANT_LIVE, cost->generation))
 		e->ns = k2k_sat_add(e->ns, cost->cost_ns);
@@ -212,22 +212,23 @@ int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uin
 static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t *ns)
 {
 	for (int i = 0; i < COPIES; i++) {
+		struct k2k_hash_key key = { .key = engagement };
 		uint64_t state_gen;
-		uint32_t slot, index = 0;
-		int code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
+		uint32_t index = 0;
+		int code = k2k_tenant_find(&reg->map, id, &key.slot, &state_gen);
 
 		if (code)
 			return code;
 		*ns = 0;
-		code = k2k_ledger_find(&reg->map, slot, k2k_tenant_generation(state_gen),
-		                       engagement, &index);
+		key.gen = k2k_tenant_generation(state_gen);
+		code = k2k_ledger_find(&reg->map, &key, &index);
 		if (!code)
 			/* relaxed: a number */
 			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns);
-		if (k2k_tenant_still(&reg->map, slot, state_gen))
+		if (k2k_tenant_still(&reg->map, key.slot, state_gen))
 			return code == K2K_HASH_ABSENT ? 0 : code;
 	}
-	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered anew again and again");
+	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered again and again");
 }
 
 int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
@@ -272,7 +273,7 @@ static void count_pool(const struct k2k_pool *pool, struct k2k_table_info *info)
 static void count_list(const struct k2k_shm_list *free_list, const struct k2k_shm_list *retired,
                        uint64_t capacity, struct k2k_table_info *info)
 {
-	/* relaxed, both: counts for people */
+	/* relaxed, both: counts for diagnostics */
 	uint64_t is_free = k2k_load_relaxed(&free_list->count);
 
 	info->retired = k2k_load_relaxed(&retired->count);
@@ -285,7 +286,7 @@ static void count_brokers(struct k2k_registry *reg, struct k2k_registry_info *in
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		const struct k2k_shm_slot *slot = &reg->map.slots[i];
 
-		/* relaxed, all: counts for people */
+		/* relaxed, all: counts for diagnostics */
 		info->cross_tenant_total += k2k_load_relaxed(&slot->cross_tenant_total);
 		info->unknown_tenant_total += k2k_load_relaxed(&slot->unknown_tenant_total);
 		if (k2k_liveness_alive(&reg->liveness, k2k_load_relaxed(&slot->owner)))
@@ -327,7 +328,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_pool(&ledger.pool, &info->engagements);
 	info->leases.capacity = K2K_LEASES(map->sizes);
 	info->leases.used = k2k_lease_count(map, &reg->liveness);
-	/* in those that are there for brokers that stand still */
+	/* the others are in the records kept for stopped brokers */
 	if (info->leases.used > info->leases.capacity)
 		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
@@ -342,21 +343,16 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
 	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
-	uint32_t size;
-	/* flags are results here: of an earlier use */
-	int code = reg ? K2K_CHECK_GROWN(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT,
-	                                 max_audit_events)
-	               : 0;
+	/* flags of an earlier use may be in it */
+	int code = reg ? K2K_CHECK_STRUCT(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT) : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	size = info->size;
 	memset(&copy, 0, sizeof(copy));
-	copy.size = size;
 	copy_info(reg, &copy);
 	k2k_read_unlock();
-	memcpy(info, &copy, size < sizeof(copy) ? size : sizeof(copy));
+	K2K_GIVE_STRUCT(info, &copy);
 	return 0;
 }

@@ -3,42 +3,45 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "budget.h"
 #include "lease.h"
 #include "ledger.h"
 #include "tenant.h"
 
-/* The slots to reap in one go, so that the pools are swept once for all. */
+/* The slots that are reaped together, so that one sweep of the ledger does for all. */
 struct batch {
 	struct k2k_registry *reg;
-	uint8_t *chosen;   /* a bit a slot */
-	uint64_t *cost_ns; /* of each chosen slot, if any has costs */
-	struct k2k_final *finals;
-	size_t final_count;
-	uint64_t token; /* for what is unlinked now */
+	uint8_t *chosen;                 /* a bit for each slot */
+	uint64_t *cost_ns;               /* for each slot; null if no chosen one has costs */
+	const struct k2k_finals *finals; /* may be null */
+	uint64_t token;                  /* the next one: stamped on what is unlinked */
 	bool stamped, has_budgets, has_costs;
-	bool damaged; /* and cut out: once a batch */
+	bool mended_once; /* damage was met and cut out; a batch does that once */
 	struct k2k_mended *mended;
-	int code; /* of the choice */
+	int code; /* of choose_passed() */
 };
+
+/* Is it the registration that has the slot? */
+static bool has_slot(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+{
+	return slot < map->sizes.tenants &&
+	       /* relaxed: only the writer changes definitions, and a pinned slot not at all */
+	       k2k_tenant_generation(k2k_load_relaxed(&map->tenants[slot].state_gen)) == generation;
+}
 
 static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generation)
 {
-	return slot < batch->reg->map.sizes.tenants &&
-	       (batch->chosen[slot / 8] & (1u << slot % 8)) &&
-	       /* relaxed: ours */
-	       k2k_tenant_generation(k2k_load_relaxed(&batch->reg->map.tenants[slot].state_gen)) ==
-	               generation;
+	return has_slot(&batch->reg->map, slot, generation) &&
+	       (batch->chosen[slot / 8] & (1u << slot % 8));
 }
 
-/* Of what a walk has met: 0 where the walk is worth another try. */
+/* After a walk has met damage. 0: it was cut out, try the walk again. */
 static int mend(struct batch *batch)
 {
-	if (batch->damaged)
+	if (batch->mended_once)
 		return K2K_ECORRUPT;
-	batch->damaged = true;
+	batch->mended_once = true;
 	return k2k_mend_live(batch->reg, batch->token, &batch->stamped, batch->mended);
 }
 
@@ -71,13 +74,13 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 	uint64_t held[K2K_RESOURCES];
 
-	/* what brokers have damaged of it hides nothing else of it */
+	/* damaged leases don't keep the other totals from being reported */
 	totals->flags = k2k_lease_sum(&reg->map, &reg->liveness, slot, generation, held) != 0
 	                        ? K2K_TENANT_DAMAGED
 	                        : 0;
 	if (totals->flags)
 		held[0] = held[1] = 0;
-	/* relaxed, all: numbers; final ones after a grace period */
+	/* relaxed, all: counts; they are final if a grace period has passed */
 	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
 	totals->generation = generation;
 	totals->admitted_total = k2k_load_relaxed(&reg->map.cells[slot].admitted);
@@ -91,7 +94,7 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
 }
 
-/* Of a chosen slot. What is damaged is mended first, so that what can still be told is told. */
+/* The final totals of a chosen slot. Damaged leases are mended, and then summed again. */
 static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
                         struct k2k_tenant_totals *totals)
 {
@@ -102,31 +105,31 @@ static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
 		fill_totals(batch->reg, slot, generation, cost_ns, totals);
 }
 
-static void tell_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
+static void append_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_FINAL_TOTALS,
 		                       .tenant = totals->id,
 		                       .generation = totals->generation };
-	const uint64_t values[K2K_EVENT_VALUES] = { totals->admitted_total,
-		                                    totals->rejected_total.rate,
-		                                    totals->rejected_total.budget,
-		                                    totals->rejected_total.kernels,
-		                                    totals->rejected_total.gpu_memory,
-		                                    totals->gpu_ns_total,
-		                                    totals->unattributed_ns,
-		                                    totals->kernels,
-		                                    totals->gpu_memory_bytes };
+	uint64_t *values = body.more.change.values;
 
-	memcpy(body.more.change.values, values, sizeof(values));
+	values[K2K_AUDIT_TOTALS_ADMITTED] = totals->admitted_total;
+	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = totals->rejected_total.rate;
+	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = totals->rejected_total.budget;
+	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = totals->rejected_total.kernels;
+	values[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = totals->rejected_total.gpu_memory;
+	values[K2K_AUDIT_TOTALS_GPU_NS] = totals->gpu_ns_total;
+	values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS] = totals->unattributed_ns;
+	values[K2K_AUDIT_TOTALS_KERNELS] = totals->kernels;
+	values[K2K_AUDIT_TOTALS_GPU_MEMORY] = totals->gpu_memory_bytes;
 	k2k_trail_append_locked(&reg->trail, &body);
 }
 
-/* Of one chosen slot: in the trail if somebody asked for them, whoever that was. */
-static void tell_slot(struct batch *batch, uint32_t slot)
+/* Reports the final totals of a chosen slot in the trail, if any deregister asked for them. */
+static void report_slot(struct batch *batch, uint32_t slot)
 {
 	struct k2k_registry *reg = batch->reg;
 	k2k_u64 *due = &reg->map.tenants_cold[slot].totals_due;
-	/* relaxed, all: ours */
+	/* relaxed, all: only writers access these words, under the writer's lock */
 	uint64_t generation = k2k_tenant_generation(
 		k2k_load_relaxed(&reg->map.tenants[slot].state_gen));
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
@@ -134,9 +137,9 @@ static void tell_slot(struct batch *batch, uint32_t slot)
 	if (k2k_load_relaxed(due) != generation)
 		return;
 	fill_finals(batch, slot, generation, &totals);
-	tell_totals(reg, &totals);
+	append_totals(reg, &totals);
 	K2K_DELAY(totals_reported);
-	k2k_store_relaxed(due, 0); /* relaxed: only writers look, under the lock */
+	k2k_store_relaxed(due, 0);
 }
 
 static int take_totals(struct batch *batch)
@@ -144,8 +147,8 @@ static int take_totals(struct batch *batch)
 	struct k2k_registry *reg = batch->reg;
 	int code = count_costs(batch);
 
-	for (size_t i = 0; !code && i < batch->final_count; i++) {
-		struct k2k_final *final = &batch->finals[i];
+	for (size_t i = 0; !code && batch->finals && i < batch->finals->count; i++) {
+		struct k2k_final *final = &batch->finals->list[i];
 
 		if (!is_chosen(batch, final->slot, final->generation))
 			continue;
@@ -156,7 +159,7 @@ static int take_totals(struct batch *batch)
 		if (slot % 8 == 0 && !batch->chosen[slot / 8])
 			slot += 7;
 		else if (batch->chosen[slot / 8] & (1u << slot % 8))
-			tell_slot(batch, slot);
+			report_slot(batch, slot);
 	}
 	return code;
 }
@@ -170,9 +173,10 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	int code;
 
 	/*
-	 * A claim is left alone: the dead ones were decided on before, and a living broker has none
-	 * for a tenant whose grace period has passed. What looks like one was retired by a reaper
-	 * that was killed, and is another tenant's by now: it has its old key until it is filled.
+	 * A claim is left alone. k2k_recover_claims() has freed or completed those of dead brokers,
+	 * and a living broker has none for a tenant whose grace period has passed. If one seems to,
+	 * a killed reaper had retired the record, and another tenant's claim still has the old key
+	 * until it is filled.
 	 */
 	if (cost->claimed || !is_chosen(batch, cost->slot, cost->generation))
 		return 0;
@@ -182,7 +186,7 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	code = k2k_hash_unlink(&hash, cost->index);
 	if (code == K2K_ECORRUPT && mend(batch) == 0)
 		code = k2k_hash_unlink(&hash, cost->index);
-	/* damaged anew: the next to walk there cuts it out */
+	/* damaged again: the next walk of this chain cuts it out */
 	return code == K2K_HASH_ABSENT || code == K2K_ECORRUPT ? 0 : code;
 }
 
@@ -194,7 +198,7 @@ static int unlink_budgets(struct batch *batch)
 		const struct k2k_shm_entry *entry = &map->budgets[i].entry;
 		int code;
 
-		/* relaxed, all: only the writer, us, changes budgets */
+		/* relaxed, all: only the writer changes budgets */
 		if (k2k_entry_state(k2k_load_relaxed(&entry->state)) != K2K_ENTRY_LIVE ||
 		    !is_chosen(batch, k2k_load_relaxed(&entry->slot),
 		               k2k_load_relaxed(&entry->gen)))
@@ -213,10 +217,10 @@ static void choose(struct batch *batch, uint32_t slot)
 	const struct k2k_map *map = &batch->reg->map;
 
 	batch->chosen[slot / 8] |= (uint8_t)(1u << slot % 8);
-	/* relaxed: ours */
+	/* relaxed: only the writer changes definitions */
 	if (k2k_load_relaxed(&map->tenants[slot].flags) & K2K_DEF_HAS_BUDGETS)
 		batch->has_budgets = true;
-	/* observe[cell-has-costs]: raised before the first record; its raiser's section is over */
+	/* observe[cell-has-costs]: set before the first record, in a read section that is over */
 	if (k2k_load_acquire(&map->cells[slot].has_costs))
 		batch->has_costs = true;
 }
@@ -227,13 +231,10 @@ static int unlink_records(struct batch *batch)
 	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
-	/*
-	 * a sweep is due: what brokers had claimed that were killed before they linked it comes
-	 * back with it
-	 */
+	/* now, because a sweep follows anyway: what killed brokers claimed and did not link */
 	if (!code && batch->has_costs)
 		code = k2k_recover_claims(batch->reg, batch->mended);
-	/* before anything is given up: what fails here fails with all there is still to be had */
+	/* before any record is freed: if this fails, nothing is lost */
 	if (!code)
 		code = take_totals(batch);
 	if (!code && batch->has_budgets)
@@ -245,7 +246,7 @@ static int unlink_records(struct batch *batch)
 	return code;
 }
 
-/* With a token of its own: the batch's has been published. */
+/* Cuts out the leases of reaped tenants. With a new token: the batch's has been published. */
 static int mend_orphans(struct batch *batch)
 {
 	uint64_t token = k2k_grace_next(&batch->reg->map);
@@ -269,12 +270,12 @@ static int free_slots(struct batch *batch)
 
 		more = k2k_list_next(&retired, slot, &next);
 		if (batch->chosen[slot / 8] & (1u << slot % 8)) {
-			/* relaxed: ours */
+			/* relaxed: only the writer changes definitions */
 			uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 
 			if (k2k_lease_reap(map, slot, k2k_tenant_generation(word)) != 0)
-				orphans = true; /* what its damaged row does not lead to any more */
-			/* once, wherever the links lead */
+				orphans = true; /* its damaged row may not lead to all of them */
+			/* only once, even if the list is corrupt */
 			batch->chosen[slot / 8] &= (uint8_t) ~(1u << slot % 8);
 			k2k_list_remove(&retired, previous, slot);
 			k2k_tenant_free(map, slot);
@@ -287,14 +288,12 @@ static int free_slots(struct batch *batch)
 	return orphans ? mend_orphans(batch) : 0;
 }
 
-/*
- * The lists are derived: where one has been damaged, what it leads to must not be freed. Recovery
- * rebuilds it.
- */
+/* A list is corrupt: what it leads to must not be freed. Recovery rebuilds the list. */
 static int not_retired(const char *object, uint64_t word, uint32_t index)
 {
 	return k2k_fail_values(K2K_ECORRUPT, object, "retired list", K2K_ENTRY_RETIRED, word,
-	                       "record %u is in the list of retired ones, but is not", index);
+	                       "record %u is in the list of retired records, but is not retired",
+	                       index);
 }
 
 static int free_budgets(struct k2k_registry *reg, uint64_t passed)
@@ -303,7 +302,7 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	uint32_t index;
 
 	while (k2k_list_first(&retired, &index)) {
-		/* relaxed: ours */
+		/* relaxed: only the writer changes budgets */
 		uint64_t word = k2k_load_relaxed(&reg->map.budgets[index].entry.state);
 
 		if (k2k_entry_state(word) != K2K_ENTRY_RETIRED)
@@ -316,13 +315,18 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
-/* Does somebody who lives wait for its final totals? */
-static bool is_pinned(struct k2k_registry *reg, uint32_t slot)
+/* Does a living administrator wait for its final totals? *waiting: the last one that was found. */
+static bool is_pinned(struct k2k_registry *reg, uint32_t slot, uint64_t *waiting)
 {
 	/* observe[tenant-pin]: nothing but itself */
 	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by);
 
-	return by != 0 && k2k_liveness_alive(&reg->admins, by);
+	if (by == 0 || by == *waiting)
+		return by != 0;
+	if (!k2k_liveness_alive(&reg->admins, by))
+		return false;
+	*waiting = by;
+	return true;
 }
 
 static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *own)
@@ -330,10 +334,11 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 	const struct k2k_map *map = &batch->reg->map;
 	struct k2k_list retired = k2k_tenant_retired_list(map);
 	uint32_t slot, steps = 0;
+	uint64_t waiting = 0;
 	bool more = k2k_list_first(&retired, &slot);
 
 	for (; more && steps++ < map->sizes.tenants; more = k2k_list_next(&retired, slot, &slot)) {
-		/* relaxed, both: ours */
+		/* relaxed, both: only the writer changes definitions */
 		uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 
 		if (k2k_tenant_state(word) != K2K_TENANT_RETIRED) {
@@ -341,8 +346,8 @@ static void choose_passed(struct batch *batch, uint64_t passed, const uint8_t *o
 			return;
 		}
 		if (k2k_load_relaxed(&map->tenants_cold[slot].retired_token) > passed)
-			return; /* in the order of tokens */
-		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot))
+			return; /* the list is in the order of tokens */
+		if ((own[slot / 8] & (1u << slot % 8)) || !is_pinned(batch->reg, slot, &waiting))
 			choose(batch, slot);
 	}
 }
@@ -355,8 +360,12 @@ static int reap_passed(struct batch *batch, uint64_t passed)
 	batch->chosen = calloc(batch->reg->map.sizes.tenants / 8 + 1, 1);
 	if (!batch->chosen || !own)
 		code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap", "no memory for a list of slots");
-	for (size_t i = 0; !code && i < batch->final_count; i++)
-		own[batch->finals[i].slot / 8] |= (uint8_t)(1u << batch->finals[i].slot % 8);
+	for (size_t i = 0; !code && batch->finals && i < batch->finals->count; i++) {
+		const struct k2k_final *final = &batch->finals->list[i];
+
+		if (has_slot(&batch->reg->map, final->slot, final->generation))
+			own[final->slot / 8] |= (uint8_t)(1u << final->slot % 8);
+	}
 	if (!code) {
 		choose_passed(batch, passed, own);
 		code = unlink_records(batch);
@@ -379,6 +388,7 @@ static int reap(struct batch *batch)
 	uint64_t passed;
 	int code;
 
+	k2k_assert_writer(&reg->writer);
 	if (!k2k_list_first(&retired, &first) && !k2k_list_first(&budgets, &first))
 		return 0;
 	passed = k2k_grace_passed(&reg->grace, &behind);
@@ -388,10 +398,10 @@ static int reap(struct batch *batch)
 	return reap_passed(batch, passed);
 }
 
-/* In a change: damage is never cut out in silence. */
-static int reap_and_tell(struct batch *batch)
+/* In a change: damage is never cut out without a report. */
+static int reap_and_report(struct batch *batch)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	int code;
 
 	batch->mended = &own;
@@ -405,31 +415,52 @@ int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	struct batch batch = { .reg = reg, .mended = mended };
 
-	return mended ? reap(&batch) : reap_and_tell(&batch);
+	return mended ? reap(&batch) : reap_and_report(&batch);
 }
 
-int k2k_reap_finals(struct k2k_registry *reg, struct k2k_final *finals, size_t count)
+int k2k_reap_finals(struct k2k_registry *reg, const struct k2k_finals *finals)
 {
-	struct batch batch = { .reg = reg, .finals = finals, .final_count = count };
+	struct batch batch = { .reg = reg, .finals = finals };
 
-	return reap_and_tell(&batch);
+	return reap_and_report(&batch);
 }
 
-int k2k_totals_of(struct k2k_registry *reg, const struct k2k_final *finals, size_t count)
-{
-	struct batch batch = { .reg = reg, .chosen = calloc(reg->map.sizes.tenants / 8 + 1, 1) };
-	int code = batch.chosen ? 0
-	                        : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "totals",
-	                                         "no memory for a list of slots");
+/* ---- totals of tenants that can't be reaped yet --------------------------------------- */
 
-	for (size_t i = 0; !code && i < count; i++)
-		choose(&batch, finals[i].slot);
-	if (!code)
-		code = count_costs(&batch);
-	for (size_t i = 0; !code && i < count; i++)
-		fill_totals(reg, finals[i].slot, finals[i].generation,
-		            batch.cost_ns ? batch.cost_ns[finals[i].slot] : 0, finals[i].totals);
-	free(batch.cost_ns);
-	free(batch.chosen);
-	return code;
+struct counting {
+	const struct k2k_map *map;
+	uint64_t *cost_ns; /* for each slot */
+};
+
+static int add_cost(void *context, const struct k2k_cost_copy *cost)
+{
+	struct counting *counting = context;
+
+	if (has_slot(counting->map, cost->slot, cost->generation))
+		counting->cost_ns[cost->slot] = k2k_sat_add(counting->cost_ns[cost->slot],
+		                                            cost->cost_ns);
+	return 0;
+}
+
+void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals)
+{
+	struct counting counting = { &reg->map, finals->cost_ns };
+	bool has_costs = false, damaged;
+
+	for (size_t i = 0; i < finals->count; i++)
+		/* observe[cell-has-costs]: set before the first record */
+		has_costs = has_costs ||
+		            k2k_load_acquire(&reg->map.cells[finals->list[i].slot].has_costs);
+	/* fails only if a record is damaged */
+	damaged = has_costs && k2k_ledger_sweep(&reg->map, add_cost, &counting) != 0;
+	for (size_t i = 0; i < finals->count; i++) {
+		const struct k2k_final *final = &finals->list[i];
+		uint64_t cost_ns = damaged ? 0 : counting.cost_ns[final->slot];
+
+		if (final->done)
+			continue;
+		fill_totals(reg, final->slot, final->generation, cost_ns, final->totals);
+		if (damaged)
+			final->totals->flags |= K2K_TENANT_DAMAGED;
+	}
 }

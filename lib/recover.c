@@ -12,13 +12,13 @@
 struct recovery {
 	struct k2k_registry *reg;
 	const struct k2k_map *map;
-	/* for what is unlinked now; what is stamped with it already is finished */
+	/* the next one: for what recovery unlinks; what has it already is completed */
 	uint64_t token;
-	bool stamped;
+	bool stamped; /* some record is stamped with it, so it must be published */
 	struct k2k_mended *mended;
 };
 
-/* Does (slot, generation) still name a registration that was published, or is retired? */
+/* Does (slot, generation) name a registration that is LIVE or RETIRED? */
 static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t generation,
                        enum k2k_tenant_state *state)
 {
@@ -26,7 +26,8 @@ static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t genera
 
 	if (slot >= map->sizes.tenants)
 		return false;
-	word = k2k_load_relaxed(&map->tenants[slot].state_gen); /* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
+	word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 	*state = k2k_tenant_state(word);
 	return k2k_tenant_generation(word) == generation &&
 	       (*state == K2K_TENANT_LIVE || *state == K2K_TENANT_RETIRED);
@@ -35,22 +36,22 @@ static bool is_current(const struct k2k_map *map, uint32_t slot, uint64_t genera
 static int recover_tenant(struct recovery *r, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &r->map->tenants[slot];
-	/* relaxed, here and below: under the lock */
+	/* relaxed, here and below: under the writer's lock */
 	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 	int code;
 
 	switch (k2k_tenant_state(word)) {
 	case K2K_TENANT_FREE: return 0;
 	case K2K_TENANT_BUILDING:
-		/* publish[tenant-state]: nobody was told of it */
+		/* publish[tenant-state]: nothing; no reader could find it */
 		k2k_store_release(&tenant->state_gen,
 		                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
 		r->mended->tenants++;
 		return 0;
 	case K2K_TENANT_LIVE:
-		/* counted again below */
+		/* recover_budget() counts them again */
 		k2k_store_relaxed(&r->map->tenants_cold[slot].budget_count, 0);
-		/* of a deregister killed before it said so */
+		/* a deregister may have been killed before it stored RETIRED */
 		k2k_store_relaxed(&r->map->tenants_cold[slot].retired_token, 0);
 		code = k2k_tenant_is_linked(r->map, slot);
 		if (code == K2K_ENOTENANT) {
@@ -76,11 +77,9 @@ static void count_budget(struct recovery *r, uint32_t slot)
 {
 	k2k_u32 *count = &r->map->tenants_cold[slot].budget_count;
 
-	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1); /* relaxed: under the lock */
-	/*
-	 * the flag may be missing only where a killed change never came into force; then it is set
-	 * for nothing
-	 */
+	/* relaxed, all: under the writer's lock */
+	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1);
+	/* it is missing only if a killed change never came into force; setting it is harmless */
 	k2k_store_relaxed(&r->map->tenants[slot].flags,
 	                  k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
 }
@@ -95,14 +94,15 @@ static int retire_budget(struct recovery *r, uint32_t index)
 static int recover_live_budget(struct recovery *r, uint32_t index)
 {
 	struct k2k_shm_budget *budget = &r->map->budgets[index];
-	uint32_t slot = k2k_load_relaxed(&budget->entry.slot); /* relaxed, all: under the lock */
+	/* relaxed, all: under the writer's lock */
+	uint32_t slot = k2k_load_relaxed(&budget->entry.slot);
 	enum k2k_tenant_state state;
 	uint64_t version, until;
 
 	if (!is_current(r->map, slot, k2k_load_relaxed(&budget->entry.gen), &state))
 		return retire_budget(r, index);
 	if (state == K2K_TENANT_RETIRED)
-		return 0; /* goes with its tenant */
+		return 0; /* reaped with its tenant */
 	version = K2K_SELECT_VERSION(k2k_load_relaxed(&r->map->tenants[slot].select));
 	if (k2k_load_relaxed(&budget->since) > version)
 		return retire_budget(r, index);
@@ -121,12 +121,13 @@ static int recover_budget(struct recovery *r, uint32_t index)
 {
 	struct k2k_shm_budget *budget = &r->map->budgets[index];
 	struct k2k_hash hash = k2k_budget_hash(r->map);
-	uint64_t word = k2k_load_relaxed(&budget->entry.state); /* relaxed: under the lock */
+	/* relaxed: under the writer's lock */
+	uint64_t word = k2k_load_relaxed(&budget->entry.state);
 	int code;
 
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_CLAIMED:
-		/* never linked in this state; publish[budget-state]: nobody was told of it */
+		/* publish[budget-state]: nothing; a claimed budget was never linked */
 		k2k_store_release(&budget->entry.state, K2K_ENTRY_FREE);
 		r->mended->budgets++;
 		return 0;
@@ -142,17 +143,14 @@ static int recover_budget(struct recovery *r, uint32_t index)
 	}
 }
 
-/* A claim whose claimer is dead, or was a writer: nobody goes on with it. */
+/* Is it claimed by a dead broker, or by a writer, whose turn is over? */
 static bool is_abandoned(struct recovery *r, uint64_t word)
 {
 	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
 	       !k2k_liveness_alive(&r->reg->liveness, k2k_entry_above(word));
 }
 
-/*
- * A chain that was damaged since it was mended: its record waits for the next recovery, and holds
- * up no other.
- */
+/* A chain that was damaged again after it was mended: its record is left to the next recovery. */
 static int skip_damage(struct recovery *r, int code)
 {
 	if (code != K2K_ECORRUPT)
@@ -164,10 +162,7 @@ static int skip_damage(struct recovery *r, int code)
 static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked)
 {
 	if (linked == 0) {
-		/*
-		 * publish[entry-state]: by compare-exchange: the record is in memory that others
-		 * may have damaged
-		 */
+		/* publish[entry-state]: that it is linked. By CAS: brokers may write it, too */
 		k2k_cas_acq_rel(&k2k_pool_at(pool, index)->state, &word,
 		                k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word)));
 		return 0;
@@ -178,7 +173,7 @@ static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t w
 	return 0;
 }
 
-/* *word is the record's state afterwards. */
+/* *word: the record's state afterwards. */
 static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, uint32_t index,
                               uint64_t *word)
 {
@@ -268,7 +263,7 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 	return 0;
 }
 
-/* True where it belongs to one of the two lists. relaxed: under the lock */
+/* True if it belongs in one of the two lists. relaxed, both: under the writer's lock */
 static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free, uint64_t *token)
 {
 	enum k2k_tenant_state state = k2k_tenant_state(
@@ -279,7 +274,7 @@ static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free,
 	return *is_free || state == K2K_TENANT_RETIRED;
 }
 
-/* The same. relaxed: under the lock */
+/* The same of a budget. relaxed: under the writer's lock */
 static bool look_budget(const struct k2k_map *map, uint32_t index, bool *is_free, uint64_t *token)
 {
 	uint64_t word = k2k_load_relaxed(&map->budgets[index].entry.state);
@@ -309,11 +304,13 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 		                 .passed = &reg->passed,
 		                 .live_header = &reg->live.header,
 		                 .token = token,
-		                 .thorough = mended->look != NULL,
+		                 .thorough = mended->verify != NULL,
 		                 .counts = mended->damage,
-		                 .look = mended->look };
-	int code = k2k_mend(&mend);
+		                 .verify = mended->verify };
+	int code;
 
+	k2k_assert_writer(&reg->writer);
+	code = k2k_mend(&mend);
 	mended->damage = mend.counts;
 	mended->engagements += mend.adopted_costs;
 	mended->leases += mend.adopted_leases;
@@ -323,7 +320,7 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 
 int k2k_mend_now(struct k2k_registry *reg)
 {
-	struct k2k_mended mended = { .look = NULL };
+	struct k2k_mended mended = { .verify = NULL };
 	uint64_t token = k2k_grace_next(&reg->map);
 	bool stamped = false;
 	int code = k2k_mend_live(reg, token, &stamped, &mended);
@@ -339,17 +336,19 @@ void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_REPAIR };
 	const struct k2k_mend_counts *damage = &mended->damage;
+	uint64_t *values = body.more.change.values;
 
-	body.more.change.values[0] = mended->tenants;
-	body.more.change.values[1] = mended->budgets;
-	body.more.change.values[2] = mended->engagements;
-	body.more.change.values[3] = mended->leases;
-	body.more.change.values[4] = mended->brokers;
-	body.more.change.values[5] = damage->links + damage->records + damage->words +
-	                             damage->rings + damage->merged + damage->leases;
-	body.more.change.values[6] = damage->leases;
-	body.more.change.values[7] = damage->cut_ns;
-	body.more.change.values[8] = damage->unattributed_ns;
+	k2k_assert_writer(&reg->writer);
+	values[K2K_AUDIT_REPAIR_TENANTS] = mended->tenants;
+	values[K2K_AUDIT_REPAIR_BUDGETS] = mended->budgets;
+	values[K2K_AUDIT_REPAIR_ENGAGEMENTS] = mended->engagements;
+	values[K2K_AUDIT_REPAIR_LEASES] = mended->leases;
+	values[K2K_AUDIT_REPAIR_BROKERS] = mended->brokers;
+	values[K2K_AUDIT_REPAIR_DAMAGED] = damage->links + damage->records + damage->words +
+	                                   damage->rings + damage->merged + damage->leases;
+	values[K2K_AUDIT_REPAIR_CUT_LEASES] = damage->leases;
+	values[K2K_AUDIT_REPAIR_CUT_GPU_NS] = damage->cut_ns;
+	values[K2K_AUDIT_REPAIR_UNATTRIBUTED_NS] = damage->unattributed_ns;
 	k2k_trail_append_locked(&reg->trail, &body);
 }
 
@@ -385,6 +384,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 	uint64_t word;
 	int code = 0;
 
+	k2k_assert_writer(&reg->writer);
 	for (uint32_t i = 0; !code && i < ledger_high; i++)
 		code = recover_cost_claim(&r, &ledger, i, &word);
 	return code;
@@ -392,17 +392,16 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	struct k2k_mended own = { .look = NULL };
+	struct k2k_mended own = { .verify = NULL };
 	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false,
 		              mended ? mended : &own };
 	int code;
 
-	k2k_report_deaths(reg); /* before records of tenants that are gone become free */
+	k2k_assert_writer(&reg->writer);
+	/* first, because it frees leases, whose amounts the reports contain */
+	k2k_report_deaths(reg);
 	code = recover_all(&r);
-	/*
-	 * a change that goes on after it, where repair tells itself: damage is never cut out in
-	 * silence
-	 */
+	/* damage is never cut out without a report; repair writes its own */
 	if (!code && !mended && k2k_mended_anything(&own.damage))
 		k2k_report_repair(reg, &own);
 	if (!code)

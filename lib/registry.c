@@ -14,19 +14,22 @@
 	(K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
 
 /*
- * Under the fork guard, so that no child finds them half changed. Every handle is in `all`, for
- * those who look for leaks.
+ * Under the fork guard, so no forked child finds them half changed. Every handle is in `all`, so
+ * that leak checkers find it.
  */
 static struct k2k_registry *all, *closed;
 
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
 const char *k2k_version(void)
 {
-	return "0.1.0";
+	return VERSION_TEXT(K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
 }
 
 static void tick(struct k2k_registry *reg)
 {
-	/* relaxed: a look a second */
+	/* relaxed: it is read again every second */
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED ||
 	    k2k_segment_check_identity(&reg->defs) != 0 ||
 	    k2k_segment_check_identity(&reg->live) != 0)
@@ -35,9 +38,7 @@ static void tick(struct k2k_registry *reg)
 		k2k_report_deaths(reg);
 }
 
-/*
- * What a broker's agent does by itself. Nothing in here waits for a reader, or for another process.
- */
+/* What a broker's agent does by itself. Nothing in it waits for a reader or for another process. */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
@@ -84,10 +85,10 @@ static int new_handle(struct k2k_registry **handle)
 				munmap(gate, 4096);
 			return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error,
 			                      "handle",
-			                      "can't have memory for a handle, with a page that a "
-			                      "forked child finds empty");
+			                      "can't get memory for a handle, with a page that is "
+			                      "zeroed in forked children");
 		}
-		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: nobody has it yet */
+		k2k_store_relaxed(gate, K2K_GATE_CLOSED); /* relaxed: no other thread has it yet */
 		reg->gate = gate;
 		pthread_mutex_init(&reg->mutex, NULL);
 		pthread_mutex_init(&reg->sink_mutex, NULL);
@@ -126,24 +127,29 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (code)
 		return code;
 	defs = (const struct k2k_shm_defs *)(const void *)reg->defs.base;
-	poisoned = k2k_load_relaxed(&defs->poisoned); /* relaxed: as good as coming earlier */
+	/* relaxed: an old value has the same effect as an earlier open */
+	poisoned = k2k_load_relaxed(&defs->poisoned);
 	if (poisoned == K2K_POISONED) {
-		reg->held_up_by = k2k_load_relaxed(&defs->writer_pid); /* relaxed: for people */
+		/* relaxed: for diagnostics */
+		reg->held_up_by = k2k_load_relaxed(&defs->writer_pid);
 		return k2k_sweep_poisoned(reg->name, &reg->defs);
 	}
 	if (poisoned)
 		return k2k_fail_values(K2K_ECORRUPT, "defs", "poisoned", 0, poisoned,
-		                       "the word of %s that says \"being destroyed\" is damaged",
+		                       "the word of %s that says \"being destroyed\" is corrupt: "
+		                       "destroy the registry and create it again",
 		                       path);
 	k2k_segment_live_path(path, reg->name, reg->defs.header.uuid);
 	code = k2k_segment_open(&reg->live, &reg->agent, "live", path,
 	                        reg->role != K2K_GATE_OBSERVER || reg->follows, trust);
 	if (code == K2K_ENOREGISTRY)
-		/* destroyed between the two opens, or somebody removed live alone */
+		/*
+		 * either the registry was destroyed between the two opens, or only live was removed
+		 */
 		return k2k_segment_check_identity(&reg->defs) != 0
 		               ? K2K_EFENCED
 		               : k2k_fail(K2K_ECORRUPT, "live", "name",
-		                          "%s is missing: destroy the registry and create it",
+		                          "%s is missing: destroy the registry and create it again",
 		                          path);
 	if (code)
 		return code;
@@ -158,7 +164,7 @@ static void close_objects(struct k2k_registry *reg)
 
 static void detach(struct k2k_registry *reg)
 {
-	k2k_broker_detach(&reg->map, &reg->broker); /* leases end with the incarnation */
+	k2k_broker_detach(&reg->map, &reg->broker); /* its leases end with the incarnation */
 	k2k_writer_close(&reg->writer);
 	k2k_follower_detach(&reg->follower);
 }
@@ -180,7 +186,7 @@ static int attach(struct k2k_registry *reg)
 	} else if (reg->follows) {
 		code = k2k_follower_attach(&reg->map, &reg->liveness, &reg->own, &reg->follower);
 	}
-	/* the last step: what we attached to is still what the name means */
+	/* The last step: both objects are still what the name refers to. */
 	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 ||
 	              k2k_segment_check_identity(&reg->live) != 0)) {
 		detach(reg);
@@ -206,10 +212,10 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 		if (code != K2K_EFENCED)
 			return code;
 		if (k2k_clock_monotonic_ns() >= deadline)
-			return k2k_fail_pid(
-				K2K_EBUSY, "name", reg->held_up_by,
-				"registry %s is being destroyed, or replaced again and again",
-				reg->name);
+			return k2k_fail_pid(K2K_EBUSY, "name", reg->held_up_by,
+			                    "registry %s is being destroyed, or was replaced "
+			                    "during each attempt",
+			                    reg->name);
 		k2k_clock_sleep_ns(RETRY_NS);
 	}
 }
@@ -217,31 +223,24 @@ static int attach_until(struct k2k_registry *reg, const struct k2k_trust *trust)
 static int apply_options(struct k2k_registry *reg, const struct k2k_open_options *options,
                          struct k2k_trust *trust)
 {
+	struct k2k_open_options mine = K2K_OPEN_OPTIONS_INIT;
 	char comm[16];
-	int code;
+	int code = options ? K2K_TAKE_STRUCT(&mine, options, KNOWN_OPEN_FLAGS) : 0;
 
-	trust->has_owner = false;
-	trust->owner = 0;
-	reg->timeout_ns = K2K_DEFAULT_TIMEOUT_NS;
-	if (options) {
-		code = K2K_CHECK_STRUCT(options, KNOWN_OPEN_FLAGS);
-		if (code)
-			return code;
-		if (options->flags & K2K_OPEN_TIMEOUT)
-			reg->timeout_ns = options->timeout_ns;
-		trust->has_owner = options->flags & K2K_OPEN_OWNER_UID;
-		trust->owner = options->owner_uid;
-		reg->follows = options->flags & K2K_OPEN_FOLLOWER;
-		if (reg->follows && reg->role != K2K_GATE_OBSERVER)
-			return k2k_fail_argument("flags", "a follower is an OBSERVER");
-	}
+	if (code)
+		return code;
+	reg->timeout_ns = mine.flags & K2K_OPEN_TIMEOUT ? mine.timeout_ns : K2K_DEFAULT_TIMEOUT_NS;
+	trust->has_owner = mine.flags & K2K_OPEN_OWNER_UID;
+	trust->owner = mine.owner_uid;
+	reg->follows = mine.flags & K2K_OPEN_FOLLOWER;
+	if (reg->follows && reg->role != K2K_GATE_OBSERVER)
+		return k2k_fail_argument("flags", "K2K_OPEN_FOLLOWER needs the role OBSERVER");
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
-	return k2k_audit_init(&reg->audit, options && options->actor ? options->actor : comm,
-	                      &reg->clock);
+	return k2k_audit_init(&reg->audit, mine.actor ? mine.actor : comm, &reg->clock);
 }
 
-/* Before anything of this handle is written to its ring. */
+/* Comes before this handle's first event. */
 static int open_trail(struct k2k_registry *reg)
 {
 	struct k2k_trail_options options = { .map = &reg->map,
@@ -269,7 +268,8 @@ static int open_trail(struct k2k_registry *reg)
 			                   broker->predecessor_identity.comm[1] } };
 
 		k2k_report_death(reg, &dead);
-		k2k_trail_look(&reg->trail); /* wakes readers; the agent does not look yet */
+		/* wakes readers, because the agent does not look yet */
+		k2k_trail_look(&reg->trail);
 	}
 	return code;
 }
@@ -280,7 +280,7 @@ static int start_threads(struct k2k_registry *reg)
 
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	/* attached just now: the first look is the next second's */
+	/* just attached: the first look comes with the next second */
 	reg->ticked_second = k2k_clock_now(&reg->clock).second;
 	code = k2k_helper_start(&reg->helper);
 	if (code)
@@ -289,7 +289,7 @@ static int start_threads(struct k2k_registry *reg)
 	return 0;
 }
 
-/* Everything after the audit was initialised; undone here if it fails. */
+/* All that comes after the audit is initialised; undone here if it fails. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
 	int code = k2k_clock_open(&reg->clock);
@@ -308,10 +308,10 @@ static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 	if (reg->role == K2K_GATE_BROKER) {
 		code = start_threads(reg);
 		if (code)
-			goto told;
+			goto close_trail;
 	}
 	return 0;
-told:
+close_trail:
 	k2k_trail_close(&reg->trail);
 detached:
 	detach(reg);
@@ -324,7 +324,7 @@ struct opening {
 	const struct k2k_open_options *options;
 };
 
-/* On the agent: everything that opens a file. */
+/* On the agent, because it opens files. */
 static int open_on_agent(void *context)
 {
 	const struct opening *opening = context;
@@ -413,27 +413,30 @@ int k2k_registry_close(struct k2k_registry **handle)
 		if (code)
 			return code;
 	}
-	/* publish[gate]: closed for all; observe[gate]: one closer gets what it was */
+	/* publish[gate]: closed for all; observe[gate]: only one closer gets the previous value */
 	gate = k2k_exchange_acq_rel(reg->gate, K2K_GATE_CLOSED);
 	if (gate == K2K_GATE_FORKED) {
-		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED); /* relaxed: the child's own page */
+		/* relaxed: the page is the child's own */
+		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED);
 		*handle = NULL;
-		/* the child has no mapping (MADV_DONTFORK), no thread and no descriptor of it */
-		return k2k_fail(K2K_EFORKED, "handle", NULL,
-		                "this handle was opened before fork(): the child's copy is freed");
+		/* the child has none of its mappings (MADV_DONTFORK), threads and descriptors */
+		return k2k_fail(
+			K2K_EFORKED, "handle", NULL,
+			"this handle was opened before fork(): only the child's copy is closed");
 	}
 	if (gate & K2K_GATE_CLOSED)
 		return k2k_fail_argument("registry", "this handle is closed");
-	code = k2k_rcu_synchronize(); /* calls that passed the gate and read */
+	code = k2k_rcu_synchronize(); /* waits for calls that passed the gate and read */
 	*handle = NULL;
 	if (code)
 		/*
-		 * nothing may be unmapped or given up, so all stays as it is until the process ends
+		 * Calls may still read, so nothing may be unmapped or given back until the process
+		 * ends.
 		 */
 		return code;
-	/* observe[handle-users]: calls that passed the gate and take a mutex or wait */
+	/* observe[handle-users]: waits for calls that passed the gate and take a mutex or wait */
 	while (k2k_load_acquire(&reg->users) != 0) {
-		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: asked again and again */
+		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: read again in each round */
 			k2k_ring_disturb(&reg->map);
 		k2k_clock_sleep_ns(USERS_POLL_NS);
 	}

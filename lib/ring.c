@@ -9,8 +9,8 @@
 
 #include "delay.h"
 
-#define NUMBER_MAX (UINT64_C(1) << 62) /* above it is damage: so that readers may count on */
-/* at a place that others take at the same time: each of them is newer, or ends it */
+#define NUMBER_MAX (UINT64_C(1) << 62) /* above it is damage: sums of numbers don't overflow */
+/* at a place that others take at the same time: each of them is newer, or ends the attempt */
 #define TRIES 4
 
 struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
@@ -37,7 +37,7 @@ static uint64_t count_word(uint64_t n, uint64_t count)
 	return (n & ((UINT64_C(1) << K2K_EVENT_NUMBER_BITS) - 1)) << K2K_EVENT_COUNT_BITS | count;
 }
 
-/* Is it what event n's count may be, open or closed? */
+/* Is `word` a count of event n, open or closed? */
 static bool counts(uint64_t word, uint64_t n)
 {
 	return (word & ~K2K_EVENT_CLOSED) >> K2K_EVENT_COUNT_BITS ==
@@ -48,17 +48,17 @@ static bool counts(uint64_t word, uint64_t n)
 
 void k2k_ring_own(struct k2k_ring *ring)
 {
-	/* observe[ring-claimed]: what was begun under it */
+	/* observe[ring-claimed]: what earlier owners began */
 	ring->since = k2k_load_acquire(&ring->shared->claimed);
 	/* publish[ring-since]: that its owners before us are dead, with all they stored */
 	k2k_store_release(&ring->shared->since, ring->since);
 }
 
-/* Of its place, and begun: else it is damage. */
+/* Can this place have had this number? If not, it is damage. */
 static bool can_be(const struct k2k_ring *ring, uint64_t number, uint64_t place)
 {
 	return ((number ^ place) & ring->mask) == 0 &&
-	       /* observe[ring-claimed]: at least what led to the number */
+	       /* observe[ring-claimed]: at least the addition that made the number */
 	       number <= k2k_load_acquire(&ring->shared->claimed);
 }
 
@@ -104,10 +104,7 @@ static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event
 	return lose(ring, kind);
 }
 
-/*
- * Has somebody of this number, or of a later one, been told that the place is taken? Then readers
- * may hold n for given up.
- */
+/* Was n, or a later number of this place, given up? Then a reader may call n missing. */
 static bool is_given_up(const struct k2k_ring *ring, const struct k2k_shm_event *event, uint64_t n)
 {
 	/* observe[event-given-up]: of this place */
@@ -122,7 +119,7 @@ static void fill(struct k2k_shm_event *event, const struct k2k_event_body *body,
 
 	memcpy(words, body, sizeof(words));
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		/* relaxed, both: between the two stores of the sequence */
+		/* relaxed, all: between the two stores of the sequence */
 		k2k_store_relaxed(&event->words[i], words[i]);
 	K2K_DELAY(words_written);
 	k2k_store_relaxed(&event->count, count);
@@ -133,8 +130,8 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 {
 	static const struct k2k_event_body nothing;
 	/*
-	 * publish[ring-claimed]: our attach, for who asks whether the owner lives;
-	 * observe[ring-claimed]: as good as any
+	 * publish[ring-claimed]: our attach, for a reader that asks whether the owner lives;
+	 * observe[ring-claimed]: nothing, an addition only
 	 */
 	uint64_t n = k2k_add_acq_rel(&ring->shared->claimed, 1) + 1;
 	struct k2k_shm_event *event = place_of(ring, n);
@@ -146,8 +143,8 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 	K2K_DELAY(place_taken);
 	/*
 	 * fence[event-taken] with fence[event-looked]: either the reader sees the place taken, or
-	 * we see what it took for "given up". And, as a release fence with the acquire fence of
-	 * copy(): who reads one of our words below sees 2n - 1 afterwards.
+	 * we see the given_up that it saw. And as a release fence, with the acquire fence of
+	 * copy(): a reader that gets one of our words below sees 2n - 1 afterwards.
 	 */
 	k2k_fence_seq_cst();
 	backs_out = is_given_up(ring, event, n);
@@ -169,7 +166,7 @@ bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
 	/* relaxed, all: one word, compared whole */
 	uint64_t word = k2k_load_relaxed(&event->count);
 
-	/* the number itself too: its low bits come again */
+	/* compares the whole number, because the low bits in `word` repeat */
 	if (k2k_load_relaxed(&event->sequence) != 2 * n)
 		return false;
 	while (counts(word, n) && !(word & K2K_EVENT_CLOSED) && counts(word + 1, n)) {
@@ -220,7 +217,7 @@ uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 }
 
 /*
- * The highest number that this place has had, or that was given up at it; damage is as none.
+ * The highest number that this place has had, or that was given up at it; 0 if damage hides it.
  * relaxed, both: compared only
  */
 static uint64_t highest_at(const struct k2k_ring *ring, uint64_t place)
@@ -242,7 +239,7 @@ uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged)
 	for (uint64_t i = 0; i <= ring->mask; i++) {
 		uint64_t n = highest_at(ring, (claimed - i) & ring->mask);
 
-		/* as a rule the first place looked at has it, or by now a later one */
+		/* usually true of the first place: it has `claimed`, or a later one by now */
 		if (n >= claimed || claimed - n <= ring->mask + 1)
 			return claimed;
 		if (n > highest)
@@ -257,7 +254,7 @@ uint64_t k2k_ring_backed_out(uint64_t n)
 	return count_word(n, 0) | K2K_EVENT_CLOSED;
 }
 
-/* False: written over meanwhile. */
+/* False: overwritten meanwhile. */
 static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event_copy *into,
                  uint64_t *count)
 {
@@ -265,9 +262,7 @@ static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event
 
 	*count = k2k_load_acquire(&event->count); /* observe[event-count]: nothing but itself */
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		/*
-		 * relaxed, here and below: between two looks at the sequence, ordered by the fence
-		 */
+		/* relaxed, all: between two looks at the sequence, ordered by the fence */
 		words[i] = k2k_load_relaxed(&event->words[i]);
 	K2K_DELAY(words_read);
 	k2k_fence_acquire();
@@ -280,12 +275,12 @@ enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool
                                    struct k2k_event_copy *into)
 {
 	const struct k2k_shm_event *event = place_of(ring, n);
-	/* observe[ring-since]: so that what stands below of dead ones is all that they stored */
+	/* observe[ring-since]: all that dead owners stored is seen below */
 	bool dead = k2k_load_acquire(&ring->shared->since) >= n || abandoned;
 	bool given_up = is_given_up(ring, event, n);
 	uint64_t sequence, count;
 
-	/* fence[event-looked] with fence[event-taken]: see there */
+	/* fence[event-looked] with fence[event-taken]: see k2k_ring_append() */
 	k2k_fence_seq_cst();
 	/* observe[event-sequence]: words and count */
 	sequence = k2k_load_acquire(&event->sequence);

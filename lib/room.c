@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * room.c (F2) - how much shared memory can be had: the file system, the machine, the memory
- * controller.
+ * room.c (F2) - how much shared memory is available: in the file system, on the machine, in the
+ * memory control group.
  */
 #include "segment.h"
 
@@ -51,8 +51,8 @@ static uint64_t memory_available(void)
 }
 
 /*
- * Room below one limit: limit - usage, UINT64_MAX where there is none ("max", or a number near 2^63
- * in version 1).
+ * What is left below one limit: limit - usage; UINT64_MAX if there is no limit ("max", or a number
+ * near 2^63 in version 1).
  */
 static uint64_t below(const char *group, const char *limit_file, const char *usage_file)
 {
@@ -68,7 +68,7 @@ static uint64_t below(const char *group, const char *limit_file, const char *usa
 	return k2k_sat_sub(limit, usage);
 }
 
-/* The tightest limit from our group up to the root of the hierarchy. */
+/* The least that is left in any group from ours up to the root of the hierarchy. */
 static uint64_t walk_up(const char *mount, char *group, const char *limit_file,
                         const char *usage_file)
 {
@@ -126,7 +126,7 @@ int k2k_room_read(struct k2k_room *room)
 
 	if (statvfs(K2K_SHM_DIR, &fs) != 0)
 		return k2k_fail_errno(K2K_EIO, errno, K2K_SHM_DIR, "can't ask for free space");
-	/* a tmpfs without a size has no blocks: then only memory limits it */
+	/* a tmpfs without a size reports no blocks: then only memory limits it */
 	room->shm_bytes = fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
 	room->memory_bytes = memory_available();
 	room->cgroup_bytes = cgroup_room();

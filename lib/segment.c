@@ -11,7 +11,7 @@
 #include "error.h"
 #include "lock.h"
 
-#define RESERVE_STEP ((off_t)16 << 20) /* a signal undoes at most one step */
+#define RESERVE_STEP ((off_t)16 << 20) /* a signal interrupts, and so undoes, at most one step */
 
 int k2k_segment_check_name(const char *name)
 {
@@ -22,7 +22,8 @@ int k2k_segment_check_name(const char *name)
 	length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	if (length == 0 || length > K2K_NAME_MAX || name[length] != '\0')
 		return k2k_fail(K2K_EINVAL, "argument", "name",
-		                "a registry's name is 1 to %d of A-Z a-z 0-9 _ -", K2K_NAME_MAX);
+		                "a registry's name has 1 to %d characters of A-Z a-z 0-9 _ -",
+		                K2K_NAME_MAX);
 	return 0;
 }
 
@@ -84,7 +85,7 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 	return 0;
 }
 
-/* What creating and naming can run into. */
+/* Errors of creating and linking an object. */
 static int create_failed(int error, const char *object, const char *what)
 {
 	switch (error) {
@@ -113,7 +114,7 @@ static int map(struct k2k_segment *seg, const char *object, int fd)
 
 		munmap(base, seg->bytes);
 		return k2k_fail_errno(K2K_EIO, error, object,
-		                      "can't keep the mapping from children");
+		                      "can't hide the mapping from forked children");
 	}
 	seg->base = base;
 	return 0;
@@ -126,7 +127,7 @@ static void remember(struct k2k_segment *seg, const struct stat *st, int fd)
 	seg->fd = fd;
 }
 
-/* In steps: EINTR is no failure. */
+/* In steps, and again after EINTR, which is no failure. */
 static int reserve(int fd, off_t bytes, const char *object)
 {
 	for (off_t done = 0; done < bytes;) {
@@ -142,8 +143,8 @@ static int reserve(int fd, off_t bytes, const char *object)
 }
 
 /*
- * Reserved pages are not yet charged to us everywhere: write to each, so that a lack shows now, and
- * as an error.
+ * On some kernels reserved pages are not charged yet. Writing to each of them makes a lack of
+ * memory show up now, and as an error.
  */
 static int touch(const struct k2k_segment *seg, const char *object)
 {
@@ -161,9 +162,10 @@ static int touch(const struct k2k_segment *seg, const char *object)
 		else if (errno != EINTR && errno != EAGAIN)
 			error = errno;
 	}
-	if (error != EINVAL) /* a kernel before 5.14 */
+	if (error != EINVAL) /* EINVAL: a kernel before 5.14 */
 		return error ? k2k_fail_errno(K2K_ENOMEM, error, object,
-		                              "can't have all of its %zu bytes", seg->bytes)
+		                              "can't get memory for all of its %zu bytes",
+		                              seg->bytes)
 		             : 0;
 #endif
 	(void)object;
@@ -189,7 +191,7 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 		return create_failed(errno, object, "can't create in " K2K_SHM_DIR);
 	if (has_group && fchown(fd, (uid_t)-1, group) != 0) {
 		code = k2k_fail_errno(errno == EPERM ? K2K_EPERM : K2K_EIO, errno, object,
-		                      "can't give it to group %u", (unsigned int)group);
+		                      "can't change its group to %u", (unsigned int)group);
 		goto failed;
 	}
 	if (fchmod(fd, mode) != 0) {
@@ -200,7 +202,7 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
 	if (code)
 		goto failed;
 	if (fstat(fd, &st) != 0) {
-		code = k2k_fail_errno(K2K_EIO, errno, object, "can't look at it");
+		code = k2k_fail_errno(K2K_EIO, errno, object, "can't query it");
 		goto failed;
 	}
 	code = map(seg, object, fd);
@@ -224,12 +226,14 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 	char self[64];
 
 	k2k_assert_on_agent(seg->agent);
-	/* older kernels ask for CAP_DAC_READ_SEARCH for the first form */
+	/* Older kernels require CAP_DAC_READ_SEARCH for the first form. */
 	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
 	    (errno == EEXIST || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0))
-		return errno == EEXIST ? k2k_fail(K2K_EEXIST, "name", NULL, "%s exists", path)
-		                       : create_failed(errno, path, "can't name it");
+		return errno == EEXIST
+		               ? k2k_fail(K2K_EEXIST, "name", NULL,
+		                          "%s already exists: open it, or destroy it first", path)
+		               : create_failed(errno, path, "can't link it to its name");
 	snprintf(seg->path, sizeof(seg->path), "%s", path);
 	return 0;
 }
@@ -239,8 +243,8 @@ static int open_failed(int error, const char *object, const char *path)
 	struct stat st;
 
 	/*
-	 * a device on a file system without devices, say, is refused before we can look at what was
-	 * opened
+	 * For example, a device on a file system that is mounted without devices is refused before
+	 * its type can be checked on the descriptor.
 	 */
 	if ((error == EACCES || error == EPERM) && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
@@ -267,23 +271,25 @@ static int check_file(const char *object, const char *path, const struct stat *s
 	if (st->st_uid != 0 && st->st_uid != geteuid() &&
 	    !(trust && trust->has_owner && st->st_uid == trust->owner))
 		return k2k_fail_values(K2K_EOWNER, object, "owner", geteuid(), st->st_uid,
-		                       "%s belongs to user %u, who is neither root, nor oneself, "
-		                       "nor the owner named",
+		                       "%s belongs to user %u: only files of root, of the calling "
+		                       "user, and of the owner given at open are trusted",
 		                       path, (unsigned int)st->st_uid);
 	if (strcmp(object, "defs") == 0 && (st->st_mode & 022))
 		return k2k_fail_values(K2K_EOWNER, object, "mode", 0, st->st_mode & 0777,
-		                       "%s may be written by others than its owner (mode %o)", path,
-		                       (unsigned int)(st->st_mode & 0777));
+		                       "%s is writable by users other than its owner (mode %o): "
+		                       "whoever wrote it can't be trusted",
+		                       path, (unsigned int)(st->st_mode & 0777));
 	if (st->st_size < (off_t)sizeof(struct k2k_shm_defs))
 		return k2k_fail_values(K2K_ECORRUPT, object, "size", sizeof(struct k2k_shm_defs),
-		                       (uint64_t)st->st_size, "%s is cut short: %lld bytes", path,
-		                       (long long)st->st_size);
+		                       (uint64_t)st->st_size, "%s was truncated to %lld bytes",
+		                       path, (long long)st->st_size);
 	return 0;
 }
 
 /*
- * Does a process of this boot have a lock of life on either object? A container may show another
- * boot id than the one that the creator saw; locks show that the kernel is the same.
+ * Does a process of this boot hold the lock of an incarnation on either object? A container may
+ * show another boot id than the one that the creator saw; a lock proves that the kernel is the
+ * same.
  */
 static bool is_in_use(const struct k2k_segment *defs)
 {
@@ -300,7 +306,9 @@ static bool is_in_use(const struct k2k_segment *defs)
 	snprintf(path, sizeof(path), "%.*slive.%s", (int)stem, defs->path, uuid);
 	code = k2k_segment_refer(&live, defs->agent, path);
 	if (code)
-		/* can't be asked: taken as used, so that nobody removes it for that */
+		/*
+		 * can't be asked: assumed to be in use, so that nobody removes it because of this
+		 */
 		return code != K2K_ENOREGISTRY;
 	used = k2k_lock_any_life(&live);
 	k2k_segment_close(&live);
@@ -308,7 +316,7 @@ static bool is_in_use(const struct k2k_segment *defs)
 }
 
 /*
- * Each difference by its own name; what another version may have laid out otherwise is looked at
+ * Reports each difference by its own name. What another version may lay out differently is checked
  * last.
  */
 static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
@@ -319,65 +327,72 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 	int code;
 
 	if (h->magic != magic && h->magic != __builtin_bswap64(magic))
-		return k2k_fail_values(K2K_ECORRUPT, object, "magic", magic, h->magic,
-		                       "%s is not a registry", seg->path);
+		return k2k_fail_values(
+			K2K_ECORRUPT, object, "magic", magic, h->magic,
+			"%s is not recognisable as a registry; remove it by hand if unneeded",
+			seg->path);
 	if (h->byte_order != K2K_BYTE_ORDER)
 		return k2k_fail_values(h->magic == magic ? K2K_ECORRUPT : K2K_ELAYOUT, object,
 		                       "byte order", K2K_BYTE_ORDER, h->byte_order,
-		                       "%s was written with another byte order", seg->path);
+		                       "%s was created on a machine with another byte order",
+		                       seg->path);
 	if (h->layout_version != K2K_LAYOUT_VERSION)
 		return k2k_fail_values(K2K_ELAYOUT, object, "layout version", K2K_LAYOUT_VERSION,
 		                       h->layout_version,
 		                       "%s has layout version %u, this library has %u", seg->path,
 		                       h->layout_version, K2K_LAYOUT_VERSION);
 	if (h->incompatible & ~K2K_INCOMPATIBLE)
-		return k2k_fail_values(K2K_ELAYOUT, object, "features", K2K_INCOMPATIBLE,
-		                       h->incompatible, "%s needs features that this library lacks",
-		                       seg->path);
+		return k2k_fail_values(
+			K2K_ELAYOUT, object, "features", K2K_INCOMPATIBLE, h->incompatible,
+			"%s uses features that this library does not know: use a newer library",
+			seg->path);
 	if (h->header_bytes != sizeof(*h))
-		return k2k_fail_values(K2K_ELAYOUT, object, "record size", sizeof(*h),
-		                       h->header_bytes, "%s has a header of %u bytes", seg->path,
-		                       h->header_bytes);
+		return k2k_fail_values(
+			K2K_ELAYOUT, object, "record size", sizeof(*h), h->header_bytes,
+			"%s has a header of %u bytes: another version of the library created it",
+			seg->path, h->header_bytes);
 	if (h->fingerprint != k2k_layout_fingerprint())
-		return k2k_fail_values(K2K_ELAYOUT, object, "fingerprint", k2k_layout_fingerprint(),
-		                       h->fingerprint, "%s was laid out by another build",
-		                       seg->path);
+		return k2k_fail_values(
+			K2K_ELAYOUT, object, "fingerprint", k2k_layout_fingerprint(),
+			h->fingerprint,
+			"%s was created by a build of the library with another layout", seg->path);
 	if (h->checksum != k2k_layout_checksum(h))
 		return k2k_fail_values(K2K_ECORRUPT, object, "checksum", k2k_layout_checksum(h),
-		                       h->checksum, "the header of %s is damaged", seg->path);
+		                       h->checksum, "the header of %s is corrupt", seg->path);
 	if (h->total_bytes != (uint64_t)st->st_size)
 		return k2k_fail_values(K2K_ECORRUPT, object, "size", h->total_bytes,
 		                       (uint64_t)st->st_size,
-		                       "%s has %lld bytes, its header says %llu", seg->path,
+		                       "%s has %lld bytes, but its header says %llu", seg->path,
 		                       (long long)st->st_size, (unsigned long long)h->total_bytes);
 	/*
-	 * a hole could be filled only while there is memory: SIGBUS later. Swapped pages count as
-	 * blocks too
+	 * A hole would be filled at its first use, and that is a SIGBUS if there is no memory then.
+	 * Swapped pages count as blocks too.
 	 */
 	if ((uint64_t)st->st_blocks * 512 < h->total_bytes)
 		return k2k_fail_values(K2K_ECORRUPT, object, "blocks", h->total_bytes,
-		                       (uint64_t)st->st_blocks * 512, "%s has holes", seg->path);
+		                       (uint64_t)st->st_blocks * 512,
+		                       "%s has holes, so its memory is not reserved", seg->path);
 	if ((st->st_mode & 0777 & ~h->object_mode) != 0)
 		return k2k_fail_values(
 			K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
-			"%s is open to more users than it was created for", seg->path);
-	/* of `live` nothing more can be told: its UUID is that of a defs which has passed this */
+			"%s is accessible to more users than it was created for: restore its mode",
+			seg->path);
+	/* For `live` this is all: its UUID is that of a defs whose boot id was checked. */
 	if (magic == K2K_DEFS_MAGIC) {
 		code = k2k_segment_boot_id(boot_id);
 		if (code)
 			return code;
 		if (memcmp(h->boot_id, boot_id, sizeof(boot_id)) != 0 && !is_in_use(seg))
 			return k2k_fail(K2K_EBOOT, object, "boot id",
-			                "%s shows another boot id, and no process uses it: it was "
-			                "created before the machine "
-			                "started, or outside of a container that shows a boot id "
-			                "of its own",
+			                "%s has another boot id and no process uses it: it is left "
+			                "from before the machine started, or was created outside a "
+			                "container that shows its own boot id",
 			                seg->path);
 	}
 	if (h->clock != K2K_CLOCK_MONOTONIC_COARSE_HOST)
-		return k2k_fail_values(K2K_ELAYOUT, object, "clock",
-		                       K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
-		                       "%s counts by another clock", seg->path);
+		return k2k_fail_values(
+			K2K_ELAYOUT, object, "clock", K2K_CLOCK_MONOTONIC_COARSE_HOST, h->clock,
+			"%s uses a clock that this library does not know", seg->path);
 	return 0;
 }
 
@@ -468,7 +483,7 @@ void k2k_segment_close(struct k2k_segment *seg)
 	seg->fd = -1;
 }
 
-/* ---- is it gone? ---------------------------------------------------------------- */
+/* ---- was it removed? ------------------------------------------------------------ */
 
 struct stat_question {
 	const struct k2k_segment *seg;
@@ -495,8 +510,10 @@ int k2k_segment_check_identity(const struct k2k_segment *seg)
 
 	if (stat(seg->path, &st) == 0 && st.st_dev == seg->device && st.st_ino == seg->inode)
 		return 0;
-	/* what can't be asked counts as there */
+	/* an object that can't be queried counts as present */
 	if (k2k_segment_stat(seg, &st) != 0 || st.st_nlink > 0)
 		return 0;
-	return k2k_fail(K2K_EFENCED, "name", NULL, "%s was removed or replaced", seg->path);
+	return k2k_fail(K2K_EFENCED, "name", NULL,
+	                "%s was removed or replaced: close the handle and open it again",
+	                seg->path);
 }

@@ -79,8 +79,9 @@ struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit)
 	/* observe[audit-sink] */
 	struct k2k_sink *sink = k2k_load_acquire(&audit->sink);
 
+	k2k_assert_in_section();
 	if (sink)
-		/* relaxed: inside the section that the replacer waits for */
+		/* relaxed: the thread that replaces the sink waits for this read section */
 		k2k_add_relaxed(&sink->running, 1);
 	return sink;
 }
@@ -94,14 +95,12 @@ void k2k_audit_leave(struct k2k_sink *sink)
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
 {
-	/*
-	 * a cancelled sink would never be counted as ended; what is around it has no cancellation
-	 * point
-	 */
+	/* a sink that is cancelled would never leave, and replacing it would wait for ever */
 	K2K_UNCANCELLED;
-	/* not null: whoever has a sink took it in a read section, or closes */
+	/* not null: the caller took the sink in a read section, or closes the handle */
 	struct k2k_thread *self = k2k_thread_self;
 
+	k2k_assert_no_section();
 	self->sinks++;
 	sink->function(sink->context, event);
 	self->sinks--;
@@ -227,13 +226,13 @@ static struct k2k_audit_entry *entry_for(struct k2k_audit *audit, const struct k
 	return &audit->entries[hash % K2K_AUDIT_ENTRIES];
 }
 
-/* At most SPINS tries: the holder may be preempted, and nobody waits for it. */
+/* At most SPINS tries: the holder may be preempted, and no thread waits for it. */
 static bool try_enter(struct k2k_audit_entry *entry)
 {
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t idle = 0;
 
-		/* observe[audit-entry]: what the last one counted */
+		/* observe[audit-entry]: what the last holder counted */
 		if (k2k_cas_acq_rel(&entry->busy, &idle, 1))
 			return true;
 	}
@@ -242,10 +241,10 @@ static bool try_enter(struct k2k_audit_entry *entry)
 
 static void leave(struct k2k_audit_entry *entry)
 {
-	k2k_store_release(&entry->busy, 0); /* publish[audit-entry]: what we counted */
+	k2k_store_release(&entry->busy, 0); /* publish[audit-entry]: what was counted here */
 }
 
-/* Takes out what is pending, so that it can be let out with no lock held. */
+/* Takes what is pending out of the entry, so that it can be emitted without the entry. */
 static bool take_pending(struct k2k_audit_entry *entry, struct k2k_audit_entry *copy)
 {
 	if (!entry->taken || entry->pending == 0)
@@ -311,7 +310,7 @@ static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t be
 		bool has_old = false;
 
 		if (!try_enter(entry))
-			continue; /* in use now: the next flush, or its user's next event */
+			continue; /* in use: the next flush, or its user's next event, emits it */
 		if (entry->second < before_second)
 			has_old = take_pending(entry, &old);
 		leave(entry);
@@ -320,13 +319,13 @@ static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t be
 	}
 }
 
-/* Lets out what was counted in seconds that are over. */
+/* Emits what was counted in seconds that are over. */
 static void flush(struct k2k_audit *audit)
 {
 	struct k2k_sink *sink;
 
 	if (!k2k_thread_get())
-		return; /* no memory: again in a second */
+		return; /* no memory: tries again in a second */
 	k2k_read_lock();
 	sink = k2k_audit_enter(audit);
 	k2k_read_unlock();
@@ -341,7 +340,7 @@ static bool wait_a_second(struct k2k_audit *audit)
 	struct timespec until;
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until); /* as the condition variable was made for */
+	clock_gettime(CLOCK_MONOTONIC, &until); /* the clock of the condition variable */
 	until.tv_sec++;
 	pthread_mutex_lock(&audit->mutex);
 	if (!audit->stop)
@@ -366,7 +365,7 @@ static int start_flusher(struct k2k_audit *audit)
 
 	if (audit->flushing)
 		return 0;
-	/* it runs the program's sink */
+	/* no small stack: it runs the program's sink */
 	code = k2k_worker_start(&audit->flusher, run_flusher, audit, 0, "sink");
 	if (code)
 		return code;
@@ -394,7 +393,7 @@ void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char
 
 /* ---- replacing -------------------------------------------------------------------- */
 
-/* Where it fails, *sink is the caller's to free. */
+/* If it fails, the caller frees *sink. */
 static int make_sink(struct k2k_audit *audit, k2k_audit_sink function, void *context,
                      struct k2k_sink **sink)
 {
@@ -428,7 +427,8 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 {
 	struct k2k_sink *fresh, *old;
 	bool waited;
-	int code = k2k_rcu_synchronize(); /* it works: the one below will, too */
+	/* tried before anything changes: if it works here, it works below */
+	int code = k2k_rcu_synchronize();
 
 	if (code)
 		return code;
@@ -441,11 +441,11 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 	}
 	if (!function)
 		stop_flusher(audit);
-	/* publish[audit-sink]: function, context, and the entries */
+	/* publish[audit-sink]: its function and context, and the entries */
 	old = k2k_exchange_acq_rel(&audit->sink, fresh);
 	if (!old)
 		return 0;
-	waited = k2k_rcu_synchronize() == 0; /* whoever loaded the old one has counted itself in */
+	waited = k2k_rcu_synchronize() == 0; /* each user of the old one is counted in `running` */
 	while (k2k_load_acquire(&old->running) != 0) /* observe[audit-running]: all that it did */
 		k2k_clock_sleep_ns(REPLACE_POLL_NS);
 	flush_to(audit, old, UINT64_MAX);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sink.h (F6) - events for the application's own sink. Nothing here is shared.
+ * sink.h (F6) - events for the application's own sink. All of it is private to the process.
  *
- * 1. The sink runs in the calling thread, outside of read sections and with no
- *    lock of ours held: it may fork, block, or call the registry.
- * 2. Replacing it returns when no thread runs the old one any more.
- * 3. A repeat of a rejection within a second is counted, and comes out as one
- *    event with the number: by the next that takes its place, by a thread of the handle
- *    within two seconds, by close, or by a change of the sink. The sum of all
- *    counts is exact.
- * 4. Counting never waits: a thread that finds an entry busy for long lets its
- *    own event out uncounted.
+ * 1. The sink runs in the calling thread, outside of read sections, and without a lock of the
+ *    library: it may fork, block, or call the registry.
+ * 2. Replacing a sink returns when no thread runs the old one any more.
+ * 3. Repeats of a rejection within a second are counted, and emitted as one event with their
+ *    number: by the next rejection that takes the entry, by a thread of the handle within two
+ *    seconds, by close, or when the sink is replaced. The sum of all counts is exact.
+ * 4. Counting never waits: a thread that finds an entry busy for long emits an event of its own.
+ *
+ * The trail (trail.h) counts repeats too, but its open events can't serve the sink: other processes
+ * write to their memory, so no sum of them is exact, they cut kernel names, and replacing the sink
+ * does not end them. Rejected peeks are reported to the sink only, and only brokers have a table of
+ * open events.
  */
 #ifndef K2K_SINK_H
 #define K2K_SINK_H
@@ -37,51 +40,49 @@ struct k2k_audit_entry {
 struct k2k_audit {
 	_Atomic(struct k2k_sink *) sink;
 	const struct k2k_clock *clock;
-	/*
-	 * the flusher: a thread of its own, so that a sink that blocks holds up nobody's grace
-	 * period
-	 */
+	/* a thread of its own, because the sink may block, and the agent must not */
 	pthread_t flusher;
 	bool flushing;
 	bool stop;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	char actor[64];
-	struct k2k_audit_entry *entries; /* allocated with the first sink */
+	struct k2k_audit_entry
+		*entries; /* allocated with the first sink, freed by k2k_audit_fini() */
 };
 
 int k2k_audit_init(struct k2k_audit *audit, const char *actor, const struct k2k_clock *clock);
 void k2k_audit_fini(struct k2k_audit *audit);
 
-/* Inside a sink of this thread? Then close and set_audit_sink would wait for themselves. */
+/* True inside a sink that this thread runs: there close and set_audit_sink would deadlock. */
 bool k2k_audit_is_inside(void);
 
-/* One at a time: the caller's mutex. */
+/* The caller has the mutex that lets one thread at a time in. */
 int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *context);
 
 static inline bool k2k_audit_has_sink(const struct k2k_audit *audit)
 {
-	/* relaxed: whether, for people */
+	/* relaxed: only whether there is one, for diagnostics */
 	return k2k_load_relaxed(&audit->sink) != NULL;
 }
 
 struct k2k_sink *k2k_audit_enter_slow(struct k2k_audit *audit);
 /*
- * Inside a read section: the sink for events of this call, kept until k2k_audit_leave,
- * or null where there is none. The replacer, and close, wait for it.
+ * Inside a read section: the sink for the events of this call, which stays until k2k_audit_leave();
+ * null if there is none. Replacing the sink, and close, wait for it.
  */
 static inline struct k2k_sink *k2k_audit_enter(struct k2k_audit *audit)
 {
-	/* relaxed: asks whether; the slow half looks again */
+	/* relaxed: only whether there is one; the slow path loads it again */
 	return k2k_load_relaxed(&audit->sink) ? k2k_audit_enter_slow(audit) : NULL;
 }
-/* Null is allowed. */
+/* `sink` may be null. */
 void k2k_audit_leave(struct k2k_sink *sink);
 
-/* These two not inside a read section, and with no lock held. */
+/* These two call the sink: not inside a read section, and without a lock. */
 void k2k_audit_reject(struct k2k_audit *audit, struct k2k_sink *sink,
                       const struct k2k_rejection *rejection, uint64_t second);
-/* A change of a definition: fields are tenant, generation, then what changed. */
+/* A change of a definition. Fields: tenant, generation, then what changed. */
 void k2k_audit_change(struct k2k_audit *audit, struct k2k_sink *sink, const char *description,
                       const struct k2k_audit_field *fields, uint32_t count);
 

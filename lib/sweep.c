@@ -11,8 +11,8 @@
 #include "visitor.h"
 
 /*
- * The UUID that `name` refers to now. K2K_ENOREGISTRY: none, so every live is unreferenced. Other
- * errors: can't tell.
+ * The UUID of the live object that `name` refers to. K2K_ENOREGISTRY: it refers to none. Other
+ * errors: unknown.
  */
 static int referenced(const char *name, uint8_t uuid[16])
 {
@@ -22,10 +22,7 @@ static int referenced(const char *name, uint8_t uuid[16])
 
 	k2k_segment_defs_path(path, name);
 	code = k2k_segment_peek(path, K2K_DEFS_MAGIC, &header);
-	/*
-	 * with one bit of its UUID wrong it would seem to refer to nothing, and its live to be
-	 * garbage
-	 */
+	/* if one bit of the UUID were wrong, a live object in use would look like garbage */
 	if (!code && header.checksum != k2k_layout_checksum(&header))
 		code = K2K_ECORRUPT;
 	if (!code)
@@ -52,7 +49,7 @@ static bool sweep_one(struct k2k_agent *agent, const char *name, const char *pat
 	bool removed = false;
 
 	if (k2k_segment_peek(path, K2K_LIVE_MAGIC, &header) != 0)
-		return false; /* not ours, not readable, or not a registry's */
+		return false; /* not readable, or not a registry's */
 	k2k_segment_live_path(expected, name, header.uuid);
 	if (strcmp(expected, path) != 0 || is_referenced(name, header.uuid))
 		return false;
@@ -116,7 +113,7 @@ int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
 	return code;
 }
 
-/* Of a reader: the destroyer's turn has ended, or it was killed. */
+/* For a process that may not write. False: the destroyer lives and has the writer's lock. */
 static bool destroyer_has_left(const struct k2k_segment *defs)
 {
 	struct k2k_map map = { .defs = (struct k2k_shm_defs *)(void *)defs->base };
@@ -125,10 +122,6 @@ static bool destroyer_has_left(const struct k2k_segment *defs)
 	return !k2k_writer_is_at_work(&map, &admins);
 }
 
-/*
- * The registry is poisoned: its destroyer was killed, or is at work. Removes the names where we
- * may. K2K_ENOREGISTRY: the name is free. K2K_EFENCED: not ours to remove, or in work: look again.
- */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 {
 	int code;
@@ -137,7 +130,7 @@ int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs)
 		return !destroyer_has_left(defs) ? K2K_EFENCED
 		                                 : k2k_fail(K2K_ENOREGISTRY, "name", NULL,
 		                                            "registry %s was being destroyed: any "
-		                                            "administrator's command ends that",
+		                                            "administrator's command finishes that",
 		                                            name);
 	code = k2k_sweep_ours(name, defs);
 	return code ? code

@@ -23,9 +23,8 @@ int k2k_tenant_fenced(const struct k2k_map *map)
 }
 
 /*
- * The whole bucket. Without a read section we may stand on a definition that is
- * another tenant's by now: its bucket, or its word of state and generation,
- * tells; then the walk starts again.
+ * Without a read section the walk may stand on a definition that is another tenant's by now. It
+ * recognises that by the bucket, or by the word of state and generation, and starts again.
  */
 int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                     uint64_t *state_gen)
@@ -35,7 +34,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]);
 
-	/* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: seen late, the call is as one that came earlier */
 	if (k2k_load_relaxed(&map->defs->poisoned) != 0)
 		return k2k_tenant_fenced(map);
 	while (link != 0) {
@@ -51,7 +50,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 		K2K_DELAY(walked);
 		/* observe[tenant-state]: cell and limits of this generation */
 		word = k2k_load_acquire(&tenant->state_gen);
-		found_id = k2k_load_relaxed(&tenant->id); /* relaxed: carried by the link */
+		found_id = k2k_load_relaxed(&tenant->id); /* relaxed: published with the link */
 		if (found_id == id && k2k_tenant_state(word) == K2K_TENANT_LIVE) {
 			*slot = link - 1;
 			*state_gen = word;
@@ -94,11 +93,11 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 		K2K_DELAY(half_copied);
 		limits->gpu_memory_bytes = k2k_load_relaxed(&cold->gpu_memory_bytes[set]);
 		limits->kernels = k2k_load_relaxed(&cold->kernels[set]);
-		k2k_fence_acquire(); /* the copies before, the second look after */
+		k2k_fence_acquire(); /* the copies come before the second look */
 	} while (k2k_load_relaxed(&tenant->select) != select); /* relaxed: ordered by the fence */
 }
 
-/* ---- the writer's ------------------------------------------------------------ */
+/* ---- for the writer ------------------------------------------------------------ */
 
 static struct k2k_list list_of(const struct k2k_map *map, struct k2k_shm_list *shared)
 {
@@ -122,13 +121,14 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
 	struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
-	/* relaxed: only the writer, us, changes it */
+	/* relaxed: only the writer changes it */
 	uint32_t other = (uint32_t)(K2K_SELECT_VERSION(k2k_load_relaxed(&tenant->select)) + 1) & 1;
 
 	/*
-	 * A reader that is still copying this set from two versions ago must see the version
-	 * changed afterwards: its version store came before these, and this fence keeps that order.
-	 * fence[tenant-select]: reader's acquire fence.
+	 * A reader may still be copying this set as that of two versions ago. If it copies one of
+	 * the values below, it must see that the version has changed: the version was raised before
+	 * they are stored, and this fence keeps that order.
+	 * fence[tenant-select]: with the acquire fence of the reader
 	 */
 	k2k_fence_release();
 	/* relaxed, all: published by k2k_tenant_flip */
@@ -142,7 +142,7 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	/* relaxed: only the writer, us, changes it */
+	/* relaxed: only the writer changes it */
 	uint64_t select = k2k_load_relaxed(&tenant->select);
 
 	/* publish[tenant-select]: the set, and the budgets that begin and end with this version */
@@ -155,10 +155,10 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	struct k2k_shm_cell *cell = &map->cells[slot];
 	struct k2k_shm_cell_cold *cold = &map->cells_cold[slot];
 
-	/* relaxed, all: nobody refers to this slot until it is linked */
+	/* relaxed, all: no process refers to this slot before it is linked */
 	k2k_store_relaxed(&cell->admitted, 0);
 	k2k_store_relaxed(&cell->window, 0);
-	/* the row may stay: its records tell whose they are */
+	/* the row of leases may stay: its records say whose they are */
 	k2k_store_relaxed(&cell->lease_brokers, 0);
 	k2k_store_relaxed(&cell->has_costs, 0);
 	k2k_store_relaxed(&cell->costs, 0);
@@ -183,7 +183,7 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 		                       map->sizes.tenants);
 	tenant = &map->tenants[*slot];
 	cold = &map->tenants_cold[*slot];
-	/* relaxed, here and below: only the writer, us, changes definitions */
+	/* relaxed, here and below: only the writer changes definitions */
 	if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_FREE)
 		return k2k_fail_values(K2K_ECORRUPT, "tenants", "free list", K2K_TENANT_FREE, *slot,
 		                       "slot %u is in the free list, but not free: run repair",
@@ -192,10 +192,12 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	if (gen > K2K_GENERATION_MAX)
 		return k2k_fail(K2K_EFULL, "generations", NULL,
 		                "the registry has given out all generations");
-	/* given before used: a killed writer wastes a number, and none is given twice */
-	/* publish[generation] seen by observe[generation] in info */
+	/*
+	 * Stored before it is used: a killed writer wastes a number, and no number is used twice.
+	 * publish[generation]: observed by info
+	 */
 	k2k_store_release(&map->defs->generation, gen);
-	/* publish[tenant-state]: no old reader takes it for LIVE */
+	/* publish[tenant-state]: a reader of the former use does not take this one for LIVE */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen));
 	K2K_DELAY(building);
 	k2k_list_remove(&free_list, UINT32_MAX, *slot);
@@ -215,7 +217,8 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+	/* relaxed: only the writer changes it */
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 
 	/* publish[tenant-state]: cell, limits and budgets of this generation */
 	k2k_store_release(&tenant->state_gen,
@@ -227,12 +230,13 @@ void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot)
 void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	/* relaxed: ours */
+	/* relaxed: only the writer changes it */
 	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))];
 
 	/*
-	 * publish[tenant-link]: state and id first: who still stands on the former use sees that;
-	 * relaxed: heads are ours
+	 * publish[tenant-link]: state and id. A walk that still stands on the former use, and
+	 * follows this link, sees by them that the slot was reused. relaxed: only the writer
+	 * changes heads
 	 */
 	k2k_store_release(&tenant->next, k2k_load_relaxed(head));
 	k2k_store_release(head, slot + 1); /* publish[tenant-link]: the definition's fields */
@@ -240,12 +244,12 @@ void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
 
 static int find_before(const struct k2k_map *map, uint32_t slot, k2k_u32 **link)
 {
-	/* relaxed: ours */
+	/* relaxed: only the writer changes it */
 	uint32_t bucket = k2k_tenant_bucket(map, k2k_load_relaxed(&map->tenants[slot].id));
 	uint32_t steps = 0, at;
 
 	*link = &map->tenant_heads[bucket];
-	/* relaxed: only the writer, us, changes links */
+	/* relaxed: only the writer changes links */
 	while ((at = k2k_load_relaxed(*link)) != 0) {
 		if (at == slot + 1)
 			return 0;
@@ -268,8 +272,8 @@ int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot)
 	k2k_u32 *link;
 	int code = find_before(map, slot, &link);
 
-	if (code == 0) /* publish[tenant-link]: the successor's fields, passed on */
-		/* relaxed: ours */
+	if (code == 0) /* publish[tenant-link]: the successor's fields */
+		/* relaxed: only the writer changes it */
 		k2k_store_release(link, k2k_load_relaxed(&map->tenants[slot].next));
 	return code == K2K_ENOTENANT ? 0 : code;
 }
@@ -277,13 +281,14 @@ int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot)
 int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+	/* relaxed: only the writer changes it */
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 	int code;
 
-	/* relaxed: carried by the state */
+	/* relaxed: published with the state */
 	k2k_store_relaxed(&map->tenants_cold[slot].retired_token, token);
 	K2K_DELAY(stamped);
-	/* publish[tenant-state]: the token; never RETIRED without it */
+	/* publish[tenant-state]: the token: RETIRED is never seen without it */
 	k2k_store_release(&tenant->state_gen,
 	                  k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word)));
 	K2K_DELAY(retired);
@@ -299,10 +304,11 @@ int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token)
 void k2k_tenant_free(const struct k2k_map *map, uint32_t slot)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	uint64_t word = k2k_load_relaxed(&tenant->state_gen); /* relaxed: ours */
+	/* relaxed: only the writer changes it */
+	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 	struct k2k_list free_list = k2k_tenant_free_list(map);
 
-	/* publish[tenant-state]: all that was taken from it before */
+	/* publish[tenant-state]: all that was done with the slot before */
 	k2k_store_release(&tenant->state_gen,
 	                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
 	k2k_list_append(&free_list, slot);

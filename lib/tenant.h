@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tenant.h (F6) - definitions: find, read, build, publish, retire.
+ * tenant.h (F6) - definitions of tenants: find, read, build, publish, retire.
  *
  * 1. A definition is found only while it is LIVE and linked; it is linked once.
- * 2. state and generation are one word: a reader that saw (LIVE, g) and sees it
- *    again after it copied has copied registration g.
- * 3. Limits: two sets, the version says which. The writer fills the other one and
- *    then raises the version; a reader takes what it copied if the version is the
- *    same afterwards. A killed writer leaves the version as it was: nobody spins.
+ * 2. State and generation are one word: a reader that sees (LIVE, g) before it copies, and again
+ *    after, has copied registration g.
+ * 3. There are two sets of limits, and the version says which is in force. The writer fills the
+ *    other set and then raises the version; a reader keeps its copy if the version is the same
+ *    afterwards. A killed writer leaves the version as it was, so no reader waits for it.
  *
  * register, killed after:                    others see           recovery
  *   BUILDING stored, fields, budgets          nothing              FREE again
@@ -55,36 +55,37 @@ static inline uint32_t k2k_tenant_bucket(const struct k2k_map *map, k2k_tenant_i
 }
 
 int k2k_tenant_corrupt(const char *what, uint32_t where) __attribute__((cold));
-/* Of a poison word that is not 0: K2K_EFENCED, or K2K_ECORRUPT where no destroy has written it. */
+/* For a poison word that is not 0: K2K_EFENCED; K2K_ECORRUPT if no destroy can have written it. */
 int k2k_tenant_fenced(const struct k2k_map *map) __attribute__((cold));
-/* As k2k_tenant_find. */
+/* Searches the whole bucket. As k2k_tenant_find(). */
 int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                     uint64_t *state_gen);
 
 #define K2K_TENANT_NEAR 4
 
-/* One of the first of the bucket, as nearly all are: true. Else false, nothing is known. */
+/* Searches the first K2K_TENANT_NEAR definitions. False means "not found here", not "absent". */
 static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                                         uint64_t *state_gen)
 {
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t index = k2k_load_acquire(&map->tenant_heads[k2k_tenant_bucket(map, id)]) - 1;
 
-	/* relaxed: seen late, it is as if we had come earlier */
+	/* relaxed: seen late, the call is as one that came earlier */
 	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0))
 		return false;
 	for (int i = 0; i < K2K_TENANT_NEAR; i++) {
 		const struct k2k_shm_tenant *tenant = &map->tenants[index];
 
-		if (k2k_unlikely(index >= map->sizes.tenants)) /* the chain's end, too */
+		if (k2k_unlikely(index >= map->sizes.tenants)) /* also the end of the chain */
 			return false;
 		K2K_DELAY(walked);
 		*slot = index;
 		/* observe[tenant-state]: id, cell and limits of this generation */
 		*state_gen = k2k_load_acquire(&tenant->state_gen);
 		/*
-		 * relaxed: the id is at least as new as the word before it; written before LIVE,
-		 * never while LIVE. So whatever led here, it is this tenant's registration.
+		 * relaxed: the id is at least as new as the word loaded before it. It is written
+		 * before LIVE and never while LIVE, so this is the tenant's registration whatever
+		 * link led here.
 		 */
 		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id &&
 		               k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
@@ -98,9 +99,9 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 }
 
 /*
- * 0, the slot and its (LIVE, generation); K2K_ENOTENANT (no detail), K2K_EFENCED,
- * K2K_ECORRUPT. In a broker inside a read section, so that the slot stays this
- * tenant's until it ends; elsewhere compare state_gen again after copying.
+ * 0 with the slot and its (LIVE, generation); K2K_ENOTENANT (without a detail), K2K_EFENCED,
+ * K2K_ECORRUPT. A broker calls it inside a read section, until the end of which the slot stays this
+ * tenant's. Others check with k2k_tenant_still() after they have copied.
  */
 static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                                   uint64_t *state_gen)
@@ -110,17 +111,17 @@ static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, u
 	               : k2k_tenant_walk(map, id, slot, state_gen);
 }
 
-/* Is it still the registration that was found? Orders what was copied before. */
+/* True if the slot still holds the registration that was found, so what was copied is its own. */
 static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, uint64_t state_gen)
 {
-	k2k_fence_acquire(); /* the copies before, this look after */
+	k2k_fence_acquire(); /* the copies come before this look */
 	/* relaxed: ordered by the fence */
 	return k2k_load_relaxed(&map->tenants[slot].state_gen) == state_gen;
 }
 
-/* The rate in force and the version it belongs to: true. False: it has changed meanwhile. */
-static inline bool k2k_tenant_rate_fast(const struct k2k_shm_tenant *tenant, uint64_t *rate,
-                                        uint64_t *version)
+/* Reads the rate in force and its version. False: the definition changed during the look. */
+static inline bool k2k_tenant_try_rate(const struct k2k_shm_tenant *tenant, uint64_t *rate,
+                                       uint64_t *version)
 {
 	/* observe[tenant-select]: the set that it selects */
 	uint64_t select = k2k_load_acquire(&tenant->select);
@@ -128,7 +129,7 @@ static inline bool k2k_tenant_rate_fast(const struct k2k_shm_tenant *tenant, uin
 	*version = K2K_SELECT_VERSION(select);
 	/* relaxed: between the two looks at select */
 	*rate = k2k_load_relaxed(&tenant->rate[*version & 1]);
-	k2k_fence_acquire(); /* the copy before, the second look after */
+	k2k_fence_acquire(); /* the copy comes before the second look */
 	return k2k_load_relaxed(&tenant->select) == select;
 }
 
@@ -136,28 +137,28 @@ static inline uint64_t k2k_tenant_rate(const struct k2k_map *map, uint32_t slot,
 {
 	uint64_t rate;
 
-	while (k2k_unlikely(!k2k_tenant_rate_fast(&map->tenants[slot], &rate, version)))
+	while (k2k_unlikely(!k2k_tenant_try_rate(&map->tenants[slot], &rate, version)))
 		;
 	return rate;
 }
 
 void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limits *limits);
 
-/* ---- the writer's ---------------------------------------------------------- */
+/* ---- for the writer ---------------------------------------------------------- */
 
-/* A free slot in state BUILDING with a new generation, its cell reset; K2K_EFULL, K2K_ECORRUPT. */
+/* A free slot becomes BUILDING, with a new generation and a new cell. K2K_EFULL, K2K_ECORRUPT. */
 int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
                      uint32_t *slot, uint64_t *generation);
 void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot);
 void k2k_tenant_link(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_is_linked(const struct k2k_map *map, uint32_t slot);
-/* Writes the other set; k2k_tenant_flip puts it in force. */
+/* Writes the set that is not in force; k2k_tenant_flip() puts it in force. */
 void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k2k_limits *limits);
 void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot);
-/* Stamps, marks RETIRED, unlinks. The token is published afterwards. */
+/* Stores the token and RETIRED, and unlinks. The caller publishes the token afterwards. */
 int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token);
-/* FREE, into the list: nobody can refer to it any more. */
+/* FREE, and into the free list. No process may refer to the slot any more. */
 void k2k_tenant_free(const struct k2k_map *map, uint32_t slot);
 
 struct k2k_list k2k_tenant_free_list(const struct k2k_map *map);

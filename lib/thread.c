@@ -15,16 +15,16 @@ _Thread_local struct k2k_thread *k2k_thread_self;
 static _Atomic(struct k2k_thread *) newest;
 
 /*
- * Its destructor gives a thread's record back. Made before main(), so that no fork() meets it half
- * made.
+ * Its destructor gives back the record of a thread that ends. It is made before main(), so no
+ * fork() happens while it is half made.
  */
 static pthread_key_t ended;
 static int ended_error = EAGAIN;
 
 /*
- * Runs in the thread that ends. A destructor of the program's that runs later, and calls the
- * library, takes a record anew. The thread reads nothing any more, even if it ended inside of a
- * read section: so nobody shall wait for it.
+ * Runs in the thread that ends. If a later destructor of the program calls the library again, the
+ * thread takes a new record. A thread that ends inside a read section reads nothing any more, so
+ * its section ends too: otherwise synchronizers would wait for it without end.
  */
 static void give_back(void *record)
 {
@@ -43,7 +43,7 @@ __attribute__((constructor(101))) static void make_key(void)
 
 struct k2k_thread *k2k_thread_list(void)
 {
-	/* observe[thread-list]: the records behind it are whole */
+	/* observe[thread-list]: the records behind it are complete */
 	return k2k_load_acquire(&newest);
 }
 
@@ -53,8 +53,8 @@ static struct k2k_thread *take_used(void)
 		uint32_t free = 0;
 
 		/*
-		 * relaxed: a hint. observe[thread-taken] below; its success carries nothing to
-		 * others
+		 * relaxed: only a hint. observe[thread-taken] below; nobody reads anything after
+		 * seeing the 1
 		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
 		    k2k_cas_acquire(&thread->taken, &free, 1))
@@ -63,7 +63,7 @@ static struct k2k_thread *take_used(void)
 	return NULL;
 }
 
-/* A page of records: the first is taken at once, the others are free. */
+/* Maps a page of records. The first one is taken at once, the others are free. */
 static struct k2k_thread *take_new(void)
 {
 	struct k2k_thread *chunk, *head;
@@ -74,7 +74,7 @@ static struct k2k_thread *take_new(void)
 	for (size_t i = 0; i + 1 < RECORDS; i++)
 		chunk[i].next = &chunk[i + 1];
 	k2k_store_relaxed(&chunk->taken, 1); /* relaxed: nobody has it yet */
-	/* relaxed: only compared; what stands behind it was complete before */
+	/* relaxed: only compared; the compare-exchange below observes it */
 	head = k2k_load_relaxed(&newest);
 	do
 		chunk[RECORDS - 1].next = head;
@@ -109,7 +109,7 @@ struct k2k_thread *k2k_thread_first_use(void)
 	return thread;
 }
 
-/* relaxed, both: no other thread is here yet */
+/* relaxed, both: the child has no other thread yet */
 void k2k_thread_after_fork_child(void)
 {
 	for (struct k2k_thread *thread = k2k_thread_list(); thread; thread = thread->next)

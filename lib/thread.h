@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * thread.h (F0) - what the library knows of each thread that has called it.
+ * thread.h (F0) - the record that the library has of each thread that has called it.
  *
- * 1. One record a thread, found through one thread-local pointer: 8 bytes of static TLS in all, so
- *    dlopen() finds room for the library in a process whose other libraries have used up nearly all
- *    of it.
- * 2. Records are never freed and never leave the list, so anybody may walk it at any time without a
- *    lock. A thread that ends gives its record back, and a later thread takes it again.
+ * 1. Each thread has one record, found through one thread-local pointer. The library needs 8 bytes
+ *    of static TLS in all, so dlopen() succeeds even in a process whose other libraries have used
+ *    up nearly all of it.
+ * 2. Records are never freed and never leave the list, so any thread may walk the list at any time
+ *    without a lock. A thread that ends gives its record back, and a later thread takes it again.
  * 3. Taking a record needs no lock, so a fork() at any moment leaves a usable list in the child.
- * 4. Memory comes from mmap(2), not from malloc(): also a child that was made without fork
- *    handlers, where malloc()'s lock may be held for ever, gets its error and does not hang.
+ * 4. Memory comes from mmap(2), not from malloc(). A child made without fork handlers, in which
+ *    malloc()'s lock may stay locked, gets its error code instead of hanging.
  */
 #ifndef K2K_THREAD_H
 #define K2K_THREAD_H
@@ -21,25 +21,25 @@
 #include "k2k/registry.h"
 
 struct k2k_thread {
-	/* rcu.h: nesting and phase of this thread's read section; 0: it is in none */
+	/* rcu.h: nesting and phase of this thread's read section; 0: in none */
 	_Atomic(unsigned long) section;
 	k2k_u32 taken;
-	/* sink.c: calls of an application's sink that this thread is in */
+	/* sink.c: how many calls of an application's sink this thread is in */
 	uint32_t sinks;
 	struct k2k_thread *next; /* constant once the record is in the list */
 	struct k2k_error_detail detail;
 } __attribute__((aligned(2 * K2K_CACHE_LINE)));
 
 /*
- * Null until the thread's first call. Initial-exec: the model that dlopen() may choose is a
- * function call at each use (17 ns, this 1), and 8 bytes of what the C library keeps for such
- * variables are always to be had.
+ * Null until the thread's first call. Initial-exec, because the model that dlopen() may choose
+ * calls a function at each use (17 ns instead of 1), and the C library always has 8 bytes in
+ * reserve for variables of this model.
  */
 extern _Thread_local struct k2k_thread *k2k_thread_self __attribute__((tls_model("initial-exec")));
 
 /*
- * Takes a record for this thread, which has none. Null: no memory, or no pthread_key; errno says
- * which.
+ * Takes a record for this thread, which has none. Null if there is no memory or no pthread_key;
+ * errno says which.
  */
 struct k2k_thread *k2k_thread_first_use(void) __attribute__((cold));
 
@@ -53,18 +53,21 @@ static inline struct k2k_thread *k2k_thread_get(void)
 /* The newest record; the others follow by `next`. */
 struct k2k_thread *k2k_thread_list(void);
 
-/* Aborts unless some thread holds `mutex`; that it is this thread can't be seen. */
+/* Aborts unless some thread holds `mutex`. Whether it is this thread can't be seen. */
 #define k2k_assert_locked(mutex) assert(pthread_mutex_trylock(mutex) == EBUSY)
 
-/* In a forked child: gives back the records of all threads but this one, which alone is here. */
+/*
+ * In a forked child: gives back the records of all threads but the calling one, because only that
+ * one exists in the child.
+ */
 void k2k_thread_after_fork_child(void);
 
 /*
  * Cancellation. A thread that is cancelled at a system call in the middle of a public call would
- * leave locks and counts behind. So a public call that can reach a cancellation point, or that
- * calls the application's sink, begins with K2K_UNCANCELLED: cancellation is disabled until the
- * function returns, and then is what it was. It nests. A request that arrived meanwhile is acted on
- * at the thread's next cancellation point after the call.
+ * leave locks held and counts raised. So a public call that can reach a cancellation point, or that
+ * calls the application's sink, begins with K2K_UNCANCELLED. It disables cancellation until the
+ * function returns, and then restores the previous state. It nests. A request that arrived
+ * meanwhile takes effect at the thread's next cancellation point after the call.
  */
 static inline int k2k_cancel_disable(void)
 {

@@ -11,22 +11,21 @@
 #include "error.h"
 
 #define ENTRIES (UINT64_C(1) << 15)
-/* with 10,000 keys no run of taken entries is as long, but once in a thousand handles */
+/* with 10,000 keys a run of taken entries is as long in one of a thousand handles */
 #define WINDOW 32
 #define SPINS 200
 #define ROOM_WAIT_NS (2 * K2K_NS_PER_SEC)
 #define ROOM_POLL_NS UINT64_C(200000)
 #define LOOK_NS UINT64_C(50000000)
 #define WAKE_EVENTS 32 /* of a batch */
-#define QUIET_LOOKS 40 /* after so many without anything new: two seconds */
+#define QUIET_LOOKS 40 /* two seconds without anything new: the agent looks once a second */
 
-/* Names, kinds and codes of layout.h are those of the public header. */
-_Static_assert(K2K_EVENT_KINDS == K2K_AUDIT_KINDS && K2K_RINGS == K2K_AUDIT_RINGS &&
+_Static_assert(K2K_EVENT_KINDS <= K2K_AUDIT_KINDS_MAX && K2K_RINGS == K2K_AUDIT_RINGS &&
                        K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
-               "as many kinds and rings in the layout as in the header");
+               "the header has room for the layout's kinds, and the same rings");
 _Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 &&
                        K2K_EVENT_VALUES <= K2K_AUDIT_VALUES,
-               "as much room");
+               "the header has room for the layout's names and values");
 
 enum {
 	KEY_WORDS = 5,
@@ -38,7 +37,7 @@ _Static_assert(2 * K2K_EVENT_NAME_BYTES % 8 == 0 &&
                        sizeof(((struct k2k_event_body *)0)->more.kernels) == NAME_WORDS * 8,
                "names are whole words of a key");
 
-/* What makes two rejections alike, as words. Of names that an event cuts, what it keeps. */
+/* What equal rejections have in common, as words. Names are cut as in events. */
 struct key {
 	uint32_t kind, count;
 	uint64_t words[KEY_WORDS_MOST];
@@ -48,12 +47,12 @@ struct key {
 enum { KEY_KIND, KEY_TENANT, KEY_TO, KEY_ORG, KEY_ENGAGEMENT };
 
 /*
- * What had its event in this second, or has repeats that wait for the next one, and what a repeat
- * of it must be. Private memory, but a repeat takes no lock: it reads between two looks at
- * `version`, which is odd while somebody changes the entry. What it goes by is the event's number,
+ * A key that had its event in this second, or has repeats that wait for the next one. Private
+ * memory. A repeat takes no lock: it reads between two looks at `version`, which is odd while a
+ * thread changes the entry. A stale entry does no harm: the repeat only uses the event's number,
  * and the ring adds only to the event of that number.
  *
- * Keys whose home is the entry are looked for, and get a place, with `locked` taken: so none is in
+ * A thread that searches a place for a key takes `locked` of the key's home entry: so no key is in
  * two places.
  */
 struct k2k_trail_entry {
@@ -62,12 +61,12 @@ struct k2k_trail_entry {
 	k2k_u64 second;
 	k2k_u64 key[KEY_WORDS_MOST];
 	k2k_u32 locked;
-	/* with the entry entered */
+	/* only for a thread that has entered the entry: repeats that wait; of the newest of them */
 	uint32_t pending;
 	uint64_t used, limit;
 };
 
-/* All its pages at once: one that comes on the message path could put its caller to sleep. */
+/* Populates all pages: a page fault on the message path could put its caller to sleep. */
 static int make_table(struct k2k_trail *trail)
 {
 	void *entries = mmap(NULL, ENTRIES * sizeof(*trail->entries), PROT_READ | PROT_WRITE,
@@ -83,7 +82,7 @@ static int make_table(struct k2k_trail *trail)
 		                      "no memory for a table of events");
 	}
 	trail->entries = entries;
-	/* without it homes can be guessed, which costs events, not counts */
+	/* if it fails, homes can be guessed; that costs coalescing, not counts */
 	if (getrandom(&trail->seed, sizeof(trail->seed), 0) != (ssize_t)sizeof(trail->seed))
 		trail->seed = trail->incarnation;
 	return 0;
@@ -140,14 +139,14 @@ static void sign(const struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	body->time_ns = k2k_clock_realtime_ns();
 	body->monotonic_ns = k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
-	/* which names the dead one, whatever it had signed with */
+	/* that event names the dead broker */
 	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD) {
 		body->pid = trail->pid;
 		body->incarnation = trail->incarnation;
 	}
 }
 
-/* As much as there is room for, whole characters of UTF-8. True: cut. */
+/* Copies as many whole characters of UTF-8 as there is room for. True: the name was cut. */
 static bool copy_name(char into[K2K_EVENT_NAME_BYTES], const char *name)
 {
 	size_t length = strnlen(name, K2K_EVENT_NAME_BYTES);
@@ -204,7 +203,7 @@ static uint64_t append(struct k2k_trail *trail, const struct key *key, uint64_t 
 	return k2k_ring_append(ring_for(trail, key->kind), &body, count, open);
 }
 
-void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body)
+void k2k_trail_append(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	sign(trail, body);
 	memcpy(body->more.change.actor, trail->actor, sizeof(body->more.change.actor));
@@ -222,7 +221,7 @@ static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
 {
 	const struct k2k_shm_follower *follower = &trail->map->followers[index];
 
-	/* relaxed: nobody there, as a rule; asked again below */
+	/* relaxed: usually there is none; k2k_follower_is_prompt() asks again */
 	return k2k_load_relaxed(&follower->owner) != 0 &&
 	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
 	       /* relaxed: compared only */
@@ -266,18 +265,16 @@ bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
 void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	wait_for_followers(trail);
-	/* whoever had the lock before us has ended its event, or is dead */
+	/* earlier holders of the lock have completed their events, or are dead */
 	k2k_ring_own(&trail->ring);
-	k2k_trail_tell(trail, body);
-	trail->told++;
-	/*
-	 * in a long batch: soon, and before they miss anything. A writer wakes them once it has
-	 * done what it tells of
-	 */
+	k2k_trail_append(trail, body);
+	trail->unannounced++;
+	/* create and destroy wake readers once they have done what the event reports */
 	if (!trail->liveness)
 		return;
-	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->told < WAKE_EVENTS &&
-	    trail->told <= trail->ring.mask / 2)
+	/* in a long batch readers are woken soon, and before they miss events */
+	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->unannounced < WAKE_EVENTS &&
+	    trail->unannounced <= trail->ring.mask / 2)
 		return;
 	trail->woken_ns = body->monotonic_ns;
 	k2k_trail_wake(trail);
@@ -285,9 +282,9 @@ void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *bod
 
 void k2k_trail_wake(struct k2k_trail *trail)
 {
-	if (trail->told == 0)
+	if (trail->unannounced == 0)
 		return;
-	trail->told = 0;
+	trail->unannounced = 0;
 	k2k_ring_wake(trail->map);
 }
 
@@ -351,7 +348,7 @@ static struct k2k_trail_entry *entry_at(const struct k2k_trail *trail, uint64_t 
 	return &trail->entries[(home + step) % ENTRIES];
 }
 
-/* relaxed, all: between two looks at the version, or with the entry entered */
+/* relaxed, all: between two looks at the version, or in an entry that is entered */
 static bool has_key(const struct k2k_trail_entry *entry, const struct key *key)
 {
 	for (uint32_t i = 0; i < key->count; i++)
@@ -360,7 +357,7 @@ static bool has_key(const struct k2k_trail_entry *entry, const struct key *key)
 	return true;
 }
 
-/* Without any lock. False: it has no open event, as far as could be seen. */
+/* Takes no lock. False: no open event of this key was seen. */
 static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home, uint64_t second)
 {
 	for (uint32_t i = 0; i < WINDOW; i++) {
@@ -376,7 +373,7 @@ static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home
 		n = k2k_load_relaxed(&entry->n);
 		if (n == 0 || k2k_load_relaxed(&entry->second) < second)
 			return false;
-		/* with the one of enter(): words of a later change are not taken for this one's */
+		/* with the fence of enter(): a word of a later change shows in `version` below */
 		k2k_fence_acquire();
 		/* relaxed: ordered by the fence */
 		return k2k_load_relaxed(&entry->version) == version &&
@@ -393,7 +390,7 @@ static bool enter(struct k2k_trail_entry *entry)
 	/* observe[trail-entry]: what the last one left; publish[trail-entry]: nothing yet */
 	if (version % 2 || !k2k_cas_acq_rel(&entry->version, &version, version + 1))
 		return false;
-	/* with the one of repeat(): who reads a word of ours reads the odd version afterwards */
+	/* with the fence of repeat(): a thread that reads our words sees the odd version */
 	k2k_fence_release();
 	return true;
 }
@@ -405,17 +402,15 @@ static void leave(struct k2k_trail_entry *entry)
 	k2k_store_release(&entry->version, version + 1); /* publish[trail-entry]: what we leave */
 }
 
-/*
- * ---- an entry that is entered; relaxed, all: see has_key(). Bits and `open` say where the agent
- * looks ------------
- */
+/* ---- an entry that is entered; relaxed, all: see has_key() ---------------------------- */
 
+/* Bits and `open` say where the agent looks, and whether. */
 static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, bool in_use)
 {
 	size_t at = (size_t)(entry - trail->entries);
 	uint64_t bit = UINT64_C(1) << at % 64, before;
 
-	/* relaxed, all: where the agent looks, and whether; it looks again */
+	/* relaxed, all: the agent looks again */
 	before = in_use ? k2k_or_relaxed(&trail->used[at / 64], bit)
 	                : k2k_and_relaxed(&trail->used[at / 64], ~bit);
 	if (((before & bit) != 0) != in_use)
@@ -442,9 +437,9 @@ static void close_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 }
 
 /*
- * An event for `more` (0 or 1) and for what waits. Of what waits all but one were counted as
- * coalesced, and the event itself counts as one. Without room for it in the ring, what waits waits
- * on behind a new one that is lost; else it ends in no event.
+ * Writes an event for `more` (0 or 1) new rejections and for the repeats that wait. All but one of
+ * these were counted as coalesced, and the event itself counts as one. If the ring has no room, the
+ * new rejection is lost and the repeats go on waiting; without a new one they are lost as one.
  */
 static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry,
                         const struct key *key, uint32_t more, bool open)
@@ -467,7 +462,7 @@ static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
 	k2k_store_relaxed(&entry->second, second);
 }
 
-/* Of another key, and a second that is over: what waits there gets its event now. */
+/* The entry is of a second that is over: repeats that wait get their event now. */
 static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
 {
 	struct key key;
@@ -490,8 +485,8 @@ static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const
 /* ---- with the home locked -------------------------------------------------------------------- */
 
 /*
- * The entry that has this key, entered, or null. *busy: it may have it, but somebody is changing
- * it.
+ * The entry that has this key, entered, or null. *busy: an entry may have it, but another thread is
+ * changing that one.
  */
 static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *key, uint64_t home,
                                     bool *busy)
@@ -500,7 +495,7 @@ static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *k
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		struct k2k_trail_entry *entry = entry_at(trail, home, i);
 
-		/* relaxed: a key with this home is put anywhere by who has this lock */
+		/* relaxed: only the holder of this lock puts a key with this home anywhere */
 		if (k2k_load_relaxed(&entry->version) == 0)
 			return NULL;
 		if (!has_key(entry, key))
@@ -516,7 +511,7 @@ static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *k
 	return NULL;
 }
 
-/* One whose second is over, entered; or null. */
+/* An entry whose second is over, entered; or null. */
 static struct k2k_trail_entry *find_room(struct k2k_trail *trail, uint64_t home, uint64_t second)
 {
 	for (uint32_t i = 0; i < WINDOW; i++) {
@@ -548,7 +543,7 @@ static void count_again(struct k2k_trail *trail, struct k2k_trail_entry *entry,
 
 enum counted { COUNTED, BUSY, NO_ROOM };
 
-/* BUSY: somebody is changing an entry that is needed. */
+/* BUSY: another thread is changing an entry that is needed. */
 static enum counted count_locked(struct k2k_trail *trail, const struct key *key, uint64_t home,
                                  const struct k2k_rejection *r, uint64_t second)
 {
@@ -576,13 +571,13 @@ static enum counted count_locked(struct k2k_trail *trail, const struct key *key,
 	return COUNTED;
 }
 
-/* At most SPINS tries: who has the home may be preempted, and nobody waits for it. */
+/* At most SPINS tries: nobody waits for a holder that may be preempted. */
 static bool lock_home(struct k2k_trail_entry *entry)
 {
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t free = 0;
 
-		/* observe[trail-home]: what the last one entered under it */
+		/* observe[trail-home]: the keys that its last holder put anywhere */
 		if (k2k_cas_acq_rel(&entry->locked, &free, 1))
 			return true;
 	}
@@ -602,7 +597,7 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 	if (lock_home(&trail->entries[home])) {
 		for (int i = 0; i < SPINS && counted == BUSY; i++)
 			counted = count_locked(trail, &key, home, r, second);
-		/* publish[trail-home]: what we entered */
+		/* publish[trail-home]: the key that we put there */
 		k2k_store_release(&trail->entries[home].locked, 0);
 	}
 	if (counted != COUNTED)
@@ -613,7 +608,7 @@ void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *r, ui
 
 enum due { DUE_NOT, DUE_ROUND, DUE_SECOND };
 
-/* relaxed, all: with the entry entered; without, a hint */
+/* relaxed, all: a hint, unless the entry is entered */
 static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_entry *entry,
                        uint64_t second)
 {
@@ -627,7 +622,8 @@ static enum due is_due(const struct k2k_trail *trail, const struct k2k_trail_ent
 }
 
 /*
- * Of a second that is over: what waits gets an event, to which repeats of the new second are added.
+ * The entry's second is over: repeats that wait get an event, to which repeats of the new second
+ * are added. UINT64_MAX: the trail is closed.
  */
 static void end_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
                        const struct key *key, uint64_t second)
@@ -644,8 +640,8 @@ static bool close_one(struct k2k_trail *trail, struct k2k_trail_entry *entry, ui
 	enum due due;
 
 	/*
-	 * entered only where it seems due: who finds it entered writes an event of its own. In use
-	 * now: the next look.
+	 * enters it only if it seems due: a thread that finds it entered for long writes an event
+	 * of its own. If another thread has entered it, the next look closes it.
 	 */
 	if (is_due(trail, entry, second) == DUE_NOT || !enter(entry))
 		return false;

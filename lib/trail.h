@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * trail.h (F6) - from rejections and changes to events in the writer's ring.
+ * trail.h (F6) - turns rejections and changes into events in the writer's ring.
  *
- * 1. On the message path: no system call, no lock, no allocation, no wait. A thread that finds the
- *    table of what is open busy for long writes an event of its own.
- * 2. Equal rejections of one second are one event. It stays open, and repeats are counted in it,
- *    until its second is over or the ring has gone half round since: an event that is nearly
- *    written over is worth more to a reader than its next repeat. A repeat that comes after that,
- *    in the same second, waits in the table: the key's next event stands for it too, which is that
- *    of its first rejection in the next second, or one that the agent writes then.
- * 3. Every rejection is in `written`, `coalesced` or `lost`, once; a killed thread's last one
- *    perhaps in none. What waits in the table of a killed broker is in no event, and all but one of
- *    a key are in `coalesced`.
- * 4. The table has ENTRIES places; a key may be in any of WINDOW places from its home on. Only if
- *    all of these belong to other keys of the same second, a rejection is an event of its own.
- *    Homes depend on a random number of the handle, so that nobody can choose keys that share one.
- * 5. The broker's agent closes events and wakes readers: when a second begins, and each
- *    20th of a second while anything was written lately.
- * 6. A broker has two rings: rejections by a limit go into one, cross-tenant attempts and deaths
- *    into the other.
- * 7. An administrator's event waits for followers that keep up and have not kept what it would
- *    write over: for ROOM_WAIT_NS at most, and not again for one that did not move in that time.
- *    Brokers' events never wait.
+ * 1. The message path makes no system call, takes no lock, allocates nothing and waits for nobody.
+ *    A thread that finds the table of open events busy for long writes an event of its own.
+ * 2. Equal rejections of one second are one event. The event stays open, and repeats are counted in
+ *    it, until its second is over, or the ring has gone half round since: then a reader needs the
+ *    event before it is overwritten, more than its next repeat. A repeat that comes later in the
+ *    same second waits in the table: it is counted in the next event of its key. That is the event
+ *    of the key's first rejection in the next second, or one that the agent writes then.
+ * 3. Every rejection is counted once, in `written`, `coalesced` or `lost`; the last one of a killed
+ *    thread perhaps in none. Repeats that wait in the table of a killed broker are in no event; all
+ *    but one of each key are in `coalesced`.
+ * 4. The table has ENTRIES places; a key may be in any of WINDOW places from its home on. If all of
+ *    these belong to other keys of the same second, a rejection becomes an event of its own. Homes
+ *    depend on a random number of the handle, so that nobody can choose keys that share one.
+ * 5. The broker's agent closes events and wakes readers: when a second begins, and every 50 ms
+ *    while anything was written lately.
+ * 6. A broker has two rings: one for rejections by a limit, one for cross-tenant attempts and
+ *    deaths.
+ * 7. An administrator's event waits if it would overwrite an event that a follower, which keeps up,
+ *    has not kept: for ROOM_WAIT_NS at most, and not again for a follower that did not move in that
+ *    time. Brokers' events never wait.
  */
 #ifndef K2K_TRAIL_H
 #define K2K_TRAIL_H
@@ -34,24 +34,24 @@
 struct k2k_trail_entry;
 
 struct k2k_trail {
-	const struct k2k_map *map; /* null: there is none */
+	const struct k2k_map *map; /* null: no trail */
 	const struct k2k_clock *clock;
 	struct k2k_liveness *liveness; /* an administrator's; null: waits for no follower */
-	struct k2k_ring ring;          /* a broker's: of rejections */
+	struct k2k_ring ring;          /* a broker's: of rejections by a limit */
 	struct k2k_ring security;      /* a broker's */
 	uint64_t pid, incarnation, comm[2];
 	char actor[K2K_EVENT_ACTOR_BYTES];
-	struct k2k_trail_entry *entries; /* a broker's */
-	k2k_u64 *used;                   /* a bit an entry: it has a key */
-	k2k_u32 open;                    /* how many of these */
+	struct k2k_trail_entry *entries; /* a broker's table */
+	k2k_u64 *used;                   /* a bit for each entry: it has a key */
+	k2k_u32 open;                    /* how many bits are set */
 	uint64_t seed;
-	/* an administrator's: where a follower stood that it waited for in vain */
+	/* an administrator's, by follower: its position when a wait for it ended in vain */
 	uint64_t gave_up_at[K2K_FOLLOWERS];
-	uint32_t told;     /* an administrator's: events since readers were woken */
-	uint64_t woken_ns; /* when that was; as monotonic_ns of an event */
+	uint32_t unannounced; /* an administrator's: events since it woke readers */
+	uint64_t woken_ns;    /* when it woke them; as monotonic_ns of an event */
 	/* the agent's */
 	uint64_t turnover; /* as of its last look */
-	uint32_t quiet;    /* looks since that found anything new */
+	uint32_t quiet;    /* looks in a row that found nothing new */
 };
 
 struct k2k_trail_options {
@@ -62,33 +62,33 @@ struct k2k_trail_options {
 	uint64_t pid, incarnation;
 	uint64_t comm[2]; /* a broker's */
 	const char *actor;
-	/* a broker's: with a table, and owner of the ring from now on */
+	/* a broker's: makes a table, and owns the rings from now on */
 	bool rejects;
 };
 /* 0 or K2K_ENOMEM. */
 int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *options);
-/* No other thread uses it any more: closes what is open. */
+/* Closes open events. No other thread may use the trail any more. */
 void k2k_trail_close(struct k2k_trail *trail);
 
-/* A broker's, while its mapping is kept (in a read section, say). */
+/* Reports a rejection. A broker's, in a read section, so that the mapping stays. */
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
                       uint64_t second);
 /*
- * Writes an event that is no rejection; fills in the times, who it is (not of a broker found dead),
- * and the actor.
+ * Appends an event that is no rejection. Fills in the times, the actor, and pid and incarnation of
+ * the writer (except of BROKER_DEAD, which names the dead).
  */
-void k2k_trail_tell(struct k2k_trail *trail, struct k2k_event_body *body);
+void k2k_trail_append(struct k2k_trail *trail, struct k2k_event_body *body);
 /*
- * The same of an administrator, who has the writer's lock. Wakes readers at once if they were not
- * woken within the last 50 ms, and after each 32 events; k2k_trail_wake, when the lock is given
- * back, wakes them for the rest.
+ * The same for an administrator that holds the writer's lock. Wakes readers at once if it has not
+ * done so within the last 50 ms, and after every 32 events. k2k_trail_wake(), called when the lock
+ * is released, wakes them for the rest.
  */
 void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body);
 void k2k_trail_wake(struct k2k_trail *trail);
-/* Does a follower keep up, with room for `events` of this administrator's? */
+/* Does a follower keep up, and is there room for `events` more of this administrator's? */
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events);
 
-/* Of one who has no handle: creates, or destroys. actor null: the process's comm. */
+/* The trail of create and destroy, which have no handle. actor null: the process's comm. */
 struct k2k_trail_writer {
 	struct k2k_clock clock;
 	struct k2k_trail trail;
@@ -96,7 +96,7 @@ struct k2k_trail_writer {
 int k2k_trail_writer_open(struct k2k_trail_writer *writer, const struct k2k_map *map,
                           const char *actor);
 
-/* The agent's look. How long until the next, in ns; 0: when the next second begins. */
+/* The agent's look. Returns the ns until the next one; 0: when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loads are relaxed where they have no label: see verify.h. */
+/* Loads without a label are relaxed: see verify.h. */
 #include "verify.h"
 
 #include <stdarg.h>
@@ -10,15 +10,15 @@
 #include "tenant.h"
 #include "writer.h"
 
-void k2k_look_find(struct k2k_look *look, const char *invariant, const char *object,
-                   const char *format, ...)
+void k2k_verify_report(struct k2k_verify *verify, const char *invariant, const char *object,
+                       const char *format, ...)
 {
 	struct k2k_finding *finding;
 	va_list args;
 
-	if (look->count == K2K_FINDINGS_MAX)
+	if (verify->count == K2K_FINDINGS_MAX)
 		return;
-	finding = &look->list[look->count++];
+	finding = &verify->list[verify->count++];
 	memset(finding, 0, sizeof(*finding));
 	snprintf(finding->invariant, sizeof(finding->invariant), "%s", invariant);
 	snprintf(finding->object, sizeof(finding->object), "%s", object);
@@ -27,7 +27,7 @@ void k2k_look_find(struct k2k_look *look, const char *invariant, const char *obj
 	va_end(args);
 }
 
-bool k2k_look_mark(uint8_t *seen, uint32_t index)
+bool k2k_verify_mark(uint8_t *seen, uint32_t index)
 {
 	bool was = seen[index / 8] & (1u << index % 8);
 
@@ -35,12 +35,12 @@ bool k2k_look_mark(uint8_t *seen, uint32_t index)
 	return was;
 }
 
-bool k2k_look_marked(const uint8_t *seen, uint32_t index)
+bool k2k_verify_is_marked(const uint8_t *seen, uint32_t index)
 {
 	return seen[index / 8] & (1u << index % 8);
 }
 
-bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+bool k2k_verify_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
 	uint64_t word;
 
@@ -52,35 +52,37 @@ bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t gene
 	        k2k_tenant_state(word) == K2K_TENANT_RETIRED);
 }
 
-void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index,
-                          const void *field, size_t bytes)
+void k2k_verify_reserved(struct k2k_verify *verify, const char *object, uint32_t index,
+                         const void *field, size_t bytes)
 {
 	static const unsigned char zeroes[64];
 
-	if (look->defs_header->compatible || look->live_header->compatible)
-		return; /* a later version may keep something there */
+	if (verify->defs_header->compatible || verify->live_header->compatible)
+		return; /* a later version may store something there */
 	if (memcmp(field, zeroes, bytes < sizeof(zeroes) ? bytes : sizeof(zeroes)) != 0)
-		k2k_look_find(look, "layout", object, "record %u: a reserved field is not 0",
-		              index);
+		k2k_verify_report(verify, "layout", object, "record %u: a reserved field is not 0",
+		                  index);
 }
 
 /* ---- pooled records ------------------------------------------------------------------ */
 
-void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index, uint64_t word)
+void k2k_verify_claim(struct k2k_verify *verify, const char *object, uint32_t index, uint64_t word)
 {
 	uint64_t claimer = k2k_entry_above(word);
 
 	if (claimer != K2K_INCARNATION_WRITER &&
 	    (claimer < K2K_LOCK_BYTE_LIFE_MIN || claimer >= K2K_LOCK_BYTE_LIFE_MAX))
-		k2k_look_find(look, "I6", object, "record %u was taken by nobody", index);
+		k2k_verify_report(verify, "I6", object, "record %u has an owner that can't exist",
+		                  index);
 	else if (claimer == K2K_INCARNATION_WRITER && k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
-	         look->alone && k2k_writer_intent(look->map) == K2K_OP_NONE)
-		k2k_look_find(look, "I6", object,
-		              "record %u was taken by a writer, and there is none", index);
+	         verify->alone && k2k_writer_intent(verify->map) == K2K_OP_NONE)
+		k2k_verify_report(verify, "I6", object,
+		                  "record %u is claimed by a writer, but no change is in progress",
+		                  index);
 }
 
-static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
-                          uint32_t bucket, uint8_t *seen)
+static void check_chain(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                        uint32_t bucket, uint8_t *seen)
 {
 	/* observe[entry-link]: its fields */
 	uint32_t link = k2k_load_acquire(&hash->heads[bucket]);
@@ -90,48 +92,50 @@ static void look_at_chain(struct k2k_look *look, const struct k2k_hash *hash, co
 		unsigned int state;
 
 		if (link > hash->pool.capacity) {
-			k2k_look_find(look, "I5", object,
-			              "bucket %u: a link points outside of the table", bucket);
+			k2k_verify_report(verify, "I5", object,
+			                  "bucket %u: a link points outside the table", bucket);
 			return;
 		}
 		entry = k2k_pool_at(&hash->pool, link - 1);
-		if (k2k_look_mark(seen, link - 1)) {
-			k2k_look_find(look, "I5", object, "bucket %u: record %u is linked twice",
-			              bucket, link - 1);
+		if (k2k_verify_mark(seen, link - 1)) {
+			k2k_verify_report(verify, "I5", object,
+			                  "bucket %u: record %u is linked twice", bucket, link - 1);
 			return;
 		}
 		if (k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 		                    k2k_load_relaxed(&entry->key)) != bucket)
-			k2k_look_find(look, "I5", object,
-			              "record %u is in bucket %u, which is not its own", link - 1,
-			              bucket);
+			k2k_verify_report(
+				verify, "I5", object,
+				"record %u is in bucket %u, where its key does not belong",
+				link - 1, bucket);
 		state = k2k_entry_state(k2k_load_relaxed(&entry->state));
 		if (state == K2K_ENTRY_FREE || state == K2K_ENTRY_RETIRED)
-			k2k_look_find(look, "I2", object, "record %u is linked, but %s", link - 1,
-			              state == K2K_ENTRY_FREE ? "free" : "retired");
+			k2k_verify_report(verify, "I2", object, "record %u is linked, but %s",
+			                  link - 1, state == K2K_ENTRY_FREE ? "free" : "retired");
 		link = k2k_load_acquire(&entry->next); /* observe[entry-link]: as above */
 	}
 }
 
-static void look_at_live_entry(struct k2k_look *look, const struct k2k_shm_entry *entry,
-                               const char *object, uint32_t index, const uint8_t *seen)
+static void check_live_entry(struct k2k_verify *verify, const struct k2k_shm_entry *entry,
+                             const char *object, uint32_t index, const uint8_t *seen)
 {
-	if (!k2k_look_marked(seen, index))
-		k2k_look_find(look, "I5", object, "record %u is live, but not linked", index);
-	if (!k2k_look_has_tenant(look->map, k2k_load_relaxed(&entry->slot),
-	                         k2k_load_relaxed(&entry->gen)))
-		k2k_look_find(look, "I2", object, "record %u belongs to no tenant", index);
+	if (!k2k_verify_is_marked(seen, index))
+		k2k_verify_report(verify, "I5", object, "record %u is live, but not linked", index);
+	if (!k2k_verify_has_tenant(verify->map, k2k_load_relaxed(&entry->slot),
+	                           k2k_load_relaxed(&entry->gen)))
+		k2k_verify_report(verify, "I2", object, "record %u belongs to no tenant", index);
 }
 
-static void look_at_token(struct k2k_look *look, const char *object, uint32_t index, uint64_t token)
+static void check_token(struct k2k_verify *verify, const char *object, uint32_t index,
+                        uint64_t token)
 {
-	if (token == 0 || token > k2k_load_relaxed(&look->map->defs->grace_token))
-		k2k_look_find(look, "I2", object,
-		              "record %u was taken at a token that was not published", index);
+	if (token == 0 || token > k2k_load_relaxed(&verify->map->defs->grace_token))
+		k2k_verify_report(verify, "I2", object,
+		                  "record %u has a token that was not published", index);
 }
 
-static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
-                          uint32_t index, bool of_writer, const uint8_t *seen)
+static void check_entry(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                        uint32_t index, bool of_writer, const uint8_t *seen)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint64_t word = k2k_load_relaxed(&entry->state);
@@ -139,40 +143,40 @@ static void look_at_entry(struct k2k_look *look, const struct k2k_hash *hash, co
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE:
 		if (k2k_entry_above(word))
-			k2k_look_find(look, "I2", object, "record %u is free, and somebody's",
-			              index);
+			k2k_verify_report(verify, "I2", object,
+			                  "record %u is free but has an owner", index);
 		break;
 	case K2K_ENTRY_LIVE:
-		look_at_live_entry(look, entry, object, index, seen);
+		check_live_entry(verify, entry, object, index, seen);
 		if (of_writer)
-			look_at_token(look, object, index, k2k_entry_above(word));
+			check_token(verify, object, index, k2k_entry_above(word));
 		else
-			k2k_look_at_claim(look, object, index, word);
+			k2k_verify_claim(verify, object, index, word);
 		break;
-	case K2K_ENTRY_CLAIMED: k2k_look_at_claim(look, object, index, word); break;
+	case K2K_ENTRY_CLAIMED: k2k_verify_claim(verify, object, index, word); break;
 	default:
-		if (k2k_entry_above(word) > k2k_load_relaxed(&look->map->defs->grace_token))
-			k2k_look_find(look, "I2", object,
-			              "record %u is retired with a token that was not published",
-			              index);
+		if (k2k_entry_above(word) > k2k_load_relaxed(&verify->map->defs->grace_token))
+			k2k_verify_report(
+				verify, "I2", object,
+				"record %u is retired with a token that was not published", index);
 		if (k2k_load_relaxed(&entry->next) > hash->pool.capacity)
-			k2k_look_find(
-				look, "I2", object,
-				"record %u is retired, and its link points outside of the table",
+			k2k_verify_report(
+				verify, "I2", object,
+				"record %u is retired and its link points outside the table",
 				index);
 	}
 }
 
-void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
-                      bool of_writer)
+void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                     bool of_writer)
 {
 	uint8_t *seen = calloc(hash->pool.capacity / 8 + 1, 1);
 
 	if (!seen)
 		return;
 	for (uint32_t i = 0; i <= hash->mask; i++)
-		look_at_chain(look, hash, object, i, seen);
+		check_chain(verify, hash, object, i, seen);
 	for (uint32_t i = 0; i < hash->pool.capacity; i++)
-		look_at_entry(look, hash, object, i, of_writer, seen);
+		check_entry(verify, hash, object, i, of_writer, seen);
 	free(seen);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify.h (F6, on top of its peers) - one look at everything: can what stands there be?
+ * verify.h (F6, on top of its peers) - compares all of the memory with the invariants.
  *
- * 1. It reads only, survives whatever it reads, and each walk has a bound.
- * 2. What moves meanwhile may look wrong once: the caller looks again, and keeps what both looks
- *    found. So a text holds no number that moves by itself.
- * 3. What is not told: a dead broker's place, claims and leases (they count as nothing, and are
- *    taken by whoever needs them), tenants that wait for a grace period, and numbers of which any
- *    may be right.
+ * 1. Verification only reads, survives whatever it reads, and each of its walks has a bound.
+ * 2. What changes meanwhile may look wrong once. So the caller verifies again, and keeps what both
+ *    rounds found; for that, a text contains no number that changes by itself.
+ * 3. These are not findings: a dead broker's slot, claims and leases (they count as nothing, and
+ *    any process that needs them takes them), tenants that wait for a grace period, and numbers of
+ *    which any value may be right.
  *
- * Loads are relaxed where they have no label: numbers that are compared; what matters is found
- * again on the second look.
+ * Loads without a label are relaxed: their values are only compared, and the second round finds
+ * again what matters.
  */
 #ifndef K2K_VERIFY_H
 #define K2K_VERIFY_H
@@ -23,56 +23,60 @@
 #include "map.h"
 #include "ring.h"
 
-#define K2K_FINDINGS_MAX 256 /* that are kept; more are counted as this many */
+#define K2K_FINDINGS_MAX 256 /* more findings than this are not stored */
 /*
- * Numbers of events that were begun and never counted: each is one of a killed thread. More are not
- * the work of kills.
+ * A thread that is killed between two steps leaves a number that was begun and never counted. A
+ * ring with more of them than this is damaged: so many threads are never killed.
  */
 #define K2K_RING_UNCOUNTED_MAX (UINT64_C(1) << 32)
 
-struct k2k_look {
+struct k2k_verify {
 	const struct k2k_map *map;
 	const struct k2k_clock *clock;
 	struct k2k_liveness *liveness;
-	const struct k2k_shm_header *defs_header, *live_header; /* as attach has checked them */
-	bool alone; /* with the writer's lock: definitions and lists hold still */
+	const struct k2k_shm_header *defs_header, *live_header; /* as the attach checked them */
+	bool alone; /* under the writer's lock: definitions and lists don't change */
 	struct k2k_finding list[K2K_FINDINGS_MAX];
 	size_t count;
 };
 
-void k2k_look_at_definitions(struct k2k_look *look);
-void k2k_look_at_live(struct k2k_look *look);
-void k2k_look_at_trail(struct k2k_look *look);
-/* Of that the words of one ring, and one place: for repair, too. */
-void k2k_look_at_ring(struct k2k_look *look, uint32_t index);
-/* The highest number that stands in its own place, up to `most`; 0: none. */
-uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most);
-void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
-                       uint64_t place);
+void k2k_verify_definitions(struct k2k_verify *verify);
+void k2k_verify_live(struct k2k_verify *verify);
+void k2k_verify_trail(struct k2k_verify *verify);
+/* The words of one ring; also for repair. */
+void k2k_verify_ring(struct k2k_verify *verify, uint32_t index);
+/* The highest number up to `most` that is in its own place; 0: none. */
+uint64_t k2k_verify_highest(const struct k2k_ring *ring, uint64_t most);
+void k2k_verify_place(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
+                      uint64_t place);
 
-/* ---- for both halves ------------------------------------------------------------- */
+/* ---- shared by the parts --------------------------------------------------------- */
 
-void k2k_look_find(struct k2k_look *look, const char *invariant, const char *object,
-                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+void k2k_verify_report(struct k2k_verify *verify, const char *invariant, const char *object,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Bits of what was reached; true where it had been before. */
-bool k2k_look_mark(uint8_t *seen, uint32_t index);
-bool k2k_look_marked(const uint8_t *seen, uint32_t index);
+/* Sets a record's bit in `seen`. True if it was set already. */
+bool k2k_verify_mark(uint8_t *seen, uint32_t index);
+bool k2k_verify_is_marked(const uint8_t *seen, uint32_t index);
 
 /* Is (slot, generation) a registration that is live or retired? */
-bool k2k_look_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation);
+bool k2k_verify_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 /*
- * What is claimed in a word's upper part is said by a broker's incarnation, or the writer's mark.
+ * The upper part of a claimed or live record's word must be a broker's incarnation, or the writer's
+ * mark.
  */
-void k2k_look_at_claim(struct k2k_look *look, const char *object, uint32_t index, uint64_t word);
+void k2k_verify_claim(struct k2k_verify *verify, const char *object, uint32_t index, uint64_t word);
 /*
- * Buckets, chains and the common head of each record. of_writer: records that only the writer
- * takes, and a token tells when.
+ * Buckets, chains and the common head of each record. of_writer: only the writer takes these
+ * records, and their words hold the token of that moment.
  */
-void k2k_look_at_hash(struct k2k_look *look, const struct k2k_hash *hash, const char *object,
-                      bool of_writer);
-/* Reserved fields, of at most 64 bytes, are zero, as long as no feature is known that uses them. */
-void k2k_look_at_reserved(struct k2k_look *look, const char *object, uint32_t index,
-                          const void *field, size_t bytes);
+void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                     bool of_writer);
+/*
+ * Reserved fields, of at most 64 bytes, must be zero, unless the registry has a feature that may
+ * use them.
+ */
+void k2k_verify_reserved(struct k2k_verify *verify, const char *object, uint32_t index,
+                         const void *field, size_t bytes);
 
 #endif

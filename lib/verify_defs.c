@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify_defs.c (F6, on top of its peers) - tenants, budgets, and the writer's own words.
+ * verify_defs.c (F6, on top of its peers) - verifies tenants, budgets and the writer's words.
  *
- * Loads are relaxed where they have no label: see verify.h.
+ * Loads without a label are relaxed: see verify.h.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,27 +14,27 @@
 
 /* ---- the writer's words ---------------------------------------------------------------- */
 
-static void look_at_words(struct k2k_look *look)
+static void check_words(struct k2k_verify *verify)
 {
-	const struct k2k_shm_defs *defs = look->map->defs;
+	const struct k2k_shm_defs *defs = verify->map->defs;
 
 	if (k2k_load_relaxed(&defs->poisoned))
-		k2k_look_find(look, "layout", "defs",
-		              "the word that says \"being destroyed\" is damaged");
-	if (k2k_writer_intent(look->map) == K2K_OP_NONE &&
+		k2k_verify_report(verify, "layout", "defs",
+		                  "the word that says \"being destroyed\" is corrupt");
+	if (k2k_writer_intent(verify->map) == K2K_OP_NONE &&
 	    k2k_load_relaxed(&defs->grace_wake) != (uint32_t)k2k_load_relaxed(&defs->grace_token))
-		k2k_look_find(look, "I2", "defs",
-		              "the word that brokers wait on is not that of the grace token");
-	k2k_look_at_reserved(look, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
-	k2k_look_at_reserved(look, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
-	k2k_look_at_reserved(look, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
+		k2k_verify_report(verify, "I2", "defs",
+		                  "the word that brokers wait on differs from the grace token");
+	k2k_verify_reserved(verify, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
+	k2k_verify_reserved(verify, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
+	k2k_verify_reserved(verify, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
 }
 
 /* ---- lists of free and of retired records ------------------------------------------------ */
 
 enum place { IN_NONE, IN_FREE, IN_RETIRED };
 
-/* Where a record belongs, and since when. */
+/* Which list a record belongs to by its state, and the token that it waits for. */
 typedef enum place (*placing)(const struct k2k_map *map, uint32_t index, uint64_t *token);
 
 static enum place place_tenant(const struct k2k_map *map, uint32_t index, uint64_t *token)
@@ -58,23 +58,22 @@ static enum place place_budget(const struct k2k_map *map, uint32_t index, uint64
 	                                                    : IN_NONE;
 }
 
-static void look_at_list(struct k2k_look *look, const struct k2k_list *list, const char *object,
-                         enum place place, placing placer)
+static void check_list(struct k2k_verify *verify, const struct k2k_list *list, const char *object,
+                       enum place place, placing placer)
 {
 	const char *name = place == IN_FREE ? "free" : "retired";
 	uint32_t link = k2k_load_relaxed(&list->shared->head), last = 0, count = 0, records = 0;
 	uint64_t token, newest = 0;
 
 	while (link != 0 && link <= list->capacity && count < list->capacity) {
-		if (placer(look->map, link - 1, &token) != place)
-			k2k_look_find(look, "I6", object,
-			              "record %u is in the list of those that are %s, and is not",
-			              link - 1, name);
+		if (placer(verify->map, link - 1, &token) != place)
+			k2k_verify_report(
+				verify, "I6", object,
+				"record %u is in the %s list, where its state does not belong",
+				link - 1, name);
 		if (place == IN_RETIRED && token < newest)
-			k2k_look_find(
-				look, "I6", object,
-				"the list of those that are %s is not in the order of its tokens",
-				name);
+			k2k_verify_report(verify, "I6", object,
+			                  "the %s list is not ordered by token", name);
 		newest = token;
 		last = link;
 		count++;
@@ -82,37 +81,39 @@ static void look_at_list(struct k2k_look *look, const struct k2k_list *list, con
 			(const k2k_u32 *)(const void *)(list->next + list->stride * (link - 1)));
 	}
 	for (uint32_t i = 0; i < list->capacity; i++)
-		records += placer(look->map, i, &token) == place;
+		records += placer(verify->map, i, &token) == place;
 	if (link != 0 || count != records || k2k_load_relaxed(&list->shared->tail) != last ||
 	    k2k_list_count(list) != count)
-		k2k_look_find(look, "I6", object,
-		              "the list of those that are %s is damaged: repair builds it anew",
-		              name);
-	k2k_look_at_reserved(look, object, 0, &list->shared->reserved,
-	                     sizeof(list->shared->reserved));
+		k2k_verify_report(verify, "I6", object,
+		                  "the %s list is corrupt: repair rebuilds it", name);
+	k2k_verify_reserved(verify, object, 0, &list->shared->reserved,
+	                    sizeof(list->shared->reserved));
 }
 
-/* They belong to the writer: who is not alone sees them in the making. */
-static void look_at_lists(struct k2k_look *look)
+/*
+ * Only the writer uses the lists: to any other process they look wrong while a change is in
+ * progress.
+ */
+static void check_lists(struct k2k_verify *verify)
 {
-	struct k2k_list tenants_free = k2k_tenant_free_list(look->map),
-			tenants_retired = k2k_tenant_retired_list(look->map);
-	struct k2k_list budgets_free = k2k_budget_free_list(look->map),
-			budgets_retired = k2k_budget_retired_list(look->map);
+	struct k2k_list tenants_free = k2k_tenant_free_list(verify->map),
+			tenants_retired = k2k_tenant_retired_list(verify->map);
+	struct k2k_list budgets_free = k2k_budget_free_list(verify->map),
+			budgets_retired = k2k_budget_retired_list(verify->map);
 
-	if (!look->alone || k2k_writer_intent(look->map) != K2K_OP_NONE)
+	if (!verify->alone || k2k_writer_intent(verify->map) != K2K_OP_NONE)
 		return;
-	look_at_list(look, &tenants_free, "tenants", IN_FREE, place_tenant);
-	look_at_list(look, &tenants_retired, "tenants", IN_RETIRED, place_tenant);
-	look_at_list(look, &budgets_free, "budgets", IN_FREE, place_budget);
-	look_at_list(look, &budgets_retired, "budgets", IN_RETIRED, place_budget);
+	check_list(verify, &tenants_free, "tenants", IN_FREE, place_tenant);
+	check_list(verify, &tenants_retired, "tenants", IN_RETIRED, place_tenant);
+	check_list(verify, &budgets_free, "budgets", IN_FREE, place_budget);
+	check_list(verify, &budgets_retired, "budgets", IN_RETIRED, place_budget);
 }
 
 /* ---- tenants ------------------------------------------------------------------------------- */
 
-static void look_at_tenant_chain(struct k2k_look *look, uint32_t bucket, uint8_t *seen)
+static void check_tenant_chain(struct k2k_verify *verify, uint32_t bucket, uint8_t *seen)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]);
 
@@ -120,127 +121,129 @@ static void look_at_tenant_chain(struct k2k_look *look, uint32_t bucket, uint8_t
 		const struct k2k_shm_tenant *tenant;
 
 		if (link > map->sizes.tenants) {
-			k2k_look_find(look, "I1", "tenants",
-			              "bucket %u: a link points outside of the table", bucket);
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "bucket %u: a link points outside the table", bucket);
 			return;
 		}
 		tenant = &map->tenants[link - 1];
-		if (k2k_look_mark(seen, link - 1)) {
-			k2k_look_find(look, "I1", "tenants", "bucket %u: slot %u is linked twice",
-			              bucket, link - 1);
+		if (k2k_verify_mark(seen, link - 1)) {
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "bucket %u: slot %u is linked twice", bucket, link - 1);
 			return;
 		}
 		if (k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id)) != bucket)
-			k2k_look_find(look, "I1", "tenants",
-			              "slot %u is in bucket %u, which is not its own", link - 1,
-			              bucket);
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "slot %u is in bucket %u, where its id does not belong",
+			                  link - 1, bucket);
 		if (k2k_tenant_state(k2k_load_relaxed(&tenant->state_gen)) != K2K_TENANT_LIVE)
-			k2k_look_find(look, "I1", "tenants", "slot %u is linked, but not live",
-			              link - 1);
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "slot %u is linked, but not live", link - 1);
 		link = k2k_load_acquire(&tenant->next); /* observe[tenant-link]: as above */
 	}
 }
 
-static void look_at_duplicates(struct k2k_look *look, uint32_t slot)
+static void check_duplicates(struct k2k_verify *verify, uint32_t slot)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	k2k_tenant_id id = k2k_load_relaxed(&map->tenants[slot].id);
 	uint64_t word = 0;
 	uint32_t found = slot;
 
 	if (k2k_tenant_find(map, id, &found, &word) == 0 && found != slot)
-		k2k_look_find(look, "I1", "tenants",
-		              "tenant %" PRIu64 " is defined in slots %u and %u", id, slot, found);
+		k2k_verify_report(verify, "I1", "tenants",
+		                  "tenant %" PRIu64 " is defined in slots %u and %u", id, slot,
+		                  found);
 }
 
-/* What is the same in each definition in force. */
-static void look_at_fields(struct k2k_look *look, uint32_t slot)
+/* What must hold for every live definition. */
+static void check_fields(struct k2k_verify *verify, uint32_t slot)
 {
-	const struct k2k_shm_tenant *tenant = &look->map->tenants[slot];
+	const struct k2k_shm_tenant *tenant = &verify->map->tenants[slot];
 	uint64_t select = k2k_load_relaxed(&tenant->select);
 
 	if (k2k_tenant_generation(k2k_load_relaxed(&tenant->state_gen)) == 0)
-		k2k_look_find(look, "I1", "tenants", "slot %u is live without a generation", slot);
+		k2k_verify_report(verify, "I1", "tenants", "slot %u is live without a generation",
+		                  slot);
 	if (k2k_load_relaxed(&tenant->id) == K2K_TENANT_UNSPECIFIED)
-		k2k_look_find(look, "I1", "tenants", "slot %u defines tenant 0", slot);
+		k2k_verify_report(verify, "I1", "tenants", "slot %u defines tenant 0", slot);
 	if ((select & 0xff) != 0 || K2K_SELECT_VERSION(select) == 0)
-		k2k_look_find(look, "layout", "tenants",
-		              "slot %u: its algorithm is not known, or no version is in force",
-		              slot);
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u has an unknown algorithm, or no version in force", slot);
 	if (k2k_load_relaxed(&tenant->flags) & ~(uint32_t)K2K_DEF_HAS_BUDGETS)
-		k2k_look_find(look, "layout", "tenants", "slot %u has flags that are not known",
-		              slot);
-	if (k2k_load_relaxed(&look->map->tenants_cold[slot].retired_token))
-		k2k_look_find(look, "I2", "tenants",
-		              "slot %u is live, and has the token of one retired", slot);
-	k2k_look_at_reserved(look, "tenants", slot, tenant->burst, sizeof(tenant->burst));
+		k2k_verify_report(verify, "layout", "tenants", "slot %u has unknown flags", slot);
+	if (k2k_load_relaxed(&verify->map->tenants_cold[slot].retired_token))
+		k2k_verify_report(verify, "I2", "tenants",
+		                  "slot %u is live but has the token of a retired one", slot);
+	k2k_verify_reserved(verify, "tenants", slot, tenant->burst, sizeof(tenant->burst));
 }
 
-static void look_at_retired(struct k2k_look *look, uint32_t slot)
+static void check_retired(struct k2k_verify *verify, uint32_t slot)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	uint64_t token = k2k_load_relaxed(&map->tenants_cold[slot].retired_token);
 
 	if (token == 0 || token > k2k_load_relaxed(&map->defs->grace_token))
-		k2k_look_find(look, "I2", "tenants",
-		              "slot %u is retired with a token that was not published", slot);
+		k2k_verify_report(verify, "I2", "tenants",
+		                  "slot %u is retired with a token that was not published", slot);
 	if (k2k_load_relaxed(&map->tenants[slot].next) > map->sizes.tenants)
-		k2k_look_find(look, "I2", "tenants",
-		              "slot %u is retired, and its link points outside of the table", slot);
+		k2k_verify_report(verify, "I2", "tenants",
+		                  "slot %u is retired and its link points outside the table", slot);
 }
 
-static void look_at_tenant(struct k2k_look *look, uint32_t slot, const uint8_t *seen)
+static void check_tenant(struct k2k_verify *verify, uint32_t slot, const uint8_t *seen)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	const struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
 	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen),
 		 generation = k2k_tenant_generation(word);
 
 	if (generation > k2k_load_relaxed(&map->defs->generation))
-		k2k_look_find(look, "I1", "tenants",
-		              "slot %u has generation %" PRIu64 ", which was not given yet", slot,
-		              generation);
+		k2k_verify_report(verify, "I1", "tenants",
+		                  "slot %u has generation %" PRIu64
+		                  ", which was not given to any tenant yet",
+		                  slot, generation);
 	switch (k2k_tenant_state(word)) {
 	case K2K_TENANT_FREE: break;
 	case K2K_TENANT_BUILDING:
-		k2k_look_find(look, "intent", "tenants", "slot %u: a register has not ended", slot);
+		k2k_verify_report(verify, "intent", "tenants",
+		                  "slot %u: the registration of a tenant was interrupted", slot);
 		break;
 	case K2K_TENANT_LIVE:
-		if (!k2k_look_marked(seen, slot))
-			k2k_look_find(look, "I1", "tenants", "slot %u is live, but not linked",
-			              slot);
+		if (!k2k_verify_is_marked(seen, slot))
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "slot %u is live, but not linked", slot);
 		else
-			look_at_duplicates(look, slot);
-		look_at_fields(look, slot);
+			check_duplicates(verify, slot);
+		check_fields(verify, slot);
 		break;
-	case K2K_TENANT_RETIRED: look_at_retired(look, slot); break;
+	case K2K_TENANT_RETIRED: check_retired(verify, slot); break;
 	default:
-		k2k_look_find(look, "I1", "tenants", "slot %u has state %u", slot,
-		              (unsigned int)k2k_tenant_state(word));
+		k2k_verify_report(verify, "I1", "tenants", "slot %u has the unknown state %u", slot,
+		                  (unsigned int)k2k_tenant_state(word));
 	}
-	k2k_look_at_reserved(look, "tenants", slot, cold->label, sizeof(cold->label));
+	k2k_verify_reserved(verify, "tenants", slot, cold->label, sizeof(cold->label));
 }
 
-static void look_at_tenants(struct k2k_look *look)
+static void check_tenants(struct k2k_verify *verify)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	uint8_t *seen = calloc(map->sizes.tenants / 8 + 1, 1);
 
 	if (!seen)
 		return;
 	for (uint32_t i = 0; i <= map->tenant_mask; i++)
-		look_at_tenant_chain(look, i, seen);
+		check_tenant_chain(verify, i, seen);
 	for (uint32_t i = 0; i < map->sizes.tenants; i++)
-		look_at_tenant(look, i, seen);
+		check_tenant(verify, i, seen);
 	free(seen);
 }
 
 /* ---- budgets --------------------------------------------------------------------------------- */
 
-/* The ledger record that it reserved is its own. */
-static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
+/* A budget's reserved ledger record must belong to the same engagement. */
+static void check_reserved_cost(struct k2k_verify *verify, uint32_t index)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	uint32_t record = k2k_load_relaxed(&budget->ledger) - 1;
 
@@ -251,63 +254,65 @@ static void look_at_reserved_cost(struct k2k_look *look, uint32_t index)
 	            k2k_load_relaxed(&budget->entry.key) ||
 	    k2k_load_relaxed(&map->ledger[record].entry.slot) !=
 	            k2k_load_relaxed(&budget->entry.slot))
-		k2k_look_find(look, "I8", "budgets",
-		              "record %u: the ledger record that it reserved is not its own",
-		              index);
+		k2k_verify_report(verify, "I8", "budgets",
+		                  "record %u: its ledger record belongs to another engagement",
+		                  index);
 }
 
-/* Counts in `counts` what each slot has in force. */
-static void look_at_budget(struct k2k_look *look, uint32_t index, uint32_t *counts)
+/* Adds the budgets in force to counts[slot]. */
+static void check_budget(struct k2k_verify *verify, uint32_t index, uint32_t *counts)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	const struct k2k_shm_budget *budget = &map->budgets[index];
 	uint32_t slot = k2k_load_relaxed(&budget->entry.slot);
 	uint64_t word = k2k_load_relaxed(&budget->entry.state),
 		 since = k2k_load_relaxed(&budget->since);
 
 	if (k2k_entry_state(word) == K2K_ENTRY_CLAIMED)
-		k2k_look_find(look, "intent", "budgets",
-		              "record %u: a change of budgets has not ended", index);
+		k2k_verify_report(verify, "intent", "budgets",
+		                  "record %u: a change of budgets was interrupted", index);
 	if (k2k_entry_state(word) != K2K_ENTRY_LIVE ||
-	    !k2k_look_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
+	    !k2k_verify_has_tenant(map, slot, k2k_load_relaxed(&budget->entry.gen)))
 		return;
 	if (since == 0 ||
 	    since > K2K_SELECT_VERSION(k2k_load_relaxed(&map->tenants[slot].select)) ||
 	    k2k_load_relaxed(&budget->until) != 0)
-		k2k_look_find(look, "intent", "budgets",
-		              "record %u: a change of budgets has not ended", index);
-	look_at_reserved_cost(look, index);
+		k2k_verify_report(verify, "intent", "budgets",
+		                  "record %u: a change of budgets was interrupted", index);
+	check_reserved_cost(verify, index);
 	counts[slot]++;
 }
 
-static void look_at_budgets(struct k2k_look *look)
+static void check_budgets(struct k2k_verify *verify)
 {
-	const struct k2k_map *map = look->map;
+	const struct k2k_map *map = verify->map;
 	struct k2k_hash hash = k2k_budget_hash(map);
 	uint32_t *counts = calloc(map->sizes.tenants, sizeof(*counts));
 
-	k2k_look_at_hash(look, &hash, "budgets", true);
+	k2k_verify_hash(verify, &hash, "budgets", true);
 	for (uint32_t i = 0; counts && i < map->sizes.budgets; i++)
-		look_at_budget(look, i, counts);
-	/* a reader's counts are of different moments */
-	for (uint32_t i = 0; counts && look->alone && i < map->sizes.tenants; i++) {
+		check_budget(verify, i, counts);
+	/* only alone: a reader sees the counts of different moments */
+	for (uint32_t i = 0; counts && verify->alone && i < map->sizes.tenants; i++) {
 		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) !=
 		    K2K_TENANT_LIVE)
 			continue;
 		if (counts[i] != k2k_load_relaxed(&map->tenants_cold[i].budget_count))
-			k2k_look_find(look, "I8", "budgets",
-			              "slot %u has %u budgets, and counts others", i, counts[i]);
+			k2k_verify_report(verify, "I8", "budgets",
+			                  "slot %u has %u budgets, but its own count differs", i,
+			                  counts[i]);
 		if (counts[i] && !(k2k_load_relaxed(&map->tenants[i].flags) & K2K_DEF_HAS_BUDGETS))
-			k2k_look_find(look, "I8", "budgets",
-			              "slot %u has budgets that nobody looks for", i);
+			k2k_verify_report(verify, "I8", "budgets",
+			                  "slot %u has budgets, but its flag says that it has none",
+			                  i);
 	}
 	free(counts);
 }
 
-void k2k_look_at_definitions(struct k2k_look *look)
+void k2k_verify_definitions(struct k2k_verify *verify)
 {
-	look_at_words(look);
-	look_at_tenants(look);
-	look_at_budgets(look);
-	look_at_lists(look);
+	check_words(verify);
+	check_tenants(verify);
+	check_budgets(verify);
+	check_lists(verify);
 }

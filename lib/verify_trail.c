@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * verify_trail.c (F6, on top of its peers) - the audit rings.
+ * verify_trail.c (F6, on top of its peers) - verifies the audit rings and their followers.
  *
- * Loads are relaxed where they have no label: see verify.h.
+ * Loads without a label are relaxed: see verify.h.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
 };
 
-uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
+uint64_t k2k_verify_highest(const struct k2k_ring *ring, uint64_t most)
 {
 	uint64_t found = 0;
 
@@ -36,38 +36,42 @@ uint64_t k2k_look_highest(const struct k2k_ring *ring, uint64_t most)
 	return found;
 }
 
-void k2k_look_at_ring(struct k2k_look *look, uint32_t index)
+void k2k_verify_ring(struct k2k_verify *verify, uint32_t index)
 {
-	const struct k2k_ring all = k2k_ring_of(look->map, index);
+	const struct k2k_ring all = k2k_ring_of(verify->map, index);
 	const struct k2k_shm_ring *ring = all.shared;
-	uint64_t told = 0, claimed;
+	uint64_t counted = 0, claimed;
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++)
-		told = k2k_sat_add(told, k2k_sat_add(k2k_load_relaxed(&ring->written[i]),
-		                                     k2k_load_relaxed(&ring->lost[i])));
-	/* after the counts, each of which was raised after it: */
+		counted = k2k_sat_add(counted, k2k_sat_add(k2k_load_relaxed(&ring->written[i]),
+		                                           k2k_load_relaxed(&ring->lost[i])));
+	/* `claimed` is loaded after the counts, because it was raised before each of them. */
 	k2k_fence_acquire();
-	/* observe[ring-claimed]: at least what was told */
+	/* observe[ring-claimed]: at least what was counted */
 	claimed = k2k_load_acquire(&ring->claimed);
-	if (told > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: more events were written, or lost, than were begun", index);
-	else if (claimed - told > K2K_RING_UNCOUNTED_MAX &&
-	         claimed - k2k_look_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: more events were begun than kills leave unwritten", index);
+	if (counted > claimed)
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: more events were written, or lost, than were begun",
+		                  index);
+	else if (claimed - counted > K2K_RING_UNCOUNTED_MAX &&
+	         claimed - k2k_verify_highest(&all, claimed) > K2K_RING_UNCOUNTED_MAX)
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: more events are missing than killed writers can leave",
+		                  index);
 	if (k2k_load_relaxed(&ring->since) > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u: its owner came after more events than were begun", index);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u: its owner attached after an event that was not begun",
+		                  index);
 	if (k2k_load_relaxed(&ring->written[0]) || k2k_load_relaxed(&ring->lost[0]) ||
 	    k2k_load_relaxed(&ring->coalesced[0]))
-		k2k_look_find(look, "layout", OBJECT, "ring %u counts events of no kind", index);
+		k2k_verify_report(verify, "layout", OBJECT, "ring %u counts events without a kind",
+		                  index);
 	for (int i = K2K_AUDIT_KIND_REGISTER; i < K2K_EVENT_KINDS; i++)
 		if (k2k_load_relaxed(&ring->coalesced[i]))
-			k2k_look_find(look, "layout", OBJECT,
-			              "ring %u counts repeats of a kind that has none: %d", index,
-			              i);
-	k2k_look_at_reserved(look, OBJECT, index, ring->reserved, sizeof(ring->reserved));
+			k2k_verify_report(verify, "layout", OBJECT,
+			                  "ring %u counts repeats of kind %d, which has none",
+			                  index, i);
+	k2k_verify_reserved(verify, OBJECT, index, ring->reserved, sizeof(ring->reserved));
 }
 
 static bool is_zero(const void *bytes, size_t count)
@@ -77,7 +81,7 @@ static bool is_zero(const void *bytes, size_t count)
 	return memcmp(bytes, zeroes, count) == 0;
 }
 
-/* A text that ends, and nothing behind its end. */
+/* The text is terminated, and all bytes behind its end are zero. */
 static bool is_text(const char *text, size_t room)
 {
 	size_t length = strnlen(text, room);
@@ -94,8 +98,8 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 }
 
 /*
- * Brokers' rings are one for rejections by a limit, and one for what concerns security; an
- * administrator may find a broker dead too.
+ * A broker has one ring for rejections by a limit and one for security events. A broker found dead
+ * may also be in the administrators' ring.
  */
 static bool is_of_ring(uint32_t kind, uint32_t ring)
 {
@@ -107,44 +111,44 @@ static bool is_of_ring(uint32_t kind, uint32_t ring)
 	                                             : ring == K2K_RING_ADMIN;
 }
 
-/* What does not fit in it, or null. */
+/* What is wrong with the event, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
 	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT,
 	     cross = body->kind == K2K_AUDIT_KIND_CROSS_TENANT;
 
 	if (body->code != codes[body->kind])
-		return "its code is not that of its kind";
+		return "its code does not match its kind";
 	if (body->flags & (cross ? ~FLAGS : ~0))
 		return "it has unknown flags";
 	if (count == 0 || (count > 1 && !rejection))
-		return "it stands for none, or for too many";
+		return "its count is 0, or its kind has no repeats";
 	if (!has_right_incarnation(body, ring))
-		return "it was written by nobody";
+		return "its writer can't exist";
 	if (!is_of_ring(body->kind, ring))
-		return "its kind is not of this ring";
+		return "its kind does not belong into this ring";
 	if (rejection && body->generation)
-		return "a rejection has no generation";
+		return "it is a rejection, but has a generation";
 	if (rejection &&
 	    !is_text(cross ? (const char *)&body->used : (const char *)body->more.broker.comm,
 	             sizeof(body->more.broker.comm)))
-		return "its broker's name does not end";
+		return "the name of its broker is not terminated";
 	if (!cross && body->to)
 		return "it has a second tenant";
 	if (cross && !(is_text(body->more.kernels.source, K2K_EVENT_NAME_BYTES) &&
 	               is_text(body->more.kernels.destination, K2K_EVENT_NAME_BYTES)))
-		return "a kernel's name does not end";
+		return "the name of a kernel is not terminated";
 	if (rejection && !cross &&
 	    !is_zero((const char *)&body->more + sizeof(body->more.broker),
 	             sizeof(body->more) - sizeof(body->more.broker)))
-		return "it has values, and its kind has none";
+		return "it has values, but its kind has none";
 	if (!rejection && !is_text(body->more.change.actor, K2K_EVENT_ACTOR_BYTES))
-		return "its actor's name does not end";
+		return "the name of its actor is not terminated";
 	return NULL;
 }
 
-static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
-                          uint64_t n)
+static void check_there(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
+                        uint64_t n)
 {
 	const struct k2k_shm_event *event = &ring->events[n & ring->mask];
 	struct k2k_event_copy copy;
@@ -154,28 +158,28 @@ static void look_at_there(struct k2k_look *look, const struct k2k_ring *ring, ui
 	case K2K_EVENT_THERE:
 		fault = find_fault(&copy.body, copy.count, index);
 		if (fault)
-			k2k_look_find(look, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s", index,
-			              n, fault);
+			k2k_verify_report(verify, "I6", OBJECT, "ring %u, event %" PRIu64 ": %s",
+			                  index, n, fault);
 		break;
 	case K2K_EVENT_MISSING:
 		/*
-		 * its writer backed out: then there is nothing at all. Else written over meanwhile,
-		 * or damaged
+		 * If its writer backed out, the place is empty. Otherwise the event was overwritten
+		 * meanwhile, or is damaged.
 		 */
 		if (k2k_load_relaxed(&event->sequence) == 2 * n &&
 		    !(is_zero(&copy.body, sizeof(copy.body)) &&
 		      k2k_load_relaxed(&event->count) == k2k_ring_backed_out(n)))
-			k2k_look_find(look, "I6", OBJECT,
-			              "ring %u, event %" PRIu64
-			              ": its count is another's, or it is of no kind",
-			              index, n);
+			k2k_verify_report(verify, "I6", OBJECT,
+			                  "ring %u, event %" PRIu64
+			                  ": its count belongs to another event, or it has no kind",
+			                  index, n);
 		break;
 	default: break;
 	}
 }
 
-void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint32_t index,
-                       uint64_t place)
+void k2k_verify_place(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
+                      uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
 	/* observe[event-sequence]: it was claimed */
@@ -185,56 +189,57 @@ void k2k_look_at_place(struct k2k_look *look, const struct k2k_ring *ring, uint3
 	uint64_t n = sequence / 2 + sequence % 2, claimed = k2k_ring_newest(ring);
 
 	if (given_up && (((given_up ^ place) & ring->mask) || given_up > claimed))
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u, place %" PRIu64 ": nobody can have given up its event",
-		              index, place);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u, place %" PRIu64
+		                  ": no writer can have given up its event",
+		                  index, place);
 	if (sequence == 0) {
 		if (!is_zero(event->words, sizeof(event->words)) || k2k_load_relaxed(&event->count))
-			/* or it was taken since */
+			/* unless a writer has taken it since */
 			if (k2k_load_relaxed(&event->sequence) == 0)
-				k2k_look_find(look, "I6", OBJECT,
-				              "ring %u, place %" PRIu64
-				              " was never used, and is not empty",
-				              index, place);
+				k2k_verify_report(verify, "I6", OBJECT,
+				                  "ring %u, place %" PRIu64
+				                  " was never used but is not empty",
+				                  index, place);
 		return;
 	}
 	if (((n ^ place) & ring->mask) || n > claimed)
-		k2k_look_find(look, "I6", OBJECT,
-		              "ring %u, place %" PRIu64
-		              ": its event is not its own, or was not begun",
-		              index, place);
+		k2k_verify_report(verify, "I6", OBJECT,
+		                  "ring %u, place %" PRIu64
+		                  ": its event belongs elsewhere, or was not begun",
+		                  index, place);
 	else if (sequence % 2 == 0)
-		look_at_there(look, ring, index, n);
+		check_there(verify, ring, index, n);
 }
 
-/* Words that nobody writes; the others are numbers of which any may be. */
-static void look_at_followers(struct k2k_look *look)
+/* Reserved words and owners. Any value of the other words may be right. */
+static void check_followers(struct k2k_verify *verify)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		const struct k2k_shm_follower *follower = &look->map->followers[i];
+		const struct k2k_shm_follower *follower = &verify->map->followers[i];
 
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved0,
-		                     sizeof(follower->reserved0));
-		k2k_look_at_reserved(look, OBJECT, i, follower->reserved1,
-		                     sizeof(follower->reserved1));
+		k2k_verify_reserved(verify, OBJECT, i, follower->reserved0,
+		                    sizeof(follower->reserved0));
+		k2k_verify_reserved(verify, OBJECT, i, follower->reserved1,
+		                    sizeof(follower->reserved1));
 		if (k2k_load_relaxed(&follower->owner) &&
 		    (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
 		     k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
-			k2k_look_find(look, "layout", OBJECT,
-			              "follower %u: its owner is no number that is drawn", i);
+			k2k_verify_report(verify, "layout", OBJECT,
+			                  "follower %u: its owner can't exist", i);
 	}
 }
 
-void k2k_look_at_trail(struct k2k_look *look)
+void k2k_verify_trail(struct k2k_verify *verify)
 {
-	k2k_look_at_reserved(look, OBJECT, 0, look->map->live->reserved2,
-	                     sizeof(look->map->live->reserved2));
-	look_at_followers(look);
+	k2k_verify_reserved(verify, OBJECT, 0, verify->map->live->reserved2,
+	                    sizeof(verify->map->live->reserved2));
+	check_followers(verify);
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		struct k2k_ring ring = k2k_ring_of(look->map, i);
+		struct k2k_ring ring = k2k_ring_of(verify->map, i);
 
-		k2k_look_at_ring(look, i);
+		k2k_verify_ring(verify, i);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			k2k_look_at_place(look, &ring, i, place);
+			k2k_verify_place(verify, &ring, i, place);
 	}
 }

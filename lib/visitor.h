@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * visitor.h (F3) - the writer's turn without a handle: for a process that creates, destroys or
+ * visitor.h (F3) - the writer's lock without a handle: for a process that creates, destroys or
  * sweeps a registry.
  */
 #ifndef K2K_VISITOR_H

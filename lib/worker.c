@@ -9,7 +9,7 @@
 
 #include "error.h"
 
-/* On the stack of who starts the thread, who waits for `begun`. */
+/* on the stack of the caller, which waits for `begun` */
 struct start {
 	void *(*run)(void *context);
 	void *context;
@@ -24,7 +24,7 @@ static void *begin(void *argument)
 	k2k_u32 *begun = &start->begun;
 
 	k2k_store_release(begun, 1); /* publish[thread-begun]: run and context are read */
-	/* the starter may have gone on: a wake at an address that is no futex does nothing */
+	/* The caller may have returned already: then this wakes nobody, which is harmless. */
 	syscall(SYS_futex, begun, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	return run(context);
 }
@@ -41,7 +41,10 @@ static int create(pthread_t *thread, struct start *start, size_t stack_bytes)
 	if (!error)
 		error = pthread_create(thread, &attr, begin, start);
 	pthread_attr_destroy(&attr);
-	/* the program's thread-local variables are part of the stack: more of them than it holds */
+	/*
+	 * The stack also holds the program's thread-local variables: EINVAL if they don't fit into
+	 * it.
+	 */
 	return error == EINVAL ? pthread_create(thread, NULL, begin, start) : error;
 }
 

@@ -9,15 +9,19 @@
 
 #include "base.h"
 
-/* For threads of ours that run nothing of the program's. */
+/* For threads that run no code of the program. */
 #define K2K_WORKER_STACK_BYTES ((size_t)256 << 10)
 
 /*
- * Starts a thread of ours: all signals blocked, and a stack whose size does not follow
- * RLIMIT_STACK, unless stack_bytes is 0: that limit may be too small to open a file, or so large
- * that RLIMIT_AS or mlockall() refuses it. The thread runs when this returns: a sandbox that is
- * entered then finds it past what the C library does first, for which no error is foreseen. 0, or
- * K2K_ENOMEM with `object`.
+ * Starts a thread of the library with all signals blocked. Its stack has `stack_bytes` bytes,
+ * whatever RLIMIT_STACK says: that limit may be too small to open a file, or so large that
+ * RLIMIT_AS or mlockall() refuses it. 0 takes the default size, for a thread that runs code of the
+ * program.
+ *
+ * The thread runs when this returns. The C library's start-up code can't report an error, so a
+ * sandbox that the program enters afterwards must not interfere with it.
+ *
+ * 0, or K2K_ENOMEM with `object` in the detail.
  */
 int k2k_worker_start(pthread_t *thread, void *(*run)(void *context), void *context,
                      size_t stack_bytes, const char *object);

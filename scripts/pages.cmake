@@ -33,7 +33,7 @@ endif()
 
 # ---- of the tools: k2k-tenantctl's by a program that has its table of commands, the others by hand
 set(ctl ${PROJECT_SOURCE_DIR}/tools/k2k-tenantctl)
-add_executable(k2k-tenantctl-pages ${ctl}/manual_pages.c ${ctl}/command_table.c ${ctl}/completion_scripts.c)
+add_executable(k2k-tenantctl-pages ${ctl}/manual_pages.c ${ctl}/command_table.c ${ctl}/columns.c ${ctl}/completion_scripts.c)
 target_compile_definitions(k2k-tenantctl-pages PRIVATE K2K_TABLE_ALONE)
 target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tools)
 

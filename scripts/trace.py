@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Request traces for scripts/quickstart: generate, split over brokers, feed, check.
+"""Request traces for scripts/quickstart and scripts/replay-trace: generate, split over brokers, feed, check.
 
 A trace is a CSV file with a header. Its columns may stand in any order, and others are ignored; so are blank lines, and blanks
 around a field:

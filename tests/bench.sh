@@ -127,7 +127,7 @@ interrupted() {
 		((SECONDS < end)) || fail "no registry came"
 		sleep 0.02
 	done
-	# the crews are there as well
+	# the workers are there as well
 	measuring=$(children_of "$pid")
 	workers=$(children_of "$measuring")
 	(($(wc -w <<<"$workers") >= 8)) || fail "at work are only: $workers"

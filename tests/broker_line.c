@@ -202,8 +202,8 @@ TEST(a_missing_key_is_named_at_the_end_of_the_object)
 
 TEST(a_key_that_stands_twice_is_refused_at_the_second)
 {
-	refuses("{\"send\":\"a\",\"to\":\"b\",\"send\":\"a\"}", 22, "\"send\" stands twice");
-	refuses("{\"send\":\"a\",\"to\":\"b\",\"s\\u0065nd\":\"a\"}", 22, "stands twice");
+	refuses("{\"send\":\"a\",\"to\":\"b\",\"send\":\"a\"}", 22, "\"send\" occurs twice");
+	refuses("{\"send\":\"a\",\"to\":\"b\",\"s\\u0065nd\":\"a\"}", 22, "occurs twice");
 }
 
 TEST(a_key_may_be_written_with_escapes)
@@ -265,7 +265,7 @@ TEST(what_is_no_string_or_number_is_no_id)
 			fail_msg("accepted: %s as %s", line, json_object_to_json_string(parsed.id));
 	}
 	refuses("{\"stats\":true,\"id\":null}", 20, "\"id\" must be a string or a number");
-	refuses("{\"id\":1,\"stats\":true,\"id\":1}", 22, "stands twice");
+	refuses("{\"id\":1,\"stats\":true,\"id\":1}", 22, "occurs twice");
 }
 
 TEST(a_request_that_is_refused_keeps_its_id)

@@ -27,7 +27,7 @@ TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
 	                    "{\"line\":\"6\",\"column\":13,\"error\":\"unknown key \\\"two\\\"\"}");
 	assert_string_equal(
 		ask(&program, "{\"send\":\"a\",\"send\":\"a\"}"),
-		"{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" stands twice\"}");
+		"{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" occurs twice\"}");
 	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"),
 	                "{\"line\":\"8\",\"column\":37,\"error\":\"");
 	/* the last one without an end */

@@ -210,7 +210,7 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 		assert_int_equal(finish(&program), 2);
 	}
 	program = START("--mode", "0600");
-	assert_contains(next_line(program.out), "are of the socket of --listen");
+	assert_contains(next_line(program.out), "need --listen");
 	assert_int_equal(finish(&program), 2);
 	tear_down();
 }
@@ -298,10 +298,10 @@ TEST(what_is_handed_over_and_no_listening_socket_is_refused)
 		int fd;
 		const char *count, *text, *argument;
 	} cases[] = {
-		{ pair[0], "1", "no listening", NULL },
-		{ file, "1", "no listening", NULL },
+		{ pair[0], "1", "not a listening", NULL },
+		{ file, "1", "not a listening", NULL },
 		{ listening, "2", "more than one", NULL },
-		{ listening, "1", "handed over already", "/dev/null" },
+		{ listening, "1", "passed a socket already", "/dev/null" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct program program = start_activated(

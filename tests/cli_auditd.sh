@@ -153,22 +153,21 @@ cli_auditd_goes_on_after_a_rotation_that_was_killed() {
 	verified log log.1 log.2 log.3
 }
 
-cli_auditd_reopens_on_sighup() {
+cli_auditd_goes_on_in_a_new_file_after_its_file_was_moved() {
 	follow
 	events 2
 	wait_for 3 log
 	mv log old
-	kill -HUP "$auditd_pid"
 	until_true 20 test -s log
 	events 2
 	wait_for 5 old log
 	is "$(jq -r 'select(.kind == "log.opened") | .why' log)" moved
-	# with no reason it changes nothing
+	# as a script for logrotate might: the signal neither ends it nor changes anything
 	kill -HUP "$auditd_pid"
 	events 1
 	wait_for 6 old log
-	# and unasked, as by a tool that forgets to tell
 	mv log old.2
+	kill -HUP "$auditd_pid"
 	until_true 20 test -s log
 	events 1
 	wait_for 7 old old.2 log
@@ -186,8 +185,8 @@ cli_auditd_notices_that_its_file_was_removed() {
 	wait_for 4 log
 	events 1
 	wait_for 5 log
-	says "somebody removed it"
-	has "$(jq -r 'select(.kind == "log.problem") | .text' log)" "are gone; reading again"
+	says "another process removed it"
+	has "$(jq -r 'select(.kind == "log.problem") | .text' log)" "are gone; reading their events again"
 	stop TERM
 	verified log
 	# the same while it does not run: the head knows what is gone
@@ -213,7 +212,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	wait_for 5 log
 	cp log whole
 	truncate -s -100 log
-	until_true 20 heard "somebody cut it"
+	until_true 20 heard "another process truncated it"
 	wait_for 5 log
 	: >log
 	until_true 20 test -s log
@@ -231,7 +230,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	start --file log --key key
 	until_true 20 eval '[[ $(jq -r "select(.kind == \"log.started\") | .seq" log | wc -l) -ge 2 ]]'
 	printf 'graffiti' >>log
-	until_true 20 heard "somebody else wrote 8 bytes"
+	until_true 20 heard "another process wrote 8 bytes"
 	events 1
 	until_true 20 eval 'grep -q "\"sequence\":\"6\"" log'
 }

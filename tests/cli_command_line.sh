@@ -65,6 +65,17 @@ cli_a_word_that_is_nearly_right_is_answered_with_the_right_one() {
 	lacks "$err" "did you mean"
 	ctl 2 help regster
 	has "$err" "did you mean 'register'?"
+	# words that options take
+	ctl 2 list -o jsno
+	has "$err" "unknown value; it is table, json or csv; did you mean 'json'?"
+	ctl 2 audit tail --type securityViolatoin
+	ctl 2 audit tail --type broker_daed
+	has "$err" "did you mean 'broker_dead'?"
+	ctl 2 register 1 --preset unlimted
+	has "$err" "it is standard or unlimited; did you mean 'unlimited'?"
+	ctl 2 list --color xyzzy
+	has "$err" "it is auto, always or never"
+	lacks "$err" "did you mean"
 }
 
 cli_long_options_are_taken_in_full_only() {
@@ -111,7 +122,7 @@ cli_unknown_and_misplaced_options_are_usage_errors() {
 	ctl 2 register 42 --preset large
 	has "$err" "standard or unlimited"
 	ctl 2 update 42
-	has "$err" "nothing named to change"
+	has "$err" "nothing to change"
 	ctl 2 list 1
 	has "$err" "too many arguments"
 	ctl 2 register

@@ -63,7 +63,8 @@ cli_completion_offers_only_values_that_are_accepted() {
 	for word in $types; do ctl 0 audit tail --type "$word"; done
 	ctl 2 audit tail --type frobnicate
 	# the message names them all
-	for word in $(sed 's/.*there are//; s/,/ /g; s/ and / /g; s/;.*//' <<<"$err"); do
+	has "$err" "unknown value"
+	for word in $(sed 's/.*it is//; s/,/ /g; s/;.*//' <<<"$err"); do
 		[[ $word == or ]] || has $'\n'"$types"$'\n' $'\n'"$word"$'\n'
 	done
 	offered register 1 --preset ''
@@ -77,6 +78,11 @@ cli_completion_offers_only_values_that_are_accepted() {
 	offered list -o ''
 	is "$out" $'table\njson\ncsv'
 	for word in $out; do ctl 0 list -o "$word"; done
+	# columns, behind a comma and a minus too
+	offered brokers --columns pid,gr
+	is "$out" pid,grace-behind
+	offered list --sort=-rejected-k
+	is "$out" --sort=-rejected-kernels
 	offered list --color ''
 	for word in $out; do ctl 0 list --color "$word"; done
 	offered init --group roo

@@ -16,7 +16,7 @@ cli_apply_registers_updates_and_leaves_the_rest() {
 		'  - id: 44' \
 		'    kernels: 4'
 	ctl 0 apply -f "$DIR/doc"
-	has "$out" "1 registered, 1 updated, 0 deregistered, 1 as they should be"
+	has "$out" "1 registered, 1 updated, 0 deregistered, 1 unchanged"
 	ctl 0 list -J
 	json '[.tenants[]|.id+":"+(.quota.rate_per_sec//"-")+","+(.quota.kernels//"-"|tostring)]|join(" ")' \
 		"41:9,16 42:5000,4 43:-,- 44:100000,4"
@@ -260,10 +260,10 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	refused 5 5 "'rate' is there twice" "$head"'  - rate: 1/s\n    rate: 2/s'
 	refused 4 15 "no such key" "$head"'  - {id: 43,  rates: 1/s}'
 	refused 4 31 "engagement 7 is there twice" "$head"'  - {id: 43, budgets: {7: 1h, 0x7: 2h}}'
-	refused 4 22 "no such preset" "$head"'  - {id: 43, preset: big}'
+	refused 4 22 "unknown value" "$head"'  - {id: 43, preset: big}'
 	refused 4 20 "single value" "$head"'  - {id: 43, rate: [5]}'
-	refused 4 23 "mapping is expected" "$head"'  - {id: 43, budgets: [7]}'
-	refused 4 5 "mapping is expected" "$head"'  - 43'
+	refused 4 23 "must be a mapping" "$head"'  - {id: 43, budgets: [7]}'
+	refused 4 5 "must be a mapping" "$head"'  - 43'
 	refused 4 9 "anchors" "$head"'  - id: &a 43'
 	refused 4 9 "alias" "$head"'  - id: *a'
 	refused 4 9 "tags" "$head"'  - id: !!str 43'
@@ -276,9 +276,9 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	refused 1 10 "only 1" 'version: 2\ntenants: []\n'
 	refused 3 1 "'version' is missing" '\ntenants: []\n'
 	refused 2 1 "'tenants' is missing" 'version: 1\n'
-	refused 2 9 "list is expected" 'version: 1\ntenants:\n'
+	refused 2 9 "must be a list" 'version: 1\ntenants:\n'
 	refused 1 1 "empty" ''
-	refused 1 1 "mapping is expected" '[]'
+	refused 1 1 "must be a mapping" '[]'
 	refused 1 2 "no such key" '{"generation": 5, "version": 1, "tenants": []}'
 	printf 'version: 1\ntenants: [{id: 7, rate: "\xff"}]' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
@@ -309,7 +309,7 @@ cli_a_document_that_does_not_fit_is_5_before_anything_changes() {
 	doc 'tenants: [{id: 1}, {id: 2, budgets: {1: 1s, 2: 1s}}]'
 	ctl 5 apply -f "$DIR/doc"
 	ctl 0 apply -f "$DIR/doc" --prune --max-prune 1 -y
-	has "$out" "1 registered, 1 updated, 1 deregistered, 0 as"
+	has "$out" "1 registered, 1 updated, 1 deregistered, 0 unchanged"
 	ctl 0 check
 }
 
@@ -344,7 +344,7 @@ cli_prune_takes_no_document_that_may_be_cut_off() {
 	# what is behind the mark would not be missed either
 	printf 'version: 1\nend: true\ntenants: []\n' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
-	has "$err" "line 3, column 10: 'end' comes last"
+	has "$err" "line 3, column 10: 'end' must be the last key"
 	printf 'version: 1\ntenants: []\nend: false\n' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
 	is "$("$TOOL" list -J)" "$before"
@@ -399,7 +399,7 @@ cli_several_files_are_one_document() {
 	ctl 2 apply -f "$DIR/a" -f "$DIR/c" --prune -y
 	has "$err" "$DIR/c does not end"
 	ctl 2 apply -f - -f - <"$DIR/a"
-	has "$err" "once only"
+	has "$err" "only once"
 	ctl 2 apply -f "$DIR/a" -f ""
 	ctl 10 apply -f "$DIR/a" -f "$DIR/none"
 }

@@ -212,11 +212,20 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	say K2K_OK kernel 42
 	say K2K_OK track 42 7 1500000000
 	say K2K_OK cross 42 43
+	"$K2K_AUDITD" --file "$DIR/log" 2>/dev/null &
+	local follower_pid=$!
+	brokers+=("$follower_pid")
+	disown "$follower_pid"
 	export_start
+	until_true 20 status_is '.followers[0].state' active
 	out=$(curl -sS "${url%metrics}status.json")
 	one_object
 	json .schema k2k-exporter/1
 	json .up true
+	json .audit.required false
+	json '.followers[0].comm' k2k-auditd
+	json '.followers[0].pid' "$follower_pid"
+	json '.followers[0].lost_total' 0
 	json .registry "$K2K_REGISTRY"
 	json '.brokers[0].comm' '<b>"\'
 	json '.brokers[0].pid' "$broker_pid"
@@ -226,6 +235,8 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	ctl 0 list -J
 	is "$(jq -S '[.tenants[] | del(.usage.messages_this_second)] | sort_by(.id)' <<<"$status")" \
 		"$(jq -S '[.tenants[] | del(.usage.messages_this_second)] | sort_by(.id)' <<<"$out")"
+	kill -KILL "$follower_pid"
+	until_true 20 status_is '.followers[0].state' dead
 	kill -KILL "$broker_pid"
 	ctl 0 destroy -y -q
 	until_true 20 status_is '.up' false

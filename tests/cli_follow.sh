@@ -46,7 +46,7 @@ cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	ctl 0 audit stats -o table
 	has "$out" OVERWRITTEN
 	has "$err" "12 events are missing in its log"
-	has "$err" "written over, and not read yet: admin:2 to admin:13"
+	has "$err" "overwritten before they were read: admin:2 to admin:13"
 	ctl 0 metrics
 	has "$out" "k2k_audit_events_lost_total{registry=\"$K2K_REGISTRY\",kind=\"overwritten\"} 12"
 	has "$out" "k2k_audit_follower_lag_events{registry=\"$K2K_REGISTRY\",follower=\"0\",command=\"k2k-auditd\"} 20"
@@ -112,7 +112,7 @@ cli_auditd_survives_a_ring_that_lies() {
 		until_true 20 eval '[[ $(damages) == $((told + 2)) ]]'
 		told=$((told + 2))
 		ctl 0 audit tail --type rate -o table --since 1
-		[[ $claimed == 0 ]] || has "$out" "ring 0 is damaged"
+		[[ $claimed == 0 ]] || has "$out" "ring 0 is corrupt"
 		live_word 12 0 1
 		say K2K_OK cross 1 3
 		until_true 20 last_is cross_tenant
@@ -120,7 +120,7 @@ cli_auditd_survives_a_ring_that_lies() {
 	is "$(damages)" 6
 	stop TERM
 	ctl 0 audit verify "$DIR/log"
-	has "$err" "rings were found damaged 6 times"
+	has "$err" "corrupt rings were found 6 times"
 }
 
 # Names of kernels and of processes are strangers': through every output of audit, and into the metrics.

@@ -41,7 +41,7 @@ cli_pages_have_the_options_and_examples_of_help_word_by_word() {
 	same "$("$TOOL" --help | spelled_options)" "$(section OPTIONS <"$DIR/whole" | spelled_options)" \
 		"global options, help (<) and page (>)"
 	same "$("$TOOL" --help | grep -E '^ +(-., )?--' | words)" \
-		"$(section OPTIONS <"$DIR/whole" | grep -v 'Options may stand' | words)" "global options, help (<) and page (>)"
+		"$(section OPTIONS <"$DIR/whole" | grep -v 'Options may be' | words)" "global options, help (<) and page (>)"
 	has "$("$TOOL" apply --help | spelled_options)" "-f, --file FILE"
 	has "$("$TOOL" register --help | spelled_options)" "--preset standard|unlimited"
 	for word in $(first_words); do

@@ -38,7 +38,7 @@ cli_init_creates_once() {
 	json .uuid "$uuid"
 	json .tables.tenants.capacity 16
 	# where it is not what was asked for, that is told
-	has "$err" "registry '$K2K_REGISTRY': exists already, and max_tenants is 16 there, not 32"
+	has "$err" "registry '$K2K_REGISTRY': exists already; its max_tenants is 16, not 32"
 	json .differences '[{"field":"max_tenants","found":"16","asked":"32"}]'
 	ctl 0 init --if-missing --max-tenants 16 --mode 0600 --group 4711 --audit-events 100 -J
 	json '[.differences[]|.field+":"+.found+":"+.asked]|join(" ")' "max_audit_events:256:128 live_mode:0660:0600 owner_gid:$(id -g):4711"

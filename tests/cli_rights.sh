@@ -52,7 +52,7 @@ cli_the_group_reads_but_does_not_administer() {
 	done
 	for command in repair "register 1" "update 42 --rate 1/s" "deregister 42" "budget set 42 7 1s" "budget unset 42 7" "destroy -y"; do
 		as_nobody 7 $command
-		has "$err" "changes are for the registry's owner root, and root; its group may look at it"
+		has "$err" "only root and the registry's owner root may change it; its group may read it"
 		lacks "$err" "member of its group"
 	done
 	ctl 0 exists 42
@@ -68,7 +68,7 @@ cli_a_registry_of_somebody_else_is_opened_where_its_owner_is_named() {
 	json .tenants[0].id 42
 	ctl 0 --owner "$(getent passwd 65534 | cut -d : -f 1)" register 43 -q
 	ctl 7 list --owner 65533
-	has "$err" "--owner names somebody else"
+	has "$err" "--owner names another user"
 	ctl 2 list --owner no-such-user-here
 	has "$err" "no such user"
 	ctl 7 destroy

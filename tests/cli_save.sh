@@ -79,7 +79,7 @@ cli_a_load_that_stopped_half_way_can_be_repeated() {
 	has "$err" "generation 2"
 	ctl 0 register 5 -q
 	ctl 4 load "$DIR/both"
-	has "$err" "not as"
+	has "$err" "is not the one in"
 	ctl 0 check
 }
 
@@ -120,7 +120,7 @@ cli_a_damaged_file_is_noticed_before_anything_changes() {
 	has "$err" "no checksum"
 	sed 's/"admitted_total": "5"/"admitted_total": "6"/' "$DIR/saved" >"$DIR/bad"
 	ctl 2 load "$DIR/bad"
-	has "$err" "damaged or changed"
+	has "$err" "corrupted or changed"
 	{ cat "$DIR/saved"; echo; } >"$DIR/bad"
 	ctl 2 load "$DIR/bad"
 	ctl 2 apply -f "$DIR/saved"
@@ -261,7 +261,7 @@ cli_save_leaves_nothing_behind_under_a_limit_or_a_full_disk() {
 	ctl 0 register 41 -q
 	(ulimit -f 4; "$TOOL" save "$DIR/saved" 2>"$DIR/err"; echo $? >"$DIR/code")
 	is "$(<"$DIR/code")" 10
-	has "$(<"$DIR/err")" "File too large; the file before, if there was one, is as it was"
+	has "$(<"$DIR/err")" "File too large; an existing file was not changed"
 	is "$(<"$DIR/saved")" "$was"
 	no_leftovers
 	(ulimit -f 1; "$TOOL" save "$DIR/new" 2>/dev/null; echo $? >"$DIR/code")

@@ -35,11 +35,11 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	ctl 0 register 42 --rate 6/s --if-missing -J
 	json .tenants[0].quota.rate_per_sec 5
 	# and is not what was asked for: told, as far as something was
-	has "$err" "tenant 42: is registered already, and not as asked for: rate 5/s -> 6/s; 'update' changes it"
+	has "$err" "tenant 42: is registered already, but differs from what was asked for: rate 5/s -> 6/s; 'update' changes it"
 	json .differences '[{"tenant":"42","fields":[{"field":"rate_per_sec","found":"5","asked":"6"}]}]'
 	ctl 0 budget set 42 9 1s -q
 	ctl 0 register 42 --rate 5/s --budget 7=1s --budget 9=1s --budget 9=2s --if-missing
-	has "$err" "not as asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
+	has "$err" "differs from what was asked for: budget 7: none -> 1s, budget 9: 1s -> 2s;"
 	is "$out" "tenant 42: is registered already"
 	ctl 0 register 42 --rate 5/s --if-missing -J
 	json .differences '[]'
@@ -305,7 +305,8 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 		has "$("$TOOL" list --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
 	done
 	ctl 2 list --sort rejectd
-	has "$err" "did you mean 'rejected'?"
+	has "$err" "there are tenant, generation, "
+	has "$err" " and memory-held; did you mean 'rejected'?"
 	ctl 2 list --columns id,,rate
 	ctl 2 list --columns ""
 	ctl 2 list --filter 'rejected'
@@ -314,6 +315,67 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 	has "$err" "no such unit at position 13"
 	ctl 2 list --filter 'kernels>unlimitedd'
 	ctl 2 list --filter '>5'
+}
+
+cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
+	local command word words
+	init
+	ctl 0 register 9 --budget 7=1h --budget 8=10m -q
+	ctl 0 register 10 --budget 7=5m --rate 0/s -q
+	attach
+	say K2K_OK track 9 7 1500000
+	say K2K_OK track 9 8 20000000000
+	say K2K_OK kernel 9
+	say K2K_ERATE admit 10 7 1
+	while read -r command; do
+		words=$("$TOOL" completion words -- $command --columns '' | cut -f 1)
+		[[ -n $words ]] || fail "$command has no columns"
+		# each by its heading and in csv, the last one first
+		for word in $words; do
+			ctl 0 $command --columns "$word" -o table
+			is "$(head -1 <<<"$out" | tr -d ' ' | tr '[:upper:]' '[:lower:]')" "$word"
+			ctl 0 $command --columns "$word,$word" -o csv
+			is "$(head -1 <<<"$out")" "$word,$word"
+			[[ $command == audit\ tail ]] || ctl 0 $command --sort "-$word"
+			has "$("$TOOL" $command --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
+		done
+		ctl 2 $command --columns frobnicate
+		has "$err" "no such column; there are ${words%%$'\n'*}"
+		[[ $command == audit\ tail ]] || ctl 2 $command --sort "$word,"
+	done <<-'END'
+		brokers
+		leases
+		usage
+		budget list
+		registries
+		explain 9
+		audit tail
+		audit stats
+	END
+	ctl 0 budget list --sort -budget --columns tenant,engagement -o csv
+	is "$out" $'tenant,engagement\n9,7\n9,8\n10,7'
+	ctl 0 budget list --filter 'used>1s' -J
+	json '[.budgets[].engagement]' '["8"]'
+	ctl 0 usage --sort -gpu-time -J
+	json '[.usage[].engagement]' '["8","7","7"]'
+	ctl 0 brokers --filter state=dead
+	has "$err" "no brokers"
+	ctl 0 brokers --filter 'state!=dead' --columns pid,STATE,grace_behind -o csv
+	is "$(head -1 <<<"$out")" pid,STATE,grace_behind
+	ctl 0 leases --columns tenant,kernels --no-headers
+	is "$(tr -d ' ' <<<"$out")" 91
+	ctl 0 audit stats --sort -written --columns kind -o csv --no-headers
+	is "$(head -1 <<<"$out")" budget_change
+	ctl 0 audit tail -o csv --columns kind,tenant
+	is "$(sed -n 1p <<<"$out")" kind,tenant
+	# of one interval, by what is shown and not by its text
+	ctl 0 top --once 100ms --sort -tenant --columns tenant,msg/s
+	is "$(grep -A 2 'TENANT *MSG/s' <<<"$out" | sed 1d | tr -s ' ' | cut -d ' ' -f 2)" $'10\n9'
+	ctl 0 top 100ms --sort kernels -J
+	json '[.tenants[].id]' '["10","9"]'
+	ctl 2 top --columns kernels-held
+	ctl 2 show 9 --columns id
+	has "$err" "has no option --columns"
 }
 
 cli_list_is_watched_until_it_is_stopped() {

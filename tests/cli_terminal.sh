@@ -17,7 +17,7 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 		within asked
 		type_line "$answer"
 		ended 2
-		shows "not wanted; nothing was changed"
+		shows "not confirmed; nothing was changed"
 		is "$(ids)" "1 2"
 	done
 	# end of input
@@ -39,7 +39,7 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	# a document that is read from the keyboard can't be followed by an answer
 	runs '"$T" apply -f $D/doc --prune --max-prune 1 </dev/null'
 	ended 2
-	shows "-y says that they may"
+	shows "confirm with -y"
 	is "$(ids)" "1 2"
 	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
@@ -57,15 +57,15 @@ cli_destroy_asks_on_a_terminal_and_nowhere_else() {
 	for answer in no Y ''; do
 		runs '"$T" destroy'
 		within asked
-		shows "with 1 tenants and all that they used, and 1 brokers attached?"
+		shows "with 1 tenants and all their usage, and 1 brokers attached?"
 		type_line "$answer"
 		ended 2
-		shows "not wanted; nothing was changed"
+		shows "not confirmed; nothing was changed"
 		ctl 0 exists 42
 	done
 	runs '"$T" destroy </dev/null'
 	ended 8
-	shows "-y destroys it with brokers attached"
+	shows "-y destroys it anyway"
 	ctl 0 info
 	runs '"$T" destroy'
 	within asked

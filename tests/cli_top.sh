@@ -122,7 +122,7 @@ cli_top_stands_still_while_it_is_paused() {
 	within column_is "1 2"
 	keys p
 	shows PAUSED
-	shows "p go on"
+	shows "p resume"
 	ctl 0 register 3 -q
 	attach
 	say K2K_OK admit 2 7 100
@@ -236,7 +236,7 @@ cli_top_shows_one_tenant_with_its_history() {
 	keys Tab j
 	shows "TENANT 3"
 	ctl 0 deregister 3 -q
-	shows "is not registered any more"
+	shows "is no longer registered"
 	keys Escape
 	within column_is "1 2 4 5"
 	keys k k Enter
@@ -505,10 +505,10 @@ cli_top_refuses_what_is_no_terminal_for_it() {
 	shows "can't move its cursor"
 	runs 'TERM=no-such-terminal "$T" top'
 	ended 2
-	shows "the terminal is not known here"
+	shows "unknown terminal"
 	runs '"$T" top </dev/null'
 	ended 2
-	shows "standard input is no terminal"
+	shows "standard input is not a terminal"
 	# one frame needs none of it
 	runs 'TERM=dumb "$T" top --once 10ms </dev/null'
 	ended 0

@@ -151,7 +151,7 @@ cli_tenant_0_is_refused_clearly() {
 	for command in "register 0" "update 0 --rate 1/s" "deregister 0" "budget set 0 7 1s" "budget unset 0 7" "register 0x0"; do
 		ctl 2 $command -J
 		error_object K2K_EUNSPECIFIED
-		has "$err" "ids run from 1 to 18446744073709551615"
+		has "$err" "ids are 1 to 18446744073709551615"
 	done
 	# 0 is not "all tenants" either
 	for command in "show 0" "usage 0" "usage 0 7" "leases 0" "budget list 0"; do
@@ -170,7 +170,7 @@ cli_timeout_is_a_duration() {
 	ctl 0 list --timeout 5
 	ctl 0 list --timeout 0.5
 	ctl 2 list --timeout 0.0000000001
-	has "$err" "a number without a unit is of seconds"
+	has "$err" "a number without a unit means seconds"
 	ctl 2 list --timeout 5.
 	ctl 2 list --timeout 5x
 	ctl 2 list --timeout 1.5ns
@@ -183,7 +183,7 @@ cli_init_refuses_bad_sizes_modes_and_groups() {
 	ctl 2 init --max-leases x
 	ctl 2 init --max-budgets -1
 	ctl 2 init --mode 0440
-	has "$err" "the owner needs read and write"
+	has "$err" "must let the owner read and write"
 	ctl 2 init --mode 068
 	has "$err" "at position 3"
 	ctl 2 init --mode 01660

@@ -117,7 +117,7 @@ cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
 	init
 	ctl 0 register 42 --rate 100/s --kernels 1 --gpu-memory 1KiB --budget 7=1us --budget 8=1h -q
 	ctl 0 explain 42
-	has "$out" "tenant 42 is refused nothing now"
+	has "$out" "no limit refuses tenant 42 now"
 	ctl 0 explain 42 -J
 	one_object
 	json '[.limits[]|.limit+":"+(.engagement//"")+":"+(.refuses|tostring)]|join(" ")' \
@@ -138,7 +138,7 @@ cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
 	json '.limits[2].rejected_in_trail' 0
 	json '.limits[4]|[.refuses,.rejected_in_trail]' '[false,"1"]'
 	ctl 0 explain 42
-	has "$out" "budget: waiting does not help: 'budget set 42 7 DUR' allows more, 'budget unset 42 7' all"
+	has "$out" "budget: waiting does not help: 'budget set 42 7 DUR' allows more, 'budget unset 42 7' everything"
 	has "$out" "kernels: 'leases 42' shows who holds them"
 	has "$out" "$broker_pid $(</proc/$broker_pid/comm)"
 	# what is said helps

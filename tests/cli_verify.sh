@@ -229,7 +229,7 @@ cli_verify_says_where_the_head_is_missing_changed_or_old() {
 	verify 1
 	json .finding.what "head missing"
 	json .head missing
-	has "$out" "can't be told"
+	has "$out" "so it is unknown"
 	again
 	sed -i 's/"count":"[0-9]*"/"count":"1"/' log.head
 	verify 1
@@ -302,15 +302,15 @@ cli_verify_needs_the_right_key() {
 	key "$DIR/other"
 	ctl 1 audit verify log log.1 log.2 --key "$DIR/other" -J
 	json .finding.what "wrong key"
-	has "$out" "made with key"
+	has "$out" "written with key"
 	# one without a key proves nothing to who has one
 	auditd 0 --file "$DIR/unkeyed" --once
 	has "$err" "no --key"
 	ctl 0 audit verify "$DIR/unkeyed"
-	has "$err" "can make it anew"
+	has "$err" "can forge all of it"
 	ctl 1 audit verify "$DIR/unkeyed" --key "$DIR/key" -J
 	json .finding.what "wrong key"
-	has "$out" "made without a key"
+	has "$out" "written without a key"
 }
 
 cli_verify_refuses_what_is_no_key_or_no_file() {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_audit - a broker killed after each store into its audit ring, and each system call, of a
- * call that is rejected
+ * crash_audit - a broker killed after each store into its audit ring and each system call of a
+ * rejected call
  *
- * After each kill:
- *   1. the ring can be read: numbers without a gap, each event that was there before is there,
- *      whole, but for what its successor's number has written over
- *   2. of the killed call there is all or nothing: its event, or one more in the count of the
- *      first, or a number that is told as lost
- *   3. the next owner of the slot can use each place of the ring, and loses nothing
- *   4. the checker finds nothing
- * K2K_CRASH_EVERY=N, K2K_CRASH_SEED: every N-th point only; K2K_CRASH_ONLY=TEXT: operations whose
- * name contains it; as in crash_run.h.
+ * After each kill
+ *
+ * 1. the ring can be read: its numbers have no gap, and each earlier event is there and whole,
+ *    unless a later event has overwritten it;
+ * 2. the killed call left all of its event or nothing: an event of its own, one more in the count
+ *    of an equal event, or a number that is reported as lost;
+ * 3. the next owner of the slot can use each place of the ring and loses nothing;
+ * 4. the checker finds nothing.
+ *
+ * K2K_CRASH_EVERY, K2K_CRASH_SEED and K2K_CRASH_ONLY are those of crash_run.h.
  */
 #define HARNESS_TIMEOUT_S 600
 #include "crash_trace.h"
@@ -32,8 +33,8 @@ struct operation {
 	uint32_t kind;
 	int expected;
 	int (*run)(struct victim *victim);
-	bool again;       /* it was done once before */
-	bool next_second; /* a second ago */
+	bool again;       /* it has been done once before */
+	bool next_second; /* in the second before */
 };
 
 static int run_admit(struct victim *v)
@@ -68,8 +69,8 @@ struct scene {
 	const char *name;
 	struct k2k_registry *admin;
 	_Atomic uint64_t *clock_ns;
-	bool half;      /* an owner before died while it wrote the first event */
-	uint64_t prior; /* events before the operation, by the victim */
+	bool half;      /* an earlier owner died while it wrote the first event */
+	uint64_t prior; /* events that the victim wrote before the operation */
 	pid_t victim;
 	unsigned char seen[sizeof(struct k2k_shm_ring) + EVENTS * sizeof(struct k2k_shm_event)];
 };
@@ -95,8 +96,8 @@ static uint64_t last_before(const struct scene *scene)
 
 enum { PRIOR = 1000, NEXT = 2000 };
 
-/* An event with a number of its own, into the operation's ring. */
-static void tell(const struct scene *scene, struct k2k_registry *reg, uint64_t number)
+/* Writes an event with a number of its own into the operation's ring. */
+static void write_event(const struct scene *scene, struct k2k_registry *reg, uint64_t number)
 {
 	const struct k2k_audit_tag tag = { number, 0 };
 
@@ -125,7 +126,7 @@ static void start_victim(struct scene *scene)
 		struct victim victim = { attach(scene), scene->clock_ns };
 
 		for (uint64_t i = 1; i <= scene->prior; i++)
-			tell(scene, victim.reg, PRIOR + scene->half + i);
+			write_event(scene, victim.reg, PRIOR + scene->half + i);
 		if (operation->again)
 			assert_int_equal(operation->run(&victim), operation->expected);
 		if (operation->next_second)
@@ -186,7 +187,7 @@ static void scene_close(struct scene *scene)
 struct sight {
 	bool there[64];
 	struct k2k_audit_record record[64]; /* by number */
-	uint64_t end;                       /* of the numbers told of */
+	uint64_t end;                       /* one after the last number that was reported */
 };
 
 static void read_ring(struct k2k_registry *reg, uint32_t ring, uint32_t flags, uint64_t from,
@@ -237,8 +238,8 @@ static void check_own(const struct scene *scene, const struct k2k_audit_record *
 }
 
 /*
- * Of the dead one's ring. Returns how often the operation can be seen: with what came before it, if
- * that was the same.
+ * Checks the ring of the dead broker. Returns how often the operation can be seen, including an
+ * equal one before it.
  */
 static uint64_t check_ring(const struct scene *scene)
 {
@@ -266,7 +267,7 @@ static uint64_t check_ring(const struct scene *scene)
 	return seen;
 }
 
-/* As after as many brokers that were killed, so that the next one has to take the victim's slot. */
+/* As if as many brokers had been killed, so that the next one must take the victim's slot. */
 static void occupy_other_slots(const struct k2k_registry *reg)
 {
 	for (uint32_t i = 1; i < K2K_SLOTS; i++) {
@@ -274,10 +275,9 @@ static void occupy_other_slots(const struct k2k_registry *reg)
 
 		atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 		atomic_store(&slot->state, K2K_SLOT_ACTIVE);
-		/* told of: else the next owner's agent does, at any time */
+		/* reported: else the next owner's agent reports it at any time */
 		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 		atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
-		atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i); /* told already */
 		atomic_store(&slot->start_time, 1);
 		atomic_store(&slot->pid, 1);
 	}
@@ -308,7 +308,7 @@ static void next_owner_works(const struct scene *scene)
 		for (uint64_t i = 0; i < 2 * EVENTS; i++) {
 			uint64_t n = k2k_load_acquire(&reg->map.rings[ring_of(scene)].claimed) + 1;
 
-			tell(scene, reg, NEXT + i);
+			write_event(scene, reg, NEXT + i);
 			read_ring(reg, ring_of(scene), K2K_AUDIT_OPEN_TOO, n, &sight);
 			if (!sight.there[n])
 				fail_msg("the next owner's event %" PRIu64 ", number %" PRIu64
@@ -323,7 +323,7 @@ static void next_owner_works(const struct scene *scene)
 	spawn_wait(pid);
 }
 
-/* The victim ends here. */
+/* Kills the victim first. */
 static uint64_t judge(struct scene *scene)
 {
 	uint64_t seen;
@@ -364,7 +364,7 @@ static void kill_everywhere(const struct operation *operation, uint64_t prior, b
 
 	scene_open(&scene);
 	victim_discover(scene.victim, ring_changed, &scene, false, &points);
-	/* what has ended is told */
+	/* an operation that has ended has left its event */
 	assert_int_equal(judge(&scene), operation->again + 1u);
 	scene_close(&scene);
 	for (size_t i = 0; i < points.count; i++) {

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_instructions - that the points of crash_points leave nothing out
+ * crash_instructions - that the points of crash_points and crash_recovery leave nothing out
  *
  * 1. admit and register, killed after every single instruction.
- * 2. The stores to the shared objects, counted in another way: the mappings are read-only, each
- *    store faults, is let through alone, and is looked at before and after. As many of them change
- *    something as crash_points finds by comparing the objects after each instruction. (A store of
- *    what is there already makes no new state.)
+ * 2. The points, found in another way. crash_points catches stores by page faults; here every
+ *    instruction is stepped over, and both objects are compared after each. Both find the same
+ *    stores in the same order, and system calls at the same instructions: of every operation, and
+ *    of what recovers from deaths. (A store of what is there already makes no new state.)
  */
 #define HARNESS_TIMEOUT_S 3600
 
 #include "crash_run.h"
-
-#include <ucontext.h>
 
 static const struct operation *operation_named(const char *name)
 {
@@ -44,195 +42,137 @@ TEST(every_instruction_of_register)
 	kill_at_every_instruction("register");
 }
 
-/* ---- stores that fault ----------------------------------------------------------------------- */
+/* ---- the same points, found by stepping ------------------------------------------------------ */
 
-enum { RANGES = 4, LONGEST_STORE = 64, TRAP_FLAG = 0x100 };
-
-static struct {
-	unsigned char *base;
-	size_t bytes;
-} ranges[RANGES];
-static volatile bool counting;
-static uint64_t stores_seen, changes_seen;
-static unsigned char *store_at, store_before[LONGEST_STORE];
-static size_t store_range;
-
-/*
- * The library's calls of mmap, by either name, come here (--wrap): what an operation maps itself is
- * watched too.
- */
-void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
-
-static void watch(unsigned char *base, size_t bytes)
+/* The next of the stores from number `i` on; points->count: there is none. */
+static size_t next_store(const struct points *points, size_t i)
 {
-	for (size_t i = 0; i < RANGES; i++)
-		if (!ranges[i].base) {
-			ranges[i].base = base;
-			ranges[i].bytes = bytes;
-			assert_int_equal(mprotect(base, bytes, PROT_READ), 0);
-			return;
-		}
-	fail_msg("more than %d shared mappings", RANGES);
-}
-
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
-{
-	void *base = __real_mmap(address, bytes, protection, flags, fd, offset);
-
-	if (counting && base != MAP_FAILED && (flags & MAP_SHARED) && fd >= 0 &&
-	    (protection & PROT_WRITE))
-		watch(base, bytes);
-	return base;
-}
-
-void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
-{
-	return __wrap_mmap(address, bytes, protection, flags, fd, offset);
-}
-
-/*
- * No thread beside it: all signals are blocked there, and a store of its own to the trail would end
- * the process.
- */
-int __real_k2k_helper_start(struct k2k_helper *helper);
-int __wrap_k2k_helper_start(struct k2k_helper *helper);
-
-int __wrap_k2k_helper_start(struct k2k_helper *helper)
-{
-	return counting ? 0 : __real_k2k_helper_start(helper);
-}
-
-static void on_store(int number, siginfo_t *info, void *context)
-{
-	ucontext_t *user = context;
-	unsigned char *at = info->si_addr;
-	size_t i = 0;
-
-	while (i < RANGES && !(at >= ranges[i].base && at < ranges[i].base + ranges[i].bytes))
+	while (i < points->count && points->list[i].is_call)
 		i++;
-	if (i == RANGES) {
-		signal(number, SIG_DFL);
-		return;
+	return i;
+}
+
+static bool same_stores(const struct points *a, const struct points *b)
+{
+	size_t i = next_store(a, 0), j = next_store(b, 0);
+
+	while (i < a->count && j < b->count && a->list[i].at == b->list[j].at) {
+		i = next_store(a, i + 1);
+		j = next_store(b, j + 1);
 	}
-	store_at = at;
-	store_range = i;
-	memcpy(store_before, at,
-	       (size_t)(ranges[i].base + ranges[i].bytes - at) < LONGEST_STORE
-	               ? (size_t)(ranges[i].base + ranges[i].bytes - at)
-	               : LONGEST_STORE);
-	mprotect(ranges[i].base, ranges[i].bytes, PROT_READ | PROT_WRITE);
-	user->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+	return i == a->count && j == b->count;
 }
 
-/* Left out in crash_scene.h too. */
-static bool wakes_readers(void)
+/* Whether `b` has a call at each instruction at which `a` has one: a wait may take more turns. */
+static bool has_calls_of(const struct points *a, const struct points *b)
 {
-	const struct k2k_shm_header *header = (const void *)ranges[store_range].base;
+	for (size_t i = 0; i < a->count; i++) {
+		size_t j = 0;
 
-	return header->magic == K2K_LIVE_MAGIC &&
-	       store_at == ranges[store_range].base + offsetof(struct k2k_shm_live, audit_wake);
-}
-
-static void after_store(int number, siginfo_t *info, void *context)
-{
-	ucontext_t *user = context;
-	size_t left = (size_t)(ranges[store_range].base + ranges[store_range].bytes - store_at);
-
-	(void)number, (void)info;
-	stores_seen++;
-	changes_seen += !wakes_readers() &&
-	                memcmp(store_before, store_at,
-	                       left < LONGEST_STORE ? left : LONGEST_STORE) != 0;
-	mprotect(ranges[store_range].base, ranges[store_range].bytes, PROT_READ);
-	user->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-}
-
-static void catch_stores(struct k2k_registry *reg)
-{
-	struct sigaction store = { .sa_sigaction = on_store, .sa_flags = SA_SIGINFO };
-	struct sigaction trap = { .sa_sigaction = after_store, .sa_flags = SA_SIGINFO };
-
-	if (reg)
-		k2k_helper_stop(&reg->helper);
-	assert_true(sigaction(SIGSEGV, &store, NULL) == 0 && sigaction(SIGTRAP, &trap, NULL) == 0);
-	if (reg && reg->defs.writable)
-		watch(reg->defs.base, reg->defs.bytes);
-	if (reg && reg->live.writable)
-		watch(reg->live.base, reg->live.bytes);
-	counting = true;
-}
-
-struct count {
-	uint64_t stores, changes;
-};
-
-static struct count count_stores(const struct operation *operation, enum state state)
-{
-	struct count *count = shared_bytes(sizeof *count), result;
-	struct scene scene;
-	pid_t pid;
-
-	scene_open(&scene, operation, state);
-	if (scene.bystander)
-		pause_bystander(&scene);
-	pid = spawn();
-	if (pid == 0) {
-		struct victim victim = { .name = scene.name,
-			                 .lease = K2K_LEASE_INIT,
-			                 .clock_ns = &scene.stage->clock_ns };
-
-		k2k_agent_in_caller = true;
-		if (operation->role)
-			victim.reg = open_with_clock(&scene, operation->role);
-		if (operation->prepare)
-			operation->prepare(&victim);
-		catch_stores(victim.reg);
-		assert_int_equal(operation->run(&victim), operation->expected);
-		counting = false;
-		count->stores = stores_seen;
-		count->changes = changes_seen;
-		_exit(0);
+		while (a->list[i].is_call && j < b->count &&
+		       !(b->list[j].is_call && b->list[j].at == a->list[i].at))
+			j++;
+		if (j == b->count)
+			return false;
 	}
-	spawn_wait(pid);
-	scene_close(&scene);
-	result = *count;
-	munmap(count, sizeof *count);
-	return result;
+	return true;
 }
 
-static void compare(const struct operation *operation, enum state state)
+static void print_difference(const struct points *caught, const struct points *stepped)
 {
-	struct points points = { 0 };
-	struct count count;
+	size_t i = next_store(caught, 0), j = next_store(stepped, 0);
+	char text[200];
+
+	while (i < caught->count || j < stepped->count) {
+		bool same = i < caught->count && j < stepped->count &&
+		            caught->list[i].at == stepped->list[j].at;
+
+		if (!same && i < caught->count) {
+			describe(text, &caught->list[i]);
+			print_error("caught: %s\n", text);
+		}
+		if (!same && j < stepped->count) {
+			describe(text, &stepped->list[j]);
+			print_error("stepped: %s\n", text);
+		}
+		i = next_store(caught, i + (i < caught->count));
+		j = next_store(stepped, j + (j < stepped->count));
+	}
+}
+
+static void compare(const struct operation *operation, enum state state,
+                    const struct death *earlier)
+{
+	struct points caught = { 0 }, stepped = { 0 };
+	bool same = false;
 
 	/*
-	 * a creator's objects have no name while it fills them: nobody else can see those stores,
-	 * nor can crash_points
+	 * tried again if another process stored something while the victim was stepped: a store
+	 * that is really left out is left out each time
 	 */
-	if (!is_wanted(operation) || operation->no_registry)
-		return;
-	/*
-	 * again where somebody's helper had its turn while the victim was stepped: a store that is
-	 * left out is left out each time
-	 */
-	for (int i = 0; i == 0 || (i < 4 && count.changes < points.changes); i++) {
-		points_free(&points);
-		assert_true(discover(&points, operation, state, false, NULL));
-		count = count_stores(operation, state);
+	for (int i = 0; !same && i < 4; i++) {
+		points_free(&caught);
+		points_free(&stepped);
+		if (!discover(&caught, operation, state, false, false, earlier) ||
+		    !discover(&stepped, operation, state, true, false, earlier))
+			continue;
+		same = same_stores(&caught, &stepped) && has_calls_of(&caught, &stepped) &&
+		       has_calls_of(&stepped, &caught);
 	}
-	printf("# stores | %s | %s | %" PRIu64 " | %" PRIu64 " | %zu\n", operation->name,
-	       state_names[state], count.stores, count.changes, points.changes);
+	printf("# stores | %s%s%s | %s | %zu | %zu | %zu\n",
+	       earlier ? earlier->operation->name : "", earlier ? ", then " : "", operation->name,
+	       state_names[state], caught.steps - caught.calls, caught.changes, stepped.changes);
 	fflush(stdout);
-	assert_int_equal(count.changes, points.changes);
-	points_free(&points);
+	if (!same) {
+		print_difference(&caught, &stepped);
+		fail_msg("%s: page faults and steps don't find the same points", operation->name);
+	}
+	points_free(&caught);
+	points_free(&stepped);
+}
+
+static void compare_each(const struct operation *operations, size_t count)
+{
+	/*
+	 * the objects of a creator have no name while it fills them: no other process can see those
+	 * stores, and crash_points does not kill after them
+	 */
+	for (size_t i = 0; i < count; i++)
+		if (is_wanted(&operations[i]) && !operations[i].no_registry)
+			compare(&operations[i], STATE_HALF_FULL, NULL);
 }
 
 TEST(no_store_is_left_out)
 {
-	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++)
-		compare(&admin_operations[i], STATE_HALF_FULL);
-	for (size_t i = 0; i < sizeof broker_operations / sizeof broker_operations[0]; i++)
-		compare(&broker_operations[i], STATE_HALF_FULL);
+	compare_each(admin_operations, sizeof admin_operations / sizeof admin_operations[0]);
+	compare_each(broker_operations, sizeof broker_operations / sizeof broker_operations[0]);
+}
+
+static const struct operation change = ADMIN("the next change", run_neutral_update),
+			      repair = ADMIN("repair", run_repair);
+
+/* After a death in the middle of the operation, when most is half done. */
+static void compare_recovery(const struct operation *operation, const struct operation *recovery,
+                             enum state state)
+{
+	struct points firsts = { 0 };
+	struct death first = { .operation = operation };
+
+	if (!is_wanted(operation) || !operation->role || !is_next(&points_seen))
+		return;
+	assert_true(discover(&firsts, operation, state, false, false, NULL));
+	for (size_t i = 0; i <= firsts.count / 2; i++)
+		if (firsts.list[i].is_change)
+			first.point = &firsts.list[i];
+	if (first.point)
+		compare(recovery, state, &first);
+	points_free(&firsts);
+}
+
+TEST(no_store_of_a_recovery_is_left_out)
+{
+	for (size_t i = 0; i < sizeof admin_operations / sizeof admin_operations[0]; i++) {
+		compare_recovery(&admin_operations[i], &change, STATE_HALF_FULL);
+		compare_recovery(&admin_operations[i], &repair, STATE_EMPTY);
+	}
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_judge.h - what is left after a kill, seen through the interface, and whether that may be so
- * (crash_scene.h)
+ * crash_judge.h - the judge of crash_scene.h: what a kill left behind, as the interface shows it,
+ * and whether that is allowed
  */
 #ifndef K2K_TESTS_CRASH_JUDGE_H
 #define K2K_TESTS_CRASH_JUDGE_H
 
 #include "crash_scene.h"
 
-/* What there is: as the interface says it, and how many records that takes. */
+/* What the interface shows, as text, and how many records are in use. */
 struct sight {
 	char *meaning;
-	/* records in use; retired ones are on their way back */
+	/* records in use, without retired ones */
 	uint64_t tenants, budgets, engagements, leases;
 };
 
@@ -99,8 +99,8 @@ static char *see_meaning(struct k2k_registry *reg)
 }
 
 /*
- * Lets `repair` give back what it can. A stopped broker keeps what is retired; retired ledger
- * records stay so until one is needed.
+ * Repairs until nothing more is given back. A stopped broker keeps retired records from being
+ * freed; retired ledger records stay retired until one is needed.
  */
 static struct k2k_registry_info settle(struct scene *scene, struct k2k_registry *reg)
 {
@@ -153,7 +153,7 @@ static void bystander_goes_on(struct scene *scene)
 		         atomic_load(&stage->round_cpu_ns));
 }
 
-/* May find the registry gone where the operation removes it. */
+/* If the operation creates or removes the registry, it may be absent. */
 static void attach_works(struct scene *scene)
 {
 	pid_t pid = spawn();
@@ -186,7 +186,8 @@ static void change_works(struct scene *scene, struct k2k_registry *reg)
 /* ---- the sight ------------------------------------------------------------------------------- */
 
 /*
- * Of odd numbers an attach comes first; only an administrator can end what an administrator began.
+ * After a kill with an odd number an attach is first. What an administrator began only an
+ * administrator can end.
  */
 static struct sight look(struct scene *scene, size_t number)
 {
@@ -241,20 +242,20 @@ static void oracle_free(struct oracle *oracle)
 	sight_free(&oracle->after);
 }
 
-/* What it is like without the operation, and with all of it. */
+/* What is seen without the operation, and after all of it. */
 HARNESS_USED static void consult(struct oracle *oracle, const struct operation *operation,
                                  enum state state)
 {
 	struct scene scene;
 
 	scene_open(&scene, operation, state);
-	scene.victim = start_victim(&scene, operation);
+	scene.victim = start_victim(&scene, operation, false, NULL);
 	end_process(&scene.victim);
 	oracle->before = look(&scene, 0);
 	scene_close(&scene);
 
 	scene_open(&scene, operation, state);
-	scene.victim = start_victim(&scene, operation);
+	scene.victim = start_victim(&scene, operation, false, NULL);
 	victim_bring_to_end(scene.victim);
 	assert_int_equal(atomic_load(&scene.stage->run_code), operation->expected);
 	end_process(&scene.victim);
@@ -275,8 +276,8 @@ static bool is_between(uint64_t number, uint64_t a, uint64_t b)
 }
 
 /*
- * It did not happen, but for empty records that are made beforehand: of an engagement without cost,
- * of a lease that holds nothing.
+ * The operation did not happen, except that it may have made empty records first: an engagement
+ * without cost, a lease that holds nothing.
  */
 static bool left_records(const struct sight *sight, const struct oracle *oracle)
 {
@@ -297,7 +298,7 @@ static void print_sight(const char *title, const struct sight *sight)
 	        sight->meaning);
 }
 
-/* `where` names the point, for the reader of a failure. */
+/* `where` describes the point in a message of failure. */
 HARNESS_USED static void judge(struct scene *scene, const struct oracle *oracle, size_t number,
                                const char *where, struct tally *tally)
 {

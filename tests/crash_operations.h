@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_operations.h - every operation that writes, as the crash tests kill it
+ * crash_operations.h - every operation that writes to a registry, for the crash tests
  */
 #ifndef K2K_TESTS_CRASH_OPERATIONS_H
 #define K2K_TESTS_CRASH_OPERATIONS_H
@@ -8,8 +8,8 @@
 #include "crash_scene.h"
 
 /*
- * By an administrator, by a broker, by somebody who isn't attached: title, function, further
- * fields.
+ * An operation of an administrator, of a broker, of a process that has no handle: title, function,
+ * further fields.
  */
 #define ADMIN(title, ...)                                                   \
 	{                                                                   \
@@ -66,7 +66,7 @@ static int run_restore(struct victim *v)
 	return k2k_tenant_restore(v->reg, &image);
 }
 
-/* Leaves no slot free but what is retired. */
+/* Leaves no free slot, and a retired one. */
 static void fill_table(struct scene *scene)
 {
 	k2k_tenant_id id = 50;
@@ -170,7 +170,7 @@ static int run_check(struct victim *v)
 	return k2k_registry_check(v->reg, NULL, 0, &count);
 }
 
-/* A change that changes nothing that can be seen: what it does besides is recovery and reaping. */
+/* A change without a visible effect: all that it does is recovery and reaping. */
 HARNESS_USED static int run_neutral_update(struct victim *v)
 {
 	static const struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
@@ -179,8 +179,8 @@ HARNESS_USED static int run_neutral_update(struct victim *v)
 }
 
 /*
- * Three changes, of which one can be seen: so what is left has no third form, wherever the batch
- * was killed.
+ * Three changes of which one has a visible effect: so wherever the batch is killed, the registry is
+ * as before or as after.
  */
 static int run_batch(struct victim *v)
 {
@@ -365,7 +365,7 @@ static void take_all(struct k2k_registry *broker)
 	                 0);
 }
 
-/* After those that the state gave something. */
+/* What the brokers of the state have left. */
 static void take_rest(struct victim *v)
 {
 	int code;

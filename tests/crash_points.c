@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_points - every operation, killed after each store and each system call of it, in each state
+ * crash_points - every operation, killed after each of its stores and system calls, in each state
  * (crash_run.h)
  */
 #define HARNESS_TIMEOUT_S 1800

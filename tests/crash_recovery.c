@@ -3,11 +3,12 @@
  * crash_recovery - two deaths deep: an operation is killed after each of its stores, and what
  * recovers from that is killed after each store and each system call of its own
  *
- * What the second death leaves is judged as what the first one left: the first operation happened,
- * or it did not.
+ * What is left after the second death is judged like what the first one left: the first operation
+ * happened, or it did not.
  *
- * Of the first deaths one is taken for each half-done state that recovery tells apart: one that
- * makes it run through the same points as before, each as often, is not killed into again.
+ * One first death is taken for each half-done state that recovery distinguishes. If recovery makes
+ * the same stores and system calls in the same order as after an earlier first death, and the same
+ * stores change something, it is not killed again.
  */
 #define HARNESS_TIMEOUT_S 7200
 
@@ -20,35 +21,27 @@ static const struct operation change = ADMIN("the next change", run_neutral_upda
 
 enum { PATHS = 1024 };
 
-/* Whether these points, in this order, are new to it. */
-static bool is_new_path(uint64_t paths[PATHS], const struct points *points)
+static bool is_new_path(uint64_t paths[PATHS], uint64_t path)
 {
-	uint64_t hash = 1;
 	size_t i = 0;
 
-	for (size_t j = 0; j < points->count; j++) {
-		hash = (hash ^ points->list[j].at) * UINT64_C(0x9e3779b97f4a7c15);
-		hash = (hash ^
-		        ((uint64_t)points->list[j].arrival << 32 | points->list[j].iteration)) *
-		       UINT64_C(0x9e3779b97f4a7c15);
-	}
-	while (paths[i] && paths[i] != hash)
+	while (paths[i] && paths[i] != path)
 		assert_true(++i < PATHS);
 	if (paths[i])
 		return false;
-	paths[i] = hash;
+	paths[i] = path;
 	return true;
 }
 
 /*
- * Of each half-done state that `operation` can leave one death, and of each of those every death of
- * `recovery`.
+ * For each half-done state that `operation` can leave: one death that leaves it, and after it every
+ * death of `recovery`.
  */
 static void kill_recovery(const struct operation *operation, enum state state,
                           const struct operation *recovery)
 {
 	struct points firsts = { 0 }, all = { 0 };
-	/* half-done states that system calls make */
+	/* its half-done states differ by system calls, not by stores */
 	bool by_names = operation->no_registry || operation->removes;
 	static size_t firsts_seen;
 	struct oracle oracle;
@@ -59,7 +52,7 @@ static void kill_recovery(const struct operation *operation, enum state state,
 	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
-	assert_true(discover(&firsts, operation, state, false, NULL));
+	assert_true(discover(&firsts, operation, state, false, false, NULL));
 	for (size_t i = 0; i < firsts.count; i++) {
 		struct death first = { operation, &firsts.list[i] };
 		struct points points = { 0 };
@@ -67,11 +60,11 @@ static void kill_recovery(const struct operation *operation, enum state state,
 
 		if ((!first.point->is_change && !by_names) || !is_next(&firsts_seen))
 			continue;
-		if (!discover(&points, recovery, state, false, &first)) {
+		if (!discover(&points, recovery, state, false, false, &first)) {
 			tally.unreached++;
 			continue;
 		}
-		is_new = is_new_path(paths, &points);
+		is_new = is_new_path(paths, points.path);
 		for (size_t j = 0; is_new && j < points.count; j++)
 			if (is_next(&points_seen))
 				kill_at(recovery, state, &oracle, &points, j, &first, &tally);
@@ -86,7 +79,7 @@ static void kill_recovery(const struct operation *operation, enum state state,
 	oracle_free(&oracle);
 }
 
-/* Of every `step`-th operation, from `first` on. */
+/* After every `step`-th operation, from number `first` on. */
 static void kill_recovery_of_admins(const struct operation *recovery, enum state state,
                                     size_t first, size_t step)
 {
@@ -112,7 +105,7 @@ TEST(a_change_that_reaps_after_a_killed_administrator)
 {
 	kill_recovery_of_admins(&change, STATE_PASSED, 0, 1);
 }
-/* Two tests, so that two processors share them: repair takes most instructions of all. */
+/* Two tests, so that two processors share them: they take the longest. */
 TEST(a_repair_after_a_killed_administrator)
 {
 	kill_recovery_of_admins(&repair, STATE_EMPTY, 0, 2);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_run.h - kills one operation at its points, in turn
+ * crash_run.h - kills one operation at each of its points in turn
  *
- * Each case prints one line, which scripts/crash-test makes its table of:
- *	# kills | operation | state | instructions | stores | calls | kills | before | after | either | unreached
- * K2K_CRASH_EVERY=N kills at every N-th point only, beginning at K2K_CRASH_SEED modulo N; where
- * there are two deaths, of each. K2K_CRASH_ONLY=TEXT: only operations whose name contains it.
+ * Each case prints one line, from which scripts/crash-test makes its table:
+ *
+ *	# kills | operation | state | steps | changes | calls | kills | before | after | either
+ *		| unreached
+ *
+ * K2K_CRASH_EVERY=N kills at every N-th point only, from point K2K_CRASH_SEED modulo N on; if there
+ * are two deaths, at every N-th point of each. K2K_CRASH_ONLY=TEXT takes only operations whose name
+ * contains TEXT.
  */
 #ifndef K2K_TESTS_CRASH_RUN_H
 #define K2K_TESTS_CRASH_RUN_H
@@ -30,8 +34,8 @@ static bool is_wanted(const struct operation *operation)
 }
 
 /*
- * Every N-th; the counter runs on over all cases of a program, so that a sample is spread over
- * them.
+ * True for every N-th call. The counter is not reset between cases, so that a sample is spread over
+ * all of them.
  */
 static bool is_next(size_t *counter)
 {
@@ -42,44 +46,62 @@ static bool is_next(size_t *counter)
 
 static size_t points_seen;
 
-/* An earlier death, of which the registry bears the marks. */
+/* An earlier death, whose traces are in the registry. */
 struct death {
 	const struct operation *operation;
 	const struct point *point;
 };
 
 /*
- * A victim of `operation` at its first instruction; where `earlier` is given, after that death.
- * False: that point wasn't reached.
+ * Starts a victim of `operation` and kills it right after `point`. False if it did not get there.
+ * With `slow` it stops on its way as often as in the discovery.
  */
-static bool open_with_victim(struct scene *scene, const struct operation *operation,
-                             enum state state, const struct death *earlier)
+static bool kill_after(struct scene *scene, const struct operation *operation,
+                       const struct point *point, bool slow)
 {
-	scene_open(scene, earlier ? earlier->operation : operation, state);
-	if (earlier) {
-		bool there;
+	bool by_itself = !point->stepped && !point->is_call && !slow, there;
+	bool watched = by_itself || (slow && !point->stepped);
 
-		scene->victim = start_victim(scene, earlier->operation);
-		there = victim_bring_to(scene->victim, earlier->point);
-		end_process(&scene->victim);
-		if (!there)
-			return false;
+	scene->victim = start_victim(scene, operation, watched, by_itself ? point : NULL);
+	if (by_itself) {
+		there = stores_let_go(scene->victim);
+		scene->victim = 0;
+		return there;
 	}
-	scene->victim = start_victim(scene, operation);
-	return true;
+	if (!slow)
+		there = victim_bring_to(scene->victim, point);
+	else if (point->stepped)
+		there = victim_step_to(scene->victim, point);
+	else
+		there = stores_bring_to(scene->victim, point);
+	end_process(&scene->victim);
+	return there;
 }
 
-/* False where the earlier point wasn't reached this time. */
+/* Opens a scene; after the death `earlier`, if there is one. False: its point was not reached. */
+static bool open_after(struct scene *scene, const struct operation *operation, enum state state,
+                       const struct death *earlier)
+{
+	scene_open(scene, earlier ? earlier->operation : operation, state);
+	return !earlier || kill_after(scene, earlier->operation, earlier->point, false);
+}
+
+/* False if the earlier point was not reached this time. */
 static bool discover(struct points *points, const struct operation *operation, enum state state,
-                     bool every_instruction, const struct death *earlier)
+                     bool stepped, bool every_instruction, const struct death *earlier)
 {
 	struct scene scene;
-	bool there = open_with_victim(&scene, operation, state, earlier);
+	bool there = open_after(&scene, operation, state, earlier);
 
 	if (there) {
+		scene.victim = start_victim(&scene, operation, !stepped, NULL);
 		if (scene.bystander)
 			pause_bystander(&scene);
-		victim_discover(scene.victim, scene_changed, &scene, every_instruction, points);
+		if (stepped)
+			victim_discover(scene.victim, scene_changed, &scene, every_instruction,
+			                points);
+		else
+			stores_discover(scene.victim, scene_changed, &scene, points);
 	}
 	scene_close(&scene);
 	return there;
@@ -99,7 +121,7 @@ static void kill_at(const struct operation *operation, enum state state,
                     const struct oracle *oracle, const struct points *points, size_t number,
                     const struct death *earlier, struct tally *tally)
 {
-	/* a wait may take more turns or fewer; the last ones are as slow as the discovery */
+	/* a wait may take more turns or fewer; the last tries are as slow as the discovery */
 	enum { FAST_TRIES = 2, TRIES = 4 };
 	struct scene scene;
 	bool there = false;
@@ -112,10 +134,8 @@ static void kill_at(const struct operation *operation, enum state state,
 	         earlier ? ", then " : "", earlier ? operation->name : "", number + 1,
 	         points->count, last);
 	for (int i = 0; !there && i < TRIES; i++) {
-		there = open_with_victim(&scene, operation, state, earlier) &&
-		        (i < FAST_TRIES ? victim_bring_to : victim_step_to)(scene.victim,
-		                                                            &points->list[number]);
-		end_process(&scene.victim);
+		there = open_after(&scene, operation, state, earlier) &&
+		        kill_after(&scene, operation, &points->list[number], i >= FAST_TRIES);
 		if (there)
 			judge(&scene, oracle, number, where, tally);
 		scene_close(&scene);
@@ -136,7 +156,7 @@ static void print_row(const char *operation, enum state state, const struct poin
 	sum.unreached += tally->unreached;
 }
 
-/* At the end of a test: of all its points nearly all were reached. */
+/* At the end of a test: nearly all of its points were reached. */
 HARNESS_USED static void check_reached(void)
 {
 	assert_true(sum.unreached * 20 <= sum.kills + 20);
@@ -152,7 +172,8 @@ HARNESS_USED static void kill_everywhere(const struct operation *operation, enum
 	if (!is_wanted(operation) || !is_possible(operation, state))
 		return;
 	consult(&oracle, operation, state);
-	assert_true(discover(&points, operation, state, every_instruction, NULL));
+	assert_true(
+		discover(&points, operation, state, every_instruction, every_instruction, NULL));
 	for (size_t i = 0; i < points.count; i++)
 		if (is_next(&points_seen))
 			kill_at(operation, state, &oracle, &points, i, NULL, &tally);

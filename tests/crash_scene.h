@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_scene.h - where an operation is killed: a registry in a known state, a broker at work
- * beside it, and a judge
+ * crash_scene.h - the scene of a kill: a registry in a known state and a broker at work beside the
+ * victim
  *
  * The processes of one scene:
- *   director    this one: creates the registry, traces and kills, judges. Holds an administrator's
- *   handle, so no threads. bystander   a broker that admits, tracks, acquires, releases and looks
- *   up its own tenant the whole time stopped     in some states: a broker under SIGSTOP, which
- *   holds a slot of each subject and keeps grace periods from ending dead        for some
- *   operations: a broker that was killed, and nothing but dead ones' slots are left victim
- *   runs the operation, is killed in it (crash_trace.h)
  *
- * The judge, after each kill:
- *   1. each call of the bystander works at once: with success, without going to sleep, in at most
- *      BYSTANDER_CPU_NS of its own processor time (what other processes take from the processor is
- *      not its delay)
- *   2. one administrative operation, or one attach, is successful
- *   3. the checker finds nothing
- *   4. what can be seen through the interface is what it was before the operation, or what it is
- *      after it
- *   5. so are the numbers of records in use, once `repair` has given back what the dead had claimed
- * "Before" and "after" are what the same judge saw where the victim was killed before the first
- * instruction and after the last.
+ * - The director is this process: it creates the registry, traces, kills and judges. It has an
+ *   administrator's handle.
+ * - The bystander is a broker that admits, tracks, acquires, releases and looks up its own tenant
+ *   the whole time.
+ * - In some states there is a stopped broker: it is under SIGSTOP, holds a kernel slot and memory
+ *   of each tenant, and keeps grace periods from ending.
+ * - For some operations there was a broker that is dead, and every other broker slot is a dead
+ *   broker's too.
+ * - The victim runs the operation and is killed in it (crash_stores.h, crash_trace.h).
+ *
+ * After each kill the judge (crash_judge.h) asks that
+ *
+ * 1. each call of the bystander succeeds at once: without going to sleep, and in at most
+ *    BYSTANDER_CPU_NS of its own processor time (the time that other processes take from it does
+ *    not count);
+ * 2. one administrative operation, or one attach, succeeds;
+ * 3. the checker finds nothing;
+ * 4. everything that the interface shows is as before the operation, or as after it;
+ * 5. so are the numbers of records in use, once `repair` has freed what the dead had claimed.
+ *
+ * "Before" and "after" are what the same judge saw after it killed a victim before the first
+ * instruction and after the last one.
  */
 #ifndef K2K_TESTS_CRASH_SCENE_H
 #define K2K_TESTS_CRASH_SCENE_H
 
-#include "crash_trace.h"
-
-#include "handle.h"
+#include "crash_stores.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -42,7 +45,7 @@ enum {
 	ENGAGEMENTS = 16,
 	LEASES = 32,
 	BUDGETS = 16,
-	SUBJECT = 7,      /* the tenant that operations are about */
+	SUBJECT = 7,      /* the tenant that operations change or use */
 	BYSTANDERS = 900, /* the bystander's */
 	ENGAGEMENT = 70,  /* of the subject: has a cost and a budget */
 	SUBJECT_RATE = 100,
@@ -52,8 +55,8 @@ enum {
 
 enum state {
 	STATE_EMPTY,     /* nothing but what the operation needs */
-	STATE_HALF_FULL, /* others with budgets, costs, leases */
-	/* slots that were used before: chains and free lists in another order */
+	STATE_HALF_FULL, /* other tenants with budgets, costs and leases */
+	/* slots that were used before: chains and free lists are in another order */
 	STATE_REMOVED,
 	/* a retired tenant whose grace period can't end: a stopped broker is behind */
 	STATE_WAITING,
@@ -76,33 +79,34 @@ struct victim {
 
 struct operation {
 	const char *name;
-	enum k2k_role role; /* that the victim attaches in before it begins; 0: none */
+	enum k2k_role role; /* the victim opens the registry in this role first; 0: it does not */
 	int (*run)(struct victim *victim);
-	int expected; /* its code */
-	/* what it needs besides the state; by the director, last */
+	int expected; /* the code that it returns */
+	/* what it needs besides the state; called by the director, last */
 	void (*arrange)(struct scene *scene);
-	void (*occupy)(struct k2k_registry *broker); /* by the bystander, before it works */
-	void (*prepare)(struct victim *victim);      /* by the victim, before it begins */
-	bool no_subject;                             /* the subject isn't registered */
-	/* all broker slots have owners, and most of them are dead */
+	void (*occupy)(struct k2k_registry *broker); /* called by the bystander, first */
+	void (*prepare)(struct victim *victim);      /* called by the victim, first */
+	bool no_subject;                             /* the subject is not registered */
+	/* every broker slot has an owner, and most owners are dead */
 	bool has_dead;
-	bool no_registry;        /* of that name, before */
-	bool removes;            /* the registry may be gone: FENCED is an answer */
-	bool needs_grace_period; /* to end: not possible beside a stopped broker */
-	/* killed half way it may leave an empty record, which is found and used by the next */
+	bool no_registry; /* there is no registry of this name before it */
+	bool removes;     /* the registry may be gone: K2K_EFENCED is expected */
+	/* a grace period must end in it, which a stopped broker prevents */
+	bool needs_grace_period;
+	/* killed half way it may leave an empty record, which the next operation finds and uses */
 	bool may_leave_record;
 };
 
 /* ---- what the director shares with the others --------------------------------------------- */
 
 struct stage {
-	/* the brokers' clock stands still: which window a call is in doesn't depend on its speed */
+	/* the brokers' clock stands still: the window of a call does not depend on its speed */
 	_Atomic uint64_t clock_ns;
 	atomic_uint round_asked, pause_asked;
-	atomic_int round_code;         /* of the last round asked for */
+	atomic_int round_code;         /* of the last round that was asked for */
 	_Atomic uint64_t round_cpu_ns; /* the longest call in it */
 	_Atomic uint64_t round_sleeps;
-	_Atomic uint64_t rounds; /* of the bystander, all */
+	_Atomic uint64_t rounds; /* all rounds of the bystander */
 	atomic_int fenced_is_fine;
 	atomic_int run_code; /* the victim's */
 };
@@ -116,12 +120,12 @@ struct scene {
 	struct gate ready, answered, paused, resume;
 	pid_t bystander, stopped, victim;
 	uint32_t bystander_slot;
-	bool has_changed; /* a victim has raised an intent, as administrators do */
-	/* for victim_discover() */
+	bool has_changed; /* a victim may have raised an intent, as administrators do */
+	/* for the discovery */
 	unsigned char *seen_defs, *seen_live;
 };
 
-/* A gate that must open soon. */
+/* Waits for a gate that must open within PATIENCE_S. */
 static void gate_expect(struct gate *gate, const char *what)
 {
 	struct pollfd fd = { .fd = gate->fd[0], .events = POLLIN };
@@ -197,7 +201,7 @@ static void meter_stop(struct meter *meter, int code)
 		meter->code = code;
 }
 
-/* Every kind of call a broker makes. */
+/* One call of each kind that a broker makes. */
 static struct meter bystander_round(struct k2k_registry *reg)
 {
 	struct meter meter = { 0, thread_sleeps(), 0 };
@@ -233,11 +237,11 @@ static void bystand(struct scene *scene)
 	struct k2k_registry *reg;
 
 	/*
-	 * What it asks the kernel, it asks itself: whatever it then sleeps for is another process.
+	 * It asks the kernel in its own thread: so whatever it sleeps for is another process.
 	 */
 	k2k_agent_in_caller = true;
 	reg = open_with_clock(scene, K2K_ROLE_BROKER);
-	assert_int_equal(bystander_round(reg).code, 0); /* all its records are there */
+	assert_int_equal(bystander_round(reg).code, 0); /* from now on it has all its records */
 	gate_open(&scene->ready);
 	gate_wait(&scene->resume);
 	if (scene->operation->occupy)
@@ -297,8 +301,8 @@ static void register_with(struct k2k_registry *admin, k2k_tenant_id id, uint64_t
 }
 
 /*
- * Until the bystander's helper has answered the newest grace period; no other broker both lives and
- * runs.
+ * Waits until the bystander's helper has answered the newest grace period. No other broker is both
+ * alive and running.
  */
 static void wait_answered(const struct scene *scene)
 {
@@ -314,7 +318,7 @@ static void deregister(struct k2k_registry *admin, k2k_tenant_id id)
 	assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 }
 
-/* A broker that comes, uses all tenants there are, and stays until it is stopped or killed. */
+/* A broker that uses all tenants and stays until it is stopped or killed. */
 static pid_t start_user(struct scene *scene)
 {
 	pid_t pid = spawn();
@@ -326,7 +330,7 @@ static pid_t start_user(struct scene *scene)
 
 		assert_int_equal(k2k_tenant_ids(reg, ids, TENANTS, &count), 0);
 		for (size_t i = 0; i < count; i++) {
-			/* an operation that fills the subject up has it for itself */
+			/* an operation that fills up the subject needs all of it */
 			if (ids[i] == SUBJECT && scene->operation->occupy)
 				continue;
 			assert_int_equal(k2k_usage_track(reg, ids[i], tag_of(ENGAGEMENT), 11), 0);
@@ -341,7 +345,7 @@ static pid_t start_user(struct scene *scene)
 	return pid;
 }
 
-/* Before the bystander comes. */
+/* Before the bystander attaches. */
 static void arrange_early(struct scene *scene)
 {
 	struct k2k_registry *admin = scene->admin;
@@ -375,7 +379,8 @@ static void arrange_late(struct scene *scene)
 		wait_answered(scene);
 		register_with(admin, 35, ENGAGEMENT);
 		/*
-		 * what it reaped can be used again: else a ledger that is full now has room later
+		 * until what this reaped can be used again: else a ledger that is full now has room
+		 * later
 		 */
 		wait_answered(scene);
 		break;
@@ -408,15 +413,19 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	options.max_leases = LEASES;
 	options.max_budgets = BUDGETS;
 	/*
-	 * all bytes are compared after each instruction, and check looks at all events; of 2 a
-	 * helper would close one
+	 * few, because all bytes are compared again and again, and the checker looks at all events;
+	 * but of 2 events a helper would close one
 	 */
 	options.max_audit_events = 4;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 }
 
-/* A victim of `operation`, at its first instruction. */
-static pid_t start_victim(struct scene *scene, const struct operation *operation)
+/*
+ * A victim of `operation`, at its first instruction. `watched`: its stores are caught, and with
+ * `end` it kills itself after that one (crash_stores.h).
+ */
+static pid_t start_victim(struct scene *scene, const struct operation *operation, bool watched,
+                          const struct point *end)
 {
 	pid_t pid = spawn();
 
@@ -431,16 +440,19 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 		if (operation->role) {
 			victim.reg = open_with_clock(scene, operation->role);
 			if (scene->stopped)
-				/* final totals can't be had: what counts is how it gives up */
+				/* there are no final totals: the test is how it gives up */
 				victim.reg->timeout_ns = 50 * MS;
 		}
 		if (operation->prepare)
 			operation->prepare(&victim);
+		if (watched)
+			catch_stores(victim.reg, end);
 		victim_offer();
 		operation_begins();
 		code = operation->run(&victim);
 		atomic_store(&scene->stage->run_code, code);
 		operation_ends();
+		stores_ended();
 		pause();
 	}
 	victim_take(pid);
@@ -460,9 +472,9 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
 }
 
 /*
- * As after as many brokers that were killed: incarnations whose bytes nobody has locked. They
- * started long ago: whether a victim's start, in ticks of 10 ms, is another number than a dead
- * one's must not be left to chance.
+ * As if as many brokers had been killed: gives all free slots to incarnations whose bytes nobody
+ * has locked. Their start times are long past: a victim's start time, in ticks of 10 ms, must
+ * differ from a dead broker's every time.
  */
 static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 {
@@ -472,7 +484,7 @@ static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 		if (atomic_load(&slot->owner) == 0) {
 			atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));
 			atomic_store(&slot->state, K2K_SLOT_ACTIVE);
-			/* told of: else a helper does, at any time */
+			/* reported: else a helper reports it at any time */
 			atomic_store(&slot->death_reported, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->owner, K2K_LOCK_BYTE_LIFE_MIN + i);
 			atomic_store(&slot->start_time, 1);
@@ -559,11 +571,11 @@ HARNESS_USED static void scene_close(struct scene *scene)
 	memset(scene, 0, sizeof *scene);
 }
 
-/* ---- for victim_discover(): did the operation change a byte? --------------------------------- */
+/* ---- for the discovery: did the operation change a byte? --------------------------------- */
 
 /*
- * The bystander's helper answers grace periods, and any helper wakes readers of the trail: that is
- * not the operation's.
+ * The bystander's helper answers grace periods, and any agent wakes readers of the trail: these are
+ * not changes by the operation.
  */
 static void forget_answers(const struct scene *scene)
 {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * crash_trace.h - a victim: a forked child under ptrace, run to any instruction of one operation,
- * and killed there
+ * crash_trace.h - a victim: a forked child under ptrace that is run to any instruction of one
+ * operation and killed there
  *
- * A point is the moment after an instruction: which instruction, at its how-manieth arrival, and,
- * where it repeats itself (rep movs), after how many of its iterations. victim_discover() steps
- * through the whole operation once and finds the points that matter: after each instruction that
- * changed a byte of what it watches, and after each system call. victim_bring_to() takes another
- * victim of the same kind there, by a hardware breakpoint, so that nothing in its memory differs
- * from what runs in production. A forked child has its parent's addresses: a point found in one is
- * the same in the next.
+ * A point is the moment after an instruction. It names the instruction, its arrival (the third
+ * time that it is reached) and, for an instruction that repeats itself (rep movs), the iteration.
+ * victim_discover() steps through the whole operation once and finds the points that matter: after
+ * each instruction that changed a byte of what it watches, and after each system call.
+ * victim_bring_to() takes another victim of the same kind to a point by a hardware breakpoint, so
+ * nothing in its memory differs from production. A forked child has its parent's addresses: a point
+ * found in one victim is the same in the next.
  *
- * Only the thread that runs the operation is stepped; a helper thread of it runs freely, and is
- * killed with it. x86-64 only: debug registers.
+ * Only the thread that runs the operation is stepped. Its helper thread runs freely and is killed
+ * with it. x86-64 only, because it needs the debug registers. crash_stores.h finds the same points
+ * faster.
  */
 #ifndef K2K_TESTS_CRASH_TRACE_H
 #define K2K_TESTS_CRASH_TRACE_H
@@ -27,16 +28,19 @@
 struct point {
 	uintptr_t at;       /* the instruction */
 	uint32_t arrival;   /* 1: the first time that it is reached */
-	uint32_t iteration; /* 0 but for instructions that repeat themselves */
+	uint32_t iteration; /* of an instruction that repeats itself; else 0 */
 	bool is_call;       /* a system call; else it changed a byte */
 	bool is_change;
+	bool stepped; /* found by stepping: `arrival` counts executions, not stores */
 };
 
 struct points {
 	struct point *list;
 	size_t count, room;
-	size_t steps; /* instructions in all */
+	size_t steps; /* instructions stepped over; caught stores (crash_stores.h): stores and calls */
 	size_t changes, calls;
+	uint64_t
+		path; /* of caught stores: a hash of all of them and of the system calls, in order */
 };
 
 HARNESS_USED static void points_add(struct points *points, struct point point)
@@ -85,12 +89,14 @@ static struct point arrive(struct arrivals *arrivals, uintptr_t at)
 		arrivals->iteration = 0;
 	}
 	arrivals->last = at;
-	return (struct point){ at, arrivals->table[i].count, arrivals->iteration, false, false };
+	return (struct point){ .at = at,
+		               .arrival = arrivals->table[i].count,
+		               .iteration = arrivals->iteration };
 }
 
 /* ---- the traced process -------------------------------------------------------------- */
 
-/* Run by the victim around the operation; places to stop at. */
+/* The victim calls these before and after the operation: places to stop at. */
 __attribute__((noinline)) HARNESS_USED static void operation_begins(void)
 {
 	__asm__ volatile("" ::: "memory");
@@ -117,7 +123,7 @@ static void debug_register(pid_t pid, int number, uintptr_t value)
 	assert_int_equal(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value), 0);
 }
 
-/* Stops in the thread alone that is traced, at up to two addresses; 0: none. */
+/* Stops the traced thread, and no other, at up to two addresses; 0: none. */
 static void break_at(pid_t pid, uintptr_t first, uintptr_t second)
 {
 	debug_register(pid, 7, 0);
@@ -158,7 +164,7 @@ static void victim_step(pid_t pid)
 	wait_trap(pid, "a step");
 }
 
-/* In the child that spawn() made: waits to be traced. */
+/* Called in the child that spawn() made: waits to be traced. */
 HARNESS_USED static void victim_offer(void)
 {
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
@@ -166,7 +172,7 @@ HARNESS_USED static void victim_offer(void)
 	raise(SIGSTOP);
 }
 
-/* In the parent: takes it to the first instruction of the operation. */
+/* Called in the parent: takes the victim to the first instruction of the operation. */
 HARNESS_USED static void victim_take(pid_t pid)
 {
 	int status;
@@ -184,13 +190,13 @@ HARNESS_USED static void victim_take(pid_t pid)
 
 static bool is_system_call(uintptr_t at)
 {
-	/* our own text is the victim's, the kernel's page of it too */
+	/* the victim has our own text, and the vdso at the same address */
 	const unsigned char *text = (const unsigned char *)at;
 
 	return text[0] == 0x0f && text[1] == 0x05;
 }
 
-/* Is this address in a mapping that other processes share? */
+/* Whether this address is in a mapping that other processes share. */
 static bool is_shared(pid_t pid, uintptr_t at)
 {
 	unsigned long from, to;
@@ -209,9 +215,8 @@ static bool is_shared(pid_t pid, uintptr_t at)
 }
 
 /*
- * Over an instruction that repeats itself (rep movs, rep stos), if it writes upwards into memory of
- * the victim alone: a trap for each of its iterations would take most of the time, and find
- * nothing.
+ * Runs over an instruction that repeats itself (rep movs, rep stos) if it writes upwards into
+ * private memory: a trap for each iteration would take most of the time and find nothing.
  */
 static bool skip_private_repeat(pid_t pid, uintptr_t at)
 {
@@ -232,8 +237,8 @@ static bool skip_private_repeat(pid_t pid, uintptr_t at)
 }
 
 /*
- * Steps to the end of the operation. `changed` says whether what is watched differs from what it
- * was at the last call. `every`: all instructions are points.
+ * Steps to the end of the operation. `changed` says whether the watched bytes differ from those at
+ * its last call. With `every`, each instruction is a point.
  */
 HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), void *context,
                                          bool every, struct points *points)
@@ -246,6 +251,7 @@ HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), voi
 	while ((at = victim_at(pid)) != (uintptr_t)operation_ends) {
 		struct point point = arrive(arrivals, at);
 
+		point.stepped = true;
 		point.is_call = is_system_call(at);
 		if (every || !skip_private_repeat(pid, at))
 			victim_step(pid);
@@ -259,7 +265,7 @@ HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), voi
 	free(arrivals);
 }
 
-/* False where it came to the end without passing that point. */
+/* False if the operation ended without passing this point. */
 HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
 {
 	uintptr_t end = (uintptr_t)operation_ends, at = victim_at(pid);
@@ -284,8 +290,8 @@ HARNESS_USED static bool victim_bring_to(pid_t pid, const struct point *point)
 }
 
 /*
- * The same, one instruction at a time: for points that are there only where others had time
- * meanwhile.
+ * The same, one instruction at a time: for points that exist only if other processes have enough
+ * time meanwhile.
  */
 HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
 {

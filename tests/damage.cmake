@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What damage does; included by CMakeLists.txt beside it. The library's pauses only move its clock: see damage.h.
+# What damage does; included by CMakeLists.txt beside it. The library's pauses only move its clock:
+# see damage.h.
 set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 k2k_test(NAME unit_damage)
 k2k_test(NAME damage_repair TIMEOUT 300)
 k2k_test(NAME damage_bits LABEL damage TIMEOUT 900)
+set_tests_properties(damage_bits PROPERTIES COST 40) # seconds: the longest begin first
 foreach(test IN ITEMS unit_damage damage_repair damage_bits)
   target_link_options(${test} PRIVATE ${damage_wrap})
 endforeach()

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage.h - a small registry with something in every state, to be damaged; and pauses that take no
- * time.
+ * damage.h - a small registry with records in every state, for tests that damage it; and pauses
+ * that take no time
  *
  * Link with -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns: a pause of the library
- * then only moves the clock that its deadlines are measured by. So what a call waits for can be
- * added up, and costs a test nothing.
+ * then only advances the clock of its deadlines. So the pauses of a call can be added up, and take
+ * no time.
  */
 #ifndef K2K_TESTS_DAMAGE_H
 #define K2K_TESTS_DAMAGE_H
@@ -41,12 +41,12 @@ void __wrap_k2k_clock_sleep_ns(uint64_t ns)
 {
 	paused_ns += ns;
 	if (ns < 10000000)
-		sched_yield(); /* whom we wait for may have to run; check waits for nobody */
+		sched_yield(); /* the process that we wait for may have to run */
 }
 
 /*
- * What this thread has computed and waited for. Time in which others ran is not counted: a busy
- * machine makes no call slow.
+ * The processor time and the pauses of this thread. Time in which others ran is not counted, so a
+ * busy machine makes no call slow.
  */
 DAMAGE_USED static uint64_t spent_ns(void)
 {
@@ -61,13 +61,13 @@ DAMAGE_USED static uint64_t spent_ns(void)
 enum { DAMAGE_TENANTS = 8, DAMAGE_IDS };
 
 /*
- * Its clock stands still; its brokers' helpers don't run, so that nothing moves unless a test does
+ * Its clock stands still and its brokers' helpers do not run: nothing changes unless a test changes
  * it.
  */
 struct damage {
 	const char *name;
 	struct k2k_registry *admin, *a, *b, *observer;
-	/* [0..5] have everything, [6] was retired, [7] has nothing, [8] never was */
+	/* [0..5] have everything, [6] is retired, [7] has nothing, [8] was never registered */
 	k2k_tenant_id ids[DAMAGE_IDS];
 	struct k2k_map map; /* both objects, writable */
 	struct bytes bytes;
@@ -94,7 +94,7 @@ DAMAGE_USED static void damage_open(struct damage *d, enum k2k_role role, struct
 	(*reg)->clock.injected_ns = &d->clock_ns;
 }
 
-/* Waits for the helpers, while they still run. */
+/* Waits for the helpers as long as they run. */
 DAMAGE_USED static void damage_wait_answered(struct damage *d)
 {
 	uint64_t deadline = __real_k2k_clock_monotonic_ns() + 10 * K2K_NS_PER_SEC;
@@ -126,7 +126,7 @@ DAMAGE_USED static void damage_use(struct damage *d, k2k_tenant_id id)
 	DAMAGE_MUST(k2k_kernel_acquire(d->b, id, NULL, NULL));
 }
 
-/* An id, from `id` on, that shares the bucket of another. */
+/* The first id, from `id` on, in the same bucket as `of`. */
 DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k_tenant_id of,
                                                   k2k_tenant_id id)
 {
@@ -138,7 +138,7 @@ DAMAGE_USED static k2k_tenant_id damage_neighbour(const struct k2k_map *map, k2k
 
 /*
  * Tenants that are live, retired and free again; budgets that are live, retired and free; costs and
- * leases of all of them; two brokers that live; events of all of them. At most 128 KiB.
+ * leases of all of them; two live brokers; events of all of them. At most 192 KiB.
  */
 DAMAGE_USED static void damage_populate(struct damage *d)
 {
@@ -170,7 +170,7 @@ DAMAGE_USED static void damage_populate(struct damage *d)
 	DAMAGE_MUST(k2k_usage_track(d->a, gone, damage_tag, 1));
 	damage_wait_answered(d);
 	timeout_ns = d->admin->timeout_ns;
-	d->admin->timeout_ns = UINT64_MAX; /* of a clock that leaps: see above */
+	d->admin->timeout_ns = UINT64_MAX; /* pauses advance its clock: see above */
 	DAMAGE_MUST(k2k_tenant_deregister(d->admin, gone, &totals));
 	d->admin->timeout_ns = timeout_ns;
 	assert_int_equal(totals.final, 1);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage_bits.c - flips each bit of a populated registry, one at a time, and asks everybody.
+ * damage_bits.c - flips each bit of a populated registry, one at a time, and makes every call
  *
- * No signal, no hang, no answer that is not documented, nothing changed outside of the registry;
- * check finds what damage_fields.h says it must. Without arguments it takes every STRIDE-th bit,
- * from one that the seed says (printed; K2K_TEST_SEED sets it); with --all every one. The tables at
- * the end say what was answered, and field by field what check found.
+ * There is no signal, no hang, no undocumented answer, no change outside of the registry; check
+ * finds what damage_fields.h says that it must. Without arguments it takes every STRIDE-th bit,
+ * from one that the seed determines (printed; K2K_TEST_SEED sets it); with --all each bit. The
+ * tables at the end show the answers, and for each field what check found.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@ static size_t stride = STRIDE, first_bit;
 static struct damage d;
 static struct region regions[REGIONS];
 
-/* ---- what is being done, for those who must read it after a signal --------------------------- */
+/* ---- what is being done, for a message after a signal ---------------------------------------- */
 
 static struct {
 	size_t byte;
@@ -392,7 +392,7 @@ static unsigned char *byte_at(size_t byte)
 	                                 : d.bytes.live + (byte - d.bytes.defs_bytes);
 }
 
-/* The same byte as the administrator's handle maps it, by whose addresses fields are told. */
+/* The same byte in the mapping of the administrator's handle, whose address shows the field. */
 static const unsigned char *mapped_at(size_t byte)
 {
 	return byte < d.bytes.defs_bytes ? d.admin->defs.base + byte
@@ -413,7 +413,7 @@ static void files_are_there(void)
 {
 	if (access(d.bytes.defs_path, F_OK) != 0 || access(d.bytes.live_path, F_OK) != 0) {
 		wrong("removed the registry");
-		fail_msg("without it nothing more can be asked");
+		fail_msg("without it no more calls can be made");
 	}
 }
 
@@ -458,7 +458,7 @@ static void flip_and_ask(size_t byte, unsigned int bit, uint64_t undamaged)
 	bytes_restore(&d.bytes);
 }
 
-/* Others in the same place. */
+/* Another registry, which must not change. */
 static struct damage other;
 
 static void make_other(void)
@@ -487,6 +487,11 @@ TEST(no_flipped_bit_crashes_hangs_or_spreads)
 	char prefix[32];
 
 	snprintf(prefix, sizeof prefix, "test-%ld-", (long)harness_pid);
+	/*
+	 * this thread asks the kernel itself, with the same answers: handing the questions to
+	 * agents, and waiting for them, would take most of the time
+	 */
+	k2k_agent_in_caller = true;
 	set_up();
 	make_other();
 	undamaged = ask_all(d.observer);
@@ -549,8 +554,8 @@ static void open_damaged(bool is_header)
 }
 
 /*
- * Header and directory: none attaches. The words behind them, and the brokers' places: attached, or
- * told.
+ * With damage to the header or the directory nobody attaches. With damage to the words behind them
+ * or to the broker slots, an attach works or reports the damage.
  */
 TEST(an_attach_survives_each_flipped_bit)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage_fields.h - what each bit of a registry means, and whether check must find it flipped.
+ * damage_fields.h - what each bit of a registry means, and whether check must find it when flipped
  */
 #ifndef K2K_TESTS_DAMAGE_FIELDS_H
 #define K2K_TESTS_DAMAGE_FIELDS_H
@@ -9,12 +9,12 @@
 
 enum policy {
 	FOUND,   /* check finds every bit */
-	PART,    /* some values are as good as the right one: why says which */
-	ANY,     /* a number that may be any, or words for people */
-	NOTHING, /* means nothing: no answer changes */
+	PART,    /* some other values are possible too: `why` says which */
+	ANY,     /* any value is possible, or it is a text for people */
+	NOTHING, /* without a meaning: no answer changes */
 };
 
-/* A record's use: most fields mean something only in some of them. */
+/* How a record is used: most fields have a meaning in some uses only. */
 enum use { LIVE, RETIRED, IDLE, USES };
 
 struct field {
@@ -173,7 +173,7 @@ static const struct field row_fields[] = {
 	  "another record's, where this broker holds nothing" },
 };
 
-/* RETIRED: an idle one. */
+/* Here RETIRED means idle. */
 static const struct field lease_fields[] = {
 	BITS(k2k_shm_lease, state, 0, 2, PART, FOUND, FOUND, "of one that holds nothing"),
 	BITS(k2k_shm_lease, state, 2, 62, PART, PART, FOUND,
@@ -226,8 +226,8 @@ static const struct field ring_fields[] = {
 };
 
 /*
- * In use: LIVE an event that is there, RETIRED one that is being written, or never was ended, IDLE
- * none.
+ * LIVE: a complete event; RETIRED: an event that is being written, or was never finished; IDLE: no
+ * event.
  */
 #define BODY(member, live, why)                                                                 \
 	{                                                                                       \
@@ -266,7 +266,7 @@ static const struct field event_fields[] = {
 	BODY(more, PART, "names and numbers; being written: not read"),
 };
 
-/* Nobody follows: its owner is dead, and what it said is as it left it. */
+/* There is no follower: its owner is dead, and its record is as the owner left it. */
 static const struct field follower_fields[] = {
 	FIELD(k2k_shm_follower, owner, PART, PART, PART, "any number that is drawn"),
 	FIELD(k2k_shm_follower, said_ns, ANY, ANY, ANY, "when it said something last"),
@@ -288,7 +288,7 @@ static const struct field follower_fields[] = {
 	FIELD(k2k_shm_follower, reserved1, FOUND, FOUND, FOUND, NULL),
 };
 
-/* Between the sections and behind them. */
+/* The bytes between the sections and behind them. */
 static const struct field gap_fields[] = {
 	{ "gap", 0, SIZE_MAX, { NOTHING, NOTHING, NOTHING }, NULL },
 };
@@ -399,7 +399,7 @@ struct meaning {
 	uint32_t index;
 };
 
-/* What the bit is; the region is null where it belongs to nothing. */
+/* The meaning of a bit; its region is null if the bit belongs to no record. */
 DAMAGE_USED static void meaning_of(const struct k2k_map *map, const struct region regions[REGIONS],
                                    const void *byte, unsigned int bit, struct meaning *meaning)
 {

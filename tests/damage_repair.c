@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * damage_repair.c - thousands of damaged images of `live`: what is asked before, during and after a
- * repair.
+ * damage_repair.c - calls before, during and after a repair of damaged images of `live`; there are
+ * thousands of them
  *
- * Before a repair: no answer that is not documented, and no damage refuses the administration of
- * other tenants. After it: check is clean, a second repair finds nothing, and changes, admissions,
- * bookings and leases work and are counted. The seed is printed; K2K_TEST_SEED sets it,
- * K2K_DAMAGE_IMAGES how many.
+ * Before a repair every answer is documented, and damage to one tenant does not prevent the
+ * administration of others. After it check is clean, a second repair finds nothing, and changes,
+ * admissions, bookings and leases work and are counted. The seed is printed; K2K_TEST_SEED sets it,
+ * and K2K_DAMAGE_IMAGES the number of images.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -38,7 +38,7 @@ static uint64_t draw(uint64_t below)
 	return state % below;
 }
 
-/* Fails with what was damaged. */
+/* Fails with a message that says what was damaged. */
 #define MUST(condition, ...)                          \
 	do {                                          \
 		if (!(condition))                     \
@@ -71,7 +71,7 @@ __attribute__((format(printf, 2, 3))) static void wrong(int line, const char *fo
 
 /* ---- damage --------------------------------------------------------------------------- */
 
-/* In `live`, with something to damage. */
+/* A section of `live` with something to damage. */
 static const struct region *draw_region(void)
 {
 	for (;;) {
@@ -140,12 +140,12 @@ static void damage_word(void)
 	                             first + 8 * draw(words));
 	uint64_t was = 0, is;
 
-	/* events, and rings of brokers that never were: mostly those in use */
+	/* events and rings: mostly those in use, not those of brokers that never were */
 	if (region->count > 64 && draw(2))
 		return;
 	memcpy(&was, at, bytes);
 	is = draw_value(was);
-	if (draw(6) == 0) /* another record's */
+	if (draw(6) == 0) /* the word of another record */
 		memcpy(&is,
 		       in_bytes((const unsigned char *)region->base +
 		                region->stride * draw(region->count) + first),
@@ -158,7 +158,7 @@ static void damage_word(void)
 	doing.done[doing.words++].is = bytes == 4 ? (uint32_t)is : is;
 }
 
-/* A stretch of one section, as a program that runs wild leaves it. */
+/* Several bytes in a row, as a program leaves them that writes where it should not. */
 static void damage_stretch(void)
 {
 	const struct region *region = draw_region();
@@ -219,7 +219,7 @@ static void read_all(struct k2k_registry *reg)
 		struct k2k_tenant_info info = { .size = sizeof info };
 		int code = k2k_tenant_get(reg, ids[i], &info);
 
-		/* its row is there, whatever became of its words */
+		/* it has a row, whatever its words are */
 		MUST(code == 0 || (code == K2K_ECORRUPT && info.flags == K2K_TENANT_DAMAGED),
 		     "get of %" PRIu64 ": %s", ids[i], k2k_errname(code));
 		MUST(info.id == ids[i] && info.max_messages_per_sec == 1000,
@@ -251,7 +251,7 @@ static void send_all(struct k2k_registry *reg)
 	}
 }
 
-/* Administration of a tenant that no damage is of. */
+/* Administration of a tenant that is not damaged. */
 static void change_other(k2k_tenant_id id)
 {
 	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 10, 0, NULL };
@@ -261,7 +261,7 @@ static void change_other(k2k_tenant_id id)
 	DONE(k2k_tenant_deregister(d.admin, id, NULL));
 }
 
-/* A tenant that is registered now is admitted, booked and held as if nothing had been. */
+/* A tenant that is registered now works as if there had been no damage. */
 static void use_new(k2k_tenant_id id)
 {
 	struct k2k_budget budget = { 7, 1000000 };
@@ -302,7 +302,7 @@ static void check_is_clean(struct k2k_registry *reg)
 	     finding.text);
 }
 
-/* What the brokers' helpers do, which don't run here: no reader is in a section. */
+/* The work of the brokers' helpers, which do not run here: no reader is in a section. */
 static void answer(void)
 {
 	d.map.slots[d.a->broker.slot].ack = d.map.defs->grace_token;

@@ -4,9 +4,8 @@
  *
  *	damage_tool K2K-TENANTCTL [FLIPS]
  *
- * Each ends by itself, with an exit code that its help names, and says why where it is not 0. The
- * bits are drawn by a seed (printed; K2K_TEST_SEED sets it), half of them in fields that are in
- * use.
+ * Each command ends by itself, with an exit code that its help names, and says why if it is not 0.
+ * The bits are random (the seed is printed; K2K_TEST_SEED sets it), half of them in fields in use.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -21,7 +20,7 @@
 
 extern char **environ;
 
-/* an answer takes some 100 ms, on a machine with other things to do longer */
+/* an answer takes about 100 ms; longer if the machine is busy */
 #define COMMAND_MS 5000
 
 static struct damage d;
@@ -38,7 +37,7 @@ static uint64_t draw(void)
 	return seed;
 }
 
-/* Runs it to its end: the exit code, and what it said on standard error. */
+/* Runs the command to its end: its exit code, and what it wrote to standard error. */
 static int run_tool(char *const argv[], char *said, size_t room)
 {
 	posix_spawn_file_actions_t actions;

@@ -143,6 +143,7 @@ int harness_main(int argc, char **argv);
 int harness_main(int argc, char **argv)
 {
 	harness_runner = getpid();
+	signal(SIGHUP, SIG_DFL); /* as if not under nohup(1) */
 	for (int i = 1; i <= SIGSYS; i++)
 		sigaction(i, NULL, &harness_actions[i]);
 	signal(SIGALRM, harness_alarm);

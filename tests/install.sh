@@ -12,7 +12,7 @@ unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR" /dev/shm/k2k.install-$$.*' EXIT
 PREFIX=$DIR/prefix
-VERSION=$(sed -n 's/^project(.* VERSION \([0-9.]*\) .*/\1/p' "$SOURCE/CMakeLists.txt")
+VERSION=$("$SOURCE/scripts/check-version" --print)
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 skip() { echo "# skipped: $*" >&2; exit 77; }
@@ -37,8 +37,10 @@ install_puts_every_file_in_its_place() {
 	(cd "$DIR/root/opt/k2k" && find . ! -type d | sed 's|lib/[a-z0-9_]*-linux-gnu[a-z0-9_]*/|lib/|; s|^\./||; s|/lib64/|/lib/|' | sort) >"$DIR/found"
 	grep -vE '^(share/|bin/|lib/systemd/system/)|-[a-z]*\.cmake$' "$DIR/found" >"$DIR/library" || true
 	diff - "$DIR/library" <<-END || fail "other files than these"
-		include/k2k/audit_trail.h
+		include/k2k/audit.h
+		include/k2k/messages.h
 		include/k2k/registry.h
+		include/k2k/tenants.h
 		lib/cmake/k2k-registry/k2k-registryConfig.cmake
 		lib/cmake/k2k-registry/k2k-registryConfigVersion.cmake
 		lib/cmake/k2k-registry/k2k-registryShared.cmake

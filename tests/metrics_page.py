@@ -183,6 +183,7 @@ def check_page(browser, url, path, broker_path, registry):
     brokers = tool(path, "brokers")["brokers"]
     equal([row["id"] for row in table(browser, "brokers")], [f"{one['comm']} ({one['pid']})" for one in brokers], "brokers")
     true("<" in brokers[0]["comm"], "the broker has no hostile name")
+    equal(table(browser, "followers"), [], "followers, where nothing keeps the audit trail")
     reasons = {row: browser.js("return document.querySelector(`#reasons tr[data-key=${arguments[0]}]`).cells[1].textContent", row)
                for row in ("rate", "budget", "kernels", "gpu_memory", "cross_tenant_total")}
     equal(reasons, {"rate": "1", "budget": "0", "kernels": "0", "gpu_memory": "0", "cross_tenant_total": "0"}, "rejections by reason")
@@ -203,6 +204,16 @@ def check_page(browser, url, path, broker_path, registry):
     broker.say("K2K_OK", "cross 42 43")
     until(lambda: any(line.startswith("critical: ") and "another tenant" in line for line in attention(browser)), "the attempt is not told")
     browser.screenshot("light")
+
+    # ---- a follower appears; its death needs attention
+    with tempfile.TemporaryDirectory(prefix="k2k-page-log-") as folder:
+        command = [os.environ["K2K_AUDITD"], "-r", registry, "--file", f"{folder}/log"]
+        follower = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        until(lambda: [row["state"] for row in table(browser, "followers")] == ["active"], "a follower is attached, and the page does not show it")
+        equal(table(browser, "followers")[0]["id"], f"k2k-auditd ({follower.pid})", "the follower")
+        follower.kill()
+        follower.wait()
+    until(lambda: f"warning: warningAudit follower k2k-auditd (process {follower.pid}) is dead" in attention(browser), "a dead follower needs no attention")
 
     # ---- the keyboard sorts, and says so to who can't see it
     browser.type("button[data-sort=admitted_total]", ENTER)

@@ -107,7 +107,7 @@ with k2k_registry.TenantRegistry.open("default") as one:
 package_serves_consumers() { in_a_root consume; }
 consume() {
 	local version out program
-	version=$(sed -n 's/^project(.* VERSION \([0-9.]*\) .*/\1/p' "$SOURCE/CMakeLists.txt")
+	version=$("$SOURCE/scripts/check-version" --print)
 	install_all
 	mkdir /tmp/src
 	cp "$SOURCE/tests/install_consumer.c" /tmp/src/consumer.c

@@ -165,8 +165,13 @@ services() {
 	expect 0 install -d -m 0700 /etc/k2k /etc/k2k/keys
 	expect 0 bash -c 'umask 077; head -c 32 /dev/urandom >/etc/k2k/keys/default.key'
 	expect 0 bash -c 'printf "version: 1\ntenants:\n  - {id: 42, rate: 1000/s, kernels: 2}\n  - {id: 43, preset: unlimited}\n" >/etc/k2k/tenants.yaml'
+	# the tenants are loaded and applied although changes need a log that is kept
+	expect 0 install -d /etc/systemd/system/k2k-registry@.service.d
+	expect 0 bash -c 'printf "[Service]\nEnvironment=K2K_INIT_OPTIONS=--require-audit\n" >/etc/systemd/system/k2k-registry@.service.d/audit.conf'
+	expect 0 systemctl daemon-reload
 	expect 0 systemctl enable --now "${SERVICES[@]}"
 	all_active
+	is "$(inside k2k-tenantctl info -J | jq .require_audit)" true
 	without_rights k2k-auditd@default.service k2k-audit
 	without_rights k2k-exporter@default.service k2k-exporter
 
@@ -218,6 +223,7 @@ services() {
 	expect 0 k2k-tenantctl audit verify /var/log/k2k/default.log --key /etc/k2k/keys/default.key
 
 	# removed, nothing runs; purged, nothing is enabled or masked
+	expect 0 rm -r /etc/systemd/system/k2k-registry@.service.d
 	expect 0 dpkg -r k2k-tools libk2k-registry-dev python3-k2k-registry
 	is "$(inside pgrep -f 'k2k-(auditd|exporter|broker)' || true)" ""
 	is "$(inside bash -c 'ls /dev/shm | wc -l')" 2

@@ -327,13 +327,12 @@ static uint32_t taken, inserted;
 
 static uint32_t obtain(uint64_t engagement)
 {
-	struct k2k_passed *passed = &admin->passed;
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, &admin->passed, &full_at };
+	struct k2k_hash_key key = { .gen = 1, .key = engagement, .slot = 0 };
 	uint32_t index;
 
-	assert_int_equal(k2k_ledger_obtain(&admin->map, K2K_INCARNATION_WRITER, passed, &full_at, 0,
-	                                   1, engagement, &index),
-	                 0);
+	assert_int_equal(k2k_ledger_obtain(&admin->map, &claimer, &key, &index), 0);
 	return index;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the library by one process, with its clock in their hands; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS unit_reference unit_parity unit_limits unit_leases unit_deregister unit_recovery unit_second unit_restore
-    unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
+foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_deregister unit_recovery unit_second
+    unit_restore unit_structs unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
   k2k_test(NAME ${test} EACH TIMEOUT 300)
 endforeach()
 
@@ -10,7 +10,7 @@ endforeach()
 if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   add_library(boot_time MODULE boot_time.c)
   foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_recovery unit_second unit_restore unit_trail unit_trail_threads
-      unit_audit unit_audit_threads unit_damage)
+      unit_audit unit_audit_sink unit_audit_threads unit_damage)
     foreach(second IN ITEMS 3 1073738000)
       add_test(NAME boot_time_${second}.${test} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time>
                ${second} $<TARGET_FILE:${test}>)

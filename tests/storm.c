@@ -2,13 +2,13 @@
 /*
  * storm.c - crash_storm [--duration SECONDS] [--seed N]
  *
- * One registry, 8 brokers of two threads each and 2 administrators, all under random SIGKILL,
- * SIGSTOP and SIGCONT, restarted at once. Each keeps records of what it was told (storm.h). At the
- * end everything is recounted (storm_recount.c), all take what there is, all are killed, and what
- * is left is compared with the records.
+ * One registry, 8 brokers of two threads each and 2 administrators get random SIGKILL, SIGSTOP and
+ * SIGCONT, and are restarted at once. Each records the answers that it gets (storm.h). At the end
+ * everything is recounted (storm_recount.c), all brokers take what is free, all participants are
+ * killed, and what is left is compared with the records.
  *
- * The seed fixes what is asked and who is hit; not when: two runs with one seed are not the same.
- * Exit: 0; 1 with the first violations; 2 for wrong arguments.
+ * The seed fixes the calls and the victims, but not the moments: two runs with one seed differ.
+ * Exit: 0; 1 after violations, of which it prints the first; 2 for wrong arguments.
  */
 #include "storm.h"
 
@@ -33,7 +33,7 @@ enum {
 	PROBES = 6
 };
 
-/* What only the supervisor knows of a participant. */
+/* What only the supervisor knows about a participant. */
 struct ward {
 	bool stopped;
 	uint64_t continue_at_ns;
@@ -63,7 +63,7 @@ static uint32_t tasks_of(uint32_t participant, struct storm_task **first)
 	return participant < BROKERS ? THREADS : 1;
 }
 
-/* ---- a hang is told with all that can be known ------------------------------------------- */
+/* ---- a hang is reported with stacks and states ------------------------------------------- */
 
 static void print_file(const char *path)
 {
@@ -175,7 +175,7 @@ static void start(uint32_t p)
 	atomic_store(&participant->pid, pid);
 }
 
-/* Is any place of the process alive? */
+/* Whether any slot of the process is alive. */
 static bool is_attached(pid_t pid)
 {
 	struct k2k_broker_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
@@ -189,7 +189,7 @@ static bool is_attached(pid_t pid)
 	return false;
 }
 
-/* After its end: waits until nothing of it is alive, and settles what it was doing. */
+/* After the process has ended: waits until its slots are dead, and settles its call under way. */
 static void bury(uint32_t p, uint64_t since_ns)
 {
 	struct storm_participant *participant = &storm->participants[p];
@@ -222,7 +222,7 @@ static void kill_one(uint32_t p)
 	uint64_t now = storm_now_ns();
 	int status;
 
-	/* first: what it holds is nobody's from the kill on */
+	/* before the kill: from then on its leases do not count */
 	atomic_fetch_add(&participant->deaths, 1);
 	kill(atomic_load(&participant->pid), SIGKILL);
 	if (waitpid(atomic_load(&participant->pid), &status, 0) < 0 ||
@@ -272,7 +272,7 @@ static void continue_due(uint64_t now)
 			continue_one(p);
 }
 
-/* Those that left in order, and those that ended otherwise. */
+/* Restarts those that have left, and reports those that ended otherwise. */
 static void restart_those_that_left(void)
 {
 	int status;
@@ -294,9 +294,9 @@ static void restart_those_that_left(void)
 	}
 }
 
-/* ---- checks on the way ---------------------------------------------------------------------- */
+/* ---- checks during the storm ---------------------------------------------------------------- */
 
-/* Stops an administrator in the middle of a change, where one comes soon. */
+/* Stops an administrator in the middle of a change, if one begins soon. */
 static uint32_t stop_a_writer(void)
 {
 	uint32_t p = BROKERS + (uint32_t)any(ADMINS), op;
@@ -306,7 +306,7 @@ static uint32_t stop_a_writer(void)
 	do
 		op = atomic_load(&task->op);
 	while (op < OP_REGISTER && storm_now_ns() < until_ns);
-	/* the lock is held for a small part of it */
+	/* the lock is held for a small part of the time */
 	until_ns = storm_now_ns() + any(200000);
 	while (storm_now_ns() < until_ns)
 		;
@@ -321,8 +321,8 @@ static void continue_admins(void)
 }
 
 /*
- * A change of ours while administrators may be stopped in the middle of one: it is made, or one of
- * them is named.
+ * Makes a change while administrators may be stopped in the middle of one: it succeeds, or the
+ * error names one of them.
  */
 static bool probe(void)
 {
@@ -336,7 +336,7 @@ static bool probe(void)
 			storm_violation("a register was held up: %s", detail->text);
 		*(detail->pid && storm_is_stopped(detail->pid) ? &probes_named
 		                                               : &probes_unnamed) += 1;
-		/* with the lock, in the middle of something */
+		/* it has the lock, in the middle of a change */
 		if (any(2)) {
 			kill_one(p);
 			restart(p);
@@ -348,8 +348,8 @@ static bool probe(void)
 }
 
 /*
- * With the last change of a killed administrator ended, and none stopped, all is in order, whatever
- * brokers do.
+ * Once recovery has finished the change of a killed administrator, and no other is in a change, the
+ * checker finds nothing, whatever brokers do.
  */
 static void probe_and_check(void)
 {
@@ -362,7 +362,7 @@ static void probe_and_check(void)
 	atomic_store(&storm->only_short, 0);
 	begun_ns = storm_now_ns();
 	continue_admins();
-	/* no repair: any change finishes what killed ones left */
+	/* no repair is needed: any change finishes what killed administrators left */
 	do
 		code = k2k_tenant_deregister(admin, PROBE_ID, NULL);
 	while (code == K2K_EBUSY && storm_now_ns() - begun_ns < HANG_S * STORM_NS);
@@ -376,7 +376,7 @@ static void probe_and_check(void)
 
 /* ---- the storm ------------------------------------------------------------------------------- */
 
-/* It did nothing for a while: let it be seen whether it hangs. */
+/* It made no progress for a while: looked at more closely. */
 static bool is_suspect(uint32_t p)
 {
 	struct storm_task *task;
@@ -390,8 +390,8 @@ static bool is_suspect(uint32_t p)
 }
 
 /*
- * Waits until a thread of it begins a call, where that is soon, and somewhat longer: most of the
- * time they wait.
+ * Waits until one of its threads begins a call, if this is soon, and a moment longer: most of the
+ * time threads wait between calls.
  */
 static void wait_for_call(uint32_t p)
 {
@@ -412,7 +412,7 @@ static void wait_for_call(uint32_t p)
 static void act(void)
 {
 	/*
-	 * administrators more often than their share: there is more that they can leave half done
+	 * administrators more often than brokers: they can leave more half done
 	 */
 	uint32_t p = (uint32_t)(any(3) ? any(BROKERS) : BROKERS + any(ADMINS));
 	uint64_t what = any(100);
@@ -427,7 +427,7 @@ static void act(void)
 		kill_one(p);
 		restart(p);
 	} else if (what < 55) {
-		/* again at once: in the middle of its attach, or of finishing what it did before */
+		/* again at once: while it attaches, or finishes the change of its predecessor */
 		kill_one(p);
 		restart(p);
 		storm_sleep_ns(any(4 * STORM_MS));
@@ -475,7 +475,7 @@ static void rage(void)
 	}
 }
 
-/* Everybody runs, and reaches the phase. */
+/* Waits until all run and have reached the phase. */
 static void reach(enum storm_phase phase)
 {
 	for (uint32_t p = 0; p < PARTICIPANTS; p++)
@@ -497,12 +497,12 @@ static void check_nothing_held(void)
 	size_t count = 1;
 
 	if (k2k_lease_list(admin, K2K_TENANT_UNSPECIFIED, NULL, 0, &count) != 0 || count != 0)
-		storm_violation("all are dead, and %zu leases are listed", count);
+		storm_violation("all are dead, but %zu leases are listed", count);
 	if (k2k_registry_info(admin, &info) != 0 || info.brokers != 0)
-		storm_violation("all are dead, and %u brokers are alive", info.brokers);
+		storm_violation("all are dead, but %u brokers are alive", info.brokers);
 }
 
-/* After a grace period more nothing is in use, and nothing is retired that can't be used again. */
+/* After one more grace period nothing is in use, and everything retired can be used again. */
 static void check_nothing_used(void)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -637,7 +637,7 @@ static void report(void)
 	       checks, (double)slowest_check_ns / 1e6, probes_named, probes_unnamed);
 	printf("slowest from SIGKILL to dead in the registry: %.1f ms\n",
 	       (double)slowest_death_ns / 1e6);
-	/* nobody: what was waited for came too late; a holder of the lock is always named */
+	/* nobody is named if the wait ended too late; a holder of the lock is always named */
 	if (nobody > 10 && nobody > busy_all / 2)
 		storm_violation("of %" PRIu64 " calls that were held up, %" PRIu64 " named nobody",
 		                busy_all, nobody);

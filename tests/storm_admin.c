@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * storm_admin.c - an administrator of crash_storm: lets tenants come and go in its own places
+ * storm_admin.c - an administrator of crash_storm: registers and deregisters tenants in its places
  *
- * A place says what was asked for before it is asked. The next administrator of the same places
- * begins where its killed predecessor was: what was under way either has happened or has not, in
- * all its parts.
+ * It records in a place what it is about to ask. The next administrator of the same places begins
+ * where its killed predecessor was: the call under way has happened in all its parts, or not at
+ * all.
  */
 #include "storm.h"
 
@@ -27,8 +27,8 @@ static const char *last_text(void)
 }
 
 /*
- * Who holds an administrator up is named. Nobody is only where what was waited for comes at the
- * deadline, or is kept by those who wait for final totals.
+ * An error names the process that holds an administrator up. It names nobody only if the wait ended
+ * at the deadline, or if others wait for final totals.
  */
 static void check_busy(struct admin *a, enum storm_op op)
 {
@@ -63,7 +63,7 @@ static void quota_of(const struct storm_place *place, uint32_t kernels, uint64_t
 	quota->max_messages_per_sec = RATE_BASE + place->now;
 	quota->max_concurrent_kernels = kernels;
 	quota->max_gpu_memory_bytes = (uint64_t)kernels * BYTES_A_KERNEL;
-	/* the first is overruled by the last of the same engagement; the second has no budget */
+	/* the last one of the same engagement overrides the first; the second has no budget */
 	budgets[0] = (struct k2k_budget){ 1, budget_ns };
 	budgets[1] = (struct k2k_budget){ 2, K2K_UNLIMITED };
 	quota->budget_count = 2;
@@ -84,7 +84,7 @@ static uint64_t budget_of(uint64_t id)
 	return count ? budgets[0].budget_ns : K2K_UNLIMITED;
 }
 
-/* What is registered there now must be as told; of two, where the answer was lost, one. */
+/* The registration must be as recorded; if an answer was lost, one of two. */
 static void check_place(struct admin *a, struct storm_place *place, bool uncertain)
 {
 	struct storm_account *account = &storm->accounts[place->now];
@@ -115,7 +115,7 @@ static void check_place(struct admin *a, struct storm_place *place, bool uncerta
 			info.max_concurrent_kernels, info.max_gpu_memory_bytes, info.budget_count,
 			budget_ns, RATE_BASE + place->now, place->kernels_asked,
 			place->budget_asked_ns, place->kernels, place->budget_ns);
-	/* all of a change or nothing of it */
+	/* a change is there in all its parts or not at all */
 	if (uncertain && atomic_load(&place->state) == PLACE_UPDATING &&
 	    place->kernels != place->kernels_asked && place->budget_ns != place->budget_asked_ns &&
 	    kernels_new != budget_new)
@@ -167,12 +167,12 @@ static void register_place(struct admin *a, struct storm_place *place, bool agai
 		return;
 	}
 	if (code == K2K_EBUSY && again)
-		return; /* still not known: later again */
+		return; /* still unknown: tried again later */
 	if (code != K2K_EBUSY &&
 	    !(code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0))
 		storm_violation("administrator %u: register of tenant %" PRIu64 ": %s: %s",
 		                a->number, account->id, k2k_errname(code), last_text());
-	/* refused as a whole */
+	/* the whole call must be refused */
 	int registered = -1;
 	int read = k2k_tenant_is_registered(reg, account->id, &registered);
 	if (read || registered)
@@ -191,7 +191,7 @@ static void register_new(struct admin *a, struct storm_place *place)
 		return;
 	a->pause_until_ns = storm_now_ns() +
 	                    storm_random(&a->task->random, 2 * storm->pause_ns + 1);
-	a->task->accounts_used++; /* used up, whatever becomes of it */
+	a->task->accounts_used++; /* even if the call fails */
 	place->now = STABLE + a->number * ACCOUNTS_EACH + number;
 	account = &storm->accounts[place->now];
 	account->id = index < PLACES_REUSED ? FIRST_REUSED_ID + index : FIRST_FRESH_ID + place->now;
@@ -226,7 +226,7 @@ static void update(struct admin *a, struct storm_place *place)
 	                          K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS));
 	if (code == K2K_EBUSY ||
 	    (code == K2K_EFULL && strcmp(k2k_error_detail()->object, "engagements") == 0)) {
-		/* refused: nothing was changed */
+		/* refused: it changed nothing */
 		place->kernels_asked = place->kernels;
 		place->budget_asked_ns = place->budget_ns;
 	} else if (code) {
@@ -242,7 +242,7 @@ static void change_budget(struct admin *a, struct storm_place *place)
 	struct storm_call call;
 	int code;
 
-	/* one who was killed just before asking may have left another number */
+	/* a predecessor that was killed just before it asked may have left another number */
 	place->kernels_asked = place->kernels;
 	place->budget_asked_ns = place->budget_ns != K2K_UNLIMITED &&
 	                                         storm_random(&a->task->random, 2)
@@ -276,7 +276,7 @@ static void deregister(struct admin *a, struct storm_place *place, bool again)
 	code = ended(a, &call,
 	             k2k_tenant_deregister(reg, account->id, with_totals ? &totals : NULL));
 	if (code == K2K_EBUSY)
-		return; /* nothing was changed: later again */
+		return; /* it changed nothing: tried again later */
 	if (code && !(again && code == K2K_ENOTENANT))
 		storm_violation("administrator %u: deregister of tenant %" PRIu64 ": %s: %s",
 		                a->number, account->id, k2k_errname(code), last_text());
@@ -297,7 +297,7 @@ static void deregister(struct admin *a, struct storm_place *place, bool again)
 
 /* ---- other things that administrators do --------------------------------------------- */
 
-/* One of those that change their rate, of this administrator: between two values. */
+/* Changes the rate of a stable tenant of this administrator between two values. */
 static void change_rate(struct admin *a)
 {
 	uint32_t i = STABLE - 1 - a->number -
@@ -328,8 +328,8 @@ static void change_rate(struct admin *a)
 }
 
 /*
- * Both administrators race for it: whether each success undoes one of the other kind is found by
- * counting them.
+ * Both administrators race for one id. Registrations and deregistrations that succeed are counted:
+ * they must alternate.
  */
 static void contest(struct admin *a)
 {
@@ -365,7 +365,8 @@ static void be_refused(struct admin *a)
 }
 
 /*
- * Any change, a refused one too, ends what a killed administrator left half done. False: held up.
+ * Makes a change: even a refused one finishes what a killed administrator left half done. False: it
+ * was held up.
  */
 static bool finish_others(struct admin *a)
 {
@@ -378,7 +379,7 @@ static bool finish_others(struct admin *a)
 	return code != K2K_EBUSY;
 }
 
-/* Seldom: it clears the places of dead brokers, which are to be taken over by living ones. */
+/* Rare: it clears the slots of dead brokers, which living ones should take over instead. */
 static void repair(struct admin *a)
 {
 	struct k2k_repair_info info = { .size = sizeof info };
@@ -392,7 +393,7 @@ static void repair(struct admin *a)
 
 /* ---- the process ---------------------------------------------------------------------- */
 
-/* A place whose call was under way when its administrator was killed, or that was held up. */
+/* A place whose call was under way when its administrator was killed, or was held up. */
 static bool resolve(struct admin *a, struct storm_place *place)
 {
 	switch (atomic_load(&place->state)) {
@@ -400,7 +401,7 @@ static bool resolve(struct admin *a, struct storm_place *place)
 	case PLACE_LEAVING: deregister(a, place, true); return true;
 	case PLACE_UPDATING:
 	case PLACE_BUDGET:
-		/* made or not */
+		/* it was made or not */
 		if (finish_others(a))
 			check_place(a, place, true);
 		return true;
@@ -440,7 +441,7 @@ static void work(struct admin *a)
 	sched_yield();
 }
 
-/* What a predecessor was doing to the rates that are ours. */
+/* Finishes a predecessor's change of a rate. */
 static void find_rates(struct admin *a)
 {
 	while (!finish_others(a))

@@ -2,10 +2,10 @@
 /*
  * storm_broker.c - a broker of crash_storm: two threads on one handle, each with records of its own
  *
- * What is found wrong at once, not only by recounting: an answer about another registration than
- * the one asked for (each has a rate of its own, which the verdict names), a rejection that its own
- * numbers don't justify, a grant above the limit, a "full" while less than the limit was held or
- * asked for, a cost that falls.
+ * These errors are found at once, not only by recounting: an answer about another registration than
+ * the one asked about (each has a rate of its own, which the verdict shows), a rejection that its
+ * own numbers do not justify, a grant above the limit, a "full" while less than the limit was held
+ * or requested, a cost that falls.
  */
 #include "storm.h"
 
@@ -20,7 +20,7 @@
 struct worker {
 	uint32_t number, participant;
 	struct storm_task *task;
-	/* loops, then the process leaves in order; 0: only killed */
+	/* after so many loops the process closes its handle; 0: it is only killed */
 	uint32_t leaves_after;
 	uint64_t cost_seen[STABLE][ENGAGEMENTS];
 	bool filled;
@@ -34,7 +34,7 @@ static bool is_stable(uint32_t account)
 	return account < STABLE;
 }
 
-/* A stable tenant or, half the time, one that comes and goes. */
+/* A stable tenant or, half of the time, another one. */
 static uint32_t choose_account(struct worker *w)
 {
 	uint32_t account = NO_ACCOUNT;
@@ -50,7 +50,7 @@ static bool allowed(const struct worker *w, enum storm_op op, uint32_t account, 
 {
 	if (code == 0)
 		return true;
-	/* what is stable is always there */
+	/* a stable tenant is always registered */
 	if (code == K2K_ENOTENANT && !is_stable(account))
 		return true;
 	for (; *codes; codes++)
@@ -64,7 +64,7 @@ static bool allowed(const struct worker *w, enum storm_op op, uint32_t account, 
 
 /* ---- messages ------------------------------------------------------------------- */
 
-/* The account that a verdict is about: its limit tells. NO_ACCOUNT: of none that it may be. */
+/* The account of a verdict, which its limit shows. NO_ACCOUNT: it is none of the possible ones. */
 static uint32_t account_of(uint32_t asked, const struct k2k_verdict *verdict)
 {
 	uint64_t account = verdict->limit - RATE_BASE;
@@ -91,7 +91,7 @@ static void note_window(const struct worker *w, uint32_t account, const struct k
 
 	if (!window)
 		return;
-	/* in this order: killed between them, the sum is too low, which is never wrong */
+	/* in this order: if it is killed between them the sum is too low, which is no violation */
 	if (window->most_limit < verdict->limit)
 		window->most_limit = (uint32_t)verdict->limit;
 	if (window->most_used < verdict->used)
@@ -157,7 +157,7 @@ static void record(struct worker *w)
 	struct storm_call call;
 	int code;
 
-	/* counts nothing against the limit of these: there would be no admission left to look at */
+	/* not of these: nothing would be left for admissions */
 	if (is_stable(account) && storm_stable_first_rate(account) < 1000)
 		return;
 	storm_begin(task, OP_RECORD, account, 0, 1);
@@ -224,7 +224,7 @@ static void track(struct worker *w)
 	struct storm_call call;
 	int code;
 
-	/* one of many engagements: a record must be made, as a rule, and the ledger gets full */
+	/* one of many engagements: it usually needs a new record, and fills the ledger */
 	if (storm_random(&task->random, 8) == 0 && !is_stable(account))
 		engagement = (uint32_t)(100 + storm_random(&task->random, 300));
 	storm_begin(task, OP_TRACK, account, engagement, ns);
@@ -239,7 +239,7 @@ static void track(struct worker *w)
 	allowed(w, OP_TRACK, account, code, codes);
 }
 
-/* A cost holds what we were told, and never falls. */
+/* A cost is at least what was booked by us, and never falls. */
 static void read_cost(struct worker *w)
 {
 	static const int codes[] = { 0 };
@@ -286,8 +286,8 @@ static void read_tenant(struct worker *w)
 /* ---- leases ------------------------------------------------------------------------ */
 
 /*
- * After a grant, our own bound raised: was there a moment when more than the limit was held? Who
- * was dying at any time from before the first look until after the second doesn't count.
+ * After a grant, when our own bound is raised: was there a moment when more than the limit was
+ * held? Brokers that were dying at any time between the first read and the second do not count.
  */
 static void check_least(struct worker *w, uint32_t stable, int resource)
 {
@@ -331,8 +331,8 @@ static struct most look_at_most(uint32_t stable, int resource)
 }
 
 /*
- * "Full": then there was a moment when it was. Not if nobody began or ended anything meanwhile, and
- * there was room.
+ * After "full" there must have been a moment when it was full. It is a violation if no broker began
+ * or ended anything meanwhile, and there was room.
  */
 static void check_full(struct worker *w, uint32_t stable, int resource, const struct most *before)
 {
@@ -341,7 +341,7 @@ static void check_full(struct worker *w, uint32_t stable, int resource, const st
 
 	if (memcmp(&after, before, sizeof after) != 0)
 		return;
-	/* what we asked for is in our own word */
+	/* our own bound includes what we asked for */
 	for (int i = 0; i < WORKERS; i++)
 		sum += STORM_AMOUNT(after.words[i]);
 	w->task->full_answers_proved++;
@@ -365,7 +365,7 @@ static int acquire_call(uint64_t id, int resource, uint64_t amount, struct k2k_l
 	                : k2k_kernel_acquire(reg, id, lease, v);
 }
 
-/* 0, or the refusal. */
+/* 0, or the code of the refusal. */
 static int acquire(struct worker *w, uint32_t account, int resource, uint64_t amount,
                    struct storm_lease *slot)
 {
@@ -444,7 +444,7 @@ static void release(struct worker *w, struct storm_lease *slot)
 		                k2k_errname(code));
 }
 
-/* Takes one, or gives one back. */
+/* Takes a lease or releases one. */
 static void lease(struct worker *w)
 {
 	struct storm_lease *slot = &w->task->leases[storm_random(&w->task->random, LEASES)];
@@ -464,8 +464,8 @@ static void lease(struct worker *w)
 }
 
 /*
- * All that there is of the stable tenants, together with the others. Others' requests may stand in
- * the way: again.
+ * Takes everything of the stable tenants, together with the other tasks. Their requests may take
+ * room for a moment: so it tries again.
  */
 static void fill(struct worker *w)
 {
@@ -502,8 +502,7 @@ static void work(struct worker *w)
 	else
 		read_tenant(w);
 	/*
-	 * seldom: who is killed while it waits for its turn is then killed anywhere, as a rule
-	 * within a call
+	 * rarely: so a kill usually hits a call, not this wait
 	 */
 	if (storm_random(&w->task->random, 300) == 0)
 		sched_yield();
@@ -533,7 +532,7 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* Closing gives everything back: from before it on nothing is held for sure. */
+/* Closing gives everything back: before it begins, `least` becomes 0. */
 static _Noreturn void leave(uint32_t participant)
 {
 	struct storm_call call;
@@ -568,7 +567,7 @@ void storm_broker(uint32_t participant)
 		if (storm_random(&w->task->random, 8) == 0)
 			w->leaves_after = (uint32_t)storm_random(&w->task->random, 20000);
 	}
-	/* brokers never wait: administrators would get no turn */
+	/* brokers never wait: without this, administrators would not be scheduled */
 	setpriority(PRIO_PROCESS, 0, BROKER_NICE);
 	call = storm_call_begin(workers[0].task, participant, OP_OPEN);
 	code = k2k_registry_open(storm->name, K2K_ROLE_BROKER, NULL, &reg);

@@ -33,7 +33,7 @@ uint64_t storm_random(uint64_t *state, uint64_t below)
 	return (z ^ (z >> 31)) % below;
 }
 
-/* The first ones are kept, with their time; the supervisor ends the storm. */
+/* Keeps the first violations, with their time. The supervisor then ends the storm. */
 void storm_violation(const char *format, ...)
 {
 	uint32_t number = atomic_fetch_add(&storm->violations, 1);
@@ -135,9 +135,9 @@ void storm_call_end(const struct storm_call *call, int code)
 	}
 }
 
-/* ---- numbers that everybody knows ------------------------------------------------ */
+/* ---- numbers that all tasks share ------------------------------------------------ */
 
-/* Null: not kept (another window has its place). */
+/* Null: not recorded, because another window has its place. */
 struct storm_window *storm_window_of(uint32_t worker, uint32_t account, uint64_t second)
 {
 	uint64_t number = second - storm->begun_second + 1;
@@ -167,8 +167,7 @@ uint64_t storm_stable_limit(uint32_t stable, int resource)
 }
 
 /*
- * Few messages, so that the limit is reached at once; many, so that calls meet; and something
- * between.
+ * A small limit that is reached at once, a large one so that many calls meet, and some between.
  */
 uint64_t storm_stable_first_rate(uint32_t stable)
 {
@@ -228,8 +227,8 @@ bool storm_must_name(const struct k2k_error_detail *detail)
 }
 
 /*
- * Held up for a while is no violation: on a busy machine an administrator may lose its turn while
- * it holds the lock.
+ * To be held up for a while is no violation: on a busy machine an administrator that has the lock
+ * may not be scheduled.
  */
 void storm_check_clean(struct k2k_registry *reg, const char *when)
 {

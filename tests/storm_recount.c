@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * storm_recount.c - what crash_storm's participants were told, against what the registry says
+ * storm_recount.c - compares the answers that crash_storm's participants got with the registry
  *
- * 1. Messages of an account: told <= admitted <= told + uncertain. Where several registrations had
- *    one id, the verdict says which it was; a killed call is uncertain for each of them, and so is
- *    what gave no verdict (record).
+ * "Told" is the sum of the answers that tasks recorded.
+ *
+ * 1. Messages of an account: told <= admitted <= told + uncertain. If several registrations had one
+ *    id, the verdict shows which it was. A killed call is uncertain for each of them, and so is a
+ *    call without a verdict (record).
  * 2. A window: the sum of the messages whose verdicts named it <= the largest `used` of those
- *    verdicts <= the largest limit. Exact, though a message may name a second and take room in the
- *    next: an admission that named second s has taken a piece of [base of s, base of s + limit),
- *    and no two pieces overlap (lib/rate.h, 6).
- * 3. Costs of (account, engagement): told OK <= cost <= told OK + gone + uncertain. What was
- *    answered K2K_EUNBOOKED is in the unattributed total. Both together: <= told OK + unbooked +
+ *    verdicts <= the largest limit. This is exact although a message may name a second and take
+ *    room in the next: an admission that named second s has taken a piece of
+ *    [base of s, base of s + limit), and no two pieces overlap (lib/rate.h, 6).
+ * 3. Costs of an account and engagement: told OK <= cost <= told OK + gone + uncertain. What was
+ *    answered K2K_EUNBOOKED is in the unattributed total. Both together are <= told OK + unbooked +
  *    gone + uncertain.
- * 4. Totals of deregister: the same for all engagements; the lower bounds only where they are
- *    final.
+ * 4. Totals from deregister: the same for all engagements; the lower bounds only if they are final.
  * 5. No generation was given twice.
  */
 #include "storm.h"
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What killed calls leave open. */
+/* What the calls of killed tasks leave uncertain. */
 static uint64_t uncertain_messages[ACCOUNTS], uncertain_rejections[ACCOUNTS],
 	uncertain_ns[ACCOUNTS];
 static uint64_t uncertain_stable_ns[STABLE][ENGAGEMENTS];
@@ -49,7 +50,7 @@ static void leave_open(const struct storm_task *task)
 
 	uncertain_calls++;
 	switch (task->asked) {
-	case OP_ADMIT: /* admitted, or rejected */
+	case OP_ADMIT: /* admitted or rejected */
 		*(reused ? &uncertain_rejections_of_place[place]
 		         : &uncertain_rejections[task->account]) += 1;
 		/* fall through */
@@ -99,7 +100,8 @@ void storm_settle(uint32_t participant)
 /* ---- leases ------------------------------------------------------------------------ */
 
 /*
- * What the registry says that process `pid` holds of a tenant's registration; generation 0: of any.
+ * What process `pid` holds of a registration of a tenant, as the registry lists it; generation 0:
+ * of any registration.
  */
 static void listed(struct k2k_registry *admin, uint64_t id, uint64_t pid, uint64_t generation,
                    uint64_t held[RESOURCES])
@@ -119,7 +121,7 @@ static void listed(struct k2k_registry *admin, uint64_t id, uint64_t pid, uint64
 	}
 }
 
-/* Sums of what one process has recorded as held, of a registration. */
+/* Sums of what one process has recorded as held of a registration. */
 static void recorded(uint32_t participant, uint64_t id, uint64_t generation,
                      uint64_t held[RESOURCES])
 {
@@ -231,8 +233,8 @@ static void recount_windows(uint32_t account)
 			uint64_t number = storm->entries[w][account].windows[slot].second;
 
 			/*
-			 * another one than most tasks kept is recounted when it is met, unless it
-			 * is older
+			 * a window that only some tasks recorded is recounted when one of them is
+			 * read, unless it is older
 			 */
 			if (number > done) {
 				recount_window(account, number, RATE_BASE + account);
@@ -244,7 +246,7 @@ static void recount_windows(uint32_t account)
 
 struct told {
 	uint64_t admitted, rejected, cost[ENGAGEMENTS], cost_all, gone, unbooked;
-	/* more than these it can't be */
+	/* it can't be more than these */
 	uint64_t most_admitted, most_rejected, uncertain_ns;
 };
 
@@ -286,7 +288,7 @@ static void is_between(const char *what, const struct storm_account *account, ui
 		                account->id, account->generation, what, found, least, most);
 }
 
-/* The registry's numbers of one registration, which has ended or is quiet. */
+/* The registry's numbers of one registration that has ended or is not used at the moment. */
 static void recount_numbers(uint32_t number, bool final, uint64_t admitted, uint64_t rejected,
                             uint64_t gpu_ns, uint64_t unattributed_ns)
 {
@@ -298,7 +300,7 @@ static void recount_numbers(uint32_t number, bool final, uint64_t admitted, uint
 	is_between("the total of rejections", account, rejected, final ? told.rejected : 0,
 	           told.most_rejected);
 	if (storm_id_is_reused(number))
-		return; /* costs: of all its registrations together */
+		return; /* its costs are recounted for all its registrations together */
 	is_between("GPU time", account, gpu_ns, final ? told.cost_all : 0,
 	           told.cost_all + told.gone + told.uncertain_ns);
 	is_between("unattributed GPU time", account, unattributed_ns, final ? told.unbooked : 0,
@@ -308,7 +310,7 @@ static void recount_numbers(uint32_t number, bool final, uint64_t admitted, uint
 	           told.cost_all + told.unbooked + told.gone + told.uncertain_ns);
 }
 
-/* Nobody is attached any more: deregister with final totals at once. */
+/* No broker is attached any more: deregister has final totals at once. */
 static void recount_registered(struct k2k_registry *admin, uint32_t number)
 {
 	struct storm_account *account = &storm->accounts[number];
@@ -412,7 +414,7 @@ static void recount_contest(struct k2k_registry *admin)
 		storm_violation("the contested tenant can't be deregistered");
 }
 
-/* Every id that is listed is one of ours, and every one of ours is listed. */
+/* Every listed id is registered here, and every id that is registered here is listed. */
 static void recount_ids(struct k2k_registry *admin)
 {
 	k2k_tenant_id ids[TENANTS_MAX];
@@ -494,7 +496,7 @@ void storm_recount(struct k2k_registry *admin)
 		if (totals)
 			recount_numbers(i, totals == 2, account->admitted, account->rejected,
 			                account->gpu_ns, account->unattributed_ns);
-		if (state == ACCOUNT_NEVER) /* counted nothing, told nothing */
+		if (state == ACCOUNT_NEVER) /* it counted nothing */
 			recount_numbers(i, true, 0, 0, 0, 0);
 		recount_windows(i);
 		final += totals == 2;

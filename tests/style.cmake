@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The rules that scripts/check-... watch over, and whether they notice a breach.
-foreach(check IN ITEMS floors labels files)
+foreach(check IN ITEMS floors labels files version)
   add_test(NAME style_${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/check-${check} ${PROJECT_SOURCE_DIR})
   add_test(NAME style_${check}_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/style.sh ${PROJECT_SOURCE_DIR} ${check})
   set_tests_properties(style_${check} style_${check}_notices_breaches PROPERTIES LABELS style TIMEOUT 300)

@@ -74,6 +74,10 @@ broken files lib/map.c '$a /* TO''DO */'                     'a TODO without a r
 broken files lib/map.c '$a /* see /wo''rk/main */'           'which is not in this project'
 broken files scripts/check-files '1,2!b; 2d'                 'no SPDX-License-Identifier'
 
+broken version CMakeLists.txt 's/^project(\(.*\) VERSION 0/project(\1 VERSION 7/'  'registry.h: 0, but CMakeLists.txt says 7'
+broken version lib/bindings/rust/Cargo.lock 's/^version = "0/version = "7/'        'Cargo.lock: 7'
+broken version lib/bindings/python/pyproject.toml '/^version/d'                    'pyproject.toml: 0 places'
+
 ((ran > 0)) || failed=1
 echo "$((ran - failed)) passed, $failed failed"
 ((failed == 0))

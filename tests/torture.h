@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * torture.h - what readers, churners and their parent agree on: the tenants of
- * a small registry and the numbers by which each can be told from the others,
- * the dice of a thread, the counters that all processes see.
+ * torture.h - what readers, churners and their parent share: the tenants of a small registry, the
+ * random numbers of a thread, the counters that all processes see
  *
- * Every number that is registered or booked is made of the tenant's index, and
- * of a variant that changes with each registration and update. So whoever reads
- * a limit knows whose it is, and a mixture of two is seen.
+ * Every number that is registered or booked is made of the tenant's index and of a variant that
+ * changes with each registration and update. So a limit shows which tenant it belongs to, and a
+ * mixture of two limits is noticed.
  */
 #ifndef K2K_TESTS_TORTURE_H
 #define K2K_TESTS_TORTURE_H
@@ -18,17 +17,17 @@
 #include "delay.h"
 #include "handle.h"
 
-/* Small tables: what is given back is soon taken again. */
+/* Small tables: a freed record is soon used again. */
 enum {
 	SLOTS = 32, /* of tenants */
 	IDS = 34,
-	HOT = 4,         /* of the ids: so many of the calls name one of them */
-	ENGAGEMENTS = 4, /* a tenant */
+	HOT = 4,         /* half of the calls name one of the first 4 ids */
+	ENGAGEMENTS = 4, /* of each tenant */
 	COSTS = 120,
 	BUDGETS = 40,
 	LEASES = 140,
 	VARIANTS = 256,
-	GENERATIONS = 1 << 22, /* for which books are kept */
+	GENERATIONS = 1 << 22, /* whose sums are recorded */
 	THREADS_MOST = 64,     /* of all processes */
 	ADMIT_MOST = 32768,
 	UNITS_MOST = 16384,
@@ -54,7 +53,7 @@ HARNESS_USED static uint64_t roll(struct dice *dice, uint64_t sides)
 	return k2k_mix64(dice->state) % sides;
 }
 
-/* Mostly at once, sometimes milliseconds later. */
+/* Returns mostly at once, sometimes after milliseconds. */
 HARNESS_USED static void dwell(struct dice *dice)
 {
 	uint64_t kind = roll(dice, 256);
@@ -65,7 +64,7 @@ HARNESS_USED static void dwell(struct dice *dice)
 	} else if (kind < 140) {
 		pause_ns(roll(dice, 100000));
 	} else if (kind < 142) {
-		sched_yield(); /* where all processors are busy, for milliseconds */
+		sched_yield(); /* milliseconds, if all processors are busy */
 	} else if (kind < 143) {
 		pause_ns(roll(dice, 2000000));
 	}
@@ -73,7 +72,7 @@ HARNESS_USED static void dwell(struct dice *dice)
 
 /* ---- tenants -------------------------------------------------------------------- */
 
-/* Of a quarter of the buckets, so that many are found behind others. */
+/* All ids are in a quarter of the buckets, so that many are found behind others. */
 HARNESS_USED static k2k_tenant_id id_of(uint32_t tenant)
 {
 	for (uint64_t x = tenant * UINT64_C(1000) + 1;; x++)
@@ -94,7 +93,7 @@ HARNESS_USED static struct k2k_audit_tag tag_of(uint32_t engagement)
 	return (struct k2k_audit_tag){ 1, engagement + 77 };
 }
 
-/* Half of the time one of the few that come and go the most. */
+/* Half of the time one of the few that are registered and deregistered most. */
 HARNESS_USED static uint32_t some_tenant(struct dice *dice)
 {
 	return (uint32_t)roll(dice, roll(dice, 2) ? HOT : IDS);
@@ -127,8 +126,8 @@ HARNESS_USED static uint64_t budget_of(uint32_t tenant, uint32_t engagement, uin
 }
 
 /*
- * GPU time is booked in multiples of these, GPU memory taken: so no sum of one tenant's is one of
- * another's.
+ * GPU time is booked, and GPU memory taken, in multiples of this number: so no sum of one tenant is
+ * a sum of another.
  */
 HARNESS_USED static uint64_t unit_of(uint32_t tenant, uint32_t engagement)
 {
@@ -162,7 +161,7 @@ HARNESS_USED static void check_cost(uint32_t tenant, uint32_t engagement, uint64
 
 /* ---- what all processes see --------------------------------------------------------- */
 
-/* What a reader stood on, and how it came there. */
+/* What kind of record a reader looked at, and how it found it. */
 enum what {
 	TENANT_FOUND,
 	TENANT_WALKED,
@@ -173,11 +172,11 @@ enum what {
 	WHATS
 };
 
-/* How old it was, in grace periods since it was removed, when the reader looked at it again. */
+/* When the reader looked at it again: how many grace periods after its removal. */
 enum age {
 	IN_USE,
-	REMOVED, /* its grace period goes on: our section is in its way */
-	PASSED,  /* it has ended while our section has not */
+	REMOVED, /* its grace period has not ended: our section prevents that */
+	PASSED,  /* its grace period has ended although our section has not: an error */
 	REUSED,
 	AGES,
 };
@@ -189,7 +188,7 @@ struct torture {
 	atomic_ullong ages[WHATS][AGES];
 	atomic_ullong calls, rejections, gone, unbooked, busy;
 	atomic_ullong registrations, updates, budgets, leases, finals, refused;
-	/* by generation: what is certain to be counted in it */
+	/* by generation: what must be counted in it */
 	atomic_ullong admitted[GENERATIONS], booked_ns[GENERATIONS];
 };
 
@@ -205,9 +204,9 @@ struct reader {
 	bool broker;
 	struct dice dice;
 	uint64_t token; /* published before the section began */
-	/* of the process, by tenant: the newest generation with a lease record of ours */
+	/* of the process, by tenant: the newest generation in which it has a lease record */
 	atomic_ullong *leased;
-	uint64_t generation[IDS], admitted[IDS], cost[IDS][ENGAGEMENTS]; /* as seen last */
+	uint64_t generation[IDS], admitted[IDS], cost[IDS][ENGAGEMENTS]; /* in the last answer */
 };
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * torture_calls.h - the public calls, made while the tenants they name come and
- * go: every number in an answer must be of the tenant that was asked for, and of
- * one registration of it.
+ * torture_calls.h - the public calls, made while their tenants are registered and deregistered:
+ * every number in an answer must belong to the tenant that was named, and to one registration of it
  *
- * Books are kept of what is certain: a call that succeeded between two gets of
- * the same generation is counted in that generation. Its final totals must be
- * at least that.
+ * A call that succeeds between two gets of the same generation is certainly counted in this
+ * generation. The sum of such calls is recorded; the final totals must be at least that.
  */
 #ifndef K2K_TESTS_TORTURE_CALLS_H
 #define K2K_TESTS_TORTURE_CALLS_H
@@ -18,7 +16,7 @@ static bool one_of(int code, int a, int b, int c)
 	return code == 0 || code == a || code == b || code == c;
 }
 
-/* The generation of it now; 0: none, or an observer who never saw it hold still. */
+/* Its generation now; 0: it is not registered, or changed during each read of an observer. */
 static uint64_t get(struct reader *r, uint32_t tenant)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
@@ -51,8 +49,7 @@ static uint64_t get(struct reader *r, uint32_t tenant)
 }
 
 /*
- * The generation in which all of what was done since get() gave `before` happened; 0: can't be
- * told.
+ * The generation in which everything since get() returned `before` has happened; 0: unknown.
  */
 static uint64_t certain(struct reader *r, uint32_t tenant, uint64_t before)
 {
@@ -134,7 +131,7 @@ static void call_track(struct reader *r)
 		count(&r->t->unbooked);
 	else if (code && code != K2K_ENOTENANT)
 		fail_msg("track: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
-	/* the unattributed total of a tenant is no engagement's, but counts in its totals */
+	/* the unattributed total belongs to no engagement, but to the tenant's totals */
 	if (book && (code == 0 || code == K2K_EUNBOOKED))
 		atomic_fetch_add(&r->t->booked_ns[certain(r, tenant, generation)], ns);
 }
@@ -157,7 +154,7 @@ static void call_cost(struct reader *r)
 }
 
 /*
- * A record of ours was taken for the lease of this generation, unless an earlier one has told so.
+ * Counts a lease record that this process uses for this generation, unless it is counted already.
  */
 static void note_lease(struct reader *r, uint32_t tenant, uint64_t generation)
 {
@@ -195,7 +192,7 @@ static void call_lease(struct reader *r)
 	else
 		assert_int_equal(verdict.limit,
 		                 kernels_of(tenant, (uint32_t)verdict.limit % VARIANTS));
-	/* what dead registrations, or other tenants, held in this record would be counted too */
+	/* what an earlier registration or another tenant held in this record would be counted too */
 	assert_int_equal(verdict.used % amount, 0);
 	assert_true(verdict.used >= amount && verdict.used <= THREADS_MOST * amount);
 	assert_int_equal(lease.id, id_of(tenant));

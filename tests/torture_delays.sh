@@ -3,14 +3,17 @@
 #
 #   torture_delays.sh NM WANTED LIBRARY...
 #
-# Looks in each library for the delays of torture builds, as a function or as a call of one. WANTED: 1 or 0.
+# Looks in each library for the function of the delays, and for calls of it. WANTED: 1 or 0.
 set -euo pipefail
 NM=$1 WANTED=$2
 shift 2
 failed=0
 for library; do
 	symbols=$("$NM" -a "$library")
-	[[ $symbols == *k2k_message_admit* ]] || { echo "not ok $library has no symbols to look at"; failed=1; }
+	if [[ $symbols != *k2k_message_admit* ]]; then
+		echo "not ok $library has no symbols to look at"
+		failed=1
+	fi
 	found=$(grep -c ' k2k_delay' <<<"$symbols") || true
 	if (((found > 0) == WANTED)); then
 		echo "ok $library: $found symbols of delays"

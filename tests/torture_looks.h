@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * torture_looks.h - readers that stand on shared records inside a read section,
- * and look at them again and again until they leave it.
+ * torture_looks.h - readers that stay on shared records inside a read section and look at them
+ * again and again until they leave it
  *
- * What is checked, each time:
- *  - what was found through a link was not unlinked before the section began: its
- *    stamp is newer than the token that was published then;
- *  - it is not used again, not freed, and not to be freed: neither our own broker
- *    has answered its stamp, nor would a writer take that for passed.
+ * Each look checks that
+ *
+ * - a record found through a link was not unlinked before the section began: its stamp is newer
+ *   than the token that was published then;
+ * - it is neither used again nor freed, and may not be freed: our own broker has not answered its
+ *   stamp, and a writer would not consider its grace period over.
  */
 #ifndef K2K_TESTS_TORTURE_LOOKS_H
 #define K2K_TESTS_TORTURE_LOOKS_H
@@ -19,7 +20,7 @@
 #include "ledger.h"
 #include "tenant.h"
 
-/* No reader stays on one record longer than that. */
+/* No reader stays on one record longer than this. */
 #define STEPS_MOST 64
 
 static const char *const what_names[WHATS] = { "tenants found", "tenants walked over",
@@ -54,7 +55,7 @@ static void noted(struct reader *r, enum what what, enum age age, uint32_t index
 		         what_names[what], index, stamp);
 }
 
-/* Of a record that was removed with this stamp. */
+/* The age of a record that was removed with this stamp. */
 static enum age age_of_stamp(struct reader *r, enum what what, uint32_t index, uint64_t stamp)
 {
 	const struct k2k_map *map = &r->reg->map;
@@ -103,7 +104,7 @@ static void stay_on_tenant(struct reader *r, enum what what, uint32_t slot, uint
 	look_at_tenant(r, what, slot, generation, id);
 }
 
-/* True, in a section, on the tenant. */
+/* True: in a read section, with the tenant. */
 static bool find_tenant(struct reader *r, uint32_t tenant, uint32_t *slot, uint64_t *generation)
 {
 	uint64_t word;
@@ -129,7 +130,7 @@ static void find_and_stay(struct reader *r)
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
 	stay_on_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
-	/* what belongs to it is its own all the time */
+	/* its rate stays its own the whole time */
 	check_rate(tenant, k2k_tenant_rate(&r->reg->map, slot, &version), "a find");
 	end_look();
 }
@@ -158,23 +159,18 @@ static void walk_tenants(struct reader *r)
 
 /* ---- costs, budgets, leases ------------------------------------------------------------ */
 
-struct key {
-	uint64_t gen, key;
-	uint32_t slot;
-};
-
-static struct key key_of(const struct k2k_shm_entry *entry)
+static struct k2k_hash_key key_of(const struct k2k_shm_entry *entry)
 {
-	return (struct key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key),
-		             k2k_load_relaxed(&entry->slot) };
+	return (struct k2k_hash_key){ k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key),
+		                      k2k_load_relaxed(&entry->slot) };
 }
 
-/* *seen: the state at the look before. Who is retired stays that, with that stamp. */
+/* *seen: the state at the last look. A retired record stays retired, with the same stamp. */
 static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
-                          uint32_t index, const struct key *key, uint64_t *seen)
+                          uint32_t index, const struct k2k_hash_key *key, uint64_t *seen)
 {
 	uint64_t word = k2k_load_acquire(&entry->state);
-	struct key now = key_of(entry);
+	struct k2k_hash_key now = key_of(entry);
 	enum age age = IN_USE;
 
 	if (now.gen != key->gen || now.key != key->key || now.slot != key->slot ||
@@ -189,7 +185,7 @@ static void look_at_entry(struct reader *r, enum what what, const struct k2k_shm
 }
 
 static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm_entry *entry,
-                          uint32_t index, const struct key *key)
+                          uint32_t index, const struct k2k_hash_key *key)
 {
 	uint64_t looks = 1 + roll(&r->dice, 4), seen = 0;
 
@@ -200,7 +196,7 @@ static void stay_on_entry(struct reader *r, enum what what, const struct k2k_shm
 	look_at_entry(r, what, entry, index, key, &seen);
 }
 
-/* As lib/hash.h walks, but standing a while on each record. */
+/* Walks like lib/hash.h, but stays a while on each record. */
 static void walk_entries(struct reader *r, enum what what, const struct k2k_hash *hash)
 {
 	uint32_t bucket = (uint32_t)roll(&r->dice, (uint64_t)hash->mask + 1), link, steps = 0;
@@ -209,7 +205,7 @@ static void walk_entries(struct reader *r, enum what what, const struct k2k_hash
 	link = k2k_load_acquire(&hash->heads[bucket]);
 	while (link != 0 && steps++ < STEPS_MOST) {
 		const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, link - 1);
-		struct key key = key_of(entry);
+		struct k2k_hash_key key = key_of(entry);
 
 		if (k2k_hash_bucket(hash, key.gen, key.key) != bucket)
 			fail_msg("%s: record %u in bucket %u belongs elsewhere", what_names[what],
@@ -240,16 +236,15 @@ static void find_cost(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
 		 slot, index = 0;
+	struct k2k_hash_key key;
 	uint64_t generation, before, after;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
-	code = k2k_ledger_find(&r->reg->map, slot, generation, tag_of(engagement).engagement_id,
-	                       &index);
+	key = (struct k2k_hash_key){ generation, tag_of(engagement).engagement_id, slot };
+	code = k2k_ledger_find(&r->reg->map, &key, &index);
 	if (code == 0) {
-		struct key key = { generation, tag_of(engagement).engagement_id, slot };
-
 		before = k2k_load_relaxed(&r->reg->map.ledger[index].cost_ns);
 		stay_on_entry(r, COST_FOUND, &r->reg->map.ledger[index].entry, index, &key);
 		after = k2k_load_relaxed(&r->reg->map.ledger[index].cost_ns);
@@ -267,17 +262,16 @@ static void find_budget(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), engagement = (uint32_t)roll(&r->dice, ENGAGEMENTS),
 		 slot, index = 0;
+	struct k2k_hash_key key;
 	uint64_t generation, version;
 	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
 	check_rate(tenant, k2k_tenant_rate(&r->reg->map, slot, &version), "a find");
-	code = k2k_budget_find(&r->reg->map, slot, generation, version,
-	                       tag_of(engagement).engagement_id, &index);
+	key = (struct k2k_hash_key){ generation, tag_of(engagement).engagement_id, slot };
+	code = k2k_budget_find(&r->reg->map, &key, version, &index);
 	if (code == 0) {
-		struct key key = { generation, tag_of(engagement).engagement_id, slot };
-
 		stay_on_entry(r, BUDGET_FOUND, &r->reg->map.budgets[index].entry, index, &key);
 		check_budget(tenant, engagement,
 		             k2k_load_relaxed(&r->reg->map.budgets[index].budget_ns), "a find");
@@ -289,8 +283,8 @@ static void find_budget(struct reader *r)
 }
 
 /*
- * Lease records move while readers look: what is copied is of this tenant all the same, whose units
- * nobody else's are.
+ * Lease records move while readers copy them. A copy must be of this tenant all the same, which its
+ * unit shows.
  */
 static void find_leases(struct reader *r)
 {

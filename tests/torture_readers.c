@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * torture_readers - nothing that a reader stands on is used again before it leaves
+ * torture_readers - no record that a reader looks at is used again before the reader leaves
  *
  *	torture_readers [--reuses N | --duration SECONDS] [--seed N]
  *
- * Brokers read, admit, book and take leases in several processes of several
- * threads; an observer reads without a slot; administrators register, update and
- * deregister the same few tenants in a registry of 32 slots, as fast as they
- * can. Meanwhile processes are stopped, continued, killed and replaced.
+ * Brokers of several threads read, admit, book and take leases; an observer reads without a slot;
+ * administrators register, update and deregister the same few tenants in a registry of 32 slots, as
+ * fast as they can. Meanwhile processes are stopped, continued, killed and replaced.
  *
- * The idea is that of rcutorture, the torture test of the Linux kernel's RCU
- * (Paul E. McKenney, kernel/rcu/rcutorture.c): readers that dwell in their
- * sections note how many grace periods ago what they look at was removed. Where
- * that is more than the one that is going on, grace periods do not work. The
- * table it prints is rcutorture's "Reader Pipe", its two last columns must be 0.
- * It counts as failed where fewer than 100,000 slots were used again, and where
- * nobody ever stood on what was removed: then nothing was tested.
+ * The idea is that of rcutorture, the torture test of the Linux kernel's RCU (Paul E. McKenney,
+ * kernel/rcu/rcutorture.c): readers that stay in their sections note how many grace periods ago the
+ * record that they look at was removed. If more than the current one, grace periods do not work.
+ * The table that it prints is rcutorture's "Reader Pipe"; its two last columns must be 0. The test
+ * also fails if fewer than 100,000 slots were used again, or if no reader ever was on a removed
+ * record: then nothing was tested.
  */
 #include "torture.h"
 #include "torture_calls.h"
@@ -85,7 +83,7 @@ static void *run_reader(void *argument)
 		else
 			read_as_observer(r);
 		/* leaves the processor to those who deregister */
-		pause_ns(roll(&r->dice, 100000));
+		pause_ns(roll(&r->dice, 200000));
 	}
 	return NULL;
 }
@@ -108,7 +106,7 @@ static struct k2k_quota quota_of(uint32_t tenant, uint32_t variant)
 	return quota;
 }
 
-/* 0; or a reason that lies in the registry being so full and so busy: counted. */
+/* 0, or a refusal because the registry is full or busy, which is counted. */
 static int refused(struct churner *c, int code, const char *what)
 {
 	if (code == K2K_EFULL || code == K2K_EBUSY)
@@ -135,7 +133,7 @@ static void deregister(struct churner *c, uint32_t tenant, bool wait)
 	}
 }
 
-/* K2K_EEXIST where it is there. */
+/* K2K_EEXIST if it is registered already. */
 static int change(struct churner *c, uint32_t tenant, uint64_t kind)
 {
 	uint32_t variant = (uint32_t)roll(&c->dice, VARIANTS);
@@ -175,7 +173,7 @@ static int change(struct churner *c, uint32_t tenant, uint64_t kind)
 	return code;
 }
 
-/* Half of all are registered, so many slots are free: nobody waits, many slots are used again. */
+/* Half of the tenants are registered: slots are free, so nobody waits and many are used again. */
 static void churn_widely(struct churner *c)
 {
 	uint32_t tenant = (uint32_t)roll(&c->dice, IDS);
@@ -185,8 +183,8 @@ static void churn_widely(struct churner *c)
 }
 
 /*
- * All but the hot ones are registered, which leaves two slots for the hot: each is used again as
- * soon as it may be.
+ * All tenants but the hot ones are registered, which leaves two slots for the hot: each is used
+ * again as soon as it may be.
  */
 static void churn_tightly(struct churner *c)
 {
@@ -237,7 +235,7 @@ static enum role role_of(uint32_t process)
 static void run_process(struct torture *t, uint32_t process, uint64_t n)
 {
 	enum role role = role_of(process);
-	/* administrators wait for each other anyhow, with pauses */
+	/* one: administrators would only wait for each other */
 	uint64_t count = role == CHURNER ? 1 : THREADS;
 	atomic_ullong leased[IDS] = { 0 };
 	struct reader readers[THREADS];
@@ -298,7 +296,7 @@ static void check_nobody_ended(void)
 		         info.si_status);
 }
 
-/* Stops one for some milliseconds, or kills it: readers mostly. */
+/* Stops a process for some milliseconds, or kills it; mostly a reader. */
 static void harass(struct crew *crew)
 {
 	uint32_t victim = (uint32_t)roll(&crew->dice, roll(&crew->dice, 4) ? BROKERS : PROCESSES);
@@ -349,7 +347,7 @@ static void report(const struct crew *crew, uint64_t grace_periods, double secon
 	fflush(stdout);
 }
 
-/* All is given back: no record stays behind with nobody to free it. */
+/* Everything is given back: no record is left that nobody will free. */
 static void check_nothing_kept(struct k2k_registry *admin)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -372,7 +370,7 @@ static void check_nothing_kept(struct k2k_registry *admin)
 	check_clean(admin);
 }
 
-/* What nobody has stood on yet, or null: what must be seen before the test has tested anything. */
+/* What no reader has been on yet, or null: all of it must be seen, or nothing was tested. */
 static const char *untested(struct torture *t)
 {
 	static const enum what removed[] = { TENANT_FOUND, TENANT_WALKED, COST_WALKED,
@@ -396,7 +394,7 @@ static bool goes_on(struct torture *t, uint64_t begin)
 
 	if (options.duration_s)
 		return ns < options.duration_s * K2K_NS_PER_SEC;
-	/* beside another load some of it is rare */
+	/* beside another load, some of it is rare */
 	return reuses(&t->registrations, SLOTS) < options.reuses ||
 	       (untested(t) && ns < RARE_S * K2K_NS_PER_SEC);
 }
@@ -434,7 +432,7 @@ TEST(what_readers_stand_on_is_not_used_again_before_they_leave)
 		fail_msg("only %" PRIu64 " slots were used again",
 		         reuses(&t->registrations, SLOTS));
 	if (untested(t))
-		fail_msg("nobody stood on %s: nothing was tested", untested(t));
+		fail_msg("no reader was on %s: nothing was tested", untested(t));
 	close_and_destroy(t->name, &admin);
 }
 

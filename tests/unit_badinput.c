@@ -613,78 +613,6 @@ TEST(the_65th_broker_is_refused_and_leaves_nothing)
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), 0);
 }
 
-/* As a caller of a later version, whose structs have grown. */
-TEST(larger_structs_of_a_later_version_are_filled_in_their_own_stride)
-{
-	struct {
-		struct k2k_broker_info info;
-		uint64_t later[5];
-	} list[3];
-	struct {
-		struct k2k_tenant_info info;
-		uint64_t later[5];
-	} got;
-	struct {
-		struct k2k_registry_info info;
-		uint64_t later[5];
-	} all;
-	struct {
-		struct k2k_verdict verdict;
-		uint64_t later[2];
-	} verdict;
-	struct {
-		struct k2k_quota quota;
-		uint64_t later[2];
-	} quota = { .quota = K2K_QUOTA_STANDARD };
-	struct {
-		struct k2k_lease lease;
-		uint64_t later;
-	} lease;
-	struct k2k_registry *second;
-	static struct fixture f;
-	size_t count;
-
-	set_up(&f);
-	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &second), 0);
-	memset(list, 0x55, sizeof list);
-	list[0].info.size = sizeof list[0];
-	list[0].info.flags = 0;
-	assert_int_equal(k2k_broker_list(f.handles[K2K_ROLE_OBSERVER], &list[0].info, 2, &count),
-	                 0);
-	assert_int_equal(count, 2);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(list[i].info.size, sizeof list[0]);
-		assert_int_equal(list[i].info.flags, 0);
-		assert_int_equal(list[i].info.slot, i);
-		assert_int_equal(list[i].info.pid, getpid());
-		assert_int_equal(list[i].info.state, K2K_BROKER_ACTIVE);
-	}
-	assert_int_equal(list[2].info.slot, 0x55555555);
-	memset(&got, 0, sizeof got);
-	got.info.size = sizeof got;
-	assert_int_equal(k2k_tenant_get(f.handles[K2K_ROLE_OBSERVER], ID, &got.info), 0);
-	assert_int_equal(got.info.size, sizeof got);
-	assert_int_equal(got.info.id, ID);
-	memset(&all, 0, sizeof all);
-	all.info.size = sizeof all;
-	assert_int_equal(k2k_registry_info(f.handles[K2K_ROLE_OBSERVER], &all.info), 0);
-	assert_int_equal(all.info.size, sizeof all);
-	assert_string_equal(all.info.name, f.name);
-	memset(&verdict, 0, sizeof verdict);
-	verdict.verdict.size = sizeof verdict;
-	assert_int_equal(
-		k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict),
-		0);
-	assert_int_equal(verdict.verdict.used, 3);
-	quota.quota.size = sizeof quota;
-	assert_int_equal(k2k_tenant_register(f.handles[K2K_ROLE_ADMIN], 30, &quota.quota), 0);
-	memset(&lease, 0, sizeof lease);
-	lease.lease.size = sizeof lease;
-	assert_int_equal(k2k_kernel_acquire(second, 30, &lease.lease, NULL), 0);
-	assert_int_equal(lease.lease.size, sizeof lease);
-	assert_int_equal(k2k_kernel_release(second, &lease.lease), 0);
-}
-
 TEST(lists_with_too_little_room_say_how_much_is_needed)
 {
 	k2k_tenant_id ids[4] = { 0, 0, 0, 99 };
@@ -752,7 +680,7 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 		int value, known = 0;
 
 		if (sscanf(at, " %39[A-Z0-9_] = %d,", name, &value) != 2 ||
-		    (name[4] != 'E' && value != 0) || value > 0)
+		    (name[4] != 'E' && strcmp(name, "K2K_OK") != 0) || value > 0)
 			continue;
 		for (int i = 0; i < count; i++)
 			known += codes[i] == value && strcmp(k2k_errname(value), name) == 0;
@@ -767,6 +695,7 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 TEST(names_of_levels_and_types_are_never_null)
 {
 	static const int others[] = { 0, -1, 5, 99, INT_MAX, INT_MIN };
+	char version[32];
 
 	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_INFO), "Info");
 	assert_string_equal(k2k_audit_level_name(K2K_AUDIT_WARNING), "Warning");
@@ -782,7 +711,9 @@ TEST(names_of_levels_and_types_are_never_null)
 		assert_non_null(k2k_audit_level_name((enum k2k_audit_level)others[i]));
 		assert_non_null(k2k_audit_type_name((enum k2k_audit_type)others[i]));
 	}
-	assert_string_equal(k2k_version(), "0.1.0");
+	snprintf(version, sizeof version, "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR,
+	         K2K_VERSION_PATCH);
+	assert_string_equal(k2k_version(), version);
 	assert_int_equal(k2k_is_cross_tenant(0, 0), 0);
 	assert_int_equal(k2k_is_cross_tenant(0, 1), 1);
 	assert_int_equal(k2k_is_cross_tenant(UINT64_MAX, UINT64_MAX), 0);

@@ -5,8 +5,11 @@
 #include "registry_fixture.h"
 #include "trail_reader.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct reader r;
 
@@ -109,6 +112,55 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 	}
 	free(totals);
 	free(ids);
+}
+
+struct waiter {
+	struct fixture *fixture;
+	struct k2k_tenant_totals totals[2];
+	int code;
+	k2k_u32 done;
+};
+
+static void *deregister_two(void *context)
+{
+	struct waiter *w = context;
+	const k2k_tenant_id ids[] = { 5, 6 };
+
+	w->code = k2k_tenant_deregister_many(w->fixture->admin, ids, 2, w->totals, NULL);
+	atomic_store(&w->done, 1);
+	return NULL;
+}
+
+TEST(many_wait_for_their_final_totals_without_the_writers_lock)
+{
+	struct fixture f;
+	struct waiter w = { .fixture = &f, .totals[0].size = sizeof w.totals[0] };
+	struct k2k_registry *other;
+	pthread_t thread;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &other), 0);
+	for (k2k_tenant_id id = 5; id <= 6; id++) {
+		assert_int_equal(k2k_tenant_register(f.admin, id, NULL), 0);
+		assert_int_equal(k2k_usage_track(f.broker, id, tag_of(0, 1), id), 0);
+	}
+	k2k_helper_stop(&f.broker->helper);
+	f.admin->timeout_ns = 60000 * MS;
+	assert_int_equal(pthread_create(&thread, NULL, deregister_two, &w), 0);
+	while (is_registered(other, 6))
+		usleep(1000);
+	/* another administrator goes on, and does not reap what is waited for */
+	assert_int_equal(k2k_tenant_register(other, 7, NULL), 0);
+	assert_int_equal(atomic_load(&w.done), 0);
+	assert_int_equal(k2k_helper_start(&f.broker->helper), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(w.code, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(w.totals[i].final, 1);
+		assert_int_equal(w.totals[i].gpu_ns_total, 5 + i);
+	}
+	assert_int_equal(k2k_registry_close(&other), 0);
+	fixture_close(&f);
 }
 
 /*

@@ -24,6 +24,7 @@ static int end_life(void *context)
 {
 	struct k2k_registry *admin = context;
 
+	admin->writer.turn = NULL; /* a killed writer never reaches k2k_writer_unlock() */
 	k2k_writer_close(&admin->writer);
 	return k2k_writer_open(&admin->writer, &admin->map, &admin->admins, &admin->own);
 }
@@ -55,20 +56,26 @@ static void next_operation(struct fixture *f)
 	assert_int_equal(k2k_tenant_deregister(f->admin, 1000, NULL), 0);
 }
 
+static struct k2k_claimer writer_of(struct fixture *f)
+{
+	return (struct k2k_claimer){ K2K_INCARNATION_WRITER, &f->admin->passed,
+		                     &f->admin->ledger_full_at };
+}
+
 TEST(a_register_killed_before_its_commit_did_not_happen)
 {
+	struct k2k_hash_key key = { .key = 7 };
+	struct k2k_claimer claimer;
 	struct fixture f;
-	uint64_t generation;
-	uint32_t slot, record;
+	uint32_t record;
 	size_t count;
 
 	fixture_open(&f);
+	claimer = writer_of(&f);
 	begin(&f, K2K_OP_REGISTER);
-	assert_int_equal(k2k_tenant_build(&f.admin->map, 5, &some_limits, &slot, &generation), 0);
-	assert_int_equal(k2k_ledger_obtain(&f.admin->map, K2K_INCARNATION_WRITER, &f.admin->passed,
-	                                   &f.admin->ledger_full_at, slot, generation, 7, &record),
-	                 0);
-	assert_int_equal(k2k_budget_add(&f.admin->map, slot, generation, 1, 7, 100, record), 0);
+	assert_int_equal(k2k_tenant_build(&f.admin->map, 5, &some_limits, &key.slot, &key.gen), 0);
+	assert_int_equal(k2k_ledger_obtain(&f.admin->map, &claimer, &key, &record), 0);
+	assert_int_equal(k2k_budget_add(&f.admin->map, &key, 1, 100, record), 0);
 	die(&f);
 	assert_false(is_registered(f.broker, 5));
 	next_operation(&f);
@@ -149,6 +156,8 @@ static void make_update(struct fixture *f, uint32_t *slot)
 	struct k2k_budget budgets[] = { { 7, 100 }, { 8, 200 } };
 	struct k2k_quota quota = quota_standard();
 	struct k2k_limits limits = some_limits;
+	struct k2k_claimer claimer = writer_of(f);
+	struct k2k_hash_key key = { .key = 7 };
 	uint32_t index, record;
 	uint64_t word;
 
@@ -159,20 +168,14 @@ static void make_update(struct fixture *f, uint32_t *slot)
 	assert_int_equal(k2k_tenant_find(&f->admin->map, 5, slot, &word), 0);
 	k2k_tenant_prepare(&f->admin->map, *slot, &limits);
 	/* 7 changes, 8 ends */
-	assert_int_equal(k2k_ledger_obtain(&f->admin->map, K2K_INCARNATION_WRITER,
-	                                   &f->admin->passed, &f->admin->ledger_full_at, *slot,
-	                                   k2k_tenant_generation(word), 7, &record),
-	                 0);
-	assert_int_equal(
-		k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 7, &index),
-		0);
-	assert_int_equal(k2k_budget_add(&f->admin->map, *slot, k2k_tenant_generation(word), 2, 7,
-	                                5000, record),
-	                 0);
+	key.gen = k2k_tenant_generation(word);
+	key.slot = *slot;
+	assert_int_equal(k2k_ledger_obtain(&f->admin->map, &claimer, &key, &record), 0);
+	assert_int_equal(k2k_budget_find(&f->admin->map, &key, 1, &index), 0);
+	assert_int_equal(k2k_budget_add(&f->admin->map, &key, 2, 5000, record), 0);
 	k2k_budget_end(&f->admin->map, index, 2);
-	assert_int_equal(
-		k2k_budget_find(&f->admin->map, *slot, k2k_tenant_generation(word), 1, 8, &index),
-		0);
+	key.key = 8;
+	assert_int_equal(k2k_budget_find(&f->admin->map, &key, 1, &index), 0);
 	k2k_budget_end(&f->admin->map, index, 2);
 }
 
@@ -233,29 +236,32 @@ TEST(an_update_killed_after_its_commit_happened)
 TEST(records_that_dead_brokers_claimed_are_recovered)
 {
 	struct k2k_repair_info info = { .size = sizeof(info) };
+	struct k2k_hash_key key = { .key = 3 };
+	struct k2k_claimer claimer;
 	struct k2k_hash hash;
 	k2k_u64 full_at = UINT64_MAX;
 	struct fixture f;
 	uint64_t word;
-	uint32_t slot, linked = 0, unlinked, other;
+	uint32_t linked = 0, unlinked, other;
 
 	fixture_open(&f);
 	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
-	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
+	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &key.slot, &word), 0);
+	key.gen = k2k_tenant_generation(word);
 	hash = k2k_ledger_hash(&f.admin->map);
 	/* linked, not yet LIVE */
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
-	assert_int_equal(
-		k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &linked), 0);
+	assert_int_equal(k2k_ledger_find(&f.admin->map, &key, &linked), 0);
 	f.admin->map.ledger[linked].entry.state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
 	/* claimed, not linked */
-	assert_true(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &unlinked));
-	f.admin->map.ledger[unlinked].entry.gen = k2k_tenant_generation(word);
+	claimer = (struct k2k_claimer){ DEAD, &f.admin->passed, &full_at };
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &unlinked));
+	f.admin->map.ledger[unlinked].entry.gen = key.gen;
 	f.admin->map.live->lease_pool.high = 1;
 	f.admin->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
 	/* a living broker's claim is left alone */
-	assert_true(k2k_pool_claim(&hash.pool, f.broker->broker.incarnation, &f.admin->passed,
-	                           &full_at, &other));
+	claimer.incarnation = f.broker->broker.incarnation;
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &other));
 	assert_int_equal(findings(f.admin), 0); /* no damage: they count as nothing */
 	assert_int_equal(cost_for(f.broker, 5, tag_of(0, 3)), 5);
 	assert_int_equal(k2k_registry_repair(f.admin, &info), 0);
@@ -276,16 +282,18 @@ TEST(what_dead_brokers_claimed_comes_back_when_a_tenant_goes)
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { .incarnation = DEAD, .full_at = &full_at };
 	struct k2k_hash hash;
 	struct fixture f;
 	uint32_t index;
 
 	fixture_open(&f);
+	claimer.passed = &f.admin->passed;
 	hash = k2k_ledger_hash(&f.admin->map);
 	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
 	for (int i = 0; i < 10; i++)
-		assert_true(k2k_pool_claim(&hash.pool, DEAD, &f.admin->passed, &full_at, &index));
+		assert_true(k2k_pool_claim(&hash.pool, &claimer, &index));
 	assert_int_equal(k2k_registry_info(f.admin, &info), 0);
 	assert_int_equal(info.engagements.used, 11);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 5,
@@ -325,19 +333,20 @@ TEST(a_reap_killed_halfway_is_done_again)
 
 TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 {
+	struct k2k_hash_key key = { .key = 3 };
 	struct k2k_hash hash;
 	struct fixture f;
 	uint64_t word, token, taken;
-	uint32_t slot, index = 0, behind;
+	uint32_t index = 0, behind;
 
 	fixture_open(&f);
 	hash = k2k_ledger_hash(&f.admin->map);
 	taken = k2k_entry_word(K2K_ENTRY_CLAIMED, f.broker->broker.incarnation);
 	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 5, tag_of(0, 3), 5), 0);
-	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
-	assert_int_equal(
-		k2k_ledger_find(&f.admin->map, slot, k2k_tenant_generation(word), 3, &index), 0);
+	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &key.slot, &word), 0);
+	key.gen = k2k_tenant_generation(word);
+	assert_int_equal(k2k_ledger_find(&f.admin->map, &key, &index), 0);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 5, NULL), 0);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token,
 	           10);
@@ -355,8 +364,9 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	 */
 	f.admin->map.ledger[index].entry.state = taken;
 	assert_int_equal(k2k_tenant_register(f.admin, 6, NULL), 0);
-	assert_int_equal(
-		k2k_tenant_state(f.admin->map.tenants[slot].state_gen) == K2K_TENANT_RETIRED, 0);
+	assert_int_equal(k2k_tenant_state(f.admin->map.tenants[key.slot].state_gen) ==
+	                         K2K_TENANT_RETIRED,
+	                 0);
 	assert_int_equal(f.admin->map.ledger[index].entry.state, taken);
 	k2k_pool_unclaim(&hash.pool, index);
 	assert_int_equal(findings(f.admin), 0);
@@ -403,6 +413,7 @@ TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
 		                                  .max_engagements = 1 };
 	const struct k2k_passed passed = { passed_four, NULL };
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, &passed, &full_at };
 	struct k2k_hash hash;
 	uint32_t index;
 	struct fixture f;
@@ -410,9 +421,9 @@ TEST(a_retired_record_is_taken_once_its_token_has_passed_and_not_before)
 	fixture_open_sized(&f, &small);
 	hash = k2k_ledger_hash(&f.broker->map);
 	k2k_pool_retire(&hash.pool, 0, 5);
-	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_false(k2k_pool_claim(&hash.pool, &claimer, &index));
 	k2k_pool_retire(&hash.pool, 0, 4);
-	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &index));
 	k2k_pool_unclaim(&hash.pool, index);
 	fixture_close(&f);
 }
@@ -424,19 +435,20 @@ TEST(what_is_given_back_to_a_full_pool_is_found_at_once)
 		                                  .max_engagements = 1 };
 	const struct k2k_passed passed = { passed_four, NULL };
 	k2k_u64 full_at = UINT64_MAX;
+	struct k2k_claimer claimer = { K2K_INCARNATION_WRITER, &passed, &full_at };
 	struct k2k_hash hash;
 	uint32_t index;
 	struct fixture f;
 
 	fixture_open_sized(&f, &small);
 	hash = k2k_ledger_hash(&f.broker->map);
-	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
-	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &index));
+	assert_false(k2k_pool_claim(&hash.pool, &claimer, &index));
 	k2k_pool_free(&hash.pool, index);
-	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
-	assert_false(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &index));
+	assert_false(k2k_pool_claim(&hash.pool, &claimer, &index));
 	k2k_pool_retire(&hash.pool, index, 4);
-	assert_true(k2k_pool_claim(&hash.pool, K2K_INCARNATION_WRITER, &passed, &full_at, &index));
+	assert_true(k2k_pool_claim(&hash.pool, &claimer, &index));
 	k2k_pool_unclaim(&hash.pool, index);
 	fixture_close(&f);
 }

@@ -405,6 +405,8 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_RATE], 999);
 	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT], 2);
 	assert_int_equal(stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
+	assert_int_equal(stats.coalesced_by_kind[K2K_AUDIT_KIND_CROSS_TENANT], 1998);
+	assert_memory_equal(stats.written_by_kind, stats.written, sizeof stats.written);
 	assert_int_equal(stats.newest[f.broker->broker.slot], 2);
 	assert_int_equal(stats.newest[security_ring(&f)], 2);
 	assert_int_equal(stats.capacity, 256);
@@ -765,36 +767,14 @@ TEST(numbers_that_cannot_be_end_every_walk)
 	fixture_close(&f);
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
-
-TEST(an_older_callers_options_get_the_default)
+TEST(a_ring_of_one_event_has_the_newest)
 {
-	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_registry_info info = { .size = sizeof info };
-	struct k2k_registry_plan plan = { .size = sizeof plan };
 	struct fixture f;
 
-	options.max_audit_events = 12345678; /* behind what it says it has */
-	options.size = offsetof(struct k2k_create_options, max_audit_events);
-	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
-	assert_int_equal(plan.max_audit_events, 256);
-	options.size = sizeof options;
-	assert_int_equal(k2k_registry_plan(&options, &plan), K2K_EINVAL);
-	options.max_audit_events = 257;
-	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
-	assert_int_equal(plan.max_audit_events, 512);
-	plan.size = offsetof(struct k2k_registry_plan, max_audit_events);
-	plan.max_audit_events = 1;
-	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
-	assert_int_equal(plan.max_audit_events, 1);
-	options.max_audit_events = 1; /* the least: each event is written over by the next */
-	fixture_open_sized(&f, &options);
+	open_small(&f, 1);
 	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
 	assert_int_equal(info.max_audit_events, 1);
-	info.size = offsetof(struct k2k_registry_info, max_audit_events);
-	info.max_audit_events = 77;
-	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
-	assert_int_equal(info.max_audit_events, 77);
 	cross_numbered(&f, 1, 3);
 	reader_open(&r, f.broker);
 	r.cursor.next[security_ring(&f)] = 1;
@@ -811,7 +791,7 @@ TEST(every_kind_has_a_name_a_level_and_a_type)
 	assert_string_equal(k2k_audit_kind_name(UINT32_MAX), "unknown");
 	assert_string_equal(k2k_audit_kind_name(K2K_AUDIT_KIND_BROKER_DEAD), "broker_dead");
 	assert_int_equal(k2k_audit_kind_level(K2K_AUDIT_KIND_BROKER_DEAD), K2K_AUDIT_WARNING);
-	for (uint32_t i = 1; i < K2K_AUDIT_KINDS; i++)
+	for (uint32_t i = 1; i < K2K_EVENT_KINDS; i++)
 		for (uint32_t j = 0; j < i; j++)
 			assert_true(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0);
 }

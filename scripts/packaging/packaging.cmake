@@ -4,7 +4,7 @@
 #   libk2k-registry-dev   header, static library, k2k-registry.pc, CMake package
 #   k2k-tools             the programs, units, sysusers.d, tmpfiles.d
 #   python3-k2k-registry  the library from Python
-# What other files install without a COMPONENT goes to k2k-tools.
+# Files that are installed without a COMPONENT go to k2k-tools.
 set(K2K_PACKAGE_MAINTAINER "k2k-registry maintainers <maintainers@k2k-registry.invalid>" CACHE STRING
   "who answers for the packages, as Name <address>")
 
@@ -13,7 +13,7 @@ set(made ${PROJECT_BINARY_DIR}/packaging)
 set(library libk2k-registry${PROJECT_VERSION_MAJOR})
 set(version ${PROJECT_VERSION}-1)
 
-# ---- what each package says of itself: changelog and copyright, compressed without a time, so that equal sources make equal files
+# ---- changelog and copyright of each package, compressed without a time, so that the same sources make the same files
 find_program(GZIP gzip REQUIRED)
 foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools python:python3-k2k-registry)
   string(REGEX REPLACE ":.*" "" component ${pair})
@@ -45,7 +45,7 @@ configure_file(${here}/postrm.in ${made}/postrm @ONLY)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.sysusers DESTINATION lib/sysusers.d RENAME k2k.conf COMPONENT tools)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/units/k2k.tmpfiles DESTINATION lib/tmpfiles.d RENAME k2k.conf COMPONENT tools)
 
-# ---- the library from Python, where Debian's Python looks; with what tells pip and importlib.metadata of it
+# ---- the Python module, in the folder that Debian's Python searches, with metadata for pip and importlib.metadata
 set(python lib/python3/dist-packages)
 set(binding ${PROJECT_SOURCE_DIR}/lib/bindings/python)
 file(WRITE ${made}/METADATA "Metadata-Version: 2.1\nName: k2k-registry\nVersion: ${PROJECT_VERSION}\n")
@@ -55,7 +55,7 @@ install(DIRECTORY ${binding}/k2k_registry DESTINATION ${python} COMPONENT python
 install(FILES ${made}/METADATA ${made}/INSTALLER DESTINATION ${python}/k2k_registry-${PROJECT_VERSION}.dist-info
   COMPONENT python)
 
-# ---- control files: dpkg-shlibdeps of others reads symbols and shlibs, ldconfig runs by the trigger
+# ---- control files: dpkg-shlibdeps reads symbols and shlibs for other packages, the trigger runs ldconfig
 configure_file(${here}/symbols.in ${made}/symbols @ONLY)
 file(WRITE ${made}/shlibs "libk2k-registry ${PROJECT_VERSION_MAJOR} ${library} (>= ${PROJECT_VERSION})\n")
 file(WRITE ${made}/triggers "activate-noawait ldconfig\n")
@@ -101,7 +101,7 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, and units.")
-# beside what its programs link: the accounts of its units, and who enables them
+# besides the libraries of its programs: what creates the accounts of its units, and what enables units
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${made}/postinst ${here}/prerm ${made}/postrm)
@@ -112,7 +112,7 @@ set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PYTHON_DESCRIPTION "multi-process tenant registry for GPU brokers (Python)\n${about}\nThis package has the module k2k_registry, with its types.")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), python3 (>= 3.9)")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
-# compiled when installed, and the compiled files removed with it
+# compiled at installation; the compiled files are removed with the package
 set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${here}/python/postinst ${here}/python/prerm)
 
 include(CPack)

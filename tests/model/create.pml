@@ -7,53 +7,65 @@
  *
  * What is modelled
  *
- *   A registry is an object with two names: `defs`, one for all registries of this name, and a `live` of its own, since it
- *   contains the UUID. An object has a poison word, a writer's word and a creator's byte; a death frees what it held.
+ * A registry is an object with two names: `defs`, the same for all registries of this name, and a
+ * `live` of its own, whose name contains the UUID. An object has a poison word, a writer's word and
+ * a creator's byte; a process that dies releases what it held.
  *
- *   k2k_registry_create():  check_free(), k2k_sweep(); build unnamed; lock the creator's byte; link live; link defs, or else
- *                           unlink live; drop the byte
- *   k2k_registry_destroy(): open defs; k2k_visitor_enter(); k2k_segment_check_identity(); poison; unlink defs; unlink live;
- *                           k2k_visitor_leave(); k2k_sweep()
- *   k2k_registry_open():    open defs; poisoned: k2k_sweep_poisoned(); open live, and where it is gone look whether defs still
- *                           is the same; last, compare both names again; start again where they are not the same
- *   sweep_one():            a live that defs does not refer to: lock its creator's byte; look at defs again; unlink
- *   k2k_sweep_ours():       of a poisoned registry: take the writer's word; compare the name; unlink defs, then live
- *   Two creators or one (CREATORS), one destroyer or two (DESTROYERS), and one who attaches as ADMIN, each once; EXISTS: a registry is there
- *   at the start. Any of them may be killed at any step (KILLS in a run), and may rest at any step for ever.
- *   k2k_visitor_enter() opens the name again, compares inodes and locks the byte of an incarnation of its own; then it takes
- *   the writer's word by a compare-exchange: two steps.
+ * k2k_registry_create():  check_free(), k2k_sweep(); build unnamed; lock the creator's byte; link
+ *                         live; link defs, or else unlink live; drop the byte
+ * k2k_registry_destroy(): open defs; k2k_visitor_enter(); k2k_segment_check_identity(); poison;
+ *                         unlink defs; unlink live; k2k_visitor_leave(); k2k_sweep()
+ * k2k_registry_open():    open defs; if it is poisoned: k2k_sweep_poisoned(); open live, and if it
+ *                         is gone check whether defs is still the same; last, compare both names
+ *                         again; start again if they are not the same
+ * sweep_one():            a live that defs does not refer to: lock its creator's byte; look at defs
+ *                         again; unlink
+ * k2k_sweep_ours():       of a poisoned registry: take the writer's word; compare the name; unlink
+ *                         defs, then live
+ * There are one or two creators (CREATORS), one or two destroyers (DESTROYERS), and one process
+ * that attaches as ADMIN, each once. EXISTS: there is a registry at the start. Any of them may be
+ * killed at any step (KILLS in a run), and may stop at any step for ever.
+ * k2k_visitor_enter() opens the name again, compares inodes and locks the byte of an incarnation of
+ * its own; then it takes the writer's word by a compare-exchange: two steps.
  *
  * Invariants (each is an assert)
  *
- *   At most one registry under the name, and it is whole: while defs is named its live is. So no creator that was told
- *   "created" finds its live gone while its defs is named, and nobody's defs is removed but a poisoned one's, by one who holds
- *   its writer's word.
- *   No attacher ends up on a half pair: live is never missing under a defs that is still named (K2K_ECORRUPT), and at an
- *   instant since it opened live both were named.
- *   I6  Killed after any step: everybody else goes on at once, and once all are dead one more create and destroy leave nothing.
- *   I7  Stopped: others answer "exists" or "busy", and wait for nobody: every end but "ended" is an invalid end state.
+ * There is at most one registry under the name, and it is complete: while defs is named, its live
+ * is. So no creator that returned "created" finds its live gone while its defs is named. And only a
+ * poisoned defs is removed, by a process that has its writer's word.
+ * No attacher ends up with half a pair: live is never missing under a defs that is still named
+ * (K2K_ECORRUPT), and at some instant since it opened live both were named.
+ * I6  Killed after any step: all others go on at once, and once all are dead one more create and
+ *     destroy leave nothing.
+ * I7  Stopped: others return "exists" or "busy" and wait for nobody. Every end but "ended" is an
+ *     invalid end state.
  *
  * Abstractions
  *
- *   System calls on names and locked bytes are atomic and seen by all at once: the kernel's locks order them, so there are no
- *   store buffers here. The poison word is loaded relaxed: seen late it is as if one had come earlier, and the names are
- *   compared afterwards. The writer's word is tried once; waiting for it is coming later. A dead one's counts as 0: one of
- *   those who find it takes it (writer.pml).
- *   A broker attaches as an ADMIN does, but does not sweep: it starts again, or answers that there is none.
- *   Looking at a live in the sweep, and opening it, matter only where it is there: they are one step with the look at defs, and
- *   with the lock: nothing else ever gets its name.
+ * System calls on names and locked bytes are atomic, and all processes see them at once: the
+ * kernel's locks order them, so there are no store buffers here. The poison word is loaded relaxed:
+ * an old value is like an earlier arrival, and the names are compared afterwards. The writer's word
+ * is tried once; waiting for it is like arriving later. A dead owner's word counts as 0: one of the
+ * processes that find it takes it (writer.pml).
+ * A broker attaches as an ADMIN does, but does not sweep: it starts again, or returns that there is
+ * no registry.
+ * Looking at a live in the sweep, and opening it, matter only if it is there. They are one step
+ * with the look at defs and with the lock: no other object ever gets its name.
  *
  * Mutations: what goes wrong
  *
- *   NO_CREATOR_BYTE   a sweeper takes the live of a creator that has not linked defs yet: defs is named without its live
- *   BYTE_LATE         the byte is locked after live was linked: the same
- *   NO_SECOND_LOOK    the sweeper does not look at defs again with the byte: the creator had finished meanwhile
- *   DEFS_FIRST        defs is linked before live
- *   LIVE_OUT_FIRST    destroy unlinks live before defs
- *   NO_IDENTITY       the name is not compared with the writer's word taken: a second destroyer removes the next registry's defs
- *   NO_LAST_LOOK      attached to what was destroyed before
- *   NO_POISON_SWEEP   nobody ends what a killed destroyer began: `create` answers "exists" for ever
- *   NO_SWEEP          a killed creator's live stays
+ * NO_CREATOR_BYTE   a sweeper removes the live of a creator that has not linked defs yet: defs is
+ *                   named without its live
+ * BYTE_LATE         the byte is locked after live was linked: the same
+ * NO_SECOND_LOOK    the sweeper does not look at defs again once it has the byte: the creator had
+ *                   finished meanwhile
+ * DEFS_FIRST        defs is linked before live
+ * LIVE_OUT_FIRST    destroy unlinks live before defs
+ * NO_IDENTITY       the name is not compared after the writer's word is taken: a second destroyer
+ *                   removes the next registry's defs
+ * NO_LAST_LOOK      an attach succeeds although the registry was destroyed before
+ * NO_POISON_SWEEP   nobody finishes what a killed destroyer began: create returns "exists" for ever
+ * NO_SWEEP          a killed creator's live stays
  */
 #ifndef KILLS
 #define KILLS 2
@@ -66,7 +78,10 @@
 #endif
 #define TRIES 2                 /* of the attacher */
 
-/* Processes 1 and 2 create objects 1 and 2; 5 and object 3 are the last ones', 4 is there at the start. */
+/*
+ * Processes 1 and 2 create objects 1 and 2; object 4 is there at the start; process 5 creates
+ * object 3 last.
+ */
 #define OBJECTS 4
 #define ATTACHER 4
 #define LAST 5
@@ -76,9 +91,9 @@
 /* ---- the file system ---- */
 byte defs;                      /* the object that has the name; 0: none */
 bool live[OBJECTS + 1];
-byte creator_byte[OBJECTS + 1];                                 /* who holds it */
+byte creator_byte[OBJECTS + 1];                                 /* the process that holds it */
 /* ---- in the object ---- */
-byte writer_word[OBJECTS + 1];                                  /* who has it */
+byte writer_word[OBJECTS + 1];                                  /* the process that has it */
 bool poisoned[OBJECTS + 1];
 
 bool ended[PROCESSES + 1];
@@ -89,7 +104,7 @@ inline unlink_live(o)
 	d_step { assert(defs != o); live[o] = false }
 }
 
-/* k2k_sweep_unlink(). With the writer's word taken */
+/* k2k_sweep_unlink(), with the writer's word taken */
 inline unlink_both(o)
 {
 #ifdef LIVE_OUT_FIRST
@@ -312,7 +327,7 @@ proctype attacher(byte me)
 	}
 }
 
-/* Once all are dead, or through: one more create and destroy. */
+/* When all are dead or have ended: one more create and destroy. */
 proctype last(byte me)
 {
 	byte o;
@@ -320,12 +335,13 @@ proctype last(byte me)
 
 	ended[1] && ended[2] && ended[3] && ended[ATTACHER] && ended[DESTROYER2];
 	create(3);
-	assert(defs && live[defs] && !poisoned[defs]);          /* created, or "exists" for one that is whole */
+	/* created, or "exists" for a complete registry */
+	assert(defs && live[defs] && !poisoned[defs]);
 	destroy();
 	assert(defs == 0 && !live[1] && !live[2] && !live[3] && !live[4])
 }
 
-/* Its bytes are free, and whoever looks takes its words for free. */
+/* Its bytes are free, and others find its words taken by a dead owner, which counts as free. */
 inline kill()
 {
 	kills--; ended[p] = true; i = 1;

@@ -2,91 +2,103 @@
 /* CONFIGS: "-DSLOTS=1" "-DSLOTS=2 -DOPS=2 -DKILLS=1" "-DSLOTS=1 -DKILLS=1 -DSTOPS=1 -DSPARE=true" */
 /* MUTATIONS: NO_WRITER_FENCE NO_ATTACH_FENCE NO_TAKEOVER TOKEN_AFTER_UNLINK ACK_BEFORE_SYNC LOOK_BEFORE_PUBLISH HELPER_OUTLIVES_OWNER */
 /*
- * Grace periods across processes: when may the record of a tenant that is gone hold another one?
+ * Grace periods across processes: when may the record of a retired tenant be reused for another
+ * one?
  *
  * What is modelled
  *
- *   Writers, one at a time under the writer's lock, retire records and reuse them:
- *     retire:  stamp = token + 1; RETIRED; unlink; publish the token; fence
- *     reuse:   look at every slot; FREE; fill for another tenant, new generation; link
- *     look:    a slot is no obstacle when its owner word is 0, or its owner is dead, or its state is not
- *              ACTIVE, or its ack has reached the record's stamp. Each word is loaded in a step of its
- *              own, and every other process may run in between.
- *   A writer may die after any store, in its recovery too. The next one finishes every unlink stamped
- *   token + 1, publishes, fences, and frees a record that was filled but never linked.
+ * Writers, one at a time under the writer's lock, retire records and reuse them:
+ *   retire:  stamp = token + 1; RETIRED; unlink; publish the token; fence
+ *   reuse:   look at every slot; FREE; fill for another tenant, new generation; link
+ *   look:    a slot is no obstacle if its owner word is 0, or its owner is dead, or its state is
+ *            not ACTIVE, or its ack has reached the record's stamp. Each word is loaded in a step
+ *            of its own, and every other process may run in between.
+ * A writer may die after any store, in its recovery too. The next one finishes every unlink stamped
+ * token + 1, publishes, fences, and frees a record that was filled but never linked.
  *
- *   Brokers attach, read, and detach or stay:
- *     attach:  take a slot whose owner is 0 or dead; ATTACHING; ack = token; ACTIVE; fence; first read
- *     read:    enter a section; load a bucket's head; use the record; leave
- *     detach:  end and join the helper; owner word 0; drop the lock. The slot is free before the lock is, and may be taken
- *     helper:  load the token; wait until the sections that were open have ended; store it into ack
- *   A broker may die, or stop for ever, at any step, with all of its threads. Its slot goes to another
- *   incarnation. Nobody clears a slot: a new owner finds the ack and the ACTIVE that the last one left.
+ * Brokers attach, read, and detach or stay:
+ *   attach:  take a slot whose owner is 0 or dead; ATTACHING; ack = token; ACTIVE; fence; first
+ *            read
+ *   read:    enter a section; load a bucket's head; use the record; leave
+ *   detach:  end and join the helper; owner word 0; drop the lock. The slot is free before the lock
+ *            is, and another broker may take it
+ *   helper:  load the token; wait until the sections that were open have ended; store it into ack
+ * A broker may die, or stop for ever, at any step, with all of its threads. Another incarnation
+ * takes its slot. Nobody clears a slot: a new owner finds the ack and the ACTIVE that the last one
+ * left.
  *
- *   In the code: k2k_tenant_retire(), k2k_grace_publish(), k2k_grace_passed(), k2k_reap(), recover_all(); k2k_broker_attach(),
- *   k2k_helper_start(), answer(), k2k_helper_stop(), k2k_broker_detach(). An update changes no record in place that a reader
- *   could stand on but the set that is out of force: see intent.pml; what it retires goes the way of all records here.
+ * In the code: k2k_tenant_retire(), k2k_grace_publish(), k2k_grace_passed(), k2k_reap(),
+ * recover_all(); k2k_broker_attach(), k2k_helper_start(), acknowledge(), k2k_helper_stop(),
+ * k2k_broker_detach(). An update changes in place only the set that is out of force, on which no
+ * reader stands: see intent.pml. What it retires is treated like all records here.
  *
  * What is checked
  *
- *   I1  An id is in the hash at most once, and only for a LIVE definition of that id and generation. Here: a record is
- *       linked only with the generation it holds, never twice, and is never filled while it is linked.
- *   I2  No reader acts on a record of another tenant or generation: nothing is reused before its grace period. Here: the
- *       bytes of a record never change while a reader of a process that is not dead holds it.
- *   I6  Killed after any store of any operation, the recovery's own stores included: all of this holds, KILLS in a run.
- *   I7  No deadlock: a registration takes a FREE record without a look at anybody; one that must reuse
- *       waits only where a slot is in the way, and gives up only where its owner is stopped. Every
- *       other end but "done", "stopped" and "dead" is an invalid end state.
- *   And: the token rises by one at a time, and ack <= token.
+ * I1  An id is in the hash at most once, and only for a LIVE definition of that id and generation.
+ *     Here: a record is linked only with the generation it holds, never twice, and is never filled
+ *     while it is linked.
+ * I2  No reader acts on a record of another tenant or generation: nothing is reused before its
+ *     grace period. Here: the bytes of a record never change while a reader of a living process
+ *     holds it.
+ * I6  Killed after any store of any operation, the recovery's own stores included: all of this
+ *     holds, with KILLS kills in a run.
+ * I7  No deadlock: a registration that finds a FREE record asks about no broker. One that must
+ *     reuse a record waits only for a slot that is in the way, and gives up only if its owner is
+ *     stopped. Every other end but "done", "stopped" and "dead" is an invalid end state.
+ * And: the token rises by one at a time, and ack <= token.
  *
  * Memory
  *
- *   The writer and each attaching broker have a FIFO store buffer, as x86 has. Compare-exchanges empty
- *   it; a lock that death frees is free only when the buffer is out. Words that only writers load have
- *   no buffer: a writer sees its own stores, and the next one starts after they are out. The helper's
- *   one store has none: late in the buffer is the same as stored late.
- *   aarch64 reorders more. What holds the order there, from C:
- *     - unlink, then token: the token is stored with release. It is loaded with acquire, by the helper
- *       and in attach. So whoever acks T has seen every unlink up to T.
- *     - a reader's last load, then ack: k2k_rcu_synchronize() and a release store. The writer loads ack with
- *       acquire before it fills. The same pair on the owner word: release in detach, acquire in look.
- *     - the state after the ack: release in attach, acquire in look.
- *     - filled, then linked: release, and acquire (or consume) in the reader's load of the head.
- *     - taking a slot: an acquire-release compare-exchange, so that what the last owner stored comes
- *       before what the new one stores.
- *     - both fences are seq_cst. A compare-exchange is no replacement for attach's on aarch64, and
- *       asking the kernel who is alive is none for the writer's anywhere.
+ * The writer and each attaching broker have a FIFO store buffer, as x86 has. Compare-exchanges
+ * empty it; death frees a lock only after the buffer is empty. Words that only writers load have no
+ * buffer: a writer sees its own stores, and the next one starts after they are out. The helper's
+ * one store has none: a store that stays long in the buffer is the same as a late store.
+ * aarch64 reorders more. What holds the order there, from C:
+ *   - unlink, then token: the token is stored with release. The helper and attach load it with
+ *     acquire. So whoever acks T has seen every unlink up to T.
+ *   - a reader's last load, then ack: k2k_rcu_synchronize() and a release store. The writer loads
+ *     ack with acquire before it fills. The same pair on the owner word: release in detach, acquire
+ *     in look.
+ *   - the state after the ack: release in attach, acquire in look.
+ *   - filled, then linked: release, and acquire (or consume) in the reader's load of the head.
+ *   - taking a slot: an acquire-release compare-exchange, so that what the last owner stored comes
+ *     before what the new one stores.
+ *   - both fences are seq_cst. A compare-exchange can't replace attach's on aarch64, and asking the
+ *     kernel which incarnations are alive can't replace the writer's anywhere.
  *
  * What is left out
  *
- *   Chains: every record has a bucket of its own. A retired record keeps its `next` until it is filled,
- *   so a walk through it goes on. Readers don't check state or generation: the model holds without
- *   that. k2k_rcu_synchronize() itself is taken as correct: see rcu.pml. Identity, futexes, deadlines and the intent
- *   record are not here. Tokens don't wrap (64 bits).
- *   Kept small without loss: brokers are alike, so they take slots in the order of their numbers, the
- *   lowest that is to be had; loading the token and the start of the wait for readers are one step.
+ * Chains: every record has a bucket of its own. A retired record keeps its `next` until it is
+ * filled, so a walk through it goes on. Readers don't check state or generation: the model holds
+ * without that. k2k_rcu_synchronize() is assumed to be correct: see rcu.pml. Identity, futexes,
+ * deadlines and the intent record are not here. Tokens don't wrap (64 bits).
+ * Kept small without loss: brokers are alike, so they take slots in the order of their numbers, the
+ * lowest available first; loading the token and the start of the wait for readers are one step.
  *
  * Mutations: what goes wrong
  *
- *   NO_WRITER_FENCE        No fence between publish and look. The unlink still sits in the buffer when
- *                          the writer finds a slot empty; a broker attaches and finds the record; the
- *                          record is filled under it.
- *   NO_ATTACH_FENCE        No fence between ACTIVE and the first read. The broker reads while its ACTIVE
- *                          sits in the buffer; the writer finds ATTACHING and does not wait for it.
- *   NO_TAKEOVER            A writer dies between RETIRED and unlink; the next one uses the number
- *                          token + 1 as if it were new. The record is filled while it is linked.
- *   TOKEN_AFTER_UNLINK     A writer dies before the stamp: the record is RETIRED with the stamp of an
- *                          earlier life, which everybody acked long ago.
- *   ACK_BEFORE_SYNC        The helper acks while a reader that entered before is still inside.
- *   LOOK_BEFORE_PUBLISH    The writer decides whom to wait for before it publishes and fences. Who
- *                          attaches in between is not among them, and still finds the record.
- *   HELPER_OUTLIVES_OWNER  Detach gives the slot back before its helper has ended. The helper's last ack
- *                          lands in the slot of the next owner, whose readers it knows nothing of.
+ * NO_WRITER_FENCE        No fence between publish and look. The unlink is still in the buffer when
+ *                        the writer finds a slot empty; a broker attaches and finds the record; the
+ *                        record is filled under it.
+ * NO_ATTACH_FENCE        No fence between ACTIVE and the first read. The broker reads while its
+ *                        ACTIVE is in the buffer; the writer finds ATTACHING and does not wait for
+ *                        it.
+ * NO_TAKEOVER            A writer dies between RETIRED and unlink; the next one uses the number
+ *                        token + 1 as if it were new. The record is filled while it is linked.
+ * TOKEN_AFTER_UNLINK     A writer dies before the stamp: the record is RETIRED with the stamp of an
+ *                        earlier life, which every broker has acked long ago.
+ * ACK_BEFORE_SYNC        The helper acks while a reader that entered before is still inside.
+ * LOOK_BEFORE_PUBLISH    The writer decides for whom to wait before it publishes and fences. A
+ *                        broker that attaches in between is not among them, and still finds the
+ *                        record.
+ * HELPER_OUTLIVES_OWNER  Detach frees the slot before its helper has ended. The helper's last ack
+ *                        lands in the slot of the next owner, of whose readers it knows nothing.
  *
- * Why a slot that is owned but not ACTIVE need not be waited for: either look sees ACTIVE, or the two
+ * Why nobody need wait for a slot that is owned but not ACTIVE: either look sees ACTIVE, or the two
  * fences make the broker's first read see the unlink. A stale ACTIVE, from an owner that died or
- * detached, only makes a writer wait, until the new owner stores ATTACHING. A stale ack is no danger
- * either: it was acked before the new owner took the slot, so that owner sees every unlink up to it.
+ * detached, only makes a writer wait until the new owner stores ATTACHING. A stale ack is no danger
+ * either: it was stored before the new owner took the slot, so that owner sees every unlink up to
+ * it.
  */
 
 #ifndef BROKERS
@@ -121,7 +133,7 @@ mtype:fate = { RUNNING, KILLED, STOPPED };
 mtype:helper = { ABSENT, ASLEEP, SYNCING };
 mtype:store = { FILL, LINK, TOKEN, STATE, ACK };
 
-/* Shared memory as it is seen by other processes than the one that stores. */
+/* Shared memory, as processes other than the storing one see it. */
 byte token;
 byte content[RECORDS];			/* the generation whose bytes the record holds */
 byte head[RECORDS];			/* bucket: 0, or linked, with that generation */
@@ -129,13 +141,13 @@ byte owner[SLOTS];
 mtype:slot state[SLOTS];
 byte ack[SLOTS];
 
-/* The kernel's word, and what befalls processes. */
+/* What the kernel knows, and what happens to processes. */
 bool alive[BROKERS];
 mtype:fate fate[BROKERS + 1];
 byte kills = KILLS;
 byte stops = STOPS;
 
-/* The words that only writers load, and the others as the writer that stored them sees them. */
+/* Words that only writers load, and other words as the writer that stored them sees them. */
 byte w_token;
 byte w_stamp[RECORDS];
 mtype:record w_state[RECORDS];
@@ -162,7 +174,7 @@ chan b_buf[BROKERS] = [3] of { mtype:store, byte };
 #define FREE_SLOT(s) (owner[s] == NONE || !alive[owner[s]])
 #define IN_THE_WAY(s, t) (!FREE_SLOT(s) && state[s] == ACTIVE && ack[s] < (t))
 
-/* ---- around the writer: its store buffer, and what befalls it ---- */
+/* ---- around the writer: its store buffer, and what happens to it ---- */
 
 proctype writer_cpu()
 {
@@ -281,7 +293,7 @@ inline retire()
 #endif
 }
 
-/* Waits until record r may be reused; gives up when a stopped process is in the way. */
+/* Waits until record r may be reused; gives up if a stopped process is in the way. */
 inline wait_reusable()
 {
 	do
@@ -308,7 +320,7 @@ inline reuse()
 	d_step { nfull(w_buf) -> w_buf ! LINK, r, w_gen; w_linked[r] = true }
 }
 
-/* What no longer matters; keeps the states few. */
+/* Clears what no longer matters, to keep the number of states small. */
 #define FORGET r = 0; s = 0; o = 0; pass = false; unpublished = false; gave_up = false
 
 proctype writer()
@@ -345,7 +357,7 @@ endstopped:
 	false
 }
 
-/* ---- around a broker: its helper thread, its store buffer, and what befalls it ---- */
+/* ---- around a broker: its helper thread, its store buffer, and what happens to it ---- */
 
 proctype broker_cpu(byte b)
 {

@@ -7,64 +7,89 @@
  *
  * What is modelled
  *
- *   Records in one bucket: a state word (state, and above it the claimer's incarnation or a token), a key, a link, a cost.
- *   Two tenants; a key is a tenant's generation, with one engagement each.
+ *   Records in one bucket: a state word (the state, and above it the claimer's incarnation or a
+ *   token), a key, a link, a cost. Two tenants; a key is a tenant's generation, with one engagement
+ *   each.
  *
- *   Brokers   k2k_usage_track():     enter a section and find the tenant; find the record, or obtain one; add; leave
+ *   Brokers   k2k_usage_track():     enter a section and find the tenant; find the record, or
+ *                                    obtain one; add; leave
  *             k2k_ledger_obtain():   k2k_pool_claim(), fill(), k2k_hash_insert(), LIVE
- *             k2k_pool_claim():      FREE, or RETIRED with a token that has passed -> CLAIMED, by CAS of the whole word
+ *             k2k_pool_claim():      FREE, or RETIRED with a token that has passed -> CLAIMED,
+ *                                    by CAS of the whole word
  *             k2k_hash_insert():     walk what is new; next = head; CAS of the head, else again
- *   Writer    register, deregister, with RESERVE budget set (obtains a record as a broker does, under the lock), and
- *             reap():                after the tenant's grace period: k2k_recover_claims(); unlink_cost() for each of the
- *                                    sweep: RETIRED with token + 1, unlinked; then the token; then the tenant is FREE
- *             recover_all():         the next writer after one that was killed: recover_cost() of each record
- *   A broker may be killed at any step, and the writer, in its recovery too: KILLS of them in a run. Stopped: each process
- *   may rest at any step for ever, and what it does not do nobody waits for but the writer for a grace period.
+ *   Writer    register, deregister; with RESERVE also to set a budget (obtains a record as a broker
+ *             does, with the lock)
+ *             reap():                after the tenant's grace period: k2k_recover_claims();
+ *                                    unlink_cost() for each record of the sweep: RETIRED with
+ *                                    token + 1, unlinked; then the token; then the tenant is FREE
+ *             recover_all():         the next writer, after one was killed: recover_cost() of each
+ *                                    record
+ *   A broker may be killed at any step, and the writer too, also during its recovery: KILLS times
+ *   in a run. Each process may stop at any step for ever, and no process waits for it, except the
+ *   writer for a grace period.
  *
  * Invariants (each is an assert)
  *
  *   One key never twice: no two linked records have the same key.
- *   I1  What is linked belongs to a registration: at the end none of a tenant that is gone. Nothing of a LIVE one is retired.
- *   I2  No reader acts on a record of another tenant or generation, nothing is reused before its grace period: a record is
- *       filled while no living broker in a section stands on it; a booking finds the key that it looked for.
- *   I5  The cost equals what was booked: when the tenant is reaped (its final totals), and at the end.
- *   I6  Killed after any store of any operation, the recovery's own stores included: after the next operation (here: one
- *       repair, once the brokers are idle) each record is FREE, or LIVE, linked and of a registration, or RETIRED and unlinked.
- *   I7  No process waits for another: every broker can always go on; every end but idle is an invalid end state.
+ *   I1  What is linked belongs to a registration: at the end no record of a gone tenant is linked.
+ *       No record of a LIVE tenant is retired.
+ *   I2  No reader acts on a record of another tenant or generation, and nothing is reused before
+ *       its grace period: no record is filled while a living broker in a section stands on it; a
+ *       booking finds the key that it searched for.
+ *   I5  The cost equals what was booked: when the tenant is reaped (its final totals), and at the
+ *       end.
+ *   I6  After a kill at any store of any operation, also of recovery, and the next operation (here:
+ *       one repair, once the brokers are idle), each record is FREE; or LIVE, linked and of a
+ *       registration; or RETIRED and unlinked.
+ *   I7  No process waits for another: every broker can always go on; every end but idle is an
+ *       invalid end state.
  *
  * Abstractions
  *
- *   A claim finds a record that it may take and takes it in one step: its CAS proves that the word was still so, and what has
- *   passed stays passed. That the word holds the token matters only where somebody claims outside of a section: inside of
- *   one, no tenant that was LIVE since can be reaped, and so nothing be retired twice.
- *   A grace period has passed as soon as no living broker is in a section that it entered before the token; how this is found
- *   out is grace.pml's. Entering and finding the tenant are one step: entering earlier only prolongs the wait.
- *   A walk compares a key and loads the link in one step: the key of a record that somebody stands on does not change (I2).
- *   k2k_hash_unlink() is one step where a predecessor is changed: nobody else changes links of linked records; at the head it
- *   is two. k2k_hash_is_linked() is one step: of a dead claimer's record the answer stays. `hint`, `high`, `full_at` and
- *   `freed` only steer the search. The tenants' own hash and has_costs are not here: a tenant is found by its state.
- *   Readers without a section (observers) are not here: they copy, and look at the generation again.
+ *   A claim finds a record that it may take, and takes it, in one step: its CAS proves that the
+ *   word was unchanged, and what has passed stays passed. That the word holds the token matters
+ *   only if a process claims outside of a section: inside of one, no tenant that was LIVE since can
+ *   be reaped, so nothing can be retired twice.
+ *   A grace period has passed as soon as no living broker is in a section that it entered before
+ *   the token; grace.pml shows how this is found out. Entering and finding the tenant are one step:
+ *   entering earlier only prolongs the wait.
+ *   A walk compares a key and loads the link in one step: the key of a record that a reader stands
+ *   on does not change (I2).
+ *   k2k_hash_unlink() is one step if it changes a predecessor: no other process changes the links
+ *   of linked records. At the head it is two steps. k2k_hash_is_linked() is one step: for the
+ *   record of a dead claimer the answer does not change. `hint`, `high`, `full_at` and `freed` only
+ *   guide the search. The tenants' own hash and has_costs are not modelled: a tenant is found by
+ *   its state. Readers without a section (observers) are not modelled: they copy, and look at the
+ *   generation again.
  *
- * Memory ordering that gives this in C11. The model is sequentially consistent; every decision is a compare-exchange on the
- * word that it is about, so that no store has to be seen before a later load of another word, and there is no seq_cst fence.
- *     entry-state    claim: acquire, release: what the remover and the last user did with the record, before it is filled.
- *                    LIVE, RETIRED, FREE: release: link, or unlink, or last use before
- *     entry-link     the CAS of the head, and the store of a predecessor's next: release: the fields before the link.
- *                    A walk loads links with acquire. The chain of CASes is one release sequence
- *     cost-gen       the sweep: generation acquired before the cost is read; fence, then the state word again
+ * Memory order that gives this in C11. The model is sequentially consistent; every decision is a
+ * compare-exchange on the word that it is about, so no store has to be seen before a later load of
+ * another word, and there is no seq_cst fence.
+ *     entry-state    claim: acquire, release: what the remover and the last user did with the
+ *                    record, before it is filled. LIVE, RETIRED, FREE: release: the link, the
+ *                    unlink, or the last use before
+ *     entry-link     the CAS of the head, and the store of a predecessor's next: release: the
+ *                    fields before the link. A walk loads links with acquire. The chain of CASes is
+ *                    one release sequence
+ *     cost-gen       the sweep: the generation is acquired before the cost is read; a fence, then
+ *                    the state word again
  *   The sections and their grace periods order the last use of a record before its reuse.
  *
  * Mutations: what goes wrong
  *
- *   NO_REWALK         the loser of the CAS at the head links without a look at what is new: one key twice
- *   CLAIM_BY_LOOK     the state is looked at and then stored: one record for two
- *   NO_FIRST_GRACE    records are unlinked before the tenant's grace period: a broker books on one, or links one, after it
- *   NO_SECOND_GRACE   an unlinked record is FREE at once: it is filled while a broker of another tenant stands on it
- *   FREE_CLAIMED      what a dead one has CLAIMED is freed without a look whether it is linked
+ *   NO_REWALK         the loser of the CAS at the head links without a look at what is new: one key
+ *                     twice
+ *   CLAIM_BY_LOOK     the state is read and then stored: two brokers take one record
+ *   NO_FIRST_GRACE    records are unlinked before the tenant's grace period: a broker books on one,
+ *                     or links one, after it
+ *   NO_SECOND_GRACE   an unlinked record is FREE at once: it is filled while a broker of another
+ *                     tenant stands on it
+ *   FREE_CLAIMED      what a dead process has CLAIMED is freed without a look whether it is linked
  *   PLAIN_HEAD        unlinked at the head by a store: what was inserted meanwhile is lost
- *   SWEEP_CLAIMED     the remover also retires CLAIMED records that have the tenant's key: one that another broker has just
- *                     taken has its old key until it is filled, and is another tenant's when the store comes. (A writer
- *                     killed after it retired the records, before the tenant was FREE, has another one sweep again.)
+ *   SWEEP_CLAIMED     the remover also retires CLAIMED records that have the tenant's key: one that
+ *                     another broker has just taken has its old key until it is filled, and is
+ *                     another tenant's when the store comes. (A writer killed after it retired the
+ *                     records, before the tenant was FREE, makes the next one sweep again.)
  *   NO_FINISH         the next writer does not finish unlinks that are stamped token + 1
  */
 #ifndef NR
@@ -291,7 +316,7 @@ inline unlink(r)
 	y = 0
 }
 
-/* recover_cost_claim(): what a dead one has claimed. One step: nobody else changes such a record */
+/* recover_cost_claim(): claims of dead processes. One step: no other process changes them */
 #define ABANDONED(w) (STATE(w) == CLAIMED && !ALIVE(ABOVE(w)))
 inline recover_claim(r)
 {
@@ -356,7 +381,7 @@ inline recover_all()
 #define SWEPT(r) (STATE(word[r]) == LIVE)
 #endif
 
-/* I5: the final totals, of which costs that are still CLAIMED by a dead one are part */
+/* I5: the final totals, which include records that are still CLAIMED by a dead broker */
 inline check_totals(g)
 {
 	x = 0; r = 0;

@@ -3,73 +3,95 @@
 /* FULL: "-DDEATHS=2" "-DCALLERS=3 -DLAST=1 -DDEATHS=0" "-DRECORDS=3 -DLAST=1 -DDEATHS=0" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0" */
 /* MUTATIONS: NO_RECHECK NO_RECHECK_REJECT:6 FETCH_ADD BASE_AFTER NO_CLAMP A_FIRST */
 /*
- * The rate words of one tenant: `admitted`, a total that only grows, and `window`, one word of a second and the low bits
- * of `admitted` when that second began. Callers admit n messages at once, a recorder adds one at a time without asking,
- * an administrator changes the limit. One step is one access to shared memory; between any two of them a process may be
- * passed by all the others, and may stop there for ever.
+ * The rate words of one tenant: `admitted`, a total that only grows, and `window`, one word that
+ * holds a second and the low bits of `admitted` when that second began. Callers admit n messages at
+ * once, a recorder adds one at a time without asking, and an administrator changes the limit. One
+ * step is one access to shared memory. Between any two steps all other processes may run, and a
+ * process may stop there for ever.
  *
- * The code: look is k2k_rate_look() and its short form, the rest decide(), its short form and admit() in messages.c; the recorder is k2k_message_record(). One
- * that fails to count looks at all words again. That a limit is one word is shown in intent.pml (update).
+ * The code: the look is k2k_rate_try_look(), the roll k2k_rate_catch_up(), the rest try_decide()
+ * and its two callers in messages.c; the recorder is k2k_message_record(). A call that rolled the
+ * window, or failed to count, reads all words again. intent.pml (update) shows that a limit is one
+ * word.
  *
- * I3: per window admitted <= limit, and = limit where more was asked. I8: rate is exact. As it is asserted here: let base(W) be the true value of `admitted` that the installer of window W read.
- *  (a) A call that is counted ends within its limit, counted from the base of the window that it names (which its answer
- *      carries), and from the base of the window in force when its CAS succeeded. Such intervals do not overlap, so both
- *      the messages that name a window and those in [base(W), base(next)) are at most the largest limit among their calls.
+ * I3: in each window admitted <= limit, and = limit if more was asked for. I8: the rate is exact.
+ * This is asserted as follows; base(W) is the true value of `admitted` read by the process that
+ * installed window W.
+ *  (a) A call that is counted ends within its limit, counted from the base of the window that it
+ *      names (which its verdict carries), and from the base of the window in force when its CAS
+ *      succeeded. Such intervals do not overlap, so the messages that name a window, and those in
+ *      [base(W), base(next)), are at most the largest limit among their calls.
  *  (b) So are those whose CAS succeeded while W was in force.
- *  (c) A call is rejected only if, at an instant within the call, the window that it names was in force and
- *      admitted - base(W) + n > limit.
- *  (d) admitted = what the callers have booked as their own + what is in flight. A dead caller leaves its one call.
- *  (e) The second in `window` rises with every store; so each second is installed at most once.
- *  (f) Of the calls that name an older window, at most one is counted in a window, and as its first.
+ *  (c) A call is rejected only if, at an instant during the call, the window that it names was in
+ *      force and admitted - base(W) + n > limit.
+ *  (d) admitted = what the callers have recorded as their own + what is in flight. A caller that
+ *      dies leaves its one call.
+ *  (e) The second in `window` rises with every store, so each second is installed at most once.
+ *  (f) Of the calls that name an older window, at most one is counted in a window, as its first.
  *
- * What (c) does not say. Messages that are counted between the installer's read of `admitted` and its CAS name the old
- * window, and take room in the new one; so does the one of (f). "= limit where more was asked" is therefore true of
- * admitted - base(W), and not of a sum by the answers' seconds, which may be lower by what raced with the installation.
+ * What (c) does not say: messages that are counted between the installer's read of `admitted` and
+ * its CAS name the old window and take room in the new one; so does the call of (f). "= limit if
+ * more was asked for" is therefore true of admitted - base(W), but not of a sum over the seconds in
+ * the verdicts, which may be lower by the messages that raced with the roll.
  *
- * Limits. A call loads the limit after each look at the words, and decides by what it loaded last. After a fall, a call that had loaded the old one may still be counted under it, in
- * whichever window it lands; every other call keeps to the new one, and finds what the first has used.
- * Unlimited calls add without asking, as the recorder does. While others add less than half the modulus in one window,
- * all of the above holds exactly: the limit is at most the other half. Beyond it, `used` is known only modulo the modulus
- * in that window, never too high: no false rejection; a call that took its base there may be counted beyond the limit,
- * in that window or as the one of (f). Whoever finds a window that grew by less is exact again (`wrong` is false).
+ * Limits. A call loads the limit after each look at the words, and decides by the one loaded last.
+ * When the limit falls, a call that had loaded the old one may still be counted under it, in
+ * whichever window it lands. Every other call keeps to the new limit, and sees what the first used.
+ * Unlimited calls add without asking, as the recorder does. While others add less than half the
+ * modulus in one window, all of the above holds exactly: the limit is at most the other half.
+ * Beyond that, `used` is known only modulo the modulus in that window, and is never too high: no
+ * call is rejected falsely, but a call that took its base there may be counted beyond the limit, in
+ * that window or as the call of (f). A call that finds a window that grew by less is exact again
+ * (`wrong` is false).
  *
- * Abstractions. The modulus is 8 for 2^34, the limit is clamped to half of it (2^33), n is 1 or a quarter (2^32).
- * The clock is a choice: a call may read any second up to LAST, a past one too. This contains each clock that ticks,
- * a process stopped after reading it, a coarse clock that lags, and a neighbour who is ahead. Damage (a second far ahead) is not modelled.
- * Death: a process ends at any of its steps and a new one takes its place; DEATHS bounds how many. Without it, any
- * process may still stop for ever at any step, since each assertion holds in every prefix of a run.
+ * Abstractions. The modulus is 8 instead of 2^34, the limit is at most half of it (2^33), n is 1 or
+ * a quarter (2^32). The clock is a choice: a call may read any second up to LAST, a past one too.
+ * This covers each clock that ticks, a process that stops after it read the clock, a coarse clock
+ * that lags, and another process that is ahead. Damage (a second far ahead) is not modelled. Death:
+ * a process ends at any of its steps and a new one takes its place; DEATHS bounds how often. Even
+ * without deaths a process may stop for ever at any step, since each assertion holds in every
+ * prefix of a run.
  *
- * Mutations, each of which must fail.
- *  NO_RECHECK         the window is not looked at again after `admitted` was read: a caller that slept since then holds
- *                     an old base, the difference wraps, and it is counted beyond a full window: (a), (b).
- *  NO_RECHECK_REJECT  no look at the window before a rejection: rejected by a limit that was set after that window: (c).
- *  FETCH_ADD          add, verify, give back: losers in flight reject others, and get into the base: (a), (b), (c).
- *  BASE_AFTER         the second is installed first and its base filled in later: others use the old base, rejected
- *                     without cause, and what they add in between is forgotten: (a), (b), (c).
- *  NO_CLAMP           a limit above the modulus: `used` wraps before it reaches the limit: (a), (b).
- *  A_FIRST            `admitted` is read before `window`: it may be lower than the base: (a), (c).
+ * Mutations, each of which must fail:
+ *  NO_RECHECK         the window is not read again after `admitted` was read: a caller that slept
+ *                     since then has an old base, the difference wraps, and it is counted beyond a
+ *                     full window: (a), (b)
+ *  NO_RECHECK_REJECT  no look at the window before a rejection: rejected by a limit that was set
+ *                     after that window: (c)
+ *  FETCH_ADD          add, verify, give back: calls in flight that will give back reject others,
+ *                     and get into the base: (a), (b), (c)
+ *  BASE_AFTER         the second is installed first and its base filled in later: others use the
+ *                     old base and are rejected without cause, and what they add in between is
+ *                     forgotten: (a), (b), (c)
+ *  NO_CLAMP           a limit above the modulus: `used` wraps before it reaches the limit: (a), (b)
+ *  A_FIRST            `admitted` is read before `window`: it may be lower than the base: (a), (c)
  *
  * Memory order. The model is sequentially consistent. The least that C11 needs for the same result:
  *
- *    w = window                          acquire             with [1]: admitted is then seen at the base or above
- *    roll:  a = admitted                 relaxed             the CAS succeeds on w itself only, so it proves that a is old
- *           CAS(window, w)               release [1]         carries the read of a; relaxed on failure: w is loaded again
- *    else:  a = admitted                 acquire             with [2]: if a contains an add of a later window ...
- *           window != w                  relaxed             ... then this load sees that window, or one later still
- *    CAS(admitted, a)                    release [2]         carries the load of w; acquire on failure: a look follows
- *    window != w, after CAS, at reject   relaxed             ordered by the acquire that read a
- *    fetch_add, record and unlimited     release [2]         after w = window (acquire)
+ *    w = window                          acquire      with [1]: admitted is at the base or above
+ *    roll:  a = admitted                 relaxed      the CAS succeeds on w only, so a is old
+ *           CAS(window, w)               release [1]  publishes the read of a; relaxed on failure:
+ *                                                     w is loaded again
+ *    else:  a = admitted                 acquire      with [2]: if a has an add of a later window
+ *           window != w                  relaxed      ... this load sees that window or a later one
+ *    CAS(admitted, a)                    release [2]  publishes the load of w; acquire on failure:
+ *                                                     a look follows
+ *    window != w, after CAS, at reject   relaxed      ordered by the acquire that read a
+ *    fetch_add, record and unlimited     release [2]  after w = window (acquire)
  *
- * Why it is enough. An interval's place follows from the modification order of `admitted` alone, so (a) asks only that
- * the base be exact, 0 <= a - base(w) < modulus, and that bases rise. Not below: the installer read base(w) before its
- * release, we read a after our acquire, and reads of one word that happen in this order do not go back. Not above: calls
- * that name w or an older window end at base(w) + limit; a value beyond it contains an add by somebody who had loaded a
- * later window. `admitted` is only changed by read-modify-writes, so that add's release reaches whoever reads the value,
- * and the look must see that window. In the roll branch, such an add would come after our own CAS, which it saw.
- * No seq_cst: nobody stores to one word and then asks another whether it was seen; every decision is a CAS on the word
- * that it is about. What breaks with relaxed instead: at the first load of `window` or the CAS on it, A_FIRST happens; at
- * the load of `admitted` or its CAS, NO_RECHECK; at that CAS's failure, NO_RECHECK_REJECT. On aarch64 with atomics in
- * hardware: LDAPR, CASL on `window`, CASAL on `admitted` (for its failure), LDADDL.
+ * Why this is enough. The place of an interval follows from the modification order of `admitted`
+ * alone, so (a) asks only that the base be exact, 0 <= a - base(w) < modulus, and that bases rise.
+ * Not below: the installer read base(w) before its release, the caller reads a after its acquire,
+ * and reads of one word that happen in this order do not go back. Not above: calls that name w or
+ * an older window end at base(w) + limit, so a value beyond that contains an add of a process that
+ * had loaded a later window. `admitted` is changed by read-modify-writes only, so the release of
+ * that add reaches every reader of the value, whose next look sees that window. In the roll branch
+ * such an add would come after the caller's own CAS, which it saw.
+ * No seq_cst: no process stores to one word and then reads from another whether the store was seen;
+ * every decision is a CAS on the word that it is about. What breaks with relaxed instead: at the
+ * first load of `window` or the CAS on it, A_FIRST happens; at the load of `admitted` or its CAS,
+ * NO_RECHECK; at that CAS's failure, NO_RECHECK_REJECT. On aarch64 with atomics in hardware: LDAPR,
+ * CASL on `window`, CASAL on `admitted` (for its failure), LDADDL.
  */
 #define NONE	100		/* no limit */
 #define M	8		/* the modulus */
@@ -203,7 +225,7 @@ roll:
 	:: DIE
 	fi;
 	if
-	:: atomic { window == w -> window = WORD(SECOND(w), a % M); w = window; goto decide }
+	:: atomic { window == w -> window = WORD(SECOND(w), a % M); drop(); goto again }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -215,7 +237,7 @@ roll:
 	fi;
 #endif
 	if
-	:: atomic { window == w -> install(a % M); base = a; goto decide }
+	:: atomic { window == w -> install(a % M); drop(); goto again }
 	:: atomic { window != w -> drop(); goto again }
 	:: DIE
 	fi;
@@ -238,7 +260,7 @@ same:
 	:: DIE
 	fi;
 
-decide: /* k2k_tenant_rate(), k2k_rate_fits() */
+decide: /* k2k_tenant_try_rate(), k2k_rate_fits() */
 	if
 	:: atomic { lim = (rec -> NONE : CLAMP(limit)); spent = SPENT }
 	:: DIE

@@ -7,48 +7,57 @@
  *
  * What is modelled
  *
- *   Readers:       load the phase; store it into their word, with the lowest bit set; a barrier; load the link, and use
- *                  what it leads to; store 0 into their word. SECTIONS times each.
- *   Synchronizer:  ROUNDS times: unlink a record, by linking the next one; wait; free the record. The wait is
- *                  barrier; wait until no word is of the other phase; flip; the same wait again.
- *   Several synchronizers take turns, so one that goes round stands for all.
+ * Readers:       load the phase; store it into their word, with the lowest bit set; a barrier; load
+ *                the link, and use the record it leads to; store 0 into their word. SECTIONS times.
+ * Synchronizer:  ROUNDS times: unlink a record by linking the next one; wait; free the record. The
+ *                wait is: barrier; wait until no word has the other phase; flip the phase; wait
+ *                again; barrier.
+ * Several synchronizers take turns, so one that runs several rounds stands for all of them.
  *
- *   LIGHT=1  The readers' barrier is the compiler's; the synchronizer calls membarrier(2).
- *   LIGHT=0  The readers' barrier is a full fence, and so is the synchronizer's.
+ * LIGHT=1  The readers' barrier restrains only the compiler; the synchronizer calls membarrier(2).
+ * LIGHT=0  The readers' barrier is a full fence, and so is the synchronizer's.
  *
  * What is checked
  *
- *   Nothing is freed while a reader holds it (I2, within one process).
- *   The wait ends whatever the readers do: every end but that of all processes is an invalid end state.
+ * Nothing is freed while a reader holds it (I2, within one process).
+ * The wait ends whatever the readers do: every end except that of all processes is an invalid end
+ * state.
  *
  * Memory
  *
- *   Each reader has a FIFO store buffer, as x86 has: its words reach the synchronizer late, and its loads overtake them.
- *   On aarch64 a load overtakes an earlier store in the same way. What it reorders beyond that does no harm:
- *     - the phase is loaded before it is stored, because the store's value depends on it;
- *     - the loads of a section stay before the store of 0, which is a release; the synchronizer loads the word with
- *       acquire before it frees. So all that the section read was read before;
- *     - the synchronizer's own stores and loads are kept in order by its fences.
- *   membarrier(2) is taken as its manual page has it: each thread of the process executes a full barrier at some moment
- *   between the call and its return, each at a moment of its own. Here: the buffer of each reader in turn is empty once.
+ * Each reader has a FIFO store buffer, as x86 has: its words reach the synchronizer late, and its
+ * loads overtake them. On aarch64 a load overtakes an earlier store in the same way. What aarch64
+ * reorders beyond that does no harm:
+ *   - the phase is loaded before it is stored, because the store's value depends on it;
+ *   - the loads of a section stay before the store of 0, which is a release; the synchronizer loads
+ *     the word with acquire before it frees. So all that the section read was read before;
+ *   - fences keep the synchronizer's own stores and loads in order.
+ * membarrier(2) does what its manual page says: each thread of the process executes a full barrier
+ * at some moment between the call and its return, each at a moment of its own. Here: the buffer of
+ * one reader after the other is empty once.
  *
  * What is left out
  *
- *   Nesting: an inner section changes a count that nobody looks at. The list of records: a record is in it before its
- *   first section begins, by a compare-exchange, which is a barrier for what precedes it; if the synchronizer does not
- *   find it, then the reader's sections begin after the synchronizer's barrier, and see what was unlinked before. Ended
- *   threads: their word is 0. fork(): the child has one thread, and starts with words that are 0.
+ * Nesting: an inner section changes a count that no other thread reads. The list of records: a
+ * thread's record is in it before its first section begins, by a compare-exchange, which is a
+ * barrier for what precedes it. If the synchronizer does not find the record, the reader's sections
+ * begin after the synchronizer's barrier, and see what was unlinked before. Ended threads: their
+ * word is 0. fork(): the child has one thread, and starts with words that are 0.
  *
  * Mutations: what goes wrong
  *
- *   NO_HEAVY_BARRIER     The reader's word is in its buffer while it holds the record; the synchronizer finds 0.
- *   NO_READER_FENCE      The same where nobody calls membarrier().
- *   NO_FIRST_WAIT        A reader loads the phase and is held up; a round passes, and flips it; then the reader enters, with
- *                        what is the other phase now. The next round flips to just that phase, and takes it for a new one.
- *   NO_SECOND_WAIT       Readers of the current phase are not waited for at all.
- *   NO_FLIP              Nor are they if both waits are for the same phase.
- *   ACKNOWLEDGED_WITHOUT_BARRIER  membarrier() is refused in the second round, by a sandbox say, and the round goes on as if it
- *                        had not been. k2k_rcu_synchronize() answers an error then, and nothing is freed.
+ * NO_HEAVY_BARRIER     The reader's word is in its buffer while it holds the record; the
+ *                      synchronizer finds 0.
+ * NO_READER_FENCE      The same, if nobody calls membarrier().
+ * NO_FIRST_WAIT        A reader loads the phase and pauses. A round passes and flips it. Then the
+ *                      reader enters with what is the other phase by now. The next round flips to
+ *                      just that phase, and takes the section for a new one.
+ * NO_SECOND_WAIT       Nobody waits for readers of the current phase.
+ * NO_FLIP              The same: both waits are for the same phase.
+ * ACKNOWLEDGED_WITHOUT_BARRIER  A sandbox refuses membarrier() in the second round, and the round
+ *                               goes
+ *                      on as if it had succeeded. k2k_rcu_synchronize() returns an error then, and
+ *                      nothing is freed.
  */
 
 #ifndef READERS

@@ -3,54 +3,64 @@
 /* FULL: "-DKILLS=4 -DOPS=4" "-DWRITERS=3 -DKILLS=1 -DOPS=3" "-DWRITERS=3 -DKILLS=0 -DOPS=3 -DDAMAGE=1" */
 /* MUTATIONS: NO_ASK KEEP_DEAD TAKE_BY_STORE:2 SAME_INCARNATION NO_ACQUIRE NO_FENCE RELAXED_RELEASE PLAIN_RELEASE:3 NO_BEGIN_FENCE NO_END_FENCE FREE_EARLY */
 /*
- * The writer's word: one writer at a time, and whoever finds a dead one takes the word from it.
+ * The writer's word: one writer at a time, and a writer that finds a dead one takes the word from
+ * it.
  *
  * What is modelled
  *
- *   WRITERS processes change definitions, OPS times in all:
- *     take()                load the word; where it is not 0 ask the kernel whether that incarnation lives; compare-exchange
- *                           from what was loaded to the own incarnation
- *     k2k_writer_begin()    the intent, a release fence
- *     the change            two words that are equal whenever there is no intent, in either order
- *     k2k_writer_end()      a release fence, the intent
- *     k2k_writer_unlock()   compare-exchange from the own incarnation to 0
- *   A writer that finds the intent recovers: it makes the words equal. Any of them may be killed at any step (KILLS in a
- *   run), in its recovery too, and comes again as another incarnation. DAMAGE: the word becomes 0 while somebody has it.
+ * WRITERS processes change definitions, OPS times in all:
+ *   take()                load the word; if it is not 0, ask the kernel whether that incarnation is
+ *                         alive; compare-exchange from the loaded value to the own incarnation
+ *   k2k_writer_begin()    the intent, a release fence
+ *   the change            two words that are equal whenever there is no intent, in either order
+ *   k2k_writer_end()      a release fence, the intent
+ *   k2k_writer_unlock()   compare-exchange from the own incarnation to 0
+ * A writer that finds the intent set recovers: it makes the words equal. Any writer may be killed
+ * at any step (KILLS in a run), in its recovery too, and comes back as another incarnation. DAMAGE:
+ * the word becomes 0 while a writer has it.
  *
  * Invariants (each is an assert)
  *
- *   Exclusion: whoever takes the word finds no living incarnation in a turn, but for one that damage took it from.
- *   Without an intent the two words are equal for whoever has taken the word (not once there was damage).
- *   I6, I7  A killed writer blocks nobody: all OPS are done; every end but that is an invalid end state.
+ * Exclusion: a writer that takes the word finds no living incarnation in a turn, except one from
+ * which damage took the word.
+ * Without an intent, the two words are equal for the writer that has taken the word (except after
+ * damage).
+ * I6, I7  A killed writer blocks nobody: all OPS are done, and every other end is an invalid end
+ * state.
  *
  * Abstractions
  *
- *   Stores go through a buffer for each process, drained at any time, first in first out; two that no fence separates are put
- *   in in either order. A compare-exchange waits until the buffer is empty, as a release does; what a load may do early is in the
- *   mutations. A process that polls waits until it can go on: with a deadline in the code, without one here.
- *   Death: the buffer drains, and then the kernel frees the byte. The byte is locked by the agent (lib/agent.h), which is
- *   another thread than the writing one: no thread of a killed process runs on in user mode once one of them has begun to exit.
+ * Each process has a store buffer, drained at any time, first in first out; two stores that no
+ * fence separates enter it in either order. A compare-exchange waits until the buffer is empty, and
+ * so does a release; the mutations show what a load may do early. A process that polls waits until
+ * it can go on: the code has a deadline, the model none.
+ * Death: the buffer drains, and then the kernel frees the byte. The agent (lib/agent.h) has locked
+ * the byte, and it is another thread than the writing one: once one thread of a killed process has
+ * begun to exit, none of its threads runs on in user mode.
  *
  * Memory ordering that gives this in C11
  *
- *     writer-owner  load: acquire; compare-exchanges: acq_rel. From 0: all that the last one did is before its release. From
- *                   a dead one there is no release: the seq_cst fence after the kernel's answer in k2k_liveness_ask() is what
- *                   keeps loads of its changes behind its death
- *     intent        relaxed, with the release fences in k2k_writer_begin() and k2k_writer_end()
+ *   writer-owner  load: acquire; compare-exchanges: acq_rel. From 0: all that the last owner did
+ *                 comes before its release. From a dead owner there is no release: the seq_cst
+ *                 fence after the kernel's answer in k2k_liveness_ask() keeps loads of its changes
+ *                 behind its death
+ *   intent        relaxed, with the release fences in k2k_writer_begin() and k2k_writer_end()
  *
  * Mutations: what goes wrong
  *
- *   NO_ASK            takes the word from whoever has it
- *   KEEP_DEAD         takes it from nobody
- *   TAKE_BY_STORE     takes it without comparing: two find the same dead one
- *   SAME_INCARNATION  comes again as the same: what it had when it was killed nobody takes, and it waits for itself
- *   NO_ACQUIRE        reads a word before it has taken a word that was 0: the last one's old value
- *   NO_FENCE          reads the intent before the answer "dead": the dead one's old value
- *   RELAXED_RELEASE   leaves before its stores are in memory
- *   PLAIN_RELEASE     leaves by a store of 0, which erases the word of who took it after damage: a third gets in beside that one
- *   NO_BEGIN_FENCE    a change before the intent: killed between, nobody recovers
- *   NO_END_FENCE      the intent cleared before a change: the same
- *   FREE_EARLY        the kernel frees the byte before the stores are in memory
+ * NO_ASK            takes the word from a living owner
+ * KEEP_DEAD         takes it from nobody
+ * TAKE_BY_STORE     takes it without comparing: two writers find the same dead one
+ * SAME_INCARNATION  comes back as the same incarnation: nobody takes the word that it had when it
+ *                   was killed, and it waits for itself
+ * NO_ACQUIRE        reads a word before it has taken a word that was 0: the last owner's old value
+ * NO_FENCE          reads the intent before the answer "dead": the dead owner's old value
+ * RELAXED_RELEASE   leaves before its stores are in memory
+ * PLAIN_RELEASE     leaves by a store of 0, which erases the word of a writer that took it after
+ *                   damage: a third one gets in beside that writer
+ * NO_BEGIN_FENCE    a change before the intent: if it is killed in between, nobody recovers
+ * NO_END_FENCE      the intent is cleared before a change: the same
+ * FREE_EARLY        the kernel frees the byte before the stores are in memory
  */
 #ifndef WRITERS
 #define WRITERS 2
@@ -81,7 +91,7 @@ byte drawn;
 byte kills = KILLS, ops = OPS, damages = DAMAGE;
 
 /* ---- ghosts ---- */
-byte inside;                            /* the last one that took the word, and has not left */
+byte inside;                            /* the writer that took the word last, and has not left */
 byte newest;
 bool lost[INCARNATIONS + 1];            /* damage took the word from it */
 
@@ -212,7 +222,10 @@ proctype writer(byte me)
 again:	{
 		do
 		:: ops ->
-			/* polls: the next look is when it can go on, or when there is nothing left to do */
+			/*
+			 * polls: it looks again when it can go on, or when there is nothing left to
+			 * do
+			 */
 #if defined(KEEP_DEAD)
 			word == 0 || ops == 0;
 #elif !defined(NO_ASK)
@@ -253,7 +266,7 @@ endidle:	false
 	}
 }
 
-/* What a process has stored reaches memory. */
+/* A process's store reaches memory. */
 proctype memory(byte me)
 {
 	byte value;

@@ -46,7 +46,7 @@ static int check_key_file(int fd, char *why, size_t room)
 		return refuse(why, room, CHAIN_KEY_RIGHTS, "owned by somebody else");
 	if (st.st_mode & 077)
 		return refuse(why, room, CHAIN_KEY_RIGHTS,
-		              "others than its owner have rights on it; chmod 0400 takes them");
+		              "others than its owner have rights on it; chmod 0400 removes them");
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static void hash(const struct chain_key *key, const uint8_t person[16], const ui
 	sodium_memzero(&state, sizeof(state));
 }
 
-/* BLAKE2b of libsodium gives no less than 16 bytes: of those, the first 8. */
+/* The first 8 bytes of a 16-byte hash, because libsodium's BLAKE2b makes no shorter one. */
 void chain_key_name(const struct chain_key *key, char name[CHAIN_KEY_NAME])
 {
 	uint8_t bytes[crypto_generichash_blake2b_BYTES_MIN];
@@ -138,7 +138,7 @@ void chain_mac_text(const uint8_t mac[CHAIN_MAC_BYTES], char text[CHAIN_MAC_TEXT
 	sodium_bin2hex(text, CHAIN_MAC_TEXT, mac, CHAIN_MAC_BYTES);
 }
 
-/* Past `what`, or null. */
+/* The place after `what`; null if `what` is not there. */
 static const char *skip(const char *at, const char *end, const char *what)
 {
 	size_t size = strlen(what);
@@ -146,7 +146,7 @@ static const char *skip(const char *at, const char *end, const char *what)
 	return at && (size_t)(end - at) >= size && !memcmp(at, what, size) ? at + size : NULL;
 }
 
-/* A decimal number without leading zeros. */
+/* Reads a decimal number without leading zeros; null if there is none. */
 static const char *skip_number(const char *at, const char *end, uint64_t *number)
 {
 	const char *start = at;
@@ -162,7 +162,7 @@ static const char *skip_number(const char *at, const char *end, uint64_t *number
 	return !at || at == start || (*start == '0' && at - start > 1) ? NULL : at;
 }
 
-/* The body's size, or 0 where the text does not end with a mac. */
+/* Returns the body's size; 0 if the text does not end with a mac. */
 static size_t parse_tail(const char *text, size_t size, uint8_t mac[CHAIN_MAC_BYTES])
 {
 	static const char begin[] = ",\"mac\":\"", end[] = "\"}";
@@ -249,7 +249,7 @@ void chain_reader_close(struct chain_reader *reader)
 	reader->fd = -1;
 }
 
-/* 0, or an errno. */
+/* Reads more bytes. Returns 0 or an errno. */
 static int fill(struct chain_reader *reader)
 {
 	ssize_t n;
@@ -267,7 +267,7 @@ static int fill(struct chain_reader *reader)
 	return 0;
 }
 
-/* The rest of a line that is too long: what is kept of it moves along. */
+/* Drops the rest of a line that is too long, and keeps its beginning. */
 static enum chain_read skip_rest(struct chain_reader *reader, const char **text, size_t *size)
 {
 	for (;;) {
@@ -364,7 +364,7 @@ static int sync_directory(const char *file)
 		return errno;
 	error = fsync(fd) ? errno : 0;
 	close(fd);
-	return error == EINVAL ? 0 : error; /* not every file system can */
+	return error == EINVAL ? 0 : error; /* not every file system can sync a directory */
 }
 
 static int write_new(const char *file, const char *text, size_t size)

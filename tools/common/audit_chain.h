@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * audit_chain.h - the form of an audit log: a chain of lines that can't be changed unseen
+ * audit_chain.h - the format of an audit log: a chain of lines in which every change is noticed
  *
  * A line is one JSON object:
  *
  *   {"seq":"12","at_ns":"...","kind":"rate",...,"mac":"<64 hexadecimal digits>"}
  *
- * seq counts the lines, from 1, over all files; at_ns is when the line was
- * written (since 1970). mac is BLAKE2b-256 with the key, and the personal string
- * "k2k-audit-line/1", over the 32 bytes of the mac before it (of the first line
- * of all: 32 zero bytes) and the line's own bytes up to the comma before "mac".
- * So no line can be changed, left out, added or moved without the key.
+ * seq numbers the lines from 1, over all files; at_ns is when the line was written (since 1970).
+ * mac is BLAKE2b-256 with the key and the personal string "k2k-audit-line/1", over the 32 bytes of
+ * the previous line's mac (for the first line of all: 32 zero bytes) and the line's own bytes up to
+ * the comma before "mac". So without the key no line can be changed, removed, added or moved.
  *
- * The first line of each file has the kind "log.opened" and says in "prev" the
- * mac before it: a file can be verified alone. It says in "key" which key: the
- * first 8 bytes of BLAKE2b-128 of nothing, personal "k2k-audit-key/1"; null:
- * without a key, and then anybody who may write the file can make it anew. And
- * in "oldest" which line the oldest file begins with that is kept beside it.
+ * The first line of each file has the kind "log.opened". "prev" is the previous line's mac, so that
+ * a file can be verified alone. "key" names the key: the first 8 bytes of BLAKE2b-128 of no bytes,
+ * personal string "k2k-audit-key/1"; null means no key, and then anybody who may write the file can
+ * replace it. "oldest" is the number of the first line of the oldest file that is kept.
  *
- * Lines cut off at the end leave a chain that is whole. So beside the log there
- * is its head, one line, made anew as a whole after the lines are on the disk:
+ * If lines are cut off at the end, the rest is a valid chain. So beside the log is its head: one
+ * line, which is replaced after the lines are on the disk:
  *
  *   {"count":"12","last":"<mac of line 12>","at_ns":"...","interval_ns":"...","mac":"..."}
  *
- * with the personal string "k2k-audit-head/1" and nothing before it. Lines may be
- * newer than the head by interval_ns. An older head beside a log that is cut
- * just there is beyond what files can tell: keep heads elsewhere too.
+ * Its mac has the personal string "k2k-audit-head/1" and no previous mac. Lines may be newer than
+ * the head by interval_ns. The files can't show that a log was cut and an older head put beside it:
+ * copy heads to another machine.
  */
 #ifndef K2K_COMMON_AUDIT_CHAIN_H
 #define K2K_COMMON_AUDIT_CHAIN_H
@@ -39,45 +37,45 @@
 #define CHAIN_KEY_NAME 17 /* room for "key": 16 digits and the end */
 #define CHAIN_MAC_TEXT 65
 #define CHAIN_TAIL 75        /* bytes of ,"mac":"..."} */
-#define CHAIN_LINE_MAX 16384 /* with its end; longer is no line of ours */
+#define CHAIN_LINE_MAX 16384 /* with its newline; a longer line is not a line of a log */
 
 struct chain_key {
 	size_t size; /* 0: none */
 	uint8_t bytes[CHAIN_KEY_BYTES];
 };
 
-/* Before anything else here. */
+/* Call it before anything else here. Returns 0 or -1. */
 int chain_init(void);
 
 enum { CHAIN_KEY_SYSTEM = -1, CHAIN_KEY_RIGHTS = -2, CHAIN_KEY_FORM = -3 };
 /*
- * 32 bytes, or 64 hexadecimal digits, from a file that only its owner can read. 0, or one of these
- * with `why`.
+ * Reads 32 bytes, or 64 hexadecimal digits, from a file that only its owner can read. Returns 0, or
+ * one of these and the reason in `why`.
  */
 int chain_read_key(const char *file, struct chain_key *key, char *why, size_t room);
-/* "" without a key. */
+/* The value of "key"; "" without a key. */
 void chain_key_name(const struct chain_key *key, char name[CHAIN_KEY_NAME]);
 
 struct chain_line {
 	uint64_t seq, at_ns;
 	const char *kind;            /* not terminated */
-	size_t kind_size, body_size; /* body: what the mac is over */
+	size_t kind_size, body_size; /* body: the bytes that the mac covers */
 	uint8_t mac[CHAIN_MAC_BYTES];
 };
-/* `size` without the line's end. Strict: exactly the form above, or false. */
+/* `size` is without the newline. False unless it has exactly the format above. */
 bool chain_parse(const char *text, size_t size, struct chain_line *line);
 bool chain_is_kind(const struct chain_line *line, const char *kind);
 
 void chain_mac(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES], const char *body,
                size_t size, uint8_t mac[CHAIN_MAC_BYTES]);
-/* Whether the line follows the one with the mac `before`. */
+/* Whether the line has the right mac for one that follows the line with the mac `before`. */
 bool chain_follows(const struct chain_key *key, const uint8_t before[CHAIN_MAC_BYTES],
                    const char *text, const struct chain_line *line);
-/* Writes ,"mac":"..."} and a terminator behind the body. */
+/* Writes ,"mac":"..."} and a terminator after the body. */
 void chain_write_tail(char *to, const uint8_t mac[CHAIN_MAC_BYTES]);
 
 void chain_mac_text(const uint8_t mac[CHAIN_MAC_BYTES], char text[CHAIN_MAC_TEXT]);
-/* 64 digits at `text`. */
+/* Reads the 64 digits at `text`. */
 bool chain_mac_parse(const char *text, size_t size, uint8_t mac[CHAIN_MAC_BYTES]);
 
 /* ---- lines of a file ---------------------------------------------------------- */
@@ -87,17 +85,18 @@ struct chain_reader {
 	char *bytes;
 	size_t start, end, room;
 	uint64_t offset; /* in the file, of bytes[start] */
-	uint64_t number; /* of the line that was taken last, from 1 */
+	uint64_t number; /* of the last line that was returned, from 1 */
 	bool at_end;
 };
-/* 0, or an errno. */
+/* Returns 0 or an errno. */
 int chain_reader_open(struct chain_reader *reader, const char *file);
 void chain_reader_close(struct chain_reader *reader);
 
 enum chain_read { CHAIN_LINE, CHAIN_HALF, CHAIN_END, CHAIN_FAILED };
 /*
- * The next line without its end, valid until the next call; of one that is too long as much as
- * can't be a line of ours. HALF: the last, which has no end. FAILED: errno.
+ * The next line without its newline, valid until the next call; of a line that is too long only its
+ * first CHAIN_LINE_MAX bytes. CHAIN_HALF: the last line, without a newline. CHAIN_FAILED: see
+ * errno.
  */
 enum chain_read chain_reader_next(struct chain_reader *reader, const char **text, size_t *size);
 
@@ -116,15 +115,15 @@ enum chain_head_state {
 };
 enum chain_head_state chain_read_head(const char *file, const struct chain_key *key,
                                       struct chain_head *head);
-/* On the disk, or as before. 0, or an errno. */
+/* The new head is on the disk afterwards, or the old one. Returns 0 or an errno. */
 int chain_write_head(const char *file, const struct chain_key *key, const struct chain_head *head);
 
 /* ---- the first line of a file -------------------------------------------------- */
 
-/* What a "log.opened" line says; strings are null where it says nothing. To be freed. */
+/* The members of a "log.opened" line; to be freed. */
 struct chain_opened {
 	uint8_t prev[CHAIN_MAC_BYTES];
-	uint64_t oldest; /* line that the oldest of the kept files begins with */
+	uint64_t oldest; /* number of the first line of the oldest file that is kept */
 	char key[CHAIN_KEY_NAME];
 	void *json; /* the whole line, a json_object */
 };

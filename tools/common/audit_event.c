@@ -26,7 +26,7 @@ void position_pass(struct position *position, uint32_t ring, uint64_t sequence, 
 		position->next[ring] = sequence + (lost ? lost : 1);
 }
 
-/* Of a ring that nothing was read of yet it says nothing. */
+/* Rings of which nothing was read yet are left out. */
 void position_put(const struct position *position, json_object *object)
 {
 	json_object *next = json_new();
@@ -125,46 +125,52 @@ static void put_cross_tenant(json_object *object, const struct k2k_audit_record 
 
 static void put_definition(json_object *object, const struct k2k_audit_record *r)
 {
-	uint64_t mask = r->values[4];
+	uint64_t mask = r->values[K2K_AUDIT_REGISTER_MASK];
+	uint64_t kernels = r->values[K2K_AUDIT_REGISTER_KERNELS];
 
 	json_put_u64(object, "tenant", r->tenant);
 	json_put_u64(object, "generation", r->generation);
 	if (mask & K2K_UPDATE_RATE)
-		json_put_limit(object, "max_messages_per_sec", r->values[0]);
+		json_put_limit(object, "max_messages_per_sec", r->values[K2K_AUDIT_REGISTER_RATE]);
 	if (mask & K2K_UPDATE_GPU_MEMORY)
-		json_put_limit(object, "max_gpu_memory_bytes", r->values[1]);
-	if ((mask & K2K_UPDATE_KERNELS) && r->values[2] == K2K_UNLIMITED_KERNELS)
+		json_put_limit(object, "max_gpu_memory_bytes",
+		               r->values[K2K_AUDIT_REGISTER_GPU_MEMORY]);
+	if ((mask & K2K_UPDATE_KERNELS) && kernels == K2K_UNLIMITED_KERNELS)
 		json_put(object, "max_concurrent_kernels", NULL);
 	else if (mask & K2K_UPDATE_KERNELS)
-		json_put_count(object, "max_concurrent_kernels", r->values[2]);
+		json_put_count(object, "max_concurrent_kernels", kernels);
 	if (mask & K2K_UPDATE_BUDGETS)
-		json_put_count(object, "budgets", r->values[3]);
+		json_put_count(object, "budgets", r->values[K2K_AUDIT_REGISTER_BUDGETS]);
 }
 
 static void put_numbers(json_object *object, const struct k2k_audit_record *r,
-                        const char *const *keys)
+                        const char *const keys[K2K_AUDIT_VALUES])
 {
-	for (int i = 0; keys[i]; i++)
-		json_put_u64(object, keys[i], r->values[i]);
+	for (int i = 0; i < K2K_AUDIT_VALUES; i++)
+		if (keys[i])
+			json_put_u64(object, keys[i], r->values[i]);
 }
 
-/* GPU time, and what ended with the registration, are known once the totals are final. */
+/* GPU time, and what was held at the end, is known only in final totals. */
 static void put_totals(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const counted[] = {
-		"admitted_total",         "rejected_rate_total",       "rejected_budget_total",
-		"rejected_kernels_total", "rejected_gpu_memory_total", NULL
+	static const char *const counted[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_TOTALS_ADMITTED] = "admitted_total",
+		[K2K_AUDIT_TOTALS_REJECTED_RATE] = "rejected_rate_total",
+		[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = "rejected_budget_total",
+		[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = "rejected_kernels_total",
+		[K2K_AUDIT_TOTALS_REJECTED_MEMORY] = "rejected_gpu_memory_total",
 	};
 
 	json_put_u64(object, "tenant", r->tenant);
 	json_put_u64(object, "generation", r->generation);
 	put_numbers(object, r, counted);
 	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS)
-		json_put_u64(object, "gpu_ns_total", r->values[5]);
-	json_put_u64(object, "unattributed_ns", r->values[6]);
+		json_put_u64(object, "gpu_ns_total", r->values[K2K_AUDIT_TOTALS_GPU_NS]);
+	json_put_u64(object, "unattributed_ns", r->values[K2K_AUDIT_TOTALS_UNATTRIBUTED_NS]);
 	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS) {
-		json_put_u64(object, "kernels", r->values[7]);
-		json_put_u64(object, "gpu_memory_bytes", r->values[8]);
+		json_put_u64(object, "kernels", r->values[K2K_AUDIT_TOTALS_KERNELS]);
+		json_put_u64(object, "gpu_memory_bytes", r->values[K2K_AUDIT_TOTALS_GPU_MEMORY]);
 	}
 }
 
@@ -178,13 +184,31 @@ static void put_budget(json_object *object, const struct k2k_audit_record *r)
 
 static void put_kind(json_object *object, const struct k2k_audit_record *r)
 {
-	static const char *const dead[] = { "slot",   "kernels",        "gpu_memory_bytes",
-		                            "leases", "attached_at_ns", NULL };
-	static const char *const created[] = { "max_tenants", "max_engagements",  "max_leases",
-		                               "max_budgets", "max_audit_events", NULL };
-	static const char *const destroyed[] = { "flags", "brokers", NULL };
-	static const char *const repair[] = { "tenants", "budgets", "engagements",
-		                              "leases",  "brokers", NULL };
+	static const char *const dead[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_DEAD_SLOT] = "slot",
+		[K2K_AUDIT_DEAD_KERNELS] = "kernels",
+		[K2K_AUDIT_DEAD_GPU_MEMORY] = "gpu_memory_bytes",
+		[K2K_AUDIT_DEAD_LEASES] = "leases",
+		[K2K_AUDIT_DEAD_ATTACHED_AT_NS] = "attached_at_ns",
+	};
+	static const char *const created[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_CREATED_MAX_TENANTS] = "max_tenants",
+		[K2K_AUDIT_CREATED_MAX_ENGAGEMENTS] = "max_engagements",
+		[K2K_AUDIT_CREATED_MAX_LEASES] = "max_leases",
+		[K2K_AUDIT_CREATED_MAX_BUDGETS] = "max_budgets",
+		[K2K_AUDIT_CREATED_MAX_EVENTS] = "max_audit_events",
+	};
+	static const char *const destroyed[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_DESTROYED_FLAGS] = "flags",
+		[K2K_AUDIT_DESTROYED_BROKERS] = "brokers",
+	};
+	static const char *const repair[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_REPAIR_TENANTS] = "tenants",
+		[K2K_AUDIT_REPAIR_BUDGETS] = "budgets",
+		[K2K_AUDIT_REPAIR_ENGAGEMENTS] = "engagements",
+		[K2K_AUDIT_REPAIR_LEASES] = "leases",
+		[K2K_AUDIT_REPAIR_BROKERS] = "brokers",
+	};
 	char mode[8];
 
 	switch (r->kind) {
@@ -202,7 +226,8 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_BROKER_DEAD: put_numbers(object, r, dead); break;
 	case K2K_AUDIT_KIND_CREATED:
 		put_numbers(object, r, created);
-		snprintf(mode, sizeof(mode), "%04" PRIo64, r->values[5] & 07777);
+		snprintf(mode, sizeof(mode), "%04" PRIo64,
+		         r->values[K2K_AUDIT_CREATED_MODE] & 07777);
 		json_put_text(object, "mode", mode);
 		break;
 	case K2K_AUDIT_KIND_DESTROYED: put_numbers(object, r, destroyed); break;
@@ -214,7 +239,7 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 {
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
-	/* of a ring that can't be read: no place, so that a reader stays where it is */
+	/* a ring that can't be read has no sequence, so the reader's position stays */
 	if (lost && !r->count) {
 		json_put_text(object, "kind", "damaged");
 		json_put_count(object, "ring", r->ring);

@@ -26,3 +26,16 @@ void *check_memory(void *memory)
 		out_of_memory();
 	return memory;
 }
+
+FILE *text_open(char **text, size_t *size)
+{
+	return check_memory(open_memstream(text, size));
+}
+
+void text_close(FILE *stream)
+{
+	int failed = ferror(stream);
+
+	if (fclose(stream) || failed)
+		out_of_memory();
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "metrics.h"
+#include "printable.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,39 +11,9 @@
 /* ---- text ------------------------------------------------------------------- */
 
 struct out {
-	char *bytes;
-	size_t length, room;
-	bool failed; /* no memory: what follows is dropped */
+	FILE *text;
 	const char *registry;
 };
-
-static void put(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct out *o, const char *format, ...)
-{
-	va_list args;
-	int length;
-
-	if (!o->failed && o->room - o->length < 1024) {
-		size_t room = o->room * 2 + 16384;
-		char *bytes = realloc(o->bytes, room);
-
-		o->failed = !bytes;
-		if (bytes) {
-			o->bytes = bytes;
-			o->room = room;
-		}
-	}
-	if (o->failed)
-		return;
-	va_start(args, format);
-	length = vsnprintf(o->bytes + o->length, o->room - o->length, format, args);
-	va_end(args);
-	/* no line is near 1024 bytes; one that were would be no line */
-	o->failed = length < 0 || (size_t)length >= o->room - o->length;
-	if (!o->failed)
-		o->length += (size_t)length;
-}
 
 enum unit { COUNT, SECONDS, LIMIT };
 
@@ -52,24 +23,24 @@ static void put_value(struct out *o, enum unit unit, uint64_t value)
 	int digits = 9;
 
 	if (unit == LIMIT && value == UINT64_MAX) {
-		put(o, " +Inf\n");
+		fprintf(o->text, " +Inf\n");
 	} else if (unit == SECONDS && rest) {
 		for (; rest % 10 == 0; rest /= 10)
 			digits--;
-		put(o, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits,
-		    (unsigned long long)rest);
+		fprintf(o->text, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits,
+		        (unsigned long long)rest);
 	} else {
-		put(o, " %llu\n",
-		    (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
+		fprintf(o->text, " %llu\n",
+		        (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
 	}
 }
 
 static void family(struct out *o, const char *name, const char *type, const char *help)
 {
-	put(o, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
+	fprintf(o->text, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
 }
 
-/* A series: the labels behind that of the registry begin with a comma. */
+/* Further labels begin with a comma: the registry's label comes first. */
 static void series(struct out *o, const char *name, enum unit unit, uint64_t value,
                    const char *labels, ...) __attribute__((format(printf, 5, 6)));
 
@@ -82,7 +53,7 @@ static void series(struct out *o, const char *name, enum unit unit, uint64_t val
 	va_start(args, labels);
 	vsnprintf(text, sizeof(text), labels, args);
 	va_end(args);
-	put(o, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
+	fprintf(o->text, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
 	put_value(o, unit, value);
 }
 
@@ -93,17 +64,15 @@ static void single(struct out *o, const char *name, const char *type, enum unit 
 	series(o, name, unit, value, "%s", "");
 }
 
-/* Bytes from shared memory: no quotes, backslashes, or halves of characters in a label. */
-static const char *label_text(char *to, size_t room, const char *from, size_t most)
+/*
+ * A label's value must be valid UTF-8, and a quote or a backslash would end it or start an escape.
+ */
+static const char *label_text(char *to, size_t room, const char *from, size_t size)
 {
-	size_t i;
-
-	for (i = 0; i + 1 < room && i < most && from[i]; i++) {
-		unsigned char c = (unsigned char)from[i];
-
-		to[i] = c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? '?' : (char)c;
-	}
-	to[i] = 0;
+	printable_copy(to, room, from, size);
+	for (char *c = to; *c; c++)
+		if (*c == '"' || *c == '\\')
+			*c = '?';
 	return to;
 }
 
@@ -135,7 +104,7 @@ static const struct tenant_metric {
 	{ "gpu_memory_held_bytes", "gauge", "", AMOUNT_MEMORY, COUNT,
 	  "GPU memory held by living brokers." },
 	{ "messages_per_second_limit", "gauge", "", AMOUNT_LIMIT_RATE, LIMIT,
-	  "Messages that a second may have; +Inf is unlimited." },
+	  "Messages that may be admitted per second; +Inf is unlimited." },
 	{ "kernels_limit", "gauge", "", AMOUNT_LIMIT_KERNELS, LIMIT,
 	  "Kernel slots that may be held at once; +Inf is unlimited." },
 	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, LIMIT,
@@ -164,7 +133,7 @@ static void put_tenants(struct out *o, const struct snapshot *s, const bool *own
 		for (size_t i = 0; i < s->tenant_count; i++) {
 			if (!own[i])
 				continue;
-			/* what can't be told is left out, not said to be 0 */
+			/* an unknown number is left out; 0 would be wrong */
 			if ((s->tenants[i].info.flags & K2K_TENANT_DAMAGED) &&
 			    (metric->amount == AMOUNT_KERNELS || metric->amount == AMOUNT_MEMORY))
 				continue;
@@ -203,7 +172,7 @@ static void put_budget(struct out *o, const struct snapshot *s, const bool *own,
 static void put_budgets(struct out *o, const struct snapshot *s, const bool *own)
 {
 	family(o, "budget_limit_seconds", "gauge",
-	       "GPU time that an engagement of a tenant may use, where it has a budget.");
+	       "GPU time that an engagement of a tenant may use, if it has a budget.");
 	put_budget(o, s, own, false, "budget_limit_seconds");
 	family(o, "budget_used_seconds", "gauge", "GPU time of the budget that is used.");
 	put_budget(o, s, own, true, "budget_used_seconds");
@@ -213,24 +182,17 @@ static void put_budgets(struct out *o, const struct snapshot *s, const bool *own
 
 static void put_broker_states(struct out *o, const struct snapshot *s)
 {
-	static const char *const names[] = {
-		[K2K_BROKER_ACTIVE] = "active",
-		[K2K_BROKER_STOPPED] = "stopped",
-		[K2K_BROKER_DEAD] = "dead",
-		[K2K_BROKER_UNKNOWN] = "unknown",
-	};
-
 	family(o, "brokers", "gauge",
-	       "Brokers by state; the place of a dead one waits for the next.");
+	       "Brokers by state; the slot of a dead one is free for the next.");
 	for (uint32_t state = K2K_BROKER_ACTIVE; state <= K2K_BROKER_UNKNOWN; state++) {
 		uint64_t count = 0;
 
 		for (size_t i = 0; i < s->broker_count; i++)
 			count += s->brokers[i].state == state;
-		series(o, "brokers", COUNT, count, ",state=\"%s\"", names[state]);
+		series(o, "brokers", COUNT, count, ",state=\"%s\"", snapshot_broker_state(state));
 	}
 	single(o, "broker_places", "gauge", COUNT, K2K_BROKERS_MAX,
-	       "Brokers that may be attached at once.");
+	       "Brokers that can be attached at once.");
 }
 
 static uint64_t broker_stopped(const struct k2k_broker_info *b)
@@ -271,12 +233,13 @@ static void put_brokers(struct out *o, const struct snapshot *s)
 		{ "broker_gpu_memory_held_bytes", broker_memory, COUNT,
 		  "GPU memory that the broker holds." },
 		{ "broker_grace_periods_behind", broker_behind, COUNT,
-		  "Grace periods not yet answered; while above 0, what was deregistered can not be "
-		  "used again." },
+		  "Grace periods that the broker has not answered; above 0, what was deregistered "
+		  "can't "
+		  "be used again." },
 	};
 	char comm[sizeof(s->brokers->comm) + 1];
 
-	family(o, "broker_info", "gauge", "Who is attached, without the dead: always 1.");
+	family(o, "broker_info", "gauge", "A broker that is attached and not dead: always 1.");
 	for (size_t i = 0; i < s->broker_count; i++) {
 		const struct k2k_broker_info *b = &s->brokers[i];
 
@@ -320,7 +283,7 @@ static void put_tables(struct out *o, const struct k2k_registry_info *r)
 		series(o, "table_retired_records", COUNT, tables[i].table->retired, ",table=\"%s\"",
 		       tables[i].name);
 	family(o, "table_capacity_records", "gauge",
-	       "Records that there are; fixed when the registry is created.");
+	       "Records in the table; fixed when the registry is created.");
 	for (size_t i = 0; i < 4; i++)
 		series(o, "table_capacity_records", COUNT, tables[i].table->capacity,
 		       ",table=\"%s\"", tables[i].name);
@@ -330,20 +293,20 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 {
 	char uuid[sizeof(r->uuid) + 1];
 
-	family(o, "registry_info", "gauge", "What the registry is: always 1.");
+	family(o, "registry_info", "gauge", "The registry's identity: always 1.");
 	series(o, "registry_info", COUNT, 1, ",uuid=\"%s\",layout=\"%lu\",library=\"%s\"",
 	       label_text(uuid, sizeof(uuid), r->uuid, sizeof(r->uuid)),
 	       (unsigned long)r->layout_version, k2k_version());
 	single(o, "registry_created_timestamp_seconds", "gauge", SECONDS, r->created_at_ns,
 	       "When the registry was created, since 1970.");
-	family(o, "registry_size_bytes", "gauge", "Shared memory that the registry takes.");
+	family(o, "registry_size_bytes", "gauge", "Shared memory that the registry uses.");
 	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
 	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
 	single(o, "tenant_registrations_total", "counter", COUNT, r->generation,
 	       "Registrations of tenants since creation.");
 	single(o, "gpu_cut_seconds_total", "counter", SECONDS, r->cut_gpu_ns,
-	       "GPU time of records that repairs have cut out, because no tenant can be told of "
-	       "them.");
+	       "GPU time of corrupt records that a repair removed and that belong to no known "
+	       "tenant.");
 	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
 	       "Requests for tenants that are not registered.");
 	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
@@ -351,19 +314,19 @@ static void put_registry(struct out *o, const struct k2k_registry_info *r)
 	put_tables(o, r);
 }
 
-static void put_audit_kinds(struct out *o, const char *name, const uint64_t counts[K2K_AUDIT_KINDS],
-                            const char *help)
+static void put_audit_kinds(struct out *o, const char *name,
+                            const uint64_t counts[K2K_AUDIT_KINDS_MAX], const char *help)
 {
 	family(o, name, "counter", help);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
 			series(o, name, COUNT, counts[kind], ",kind=\"%s\"",
 			       k2k_audit_kind_name(kind));
 }
 
 /*
- * Those that a follower found written over, and those that are so by now and not read yet: together
- * they never fall.
+ * Events that followers found overwritten, and events that are overwritten and not read yet. The
+ * sum never falls.
  */
 static uint64_t overwritten(const struct snapshot *s)
 {
@@ -380,13 +343,13 @@ static void put_audit(struct out *o, const struct snapshot *s)
 {
 	const struct k2k_audit_stats *a = &s->audit;
 
-	put_audit_kinds(o, "audit_events_written_total", a->written,
+	put_audit_kinds(o, "audit_events_written_total", a->written_by_kind,
 	                "Events written to the audit trail.");
-	put_audit_kinds(o, "audit_repeats_total", a->coalesced,
+	put_audit_kinds(o, "audit_repeats_total", a->coalesced_by_kind,
 	                "Repeats that were counted in an event written before.");
-	put_audit_kinds(o, "audit_events_lost_total", a->lost,
-	                "Events that could not be written to the audit trail, by kind; "
-	                "overwritten: before a follower had kept them.");
+	put_audit_kinds(o, "audit_events_lost_total", a->lost_by_kind,
+	                "Events that could not be written to the audit trail, by kind; kind "
+	                "overwritten: events that were overwritten before a follower kept them.");
 	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
 	single(o, "audit_required", "gauge", COUNT,
 	       (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
@@ -433,7 +396,7 @@ static void put_followers(struct out *o, const struct snapshot *s)
 		{ "audit_follower_lag_events", "gauge", follower_lag, COUNT,
 		  "Events that the follower has not kept yet." },
 		{ "audit_follower_silence_seconds", "gauge", follower_silence, SECONDS,
-		  "Time since the follower last said how far it is." },
+		  "Time since the follower last reported what it has kept." },
 		{ "audit_follower_failing", "gauge", follower_failing, COUNT,
 		  "1: the follower can't write its log." },
 		{ "audit_follower_failures_total", "counter", follower_failures, COUNT,
@@ -455,7 +418,7 @@ static void put_followers(struct out *o, const struct snapshot *s)
 	}
 }
 
-/* Those of the snapshot that have series of their own: tenants first, then budgets. */
+/* Which tenants have series of their own, and after them, which budgets. */
 static bool *choose_series(const struct snapshot *s, uint64_t max_series, struct metrics_past *past)
 {
 	bool *own = calloc(s->tenant_count + s->budget_count + 1, sizeof(*own));
@@ -481,10 +444,10 @@ static void put_snapshot(struct out *o, const struct snapshot *s, const bool *ow
 	put_brokers(o, s);
 	single(o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
 	single(o, "tenants_damaged", "gauge", COUNT, s->damaged_count,
-	       "Tenants of which a broker has damaged the window or the leases: what can't be told "
-	       "is left out, repair mends it.");
+	       "Tenants whose window or leases a broker has corrupted: their unknown numbers are "
+	       "left out until a repair.");
 	single(o, "tenants_summed", "gauge", COUNT, summed,
-	       "Tenants without series of their own: summed as tenant=\"other\".");
+	       "Tenants without series of their own, summed as tenant=\"other\".");
 	put_tenants(o, s, own, past);
 	put_budgets(o, s, own + s->tenant_count);
 	single(o, "collect_duration_seconds", "gauge", SECONDS, s->took_ns,
@@ -497,6 +460,7 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 	struct metrics_past none = { 0 };
 	struct out o = { .registry = registry };
 	bool *own = NULL;
+	int failed;
 
 	*text = NULL;
 	*length = 0;
@@ -504,17 +468,20 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 		past = &none;
 	if (s && !(own = choose_series(s, max_series, past)))
 		return K2K_ENOMEM;
-	single(&o, "up", "gauge", COUNT, s != NULL,
-	       "Whether the registry could be read; 0: there is nothing else.");
-	if (s)
-		put_snapshot(&o, s, own, past);
+	o.text = open_memstream(text, length);
+	if (o.text) {
+		single(&o, "up", "gauge", COUNT, s != NULL,
+		       "1: the registry can be read; 0: it can't, and there are no other metrics.");
+		if (s)
+			put_snapshot(&o, s, own, past);
+	}
 	free(own);
 	metrics_forget(&none);
-	if (o.failed) {
-		free(o.bytes);
+	failed = !o.text || ferror(o.text);
+	if ((o.text && fclose(o.text)) || failed) {
+		free(*text);
+		*text = NULL;
 		return K2K_ENOMEM;
 	}
-	*text = o.bytes;
-	*length = o.length;
 	return 0;
 }

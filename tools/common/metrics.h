@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A registry as metrics, in the text format 0.0.4 of Prometheus.
+ * metrics.h - a registry as metrics, in Prometheus' text format 0.0.4
  *
- * Each metric has at most max_series tenants (of the budgets: pairs of tenant and engagement) with
- * a series of their own: the busiest (of the budgets: those nearest to their end), see series.h.
- * The rest are summed under tenant="other". Who asks again and again keeps a struct metrics_past,
- * so that this sum never falls or jumps.
+ * At most max_series tenants have series of their own: the busiest (series.h). The same holds for
+ * budgets: those of which most is used. The rest are summed as tenant="other". A caller that asks
+ * repeatedly keeps a struct metrics_past, so that this sum never falls or jumps.
  */
 #ifndef K2K_COMMON_METRICS_H
 #define K2K_COMMON_METRICS_H
@@ -15,9 +14,8 @@
 #define METRICS_SERIES_DEFAULT 1000
 
 /*
- * snapshot null: the registry can't be read; that is all the text says then.
- * past may be null; begin with { 0 }. Returns 0 or K2K_ENOMEM. *text is to be
- * freed, and has *length bytes.
+ * A null snapshot: the registry can't be read, and the text says only that. `past` may be null;
+ * begin with { 0 }. Returns 0 or K2K_ENOMEM. *text has *length bytes and is to be freed.
  */
 int metrics_text(const char *registry, const struct snapshot *snapshot, uint64_t max_series,
                  struct metrics_past *past, char **text, size_t *length);

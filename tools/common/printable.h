@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * printable.h - text from strangers, before it is printed
+ * printable.h - makes untrusted text safe to print
  *
- * Names of processes, of kernels and of files, arguments, and what stands in shared memory may hold
- * any bytes. Everything that a program prints of them goes through here, whatever the form: a
- * control character would move a terminal's cursor or begin a line, and a cell that begins a
- * formula would be computed by the program that opens a csv file.
+ * Names of processes, kernels and files, arguments, and text in shared memory may have any bytes. A
+ * control character could move a terminal's cursor or begin a forged line, and a spreadsheet would
+ * compute a csv cell that looks like a formula. So all such text goes through here before it is
+ * printed, in every output format.
  */
 #ifndef K2K_COMMON_PRINTABLE_H
 #define K2K_COMMON_PRINTABLE_H
@@ -13,15 +13,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Each byte that is no printable ASCII character becomes '?'. */
+/* Replaces each byte that is not a printable ASCII character by '?'. */
 void printable(char *text);
 /*
- * The same of a copy that is cut to fit, and ends after `length` bytes or at the first 0; null is
- * an empty text. Returns `to`.
+ * Copies at most `length` bytes, up to the first 0 and as many as fit, and makes the copy
+ * printable. Null is copied as an empty text. Returns `to`.
  */
 char *printable_copy(char *to, size_t room, const char *from, size_t length);
 
-/* Would a spreadsheet compute this text? Such a cell gets a ' in front. */
+/* Whether a spreadsheet would compute this text; such a cell gets a ' in front. */
 bool printable_is_formula(const char *text);
 
 #endif

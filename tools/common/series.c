@@ -6,12 +6,12 @@
 #include <string.h>
 
 #define HALVED_EVERY_NS 600e9
-#define PLACE_IS_WORTH 1.1 /* to whom has it */
+#define KEEPS_SERIES 1.1 /* factor for a tenant that has a series already */
 
 struct metrics_past_tenant {
 	uint64_t generation;
 	uint64_t counters[AMOUNT_COUNTERS];
-	double busy; /* requests, the older for less */
+	double busy; /* requests; older ones count less */
 	bool own;
 };
 
@@ -57,15 +57,15 @@ void metrics_forget(struct metrics_past *past)
 	*past = (struct metrics_past){ 0 };
 }
 
-/* What a counter has grown by; a damaged one that fell has not. */
+/* How much a counter has grown; 0 if it fell, because it is corrupt then. */
 static uint64_t grown(uint64_t now, uint64_t was)
 {
 	return now > was ? now - was : 0;
 }
 
 /*
- * By generation, as both sides are: who is in both keeps its busyness, what was counted since is
- * added.
+ * Both sides are sorted by generation, so one walk finds the tenants of both. Such a tenant keeps
+ * its busyness, and the requests since are added.
  */
 static void look(struct metrics_past_tenant *now, const struct metrics_past *past,
                  const struct snapshot *s)
@@ -91,7 +91,7 @@ static void look(struct metrics_past_tenant *now, const struct metrics_past *pas
 	}
 }
 
-/* After the choice: what those of the sum have counted since the last look. */
+/* After the choice: adds what the tenants of the sum counted since the last snapshot. */
 static void add_to_sum(struct metrics_amounts *sum, const struct metrics_past_tenant *now,
                        size_t count, const struct metrics_past *past)
 {
@@ -152,7 +152,7 @@ int series_choose(struct metrics_past *past, const struct snapshot *s, uint64_t 
 	}
 	look(now, past, s);
 	for (size_t i = 0; i < s->tenant_count; i++)
-		ranks[i] = (struct rank){ now[i].busy * (now[i].own ? PLACE_IS_WORTH : 1),
+		ranks[i] = (struct rank){ now[i].busy * (now[i].own ? KEEPS_SERIES : 1),
 			                  (double)s->tenants[i].gpu_ns, i };
 	choose(ranks, s->tenant_count, most, own);
 	for (size_t i = 0; i < s->tenant_count; i++)

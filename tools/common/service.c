@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { HANDED_OVER_FROM = 3 };
+enum { FIRST_PASSED_FD = 3 };
 
 void hold_standard_files(void)
 {
@@ -50,19 +50,19 @@ static int option_of(int fd, int option)
 int take_listening_socket(const char **why)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-	int mine = pid && count && strtol(pid, NULL, 10) == (long)getpid(), fd = HANDED_OVER_FROM;
-	long handed_over = mine ? strtol(count, NULL, 10) : 0;
+	int mine = pid && count && strtol(pid, NULL, 10) == (long)getpid(), fd = FIRST_PASSED_FD;
+	long passed = mine ? strtol(count, NULL, 10) : 0;
 	int flags;
 
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	if (handed_over == 0)
+	if (passed == 0)
 		return -1;
-	*why = "the service manager handed over more than one socket";
-	if (handed_over != 1)
+	*why = "the service manager passed more than one socket";
+	if (passed != 1)
 		return -2;
-	*why = "what the service manager handed over is no listening Unix-domain stream socket";
+	*why = "what the service manager passed is not a listening Unix-domain stream socket";
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || option_of(fd, SO_DOMAIN) != AF_UNIX ||
 	    option_of(fd, SO_TYPE) != SOCK_STREAM || option_of(fd, SO_ACCEPTCONN) != 1 ||

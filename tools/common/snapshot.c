@@ -20,7 +20,7 @@ static int fill(struct k2k_registry *reg, enum what what, void *list, size_t roo
 	return K2K_EINVAL;
 }
 
-/* A whole list, however it grows meanwhile. *list is to be freed, also on an error. */
+/* Reads a whole list, though it may grow meanwhile. *list is to be freed, also after an error. */
 static int fetch(struct k2k_registry *reg, enum what what, size_t size, void **list, size_t *count)
 {
 	uint32_t stride = (uint32_t)size;
@@ -112,8 +112,8 @@ static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
 }
 
 /*
- * Both sides are by generation: one walk. What belongs to a registration that
- * the list of tenants has missed is dropped, so that each line has its tenant.
+ * Both sides are sorted by generation, so one walk is enough. Entries of a registration that is not
+ * in the list of tenants are dropped: the snapshot has the tenant of each entry.
  */
 static void join_usage(struct snapshot *s)
 {
@@ -201,4 +201,28 @@ void snapshot_free(struct snapshot *s)
 	free(s->budgets);
 	free(s->brokers);
 	*s = (struct snapshot){ 0 };
+}
+
+/* ---- names of states -------------------------------------------------------------- */
+
+const char *snapshot_broker_state(uint32_t state)
+{
+	switch (state) {
+	case K2K_BROKER_ACTIVE: return "active";
+	case K2K_BROKER_STOPPED: return "stopped";
+	case K2K_BROKER_DEAD: return "dead";
+	default: return "unknown";
+	}
+}
+
+const char *snapshot_follower_state(uint32_t state)
+{
+	switch (state) {
+	case K2K_FOLLOWER_NONE: return "gone";
+	case K2K_FOLLOWER_ACTIVE: return "active";
+	case K2K_FOLLOWER_SILENT: return "silent";
+	case K2K_FOLLOWER_FAILING: return "failing";
+	case K2K_FOLLOWER_DEAD: return "dead";
+	default: return "unknown";
+	}
 }

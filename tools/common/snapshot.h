@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a registry says of itself at one time, copied: for those who print all of it. */
+/*
+ * snapshot.h - a copy of everything that a registry reports, taken at one time
+ */
 #ifndef K2K_COMMON_SNAPSHOT_H
 #define K2K_COMMON_SNAPSHOT_H
 
@@ -10,34 +12,39 @@
 
 struct snapshot_tenant {
 	struct k2k_tenant_info info;
-	uint64_t gpu_ns; /* booked, all engagements; saturates */
+	uint64_t gpu_ns; /* booked on all engagements; saturates */
 };
 
 struct snapshot {
 	struct k2k_registry_info registry;
 	struct snapshot_tenant *tenants; /* by generation: the order of their registration */
 	size_t tenant_count;
-	/* of the tenants above: those with K2K_TENANT_DAMAGED, without what can't be told */
+	/* how many of the tenants have K2K_TENANT_DAMAGED: some of their numbers are unknown */
 	size_t damaged_count;
 	/* by generation, then engagement; only of the tenants above */
 	struct k2k_usage_info *usage;
 	size_t usage_count;
-	struct k2k_budget_info *budgets; /* the same */
+	struct k2k_budget_info *budgets; /* in the same order */
 	size_t budget_count;
 	struct k2k_broker_info *brokers; /* by slot */
 	size_t broker_count;
 	struct k2k_audit_stats audit;
 	struct k2k_audit_follower_info followers[8];
 	size_t follower_count;
-	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
+	uint64_t taken_ns; /* CLOCK_MONOTONIC, before the first list was read */
 	uint64_t took_ns;
 };
 
 /*
- * Returns a K2K_E... code; on an error *snapshot is empty. Any role. What changes meanwhile may be
- * in one list and not in another.
+ * Returns 0 or a K2K_E... code; then *snapshot is empty. Any role. A change that happens meanwhile
+ * may be in one list and not in another.
  */
 int snapshot_take(struct k2k_registry *reg, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
+
+/* "active", "stopped", "dead" or "unknown" */
+const char *snapshot_broker_state(uint32_t state);
+/* "gone", "active", "silent", "failing", "dead" or "unknown" */
+const char *snapshot_follower_state(uint32_t state);
 
 #endif

@@ -52,7 +52,7 @@ static const struct unit rate_units[] = {
 	{ "k", KB }, { "M", KB *KB }, { "G", KB *KB *KB }, { NULL, 0 }
 };
 
-/* A decimal number in a text: [whole, point) and, behind the point, [point + 1, end). */
+/* A decimal number in a text: [whole, point) and, after the point, [point + 1, end). */
 struct number {
 	const char *whole, *point, *end;
 };
@@ -101,7 +101,7 @@ static int read_number(struct reader *r, struct number *n)
 	return 0;
 }
 
-/* The longest of the units' names that the text continues with, or null. */
+/* The longest name of a unit with which the text continues, or null. */
 static const struct unit *read_unit(struct reader *r, const struct unit *units)
 {
 	const struct unit *best = NULL;
@@ -120,10 +120,9 @@ static const struct unit *read_unit(struct reader *r, const struct unit *units)
 }
 
 /*
- * number x factor, exactly. The fraction is multiplied as on paper, from its last
- * digit: every digit of the product that stays behind the point must be 0, and
- * what is carried over the point is whole. The largest factor is 2^60, so
- * 9 x factor + carry stays below 2^64 however many digits there are.
+ * number x factor, exactly. The fraction is multiplied as on paper, from its last digit: every
+ * digit of the product after the point must be 0, and what is carried over the point is whole. The
+ * largest factor is 2^60, so 9 x factor + carry stays below 2^64 however many digits there are.
  */
 static int scale(const struct reader *r, const struct number *n, uint64_t factor, uint64_t *value)
 {
@@ -294,8 +293,8 @@ int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fau
 }
 
 /*
- * A limit of 30 in each minute is not one of 1 in each two seconds: what there are no windows for
- * is refused, not converted.
+ * 30 per minute is not the same limit as 1 per two seconds. So a rate for a window that does not
+ * exist is refused, not converted.
  */
 static int refuse_window(const struct reader *r)
 {
@@ -353,10 +352,7 @@ int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns,
 
 	if (!equals)
 		return fault_at(&r, text + strlen(text), "'=' and a duration are missing");
-	/*
-	 * Leading zeros aside no id is as long as this; a longer text keeps enough of itself to be
-	 * refused at the right place.
-	 */
+	/* an id without leading zeros is shorter; of a longer text enough is left to be refused */
 	length = (size_t)(equals - text);
 	if (length >= sizeof(left))
 		length = sizeof(left) - 1;
@@ -392,7 +388,7 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 	return 0;
 }
 
-/* Not by snprintf: a long list prints millions of numbers. */
+/* Without snprintf, because a long list prints millions of numbers. */
 size_t units_print_number(char text[UNITS_TEXT], uint64_t number)
 {
 	char digits[UNITS_TEXT];
@@ -411,10 +407,7 @@ char *units_print_size(char text[UNITS_TEXT], uint64_t bytes)
 {
 	const struct unit *best = &size_units[0];
 
-	/*
-	 * The largest unit that comes out even, by its full name: "KiB" and "kB", neither "K" nor
-	 * "KB".
-	 */
+	/* the largest unit without a remainder, by its full name: "KiB" or "kB", not "K" or "KB" */
 	for (const struct unit *u = size_units; bytes && u->name; u++)
 		if (strlen(u->name) > 1 && strcmp(u->name, "KB") && bytes % u->factor == 0 &&
 		    u->factor > best->factor)
@@ -434,7 +427,7 @@ char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes)
 		return text;
 	while (bytes >> (10 * unit) >= 1024)
 		unit++;
-	/* rounded down: what is free is never shown as more */
+	/* rounded down, so that free space is never shown as more than it is */
 	hundredths = (uint64_t)((__extension__(unsigned __int128) bytes * 100) >> (10 * unit));
 	if (hundredths < 1000)
 		snprintf(text, UNITS_TEXT, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100,
@@ -447,7 +440,7 @@ char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes)
 	return text;
 }
 
-/* whole.fraction without zeros at its end; fraction has `digits` digits */
+/* whole.fraction without zeros at its end; the fraction has `digits` digits */
 static int print_fraction(char *text, size_t room, uint64_t whole, uint64_t fraction, int digits,
                           const char *unit)
 {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Numbers with units, as people write them on a command line.
+ * units.h - numbers with units, as people write them on a command line
  *
- *   id        42, 0x2a                     all of u64
- *   size      512, 2G = 2GiB, 1GB = 10^9   bytes; K (or k) M G T P E, each also with iB (2^10n) or
- *   B (10^3n) duration  250ms, 1.5s, 1h30m           ns us ms s m h d, larger units first, each
- *   once rate      5000/s, 5k/s                 k M G are powers of 1000; a whole number a second.
- *   30/min, 500/h and
- *                                           10k/day are limits of longer windows, and refused:
- *                                           there are none yet
+ *   id        42, 0x2a                     any 64-bit number
+ *   size      512, 2G = 2GiB, 1GB = 10^9   bytes; K (or k), M, G, T, P, E alone or with iB are
+ *                                          powers of 1024, with B powers of 1000
+ *   duration  250ms, 1.5s, 1h30m           ns, us, ms, s, m, h, d; larger units first, each once
+ *   rate      5000/s, 5k/s                 a whole number per second; k, M, G are powers of 1000.
+ *                                          30/min, 500/h and 10k/day need longer windows, which
+ *                                          do not exist yet, and are refused
  *
- * Sizes, durations, rates and kernels may be "unlimited", which is UINT64_MAX
- * (UINT32_MAX for kernels); that number itself is refused, so that no finite
- * text turns into "unlimited". A duration or a rate of 0 needs no unit.
+ * Sizes, durations, rates and kernels may be "unlimited", which is UINT64_MAX (UINT32_MAX for
+ * kernels). That number itself is refused, so that no finite text means "unlimited". A duration or
+ * a rate of 0 needs no unit.
  *
- * Fractions are taken where the result is a whole number, and refused where it
- * is not: nothing is ever rounded. Nothing here uses floating point, allocates,
- * or depends on the locale. What is printed reads back as the same number, but for short sizes.
+ * Fractions are accepted if the result is a whole number; nothing is ever rounded. Nothing here
+ * uses floating point, allocates memory, or depends on the locale. What is printed reads back as
+ * the same number, except short sizes.
  *
- * A parser returns 0 and sets *value, or returns -1, leaves *value as it was,
- * and says what is wrong at which character. All are pure functions.
+ * A parser returns 0 and sets *value; or it returns -1, leaves *value alone, and reports what is
+ * wrong at which character. All functions are pure.
  */
 #ifndef K2K_COMMON_UNITS_H
 #define K2K_COMMON_UNITS_H
@@ -28,10 +28,7 @@
 #include <stdint.h>
 
 struct units_fault {
-	/*
-	 * of the character at fault, counted from 1; length + 1 = something is missing at the end
-	 */
-	size_t position;
+	size_t position; /* of the character, from 1; length + 1: something is missing at the end */
 	const char *what; /* a static text, without the position */
 };
 
@@ -43,7 +40,7 @@ int units_parse_kernels(const char *text, uint32_t *kernels, struct units_fault 
 int units_parse_size(const char *text, uint64_t *bytes, struct units_fault *fault);
 int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fault);
 int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault *fault);
-/* ENGAGEMENT=DURATION; the position of a fault counts from the start of the whole. */
+/* ENGAGEMENT=DURATION; the position of a fault counts from the start of the whole text. */
 int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns,
                        struct units_fault *fault);
 /* An access mode in octal, at most 0777. */
@@ -53,12 +50,9 @@ int units_parse_mode(const char *text, uint32_t *mode, struct units_fault *fault
 
 /* The plain decimal number. Returns its length. */
 size_t units_print_number(char text[UNITS_TEXT], uint64_t number);
-/* Each fills `text` and returns it. "unlimited" is the caller's affair. */
+/* Each fills `text` and returns it. The caller handles "unlimited". */
 char *units_print_size(char text[UNITS_TEXT], uint64_t bytes);
-/*
- * For people: as it is where that is short ("1536KiB", "2GiB"), else cut to three digits
- * ("7.01MiB").
- */
+/* Exact if that is short ("1536KiB", "2GiB"), else rounded down to three digits ("7.01MiB"). */
 char *units_print_short_size(char text[UNITS_TEXT], uint64_t bytes);
 char *units_print_duration(char text[UNITS_TEXT], uint64_t ns);
 char *units_print_rate(char text[UNITS_TEXT], uint64_t per_second);

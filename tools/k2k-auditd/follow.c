@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "follow.h"
+#include "report.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/memory.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,11 +17,11 @@ struct follow {
 	const char *name;
 	struct k2k_registry *reg;
 	char uuid[40];
-	bool told; /* in a line, that it is there, or that it is not */
+	bool reported; /* a line says that the registry is there, or that it is not */
 	int error;
 	uint64_t backoff_ns, next_ns;
-	bool registered; /* as a follower that is waited for */
-	int refused;     /* why not; said once */
+	bool registered; /* as a follower, which administrators wait for */
+	int refused;     /* the code for which it is not; reported once */
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_record records[BATCH];
 };
@@ -49,10 +49,7 @@ int follow_error(const struct follow *follow)
 	return follow->error;
 }
 
-/*
- * Without the right to write `live`, or without a free record, it follows all the same, and nobody
- * waits for it.
- */
+/* Without the right to write `live`, or without a free record, it only reads. */
 static int open_follower(struct follow *follow)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
@@ -64,10 +61,10 @@ static int open_follower(struct follow *follow)
 	if (code != K2K_EPERM && code != K2K_EFULL)
 		return code;
 	if (follow->refused != code)
-		say("registry %s: not registered as a follower (%s): events may be written over "
-		    "before they are read, and a registry "
-		    "that requires audit refuses changes",
-		    follow->name, k2k_error_detail()->text);
+		report("registry %s: not registered as a follower (%s): events may be overwritten "
+		       "before "
+		       "they are read, and a registry that requires audit refuses changes",
+		       follow->name, k2k_error_detail()->text);
 	follow->refused = code;
 	return k2k_registry_open(follow->name, K2K_ROLE_OBSERVER, NULL, &follow->reg);
 }
@@ -87,20 +84,20 @@ static int attach(struct follow *follow)
 	return code;
 }
 
-/* Says it once, in a line and on standard error. */
-static size_t gone(struct follow *follow, int code, struct text *bodies)
+/* Reports it once, in a line and on standard error. */
+static size_t gone(struct follow *follow, int code, FILE *out)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 	bool detailed = detail->code == code && detail->text[0];
 	json_object *object;
-	/* destroyed, then not there: that is one thing */
-	bool news = !follow->told || (follow->error != code &&
-	                              !(follow->error == K2K_EFENCED && code == K2K_ENOREGISTRY));
+	/* a registry that was destroyed and then is not there is reported once */
+	bool news = !follow->reported || (follow->error != code && !(follow->error == K2K_EFENCED &&
+	                                                             code == K2K_ENOREGISTRY));
 
 	if (follow->reg)
 		k2k_registry_close(&follow->reg);
 	follow->error = code;
-	follow->told = true;
+	follow->reported = true;
 	follow->next_ns = clock_monotonic_ns() + follow->backoff_ns;
 	follow->backoff_ns = follow->backoff_ns * 2 > BACKOFF_LAST_NS ? BACKOFF_LAST_NS
 	                                                              : follow->backoff_ns * 2;
@@ -110,25 +107,25 @@ static size_t gone(struct follow *follow, int code, struct text *bodies)
 	json_put_text(object, "kind", "registry.gone");
 	json_put_text(object, "registry", follow->name);
 	json_put_text(object, "error", k2k_errname(code));
-	text_add_body(bodies, object);
-	say("registry %s: %s; waiting for it", follow->name,
-	    detailed ? detail->text : k2k_strerror(code));
+	body_write(out, object);
+	report("registry %s: %s; waiting for it", follow->name,
+	       detailed ? detail->text : k2k_strerror(code));
 	return 1;
 }
 
-static size_t attached(struct follow *follow, const struct position *begin, struct text *bodies)
+static size_t attached(struct follow *follow, const struct position *begin, FILE *out)
 {
 	json_object *object = json_new();
 
 	json_put_text(object, "kind", "registry.attached");
 	json_put_text(object, "registry", follow->name);
 	position_put(begin, object);
-	text_add_body(bodies, object);
-	follow->told = true;
+	body_write(out, object);
+	follow->reported = true;
 	return 1;
 }
 
-size_t follow_read(struct follow *follow, const struct position *at, struct text *bodies)
+size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 {
 	struct position begin = *at;
 	bool other, back;
@@ -140,7 +137,7 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 			return 0;
 		code = attach(follow);
 		if (code)
-			return gone(follow, code, bodies);
+			return gone(follow, code, out);
 		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	}
 	other = strcmp(at->uuid, follow->uuid) != 0;
@@ -151,33 +148,33 @@ size_t follow_read(struct follow *follow, const struct position *at, struct text
 	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records,
 	                      BATCH, &count);
 	if (code)
-		return gone(follow, code, bodies);
-	/* a registry that can be opened and not be read is no news */
-	back = follow->error && follow->told;
+		return gone(follow, code, out);
+	/* reported only when events can be read, not when the registry can be opened */
+	back = follow->error && follow->reported;
 	follow->error = 0;
 	follow->backoff_ns = BACKOFF_FIRST_NS;
 	if (other || back) {
-		/* what was read is read again, also what is told once */
+		/* everything is read again, so a damaged ring is reported again */
 		memset(follow->cursor.damaged, 0, sizeof(follow->cursor.damaged));
-		return attached(follow, &begin, bodies);
+		return attached(follow, &begin, out);
 	}
 	for (size_t i = 0; i < count; i++) {
 		json_object *object = json_new();
 
 		event_put(object, &follow->records[i]);
-		text_add_body(bodies, object);
+		body_write(out, object);
 	}
 	return count;
 }
 
-void follow_say(struct follow *follow, const struct position *kept, bool failing)
+void follow_report(struct follow *follow, const struct position *kept, bool failing)
 {
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 
 	if (!follow->reg || !follow->registered || strcmp(kept->uuid, follow->uuid) != 0)
 		return;
 	memcpy(cursor.next, kept->next, sizeof(cursor.next));
-	/* gone: the next read says it */
+	/* if the registry is gone, the next read reports it */
 	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0);
 }
 

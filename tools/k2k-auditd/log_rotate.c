@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "log_parts.h"
+#include "log_rotate.h"
+#include "report.h"
 #include "scan.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,23 +27,15 @@ void log_rotated_name(const struct logfile *log, uint64_t number, char name[PATH
 		snprintf(name, PATH_MAX, "%s.%" PRIu64, log->options.file, number);
 }
 
-void log_close_file(struct logfile *log, const char *why)
-{
-	if (log->fd >= 0)
-		close(log->fd);
-	log->fd = -1;
-	log->why = why;
-}
-
 /* ---- a new file ----------------------------------------------------------------------------- */
 
-/* The line that the oldest of the files kept begins with. */
+/* The number of the first line of the oldest file that is kept. */
 static uint64_t oldest_kept(const struct logfile *log)
 {
 	uint64_t oldest = log->seq + 1;
 	char name[PATH_MAX];
 
-	for (uint64_t i = 1; i <= log->options.keep && !log->elsewhere; i++) {
+	for (uint64_t i = 1; i <= log->options.keep && !log->moved; i++) {
 		uint64_t first;
 
 		log_rotated_name(log, i, name);
@@ -53,12 +47,10 @@ static uint64_t oldest_kept(const struct logfile *log)
 	return oldest;
 }
 
-static void compose_opened(struct logfile *log, struct text *out)
+static json_object *opened_line(const struct logfile *log)
 {
 	char mac[CHAIN_MAC_TEXT], key[CHAIN_KEY_NAME], path[PATH_MAX];
-	json_object *object = log_line_of("log.opened");
-	uint8_t fresh[CHAIN_MAC_BYTES];
-	struct text body = { 0 };
+	json_object *object = log_line_new("log.opened");
 
 	chain_mac_text(log->mac, mac);
 	chain_key_name(&log->options.key, key);
@@ -70,13 +62,31 @@ static void compose_opened(struct logfile *log, struct text *out)
 	json_put_text(object, "key", key[0] ? key : NULL);
 	json_put_text(object, "registry", log->options.registry);
 	position_put(&log->at, object);
-	text_add_body(&body, object);
-	memcpy(fresh, log->mac, sizeof(fresh));
-	log_compose(out, &log->options.key, log->seq + 1, fresh, body.bytes, body.size - 1);
-	text_free(&body);
+	return object;
 }
 
-/* What stands in our place and is not ours is kept, under another name. */
+static int write_opened(struct logfile *log)
+{
+	struct bodies bodies = { 0 };
+	uint8_t mac[CHAIN_MAC_BYTES];
+	size_t body_size, size;
+	const char *body;
+	char *line;
+	FILE *out = text_open(&line, &size);
+	int code;
+
+	bodies_add(&bodies, opened_line(log));
+	body = bodies_at(&bodies, 0, &body_size);
+	memcpy(mac, log->mac, sizeof(mac));
+	log_compose(out, &log->options.key, log->seq + 1, mac, body, body_size);
+	text_close(out);
+	code = log_append(log, line, size);
+	free(line);
+	bodies_free(&bodies);
+	return code;
+}
+
+/* FILE is not our log: keeps it under another name. */
 static int move_aside(struct logfile *log)
 {
 	char name[PATH_MAX];
@@ -84,7 +94,7 @@ static int move_aside(struct logfile *log)
 	snprintf(name, sizeof(name), "%s.foreign-%" PRIu64, log->options.file, clock_wall_ns());
 	if (rename(log->options.file, name))
 		return -errno;
-	log_problem(log, "another file stood in its place; that is %s now", name);
+	log_problem(log, "another file was in its place; that file is %s now", name);
 	return 0;
 }
 
@@ -118,29 +128,27 @@ static int create_file(struct logfile *log)
 
 int log_new_file(struct logfile *log)
 {
-	struct text out = { 0 };
 	int code = create_file(log);
 
 	if (code)
 		return code;
-	compose_opened(log, &out);
-	code = log_flush(log, &out);
-	text_free(&out);
+	code = write_opened(log);
 	if (code) {
 		close(log->fd);
 		log->fd = -1;
 		return code;
 	}
-	log->elsewhere = false;
+	log->moved = false;
 	return 0;
 }
 
 /*
- * Killed after step | there are
- *  removing the last | one file less than may be kept
- *  a renaming        | a gap in the numbers, which the next rotation fills first; the newest is
- *  FILE still FILE to FILE.1    | no FILE: the next start goes on behind FILE.1 creating FILE     |
- *  an empty FILE: the same
+ * Killed after         | there is
+ *  removing the oldest | one file less than may be kept
+ *  a renaming          | a gap in the numbers, which the next rotation fills first; FILE is still
+ *                      | the newest
+ *  FILE to FILE.1      | no FILE: the next start goes on behind FILE.1
+ *  creating FILE       | an empty FILE: the same
  */
 static int shift_files(struct logfile *log)
 {
@@ -165,9 +173,9 @@ static int shift_files(struct logfile *log)
 void log_rotate(struct logfile *log)
 {
 	if (fdatasync(log->fd))
-		say("%s: %s", log->options.file, strerror(errno));
+		report("%s: %s", log->options.file, strerror(errno));
 	if (shift_files(log)) {
-		log_problem(log, "can't be rotated: %s; going on in the same file",
+		log_problem(log, "can't be rotated: %s; continuing in the same file",
 		            strerror(errno));
 		log->rotate_ns = clock_monotonic_ns() + ROTATE_RETRY_NS;
 		return;

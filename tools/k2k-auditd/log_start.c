@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "log_parts.h"
+#include "log_lines.h"
+#include "log_rotate.h"
 #include "scan.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -8,7 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static int lock_file(struct logfile *log, char *why, size_t room)
 	return 0;
 }
 
-/* Also where a kill left half of its first line. */
+/* True also if a kill left half of the first line. */
 static bool starts_like_ours(const char *file)
 {
 	static const char start[] = "{\"seq\":\"";
@@ -64,7 +65,7 @@ static bool starts_like_ours(const char *file)
 	return n <= 0 || !memcmp(bytes, start, (size_t)n);
 }
 
-/* The newest lines: of FILE, or where a rotation was interrupted, of FILE.1. */
+/* Scans the newest lines: those of FILE, or of FILE.1 if a kill interrupted a rotation. */
 static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, char *why,
                        size_t room)
 {
@@ -74,8 +75,7 @@ static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, c
 
 	if (!starts_like_ours(log->options.file))
 		return give_up(why, room, 4,
-		               "%s: not an audit log; another name is needed, or another place for "
-		               "that file",
+		               "%s: not an audit log; choose another name, or move that file",
 		               log->options.file);
 	*has_file = !stat(log->options.file, &st) && st.st_size > 0;
 	log_rotated_name(log, *has_file ? 0 : 1, name);
@@ -85,7 +85,7 @@ static int scan_newest(struct logfile *log, struct scan *scan, bool *has_file, c
 	return 0;
 }
 
-/* A log goes on with the key that it has; else it could not be verified as one. */
+/* A log has one key: with two, no single key verifies it. */
 static int check_key_name(const struct logfile *log, const struct scan *scan, char *why,
                           size_t room)
 {
@@ -96,12 +96,12 @@ static int check_key_name(const struct logfile *log, const struct scan *scan, ch
 		return 0;
 	return give_up(
 		why, room, 2,
-		"%s: it was made %s%s, and this is %s%s; a log with another key needs another name",
+		"%s: written %s%s, and this is %s%s; a log with another key needs another name",
 		log->options.file, scan->key[0] ? "with key " : "without a key", scan->key,
 		key[0] ? "key " : "no key", key);
 }
 
-/* Compares with the head, which knows of lines that were cut off at the end. */
+/* The head shows whether lines were cut off at the end. */
 static void follow_head(struct logfile *log, const struct scan *scan)
 {
 	struct chain_head head;
@@ -111,26 +111,27 @@ static void follow_head(struct logfile *log, const struct scan *scan)
 	case CHAIN_HEAD_MISSING:
 		if (any)
 			log_problem(log,
-			            "%s is missing: whether lines were cut off at the end can't be "
-			            "told",
+			            "%s is missing: nothing shows whether lines were cut off at "
+			            "the end",
 			            log->head_file);
 		return;
 	case CHAIN_HEAD_UNREADABLE:
 		log_problem(log, "%s: %s", log->head_file, strerror(errno));
 		return;
 	case CHAIN_HEAD_BAD:
-		log_problem(log, "%s was changed, or made with another key", log->head_file);
+		log_problem(log, "%s was changed, or written with another key", log->head_file);
 		return;
 	case CHAIN_HEAD_GOOD: break;
 	}
 	if (head.count == scan->seq && memcmp(head.last, scan->mac, sizeof(head.last)))
-		log_problem(log, "its last line, %" PRIu64 ", is not the one that %s knows",
+		log_problem(log, "its last line, %" PRIu64 ", is not the one that %s names",
 		            scan->seq, log->head_file);
 	if (head.count <= scan->seq)
 		return;
 	log_problem(log,
 	            "lines %" PRIu64 " to %" PRIu64
-	            " are gone; reading again what the rings still hold of them",
+	            " are gone; reading their events again from the rings, as far as they are "
+	            "still there",
 	            scan->seq + 1, head.count);
 	log->seq = head.count;
 	memcpy(log->mac, head.last, sizeof(log->mac));
@@ -150,10 +151,7 @@ static int continue_file(struct logfile *log, const struct scan *scan, char *why
 	log->size = scan->size;
 	log->lines = scan->lines;
 	log->file_seq = scan->first_seq;
-	/*
-	 * of a daemon that ran before, perhaps before the machine was booted, only the wall clock
-	 * tells
-	 */
+	/* by the wall clock: the file may be older than this boot */
 	now = clock_wall_ns();
 	log->age_ns = now > scan->first_at_ns ? now - scan->first_at_ns : 0;
 	log->aged_at_ns = clock_monotonic_ns();
@@ -186,12 +184,12 @@ static int begin(struct logfile *log, char *why, size_t room)
 	if (scan.bad_line)
 		log_problem(log,
 		            "line %" PRIu64 " of the %sfile does not follow from the one before "
-		            "it: changed, or something is missing",
+		            "it: it was changed, or lines are missing",
 		            scan.bad_line, has_file ? "" : "rotated ");
 	follow_head(log, &scan);
 	if (has_file && scan.lines)
 		return continue_file(log, &scan, why, room);
-	/* half a line, and nothing else, is a first line that a kill cut short */
+	/* only half a line: a kill interrupted the first one */
 	if (has_file && truncate(log->options.file, 0))
 		return give_up(why, room, status_of(errno), "%s: %s", log->options.file,
 		               strerror(errno));
@@ -202,8 +200,8 @@ static int begin(struct logfile *log, char *why, size_t room)
 int logfile_open(struct logfile **log, const struct log_options *options, char *why, size_t room)
 {
 	struct logfile *made = check_memory(calloc(1, sizeof(*made)));
-	struct text bodies = { 0 };
-	json_object *started = log_line_of("log.started");
+	json_object *started = log_line_new("log.started");
+	struct bodies bodies = { 0 };
 	int status, code;
 
 	made->fd = made->lock_fd = -1;
@@ -213,17 +211,17 @@ int logfile_open(struct logfile **log, const struct log_options *options, char *
 	if (!status) {
 		json_put_text(started, "version", k2k_version());
 		json_put_u64(started, "pid", (uint64_t)getpid());
-		text_add_body(&bodies, json_object_get(started));
+		bodies_add(&bodies, json_object_get(started));
 		code = logfile_write(made, &bodies);
-		/* a full disk is waited for like later on */
+		/* a full disk does not end the daemon: it waits for space */
 		if (code < 0 && code != -ENOSPC && code != -EDQUOT)
 			status = give_up(why, room, status_of(-code), "%s: %s", options->file,
 			                 strerror(-code));
 		else if (code < 0)
-			text_add(&made->problems, bodies.bytes, bodies.size);
+			bodies_add(&made->problems, json_object_get(started));
 	}
 	json_object_put(started);
-	text_free(&bodies);
+	bodies_free(&bodies);
 	*log = made;
 	if (status)
 		logfile_close(log, NULL);

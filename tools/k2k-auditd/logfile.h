@@ -2,56 +2,55 @@
 /*
  * logfile.h - the log as files: FILE, FILE.1, ... FILE.N, FILE.head, FILE.lock
  *
- * 1. A line is there whole, or not at all; half a line that a kill left is cut off at the next
- *    start.
- * 2. What was written is never written again, and what was not is not skipped: position() is what
- *    the lines say, before and after a kill.
- * 3. Lines that somebody took away (the file removed, or cut) are missed aloud: the numbers go on
- *    behind them, and the position goes back to the last line that is there.
- * 4. The head never is ahead of what is on the disk.
+ * 1. A line is in the file whole or not at all. If a kill leaves half a line, the next start cuts
+ *    it off.
+ * 2. Each event is written once: the position in the rings is read off the lines themselves, so it
+ *    is the same before and after a kill.
+ * 3. Lines that another process took away (it removed or truncated the file) are reported. Line
+ *    numbers continue after them, and the position goes back to the last line that is left.
+ * 4. The head is never ahead of the lines on the disk.
  *
- * What can't be written now is said, and stays with the caller; the next call tries again.
+ * What can't be written now is reported and stays with the caller; the next call tries again.
  */
 #ifndef K2K_AUDITD_LOGFILE_H
 #define K2K_AUDITD_LOGFILE_H
 
+#include "bodies.h"
 #include "common/audit_chain.h"
 #include "common/audit_event.h"
-#include "util.h"
 
 struct log_options {
 	const char *file, *registry;
 	struct chain_key key;
 	uint64_t max_size, max_age_ns; /* UINT64_MAX: no limit */
-	uint64_t keep;                 /* rotated files */
-	uint64_t interval_ns;          /* 0: each write goes to the disk before the next */
+	uint64_t keep;                 /* number of rotated files */
+	uint64_t interval_ns;          /* from a write to its sync; 0: sync after each write */
 };
 
 struct logfile;
 
 /*
- * 0, or an exit status with `why` (2 another key, 4 no log of ours, 7 rights, 8 in use, 10 the
- * system).
+ * Returns 0, or an exit status and the reason in `why`: 2 another key, 4 not an audit log,
+ * 7 permission, 8 in use, 10 the system failed.
  */
 int logfile_open(struct logfile **log, const struct log_options *options, char *why, size_t room);
-/* Writes what is due, and what is left; says where it can't. */
+/* Writes a last line with the reason, if there is one, and syncs. */
 void logfile_close(struct logfile **log, const char *reason);
 
 const struct position *logfile_position(const struct logfile *log);
 
 enum { LOGFILE_REWOUND = 1 };
 /*
- * Appends lines of which each is the members of an object, and a newline, and takes
- * from `bodies` what was written. 0; REWOUND: the position went back, drop the rest and read again
- * from there; -errno: nothing more can be written now.
+ * Appends a line for each body that is left. Returns 0; LOGFILE_REWOUND: the position went back, so
+ * drop the bodies and read again from there; -errno: nothing more can be written now.
  */
-int logfile_write(struct logfile *log, struct text *bodies);
+int logfile_write(struct logfile *log, struct bodies *bodies);
 /*
- * Looks whether the file is still there, else goes on in a new one; brings to the disk what is due.
- * Answers as logfile_write.
+ * Continues in a new file if FILE is gone, and syncs if that is due. Returns the same as
+ * logfile_write().
  */
 int logfile_tick(struct logfile *log);
-/* How long until logfile_tick has something to do besides looking; UINT64_MAX: nothing. */
+/* Time until logfile_tick() has to sync; UINT64_MAX: nothing is to be synced. */
 uint64_t logfile_due_ns(const struct logfile *log);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * k2k-auditd - keeps what the audit rings of a registry say
- */
+/* k2k-auditd - keeps the audit trail of a registry */
 #include "follow.h"
 #include "logfile.h"
+#include "report.h"
 #include "stream.h"
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/service.h"
 #include "common/units.h"
 
@@ -20,32 +20,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_NS UINT64_C(1000000000) /* for the file, and for what a signal just missed */
-#define SAY_AGAIN_NS UINT64_C(60000000000)
+#define LOOK_NS UINT64_C(1000000000) /* between two checks of the file */
+#define REPORT_AGAIN_NS UINT64_C(60000000000)
 #define SYNC_DEFAULT_NS UINT64_C(1000000000)
 
 static const char usage[] =
 	"Usage: k2k-auditd [-r NAME] --file FILE [--key FILE] [options]\n"
 	"       k2k-auditd [-r NAME] --stdout | --syslog | --journal [--state FILE]\n";
 
+/* clang-format off */
 static const char help[] =
-	"\n"
 	"Follows the audit rings of a registry and keeps their events, one JSON object a line.\n"
-	"With the right to write its live object it registers as a follower (8 at most): then "
-	"changes\n"
-	"wait for it up to two seconds rather than write over what it has not kept, what it lost\n"
-	"anyhow is counted where 'k2k-tenantctl audit stats' and the exporter find it, and a "
-	"registry\n"
-	"made with --require-audit takes changes while it keeps up. Without that right it only "
-	"reads,\n"
-	"and says so. Where there is no registry, or it is replaced, it waits for one. On SIGTERM "
-	"or\n"
-	"SIGINT it ends with 0. One process keeps one log; several may follow the same registry.\n"
+	"If there is no registry, or if it is replaced, it waits for one. On SIGTERM or SIGINT\n"
+	"it ends with 0. k2k-auditd(8) describes it in full.\n"
 	"\n"
 	"  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
-	"  -f, --file FILE      a chain of lines: 'k2k-tenantctl audit verify' tells which one "
-	"was\n"
-	"                       changed, removed, added or moved. Beside it FILE.head, FILE.lock\n"
+	"  -f, --file FILE      a chain of lines: 'k2k-tenantctl audit verify' finds a line that\n"
+	"                       was changed, removed, added or moved. Beside it are FILE.head\n"
+	"                       and FILE.lock\n"
 	"      --stdout         standard output\n"
 	"      --syslog[=SOCKET]    the system's log (/dev/log), facility authpriv\n"
 	"      --journal[=SOCKET]   the journal, with K2K_KIND as a field of its own\n"
@@ -54,39 +46,27 @@ static const char help[] =
 	"  -V, --version        the version\n"
 	"\n"
 	"With --file\n"
-	"  -k, --key FILE       32 bytes, or 64 hexadecimal digits, that only their owner may "
-	"read:\n"
+	"  -k, --key FILE       32 bytes, or 64 hexadecimal digits, that only their owner can read:\n"
 	"                         (umask 077; head -c 32 /dev/urandom >FILE)\n"
-	"                       Without one anybody who may write the log can make it anew\n"
-	"      --max-size SIZE  begins a new file before this one gets larger (64M; or unlimited)\n"
-	"      --max-age DUR    begins a new file when this one is older (unlimited)\n"
-	"      --keep N         older files that are kept, as FILE.1, FILE.2, ... (8; at most "
-	"1000)\n"
-	"      --sync each|DUR  brings lines to the disk, and then the head: after each write, or\n"
-	"                       so much later (interval = 1s, the default). Killed, it loses "
-	"nothing of what was\n"
-	"                       written either way; this is about crashes of the machine\n"
-	"  SIGHUP: somebody moved the file; goes on in a new one at once (unasked within a "
-	"second).\n"
-	"  Where it stopped, the log itself says: after any end it goes on there, each event once. "
-	"What\n"
-	"  the rings no longer hold is a line of the kind \"lost\", with the number.\n"
-	"  Disk full, file removed or cut: said on standard error and in the system's log, and in "
-	"the\n"
-	"  file once it can be written; events wait in the rings, and what was taken away is read\n"
-	"  again as far as they still hold it.\n"
+	"                       Without a key anybody who may write the log can replace it\n"
+	"      --max-size SIZE  begin a new file before this one gets larger (64M; or unlimited)\n"
+	"      --max-age DUR    begin a new file when this one is older (unlimited)\n"
+	"      --keep N         how many older files to keep, as FILE.1, FILE.2, ... (8; at most 1000)\n"
+	"      --sync each|DUR  sync lines, and then the head, after each write, or after this time\n"
+	"                       (interval = 1s, the default). A kill loses nothing in either case;\n"
+	"                       a crash of the machine loses what is not synced\n"
 	"\n"
 	"Without --file\n"
-	"      --state FILE     where it stopped; without it, it begins with all that the rings "
-	"hold.\n"
-	"                       Killed between a write and this file's, the events of that write\n"
-	"                       come twice: ring and sequence tell\n"
+	"      --state FILE     remember in FILE which events are written; without it, begin with all\n"
+	"                       that the rings hold. After a kill between a write and that of FILE,\n"
+	"                       events come twice; ring and sequence identify them\n"
 	"\n"
-	"Exit status: 0 done; 2 usage, or another key than the log's; 4 FILE is something else;\n"
-	"7 permission, a key that others may read too; 8 FILE is in use; 10 the system failed.\n"
+	"Exit status: 0 done; 2 usage, or another key than the log's; 4 FILE is not an audit log;\n"
+	"7 permission, or a key that others can read; 8 FILE is in use; 10 the system failed.\n"
 	"\n"
 	"Example:\n"
 	"  k2k-auditd -r prod --file /var/log/k2k/audit.log --key /etc/k2k/audit.key\n";
+/* clang-format on */
 
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format,
                                                                  ...)
@@ -94,7 +74,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 	va_list args;
 
 	va_start(args, format);
-	say_args(format, args);
+	report_args(format, args);
 	va_end(args);
 	exit(status);
 }
@@ -166,10 +146,7 @@ static void take_option(struct options *o, int c)
 	case OPT_KEEP: o->log.keep = parse("keep", optarg, parse_keep); break;
 	case OPT_SYNC: o->log.interval_ns = parse_sync(optarg); break;
 	case OPT_ONCE: o->once = 1; break;
-	case 'h':
-		fputs(usage, stdout);
-		fputs(help, stdout);
-		exit(fflush(stdout) ? 10 : 0);
+	case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? 10 : 0);
 	case 'V': printf("k2k-auditd %s\n", k2k_version()); exit(fflush(stdout) ? 10 : 0);
 	default: fail(2, "see k2k-auditd --help");
 	}
@@ -207,10 +184,10 @@ static struct options read_options(int argc, char **argv)
 		fail(2, "'%.100s': there are no arguments, only options; see k2k-auditd --help",
 		     argv[optind]);
 	if (o.destinations != 1)
-		fail(2, "one of --file, --stdout, --syslog and --journal is needed; for more start "
-		        "one more");
+		fail(2, "one of --file, --stdout, --syslog and --journal is needed; for several "
+		        "destinations start several");
 	if (o.file && o.state)
-		fail(2, "--state: a log says by itself where it stopped");
+		fail(2, "--state: not with --file; a log has its own position");
 	if (!o.file && o.key)
 		fail(2, "--key: only with --file");
 	if (!o.registry || !o.registry[0])
@@ -223,8 +200,8 @@ static struct options read_options(int argc, char **argv)
 /* ---- the destination ------------------------------------------------------------------------ */
 
 struct destination {
-	struct logfile *log; /* this one, or the other */
-	struct stream *stream;
+	struct logfile *log;   /* either this one */
+	struct stream *stream; /* or this one */
 	const char *name;
 };
 
@@ -234,9 +211,8 @@ static void read_key(struct options *o)
 	int code;
 
 	if (!o->key) {
-		say("%s: no --key: whoever may write the file can make it anew, and nobody will "
-		    "see it",
-		    o->file);
+		report("%s: no --key: anybody who may write the file can replace it unnoticed",
+		       o->file);
 		return;
 	}
 	code = chain_read_key(o->key, &o->log.key, why, sizeof(why));
@@ -272,7 +248,7 @@ static const struct position *position_of(const struct destination *d)
 	return d->log ? logfile_position(d->log) : stream_position(d->stream);
 }
 
-static int write_to(struct destination *d, struct text *bodies)
+static int write_to(struct destination *d, struct bodies *bodies)
 {
 	return d->log ? logfile_write(d->log, bodies) : stream_write(d->stream, bodies);
 }
@@ -289,63 +265,74 @@ static uint64_t wait_time(const struct destination *d)
 	return due < LOOK_NS ? due : LOOK_NS;
 }
 
-/* ---- what can't be written waits ------------------------------------------------------------- */
+/* ---- events that can't be written ------------------------------------------------ */
 
 struct trouble {
 	int error;
-	uint64_t since_ns, said_ns;
+	uint64_t since_ns, reported_ns;
 };
 
-static void trouble_is(struct trouble *t, const struct destination *d, int error)
+static void trouble_begins(struct trouble *t, const struct destination *d, int error)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (!t->error)
 		t->since_ns = now;
-	if (t->error != error || now - t->said_ns >= SAY_AGAIN_NS) {
-		say("%s: %s; trying again; the rings keep what comes, and are not endless", d->name,
-		    strerror(error));
-		t->said_ns = now;
+	if (t->error != error || now - t->reported_ns >= REPORT_AGAIN_NS) {
+		report("%s: %s; trying again; events wait in the rings until they are overwritten",
+		       d->name, strerror(error));
+		t->reported_ns = now;
 	}
 	t->error = error;
 }
 
-static void trouble_is_over(struct trouble *t, const struct destination *d)
+static void trouble_ends(struct trouble *t, const struct destination *d)
 {
 	if (t->error)
-		say("%s: written again, after %" PRIu64 " s", d->name,
-		    (clock_monotonic_ns() - t->since_ns) / 1000000000);
+		report("%s: written again, after %" PRIu64 " s", d->name,
+		       (clock_monotonic_ns() - t->since_ns) / 1000000000);
 	t->error = 0;
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static volatile sig_atomic_t stop_signal, hup_signal;
+static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int number)
 {
-	if (number == SIGHUP)
-		hup_signal = 1;
-	else
-		stop_signal = number;
+	stop_signal = number;
 }
 
-/* Without SA_RESTART: a wait ends at once. One that begins just then lasts LOOK_NS at most. */
+/* Without SA_RESTART, so a wait ends at once; one that begins just then lasts LOOK_NS at most. */
 static void catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	signal(SIGHUP, SIG_IGN); /* must not end the daemon */
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * Reports to the registry what is kept. The first time, reports to the service manager that the
+ * daemon is ready, because units that change a registry which requires audit start after it.
+ */
+static void report_kept(struct follow *follow, const struct destination *d, bool failing,
+                        bool *ready)
+{
+	follow_report(follow, position_of(d), failing);
+	if (!*ready)
+		notify("READY=1");
+	*ready = true;
 }
 
 /* Returns the exit status. */
 static int run(struct destination *d, struct follow *follow, int once)
 {
 	struct trouble trouble = { 0 };
-	struct text bodies = { 0 };
+	bool ready = false;
+	struct bodies bodies = { 0 };
 	int status = -1;
 
 	while (status < 0) {
@@ -356,43 +343,45 @@ static int run(struct destination *d, struct follow *follow, int once)
 			status = trouble.error ? 10 : 0;
 			break;
 		}
-		if (!bodies.size)
-			count = follow_read(follow, position_of(d), &bodies);
+		if (bodies_are_taken(&bodies)) {
+			FILE *out = bodies_begin(&bodies);
+
+			count = follow_read(follow, position_of(d), out);
+			text_close(out);
+		}
 		if (follow_error(follow) == K2K_EINVAL) {
-			status = 2; /* its name is none: it will never come */
+			status = 2; /* no registry can have this name */
 			break;
 		}
-		code = hup_signal ? tick(d) : 0;
-		hup_signal = 0;
-		if (!code)
-			code = bodies.size ? write_to(d, &bodies) : tick(d);
+		code = bodies_are_taken(&bodies) ? tick(d) : write_to(d, &bodies);
 		if (code == LOGFILE_REWOUND) {
-			bodies.size = 0;
+			bodies_free(&bodies);
 			continue;
 		}
 		if (code == -EINTR)
 			continue;
 		if (code < 0) {
-			trouble_is(&trouble, d, -code);
-			follow_say(follow, position_of(d), true);
+			trouble_begins(&trouble, d, -code);
+			report_kept(follow, d, true, &ready);
 			if (once || code == -EPIPE)
 				status = 10;
 			else
 				nanosleep(&(struct timespec){ LOOK_NS / 1000000000, 0 }, NULL);
 			continue;
 		}
-		trouble_is_over(&trouble, d);
-		follow_say(follow, position_of(d), false);
+		trouble_ends(&trouble, d);
+		report_kept(follow, d, false, &ready);
 		if (!count && once)
 			status = follow_error(follow) ? 6 : 0;
 		else if (!count)
 			follow_wait(follow, wait_time(d));
 	}
-	if (bodies.size && trouble.error)
-		say("%s: ending with events unwritten; the rings keep them for the next start, as "
-		    "long as they last",
-		    d->name);
-	text_free(&bodies);
+	if (!bodies_are_taken(&bodies) && trouble.error)
+		report("%s: ending with events unwritten; the rings keep them for the next start, "
+		       "as "
+		       "long as they last",
+		       d->name);
+	bodies_free(&bodies);
 	return status;
 }
 
@@ -411,7 +400,6 @@ int main(int argc, char **argv)
 	catch_signals();
 	destination = open_destination(&options);
 	follow = follow_new(options.registry);
-	notify("READY=1");
 	status = run(&destination, follow, options.once);
 	notify("STOPPING=1");
 	follow_free(&follow);

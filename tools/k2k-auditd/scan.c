@@ -3,7 +3,7 @@
 #include "common/memory.h"
 
 #include <errno.h>
-#include <json-c/json.h>
+#include <json-c/json_tokener.h>
 #include <string.h>
 
 static const char kind_begin[] = "\"kind\":\"";
@@ -73,7 +73,7 @@ static void take_line(struct scan *scan, const struct chain_key *key, const char
 			chain_free_opened(&opened);
 		}
 	}
-	/* A forged line must not move the position: what is missing then is read again. */
+	/* a forged line does not move the position: its event is read again */
 	follows = chain_follows(key, scan->mac, text, &line) &&
 	          (!scan->ours || line.seq == scan->seq + 1);
 	if (follows)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream.h"
+#include "report.h"
 #include "scan.h"
 #include "common/json.h"
 #include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
+#include <json-c/json_util.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -32,7 +34,7 @@ const struct position *stream_position(const struct stream *stream)
 	return &stream->at;
 }
 
-/* ---- what is kept ------------------------------------------------------------------ */
+/* ---- the file with the position -------------------------------------------------- */
 
 static void save(struct stream *stream)
 {
@@ -50,7 +52,8 @@ static void save(struct stream *stream)
 		error = errno ? errno : EIO;
 	json_object_put(object);
 	if (error && error != stream->state_error)
-		say("%s: %s; after a restart events come twice", stream->state, strerror(error));
+		report("%s: %s; after a restart, events will come twice", stream->state,
+		       strerror(error));
 	stream->state_error = error;
 }
 
@@ -79,7 +82,7 @@ static int load(struct stream *stream, char *why, size_t room)
 	if (!position_get(&stream->at, object)) {
 		json_object_put(object);
 		return fail(why, room, 4, stream->state,
-		            "not what k2k-auditd keeps; another name is needed");
+		            "not a state file of k2k-auditd; choose another name");
 	}
 	json_object_put(object);
 	return 0;
@@ -120,8 +123,8 @@ void stream_close(struct stream **stream)
 /* ---- standard output ------------------------------------------------------------------- */
 
 /*
- * Whole lines, of at most PIPE_BUF: a pipe takes them whole or not, so that a signal never leaves
- * half a line.
+ * Whole lines, at most PIPE_BUF bytes if there are several: a pipe takes so many at once or none,
+ * so a signal never leaves half a line.
  */
 static int write_lines(int fd, const char *bytes, size_t size)
 {
@@ -139,46 +142,55 @@ static int write_lines(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-static size_t line_size(const struct text *bodies, size_t at)
+/* As many lines as one write takes whole; at least one. Returns the offset behind them. */
+static size_t compose_lines(FILE *out, const struct bodies *bodies)
 {
-	return (size_t)((char *)memchr(bodies->bytes + at, '\n', bodies->size - at) -
-	                (bodies->bytes + at));
+	size_t to = bodies->taken, written = 0;
+
+	while (to < bodies->size) {
+		size_t size;
+		const char *body = bodies_at(bodies, to, &size);
+
+		if (written && written + size + 3 > PIPE_BUF)
+			break;
+		putc('{', out);
+		fwrite(body, 1, size, out);
+		fputs("}\n", out);
+		written += size + 3;
+		to += size + 1;
+	}
+	return to;
 }
 
-static int write_stdout(struct stream *stream, const struct text *bodies, size_t *taken)
+static int write_stdout(struct stream *stream, struct bodies *bodies)
 {
-	struct text out = { 0 };
 	int code = 0;
 
-	while (!code && *taken < bodies->size) {
-		size_t to = *taken;
+	while (!code && !bodies_are_taken(bodies)) {
+		char *lines;
+		size_t size, to;
+		FILE *out = text_open(&lines, &size);
 
-		out.size = 0;
-		while (to < bodies->size &&
-		       (!out.size || out.size + line_size(bodies, to) + 3 <= PIPE_BUF)) {
-			size_t size = line_size(bodies, to);
-
-			text_add(&out, "{", 1);
-			text_add(&out, bodies->bytes + to, size);
-			text_add(&out, "}\n", 2);
-			to += size + 1;
-		}
-		code = write_lines(stream->fd, out.bytes, out.size);
+		to = compose_lines(out, bodies);
+		text_close(out);
+		code = write_lines(stream->fd, lines, size);
+		free(lines);
 		if (!code)
-			*taken = to;
+			bodies->taken = to;
 	}
-	text_free(&out);
 	return code;
 }
 
 /* ---- sockets that take a datagram for each line ------------------------------------------ */
+
+enum { BEGIN_MAX = 160 };
 
 static int priority_of(const char *body, size_t size)
 {
 	static const char security[] = "\"level\":\"Security\"",
 			  warning[] = "\"level\":\"Warning\"", kinds[] = "\"kind\":\"lost\"";
 
-	/* names stand behind the level, and their quotes are escaped */
+	/* names, which could imitate these, come after the level, and their quotes are escaped */
 	if (memmem(body, size, security, sizeof(security) - 1))
 		return LOG_CRIT;
 	if (memmem(body, size, warning, sizeof(warning) - 1) ||
@@ -187,38 +199,29 @@ static int priority_of(const char *body, size_t size)
 	return LOG_INFO;
 }
 
-static void frame_syslog(struct text *out, const char *body, size_t size)
+/* What comes before the body in a datagram. */
+static int begin_syslog(char begin[BEGIN_MAX], const char *body, size_t size)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	time_t now = time(NULL);
-	char begin[96];
 	struct tm tm;
 
 	localtime_r(&now, &tm);
-	text_add(out, begin,
-	         (size_t)snprintf(
-			 begin, sizeof(begin), "<%d>%.3s %2d %02d:%02d:%02d k2k-auditd[%ld]: {",
-			 LOG_AUTHPRIV | priority_of(body, size), months + 3 * (tm.tm_mon % 12),
-			 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (long)getpid()));
-	text_add(out, body, size);
-	text_add(out, "}", 1);
+	return snprintf(begin, BEGIN_MAX, "<%d>%.3s %2d %02d:%02d:%02d k2k-auditd[%ld]: {",
+	                LOG_AUTHPRIV | priority_of(body, size), months + 3 * (tm.tm_mon % 12),
+	                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (long)getpid());
 }
 
-/* The journal's own form: fields that journalctl can search, without a library for it. */
-static void frame_journal(struct text *out, const char *body, size_t size)
+/* The journal's native form: fields that journalctl can search, without a library for it. */
+static int begin_journal(char begin[BEGIN_MAX], const char *body, size_t size)
 {
 	static const char kind[] = "\"kind\":\"";
 	const char *start = body + sizeof(kind) - 1,
 		   *end = memchr(start, '"', size - (sizeof(kind) - 1));
-	char begin[128];
 
-	text_add(out, begin,
-	         (size_t)snprintf(begin, sizeof(begin),
-	                          "SYSLOG_IDENTIFIER=k2k-auditd\nPRIORITY=%d\nK2K_KIND=%.*s\n",
-	                          priority_of(body, size), end ? (int)(end - start) : 0, start));
-	text_add(out, "MESSAGE={", 9);
-	text_add(out, body, size);
-	text_add(out, "}\n", 2);
+	return snprintf(begin, BEGIN_MAX,
+	                "SYSLOG_IDENTIFIER=k2k-auditd\nPRIORITY=%d\nK2K_KIND=%.*s\nMESSAGE={",
+	                priority_of(body, size), end ? (int)(end - start) : 0, start);
 }
 
 static int connect_socket(struct stream *stream)
@@ -238,54 +241,55 @@ static int connect_socket(struct stream *stream)
 	return -error;
 }
 
-static int write_socket(struct stream *stream, const struct text *bodies, size_t *taken)
+static int send_body(const struct stream *stream, const char *body, size_t size)
 {
-	struct text out = { 0 };
+	bool syslog = stream->kind == STREAM_SYSLOG;
+	char begin[BEGIN_MAX], end[] = "}\n";
+	int length = (syslog ? begin_syslog : begin_journal)(begin, body, size);
+	struct iovec parts[] = {
+		{ begin, (size_t)length },
+		{ (void *)(uintptr_t)body, size },
+		{ end, syslog ? 1 : 2 },
+	};
+	const struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
+
+	return sendmsg(stream->fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int write_socket(struct stream *stream, struct bodies *bodies)
+{
 	int code = stream->fd < 0 ? connect_socket(stream) : 0;
 
-	while (!code && *taken < bodies->size) {
-		size_t size = line_size(bodies, *taken);
+	while (!code && !bodies_are_taken(bodies)) {
+		size_t size;
+		const char *body = bodies_at(bodies, bodies->taken, &size);
 
-		out.size = 0;
-		(stream->kind == STREAM_SYSLOG ? frame_syslog
-		                               : frame_journal)(&out, bodies->bytes + *taken, size);
-		if (send(stream->fd, out.bytes, out.size, MSG_NOSIGNAL) >= 0) {
-			*taken += size + 1;
-			continue;
-		}
-		code = -errno;
-		if (code != -EINTR) {
-			close(stream->fd);
-			stream->fd = -1;
-		}
+		code = send_body(stream, body, size);
+		if (!code)
+			bodies->taken += size + 1;
 	}
-	text_free(&out);
+	if (code && code != -EINTR && stream->fd >= 0) {
+		close(stream->fd);
+		stream->fd = -1;
+	}
 	return code;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-static void advance(struct stream *stream, const struct text *bodies, size_t taken)
+int stream_write(struct stream *stream, struct bodies *bodies)
 {
-	for (size_t at = 0; at < taken;) {
-		size_t size = line_size(bodies, at);
+	size_t at = bodies->taken, size;
+	int code = (stream->kind == STREAM_STDOUT ? write_stdout : write_socket)(stream, bodies);
 
-		scan_advance(&stream->at, bodies->bytes + at, size);
-		at += size + 1;
+	if (at == bodies->taken)
+		return code;
+	for (; at < bodies->taken; at += size + 1) {
+		const char *body = bodies_at(bodies, at, &size);
+
+		scan_advance(&stream->at, body, size);
 	}
-}
-
-int stream_write(struct stream *stream, struct text *bodies)
-{
-	size_t taken = 0;
-	int code = (stream->kind == STREAM_STDOUT ? write_stdout : write_socket)(stream, bodies,
-	                                                                         &taken);
-
-	if (taken) {
-		advance(stream, bodies, taken);
-		save(stream);
-		text_take(bodies, taken);
-	}
+	save(stream);
 	return code;
 }
 

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * stream.h - events to where nothing can be looked up later: standard output, syslog, the journal
+ * stream.h - events to standard output, syslog or the journal
  *
- * Where it stands is kept in a file of its own, made anew as a whole after each
- * write. Killed between the two, the events of that one write come again:
- * ring and sequence tell. No fsync: after a crash of the machine the rings are gone too.
+ * These can't be read back, so the position in the rings is in a file of its own, which is replaced
+ * after each write. After a kill between the two, the events of that write come twice; ring and
+ * sequence identify them. There is no fsync: a crash of the machine ends the rings too.
  */
 #ifndef K2K_AUDITD_STREAM_H
 #define K2K_AUDITD_STREAM_H
 
+#include "bodies.h"
 #include "common/audit_event.h"
-#include "util.h"
 
 enum stream_kind { STREAM_STDOUT, STREAM_SYSLOG, STREAM_JOURNAL };
 
 struct stream;
 
-/* `state` null: nothing is kept. 0, or an exit status with `why`. */
+/* `state` null: no position is kept. Returns 0, or an exit status and the reason in `why`. */
 int stream_open(struct stream **stream, enum stream_kind kind, const char *socket,
                 const char *state, char *why, size_t room);
 void stream_close(struct stream **stream);
 const struct position *stream_position(const struct stream *stream);
-/* As logfile_write, but never REWOUND. */
-int stream_write(struct stream *stream, struct text *bodies);
-/* -EPIPE: the reader of standard output has gone. Else 0. */
+/* Returns the same as logfile_write(), but never LOGFILE_REWOUND. */
+int stream_write(struct stream *stream, struct bodies *bodies);
+/* -EPIPE: the reader of standard output is gone. Else 0. */
 int stream_tick(const struct stream *stream);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Attaching as a broker by 1 to 64 processes at once. A latency is that of the
- * call in its process, from when it begins there; attach_64_all is the time from
- * the word "go" until the last of them is attached. They stay until all are.
+ * 1 to 64 processes attach as brokers at once. A latency is that of the call in its process;
+ * attach_64_all is the time from the common start until the last of them is attached. They stay
+ * attached until all are.
  */
 #include "bench.h"
 
@@ -10,11 +10,11 @@
 
 enum { MOST = K2K_BROKERS_MAX, STEPS = 7, QUICK_REPEATS = 8 };
 
-static struct office {
+static struct area {
 	char registry[K2K_NAME_MAX + 1];
 	struct meeting start, attached;
 	uint64_t began_ns[MOST], ended_ns[MOST];
-} * office;
+} * area;
 
 static void attach(void *context, unsigned int worker, unsigned int parties)
 {
@@ -22,29 +22,29 @@ static void attach(void *context, unsigned int worker, unsigned int parties)
 	int code;
 
 	(void)context;
-	meet(&office->start, parties);
-	office->began_ns[worker] = now_ns();
-	reg = open_broker(office->registry);
-	office->ended_ns[worker] = now_ns();
-	meet(&office->attached, parties);
+	meet(&area->start, parties);
+	area->began_ns[worker] = now_ns();
+	reg = open_broker(area->registry);
+	area->ended_ns[worker] = now_ns();
+	meet(&area->attached, parties);
 	code = k2k_registry_close(&reg);
 	if (code)
 		die_of(code, "detaching a broker");
 }
 
-static struct crew crew = { .size = MOST, .work = attach };
+static struct workers workers = { .size = MOST, .work = attach };
 
-static void hire_attachers(void *state)
+static void start_attachers(void *state)
 {
 	(void)state;
-	office = shared_memory(sizeof(*office));
-	crew_hire(&crew);
+	area = shared_memory(sizeof(*area));
+	workers_start(&workers);
 }
 
 static void open_attach(void *state)
 {
 	(void)state;
-	create_registry(office->registry, "attach", 1000, 64);
+	create_registry(area->registry, "attach", 1000, 64);
 }
 
 static void round_attach(void *state, struct sample *samples)
@@ -56,16 +56,16 @@ static void round_attach(void *state, struct sample *samples)
 		unsigned int parties = 1u << step;
 		size_t count = 0;
 
-		/* 64 latencies of each, however few at once */
+		/* 64 latencies, however few processes attach at once */
 		while (count < MOST && !(options.quick && count >= QUICK_REPEATS * parties)) {
 			uint64_t first = UINT64_MAX, last = 0;
 
-			crew_order(&crew, parties, parties);
-			crew_wait(&crew, parties);
+			workers_run(&workers, parties, parties);
+			workers_wait(&workers, parties);
 			for (unsigned int i = 0; i < parties; i++) {
-				latency_ns[count++] = office->ended_ns[i] - office->began_ns[i];
-				first = office->began_ns[i] < first ? office->began_ns[i] : first;
-				last = office->ended_ns[i] > last ? office->ended_ns[i] : last;
+				latency_ns[count++] = area->ended_ns[i] - area->began_ns[i];
+				first = area->began_ns[i] < first ? area->began_ns[i] : first;
+				last = area->ended_ns[i] > last ? area->ended_ns[i] : last;
 			}
 			samples[STEPS].value = (double)(last - first);
 		}
@@ -89,5 +89,5 @@ static const struct row_spec rows[] = {
 	ROW("attach_64_all", "attach of brokers, 64 at once, until the last is attached", GOAL_NONE,
 	    0),
 };
-const struct bench_case attach_case = { ROWS(rows), .most_rounds = 7, .hire = hire_attachers,
+const struct bench_case attach_case = { ROWS(rows), .most_rounds = 7, .start = start_attachers,
 	                                .open = open_attach, .round = round_attach };

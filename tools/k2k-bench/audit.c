@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What a rejected admit costs with its event, what reading events costs, and what a reader costs
- * that sleeps.
- */
+/* The cost of a rejected admit with its event, of reading events, and of a reader that sleeps. */
 #include "bench.h"
 #include "common/clock.h"
 
@@ -19,7 +16,7 @@ enum { REJECTED = 1, EVENTS = 256 };
 
 /* ---- rejections ------------------------------------------------------------- */
 
-/* A broker's handle; another engagement each time makes each rejection an event of its own. */
+/* A broker's handle. With another engagement each time, each rejection is an event of its own. */
 struct rejected {
 	struct k2k_registry *reg;
 	uint64_t engagement, step;
@@ -135,7 +132,7 @@ static const struct row_spec rejected_rows[] = {
 const struct bench_case audit_case = { ROWS(rejected_rows), .open = open_rejected,
 	                               .round = round_rejected };
 
-/* ---- a sleeper ------------------------------------------------------------------ */
+/* ---- a sleeping reader ------------------------------------------------------------------ */
 
 static uint64_t cpu_of(clockid_t clock)
 {
@@ -146,7 +143,7 @@ static uint64_t cpu_of(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Its standard output is a pipe, whose other end is *out. */
+/* Starts `audit tail -f`, with its standard output in a pipe; *out is the other end. */
 static pid_t start_tail(const char *registry, int *out)
 {
 	pid_t self = getpid(), pid;
@@ -167,10 +164,7 @@ static pid_t start_tail(const char *registry, int *out)
 	return pid;
 }
 
-/*
- * What it used of a processor, in a second in which nothing happens. A broker is attached, whose
- * helper keeps the second.
- */
+/* Its processor time in a second in which nothing happens, beside an attached broker. */
 static void round_tail(void *state, struct sample *samples)
 {
 	uint64_t length_ns = options.quick ? 200000000 : 1000000000, before, after;
@@ -183,8 +177,8 @@ static void round_tail(void *state, struct sample *samples)
 	if (read(out, text, sizeof(text)) <= 0 || clock_getcpuclockid(pid, &clock))
 		die("audit tail -f printed nothing");
 	/*
-	 * until it sleeps: it has used nothing for a while, and all that it had to say is read. If
-	 * it ever does: else that is measured
+	 * Waits until it sleeps: all of its output is read, and it has used no processor time for a
+	 * while. If it never sleeps, that is what is measured.
 	 */
 	fcntl(out, F_SETFL, O_NONBLOCK);
 	for (int looks = 0; looks < 40; looks++) {

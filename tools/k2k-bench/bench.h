@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * bench.h - what all parts of k2k-bench share.
+ * bench.h - what all parts of k2k-bench share
  *
- * A case measures one or several rows at once. All cases are prepared first;
- * then they take turns, round after round, so that what disturbs the machine
- * for a while falls on all of them. A row's figure is the median of its rounds.
+ * A case measures one or more rows. All cases are prepared first; then they take turns, round after
+ * round, so that a disturbance of the machine affects all of them. A row's figure is the median of
+ * its rounds.
  *
- * The processes: main() supervises, and removes all registries at the end,
- * however that comes; its child measures; that one's children are the crews.
+ * Processes: main() supervises, and removes all registries at the end, however the run ends. Its
+ * child measures. The child's children are the workers.
  */
 #ifndef K2K_BENCH_H
 #define K2K_BENCH_H
@@ -32,24 +32,24 @@ extern struct options options;
 
 enum unit { UNIT_NS, UNIT_BYTES, UNIT_PER_S };
 
-/* What a row's ratio is to. */
+/* What a row is compared with. */
 enum against {
 	AGAINST_NOTHING,
 	AGAINST_FETCH_ADD,
 	AGAINST_FETCH_ADD_TWO,
 	AGAINST_LFHT,
-	AGAINST_ALONE, /* the same by one process: the case gives the ratio itself */
+	AGAINST_ALONE, /* the same call by one process; the case computes the ratio */
 };
 
 enum goal {
 	GOAL_NONE,
-	GOAL_RATIO_AT_MOST,  /* ratio: the row's time by the floor's */
-	GOAL_RATIO_AT_LEAST, /* ratio: the row's speed by the floor's, or by that alone */
+	GOAL_RATIO_AT_MOST,  /* ratio: the row's time divided by the floor's */
+	GOAL_RATIO_AT_LEAST, /* ratio: the row's speed divided by the floor's, or by one process' */
 	GOAL_VALUE_AT_MOST,
 };
 
 struct row_spec {
-	const char *name; /* a floor's key in JSON has "_ns" behind it */
+	const char *name; /* a floor's key in JSON has "_ns" appended */
 	const char *text;
 	enum unit unit;
 	enum against against;
@@ -64,12 +64,12 @@ struct sample {
 struct bench_case {
 	const struct row_spec *rows;
 	size_t row_count;
-	unsigned int most_rounds; /* 0: as many as there are */
+	unsigned int most_rounds; /* 0: all */
 	bool floors;              /* always measured */
-	bool big;                 /* with --big alone */
+	bool big;                 /* only with --big */
 	void *state;
-	/* forks, before anybody has opened a registry; may be null */
-	void (*hire)(void *state);
+	/* starts workers, before this process opens a registry; may be null */
+	void (*start)(void *state);
 	void (*open)(void *state);                          /* may be null */
 	void (*round)(void *state, struct sample *samples); /* one sample a row */
 };
@@ -78,15 +78,15 @@ struct bench_case {
 
 enum { ROW_TEXT = 96 };
 
-/* A row as measured. */
+/* A measured row. */
 struct row {
 	const struct row_spec *spec;
 	char name[ROW_TEXT], text[ROW_TEXT], against[ROW_TEXT]; /* as shown() */
 	bool floor;
-	enum goal goal;          /* none where the row is shrunk */
+	enum goal goal;          /* none if --quick shrank the row */
 	double *values, *ratios; /* sorted at the end */
 	size_t count;
-	double median, low, high, ratio; /* low, high: quartiles. ratio < 0: none */
+	double median, low, high, ratio; /* low, high: quartiles; ratio < 0: none */
 };
 
 /* Each file's cases; run.c lists them all. */
@@ -97,7 +97,7 @@ extern const struct bench_case floor_case, urcu_case, lease_case, definition_cas
 extern const struct bench_case *const all_cases[];
 extern const size_t all_case_count;
 
-/* ---- fail.c: a message, and exit code 1 -------------------------------------- */
+/* ---- fail.c: a message, and exit status 1 -------------------------------------- */
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -108,42 +108,42 @@ _Noreturn void die_of(int code, const char *what);
 /* ---- time.c ------------------------------------------------------------------ */
 
 /*
- * How often the kernel took the processor away from this thread. A sample in which it did is taken
- * again: TRIES in all.
+ * How often the kernel preempted this thread. A sample in which it did is repeated, up to TRIES
+ * samples in all.
  */
 uint64_t switches_count(void);
 enum { TRIES = 4 };
-/* CLOCK_MONOTONIC_RAW: as the processor counts, not slewed by NTP */
+/* CLOCK_MONOTONIC_RAW, which NTP does not slew */
 uint64_t now_ns(void);
 int compare_doubles(const void *a, const void *b);
 int compare_u64(const void *a, const void *b);
-/* Of sorted values; part from 0 to 1. */
+/* The quantile of sorted values; `part` from 0 to 1. */
 double quantile(const double *sorted, size_t count, double part);
 double quantile_u64(const uint64_t *sorted, size_t count, double part);
 
-/* A loop that runs `calls` calls; how many make up a sample is found out at the first one. */
+/* Runs `calls` calls; the first sample finds how many are long enough. */
 struct loop {
 	void (*run)(void *state, uint64_t calls);
 	void *state;
 	uint64_t calls;
 };
-/* Nanoseconds a call. */
+/* Nanoseconds per call. */
 double time_loop(struct loop *loop);
 
-/* Lets the compiler think that the value is used. */
+/* Keeps the compiler from removing the value. */
 #define USE(value) __asm__ volatile("" : : "r"(value) : "memory")
 
 /* ---- registries.c -------------------------------------------------------------- */
 
-/* The names of all registries of this run, in memory that the supervisor sees. */
+/* Keeps the names of all registries of this run in memory that the supervisor shares. */
 void registries_prepare(void);
-/* A name for one of them, noted before it exists. */
+/* A name for a registry; it is noted before the registry exists. */
 void registry_name(char name[K2K_NAME_MAX + 1], const char *what);
 void registries_destroy(void);
 
-/* The i-th id of any population: ids are spread over all 64 bits. */
+/* The i-th tenant id; ids are spread over all 64 bits. */
 k2k_tenant_id tenant_id(uint64_t i);
-/* So high that nothing here is refused, but no limit is the special one. */
+/* So high that nothing is refused, though every limit is finite and checked. */
 extern const struct k2k_quota high_quota;
 
 struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *what,
@@ -151,14 +151,14 @@ struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *wh
 void register_tenants(struct k2k_registry *admin, uint64_t tenants);
 struct k2k_registry *open_broker(const char *name);
 
-/* A registry of many tenants, made at first use, and their ids in random order. */
+/* A registry with many tenants, created at first use, and their ids in random order. */
 struct population {
 	const char *what;
-	uint64_t tenants, engagements; /* engagements: of each tenant, from 1 */
+	uint64_t tenants, engagements; /* engagements: per tenant */
 	char name[K2K_NAME_MAX + 1];
 	struct k2k_registry *admin, *broker;
 	uint64_t *ids;
-	double register_ns; /* what registering all of them took */
+	double register_ns; /* time that registering all of them took */
 };
 extern struct population population_1k, population_100k, population_1m;
 void population_need(struct population *p);
@@ -166,7 +166,7 @@ uint64_t *ids_in_random_order(uint64_t count);
 
 /* ---- messages.c ------------------------------------------------------------------ */
 
-/* Whom a loop of calls is for: ids in turn. */
+/* The tenants of a loop of calls, in turn. */
 struct target {
 	struct k2k_registry *reg;
 	const uint64_t *ids;
@@ -185,51 +185,51 @@ enum op {
 /* Loops over a struct target. */
 extern void (*const op_loops[OP_COUNT])(void *target, uint64_t calls);
 
-/* ---- crew.c: processes that work on order ------------------------------------------ */
+/* ---- workers.c: processes that work together ------------------------------------------ */
 
-struct crew {
+struct workers {
 	unsigned int size;
 	void (*work)(void *context, unsigned int worker, unsigned int order);
-	/* as it was at crew_hire(), but for what is shared memory in it */
+	/* a worker sees it as it was at workers_start(), except shared memory */
 	void *context;
-	struct crew_desk *desks; /* shared */
+	struct worker_orders *orders; /* shared */
 };
-void crew_hire(struct crew *crew);
-/* Workers below `members` do work(order). crew_wait() returns when they have. */
-void crew_order(struct crew *crew, unsigned int members, unsigned int order);
-void crew_wait(struct crew *crew, unsigned int members);
-void crews_dismiss(void); /* kills and waits for all of them */
+void workers_start(struct workers *workers);
+/* The first `members` workers call work(order). workers_wait() waits until they are done. */
+void workers_run(struct workers *workers, unsigned int members, unsigned int order);
+void workers_wait(struct workers *workers, unsigned int members);
+void workers_stop_all(void); /* kills all of them, and waits */
 void *shared_memory(size_t bytes);
-/* So that no child outlives this process. */
+/* Ends the calling process when its parent ends. */
 void end_with_parent(int parent);
 
-/* `parties` processes meet here, again and again. */
+/* A barrier: each of `parties` processes waits for the others. */
 struct meeting {
 	_Atomic uint32_t arrived, round;
 };
 void meet(struct meeting *meeting, uint32_t parties);
-/* The calling process on the n-th of its processors, if it has that many. */
+/* Pins the calling process to the n-th of its processors, if it has that many. */
 void pin_to(unsigned int n);
 unsigned int processors(void);
 
-/* k2k-tenantctl beside this program, as installed, or as built; else in PATH. By list.c. */
+/* list.c: k2k-tenantctl beside this program, installed or built; else in PATH. */
 const char *find_tool(void);
 
 /* ---- run.c, output.c ----------------------------------------------------------------- */
 
-/* Measures what options ask for; all rows, floors first. */
+/* Measures what the options ask for. Returns all rows, floors first. */
 struct row *measure(size_t *count);
 bool row_is_wanted(const struct row_spec *spec);
 void print_table(const struct row *rows, size_t count);
 void print_json(const struct row *rows, size_t count);
 /*
- * --quick takes 10,000 where 100,000 is said: this says so in a row's name and text. Returns
- *  whether it did.
+ * With --quick, 10,000 tenants take the place of 100,000: writes that into a row's name or text.
+ * Returns whether it changed it.
  */
 bool shown(char to[ROW_TEXT], const char *from);
-/* 100,000, or what --quick takes for it. */
+/* 100,000; with --quick, 10,000. */
 uint64_t many(void);
-/* 1 met, 0 not met, -1 there is no target. */
+/* 1: met, 0: not met, -1: there is no target. */
 int row_met(const struct row *row);
 
 #endif

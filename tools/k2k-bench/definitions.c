@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What administrators do; sums over all tenants; and memory. */
+/* Calls of administrators, sums over all tenants, and memory. */
 #include "bench.h"
 
 /* ---- register, update, deregister ---------------------------------------------------- */
@@ -13,10 +13,7 @@ static void open_definitions(void *state)
 	char name[K2K_NAME_MAX + 1] = "";
 
 	(void)state;
-	/*
-	 * so many that no registration has to wait for a grace period; with a broker, so that there
-	 * are some
-	 */
+	/* enough room that no registration waits for a grace period, which a broker makes needed */
 	admin = create_registry(name, "change", 8 * CHANGES, 64);
 	open_broker(name);
 }
@@ -47,10 +44,7 @@ static int change_deregister(uint64_t i)
 	return k2k_tenant_deregister(admin, tenant_id(i), NULL);
 }
 
-/*
- * Final totals are there when the grace period of all that was deregistered is over: what follows
- * begins clean.
- */
+/* Waits until the grace period of all deregistered tenants is over: their totals are final then. */
 static void wait_for_grace_period(void)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
@@ -196,7 +190,7 @@ const struct bench_case sum_1m_case = { ROWS(sum_1m_rows), .big = true,      .mo
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
-/* just above a power of two, where heads are emptiest: the dearest case */
+/* just above a power of two, where most buckets are empty: the most expensive case */
 enum { STEP = (1 << 17) + 1 };
 
 static uint64_t bytes(uint64_t tenants, uint64_t engagements)

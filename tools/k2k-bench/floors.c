@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The floors without liburcu: what any exact count over processes costs at least. fetch_add by two
- * processes: pairs.c.
- */
+/* Floors without liburcu. fetch_add by two processes is in pairs.c. */
 #include "bench.h"
 
 #include <stdatomic.h>
@@ -10,10 +7,7 @@
 
 static _Atomic uint64_t *word;
 
-/*
- * Sequentially consistent, and its result is used, as a count that is compared with a limit is:
- * lock xadd on x86.
- */
+/* Sequentially consistent, and its result is used, as in a count that is compared with a limit. */
 static void loop_fetch_add(void *state, uint64_t calls)
 {
 	_Atomic uint64_t *p = state;

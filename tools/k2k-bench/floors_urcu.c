@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The floors made of liburcu, flavour bp, its read side inlined, in one process and its own memory.
- */
+/* Floors by liburcu, flavour bp, its read side inlined, in one process and private memory. */
 #define _LGPL_SOURCE
 #include <urcu/urcu-bp.h>
 #include <urcu/rculfhash.h>
@@ -14,7 +12,7 @@
 enum { BUCKETS = 1 << 17 };
 
 struct entry {
-	_Alignas(64) struct cds_lfht_node node; /* a cache line each */
+	_Alignas(64) struct cds_lfht_node node; /* each in a cache line of its own */
 	uint64_t key, value;
 };
 
@@ -88,7 +86,7 @@ static void round_urcu(void *state, struct sample *samples)
 {
 	(void)state;
 	samples[0].value = time_loop(&section);
-	loop_lookup(NULL, key_count); /* as in messages.c: all keys once, before what is timed */
+	loop_lookup(NULL, key_count); /* as in messages.c: all keys once before the timed loop */
 	samples[1].value = time_loop(&lookup);
 }
 

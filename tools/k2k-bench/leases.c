@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kernel slots and GPU memory: taken and given back, by one broker alone, and beside seven others.
+ * Kernel slots and GPU memory, acquired and released by one broker alone and beside seven others.
  */
 #include "bench.h"
 
@@ -8,14 +8,14 @@
 
 enum { OTHERS = 7, SHARED_TENANT = 1, OWN_TENANT = 2 };
 
-static struct office {
+static struct area {
 	char alone[K2K_NAME_MAX + 1], shared[K2K_NAME_MAX + 1];
-} * office;
+} * area;
 
-/* Each of the others attaches, and keeps a slot and some memory of one tenant. */
+/* Each of the other brokers attaches and holds a slot and some memory of one tenant. */
 static void attach_and_hold(void *context, unsigned int worker, unsigned int order)
 {
-	struct k2k_registry *reg = open_broker(office->shared);
+	struct k2k_registry *reg = open_broker(area->shared);
 	int code = k2k_kernel_acquire(reg, SHARED_TENANT, NULL, NULL);
 
 	(void)context;
@@ -27,7 +27,7 @@ static void attach_and_hold(void *context, unsigned int worker, unsigned int ord
 		die_of(code, "taking a lease");
 }
 
-static struct crew others = { .size = OTHERS, .work = attach_and_hold };
+static struct workers others = { .size = OTHERS, .work = attach_and_hold };
 
 struct leasing {
 	struct k2k_registry *reg;
@@ -50,7 +50,7 @@ static void loop_kernel(void *state, uint64_t calls)
 		lease = (struct k2k_lease)K2K_LEASE_INIT;
 	}
 	if (bad)
-		die_of(bad, "a kernel slot taken and given back");
+		die_of(bad, "a kernel slot acquired and released");
 }
 
 static void loop_memory(void *state, uint64_t calls)
@@ -78,30 +78,30 @@ static struct loop loops[] = {
 	{ loop_memory, &alone, 0 }, { loop_memory, &among, 0 },
 };
 
-static void hire_others(void *state)
+static void start_others(void *state)
 {
 	(void)state;
-	office = shared_memory(sizeof(*office));
-	crew_hire(&others);
+	area = shared_memory(sizeof(*area));
+	workers_start(&others);
 }
 
 static void open_leases(void *state)
 {
 	(void)state;
-	register_tenants(create_registry(office->alone, "lease-1", 64, 64), 1);
-	alone = (struct leasing){ open_broker(office->alone), tenant_id(0) };
+	register_tenants(create_registry(area->alone, "lease-1", 64, 64), 1);
+	alone = (struct leasing){ open_broker(area->alone), tenant_id(0) };
 
-	struct k2k_registry *admin = create_registry(office->shared, "lease-8", 64, 64);
+	struct k2k_registry *admin = create_registry(area->shared, "lease-8", 64, 64);
 	for (k2k_tenant_id id = SHARED_TENANT; id <= OWN_TENANT; id++) {
 		int code = k2k_tenant_register(admin, id, &high_quota);
 
 		if (code)
 			die_of(code, "registering a tenant");
 	}
-	beside = (struct leasing){ open_broker(office->shared), OWN_TENANT };
+	beside = (struct leasing){ open_broker(area->shared), OWN_TENANT };
 	among = (struct leasing){ beside.reg, SHARED_TENANT };
-	crew_order(&others, OTHERS, 0);
-	crew_wait(&others, OTHERS);
+	workers_run(&others, OTHERS, 0);
+	workers_wait(&others, OTHERS);
 }
 
 static void round_leases(void *state, struct sample *samples)
@@ -116,8 +116,8 @@ static void round_leases(void *state, struct sample *samples)
 		name, text, UNIT_NS, AGAINST_FETCH_ADD, goal, target \
 	}
 static const struct row_spec rows[] = {
-	ROW("kernel_1", "kernel slot taken and given back, 1 broker attached", GOAL_NONE, 0),
-	ROW("kernel_8", "kernel slot taken and given back, 8 brokers attached", GOAL_RATIO_AT_MOST,
+	ROW("kernel_1", "kernel slot acquired and released, 1 broker attached", GOAL_NONE, 0),
+	ROW("kernel_8", "kernel slot acquired and released, 8 brokers attached", GOAL_RATIO_AT_MOST,
 	    10),
 	ROW("kernel_8_holding", "kernel slot, each of 8 brokers holds one of that tenant",
 	    GOAL_RATIO_AT_MOST, 10),
@@ -125,5 +125,5 @@ static const struct row_spec rows[] = {
 	ROW("memory_8_holding", "GPU memory, each of 8 brokers holds some of that tenant",
 	    GOAL_NONE, 0),
 };
-const struct bench_case lease_case = { ROWS(rows), .hire = hire_others, .open = open_leases,
+const struct bench_case lease_case = { ROWS(rows), .start = start_others, .open = open_leases,
 	                               .round = round_leases };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `k2k-tenantctl list`, from its start to its end; its output goes to /dev/null. */
+/* `k2k-tenantctl list`, from start to end, to /dev/null. */
 #include "bench.h"
 
 #include <errno.h>

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Latencies while 8 brokers, each a process, admit 5,000 messages a second each
- * at random over 1,000 tenants: of those calls, and of a slot's way from
- * deregister to the next register. The table is full: register has to wait
- * until no broker can still look at what was deregistered.
+ * Latencies while 8 brokers, each a process, admit 5,000 messages a second each for random ones of
+ * 1,000 tenants: of these calls, and of the reuse of a slot from deregister to the next register.
+ * The table is full, so register has to wait until no broker can still read what was deregistered.
  *
- * A broker sleeps until each message is due, by the clock and not by the
- * message before. A latency contains one reading of the clock.
+ * A broker sleeps until each message is due by the clock, however long the message before took. A
+ * latency includes one reading of the clock.
  */
 #include "bench.h"
 #include "common/clock.h"
@@ -20,14 +19,14 @@ enum { REUSE_PAUSE_NS = 500000, REUSES_MAX = 4096 };
 enum { ORDER_ATTACH, ORDER_ADMIT };
 #define MESSAGES_MAX (2 * PER_S)
 
-static struct office {
+static struct area {
 	char registry[K2K_NAME_MAX + 1];
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	struct {
 		size_t count;
 		uint64_t latency_ns[MESSAGES_MAX];
-	} desk[BROKERS];
-} * office;
+	} results[BROKERS];
+} * area;
 
 static struct k2k_registry *admin, *attached;
 static uint64_t *ids;
@@ -35,59 +34,59 @@ static uint64_t *ids;
 static void broker(void *context, unsigned int worker, unsigned int order)
 {
 	static uint64_t at;
-	uint64_t due = office->start_ns + worker * (uint64_t)PERIOD_NS / BROKERS;
+	uint64_t due = area->start_ns + worker * (uint64_t)PERIOD_NS / BROKERS;
 	size_t count = 0;
 
 	(void)context;
 	if (order == ORDER_ATTACH) {
-		attached = open_broker(office->registry);
+		attached = open_broker(area->registry);
 		ids = ids_in_random_order(TENANTS);
 		at = worker * (TENANTS / BROKERS);
 		return;
 	}
-	for (; due < office->end_ns && count < MESSAGES_MAX; due += PERIOD_NS) {
+	for (; due < area->end_ns && count < MESSAGES_MAX; due += PERIOD_NS) {
 		uint64_t start;
 		int code;
 
 		clock_sleep_until(due);
-		if (clock_monotonic_ns() >= office->end_ns)
+		if (clock_monotonic_ns() >= area->end_ns)
 			break;
 		start = now_ns();
 		code = k2k_message_admit(attached, ids[at], (struct k2k_audit_tag){ 1, 1 }, 1,
 		                         NULL);
-		office->desk[worker].latency_ns[count++] = now_ns() - start;
+		area->results[worker].latency_ns[count++] = now_ns() - start;
 		if (code)
 			die_of(code, "admit");
 		at = at + 1 == TENANTS ? 0 : at + 1;
 	}
-	office->desk[worker].count = count;
+	area->results[worker].count = count;
 }
 
-static struct crew brokers = { .size = BROKERS, .work = broker };
+static struct workers brokers = { .size = BROKERS, .work = broker };
 
-static void hire_brokers(void *state)
+static void start_brokers(void *state)
 {
 	(void)state;
-	office = shared_memory(sizeof(*office));
-	crew_hire(&brokers);
+	area = shared_memory(sizeof(*area));
+	workers_start(&brokers);
 }
 
 static void open_load(void *state)
 {
 	(void)state;
-	admin = create_registry(office->registry, "load", TENANTS + 1, 64);
+	admin = create_registry(area->registry, "load", TENANTS + 1, 64);
 	register_tenants(admin, TENANTS + 1);
-	crew_order(&brokers, BROKERS, ORDER_ATTACH);
-	crew_wait(&brokers, BROKERS);
+	workers_run(&brokers, BROKERS, ORDER_ATTACH);
+	workers_wait(&brokers, BROKERS);
 }
 
-/* One tenant leaves, another takes its slot: the only one there is. */
+/* Deregisters a tenant and registers another one in its slot, the only free one. */
 static size_t reuse_slots(uint64_t *latency_ns)
 {
 	static uint64_t next = TENANTS;
 	size_t count = 0;
 
-	while (clock_monotonic_ns() < office->end_ns && count < REUSES_MAX) {
+	while (clock_monotonic_ns() < area->end_ns && count < REUSES_MAX) {
 		uint64_t start = now_ns();
 		int code = k2k_tenant_deregister(admin, tenant_id(next), NULL);
 
@@ -116,15 +115,15 @@ static void round_load(void *state, struct sample *samples)
 	size_t count = 0, reuses;
 
 	(void)state;
-	office->start_ns = clock_monotonic_ns() + 2 * PERIOD_NS;
-	office->end_ns = office->start_ns + length_ns;
-	crew_order(&brokers, BROKERS, ORDER_ADMIT);
+	area->start_ns = clock_monotonic_ns() + 2 * PERIOD_NS;
+	area->end_ns = area->start_ns + length_ns;
+	workers_run(&brokers, BROKERS, ORDER_ADMIT);
 	reuses = reuse_slots(reuse);
-	crew_wait(&brokers, BROKERS);
+	workers_wait(&brokers, BROKERS);
 	for (int i = 0; i < BROKERS; i++) {
-		memcpy(all + count, office->desk[i].latency_ns,
-		       office->desk[i].count * sizeof(*all));
-		count += office->desk[i].count;
+		memcpy(all + count, area->results[i].latency_ns,
+		       area->results[i].count * sizeof(*all));
+		count += area->results[i].count;
 	}
 	if (!count || !reuses)
 		die("the brokers under load did not get to run");
@@ -149,5 +148,5 @@ static const struct row_spec rows[] = {
 	ROW("load_messages", "messages that each of the 8 did; 5,000 were asked for", UNIT_PER_S,
 	    GOAL_NONE, 0),
 };
-const struct bench_case load_case = { ROWS(rows), .most_rounds = 7, .hire = hire_brokers,
+const struct bench_case load_case = { ROWS(rows), .most_rounds = 7, .start = start_brokers,
 	                              .open = open_load, .round = round_load };

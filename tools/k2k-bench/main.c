@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * k2k-bench: the command line, and the supervisor that removes what a measurement leaves, however
- * it ends.
+ * k2k-bench - measures what the registry's calls cost on this machine
+ *
+ * This file has the options, and the supervisor that removes all registries however the run ends.
  */
 #include "bench.h"
 
@@ -24,85 +25,67 @@ enum {
 	QUICK_SAMPLE_NS = 1000000
 };
 
+/* clang-format off */
 static const char help[] =
 	"Usage: k2k-bench [--quick] [--big] [--only TEXT] [--rounds N] [--json]\n"
 	"\n"
-	"Measures what the registry's calls cost on this machine, beside the floors: what an "
-	"exact\n"
-	"count that processes share costs at least. Makes registries of its own, named "
-	"bench-PID-...,\n"
-	"and removes them at the end, and when it is interrupted. Takes about a minute.\n"
+	"Measures what the registry's calls cost on this machine, beside the floors: the least that\n"
+	"an exact count shared by processes costs. Creates registries of its own, named\n"
+	"bench-PID-..., and removes them at the end, also when it is interrupted. Takes a minute.\n"
 	"\n"
-	"  --quick       a few seconds: 3 short rounds, slow rows once, 10,000 tenants for 100,000 "
-	"(the\n"
-	"                names say so, and have no target). To see that it works; not to be cited\n"
+	"  --quick       a few seconds: 3 short rounds, slow rows once, 10,000 tenants instead of\n"
+	"                100,000 (the names say so, and have no target). Shows that it works; don't\n"
+	"                cite its figures\n"
 	"  --big         also 1,000,000 tenants with 4,000,000 engagements (650 MB in /dev/shm)\n"
 	"  --only TEXT   only rows whose name contains TEXT, and the floors\n"
-	"  --rounds N    1 to 1000; 11 unless given. Slow rows take at most 7 of them, of which "
-	"--quick\n"
-	"                leaves 1\n"
+	"  --rounds N    1 to 1000; 11 unless given. Slow rows take at most 7 rounds, and 1 with\n"
+	"                --quick\n"
 	"  --json        one JSON object instead of the table\n"
 	"  -h, --help    this\n"
 	"  -V, --version  the version\n"
 	"\n"
 	"How it measures\n"
-	"  All rows take turns, round after round. A row's figure is the median of its rounds; "
-	"beside\n"
-	"  it are the least and the quartiles. A sample is a loop of at least 2 ms (--quick: 1 ms) "
-	"by\n"
-	"  CLOCK_MONOTONIC_RAW, divided by its calls. Nothing is subtracted: not the loop, not\n"
-	"  the clock. A loop in which the kernel gave the processor to somebody else is run "
-	"again,\n"
-	"  up to 3 times. Ratios are of the medians. It is linked with the shared library like "
-	"any\n"
-	"  program. Broad quartiles mean that others were at work: then repeat it.\n"
-	"  Floors       fetch_add: sequentially consistent, result used, on memory that processes "
-	"share.\n"
-	"               fetch_add_two: the same word from two processes at once; the time between "
-	"two\n"
-	"               calls of one of them. read_section: of liburcu, flavour bp, inlined.\n"
-	"               lfht_random_100k: cds_lfht_lookup() in a read section, a read of the "
-	"node's value,\n"
-	"               one cache line a node, as many buckets as fit, own memory\n"
-	"  ..._hot      one tenant of 1,000, the first of its hash bucket, as 4 of 5 are. Every "
-	"limit is\n"
-	"               finite, and out of reach\n"
-	"  ..._random_N each of N tenants in random order; all once before what is timed\n"
-	"  ..._two_...  two processes, a processor each. two_on_one: the ratio is of speeds, to\n"
-	"               fetch_add_two. two_apart: the slower one's speed by its speed alone, the "
-	"median\n"
-	"               of the rounds\n"
+	"  All rows take turns, round after round. A row's figure is the median of its rounds; the\n"
+	"  table also has the minimum and the quartiles. A sample is a loop of at least 2 ms\n"
+	"  (--quick: 1 ms) of CLOCK_MONOTONIC_RAW, divided by its calls. Neither the loop nor the\n"
+	"  clock is subtracted. A loop that the kernel preempted is repeated, up to 3 times. Ratios\n"
+	"  are ratios of medians. The program is linked with the shared library like any other. If\n"
+	"  the quartiles are far apart, other processes were busy: measure again.\n"
+	"  Floors       fetch_add: sequentially consistent, result used, in shared memory.\n"
+	"               fetch_add_two: the same word from two processes at once; the time between\n"
+	"               two calls of one of them. read_section: of liburcu, flavour bp, inlined.\n"
+	"               lfht_random_100k: cds_lfht_lookup() in a read section, and a read of the\n"
+	"               node's value; one cache line a node, enough buckets, private memory\n"
+	"  ..._hot      one tenant of 1,000, the first of its hash bucket, as 4 of 5 are. Every\n"
+	"               limit is finite, and out of reach\n"
+	"  ..._random_N each of N tenants in random order; all once before the timed loop\n"
+	"  ..._two_...  two processes, a processor each. two_on_one: the ratio compares speeds, with\n"
+	"               fetch_add_two. two_apart: the slower process' speed divided by its speed\n"
+	"               alone, the median of the rounds\n"
 	"  track_new    16,384 engagements that a tenant has not used\n"
-	"  register, update, deregister  1,000 in turn, each by itself. register_in_batch, "
-	"register_100k, _1m:\n"
-	"               between k2k_batch_begin() and k2k_batch_end(), which register_100k and _1m "
-	"count in\n"
-	"  kernel, memory  one taken and given back, with a lease\n"
-	"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so "
-	"that each is\n"
-	"               an event. tail_idle: what a follower uses of a processor while nothing "
-	"happens\n"
-	"  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock. "
-	"Percentiles of\n"
-	"               a second each; the messages lost to others show in load_messages. reuse: "
-	"from\n"
-	"               deregister until register has the only free slot again\n"
+	"  register, update, deregister  1,000 in turn, each by itself. register_in_batch,\n"
+	"               register_100k, _1m: between k2k_batch_begin() and k2k_batch_end(), whose\n"
+	"               time register_100k and _1m include\n"
+	"  kernel, memory  one acquired and released, with a lease\n"
+	"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so\n"
+	"               that each is an event. tail_idle: processor time of a follower while nothing\n"
+	"               happens\n"
+	"  load, reuse  8 processes admit 5,000 messages a second each, paced by the clock.\n"
+	"               Percentiles of one second; load_messages shows how many messages were late.\n"
+	"               reuse: from deregister until register gets the only free slot again\n"
 	"  attach_N     N processes at once: each one's call, from when it begins in its process\n"
 	"  memory_...   by the sizes that init --plan adds up, just above a power of two\n"
-	"  list_...     k2k-tenantctl beside this program, or in PATH, from start to end, to "
-	"/dev/null\n"
+	"  list_...     k2k-tenantctl beside this program, or in PATH, from start to end, to\n"
+	"               /dev/null\n"
 	"\n"
-	"JSON: "
-	"{\"schema\",\"machine\",\"rounds\",\"quick\",\"floors\":{\"fetch_add_ns\":..,..},\"floor_"
-	"rows\",\n"
-	"\"results\":[{\"name\",\"ns\",\"ratio\",\"target\",\"met\",..},..]}. target is what "
-	"`goal` says: a bound of the\n"
-	"ratio to `against`, or of value, which is in `unit`. What a row does not have is null.\n"
+	"JSON: {\"schema\",\"machine\",\"rounds\",\"quick\",\"floors\":{\"fetch_add_ns\":..,..},\"floor_rows\",\n"
+	"\"results\":[{\"name\",\"ns\",\"ratio\",\"target\",\"met\",..},..]}. `goal` says what target is: a bound\n"
+	"of the ratio to `against`, or of value, which is in `unit`. What a row does not have is null.\n"
 	"\n"
-	"Exit codes: 0 measured, whether targets are met or not; 1 it could not be measured; 2 "
-	"wrong\n"
-	"usage; 128 + the signal's number where one ended it (all registries are removed; SIGKILL\n"
-	"alone leaves them: k2k-tenantctl -r NAME destroy -y).\n";
+	"Exit codes: 0 measured, whether targets are met or not; 1 it could not be measured; 2 wrong\n"
+	"usage; 10 out of memory; 128 + the signal's number if one ended it (all registries are\n"
+	"removed, except after SIGKILL: k2k-tenantctl -r NAME destroy -y).\n";
+/* clang-format on */
 
 /* ---- options ------------------------------------------------------------------- */
 
@@ -200,7 +183,9 @@ static _Noreturn void measure_and_print(void)
 	_exit(EXIT_DONE);
 }
 
-/* Returns the signal that ended it, or 0 with its exit code. All its descendants are gone, too. */
+/*
+ * Returns the signal that ended the child, or 0 with its exit status. All its descendants are gone.
+ */
 static int supervise(pid_t child, const sigset_t *signals, int *code)
 {
 	int ended_by = 0, status = 0, one;
@@ -223,7 +208,7 @@ static int supervise(pid_t child, const sigset_t *signals, int *code)
 	} else {
 		*code = WEXITSTATUS(status);
 	}
-	/* what it had started is killed by its end, and comes to this process */
+	/* its children are killed when it ends, and become children of this process */
 	do
 		pid = waitpid(-1, NULL, 0);
 	while (pid > 0 || errno == EINTR);
@@ -239,7 +224,7 @@ int main(int argc, char **argv)
 	read_options(argc, argv);
 	registries_prepare();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	signal(SIGCHLD, SIG_DFL); /* ignored, it would leave nothing to wait for */
+	signal(SIGCHLD, SIG_DFL); /* if it were ignored, waitpid() would find no child */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGINT);
@@ -259,6 +244,6 @@ int main(int argc, char **argv)
 	registries_destroy();
 	if (!ended_by)
 		return code;
-	/* a core of this process would say nothing */
+	/* a core dump of this process would be useless */
 	return 128 + ended_by;
 }

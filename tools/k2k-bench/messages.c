@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What happens on every message, by one process: one hot tenant, and many in random order. */
+/* Calls for each message, by one process: for one hot tenant, and for many in random order. */
 #include "bench.h"
 
 #define TAG ((struct k2k_audit_tag){ 1, 1 })
 
-/* No unrolling, and nothing to remove: the library is another object. */
+/* The library is another object, so the compiler can't remove a call. */
 #define LOOP(name, prepare, call)                          \
 	static void name(void *state, uint64_t calls)      \
 	{                                                  \
@@ -59,19 +59,19 @@ static void open_walk(void *state)
 	w->target = (struct target){ w->population->broker, w->population->ids,
 		                     w->population->tenants, 0 };
 	if (w->hot) {
-		/* registered last, so the first of its bucket: as 4 of 5 are */
+		/* registered last, so it is the first of its bucket, as 4 of 5 are */
 		w->hottest = tenant_id(w->population->tenants - 1);
 		w->target.ids = &w->hottest;
 		w->target.count = 1;
 	}
-	/* at random each sample is at least one walk over all of them */
+	/* in random order, each sample is at least one walk over all of them */
 	for (int op = 0; op < OP_COUNT; op++)
 		w->loops[op] = (struct loop){ op_loops[op], &w->target, w->target.count };
 }
 
 /*
- * Over many tenants all are walked once before what is timed: it finds the caches as the walk
- * itself leaves them.
+ * All tenants are walked once before the timed loop, so that it finds the caches as a walk leaves
+ * them.
  */
 static void round_walk(void *state, struct sample *samples)
 {
@@ -144,15 +144,12 @@ static void open_first(void *state)
 	char name[K2K_NAME_MAX + 1] = "";
 
 	(void)state;
-	/* so many that those of the last sample need not be reusable yet */
+	/* enough that records of the last sample need not be reusable yet */
 	first.admin = create_registry(name, "new", 16, 4 * NEW_ENGAGEMENTS);
 	first.broker = open_broker(name);
 }
 
-/*
- * Each sample books on as many engagements that a tenant has not used; the tenant goes afterwards,
- * and they with it.
- */
+/* Each sample books on new engagements of a tenant, which is deregistered afterwards with them. */
 static void round_first(void *state, struct sample *samples)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Two processes, each on a processor of its own, that call at the same time:
- * on two tenants, on one tenant, and, as the floor, fetch_add on one word. Each
- * runs for a while and counts its calls, so that both run all the time.
+ * Two processes on two processors call at the same time: for two tenants, for one tenant, and, as
+ * the floor, fetch_add on one word. Each runs for a fixed time and counts its calls, so that both
+ * run all the time.
  */
 #include "bench.h"
 
@@ -12,10 +12,10 @@
 enum { PAIR = 2, OPS = OP_TRACK + 1, BATCH = 512 };
 enum { ORDER_ATTACH, ORDER_RUN, FETCH_ADD = OPS };
 
-static struct office {
+static struct area {
 	char registry[K2K_NAME_MAX + 1];
 	uint64_t ids[PAIR];
-	/* the order at hand: what, for whom, by whom */
+	/* what to measure, for which tenants, by which processes */
 	int op;
 	bool apart;
 	bool runs[PAIR];
@@ -25,7 +25,7 @@ static struct office {
 		_Alignas(128) double ns;
 		bool disturbed;
 	} result[PAIR];
-} * office;
+} * area;
 
 static struct k2k_registry *attached;
 
@@ -39,14 +39,14 @@ static void loop_fetch_add(void *state, uint64_t calls)
 
 static void run(unsigned int worker)
 {
-	struct target target = { attached, &office->ids[office->apart ? worker : 0], 1, 0 };
-	void (*loop)(void *, uint64_t) = office->op == FETCH_ADD ? loop_fetch_add
-	                                                         : op_loops[office->op];
-	void *state = office->op == FETCH_ADD ? (void *)&office->word : &target;
+	struct target target = { attached, &area->ids[area->apart ? worker : 0], 1, 0 };
+	void (*loop)(void *, uint64_t) = area->op == FETCH_ADD ? loop_fetch_add
+	                                                       : op_loops[area->op];
+	void *state = area->op == FETCH_ADD ? (void *)&area->word : &target;
 	uint64_t calls = 0, start, now, switches;
 
-	loop(state, BATCH); /* warm, and mapped */
-	meet(&office->meeting, office->runs[0] + office->runs[1]);
+	loop(state, BATCH); /* warms the caches, and maps the memory */
+	meet(&area->meeting, area->runs[0] + area->runs[1]);
 	switches = switches_count();
 	start = now_ns();
 	do {
@@ -54,8 +54,8 @@ static void run(unsigned int worker)
 		calls += BATCH;
 		now = now_ns();
 	} while (now - start < 2 * options.sample_ns);
-	office->result[worker].ns = (double)(now - start) / (double)calls;
-	office->result[worker].disturbed = switches_count() != switches;
+	area->result[worker].ns = (double)(now - start) / (double)calls;
+	area->result[worker].disturbed = switches_count() != switches;
 }
 
 static void work(void *context, unsigned int worker, unsigned int order)
@@ -63,19 +63,19 @@ static void work(void *context, unsigned int worker, unsigned int order)
 	(void)context;
 	if (order == ORDER_ATTACH) {
 		pin_to(worker);
-		attached = open_broker(office->registry);
-	} else if (office->runs[worker]) {
+		attached = open_broker(area->registry);
+	} else if (area->runs[worker]) {
 		run(worker);
 	}
 }
 
-static struct crew pair = { .size = PAIR, .work = work };
+static struct workers pair = { .size = PAIR, .work = work };
 
-static void hire_pair(void *state)
+static void start_pair(void *state)
 {
 	(void)state;
-	office = shared_memory(sizeof(*office));
-	crew_hire(&pair);
+	area = shared_memory(sizeof(*area));
+	workers_start(&pair);
 }
 
 static void open_pair(void *state)
@@ -83,35 +83,35 @@ static void open_pair(void *state)
 	(void)state;
 	population_need(&population_1k);
 	for (int i = 0; i < PAIR; i++)
-		office->ids[i] = population_1k.ids[i];
-	strcpy(office->registry, population_1k.name);
-	crew_order(&pair, PAIR, ORDER_ATTACH);
-	crew_wait(&pair, PAIR);
+		area->ids[i] = population_1k.ids[i];
+	strcpy(area->registry, population_1k.name);
+	workers_run(&pair, PAIR, ORDER_ATTACH);
+	workers_wait(&pair, PAIR);
 }
 
-/* Again where one had to wait for its processor: then they were not at work at the same time. */
+/* Repeats a sample in which one was preempted: they did not run at the same time then. */
 static void let_run(int op, bool apart, bool first, bool second)
 {
 	int tries = 0;
 
-	office->op = op;
-	office->apart = apart;
-	office->runs[0] = first;
-	office->runs[1] = second;
+	area->op = op;
+	area->apart = apart;
+	area->runs[0] = first;
+	area->runs[1] = second;
 	do {
-		crew_order(&pair, PAIR, ORDER_RUN);
-		crew_wait(&pair, PAIR);
-	} while (++tries < TRIES && ((first && office->result[0].disturbed) ||
-	                             (second && office->result[1].disturbed)));
+		workers_run(&pair, PAIR, ORDER_RUN);
+		workers_wait(&pair, PAIR);
+	} while (++tries < TRIES &&
+	         ((first && area->result[0].disturbed) || (second && area->result[1].disturbed)));
 }
 
 /*
- * Nanoseconds between two calls of one process, were both equally fast: twice the inverse of their
- * common speed.
+ * The time between two calls of one process if both were equally fast: twice the inverse of their
+ * joint speed.
  */
 static double mean_ns(void)
 {
-	return 2 / (1 / office->result[0].ns + 1 / office->result[1].ns);
+	return 2 / (1 / area->result[0].ns + 1 / area->result[1].ns);
 }
 
 static void round_pair(void *state, struct sample *samples)
@@ -126,13 +126,13 @@ static void round_pair(void *state, struct sample *samples)
 		let_run(op, false, true, true);
 		one->value = mean_ns();
 		let_run(op, true, true, false);
-		alone[0] = office->result[0].ns;
+		alone[0] = area->result[0].ns;
 		let_run(op, true, false, true);
-		alone[1] = office->result[1].ns;
+		alone[1] = area->result[1].ns;
 		let_run(op, true, true, true);
 		apart->value = mean_ns();
 		for (int i = 0; i < PAIR; i++)
-			speed[i] = alone[i] / office->result[i].ns;
+			speed[i] = alone[i] / area->result[i].ns;
 		apart->ratio = speed[0] < speed[1] ? speed[0] : speed[1];
 	}
 }
@@ -157,5 +157,5 @@ static const struct row_spec rows[] = {
 	PAIR_ROWS("admit", GOAL_RATIO_AT_LEAST),
 	PAIR_ROWS("track", GOAL_NONE),
 };
-const struct bench_case pair_case = { ROWS(rows), .floors = true, .hire = hire_pair,
+const struct bench_case pair_case = { ROWS(rows), .floors = true, .start = start_pair,
 	                              .open = open_pair, .round = round_pair };

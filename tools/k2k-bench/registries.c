@@ -11,7 +11,7 @@
 enum { NAMES_MAX = 32 };
 
 static struct names {
-	int pid; /* whose run it is */
+	int pid; /* of the run */
 	_Atomic uint32_t count;
 	char text[NAMES_MAX][K2K_NAME_MAX + 1];
 } * names;
@@ -55,7 +55,7 @@ void registries_destroy(void)
 	}
 }
 
-/* splitmix64: one to one, and 0 only for one i far away */
+/* splitmix64: a bijection, and 0 only for an i that is out of reach */
 k2k_tenant_id tenant_id(uint64_t i)
 {
 	uint64_t x = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -71,7 +71,7 @@ uint64_t *ids_in_random_order(uint64_t count)
 
 	for (uint64_t i = 0; i < count; i++)
 		ids[i] = tenant_id(i);
-	/* the same order in each run; the seed is any number far from those of the ids */
+	/* the same order in each run; the seed is far from the numbers of the ids */
 	for (uint64_t i = count - 1; i > 0; i--) {
 		uint64_t j = tenant_id(i + (UINT64_C(1) << 40)) % (i + 1), id = ids[i];
 
@@ -89,7 +89,7 @@ struct k2k_registry *create_registry(char name[K2K_NAME_MAX + 1], const char *wh
 	int code;
 
 	create.max_tenants = tenants;
-	/* one tenant may take half of the table, and a quarter is for budgets alone */
+	/* one tenant may take half of the table, and a quarter is reserved for budgets */
 	create.max_engagements = 3 * engagements;
 	create.max_budgets = 16;
 	create.max_leases = 1024;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All cases take turns, round after round; then each row's median, quartiles and ratio. */
+/*
+ * Runs all cases in turn, round after round, and computes each row's median, quartiles and ratio.
+ */
 #include "bench.h"
 #include "common/memory.h"
 
@@ -60,7 +62,7 @@ static const char *against_name(const struct row_spec *spec)
 	}
 }
 
-/* A row that only others are compared with. */
+/* A floor: other rows are compared with it. */
 static bool is_floor(const struct row_spec *spec)
 {
 	for (size_t i = 0; i < all_case_count; i++)
@@ -119,7 +121,7 @@ static void settle(struct row *row)
 	row->high = quantile(row->values, row->count, 0.75);
 }
 
-/* Of the medians: what the table shows, divided. */
+/* The ratio of the medians, as the table shows them. */
 static double ratio_of(const struct row *row, const struct row *rows, size_t count)
 {
 	const char *against = against_name(row->spec);
@@ -175,8 +177,8 @@ struct row *measure(size_t *count)
 		}
 	}
 	for (size_t i = 0; i < cases_count; i++)
-		if (cases[i]->hire)
-			cases[i]->hire(cases[i]->state);
+		if (cases[i]->start)
+			cases[i]->start(cases[i]->state);
 	for (size_t i = 0; i < cases_count; i++)
 		if (cases[i]->open)
 			cases[i]->open(cases[i]->state);
@@ -184,7 +186,7 @@ struct row *measure(size_t *count)
 		for (size_t i = 0; i < cases_count; i++)
 			if (round < rounds_of(cases[i]))
 				do_round(cases[i], at[i]);
-	crews_dismiss();
+	workers_stop_all();
 	for (size_t i = 0; i < *count; i++)
 		settle(&rows[i]);
 	for (size_t i = 0; i < *count; i++)

@@ -46,7 +46,7 @@ int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Between two values where it falls between them. */
+/* Interpolates between two values. */
 double quantile(const double *sorted, size_t count, double part)
 {
 	double at = part * (double)(count - 1);
@@ -56,7 +56,7 @@ double quantile(const double *sorted, size_t count, double part)
 	                     : sorted[i];
 }
 
-/* The smallest value that at least this part is not above. */
+/* The smallest value that is not below this part of the values. */
 double quantile_u64(const uint64_t *sorted, size_t count, double part)
 {
 	double at = part * (double)count;

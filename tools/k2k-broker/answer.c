@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "answer.h"
 #include "common/json.h"
-#include "common/memory.h"
 
 #include <json-c/json.h>
 
-/* ---- an answer into a line ------------------------------------------------------------ */
-
-static void finish(struct text *out, json_object *object)
+static void write_line(FILE *out, json_object *object)
 {
-	size_t size;
-	const char *line = json_object_to_json_string_length(
-		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
-
-	check_memory((void *)(uintptr_t)line);
-	text_add(out, line, size);
-	text_add(out, "\n", 1);
-	json_object_put(object);
+	json_write(out, object);
+	putc('\n', out);
 }
 
-/* Which line is answered, and the id that it gave. */
+/* Begins an answer with the number of the line, and the line's id. */
 static json_object *object_for(uint64_t number, const struct line_parsed *parsed)
 {
 	json_object *object = json_new();
@@ -30,18 +21,18 @@ static json_object *object_for(uint64_t number, const struct line_parsed *parsed
 	return object;
 }
 
-static void add_error(struct text *out, uint64_t number, const struct line_parsed *parsed,
-                      const struct line_error *error)
+static void write_error(FILE *out, uint64_t number, const struct line_parsed *parsed,
+                        const struct line_error *error)
 {
 	json_object *object = object_for(number, parsed);
 
 	json_put_count(object, "column", error->column);
 	json_put_text(object, "error", error->text);
-	finish(out, object);
+	write_line(out, object);
 }
 
-static void add_answer(struct text *out, uint64_t number, const struct line_parsed *parsed,
-                       const struct broker_answer *answer)
+static void write_answer(FILE *out, uint64_t number, const struct line_parsed *parsed,
+                         const struct broker_answer *answer)
 {
 	const struct broker_request *request = &parsed->request;
 	json_object *object = object_for(number, parsed);
@@ -79,10 +70,10 @@ static void add_answer(struct text *out, uint64_t number, const struct line_pars
 		if (answer->unbooked)
 			json_put_text(object, "unbooked", broker_reason_name(answer->unbooked));
 	}
-	finish(out, object);
+	write_line(out, object);
 }
 
-void answer_add_message(struct text *out, const struct broker_message *message)
+void answer_write_message(FILE *out, const struct broker_message *message)
 {
 	json_object *object = json_new();
 
@@ -92,10 +83,10 @@ void answer_add_message(struct text *out, const struct broker_message *message)
 	json_put_u64(object, "org", message->tag.org_id);
 	json_put_u64(object, "engagement", message->tag.engagement_id);
 	json_put_u64(object, "gpu_ns", message->gpu_ns);
-	finish(out, object);
+	write_line(out, object);
 }
 
-/* Those that occurred. */
+/* Only reasons that occurred. */
 static void put_reasons(json_object *object, const char *key,
                         const uint64_t reasons[BROKER_REASONS])
 {
@@ -136,8 +127,8 @@ static void put_tenant(const struct broker_tenant *tenant, void *tenants)
 	json_append(tenants, object);
 }
 
-static void add_counts(struct text *out, const struct broker *broker,
-                       const struct answer_counts *counts, json_object *object)
+static void write_counts(FILE *out, const struct broker *broker, const struct answer_counts *counts,
+                         json_object *object)
 {
 	json_object *tenants = json_new_list();
 
@@ -147,45 +138,39 @@ static void add_counts(struct text *out, const struct broker *broker,
 	put_counts(object, broker_counts(broker));
 	broker_tenants(broker, put_tenant, tenants);
 	json_put(object, "tenants", tenants);
-	finish(out, object);
+	write_line(out, object);
 }
 
-void answer_add_totals(struct text *out, const struct broker *broker,
-                       const struct answer_counts *counts)
+void answer_write_totals(FILE *out, const struct broker *broker, const struct answer_counts *counts)
 {
-	add_counts(out, broker, counts, json_new());
+	write_counts(out, broker, counts, json_new());
 }
 
-/* ---- from line to answer ---------------------------------------------------------------- */
-
-int answer_lines(struct line_input *input, int at_end, struct broker *broker,
-                 struct broker_inbox *inbox, struct answer_counts *counts, struct text *out,
-                 size_t enough)
+bool answer_line(struct line_input *input, int at_end, struct broker *broker,
+                 struct broker_inbox *inbox, struct answer_counts *counts, FILE *out)
 {
-	while (!out || out->size < enough) {
-		struct line_parsed parsed;
-		struct broker_answer answer;
-		struct line_error error;
-		enum line_kind kind;
-		const char *line;
-		size_t size;
+	struct line_parsed parsed;
+	struct broker_answer answer;
+	struct line_error error;
+	enum line_kind kind;
+	const char *line;
+	size_t size;
 
-		kind = line_next(input, at_end, &line, &size);
-		if (kind == LINE_NONE)
-			return 0;
-		counts->lines++;
-		if (line_parse(kind, line, size, &parsed, &error)) {
-			counts->malformed++;
-			if (out)
-				add_error(out, input->number, &parsed, &error);
-		} else if (parsed.request.operation != BROKER_STATS) {
-			broker_decide(broker, inbox, &parsed.request, &answer);
-			if (out)
-				add_answer(out, input->number, &parsed, &answer);
-		} else if (out) {
-			add_counts(out, broker, counts, object_for(input->number, &parsed));
-		}
-		line_forget(&parsed);
+	kind = line_next(input, at_end, &line, &size);
+	if (kind == LINE_NONE)
+		return false;
+	counts->lines++;
+	if (line_parse(kind, line, size, &parsed, &error)) {
+		counts->malformed++;
+		if (out)
+			write_error(out, input->number, &parsed, &error);
+	} else if (parsed.request.operation != BROKER_STATS) {
+		broker_decide(broker, inbox, &parsed.request, &answer);
+		if (out)
+			write_answer(out, input->number, &parsed, &answer);
+	} else if (out) {
+		write_counts(out, broker, counts, object_for(input->number, &parsed));
 	}
-	return 1;
+	line_forget(&parsed);
+	return true;
 }

@@ -1,34 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * answer.h - lines that come in, done and answered by lines that go out
- */
+/* answer.h - does what a line asks for, and writes the answer */
 #ifndef K2K_BROKER_ANSWER_H
 #define K2K_BROKER_ANSWER_H
 
 #include "broker.h"
 #include "line.h"
-#include "common/text.h"
 
-#include <stddef.h>
-
-/* ---- from line to answer ------------------------------------------------------------ */
+#include <stdbool.h>
+#include <stdio.h>
 
 struct answer_counts {
 	uint64_t lines, malformed;
 };
 
 /*
- * Does what all complete lines of the input ask, and adds the answers to out (null:
- * no answers), until out has `enough` bytes. Returns 1 where it stopped because of that.
+ * Takes the next line of the input, does what it asks for, and writes the answer to `out` (null: no
+ * answer). False if there is no complete line.
  */
-int answer_lines(struct line_input *input, int at_end, struct broker *broker,
-                 struct broker_inbox *inbox, struct answer_counts *counts, struct text *out,
-                 size_t enough);
+bool answer_line(struct line_input *input, int at_end, struct broker *broker,
+                 struct broker_inbox *inbox, struct answer_counts *counts, FILE *out);
 
-/* The line by which a message arrives at a connection. */
-void answer_add_message(struct text *out, const struct broker_message *message);
-/* All counts as one line. */
-void answer_add_totals(struct text *out, const struct broker *broker,
-                       const struct answer_counts *counts);
+/* Writes the line that delivers a message to a connection. */
+void answer_write_message(FILE *out, const struct broker_message *message);
+/* Writes all counts as one line. */
+void answer_write_totals(FILE *out, const struct broker *broker,
+                         const struct answer_counts *counts);
 
 #endif

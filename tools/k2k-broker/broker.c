@@ -14,8 +14,7 @@ struct broker_kernel {
 	struct broker_tenant *tenant;
 	struct k2k_audit_tag tag;
 	struct k2k_lease lease;
-	/* the one that the lease is of: a slot does not outlive its registry */
-	uint64_t opening;
+	uint64_t opening; /* of the lease: a slot does not outlive its registry */
 	char name[];
 };
 
@@ -23,7 +22,7 @@ struct broker {
 	struct k2k_registry *reg; /* null while the registry is gone */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t opening; /* counts successful opens */
-	uint64_t next_ms; /* of the next look or attempt */
+	uint64_t next_ms; /* of the next check, or of the next attempt to open it */
 	int backoff_ms;
 	k2k_audit_sink sink;
 	void *sink_context;
@@ -73,7 +72,7 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 	return a + b < a ? UINT64_MAX : a + b;
 }
 
-/* ---- the registry, which may go and come back -------------------------------- */
+/* ---- the registry, which may be destroyed and created again -------------------------------- */
 
 static uint64_t now_ms(void)
 {
@@ -97,7 +96,7 @@ static int attach(struct broker *broker)
 	return k2k_registry_set_audit_sink(broker->reg, broker->sink, broker->sink_context);
 }
 
-/* A kernel that has no slot in this opening of the registry takes one. */
+/* Takes a slot for a kernel that has none since the registry was opened. */
 static int kernel_attach(struct broker *broker, struct broker_kernel *kernel,
                          struct k2k_verdict *verdict)
 {
@@ -121,9 +120,9 @@ static void kernel_attach_each(const void *node, VISIT visit, void *broker)
 }
 
 /*
- * The registry was destroyed or replaced. The kernels stay and take slots of the
- * new one; which its limits refuse, or whose tenants it doesn't know yet, try again
- * when they send.
+ * The registry was destroyed or replaced. The kernels stay and take slots of the new one. A kernel
+ * that is refused, by a limit or because its tenant is not registered yet, tries again when it
+ * sends.
  */
 static int attach_again(struct broker *broker)
 {
@@ -233,8 +232,8 @@ static struct broker_kernel *kernel_find(const struct broker *broker, const char
 }
 
 /*
- * Its counts; made where it has none yet. Never freed: as many as there were tenants with a kernel
- * here.
+ * Finds or creates the counts of a tenant; null: no memory. They are never freed before the broker
+ * closes: there are as many as tenants that had a kernel here.
  */
 static struct broker_tenant *tenant_find(struct broker *broker, k2k_tenant_id id)
 {
@@ -260,7 +259,7 @@ static void count_kernel(struct broker *broker, struct broker_tenant *tenant, ui
 	tenant->counts.kernels += change;
 }
 
-/* ESTALE and the like need no answer: then the slot was the registration's, and ended with it. */
+/* An error needs no handling: the slot then ended with its tenant's registration. */
 static void slot_release(struct broker *broker, struct broker_kernel *kernel)
 {
 	if (broker->reg && kernel->opening == broker->opening)
@@ -293,7 +292,7 @@ static struct broker_kernel *kernel_make(struct broker *broker, struct broker_in
 	return kernel;
 }
 
-/* Whether the kernel's slot counts under the present registration of its tenant. */
+/* Whether the kernel's slot belongs to the current registration of its tenant. */
 static int slot_is_current(struct broker *broker, const struct broker_kernel *kernel)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };
@@ -338,7 +337,7 @@ static void add(struct broker *broker, struct broker_inbox *inbox,
 	answer->has_verdict = (code == 0 || code == K2K_EKERNELS) &&
 	                      request->tenant != K2K_TENANT_UNSPECIFIED;
 	if (code)
-		/* an old slot stays */
+		/* a kernel that moves keeps its old slot */
 		return refuse(answer, BROKER_REFUSED, reason_of(code), code);
 	tenant = tenant_find(broker, request->tenant);
 	answer->decision = !kernel                    ? BROKER_ADDED
@@ -391,7 +390,7 @@ static int admit(struct broker *broker, struct broker_kernel *source, struct bro
 	int code;
 
 	if (answer->tenant == K2K_TENANT_UNSPECIFIED)
-		/* always admitted and never counted, registry or not */
+		/* always admitted and never counted, even without a registry */
 		return 0;
 	if (!broker->reg)
 		return K2K_EFENCED;
@@ -498,10 +497,7 @@ void broker_decide(struct broker *broker, struct broker_inbox *inbox,
 	struct broker_tenant key, **tenant;
 
 	decide(broker, inbox, request, answer);
-	/*
-	 * Refused because the registry has gone: nothing was done, so ask the new one, if there is
-	 * one.
-	 */
+	/* the registry is gone, and nothing was done: try the new one, if there is one */
 	if (answer->code == K2K_EFENCED && !answer->unbooked && attach_again(broker) == 0)
 		decide(broker, inbox, request, answer);
 	count(&broker->counts, request, answer);
@@ -525,7 +521,7 @@ static void visit_tenant(const void *node, VISIT visit, void *closure)
 {
 	const struct each *each = closure;
 
-	/* twalk's names: "postorder" is the visit in order */
+	/* twalk(3) calls the visit in sorted order "postorder" */
 	if (visit == postorder || visit == leaf)
 		each->call(*(const struct broker_tenant *const *)node, each->context);
 }

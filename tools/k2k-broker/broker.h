@@ -2,21 +2,21 @@
 /*
  * broker.h - what a broker does with a message, on top of <k2k/registry.h>
  *
- * This pair of files is the part to copy into a broker of your own: it knows
- * nothing of JSON, sockets or options. Who delivers hands in inboxes.
+ * Copy this pair of files (and common/clock.h) into a broker of your own: it has no JSON, sockets
+ * or options in it. The caller provides inboxes, which deliver messages.
  *
- *  1. The source kernel's tenant is the sender's; an unknown source is tenant 0.
- *     An unknown destination counts as the sender's tenant.
- *  2. Where the tenants differ the attempt is counted and audited, and refused.
- *     It consumes no quota.
- *  3. The message's tag is billed; where it is 0/0, the source kernel's.
- *  4. The message is admitted against tenant and tag, then delivered.
- *     Admitted, it costs one and its GPU time is booked, wherever it ends.
- *  5. A kernel takes a slot of its tenant, and gives it back when it is removed.
- *  6. Added again under another tenant it moves: first the new slot, then the old.
- *  7. The GPU time is what the message says it took: who measures it, books it.
+ *  1. The sender's tenant is that of the source kernel; an unknown source has tenant 0. An unknown
+ *     destination counts as the sender's tenant.
+ *  2. If the tenants differ, the attempt is counted, audited and refused. It consumes no quota.
+ *  3. The message's tag is billed; if it is 0/0, the tag of the source kernel.
+ *  4. The message is admitted against tenant and tag, then delivered. An admitted message counts as
+ *     one and its GPU time is booked, whether or not it is delivered.
+ *  5. A kernel takes a slot of its tenant, and returns it when it is removed.
+ *  6. A kernel that is added again under another tenant moves: it takes the new slot, then returns
+ *     the old one.
+ *  7. The GPU time is what the message states; the broker measures nothing.
  *
- * One thread. No call waits longer than BROKER_TIMEOUT_NS.
+ * For one thread. No call waits longer than BROKER_TIMEOUT_NS.
  */
 #ifndef K2K_BROKER_BROKER_H
 #define K2K_BROKER_BROKER_H
@@ -27,7 +27,7 @@
 #include <sys/queue.h>
 
 #define BROKER_NAME_MAX 255 /* bytes in a kernel's name */
-/* at once: those of tenant 0 take no slot that would bound them */
+/* at once; kernels of tenant 0 take no slot, so nothing else limits them */
 #define BROKER_KERNELS_MAX 65536
 #define BROKER_TIMEOUT_NS UINT64_C(1000000000)
 
@@ -44,23 +44,22 @@ struct broker_message {
 };
 
 /*
- * A kernel belongs to the inbox that added it: it alone sends as that kernel,
- * moves it and removes it. Put one into a structure of yours, set deliver, and
- * LIST_INIT the kernels.
+ * A kernel belongs to the inbox that added it: only this inbox sends as that kernel, moves it and
+ * removes it. Embed one in a structure of yours, set `deliver`, and LIST_INIT the kernels.
  */
 struct broker_inbox {
-	/* 0, or -1 where it is full */
+	/* returns 0, or -1 if the inbox is full */
 	int (*deliver)(struct broker_inbox *inbox, const struct broker_message *message);
 	LIST_HEAD(, broker_kernel) kernels;
 };
 
-/* ---- what is asked, what is answered ---------------------------------------- */
+/* ---- requests and answers ---------------------------------------- */
 
 enum broker_operation { BROKER_ADD, BROKER_REMOVE, BROKER_SEND, BROKER_STATS };
 
 struct broker_request {
 	enum broker_operation operation;
-	const char *name; /* the kernel; of a message the source */
+	const char *name; /* the kernel; for a message, the source */
 	const char *to;
 	k2k_tenant_id tenant;
 	struct k2k_audit_tag tag;
@@ -89,17 +88,17 @@ enum broker_reason {
 	BROKER_BUDGET,
 	BROKER_UNKNOWN_TENANT,
 	BROKER_KERNELS,
-	BROKER_UNKNOWN_KERNEL, /* nothing to remove */
+	BROKER_UNKNOWN_KERNEL, /* there is nothing to remove */
 	BROKER_OTHERS_KERNEL,  /* the name belongs to another inbox */
 	BROKER_BROKER_FULL,    /* BROKER_KERNELS_MAX */
 	BROKER_LEASES_FULL,
 	BROKER_BUSY,
-	BROKER_NO_REGISTRY, /* gone; the broker tries to open it again */
-	/* only of GPU time */
+	BROKER_NO_REGISTRY, /* it is gone; the broker tries to open it again */
+	/* for GPU time only */
 	BROKER_UNSPECIFIED_TENANT,
 	BROKER_LEDGER_FULL,
 	BROKER_TENANT_GONE,
-	BROKER_ERROR, /* damage, or the system: see answer.code */
+	BROKER_ERROR, /* corrupt registry, or the system failed: see answer.code */
 	BROKER_REASONS
 };
 const char *broker_reason_name(enum broker_reason reason); /* "rate"; null for none */
@@ -108,9 +107,9 @@ struct broker_answer {
 	enum broker_decision decision;
 	enum broker_reason reason;
 	int code;                        /* of the library: 0 or K2K_E... */
-	k2k_tenant_id tenant, to_tenant; /* to_tenant: of a message's destination */
-	struct k2k_audit_tag tag;        /* the one billed */
-	/* the registry was asked, and answered in numbers */
+	k2k_tenant_id tenant, to_tenant; /* to_tenant: of the destination */
+	struct k2k_audit_tag tag;        /* that is billed */
+	/* the registry decided, so the verdict has its numbers */
 	int has_verdict;
 	struct k2k_verdict verdict;
 	uint64_t booked_ns;
@@ -125,39 +124,39 @@ struct broker_counts {
 	uint64_t rejected[BROKER_REASONS];                 /* messages by reason */
 	uint64_t refused[BROKER_REASONS];                  /* kernels by reason */
 	uint64_t gpu_ns_booked, gpu_ns_unbooked, unbooked; /* saturating; unbooked: messages */
-	uint64_t kernels;                                  /* now */
+	uint64_t kernels;                                  /* that are there now */
 };
 
 struct broker_tenant {
 	k2k_tenant_id id;
-	struct broker_counts counts; /* of what its kernels sent */
+	struct broker_counts counts; /* of requests of its kernels */
 };
 
 /* ---- calls -------------------------------------------------------------------- */
 
-/* Opens the registry as a broker. 0 or K2K_E..., with k2k_error_detail(). */
+/* Opens the registry as a broker. Returns 0 or K2K_E..., with k2k_error_detail(). */
 int broker_open(struct broker **broker, const char *registry);
-/* Detaches; all slots go back. Inboxes that didn't leave must still be there. */
+/* Detaches and returns all slots. Inboxes that did not leave must still exist. */
 void broker_close(struct broker **broker);
-/* The handle's audit sink, kept over a new opening of the registry. */
+/* Sets the audit sink of the handle; it stays when the registry is opened again. */
 int broker_set_audit_sink(struct broker *broker, k2k_audit_sink sink, void *context);
 
-/* Decides one request of `inbox`; BROKER_STATS is not one for it. */
+/* Decides one request of `inbox`, except BROKER_STATS. */
 void broker_decide(struct broker *broker, struct broker_inbox *inbox,
                    const struct broker_request *request, struct broker_answer *answer);
 
-/* Removes all kernels of an inbox that goes. */
+/* Removes all kernels of an inbox, before the inbox is freed. */
 void broker_leave(struct broker *broker, struct broker_inbox *inbox);
 
 /*
- * Looks once a second whether the registry is still there, and opens it again where
- * it went, with a backoff of 10 ms to 1 s. To be called between waits; returns the
- * milliseconds after which it wants to be called again.
+ * Checks once a second whether the registry is still there, and opens it again if it is not, at
+ * intervals of 10 ms to 1 s. Call it between waits; returns after how many milliseconds to call it
+ * again.
  */
 int broker_tick(struct broker *broker);
 
 const struct broker_counts *broker_counts(const struct broker *broker);
-/* In order of ids. */
+/* Calls each() for all tenants, in order of their ids. */
 void broker_tenants(const struct broker *broker,
                     void (*each)(const struct broker_tenant *tenant, void *context), void *context);
 

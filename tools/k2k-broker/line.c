@@ -14,7 +14,7 @@ static int is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Past the white space at `at`. */
+/* Skips the white space at `at`. */
 static size_t space(const char *line, size_t size, size_t at)
 {
 	while (at < size && is_space(line[at]))
@@ -54,7 +54,7 @@ enum line_kind line_next(struct line_input *input, int at_end, const char **line
 				return LINE_NONE;
 			continue;
 		}
-		/* + 1: a '\r' */
+		/* + 1 for a '\r' */
 		if (!newline && have <= LINE_MAX_BYTES + 1 && !(at_end && have > 0))
 			return LINE_NONE;
 		input->number++;
@@ -81,15 +81,15 @@ static const char *const key_names[KEYS] = {
 };
 #define BIT(key) (1u << (key))
 enum {
-	/* each may have an id */
+	/* each of them may have an id */
 	ADD_KEYS = BIT(KERNEL) | BIT(NAME) | BIT(TENANT) | BIT(ORG) | BIT(ENGAGEMENT),
 	REMOVE_KEYS = BIT(KERNEL) | BIT(NAME),
 	SEND_KEYS = BIT(SEND) | BIT(TO) | BIT(ORG) | BIT(ENGAGEMENT) | BIT(GPU_NS),
 };
 
-/* What stands in the line for one key. */
+/* A key and its value in the line. */
 struct member {
-	size_t key_column, value_column; /* 0: not there */
+	size_t key_column, value_column; /* from 1; 0: the key is missing */
 	const char *value;
 	size_t value_size;
 	struct json_object *json;
@@ -107,7 +107,7 @@ __attribute__((format(printf, 3, 4))) static int wrong(struct line_error *error,
 	return -1;
 }
 
-/* Past the end of the JSON value at `at`. The line is known to be valid. */
+/* Skips the JSON value at `at`, in a line that json-c accepted. */
 static size_t past_value(const char *line, size_t size, size_t at)
 {
 	int depth = 0;
@@ -136,7 +136,7 @@ static size_t past_value(const char *line, size_t size, size_t at)
 	return at;
 }
 
-/* A key may be written with escapes; json-c reads them. */
+/* json-c reads a key that is written with escapes. */
 static enum key key_of(const char *quoted, size_t size)
 {
 	struct json_tokener *tokener = NULL;
@@ -159,7 +159,7 @@ static enum key key_of(const char *quoted, size_t size)
 	return key;
 }
 
-/* Finds the members of an object that json-c has accepted. */
+/* Finds the members of an object that json-c accepted. */
 static int find_members(const char *line, size_t size, struct json_object *object,
                         struct member members[KEYS], struct line_error *error)
 {
@@ -171,17 +171,17 @@ static int find_members(const char *line, size_t size, struct json_object *objec
 		int shown;
 		enum key key;
 
-		if (line[at] != '"') /* json-c takes a key in single quotes */
-			return wrong(error, at + 1, "a key must stand in double quotes");
+		if (line[at] != '"') /* json-c accepts single quotes, JSON does not */
+			return wrong(error, at + 1, "a key must be in double quotes");
 		key = key_of(line + start, end - start);
 		for (shown = (int)(end - start < 60 ? end - start : 60);
 		     shown > 0 && (line[start + (size_t)shown] & 0xc0) == 0x80;)
-			shown--; /* not through the middle of a character */
+			shown--; /* don't cut a character in two */
 		if (key == KEYS)
 			return wrong(error, start + 1, "unknown key %.*s", shown, line + start);
 		member = &members[key];
 		if (member->key_column)
-			return wrong(error, start + 1, "key %.*s stands twice", shown,
+			return wrong(error, start + 1, "key %.*s occurs twice", shown,
 			             line + start);
 		at = space(line, size, space(line, size, end) + 1);
 		end = past_value(line, size, at);
@@ -194,7 +194,7 @@ static int find_members(const char *line, size_t size, struct json_object *objec
 	return 0;
 }
 
-/* "0" ... "18446744073709551615", without sign, fraction, exponent or leading zeros. */
+/* Reads "0" to "18446744073709551615", without sign, fraction, exponent or leading zeros. */
 static int get_number(const struct member *member, enum key key, uint64_t *number,
                       struct line_error *error)
 {
@@ -299,10 +299,7 @@ static int interpret(const struct member members[KEYS], size_t size, struct brok
 	               : 0;
 }
 
-/*
- * json-c also takes NaN, Infinity and "1.": they are no JSON, and the client could not read them
- * back.
- */
+/* json-c also accepts NaN, Infinity and "1.". They are not JSON: a client could not read them. */
 static int is_number(const char *value, size_t size)
 {
 	const char *point = memchr(value, '.', size);
@@ -312,8 +309,8 @@ static int is_number(const char *value, size_t size)
 }
 
 /*
- * A number is written back by its own characters: json-c keeps 64 bits of a whole number, and who
- * sent more, or "1.0", looks for the same again.
+ * A number is returned with the characters that it came with. json-c would change one of more than
+ * 64 bits, or "1.0", and the client could not recognise it.
  */
 static int get_id(const struct member *member, struct json_object **id, struct line_error *error)
 {
@@ -351,7 +348,7 @@ int line_parse(enum line_kind kind, const char *line, size_t size, struct line_p
 	start = space(line, size, 0);
 	zero = memchr(line, 0, size);
 	if (zero)
-		return wrong(error, (size_t)(zero - line) + 1, "a byte 0");
+		return wrong(error, (size_t)(zero - line) + 1, "the line has a byte 0");
 	if (start == size || line[start] != '{')
 		return wrong(error, start + 1, "a line is one JSON object");
 	if (!tokener) {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * k2k-broker - the reference broker
- */
+/* k2k-broker - the reference broker */
 #include "answer.h"
 #include "server.h"
+#include "common/memory.h"
 #include "common/service.h"
 
 #include <errno.h>
@@ -25,99 +24,40 @@ enum { QUEUE_DEFAULT = 256, QUEUE_LAST = 65536 };
 static const char usage[] = "Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH [--mode "
 			    "MODE] [--group GROUP]]\n";
 
+/* clang-format off */
 static const char help[] =
-	"\n"
-	"Decides on messages between kernels of tenants, and delivers them. Reads one JSON\n"
-	"object a line from FILE, from standard input, or from the clients of a socket, and\n"
-	"answers each with one line. At the end of its input, or on SIGTERM, SIGINT or SIGHUP,\n"
-	"it detaches from the registry, gives all kernel slots back and ends with 0. If nobody\n"
-	"can read its answers any more, it does the same and ends with 10. Where a service\n"
-	"manager hands over a listening socket (LISTEN_FDS), it serves that.\n"
+	"Decides on messages between kernels of tenants, and delivers them. Reads one JSON object\n"
+	"a line from FILE, from standard input, or from the clients of a socket, and answers each\n"
+	"with one line. At the end of its input, or on SIGTERM, SIGINT or SIGHUP, it returns all\n"
+	"kernel slots and ends with 0. If nobody can read its answers any more, it does the same\n"
+	"and ends with 10. If a service manager passes a listening socket (LISTEN_FDS), it serves\n"
+	"that. k2k-broker(1) describes lines and answers in full.\n"
 	"\n"
 	"  -r, --registry NAME  the registry (environment K2K_REGISTRY; \"default\")\n"
 	"  -l, --listen PATH    serve the clients of a Unix-domain socket at PATH\n"
-	"      --mode MODE      of that socket, in octal digits; 0660 and a group keep others "
-	"out.\n"
-	"                       As the umask leaves it unless given\n"
+	"      --mode MODE      of that socket, in octal digits; 0660 and a group keep others out.\n"
+	"                       Unless given, the umask decides\n"
 	"      --group GROUP    of that socket, by name or number\n"
 	"  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
-	"  -s, --summary        print the counts at the end; without --listen no answers\n"
+	"  -s, --summary        print the counts at the end; without --listen, no answers\n"
 	"  -h, --help           this\n"
 	"  -V, --version        the version\n"
 	"\n"
 	"Lines\n"
 	"  {\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}\n"
-	"      A kernel takes a kernel slot of its tenant. Added again it takes the new tag;\n"
-	"      under another tenant it moves, once that tenant has a slot for it.\n"
 	"  {\"kernel\":\"remove\",\"name\":\"a\"}\n"
-	"      Gives the slot back.\n"
 	"  {\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":\"1500000\"}\n"
-	"      A message, and the GPU time it took. Without org and engagement, or with both\n"
-	"      0, it is billed to what its kernel was added with. An admitted message counts,\n"
-	"      and its GPU time is booked, whether or not it could be delivered.\n"
 	"  {\"stats\":true}\n"
-	"      The counts up to here, over all and by tenant.\n"
-	"  Tenant, org, engagement and gpu_ns are 0 where they are left out; tenant 0 is no\n"
-	"  tenant: nothing is limited and nothing counted. They may be JSON numbers or strings\n"
-	"  of decimal digits, up to 18446744073709551615. A name has 1 to 255 bytes, a line at\n"
-	"  most 8192; empty lines are ignored. Each may have an \"id\", any string or number:\n"
-	"  it stands in the answer as it was given, also if the line is no request.\n"
+	"  Each may have an \"id\", a string or a number, which its answer has too.\n"
 	"\n"
-	"Answers\n"
-	"  "
-	"{\"line\":\"3\",\"send\":\"a\",\"to\":\"b\",\"decision\":\"DELIVERED\",\"reason\":null,"
-	"\"tenant\":\"42\",\n"
-	"   "
-	"\"org\":\"1\",\"engagement\":\"7\",\"used\":\"1\",\"limit\":\"5000\",\"remaining\":"
-	"\"4999\",\n"
-	"   \"retry_after_ns\":\"0\",\"window\":\"86400\",\"booked_ns\":\"1500000\"}\n"
-	"  line            which line of this input, from 1; behind it the line's id, if it has "
-	"one\n"
-	"  decision        of a message: DELIVERED, QUEUE_FULL, NOT_FOUND (all three admitted),\n"
-	"                  TENANT_MISMATCH (with to_tenant; \"error\" where it couldn't be "
-	"audited),\n"
-	"                  REJECTED; of a kernel: ADDED, MOVED, UPDATED, REMOVED, REFUSED\n"
-	"  reason          of REJECTED and REFUSED: rate, budget, kernels, unknown_tenant,\n"
-	"                  unknown_kernel, others_kernel (another connection added it),\n"
-	"                  broker_full (65536 kernels), leases_full, busy, no_registry (it is\n"
-	"                  gone; the broker tries to open it again), error (\"error\" names it)\n"
-	"  tenant, org, engagement    who was asked and billed\n"
-	"  used, limit, remaining     messages in this second; of reason budget nanoseconds; of\n"
-	"                  kernels slots; null = unlimited\n"
-	"  retry_after_ns  when it may pass; null = waiting alone does not help. These four are\n"
-	"                  missing where no limit was asked\n"
-	"  window          the second, of CLOCK_MONOTONIC, that the messages are counted in\n"
-	"  booked_ns       GPU time booked; where gpu_ns was not, \"unbooked\" says why:\n"
-	"                  unspecified_tenant, ledger_full (it is in the tenant's unattributed\n"
-	"                  total), tenant_gone, no_registry, error\n"
-	"  A line that can't be understood is answered with its place, the column in bytes from\n"
-	"  1, and changes nothing; the rest goes on:\n"
-	"  {\"line\":\"4\",\"column\":9,\"error\":\"\\\"to\\\" must be a string\"}\n"
-	"  64-bit numbers leave as strings.\n"
-	"\n"
-	"Connections\n"
-	"  A kernel belongs to the connection that added it: only this one sends as it, moves\n"
-	"  it and removes it, and when it ends, its kernels are removed. The connection is also\n"
-	"  the inbox of its kernels. A message arrives there as a line of its own among the\n"
-	"  answers, that begins with \"deliver\":\n"
-	"  "
-	"{\"deliver\":\"b\",\"from\":\"a\",\"tenant\":\"42\",\"org\":\"1\",\"engagement\":\"7\","
-	"\"gpu_ns\":\"1500000\"}\n"
-	"  Up to N messages (--queue) wait until the connection takes them; for more the sender\n"
-	"  hears QUEUE_FULL. A client that does not read its answers is not read from until it\n"
-	"  does; nobody else waits for it. 1000 clients are served at once.\n"
-	"  Read from FILE or standard input a kernel has no connection: what is sent to it is\n"
-	"  delivered, counted and dropped at once; with --queue 0 each message is QUEUE_FULL.\n"
-	"  Who may write PATH (--mode, --group) may add kernels of any tenant.\n"
-	"\n"
-	"Exit status: 0 done; 2 usage; 4 PATH is no socket; 5 no free broker slot; 6 registry\n"
-	"missing, of another layout or boot, or damaged; 7 permission; 8 busy, or PATH in use;\n"
+	"Exit status: 0 done; 2 usage; 4 PATH is not a socket; 5 no free broker slot; 6 registry\n"
+	"missing, of another layout or boot, or corrupt; 7 permission; 8 busy, or PATH in use;\n"
 	"10 the system failed, or standard output was closed.\n"
 	"\n"
 	"Example:\n"
-	"  printf '%s\\n' '{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}' "
-	"'{\"send\":\"a\",\"to\":\"a\"}' |\n"
+	"  printf '%s\\n' '{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}' '{\"send\":\"a\",\"to\":\"a\"}' |\n"
 	"      k2k-broker -r prod\n";
+/* clang-format on */
 
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format,
                                                                  ...)
@@ -163,7 +103,7 @@ static gid_t read_group(const char *text)
 	return (gid_t)number;
 }
 
-/* What a service manager hands over is served, and nothing else. */
+/* A socket that a service manager passed is served, and nothing else. */
 static void take_socket(struct options *options)
 {
 	const char *why;
@@ -172,11 +112,11 @@ static void take_socket(struct options *options)
 	if (options->server.fd == -2)
 		fail(2, "%s", why);
 	if (options->server.fd >= 0 && (options->file || options->server.path))
-		fail(2, "%s: a socket was handed over already (LISTEN_FDS)",
+		fail(2, "%s: the service manager passed a socket already (LISTEN_FDS)",
 		     options->file ? options->file : "--listen");
 	options->listening = options->server.fd >= 0 || options->server.path;
 	if (!options->server.path && (options->server.has_mode || options->server.has_group))
-		fail(2, "--mode and --group are of the socket of --listen");
+		fail(2, "--mode and --group need --listen");
 }
 
 static struct options read_options(int argc, char **argv)
@@ -221,10 +161,7 @@ static struct options read_options(int argc, char **argv)
 				     QUEUE_LAST);
 			options.server.queue = queue;
 			break;
-		case 'h':
-			fputs(usage, stdout);
-			fputs(help, stdout);
-			exit(fflush(stdout) ? 10 : 0);
+		case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? 10 : 0);
 		case 'V': printf("k2k-broker %s\n", k2k_version()); exit(fflush(stdout) ? 10 : 0);
 		default: fail(2, "see k2k-broker --help");
 		}
@@ -262,7 +199,7 @@ static int exit_status(int code)
 
 enum stream { GO_ON, STOPPED, OUTPUT_CLOSED, NOTHING };
 
-/* Waits for fd, the signals, and the end of whoever reads the answers. */
+/* Waits for fd, for a signal, and for the end of the process that reads the answers. */
 static enum stream wait_for(int fd, short events, int stop_fd, int timeout)
 {
 	struct pollfd polls[3] = { { .fd = stop_fd, .events = POLLIN },
@@ -279,7 +216,7 @@ static enum stream wait_for(int fd, short events, int stop_fd, int timeout)
 	                          : NOTHING;
 }
 
-/* Says what went wrong; what was taken is still to be given back. */
+/* Reports an error. Slots are still to be returned. */
 static int failed(const char *what)
 {
 	fprintf(stderr, "k2k-broker: %s: %s\n", what, strerror(errno));
@@ -287,26 +224,25 @@ static int failed(const char *what)
 }
 
 /*
- * Pieces of at most PIPE_BUF: a pipe that is ready takes one without waiting, so
- * that a reader who sleeps can't keep us from SIGTERM.
+ * Writes at most PIPE_BUF bytes at once: a pipe that is ready takes so many without waiting, so a
+ * reader that sleeps can't hold up SIGTERM.
  */
-static enum stream write_all(struct text *out, int stop_fd)
+static enum stream write_all(const char *bytes, size_t size, int stop_fd)
 {
 	size_t done = 0;
 
-	while (done < out->size) {
+	while (done < size) {
 		enum stream wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, -1);
-		size_t piece = out->size - done < PIPE_BUF ? out->size - done : PIPE_BUF;
+		size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
 		ssize_t n;
 
 		if (wait == STOPPED)
 			return STOPPED;
-		n = wait == NOTHING ? 0 : write(STDOUT_FILENO, out->bytes + done, piece);
+		n = wait == NOTHING ? 0 : write(STDOUT_FILENO, bytes + done, piece);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return OUTPUT_CLOSED;
 		done += n > 0 ? (size_t)n : 0;
 	}
-	out->size = 0;
 	return GO_ON;
 }
 
@@ -315,7 +251,7 @@ struct stream_inbox {
 	size_t queue;
 };
 
-/* What has no connection is consumed at once. */
+/* A kernel without a connection consumes its messages at once. */
 static int consume(struct broker_inbox *inbox, const struct broker_message *message)
 {
 	(void)message;
@@ -328,12 +264,12 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 	static struct line_input input;
 	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
 	enum stream state = GO_ON;
-	struct text out = { 0 };
 	int status = 0;
 
 	for (int at_end = 0; !at_end && !status && (state == GO_ON || state == NOTHING);) {
-		size_t room;
-		char *to = line_room(&input, &room);
+		size_t room, size;
+		char *to = line_room(&input, &room), *answers;
+		FILE *out;
 		ssize_t n;
 
 		state = wait_for(fd, POLLIN, stop_fd, broker_tick(broker));
@@ -346,14 +282,17 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 		}
 		at_end = state == GO_ON && n == 0;
 		line_read(&input, n > 0 ? (size_t)n : 0);
-		answer_lines(&input, at_end, broker, &stream.inbox, counts,
-		             options->summary ? NULL : &out, SIZE_MAX);
-		state = write_all(&out, stop_fd);
+		out = text_open(&answers, &size);
+		while (answer_line(&input, at_end, broker, &stream.inbox, counts,
+		                   options->summary ? NULL : out))
+			;
+		text_close(out);
+		state = write_all(answers, size, stop_fd);
+		free(answers);
 	}
 	if (state == OUTPUT_CLOSED)
 		status = failed("standard output");
 	broker_leave(broker, &stream.inbox);
-	text_free(&out);
 	return status;
 }
 
@@ -369,8 +308,9 @@ static int open_input(const char *file)
 /* ---- main ------------------------------------------------------------------------------ */
 
 /*
- * The signals that end it in order, as a descriptor. SIGHUP stays ignored if it was (nohup).
- * A closed pipe and a file that may not grow are errors of the write, and nobody's end.
+ * Returns a descriptor that is readable after a signal that ends the broker in order. SIGHUP stays
+ * ignored if it was ignored before (nohup). A closed pipe and a file that can't grow become errors
+ * of the write.
  */
 static int catch_signals(void)
 {
@@ -392,21 +332,7 @@ static int catch_signals(void)
 	return fd;
 }
 
-static int print(const struct text *out)
-{
-	size_t done = 0;
-
-	while (done < out->size) {
-		ssize_t n = write(STDOUT_FILENO, out->bytes + done, out->size - done);
-
-		if (n < 0 && errno != EINTR)
-			return failed("standard output");
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* From READY to STOPPING. *server is to be closed by the caller, who still counts. */
+/* From READY to STOPPING. The caller closes *server, after it has printed the counts. */
 static int run(const struct options *options, int input, struct broker *broker,
                struct answer_counts *counts, int stop_fd, struct server **server)
 {
@@ -435,7 +361,8 @@ int main(int argc, char **argv)
 	struct server *server = NULL;
 	struct options options;
 	struct broker *broker;
-	struct text out = { 0 };
+	char *totals = NULL;
+	size_t size;
 	int status, code, stop_fd, input;
 
 	hold_standard_files();
@@ -451,14 +378,18 @@ int main(int argc, char **argv)
 		     detail->code == code ? detail->text : "");
 	}
 	status = run(&options, input, broker, &counts, stop_fd, &server);
-	if (options.summary && !status)
-		answer_add_totals(&out, broker, &counts);
+	if (options.summary && !status) {
+		FILE *out = text_open(&totals, &size);
+
+		answer_write_totals(out, broker, &counts);
+		text_close(out);
+	}
 	if (server)
 		server_close(&server, broker);
 	broker_close(&broker);
-	/* all is given back by now, so a reader who sleeps holds up nothing but this */
-	if (out.size)
-		status = print(&out);
-	text_free(&out);
+	/* all slots are returned by now, so a reader that sleeps only holds up this process */
+	if (totals && (fwrite(totals, 1, size, stdout) < size || fflush(stdout)))
+		status = failed("standard output");
+	free(totals);
 	return status;
 }

@@ -15,31 +15,35 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-struct queued {
-	STAILQ_ENTRY(queued) next;
+enum { PARTS_MAX = 256 }; /* lines that one system call sends */
+
+/* A line that is to be sent. */
+struct piece {
+	STAILQ_ENTRY(piece) next;
+	char *text;
 	size_t size;
-	char line[];
 };
+STAILQ_HEAD(pieces, piece);
 
 struct connection {
 	struct broker_inbox inbox; /* first, so that an inbox is its connection */
 	TAILQ_ENTRY(connection) next;
 	int fd;
-	int at_end; /* its input has ended */
-	/* it can't be written to any more; what it asked before is done still */
-	int deaf;
-	int stopped; /* lines wait until some of out is written */
-	int ready;   /* poll said so */
-	struct text out;
-	STAILQ_HEAD(, queued) queue;
+	int at_end;        /* its input ended */
+	int deaf;          /* writing failed; what it asked for before is still done */
+	int stopped;       /* lines wait until some of `out` is sent */
+	int ready;         /* poll(2) returned an event */
+	struct pieces out; /* the answers, in order */
+	size_t out_bytes,
+		sent;        /* bytes of `out` that wait; bytes of its first piece that are sent */
+	struct pieces queue; /* messages; they move to `out` when it has room */
 	size_t queued, queue_max;
 	struct line_input input;
 };
 
 struct server {
 	int fd;
-	/* no more descriptors: accept when one is closed, or a second later */
-	int full;
+	int full; /* no descriptor is free: accept when one is closed, or a second later */
 	struct sockaddr_un address;
 	dev_t dev;
 	ino_t ino;
@@ -51,8 +55,8 @@ struct server {
 /* ---- the socket ----------------------------------------------------------------- */
 
 /*
- * A broker that starts holds the directory's lock from its first look until it listens: of two, one
- * finds the other.
+ * A broker that starts holds the directory's lock from its first check until it listens, so that of
+ * two brokers the second finds the first.
  */
 static int lock_directory(const char *path)
 {
@@ -70,7 +74,7 @@ static int lock_directory(const char *path)
 	return fd;
 }
 
-/* 1: somebody listens there. 0: nobody. -1 with errno. */
+/* 1: a process listens there. 0: none does. -1: see errno. */
 static int is_alive(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), result;
@@ -86,8 +90,8 @@ static int is_alive(const struct sockaddr_un *address)
 }
 
 /*
- * Binds the name with the rights asked for. Until listen() nobody can connect, so that nobody does
- * with other rights: neither those of the umask, nor those of the group before it is the right one.
+ * Binds the name and sets group and mode. Nobody can connect before listen(), so nobody connects
+ * with the rights that the umask or the wrong group would give.
  */
 static int bind_with_rights(const struct server *server, const struct server_options *options)
 {
@@ -191,39 +195,82 @@ struct server *server_open(const struct server_options *options, char why[256], 
 
 /* ---- a connection ------------------------------------------------------------------ */
 
-static void drop_output(struct connection *connection)
+static struct piece *take_first(struct pieces *pieces)
 {
-	struct queued *queued;
+	struct piece *piece = STAILQ_FIRST(pieces);
 
-	while ((queued = STAILQ_FIRST(&connection->queue))) {
-		STAILQ_REMOVE_HEAD(&connection->queue, next);
-		free(queued);
-	}
-	connection->queued = 0;
-	text_free(&connection->out);
+	if (piece)
+		STAILQ_REMOVE_HEAD(pieces, next);
+	return piece;
 }
 
-/* Writes what the socket takes: the answers first, then the queue. */
+static void free_piece(struct piece *piece)
+{
+	free(piece->text);
+	free(piece);
+}
+
+static void add_output(struct connection *connection, struct piece *piece)
+{
+	STAILQ_INSERT_TAIL(&connection->out, piece, next);
+	connection->out_bytes += piece->size;
+}
+
+static void drop_output(struct connection *connection)
+{
+	struct piece *piece;
+
+	while ((piece = take_first(&connection->out)) || (piece = take_first(&connection->queue)))
+		free_piece(piece);
+	connection->queued = connection->out_bytes = connection->sent = 0;
+}
+
+static void note_sent(struct connection *connection, size_t size)
+{
+	struct piece *piece;
+
+	connection->out_bytes -= size;
+	size += connection->sent;
+	while ((piece = STAILQ_FIRST(&connection->out)) && size >= piece->size) {
+		size -= piece->size;
+		free_piece(take_first(&connection->out));
+	}
+	connection->sent = size;
+}
+
+static ssize_t send_some(struct connection *connection)
+{
+	struct iovec parts[PARTS_MAX];
+	struct msghdr message = { .msg_iov = parts };
+	size_t skip = connection->sent;
+	struct piece *piece;
+
+	STAILQ_FOREACH(piece, &connection->out, next)
+	{
+		if (message.msg_iovlen == PARTS_MAX)
+			break;
+		parts[message.msg_iovlen++] = (struct iovec){ piece->text + skip,
+			                                      piece->size - skip };
+		skip = 0;
+	}
+	return sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Sends what the socket takes: the answers first, then the queue. */
 static void flush(struct connection *connection)
 {
-	struct text *out = &connection->out;
-
 	while (!connection->deaf) {
-		struct queued *queued;
 		ssize_t n;
 
-		while (out->size < SERVER_OUT_ENOUGH / 16 &&
-		       (queued = STAILQ_FIRST(&connection->queue))) {
-			text_add(out, queued->line, queued->size);
-			STAILQ_REMOVE_HEAD(&connection->queue, next);
+		while (connection->out_bytes < SERVER_OUT_ENOUGH / 16 && connection->queued) {
+			add_output(connection, take_first(&connection->queue));
 			connection->queued--;
-			free(queued);
 		}
-		if (out->size == 0)
+		if (connection->out_bytes == 0)
 			return;
-		n = send(connection->fd, out->bytes, out->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send_some(connection);
 		if (n >= 0)
-			text_take(out, (size_t)n);
+			note_sent(connection, (size_t)n);
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
 		else if (errno != EINTR)
@@ -235,19 +282,18 @@ static void flush(struct connection *connection)
 static int deliver(struct broker_inbox *inbox, const struct broker_message *message)
 {
 	struct connection *connection = (struct connection *)inbox;
-	struct text line = { 0 };
-	struct queued *queued;
+	struct piece *piece;
+	FILE *out;
 
 	if (connection->queued >= connection->queue_max)
-		flush(connection); /* it may have read since */
+		flush(connection); /* the client may have read meanwhile */
 	if (connection->deaf || connection->queued >= connection->queue_max)
 		return -1;
-	answer_add_message(&line, message);
-	queued = check_memory(malloc(sizeof *queued + line.size));
-	queued->size = line.size;
-	memcpy(queued->line, line.bytes, line.size);
-	text_free(&line);
-	STAILQ_INSERT_TAIL(&connection->queue, queued, next);
+	piece = check_memory(malloc(sizeof *piece));
+	out = text_open(&piece->text, &piece->size);
+	answer_write_message(out, message);
+	text_close(out);
+	STAILQ_INSERT_TAIL(&connection->queue, piece, next);
 	connection->queued++;
 	return 0;
 }
@@ -266,13 +312,30 @@ static void read_some(struct connection *connection)
 		connection->at_end = connection->deaf = 1;
 }
 
+/* Answers one line. False if none is complete. */
+static bool answer_one(struct connection *connection, struct broker *broker,
+                       struct answer_counts *counts)
+{
+	struct piece *piece = check_memory(malloc(sizeof *piece));
+	FILE *out = text_open(&piece->text, &piece->size);
+	bool taken = answer_line(&connection->input, connection->at_end, broker, &connection->inbox,
+	                         counts, connection->deaf ? NULL : out);
+
+	text_close(out);
+	if (piece->size)
+		add_output(connection, piece);
+	else
+		free_piece(piece);
+	return taken;
+}
+
 static void work(struct connection *connection, struct broker *broker, struct answer_counts *counts)
 {
 	if (connection->ready && !connection->at_end && !connection->stopped)
 		read_some(connection);
-	connection->stopped = answer_lines(
-		&connection->input, connection->at_end, broker, &connection->inbox, counts,
-		connection->deaf ? NULL : &connection->out, SERVER_OUT_ENOUGH);
+	do
+		connection->stopped = connection->out_bytes >= SERVER_OUT_ENOUGH;
+	while (!connection->stopped && answer_one(connection, broker, counts));
 	if (connection->at_end && !connection->stopped)
 		broker_leave(broker, &connection->inbox);
 }
@@ -280,7 +343,7 @@ static void work(struct connection *connection, struct broker *broker, struct an
 static int is_done(const struct connection *connection)
 {
 	return connection->at_end && !connection->stopped &&
-	       (connection->deaf || (connection->out.size == 0 && connection->queued == 0));
+	       (connection->deaf || (connection->out_bytes == 0 && connection->queued == 0));
 }
 
 static void close_connection(struct server *server, struct connection *connection,
@@ -312,6 +375,7 @@ static void accept_some(struct server *server)
 		connection->queue_max = server->queue;
 		connection->inbox.deliver = deliver;
 		LIST_INIT(&connection->inbox.kernels);
+		STAILQ_INIT(&connection->out);
 		STAILQ_INIT(&connection->queue);
 		TAILQ_INSERT_TAIL(&server->connections, connection, next);
 		server->clients++;
@@ -339,12 +403,12 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 		{
 			short events = 0;
 
-			if (connection->stopped && connection->out.size < SERVER_OUT_ENOUGH)
-				/* lines wait, and there is room for the answers */
+			if (connection->stopped && connection->out_bytes < SERVER_OUT_ENOUGH)
+				/* lines wait, and there is room for their answers */
 				timeout = 0;
 			if (!connection->stopped && !connection->at_end)
 				events |= POLLIN;
-			if (connection->out.size || connection->queued)
+			if (connection->out_bytes || connection->queued)
 				events |= POLLOUT;
 			polls[count++] = (struct pollfd){ .fd = connection->fd, .events = events };
 		}

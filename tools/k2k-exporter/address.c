@@ -28,7 +28,7 @@ int address_read(struct sockaddr_storage *address, const char *text, char *why, 
 
 	memset(address, 0, sizeof(*address));
 	if (units_parse_count(port_text, 0, 65535, &port, &fault)) {
-		snprintf(why, room, "'%.20s' is no port from 0 to 65535", port_text);
+		snprintf(why, room, "'%.20s' is not a port from 0 to 65535", port_text);
 		return -1;
 	}
 	if (length >= sizeof(host)) {
@@ -55,7 +55,7 @@ int address_read(struct sockaddr_storage *address, const char *text, char *why, 
 			return 0;
 	}
 	snprintf(why, room,
-	         "not an address; it is PORT, :PORT, localhost:PORT, IP:PORT or [IPv6]:PORT");
+	         "not an address; use PORT, :PORT, localhost:PORT, IP:PORT or [IPv6]:PORT");
 	return -1;
 }
 

@@ -38,8 +38,8 @@ struct MHD_Response *body_response(const char *bytes, size_t size, enum MHD_Resp
 /* ---- gzip ----------------------------------------------------------------------- */
 
 /*
- * Null without memory. The fastest level: a scrape is repeated text, and shrinks to a tenth all the
- * same.
+ * Returns null without memory. The fastest level is enough: metrics are repetitive and shrink to a
+ * tenth.
  */
 static char *compressed(const char *bytes, size_t size, size_t *made)
 {
@@ -66,7 +66,7 @@ static char *compressed(const char *bytes, size_t size, size_t *made)
 	return NULL;
 }
 
-/* One of a list: "gzip", "gzip;q=0.5", not "gzip;q=0". */
+/* Whether an item of the list accepts gzip: "gzip" and "gzip;q=0.5" do, "gzip;q=0" does not. */
 static bool names_gzip(const char *item, size_t size)
 {
 	size_t name = 0, q;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is answered: bytes that are given out to many, as they are and compressed. */
+/* body.h - an answer that many clients get, plain or compressed */
 #ifndef K2K_EXPORTER_BODY_H
 #define K2K_EXPORTER_BODY_H
 
@@ -7,30 +7,30 @@
 #include <stddef.h>
 
 /*
- * Begin with { 0 }. Connections that are still sent one have it until they are done: libmicrohttpd
- * counts them.
+ * Begin with { 0 }. libmicrohttpd counts references, so an answer that is still being sent outlives
+ * body_forget().
  */
 struct body {
 	const char *type;
-	char *bytes; /* belongs to plain; null: none is made */
+	char *bytes; /* owned by `plain`; null: there is no answer yet */
 	size_t size;
 	struct MHD_Response *plain, *gzipped;
 };
 
 /*
- * With the headers of all answers, and one more if name is not null. Null without memory; MUST_FREE
- * bytes are freed then.
+ * Adds the headers of all answers, and one more if `name` is not null. Returns null without memory;
+ * then MUST_FREE bytes are freed.
  */
 struct MHD_Response *body_response(const char *bytes, size_t size, enum MHD_ResponseMemoryMode mode,
                                    const char *type, const char *name, const char *value);
 
-/* Takes the bytes over. 0, or -1 with them freed. */
+/* Takes over the bytes. Returns 0, or -1 with the bytes freed. */
 int body_set(struct body *body, char *bytes, size_t size, const char *type);
 void body_forget(struct body *body);
 
 /*
- * As the client of the connection takes it; null without memory. Compressed when somebody first
- * asks for it.
+ * The answer in a form that the client accepts; null without memory. It is compressed when the
+ * first client asks for that.
  */
 struct MHD_Response *body_for(struct body *body, struct MHD_Connection *connection);
 

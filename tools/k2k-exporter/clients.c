@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* In a list from the idlest on. */
+/* In a list, the idlest first. */
 struct client {
 	struct client *before, *behind;
 	int fd;
-	bool going;               /* pushed out */
-	unsigned char address[8]; /* 0 0 0 0 and IPv4, or the first half of IPv6 */
+	bool going;               /* replaced */
+	unsigned char address[8]; /* four 0 and an IPv4 address, or the first half of an IPv6 one */
 };
 
 static void append(struct clients *c, struct client *client)
@@ -43,14 +43,14 @@ static void read_address(struct client *client, const struct sockaddr *address)
 		memcpy(client->address, v6->sin6_addr.s6_addr, 8);
 }
 
-/* libmicrohttpd finds the end of its input, and closes it: it alone may. */
-static void push_out(struct client *client)
+/* Only libmicrohttpd may close it, and does so when it finds the end of the input. */
+static void replace(struct client *client)
 {
 	client->going = true;
 	shutdown(client->fd, SHUT_RDWR);
 }
 
-/* With the new one counted, which is the last. */
+/* Called after the new client was appended. */
 static void make_room(const struct clients *c)
 {
 	struct client *idlest = NULL, *idlest_of_address = NULL;
@@ -67,9 +67,9 @@ static void make_room(const struct clients *c)
 		of_address++;
 	}
 	if (of_address > CLIENTS_OF_ONE)
-		push_out(idlest_of_address);
+		replace(idlest_of_address);
 	else if (count > CLIENTS_MAX)
-		push_out(idlest);
+		replace(idlest);
 }
 
 static void begin(struct clients *c, struct MHD_Connection *connection, void **context)
@@ -81,7 +81,7 @@ static void begin(struct clients *c, struct MHD_Connection *connection, void **c
 	struct client *client = fd ? calloc(1, sizeof(*client)) : NULL;
 
 	*context = client;
-	/* no memory: it is bounded by libmicrohttpd's own limit then */
+	/* without memory only libmicrohttpd's own limit applies to it */
 	if (!client)
 		return;
 	client->fd = fd->connect_fd;

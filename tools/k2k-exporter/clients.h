@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who is connected, and who has to go for the next.
+ * clients.h - the connections, and which one is closed for a new one
  *
- *  1. Nobody is refused: where there are CLIENTS_MAX connections, or CLIENTS_OF_ONE of one
- *     address, a new one pushes out the idlest: of its own address in the second case.
- *  2. Idle is who has had no whole answer for the longest, or none since it connected. So bytes
- *     that trickle in keep no place.
- *  3. One address is an IPv4 address, or a /64 of IPv6: who has one of these has all of them.
+ *  1. No client is refused. If there are CLIENTS_MAX connections, or CLIENTS_OF_ONE of one address,
+ *     a new connection replaces the idlest: in the second case, the idlest of its own address.
+ *  2. The idlest is the one whose last complete answer is longest ago; without an answer, the time
+ *     of connecting counts. So a client that sends its request byte by byte is idle.
+ *  3. One address is an IPv4 address, or a /64 of IPv6, because one client has all of a /64.
  *
- * All calls are of the server's one thread.
+ * Only the server's thread makes these calls.
  */
 #ifndef K2K_EXPORTER_CLIENTS_H
 #define K2K_EXPORTER_CLIENTS_H
@@ -18,7 +18,7 @@
 
 #define CLIENTS_MAX 64
 #define CLIENTS_OF_ONE 32
-/* Those pushed out are counted by libmicrohttpd until it has looked at them again. */
+/* libmicrohttpd counts replaced connections until it has closed them. */
 #define CLIENTS_GOING 64
 
 struct client;
@@ -27,7 +27,7 @@ struct clients {
 	struct client *last;
 };
 
-/* For MHD_OPTION_NOTIFY_CONNECTION, with a struct clients. */
+/* The callback for MHD_OPTION_NOTIFY_CONNECTION, with a struct clients. */
 void clients_notified(void *clients, struct MHD_Connection *connection, void **client,
                       enum MHD_ConnectionNotificationCode code);
 /* The connection is answered: it is the least idle now. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""embed-page.py HTML CSS JS OUT: the status page as one file within a C source, and its Content-Security-Policy.
+"""embed-page.py HTML CSS JS OUT: writes the status page and its Content-Security-Policy as a C source.
 
-The policy names the style and the script by their hashes, so the page can't be made to run or load anything else.
+The policy names style and script by their hashes, so a browser runs and loads nothing else.
 """
 import base64
 import hashlib

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * k2k-exporter - a registry's metrics for Prometheus to scrape
- */
+/* k2k-exporter - metrics of a registry for Prometheus, and a status page */
 #include "address.h"
 #include "serve.h"
-
+#include "common/metrics.h"
 #include "common/service.h"
 #include "common/units.h"
-#include "common/metrics.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,33 +16,31 @@
 #include <string.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const char help[] =
 	"Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N]\n"
 	"\n"
-	"Serves what a registry counts at http://127.0.0.1:9742/metrics, for Prometheus to\n"
-	"scrape, and a page at / that shows it live: tenants, brokers, and what needs attention\n"
-	"first. It only reads, and no broker ever waits for it. Where the registry is missing,\n"
-	"k2k_up is 0, and each scrape looks for it again. Ends with 0 on SIGTERM or SIGINT.\n"
+	"Serves the metrics of a registry at http://127.0.0.1:9742/metrics for Prometheus, and a\n"
+	"status page at /. It only reads, and no broker ever waits for it. If there is no registry,\n"
+	"k2k_up is 0, and each scrape tries again. Ends with 0 on SIGTERM or SIGINT.\n"
+	"k2k-exporter(8) describes it in full.\n"
 	"\n"
 	"  -r, --registry NAME   the registry (environment K2K_REGISTRY; \"default\")\n"
 	"  -l, --listen ADDRESS  127.0.0.1:9742 unless given; also PORT, localhost:PORT, IP:PORT,\n"
 	"                        [IPv6]:PORT, and :PORT for all addresses, of IPv4 and IPv6.\n"
-	"                        Port 0: a free one. Whoever can connect can read, so other than\n"
-	"                        the machine's own addresses want a firewall or a proxy\n"
-	"  -m, --max-series N    so many tenants (and budgets) have series of their own, 1000 "
-	"unless\n"
-	"                        given: the busiest; the rest are summed under tenant=\"other\", "
-	"in\n"
-	"                        which the deregistered stay counted\n"
+	"                        Port 0: a free one. Anybody who can connect can read: protect\n"
+	"                        other addresses by a firewall or a proxy\n"
+	"  -m, --max-series N    how many tenants (and budgets) have series of their own: 1000 unless\n"
+	"                        given; the busiest. The others are summed as tenant=\"other\"\n"
 	"  -h, --help            this\n"
 	"  -V, --version         the version\n"
 	"\n"
-	"When it listens it says so in one line on standard output.\n"
-	"Exit status: 0 done; 2 usage; 7 permission; 8 the address is in use; 10 the system "
-	"failed.\n"
+	"When it listens, it prints its address as one line on standard output.\n"
+	"Exit status: 0 done; 2 usage; 7 permission; 8 the address is in use; 10 the system failed.\n"
 	"\n"
 	"Example:\n"
 	"  k2k-exporter -r prod --listen 127.0.0.1:9742 --max-series 200\n";
+/* clang-format on */
 
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format,
                                                                  ...)
@@ -107,7 +102,9 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 	length = strspn(options->registry,
 	                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 	if (options->registry[length] || length > K2K_NAME_MAX)
-		fail(2, "'%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -",
+		fail(2,
+		     "'%.100s': not a registry's name, which has 1 to %d characters of A-Z a-z 0-9 "
+		     "_ -",
 		     options->registry, K2K_NAME_MAX);
 	if (address_read(&options->address, listen, why, sizeof(why)))
 		fail(2, "--listen '%.100s': %s", listen, why);
@@ -122,7 +119,7 @@ static void say_where(const struct sockaddr_storage *address, uint16_t port)
 	say(line);
 }
 
-/* All addresses are those of IPv4 alone on a machine that has no IPv6. */
+/* On a machine without IPv6, all addresses are those of IPv4. */
 static struct server *start(struct serve_options *options, uint16_t *port)
 {
 	struct server *server;
@@ -151,7 +148,7 @@ int main(int argc, char **argv)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
-	/* before there is a second thread, so that none of them is interrupted */
+	/* before there is a second thread, so that all threads have them blocked */
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	server = start(&options, &port);
 	if (!server)

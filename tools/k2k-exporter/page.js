@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The status page: asks for status.json again and again, and shows the difference of two answers.
+ * The status page: requests status.json repeatedly, and shows rates as the difference of two answers.
  *
- * What stands in the answer comes from strangers: it becomes text, never markup. Of any number of
- * tenants at most ROWS are in the document; the rest are numbers in an array. 64-bit counts are
- * strings; they are compared and subtracted whole.
+ * Names in an answer are untrusted: they become text, never markup. At most ROWS tenants are in the
+ * document, however many there are; the others are objects in an array. 64-bit counts are strings,
+ * which are compared and subtracted exactly.
  */
 "use strict";
 (() => {
@@ -15,7 +15,7 @@ const byId = id => document.getElementById(id);
 
 /* ---- numbers ---------------------------------------------------------------------- */
 
-/* What a counter has grown by. */
+/* How much a counter has grown. */
 function grown(now, was) {
 	if (now.length < 16 && was.length < 16)
 		return Math.max(0, Number(now) - Number(was));
@@ -40,7 +40,7 @@ function duration(ns) {
 		grouped((s / 3600).toFixed(s < 36e4 ? 1 : 0)) + " h";
 }
 const share = x => x === null ? "" : x > 0 && x < 0.01 ? "< 1 %" : Math.floor(x * 100 + 1e-9) + " %";
-/* Decimal digits of any length, without a conversion. */
+/* Compares decimal digits of any length without converting them. */
 const compareDigits = (a, b) => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 
 /* ---- the document -------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ function setClass(element, name) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-/* A line of the last numbers; most: the number at the top, or 0 for the highest of them. */
+/* A chart of the last numbers. */
 function makeChart(label) {
 	const svg = document.createElementNS(SVG, "svg");
 	svg.setAttribute("viewBox", `0 0 ${POINTS - 1} 20`);
@@ -71,10 +71,11 @@ function makeChart(label) {
 	if (label)
 		svg.setAttribute("role", "img");
 	else
-		svg.setAttribute("aria-hidden", "true");     /* the number stands beside it */
+		svg.setAttribute("aria-hidden", "true");     /* the number is in the same row */
 	svg.append(document.createElementNS(SVG, "polygon"), document.createElementNS(SVG, "polyline"));
 	return svg;
 }
+/* most: the number at the top of the chart; 0: the highest of the numbers */
 function drawChart(svg, numbers, most) {
 	const top = most || numbers.reduce((a, b) => Math.max(a, b), 0) || 1, first = POINTS - numbers.length;
 	const points = Array.from(numbers, (n, i) => `${first + i},${(19.5 - 19 * Math.min(n / top, 1)).toFixed(1)}`).join(" ");
@@ -93,8 +94,8 @@ function remember(list, number) {
 /* ---- a table that sorts ---------------------------------------------------------------- */
 
 /*
- * columns: {key, title, number, wide, descending, sort(row), show(row, cell)}; sort gives a number,
- * or digits or a word. The first one heads its row.
+ * columns: {key, title, number, wide, descending, sort(row), show(row)}. sort() returns a number,
+ * digits or a word. The first column is the heading of its row.
  */
 class Table {
 	constructor(id, columns, sorted, descending) {
@@ -120,15 +121,15 @@ class Table {
 			column.heading = heading;
 			this.element.tHead.rows[0].append(heading);
 		}
-		this.tellOrder();
+		this.announceOrder();
 	}
 	sortBy(column) {
 		this.descending = this.sorted === column.key ? !this.descending : !!column.descending;
 		this.sorted = column.key;
-		this.tellOrder();
+		this.announceOrder();
 		this.changed();
 	}
-	tellOrder() {
+	announceOrder() {
 		for (const column of this.columns)
 			if (column.key === this.sorted)
 				column.heading.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
@@ -176,7 +177,7 @@ class Table {
 
 /* ---- tenants ------------------------------------------------------------------------------ */
 
-/* The largest share of a limit that is used, and of which. */
+/* The largest share of a limit that is used, and which limit that is. */
 function useOf(tenant, perSecond) {
 	const {quota, usage} = tenant, uses = [];
 	const of = (what, used, limit) => limit !== null && Number(limit) > 0 && uses.push([Number(used) / Number(limit), what]);
@@ -191,8 +192,8 @@ function useOf(tenant, perSecond) {
 
 const known = new Map();         /* tenants by generation */
 
-/* What is to be shown of a tenant, from what it was and what it is now. */
-function lookAt(tenant, seconds) {
+/* What the table shows of a tenant, from its last and its current state. */
+function rowOf(tenant, seconds) {
 	let row = known.get(tenant.generation);
 	const was = row && row.tenant, usage = tenant.usage;
 	if (!row) {
@@ -216,7 +217,7 @@ function lookAt(tenant, seconds) {
 	remember(row.uses, Math.max(row.use, 0));
 	const asked = row.admitted + row.rejected;
 	row.share = asked > 0 ? row.rejected / asked : 0;
-	/* what needs attention first: who is refused, then who is near a limit, then who is busy */
+	/* the order of attention: tenants that are refused, that are near a limit, that are busy */
 	row.need = row.rejected > 0 ? 3 + row.share : row.use >= NEAR ? 1 + Math.min(row.use, 1) : Math.min(row.admitted / 1e12, 0.9);
 	return row;
 }
@@ -237,12 +238,12 @@ const tenants = new Table("tenants", [
 	{key: "limit", title: "Limit/s", number: true, descending: true,
 	 sort: row => row.tenant.quota.rate_per_sec === null ? Infinity : Number(row.tenant.quota.rate_per_sec),
 	 show: row => limitOf(row.tenant.quota.rate_per_sec, grouped)},
-	{key: "rates", title: "Rate lately", chart: row => row.rates},
+	{key: "rates", title: "Rate, recent", chart: row => row.rates},
 	{key: "rejected", title: "Rejected/s", number: true, descending: true, sort: row => row.rejected,
 	 show: row => [perSecond(row.rejected), row.rejected > 0 ? "bad" : ""]},
 	{key: "use", title: "Use", number: true, descending: true, sort: row => row.use,
 	 show: row => row.use < 0 ? ["no limit", "soft"] : [share(row.use), row.use >= FULL ? "bad" : row.use >= NEAR ? "warn" : ""]},
-	{key: "uses", title: "Use lately", chart: row => row.uses, most: () => 1},
+	{key: "uses", title: "Use, recent", chart: row => row.uses, most: () => 1},
 	{key: "kernels", title: "Kernel slots", number: true, descending: true, sort: row => row.tenant.usage.kernels,
 	 show: row => `${grouped(row.tenant.usage.kernels)} of ${limitOf(row.tenant.quota.kernels, grouped)}`},
 	{key: "memory", title: "GPU memory", number: true, wide: true, descending: true, sort: row => Number(row.tenant.usage.gpu_memory_bytes),
@@ -277,7 +278,7 @@ function turn(by) {
 }
 tenants.changed = () => { page = 0; showTenants(); };
 
-/* ---- brokers, reasons, room ------------------------------------------------------------------ */
+/* ---- brokers, followers, reasons, room ------------------------------------------------------------------ */
 
 let brokerRows = [];
 const brokers = new Table("brokers", [
@@ -296,6 +297,23 @@ const brokers = new Table("brokers", [
 ], "state", true);
 const showBrokers = () => brokers.show(brokers.order(brokerRows));
 brokers.changed = showBrokers;
+
+const lostBy = follower => BigInt(follower.lost_total) + BigInt(follower.overwritten);
+let followerRows = [];
+const followers = new Table("followers", [
+	{key: "id", title: "Follower", sort: row => row.id, digits: true, show: row => `${row.follower.comm} (${row.follower.pid})`},
+	{key: "state", title: "State", sort: row => row.follower.state,
+	 show: row => [row.follower.state, row.follower.state === "active" ? "" : row.follower.state === "gone" ? "soft" : "bad"]},
+	{key: "behind", title: "Events behind", number: true, descending: true, sort: row => Number(row.follower.behind),
+	 show: row => grouped(row.follower.behind)},
+	{key: "lost", title: "Events lost", number: true, descending: true, sort: row => lostBy(row.follower),
+	 show: row => [grouped(lostBy(row.follower)), lostBy(row.follower) > 0n ? "bad" : ""]},
+	{key: "said", title: "Last report", number: true, descending: true,
+	 sort: row => row.follower.said_ago_ns === null ? Infinity : Number(row.follower.said_ago_ns),
+	 show: row => row.follower.said_ago_ns === null ? "never" : `${duration(row.follower.said_ago_ns)} ago`},
+], "state", true);
+const showFollowers = () => followers.show(followers.order(followerRows));
+followers.changed = showFollowers;
 
 const ROOM = ["tenants", "budgets", "engagements", "leases"];
 const reasonLines = new Map(), roomLines = new Map(), cards = new Map();
@@ -334,7 +352,7 @@ function card(key, title, value, more, history) {
 	setText(box.children[2], more);
 	if (history) {
 		drawChart(box.children[3], history);
-		box.children[3].setAttribute("aria-label", `${title} lately: now ${value}, at most ${rate(Math.max(0, ...history))}`);
+		box.children[3].setAttribute("aria-label", `${title}, recent: now ${value}, at most ${rate(Math.max(0, ...history))}`);
 	}
 }
 
@@ -351,9 +369,9 @@ function showWhole(status, rows, was) {
 	const kernels = rows.reduce((n, row) => n + row.tenant.usage.kernels, 0);
 	const memory = rows.reduce((n, row) => n + BigInt(row.tenant.usage.gpu_memory_bytes), 0n);
 	const alive = status.brokers.filter(broker => broker.state !== "dead").length;
-	card("admitted", "Admitted a second", perSecond(admitted), "", series("admitted", admitted));
-	card("rejected", "Rejected a second", perSecond(rejected), "", series("rejected", rejected));
-	card("gpu", "GPU time booked a second", gpu === null ? "" : gpu.toFixed(gpu < 10 ? 2 : 0) + " s", "", series("gpu", gpu));
+	card("admitted", "Admitted per second", perSecond(admitted), "", series("admitted", admitted));
+	card("rejected", "Rejected per second", perSecond(rejected), "", series("rejected", rejected));
+	card("gpu", "GPU time per second", gpu === null ? "" : gpu.toFixed(gpu < 10 ? 2 : 0) + " s", "", series("gpu", gpu));
 	card("kernels", "Kernel slots held", grouped(kernels), `${bytes(memory)} of GPU memory`, series("kernels", kernels));
 	card("tenants", "Tenants", grouped(rows.length), `room for ${grouped(status.tables.tenants.capacity)}`);
 	card("brokers", "Brokers attached", `${alive} of ${status.broker_places}`, "");
@@ -378,17 +396,17 @@ function showWhole(status, rows, was) {
 
 /* ---- what needs attention ---------------------------------------------------------------------- */
 
-/* Only what changes a decision stands in the text, no running number: a screen reader reads what is new. */
+/* Texts have no changing numbers, because a screen reader announces each text that changes. */
 function attention(status, rows, was) {
 	const list = [], say = (severity, key, text, ids) => list.push({severity, key, text, ids});
-	/* several tenants in one line, the worst first; each is a button that filters by it */
+	/* several tenants in one line, the worst first; each is a button that filters the table by it */
 	const group = (severity, key, text, some) => some.length && say(severity, key, text, some.map(row => row.id));
 	if (was && grown(status.cross_tenant_total, was.first.cross_tenant_total) > 0)
-		say("critical", "cross", "A kernel tried to send to another tenant's, since this page was opened");
+		say("critical", "cross", "A kernel tried to send to another tenant's kernel since this page was opened");
 	if (was && grown(status.audit.lost, was.first.audit.lost) > 0)
-		say("critical", "lost", "The audit trail has lost events, since this page was opened");
+		say("critical", "lost", "The audit trail has lost events since this page was opened");
 	if (status.tenants_damaged > 0)
-		say("critical", "damaged", "A broker has damaged what is counted of tenants: k2k-tenantctl repair mends it");
+		say("critical", "damaged", "A broker has corrupted counts of tenants: run k2k-tenantctl repair");
 	for (const broker of status.brokers) {
 		const name = `Broker ${broker.comm} (process ${broker.pid})`;
 		if (broker.state === "stopped")
@@ -400,20 +418,29 @@ function attention(status, rows, was) {
 	if (alive === 0)
 		say("warning", "nobody", "No broker is attached");
 	if (alive / status.broker_places > NEAR)
-		say("warning", "places", "The places for brokers are running out");
+		say("warning", "places", "Few places for brokers are free");
+	for (const follower of status.followers) {
+		const name = `Audit follower ${follower.comm} (process ${follower.pid})`;
+		if (follower.state === "failing")
+			say("critical", "failing " + follower.pid, `${name} can't write its log`);
+		else if (follower.state === "silent" || follower.state === "dead")
+			say("warning", `${follower.state} ${follower.pid}`, `${name} is ${follower.state}`);
+	}
+	if (status.audit.required && !status.followers.some(follower => follower.state === "active"))
+		say("critical", "unkept", "No follower keeps the audit trail: changes are refused");
 	for (const table of ROOM)
 		if ((status.tables[table].used + status.tables[table].retired) > FULL * status.tables[table].capacity)
 			say("warning", "full " + table, `The table of ${table} is more than ${share(FULL)} full`);
 	for (const reason of REASONS)
 		group("warning", "rejected " + reason, `Rejected for ${REASON_NAMES[reason]}, more than ${share(REJECTED)} of the requests:`,
 			rows.filter(row => row.share > REJECTED && row.reasons[reason] > 0).sort((a, b) => b.share - a.share));
-	group("warning", "unattributed", "GPU time can't be booked, the table of engagements is full:", rows.filter(row => row.unattributed > 0));
+	group("warning", "unattributed", "GPU time can't be booked because the table of engagements is full:", rows.filter(row => row.unattributed > 0));
 	const budgetUse = row => Math.max(0, ...row.tenant.quota.budgets.map(b => Number(b.budget_ns) > 0 ? Number(b.used_ns) / Number(b.budget_ns) : 1));
 	const budgets = rows.filter(row => row.tenant.quota.budgets.length && budgetUse(row) >= FULL);
 	group("warning", "used up", "A budget is used up:", budgets.filter(row => budgetUse(row) >= 1));
 	group("info", "almost", `At least ${share(FULL)} of a budget is used:`, budgets.filter(row => budgetUse(row) < 1));
 	if (was && grown(status.unknown_tenant_total, was.status.unknown_tenant_total) > 0)
-		say("warning", "unknown", "Requests come for tenants that are not registered");
+		say("warning", "unknown", "There are requests for tenants that are not registered");
 	return list;
 }
 function showAttention(list) {
@@ -447,7 +474,7 @@ function filterBy(id) {
 	byId("tenants-title").focus();
 }
 
-/* ---- again and again ------------------------------------------------------------------------------ */
+/* ---- updates ------------------------------------------------------------------------------ */
 
 let last = null, first = null, timer = null, paused = false, asking = false, updates = 0;
 
@@ -459,8 +486,10 @@ function show(status) {
 		known.clear();
 		allRows = [];
 		brokerRows = [];
+		followerRows = [];
 		showTenants();
 		showBrokers();
+		showFollowers();
 		setText(byId("state"), "The registry can't be read");
 		setClass(byId("state"), "bad");
 		showAttention([{severity: "critical", key: "down", text: `The registry can't be read: ${status.error.message}`}]);
@@ -471,11 +500,11 @@ function show(status) {
 		known.clear();
 	}
 	const seconds = last ? grown(status.taken_ns, last.taken_ns) / 1e9 : 0;
-	if (last && seconds === 0)         /* the same one again */
+	if (last && seconds === 0)         /* the same snapshot */
 		return;
 	first = first || status;
 	const was = last && {status: last, first, seconds, behind: new Set(last.brokers.filter(b => Number(b.grace_behind) > 0).map(b => b.pid))};
-	allRows = status.tenants.map(tenant => lookAt(tenant, seconds));
+	allRows = status.tenants.map(tenant => rowOf(tenant, seconds));
 	if (known.size > allRows.length) {
 		const here = new Set(status.tenants.map(tenant => tenant.generation));
 		for (const generation of known.keys())
@@ -483,12 +512,14 @@ function show(status) {
 				known.delete(generation);
 	}
 	brokerRows = status.brokers.map(broker => ({id: String(broker.slot), broker}));
+	followerRows = status.followers.map(follower => ({id: String(follower.index), follower}));
 	setText(byId("state"), status.tenants.length ? `Up, read at ${new Date(Number(status.taken_at_ns) / 1e6).toLocaleTimeString()}` : "Up, without tenants");
 	setClass(byId("state"), "");
 	showAttention(attention(status, allRows, was));
 	showWhole(status, allRows, was);
 	showTenants();
 	showBrokers();
+	showFollowers();
 	last = status;
 }
 
@@ -509,11 +540,11 @@ async function update() {
 		document.documentElement.dataset.spentMs = spent.toFixed(1);
 		setText(byId("took"), `Reading the registry took ${last ? (Number(last.took_ns) / 1e6).toFixed(1) : 0} ms, showing it ${spent.toFixed(0)} ms.`);
 	} catch (error) {
-		setText(byId("state"), "k2k-exporter does not answer; what stands here is old");
+		setText(byId("state"), "k2k-exporter does not answer; these numbers are old");
 		setClass(byId("state"), "bad");
 	}
 	asking = false;
-	/* where there is much to show, a tenth of the time is spent on it at most */
+	/* spend at most a tenth of the time on it, however much there is to show */
 	if (!paused)
 		timer = setTimeout(update, Math.max(Number(byId("interval").value) * 1000, 9 * spent));
 }

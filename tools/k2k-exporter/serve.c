@@ -17,24 +17,24 @@
 
 enum { IDLE_SECONDS = 10, ONE_PART_OF = 5 };
 
-/* All of it belongs to the server's one thread, once that runs. */
+/* Once the server's thread runs, only that thread uses it. */
 struct server {
 	struct MHD_Daemon *daemon;
 	struct clients clients;
 	const char *registry;
 	uint64_t max_series;
 	struct k2k_registry *reg; /* null: not open */
-	int code;                 /* why not; told once */
+	int code;                 /* why not; reported once */
 	struct metrics_past past;
-	struct snapshot snapshot;    /* empty where the registry could not be read */
-	struct body metrics, status; /* of this snapshot, once somebody has asked */
-	uint64_t good_until_ns;      /* CLOCK_MONOTONIC */
+	struct snapshot snapshot;    /* empty if the registry can't be read */
+	struct body metrics, status; /* of this snapshot, made when a client asks */
+	uint64_t cached_until_ns;    /* CLOCK_MONOTONIC */
 	struct MHD_Response *page, *health, *missing, *refused;
 };
 
 /* ---- the registry ------------------------------------------------------------- */
 
-static void tell(struct server *s, int code)
+static void report(struct server *s, int code)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
 
@@ -47,7 +47,7 @@ static void tell(struct server *s, int code)
 		        detail->code == code && detail->text[0] ? detail->text
 		                                                : k2k_strerror(code));
 	else
-		fprintf(stderr, "k2k-exporter: registry '%s': reading it\n", s->registry);
+		fprintf(stderr, "k2k-exporter: registry '%s': it can be read\n", s->registry);
 }
 
 static int read_registry(struct server *s)
@@ -62,38 +62,40 @@ static int read_registry(struct server *s)
 		code = k2k_registry_open(s->registry, K2K_ROLE_OBSERVER, &options, &s->reg);
 	if (!code)
 		code = snapshot_take(s->reg, &s->snapshot);
-	tell(s, code);
+	report(s, code);
 	if (code && s->reg)
 		k2k_registry_close(&s->reg);
 	return code;
 }
 
-/* The work that began then, and has ended now, is one part of so many. */
-static void pay_for(struct server *s, uint64_t begun)
+/* Extends the time in which answers are cached: work may take one ONE_PART_OFth of the time. */
+static void account_for(struct server *s, uint64_t begun)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	s->good_until_ns = (s->good_until_ns > begun ? s->good_until_ns : begun) +
-	                   (now - begun) * ONE_PART_OF;
+	s->cached_until_ns = (s->cached_until_ns > begun ? s->cached_until_ns : begun) +
+	                     (now - begun) * ONE_PART_OF;
 }
 
-/* A registry that was replaced is found at once, not one scrape later. */
-static void look(struct server *s)
+/*
+ * Takes a new snapshot if the cached one is too old. A replaced registry is opened again at once.
+ */
+static void refresh(struct server *s)
 {
 	uint64_t begun = clock_monotonic_ns();
 	int had = s->reg != NULL;
 
-	if (begun < s->good_until_ns)
+	if (begun < s->cached_until_ns)
 		return;
 	snapshot_free(&s->snapshot);
 	body_forget(&s->metrics);
 	body_forget(&s->status);
 	if (read_registry(s) && had)
 		read_registry(s);
-	pay_for(s, begun);
+	account_for(s, begun);
 }
 
-/* Whether it was made just now, or compressed: that is paid for. */
+/* Accounts for the time that making the answer took, if it was made or compressed just now. */
 static struct MHD_Response *give(struct server *s, struct body *body,
                                  struct MHD_Connection *connection, uint64_t begun, int made)
 {
@@ -101,7 +103,7 @@ static struct MHD_Response *give(struct server *s, struct body *body,
 	struct MHD_Response *response = body_for(body, connection);
 
 	if (made || body->gzipped != had)
-		pay_for(s, begun);
+		account_for(s, begun);
 	return response;
 }
 
@@ -112,7 +114,7 @@ static struct MHD_Response *metrics_for(struct server *s, struct MHD_Connection 
 	char *text;
 	int made;
 
-	look(s);
+	refresh(s);
 	begun = clock_monotonic_ns();
 	made = !s->metrics.bytes;
 	if (made &&
@@ -130,7 +132,7 @@ static struct MHD_Response *status_for(struct server *s, struct MHD_Connection *
 	char *text;
 	int made;
 
-	look(s);
+	refresh(s);
 	begun = clock_monotonic_ns();
 	made = !s->status.bytes;
 	if (made && (status_text(s->registry, s->code, &s->snapshot, &text, &length) ||
@@ -151,7 +153,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 	(void)version;
 	(void)body;
-	/* called first with the headers alone; what a client sends besides is not taken */
+	/* the first call has only the headers; a body is ignored */
 	if (!*state) {
 		*state = s;
 		return MHD_YES;
@@ -237,7 +239,7 @@ void serve_stop(struct server *s)
 {
 	struct MHD_Response *const responses[] = { s->page, s->health, s->missing, s->refused };
 
-	/* until then its thread makes new texts */
+	/* its thread must end before what it uses is freed */
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
 	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++)

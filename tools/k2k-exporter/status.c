@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 /*
- * Each tenant and broker is a JSON object of its own, written and freed before the next: a list of
- * a hundred thousand takes no more memory than its text.
+ * Each tenant and broker is a JSON object of its own, which is written and freed before the next.
+ * So a list of a hundred thousand needs no more memory than its text.
  */
 
-/* Bytes that the registry did not check: half a character would make the whole text invalid. */
+/* The registry does not check these bytes, and invalid UTF-8 would make all of the text invalid. */
 static void put_name(json_object *object, const char *key, const char *bytes, size_t size)
 {
 	char text[64];
@@ -48,14 +48,15 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	put_table(tables, "leases", &r->leases);
 	put_table(tables, "budgets", &r->budgets);
 	json_put(m, "tables", tables);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
-		written += s->audit.written[kind];
-		repeats += s->audit.coalesced[kind];
-		lost += s->audit.lost[kind];
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
+		written += s->audit.written_by_kind[kind];
+		repeats += s->audit.coalesced_by_kind[kind];
+		lost += s->audit.lost_by_kind[kind];
 	}
 	json_put_u64(audit, "written", written);
 	json_put_u64(audit, "repeats", repeats);
 	json_put_u64(audit, "lost", lost);
+	json_put_bool(audit, "required", (r->flags & K2K_INFO_REQUIRE_AUDIT) != 0);
 	json_put(m, "audit", audit);
 	json_put_count(m, "broker_places", K2K_BROKERS_MAX);
 	json_put_count(m, "tenants_damaged", s->damaged_count);
@@ -63,26 +64,34 @@ static void put_registry(json_object *m, const struct snapshot *s)
 
 static void put_broker(FILE *out, const struct k2k_broker_info *b)
 {
-	static const char *const states[] = {
-		[K2K_BROKER_ACTIVE] = "active",
-		[K2K_BROKER_STOPPED] = "stopped",
-		[K2K_BROKER_DEAD] = "dead",
-		[K2K_BROKER_UNKNOWN] = "unknown",
-	};
 	json_object *m = json_new();
 
 	json_put_count(m, "slot", b->slot);
 	json_put_count(m, "pid", b->pid);
 	put_name(m, "comm", b->comm, sizeof(b->comm));
-	json_put_text(m, "state",
-	              b->state <= K2K_BROKER_UNKNOWN && states[b->state] ? states[b->state]
-	                                                                 : "unknown");
+	json_put_text(m, "state", snapshot_broker_state(b->state));
 	json_put_u64(m, "attached_at_ns", b->attached_at_ns);
 	json_put_count(m, "kernels", b->kernels);
 	json_put_u64(m, "gpu_memory_bytes", b->gpu_memory_bytes);
 	json_put_u64(m, "grace_behind", b->grace_behind);
 	json_put_u64(m, "cross_tenant_total", b->cross_tenant_total);
 	json_put_u64(m, "unknown_tenant_total", b->unknown_tenant_total);
+	json_write(out, m);
+}
+
+static void put_follower(FILE *out, const struct k2k_audit_follower_info *f)
+{
+	json_object *m = json_new();
+
+	json_put_count(m, "index", f->index);
+	json_put_text(m, "state", snapshot_follower_state(f->state));
+	put_name(m, "comm", f->comm, sizeof(f->comm));
+	json_put_count(m, "pid", f->pid);
+	json_put_limit(m, "said_ago_ns", f->said_ago_ns);
+	json_put_u64(m, "failing_since_ns", f->failing_since_ns);
+	json_put_u64(m, "behind", f->behind);
+	json_put_u64(m, "overwritten", f->overwritten);
+	json_put_u64(m, "lost_total", f->lost);
 	json_write(out, m);
 }
 
@@ -147,8 +156,13 @@ static void put_lists(FILE *out, const struct snapshot *s)
 		fputs(i ? "," : "", out);
 		put_broker(out, &s->brokers[i]);
 	}
+	fputs("],\"followers\":[", out);
+	for (size_t i = 0; i < s->follower_count; i++) {
+		fputs(i ? "," : "", out);
+		put_follower(out, &s->followers[i]);
+	}
 	fputs("],\"tenants\":[", out);
-	/* both are by generation */
+	/* both lists are sorted by generation */
 	for (size_t i = 0; i < s->tenant_count; i++) {
 		size_t first = budget;
 

@@ -14,6 +14,34 @@ bool good_registry_name(const char *name)
 	return length > 0 && length <= K2K_NAME_MAX && !name[length];
 }
 
+static int parse_kernels(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	uint32_t kernels = 0;
+	int code = units_parse_kernels(text, &kernels, fault);
+
+	*value = kernels;
+	return code;
+}
+
+static int parse_mode(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	uint32_t mode = 0;
+	int code = units_parse_mode(text, &mode, fault);
+
+	*value = mode;
+	return code;
+}
+
+const struct form
+	a_rate = { units_parse_rate, "a rate is like 5000/s, 5k/s, or unlimited" },
+	a_kernel_count = { parse_kernels, "a whole number, at most 4294967294, or unlimited" },
+	a_size = { units_parse_size,
+	           "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited" },
+	a_duration = { units_parse_duration,
+	               "a duration is like 250ms, 1.5s, 1h30m, or unlimited" },
+	a_mode = { parse_mode, "a mode is octal, like 0660" },
+	an_id = { units_parse_id, "an id is decimal or 0x..., at most 18446744073709551615" };
+
 static bool refuse(struct ctl *ctl, const char *what, const char *text,
                    const struct units_fault *fault, const char *forms)
 {
@@ -22,13 +50,17 @@ static bool refuse(struct ctl *ctl, const char *what, const char *text,
 	return false;
 }
 
-bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id)
+static bool arg_value(struct ctl *ctl, const char *what, const char *text, const struct form *form,
+                      uint64_t *value)
 {
 	struct units_fault fault;
 
-	return !units_parse_id(text, id, &fault) ||
-	       refuse(ctl, what, text, &fault,
-	              "an id is decimal or 0x..., at most 18446744073709551615");
+	return !form->parse(text, value, &fault) || refuse(ctl, what, text, &fault, form->text);
+}
+
+bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id)
+{
+	return arg_value(ctl, what, text, &an_id, id);
 }
 
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count)
@@ -87,11 +119,7 @@ bool arg_tenant_filter(struct ctl *ctl, k2k_tenant_id *id, int *exit_code)
 
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns)
 {
-	struct units_fault fault;
-
-	return !units_parse_duration(text, ns, &fault) ||
-	       refuse(ctl, what, text, &fault,
-	              "a duration is like 250ms, 1.5s, 1h30m, or unlimited");
+	return arg_value(ctl, what, text, &a_duration, ns);
 }
 
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns)
@@ -102,7 +130,7 @@ bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *
 	if (*text && !text[strspn(text, "0123456789.")] &&
 	    (size_t)snprintf(seconds, sizeof(seconds), "%ss", text) < sizeof(seconds))
 		return !units_parse_duration(seconds, ns, &fault) ||
-		       refuse(ctl, what, text, &fault, "a number without a unit is of seconds");
+		       refuse(ctl, what, text, &fault, "a number without a unit means seconds");
 	return arg_duration(ctl, what, text, ns);
 }
 
@@ -112,7 +140,7 @@ bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns)
 		return false;
 	if (*ns >= 1000000 && *ns <= UINT64_C(86400000000000))
 		return true;
-	fail_usage(ctl, "INTERVAL '%.100s': it is from 1ms to 1d", text);
+	fail_usage(ctl, "INTERVAL '%.100s': must be from 1ms to 1d", text);
 	return false;
 }
 
@@ -131,45 +159,40 @@ bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min
 
 bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mode)
 {
-	struct units_fault fault;
+	uint64_t value;
 
-	return !units_parse_mode(text, mode, &fault) ||
-	       refuse(ctl, what, text, &fault, "a mode is octal, like 0660");
+	if (!arg_value(ctl, what, text, &a_mode, &value))
+		return false;
+	*mode = (uint32_t)value;
+	return true;
 }
 
 static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
 {
 	const char *const *given = ctl->option;
-	struct units_fault fault;
+	uint64_t kernels;
 
 	if (given[OPT_PRESET]) {
-		if (!strcmp(given[OPT_PRESET], "unlimited"))
+		if (!strcasecmp(given[OPT_PRESET], "unlimited"))
 			*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
-		else if (strcmp(given[OPT_PRESET], "standard"))
-			return fail_usage(ctl,
-			                  "--preset '%.200s': no such preset; it is standard or "
-			                  "unlimited",
-			                  given[OPT_PRESET]),
-			       false;
 		*mask |= K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY;
 	}
 	if (given[OPT_RATE]) {
-		if (units_parse_rate(given[OPT_RATE], &quota->max_messages_per_sec, &fault))
-			return refuse(ctl, "--rate", given[OPT_RATE], &fault,
-			              "a rate is like 5000/s, 5k/s, or unlimited");
+		if (!arg_value(ctl, "--rate", given[OPT_RATE], &a_rate,
+		               &quota->max_messages_per_sec))
+			return false;
 		*mask |= K2K_UPDATE_RATE;
 	}
 	if (given[OPT_KERNELS]) {
-		if (units_parse_kernels(given[OPT_KERNELS], &quota->max_concurrent_kernels, &fault))
-			return refuse(ctl, "--kernels", given[OPT_KERNELS], &fault,
-			              "a whole number, at most 4294967294, or unlimited");
+		if (!arg_value(ctl, "--kernels", given[OPT_KERNELS], &a_kernel_count, &kernels))
+			return false;
+		quota->max_concurrent_kernels = (uint32_t)kernels;
 		*mask |= K2K_UPDATE_KERNELS;
 	}
 	if (given[OPT_GPU_MEMORY]) {
-		if (units_parse_size(given[OPT_GPU_MEMORY], &quota->max_gpu_memory_bytes, &fault))
-			return refuse(ctl, "--gpu-memory", given[OPT_GPU_MEMORY], &fault,
-			              "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or "
-			              "unlimited");
+		if (!arg_value(ctl, "--gpu-memory", given[OPT_GPU_MEMORY], &a_size,
+		               &quota->max_gpu_memory_bytes))
+			return false;
 		*mask |= K2K_UPDATE_GPU_MEMORY;
 	}
 	return true;

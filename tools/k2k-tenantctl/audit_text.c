@@ -11,7 +11,7 @@
 static void add(char text[AUDIT_TEXT], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* What has no room is left out at the end. */
+/* Cuts off what does not fit. */
 static void add(char text[AUDIT_TEXT], const char *format, ...)
 {
 	size_t length = strlen(text);
@@ -72,29 +72,34 @@ static void add_cross_tenant(char text[AUDIT_TEXT], const struct k2k_audit_recor
 
 static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
-	uint64_t mask = r->values[4], kernels = r->values[2];
+	uint64_t mask = r->values[K2K_AUDIT_REGISTER_MASK];
+	uint64_t kernels = r->values[K2K_AUDIT_REGISTER_KERNELS];
+	uint64_t budgets = r->values[K2K_AUDIT_REGISTER_BUDGETS];
 
 	if (mask & K2K_UPDATE_RATE)
-		add_value(text, "rate ", units_print_rate, r->values[0]);
+		add_value(text, "rate ", units_print_rate, r->values[K2K_AUDIT_REGISTER_RATE]);
 	if (mask & K2K_UPDATE_KERNELS)
 		add_value(text, "kernels ", print_plain,
 		          kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : kernels);
 	if (mask & K2K_UPDATE_GPU_MEMORY)
-		add_value(text, "GPU memory ", units_print_size, r->values[1]);
-	if ((mask & K2K_UPDATE_BUDGETS) && r->values[3])
-		add_value(text, "budgets ", print_plain, r->values[3]);
+		add_value(text, "GPU memory ", units_print_size,
+		          r->values[K2K_AUDIT_REGISTER_GPU_MEMORY]);
+	if ((mask & K2K_UPDATE_BUDGETS) && budgets)
+		add_value(text, "budgets ", print_plain, budgets);
 }
 
 static void add_totals(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
 	uint64_t rejected = 0;
 
-	for (int i = 1; i <= 4; i++)
+	for (int i = K2K_AUDIT_TOTALS_REJECTED_RATE; i <= K2K_AUDIT_TOTALS_REJECTED_MEMORY; i++)
 		if (__builtin_add_overflow(rejected, r->values[i], &rejected))
 			rejected = UINT64_MAX;
-	add(text, "%" PRIu64 " admitted, %" PRIu64 " rejected", r->values[0], rejected);
+	add(text, "%" PRIu64 " admitted, %" PRIu64 " rejected",
+	    r->values[K2K_AUDIT_TOTALS_ADMITTED], rejected);
 	if (r->kind == K2K_AUDIT_KIND_FINAL_TOTALS)
-		add_value(text, "GPU time ", units_print_duration, r->values[5]);
+		add_value(text, "GPU time ", units_print_duration,
+		          r->values[K2K_AUDIT_TOTALS_GPU_NS]);
 }
 
 static void add_dead(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
@@ -102,7 +107,8 @@ static void add_dead(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 	char size[UNITS_TEXT];
 
 	add(text, "'%s' in slot %" PRIu64 ": %" PRIu64 " kernels and %s came back", r->source,
-	    r->values[0], r->values[1], units_print_size(size, r->values[2]));
+	    r->values[K2K_AUDIT_DEAD_SLOT], r->values[K2K_AUDIT_DEAD_KERNELS],
+	    units_print_size(size, r->values[K2K_AUDIT_DEAD_GPU_MEMORY]));
 }
 
 const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
@@ -125,17 +131,21 @@ const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 		break;
 	case K2K_AUDIT_KIND_BROKER_DEAD: add_dead(text, r); break;
 	case K2K_AUDIT_KIND_CREATED:
-		add_value(text, "tenants ", print_plain, r->values[0]);
-		add_value(text, "events a ring ", print_plain, r->values[4]);
+		add_value(text, "tenants ", print_plain, r->values[K2K_AUDIT_CREATED_MAX_TENANTS]);
+		add_value(text, "events a ring ", print_plain,
+		          r->values[K2K_AUDIT_CREATED_MAX_EVENTS]);
 		break;
 	case K2K_AUDIT_KIND_DESTROYED:
-		add_value(text, "brokers attached ", print_plain, r->values[1]);
+		add_value(text, "brokers attached ", print_plain,
+		          r->values[K2K_AUDIT_DESTROYED_BROKERS]);
 		break;
 	case K2K_AUDIT_KIND_REPAIR:
 		add(text,
 		    "tenants %" PRIu64 ", budgets %" PRIu64 ", engagements %" PRIu64
 		    ", leases %" PRIu64 ", brokers %" PRIu64,
-		    r->values[0], r->values[1], r->values[2], r->values[3], r->values[4]);
+		    r->values[K2K_AUDIT_REPAIR_TENANTS], r->values[K2K_AUDIT_REPAIR_BUDGETS],
+		    r->values[K2K_AUDIT_REPAIR_ENGAGEMENTS], r->values[K2K_AUDIT_REPAIR_LEASES],
+		    r->values[K2K_AUDIT_REPAIR_BROKERS]);
 		break;
 	}
 	return text;
@@ -152,7 +162,7 @@ const char *audit_ring_name(char text[AUDIT_TEXT], uint32_t ring)
 	return text;
 }
 
-/* The number that JSON shows, too. */
+/* Also accepts the ring's number, as JSON shows it. */
 bool audit_ring_parse(const char *text, size_t length, uint32_t *ring)
 {
 	char name[AUDIT_TEXT], number[8];

@@ -10,7 +10,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* ".123" up to nine digits; returns what is behind it. */
+/* ".123", up to nine digits that count. Returns the rest of the text. */
 static const char *take_fraction(const char *at, uint64_t *ns)
 {
 	uint64_t unit = NS_PER_S;
@@ -25,7 +25,7 @@ static const char *take_fraction(const char *at, uint64_t *ns)
 	return at;
 }
 
-/* "Z", "+01:00", or nothing; null: something else. */
+/* "Z", "+01:00", or nothing. Returns the rest of the text, or null. */
 static const char *take_zone(const char *at, int64_t *offset_s)
 {
 	int hours, minutes, length = 0;
@@ -86,8 +86,8 @@ bool when_parse(struct ctl *ctl, const char *option, const char *text, struct wh
 	}
 	if (!parse_date(text, &when->wall_ns)) {
 		fail_usage(ctl,
-		           "%s '%.100s': no such time; like 2026-11-29T18:00:00Z, 2026-11-29 18:00 "
-		           "(UTC), or 10m for ten minutes ago",
+		           "%s '%.100s': no such time; it is like 2026-11-29T18:00:00Z, 2026-11-29 "
+		           "18:00 (UTC), or 10m for ten minutes ago",
 		           option, text);
 		return false;
 	}

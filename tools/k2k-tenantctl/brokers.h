@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Brokers as `brokers` prints them, for top too. */
+/* brokers.h - prints brokers, for `brokers` and `top` */
 #ifndef K2K_TENANTCTL_BROKERS_H
 #define K2K_TENANTCTL_BROKERS_H
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * apply, diff - making the registry what a document says.
+ * apply, diff - make the registry what a document says
  *
- * 1. The whole document is read and checked.
- * 2. A plan is made: what differs. diff and --dry-run print it.
- * 3. It has to fit, and what is to be pruned must not be too much, and is asked for. Up to here
- *    nothing has changed.
- * 4. Pruned tenants go first, each with its final totals; no lock is kept meanwhile.
- * 5. In one batch, under the writer's lock, the plan is made anew, since others
- *    may have changed something, and carried out: a call for each tenant, so that
- *    each tenant changes all at once.
- * Killed in 4 or 5: each tenant is as before or as the document says; apply again.
+ * 1. Read and check the whole document.
+ * 2. Plan: find what differs. diff and --dry-run print the plan.
+ * 3. Check that the result fits and that not too many tenants are pruned, and ask for confirmation.
+ *    So far nothing has changed.
+ * 4. Deregister pruned tenants first and wait for their final totals, without a lock.
+ * 5. In one batch, under the writer's lock, plan again, because others may have changed something
+ *    meanwhile, and carry the plan out: one call per tenant, so that each tenant changes at once.
+ * After a kill in 4 or 5, each tenant is as before or as the document says. Apply again.
  */
 #include "commands.h"
 #include "plan.h"
@@ -70,35 +69,35 @@ int cmd_diff(struct ctl *ctl)
 	return compare_only(ctl, ctl->option[OPT_PRUNE] != NULL, EXIT_NO, "differs", "");
 }
 
-/* ---- doing it ---------------------------------------------------------------- */
+/* ---- apply ---------------------------------------------------------------- */
 
-/* Asks on a terminal; elsewhere -y says it. Returns 0 or the exit code. */
+/* Asks on a terminal; elsewhere -y is needed. Returns 0 or the exit code. */
 static int confirm_prune(struct ctl *ctl, const struct plan *plan, const struct document *d)
 {
 	char names[200] = "";
-	size_t told = 0;
+	size_t named = 0;
 
 	if (!plan->of[DEREGISTER] || ctl->yes)
 		return 0;
-	for (size_t i = 0; i < plan->count && told <= 5; i++)
+	for (size_t i = 0; i < plan->count && named <= 5; i++)
 		if (plan->steps[i].action == DEREGISTER) {
 			size_t length = strlen(names);
 
-			if (told++ < 5)
+			if (named++ < 5)
 				snprintf(names + length, sizeof(names) - length, "%s%" PRIu64,
-				         told > 1 ? ", " : "", plan_id(plan, &plan->steps[i]));
+				         named > 1 ? ", " : "", plan_id(plan, &plan->steps[i]));
 			else
 				snprintf(names + length, sizeof(names) - length, ", ...");
 		}
 	if (!can_ask())
 		return fail_usage(ctl,
 		                  "--prune: %zu tenants that %s does not name would be "
-		                  "deregistered (%s); -y says that "
-		                  "they may; nothing was changed",
+		                  "deregistered (%s); confirm with -y; "
+		                  "nothing was changed",
 		                  plan->of[DEREGISTER], d->name, names);
 	if (!ask("Deregister %zu tenants that %s does not name (%s)?", plan->of[DEREGISTER],
 	         d->name, names))
-		return fail_usage(ctl, "--prune: not wanted; nothing was changed");
+		return fail_usage(ctl, "--prune: not confirmed; nothing was changed");
 	return 0;
 }
 
@@ -123,7 +122,7 @@ static int prune(struct ctl *ctl, struct k2k_registry **reg, const struct plan *
 	return exit_code ? EXIT_PARTLY : 0;
 }
 
-/* One call for all that differs. Budgets that the entry does not name are taken away. */
+/* One call for everything that differs. Removes budgets that the entry does not name. */
 static int change_tenant(struct k2k_registry *reg, const struct plan *plan,
                          const struct document *d, const struct step *s)
 {
@@ -153,7 +152,7 @@ static int change_tenant(struct k2k_registry *reg, const struct plan *plan,
 	return code;
 }
 
-/* `applied` counts what is done, as it is done. */
+/* `applied` counts each change right after it is made. */
 static int carry_out(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan,
                      const struct document *d, struct applied *applied)
 {
@@ -188,14 +187,14 @@ static int carry_out_in_batch(struct ctl *ctl, struct k2k_registry *reg, const s
 	return exit_code;
 }
 
-/* What was done before it failed stays, and is told. */
+/* Changes before the failure stay, so they are reported. */
 static void note_partial(struct ctl *ctl, const struct applied *applied, size_t planned)
 {
 	size_t done = applied->registered + applied->updated + applied->deregistered;
 
 	note(ctl,
 	     "%zu of %zu changes were made: %zu deregistered, %zu registered, %zu updated; they "
-	     "stay, and 'diff' shows what is left",
+	     "stay, and 'diff' shows what remains",
 	     done, planned, applied->deregistered, applied->registered, applied->updated);
 }
 
@@ -205,14 +204,14 @@ static void print_counts(const struct document *d, const struct applied *applied
 		printf("nothing to do: all %zu tenants are as %s says\n", applied->unchanged,
 		       d->name);
 	else
-		printf("%zu registered, %zu updated, %zu deregistered, %zu as they should be\n",
+		printf("%zu registered, %zu updated, %zu deregistered, %zu unchanged\n",
 		       applied->registered, applied->updated, applied->deregistered,
 		       applied->unchanged);
 }
 
 /*
- * Also where it failed midway: the totals of what was deregistered can't be asked for again.
- * Returns exit_code, or why it can't be told.
+ * Also called after a failure, because nobody can read the totals of deregistered tenants again.
+ * Returns exit_code, or that of a failure to print.
  */
 static int print_applied(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan,
                          const struct document *d, const struct applied *applied, int exit_code)

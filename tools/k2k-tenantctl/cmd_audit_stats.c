@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit stats: how many events there were of each kind, who keeps them, and what is missing there.
+/*
+ * audit stats: how many events of each kind there were, who stores them, and what is missing there
  */
 #include "audit_text.h"
 #include "commands.h"
@@ -7,7 +8,7 @@
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -47,6 +48,7 @@ static const struct field follower_fields[] = {
 	{ "last_loss.at_ns", NULL, KIND_TIME, 0 },
 };
 enum { FIELDS = sizeof(follower_fields) / sizeof(follower_fields[0]), LOSS_FIELDS = 4 };
+static const struct table followers_table = { "followers", follower_fields, FIELDS, NULL, 0 };
 
 static void follower_values(const struct k2k_audit_follower_info *f, struct value values[FIELDS])
 {
@@ -80,28 +82,15 @@ static void follower_values(const struct k2k_audit_follower_info *f, struct valu
 
 static json_object *followers_json(const struct k2k_audit_follower_info *followers, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object()), *loss;
+		bool has_loss = followers[i].lost_at_ns != 0;
 		struct value values[FIELDS];
 
 		follower_values(&followers[i], values);
-		for (size_t f = 0; f < FIELDS - LOSS_FIELDS; f++)
-			json_set(one, &follower_fields[f], &values[f]);
-		if (followers[i].lost_at_ns) {
-			loss = check_memory(json_object_new_object());
-			for (size_t f = FIELDS - LOSS_FIELDS; f < FIELDS; f++) {
-				struct field field = follower_fields[f];
-
-				field.key = strchr(field.key, '.') + 1;
-				json_set(loss, &field, &values[f]);
-			}
-			if (json_object_object_add(one, "last_loss", loss))
-				out_of_memory();
-		}
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, follower_fields, values,
+		                has_loss ? FIELDS : FIELDS - LOSS_FIELDS);
 	}
 	return array;
 }
@@ -111,7 +100,7 @@ static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_inf
 {
 	struct list list;
 
-	list_begin(&list, ctl, "followers", follower_fields, FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, &followers_table, NULL);
 	for (size_t i = 0; i < count; i++) {
 		struct value values[FIELDS];
 
@@ -121,41 +110,56 @@ static void print_followers(struct ctl *ctl, const struct k2k_audit_follower_inf
 	list_end(&list);
 }
 
-static void note_range(struct ctl *ctl, const char *what, const struct k2k_audit_follower_info *f,
-                       uint32_t ring, uint64_t from, uint64_t count, const char *when)
+/* "admin:2 to admin:13" */
+static const char *range_text(char text[2 * AUDIT_TEXT], uint32_t ring, uint64_t from,
+                              uint64_t count)
 {
 	char first[AUDIT_TEXT], last[AUDIT_TEXT];
 
-	note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): %s %s to %s%s", f->index,
-	     f->comm, f->pid, what, audit_event_name(first, ring, from),
-	     audit_event_name(last, ring, from + count - 1), when);
+	snprintf(text, 2 * AUDIT_TEXT, "%s to %s", audit_event_name(first, ring, from),
+	         audit_event_name(last, ring, from + count - 1));
+	return text;
 }
 
-/* What is missing in a log, and where: not only for those who look at the column. */
-static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f)
+static void note_follower(const struct ctl *ctl, const struct k2k_audit_follower_info *f,
+                          const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void note_follower(const struct ctl *ctl, const struct k2k_audit_follower_info *f,
+                          const char *format, ...)
+{
+	char text[3 * AUDIT_TEXT];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	note(ctl, "follower %" PRIu32 " (%s, process %" PRIu64 "): %s", f->index, f->comm, f->pid,
+	     text);
+}
+
+/* Reports what is missing in a log and where, so that nobody has to notice it in a column. */
+static void note_losses(const struct ctl *ctl, const struct k2k_audit_follower_info *f)
 {
 	time_t seconds = (time_t)(f->lost_at_ns / 1000000000);
-	char when[64] = "";
+	char when[64] = "", range[2 * AUDIT_TEXT];
 	struct tm tm;
 
 	if (f->lost_count && gmtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), ", found at %Y-%m-%dT%H:%M:%SZ", &tm);
 	if (f->lost || f->overwritten)
-		note(ctl,
-		     "follower %" PRIu32 " (%s, process %" PRIu64 "): %" PRIu64
-		     " events are missing in its log",
-		     f->index, f->comm, f->pid, f->lost + f->overwritten);
+		note_follower(ctl, f, "%" PRIu64 " events are missing in its log",
+		              f->lost + f->overwritten);
 	if (f->lost && f->lost_count)
-		note_range(ctl, "the last of these are", f, f->lost_ring, f->lost_from,
-		           f->lost_count, when);
+		note_follower(ctl, f, "the last of these are %s%s",
+		              range_text(range, f->lost_ring, f->lost_from, f->lost_count), when);
 	if (f->overwritten)
-		note_range(ctl, "written over, and not read yet:", f, f->overwritten_ring,
-		           f->overwritten_from, f->overwritten_count, "");
+		note_follower(ctl, f, "overwritten before they were read: %s",
+		              range_text(range, f->overwritten_ring, f->overwritten_from,
+		                         f->overwritten_count));
 	if (f->damaged)
-		note(ctl,
-		     "follower %" PRIu32 " (%s, process %" PRIu64 "): found %" PRIu64
-		     " rings damaged: somebody has written into them",
-		     f->index, f->comm, f->pid, f->damaged);
+		note_follower(ctl, f,
+		              "found %" PRIu64 " corrupt rings: something has written into them",
+		              f->damaged);
 }
 
 /* ---- kinds -------------------------------------------------------------------------- */
@@ -163,35 +167,26 @@ static void note_losses(struct ctl *ctl, const struct k2k_audit_follower_info *f
 static void print_kinds(struct ctl *ctl, const struct k2k_audit_stats *stats,
                         json_object *followers)
 {
-	static const struct field columns[] = {
-		{ "kind", "KIND", KIND_TEXT, 0 },
-		{ "type", "TYPE", KIND_TEXT, 0 },
-		{ "level", "LEVEL", KIND_TEXT, 0 },
-		{ "written_total", "WRITTEN", KIND_TOTAL, 0 },
-		{ "coalesced_total", "COALESCED", KIND_TOTAL, 0 },
-		{ "lost_total", "LOST", KIND_TOTAL, 0 },
-	};
 	static const struct field extra[] = { { "max_audit_events", NULL, KIND_COUNT, 0 },
 		                              { "followers", NULL, KIND_JSON, 0 } };
 	const struct value extra_values[] = { NUMBER(stats->capacity), { .json = followers } };
 	struct list list;
 
-	list_begin(&list, ctl, "stats", columns, sizeof(columns) / sizeof(columns[0]), extra,
-	           extra_values, 2);
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
-		struct value values[] = {
-			TEXT(k2k_audit_kind_name(kind)),
-			TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
-			TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
-			NUMBER(stats->written[kind]),
-			NUMBER(stats->coalesced[kind]),
-			NUMBER(stats->lost[kind]),
+	list_begin(&list, ctl, &kinds_table, &(const struct extra){ extra, extra_values, 2 });
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
+		struct value values[COL_KIND_COUNT] = {
+			[COL_KIND_KIND] = TEXT(k2k_audit_kind_name(kind)),
+			[COL_KIND_TYPE] = TEXT(k2k_audit_type_name(k2k_audit_kind_type(kind))),
+			[COL_KIND_LEVEL] = TEXT(k2k_audit_level_name(k2k_audit_kind_level(kind))),
+			[COL_KIND_WRITTEN] = NUMBER(stats->written_by_kind[kind]),
+			[COL_KIND_COALESCED] = NUMBER(stats->coalesced_by_kind[kind]),
+			[COL_KIND_LOST] = NUMBER(stats->lost_by_kind[kind]),
 		};
 
 		if (!strcmp(k2k_audit_kind_name(kind), "unknown"))
 			continue;
-		if (stats->lost[kind])
-			values[5].color = "red";
+		if (stats->lost_by_kind[kind])
+			values[COL_KIND_LOST].color = "red";
 		list_row(&list, values);
 	}
 	list_end(&list);
@@ -220,7 +215,7 @@ int cmd_audit_stats(struct ctl *ctl)
 	if (ctl->format == FORMAT_TABLE && count)
 		print_followers(ctl, followers, count);
 	else if (ctl->format == FORMAT_TABLE)
-		note(ctl, "no followers: what is written over is in no log");
+		note(ctl, "no followers: overwritten events are in no log");
 	for (size_t i = 0; i < count; i++)
 		note_losses(ctl, &followers[i]);
 	return EXIT_DONE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* audit tail: events of all rings by time. */
+/* audit tail: events of all rings by time */
 #include "audit_text.h"
 #include "audit_time.h"
 #include "commands.h"
@@ -36,56 +36,32 @@ struct tail {
 	uint64_t number;  /* SINCE_EVENT, SINCE_NUMBER */
 	struct when from; /* SINCE_TIME */
 	struct when until;
-	uint64_t last;                 /* -n: so many of what is there; 0: all */
-	struct k2k_audit_record *kept; /* the newest of these, in a circle */
-	uint64_t seen;                 /* that went through it; of no more use once all was read */
-	/* SINCE_EVENT, monotonic: other rings' events are shown from then on */
+	uint64_t last;                 /* -n: how many of the existing events; 0: all */
+	struct k2k_audit_record *kept; /* the newest ones so far, in a circular buffer */
+	uint64_t seen;                 /* how many events went through it */
+	/* SINCE_EVENT: monotonic time from which events of other rings are shown */
 	uint64_t others_ns;
 
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor cursor;
 	struct k2k_audit_stats start;
-	struct list list; /* but for JSON */
+	struct list list; /* not for JSON */
 };
 
-static bool is_known(uint32_t kind)
+/* A kind or a type; main() has refused other words. */
+static void read_type(struct tail *tail, const char *text)
 {
-	return strcmp(k2k_audit_kind_name(kind), "unknown") != 0;
-}
-
-static bool unknown_type(struct ctl *ctl, const char *text)
-{
-	char known[600] = "";
-
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
-		if (is_known(kind))
-			snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
-			         known[0] ? ", " : "", k2k_audit_kind_name(kind));
-	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
-	     type++)
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s",
-		         k2k_audit_type_name((enum k2k_audit_type)type));
-	fail_usage(ctl, "--type '%.100s': no such kind or type of event; there are %s", text,
-	           known);
-	return false;
-}
-
-static bool read_type(struct tail *tail, const char *text)
-{
-	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++)
-		if (is_known(kind) && !strcasecmp(text, k2k_audit_kind_name(kind))) {
+	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
+		if (!strcasecmp(text, k2k_audit_kind_name(kind))) {
 			tail->kind = kind;
 			tail->by_kind = true;
-			return true;
 		}
 	for (int type = K2K_AUDIT_SECURITY_VIOLATION; type <= K2K_AUDIT_CONFIGURATION_CHANGE;
 	     type++)
 		if (!strcasecmp(text, k2k_audit_type_name((enum k2k_audit_type)type))) {
 			tail->type = (enum k2k_audit_type)type;
 			tail->by_type = true;
-			return true;
 		}
-	return unknown_type(tail->ctl, text);
 }
 
 static bool read_ring(struct tail *tail, const char *text, size_t length)
@@ -93,8 +69,8 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 	if (audit_ring_parse(text, length, &tail->ring))
 		return true;
 	fail_usage(tail->ctl,
-	           "--since '%.100s': no such ring; they are 0 to 63 (a broker's), s0 to s63 (its "
-	           "security events), and admin",
+	           "--since '%.100s': no such ring; there are 0 to 63 (of a broker), s0 to s63 "
+	           "(its security events), and admin",
 	           text);
 	return false;
 }
@@ -135,13 +111,14 @@ static bool read_arguments(struct tail *tail)
 	tail->follow = ctl->option[OPT_FOLLOW] != NULL;
 	tail->by_tenant = ctl->option[OPT_TENANT] != NULL;
 	tail->has_until = ctl->option[OPT_UNTIL] != NULL;
+	if (ctl->option[OPT_TYPE])
+		read_type(tail, ctl->option[OPT_TYPE]);
 	if (tail->follow && tail->has_until) {
-		fail_usage(ctl, "--until: with -f there is no end");
+		fail_usage(ctl, "--until: can't be used with -f, which does not end");
 		return false;
 	}
 	return (!tail->by_tenant ||
 	        arg_id(ctl, "--tenant", ctl->option[OPT_TENANT], &tail->tenant)) &&
-	       (!ctl->option[OPT_TYPE] || read_type(tail, ctl->option[OPT_TYPE])) &&
 	       (!ctl->option[OPT_SINCE] || read_since(tail, ctl->option[OPT_SINCE])) &&
 	       (!tail->has_until ||
 	        when_parse(ctl, "--until", ctl->option[OPT_UNTIL], &tail->until)) &&
@@ -149,7 +126,7 @@ static bool read_arguments(struct tail *tail)
 	        arg_count(ctl, "-n", ctl->option[OPT_LINES], 1, UINT64_C(1) << 20, &tail->last));
 }
 
-/* ---- where it begins -------------------------------------------------------------- */
+/* ---- the beginning -------------------------------------------------------------- */
 
 static int fail_registry(struct ctl *ctl, int code)
 {
@@ -157,8 +134,8 @@ static int fail_registry(struct ctl *ctl, int code)
 }
 
 /*
- * When the event was that all others are compared with; where it is no longer there, all of the
- * others are shown.
+ * Finds the time of the event that --since names, for the events of other rings. If it was
+ * overwritten, all events of the others are shown.
  */
 static int find_event(struct tail *tail, struct k2k_audit_record *records)
 {
@@ -232,7 +209,7 @@ static bool is_about(const struct k2k_audit_record *r, k2k_tenant_id tenant)
 	       (r->tenant == tenant || (r->kind == K2K_AUDIT_KIND_CROSS_TENANT && r->to == tenant));
 }
 
-/* Of a ring that can't be read. */
+/* The record stands for a ring that can't be read. */
 static bool is_damaged(const struct k2k_audit_record *r)
 {
 	return (r->flags & K2K_AUDIT_DAMAGED) && !r->count;
@@ -252,7 +229,7 @@ static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
 	    r->monotonic_ns < tail->others_ns)
 		return false;
 	if (r->flags & K2K_AUDIT_LOST)
-		return true; /* it may have been what is asked for */
+		return true; /* the lost events may be among those wanted */
 	return (!tail->by_tenant || is_about(r, tail->tenant)) &&
 	       (!tail->by_kind || r->kind == tail->kind) &&
 	       (!tail->by_type || r->type == tail->type);
@@ -281,32 +258,6 @@ static void print_time(char text[AUDIT_TEXT], uint64_t ns)
 		snprintf(text, AUDIT_TEXT, "%" PRIu64, ns);
 }
 
-static const struct field fields[] = {
-	{ "time_ns", NULL, KIND_NS, 0 },
-	{ NULL, "TIME", KIND_TEXT, FIELD_WIDTH(24) },
-	{ NULL, "EVENT", KIND_TEXT, FIELD_WIDTH(9) },
-	{ "ring", NULL, KIND_COUNT, 0 },
-	{ "sequence", NULL, KIND_ID, 0 },
-	{ "level", "LEVEL", KIND_TEXT, FIELD_WIDTH(8) },
-	{ "type", NULL, KIND_TEXT, 0 },
-	{ "kind", "KIND", KIND_TEXT, FIELD_WIDTH(14) },
-	{ "tenant", "TENANT", KIND_TEXT, FIELD_WIDTH(6) },
-	{ "to_tenant", NULL, KIND_TEXT, 0 },
-	{ NULL, "COUNT", KIND_TEXT, FIELD_WIDTH(5) },
-	{ "count", NULL, KIND_TOTAL, 0 },
-	{ "org_id", NULL, KIND_ID, 0 },
-	{ "engagement_id", NULL, KIND_ID, 0 },
-	{ "used", NULL, KIND_TOTAL, 0 },
-	{ "limit", NULL, KIND_TOTAL, FIELD_LIMIT },
-	{ "source", NULL, KIND_TEXT, 0 },
-	{ "destination", NULL, KIND_TEXT, 0 },
-	{ "actor", NULL, KIND_TEXT, 0 },
-	{ NULL, "ACTOR", KIND_TEXT, FIELD_WIDTH(15) },
-	{ "pid", "PID", KIND_ID, FIELD_WIDTH(7) },
-	{ "comm", NULL, KIND_TEXT, 0 },
-	{ NULL, "WHAT", KIND_TEXT, 0 },
-};
-
 static const char *color_of(const struct k2k_audit_record *r)
 {
 	if (r->level == K2K_AUDIT_SECURITY || (r->flags & K2K_AUDIT_LOST))
@@ -317,21 +268,18 @@ static const char *color_of(const struct k2k_audit_record *r)
 static void print_row(struct list *list, const struct k2k_audit_record *r)
 {
 	char when[AUDIT_TEXT], name[AUDIT_TEXT], what[AUDIT_TEXT], last[AUDIT_TEXT],
-		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "", count[UNITS_TEXT + 1];
+		tenant[UNITS_TEXT] = "", to[UNITS_TEXT] = "";
 	bool lost = (r->flags & K2K_AUDIT_LOST) != 0;
 
 	print_time(when, r->time_ns);
 	audit_event_name(name, r->ring, r->sequence);
-	units_print_number(count, r->count);
-	if (r->flags & K2K_AUDIT_OPEN)
-		strcat(count, "+");
 	if (has_tenant(r))
 		units_print_number(tenant, r->tenant);
 	if (r->kind == K2K_AUDIT_KIND_CROSS_TENANT)
 		units_print_number(to, r->to);
 	if (is_damaged(r))
 		snprintf(what, sizeof(what),
-		         "ring %s is damaged: somebody has written into it; its events can't be "
+		         "ring %s is corrupt: something has written into it; its events can't be "
 		         "read",
 		         audit_ring_name(last, r->ring));
 	else if (lost)
@@ -339,32 +287,35 @@ static void print_row(struct list *list, const struct k2k_audit_record *r)
 		         audit_event_name(last, r->ring, r->sequence + r->count - 1));
 	else
 		audit_text(what, r);
-	list_row(list, (const struct value[]){
-			       NUMBER(r->time_ns),
-			       TEXT(when),
-			       TEXT(name),
-			       NUMBER(r->ring),
-			       NUMBER(r->sequence),
-			       { .text = k2k_audit_level_name(r->level), .color = color_of(r) },
-			       TEXT(k2k_audit_type_name(r->type)),
-			       TEXT(is_damaged(r) ? "damaged"
-	                            : lost        ? "lost"
-	                                          : k2k_audit_kind_name(r->kind)),
-			       TEXT(tenant),
-			       TEXT(to),
-			       TEXT(count),
-			       NUMBER(r->count),
-			       NUMBER(r->tag.org_id),
-			       NUMBER(r->tag.engagement_id),
-			       NUMBER(r->used),
-			       NUMBER(r->limit),
-			       TEXT(r->source),
-			       TEXT(r->destination),
-			       TEXT(r->actor),
-			       TEXT(r->comm[0] ? r->comm : r->actor),
-			       NUMBER(r->pid),
-			       TEXT(r->comm),
-			       TEXT(what) });
+	list_row(list,
+	         (const struct value[COL_EVENT_COUNT]){
+			 [COL_EVENT_TIME_NS] = NUMBER(r->time_ns),
+			 [COL_EVENT_TIME] = TEXT(when),
+			 [COL_EVENT_NAME] = TEXT(name),
+			 [COL_EVENT_RING] = NUMBER(r->ring),
+			 [COL_EVENT_SEQUENCE] = NUMBER(r->sequence),
+			 [COL_EVENT_LEVEL] = { .text = k2k_audit_level_name(r->level),
+	                                       .color = color_of(r) },
+			 [COL_EVENT_TYPE] = TEXT(k2k_audit_type_name(r->type)),
+			 [COL_EVENT_KIND] = TEXT(is_damaged(r) ? "damaged"
+	                                         : lost        ? "lost"
+	                                                       : k2k_audit_kind_name(r->kind)),
+			 [COL_EVENT_TENANT] = TEXT(tenant),
+			 [COL_EVENT_TO] = TEXT(to),
+			 [COL_EVENT_REPEATS] = { r->count,
+	                                         .suffix = r->flags & K2K_AUDIT_OPEN ? "+" : NULL },
+			 [COL_EVENT_ORG] = NUMBER(r->tag.org_id),
+			 [COL_EVENT_ENGAGEMENT] = NUMBER(r->tag.engagement_id),
+			 [COL_EVENT_USED] = NUMBER(r->used),
+			 [COL_EVENT_LIMIT] = NUMBER(r->limit),
+			 [COL_EVENT_SOURCE] = TEXT(r->source),
+			 [COL_EVENT_DESTINATION] = TEXT(r->destination),
+			 [COL_EVENT_ACTOR_KIND] = TEXT(r->actor),
+			 [COL_EVENT_ACTOR] = TEXT(r->comm[0] ? r->comm : r->actor),
+			 [COL_EVENT_PID] = NUMBER(r->pid),
+			 [COL_EVENT_COMMAND] = TEXT(r->comm),
+			 [COL_EVENT_WHAT] = TEXT(what),
+		 });
 }
 
 static void print_event(struct tail *tail, const struct k2k_audit_record *r)
@@ -375,14 +326,14 @@ static void print_event(struct tail *tail, const struct k2k_audit_record *r)
 		print_row(&tail->list, r);
 }
 
-/* ---- the last of them --------------------------------------------------------------- */
+/* ---- the last N events --------------------------------------------------------------- */
 
 static void keep_event(struct tail *tail, const struct k2k_audit_record *r)
 {
 	tail->kept[tail->seen++ % tail->last] = *r;
 }
 
-/* All that was there has been seen: from here on they are printed as they come. */
+/* All existing events have been read. Later ones are printed as they come. */
 static void print_kept(struct tail *tail)
 {
 	uint64_t count = tail->seen < tail->last ? tail->seen : tail->last;
@@ -393,9 +344,9 @@ static void print_kept(struct tail *tail)
 	tail->kept = NULL;
 }
 
-/* ---- on and on -------------------------------------------------------------------- */
+/* ---- following -------------------------------------------------------------------- */
 
-/* Who sleeps until an event comes would not notice that its reader has gone. */
+/* Ends the program if its reader has gone, which a wait for events would not notice. */
 static void *watch_reader(void *unused)
 {
 	struct pollfd out = { STDOUT_FILENO, 0, 0 };
@@ -404,7 +355,7 @@ static void *watch_reader(void *unused)
 	while (poll(&out, 1, -1) != 1)
 		;
 	if (out.revents & POLLNVAL)
-		return NULL; /* closed by this program, at its end */
+		return NULL; /* this program has closed it, at its end */
 	_exit(EXIT_SYSTEM);
 }
 
@@ -414,12 +365,13 @@ static void *start_watch(struct ctl *ctl, int *exit_code)
 	int error = pthread_create(&thread, NULL, watch_reader, NULL);
 
 	if (error)
-		*exit_code = fail_with(ctl, K2K_ENOMEM, "no thread for standard output: %s",
+		*exit_code = fail_with(ctl, K2K_ENOMEM,
+		                       "can't start a thread that watches standard output: %s",
 		                       strerror(error));
 	return error ? NULL : &thread;
 }
 
-/* What there is. Returns a code of the library, with *all set once everything was seen. */
+/* Reads some events. Returns a K2K_E... code; *all says whether all have been read. */
 static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool *all)
 {
 	uint32_t flags = (tail->follow ? 0 : K2K_AUDIT_OPEN_TOO) | K2K_AUDIT_DAMAGED_TOO;
@@ -435,7 +387,7 @@ static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool 
 			(tail->kept ? keep_event : print_event)(tail, &records[i]);
 		newer += records[i].sequence > tail->start.newest[records[i].ring];
 	}
-	/* where others write faster than this reads, a snapshot has an end all the same */
+	/* without -f, end even if others write faster than this reads */
 	*all = !count || (!tail->follow && newer == count);
 	return 0;
 }
@@ -459,17 +411,11 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 			list_page(&tail->list);
 		if (!ferror(stdout))
 			code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
-		/* its last events first: the next read says it too */
+		/* read its last events first; the next read fails as well */
 		if (code == K2K_EFENCED)
 			code = 0;
 	}
 	return code;
-}
-
-static void settle_format(struct ctl *ctl)
-{
-	if (!ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
-		ctl->format = FORMAT_JSON;
 }
 
 static int print_tail(struct tail *tail, struct k2k_audit_record *records)
@@ -482,8 +428,7 @@ static int print_tail(struct tail *tail, struct k2k_audit_record *records)
 	if (exit_code)
 		return exit_code;
 	if (listed)
-		list_begin(&tail->list, tail->ctl, "events", fields,
-		           sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+		list_begin(&tail->list, tail->ctl, &events_table, NULL);
 	code = run(tail, records);
 	if (listed && tail->follow)
 		list_page(&tail->list);
@@ -498,7 +443,6 @@ int cmd_audit_tail(struct ctl *ctl)
 	struct k2k_audit_record *records;
 	int exit_code;
 
-	settle_format(ctl);
 	if (!read_arguments(&tail))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &tail.reg);

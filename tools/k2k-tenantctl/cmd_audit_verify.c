@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * audit verify: is a log of k2k-auditd what was written?
+ * audit verify: is a log of k2k-auditd as it was written?
  *
- * Lines are taken in the order of the files, and those by the number of their first line. The first
- * that is not the one that has to come decides; what happened there is told by what comes behind
- * it:
+ * The files are ordered by the number of their first line, and read line by line. The first line
+ * that is not the expected one (by number and MAC) is the finding. The lines after it show what
+ * happened:
  *
- *   the line that has to come (number and mac) is further behind: what stands before it was
- *     inserted, or, where it follows from a line further behind, moved: reordered
- *   it is nowhere, and a higher number is here: removed; a lower one: inserted
- *   it is nowhere, but its number is here, or the next line goes on from this one: changed
+ *   the expected line comes later                    this line was inserted; or reordered, if its
+ *                                                    own predecessor comes later too
+ *   it does not, and this line's number is higher    lines were removed
+ *   it does not, and this line's number is lower     this line was inserted
+ *   it does not, and this line has the expected      this line was changed
+ *   number, or the next line continues from it
  */
 #include "audit_text.h"
 #include "commands.h"
@@ -25,7 +27,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Events that the log never had: its line of kind "lost" says so. */
+/* Events that the log never contained, from its line of kind "lost". */
 struct loss {
 	uint32_t ring;
 	uint64_t sequence, count, at_ns;
@@ -33,15 +35,16 @@ struct loss {
 
 struct file {
 	const char *name;
-	/* the number of its "log.opened" line, else of the first line that has one; 0: none */
+	/* the number of its "log.opened" line, else of the first line with a number; 0: none */
 	uint64_t first;
-	bool opened; /* there is such a line, and it is as it was written */
+	bool opened; /* it has an intact "log.opened" line */
 	uint8_t prev[CHAIN_MAC_BYTES];
 };
 
-/* A line behind the one that is wrong. */
+/* A line after the wrong one. */
 struct later {
-	bool parsed, wanted; /* wanted: it is the line that had to come */
+	bool parsed,
+		expected; /* expected: it is the line that should be in place of the wrong one */
 	uint64_t seq;
 };
 
@@ -49,26 +52,26 @@ struct verify {
 	struct ctl *ctl;
 	struct chain_key key;
 	struct file *files;
-	size_t count, file; /* file: the one that is read */
-	uint64_t line;      /* in it */
+	size_t count, file; /* file: the current one */
+	uint64_t line;      /* in that file */
 
-	uint64_t first, lines, seq; /* seq: of the last good line */
+	uint64_t first, lines, seq; /* seq: the number of the last good line */
 	uint8_t mac[CHAIN_MAC_BYTES];
-	/* when the first and the last line that the head does not know were written */
+	/* times of the first and the last line that are newer than the head */
 	uint64_t beyond_ns, last_ns;
-	uint64_t oldest; /* what the newest file says of the oldest */
+	uint64_t oldest; /* the oldest line that exists, according to the newest file */
 	bool keyed;
 
 	const char *head_file, *head_says;
 	bool has_head;
 	struct chain_head head;
 
-	struct loss *losses; /* as many as are told one by one */
+	struct loss *losses;
 	size_t loss_count, loss_room;
-	uint64_t lost, damaged; /* all of them; rings that were found damaged */
+	uint64_t lost, damaged; /* lost events; how often a ring was found corrupt */
 
-	bool half;        /* at the end of all */
-	const char *what; /* the finding: one word; null: none */
+	bool half;        /* the last file ends with half a line */
+	const char *what; /* the finding in a word or two; null: none */
 	const char *at_file;
 	uint64_t at_line, at_seq;
 	char text[300];
@@ -105,7 +108,7 @@ static int fail_file(struct ctl *ctl, const char *name, int error)
 	return fail_with(ctl, code, "%.200s: %s", name, strerror(error));
 }
 
-/* Its "log.opened" line proves itself, wherever it stands now. */
+/* The MAC of a "log.opened" line can be checked alone, wherever the line is. */
 static bool take_opened(const struct chain_key *key, struct file *file, const char *text,
                         size_t size, const struct chain_line *line)
 {
@@ -154,12 +157,12 @@ static int by_first(const void *a, const void *b)
 
 /* ---- the first wrong line ----------------------------------------------------------------- */
 
-struct behind {
+struct rest {
 	struct later *lines;
 	size_t count, room;
-	/* the wrong line follows from one there: it is true, and only stands elsewhere */
-	bool home;
-	/* the number of the next line, where that follows from the wrong one; else 0 */
+	/* the wrong line continues from one of them: it is genuine, but in the wrong place */
+	bool moved;
+	/* the number of the next line if that continues from the wrong one; else 0 */
 	uint64_t next;
 };
 
@@ -169,23 +172,23 @@ struct wrong {
 	char text[CHAIN_LINE_MAX];
 };
 
-static bool is_wanted(const struct verify *v, const char *text, const struct chain_line *line)
+static bool is_expected(const struct verify *v, const char *text, const struct chain_line *line)
 {
 	return line->seq == v->seq + 1 && chain_follows(&v->key, v->mac, text, line);
 }
 
-static void note_behind(struct behind *b, struct later later)
+static void add_later(struct rest *rest, struct later later)
 {
-	if (b->count == b->room) {
-		b->room = b->room * 2 + 64;
-		b->lines = check_memory(realloc(b->lines, b->room * sizeof(*b->lines)));
+	if (rest->count == rest->room) {
+		rest->room = rest->room * 2 + 64;
+		rest->lines = check_memory(realloc(rest->lines, rest->room * sizeof(*rest->lines)));
 	}
-	b->lines[b->count++] = later;
+	rest->lines[rest->count++] = later;
 }
 
-/* Everything behind the wrong line, in this file and in those after it. */
-static int read_behind(struct verify *v, struct chain_reader *reader, const struct wrong *wrong,
-                       struct behind *b)
+/* Reads everything after the wrong line, in this file and in those after it. */
+static int read_rest(struct verify *v, struct chain_reader *reader, const struct wrong *wrong,
+                     struct rest *rest)
 {
 	struct chain_reader next;
 	enum chain_read what;
@@ -205,14 +208,14 @@ static int read_behind(struct verify *v, struct chain_reader *reader, const stru
 			struct chain_line line = { 0 };
 			struct later later = { chain_parse(text, size, &line), false, line.seq };
 
-			later.wanted = later.parsed && is_wanted(v, text, &line);
-			if (!b->count && wrong->parsed && later.parsed &&
+			later.expected = later.parsed && is_expected(v, text, &line);
+			if (!rest->count && wrong->parsed && later.parsed &&
 			    chain_follows(&v->key, wrong->line.mac, text, &line))
-				b->next = line.seq;
+				rest->next = line.seq;
 			if (wrong->parsed && later.parsed && line.seq + 1 == wrong->line.seq)
-				b->home |= chain_follows(&v->key, line.mac, wrong->text,
-				                         &wrong->line);
-			note_behind(b, later);
+				rest->moved |= chain_follows(&v->key, line.mac, wrong->text,
+				                             &wrong->line);
+			add_later(rest, later);
 		}
 		if (what == CHAIN_FAILED)
 			exit_code = fail_file(v->ctl, v->files[file].name, errno);
@@ -222,38 +225,38 @@ static int read_behind(struct verify *v, struct chain_reader *reader, const stru
 	return exit_code;
 }
 
-static bool stands_behind(const struct behind *b, uint64_t seq)
+static bool is_later(const struct rest *rest, uint64_t seq)
 {
-	for (size_t i = 0; i < b->count; i++)
-		if (b->lines[i].parsed && b->lines[i].seq == seq)
+	for (size_t i = 0; i < rest->count; i++)
+		if (rest->lines[i].parsed && rest->lines[i].seq == seq)
 			return true;
 	return false;
 }
 
-static bool wanted_is_behind(const struct behind *b)
+static bool expected_is_later(const struct rest *rest)
 {
-	for (size_t i = 0; i < b->count; i++)
-		if (b->lines[i].wanted)
+	for (size_t i = 0; i < rest->count; i++)
+		if (rest->lines[i].expected)
 			return true;
 	return false;
 }
 
-static void judge(struct verify *v, const struct wrong *wrong, const struct behind *b)
+static void judge(struct verify *v, const struct wrong *wrong, const struct rest *rest)
 {
 	uint64_t wanted = v->seq + 1, seq = wrong->parsed ? wrong->line.seq : 0;
-	bool in_place = b->next == wanted + 1;
-	bool past_head = !b->next && v->has_head && v->head.count == v->seq &&
+	bool in_place = rest->next == wanted + 1;
+	bool past_head = !rest->next && v->has_head && v->head.count == v->seq &&
 	                 !memcmp(v->head.last, v->mac, sizeof(v->mac));
 
 	set_place(v, seq);
-	if (wanted_is_behind(b) && b->home && !stands_behind(b, seq))
-		find(v, "reordered", "line %" PRIu64 " of the log stands before line %" PRIu64, seq,
+	if (expected_is_later(rest) && rest->moved && !is_later(rest, seq))
+		find(v, "reordered", "line %" PRIu64 " of the log is before line %" PRIu64, seq,
 		     wanted);
-	else if (wanted_is_behind(b))
-		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes behind it",
+	else if (expected_is_later(rest))
+		find(v, "inserted", "not a line of the log: line %" PRIu64 " comes after it",
 		     wanted);
 	else if (past_head)
-		find(v, "inserted", "behind the last line of the log, and not its next");
+		find(v, "inserted", "after the last line of the log, and not its next line");
 	else if (seq == wanted + 1 && !in_place)
 		find(v, "removed", "line %" PRIu64 " of the log is missing before it", wanted);
 	else if (seq > wanted && !in_place)
@@ -261,14 +264,14 @@ static void judge(struct verify *v, const struct wrong *wrong, const struct behi
 		     "lines %" PRIu64 " to %" PRIu64 " of the log are missing before it", wanted,
 		     seq - 1);
 	else if (seq && seq < wanted && !in_place)
-		find(v, "inserted", "line %" PRIu64 " of the log was before it already", seq);
+		find(v, "inserted", "line %" PRIu64 " of the log has come before", seq);
 	else
 		find(v, "changed", "not line %" PRIu64 " of the log as it was written", wanted);
 }
 
-static int look_behind(struct verify *v, struct chain_reader *reader, const char *text, size_t size)
+static int find_cause(struct verify *v, struct chain_reader *reader, const char *text, size_t size)
 {
-	struct behind behind = { 0 };
+	struct rest rest = { 0 };
 	struct wrong *wrong = check_memory(calloc(1, sizeof(*wrong)));
 	int exit_code;
 
@@ -276,17 +279,17 @@ static int look_behind(struct verify *v, struct chain_reader *reader, const char
 		memcpy(wrong->text, text, size);
 		wrong->parsed = chain_parse(wrong->text, size, &wrong->line);
 	}
-	exit_code = read_behind(v, reader, wrong, &behind);
+	exit_code = read_rest(v, reader, wrong, &rest);
 	if (!exit_code)
-		judge(v, wrong, &behind);
-	free(behind.lines);
+		judge(v, wrong, &rest);
+	free(rest.lines);
 	free(wrong);
 	return exit_code;
 }
 
 /* ---- line by line ---------------------------------------------------------------------------- */
 
-/* Which key, by the first line that names one. */
+/* Compares the key with the one that the first "log.opened" line names. */
 static int check_key(struct verify *v, const struct chain_opened *opened, uint64_t seq)
 {
 	char name[CHAIN_KEY_NAME];
@@ -295,20 +298,20 @@ static int check_key(struct verify *v, const struct chain_opened *opened, uint64
 	v->keyed = opened->key[0] != 0;
 	if (v->keyed && !v->key.size)
 		return fail_with(v->ctl, K2K_EINVAL,
-		                 "%s: made with key %s; --key FILE is needed to verify it",
+		                 "%s: written with key %s; --key FILE is needed to verify it",
 		                 v->files[v->file].name, opened->key);
 	if (strcmp(name, opened->key) != 0) {
 		set_place(v, seq);
 		if (v->keyed)
-			find(v, "wrong key", "made with key %s, and this is key %s", opened->key,
+			find(v, "wrong key", "written with key %s, and this is key %s", opened->key,
 			     name);
 		else
-			find(v, "wrong key", "made without a key: anybody may have made it");
+			find(v, "wrong key", "written without a key: anyone may have written it");
 	}
 	return 0;
 }
 
-/* The first line of the first file: what stood before it, it says itself. */
+/* The first line of the first file names the MAC of the line before it. */
 static int begin_chain(struct verify *v, const char *text, size_t size,
                        const struct chain_line *line)
 {
@@ -350,7 +353,7 @@ static void note_loss(struct verify *v, struct loss loss)
 	v->losses[v->loss_count++] = loss;
 }
 
-/* A log can be as it was written, and lack events all the same. */
+/* Even a log that is as it was written can lack events. */
 static void take_loss(struct verify *v, const char *text, const struct chain_line *line)
 {
 	const char *end = text + line->body_size,
@@ -399,11 +402,11 @@ static int verify_line(struct verify *v, struct chain_reader *reader, const char
 		exit_code = begin_chain(v, text, size, &line);
 	if (exit_code || v->what)
 		return exit_code;
-	if (parsed && is_wanted(v, text, &line)) {
+	if (parsed && is_expected(v, text, &line)) {
 		accept(v, text, size, &line);
 		return 0;
 	}
-	return look_behind(v, reader, text, size);
+	return find_cause(v, reader, text, size);
 }
 
 static int verify_file(struct verify *v)
@@ -426,7 +429,7 @@ static int verify_file(struct verify *v)
 	if (!exit_code && !v->what && v->half && v->file + 1 < v->count) {
 		v->line++;
 		set_place(v, v->seq + 1);
-		find(v, "changed", "half a line, and not at the end of the log");
+		find(v, "changed", "half a line that is not at the end of the log");
 	}
 	chain_reader_close(&reader);
 	return exit_code;
@@ -436,7 +439,7 @@ static int verify_file(struct verify *v)
 
 enum { HEAD_SLACK_S = 10 };
 
-/* Read before the log: that may grow meanwhile, and then only goes beyond it. */
+/* The head is read before the log, which may grow meanwhile: then it only has more lines. */
 static void read_head(struct verify *v, char *name, size_t room)
 {
 	const char *given = v->ctl->option[OPT_HEAD], *newest = v->files[v->count - 1].name, *dot;
@@ -447,7 +450,7 @@ static void read_head(struct verify *v, char *name, size_t room)
 	dot = strrchr(newest, '.');
 	if (state == CHAIN_HEAD_MISSING && !given && dot && dot[1] &&
 	    !dot[1 + strspn(dot + 1, "0123456789")]) {
-		/* a rotated file, without the one that is written now */
+		/* FILE is a rotated file; the head belongs to the current one */
 		snprintf(name, room, "%.*s.head", (int)(dot - newest), newest);
 		state = chain_read_head(name, &v->key, &v->head);
 	}
@@ -464,31 +467,31 @@ static void judge_head(struct verify *v)
 	uint64_t span = v->last_ns > v->beyond_ns ? v->last_ns - v->beyond_ns : 0;
 
 	if (!strcmp(v->head_says, "missing"))
-		find(v, "head missing", "%s: whether lines were cut off at the end can't be told",
-		     v->head_file);
+		find(v, "head missing",
+		     "%s: so it is unknown whether lines were cut off at the end", v->head_file);
 	else if (!strcmp(v->head_says, "changed"))
 		find(v, "head changed", "%s: not as it was written, or with another key",
 		     v->head_file);
 	else if (!strcmp(v->head_says, "unreadable"))
 		find(v, "head unreadable",
-		     "%s: whether lines were cut off at the end can't be told", v->head_file);
+		     "%s: so it is unknown whether lines were cut off at the end", v->head_file);
 	else if (!strcmp(v->head_says, "another"))
 		find(v, "head differs",
-		     "%s: it is of another log: its last line, %" PRIu64 ", is not the one here",
+		     "%s: belongs to another log: its last line, %" PRIu64 ", is not the one here",
 		     v->head_file, v->head.count);
 	if (!v->has_head || v->what)
 		return;
 	if (v->head.count > v->seq) {
 		v->head_says = "ahead";
 		find(v, "cut off",
-		     "lines %" PRIu64 " to %" PRIu64 " are missing at the end: %s knows them",
+		     "lines %" PRIu64 " to %" PRIu64 " are missing at the end: %s has counted them",
 		     v->seq + 1, v->head.count, v->head_file);
 	} else if (v->head.count < v->seq) {
 		v->head_says = "behind";
 		if (span > v->head.interval_ns + HEAD_SLACK_S * UINT64_C(1000000000))
 			find(v, "head old",
 			     "%s ends with line %" PRIu64
-			     ", and newer ones are older than it may be behind",
+			     ", and the lines after it are older than its delay",
 			     v->head_file, v->head.count);
 	}
 }
@@ -502,13 +505,13 @@ static void judge_beginning(struct verify *v)
 	v->at_seq = v->first;
 	find(v, "removed",
 	     "lines %" PRIu64 " to %" PRIu64
-	     " are in none of these files; the newest says that they were kept",
+	     " are in none of these files, but the newest one says that they exist",
 	     v->oldest, v->first - 1);
 }
 
-/* ---- what the log never had ------------------------------------------------------------------ */
+/* ---- lost events ------------------------------------------------------------------ */
 
-enum { LOSSES_TOLD = 20 };
+enum { LOSSES_LISTED = 20 };
 
 static json_object *losses_json(const struct verify *v)
 {
@@ -518,38 +521,34 @@ static json_object *losses_json(const struct verify *v)
 		{ "count", NULL, KIND_TOTAL, 0 },
 		{ "at_ns", NULL, KIND_TIME, 0 },
 	};
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < v->loss_count; i++) {
 		const struct loss *loss = &v->losses[i];
 		const struct value values[] = { NUMBER(loss->ring), NUMBER(loss->sequence),
 			                        NUMBER(loss->count), NUMBER(loss->at_ns) };
-		json_object *one = check_memory(json_object_new_object());
 
-		for (size_t f = 0; f < 4; f++)
-			json_set(one, &fields[f], &values[f]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, fields, values, 4);
 	}
 	return array;
 }
 
-static void tell_losses(const struct verify *v)
+static void report_losses(const struct verify *v)
 {
 	char first[AUDIT_TEXT], last[AUDIT_TEXT], when[40];
 	struct tm tm;
 
 	if (v->damaged)
 		note(v->ctl,
-		     "rings were found damaged %" PRIu64 " times: somebody had written into them",
+		     "corrupt rings were found %" PRIu64 " times: something had written into them",
 		     v->damaged);
 	if (!v->lost)
 		return;
 	note(v->ctl,
-	     "%" PRIu64 " events are missing: they were written over before they were read, or "
+	     "%" PRIu64 " events are missing: they were overwritten before they were read, or "
 	     "never completed",
 	     v->lost);
-	for (size_t i = 0; i < v->loss_count && i < LOSSES_TOLD; i++) {
+	for (size_t i = 0; i < v->loss_count && i < LOSSES_LISTED; i++) {
 		const struct loss *loss = &v->losses[i];
 		time_t seconds = (time_t)(loss->at_ns / 1000000000);
 
@@ -560,8 +559,8 @@ static void tell_losses(const struct verify *v)
 		     audit_event_name(first, loss->ring, loss->sequence),
 		     audit_event_name(last, loss->ring, loss->sequence + loss->count - 1), when);
 	}
-	if (v->loss_count > LOSSES_TOLD)
-		note(v->ctl, "and %zu more such gaps; -J shows all", v->loss_count - LOSSES_TOLD);
+	if (v->loss_count > LOSSES_LISTED)
+		note(v->ctl, "and %zu more gaps; -J shows all", v->loss_count - LOSSES_LISTED);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -624,17 +623,17 @@ static int verify_all(struct verify *v)
 	judge_beginning(v);
 	judge_head(v);
 	if (!v->lines && !v->what)
-		find(v, "empty", "there is no line in it");
+		find(v, "empty", "it has no lines");
 	print_answer(v);
-	tell_losses(v);
+	report_losses(v);
 	if (v->half)
-		note(v->ctl, "half a line at the end: being written now, or left by a kill; the "
+		note(v->ctl, "half a line at the end: it is being written, or a kill left it; the "
 		             "next start of k2k-auditd cuts it off");
 	if (v->what)
 		note(v->ctl, "not verified");
 	else if (!v->keyed)
-		note(v->ctl, "made without a key: whoever may write it can make it anew, and that "
-		             "can't be seen");
+		note(v->ctl, "written without a key: whoever may write the log can forge all of it "
+		             "unnoticed");
 	return v->what ? EXIT_NO : EXIT_DONE;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* brokers: who is attached, and who holds up a grace period. leases: who holds what. */
+/* brokers: who is attached, and who holds up a grace period; leases: which broker holds what */
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
 #include "common/printable.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,54 +25,37 @@ static int compare_slots(const void *a, const void *b)
 	return (x->slot > y->slot) - (x->slot < y->slot);
 }
 
-static const struct field broker_fields[] = {
-	{ "slot", "SLOT", KIND_COUNT, 0 },
-	{ "pid", "PID", KIND_COUNT, 0 },
-	{ "comm", "COMMAND", KIND_TEXT, 0 },
-	{ "state", "STATE", KIND_TEXT, 0 },
-	{ "incarnation", NULL, KIND_ID, 0 },
-	{ NULL, "GRACE-BEHIND", KIND_TOTAL, FIELD_SPARE },
-	{ "kernels", "KERNELS", KIND_COUNT, FIELD_SPARE },
-	{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_SPARE },
-	{ "grace_behind", NULL, KIND_TOTAL, 0 },
-	{ "attached_at_ns", "SINCE", KIND_TIME, FIELD_SPARE },
-	{ NULL, "INCARNATION", KIND_ID, FIELD_SPARE },
-};
-#define BROKER_FIELDS (sizeof(broker_fields) / sizeof(broker_fields[0]))
-
 static void broker_values(const struct k2k_broker_info *b, char comm[sizeof(b->comm) + 1],
-                          struct value values[BROKER_FIELDS])
+                          struct value values[COL_BROKER_COUNT])
 {
-	const struct value all[BROKER_FIELDS] = {
-		NUMBER(b->slot),
-		NUMBER(b->pid),
-		TEXT(comm),
-		TEXT(broker_state_name(b->state)),
-		NUMBER(b->incarnation),
-		NUMBER(b->grace_behind),
-		NUMBER(b->kernels),
-		NUMBER(b->gpu_memory_bytes),
-		NUMBER(b->grace_behind),
-		NUMBER(b->attached_at_ns),
-		NUMBER(b->incarnation),
+	const struct value all[COL_BROKER_COUNT] = {
+		[COL_BROKER_SLOT] = NUMBER(b->slot),
+		[COL_BROKER_PID] = NUMBER(b->pid),
+		[COL_BROKER_COMMAND] = TEXT(comm),
+		[COL_BROKER_STATE] = TEXT(broker_state_name(b->state)),
+		[COL_BROKER_INCARNATION] = NUMBER(b->incarnation),
+		[COL_BROKER_KERNELS] = NUMBER(b->kernels),
+		[COL_BROKER_MEMORY] = NUMBER(b->gpu_memory_bytes),
+		[COL_BROKER_BEHIND] = NUMBER(b->grace_behind),
+		[COL_BROKER_SINCE] = NUMBER(b->attached_at_ns),
 	};
 
 	printable_copy(comm, sizeof(b->comm) + 1, b->comm, sizeof(b->comm));
 	memcpy(values, all, sizeof(all));
 	if (b->state == K2K_BROKER_STOPPED)
-		values[3].color = "red";
+		values[COL_BROKER_STATE].color = "red";
 	if (b->grace_behind && b->state != K2K_BROKER_DEAD)
-		values[5].color = "red";
+		values[COL_BROKER_BEHIND].color = "red";
 }
 
 void brokers_print(struct ctl *ctl, const struct k2k_broker_info *brokers, size_t count)
 {
 	struct list list;
 
-	list_begin(&list, ctl, "brokers", broker_fields, BROKER_FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, &brokers_table, NULL);
 	for (size_t i = 0; i < count; i++) {
 		char comm[sizeof(brokers->comm) + 1];
-		struct value values[BROKER_FIELDS];
+		struct value values[COL_BROKER_COUNT];
 
 		broker_values(&brokers[i], comm, values);
 		list_row(&list, values);
@@ -83,19 +65,14 @@ void brokers_print(struct ctl *ctl, const struct k2k_broker_info *brokers, size_
 
 json_object *brokers_json(const struct k2k_broker_info *brokers, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object());
 		char comm[sizeof(brokers->comm) + 1];
-		struct value values[BROKER_FIELDS];
+		struct value values[COL_BROKER_COUNT];
 
 		broker_values(&brokers[i], comm, values);
-		for (size_t j = 0; j < BROKER_FIELDS; j++)
-			if (broker_fields[j].key)
-				json_set(one, &broker_fields[j], &values[j]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, brokers_table.fields, values, COL_BROKER_COUNT);
 	}
 	return array;
 }
@@ -130,21 +107,17 @@ static int compare_leases(const void *a, const void *b)
 
 static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, size_t count)
 {
-	static const struct field fields[] = {
-		{ "tenant", "TENANT", KIND_ID, 0 },
-		{ "slot", "SLOT", KIND_COUNT, 0 },
-		{ "pid", "PID", KIND_COUNT, 0 },
-		{ "kernels", "KERNELS", KIND_COUNT, 0 },
-		{ "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
-	};
 	struct list list;
 
-	list_begin(&list, ctl, "leases", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL, 0);
+	list_begin(&list, ctl, &leases_table, NULL);
 	for (size_t i = 0; i < count; i++)
-		list_row(&list,
-		         (const struct value[]){ NUMBER(leases[i].id), NUMBER(leases[i].slot),
-		                                 NUMBER(leases[i].pid), NUMBER(leases[i].kernels),
-		                                 NUMBER(leases[i].gpu_memory_bytes) });
+		list_row(&list, (const struct value[COL_LEASE_COUNT]){
+					[COL_LEASE_TENANT] = NUMBER(leases[i].id),
+					[COL_LEASE_SLOT] = NUMBER(leases[i].slot),
+					[COL_LEASE_PID] = NUMBER(leases[i].pid),
+					[COL_LEASE_KERNELS] = NUMBER(leases[i].kernels),
+					[COL_LEASE_MEMORY] = NUMBER(leases[i].gpu_memory_bytes),
+				});
 	list_end(&list);
 }
 
@@ -160,8 +133,8 @@ int cmd_leases(struct ctl *ctl)
 	for (size_t i = 0; i < count; i++) {
 		if (leases[i].flags & K2K_TENANT_DAMAGED)
 			fail_with(ctl, K2K_ECORRUPT,
-			          "tenant %" PRIu64 ": the list of its leases is damaged: what it "
-			          "holds can't be told before '" CTL_NAME " -r %s repair'",
+			          "tenant %" PRIu64 ": the list of its leases is corrupt; what it "
+			          "holds is unknown until '" CTL_NAME " -r %s repair'",
 			          leases[i].id, ctl->registry);
 		else
 			leases[kept++] = leases[i];

@@ -41,7 +41,7 @@ static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	return 0;
 }
 
-/* Unset, or set to unlimited: then it need not be there. */
+/* Sets or unsets a budget. Setting it to unlimited removes it, if there is one. */
 static int change_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
 {
 	const struct k2k_budget unlimited = { change->engagement, K2K_UNLIMITED };
@@ -96,25 +96,19 @@ static int compare(const void *a, const void *b)
 
 static void print_budgets(struct ctl *ctl, const struct k2k_budget_info *budgets, size_t count)
 {
-	static const struct field fields[] = {
-		{ "tenant", "TENANT", KIND_ID, 0 },
-		{ "engagement", "ENGAGEMENT", KIND_ID, 0 },
-		{ "budget_ns", "BUDGET", KIND_NS, 0 },
-		{ "used_ns", "USED", KIND_NS, 0 },
-	};
 	struct list list;
 
-	list_begin(&list, ctl, "budgets", fields, 4, NULL, NULL, 0);
+	list_begin(&list, ctl, &budgets_table, NULL);
 	for (size_t i = 0; i < count; i++) {
-		struct value values[] = {
-			NUMBER(budgets[i].id),
-			NUMBER(budgets[i].engagement_id),
-			NUMBER(budgets[i].budget_ns),
-			NUMBER(budgets[i].used_ns),
+		struct value values[COL_BUDGET_COUNT] = {
+			[COL_BUDGET_TENANT] = NUMBER(budgets[i].id),
+			[COL_BUDGET_ENGAGEMENT] = NUMBER(budgets[i].engagement_id),
+			[COL_BUDGET_BUDGET] = NUMBER(budgets[i].budget_ns),
+			[COL_BUDGET_USED] = NUMBER(budgets[i].used_ns),
 		};
 
 		if (budgets[i].used_ns >= budgets[i].budget_ns)
-			values[3].color = "red";
+			values[COL_BUDGET_USED].color = "red";
 		list_row(&list, values);
 	}
 	list_end(&list);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /*
- * With the rights of an admin nothing moves during the look; without them a finding has to be there
+ * An administrator can lock the registry during the check; an observer reports only what it finds
  * twice.
  */
 static int open_for_check(struct ctl *ctl, struct k2k_registry **reg)
@@ -30,6 +30,7 @@ static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, 
 		{ "object", "OBJECT", KIND_TEXT, 0 },
 		{ "text", "FINDING", KIND_TEXT, 0 },
 	};
+	static const struct table table = { "findings", fields, 3, NULL, 0 };
 	static const struct field clean = { "clean", NULL, KIND_BOOL, 0 };
 	struct list list;
 
@@ -37,7 +38,7 @@ static void print_findings(struct ctl *ctl, const struct k2k_finding *findings, 
 		printf("registry '%s' is clean\n", ctl->registry);
 		return;
 	}
-	list_begin(&list, ctl, "findings", fields, 3, &clean, &NUMBER(!count), 1);
+	list_begin(&list, ctl, &table, &(const struct extra){ &clean, &NUMBER(!count), 1 });
 	for (size_t i = 0; i < count; i++)
 		list_row(&list, (const struct value[]){ TEXT(findings[i].invariant),
 		                                        TEXT(findings[i].object),
@@ -65,7 +66,7 @@ int cmd_check(struct ctl *ctl)
 			note(ctl,
 			     "registry '%s': %zu findings; '" CTL_NAME
 			     " -r %s repair' finishes what a killed process left, and cuts out "
-			     "damage",
+			     "corruption",
 			     ctl->registry, count, ctl->registry);
 		free(findings);
 	}
@@ -133,7 +134,7 @@ int cmd_repair(struct ctl *ctl)
 	for (size_t i = 0; i < count; i++)
 		note(ctl, "%s: %s", cuts[i].object, cuts[i].text);
 	if (info.damaged > count)
-		note(ctl, "and %" PRIu64 " more of the kind", info.damaged - count);
+		note(ctl, "and %" PRIu64 " more like these", info.damaged - count);
 	free(cuts);
 	if (!ctl->quiet)
 		print_record(ctl, fields,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * explain - why a tenant is refused: each of its limits, whether it would refuse the next request
- * now, since when it does and by which broker, and what to do about it
+ * explain - why a tenant is refused: for each of its limits, whether it would refuse the next
+ * request now, since when, by which broker, and what to do about it
  *
- * What is used comes from the tenant itself; when and by whom from the audit trail, as far as its
- * rings still have it.
+ * Usage comes from the tenant itself; times and brokers come from the audit trail, as far back as
+ * its rings reach.
  */
 #include "commands.h"
 #include "output.h"
@@ -21,13 +21,13 @@ enum { BATCH = 256 };
 
 /* One limit of the tenant. */
 struct row {
-	uint32_t kind;       /* enum k2k_audit_kind: of the events that it leaves */
-	uint64_t engagement; /* of a budget */
-	uint64_t used, max;  /* UINT64_MAX: unlimited */
-	bool refuses;        /* the smallest next request */
-	uint64_t rejected, since_ns, last_ns, pid; /* in the trail; 0: no event */
+	uint32_t kind;                             /* enum k2k_audit_kind of its rejections */
+	uint64_t engagement;                       /* of a budget */
+	uint64_t used, max;                        /* UINT64_MAX: unlimited */
+	bool refuses;                              /* it would refuse the smallest next request */
+	uint64_t rejected, since_ns, last_ns, pid; /* from the trail; 0: no event */
 	uint32_t slot;
-	char comm[16 + 1]; /* of the broker, where it is still attached */
+	char comm[16 + 1]; /* of the broker, if it is still attached */
 	char advice[200];
 };
 
@@ -38,7 +38,7 @@ struct explanation {
 	size_t count;
 };
 
-/* ---- what is used ------------------------------------------------------------------ */
+/* ---- limits and usage ------------------------------------------------------------------ */
 
 static struct row *add_row(struct explanation *e, uint32_t kind, uint64_t used, uint64_t max)
 {
@@ -50,7 +50,7 @@ static struct row *add_row(struct explanation *e, uint32_t kind, uint64_t used, 
 	return r;
 }
 
-/* Of the rate the second that is now counts, which the tenant's own count may not be of. */
+/* Asks for a verdict: the tenant's own count of messages may be of an earlier second. */
 static int add_rate(struct explanation *e, struct k2k_registry *reg)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -75,7 +75,7 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 	return 0;
 }
 
-static int look(struct explanation *e, struct k2k_registry *reg)
+static int read_limits(struct explanation *e, struct k2k_registry *reg)
 {
 	const struct k2k_tenant_info *i;
 	struct row *r;
@@ -96,8 +96,8 @@ static int look(struct explanation *e, struct k2k_registry *reg)
 		if (r->refuses)
 			snprintf(r->advice, sizeof(r->advice),
 			         "waiting does not help: 'budget set %" PRIu64 " %" PRIu64
-			         " DUR' allows more, "
-			         "'budget unset %" PRIu64 " %" PRIu64 "' all",
+			         " DUR' allows more, 'budget unset %" PRIu64 " %" PRIu64
+			         "' everything",
 			         e->id, r->engagement, e->id, r->engagement);
 	}
 	r = add_row(e, K2K_AUDIT_KIND_KERNELS, i->kernels,
@@ -127,7 +127,7 @@ static int look(struct explanation *e, struct k2k_registry *reg)
 	return 0;
 }
 
-/* ---- since when, and by whom ---------------------------------------------------------- */
+/* ---- times and brokers ---------------------------------------------------------- */
 
 static void take_event(struct explanation *e, const struct k2k_audit_record *record)
 {
@@ -151,10 +151,7 @@ static void take_event(struct explanation *e, const struct k2k_audit_record *rec
 	}
 }
 
-/*
- * All that is there at the beginning; where others write faster than this reads, it has an end all
- * the same.
- */
+/* Reads all events that exist at the start, and then ends, even if others write faster. */
 static int read_trail(struct explanation *e, struct k2k_registry *reg)
 {
 	struct k2k_audit_record *records = check_memory(calloc(BATCH, sizeof(*records)));
@@ -221,53 +218,34 @@ static void print_row(struct list *list, const struct row *r)
 	if (seen)
 		snprintf(broker, sizeof(broker), "%" PRIu64 "%s%s", r->pid, r->comm[0] ? " " : "",
 		         r->comm);
-	const struct value values[] = {
-		TEXT(k2k_audit_kind_name(r->kind)),
-		TEXT(budget ? engagement : NULL),
-		TEXT(name),
-		{ .number = r->refuses, .color = r->refuses ? "red" : NULL },
-		TEXT(amount(used, r->kind, r->used)),
-		TEXT(amount(max, r->kind, r->max)),
-		NUMBER(r->used),
-		NUMBER(r->max),
-		NUMBER(r->rejected),
-		NUMBER(seen ? r->since_ns : UINT64_MAX),
-		NUMBER(seen ? r->last_ns : UINT64_MAX),
-		TEXT(broker),
-		NUMBER(seen ? r->slot : UINT64_MAX),
-		NUMBER(seen ? r->pid : UINT64_MAX),
-		TEXT(r->comm[0] ? r->comm : NULL),
-		TEXT(r->advice[0] ? r->advice : NULL),
+	const struct value values[COL_LIMIT_COUNT] = {
+		[COL_LIMIT_KIND] = TEXT(k2k_audit_kind_name(r->kind)),
+		[COL_LIMIT_ENGAGEMENT] = TEXT(budget ? engagement : NULL),
+		[COL_LIMIT_NAME] = TEXT(name),
+		[COL_LIMIT_REFUSES] = { .number = r->refuses, .color = r->refuses ? "red" : NULL },
+		[COL_LIMIT_USED_TEXT] = { r->used, .text = amount(used, r->kind, r->used) },
+		[COL_LIMIT_MAX_TEXT] = { r->max, .text = amount(max, r->kind, r->max) },
+		[COL_LIMIT_USED] = NUMBER(r->used),
+		[COL_LIMIT_MAX] = NUMBER(r->max),
+		[COL_LIMIT_REJECTED] = NUMBER(r->rejected),
+		[COL_LIMIT_SINCE] = NUMBER(seen ? r->since_ns : UINT64_MAX),
+		[COL_LIMIT_LAST] = NUMBER(seen ? r->last_ns : UINT64_MAX),
+		[COL_LIMIT_BROKER] = TEXT(broker),
+		[COL_LIMIT_SLOT] = NUMBER(seen ? r->slot : UINT64_MAX),
+		[COL_LIMIT_PID] = NUMBER(seen ? r->pid : UINT64_MAX),
+		[COL_LIMIT_COMMAND] = TEXT(r->comm[0] ? r->comm : NULL),
+		[COL_LIMIT_ADVICE] = TEXT(r->advice[0] ? r->advice : NULL),
 	};
 	list_row(list, values);
 }
 
 static void print_explanation(struct ctl *ctl, const struct explanation *e)
 {
-	static const struct field fields[] = {
-		{ "limit", NULL, KIND_TEXT, 0 },
-		{ "engagement", NULL, KIND_TEXT, 0 },
-		{ NULL, "LIMIT", KIND_TEXT, 0 },
-		{ "refuses", "REFUSES", KIND_BOOL, 0 },
-		{ NULL, "USED", KIND_TEXT, FIELD_RIGHT },
-		{ NULL, "OF", KIND_TEXT, FIELD_RIGHT },
-		{ "used", NULL, KIND_TOTAL, 0 },
-		{ "max", NULL, KIND_TOTAL, FIELD_LIMIT },
-		{ "rejected_in_trail", "REJECTED", KIND_TOTAL, FIELD_SPARE },
-		{ "since_ns", "SINCE", KIND_TIME, FIELD_NONE | FIELD_SPARE },
-		{ "last_ns", "LAST", KIND_TIME, FIELD_NONE | FIELD_SPARE },
-		{ NULL, "BY-BROKER", KIND_TEXT, FIELD_SPARE },
-		{ "slot", NULL, KIND_COUNT, FIELD_NONE },
-		{ "pid", NULL, KIND_COUNT, FIELD_NONE },
-		{ "comm", NULL, KIND_TEXT, 0 },
-		{ "advice", NULL, KIND_TEXT, 0 },
-	};
 	static const struct field id = { "tenant", NULL, KIND_ID, 0 };
 	struct list list;
 	bool any = false;
 
-	list_begin(&list, ctl, "limits", fields, sizeof(fields) / sizeof(fields[0]), &id,
-	           &NUMBER(e->id), 1);
+	list_begin(&list, ctl, &limits_table, &(const struct extra){ &id, &NUMBER(e->id), 1 });
 	for (size_t i = 0; i < e->count; i++)
 		print_row(&list, &e->rows[i]);
 	list_end(&list);
@@ -279,7 +257,7 @@ static void print_explanation(struct ctl *ctl, const struct explanation *e)
 			printf("%s: %s\n", k2k_audit_kind_name(e->rows[i].kind), e->rows[i].advice);
 		}
 	if (!any)
-		printf("tenant %" PRIu64 " is refused nothing now\n", e->id);
+		printf("no limit refuses tenant %" PRIu64 " now\n", e->id);
 }
 
 int cmd_explain(struct ctl *ctl)
@@ -293,7 +271,7 @@ int cmd_explain(struct ctl *ctl)
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
-	code = e.id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : look(&e, reg);
+	code = e.id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT : read_limits(&e, reg);
 	if (!code)
 		code = read_trail(&e, reg);
 	if (!code)

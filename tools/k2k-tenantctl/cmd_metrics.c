@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* metrics: all that the registry counts, as Prometheus reads it */
+/* metrics: all counters of the registry, as text for Prometheus */
 #include "commands.h"
 
 #include "common/metrics.h"
@@ -18,8 +18,8 @@ int cmd_metrics(struct ctl *ctl)
 	int code, exit_code;
 
 	if (ctl->format != FORMAT_TABLE)
-		return fail_usage(ctl, "metrics: has one form, the text that Prometheus reads; for "
-		                       "others see 'list' and 'stat'");
+		return fail_usage(ctl, "metrics: prints text for Prometheus only; for JSON and csv "
+		                       "use 'list' and 'stat'");
 	if (most && !arg_count(ctl, "--max-series", most, 0, UINT64_MAX, &max_series))
 		return EXIT_USAGE;
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);

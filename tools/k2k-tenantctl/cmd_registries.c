@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* registries: what there is on this host, and what can't be read of it */
+/* registries: the registries of this host, including those that can't be read */
 #include "registries.h"
 #include "commands.h"
 #include "accounts.h"
@@ -68,7 +68,7 @@ static void print_registry(struct ctl *ctl, struct list *list, const char *name)
 
 	open_options(ctl, &options);
 	code = k2k_registry_open(name, K2K_ROLE_OBSERVER, &options, &reg);
-	if (code == K2K_ENOREGISTRY) /* it went away meanwhile */
+	if (code == K2K_ENOREGISTRY) /* it was destroyed meanwhile */
 		return;
 	if (!code) {
 		code = k2k_registry_info(reg, &info);
@@ -79,41 +79,31 @@ static void print_registry(struct ctl *ctl, struct list *list, const char *name)
 		user_name(owner, st.st_uid);
 	const uint64_t unknown = code ? UINT64_MAX : 0;
 
-	list_row(list, (const struct value[]){
-			       TEXT(name),
-			       TEXT(code ? k2k_strerror(code) : "usable"),
-			       TEXT(code ? k2k_errname(code) : NULL),
-			       TEXT(owner[0] ? owner : NULL),
-			       NUMBER(unknown ? unknown : info.tenants.used),
-			       NUMBER(unknown ? unknown : info.tenants.capacity),
-			       NUMBER(unknown ? unknown : info.brokers),
-			       NUMBER(unknown ? unknown : info.defs_bytes + info.live_bytes),
-			       NUMBER(unknown ? unknown : info.created_at_ns),
-			       TEXT(code ? NULL : info.uuid),
-		       });
+	list_row(list,
+	         (const struct value[COL_REGISTRY_COUNT]){
+			 [COL_REGISTRY_NAME] = TEXT(name),
+			 [COL_REGISTRY_STATE] = TEXT(code ? k2k_strerror(code) : "usable"),
+			 [COL_REGISTRY_ERROR] = TEXT(code ? k2k_errname(code) : NULL),
+			 [COL_REGISTRY_OWNER] = TEXT(owner[0] ? owner : NULL),
+			 [COL_REGISTRY_TENANTS] = NUMBER(unknown ? unknown : info.tenants.used),
+			 [COL_REGISTRY_MAX_TENANTS] = NUMBER(unknown ? unknown
+	                                                             : info.tenants.capacity),
+			 [COL_REGISTRY_BROKERS] = NUMBER(unknown ? unknown : info.brokers),
+			 [COL_REGISTRY_BYTES] = NUMBER(unknown ? unknown
+	                                                       : info.defs_bytes + info.live_bytes),
+			 [COL_REGISTRY_CREATED] = NUMBER(unknown ? unknown : info.created_at_ns),
+			 [COL_REGISTRY_UUID] = TEXT(code ? NULL : info.uuid),
+		 });
 }
 
 int cmd_registries(struct ctl *ctl)
 {
-	static const struct field fields[] = {
-		{ "name", "REGISTRY", KIND_TEXT, 0 },
-		{ "state", "STATE", KIND_TEXT, 0 },
-		{ "error", NULL, KIND_TEXT, 0 },
-		{ "owner", "OWNER", KIND_TEXT, FIELD_SPARE },
-		{ "tenants", "TENANTS", KIND_COUNT, FIELD_NONE | FIELD_SPARE },
-		{ "max_tenants", "OF", KIND_COUNT, FIELD_NONE | FIELD_SPARE },
-		{ "brokers", "BROKERS", KIND_COUNT, FIELD_NONE | FIELD_SPARE },
-		{ "bytes", "MEMORY", KIND_BYTES, FIELD_NONE | FIELD_SPARE },
-		{ "created_at_ns", "CREATED", KIND_TIME, FIELD_NONE | FIELD_SPARE },
-		{ "uuid", NULL, KIND_TEXT, 0 },
-	};
 	struct registry_name *names;
 	struct list list;
 	size_t count;
 
 	names = registry_names(&count);
-	list_begin(&list, ctl, "registries", fields, sizeof(fields) / sizeof(fields[0]), NULL, NULL,
-	           0);
+	list_begin(&list, ctl, &registries_table, NULL);
 	for (size_t i = 0; i < count; i++)
 		print_registry(ctl, &list, names[i].name);
 	list_end(&list);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* init, info, destroy, version: the registry as a whole. */
+/* init, info, destroy, version */
 #include "commands.h"
 #include "dry_run.h"
 #include "accounts.h"
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +21,7 @@ static bool parse_group(struct ctl *ctl, const char *text, uint32_t *gid)
 
 static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 {
-	/* the largest tables that the library makes */
+	/* the largest tables that the library accepts */
 	const struct {
 		enum option_id option;
 		const char *name;
@@ -48,7 +47,7 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		if (!arg_mode(ctl, "--mode", ctl->option[OPT_MODE], &options->mode))
 			return false;
 		if ((options->mode & 0600) != 0600) {
-			fail_usage(ctl, "--mode '%s': the owner needs read and write; like 0660",
+			fail_usage(ctl, "--mode '%s': must let the owner read and write, like 0660",
 			           ctl->option[OPT_MODE]);
 			return false;
 		}
@@ -130,14 +129,14 @@ static int init_dry_run(struct ctl *ctl, const struct k2k_create_options *option
 	if (room < plan.total_bytes)
 		return fail_with(
 			ctl, K2K_ENOMEM,
-			"registry '%s': it takes %s, and %s are free; 'init --plan' says where",
+			"registry '%s': needs %s, and %s are free; 'init --plan' shows where",
 			ctl->registry, size, units_print_size(free_size, room));
 	snprintf(text, sizeof(text), "registry '%s' of %s", ctl->registry, size);
 	return dryrun_one(ctl, "create", text);
 }
 
 /*
- * Where what is there is not what was asked for: told, and as
+ * Reports how the registry differs from what was asked for; returns
  * [{"field":"max_tenants","found":"16","asked":"32"}].
  */
 static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
@@ -145,12 +144,7 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
 {
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
-	json_object *array = check_memory(json_object_new_array());
-	static const struct field fields[] = {
-		{ "field", NULL, KIND_TEXT, 0 },
-		{ "found", NULL, KIND_TEXT, 0 },
-		{ "asked", NULL, KIND_TEXT, 0 },
-	};
+	json_object *array = json_new_list();
 
 	if (k2k_registry_info(reg, &info) || k2k_registry_plan(asked, &plan))
 		return array;
@@ -185,14 +179,13 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
 		snprintf(found, sizeof(found), all[i].form, all[i].found);
 		snprintf(wanted, sizeof(wanted), all[i].form, all[i].asked);
 #pragma GCC diagnostic pop
-		note(ctl, "registry '%s': exists already, and %s is %s there, not %s",
-		     ctl->registry, all[i].name, found, wanted);
-		one = check_memory(json_object_new_object());
-		json_set(one, &fields[0], &TEXT(all[i].name));
-		json_set(one, &fields[1], &TEXT(found));
-		json_set(one, &fields[2], &TEXT(wanted));
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		note(ctl, "registry '%s': exists already; its %s is %s, not %s", ctl->registry,
+		     all[i].name, found, wanted);
+		one = json_new();
+		json_put_text(one, "field", all[i].name);
+		json_put_text(one, "found", found);
+		json_put_text(one, "asked", wanted);
+		json_append(array, one);
 	}
 	return array;
 }
@@ -346,9 +339,7 @@ int cmd_info(struct ctl *ctl)
 
 /* ---- destroy -------------------------------------------------------------- */
 
-/*
- * Busy for one of two reasons: brokers, which -y overrides, or another writer, which nothing does.
- */
+/* The registry is busy because of brokers, which -y overrides, or because of another writer. */
 static int fail_busy(struct ctl *ctl)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();
@@ -357,8 +348,8 @@ static int fail_busy(struct ctl *ctl)
 
 	if (ctl->yes || (detail->code == K2K_EBUSY && !strcmp(detail->object, "writer")))
 		return fail(ctl, K2K_EBUSY, "registry '%s'", ctl->registry);
-	return fail_with(ctl, K2K_EBUSY, "registry '%s': %s; -y destroys it with brokers attached",
-	                 ctl->registry, why);
+	return fail_with(ctl, K2K_EBUSY, "registry '%s': %s; -y destroys it anyway", ctl->registry,
+	                 why);
 }
 
 static int destroy_dry_run(struct ctl *ctl)
@@ -375,15 +366,14 @@ static int destroy_dry_run(struct ctl *ctl)
 		code = k2k_registry_info(reg, &info);
 		k2k_registry_close(&reg);
 	}
-	/* One of another boot can still be removed, one of another layout or damaged with -y. */
+	/* A registry of another boot can be removed; of another layout, or corrupt: with -y. */
 	if (code && code != K2K_EBOOT &&
 	    !(ctl->yes && (code == K2K_ELAYOUT || code == K2K_ECORRUPT)))
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	if (!code && info.brokers && !ctl->yes)
-		return fail_with(
-			ctl, K2K_EBUSY,
-			"registry '%s': %u brokers are attached; -y destroys it all the same",
-			ctl->registry, info.brokers);
+		return fail_with(ctl, K2K_EBUSY,
+		                 "registry '%s': %u brokers are attached; -y destroys it anyway",
+		                 ctl->registry, info.brokers);
 	snprintf(text, sizeof(text),
 	         "registry '%s' with %" PRIu64 " tenants and %u brokers attached", ctl->registry,
 	         info.tenants.used, info.brokers);
@@ -391,7 +381,7 @@ static int destroy_dry_run(struct ctl *ctl)
 }
 
 /*
- * On a terminal, where -y does not say it. *flags: what an answer of yes allows. Returns 0 or the
+ * Asks on a terminal, unless -y is given. A yes adds to *flags what it allows. Returns 0 or the
  * exit code.
  */
 static int confirm_destroy(struct ctl *ctl, uint32_t *flags)
@@ -415,10 +405,10 @@ static int confirm_destroy(struct ctl *ctl, uint32_t *flags)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	else
 		wanted = ask("Destroy registry '%s' with %" PRIu64
-		             " tenants and all that they used, and %u brokers attached?",
+		             " tenants and all their usage, and %u brokers attached?",
 		             ctl->registry, info.tenants.used, info.brokers);
 	if (!wanted)
-		return fail_usage(ctl, "registry '%s': not wanted; nothing was changed",
+		return fail_usage(ctl, "registry '%s': not confirmed; nothing was changed",
 		                  ctl->registry);
 	if (info.brokers || code == K2K_ELAYOUT || code == K2K_ECORRUPT)
 		*flags |= K2K_DESTROY_FORCE;

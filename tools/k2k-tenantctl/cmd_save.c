@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * save, load - a registry's tenants with all that they had, through a file.
+ * save, load - a registry's tenants with their totals and GPU time, in a file
  *
- * save: definitions stand still (a batch) while they are read; counts go on
- * where brokers are attached. How the file is written says savefile.h: under its
- * own name it is whole or the one before. Of a tenant whose window or leases a broker has
- * damaged, nothing that the file has is lost: it is saved and reported as a failure, and
- * the exit code is 9.
+ * save reads the definitions in a batch, so that they do not change meanwhile; attached brokers go
+ * on counting. The file is replaced as a whole or not at all; see savefile.h. A tenant whose rate
+ * window or leases a broker has corrupted is saved completely, since the file contains neither, but
+ * it is reported as a failure, and the exit code is 9.
  *
- * load: the file's checksum and all of its text are checked, then that all of it
- * fits; only then the first tenant is restored, in the order of generations. A
- * tenant that is there with the generation that the file has was loaded before:
- * it is left as it is, so that a load that was killed can be repeated. Any other
- * tenant, and a registry that has given out those generations, is refused:
- * something would be lost.
+ * load first checks the checksum, the whole text, and that everything fits. Then it restores the
+ * tenants in the order of generations. A tenant that already has the file's generation was restored
+ * by an earlier load and is left alone, so a load that was killed can be repeated. Any other
+ * tenant, and a registry that has already used these generations, is refused: something would be
+ * lost.
  */
 #include "commands.h"
 #include "document.h"
@@ -133,15 +131,14 @@ static int write_file(struct ctl *ctl, const char *path, const char *text, size_
 
 	if (!error)
 		return 0;
-	return fail_with(ctl,
-	                 error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO,
-	                 "%s: %s; %s", to_output(path) ? "standard output" : path, strerror(error),
-	                 spoilt ? "what was written is incomplete"
-	                        : "the file before, if there was one, is as it was");
+	return fail_with(
+		ctl, error == EACCES || error == EPERM || error == EROFS ? K2K_EPERM : K2K_EIO,
+		"%s: %s; %s", to_output(path) ? "standard output" : path, strerror(error),
+		spoilt ? "what was written is incomplete" : "an existing file was not changed");
 }
 
-static void say_done(struct ctl *ctl, const char *what, size_t tenants, size_t costs,
-                     uint64_t generation)
+static void print_done(struct ctl *ctl, const char *what, size_t tenants, size_t costs,
+                       uint64_t generation)
 {
 	const struct field fields[] = {
 		{ what, what, KIND_COUNT, 0 },
@@ -182,15 +179,15 @@ int cmd_save(struct ctl *ctl)
 			     s.info.brokers, to_output(path) ? "what was saved" : path);
 		for (size_t i = 0; i < s.usage_count; i++)
 			costs += s.usage[i].gpu_ns != 0;
-		/* behind the document nothing else is to stand on standard output */
+		/* nothing may follow a document on standard output */
 		if (ctl->dry_run || !to_output(path))
-			say_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count, costs,
-			         s.info.generation);
+			print_done(ctl, ctl->dry_run ? "would_save" : "saved", s.tenants.count,
+			           costs, s.info.generation);
 		ctl->json_done = true;
 		if (s.tenants.damaged) {
 			note(ctl,
-			     "%zu tenants are damaged, and saved with their limits and totals; "
-			     "'" CTL_NAME " -r %s repair' mends them",
+			     "%zu tenants are corrupt, and saved with their limits and totals; "
+			     "'" CTL_NAME " -r %s repair' repairs them",
 			     s.tenants.damaged, ctl->registry);
 			exit_code = EXIT_PARTLY;
 		}
@@ -225,7 +222,7 @@ static const struct entry *entry_of(const struct document *d, k2k_tenant_id id)
 	return low < d->count && d->entries[low].id == id ? &d->entries[low] : NULL;
 }
 
-/* Ledger records that an entry takes: of engagements with a budget, a cost or both. */
+/* How many ledger records an entry needs: one per engagement with a budget, a cost or both. */
 static size_t records_of(const struct document *d, const struct entry *e)
 {
 	size_t b = 0, c = 0, count = 0;
@@ -250,7 +247,7 @@ static int too_small(struct ctl *ctl, const struct document *d, const char *what
 {
 	return fail_with(ctl, K2K_EFULL,
 	                 "%s: has %" PRIu64 " %s, and the registry has room for %" PRIu64
-	                 "; nothing was changed; a larger registry is made with 'init --max-%s N'",
+	                 "; nothing was changed; 'init --max-%s N' creates a larger registry",
 	                 d->name, needed, what, room, what);
 }
 
@@ -271,8 +268,8 @@ static int check_room(struct ctl *ctl, const struct document *d,
 }
 
 /*
- * What is to be restored, by generation; what is there already is left out. Returns 0 or the exit
- * code.
+ * Which tenants to restore, in the order of generations, without those that are restored already.
+ * Returns 0 or the exit code.
  */
 static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
                      const struct entry **order, size_t *count)
@@ -289,7 +286,7 @@ static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct doc
 		if (!e || e->generation != there.rows[i].info.generation)
 			exit_code = fail_with(
 				ctl, K2K_EEXIST,
-				"tenant %" PRIu64 ": is registered here, and not as %s has it; "
+				"tenant %" PRIu64 ": is registered here, but is not the one in %s; "
 				"nothing was changed; load into a registry without tenants",
 				there.rows[i].info.id, d->name);
 	}
@@ -316,8 +313,8 @@ static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct doc
 	if (!exit_code && *count && order[0]->generation <= info.generation)
 		exit_code = fail_with(ctl, K2K_EEXIST,
 		                      "tenant %" PRIu64 ": has generation %" PRIu64
-		                      ", and this registry has given out %" PRIu64
-		                      " already; nothing was changed; load into a new registry",
+		                      ", and this registry has already used %" PRIu64
+		                      "; nothing was changed; load into a new registry",
 		                      order[0]->id, order[0]->generation, info.generation);
 	return exit_code;
 }
@@ -377,7 +374,7 @@ static int restore_all(struct ctl *ctl, struct k2k_registry *reg, const struct d
 	if (!code)
 		return 0;
 	code = fail_tenant(ctl, code, order[*done]->id, false);
-	note(ctl, "%zu of %zu tenants are loaded; the file has the others", *done, count);
+	note(ctl, "%zu of %zu tenants are loaded; repeat the load for the others", *done, count);
 	return code;
 }
 
@@ -403,7 +400,8 @@ static int load(struct ctl *ctl, struct k2k_registry *reg, const struct document
 		costs += order[i]->cost_count;
 	free(order);
 	if (!exit_code)
-		say_done(ctl, ctl->dry_run ? "would_load" : "loaded", count, costs, d->generation);
+		print_done(ctl, ctl->dry_run ? "would_load" : "loaded", count, costs,
+		           d->generation);
 	return exit_code;
 }
 

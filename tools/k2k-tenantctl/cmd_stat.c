@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* stat: what happens in the whole registry, a line for each interval */
+/* stat: what happens in the whole registry, one line per interval */
 #include "commands.h"
 #include "interval.h"
 #include "output.h"
@@ -29,6 +29,7 @@ static const struct field fields[] = {
 	{ "gpu_memory_bytes", NULL, KIND_BYTES, 0 },
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
+static const struct table table = { "stat", fields, FIELDS, NULL, 0 };
 
 static void print_line(uint64_t number, const struct snapshot *s, const struct change *c)
 {
@@ -37,7 +38,7 @@ static void print_line(uint64_t number, const struct snapshot *s, const struct c
 	time_t now = time(NULL);
 	struct tm tm;
 
-	/* with the column names again on each page */
+	/* repeat the headings on each page */
 	if (number % 20 == 0)
 		printf("%8s %8s %7s %12s %10s %10s %10s %10s %9s %8s %12s\n", "TIME", "TENANTS",
 		       "BROKERS", "ADMITTED/s", "RATE/s", "BUDGET/s", "KERNELS/s", "MEMORY/s",
@@ -83,10 +84,10 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
-	/* at whole intervals since the beginning, so that what a turn takes is not added to each */
+	/* at multiples of the interval since the start, so that delays do not add up */
 	next = before.taken_ns;
 	if (ctl->format == FORMAT_CSV)
-		list_begin(&csv, ctl, "stat", fields, FIELDS, NULL, NULL, 0);
+		list_begin(&csv, ctl, &table, NULL);
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t turn = clock_monotonic_ns();
 		struct change c;
@@ -103,7 +104,7 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 			print_row(ctl, &csv, &now, &c);
 		snapshot_free(&before);
 		before = now;
-		/* who reads is told with each line; without a reader there is nothing left to do */
+		/* the reader gets each line at once; end if nobody reads any more */
 		if (fflush(stdout) || ferror(stdout))
 			break;
 	}

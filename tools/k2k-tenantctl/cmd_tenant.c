@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- saying what a quota is ------------------------------------------------ */
+/* ---- a quota as text ------------------------------------------------ */
 
 static void append(char *text, size_t room, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -127,7 +127,7 @@ static int change_named(struct ctl *ctl, struct change *change, would_call would
 	}
 	change->quota = &quota;
 	if (change->call == update_one && !change->mask)
-		exit_code = fail_usage(ctl, "update: nothing named to change; give --preset, "
+		exit_code = fail_usage(ctl, "update: nothing to change; give --preset, "
 		                            "--rate, --kernels, --gpu-memory or --budget");
 	else
 		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do)
@@ -155,7 +155,7 @@ int cmd_update(struct ctl *ctl)
 
 /* ---- deregister ------------------------------------------------------------- */
 
-/* Totals that are not final wait for a process that doesn't answer: say which. */
+/* Totals that are not final wait for processes that do not answer: names them. */
 static void note_not_final(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id)
 {
 	struct k2k_broker_info *brokers;
@@ -172,7 +172,7 @@ static void note_not_final(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant
 		free(brokers);
 	}
 	note(ctl,
-	     "tenant %" PRIu64 ": is deregistered, but its totals are not final: calls under way "
+	     "tenant %" PRIu64 ": is deregistered, but its totals are not final: calls in progress "
 	     "may still add to them%s%s",
 	     id, who[0] ? "; waiting for" : "", who);
 }
@@ -209,8 +209,8 @@ static int deregister_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t 
 }
 
 /*
- * In one call: all wait for one grace period, and their totals take one sweep. totals: of those
- * that were, in the order of ids.
+ * One call for all, so that they wait for one grace period and share one sweep for their totals.
+ * `totals` has those of the deregistered tenants, in the order of `ids`.
  */
 int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_tenant_id *ids,
                        size_t count, struct k2k_tenant_totals *totals, size_t *done)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* top: live rates of tenants, and who is attached */
+/* top: live rates of tenants, and the brokers that are attached */
 #include "commands.h"
 #include "top.h"
 
@@ -9,7 +9,7 @@
 #include <term.h>
 #include <unistd.h>
 
-/* Returns 0, or the exit code with the failure told. Curses would end the program itself. */
+/* Returns 0, or an exit code. Checks what would make curses end the program by itself. */
 static int check_terminal(struct ctl *ctl)
 {
 	static const char other[] = "'" CTL_NAME " top --once' prints one frame anywhere";
@@ -17,15 +17,13 @@ static int check_terminal(struct ctl *ctl)
 	int error;
 
 	if (!isatty(STDIN_FILENO))
-		return fail_usage(ctl, "standard input is no terminal, to read keys from; %s",
+		return fail_usage(ctl, "standard input is not a terminal to read keys from; %s",
 		                  other);
 	if (!term || !*term)
-		return fail_usage(
-			ctl, "TERM is not set, so it is not known how to draw on this terminal; %s",
-			other);
-	if (setupterm(term, STDOUT_FILENO, &error) != OK)
-		return fail_usage(ctl, "TERM '%.100s': the terminal is not known here; %s", term,
+		return fail_usage(ctl, "TERM is not set, so the kind of terminal is unknown; %s",
 		                  other);
+	if (setupterm(term, STDOUT_FILENO, &error) != OK)
+		return fail_usage(ctl, "TERM '%.100s': unknown terminal; %s", term, other);
 	move = tigetstr("cup");
 	del_curterm(cur_term);
 	if (!move || move == (char *)-1)
@@ -51,11 +49,11 @@ int cmd_top(struct ctl *ctl)
 	exit_code = once ? top_frame(ctl, reg, interval_ns)
 	                 : top_screen(ctl, reg, interval_ns, &ended_by);
 	k2k_registry_close(&reg);
-	/* who sent it, and a shell with a script to end, is to see it */
+	/* die of the signal, so that the sender and the shell see it */
 	if (ended_by) {
 		signal(ended_by, SIG_DFL);
 		raise(ended_by);
-		return 128 + ended_by; /* as process 1 it is still here */
+		return 128 + ended_by; /* process 1 survives raise() */
 	}
 	return exit_code;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* usage, quota */
+/* usage and quota */
 #include "commands.h"
 #include "output.h"
 #include "common/units.h"
@@ -21,11 +21,6 @@ static int compare(const void *a, const void *b)
 
 static void print_usage(struct ctl *ctl, struct k2k_usage_info *usage, size_t count)
 {
-	static const struct field fields[] = {
-		{ "tenant", "TENANT", KIND_ID, 0 },
-		{ "engagement", "ENGAGEMENT", KIND_ID, 0 },
-		{ "gpu_ns", "GPU-TIME", KIND_NS, 0 },
-	};
 	static const struct field total = { "gpu_ns_total", NULL, KIND_NS, 0 };
 	char text[UNITS_TEXT];
 	struct list list;
@@ -35,11 +30,13 @@ static void print_usage(struct ctl *ctl, struct k2k_usage_info *usage, size_t co
 		if (__builtin_add_overflow(sum, usage[i].gpu_ns, &sum))
 			sum = UINT64_MAX;
 	qsort(usage, count, sizeof(*usage), compare);
-	list_begin(&list, ctl, "usage", fields, 3, &total, &NUMBER(sum), 1);
+	list_begin(&list, ctl, &usage_table, &(const struct extra){ &total, &NUMBER(sum), 1 });
 	for (size_t i = 0; i < count; i++)
-		list_row(&list, (const struct value[]){ NUMBER(usage[i].id),
-		                                        NUMBER(usage[i].engagement_id),
-		                                        NUMBER(usage[i].gpu_ns) });
+		list_row(&list, (const struct value[COL_USAGE_COUNT]){
+					[COL_USAGE_TENANT] = NUMBER(usage[i].id),
+					[COL_USAGE_ENGAGEMENT] = NUMBER(usage[i].engagement_id),
+					[COL_USAGE_GPU_TIME] = NUMBER(usage[i].gpu_ns),
+				});
 	list_end(&list);
 	if (ctl->format == FORMAT_TABLE && count != 1)
 		printf("total %s\n", units_print_duration(text, sum));
@@ -85,8 +82,9 @@ int cmd_usage(struct ctl *ctl)
 	int exit_code;
 
 	if (over_all && ctl->argument_count)
-		return fail_usage(ctl, "usage: --engagement is over all tenants; of one tenant it "
-		                       "is 'usage ID ENG'");
+		return fail_usage(ctl,
+		                  "usage: --engagement is over all tenants; for one tenant use "
+		                  "'usage ID ENG'");
 	if (over_all && !arg_id(ctl, "--engagement", over_all, &engagement))
 		return EXIT_USAGE;
 	if (ctl->argument_count > 1 && !arg_id(ctl, "ENG", ctl->arguments[1], &engagement))

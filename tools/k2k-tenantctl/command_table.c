@@ -1,45 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of commands and options: see command_table.h. */
+/* The table of commands and options; see command_table.h. */
 #include "command_table.h"
 #include "commands.h"
 
 #include <string.h>
 
-/* The program that writes the manual pages has the table, and no command. */
+/* The program that writes the manual pages links this table without the commands. */
 #ifdef K2K_TABLE_ALONE
 #define RUN(function) NULL
 #else
 #define RUN(function) function
 #endif
 
-/* clang-format off: tables aligned by hand */
-#define OPTIONS(array) array, sizeof(array) / sizeof((array)[0])
-#define NO_OPTIONS NULL, 0
+#define OPTIONS(array) .options = array, .option_count = sizeof(array) / sizeof((array)[0])
+
+const char program_summary[] = "administers tenants and their quotas in a shared registry";
+const char program_example[] = "register 42 --rate 5k/s --budget 7=1h";
 
 const struct option_text global_options[] = {
 	{ OPT_REGISTRY, 'r', "registry", "NAME", VALUE_REGISTRY, NULL,
-	  "the registry; else K2K_REGISTRY of the environment, else 'default'" },
+	  "the registry; K2K_REGISTRY of the environment or 'default' if not given" },
 	{ OPT_OWNER, 0, "owner", "USER", VALUE_USER, NULL,
-	  "trust a registry of this user, too, besides root's and one's own" },
+	  "trust registries of this user too, not only those of root and your own" },
 	{ OPT_OUTPUT, 'o', "output", "FORM", VALUE_WORD, "table json csv", "table, json or csv" },
-	{ OPT_JSON, 'J', "json", NULL, VALUE_NONE, NULL, "as -o json" },
+	{ OPT_JSON, 'J', "json", NULL, VALUE_NONE, NULL, "the same as -o json" },
 	{ OPT_DRY_RUN, 0, "dry-run", NULL, VALUE_NONE, NULL,
-	  "check everything, say what would be done, change nothing" },
+	  "check everything and print what would be done, but change nothing" },
 	{ OPT_YES, 'y', "yes", NULL, VALUE_NONE, NULL,
-	  "destroy with brokers attached; apply --prune without asking" },
+	  "destroy even if brokers are attached; apply --prune without asking" },
 	{ OPT_QUIET, 'q', "quiet", NULL, VALUE_NONE, NULL,
-	  "changes, check, exists and quota print nothing: the exit code says it" },
+	  "print nothing in changes, check, exists and quota; use the exit code" },
 	{ OPT_TIMEOUT, 0, "timeout", "DUR", VALUE_DURATION, NULL,
-	  "longest wait for others, 5s unless given: 5, 250ms, 1h30m" },
+	  "longest wait for other processes, 5s by default; 5, 250ms, 1h30m" },
 	{ OPT_COLOR, 0, "color", "WHEN", VALUE_WORD, "auto always never",
 	  "auto, always or never; NO_COLOR is honoured" },
-	{ OPT_HELP, 'h', "help", NULL, VALUE_NONE, NULL, "help, also on a command" },
-	{ OPT_VERSION, 'V', "version", NULL, VALUE_NONE, NULL, "as the command 'version'" },
+	{ OPT_HELP, 'h', "help", NULL, VALUE_NONE, NULL, "print help, also for a command" },
+	{ OPT_VERSION, 'V', "version", NULL, VALUE_NONE, NULL,
+	  "the same as the command 'version'" },
 };
 const size_t global_option_count = sizeof(global_options) / sizeof(global_options[0]);
 
-const char options_prose[] = "Options may stand anywhere, with their whole names; -- ends them. "
-			     "Ids are decimal or 0x...\n";
+const char options_prose[] =
+	"Options may be anywhere on the line, and their names must be complete; -- ends them. "
+	"Ids are decimal or 0x...";
+#define LIMITS "Each limit may be 'unlimited'. A limit of 0 is allowed and rejects everything."
+const char limits_prose[] = LIMITS;
 
 const struct exit_text exit_texts[] = {
 	{ EXIT_DONE, "done" },
@@ -49,19 +54,20 @@ const struct exit_text exit_texts[] = {
 	{ EXIT_EXISTS, "exists already" },
 	{ EXIT_FULL, "full" },
 	{ EXIT_REGISTRY, "no usable registry" },
-	{ EXIT_PERMISSION, "permission" },
-	{ EXIT_BUSY, "busy or timed out; or nobody keeps the audit that is required" },
+	{ EXIT_PERMISSION, "permission denied" },
+	{ EXIT_BUSY, "busy or timed out; or no k2k-auditd keeps the audit that is required" },
 	{ EXIT_PARTLY, "some of several failed" },
-	{ EXIT_SYSTEM, "the system failed (without a message: who reads the output has gone)" },
+	{ EXIT_SYSTEM, "the system failed (silently if the reader of the output has gone)" },
 };
 const size_t exit_text_count = sizeof(exit_texts) / sizeof(exit_texts[0]);
 
 const char *const value_texts[VALUE_KINDS] = {
-	[VALUE_SIZE] = "Sizes are bytes: 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes); fractions only "
-		       "where they are exact.",
-	[VALUE_RATE] =
-		"Rates are messages a second: 5000/s, 5k/s. Limits of a minute, an hour or a day "
-		"(30/min) are refused: a limit holds in each second, and is not converted.",
+	[VALUE_SIZE] =
+		"Sizes are bytes: 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes); fractions only if "
+		"they are exact.",
+	[VALUE_RATE] = "Rates are messages per second: 5000/s, 5k/s. Rates per minute, hour or "
+		       "day (30/min) are refused: a limit holds in each second, and is not "
+		       "converted.",
 	[VALUE_DURATION] = "Durations carry a unit: 250ms, 1.5s, 1h30m.",
 	[VALUE_TENANT] =
 		"A tenant's ID is decimal, or hexadecimal with 0x: 1 to 18446744073709551615.",
@@ -71,534 +77,576 @@ const char *const value_texts[VALUE_KINDS] = {
 };
 
 static const struct option_text init_options[] = {
-	{ OPT_MAX_TENANTS, 0, "max-tenants", "N", VALUE_NUMBER, NULL, "4096 unless given" },
+	{ OPT_MAX_TENANTS, 0, "max-tenants", "N", VALUE_NUMBER, NULL, "4096 by default" },
 	{ OPT_MAX_ENGAGEMENTS, 0, "max-engagements", "N", VALUE_NUMBER, NULL,
-	  "65536: (tenant, engagement) pairs that GPU time is booked on" },
+	  "65536 by default: (tenant, engagement) pairs to which GPU time is charged" },
 	{ OPT_MAX_LEASES, 0, "max-leases", "N", VALUE_NUMBER, NULL,
-	  "4 x tenants: (tenant, broker) pairs that hold something" },
-	{ OPT_MAX_BUDGETS, 0, "max-budgets", "N", VALUE_NUMBER, NULL, "16384" },
+	  "4 x tenants by default: (tenant, broker) pairs that hold kernels or memory" },
+	{ OPT_MAX_BUDGETS, 0, "max-budgets", "N", VALUE_NUMBER, NULL, "16384 by default" },
 	{ OPT_AUDIT_EVENTS, 0, "audit-events", "N", VALUE_NUMBER, NULL,
-	  "256: that each broker's audit ring keeps; rounded up to a power of two" },
+	  "256 by default: events in each broker's audit ring; rounded up to a power of two" },
 	{ OPT_MODE, 0, "mode", "MODE", VALUE_NUMBER, NULL,
-	  "0660: who may be a broker; the definitions lose write for group and others" },
+	  "0660 by default: decides who may be a broker; group and others never get write access "
+	  "to the definitions" },
 	{ OPT_GROUP, 0, "group", "GROUP", VALUE_GROUP, NULL, "group of the registry's files" },
 	{ OPT_REQUIRE_AUDIT, 0, "require-audit", NULL, VALUE_NONE, NULL,
-	  "refuse changes of tenants (exit code 8) while no k2k-auditd keeps up; messages, repair "
-	  "and destroy never" },
+	  "refuse changes of tenants (exit code 8) unless a k2k-auditd keeps up; messages, "
+	  "repair and destroy are never refused" },
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL,
-	  "one that exists already is good enough; where it differs from\nwhat is asked for, that "
-	  "is told" },
+	  "accept a registry that exists already; differences from what was asked for are "
+	  "reported" },
 	{ OPT_PLAN, 0, "plan", NULL, VALUE_NONE, NULL,
-	  "only say how many bytes it takes, and how many are free" },
+	  "only print how many bytes it needs, and how many are free" },
 };
 
-#define QUOTA_OPTIONS                                                         \
-	{ OPT_PRESET,                                                         \
-	  0,                                                                  \
-	  "preset",                                                           \
-	  "standard|unlimited",                                               \
-	  VALUE_WORD,                                                         \
-	  "standard unlimited",                                               \
-	  "standard: 100000/s, 16 kernels, 2GiB, no budget" },                \
-		{ OPT_RATE,                                                   \
-		  0,                                                          \
-		  "rate",                                                     \
-		  "R",                                                        \
-		  VALUE_RATE,                                                 \
-		  "unlimited",                                                \
-		  "messages a second: 5000/s, 5k/s" },                        \
-		{ OPT_KERNELS,                                                \
-		  0,                                                          \
-		  "kernels",                                                  \
-		  "N",                                                        \
-		  VALUE_NUMBER,                                               \
-		  "unlimited",                                                \
-		  "kernels at the same time" },                               \
-		{ OPT_GPU_MEMORY,                                             \
-		  0,                                                          \
-		  "gpu-memory",                                               \
-		  "SIZE",                                                     \
-		  VALUE_SIZE,                                                 \
-		  "unlimited",                                                \
-		  "512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes)" },                \
-	{                                                                     \
-		OPT_BUDGET, 0, "budget", "ENG=DUR", VALUE_DURATION, NULL,     \
-			"GPU time of an engagement: 7=1h30m; may be repeated" \
-	}
-#define UNLIMITED "Each may be 'unlimited'. A limit of 0 is legal, and rejects everything.\n"
+/* clang-format off */
+#define QUOTA_OPTIONS                                                                           \
+	{ OPT_PRESET, 0, "preset", "standard|unlimited", VALUE_WORD, "standard unlimited",      \
+	  "standard: 100000/s, 16 kernels, 2GiB, no budget" },                                  \
+	{ OPT_RATE, 0, "rate", "R", VALUE_RATE, "unlimited",                                    \
+	  "messages per second: 5000/s, 5k/s" },                                                \
+	{ OPT_KERNELS, 0, "kernels", "N", VALUE_NUMBER, "unlimited",                            \
+	  "kernels at the same time" },                                                         \
+	{ OPT_GPU_MEMORY, 0, "gpu-memory", "SIZE", VALUE_SIZE, "unlimited",                     \
+	  "512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes)" },                                          \
+	{ OPT_BUDGET, 0, "budget", "ENG=DUR", VALUE_DURATION, NULL,                             \
+	  "GPU time for an engagement: 7=1h30m; may be repeated" }
+
+/* What a listing takes; the columns are those of the command's table. */
+#define COLUMN_OPTIONS                                                                          \
+	{ OPT_COLUMNS, 0, "columns", "COLUMN,...", VALUE_COLUMN, NULL,                          \
+	  "print these columns in tables and csv; JSON has all" },                              \
+	{ OPT_NO_HEADERS, 0, "no-headers", NULL, VALUE_NONE, NULL,                              \
+	  "leave out the line with the columns' names" }
+#define SORT_OPTION                                                                             \
+	{ OPT_SORT, 0, "sort", "COLUMN", VALUE_COLUMN, NULL,                                    \
+	  "sort by this column, rising; -COLUMN sorts falling" }
+#define FILTER_OPTION                                                                           \
+	{ OPT_FILTER, 0, "filter", "COLUMN>N", VALUE_TEXT, NULL,                                \
+	  "print only rows for which this is true, with < <= = != >= or >; N is written with "  \
+	  "the column's unit, or as 'unlimited'; may be repeated: then all must be true" }
+
+#define DOCUMENT_FILE                                                                           \
+	{ OPT_FILE, 'f', "file", "FILE", VALUE_FILE, NULL,                                      \
+	  "YAML or JSON; - is standard input; several files are one document" }
+
+#define TENANT     { VALUE_TENANT, NULL }
+#define ENGAGEMENT { VALUE_ENGAGEMENT, NULL }
+#define A_FILE     { VALUE_FILE, NULL }
+/* clang-format on */
 
 static const struct option_text register_options[] = {
 	QUOTA_OPTIONS,
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL,
-	  "one that is registered already is good enough; where it differs\nfrom what is asked "
-	  "for, that is told" },
+	  "accept a tenant that is registered already; differences from what was asked for are "
+	  "reported" },
 };
 static const struct option_text update_options[] = {
 	QUOTA_OPTIONS,
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL,
-	  "register the tenant where it is not registered" },
+	  "register the tenant if it is not registered" },
 };
-#define COLUMN_WORDS                                                                       \
-	"id generation registered rate kernels gpu-memory budgets admitted rejected "      \
-	"rejected-rate rejected-budget "                                                   \
-	"rejected-kernels rejected-memory gpu-time unattributed this-second kernels-held " \
-	"memory-held"
+
 static const struct option_text list_options[] = {
-	{ OPT_SORT, 0, "sort", "COLUMN", VALUE_WORD, COLUMN_WORDS,
-	  "by this column, rising; -COLUMN: falling; by id unless given" },
-	{ OPT_COLUMNS, 0, "columns", "COLUMN,...", VALUE_WORD, COLUMN_WORDS,
-	  "of tables and csv; JSON has all" },
-	{ OPT_FILTER, 0, "filter", "COLUMN>N", VALUE_TEXT, NULL,
-	  "only tenants of which this is true, with < <= = != >= or >; may be repeated:\n"
-	  "then all have to be. N is written with the column's unit, or as 'unlimited'" },
-	{ OPT_NO_HEADERS, 0, "no-headers", NULL, VALUE_NONE, NULL,
-	  "leave out the line with the columns' names" },
-	{ OPT_WATCH, 'w', "watch", NULL, VALUE_NONE, NULL,
-	  "again each second, until it is stopped" },
+	SORT_OPTION,
+	FILTER_OPTION,
+	COLUMN_OPTIONS,
+	{ OPT_WATCH, 'w', "watch", NULL, VALUE_NONE, NULL, "list again each second until stopped" },
 };
+static const struct option_text filter_options[] = { SORT_OPTION, FILTER_OPTION, COLUMN_OPTIONS };
+static const struct option_text sort_options[] = { SORT_OPTION, COLUMN_OPTIONS };
 static const struct option_text metrics_options[] = {
 	{ OPT_MAX_SERIES, 0, "max-series", "N", VALUE_NUMBER, NULL,
-	  "so many tenants (and budgets) have series of their own, 1000 unless given:\n"
-	  "the busiest; the rest are summed under tenant=\"other\"" },
+	  "the busiest N tenants (and budgets) have series of their own, 1000 by default; the "
+	  "rest is summed as tenant=\"other\"" },
 };
 static const struct option_text top_options[] = {
 	{ OPT_ONCE, 0, "once", NULL, VALUE_NONE, NULL,
-	  "one frame about one interval, as text; so is output into a pipe, and -o json or csv,\n"
-	  "which show the exact number in the interval" },
+	  "print one interval as text; so does output into a pipe, and -o json or csv, which "
+	  "print the exact numbers of the interval" },
+	SORT_OPTION,
+	COLUMN_OPTIONS,
 };
 static const struct option_text usage_options[] = {
 	{ OPT_ENGAGEMENT, 0, "engagement", "ENG", VALUE_ENGAGEMENT, NULL,
 	  "one engagement over all tenants" },
+	SORT_OPTION,
+	COLUMN_OPTIONS,
 };
 static const struct option_text quota_options[] = {
 	{ OPT_ORG, 0, "org", "O", VALUE_NUMBER, NULL,
-	  "organisation, decimal or 0x...; 0 unless given" },
+	  "organisation, decimal or 0x...; 0 by default" },
 	{ OPT_ENGAGEMENT, 0, "engagement", "E", VALUE_ENGAGEMENT, NULL,
-	  "engagement; 0 unless given" },
+	  "engagement; 0 by default" },
 	{ OPT_COUNT, 0, "count", "N", VALUE_NUMBER, NULL,
-	  "so many messages at once; 1 unless given" },
+	  "so many messages at once; 1 by default" },
 };
-#define DOCUMENT_FILE                                                                         \
-	{                                                                                     \
-		OPT_FILE, 'f', "file", "FILE", VALUE_FILE, NULL,                              \
-			"YAML or JSON; - is standard input; several are read as one document" \
-	}
 static const struct option_text apply_options[] = {
 	DOCUMENT_FILE,
 	{ OPT_PRUNE, 0, "prune", NULL, VALUE_NONE, NULL,
-	  "deregister the tenants that it does not name; asks on a terminal, elsewhere -y is "
-	  "needed" },
+	  "deregister all tenants that the document does not name; asks on a terminal, and needs "
+	  "-y elsewhere" },
 	{ OPT_MAX_PRUNE, 0, "max-prune", "SHARE", VALUE_TEXT, NULL,
-	  "refuse to deregister more than this share of all tenants, 30% unless given, or a number "
-	  "of them" },
+	  "refuse to deregister more than this share of all tenants, 30% by default, or this "
+	  "number" },
 };
 static const struct option_text diff_options[] = {
 	DOCUMENT_FILE,
 	{ OPT_PRUNE, 0, "prune", NULL, VALUE_NONE, NULL,
-	  "tenants that it does not name would be deregistered" },
+	  "also report the tenants that the document does not name" },
 };
 static const struct option_text tail_options[] = {
 	{ OPT_FOLLOW, 'f', "follow", NULL, VALUE_NONE, NULL,
-	  "goes on: sleeps until there is something new" },
+	  "do not end, but wait for new events" },
 	{ OPT_SINCE, 0, "since", "RING:SEQ", VALUE_TEXT, NULL,
-	  "from this event on, as the column EVENT shows it: 3:17, admin:5, s3:2" },
-	{ OPT_SINCE, 0, "since", "SEQ", VALUE_TEXT, NULL, "from event SEQ of each ring on" },
+	  "begin with this event, named as in the column EVENT: 3:17, admin:5, s3:2" },
+	{ OPT_SINCE, 0, "since", "SEQ", VALUE_TEXT, NULL, "begin with event SEQ of each ring" },
 	{ OPT_SINCE, 0, "since", "TIME", VALUE_DURATION, NULL,
-	  "what is not older: 10m, 1h30m; 0s: only what is new; or from then on:\n"
-	  "2026-11-29T18:00:00Z, 2026-11-29 18:00; UTC unless it ends like +01:00" },
+	  "leave out older events; 10m, 1h30m ago, 0s for new events only, or a date: "
+	  "2026-11-29T18:00:00Z, 2026-11-29 18:00, in UTC unless it ends like +01:00" },
 	{ OPT_UNTIL, 0, "until", "TIME", VALUE_DURATION, NULL,
-	  "what is not newer; TIME as with --since" },
-	{ OPT_LINES, 'n', "lines", "N", VALUE_NUMBER, NULL, "only the last N of what is there" },
+	  "leave out newer events; TIME as in --since" },
+	{ OPT_LINES, 'n', "lines", "N", VALUE_NUMBER, NULL, "only the last N of the events found" },
 	{ OPT_TENANT, 0, "tenant", "ID", VALUE_TENANT, NULL,
-	  "only events that are about the tenant, on either side" },
+	  "only events about the tenant, as source or destination" },
 	{ OPT_TYPE, 0, "type", "T", VALUE_WORD,
 	  "cross_tenant rate budget kernels gpu_memory unknown_tenant register update deregister "
-	  "budget_change broker_dead "
-	  "created destroyed repair final_totals SecurityViolation ResourceLimitExceeded "
-	  "AuthorizationCheck ConfigurationChange",
+	  "budget_change broker_dead created destroyed repair final_totals SecurityViolation "
+	  "ResourceLimitExceeded AuthorizationCheck ConfigurationChange",
 	  "only this kind (rate, register, ...) or type (SecurityViolation, ...)" },
+	COLUMN_OPTIONS,
 };
 static const struct option_text verify_options[] = {
 	{ OPT_KEY, 0, "key", "FILE", VALUE_FILE, NULL,
-	  "the key that it was made with, readable for its owner only" },
+	  "the key that the log was written with; only its owner may be able to read it" },
 	{ OPT_HEAD, 0, "head", "FILE", VALUE_FILE, NULL,
-	  "knows the last line; FILE.head of the newest unless given" },
+	  "the file that names the last line; by default FILE.head of the newest FILE" },
 };
 
-#define TENANT                     \
-	{                          \
-		VALUE_TENANT, NULL \
-	}
-#define ENGAGEMENT                     \
-	{                              \
-		VALUE_ENGAGEMENT, NULL \
-	}
-#define A_FILE                   \
-	{                        \
-		VALUE_FILE, NULL \
-	}
-#define NOTHING                          \
-	{                                \
-		{                        \
-			VALUE_NONE, NULL \
-		}                        \
-	}
-
 const struct command commands[] = {
-	{ "init", NULL, RUN(cmd_init), 0, 0, NOTHING, "init [options]", "create the registry",
-	  OPTIONS(init_options), "All its memory is taken at once, and never grows.\n", NULL,
-	  "init --max-tenants 100000 --group gpu" },
-	{ "info", NULL, RUN(cmd_info), 0, 0, NOTHING, "info",
-	  "show what the registry is, and how full its tables are", NO_OPTIONS, "", NULL,
-	  "info -J" },
-	{ "check", NULL, RUN(cmd_check), 0, 0, NOTHING, "check",
-	  "verify the registry's invariants; changes nothing", NO_OPTIONS, "",
-	  "1 where something was found", "check -q && echo clean" },
-	{ "repair", NULL, RUN(cmd_repair), 0, 0, NOTHING, "repair",
-	  "finish what killed processes left", NO_OPTIONS,
-	  "Never needed for others to go on: every change begins with the part of it that it "
-	  "needs.\n",
-	  NULL, "repair" },
-	{ "destroy", NULL, RUN(cmd_destroy), 0, 0, NOTHING, "destroy [-y]", "remove the registry",
-	  NO_OPTIONS,
-	  "Asks on a terminal. Elsewhere, with brokers attached, only with -y; they are told with "
-	  "their next call.\n",
-	  "8 with brokers attached, without -y", "destroy -y" },
-	{ "register",
-	  NULL,
-	  RUN(cmd_register),
-	  1,
-	  MANY,
-	  { { VALUE_NUMBER, NULL } },
-	  "register ID... [options]",
-	  "register tenants",
-	  OPTIONS(register_options),
-	  UNLIMITED,
-	  NULL,
-	  "register 42 --rate 5k/s --kernels 4 --gpu-memory 2G --budget 7=1h" },
-	{ "update",
-	  NULL,
-	  RUN(cmd_update),
-	  1,
-	  MANY,
-	  { TENANT },
-	  "update ID... [options]",
-	  "change the limits that are named, and keep all usage",
-	  OPTIONS(update_options),
-	  UNLIMITED "ENG=unlimited removes a budget. --preset sets rate, kernels and memory, but "
-	            "no budget.\n",
-	  NULL,
-	  "update 42 --rate unlimited --budget 7=unlimited" },
-	{ "deregister",
-	  NULL,
-	  RUN(cmd_deregister),
-	  1,
-	  MANY,
-	  { TENANT },
-	  "deregister ID...",
-	  "remove tenants, and print their final totals",
-	  NO_OPTIONS,
-	  "Waits for calls under way up to --timeout; then the totals are printed as not final.\n",
-	  NULL,
-	  "deregister 42 43 --timeout 1s" },
-	{ "list", NULL, RUN(cmd_list), 0, 0, NOTHING, "list [options]", "list all tenants",
-	  OPTIONS(list_options),
-	  "Columns: id generation registered rate kernels gpu-memory budgets admitted rejected "
-	  "rejected-rate\n"
-	  "rejected-budget rejected-kernels rejected-memory gpu-time unattributed this-second "
-	  "kernels-held\n"
-	  "memory-held.\n",
-	  NULL, "list --filter 'rejected>0' --sort -rejected --columns id,rate,rejected" },
-	{ "show",
-	  NULL,
-	  RUN(cmd_show),
-	  1,
-	  MANY,
-	  { TENANT },
-	  "show ID...",
-	  "show everything about these tenants",
-	  NO_OPTIONS,
-	  "",
-	  NULL,
-	  "show 42 -J" },
-	{ "exists",
-	  NULL,
-	  RUN(cmd_exists),
-	  1,
-	  1,
-	  { TENANT },
-	  "exists ID",
-	  "ask whether a tenant is registered: exit code 0, or 1",
-	  NO_OPTIONS,
-	  "",
-	  NULL,
-	  "exists 42 -q || k2k-tenantctl register 42" },
-	{ "metrics", NULL, RUN(cmd_metrics), 0, 0, NOTHING, "metrics [--max-series N]",
-	  "print everything that is counted, as text for Prometheus", OPTIONS(metrics_options),
-	  "For a server to scrape, k2k-exporter has the same; it also keeps the sum from falling "
-	  "when\n"
-	  "a tenant of it is deregistered.\n",
-	  NULL, "metrics --max-series 100" },
-	{ "stat",
-	  NULL,
-	  RUN(cmd_stat),
-	  0,
-	  2,
-	  { { VALUE_DURATION, NULL }, { VALUE_NUMBER, NULL } },
-	  "stat [INTERVAL [COUNT]]",
-	  "show what happens in the whole registry, a line for each interval",
-	  NO_OPTIONS,
-	  "INTERVAL is like 1, 1s or 250ms. Without COUNT it goes on until it is stopped; without "
-	  "both it is one\n"
-	  "line about one second. The table shows rates; JSON (one object a line) and csv show the "
-	  "exact\n"
-	  "number in each interval. What a tenant counted just before it was deregistered is not "
-	  "seen.\n",
-	  NULL,
-	  "stat 2 5" },
-	{ "top",
-	  NULL,
-	  RUN(cmd_top),
-	  0,
-	  1,
-	  { { VALUE_DURATION, NULL } },
-	  "top [--once] [INTERVAL]",
-	  "watch live rates, use of limits, and brokers, on a terminal",
-	  OPTIONS(top_options),
-	  "INTERVAL is like 2, 2s or 250ms, 1s unless given; a large registry is read less often. "
-	  "Keys: h shows them, q ends.\n"
-	  "A signal ends it as it would any command, and Ctrl-Z stops it; both leave the terminal "
-	  "as it was.\n",
-	  NULL,
-	  "top 2" },
-	{ "budget",
-	  "set",
-	  RUN(cmd_budget_set),
-	  3,
-	  3,
-	  { TENANT, ENGAGEMENT, { VALUE_DURATION, "unlimited" } },
-	  "budget set ID ENG DUR",
-	  "set the GPU time that a tenant has for an engagement",
-	  NO_OPTIONS,
-	  "Usage is kept. 'unlimited' removes the budget, if there is one.\n",
-	  NULL,
-	  "budget set 42 7 1h30m" },
-	{ "budget",
-	  "unset",
-	  RUN(cmd_budget_unset),
-	  2,
-	  2,
-	  { TENANT, ENGAGEMENT },
-	  "budget unset ID ENG",
-	  "remove a budget",
-	  NO_OPTIONS,
-	  "Usage is kept.\n",
-	  NULL,
-	  "budget unset 42 7" },
-	{ "budget",
-	  "list",
-	  RUN(cmd_budget_list),
-	  0,
-	  1,
-	  { TENANT },
-	  "budget list [ID]",
-	  "list budgets, and what is used of them",
-	  NO_OPTIONS,
-	  "",
-	  NULL,
-	  "budget list 42" },
-	{ "usage",
-	  NULL,
-	  RUN(cmd_usage),
-	  0,
-	  2,
-	  { TENANT, ENGAGEMENT },
-	  "usage [ID [ENG]] | usage --engagement ENG",
-	  "show GPU time by tenant and engagement",
-	  OPTIONS(usage_options),
-	  "An engagement that a tenant never used is 0.\n",
-	  NULL,
-	  "usage 42 7" },
-	{ "quota",
-	  NULL,
-	  RUN(cmd_quota),
-	  1,
-	  1,
-	  { TENANT },
-	  "quota ID [options]",
-	  "ask whether a message would be admitted now; consumes nothing",
-	  OPTIONS(quota_options),
-	  "retry_after_ns 18446744073709551615 means that waiting alone does not help.\n",
-	  "1: no, with the limit that is hit",
-	  "quota 42 --engagement 7 --count 100" },
-	{ "explain",
-	  NULL,
-	  RUN(cmd_explain),
-	  1,
-	  1,
-	  { TENANT },
-	  "explain ID",
-	  "explain which limit refuses a tenant, since when, by which broker, and what to do",
-	  NO_OPTIONS,
-	  "REFUSES: the smallest next request. REJECTED, SINCE, LAST and BY-BROKER come from the "
-	  "audit trail, as\n"
-	  "far back as its rings go.\n",
-	  NULL,
-	  "explain 42" },
-	{ "registries", NULL, RUN(cmd_registries), 0, 0, NOTHING, "registries",
-	  "list the registries of this host", NO_OPTIONS,
-	  "One that is not this user's, nor root's, is read only with --owner. A CREATED or other "
-	  "cell of - is of one\n"
-	  "that can't be read.\n",
-	  NULL, "registries -J" },
-	{ "brokers", NULL, RUN(cmd_brokers), 0, 0, NOTHING, "brokers",
-	  "list who is attached, and who holds up a grace period", NO_OPTIONS,
-	  "GRACE-BEHIND: grace periods that a broker has not answered yet. While it stays above 0, "
-	  "what is\n"
-	  "deregistered can't be used again.\n",
-	  NULL, "brokers" },
-	{ "leases",
-	  NULL,
-	  RUN(cmd_leases),
-	  0,
-	  1,
-	  { TENANT },
-	  "leases [ID]",
-	  "list which brokers hold a tenant's kernels and GPU memory",
-	  NO_OPTIONS,
-	  "",
-	  NULL,
-	  "leases 42" },
-	{ "apply", NULL, RUN(cmd_apply), 0, 0, NOTHING, "apply -f FILE... [--prune]",
-	  "make the tenants what a document says", OPTIONS(apply_options),
-	  "Of tenants that it does not name nothing is changed otherwise. What an entry leaves out "
-	  "takes the\n"
-	  "value of its preset, 'standard' where none is named; budgets that it leaves out are "
-	  "removed.\n"
-	  "    version: 1\n"
-	  "    tenants:\n"
-	  "      - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: 1h}}\n"
-	  "      - {id: 43, preset: unlimited}\n"
-	  "    end: true\n"
-	  "All of it is checked before the first change. Usage is kept. --prune takes only what "
-	  "ends with\n"
-	  "'end: true', as an export does: of a file that was cut off it would remove the rest.\n",
-	  NULL, "apply -f tenants.yaml --prune -y" },
-	{ "diff", NULL, RUN(cmd_diff), 0, 0, NOTHING, "diff -f FILE... [--prune]",
-	  "show what 'apply' would change", OPTIONS(diff_options), "", "1 where something differs",
-	  "diff -f tenants.yaml" },
-	{ "export", NULL, RUN(cmd_export), 0, 0, NOTHING, "export",
-	  "write all tenants as a document for 'apply': YAML, or JSON with -J", NO_OPTIONS, "",
-	  NULL, "export > tenants.yaml" },
-	{ "save",
-	  NULL,
-	  RUN(cmd_save),
-	  1,
-	  1,
-	  { A_FILE },
-	  "save FILE",
-	  "write tenants with generations, totals and GPU time into a file",
-	  NO_OPTIONS,
-	  "The file is replaced as a whole, or not at all, and keeps its mode and owner; a new one "
-	  "is readable\n"
-	  "for its owner only. Symbolic links are followed. A device, a FIFO and a file that is "
-	  "mounted by\n"
-	  "itself are written into. FILE - is standard output. What brokers count afterwards is "
-	  "not in it:\n"
-	  "stop them first. Leases are not in it either; they belong to processes.\n",
-	  NULL,
-	  "save /var/lib/k2k/default.json" },
-	{ "load",
-	  NULL,
-	  RUN(cmd_load),
-	  1,
-	  1,
-	  { A_FILE },
-	  "load FILE",
-	  "restore what 'save' wrote into a new registry, of any size that it fits",
-	  NO_OPTIONS,
-	  "Refused where a tenant is there that the file does not have, and where something has no "
-	  "room.\n"
-	  "A load that was killed can be repeated. FILE - is standard input.\n",
-	  NULL,
-	  "load /var/lib/k2k/default.json" },
-	{ "audit", "tail", RUN(cmd_audit_tail), 0, 0, NOTHING, "audit tail [-f] [options]",
-	  "show who was refused what, and who changed what: all processes' events by time",
-	  OPTIONS(tail_options),
-	  "A table on a terminal, else one JSON object a line; -o says which. Each broker has a "
-	  "ring of\n"
-	  "rejections, and one of what concerns security; administrators have one. The oldest "
-	  "events are\n"
-	  "written over: what is missing is told by a line 'lost', whatever was asked for. A time "
-	  "leaves out only\n"
-	  "what is older (newer) by the time of day and by the monotonic clock: a clock that was "
-	  "set hides\n"
-	  "nothing. ACTOR is the program that wrote it; in JSON that is 'comm', and 'actor' is "
-	  "fixed by kind.\n"
-	  "With -f a rejection comes when its second is over, with the number of its repeats;\n"
-	  "without, those of this second come too, counted so far ('+', \"open\":true).\n",
-	  NULL, "audit tail -f --type SecurityViolation -J" },
-	{ "audit", "stats", RUN(cmd_audit_stats), 0, 0, NOTHING, "audit stats",
-	  "count events by kind, and say who keeps them and what is missing there", NO_OPTIONS,
-	  "Of the kinds: written, repeats counted in them, and lost, which writers gave up, "
-	  "because others stood\n"
-	  "in the way. Of the followers (k2k-auditd): how many events each has not kept yet "
-	  "(BEHIND), how many of\n"
-	  "these are written over by now, and how many it found missing before; the last of these "
-	  "losses by\n"
-	  "ring, numbers and time. These are told on standard error, too.\n",
-	  NULL, "audit stats -J" },
-	{ "audit",
-	  "verify",
-	  RUN(cmd_audit_verify),
-	  1,
-	  MANY,
-	  { A_FILE },
-	  "audit verify FILE... [--key FILE]",
-	  "verify that a log of k2k-auditd is as it was written",
-	  OPTIONS(verify_options),
-	  "Names the first line that was changed, removed, inserted or moved. FILE: the log and "
-	  "its\n"
-	  "rotated files, in any order.\n",
-	  "1 where something was found, or the head is missing",
-	  "audit verify audit.log audit.log.1 --key audit.key" },
-	{ "completion",
-	  NULL,
-	  RUN(cmd_completion),
-	  1,
-	  MANY,
-	  { { VALUE_WORD, "bash zsh fish" }, { VALUE_NONE, NULL } },
-	  "completion bash|zsh|fish",
-	  "print a script that makes the shell complete this program's words",
-	  NO_OPTIONS,
-	  "    bash: source <(k2k-tenantctl completion bash)\n"
-	  "    zsh:  source <(k2k-tenantctl completion zsh)\n"
-	  "    fish: k2k-tenantctl completion fish | source\n"
-	  "The scripts ask 'completion words -- WORD...' what the last of these words may become: "
-	  "a line\n"
-	  "each, with a tab and a text behind it; the line ':files' stands for names of files. It "
-	  "looks at\n"
-	  "the registry that -r or K2K_REGISTRY names, for ids, and waits for nobody.\n",
-	  NULL,
-	  "completion bash" },
-	{ "help",
-	  NULL,
-	  RUN(cmd_help),
-	  0,
-	  2,
-	  { { VALUE_COMMAND, NULL } },
-	  "help [COMMAND]",
-	  "show the help of a command, or of all",
-	  NO_OPTIONS,
-	  "",
-	  NULL,
-	  "help apply" },
-	{ "version", NULL, RUN(cmd_version), 0, 0, NOTHING, "version",
-	  "print the versions of the program and of its library", NO_OPTIONS, "", NULL, "version" },
+	{
+		.name = "init",
+		.run = RUN(cmd_init),
+		.synopsis = "init [options]",
+		.summary = "create the registry",
+		OPTIONS(init_options),
+		.prose = "All its memory is allocated at once and never grows.\n",
+		.example = "init --max-tenants 100000 --group gpu",
+	},
+	{
+		.name = "info",
+		.run = RUN(cmd_info),
+		.synopsis = "info",
+		.summary = "show what the registry is, and how full its tables are",
+		.example = "info -J",
+	},
+	{
+		.name = "check",
+		.run = RUN(cmd_check),
+		.synopsis = "check",
+		.summary = "verify the registry's invariants; changes nothing",
+		.exits = "1 if something was found",
+		.example = "check -q && echo clean",
+	},
+	{
+		.name = "repair",
+		.run = RUN(cmd_repair),
+		.synopsis = "repair",
+		.summary = "finish what killed processes left undone",
+		.prose = "Other processes never wait for it: every change first repairs what it "
+			 "needs.\n",
+		.example = "repair",
+	},
+	{
+		.name = "destroy",
+		.run = RUN(cmd_destroy),
+		.synopsis = "destroy [-y]",
+		.summary = "remove the registry",
+		.prose = "Asks on a terminal. Elsewhere it needs -y if brokers are attached; "
+			 "their next call fails then.\n",
+		.exits = "8 if brokers are attached and -y is missing",
+		.example = "destroy -y",
+	},
+	{
+		.name = "register",
+		.run = RUN(cmd_register),
+		.min = 1,
+		.max = MANY,
+		.operands = { { VALUE_NUMBER, NULL } },
+		.synopsis = "register ID... [options]",
+		.summary = "register tenants",
+		OPTIONS(register_options),
+		.prose = LIMITS "\n",
+		.example = "register 42 --rate 5k/s --kernels 4 --gpu-memory 2G --budget 7=1h",
+	},
+	{
+		.name = "update",
+		.run = RUN(cmd_update),
+		.min = 1,
+		.max = MANY,
+		.operands = { TENANT },
+		.synopsis = "update ID... [options]",
+		.summary = "change the limits that are given, and keep all usage",
+		OPTIONS(update_options),
+		.prose = LIMITS
+		" ENG=unlimited removes a budget. --preset sets rate, kernels and memory, but no "
+		"budget.\n",
+		.example = "update 42 --rate unlimited --budget 7=unlimited",
+	},
+	{
+		.name = "deregister",
+		.run = RUN(cmd_deregister),
+		.min = 1,
+		.max = MANY,
+		.operands = { TENANT },
+		.synopsis = "deregister ID...",
+		.summary = "remove tenants, and print their final totals",
+		.prose = "Waits up to --timeout for calls in progress; if they last longer, the "
+			 "totals are marked as not final.\n",
+		.example = "deregister 42 43 --timeout 1s",
+	},
+	{
+		.name = "list",
+		.run = RUN(cmd_list),
+		.synopsis = "list [options]",
+		.summary = "list all tenants",
+		OPTIONS(list_options),
+		.table = &tenants_table,
+		.example = "list --filter 'rejected>0' --sort -rejected --columns id,rate,rejected",
+	},
+	{
+		.name = "show",
+		.run = RUN(cmd_show),
+		.min = 1,
+		.max = MANY,
+		.operands = { TENANT },
+		.synopsis = "show ID...",
+		.summary = "show everything about these tenants",
+		.example = "show 42 -J",
+	},
+	{
+		.name = "exists",
+		.run = RUN(cmd_exists),
+		.min = 1,
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "exists ID",
+		.summary = "test whether a tenant is registered: exit code 0, or 1",
+		.example = "exists 42 -q || k2k-tenantctl register 42",
+	},
+	{
+		.name = "metrics",
+		.run = RUN(cmd_metrics),
+		.synopsis = "metrics [--max-series N]",
+		.summary = "print all counters as text for Prometheus",
+		OPTIONS(metrics_options),
+		.prose = "To be scraped over HTTP, run k2k-exporter: it has the same series, and "
+			 "its sums do not fall when a tenant is deregistered.\n",
+		.example = "metrics --max-series 100",
+	},
+	{
+		.name = "stat",
+		.run = RUN(cmd_stat),
+		.max = 2,
+		.operands = { { VALUE_DURATION, NULL }, { VALUE_NUMBER, NULL } },
+		.synopsis = "stat [INTERVAL [COUNT]]",
+		.summary = "show what happens in the whole registry, one line per interval",
+		.prose = "INTERVAL is like 1, 1s or 250ms. Without COUNT it runs until it is "
+			 "stopped; without both it prints one line about one second. The table "
+			 "shows rates; JSON (one object per line) and csv show the exact numbers "
+			 "of each interval. What a tenant counts just before it is deregistered "
+			 "is missing.\n",
+		.example = "stat 2 5",
+	},
+	{
+		.name = "top",
+		.run = RUN(cmd_top),
+		.max = 1,
+		.operands = { { VALUE_DURATION, NULL } },
+		.synopsis = "top [--once] [INTERVAL]",
+		.summary = "watch live rates, use of limits, and brokers, on a terminal",
+		OPTIONS(top_options),
+		.table = &rates_table,
+		.prose = "INTERVAL is like 2, 2s or 250ms, 1s by default; a large registry is "
+			 "read less often. --sort, --columns and --no-headers are for --once. "
+			 "Keys: h lists them, q quits.\n"
+			 "Signals end it as they end any command, and Ctrl-Z stops it; both "
+			 "restore the terminal.\n",
+		.example = "top 2",
+	},
+	{
+		.name = "budget",
+		.second = "set",
+		.run = RUN(cmd_budget_set),
+		.min = 3,
+		.max = 3,
+		.operands = { TENANT, ENGAGEMENT, { VALUE_DURATION, "unlimited" } },
+		.synopsis = "budget set ID ENG DUR",
+		.summary = "set the GPU time that a tenant has for an engagement",
+		.prose = "Usage is kept. 'unlimited' removes the budget, if there is one.\n",
+		.example = "budget set 42 7 1h30m",
+	},
+	{
+		.name = "budget",
+		.second = "unset",
+		.run = RUN(cmd_budget_unset),
+		.min = 2,
+		.max = 2,
+		.operands = { TENANT, ENGAGEMENT },
+		.synopsis = "budget unset ID ENG",
+		.summary = "remove a budget",
+		.prose = "Usage is kept.\n",
+		.example = "budget unset 42 7",
+	},
+	{
+		.name = "budget",
+		.second = "list",
+		.run = RUN(cmd_budget_list),
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "budget list [ID] [options]",
+		.summary = "list budgets, and how much of each is used",
+		OPTIONS(filter_options),
+		.table = &budgets_table,
+		.example = "budget list 42",
+	},
+	{
+		.name = "usage",
+		.run = RUN(cmd_usage),
+		.max = 2,
+		.operands = { TENANT, ENGAGEMENT },
+		.synopsis = "usage [ID [ENG]] | usage --engagement ENG",
+		.summary = "show GPU time by tenant and engagement",
+		OPTIONS(usage_options),
+		.table = &usage_table,
+		.prose = "An engagement that a tenant never used shows 0.\n",
+		.example = "usage 42 7",
+	},
+	{
+		.name = "quota",
+		.run = RUN(cmd_quota),
+		.min = 1,
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "quota ID [options]",
+		.summary = "ask whether a message would be admitted now; consumes nothing",
+		OPTIONS(quota_options),
+		.prose = "retry_after_ns 18446744073709551615 means that waiting alone does not "
+			 "help.\n",
+		.exits = "1: no, with the limit that is reached",
+		.example = "quota 42 --engagement 7 --count 100",
+	},
+	{
+		.name = "explain",
+		.run = RUN(cmd_explain),
+		.min = 1,
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "explain ID [options]",
+		.summary = "explain which limit refuses a tenant, since when, by which broker, "
+			   "and what to do",
+		OPTIONS(sort_options),
+		.table = &limits_table,
+		.prose = "REFUSES: whether the smallest next request is refused. REJECTED, "
+			 "SINCE, LAST and BY-BROKER come from the audit trail, as far back as "
+			 "its rings reach.\n",
+		.example = "explain 42",
+	},
+	{
+		.name = "registries",
+		.run = RUN(cmd_registries),
+		.synopsis = "registries [options]",
+		.summary = "list the registries of this host",
+		OPTIONS(filter_options),
+		.table = &registries_table,
+		.prose = "A registry that belongs neither to you nor to root is read only with "
+			 "--owner. A registry that can't be read has - in CREATED and other "
+			 "columns.\n",
+		.example = "registries -J",
+	},
+	{
+		.name = "brokers",
+		.run = RUN(cmd_brokers),
+		.synopsis = "brokers [options]",
+		.summary = "list who is attached, and who holds up a grace period",
+		OPTIONS(filter_options),
+		.table = &brokers_table,
+		.prose = "GRACE-BEHIND: how many grace periods a broker has not answered yet. "
+			 "While it is above 0, the memory of deregistered tenants can't be "
+			 "reused.\n",
+		.example = "brokers",
+	},
+	{
+		.name = "leases",
+		.run = RUN(cmd_leases),
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "leases [ID] [options]",
+		.summary = "list which brokers hold a tenant's kernels and GPU memory",
+		OPTIONS(filter_options),
+		.table = &leases_table,
+		.example = "leases 42",
+	},
+	{
+		.name = "apply",
+		.run = RUN(cmd_apply),
+		.synopsis = "apply -f FILE... [--prune]",
+		.summary = "make the tenants what a document says",
+		OPTIONS(apply_options),
+		.prose = "Without --prune, tenants that the document does not name stay "
+			 "unchanged. A limit that an entry leaves out takes the value of its "
+			 "preset, 'standard' unless it names one; budgets that it leaves out are "
+			 "removed.\n"
+			 "    version: 1\n"
+			 "    tenants:\n"
+			 "      - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: "
+			 "1h}}\n"
+			 "      - {id: 43, preset: unlimited}\n"
+			 "    end: true\n"
+			 "The whole document is checked before the first change. Usage is kept. "
+			 "--prune accepts only a document that ends with 'end: true', as an "
+			 "export does: from a truncated file it would remove the missing "
+			 "tenants.\n",
+		.example = "apply -f tenants.yaml --prune -y",
+	},
+	{
+		.name = "diff",
+		.run = RUN(cmd_diff),
+		.synopsis = "diff -f FILE... [--prune]",
+		.summary = "show what 'apply' would change",
+		OPTIONS(diff_options),
+		.exits = "1 if something differs",
+		.example = "diff -f tenants.yaml",
+	},
+	{
+		.name = "export",
+		.run = RUN(cmd_export),
+		.synopsis = "export",
+		.summary = "write all tenants as a document for 'apply': YAML, or JSON with -J",
+		.example = "export > tenants.yaml",
+	},
+	{
+		.name = "save",
+		.run = RUN(cmd_save),
+		.min = 1,
+		.max = 1,
+		.operands = { A_FILE },
+		.synopsis = "save FILE",
+		.summary = "write tenants with generations, totals and GPU time into a file",
+		.prose = "The file is replaced as a whole or not at all, and keeps its mode and "
+			 "owner; a new one is readable by its owner only. Symbolic links are "
+			 "followed. A device, a FIFO, and a file that is a mount point are "
+			 "written in place. FILE - is standard output.\n"
+			 "The file lacks what brokers count after it was written: stop them "
+			 "first. It has no leases either, since they belong to processes.\n",
+		.example = "save /var/lib/k2k/default.json",
+	},
+	{
+		.name = "load",
+		.run = RUN(cmd_load),
+		.min = 1,
+		.max = 1,
+		.operands = { A_FILE },
+		.synopsis = "load FILE",
+		.summary = "restore what 'save' wrote into a new registry that is large enough",
+		.prose = "It is refused if the registry has a tenant that the file does not "
+			 "have, or if something does not fit. A load that was killed can be "
+			 "repeated. FILE - is standard input.\n",
+		.example = "load /var/lib/k2k/default.json",
+	},
+	{
+		.name = "audit",
+		.second = "tail",
+		.run = RUN(cmd_audit_tail),
+		.synopsis = "audit tail [-f] [options]",
+		.summary = "show who was refused what, and who changed what: events of all "
+			   "processes by time",
+		OPTIONS(tail_options),
+		.table = &events_table,
+		.json_in_pipes = true,
+		.prose = "Prints a table on a terminal, else one JSON object per line, unless -o "
+			 "says otherwise. Each broker has a ring for rejections and a ring for "
+			 "security events; administrators share one. New events overwrite the "
+			 "oldest ones: a line 'lost' reports what is missing, whatever was asked "
+			 "for.\n"
+			 "A time leaves out an event only if both the time of day and the "
+			 "monotonic clock agree, so setting the clock hides nothing. ACTOR is the "
+			 "program that wrote the event, which JSON calls 'comm'; the JSON member "
+			 "'actor' depends only on the kind.\n"
+			 "With -f, a rejection is printed when its second is over, with the "
+			 "number of its repeats. Without -f, rejections of the current second are "
+			 "included with the number so far ('+', \"open\":true).\n",
+		.example = "audit tail -f --type SecurityViolation -J",
+	},
+	{
+		.name = "audit",
+		.second = "stats",
+		.run = RUN(cmd_audit_stats),
+		.synopsis = "audit stats [options]",
+		.summary =
+			"count events by kind, and show who keeps them and what is missing there",
+		OPTIONS(filter_options),
+		.table = &kinds_table,
+		.prose = "For each kind of event: how many were written, how many repeats were "
+			 "counted into them, and how many writers gave up because others were in "
+			 "the way. For each follower (k2k-auditd): how many events it has not "
+			 "stored yet (BEHIND), how many of these are overwritten by now, how "
+			 "many it found missing, and the last of these losses by ring, numbers "
+			 "and time. Losses are also reported on standard error.\n",
+		.example = "audit stats -J",
+	},
+	{
+		.name = "audit",
+		.second = "verify",
+		.run = RUN(cmd_audit_verify),
+		.min = 1,
+		.max = MANY,
+		.operands = { A_FILE },
+		.synopsis = "audit verify FILE... [--key FILE]",
+		.summary = "verify that a log of k2k-auditd is as it was written",
+		OPTIONS(verify_options),
+		.prose = "Names the first line that was changed, removed, inserted or moved. "
+			 "FILE: the log and its rotated files, in any order.\n",
+		.exits = "1 if something was found, or the head is missing",
+		.example = "audit verify audit.log audit.log.1 --key audit.key",
+	},
+	{
+		.name = "completion",
+		.run = RUN(cmd_completion),
+		.min = 1,
+		.max = MANY,
+		.operands = { { VALUE_WORD, "bash zsh fish" }, { VALUE_NONE, NULL } },
+		.synopsis = "completion bash|zsh|fish",
+		.summary = "print a script with which the shell completes this program's words",
+		.prose = "    bash: source <(k2k-tenantctl completion bash)\n"
+			 "    zsh:  source <(k2k-tenantctl completion zsh)\n"
+			 "    fish: k2k-tenantctl completion fish | source\n"
+			 "The scripts call 'completion words -- WORD...', which prints what the "
+			 "last WORD may become: one candidate per line, followed by a tab and a "
+			 "description; the line ':files' stands for file names. It reads ids "
+			 "from the registry that -r or K2K_REGISTRY names, and never waits.\n",
+		.example = "completion bash",
+	},
+	{
+		.name = "help",
+		.run = RUN(cmd_help),
+		.max = 2,
+		.operands = { { VALUE_COMMAND, NULL } },
+		.synopsis = "help [COMMAND]",
+		.summary = "show the help of a command, or of all",
+		.example = "help apply",
+	},
+	{
+		.name = "version",
+		.run = RUN(cmd_version),
+		.synopsis = "version",
+		.summary = "print the versions of the program and of its library",
+		.example = "version",
+	},
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
-static const struct option_text *option_where(const struct option_text *options, size_t count,
+static const struct option_text *option_among(const struct option_text *options, size_t count,
                                               const char *name, size_t length, char letter)
 {
 	for (size_t i = 0; i < count; i++)
@@ -612,20 +660,20 @@ static const struct option_text *option_where(const struct option_text *options,
 const struct option_text *find_option(const struct command *command, const char *name,
                                       size_t length)
 {
-	const struct option_text *found = option_where(global_options, global_option_count, name,
+	const struct option_text *found = option_among(global_options, global_option_count, name,
 	                                               length, 0);
 
 	return found || !command
 	               ? found
-	               : option_where(command->options, command->option_count, name, length, 0);
+	               : option_among(command->options, command->option_count, name, length, 0);
 }
 
 const struct option_text *find_letter(const struct command *command, char letter)
 {
-	const struct option_text *found = option_where(global_options, global_option_count, NULL, 0,
+	const struct option_text *found = option_among(global_options, global_option_count, NULL, 0,
 	                                               letter);
 
 	return found || !command
 	               ? found
-	               : option_where(command->options, command->option_count, NULL, 0, letter);
+	               : option_among(command->options, command->option_count, NULL, 0, letter);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The commands: each takes its arguments and options from ctl and returns the exit code. */
+/*
+ * commands.h - the commands: each reads its arguments and options from ctl, returns the exit code
+ */
 #ifndef K2K_TENANTCTL_COMMANDS_H
 #define K2K_TENANTCTL_COMMANDS_H
 
@@ -20,7 +22,6 @@ int cmd_deregister(struct ctl *ctl);
 int cmd_exists(struct ctl *ctl);
 /* cmd_list.c */
 int cmd_list(struct ctl *ctl);
-/* tenants.c */
 int cmd_show(struct ctl *ctl);
 /* cmd_metrics.c, cmd_stat.c */
 int cmd_metrics(struct ctl *ctl);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * completion: the scripts, and what they ask: which words may stand where the last of those given
- * stands. All comes from the table of commands; ids come from the registry, which is opened as an
- * observer, and not waited for.
+ * completion: prints the scripts, and answers their question: what may the last word of a command
+ * line become? Commands and options come from the table of commands. Ids come from the registry,
+ * which is opened as an observer without waiting.
  */
 #include "commands.h"
 #include "completion_scripts.h"
@@ -19,17 +19,17 @@
 struct line {
 	const char *registry;
 	const char *first;                 /* the command's first word, or null */
-	const struct command *command;     /* null until it is whole */
+	const struct command *command;     /* null until all its words were read */
 	const struct option_text *waiting; /* the option whose argument comes next */
 	bool unknown;                      /* there is no such command */
-	bool dashes;                       /* -- was there */
+	bool dashes;                       /* -- was read */
 	char **operands;                   /* of the command */
 	size_t operand_count;
 };
 
 /*
- * One candidate, where the word that is there is the beginning of it. `before` is a part of the
- * word that stays.
+ * Prints `word` as a candidate if it begins with `typed`. `before` is the part of the user's word
+ * in front of `typed`, which stays.
  */
 static void offer(const char *typed, const char *before, const char *word, const char *text)
 {
@@ -37,7 +37,7 @@ static void offer(const char *typed, const char *before, const char *word, const
 		return;
 	printf("%s%s", before, word);
 	if (text) {
-		size_t length = strcspn(text, "\n");
+		size_t length = strcspn(text, ";\n");
 
 		printf("\t%.*s", (int)length, text);
 	}
@@ -53,10 +53,7 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/*
- * Tenants, or a tenant's engagements: ids are sorted, and *count of them. Null where there are none
- * to be had.
- */
+/* The sorted ids of all tenants, or of a tenant's engagements. Null if they can't be read. */
 static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id tenant,
                            size_t *count)
 {
@@ -102,7 +99,7 @@ static void offer_ids(const struct line *l, bool engagements, const char *typed,
 	uint64_t *ids;
 	size_t count;
 
-	/* an engagement is one of the tenant that was named */
+	/* engagements are those of the tenant on the line */
 	if (engagements &&
 	    (!l->operand_count || units_parse_id(l->operands[0], &tenant, &fault) || !tenant))
 		return;
@@ -158,6 +155,22 @@ static void offer_words(const char *words, const char *typed, const char *before
 	}
 }
 
+/* Completes the last of several columns with commas between them, or one after the - of --sort. */
+static void offer_columns(const struct line *l, const char *typed, const char *before)
+{
+	const struct table *table = l->command ? l->command->table : NULL;
+	const char *comma = strrchr(typed, ','), *last = comma ? comma + 1 : typed;
+	char name[COLUMN_NAME], *stays;
+
+	last += *last == '-';
+	stays = check_memory(malloc(strlen(before) + (size_t)(last - typed) + 1));
+	sprintf(stays, "%s%.*s", before, (int)(last - typed), typed);
+	for (size_t i = 0; table && i < table->count; i++)
+		if (table->fields[i].heading)
+			offer(last, stays, column_name(name, &table->fields[i]), NULL);
+	free(stays);
+}
+
 static void offer_first_words(const char *typed)
 {
 	for (size_t i = 0, next; i < command_count; i = next) {
@@ -196,6 +209,7 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 		l->operand_count ? offer_second_words(l->operands[0], typed)
 				 : offer_first_words(typed);
 		break;
+	case VALUE_COLUMN: offer_columns(l, typed, before); break;
 	case VALUE_FILE: puts(":files"); break;
 	default: break;
 	}
@@ -203,7 +217,7 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 
 /* ---- commands and options ------------------------------------------------------ */
 
-/* The option of the command; before the command is known, of any. */
+/* An option of the command; of any command, if it is not known yet. */
 static const struct option_text *option_called(const struct line *l, const char *name,
                                                size_t length)
 {
@@ -235,10 +249,7 @@ static void offer_options(const struct option_text *options, size_t count, const
 	}
 }
 
-/*
- * The option in a word that begins with it and ends with its argument, which is at *value; null in
- * another.
- */
+/* The option in a word that also has its argument, at *value; null for any other word. */
 static const struct option_text *option_with_value(const struct line *l, const char *word,
                                                    const char **value)
 {

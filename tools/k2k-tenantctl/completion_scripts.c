@@ -4,8 +4,8 @@
 #include <string.h>
 
 /*
- * Readline takes = and : for words of their own: they are put together, and what readline keeps is
- * cut off again.
+ * Readline splits words at = and at :. The script joins them for the program, and removes from each
+ * candidate the part that readline already has.
  */
 static const char bash[] =
 	"# bash completion for k2k-tenantctl, by `k2k-tenantctl completion bash`\n"
@@ -65,7 +65,7 @@ static const char zsh[] =
 	"\t\t_files\n"
 	"\tfi\n"
 	"}\n"
-	"# loaded by name it is asked at once, sourced it is made known\n"
+	"# if zsh loads it by name, complete at once; if it is sourced, register it\n"
 	"if [[ ${funcstack[1]} == _k2k-tenantctl ]]; then\n"
 	"\t_k2k-tenantctl \"$@\"\n"
 	"else\n"

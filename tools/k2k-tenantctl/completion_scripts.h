@@ -3,8 +3,9 @@
 #define K2K_TENANTCTL_COMPLETION_SCRIPTS_H
 
 /*
- * What makes a shell ask `k2k-tenantctl completion words`. The scripts know no command and no
- * option, so they serve any version of the program. Null for another shell than bash, zsh and fish.
+ * A script that makes the shell call `k2k-tenantctl completion words`. The scripts contain no
+ * command and no option, so they fit any version of the program. Null unless the shell is bash, zsh
+ * or fish.
  */
 const char *completion_script(const char *shell);
 

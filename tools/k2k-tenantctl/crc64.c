@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The reflected polynomial of ECMA-182, inverted before and after: CRC-64/XZ. "123456789" gives
+ * CRC-64/XZ: the reflected polynomial of ECMA-182, inverted before and after. "123456789" gives
  * 995dc9bbdf1939fa.
+ *
+ * It is written here because no library that the tools link has it. A hash of libsodium would need
+ * a second version of the saved file, and version 1 would still need this function to be read.
  */
 #include "document.h"
 
@@ -13,7 +16,7 @@ uint64_t crc64(uint64_t crc, const void *data, size_t length)
 	const unsigned char *p = data;
 
 	for (unsigned int i = 0; !table[1] && i < 256; i++) {
-		/* entry 1 last: it says that the others are there */
+		/* entry 1 is filled last: if it is set, so are the others */
 		unsigned int at = 255 - i == 1 ? 0 : 255 - i == 0 ? 1 : 255 - i;
 		uint64_t value = at;
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What all files of k2k-tenantctl share: the command line as it was understood,
- * exit codes, and how a command says that something failed.
+ * ctl.h - what all files of k2k-tenantctl share: the parsed command line, exit codes, and how a
+ * command reports a failure
  *
- * A command is one function. It first turns all of its arguments into numbers,
- * then opens the registry, then does its work, then prints; so nothing is
- * changed where any argument is wrong, and output never stops half way because
- * of a late error.
+ * A command is one function. It first parses all of its arguments, then opens the registry, then
+ * does its work, then prints. So nothing is changed if any argument is wrong, and no late error
+ * cuts the output short.
  */
 #ifndef K2K_TENANTCTL_CTL_H
 #define K2K_TENANTCTL_CTL_H
 
 #include "common/memory.h"
+#include "common/units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,24 +22,24 @@
 #define CTL_NAME "k2k-tenantctl"
 #define CTL_SCHEMA "k2k-tenantctl/1"
 
-/* What scripts may rely on. */
+/* Scripts rely on these values. */
 enum {
 	EXIT_DONE = 0,
-	EXIT_NO = 1,      /* exists, quota, diff, check: the answer is no */
+	EXIT_NO = 1,      /* the answer of exists, quota, diff or check is no */
 	EXIT_USAGE = 2,   /* usage or validation; nothing was changed */
 	EXIT_MISSING = 3, /* no such tenant or budget */
 	EXIT_EXISTS = 4,
 	EXIT_FULL = 5,
-	EXIT_REGISTRY = 6, /* missing, of another layout or boot, fenced or damaged */
+	EXIT_REGISTRY = 6, /* missing, of another layout or boot, fenced or corrupt */
 	EXIT_PERMISSION = 7,
 	EXIT_BUSY = 8,    /* busy or timed out */
-	EXIT_PARTLY = 9,  /* several were named and some failed */
+	EXIT_PARTLY = 9,  /* some of several tenants failed */
 	EXIT_SYSTEM = 10, /* I/O, memory */
 };
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
-/* Long options; command_table.c has their names, and the letters that some have. */
+/* Long options. command_table.c has their names and letters. */
 enum option_id {
 	OPT_REGISTRY,
 	OPT_OWNER,
@@ -94,7 +94,7 @@ enum option_id {
 
 struct failure {
 	int code;        /* K2K_E... */
-	bool has_tenant; /* of one of several that were named */
+	bool has_tenant; /* the failure is about one of several tenants */
 	k2k_tenant_id tenant;
 	char *message;
 };
@@ -105,19 +105,20 @@ struct ctl {
 	bool color, dry_run, yes, quiet;
 	uint64_t timeout_ns;
 
-	/* the last argument given to it, "" where it takes none, null where not given */
+	/* the option's last argument, "" if it takes none, null if the option is not given */
 	const char *option[OPT_END];
-	/* each --budget, --file and --filter in turn */
+	/* every --budget, --file and --filter, in order */
 	const char **budgets, **files, **filters;
 	size_t budget_count, file_count, filter_count;
 	bool has_owner; /* --owner */
 	uint32_t owner_uid;
-	/* as which the registry was opened, or 0: for what to do about missing rights */
+	/* the role in which the registry was opened, or 0; advice on missing rights needs it */
 	enum k2k_role role;
-	char **arguments; /* behind the command */
+	char **arguments; /* after the command */
 	size_t argument_count;
 
 	const char *command; /* null until it is known */
+	struct view *view;   /* --columns, --sort and --filter; null if the command lists nothing */
 	struct failure *failures;
 	size_t failure_count, failure_room;
 	bool json_done; /* the one JSON object is on standard output */
@@ -125,26 +126,26 @@ struct ctl {
 
 /* ---- messages.c: messages ---------------------------------------------------- */
 
-/* `what` failed with a K2K_E... code: says why and what to do about it. Returns the exit code. */
+/* Reports that `what` failed with a K2K_E... code, why, and what to do. Returns the exit code. */
 int fail(struct ctl *ctl, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
-/* The same for tenant `id`, which is one of several where `several` is set. */
+/* The same for tenant `id`; `several` says that it is one of several. */
 int fail_tenant(struct ctl *ctl, int code, k2k_tenant_id id, bool several);
-/* Wrong usage; the message is complete as it is. Returns EXIT_USAGE. */
+/* Reports wrong usage with this message as it is. Returns EXIT_USAGE. */
 int fail_usage(struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
-/* The same with a code of its own. Returns the exit code. */
+/* The same with another K2K_E... code. Returns the exit code. */
 int fail_with(struct ctl *ctl, int code, const char *message, ...)
 	__attribute__((format(printf, 3, 4)));
-/* For people only, and not with -q. */
-/* A question can be asked: somebody sits at a terminal. */
+/* True if standard input and standard error are a terminal. */
 bool can_ask(void);
-/* Asks it, and " [y/N] "; true for an answer of y or yes. */
+/* Prints the question and " [y/N] ". True if the answer is y or yes. */
 bool ask(const char *question, ...) __attribute__((format(printf, 1, 2)));
+/* Prints a message that is no failure to standard error, unless -q is given. */
 void note(const struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- open.c: opening --------------------------------------------------- */
+/* ---- open.c: the registry and its lists --------------------------------------------------- */
 
 void open_options(const struct ctl *ctl, struct k2k_open_options *options);
-/* Returns 0 or the exit code, with the failure told. */
+/* Returns 0, or the exit code of a failure that it has reported. */
 int open_registry(struct ctl *ctl, enum k2k_role role, struct k2k_registry **reg);
 
 enum listing {
@@ -157,43 +158,52 @@ enum listing {
 	LIST_CUTS
 };
 /*
- * A whole list of the library, however it grows meanwhile; id 0 = of all
- * tenants. Returns a K2K_E... code. *list is to be freed.
+ * Fetches a complete list of the library even if it grows meanwhile; id 0 means all tenants.
+ * Returns a K2K_E... code. The caller frees *list.
  */
 int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, void **list,
                size_t *count);
 /*
- * The same of the tenant that is the command's argument, or of all without one; opens the registry
- * for it. Returns 0 or the exit code, with the failure told.
+ * Opens the registry and fetches the list of the tenant that is the command's argument, or of all
+ * tenants if there is none. Returns 0, or the exit code of a failure that it has reported.
  */
 int fetch_filtered(struct ctl *ctl, enum listing what, void **list, size_t *count);
 
 /* ---- arguments.c: texts into numbers -------------------------------------- *
- * Each but the first returns false with the failure told. `what` names the argument. */
+ * All but the first return false after they have reported what is wrong. `what` names the argument
+ * in the message. */
 
 bool good_registry_name(const char *name);
+
+/* How a value is parsed, and what a message says about its form. */
+struct form {
+	int (*parse)(const char *text, uint64_t *value, struct units_fault *fault);
+	const char *text;
+};
+extern const struct form a_rate, a_kernel_count, a_size, a_duration, a_mode, an_id;
+
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
-/* all arguments; *ids is to be freed */
+/* All arguments; the caller frees *ids. */
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
-/* a duration; without a unit seconds */
+/* A duration; a number without a unit means seconds. */
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
-bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns); /* of stat and top */
+bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns); /* for stat and top */
 bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min, uint64_t max,
                uint64_t *count);
 bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mode);
 /*
- * --preset, --rate, --kernels, --gpu-memory and --budget into a quota, and K2K_UPDATE_... of those
- * given. budgets is to be freed.
+ * --preset, --rate, --kernels, --gpu-memory and --budget as a quota; *mask says which were given
+ * (K2K_UPDATE_...). The caller frees quota->budgets.
  */
 bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask);
-/* A tenant that a command would change: 0 is refused. */
+/* A tenant to change: 0 is refused. */
 bool arg_tenant_to_change(struct ctl *ctl, const char *text, k2k_tenant_id *id);
-/* all arguments; *ids is to be freed */
+/* All arguments as tenants to change; the caller frees *ids. */
 bool arg_tenants_to_change(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);
 /*
- * The first argument as the tenant that a list is of; without one *id stays as it is. Tenant 0,
- * "all" to the library, is no tenant here.
+ * The first argument as the tenant whose list is wanted; without an argument *id is unchanged.
+ * Refuses tenant 0, which means "all tenants" to the library.
  */
 bool arg_tenant_filter(struct ctl *ctl, k2k_tenant_id *id, int *exit_code);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * document.c - from text to entries, by libyaml's events.
+ * document.c - parses a document into entries, by libyaml's events
  *
- * Each take_...() is called with the event that begins its value, uses up the
- * whole value, and returns false where something is wrong: then it has been told,
- * and nothing more is read.
+ * Each take_...() is called with the event that begins its value, and consumes the whole value. If
+ * something is wrong it reports that and returns false, and leaves the rest of the value unread.
  */
 #include "document.h"
 #include "progress.h"
@@ -28,20 +27,20 @@ struct source {
 	yaml_event_t event;
 	bool has_event;
 	bool fatal;          /* nothing more can be read */
-	bool skipping;       /* what is read belongs to a fault that was told */
-	size_t index, depth; /* depth: of mappings and lists around the event */
+	bool skipping;       /* reads the rest of a value whose fault was reported */
+	size_t index, depth; /* index: the file; depth: mappings and lists around the event */
 	size_t faults;
 	int exit_code;
 	struct progress progress;
 };
 
-static const char *const rate_forms = "a rate is like 5000/s, 5k/s, or unlimited";
-static const char *const kernels_forms = "a whole number, at most 4294967294, or unlimited";
-static const char *const size_forms =
-	"a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited";
-static const char *const duration_forms = "a duration is like 250ms, 1.5s, 1h30m, or unlimited";
-static const char *const id_forms = "an id is decimal or 0x..., at most 18446744073709551615";
-static const char *const number_forms = "a whole number, at most 18446744073709551615";
+static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	return units_parse_count(text, 0, UINT64_MAX, value, fault);
+}
+
+static const struct form a_number = { parse_number,
+	                              "a whole number, at most 18446744073709551615" };
 
 /* ---- faults ----------------------------------------------------------------- */
 
@@ -60,14 +59,14 @@ static bool bad_at(struct source *s, size_t line, size_t column, const char *for
 	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s",
 	                          s->document->sources[s->index].name, line, column, text);
 	if (++s->faults == DOCUMENT_FAULTS) {
-		note(s->ctl, "%s: no more than %d faults are told at once",
+		note(s->ctl, "%s: no more than %d faults are reported at once",
 		     s->document->sources[s->index].name, DOCUMENT_FAULTS);
 		s->fatal = true;
 	}
 	return false;
 }
 
-/* About the event that is being looked at. */
+/* A fault at the current event. */
 #define bad(s, ...) \
 	bad_at((s), (s)->event.start_mark.line + 1, (s)->event.start_mark.column + 1, __VA_ARGS__)
 
@@ -115,29 +114,29 @@ static bool next(struct source *s)
 		return true;
 	switch (s->event.type) {
 	case YAML_ALIAS_EVENT:
-		return bad(s, "an alias (*%.60s): write out what it stands for",
+		return bad(s, "an alias (*%.60s): write out its value",
 		           (char *)s->event.data.alias.anchor);
 	case YAML_SCALAR_EVENT:
 		if (s->event.data.scalar.anchor || s->event.data.scalar.tag)
-			return bad(s, "anchors and tags are not understood here");
+			return bad(s, "anchors and tags are not supported");
 		return true;
 	case YAML_SEQUENCE_START_EVENT:
 		if (s->event.data.sequence_start.anchor || s->event.data.sequence_start.tag)
-			return bad(s, "anchors and tags are not understood here");
+			return bad(s, "anchors and tags are not supported");
 		return true;
 	case YAML_MAPPING_START_EVENT:
 		if (s->event.data.mapping_start.anchor || s->event.data.mapping_start.tag)
-			return bad(s, "anchors and tags are not understood here");
+			return bad(s, "anchors and tags are not supported");
 		return true;
 	default: return true;
 	}
 }
 
 /*
- * After a fault: reads on to the end of the value that it is in, in a mapping or list of this
- * depth. False: nothing more can be read.
+ * After a fault: reads to the end of the value that has it, in a mapping or list of this depth.
+ * False if nothing more can be read.
  */
-static bool go_on(struct source *s, size_t depth)
+static bool skip_value(struct source *s, size_t depth)
 {
 	s->skipping = true;
 	while (s->depth > depth && next(s))
@@ -146,14 +145,14 @@ static bool go_on(struct source *s, size_t depth)
 	return !s->fatal;
 }
 
-/* The same after a fault in a key, whose value follows. */
-static bool go_on_behind_value(struct source *s, size_t depth)
+/* The same after a fault in a key: skips the value that follows it. */
+static bool skip_next_value(struct source *s, size_t depth)
 {
-	if (!go_on(s, depth))
+	if (!skip_value(s, depth))
 		return false;
 	s->skipping = true;
 	next(s);
-	return go_on(s, depth);
+	return skip_value(s, depth);
 }
 
 static const char *scalar(const struct source *s)
@@ -164,15 +163,15 @@ static const char *scalar(const struct source *s)
 static bool is_scalar(struct source *s, const char *what)
 {
 	if (s->event.type != YAML_SCALAR_EVENT)
-		return bad(s, "%s: a single value is expected", what);
+		return bad(s, "%s: must be a single value", what);
 	if (strlen(scalar(s)) != s->event.data.scalar.length)
-		return bad(s, "%s: has a character 0 in it", what);
+		return bad(s, "%s: contains a character 0", what);
 	return true;
 }
 
 /*
- * The scalar is wrong: at its character, where its text stands in the file as it is; else where it
- * begins.
+ * A fault in the scalar: at the wrong character, if the file has the text without escapes; else at
+ * its beginning.
  */
 static bool bad_scalar(struct source *s, const char *what, const struct units_fault *fault,
                        const char *forms)
@@ -189,38 +188,27 @@ static bool bad_scalar(struct source *s, const char *what, const struct units_fa
 	              fault->what, forms);
 }
 
-static bool take_u64(struct source *s, const char *what,
-                     int (*parse)(const char *, uint64_t *, struct units_fault *),
-                     const char *forms, uint64_t *value)
+static bool take_u64(struct source *s, const char *what, const struct form *form, uint64_t *value)
 {
 	struct units_fault fault;
 
 	if (!is_scalar(s, what))
 		return false;
-	return !parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, forms);
-}
-
-static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
-{
-	return units_parse_count(text, 0, UINT64_MAX, value, fault);
+	return !form->parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, form->text);
 }
 
 static bool take_kernels(struct source *s, uint32_t *kernels)
 {
-	struct units_fault fault;
+	uint64_t number = 0;
+	bool good = take_u64(s, "kernels", &a_kernel_count, &number);
 
-	if (!is_scalar(s, "kernels"))
-		return false;
-	return !units_parse_kernels(scalar(s), kernels, &fault) ||
-	       bad_scalar(s, "kernels", &fault, kernels_forms);
+	*kernels = (uint32_t)number;
+	return good;
 }
 
 /* ---- keys ------------------------------------------------------------------- */
 
-/*
- * The next key of a mapping: its number in `keys`, count at the mapping's end, -1 where something
- * is wrong.
- */
+/* The next key of a mapping: its number in `keys`, `count` at the end, -1 after a fault. */
 static int take_key(struct source *s, const char *of, const char *const *keys, size_t count,
                     uint32_t *seen)
 {
@@ -250,7 +238,7 @@ static int take_key(struct source *s, const char *of, const char *const *keys, s
 static bool is_mapping(struct source *s, const char *what, const char *form)
 {
 	return s->event.type == YAML_MAPPING_START_EVENT ||
-	       bad(s, "%s: a mapping is expected, like %s", what, form);
+	       bad(s, "%s: must be a mapping, like %s", what, form);
 }
 
 /* ---- engagements ------------------------------------------------------------ */
@@ -265,11 +253,9 @@ static int by_engagement(const void *a, const void *b)
 	                          : (x->column > y->column) - (x->column < y->column);
 }
 
-/* {7: 1h, 8: 2h}; one key may be written in two ways, so numbers are compared. */
-static bool take_engagements(struct source *s, const char *what,
-                             int (*parse)(const char *, uint64_t *, struct units_fault *),
-                             const char *forms, struct engagements *list, size_t *first,
-                             size_t *count)
+/* {7: 1h, 8: 2h}. Keys are compared as numbers, because one number has several spellings. */
+static bool take_engagements(struct source *s, const char *what, const struct form *form,
+                             struct engagements *list, size_t *first, size_t *count)
 {
 	struct engagement_ns *own;
 
@@ -291,8 +277,8 @@ static bool take_engagements(struct source *s, const char *what,
 		item = &list->list[list->count];
 		item->line = s->event.start_mark.line + 1;
 		item->column = s->event.start_mark.column + 1;
-		if (!take_u64(s, "engagement", units_parse_id, id_forms, &item->engagement) ||
-		    !next(s) || !take_u64(s, what, parse, forms, &item->ns))
+		if (!take_u64(s, "engagement", &an_id, &item->engagement) || !next(s) ||
+		    !take_u64(s, what, form, &item->ns))
 			return false;
 		list->count++;
 	}
@@ -308,7 +294,7 @@ static bool take_engagements(struct source *s, const char *what,
 	return true;
 }
 
-/* Those without a budget are not kept: no budget is how the library says it. */
+/* Drops unlimited budgets: in the library, no budget means unlimited. */
 static void drop_unlimited(struct engagements *list, size_t first, size_t *count)
 {
 	size_t kept = first;
@@ -333,11 +319,9 @@ static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
 	if (!is_mapping(s, "rejected_total", "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
 		return false;
 	while ((key = take_key(s, "rejected_total", keys, 4, &seen)) != 4)
-		if (key < 0 || !next(s) ||
-		    !take_u64(s, keys[key], parse_number, number_forms, values[key]))
+		if (key < 0 || !next(s) || !take_u64(s, keys[key], &a_number, values[key]))
 			return false;
-	return seen == 15 ||
-	       bad(s, "rejected_total: rate, budget, kernels and gpu_memory are needed");
+	return seen == 15 || bad(s, "rejected_total: needs rate, budget, kernels and gpu_memory");
 }
 
 enum key {
@@ -378,17 +362,17 @@ static bool take_preset(struct source *s, struct k2k_quota *quota)
 	if (!strcmp(scalar(s), "unlimited"))
 		*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
 	else if (strcmp(scalar(s), "standard"))
-		return bad(s, "preset '%.60s': no such preset; it is standard or unlimited",
+		return bad(s, "preset '%.60s': unknown value; it is standard or unlimited",
 		           scalar(s));
 	return true;
 }
 
 static bool take_id(struct source *s, struct entry *e)
 {
-	if (!take_u64(s, "id", units_parse_id, id_forms, &e->id))
+	if (!take_u64(s, "id", &an_id, &e->id))
 		return false;
 	return e->id != K2K_TENANT_UNSPECIFIED ||
-	       bad(s, "id 0 stands for 'no tenant'; ids run from 1 to 18446744073709551615");
+	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
 }
 
 static bool take_value(struct source *s, enum key key, struct entry *e, struct k2k_quota *preset)
@@ -398,50 +382,43 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_u64(s, "rate", units_parse_rate, rate_forms, &e->rate);
+	case KEY_RATE: return take_u64(s, "rate", &a_rate, &e->rate);
 	case KEY_KERNELS: return take_kernels(s, &e->kernels);
-	case KEY_GPU_MEMORY:
-		return take_u64(s, "gpu_memory", units_parse_size, size_forms,
-		                &e->gpu_memory_bytes);
+	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", &a_size, &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
-		if (!take_engagements(s, "budgets", units_parse_duration, duration_forms,
-		                      &d->budgets, &e->first_budget, &e->budget_count))
+		if (!take_engagements(s, "budgets", &a_duration, &d->budgets, &e->first_budget,
+		                      &e->budget_count))
 			return false;
 		drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
 		return true;
-	case KEY_GENERATION:
-		return take_u64(s, "generation", parse_number, number_forms, &e->generation);
+	case KEY_GENERATION: return take_u64(s, "generation", &a_number, &e->generation);
 	case KEY_REGISTERED_AT:
-		return take_u64(s, "registered_at_ns", parse_number, number_forms,
-		                &e->registered_at_ns);
-	case KEY_ADMITTED:
-		return take_u64(s, "admitted_total", parse_number, number_forms,
-		                &e->admitted_total);
+		return take_u64(s, "registered_at_ns", &a_number, &e->registered_at_ns);
+	case KEY_ADMITTED: return take_u64(s, "admitted_total", &a_number, &e->admitted_total);
 	case KEY_REJECTED: return take_rejected(s, &e->rejected_total);
 	case KEY_UNATTRIBUTED:
-		return take_u64(s, "unattributed_ns", parse_number, number_forms,
-		                &e->unattributed_ns);
+		return take_u64(s, "unattributed_ns", &a_number, &e->unattributed_ns);
 	case KEY_GPU_NS:
-		return take_engagements(s, "gpu_ns", parse_number, number_forms, &d->costs,
-		                        &e->first_cost, &e->cost_count);
+		return take_engagements(s, "gpu_ns", &a_number, &d->costs, &e->first_cost,
+		                        &e->cost_count);
 	case SAVED_KEYS: break;
 	}
 	return false;
 }
 
-/* What is there, and what is missing; false: a fault, which was told. */
+/* Reports what the entry lacks; false then. */
 static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, size_t count)
 {
 	if (!(seen & 1u << KEY_ID))
 		return bad_at(s, e->line, e->column, "this tenant has no id");
-	/* what was saved is whole: nothing in it is a preset's affair */
+	/* a saved tenant has every key: presets do not apply */
 	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
 		if (i != KEY_PRESET && !(seen & 1u << i))
 			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id,
 			              entry_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !e->generation)
 		return bad_at(s, e->line, e->column,
-		              "tenant %" PRIu64 ": generation 0 is never given", e->id);
+		              "tenant %" PRIu64 ": generation 0 is never used", e->id);
 	return true;
 }
 
@@ -454,7 +431,7 @@ static void add_entry(struct document *d, const struct entry *e)
 	d->entries[d->count++] = *e;
 }
 
-/* False: nothing more can be read. */
+/* False if nothing more can be read. */
 static bool take_entry(struct source *s)
 {
 	size_t count = s->kind == DOCUMENT_SAVED ? SAVED_KEYS : PLAIN_KEYS, depth = s->depth,
@@ -467,13 +444,14 @@ static bool take_entry(struct source *s)
 	int key;
 
 	if (!is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
-		return go_on(s, s->event.type == YAML_SEQUENCE_START_EVENT ? depth - 1 : depth);
+		return skip_value(s,
+		                  s->event.type == YAML_SEQUENCE_START_EVENT ? depth - 1 : depth);
 	while ((key = take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count) {
 		if (key < 0) {
-			if (!go_on_behind_value(s, depth))
+			if (!skip_next_value(s, depth))
 				return false;
 		} else if (!next(s) || !take_value(s, (enum key)key, &e, &preset)) {
-			if (!go_on(s, depth))
+			if (!skip_value(s, depth))
 				return false;
 		}
 	}
@@ -495,10 +473,10 @@ static bool take_tenants(struct source *s)
 	size_t depth = s->depth;
 
 	if (s->event.type != YAML_SEQUENCE_START_EVENT)
-		return bad(s, "tenants: a list is expected; [] is the empty one");
+		return bad(s, "tenants: must be a list; [] is empty");
 	for (;;) {
 		if (!next(s)) {
-			if (!go_on(s, depth))
+			if (!skip_value(s, depth))
 				return false;
 			continue;
 		}
@@ -515,7 +493,7 @@ static bool take_exactly(struct source *s, const char *what, const char *text)
 {
 	return is_scalar(s, what) &&
 	       (!strcmp(scalar(s), text) ||
-	        bad(s, "%s '%.60s': only %s is understood here", what, scalar(s), text));
+	        bad(s, "%s '%.60s': only %s is supported", what, scalar(s), text));
 }
 
 enum root_key {
@@ -536,7 +514,7 @@ static const char *const root_keys[] = {
 	"end",     "generation", "saved_at_ns", "checksum",
 };
 
-/* Of another version nothing more is understood. */
+/* Nothing can be read of another version. */
 static bool take_version(struct source *s)
 {
 	if (take_exactly(s, "version", "1"))
@@ -561,7 +539,7 @@ static bool take_root_value(struct source *s, enum root_key key)
 	uint64_t when;
 
 	if (file->ended)
-		return bad(s, "'end' comes last: what was cut off behind it would not be missed");
+		return bad(s, "'end' must be the last key: it shows that nothing was cut off");
 	switch (key) {
 	case VERSION: return take_version(s);
 	case TENANTS: return take_tenants(s);
@@ -569,10 +547,8 @@ static bool take_root_value(struct source *s, enum root_key key)
 	case REGISTRY: return take_name(s, "registry", file->registry, sizeof(file->registry));
 	case UUID: return take_name(s, "uuid", file->uuid, sizeof(file->uuid));
 	case END: return (file->ended = take_exactly(s, "end", "true"));
-	case GENERATION:
-		return take_u64(s, "generation", parse_number, number_forms,
-		                &s->document->generation);
-	case SAVED_AT: return take_u64(s, "saved_at_ns", parse_number, number_forms, &when);
+	case GENERATION: return take_u64(s, "generation", &a_number, &s->document->generation);
+	case SAVED_AT: return take_u64(s, "saved_at_ns", &a_number, &when);
 	default: return is_scalar(s, root_keys[key]);
 	}
 }
@@ -592,10 +568,10 @@ static void take_root(struct source *s)
 	depth = s->depth;
 	while ((key = take_key(s, "a document", root_keys, count, &seen)) != (int)count) {
 		if (key < 0) {
-			if (!go_on_behind_value(s, depth))
+			if (!skip_next_value(s, depth))
 				return;
 		} else if (!next(s) || !take_root_value(s, (enum root_key)key)) {
-			if (!go_on(s, depth))
+			if (!skip_value(s, depth))
 				return;
 		}
 	}
@@ -604,9 +580,9 @@ static void take_root(struct source *s)
 			bad(s, "'%s' is missing", root_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !(seen & 1u << GENERATION))
 		bad(s, "'generation' is missing");
-	/* the document's end, and what follows */
+	/* the end of the document and of the stream */
 	if (next(s) && next(s) && s->event.type != YAML_STREAM_END_EVENT)
-		bad(s, "a second document; only one is understood");
+		bad(s, "a second document; only one is supported");
 }
 
 static int by_id(const void *a, const void *b)
@@ -621,7 +597,7 @@ static int by_id(const void *a, const void *b)
 	                          : (x->column > y->column) - (x->column < y->column);
 }
 
-/* Over all files. The last of those that are there twice is at fault. */
+/* Sorts the entries of all files, and reports tenants that occur twice. */
 static void order_entries(struct source *s)
 {
 	struct document *d = s->document;
@@ -674,13 +650,13 @@ int read_file(struct ctl *ctl, const char *path, char **data, size_t *length)
 	                 fd == STDIN_FILENO ? "standard input" : path, strerror(error));
 }
 
-/* Is it, at a glance, what `save` wrote? */
+/* Whether `save` may have written it. */
 static bool looks_saved(const char *data)
 {
 	return strstr(data, CHECKSUM_MARK) != NULL;
 }
 
-/* The last thing in a saved file, and right for all before it. */
+/* The file must end with the checksum of all bytes before it. */
 static int verify_checksum(struct ctl *ctl, const char *name, const char *data, size_t length)
 {
 	static const char mark[] = CHECKSUM_MARK;
@@ -689,8 +665,8 @@ static int verify_checksum(struct ctl *ctl, const char *name, const char *data, 
 
 	if (!looks_saved(data))
 		return fail_usage(ctl,
-		                  "%s: has no checksum at its end: it is cut short, or was not "
-		                  "made by 'save'",
+		                  "%s: has no checksum: it was truncated, or was not written by "
+		                  "'save'",
 		                  name);
 	if (length < tail || memcmp(data + length - tail, mark, sizeof(mark) - 1))
 		return fail_usage(
@@ -699,9 +675,7 @@ static int verify_checksum(struct ctl *ctl, const char *name, const char *data, 
 	snprintf(expected, sizeof(expected), "%016" PRIx64 "\"}\n", crc64(0, data, length - tail));
 	if (memcmp(data + length - 16 - 3, expected, 16 + 3))
 		return fail_usage(
-			ctl,
-			"%s: the checksum is wrong: it was damaged or changed since it was saved",
-			name);
+			ctl, "%s: the checksum is wrong: the file was corrupted or changed", name);
 	return 0;
 }
 
@@ -713,7 +687,7 @@ static void parse(struct source *s, const char *data, size_t length)
 	s->depth = 0;
 	s->skipping = s->fatal = false;
 	progress_begin(&s->progress, s->ctl, "reading", length);
-	/* the stream's start, and the document's */
+	/* the start of the stream and of the document */
 	if (next(s) && next(s))
 		take_root(s);
 	progress_end(&s->progress);
@@ -733,7 +707,7 @@ static void read_one(struct source *s, const char *path)
 	if (!exit_code && s->kind == DOCUMENT_SAVED)
 		exit_code = verify_checksum(s->ctl, name, data, length);
 	else if (!exit_code && looks_saved(data))
-		exit_code = fail_usage(s->ctl, "%s: was made by 'save': 'load' reads it", name);
+		exit_code = fail_usage(s->ctl, "%s: was written by 'save'; 'load' reads it", name);
 	if (exit_code)
 		s->exit_code = exit_code;
 	else
@@ -760,7 +734,7 @@ int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum 
 	snprintf(name, sizeof(name), "the document of %zu files", count);
 	document->name = check_memory(strdup(count == 1 ? document->sources[0].name : name));
 	if (inputs > 1)
-		s.exit_code = fail_usage(ctl, "-f -: standard input can be read once only");
+		s.exit_code = fail_usage(ctl, "-f -: standard input can be read only once");
 	for (; s.index < count && inputs <= 1 && s.faults < DOCUMENT_FAULTS; s.index++)
 		read_one(&s, paths[s.index]);
 	if (inputs <= 1)

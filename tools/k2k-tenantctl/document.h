@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tenants as one document: what apply, diff and load read, and what export and
- * save write.
+ * document.h - tenants as one document: apply, diff and load read it, export and save write it
  *
  *   version: 1
  *   tenants:
  *     - {id: 42, rate: 5k/s, kernels: 4, gpu_memory: 2GiB, budgets: {7: 1h}}
  *     - {id: 43, preset: unlimited}
  *
- * It is YAML, or the same as JSON. What an entry leaves out takes the preset's
- * value, `standard` where none is named; it has the budgets that it names and no
- * others. Of YAML it takes no anchors, aliases, merge keys and tags: every entry
- * says by itself what it is.
+ * It is YAML, or the same as JSON. A limit that an entry leaves out takes the value of its preset,
+ * `standard` unless it names one; a tenant has the budgets of its entry and no others. Anchors,
+ * aliases, merge keys and tags of YAML are refused: every entry is complete by itself.
  *
- * `end: true` as the last key says that nothing was cut off behind it. `registry` and `uuid` say of
- * which registry it is an export. Several documents are read as one; no tenant may be in two of
- * them.
+ * `end: true` as the last key shows that nothing after it was cut off. `registry` and `uuid` name
+ * the registry of which the document is an export. Several files are read as one document; no
+ * tenant may be in two of them.
  *
- * A saved document (save, load) is JSON with more in it: of each tenant its
- * generation, when it was registered, its totals and its costs; of the registry
- * the newest generation; and at its end a checksum of all bytes before it.
+ * A saved document (save, load) is JSON with more members: for each tenant its generation, time of
+ * registration, totals and costs; for the registry its newest generation; and at the end a checksum
+ * of all bytes before it.
  */
 #ifndef K2K_TENANTCTL_DOCUMENT_H
 #define K2K_TENANTCTL_DOCUMENT_H
@@ -30,7 +28,7 @@
 
 #define DOCUMENT_VERSION 1
 
-/* Of an engagement, in the order of these: a budget, or GPU time used. */
+/* A budget or a cost: GPU time of an engagement. Lists are in the order of engagements. */
 struct engagement_ns {
 	uint64_t engagement, ns;
 	size_t line, column;
@@ -42,7 +40,7 @@ struct entry {
 	uint32_t kernels;
 	size_t first_budget, budget_count;
 	size_t source, line, column;
-	/* of a saved document only */
+	/* only in a saved document */
 	uint64_t generation, registered_at_ns, admitted_total, unattributed_ns;
 	struct k2k_rejected rejected_total;
 	size_t first_cost, cost_count;
@@ -53,47 +51,47 @@ struct engagements {
 	size_t count, room;
 };
 
-/* One of its files. */
+/* One file of the document. */
 struct source_file {
 	char *name;                                /* printable */
-	char registry[K2K_NAME_MAX + 1], uuid[40]; /* that it was exported from, or "" */
+	char registry[K2K_NAME_MAX + 1], uuid[40]; /* of which it is an export, or "" */
 	bool ended;                                /* it has its end mark */
 };
 
 struct document {
-	char *name; /* for people: of the file, or how many there are */
+	char *name; /* for messages: the name of the file, or the number of files */
 	struct source_file *sources;
 	size_t source_count;
 	struct entry *entries; /* by id */
 	size_t count, room;
 	struct engagements budgets, costs;
-	/* of a saved document: the newest that its registry gave out */
+	/* in a saved document: the newest generation that its registry has used */
 	uint64_t generation;
 };
 
 enum document_kind { DOCUMENT_PLAIN, DOCUMENT_SAVED };
 
 /*
- * Reads and checks all of the files; "-" is standard input. Returns 0 or the exit
- * code, with the failures told: at which line and column, counted from 1. Of what is wrong with
- * values all is told at once, up to DOCUMENT_FAULTS; what is no YAML ends it.
+ * Reads and checks all of the files; "-" is standard input. Returns 0, or the exit code after it
+ * has reported the faults with line and column, counted from 1. Up to DOCUMENT_FAULTS wrong values
+ * are reported at once; a syntax error ends the file.
  */
 #define DOCUMENT_FAULTS 20
 int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum document_kind kind,
                   struct document *document);
 void document_free(struct document *document);
 
-/* The whole of a file, "-" being standard input, with a 0 behind it. Returns 0 or the exit code. */
+/* Reads a whole file, or standard input if it is "-", and adds a 0. Returns 0 or the exit code. */
 int read_file(struct ctl *ctl, const char *path, char **data, size_t *length);
 
 /*
- * What both writers share: `{"id": "42", "rate": "5000/s", ...` as JSON, or the same as YAML; the
- * closing brace is the caller's.
+ * For export and save: writes `{"id": "42", "rate": "5000/s", ...` as JSON, or the same as YAML.
+ * The caller writes the closing brace.
  */
 void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
                            const struct tenant *t);
 
-/* A checksum that finds damage, not malice: CRC-64 as xz has it; begin with 0. */
+/* A checksum against accidents, not against malice: CRC-64 of xz. Begin with 0. */
 uint64_t crc64(uint64_t crc, const void *data, size_t length);
 #define CHECKSUM_MARK ",\n\"checksum\": \"crc64:"
 

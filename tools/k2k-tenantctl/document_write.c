@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* document_write.c - from tenants to text; and the command export. */
+/* export, and the part of a document that export and save have in common */
 #include "commands.h"
 #include "document.h"
 #include "common/units.h"
@@ -73,8 +73,7 @@ int cmd_export(struct ctl *ctl)
 	int code, exit_code;
 
 	if (ctl->format == FORMAT_CSV)
-		return fail_usage(
-			ctl, "export: a document is YAML, or JSON with -J; csv has no form for it");
+		return fail_usage(ctl, "export: a document is YAML, or JSON with -J, but not csv");
 	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
 	if (exit_code)
 		return exit_code;
@@ -85,8 +84,8 @@ int cmd_export(struct ctl *ctl)
 	if (exit_code)
 		return exit_code;
 	/*
-	 * a document without a tenant that could not be read would remove it; of a damaged one the
-	 * limits are whole
+	 * Applying a document that lacks a tenant could remove it, so all must have been read. The
+	 * limits of a corrupt tenant are intact.
 	 */
 	if (ctl->failure_count <= tenants.damaged)
 		write_document(ctl, info.uuid, &tenants);

@@ -10,6 +10,7 @@ static const struct field fields[] = {
 	{ "tenant", NULL, KIND_TEXT, 0 },
 	{ "text", NULL, KIND_TEXT, 0 },
 };
+static const struct table table = { "changes", fields, 3, NULL, 0 };
 
 void dryrun_begin(struct list *list, struct ctl *ctl)
 {
@@ -18,7 +19,7 @@ void dryrun_begin(struct list *list, struct ctl *ctl)
 
 	list->ctl = ctl;
 	if (!ctl->quiet && ctl->format != FORMAT_TABLE)
-		list_begin(list, ctl, "changes", fields, 3, &extra, &yes, 1);
+		list_begin(list, ctl, &table, &(const struct extra){ &extra, &yes, 1 });
 }
 
 void dryrun_row(struct list *list, const char *action, const k2k_tenant_id *tenant,

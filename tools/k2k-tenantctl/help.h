@@ -5,12 +5,12 @@
 #include "ctl.h"
 
 /*
- * Prints the help on a command (second: of its two words), or with null on all. False, and nothing
- * printed, where there is none.
+ * Prints the help of a command, by its one or two words, or of all if `command` is null. False, and
+ * nothing printed, if there is no such command.
  */
 bool help_print(const char *command, const char *second);
 
-/* There is no such command: says so, and which may be meant. Returns EXIT_USAGE. */
+/* Reports that there is no such command, with a suggestion. Returns EXIT_USAGE. */
 int help_unknown(struct ctl *ctl, char **words, size_t count);
 
 #endif

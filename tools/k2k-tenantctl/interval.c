@@ -42,9 +42,9 @@ static void add_change(struct change *all, const struct change *c)
 }
 
 /*
- * Tenant by tenant, by generation: a sum of totals would fall when one is
- * deregistered. One registered meanwhile began with 0; what one deregistered
- * meanwhile had still counted since the look before can't be seen any more.
+ * Compares tenant by tenant, by generation, because the sum of all totals falls when a tenant is
+ * deregistered. A tenant that was registered meanwhile began with 0. What a tenant counted between
+ * the first snapshot and its deregistration is lost.
  */
 void changes(const struct snapshot *now, const struct snapshot *before, struct change *all,
              struct change *each)

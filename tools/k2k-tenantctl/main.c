@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* k2k-tenantctl: the command line, read by the table of commands */
+/* k2k-tenantctl: parses the command line by the table of commands, and runs the command */
 #include "commands.h"
 #include "help.h"
 #include "accounts.h"
 #include "output.h"
 #include "command_table.h"
+#include "suggest.h"
+#include "view.h"
 #include "common/service.h"
 
 #include <getopt.h>
@@ -15,10 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* getopt_long's values: option ids begin behind all characters. */
+/* getopt_long's values: option ids come after all characters. */
 enum { OPTION_BASE = 256, LETTERS = 3 + 2 * ('z' - 'A' + 1) };
 
-/* Of all commands at once: which of them take an option is asked when the command is known. */
+/* The options of all commands; fits() checks later whether the command takes them. */
 static struct option long_options[OPT_END + 1];
 
 static void name_options(const struct option_text *options, size_t count)
@@ -42,8 +44,8 @@ static void read_table(void)
 }
 
 /*
- * One letter may be another option in another command (-f): those of the commands that begin with
- * `first` come before the others.
+ * One letter may mean different options in different commands (-f): commands whose first word is
+ * `first` win over others.
  */
 static const struct option_text *option_of_letter(const char *first, char letter)
 {
@@ -56,7 +58,7 @@ static const struct option_text *option_of_letter(const char *first, char letter
 	return found;
 }
 
-/* getopt's string of all letters; `order` is '+' where it has to stop at the first word. */
+/* getopt's string of all letters; `order` is '+' to make it stop at the first word. */
 static void spell_letters(char letters[LETTERS], const char *order, const char *first)
 {
 	size_t used = (size_t)sprintf(letters, "%s:", order);
@@ -71,8 +73,8 @@ static void spell_letters(char letters[LETTERS], const char *order, const char *
 }
 
 /*
- * The first thing wrong with the options. It is told when all of them are read,
- * because a -J further on says in which form.
+ * The first error in the options. It is reported after all of them are read, because a later -J
+ * decides its form.
  */
 struct complaint {
 	char text[300];
@@ -100,7 +102,7 @@ static const char *option_name(int id)
 	return "?";
 }
 
-/* getopt's values as option ids; -1 for what is none. */
+/* An option id from getopt's value; -1 if it is none. */
 static int option_of(int value, const char *first)
 {
 	const struct option_text *o = value > 0 && value < OPTION_BASE
@@ -118,7 +120,7 @@ static void guess_option(struct guess *guess, const struct option_text *options,
 		guess_offer(guess, options[i].name);
 }
 
-/* Those of the command that begins with `first` are meant rather than those of others. */
+/* Suggests options of the command that begins with `first` before those of others. */
 static void complain_of_unknown(struct complaint *c, const char *word, const char *first)
 {
 	char typed[64];
@@ -155,33 +157,29 @@ static void complain_of_option(struct complaint *c, int answer, char **argv, con
 }
 
 /*
- * getopt takes the beginning of a name for the name; scripts would break with the next option that
- * begins like it.
+ * getopt accepts abbreviated names. They are refused: scripts that use them would break with the
+ * next option that begins alike.
  */
 static bool in_full(char **argv, int index)
 {
 	const char *word = argv[optind - 1], *name = long_options[index].name;
 	size_t length;
 
-	if (optarg == word) /* its argument is a word of its own */
+	if (optarg == word) /* the argument is a separate word */
 		word = argv[optind - 2];
 	length = strcspn(word, "=") - 2;
 	return strlen(name) == length;
 }
 
-static void read_output_option(struct ctl *ctl, struct complaint *c, const char *text)
+/* Another word is reported by good_words(). */
+static enum format read_format(const char *text)
 {
-	if (!strcmp(text, "table"))
-		ctl->format = FORMAT_TABLE;
-	else if (!strcmp(text, "json"))
-		ctl->format = FORMAT_JSON;
-	else if (!strcmp(text, "csv"))
-		ctl->format = FORMAT_CSV;
-	else
-		complain(c, "--output '%.200s': no such form; it is table, json or csv", text);
+	return !strcasecmp(text, "json")  ? FORMAT_JSON
+	       : !strcasecmp(text, "csv") ? FORMAT_CSV
+	                                  : FORMAT_TABLE;
 }
 
-/* The first word behind options, or "". */
+/* The first word after options, or "". */
 static const char *first_word(int argc, char **argv)
 {
 	char letters[LETTERS];
@@ -218,7 +216,7 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 		}
 		ctl->option[id] = optarg ? optarg : "";
 		if (id == OPT_OUTPUT)
-			read_output_option(ctl, c, optarg);
+			ctl->format = read_format(optarg);
 		else if (id == OPT_JSON)
 			ctl->format = FORMAT_JSON;
 		else if (id == OPT_BUDGET)
@@ -239,9 +237,41 @@ static bool wants_color(const char *when)
 {
 	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	if (when && strcmp(when, "auto"))
-		return !strcmp(when, "always");
+	if (when && strcasecmp(when, "auto"))
+		return !strcasecmp(when, "always");
 	return isatty(STDOUT_FILENO) && !(none && *none) && !(term && !strcmp(term, "dumb"));
+}
+
+/* Refuses a word that an option does not know. */
+static bool good_word(struct ctl *ctl, const struct option_text *o, const char *typed)
+{
+	struct guess guess = { typed, NULL, 0 };
+	struct word_list known = { .last = "or", .total = 1 };
+	char *words = check_memory(strdup(o->words)), *rest = words, *word;
+	bool good = false;
+
+	for (const char *space = words; (space = strchr(space, ' ')); space++)
+		known.total++;
+	while (!good && (word = strsep(&rest, " "))) {
+		good = !strcasecmp(typed, word);
+		guess_offer(&guess, word);
+		word_list_add(&known, word);
+	}
+	if (!good)
+		fail_usage(ctl, "--%s '%.100s': unknown value; it is %s%s%s%s", o->name, typed,
+		           known.text, guess.best ? "; did you mean '" : "",
+		           guess.best ? guess.best : "", guess.best ? "'?" : "");
+	free(words);
+	return good;
+}
+
+static bool good_words(struct ctl *ctl, const struct option_text *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (options[i].kind == VALUE_WORD && ctl->option[options[i].id] &&
+		    !good_word(ctl, &options[i], ctl->option[options[i].id]))
+			return false;
+	return true;
 }
 
 static bool settle_globals(struct ctl *ctl)
@@ -259,10 +289,8 @@ static bool settle_globals(struct ctl *ctl)
 			from, ctl->registry, K2K_NAME_MAX);
 		return false;
 	}
-	if (color && strcmp(color, "auto") && strcmp(color, "always") && strcmp(color, "never")) {
-		fail_usage(ctl, "--color '%.100s': it is auto, always or never", color);
+	if (!good_words(ctl, global_options, global_option_count))
 		return false;
-	}
 	ctl->color = wants_color(color);
 	ctl->timeout_ns = UINT64_C(5000000000);
 	if (ctl->option[OPT_OWNER]) {
@@ -276,13 +304,13 @@ static bool settle_globals(struct ctl *ctl)
 	if (ctl->option[OPT_TIMEOUT] &&
 	    !arg_seconds(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
 		return false;
-	/* 73 years: with any clock's time added it still fits 64 bits */
+	/* 73 years: the sum with any clock's time still fits in 64 bits */
 	if (ctl->timeout_ns > UINT64_C(1) << 61)
 		ctl->timeout_ns = UINT64_C(1) << 61;
 	return true;
 }
 
-/* Takes the command's words from the arguments. Null with the failure told. */
+/* Removes the command's words from the arguments. Null after an error was reported. */
 static const struct command *find_command(struct ctl *ctl)
 {
 	const char *first = ctl->arguments[0],
@@ -350,7 +378,10 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	if (ctl->option[OPT_VERSION])
 		return cmd_version(ctl);
 	c = find_command(ctl);
-	if (!c || !fits(ctl, c))
+	if (c && c->json_in_pipes && !ctl->option[OPT_OUTPUT] && !isatty(STDOUT_FILENO))
+		ctl->format = FORMAT_JSON;
+	if (!c || !fits(ctl, c) || !good_words(ctl, c->options, c->option_count) ||
+	    (c->table && !view_read(ctl, c->table)))
 		return EXIT_USAGE;
 	return c->run(ctl);
 }
@@ -361,8 +392,8 @@ static void end_at_once(int number)
 }
 
 /*
- * The kernel keeps from process 1 what it has no handler for: in a container each command would
- * have to be killed.
+ * The kernel does not deliver signals without a handler to process 1, so in a container only
+ * SIGKILL would end a command.
  */
 static void end_by_signals(void)
 {
@@ -384,8 +415,8 @@ int main(int argc, char **argv)
 	int exit_code;
 
 	hold_standard_files();
-	signal(SIGPIPE, SIG_IGN); /* close_output() tells */
-	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error, as a full disk is */
+	signal(SIGPIPE, SIG_IGN); /* close_output() reports it */
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
 	end_by_signals();
 	unsetenv("POSIXLY_CORRECT"); /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
@@ -401,5 +432,6 @@ int main(int argc, char **argv)
 	free(ctl.budgets);
 	free(ctl.files);
 	free(ctl.filters);
+	view_free(ctl.view);
 	return close_output(exit_code);
 }

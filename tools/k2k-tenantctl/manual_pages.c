@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * k2k-tenantctl-pages DIR: run by the build, not installed. Writes the manual pages of
- * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It has the table
- * of commands, and links nothing else.
+ * k2k-tenantctl-pages DIR VERSION: run by the build and not installed. Writes the manual pages of
+ * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It links only
+ * the tables of commands and columns.
  */
 #include "completion_scripts.h"
 #include "command_table.h"
@@ -37,7 +37,7 @@ static void end_file(FILE *f)
 
 /* ---- scdoc -------------------------------------------------------------------- */
 
-/* Text that means nothing to scdoc. */
+/* Escapes what scdoc would interpret. */
 static void escape(FILE *f, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -55,7 +55,7 @@ static void literal(FILE *f, const char *text, size_t length)
 		fprintf(f, text[i] == '\\' ? "\\\\" : "%c", text[i]);
 }
 
-/* Lines; those that begin with 4 spaces as they are. */
+/* Paragraphs, one a line; lines that begin with 4 spaces are literal. */
 static void prose(FILE *f, const char *text)
 {
 	bool block = false;
@@ -77,7 +77,7 @@ static void prose(FILE *f, const char *text)
 	fputs(block ? "```\n\n" : "\n", f);
 }
 
-/* Words in capitals are what the user puts there. */
+/* Words in capitals stand for values, and are underlined. */
 static void synopsis(FILE *f, const char *text)
 {
 	while (*text) {
@@ -112,11 +112,7 @@ static void options(FILE *f, const struct option_text *list, size_t count)
 			synopsis(f, o->argument);
 		}
 		fputs("\n\t", f);
-		for (const char *text = o->text; *text; text++)
-			if (*text == '\n')
-				putc(' ', f);
-			else
-				escape(f, text, 1);
+		plain(f, o->text);
 		fputs("\n\n", f);
 	}
 }
@@ -157,20 +153,18 @@ static void main_page(const char *version)
 	FILE *f = begin_file(CTL_NAME ".1.scd");
 
 	head(f, CTL_NAME, version);
-	fputs("administers tenants and their quotas in a shared registry\n\n# SYNOPSIS\n\n"
+	fprintf(f, "%s\n\n", program_summary);
+	fputs("# SYNOPSIS\n\n"
 	      "*k2k-tenantctl* [_OPTIONS_] _COMMAND_ ...\n\n# DESCRIPTION\n\n"
 	      "Message brokers that share a GPU host ask a registry in shared memory whether a "
-	      "tenant may send now, what is\n"
-	      "left of its limits, and whom to bill. This program makes that registry, says who "
-	      "may do what in it, and\n"
-	      "shows what is done.\n\n"
+	      "tenant may send now, how much of its limits is left, and whom to bill. This program "
+	      "creates that registry, defines tenants and their limits in it, and shows what they "
+	      "use.\n\n"
 	      "Data goes to standard output, messages to standard error. With *\\-J* the output is "
-	      "one JSON object,\n"
-	      "whose \"schema\" is \"" CTL_SCHEMA
-	      "\"; ids, and numbers whose names end with \\_ns, \\_bytes or \\_total, are strings\n"
-	      "of decimal digits, and a limit that is unlimited is null. An error is an object, "
-	      "too. Tables are\n"
-	      "for people, and may change.\n\n# COMMANDS\n\n",
+	      "one JSON object, whose \"schema\" is \"" CTL_SCHEMA
+	      "\"; ids, and numbers whose names end with \\_ns, \\_bytes or \\_total, are strings "
+	      "of decimal digits, and a limit that is unlimited is null. Errors are objects too. "
+	      "Tables are for people, and may change.\n\n# COMMANDS\n\n",
 	      f);
 	for (size_t i = 0; i < command_count; i++) {
 		synopsis(f, commands[i].synopsis);
@@ -187,9 +181,10 @@ static void main_page(const char *version)
 			plain(f, value_texts[i]);
 			fputs("\n\n", f);
 		}
-	fputs("Each limit may be \"unlimited\". Zero is legal everywhere, and rejects everything. "
-	      "What is not understood is refused\n"
-	      "with the position of the fault, and nothing is changed.\n\n# EXIT STATUS\n\n",
+	plain(f, limits_prose);
+	fputs("\n\nIf a value can't be read, the message names the position of the fault, and "
+	      "nothing "
+	      "is changed.\n\n# EXIT STATUS\n\n",
 	      f);
 	for (size_t i = 0; i < exit_text_count; i++) {
 		char code[12];
@@ -198,20 +193,21 @@ static void main_page(const char *version)
 		term(f, code, exit_texts[i].text);
 	}
 	fputs("# ENVIRONMENT\n\n", f);
-	term(f, "K2K_REGISTRY", "the registry, where -r does not name it");
+	term(f, "K2K_REGISTRY", "the registry, unless -r names it");
 	term(f, "NO_COLOR",
-	     "where it is set and not empty, output is without colours, unless --color asks for "
-	     "them");
-	term(f, "TERM", "'dumb' is without colours, too");
+	     "if it is set and not empty, output has no colours, unless --color asks for them");
+	term(f, "TERM", "if it is 'dumb', output has no colours either");
 	fputs("# FILES\n\n", f);
 	term(f, "/dev/shm/k2k.NAME.defs",
-	     "definitions of the registry NAME: administrators write it. "
-	     "Who may read it may look at everything.");
+	     "definitions of the registry NAME, written by administrators; whoever may read it may "
+	     "see everything");
 	term(f, "/dev/shm/k2k.NAME.live.UUID",
-	     "what brokers write: counts, leases, audit events. Who may write it may be a broker.");
-	fputs("# EXAMPLES\n\n```\nk2k-tenantctl init\nk2k-tenantctl register 42 --rate 5k/s "
-	      "--budget 7=1h\nk2k-tenantctl list -J\n```\n\n",
-	      f);
+	     "counters, leases and audit events, written by brokers; whoever may write it may be a "
+	     "broker");
+	fprintf(f,
+	        "# EXAMPLES\n\n```\n" CTL_NAME " init\n" CTL_NAME " %s\n" CTL_NAME
+	        " list -J\n```\n\n",
+	        program_example);
 	see_also(f);
 	end_file(f);
 }
@@ -260,7 +256,31 @@ static void exits_and_units(FILE *f, const struct command *c, size_t count)
 	}
 }
 
-/* Of all commands that have the first word in common. */
+static void columns(FILE *f, const struct command *c, size_t count)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct table *table = c[i].table;
+		char name[COLUMN_NAME];
+
+		if (!table)
+			continue;
+		if (!any)
+			fputs("# COLUMNS\n\n", f);
+		any = true;
+		if (count > 1)
+			fprintf(f, "## %s %s\n\n", c[i].name, c[i].second);
+		for (size_t n = 0; n < table->count; n++)
+			if (table->fields[n].heading) {
+				plain(f, column_name(name, &table->fields[n]));
+				putc('\n', f);
+			}
+		putc('\n', f);
+	}
+}
+
+/* One page for all commands that begin with the same word. */
 static void command_page(const struct command *c, size_t count, const char *version)
 {
 	char name[80], file[96];
@@ -292,7 +312,7 @@ static void command_page(const struct command *c, size_t count, const char *vers
 		putc(first, f);
 		plain(f, c[i].summary + 1);
 		fputs(strchr(c[i].summary, '?') ? "\n\n" : ".\n\n", f);
-		if (c[i].prose[0])
+		if (c[i].prose)
 			prose(f, c[i].prose);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -306,6 +326,7 @@ static void command_page(const struct command *c, size_t count, const char *vers
 		options(f, c[i].options, c[i].option_count);
 	}
 	fputs(any ? "Those of all commands are in *k2k-tenantctl*(1).\n\n" : "", f);
+	columns(f, c, count);
 	exits_and_units(f, c, count);
 	fputs("# EXAMPLES\n\n```\n", f);
 	for (size_t i = 0; i < count; i++) {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A code's exit code, and what to do about it; %s in a hint is the registry's name. */
+/* The exit code of each code, and what to do about it; %s in a hint is the registry's name. */
 static const struct {
 	int code, exit_code;
 	const char *hint;
@@ -25,25 +25,26 @@ static const struct {
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY,
 	  "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
 	{ K2K_ELAYOUT, EXIT_REGISTRY,
-	  "use the version that made it; '" CTL_NAME " -r %s destroy -y' removes it" },
-	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes what is left of it" },
+	  "use the version that created it; '" CTL_NAME " -r %s destroy -y' removes it" },
+	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes its files" },
 	{ K2K_ECORRUPT, EXIT_REGISTRY,
-	  "'" CTL_NAME " -r %s repair' mends what brokers have damaged; where it can't be opened "
+	  "'" CTL_NAME " -r %s repair' repairs what brokers have corrupted; if it can't be opened, "
 	  "'destroy -y' removes it" },
-	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile: try again" },
+	{ K2K_EFENCED, EXIT_REGISTRY, "it was destroyed or replaced meanwhile; try again" },
 	{ K2K_EIO, EXIT_SYSTEM, NULL },
-	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' says how much is needed" },
+	{ K2K_ENOMEM, EXIT_SYSTEM, "'" CTL_NAME " init --plan' prints how much is needed" },
 	{ K2K_EFORKED, EXIT_SYSTEM, NULL },
 	{ K2K_EBUSY, EXIT_BUSY, "try again, or wait longer with --timeout" },
 	{ K2K_EEXIST, EXIT_EXISTS, "--if-missing accepts that" },
 	{ K2K_EINVAL, EXIT_USAGE, NULL },
-	{ K2K_EUNSPECIFIED, EXIT_USAGE,
-	  "0 stands for 'no tenant'; ids run from 1 to 18446744073709551615" },
+	{ K2K_EUNSPECIFIED, EXIT_USAGE, "0 means 'no tenant'; ids are 1 to 18446744073709551615" },
 	{ K2K_EFULL, EXIT_FULL, NULL },
 	{ K2K_ENOBROKERSLOT, EXIT_FULL, NULL },
 	{ K2K_EUNBOOKED, EXIT_FULL, NULL },
-	{ K2K_ENOTENANT, EXIT_MISSING, "'" CTL_NAME " -r %s list' shows those registered" },
-	{ K2K_ENOBUDGET, EXIT_MISSING, "'" CTL_NAME " -r %s budget list' shows those set" },
+	{ K2K_ENOTENANT, EXIT_MISSING,
+	  "'" CTL_NAME " -r %s list' shows those that are registered" },
+	{ K2K_ENOBUDGET, EXIT_MISSING,
+	  "'" CTL_NAME " -r %s budget list' shows those that are set" },
 	{ K2K_EGONE, EXIT_MISSING, NULL },
 	{ K2K_ERATE, EXIT_NO, NULL },
 	{ K2K_EBUDGET, EXIT_NO, NULL },
@@ -60,8 +61,8 @@ static int exit_code_of(int code)
 }
 
 /*
- * Changes are the owner's alone; to look at it, its group's too. Nobody's, where nothing can be
- * written.
+ * Only the owner may change a registry; its group may read it. If the file system is read-only,
+ * nobody may change it.
  */
 static void hint_of_rights(const struct ctl *ctl, char *text, size_t room)
 {
@@ -76,15 +77,15 @@ static void hint_of_rights(const struct ctl *ctl, char *text, size_t room)
 	}
 	if (detail->system_errno == EROFS)
 		snprintf(text, room,
-		         "its file system is mounted read-only, so that nobody can change it");
+		         "its file system is mounted read-only, so nobody can change it");
 	else if (ctl->role == K2K_ROLE_OBSERVER)
 		snprintf(text, room,
 		         "run it as the registry's owner%s%s, or as a member of its group%s%s",
 		         owner[0] ? " " : "", owner, group[0] ? " " : "", group);
 	else
 		snprintf(text, room,
-		         "changes are for the registry's owner%s%s, and root; its group may look "
-		         "at it",
+		         "only root and the registry's owner%s%s may change it; its group may "
+		         "read it",
 		         owner[0] ? " " : "", owner);
 }
 
@@ -94,14 +95,15 @@ static void hint_of_owner(const struct ctl *ctl, char *text, size_t room)
 	char owner[USER_TEXT];
 
 	if (detail->code != K2K_EOWNER || strcmp(detail->field, "owner"))
-		snprintf(text, room,
-		         "what can be written by strangers, or is no plain file, is not trusted");
+		snprintf(
+			text, room,
+			"a file that others can write, or that is no regular file, is not trusted");
 	else if (ctl->has_owner)
-		snprintf(text, room, "--owner names somebody else");
+		snprintf(text, room, "--owner names another user");
 	else
 		snprintf(text, room,
-		         "only registries of root or of yourself are trusted; --owner %s trusts "
-		         "this one",
+		         "only registries of root and your own are trusted; --owner %s trusts this "
+		         "one",
 		         user_name(owner, (uid_t)detail->found));
 }
 
@@ -115,18 +117,18 @@ static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 	if (code == K2K_EOWNER)
 		return hint_of_owner(ctl, text, room);
 	if (code == K2K_EFULL && detail->code == code && detail->object[0]) {
-		snprintf(text, room, "a larger registry is made with 'init --max-%.31s N'",
+		snprintf(text, room, "'init --max-%.31s N' creates a larger registry",
 		         detail->object);
 		return;
 	}
 	if (code == K2K_ECORRUPT && detail->code == code && !strcmp(detail->field, "magic")) {
 		snprintf(text, room,
-		         "what the file is only its owner knows, so no command removes it");
+		         "not recognisable as a registry; remove it by hand if unneeded");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (meanings[i].code == code && meanings[i].hint) {
-			/* one conversion at most, and that a string: see the table */
+			/* the hints in the table have at most one conversion, %s */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 			snprintf(text, room, meanings[i].hint, ctl->registry);
@@ -134,7 +136,7 @@ static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 		}
 }
 
-/* Why, by the library's own words where they are about this very error. */
+/* Why it failed; in the library's own words if they are about this error. */
 static void reason_of(int code, char *text, size_t room)
 {
 	const struct k2k_error_detail *detail = k2k_error_detail();

@@ -64,8 +64,8 @@ int fetch_list(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, vo
 
 	*list = NULL;
 	/*
-	 * Each turn leaves room for an eighth more than there was; a list that outgrows that ten
-	 * times is nobody's honest one.
+	 * Each attempt has room for an eighth more than the last one found. A list that outgrows
+	 * that ten times in a row is not credible.
 	 */
 	for (int turn = 0; turn < 10; turn++) {
 		int code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
+#include "view.h"
 #include "common/units.h"
 #include "common/printable.h"
 
@@ -70,9 +71,9 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 
 /* ---- JSON ----------------------------------------------------------------- */
 
-/* Where a field's value hangs in its tree. */
+/* Where a field's value is in its JSON tree. */
 struct place {
-	json_object *parent, *value; /* the value that is there, or null */
+	json_object *parent, *value; /* value: the present one, or null */
 	const char *key;             /* of the value in its parent */
 };
 
@@ -92,7 +93,7 @@ static struct place json_place(json_object *tree, const struct field *field)
 
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
 		if (!json_object_object_get_ex(tree, name, &child)) {
-			child = check_memory(json_object_new_object());
+			child = json_new();
 			json_add(tree, name, child);
 		}
 		tree = child;
@@ -102,15 +103,15 @@ static struct place json_place(json_object *tree, const struct field *field)
 	return (struct place){ tree, NULL, key };
 }
 
-static void json_hang(struct place *place, json_object *value)
+static void attach(struct place *place, json_object *value)
 {
 	json_add(place->parent, place->key, value);
 	place->value = value;
 }
 
 /*
- * Written as the text that hangs at it, which is ours to change: json-c takes several times as long
- * to format a number.
+ * A number that is printed as the text in its user data, which json_print_number() changes: json-c
+ * would take several times as long to format it.
  */
 static json_object *json_new_number(void)
 {
@@ -138,19 +139,19 @@ static void json_print_number(char *text, const struct field *field, const struc
 	}
 }
 
-static void json_put(struct place *place, const struct field *field, const struct value *value)
+static void put_value(struct place *place, const struct field *field, const struct value *value)
 {
 	char text[CELL];
 
 	if (field->kind == KIND_JSON) {
 		if (value->json != place->value)
-			json_hang(place, json_object_get(value->json));
+			attach(place, json_object_get(value->json));
 	} else if (field->kind == KIND_TEXT) {
 		printable_copy(text, sizeof(text), value->text, SIZE_MAX);
-		json_hang(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
+		attach(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
 	} else {
 		if (!place->value)
-			json_hang(place, json_new_number());
+			attach(place, json_new_number());
 		json_print_number(json_object_get_userdata(place->value), field, value);
 	}
 }
@@ -159,7 +160,19 @@ void json_set(json_object *parent, const struct field *field, const struct value
 {
 	struct place place = json_place(parent, field);
 
-	json_put(&place, field, value);
+	put_value(&place, field, value);
+}
+
+json_object *json_append_row(json_object *array, const struct field *fields,
+                             const struct value *values, size_t count)
+{
+	json_object *row = json_new();
+
+	for (size_t i = 0; i < count; i++)
+		if (fields[i].key)
+			json_set(row, &fields[i], &values[i]);
+	json_append(array, row);
+	return row;
 }
 
 static void json_print(json_object *object, size_t drop)
@@ -175,32 +188,28 @@ static void json_print(json_object *object, size_t drop)
 
 static json_object *json_envelope(const struct ctl *ctl)
 {
-	json_object *envelope = check_memory(json_object_new_object());
+	json_object *envelope = json_new();
 
-	json_add(envelope, "schema", check_memory(json_object_new_string(CTL_SCHEMA)));
-	json_add(envelope, "registry", check_memory(json_object_new_string(ctl->registry)));
+	json_put_text(envelope, "schema", CTL_SCHEMA);
+	json_put_text(envelope, "registry", ctl->registry);
 	return envelope;
 }
 
 static json_object *json_failure(const struct ctl *ctl, size_t i)
 {
 	const struct failure *f = &ctl->failures[i];
-	const struct field fields[] = {
-		{ "tenant", NULL, KIND_ID, 0 },
-		{ "name", NULL, KIND_TEXT, 0 },
-	};
-	const struct value values[] = { NUMBER(f->tenant), TEXT(k2k_errname(f->code)) };
-	json_object *object = check_memory(json_object_new_object());
+	json_object *object = json_new();
 
-	for (size_t j = f->has_tenant ? 0 : 1; j < 2; j++)
-		json_set(object, &fields[j], &values[j]);
-	json_add(object, "message", check_memory(json_object_new_string(f->message)));
+	if (f->has_tenant)
+		json_put_u64(object, "tenant", f->tenant);
+	json_put_text(object, "name", k2k_errname(f->code));
+	json_put_text(object, "message", f->message);
 	return object;
 }
 
 /*
- * "error" is the first failure; "errors" are all, where there are several, or several tenants were
- * named.
+ * "error" is the first failure. "errors" lists all of them, if there are several or if several
+ * tenants were named.
  */
 static void json_print_errors(const struct ctl *ctl)
 {
@@ -255,33 +264,32 @@ static bool in_csv(const struct field *field)
 	return field->key && field->kind != KIND_JSON;
 }
 
-static void csv_header(const struct field *fields, size_t count)
-{
-	bool first = true;
+/* One column of a table or of csv. */
+struct shown {
+	struct field field; /* the key is what csv calls it */
+	size_t value;       /* its place among the values of a row */
+};
 
+static void csv_header(const struct shown *shown, size_t count)
+{
 	for (size_t i = 0; i < count; i++)
-		if (in_csv(&fields[i])) {
-			csv_cell(fields[i].key, first);
-			first = false;
-		}
+		csv_cell(shown[i].field.key, i == 0);
 	putchar('\n');
 }
 
-static void csv_row(const struct field *fields, const struct value *values, size_t count)
+static void csv_row(const struct shown *shown, const struct value *values, size_t count)
 {
-	bool first = true;
 	char text[1 + CELL];
 
-	for (size_t i = 0; i < count; i++)
-		if (in_csv(&fields[i])) {
-			bool stranger = fields[i].kind == KIND_TEXT &&
-			                printable_is_formula(values[i].text ? values[i].text : "");
+	for (size_t i = 0; i < count; i++) {
+		const struct value *v = &values[shown[i].value];
+		bool formula = shown[i].field.kind == KIND_TEXT &&
+		               printable_is_formula(v->text ? v->text : "");
 
-			text[0] = '\'';
-			print_for_program(text + stranger, &fields[i], &values[i]);
-			csv_cell(text, first);
-			first = false;
-		}
+		text[0] = '\'';
+		print_for_program(text + formula, &shown[i].field, v);
+		csv_cell(text, i == 0);
+	}
 	putchar('\n');
 }
 
@@ -334,26 +342,23 @@ static size_t column_width(struct libscols_table *table, struct libscols_column 
 	return width;
 }
 
-/* A table whose lines are broken by the terminal can't be read: rather less of it. */
-static void table_narrow(struct libscols_table *table, const struct field *fields, size_t count)
+/* Hides columns that do not fit: a table whose lines the terminal wraps can't be read. */
+static void table_narrow(struct libscols_table *table, const struct shown *shown, size_t count)
 {
-	size_t columns = scols_table_get_ncols(table), total = 0, *widths;
+	size_t total = 0, *widths;
 	struct winsize size;
 
 	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
 		return;
-	widths = check_memory(calloc(columns + 1, sizeof(*widths)));
-	for (size_t c = 0; c < columns; c++) {
+	widths = check_memory(calloc(count + 1, sizeof(*widths)));
+	for (size_t c = 0; c < count; c++) {
 		widths[c] = column_width(table, scols_table_get_column(table, c), c);
 		total += widths[c] + (c ? 1 : 0);
 	}
-	for (size_t i = count, c = columns; i-- && total > size.ws_col;) {
-		struct libscols_column *column;
+	for (size_t c = count; c-- && total > size.ws_col;) {
+		struct libscols_column *column = scols_table_get_column(table, c);
 
-		if (!fields[i].heading)
-			continue;
-		column = scols_table_get_column(table, --c);
-		if (!(fields[i].flags & FIELD_SPARE))
+		if (!(shown[c].field.flags & FIELD_SPARE))
 			continue;
 		scols_column_set_flags(column, scols_column_get_flags(column) | SCOLS_FL_HIDDEN);
 		total -= widths[c] + 1;
@@ -361,7 +366,7 @@ static void table_narrow(struct libscols_table *table, const struct field *field
 	free(widths);
 }
 
-/* What table_narrow left out: "A, B". */
+/* The headings that table_narrow() hid: "A, B". */
 static void hidden_columns(struct libscols_table *table, char *text, size_t room)
 {
 	size_t length = 0;
@@ -377,7 +382,7 @@ static void hidden_columns(struct libscols_table *table, char *text, size_t room
 	}
 }
 
-static struct libscols_table *table_of(const struct ctl *ctl, const struct field *fields,
+static struct libscols_table *table_of(const struct ctl *ctl, const struct shown *shown,
                                        size_t count)
 {
 	struct libscols_table *table = check_memory(scols_new_table());
@@ -385,33 +390,33 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct field
 	scols_table_enable_noheadings(table, ctl->option[OPT_NO_HEADERS] != NULL);
 	scols_table_enable_colors(table, ctl->color);
 	for (size_t i = 0; i < count; i++) {
-		struct libscols_column *column;
-		bool right = (fields[i].kind != KIND_TEXT && fields[i].kind != KIND_BOOL) ||
-		             (fields[i].flags & FIELD_RIGHT);
+		const struct field *f = &shown[i].field;
+		bool right = (f->kind != KIND_TEXT && f->kind != KIND_BOOL) ||
+		             (f->flags & FIELD_RIGHT);
+		struct libscols_column *column = check_memory(
+			scols_table_new_column(table, f->heading, 0, right ? SCOLS_FL_RIGHT : 0));
 
-		if (!fields[i].heading)
-			continue;
-		column = check_memory(scols_table_new_column(table, fields[i].heading, 0,
-		                                             right ? SCOLS_FL_RIGHT : 0));
 		scols_cell_set_color(scols_column_get_header(column), "bold");
-		if (fields[i].flags / FIELD_WIDTH(1))
-			scols_column_set_whint(column, fields[i].flags / FIELD_WIDTH(1));
+		if (f->flags / FIELD_WIDTH(1))
+			scols_column_set_whint(column, f->flags / FIELD_WIDTH(1));
 	}
 	return table;
 }
 
-static void table_row(struct libscols_table *table, const struct field *fields,
+static void table_row(struct libscols_table *table, const struct shown *shown,
                       const struct value *values, size_t count)
 {
 	struct libscols_line *line = table_line(table);
-	size_t column = 0;
 	char text[CELL];
 
-	for (size_t i = 0; i < count; i++)
-		if (fields[i].heading) {
-			print_for_people(text, &fields[i], &values[i]);
-			table_cell(line, column++, text, values[i].color);
-		}
+	for (size_t i = 0; i < count; i++) {
+		const struct value *v = &values[shown[i].value];
+
+		print_for_people(text, &shown[i].field, v);
+		if (v->suffix)
+			strcat(text, v->suffix);
+		table_cell(line, i, text, v->color);
+	}
 }
 
 struct libscols_table *block_begin(const struct ctl *ctl)
@@ -452,61 +457,160 @@ void block_end(struct libscols_table *block)
 
 /* ---- listings and records ------------------------------------------------- */
 
-void list_begin(struct list *l, struct ctl *ctl, const char *key, const struct field *fields,
-                size_t field_count, const struct field *extra, const struct value *extra_values,
-                size_t extra_count)
+static void show(struct list *l, size_t field)
 {
-	*l = (struct list){ ctl, key, fields, field_count, 0, NULL, NULL, NULL };
-	if (ctl->format == FORMAT_TABLE) {
-		l->table = table_of(ctl, fields, field_count);
-	} else if (ctl->format == FORMAT_CSV) {
-		if (!ctl->option[OPT_NO_HEADERS])
-			csv_header(fields, field_count);
-	} else {
-		json_object *envelope = json_envelope(ctl);
-
-		for (size_t i = 0; i < extra_count; i++)
-			json_set(envelope, &extra[i], &extra_values[i]);
-		json_print(envelope, 1);
-		json_object_put(envelope);
-		printf(",\"%s\":[", key);
-		l->row = check_memory(json_object_new_object());
-		l->places = check_memory(calloc(field_count, sizeof(*l->places)));
-		for (size_t i = 0; i < field_count; i++)
-			if (fields[i].key)
-				l->places[i] = json_place(l->row, &fields[i]);
-	}
+	l->shown[l->shown_count++] = (struct shown){ l->table->fields[field], field };
 }
 
-void list_row(struct list *l, const struct value *values)
+/* The columns that --columns names, else the usual ones. */
+static void choose_columns(struct list *l)
+{
+	const struct table *t = l->table;
+	size_t chosen = l->view ? l->view->chosen_count : 0;
+	bool csv = l->ctl->format == FORMAT_CSV;
+
+	l->shown = check_memory(calloc(chosen + t->count, sizeof(*l->shown)));
+	for (size_t i = 0; i < chosen; i++) {
+		show(l, l->view->chosen[i].field);
+		l->shown[i].field.key = l->view->chosen[i].name;
+		l->shown[i].field.flags &= ~(unsigned int)FIELD_SPARE;
+	}
+	if (chosen)
+		return;
+	for (size_t i = 0; !csv && i < t->usual_count; i++)
+		show(l, t->usual[i]);
+	for (size_t i = 0; (csv || !t->usual) && i < t->count; i++)
+		if (csv ? in_csv(&t->fields[i]) : t->fields[i].heading != NULL)
+			show(l, i);
+}
+
+static void json_begin(struct list *l, const struct extra *extra)
+{
+	json_object *envelope = json_envelope(l->ctl);
+
+	for (size_t i = 0; extra && i < extra->count; i++)
+		json_set(envelope, &extra->fields[i], &extra->values[i]);
+	json_print(envelope, 1);
+	json_object_put(envelope);
+	printf(",\"%s\":[", l->table->key);
+	l->row = json_new();
+	l->places = check_memory(calloc(l->table->count, sizeof(*l->places)));
+	for (size_t i = 0; i < l->table->count; i++)
+		if (l->table->fields[i].key)
+			l->places[i] = json_place(l->row, &l->table->fields[i]);
+}
+
+void list_begin(struct list *l, struct ctl *ctl, const struct table *table,
+                const struct extra *extra)
+{
+	*l = (struct list){ .ctl = ctl, .table = table };
+	if (ctl->view && ctl->view->table == table)
+		l->view = ctl->view;
+	if (ctl->format == FORMAT_JSON) {
+		json_begin(l, extra);
+		return;
+	}
+	choose_columns(l);
+	if (ctl->format == FORMAT_TABLE)
+		l->lines = table_of(ctl, l->shown, l->shown_count);
+	else if (!ctl->option[OPT_NO_HEADERS])
+		csv_header(l->shown, l->shown_count);
+}
+
+static void print_row(struct list *l, const struct value *values)
 {
 	size_t rows = l->rows++;
 
 	if (l->ctl->format == FORMAT_TABLE) {
-		table_row(l->table, l->fields, values, l->field_count);
+		table_row(l->lines, l->shown, values, l->shown_count);
 	} else if (l->ctl->format == FORMAT_CSV) {
-		csv_row(l->fields, values, l->field_count);
+		csv_row(l->shown, values, l->shown_count);
 	} else {
-		for (size_t i = 0; i < l->field_count; i++)
-			if (l->fields[i].key)
-				json_put(&l->places[i], &l->fields[i], &values[i]);
+		for (size_t i = 0; i < l->table->count; i++)
+			if (l->table->fields[i].key)
+				put_value(&l->places[i], &l->table->fields[i], &values[i]);
 		fputs(rows ? ",\n" : "\n", stdout);
 		json_print(l->row, 0);
 	}
 }
 
+/* A row that waits for its place in the order. */
+struct kept_row {
+	struct value *values; /* own copies of the caller's texts and JSON */
+	size_t number;
+};
+
+static void keep_row(struct list *l, const struct value *values)
+{
+	size_t count = l->table->count;
+	struct value *copy = check_memory(calloc(count, sizeof(*copy)));
+
+	memcpy(copy, values, count * sizeof(*copy));
+	for (size_t i = 0; i < count; i++) {
+		copy[i].json = NULL;
+		if (values[i].text)
+			copy[i].text = check_memory(strdup(values[i].text));
+		if (values[i].json && json_object_deep_copy(values[i].json, &copy[i].json, NULL))
+			out_of_memory();
+	}
+	if (l->kept_count == l->kept_room) {
+		l->kept_room = 2 * l->kept_room + 64;
+		l->kept = check_memory(realloc(l->kept, l->kept_room * sizeof(*l->kept)));
+	}
+	l->kept[l->kept_count] = (struct kept_row){ copy, l->kept_count };
+	l->kept_count++;
+}
+
+void list_row(struct list *l, const struct value *values)
+{
+	if (l->view && !view_passes(l->view, values))
+		return;
+	if (l->view && l->view->sorted)
+		keep_row(l, values);
+	else
+		print_row(l, values);
+}
+
+/* Rows that are equal stay in the order in which they came. */
+static int compare_rows(const void *a, const void *b, void *view)
+{
+	const struct kept_row *x = a, *y = b;
+	int order = view_compare(view, x->values, y->values);
+
+	return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+static void print_sorted(struct list *l)
+{
+	if (!l->kept)
+		return;
+	qsort_r(l->kept, l->kept_count, sizeof(*l->kept), compare_rows, l->ctl->view);
+	for (size_t r = 0; r < l->kept_count; r++) {
+		struct value *values = l->kept[r].values;
+
+		print_row(l, values);
+		for (size_t i = 0; i < l->table->count; i++) {
+			free((char *)values[i].text);
+			json_object_put(values[i].json);
+		}
+		free(values);
+	}
+	free(l->kept);
+}
+
 void list_end(struct list *l)
 {
+	print_sorted(l);
 	if (l->ctl->format == FORMAT_TABLE) {
 		char left_out[200];
 
-		table_narrow(l->table, l->fields, l->field_count);
-		hidden_columns(l->table, left_out, sizeof(left_out));
-		table_print(l->table);
+		table_narrow(l->lines, l->shown, l->shown_count);
+		hidden_columns(l->lines, left_out, sizeof(left_out));
+		table_print(l->lines);
 		if (left_out[0])
 			note(l->ctl, "the terminal has no room for %s; -o csv has all", left_out);
 		if (!l->rows && !l->ctl->failure_count)
-			note(l->ctl, "no %s", l->key);
+			note(l->ctl, "no %s", l->table->key);
 	} else if (l->ctl->format == FORMAT_JSON) {
 		json_object_put(l->row);
 		free(l->places);
@@ -518,14 +622,15 @@ void list_end(struct list *l)
 		fputs("}\n", stdout);
 		l->ctl->json_done = true;
 	}
+	free(l->shown);
 }
 
 void list_page(struct list *l)
 {
-	if (l->ctl->format == FORMAT_TABLE && !scols_table_is_empty(l->table)) {
-		table_print(l->table);
-		l->table = table_of(l->ctl, l->fields, l->field_count);
-		scols_table_enable_noheadings(l->table, 1);
+	if (l->ctl->format == FORMAT_TABLE && !scols_table_is_empty(l->lines)) {
+		table_print(l->lines);
+		l->lines = table_of(l->ctl, l->shown, l->shown_count);
+		scols_table_enable_noheadings(l->lines, 1);
 	}
 	fflush(stdout);
 }
@@ -551,8 +656,13 @@ void print_record(struct ctl *ctl, const struct field *fields, const struct valu
 		block_fields(block, fields, values, count);
 		block_end(block);
 	} else if (ctl->format == FORMAT_CSV) {
-		csv_header(fields, count);
-		csv_row(fields, values, count);
+		const struct table table = { .fields = fields, .count = count };
+		struct list l = { .ctl = ctl, .table = &table };
+
+		choose_columns(&l);
+		csv_header(l.shown, l.shown_count);
+		csv_row(l.shown, values, l.shown_count);
+		free(l.shown);
 	} else {
 		json_object *envelope = json_envelope(ctl);
 
@@ -580,7 +690,7 @@ int close_output(int exit_code)
 	}
 	if (!failed)
 		return exit_code;
-	/* A reader that has had enough (head, a pager) is told by the exit code alone. */
+	/* A reader that has read enough (head, a pager) gets no message, only the exit code. */
 	if (!no_reader && error != EPIPE)
 		fprintf(stderr, CTL_NAME ": standard output: %s; the output is incomplete\n",
 		        error ? strerror(error) : "a write failed");

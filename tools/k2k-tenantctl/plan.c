@@ -10,7 +10,7 @@
 
 static const char *const action_names[] = { "register", "update", "deregister" };
 
-/* ---- making it ------------------------------------------------------------------ */
+/* ---- planning ------------------------------------------------------------------ */
 
 static struct limits limits_of_entry(const struct document *d, const struct entry *e)
 {
@@ -19,8 +19,11 @@ static struct limits limits_of_entry(const struct document *d, const struct entr
 		.kernels = e->kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : e->kernels,
 		.gpu_memory_bytes = e->gpu_memory_bytes,
 		.budgets = {
-			d->budgets.list + e->first_budget, e->budget_count, sizeof(struct engagement_ns),
-			offsetof(struct engagement_ns, engagement), offsetof(struct engagement_ns, ns),
+			.first = d->budgets.list + e->first_budget,
+			.count = e->budget_count,
+			.stride = sizeof(struct engagement_ns),
+			.engagement_at = offsetof(struct engagement_ns, engagement),
+			.ns_at = offsetof(struct engagement_ns, ns),
 		},
 	};
 }
@@ -64,7 +67,7 @@ static void add_update(struct plan *plan, const struct document *d, const struct
 	limits_free(&changes);
 }
 
-/* Both lists are in the order of their ids. */
+/* Walks both lists, which are in the order of ids. */
 int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune,
               struct plan *plan)
 {
@@ -75,7 +78,7 @@ int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *
 	exit_code = tenants_load_all(ctl, reg, &plan->now);
 	if (exit_code)
 		return exit_code;
-	/* one that can't be read would be taken for missing */
+	/* a tenant that can't be read would be taken for missing */
 	if (ctl->failure_count > failures + plan->now.damaged)
 		return EXIT_PARTLY;
 	plan->steps = check_memory(calloc(plan->now.count + d->count + 1, sizeof(*plan->steps)));
@@ -109,8 +112,8 @@ void plan_free(struct plan *plan)
 /* ---- room ------------------------------------------------------------------------ */
 
 /*
- * Records that are needed, when what is given up can be used again; and that are needed anew, of
- * which nothing can.
+ * How many records the result needs in all, and how many new ones on the way there: these count if
+ * nothing that is given up can be reused.
  */
 struct need {
 	uint64_t tenants, budgets, new_tenants, new_budgets, new_engagements;
@@ -136,7 +139,8 @@ static void count_need(const struct plan *plan, const struct document *d, struct
 		plan_changes(plan, d, s, &changes);
 		for (size_t c = 0; c < changes.count; c++)
 			need->new_budgets += changes.list[c].limit == LIMIT_BUDGET &&
-			                     (changes.anew || changes.list[c].before == UINT64_MAX);
+			                     (changes.is_new ||
+			                      changes.list[c].before == UINT64_MAX);
 		limits_free(&changes);
 	}
 }
@@ -145,9 +149,9 @@ static int too_many(struct ctl *ctl, const struct document *d, const char *what,
                     uint64_t room, const char *of)
 {
 	return fail_with(ctl, K2K_EFULL,
-	                 "%s: makes %" PRIu64 " %s, and the registry has room for %" PRIu64
+	                 "%s: needs %" PRIu64 " %s, and the registry has room for %" PRIu64
 	                 "%s%s; nothing was changed; "
-	                 "a larger registry is made with 'init --max-%s N'",
+	                 "'init --max-%s N' creates a larger registry",
 	                 d->name, needed, what, room, strcmp(what, of) ? " " : "",
 	                 strcmp(what, of) ? of : "", of);
 }
@@ -158,7 +162,7 @@ static int held_up(struct ctl *ctl, const struct document *d, const struct k2k_b
 	return fail_with(ctl, K2K_EBUSY,
 	                 "%s: needs %" PRIu64 " new %s, and %" PRIu64 " are free: process %" PRIu64
 	                 " (broker %u) is stopped, and "
-	                 "until it goes on or ends, what others give up can't be used again; "
+	                 "until it continues or ends, what others give up can't be reused; "
 	                 "nothing was changed",
 	                 d->name, needed, what, table->capacity - table->used - table->retired,
 	                 broker->pid, broker->slot);
@@ -169,7 +173,7 @@ static bool fits(uint64_t needed, const struct k2k_table_info *table)
 	return needed <= table->capacity - table->used - table->retired;
 }
 
-/* One that does not answer grace periods; null where there is none. */
+/* A broker that does not answer grace periods; null if there is none. */
 static const struct k2k_broker_info *stopped_broker(const struct k2k_broker_info *brokers,
                                                     size_t count)
 {
@@ -242,16 +246,17 @@ int plan_check_prune(struct ctl *ctl, const struct document *d, const struct pla
 	uint64_t most;
 
 	if (!parse_share(share, plan->now.count, &most))
-		return fail_usage(ctl,
-		                  "--max-prune '%.100s': a share of all tenants, like 30%%, or a "
-		                  "number of them",
-		                  share);
+		return fail_usage(
+			ctl,
+			"--max-prune '%.100s': must be a share of all tenants, like 30%%, or "
+			"a number",
+			share);
 	for (size_t i = 0; i < d->source_count; i++)
 		if (!d->sources[i].ended)
 			return fail_usage(ctl,
-			                  "--prune: %s does not end with 'end: true', so something "
-			                  "may be cut off, and what it leaves "
-			                  "out can't be taken for unwanted; nothing was changed",
+			                  "--prune: %s does not end with 'end: true', so it may "
+			                  "be truncated, and the tenants that it lacks may be "
+			                  "wanted; nothing was changed",
 			                  d->sources[i].name);
 	if (plan->of[DEREGISTER] > most)
 		return fail_usage(ctl,
@@ -292,6 +297,7 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 		{ "text", NULL, KIND_TEXT, 0 },
 		{ "fields", NULL, KIND_JSON, 0 },
 	};
+	static const struct table table = { "changes", fields, 4, NULL, 0 };
 	const struct field extra = { flag, NULL, KIND_BOOL, 0 };
 	const struct value yes = NUMBER(value);
 	struct list list;
@@ -299,8 +305,7 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 	if (ctl->quiet)
 		return;
 	if (ctl->format != FORMAT_TABLE)
-		list_begin(&list, ctl, "changes", fields, sizeof(fields) / sizeof(fields[0]),
-		           &extra, &yes, 1);
+		list_begin(&list, ctl, &table, &(const struct extra){ &extra, &yes, 1 });
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct step *s = &plan->steps[i];
 		struct limit_changes changes;
@@ -310,7 +315,7 @@ void plan_print(struct ctl *ctl, const struct plan *plan, const struct document 
 
 		plan_changes(plan, d, s, &changes);
 		fprintf(out, "tenant %" PRIu64, plan_id(plan, s));
-		limits_tell(out, &changes);
+		limits_print(out, &changes);
 		if (fclose(out))
 			out_of_memory();
 		units_print_number(id, plan_id(plan, s));

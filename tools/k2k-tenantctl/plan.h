@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * plan.h - what makes a registry's tenants those of a document: for apply and diff. Nothing here
- * changes anything.
+ * plan.h - the steps that make a registry's tenants those of a document, for apply and diff.
+ * Nothing here changes the registry.
  */
 #ifndef K2K_TENANTCTL_PLAN_H
 #define K2K_TENANTCTL_PLAN_H
@@ -14,34 +14,34 @@ enum action { REGISTER, UPDATE, DEREGISTER };
 struct step {
 	enum action action;
 	const struct entry *entry; /* null: DEREGISTER */
-	size_t tenant;             /* in the plan's tenants, but for REGISTER */
+	size_t tenant;             /* index in the plan's tenants; unused for REGISTER */
 };
 
 struct plan {
 	struct tenants now;
 	struct step *steps;             /* by id */
-	size_t count, unchanged, of[3]; /* of: by action */
+	size_t count, unchanged, of[3]; /* of: number of steps by action */
 };
 
-/* Each returns 0 or the exit code, with the failure told. */
+/* The functions that return int report failures and return 0 or the exit code. */
 int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune,
               struct plan *plan);
 void plan_free(struct plan *plan);
 /*
- * Is there room for all of it? A broker that is stopped keeps everything from reuse that was or
- * will be given up: then only what is free now counts.
+ * Checks that the result fits. A stopped broker holds up the reuse of everything that was or will
+ * be given up: if there is one, only what is free now counts.
  */
 int plan_check_room(struct ctl *ctl, struct k2k_registry *reg, const struct document *d,
                     const struct plan *plan);
-/* May it prune so many by this document? */
+/* Checks that it does not prune too many tenants, and that the document is complete. */
 int plan_check_prune(struct ctl *ctl, const struct document *d, const struct plan *plan);
-/* Says, and no more, that the document is an export of another registry. */
+/* Notes if the document is an export of another registry. */
 void plan_note_origin(struct ctl *ctl, struct k2k_registry *reg, const struct document *d);
 
 k2k_tenant_id plan_id(const struct plan *plan, const struct step *s);
 void plan_changes(const struct plan *plan, const struct document *d, const struct step *s,
                   struct limit_changes *changes);
-/* Every difference a line or an object; `flag` is the JSON field that says what this list is. */
+/* Prints one line or object per difference; `flag` is the JSON field that says what the list is. */
 void plan_print(struct ctl *ctl, const struct plan *plan, const struct document *d,
                 const char *flag, bool value, const char *verb);
 

@@ -11,7 +11,7 @@
 #define FIRST_NS UINT64_C(150000000)
 #define EVERY_NS UINT64_C(100000000)
 
-static bool terminal_takes_it(void)
+static bool terminal_is_ready(void)
 {
 	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
 
@@ -20,8 +20,8 @@ static bool terminal_takes_it(void)
 
 static void put(const char *text, size_t length)
 {
-	/* a bar that can't be drawn is not missed */
-	if (!terminal_takes_it() || write(STDERR_FILENO, text, length) < 0)
+	/* nobody misses a bar that can't be drawn */
+	if (!terminal_is_ready() || write(STDERR_FILENO, text, length) < 0)
 		return;
 }
 

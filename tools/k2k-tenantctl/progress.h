@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A bar on standard error for what takes longer than a moment; nothing where that is no terminal,
- * or with -q.
+ * progress.h - a progress bar on standard error for work that takes longer than a moment; none with
+ * -q, or if standard error is no terminal
  */
 #ifndef K2K_TENANTCTL_PROGRESS_H
 #define K2K_TENANTCTL_PROGRESS_H
@@ -16,11 +16,9 @@ struct progress {
 };
 
 void progress_begin(struct progress *p, const struct ctl *ctl, const char *what, uint64_t total);
-/*
- * Cheap: most calls do nothing. Never waits for a terminal that takes nothing: a lock may be held.
- */
+/* Cheap: most calls do nothing. Never waits for a blocked terminal, since a lock may be held. */
 void progress_step(struct progress *p, uint64_t done);
-/* Wipes the bar. May be called twice. */
+/* Erases the bar. May be called twice. */
 void progress_end(struct progress *p);
 
 #endif

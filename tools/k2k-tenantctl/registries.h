@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* registries.h - the names of the registries of this host, as the files in /dev/shm have them */
+/* registries.h - the names of the registries of this host, from the file names in /dev/shm */
 #ifndef K2K_TENANTCTL_REGISTRIES_H
 #define K2K_TENANTCTL_REGISTRIES_H
 
@@ -8,7 +8,10 @@
 struct registry_name {
 	char name[K2K_NAME_MAX + 1];
 };
-/* Sorted. What has no registry's name is left out: anybody may leave a file there. To be freed. */
+/*
+ * Sorted; the caller frees it. Files whose names are not those of a registry are left out: anybody
+ * may create files there.
+ */
 struct registry_name *registry_names(size_t *count);
 
 #endif

@@ -18,7 +18,7 @@
 
 /* ---- where the path leads ------------------------------------------------------ */
 
-/* The folder that `path` is in; *name is the last part. To be freed. */
+/* The folder of `path`; *name is its last part. The caller frees it. */
 static char *folder_of(const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
@@ -41,9 +41,9 @@ static bool in_proc(const char *path)
 }
 
 /*
- * Follows the links of the last part by their texts, and stops at one of /proc: what
- * /proc/self/fd/1 stands for is open already, and its text is no path to it. Returns the path, to
- * be freed, or null with errno.
+ * Follows the symbolic links of the last part of the path by their texts. Stops at a link in /proc:
+ * the text of /proc/self/fd/1 need not be a path to the open file. Returns the path, which the
+ * caller frees, or null with errno.
  */
 static char *resolve(const char *path, bool *of_proc)
 {
@@ -93,7 +93,7 @@ static int write_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-/* Pipes and most devices have nothing to sync. */
+/* Pipes and most devices can't be synced. */
 static int sync_it(int fd)
 {
 	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP ? 0 : errno;
@@ -119,7 +119,7 @@ static int sync_folder(const char *path)
 	return error;
 }
 
-/* A device, a FIFO, what /proc has. */
+/* Writes to a device, a FIFO or a file of /proc. */
 static int write_stream(const char *path, const char *text, size_t length, int *spoilt)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC), error;
@@ -133,8 +133,8 @@ static int write_stream(const char *path, const char *text, size_t length, int *
 }
 
 /*
- * A regular file that has to stay. Its room is taken first: a full disk then changes nothing but
- * its length, which is set back.
+ * Overwrites a regular file that can't be replaced. Space is allocated first, so a full disk
+ * changes only the file's length, which is restored.
  */
 static int write_into(const char *path, const char *text, size_t length, int *spoilt)
 {
@@ -167,7 +167,7 @@ static int write_into(const char *path, const char *text, size_t length, int *sp
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 #define ENDING (sizeof(ending) / sizeof(ending[0]))
 
-static char *volatile named; /* the new file, while it has a name that is not its own */
+static char *volatile named; /* the new file, while it has its temporary name */
 
 static void remove_and_end(int number)
 {
@@ -175,10 +175,10 @@ static void remove_and_end(int number)
 		unlink(named);
 	signal(number, SIG_DFL);
 	raise(number);
-	_exit(128 + number); /* process 1 is still here */
+	_exit(128 + number); /* process 1 survives raise() */
 }
 
-/* Those that are ignored (nohup) stay so. */
+/* Signals that are ignored (nohup) stay ignored. */
 static void catch_ending(struct sigaction was[ENDING])
 {
 	struct sigaction action = { .sa_handler = remove_and_end, .sa_flags = SA_NODEFER };
@@ -206,9 +206,9 @@ static void hold_signals(sigset_t *was)
 }
 
 /*
- * The name is in use: by another save, which holds its file locked as long as it is there; or left
- * by one that was killed, whose lock is gone. Who has the lock of what the name stands for may
- * remove it. Returns an errno, or 0: try again.
+ * The temporary name is in use: by another save, which keeps its file locked, or left over from one
+ * that was killed, whose lock is gone. So whoever locks the file of that name may remove it.
+ * Returns an errno, or 0: try again.
  */
 static int clear_name(const char *name)
 {
@@ -227,7 +227,7 @@ static int clear_name(const char *name)
 	return error;
 }
 
-/* Gives the nameless file a name. */
+/* Gives the nameless file a name. Returns an errno or 0. */
 static int link_it(int fd, const char *name)
 {
 	char nameless[40];
@@ -235,14 +235,14 @@ static int link_it(int fd, const char *name)
 	snprintf(nameless, sizeof(nameless), "/proc/self/fd/%d", fd);
 	if (linkat(AT_FDCWD, nameless, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	/* no /proc here */
+	/* without /proc */
 	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, name, AT_EMPTY_PATH) == 0)
 		return 0;
 	return errno;
 }
 
-/* What replaces `old` looks like it. EPERM: it can't. */
-static int look_alike(int fd, const struct stat *old)
+/* Gives the new file the owner, group and mode of `old`. Returns an errno: EPERM if it may not. */
+static int copy_rights(int fd, const struct stat *old)
 {
 	struct stat st;
 
@@ -254,7 +254,7 @@ static int look_alike(int fd, const struct stat *old)
 	return fchmod(fd, old->st_mode & 07777) ? errno : 0;
 }
 
-/* Puts the complete file in its place; `old` is what is there, or null. */
+/* Puts the complete file in its place; `old` is the present file, or null. */
 static int put_in_place(int fd, const char *temporary, const char *path, const struct stat *old)
 {
 	int error = old ? EEXIST : link_it(fd, path);
@@ -274,7 +274,7 @@ static int put_in_place(int fd, const char *temporary, const char *path, const s
 	return error;
 }
 
-/* For file systems without nameless files. */
+/* Replaces the file on a file system without nameless files. */
 static int replace_named(char *temporary, const char *path, const struct stat *old,
                          const char *text, size_t length)
 {
@@ -297,7 +297,7 @@ static int replace_named(char *temporary, const char *path, const struct stat *o
 		if (flock(fd, LOCK_EX))
 			error = errno;
 		if (!error && old)
-			error = look_alike(fd, old);
+			error = copy_rights(fd, old);
 		if (!error)
 			error = write_and_sync(fd, text, length);
 		if (!error && rename(temporary, path))
@@ -326,7 +326,7 @@ static int replace(const char *path, const struct stat *old, const char *text, s
 	} else {
 		error = flock(fd, LOCK_EX) ? errno : 0;
 		if (!error && old)
-			error = look_alike(fd, old);
+			error = copy_rights(fd, old);
 		if (!error)
 			error = write_and_sync(fd, text, length);
 		if (!error)
@@ -366,7 +366,10 @@ int savefile_write(const char *path, const char *text, size_t length, int *spoil
 		error = write_stream(at, text, length, spoilt);
 	} else {
 		error = replace(at, there ? &st : NULL, text, length);
-		/* a mount point can't be replaced; the others forbid it, and may allow this */
+		/*
+		 * a mount point can't be replaced; without the right to replace it, overwriting may
+		 * work
+		 */
 		if (there &&
 		    (error == EBUSY || error == EPERM || error == EACCES || error == EROFS))
 			error = write_into(at, text, length, spoilt);

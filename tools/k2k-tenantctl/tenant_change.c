@@ -5,7 +5,6 @@
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 
 static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct change *change,
@@ -17,9 +16,9 @@ static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct
 	return fail_tenant(ctl, code, id, several);
 }
 
-/* ---- what is asked for, and is not there ------------------------------------------ */
+/* ---- differences from what was asked for ------------------------------------------ */
 
-/* The quota's limits that were named, in place of those that are there. */
+/* Replaces the limits that were asked for. */
 static void lay_over(struct limits *limits, const struct change *change,
                      const struct k2k_budget *budgets, size_t count)
 {
@@ -47,8 +46,8 @@ static int by_engagement(const void *a, const void *b)
 }
 
 /*
- * Those that are there, with those asked for over them: of the same engagement the last counts.
- * Sorted; to be freed.
+ * The present budgets, replaced by those that were asked for; the last one for an engagement wins.
+ * Sorted; the caller frees them.
  */
 static struct k2k_budget *merge_budgets(const struct tenants *now, const struct k2k_quota *q,
                                         size_t *count)
@@ -72,8 +71,8 @@ static struct k2k_budget *merge_budgets(const struct tenants *now, const struct 
 	return all;
 }
 
-static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct tenants *now,
-                             const struct change *change, json_object *all)
+static void report_differences(struct ctl *ctl, k2k_tenant_id id, const struct tenants *now,
+                               const struct change *change, json_object *all)
 {
 	struct limits found = limits_of_tenant(now, &now->rows[0]), asked = found;
 	struct limit_changes differences;
@@ -87,19 +86,18 @@ static void tell_differences(struct ctl *ctl, k2k_tenant_id id, const struct ten
 	limits_compare(&found, &asked, &differences);
 	if (differences.count) {
 		out = check_memory(open_memstream(&text, &length));
-		limits_tell(out, &differences);
+		limits_print(out, &differences);
 		if (fclose(out))
 			out_of_memory();
 		note(ctl,
-		     "tenant %" PRIu64
-		     ": is registered already, and not as asked for%s; 'update' changes it",
+		     "tenant %" PRIu64 ": is registered already, but differs from what was asked "
+		     "for%s; 'update' changes it",
 		     id, text);
 		free(text);
-		one = check_memory(json_object_new_object());
-		json_set(one, &(const struct field){ "tenant", NULL, KIND_ID, 0 }, &NUMBER(id));
-		json_object_object_add(one, "fields", limits_json(&differences, "found", "asked"));
-		if (json_object_array_add(all, one))
-			out_of_memory();
+		one = json_new();
+		json_put_u64(one, "tenant", id);
+		json_put(one, "fields", limits_json(&differences, "found", "asked"));
+		json_append(all, one);
 	}
 	limits_free(&differences);
 	free(budgets);
@@ -124,12 +122,12 @@ static void print_line(k2k_tenant_id id, const struct tenants *before, const str
 	       : !before->count   ? ": registered"
 	       : !changes.count   ? ": unchanged"
 	                          : "");
-	limits_tell(stdout, &changes);
+	limits_print(stdout, &changes);
 	putchar('\n');
 	limits_free(&changes);
 }
 
-/* Returns a code; K2K_EEXIST where that is accepted. */
+/* Returns a K2K_E... code; an accepted K2K_EEXIST is 0. */
 static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id id,
                       const struct change *change, json_object *differences)
 {
@@ -143,7 +141,7 @@ static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id i
 		int later = tenants_load_limits(reg, id, &after);
 
 		if (!later && code == K2K_EEXIST)
-			tell_differences(ctl, id, &after, change, differences);
+			report_differences(ctl, id, &after, change, differences);
 		if (ctl->format == FORMAT_TABLE && !ctl->quiet)
 			print_line(id, &before, &after, code);
 		tenants_free(&after);
@@ -179,7 +177,7 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
 
 	if (exit_code)
 		return exit_code;
-	/* many take the writer's lock once */
+	/* several changes take the writer's lock once */
 	code = count > 1 ? k2k_batch_begin(reg) : 0;
 	if (code) {
 		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
@@ -187,7 +185,7 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
 		return exit_code;
 	}
 	done = check_memory(calloc(count, sizeof(*done)));
-	differences = check_memory(json_object_new_array());
+	differences = json_new_list();
 	for (size_t i = 0; i < count; i++) {
 		code = change_one(ctl, reg, ids[i], change, differences);
 		if (code)
@@ -210,7 +208,7 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
 	return exit_code;
 }
 
-/* ---- saying what would be done --------------------------------------------------------- */
+/* ---- dry run --------------------------------------------------------- */
 
 int change_dry_run(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
                    const struct change *change, would_call would_do)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tenant_change.h - changes of tenants, one after the other: what register, update and the budgets'
- * commands have in common
+ * tenant_change.h - changes of tenants, one after the other: what register, update, budget set and
+ * budget unset have in common
  *
- * For people each tenant is one line about what became different; JSON and csv have the tenants as
- * `show` has them. One that fails is told, and the others go on.
+ * A table has one line per tenant about what changed; JSON and csv have the tenants as `show`
+ * prints them. If the change of one tenant fails, that is reported, and the others are still
+ * changed.
  */
 #ifndef K2K_TENANTCTL_TENANT_CHANGE_H
 #define K2K_TENANTCTL_TENANT_CHANGE_H
@@ -15,10 +16,10 @@ struct change {
 	/* Returns a K2K_E... code. */
 	int (*call)(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change);
 	const struct k2k_quota *quota;
-	uint32_t mask; /* K2K_UPDATE_...: what of the quota was asked for */
+	uint32_t mask; /* K2K_UPDATE_...: which parts of the quota were asked for */
 	uint64_t engagement, budget_ns;
 	bool if_missing;
-	/* K2K_EEXIST is no failure; where it is not what was asked for, that is told */
+	/* K2K_EEXIST is no failure; differences from what was asked for are reported */
 	bool accept_existing;
 };
 
@@ -26,10 +27,7 @@ struct change {
 int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
                    const struct change *change);
 
-/*
- * Of a dry run, for each tenant that is there (or not): the action and its text; a code ends up as
- * a failure.
- */
+/* What a dry run would do with one tenant. A would_call returns a K2K_E... code if that fails. */
 struct would {
 	const char *action;
 	char text[300];

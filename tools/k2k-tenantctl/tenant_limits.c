@@ -4,7 +4,6 @@
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +23,16 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 
 	return (struct limits){
 		.rate = i->max_messages_per_sec,
-		.kernels = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : i->max_concurrent_kernels,
+		.kernels = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
+		                   ? UINT64_MAX
+		                   : i->max_concurrent_kernels,
 		.gpu_memory_bytes = i->max_gpu_memory_bytes,
 		.budgets = {
-			tenants->budgets + t->first_budget, t->budget_count, sizeof(struct k2k_budget_info),
-			offsetof(struct k2k_budget_info, engagement_id), offsetof(struct k2k_budget_info, budget_ns),
+			.first = tenants->budgets + t->first_budget,
+			.count = t->budget_count,
+			.stride = sizeof(struct k2k_budget_info),
+			.engagement_at = offsetof(struct k2k_budget_info, engagement_id),
+			.ns_at = offsetof(struct k2k_budget_info, budget_ns),
 		},
 	};
 }
@@ -36,7 +40,7 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 static void add(struct limit_changes *c, enum limit limit, uint64_t engagement, uint64_t before,
                 uint64_t after)
 {
-	if (before != after || c->anew)
+	if (before != after || c->is_new)
 		c->list[c->count++] = (struct limit_change){ limit, engagement, before, after };
 }
 
@@ -47,7 +51,7 @@ void limits_compare(const struct limits *before, const struct limits *after,
 	const struct budget_list *new = &after->budgets, *old;
 	size_t n = 0, o = 0;
 
-	*c = (struct limit_changes){ .anew = !before };
+	*c = (struct limit_changes){ .is_new = !before };
 	before = before ? before : &nothing;
 	old = &before->budgets;
 	c->list = check_memory(calloc(3 + new->count + old->count, sizeof(*c->list)));
@@ -89,7 +93,7 @@ uint32_t limits_mask(const struct limit_changes *changes)
 	return mask;
 }
 
-/* ---- telling ------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------- */
 
 static const char *value_text(char text[UNITS_TEXT], enum limit limit, uint64_t value)
 {
@@ -105,7 +109,7 @@ static const char *value_text(char text[UNITS_TEXT], enum limit limit, uint64_t 
 	return text;
 }
 
-void limits_tell(FILE *out, const struct limit_changes *changes)
+void limits_print(FILE *out, const struct limit_changes *changes)
 {
 	static const char *const names[] = { [LIMIT_RATE] = "rate",
 		                             [LIMIT_KERNELS] = "kernels",
@@ -120,7 +124,7 @@ void limits_tell(FILE *out, const struct limit_changes *changes)
 			fprintf(out, "budget %" PRIu64 ":", c->engagement);
 		else
 			fputs(names[c->limit], out);
-		if (!changes->anew)
+		if (!changes->is_new)
 			fprintf(out, " %s ->", value_text(before, c->limit, c->before));
 		fprintf(out, " %s", value_text(after, c->limit, c->after));
 	}
@@ -140,22 +144,18 @@ json_object *limits_json(const struct limit_changes *changes, const char *before
 		{ after, NULL, KIND_TOTAL, FIELD_LIMIT },
 		{ "engagement", NULL, KIND_ID, 0 },
 	};
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < changes->count; i++) {
 		const struct limit_change *c = &changes->list[i];
-		json_object *one = check_memory(json_object_new_object());
 		const struct value values[] = {
 			TEXT(names[c->limit]),
-			NUMBER(changes->anew ? UINT64_MAX : c->before),
+			NUMBER(changes->is_new ? UINT64_MAX : c->before),
 			NUMBER(c->after),
 			NUMBER(c->engagement),
 		};
 
-		for (size_t f = 0; f < (c->limit == LIMIT_BUDGET ? 4 : 3); f++)
-			json_set(one, &fields[f], &values[f]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, fields, values, c->limit == LIMIT_BUDGET ? 4 : 3);
 	}
 	return array;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tenant_limits.h - what a tenant may, and where two such differ: for people in a line, for
- * programs as JSON
+ * tenant_limits.h - the limits of a tenant, and how two sets of limits differ, as text and as JSON
  */
 #ifndef K2K_TENANTCTL_TENANT_LIMITS_H
 #define K2K_TENANTCTL_TENANT_LIMITS_H
@@ -11,7 +10,7 @@
 
 #include "tenants.h"
 
-/* Budgets by engagement, in whatever structs they are. */
+/* Budgets in the order of engagements, in an array of any struct. */
 struct budget_list {
 	const void *first;
 	size_t count, stride, engagement_at, ns_at;
@@ -26,32 +25,32 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 
 enum limit { LIMIT_RATE, LIMIT_KERNELS, LIMIT_GPU_MEMORY, LIMIT_BUDGET };
 
-/* Of one limit; of a budget UINT64_MAX says that there is none. */
+/* A change of one limit; for a budget, UINT64_MAX means none. */
 struct limit_change {
 	enum limit limit;
 	uint64_t engagement, before, after;
 };
 
 struct limit_changes {
-	struct limit_change *list; /* to be freed */
+	struct limit_change *list; /* freed by limits_free() */
 	size_t count;
-	bool anew; /* there was nothing before */
+	bool is_new; /* there was no tenant before */
 };
 
-/* What differs; all of `after` where `before` is null. */
+/* What differs; all of `after` if `before` is null. */
 void limits_compare(const struct limits *before, const struct limits *after,
                     struct limit_changes *changes);
 void limits_free(struct limit_changes *changes);
 uint32_t limits_mask(const struct limit_changes *changes); /* K2K_UPDATE_... */
 
 /*
- * ": rate 5/s -> 6/s, budget 7: 1s -> none"; of a new one ": rate 6/s". Nothing where nothing
- * differs.
+ * Prints ": rate 5/s -> 6/s, budget 7: 1s -> none"; for a new tenant ": rate 6/s". Nothing if
+ * nothing differs.
  */
-void limits_tell(FILE *out, const struct limit_changes *changes);
+void limits_print(FILE *out, const struct limit_changes *changes);
 /*
- * [{"field":"rate_per_sec","before":"5","after":"6"}], under these two keys. null: unlimited; of a
- * new one it is null before, too.
+ * [{"field":"rate_per_sec","before":"5","after":"6"}], with these two keys. null means unlimited;
+ * for a new tenant, `before` is null too.
  */
 json_object *limits_json(const struct limit_changes *changes, const char *before,
                          const char *after);

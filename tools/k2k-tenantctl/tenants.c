@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tenants.h"
-#include "commands.h"
 #include "output.h"
 #include "common/units.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +38,9 @@ static int compare_budgets(const void *a, const void *b)
 }
 
 /*
- * What belongs to a tenant is found by binary search in lists sorted once, so
- * that 100,000 tenants take n log n. The generation counts too: between two calls
- * a tenant may have been registered anew.
+ * Each tenant's GPU time and budgets are found by binary search in lists that are sorted once, so
+ * that 100,000 tenants take n log n. The generation is compared too: a tenant may have been
+ * deregistered and registered again between two calls.
  */
 static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count,
                           const struct k2k_tenant_info *info)
@@ -85,9 +83,7 @@ static void find_budgets(const struct k2k_budget_info *budgets, size_t count, st
 	t->budget_count = low - t->first_budget;
 }
 
-/*
- * One tenant's own lists are short; for several, all of them at once is cheaper than a walk each.
- */
+/* `of` is one tenant, whose lists are short, or all: cheaper than a walk for each of several. */
 static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id of,
                       struct tenants *tenants)
 {
@@ -100,7 +96,7 @@ static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id o
 		                  &tenants->budget_count);
 	if (code) {
 		free(usage);
-		/* deregistered between two calls: it was there, and now is not */
+		/* it was deregistered between two calls */
 		return code == K2K_ENOTENANT ? fail_tenant(ctl, code, of, false)
 		                             : fail(ctl, code, "registry '%s'", ctl->registry);
 	}
@@ -130,10 +126,7 @@ int tenants_load(struct ctl *ctl, struct k2k_registry *reg, const k2k_tenant_id 
 		if (!code) {
 			tenants->count++;
 		} else if (t->info.flags & K2K_TENANT_DAMAGED) {
-			/*
-			 * its row is there, and what it lacks is told: it hides neither the rest of
-			 * it nor the others
-			 */
+			/* report it, but print what could be read of it, and the others */
 			fail_tenant(ctl, code, ids[i], true);
 			t->info.flags = 0;
 			tenants->damaged++;
@@ -182,7 +175,7 @@ int tenants_load_limits(struct k2k_registry *reg, k2k_tenant_id id, struct tenan
 	*tenants = (struct tenants){ .rows = check_memory(calloc(1, sizeof(*tenants->rows))) };
 	tenants->rows[0].info.size = sizeof(tenants->rows[0].info);
 	code = k2k_tenant_get(reg, id, &tenants->rows[0].info);
-	/* what a broker has damaged are never its limits */
+	/* brokers can corrupt its usage, but not its limits */
 	if (!code || tenants->rows[0].info.flags & K2K_TENANT_DAMAGED)
 		code = fetch_list(reg, LIST_BUDGETS, id, (void **)&tenants->budgets,
 		                  &tenants->budget_count);
@@ -205,30 +198,6 @@ void tenants_free(struct tenants *tenants)
 
 /* ---- printing ------------------------------------------------------------- */
 
-static const struct field tenant_fields[] = {
-	{ "id", "TENANT", KIND_ID, 0 },
-	{ "generation", NULL, KIND_ID, 0 },
-	{ "registered_at_ns", NULL, KIND_TIME, 0 },
-	{ "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, FIELD_LIMIT | FIELD_SPARE },
-	{ "quota.budgets", NULL, KIND_JSON, 0 },
-	{ NULL, "BUDGETS", KIND_COUNT, FIELD_SPARE },
-	{ "usage.admitted_total", "ADMITTED", KIND_TOTAL, FIELD_SPARE },
-	{ NULL, "REJECTED", KIND_TOTAL, FIELD_SPARE },
-	{ "usage.rejected_total.rate", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.budget", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.kernels", NULL, KIND_TOTAL, 0 },
-	{ "usage.rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
-	{ "usage.gpu_ns_total", "GPU-TIME", KIND_NS, FIELD_SPARE },
-	{ "usage.unattributed_ns", NULL, KIND_NS, 0 },
-	{ "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL, FIELD_SPARE },
-	{ "usage.kernels", "KERNELS-HELD", KIND_COUNT, FIELD_SPARE },
-	{ "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES, FIELD_SPARE },
-	{ NULL, "GENERATION", KIND_ID, FIELD_SPARE },
-};
-#define TENANT_FIELDS (sizeof(tenant_fields) / sizeof(tenant_fields[0]))
-
 static uint64_t saturating_sum(const struct k2k_rejected *r)
 {
 	uint64_t sum = r->rate;
@@ -238,11 +207,6 @@ static uint64_t saturating_sum(const struct k2k_rejected *r)
 	    __builtin_add_overflow(sum, r->gpu_memory, &sum))
 		sum = UINT64_MAX;
 	return sum;
-}
-
-uint64_t tenant_rejected(const struct k2k_tenant_info *info)
-{
-	return saturating_sum(&info->rejected_total);
 }
 
 static uint64_t kernels_limit(uint32_t kernels)
@@ -265,12 +229,8 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 		const struct k2k_budget_info *b = &tenants->budgets[t->first_budget + i];
 		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns),
 			                        NUMBER(b->used_ns) };
-		json_object *budget = check_memory(json_object_new_object());
 
-		for (size_t j = 0; j < 3; j++)
-			json_set(budget, &fields[j], &values[j]);
-		if (json_object_array_add(array, budget))
-			out_of_memory();
+		json_append_row(array, fields, values, 3);
 	}
 }
 
@@ -278,27 +238,26 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
                       json_object *budgets)
 {
 	const struct k2k_tenant_info *i = &t->info;
-	const struct value values[TENANT_FIELDS] = {
-		NUMBER(i->id),
-		NUMBER(i->generation),
-		NUMBER(i->registered_at_ns),
-		NUMBER(i->max_messages_per_sec),
-		NUMBER(kernels_limit(i->max_concurrent_kernels)),
-		NUMBER(i->max_gpu_memory_bytes),
-		{ .json = budgets },
-		NUMBER(t->budget_count),
-		NUMBER(i->admitted_total),
-		NUMBER(saturating_sum(&i->rejected_total)),
-		NUMBER(i->rejected_total.rate),
-		NUMBER(i->rejected_total.budget),
-		NUMBER(i->rejected_total.kernels),
-		NUMBER(i->rejected_total.gpu_memory),
-		NUMBER(t->gpu_ns_total),
-		NUMBER(i->unattributed_ns),
-		NUMBER(i->messages_this_second),
-		NUMBER(i->kernels),
-		NUMBER(i->gpu_memory_bytes),
-		NUMBER(i->generation),
+	const struct value values[COL_TENANT_COUNT] = {
+		[COL_TENANT_ID] = NUMBER(i->id),
+		[COL_TENANT_GENERATION] = NUMBER(i->generation),
+		[COL_TENANT_REGISTERED] = NUMBER(i->registered_at_ns),
+		[COL_TENANT_RATE] = NUMBER(i->max_messages_per_sec),
+		[COL_TENANT_KERNELS] = NUMBER(kernels_limit(i->max_concurrent_kernels)),
+		[COL_TENANT_GPU_MEMORY] = NUMBER(i->max_gpu_memory_bytes),
+		[COL_TENANT_BUDGET_LIST] = { .json = budgets },
+		[COL_TENANT_BUDGETS] = NUMBER(t->budget_count),
+		[COL_TENANT_ADMITTED] = NUMBER(i->admitted_total),
+		[COL_TENANT_REJECTED] = NUMBER(saturating_sum(&i->rejected_total)),
+		[COL_TENANT_BY_RATE] = NUMBER(i->rejected_total.rate),
+		[COL_TENANT_BY_BUDGET] = NUMBER(i->rejected_total.budget),
+		[COL_TENANT_BY_KERNELS] = NUMBER(i->rejected_total.kernels),
+		[COL_TENANT_BY_MEMORY] = NUMBER(i->rejected_total.gpu_memory),
+		[COL_TENANT_GPU_TIME] = NUMBER(t->gpu_ns_total),
+		[COL_TENANT_UNATTRIBUTED] = NUMBER(i->unattributed_ns),
+		[COL_TENANT_THIS_SECOND] = NUMBER(i->messages_this_second),
+		[COL_TENANT_KERNELS_HELD] = NUMBER(i->kernels),
+		[COL_TENANT_MEMORY_HELD] = NUMBER(i->gpu_memory_bytes),
 	};
 
 	if (budgets)
@@ -378,6 +337,7 @@ static const struct field totals_fields[] = {
 	{ "usage.gpu_memory_bytes", "MEMORY-ENDED", KIND_BYTES, 0 },
 };
 #define TOTALS_FIELDS (sizeof(totals_fields) / sizeof(totals_fields[0]))
+static const struct table totals_table = { "tenants", totals_fields, TOTALS_FIELDS, NULL, 0 };
 
 static void totals_values(const struct k2k_tenant_totals *t, struct value values[TOTALS_FIELDS])
 {
@@ -402,32 +362,25 @@ static void totals_values(const struct k2k_tenant_totals *t, struct value values
 
 static json_object *totals_json(const struct k2k_tenant_totals *totals, size_t count)
 {
-	json_object *array = check_memory(json_object_new_array());
+	json_object *array = json_new_list();
 
 	for (size_t i = 0; i < count; i++) {
-		json_object *one = check_memory(json_object_new_object());
 		struct value values[TOTALS_FIELDS];
 
 		totals_values(&totals[i], values);
-		for (size_t j = 0; j < TOTALS_FIELDS; j++)
-			if (totals_fields[j].key)
-				json_set(one, &totals_fields[j], &values[j]);
-		if (json_object_array_add(array, one))
-			out_of_memory();
+		json_append_row(array, totals_fields, values, TOTALS_FIELDS);
 	}
 	return array;
 }
 
-static void print_list(struct ctl *ctl, const struct tenants *tenants, const struct field *extra,
-                       const struct value *extra_values, size_t extra_count)
+static void print_list(struct ctl *ctl, const struct tenants *tenants, const struct extra *extra)
 {
 	json_object *budgets = NULL;
 	struct list list;
 
 	if (ctl->format == FORMAT_JSON)
-		budgets = check_memory(json_object_new_array());
-	list_begin(&list, ctl, "tenants", tenant_fields, TENANT_FIELDS, extra, extra_values,
-	           extra_count);
+		budgets = json_new_list();
+	list_begin(&list, ctl, &tenants_table, extra);
 	for (size_t i = 0; i < tenants->count; i++)
 		print_row(&list, tenants, &tenants->rows[i], budgets);
 	list_end(&list);
@@ -446,22 +399,22 @@ void tenants_print_applied(struct ctl *ctl, const struct tenants *tenants,
 
 	if (ctl->format == FORMAT_JSON)
 		totals = totals_json(applied->totals, applied->deregistered);
-	print_list(ctl, tenants, fields,
-	           (const struct value[]){
-			   NUMBER(applied->registered),
-			   NUMBER(applied->updated),
-			   NUMBER(applied->deregistered),
-			   NUMBER(applied->unchanged),
-			   { .json = totals },
-		   },
-	           sizeof(fields) / sizeof(fields[0]));
+	const struct value values[] = {
+		NUMBER(applied->registered),
+		NUMBER(applied->updated),
+		NUMBER(applied->deregistered),
+		NUMBER(applied->unchanged),
+		{ .json = totals },
+	};
+
+	print_list(ctl, tenants, &(const struct extra){ fields, values, 5 });
 	json_object_put(totals);
 }
 
 void tenants_print(struct ctl *ctl, const struct tenants *tenants, bool blocks)
 {
 	if (!blocks || ctl->format != FORMAT_TABLE) {
-		print_list(ctl, tenants, NULL, NULL, 0);
+		print_list(ctl, tenants, NULL);
 		return;
 	}
 	for (size_t i = 0; i < tenants->count; i++) {
@@ -475,15 +428,16 @@ void tenants_print_changed(struct ctl *ctl, const struct tenants *tenants, json_
 {
 	static const struct field field = { "differences", NULL, KIND_JSON, 0 };
 
-	print_list(ctl, tenants, &field, &(const struct value){ .json = differences },
-	           differences ? 1 : 0);
+	const struct value value = { .json = differences };
+
+	print_list(ctl, tenants, differences ? &(const struct extra){ &field, &value, 1 } : NULL);
 }
 
 void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_t count)
 {
 	struct list list;
 
-	list_begin(&list, ctl, "tenants", totals_fields, TOTALS_FIELDS, NULL, NULL, 0);
+	list_begin(&list, ctl, &totals_table, NULL);
 	for (size_t i = 0; i < count; i++) {
 		struct value values[TOTALS_FIELDS];
 
@@ -491,30 +445,4 @@ void totals_print(struct ctl *ctl, const struct k2k_tenant_totals *totals, size_
 		list_row(&list, values);
 	}
 	list_end(&list);
-}
-
-/* ---- commands ------------------------------------------------------------- */
-
-int cmd_show(struct ctl *ctl)
-{
-	struct k2k_registry *reg;
-	struct tenants tenants;
-	k2k_tenant_id *ids;
-	size_t count;
-	int exit_code;
-
-	if (!arg_ids(ctl, &ids, &count))
-		return EXIT_USAGE;
-	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
-	if (!exit_code) {
-		exit_code = tenants_load(ctl, reg, ids, count, false, &tenants);
-		if (!exit_code)
-			tenants_print(ctl, &tenants, true);
-		if (!exit_code && count == 1 && tenants.damaged)
-			exit_code = EXIT_REGISTRY;
-		tenants_free(&tenants);
-		k2k_registry_close(&reg);
-	}
-	free(ids);
-	return exit_code ? exit_code : ctl->failure_count ? EXIT_PARTLY : EXIT_DONE;
 }

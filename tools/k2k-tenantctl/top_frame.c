@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* top --once: what happened in one interval, in the form of the other commands. */
+/* top --once: what happened in one interval, printed like other listings */
 #include "brokers.h"
 #include "output.h"
 #include "top.h"
@@ -9,42 +9,42 @@
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-/* Of the interval, as in `stat`: the exact numbers. Rates are for tables. */
-static const struct field program_fields[] = {
-	{ "generation", NULL, KIND_ID, 0 },
-	{ "admitted", NULL, KIND_TOTAL, 0 },
-	{ "rejected.rate", NULL, KIND_TOTAL, 0 },
-	{ "rejected.budget", NULL, KIND_TOTAL, 0 },
-	{ "rejected.kernels", NULL, KIND_TOTAL, 0 },
-	{ "rejected.gpu_memory", NULL, KIND_TOTAL, 0 },
-	{ "gpu_ns", NULL, KIND_NS, 0 },
-	{ "unattributed_ns", NULL, KIND_NS, 0 },
-	{ "kernels", NULL, KIND_COUNT, 0 },
-	{ "gpu_memory_bytes", NULL, KIND_BYTES, 0 },
-	{ "used_percent.rate", NULL, KIND_COUNT, FIELD_LIMIT },
-	{ "used_percent.budget", NULL, KIND_COUNT, FIELD_LIMIT },
-	{ "used_percent.kernels", NULL, KIND_COUNT, FIELD_LIMIT },
-	{ "used_percent.gpu_memory", NULL, KIND_COUNT, FIELD_LIMIT },
-};
-#define PROGRAM_FIELDS (sizeof(program_fields) / sizeof(program_fields[0]))
-
-static void program_values(const struct top *t, size_t row, struct value *values)
+/* One row: what the screen shows, then exact numbers of the interval for programs, as in `stat`. */
+static void row_values(const struct top *t, size_t row, char texts[COL_TOP_SCREEN][TOP_TEXT],
+                       struct value values[COL_TOP_COUNT])
 {
+	static const char *const colors[] = {
+		[MARK_NONE] = NULL, [MARK_WARN] = "brown", [MARK_ALARM] = "red"
+	};
 	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
 	const struct change *c = &t->each[row];
 	const struct top_use *use = &t->use[row];
-	const struct value all[PROGRAM_FIELDS] = {
-		NUMBER(i->generation),       NUMBER(c->admitted),        NUMBER(c->rate),
-		NUMBER(c->budget),           NUMBER(c->kernels),         NUMBER(c->memory),
-		NUMBER(c->gpu_ns),           NUMBER(c->unattributed_ns), NUMBER(i->kernels),
-		NUMBER(i->gpu_memory_bytes), NUMBER(use->rate),          NUMBER(use->budget),
-		NUMBER(use->kernels),        NUMBER(use->memory),
+	const struct value all[COL_TOP_COUNT] = {
+		[COL_TOP_ID] = NUMBER(i->id),
+		[COL_TOP_GENERATION] = NUMBER(i->generation),
+		[COL_TOP_ADMITTED] = NUMBER(c->admitted),
+		[COL_TOP_REJECTED_RATE] = NUMBER(c->rate),
+		[COL_TOP_REJECTED_BUDGET] = NUMBER(c->budget),
+		[COL_TOP_REJECTED_KERNELS] = NUMBER(c->kernels),
+		[COL_TOP_REJECTED_MEMORY] = NUMBER(c->memory),
+		[COL_TOP_GPU_NS] = NUMBER(c->gpu_ns),
+		[COL_TOP_UNATTRIBUTED_NS] = NUMBER(c->unattributed_ns),
+		[COL_TOP_KERNELS_HELD] = NUMBER(i->kernels),
+		[COL_TOP_BYTES_HELD] = NUMBER(i->gpu_memory_bytes),
+		[COL_TOP_PERCENT_RATE] = NUMBER(use->rate),
+		[COL_TOP_PERCENT_BUDGET] = NUMBER(use->budget),
+		[COL_TOP_PERCENT_KERNELS] = NUMBER(use->kernels),
+		[COL_TOP_PERCENT_MEMORY] = NUMBER(use->memory),
 	};
 
-	for (size_t f = 0; f < PROGRAM_FIELDS; f++)
-		values[f] = all[f];
+	memcpy(values, all, sizeof(all));
+	for (size_t s = COL_TOP_ID + 1; s < COL_TOP_SCREEN; s++) {
+		values[s] = TEXT(texts[s]);
+		values[s].color = colors[top_cell(t, TOP_TENANTS, row, s, texts[s])];
+		values[s].number = top_sort_number(t, row, s);
+	}
 }
 
 static void print_facts(struct ctl *ctl, const struct top *t, uint64_t interval_ns)
@@ -62,48 +62,23 @@ static void print_facts(struct ctl *ctl, const struct top *t, uint64_t interval_
 	putchar('\n');
 }
 
-/* The columns of the screen for people, then those of programs. */
-static void print_tenants(struct ctl *ctl, const struct top *t, const struct field *extra,
-                          const struct value *extra_values, size_t extra_count)
+static void print_tenants(struct ctl *ctl, const struct top *t, const struct extra *extra)
 {
-	static const char *const colors[] = {
-		[MARK_NONE] = NULL, [MARK_WARN] = "brown", [MARK_ALARM] = "red"
-	};
-	size_t columns;
-	const struct top_column *column = top_columns(TOP_TENANTS, &columns);
-	struct field *fields = check_memory(calloc(columns + PROGRAM_FIELDS, sizeof(*fields)));
-	struct value *values = check_memory(calloc(columns + PROGRAM_FIELDS, sizeof(*values)));
-	char(*texts)[TOP_TEXT] = check_memory(calloc(columns, sizeof(*texts)));
+	char texts[COL_TOP_SCREEN][TOP_TEXT];
+	struct value values[COL_TOP_COUNT];
 	struct list list;
 
-	fields[0] = (struct field){ "id", column[0].heading, KIND_ID, 0 };
-	for (size_t i = 1; i < columns; i++)
-		fields[i] = (struct field){ NULL, column[i].heading, KIND_TEXT,
-			                    FIELD_RIGHT | FIELD_SPARE };
-	for (size_t i = 0; i < PROGRAM_FIELDS; i++)
-		fields[columns + i] = program_fields[i];
-	list_begin(&list, ctl, "tenants", fields, columns + PROGRAM_FIELDS, extra, extra_values,
-	           extra_count);
+	list_begin(&list, ctl, &rates_table, extra);
 	for (size_t n = 0; n < t->order[TOP_TENANTS].count; n++) {
-		size_t row = t->order[TOP_TENANTS].rows[n];
-
-		values[0] = NUMBER(t->now.tenants[row].info.id);
-		for (size_t i = 1; i < columns; i++) {
-			values[i] = TEXT(texts[i]);
-			values[i].color = colors[top_cell(t, TOP_TENANTS, row, i, texts[i])];
-		}
-		program_values(t, row, values + columns);
+		row_values(t, t->order[TOP_TENANTS].rows[n], texts, values);
 		list_row(&list, values);
 	}
 	list_end(&list);
-	free(fields);
-	free(values);
-	free(texts);
 }
 
 static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_ns)
 {
-	static const struct field extra[] = {
+	static const struct field fields[] = {
 		{ "time_ns", NULL, KIND_TIME, 0 },
 		{ "interval_ns", NULL, KIND_NS, 0 },
 		{ "tables.tenants.used", NULL, KIND_COUNT, 0 },
@@ -125,23 +100,18 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 		brokers = brokers_json(t->now.brokers, t->now.broker_count);
 	else if (ctl->format == FORMAT_TABLE)
 		print_facts(ctl, t, interval_ns);
-	print_tenants(ctl, t, extra,
-	              (const struct value[]){
-			      NUMBER(clock_wall_ns()),
-			      NUMBER(t->all.interval_ns),
-			      NUMBER(r->tenants.used),
-			      NUMBER(r->tenants.capacity),
-			      NUMBER(r->engagements.used),
-			      NUMBER(r->engagements.capacity),
-			      NUMBER(r->leases.used),
-			      NUMBER(r->leases.capacity),
-			      NUMBER(r->budgets.used),
-			      NUMBER(r->budgets.capacity),
-			      NUMBER(t->all.unknown),
-			      NUMBER(t->all.cross),
-			      { .json = brokers },
-		      },
-	              sizeof(extra) / sizeof(extra[0]));
+	const struct value values[] = {
+		NUMBER(clock_wall_ns()),     NUMBER(t->all.interval_ns),
+		NUMBER(r->tenants.used),     NUMBER(r->tenants.capacity),
+		NUMBER(r->engagements.used), NUMBER(r->engagements.capacity),
+		NUMBER(r->leases.used),      NUMBER(r->leases.capacity),
+		NUMBER(r->budgets.used),     NUMBER(r->budgets.capacity),
+		NUMBER(t->all.unknown),      NUMBER(t->all.cross),
+		{ .json = brokers },
+	};
+
+	print_tenants(ctl, t,
+	              &(const struct extra){ fields, values, sizeof(fields) / sizeof(fields[0]) });
 	json_object_put(brokers);
 	if (ctl->format == FORMAT_TABLE && t->now.broker_count) {
 		putchar('\n');
@@ -155,10 +125,10 @@ int top_frame(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns)
 	int code;
 
 	top_begin(&t);
-	code = top_look(&t, reg);
+	code = top_refresh(&t, reg);
 	if (!code) {
 		clock_sleep_until(t.now.taken_ns + interval_ns);
-		code = top_look(&t, reg);
+		code = top_refresh(&t, reg);
 	}
 	if (!code)
 		print_frame(ctl, &t, interval_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top_model.h"
 #include "brokers.h"
+#include "columns.h"
 #include "ctl.h"
 #include "common/printable.h"
 
@@ -10,38 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum tenant_column {
-	TENANT_ID,
-	TENANT_MESSAGES,
-	TENANT_REJECTED,
-	TENANT_GPU,
-	TENANT_USE_RATE,
-	TENANT_USE_BUDGET,
-	TENANT_USE_KERNELS,
-	TENANT_USE_MEMORY,
-	TENANT_KERNELS,
-	TENANT_MEMORY,
-	TENANT_BY_RATE,
-	TENANT_BY_BUDGET,
-	TENANT_BY_KERNELS,
-	TENANT_BY_MEMORY,
-	TENANT_COLUMNS
-};
-static const struct top_column tenant_columns[TENANT_COLUMNS] = {
-	[TENANT_ID] = { "TENANT", 6, FORM_ID },
-	[TENANT_MESSAGES] = { "MSG/s", 6, FORM_RATE },
-	[TENANT_REJECTED] = { "REJECTED/s", 10, FORM_RATE },
-	[TENANT_GPU] = { "GPU-s/s", 7, FORM_SECONDS },
-	[TENANT_USE_RATE] = { "RATE%", 5, FORM_PERCENT },
-	[TENANT_USE_BUDGET] = { "BUDG%", 5, FORM_PERCENT },
-	[TENANT_USE_KERNELS] = { "KERN%", 5, FORM_PERCENT },
-	[TENANT_USE_MEMORY] = { "MEM%", 5, FORM_PERCENT },
-	[TENANT_KERNELS] = { "KERNELS", 7, FORM_COUNT },
-	[TENANT_MEMORY] = { "MEMORY", 7, FORM_SIZE },
-	[TENANT_BY_RATE] = { "REJ-RATE", 8, FORM_RATE },
-	[TENANT_BY_BUDGET] = { "REJ-BUDG", 8, FORM_RATE },
-	[TENANT_BY_KERNELS] = { "REJ-KERN", 8, FORM_RATE },
-	[TENANT_BY_MEMORY] = { "REJ-MEM", 8, FORM_RATE },
+/* The headings are those of rates_table; see columns.h. */
+static const struct top_column tenant_columns[COL_TOP_SCREEN] = {
+	[COL_TOP_ID] = { 6, FORM_ID },
+	[COL_TOP_MESSAGES] = { 6, FORM_RATE },
+	[COL_TOP_REJECTED] = { 10, FORM_RATE },
+	[COL_TOP_GPU] = { 7, FORM_SECONDS },
+	[COL_TOP_USE_RATE] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_BUDGET] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_KERNELS] = { 5, FORM_PERCENT },
+	[COL_TOP_USE_MEMORY] = { 5, FORM_PERCENT },
+	[COL_TOP_KERNELS] = { 7, FORM_COUNT },
+	[COL_TOP_MEMORY] = { 7, FORM_SIZE },
+	[COL_TOP_BY_RATE] = { 8, FORM_RATE },
+	[COL_TOP_BY_BUDGET] = { 8, FORM_RATE },
+	[COL_TOP_BY_KERNELS] = { 8, FORM_RATE },
+	[COL_TOP_BY_MEMORY] = { 8, FORM_RATE },
 };
 
 enum broker_column {
@@ -55,18 +40,27 @@ enum broker_column {
 	BROKER_COLUMNS
 };
 static const struct top_column broker_columns[BROKER_COLUMNS] = {
-	[BROKER_SLOT] = { "SLOT", 4, FORM_ID },
-	[BROKER_PID] = { "PID", 7, FORM_ID },
-	[BROKER_STATE] = { "STATE", 7, FORM_STATE },
-	[BROKER_BEHIND] = { "GRACE-BEHIND", 12, FORM_COUNT },
-	[BROKER_KERNELS] = { "KERNELS", 7, FORM_COUNT },
-	[BROKER_MEMORY] = { "MEMORY", 7, FORM_SIZE },
-	[BROKER_COMMAND] = { "COMMAND", 16, FORM_TEXT },
+	[BROKER_SLOT] = { 4, FORM_ID },       [BROKER_PID] = { 7, FORM_ID },
+	[BROKER_STATE] = { 7, FORM_STATE },   [BROKER_BEHIND] = { 12, FORM_COUNT },
+	[BROKER_KERNELS] = { 7, FORM_COUNT }, [BROKER_MEMORY] = { 7, FORM_SIZE },
+	[BROKER_COMMAND] = { 16, FORM_TEXT },
 };
+
+const char *top_heading(enum top_view view, size_t column)
+{
+	static const char *const brokers[BROKER_COLUMNS] = {
+		[BROKER_SLOT] = "SLOT",       [BROKER_PID] = "PID",
+		[BROKER_STATE] = "STATE",     [BROKER_BEHIND] = "GRACE-BEHIND",
+		[BROKER_KERNELS] = "KERNELS", [BROKER_MEMORY] = "MEMORY",
+		[BROKER_COMMAND] = "COMMAND",
+	};
+
+	return view == TOP_TENANTS ? rates_table.fields[column].heading : brokers[column];
+}
 
 const struct top_column *top_columns(enum top_view view, size_t *count)
 {
-	*count = view == TOP_TENANTS ? (size_t)TENANT_COLUMNS : (size_t)BROKER_COLUMNS;
+	*count = view == TOP_TENANTS ? (size_t)COL_TOP_SCREEN : (size_t)BROKER_COLUMNS;
 	return view == TOP_TENANTS ? tenant_columns : broker_columns;
 }
 
@@ -83,9 +77,9 @@ static uint64_t percent(uint64_t used, uint64_t limit)
 }
 
 /*
- * Of the rate in the mean. Who uses up each second's messages at its beginning
- * is seen twice or never in an interval that is short: as long as no second can
- * have had more than its limit, that is 100 and not more.
+ * The mean rate of the interval in percent. A tenant that uses up each second's messages at its
+ * beginning does so twice or never in a short interval. So the result is at most 100 unless some
+ * second must have had more than the limit.
  */
 static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i,
                              const struct change *c)
@@ -107,7 +101,7 @@ static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *
 	return mean < 1e18 ? (uint64_t)mean : UINT64_MAX - 1;
 }
 
-/* Budgets are by generation, as the tenants are: one walk. */
+/* Budgets and tenants are both in the order of generations: one walk is enough. */
 static void use_of_limits(struct top *t)
 {
 	size_t b = 0;
@@ -135,11 +129,11 @@ static void use_of_limits(struct top *t)
 	}
 }
 
-/* ---- looking ------------------------------------------------------------------ */
+/* ---- snapshots ------------------------------------------------------------------ */
 
 void top_begin(struct top *t)
 {
-	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = TENANT_MESSAGES,
+	*t = (struct top){ .order = { [TOP_TENANTS] = { .column = COL_TOP_MESSAGES,
 		                                        .falling = true } } };
 }
 
@@ -149,7 +143,7 @@ void top_forget_before(struct top *t)
 	snapshot_free(&t->before);
 }
 
-int top_look(struct top *t, struct k2k_registry *reg)
+int top_refresh(struct top *t, struct k2k_registry *reg)
 {
 	struct snapshot now;
 	int code = snapshot_take(reg, &now);
@@ -203,32 +197,32 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	const struct change *c = &t->each[row];
 	const struct top_use *use = &t->use[row];
 
-	switch ((enum tenant_column)column) {
-	case TENANT_USE_RATE: return percent_number(use->rate);
-	case TENANT_USE_BUDGET: return percent_number(use->budget);
-	case TENANT_USE_KERNELS: return percent_number(use->kernels);
-	case TENANT_USE_MEMORY: return percent_number(use->memory);
-	case TENANT_KERNELS: return (double)i->kernels;
-	case TENANT_MEMORY: return (double)i->gpu_memory_bytes;
+	switch (column) {
+	case COL_TOP_USE_RATE: return percent_number(use->rate);
+	case COL_TOP_USE_BUDGET: return percent_number(use->budget);
+	case COL_TOP_USE_KERNELS: return percent_number(use->kernels);
+	case COL_TOP_USE_MEMORY: return percent_number(use->memory);
+	case COL_TOP_KERNELS: return (double)i->kernels;
+	case COL_TOP_MEMORY: return (double)i->gpu_memory_bytes;
 	default: break;
 	}
 	if (!c->interval_ns)
 		return -1;
-	switch ((enum tenant_column)column) {
-	case TENANT_MESSAGES: return per_second(c->admitted, c);
-	case TENANT_REJECTED:
+	switch (column) {
+	case COL_TOP_MESSAGES: return per_second(c->admitted, c);
+	case COL_TOP_REJECTED:
 		return per_second(c->rate, c) + per_second(c->budget, c) +
 		       per_second(c->kernels, c) + per_second(c->memory, c);
-	case TENANT_GPU: return per_second(c->gpu_ns, c) / 1e9;
-	case TENANT_BY_RATE: return per_second(c->rate, c);
-	case TENANT_BY_BUDGET: return per_second(c->budget, c);
-	case TENANT_BY_KERNELS: return per_second(c->kernels, c);
-	case TENANT_BY_MEMORY: return per_second(c->memory, c);
+	case COL_TOP_GPU: return per_second(c->gpu_ns, c) / 1e9;
+	case COL_TOP_BY_RATE: return per_second(c->rate, c);
+	case COL_TOP_BY_BUDGET: return per_second(c->budget, c);
+	case COL_TOP_BY_KERNELS: return per_second(c->kernels, c);
+	case COL_TOP_BY_MEMORY: return per_second(c->memory, c);
 	default: return 0;
 	}
 }
 
-/* What a cell is sorted by, and shows; negative: nothing to tell. Not of ids and texts. */
+/* The number that a cell shows and is sorted by; negative: none. Not for ids and texts. */
 static double cell_number(const struct top *t, enum top_view view, size_t row, size_t column)
 {
 	const struct k2k_broker_info *b;
@@ -245,7 +239,15 @@ static double cell_number(const struct top *t, enum top_view view, size_t row, s
 	}
 }
 
-/* Three digits that count, and a unit. */
+/* In thousandths plus 1; 0 if the cell shows "-", which is below any number. */
+uint64_t top_sort_number(const struct top *t, size_t row, size_t column)
+{
+	double number = tenant_number(t, row, column) * 1000 + 1;
+
+	return number < 1 ? 0 : number < 1e19 ? (uint64_t)number : UINT64_MAX;
+}
+
+/* Three significant digits and a unit. */
 static void print_scaled(char text[TOP_TEXT], double number, double base, const char *const *units)
 {
 	while (number >= base && units[1]) {
@@ -353,7 +355,7 @@ static int by_id(const struct sorting *s, size_t x, size_t y, size_t column)
 	return (a > b) - (a < b);
 }
 
-/* Equal ones by id, rising: rows without traffic keep their places. */
+/* Equal rows are in the order of ids, so rows without traffic keep their places. */
 static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct sorting *s = context;
@@ -420,7 +422,7 @@ static bool is_busy(const struct top *t, size_t row)
 	       i->gpu_memory_bytes;
 }
 
-/* Before two looks nobody is known to be idle. */
+/* Until there are two snapshots, no tenant is known to be idle. */
 static bool passes(const struct top *t, enum top_view view, size_t row)
 {
 	char text[TOP_TEXT];
@@ -432,7 +434,7 @@ static bool passes(const struct top *t, enum top_view view, size_t row)
 		return false;
 	if (!t->filter[0])
 		return true;
-	top_cell(t, view, row, TENANT_ID, text);
+	top_cell(t, view, row, COL_TOP_ID, text);
 	return strstr(text, t->filter) != NULL;
 }
 
@@ -462,12 +464,16 @@ void top_sort_by(struct top *t, enum top_view view, size_t column)
 	top_arrange(t, view);
 }
 
-/* ---- the whole ---------------------------------------------------------------------- */
+/*
+ * ---- facts about the registry
+ * ----------------------------------------------------------------------
+ */
 
-static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static void add_fact(struct top_fact *facts, size_t *count, const char *name, const char *format,
+                     ...) __attribute__((format(printf, 4, 5)));
 
-static void say(struct top_fact *facts, size_t *count, const char *name, const char *format, ...)
+static void add_fact(struct top_fact *facts, size_t *count, const char *name, const char *format,
+                     ...)
 {
 	struct top_fact *f = &facts[(*count)++];
 	va_list args;
@@ -478,28 +484,28 @@ static void say(struct top_fact *facts, size_t *count, const char *name, const c
 	va_end(args);
 }
 
-static void say_table(struct top_fact *facts, size_t *count, const char *name,
+static void add_table(struct top_fact *facts, size_t *count, const char *name,
                       const struct k2k_table_info *table)
 {
 	char retired[40] = "";
 
 	if (table->retired)
 		snprintf(retired, sizeof(retired), ", %" PRIu64 " retired", table->retired);
-	say(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity,
-	    retired);
+	add_fact(facts, count, name, "%" PRIu64 " of %" PRIu64 "%s", table->used, table->capacity,
+	         retired);
 }
 
-static void say_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name,
+static void add_rate(const struct top *t, struct top_fact *facts, size_t *count, const char *name,
                      uint64_t n)
 {
 	char text[TOP_TEXT] = "-";
 
 	if (t->all.interval_ns)
 		print_rate(text, per_second(n, &t->all));
-	say(facts, count, name, "%s/s", text);
+	add_fact(facts, count, name, "%s/s", text);
 }
 
-static void say_brokers(const struct top *t, struct top_fact *facts, size_t *count)
+static void add_brokers(const struct top *t, struct top_fact *facts, size_t *count)
 {
 	size_t stopped = 0, dead = 0, behind = 0;
 	char text[80] = "";
@@ -517,7 +523,7 @@ static void say_brokers(const struct top *t, struct top_fact *facts, size_t *cou
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu behind", behind);
 	if (dead)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu dead", dead);
-	say(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
+	add_fact(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
 }
 
 size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
@@ -526,25 +532,25 @@ size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 	char text[TOP_TEXT];
 	size_t count = 0;
 
-	say_table(facts, &count, "tenants", &r->tenants);
-	say_brokers(t, facts, &count);
-	say_rate(t, facts, &count, "messages", t->all.admitted);
-	say_rate(t, facts, &count, "rejected by rate", t->all.rate);
-	say_rate(t, facts, &count, "  by budget", t->all.budget);
-	say_rate(t, facts, &count, "  by kernels", t->all.kernels);
-	say_rate(t, facts, &count, "  by memory", t->all.memory);
+	add_table(facts, &count, "tenants", &r->tenants);
+	add_brokers(t, facts, &count);
+	add_rate(t, facts, &count, "messages", t->all.admitted);
+	add_rate(t, facts, &count, "rejected by rate", t->all.rate);
+	add_rate(t, facts, &count, "  by budget", t->all.budget);
+	add_rate(t, facts, &count, "  by kernels", t->all.kernels);
+	add_rate(t, facts, &count, "  by memory", t->all.memory);
 	if (t->all.interval_ns)
 		print_seconds(text, per_second(t->all.gpu_ns, &t->all) / 1e9);
 	else
 		strcpy(text, "-");
-	say(facts, &count, "GPU", "%s s/s", text);
-	say(facts, &count, "kernels held", "%" PRIu64, t->held.kernels);
+	add_fact(facts, &count, "GPU", "%s s/s", text);
+	add_fact(facts, &count, "kernels held", "%" PRIu64, t->held.kernels);
 	print_size(text, (double)t->held.bytes);
-	say(facts, &count, "memory held", "%s", text);
-	say_table(facts, &count, "engagements", &r->engagements);
-	say_table(facts, &count, "leases", &r->leases);
-	say_table(facts, &count, "budgets", &r->budgets);
-	say_rate(t, facts, &count, "unknown tenants", t->all.unknown);
-	say_rate(t, facts, &count, "cross-tenant", t->all.cross);
+	add_fact(facts, &count, "memory held", "%s", text);
+	add_table(facts, &count, "engagements", &r->engagements);
+	add_table(facts, &count, "leases", &r->leases);
+	add_table(facts, &count, "budgets", &r->budgets);
+	add_rate(t, facts, &count, "unknown tenants", t->all.unknown);
+	add_rate(t, facts, &count, "cross-tenant", t->all.cross);
 	return count;
 }

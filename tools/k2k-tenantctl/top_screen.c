@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * top on a terminal: one thread that waits for a key, a signal or the time of
- * the next look, and then draws the whole screen; curses sends what differs.
+ * top on a terminal: one thread waits for a key, a signal or the time of the next snapshot, and
+ * then draws the whole screen; curses sends what differs.
  *
- * 1. However it ends, the terminal is left as it was found.
- * 2. It reads a fifth of the time at most, however large the registry.
- * 3. A terminal that takes nothing (Ctrl-S, a dead connection) is not drawn on:
- *    keys and signals are still heard. A second signal ends it even there.
- * 4. Only ASCII is written, whatever the locale.
+ * 1. However it ends, it restores the terminal.
+ * 2. It spends at most a fifth of the time reading, however large the registry is.
+ * 3. It does not draw on a blocked terminal (Ctrl-S, a dead connection), so it still reacts to keys
+ *    and signals. A second signal ends it in any case.
+ * 4. It writes only ASCII, whatever the locale.
  */
 #include "output.h"
 #include "top.h"
@@ -36,18 +36,18 @@ struct screen {
 	struct ctl *ctl;
 	struct k2k_registry *reg;
 	uint64_t interval_ns, due_ns;
-	time_t looked_at;
+	time_t refreshed_at;
 	char every[UNITS_TEXT];
 	struct top top;
 	enum top_view view;
 	size_t first[TOP_VIEWS]; /* row at the top of the table */
 	size_t page;             /* rows that fit */
-	size_t chosen;           /* tenants: the row on the page that Enter opens */
+	size_t chosen;           /* the row on the page of tenants that Enter opens */
 	bool paused, help, asking, colors, done;
-	bool choosing;                      /* j or k was pressed: the row is marked */
-	bool all_facts;                     /* else one line of them */
-	struct top_tenant one;              /* the tenant that is looked at */
-	char filter_before[TOP_FILTER + 1]; /* what Esc brings back while asking */
+	bool choosing;                      /* j or k was pressed: mark the chosen row */
+	bool all_facts;                     /* otherwise one line of facts */
+	struct top_tenant one;              /* the tenant that is open */
+	char filter_before[TOP_FILTER + 1]; /* what Esc restores while asking */
 };
 
 /* ---- signals ---------------------------------------------------------------------- */
@@ -70,11 +70,11 @@ static void on_signal(int number)
 		}
 		ended_by = number;
 	}
-	(void)!write(wake_fd, &one, sizeof(one)); /* full: it is awake */
+	(void)!write(wake_fd, &one, sizeof(one)); /* if it is full, the thread is awake */
 	errno = error;
 }
 
-/* Ahead of curses, which leaves alone what is taken. Of its own there remains Ctrl-Z. */
+/* Called before curses, which keeps existing handlers and adds only that of Ctrl-Z. */
 static void catch_signals(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT };
@@ -88,7 +88,7 @@ static void catch_signals(void)
 
 /* ---- drawing ------------------------------------------------------------------------ */
 
-/* A line that is filled from the left with pieces: one that does not fit is left out, not cut. */
+/* A line that is filled from the left; a piece that does not fit is left out, not cut. */
 struct line {
 	int y, x;
 };
@@ -113,7 +113,6 @@ static void draw_title(const struct screen *s)
 {
 	struct line line = { 0, 0 };
 	const struct top_order *o = &s->top.order[s->view];
-	size_t columns;
 	char text[96];
 	struct tm tm;
 
@@ -130,12 +129,12 @@ static void draw_title(const struct screen *s)
 		put_piece(&line, "busy only", A_BOLD);
 	if (s->top.rejected_only)
 		put_piece(&line, "rejected only", A_BOLD);
-	snprintf(text, sizeof(text), "by %s, %s", top_columns(s->view, &columns)[o->column].heading,
+	snprintf(text, sizeof(text), "by %s, %s", top_heading(s->view, o->column),
 	         o->falling ? "falling" : "rising");
 	put_piece(&line, text, A_NORMAL);
 	snprintf(text, sizeof(text), "every %s", s->every);
 	put_piece(&line, text, A_NORMAL);
-	if (gmtime_r(&s->looked_at, &tm) && strftime(text, sizeof(text), "%H:%M:%S UTC", &tm))
+	if (gmtime_r(&s->refreshed_at, &tm) && strftime(text, sizeof(text), "%H:%M:%S UTC", &tm))
 		put_piece(&line, text, A_NORMAL);
 }
 
@@ -165,7 +164,7 @@ static int draw_facts(const struct screen *s)
 	return line.y + 1;
 }
 
-/* Ids take what the longest needs, filtered or not: the columns are to stay where they are. */
+/* The width of the longest id, filtered or not, so that the columns stay in place. */
 static int id_width(const struct screen *s, const struct top_column *column)
 {
 	uint64_t longest = 0;
@@ -211,7 +210,7 @@ static void draw_table(struct screen *s, int y)
 		bool left = column[c].form == FORM_TEXT || column[c].form == FORM_STATE;
 
 		attrset(c == o->column ? A_REVERSE | A_BOLD | A_UNDERLINE : A_REVERSE);
-		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], column[c].heading);
+		mvprintw(y, (int)at, left ? "%-*s" : "%*s", widths[c], top_heading(s->view, c));
 	}
 	if (s->chosen >= s->page)
 		s->chosen = s->page - 1;
@@ -243,7 +242,7 @@ static void draw_foot(const struct screen *s)
 	size_t first = s->first[s->view],
 	       last = first + s->page < o->count ? first + s->page : o->count;
 	const char *const one[] = { "q quit", "Esc back", "+ - interval",
-		                    s->paused ? "p go on" : "p pause" };
+		                    s->paused ? "p resume" : "p pause" };
 	const char *const keys[] = {
 		"q quit",
 		"h help",
@@ -251,7 +250,7 @@ static void draw_foot(const struct screen *s)
 		"< > sort",
 		"r reverse",
 		"/ filter",
-		s->paused ? "p go on" : "p pause",
+		s->paused ? "p resume" : "p pause",
 	};
 	char text[80];
 
@@ -270,19 +269,19 @@ static void draw_foot(const struct screen *s)
 		put_piece(&line, keys[i], A_NORMAL);
 }
 
-/* Lines of 40 columns at most; the keys first, for a screen that has no room for the rest. */
+/* Lines of at most 40 columns; keys first, for small screens. */
 static void draw_help(void)
 {
 	static const char *const lines[] = {
 		"q            quit",
-		"h ?          this; any key goes back",
+		"h ?          help; any key goes back",
 		"Tab          tenants, brokers",
 		"< > arrows r sort by another; reverse",
 		"/            filter by part of an id;",
 		"             Enter keeps it, Esc not",
 		"i x          hide idle; only rejected",
 		"j k Enter    choose a tenant, look at it",
-		"+ - p        interval; pause, go on",
+		"+ - p        interval; pause, resume",
 		"f d          more facts; dead brokers",
 		"Up Down PgUp PgDn Home End   scroll",
 		"",
@@ -300,7 +299,7 @@ static void draw_help(void)
 		mvaddnstr(y, 0, lines[y], COLS);
 }
 
-static bool terminal_takes_it(void)
+static bool terminal_is_ready(void)
 {
 	struct pollfd p = { STDOUT_FILENO, POLLOUT, 0 };
 
@@ -311,7 +310,7 @@ static void draw(struct screen *s)
 {
 	struct winsize size;
 
-	if (!terminal_takes_it())
+	if (!terminal_is_ready())
 		return;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col &&
 	    is_term_resized(size.ws_row, size.ws_col))
@@ -382,18 +381,18 @@ static void key_of_prompt(struct screen *s, int key)
 	}
 }
 
-static int look(struct screen *s)
+static int refresh_model(struct screen *s)
 {
 	int code;
 
-	s->looked_at = time(NULL);
-	code = top_look(&s->top, s->reg);
+	s->refreshed_at = time(NULL);
+	code = top_refresh(&s->top, s->reg);
 	if (!code)
-		top_tenant_look(&s->one, &s->top);
+		top_tenant_refresh(&s->one, &s->top);
 	return code;
 }
 
-/* Doubles and halves, within a tenth of a second and an hour. */
+/* Doubles or halves the interval, between a tenth of a second and an hour. */
 static void change_interval(struct screen *s, bool longer)
 {
 	const uint64_t least = 100000000, most = UINT64_C(3600000000000);
@@ -432,20 +431,17 @@ static void open_chosen(struct screen *s)
 		top_tenant_open(&s->one, &s->top, o->rows[row]);
 }
 
-/*
- * After a pause the next interval begins now: what happened in between would be no rate of
- * anything.
- */
-static int go_on(struct screen *s)
+/* After a pause a new interval begins now: what happened meanwhile says nothing about a rate. */
+static int resume(struct screen *s)
 {
 	s->due_ns = clock_monotonic_ns() + s->interval_ns;
 	top_forget_before(&s->top);
-	return look(s);
+	return refresh_model(s);
 }
 
 static int key_of_table(struct screen *s, int key);
 
-/* Of one tenant: back, and what concerns the time. */
+/* While a tenant is open: back, and keys that do not concern the table. */
 static int key_of_tenant(struct screen *s, int key)
 {
 	if (key == KEY_ESCAPE || key == KEY_BACKSPACE || key == '\n' || key == '\r' ||
@@ -481,7 +477,7 @@ static int key_of_table(struct screen *s, int key)
 		break;
 	case KEY_ESCAPE: set_filter(s, ""); break;
 	case 'p':
-	case ' ': s->paused = !s->paused; return s->paused ? 0 : go_on(s);
+	case ' ': s->paused = !s->paused; return s->paused ? 0 : resume(s);
 	case '+': change_interval(s, true); break;
 	case '-': change_interval(s, false); break;
 	case 'f': s->all_facts = !s->all_facts; break;
@@ -532,8 +528,8 @@ static int read_keys(struct screen *s)
 /* ---- waiting ------------------------------------------------------------------------------ */
 
 /*
- * Until there is something to do. False: the terminal is gone. Ctrl-Z works in here alone, where
- * the screen is whole.
+ * Waits until there is something to do. False if the terminal is gone. Ctrl-Z stops the program
+ * only in here, while the screen is complete.
  */
 static bool wait_for_something(const struct screen *s, const sigset_t *mask)
 {
@@ -548,14 +544,14 @@ static bool wait_for_something(const struct screen *s, const sigset_t *mask)
 	return !(p[0].revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-static int look_if_due(struct screen *s)
+static int refresh_if_due(struct screen *s)
 {
 	int code;
 	uint64_t now = clock_monotonic_ns(), took;
 
 	if (s->paused || now < s->due_ns)
 		return 0;
-	code = look(s);
+	code = refresh_model(s);
 	took = clock_monotonic_ns() - now;
 	s->due_ns += s->interval_ns;
 	if (s->due_ns < now + 5 * took)
@@ -563,7 +559,7 @@ static int look_if_due(struct screen *s)
 	return code;
 }
 
-/* Returns the exit code. Messages wait until the terminal is as it was. */
+/* Returns the exit code. Messages must wait until the terminal is restored. */
 static int watch(struct screen *s, const sigset_t *mask, int *code)
 {
 	*code = 0;
@@ -578,7 +574,7 @@ static int watch(struct screen *s, const sigset_t *mask, int *code)
 			return EXIT_SYSTEM;
 		*code = read_keys(s);
 		if (!*code)
-			*code = look_if_due(s);
+			*code = refresh_if_due(s);
 	}
 	return EXIT_DONE;
 }
@@ -603,15 +599,14 @@ static int show(struct screen *s)
 
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wake_fd < 0 || tcgetattr(STDIN_FILENO, &found))
-		return fail_with(s->ctl, K2K_EIO, "the terminal could not be opened: %s",
-		                 strerror(errno));
+		return fail_with(s->ctl, K2K_EIO, "can't open the terminal: %s", strerror(errno));
 	catch_signals();
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &stop, &mask);
 	terminal = newterm(NULL, stdout, stdin);
 	if (!terminal)
-		return fail_with(s->ctl, K2K_EIO, "the terminal could not be opened");
+		return fail_with(s->ctl, K2K_EIO, "can't open the terminal");
 	set_escdelay(50);
 	cbreak();
 	noecho();
@@ -620,10 +615,7 @@ static int show(struct screen *s)
 	nodelay(stdscr, TRUE);
 	begin_colors(s);
 	exit_code = watch(s, &mask, &code);
-	/*
-	 * after Ctrl-S the last bytes, too, would wait; what was not stopped by TCOOFF is not
-	 * started by TCOON
-	 */
+	/* after Ctrl-S the last bytes would wait as well; TCOON works only after TCOOFF */
 	tcflow(STDOUT_FILENO, TCOOFF);
 	tcflow(STDOUT_FILENO, TCOON);
 	endwin();
@@ -641,7 +633,7 @@ int top_screen(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns, 
 
 	units_print_duration(s.every, interval_ns);
 	top_begin(&s.top);
-	code = look(&s);
+	code = refresh_model(&s);
 	s.due_ns = s.top.now.taken_ns + interval_ns;
 	exit_code = code ? fail(ctl, code, "registry '%s'", ctl->registry) : show(&s);
 	top_end(&s.top);

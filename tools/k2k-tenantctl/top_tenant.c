@@ -19,7 +19,7 @@ static void add(double *line, size_t count, double number)
 	line[count] = number;
 }
 
-void top_tenant_look(struct top_tenant *t, const struct top *top)
+void top_tenant_refresh(struct top_tenant *t, const struct top *top)
 {
 	size_t row = t->generation ? top_find(top, t->generation) : SIZE_MAX;
 	const struct change *c;
@@ -38,12 +38,12 @@ void top_tenant_open(struct top_tenant *t, const struct top *top, size_t row)
 {
 	*t = (struct top_tenant){ .id = top->now.tenants[row].info.id,
 		                  .generation = top->now.tenants[row].info.generation };
-	top_tenant_look(t, top);
+	top_tenant_refresh(t, top);
 }
 
 /* ---- drawing -------------------------------------------------------------------- */
 
-/* One character an interval, from none to the largest that is shown. */
+/* One character per interval; the largest number shown gets the highest level. */
 static void draw_history(int y, const char *name, const double *line, size_t count)
 {
 	static const char levels[] = "_.:-=+*#%@";
@@ -114,12 +114,12 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 	mvprintw(y, 0, "TENANT %" PRIu64, t->id);
 	attrset(A_NORMAL);
 	if (row == SIZE_MAX) {
-		mvaddnstr(y + 1, 0, "is not registered any more", COLS);
+		mvaddnstr(y + 1, 0, "is no longer registered", COLS);
 		return;
 	}
 	i = &top->now.tenants[row].info;
 	use = &top->use[row];
-	/* those first that a small screen is to show */
+	/* the most important lines first, for small screens */
 	if (y + 1 <= last)
 		draw_history(y + 1, "messages/s", t->admitted, t->count);
 	if (y + 2 <= last)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""broker.py REGISTRY: a broker. Reads JSON lines, answers each with one.
+"""broker.py REGISTRY: a broker that reads JSON lines and answers each with one.
 
-{"op":"kernel","name":"a","tenant":42}                              takes a kernel slot
+{"op":"kernel","name":"a","tenant":42}                              acquires a kernel slot
 {"op":"send","from":"a","to":"b","org":1,"engagement":7,"gpu_ns":5}  admits, delivers, books
-{"op":"remove","name":"a"}                                          gives the slot back
+{"op":"remove","name":"a"}                                          releases the slot
 """
 import json
 import sys
@@ -29,7 +29,7 @@ def answer(registry, kernels, request):
         registry.audit_cross_tenant(source, to, request["from"], request["to"], tag)
         return {"answer": "tenant_mismatch"}
     verdict = registry.admit(source, tag)
-    registry.track_usage(source, tag, request.get("gpu_ns", 0))     # who measures it books it, after the work
+    registry.track_usage(source, tag, request.get("gpu_ns", 0))     # booked after the work, when it was measured
     return {"answer": "delivered", "used": str(verdict.used), "limit": str(verdict.limit)}
 
 

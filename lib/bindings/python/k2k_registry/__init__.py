@@ -10,9 +10,9 @@
         except Rejected as rejected:
             print(rejected, rejected.verdict.retry_after_ns)
 
-What a call promises is said in <k2k/registry.h>. A handle has one role: Role.ADMIN changes definitions, Role.BROKER
-admits, books and holds, Role.OBSERVER reads. Handles may be used from any thread; other threads run meanwhile. After
-a fork the child opens for itself. Times are nanoseconds, sizes bytes, None is "unlimited".
+<k2k/registry.h> says what each call promises. A handle has one role: Role.ADMIN changes definitions, Role.BROKER admits,
+books and holds leases, Role.OBSERVER reads. Any thread may use a handle; other threads run during a call. After a fork
+the child opens handles of its own. Times are in nanoseconds, sizes in bytes; None is "unlimited".
 """
 import collections
 import ctypes
@@ -38,7 +38,7 @@ class Role(enum.IntEnum):
 
 
 class Error(Exception):
-    """A call's negative answer: code, its name ("K2K_EBUSY"), and the detail of what lies behind it, or None."""
+    """A call failed: code, its name ("K2K_EBUSY"), and detail with more about it, or None."""
 
     def __init__(self, code, detail=None, verdict=None):
         super().__init__(code, detail, verdict)
@@ -51,18 +51,18 @@ class Error(Exception):
 
 
 class Rejected(Error):
-    """A limit stands in the way; verdict has used, limit, remaining, retry_after_ns and window."""
+    """A limit rejected the request; verdict has used, limit, remaining, retry_after_ns and window."""
 
 
 _REJECTIONS = (_abi.K2K_ERATE, _abi.K2K_EBUDGET, _abi.K2K_EKERNELS, _abi.K2K_EGPUMEM)
-# these leave the thread's error detail as it was
+# these codes leave the thread's error detail as it was
 _PLAIN = _REJECTIONS + (_abi.K2K_ENOTENANT, _abi.K2K_EUNBOOKED, _abi.K2K_EGONE, _abi.K2K_ENOTHELD, _abi.K2K_ESTALE)
 _HIDDEN = ("size", "flags", "reserved")
 _tuples = {}
 
 
 def _copy(value):
-    """A ctypes struct as a named tuple that outlives it; bytes as text."""
+    """Copies a ctypes struct to a named tuple; bytes become text."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, ctypes.Array):
@@ -81,7 +81,7 @@ def _sized(kind):
 
 
 def _unsigned(value, bits=64):
-    """ctypes would cut what is too large, and take it for another tenant or a small limit."""
+    """Checks the range: ctypes would cut a number that is too large, to another tenant or a small limit."""
     if not 0 <= value < 1 << bits:
         raise OverflowError(f"{value} is not in 0 ... 2^{bits} - 1")
     return value
@@ -105,7 +105,7 @@ def _try(code, verdict=None):
 
 
 class TenantQuota:
-    """Limits of a tenant; None is unlimited. budgets: nanoseconds by engagement."""
+    """Limits of a tenant; None is unlimited. budgets: nanoseconds of GPU time by engagement."""
 
     def __init__(self, max_messages_per_sec=100000, max_gpu_memory_bytes=2 << 30, max_concurrent_kernels=16, budgets=()):
         self.max_messages_per_sec = max_messages_per_sec
@@ -151,20 +151,20 @@ def _open_options(timeout_ns, owner_uid, actor):
 
 
 def _name(name):
-    """A zero byte would end the name early, for C."""
+    """Encodes a name; for C a zero byte would end it early."""
     if "\0" in name:
         raise ValueError(f"a name with a zero byte: {name!r}")
     return name.encode()
 
 
 class _Handle:
-    """What close needs; apart from the registry, so that it may be collected."""
+    """What closing needs, in an object of its own: so the registry object can be collected, and closed by that."""
 
     def __init__(self):
         self.pointer, self.sink = ctypes.c_void_p(), None
 
     def close(self):
-        # what it points to is null from then on, unless close refused
+        # the call sets the pointer to null, unless it refuses to close
         code = _lib.k2k_registry_close(ctypes.byref(self.pointer)) if self.pointer else 0
         if not self.pointer:
             self.sink = None
@@ -172,7 +172,7 @@ class _Handle:
 
 
 class TenantRegistry:
-    """A handle. It closes itself at the end of a `with`, when nothing refers to it any more, or with the program."""
+    """A handle. It is closed at the end of a `with`, when nothing refers to it any more, or when the program ends."""
 
     def __init__(self, handle, name, role):
         self._handle, self.name, self.role = handle, name, role
@@ -257,7 +257,10 @@ class TenantRegistry:
         self._call(_lib.k2k_tenant_register, _unsigned(tenant_id), native)
 
     def update(self, tenant_id, **changes):
-        """update(42, max_messages_per_sec=100, budgets={7: None}): what is named; of budgets those listed, None removes."""
+        """Changes only what is named, and of budgets only those listed; None removes a budget.
+
+        update(42, max_messages_per_sec=100, budgets={7: None})
+        """
         unknown = changes.keys() - _UPDATES.keys()
         if unknown:
             raise TypeError(f"update() knows no {', '.join(sorted(unknown))}")
@@ -265,7 +268,7 @@ class TenantRegistry:
         self._call(_lib.k2k_tenant_update, _unsigned(tenant_id), ctypes.byref(native), mask)
 
     def deregister(self, tenant_id):
-        """Whether it was registered."""
+        """Returns whether the tenant was registered."""
         code = _lib.k2k_tenant_deregister(self._handle.pointer, _unsigned(tenant_id), None)
         if code == _abi.K2K_ENOTENANT:
             return False
@@ -276,7 +279,9 @@ class TenantRegistry:
         return self._filled(_lib.k2k_tenant_deregister, _abi.k2k_tenant_totals, _unsigned(tenant_id))
 
     def batch(self):
-        """`with admin.batch():` this thread's changes take the writer's lock once. Each is done when it returns."""
+        """`with admin.batch():` takes the writer's lock once for all changes by this thread. Each is complete when its
+        call returns.
+        """
         return _Batch(self)
 
     def set_budget(self, tenant_id, engagement_id, budget_ns):
@@ -294,7 +299,7 @@ class TenantRegistry:
         return bool(self._number(_lib.k2k_tenant_is_registered, ctypes.c_int, _unsigned(tenant_id)))
 
     def get(self, tenant_id):
-        """A consistent copy, or None."""
+        """A consistent copy, or None if there is no such tenant."""
         try:
             return self._filled(_lib.k2k_tenant_get, _abi.k2k_tenant_info, _unsigned(tenant_id))
         except Error as error:
@@ -312,7 +317,7 @@ class TenantRegistry:
         return self._filled(_lib.k2k_registry_info, _abi.k2k_registry_info)
 
     def check(self):
-        """What is wrong with the registry: a list, empty if nothing is."""
+        """Verifies the registry; returns a list of findings, empty if all is well."""
         return self._list(_lib.k2k_registry_check, _abi.k2k_finding)
 
     def brokers(self):
@@ -331,7 +336,7 @@ class TenantRegistry:
         return self._number(_lib.k2k_usage_engagement, ctypes.c_uint64, _tag(tag))
 
     def get_engagement_cost_for(self, tenant_id, tag):
-        """0 where there is no such tenant."""
+        """0 if there is no such tenant."""
         try:
             return self._number(_lib.k2k_usage_engagement_for, ctypes.c_uint64, _unsigned(tenant_id), _tag(tag))
         except Error as error:
@@ -342,11 +347,11 @@ class TenantRegistry:
     # ---- messages --------------------------------------------------------------------------------------------------
 
     def check_quota(self, tenant_id, tag=AuditTag(), messages=1):
-        """Would they be admitted now? Consumes nothing. Raises Rejected, or returns the verdict."""
+        """Would that many be admitted now? Consumes nothing. Returns the verdict, or raises Rejected."""
         return self._asked(_lib.k2k_quota_check, _unsigned(tenant_id), _tag(tag), _unsigned(messages))
 
     def admit(self, tenant_id, tag=AuditTag(), messages=1):
-        """Checks and counts in one step, all or none. Raises Rejected, or returns the verdict."""
+        """Checks and counts in one step, all or none. Returns the verdict, or raises Rejected."""
         return self._asked(_lib.k2k_message_admit, _unsigned(tenant_id), _tag(tag), _unsigned(messages))
 
     def record_message(self, tenant_id):
@@ -360,10 +365,10 @@ class TenantRegistry:
         _try(function(self._handle.pointer, *arguments, ctypes.byref(verdict)), verdict)
         return _copy(verdict)
 
-    # ---- leases: held until given back, or this handle is closed, or the process has died ----------------------------
+    # ---- leases: held until they are released, the handle is closed, or the process has died -------------------------
 
     def acquire_kernel_slot(self, tenant_id):
-        """A lease: release() it, or use it in a `with`. Or release_kernel_slot(tenant_id)."""
+        """Returns a lease. End it by release(), by a `with`, or by release_kernel_slot(tenant_id)."""
         return Lease(self, _lib.k2k_kernel_acquire, _lib.k2k_kernel_release, _unsigned(tenant_id))
 
     def release_kernel_slot(self, tenant_id):
@@ -378,7 +383,9 @@ class TenantRegistry:
     # ---- audit -----------------------------------------------------------------------------------------------------
 
     def set_audit_sink(self, sink):
-        """Calls sink(AuditEvent) in the thread that causes an event, or, with repeats, in one of the handle's. None: no more."""
+        """Calls sink(AuditEvent) in the thread that causes an event; for counted repeats in a thread of the handle. None
+        ends it.
+        """
         def call(_, event):
             sink(_event(event.contents))
 
@@ -409,7 +416,7 @@ class Lease:
         return self
 
     def __exit__(self, *_):
-        # may be given back already; or its tenant has gone, and the slot with it
+        # it may be released already, or the tenant is gone and the lease with it
         if self._native.amount:
             try:
                 self.release()
@@ -441,7 +448,7 @@ def is_cross_tenant(from_tenant, to_tenant):
 
 
 def destroy(name, force=False, timeout_ns=None, owner_uid=None):
-    """Removes a registry; handles that are open answer K2K_EFENCED. force: also with brokers attached."""
+    """Removes a registry; calls on open handles then fail with K2K_EFENCED. force: also with brokers attached."""
     options = _open_options(timeout_ns, owner_uid, None)
     _try(_lib.k2k_registry_destroy(_name(name), _abi.K2K_DESTROY_FORCE if force else 0, ctypes.byref(options)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The types of __init__.py, for checkers of types and for editors. A test compares the two.
+# The types of __init__.py, for type checkers and editors. A test compares the two.
 import enum
 from types import TracebackType
 from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar, Union
@@ -16,7 +16,7 @@ class AuditTag(NamedTuple):
     org_id: int = ...
     engagement_id: int = ...
 
-# a plain pair does, too
+# a plain pair is accepted, too
 _Tag = Union[AuditTag, Tuple[int, int]]
 
 class AuditEvent(NamedTuple):

@@ -12,7 +12,7 @@ SONAME = f"libk2k-registry.so.{_abi.K2K_VERSION_MAJOR}"
 
 
 def _candidates() -> Iterator[str]:
-    """The directory in K2K_REGISTRY_LIB_DIR and no other; else pkg-config's, else where the system's loader looks."""
+    """Only the directory K2K_REGISTRY_LIB_DIR, if it is set; else pkg-config's, and then where the loader looks."""
     directory = os.environ.get("K2K_REGISTRY_LIB_DIR")
     if directory:
         yield str(pathlib.Path(directory) / SONAME)
@@ -35,15 +35,15 @@ def load() -> ctypes.CDLL:
         except OSError as error:
             errors.append(str(error))
     else:
-        raise ImportError("libk2k-registry is not to be found: " + "; ".join(errors))
+        raise ImportError("libk2k-registry was not found: " + "; ".join(errors))
     for name, (result, arguments) in _abi.PROTOTYPES.items():
         try:
             function = getattr(library, name)
         except AttributeError:
-            raise ImportError(f"{path} has no {name}: it is another version") from None
+            raise ImportError(f"{path} has no {name}: it is of another version") from None
         function.restype, function.argtypes = result, arguments
     version = library.k2k_version().decode()
     ours = f"{_abi.K2K_VERSION_MAJOR}.{_abi.K2K_VERSION_MINOR}."
     if not version.startswith(ours):
-        raise ImportError(f"{path} is version {version}, and this is for {ours}x")
+        raise ImportError(f"{path} has version {version}; this module needs {ours}x")
     return library

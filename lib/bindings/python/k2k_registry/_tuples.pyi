@@ -229,3 +229,6 @@ class audit_stats(NamedTuple):
     lost: Tuple[int, ...]
     capacity: int
     newest: Tuple[int, ...]
+    written_by_kind: Tuple[int, ...]
+    coalesced_by_kind: Tuple[int, ...]
+    lost_by_kind: Tuple[int, ...]

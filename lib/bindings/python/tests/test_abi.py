@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The structs, constants and functions, beside what the C compiler and the library say of them.
+"""Compares the structs, constants and functions with the C compiler's layout and the library's exports.
 
-K2K_LAYOUT names the output of the program that lib/bindings/layout.c becomes, K2K_EXPORTS a list of the library's functions.
+K2K_LAYOUT names the output of the program that `lib/bindings/generate --tests` writes, K2K_EXPORTS a list of the
+library's functions.
 """
 import ctypes
 import os

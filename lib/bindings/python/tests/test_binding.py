@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the binding adds to the C interface: ownership, exceptions, texts, lists, threads, and who may be cut short."""
+"""Tests what the binding adds to the C interface: ownership, exceptions, texts, lists, threads, and range checks."""
 import gc
 import os
 import pathlib

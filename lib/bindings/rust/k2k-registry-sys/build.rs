@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Where libk2k-registry.so is: in the directory K2K_REGISTRY_LIB_DIR, else where pkg-config says.
+//! Links libk2k-registry.so from the directory K2K_REGISTRY_LIB_DIR if it is set, else from where pkg-config finds it.
 use std::process::Command;
 
 fn main() {

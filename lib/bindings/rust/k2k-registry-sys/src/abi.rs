@@ -20,6 +20,7 @@ pub const K2K_AUDIT_RINGS: u32 = 129;
 pub const K2K_AUDIT_RING_ADMIN: u32 = 64;
 pub const K2K_AUDIT_RING_SECURITY: u32 = 65;
 pub const K2K_AUDIT_KINDS: u32 = 16;
+pub const K2K_AUDIT_KINDS_MAX: u32 = 64;
 pub const K2K_AUDIT_VALUES: u32 = 10;
 pub const K2K_AUDIT_NAME_MAX: u32 = 67;
 pub const K2K_UPDATE_RATE: u32 = 1;
@@ -97,6 +98,42 @@ pub const K2K_AUDIT_KIND_CREATED: u32 = 12;
 pub const K2K_AUDIT_KIND_DESTROYED: u32 = 13;
 pub const K2K_AUDIT_KIND_REPAIR: u32 = 14;
 pub const K2K_AUDIT_KIND_FINAL_TOTALS: u32 = 15;
+pub const K2K_AUDIT_REGISTER_RATE: u32 = 0;
+pub const K2K_AUDIT_REGISTER_GPU_MEMORY: u32 = 1;
+pub const K2K_AUDIT_REGISTER_KERNELS: u32 = 2;
+pub const K2K_AUDIT_REGISTER_BUDGETS: u32 = 3;
+pub const K2K_AUDIT_REGISTER_MASK: u32 = 4;
+pub const K2K_AUDIT_TOTALS_ADMITTED: u32 = 0;
+pub const K2K_AUDIT_TOTALS_REJECTED_RATE: u32 = 1;
+pub const K2K_AUDIT_TOTALS_REJECTED_BUDGET: u32 = 2;
+pub const K2K_AUDIT_TOTALS_REJECTED_KERNELS: u32 = 3;
+pub const K2K_AUDIT_TOTALS_REJECTED_MEMORY: u32 = 4;
+pub const K2K_AUDIT_TOTALS_GPU_NS: u32 = 5;
+pub const K2K_AUDIT_TOTALS_UNATTRIBUTED_NS: u32 = 6;
+pub const K2K_AUDIT_TOTALS_KERNELS: u32 = 7;
+pub const K2K_AUDIT_TOTALS_GPU_MEMORY: u32 = 8;
+pub const K2K_AUDIT_DEAD_SLOT: u32 = 0;
+pub const K2K_AUDIT_DEAD_KERNELS: u32 = 1;
+pub const K2K_AUDIT_DEAD_GPU_MEMORY: u32 = 2;
+pub const K2K_AUDIT_DEAD_LEASES: u32 = 3;
+pub const K2K_AUDIT_DEAD_ATTACHED_AT_NS: u32 = 4;
+pub const K2K_AUDIT_CREATED_MAX_TENANTS: u32 = 0;
+pub const K2K_AUDIT_CREATED_MAX_ENGAGEMENTS: u32 = 1;
+pub const K2K_AUDIT_CREATED_MAX_LEASES: u32 = 2;
+pub const K2K_AUDIT_CREATED_MAX_BUDGETS: u32 = 3;
+pub const K2K_AUDIT_CREATED_MAX_EVENTS: u32 = 4;
+pub const K2K_AUDIT_CREATED_MODE: u32 = 5;
+pub const K2K_AUDIT_DESTROYED_FLAGS: u32 = 0;
+pub const K2K_AUDIT_DESTROYED_BROKERS: u32 = 1;
+pub const K2K_AUDIT_REPAIR_TENANTS: u32 = 0;
+pub const K2K_AUDIT_REPAIR_BUDGETS: u32 = 1;
+pub const K2K_AUDIT_REPAIR_ENGAGEMENTS: u32 = 2;
+pub const K2K_AUDIT_REPAIR_LEASES: u32 = 3;
+pub const K2K_AUDIT_REPAIR_BROKERS: u32 = 4;
+pub const K2K_AUDIT_REPAIR_DAMAGED: u32 = 5;
+pub const K2K_AUDIT_REPAIR_CUT_LEASES: u32 = 6;
+pub const K2K_AUDIT_REPAIR_CUT_GPU_NS: u32 = 7;
+pub const K2K_AUDIT_REPAIR_UNATTRIBUTED_NS: u32 = 8;
 pub const K2K_AUDIT_OPEN: u32 = 1;
 pub const K2K_AUDIT_LOST: u32 = 2;
 pub const K2K_AUDIT_CUT_SOURCE: u32 = 4;
@@ -772,6 +809,9 @@ pub struct k2k_audit_stats {
     pub lost: [u64; 16],
     pub capacity: u64,
     pub newest: [u64; 129],
+    pub written_by_kind: [u64; 64],
+    pub coalesced_by_kind: [u64; 64],
+    pub lost_by_kind: [u64; 64],
 }
 
 impl Default for k2k_audit_stats {

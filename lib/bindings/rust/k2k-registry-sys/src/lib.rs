@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! `<k2k/registry.h>` for Rust, as it is. What each call promises is said in that header; the crate `k2k-registry`
-//! is a safe way to use it.
+//! The declarations of `<k2k/registry.h>` for Rust; that header says what each call promises. The crate `k2k-registry`
+//! is a safe way to use them.
 #![allow(non_camel_case_types)]
 
 mod abi;

@@ -30,7 +30,7 @@ pub enum AuditEventType {
 pub struct AuditEvent {
     pub level: AuditLevel,
     pub event_type: AuditEventType,
-    /// Of a rejection.
+    /// The code of a rejection; `None` for other events.
     pub code: Option<Code>,
     /// Nanoseconds since 1970: of the newest of `count`.
     pub time_ns: u64,
@@ -43,8 +43,8 @@ pub struct AuditEvent {
     pub metadata: Vec<(String, String)>,
 }
 
-/// Who is told of rejections and changes: in the thread that caused the event, or, with repeats counted before, in a
-/// thread of the handle. It may call the registry. A panic in it ends there.
+/// Receives rejections and changes: in the thread that caused the event; if it stands for repeats that were counted
+/// before, in a thread of the handle. It may call the registry. A panic in it is caught.
 pub trait AuditSink: Send + Sync {
     fn write(&self, event: &AuditEvent);
 }
@@ -84,7 +84,7 @@ impl AuditSink for MemorySink {
     }
 }
 
-/// SAFETY: null, or a string of C
+/// SAFETY: `pointer` is null or a C string
 unsafe fn string(pointer: *const c_char) -> Option<String> {
     if pointer.is_null() {
         return None;
@@ -92,7 +92,7 @@ unsafe fn string(pointer: *const c_char) -> Option<String> {
     Some(CStr::from_ptr(pointer).to_string_lossy().into_owned())
 }
 
-/// SAFETY: of a call of the sink, whose event is whole
+/// SAFETY: only within the library's call of the sink, whose event is complete
 unsafe fn copied(event: &sys::k2k_audit_event) -> AuditEvent {
     let fields = if event.fields.is_null() {
         &[]
@@ -126,14 +126,14 @@ unsafe fn copied(event: &sys::k2k_audit_event) -> AuditEvent {
     }
 }
 
-/// What the library calls. `context` is an `Arc<dyn AuditSink>` that outlives all calls.
+/// The function that the library calls. `context` is an `Arc<dyn AuditSink>` that outlives all calls.
 pub(crate) unsafe extern "C" fn call(context: *mut c_void, event: *const sys::k2k_audit_event) {
-    // A panic must not cross the library; its text is on standard error already.
+    // A panic must not unwind into the library; its text is on standard error already.
     let panic = catch_unwind(AssertUnwindSafe(|| {
         let sink = &*(context as *const Arc<dyn AuditSink>);
         sink.write(&copied(&*event));
     }));
-    // nor may one of dropping what it carries
+    // dropping the payload could panic again
     if let Err(carried) = panic {
         std::mem::forget(carried);
     }

@@ -9,12 +9,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! codes {
     ($($(#[$about:meta])* $name:ident = $code:ident,)*) => {
-        /// Why a call failed. `<k2k/registry.h>` says at each call which of them it may answer.
+        /// Why a call failed. `<k2k/registry.h>` says which codes each call may return.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
             $($(#[$about])* $name,)*
-            /// One that this crate does not know yet.
+            /// A code that this crate does not know yet.
             Other(i32),
         }
 
@@ -41,7 +41,7 @@ codes! {
     NoRegistry = K2K_ENOREGISTRY,
     System = K2K_EIO,
     NoMemory = K2K_ENOMEM,
-    /// A deadline passed; the detail names who holds it up.
+    /// A deadline passed; the detail names the process that holds it up.
     Busy = K2K_EBUSY,
     Exists = K2K_EEXIST,
     Invalid = K2K_EINVAL,
@@ -69,12 +69,12 @@ codes! {
 }
 
 impl Code {
-    /// A limit stands in the way.
+    /// Did a limit reject the request?
     pub fn is_rejection(self) -> bool {
         matches!(self, Code::Rate | Code::Budget | Code::Kernels | Code::GpuMemory)
     }
 
-    /// These leave the thread's error detail as it was.
+    /// These codes leave the thread's error detail as it was.
     fn is_plain(self) -> bool {
         self.is_rejection() || matches!(self, Code::NoTenant | Code::Unbooked | Code::Gone | Code::NotHeld | Code::Stale)
     }
@@ -87,16 +87,16 @@ impl fmt::Display for Code {
     }
 }
 
-/// A request in numbers: messages, nanoseconds, kernels or bytes.
+/// The answer to a request in numbers: messages, nanoseconds, kernels or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     pub used: u64,
     /// `u64::MAX` is unlimited.
     pub limit: u64,
     pub remaining: u64,
-    /// Zero where it was not rejected; `None`: waiting alone does not help.
+    /// Zero if it was not rejected; `None`: waiting alone does not help.
     pub retry_after: Option<Duration>,
-    /// The second, of CLOCK_MONOTONIC, that a rate was decided in.
+    /// The second of CLOCK_MONOTONIC that a rate was decided in.
     pub window: u64,
 }
 
@@ -115,13 +115,13 @@ impl From<sys::k2k_verdict> for Verdict {
     }
 }
 
-/// What lies behind an error.
+/// More about an error.
 #[derive(Debug, Clone)]
 pub struct Detail {
     pub system_errno: i32,
     pub expected: u64,
     pub found: u64,
-    /// Who holds it up, or 0.
+    /// The process that holds it up, or 0.
     pub pid: u64,
     pub object: String,
     pub field: String,
@@ -137,13 +137,13 @@ pub struct Error {
 }
 
 impl Error {
-    /// To be called by the thread that has just been given `number`.
+    /// Must be called by the thread that got `number`, before its next call.
     pub(crate) fn new(number: i32, verdict: Option<Verdict>) -> Self {
         let code = Code::from_number(number);
         let detail = if code.is_plain() {
             None
         } else {
-            // SAFETY: of this thread, and not null
+            // SAFETY: this thread's own, and never null
             let detail = unsafe { &*sys::k2k_error_detail() };
             Some(Box::new(Detail {
                 system_errno: detail.system_errno,
@@ -179,7 +179,7 @@ impl Error {
         self.detail.as_deref()
     }
 
-    /// Of a rejection.
+    /// The numbers of a rejection.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
     }

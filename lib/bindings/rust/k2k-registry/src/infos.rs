@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Copies of what the registry holds.
+//! Copies of what the registry holds; the header describes their fields.
 use crate::{text, TenantId};
 use k2k_registry_sys as sys;
 
-/// Requests that a limit stood in the way of.
+/// How many requests each limit has rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejected {
     pub rate: u64,
@@ -63,7 +63,7 @@ infos! {
         unattributed_ns: u64 = |i| i.unattributed_ns,
         kernels: u64 = |i| i.kernels,
         gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
-        // no call under way can add to it any more
+        // no call under way can add to the totals any more
         is_final: bool = |i| i.r#final != 0,
     }
     RegistryInfo of k2k_registry_info {
@@ -83,7 +83,7 @@ infos! {
         budgets: Table = |i| i.budgets.into(),
         max_audit_events: u64 = |i| i.max_audit_events,
         cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
-        // of the handle that was asked
+        // of this handle
         has_audit_sink: bool = |i| i.flags & sys::K2K_INFO_AUDIT_SINK != 0,
     }
     BrokerInfo of k2k_broker_info {
@@ -121,13 +121,13 @@ infos! {
         budget_ns: u64 = |i| i.budget_ns,
         used_ns: u64 = |i| i.used_ns,
     }
-    /// Something that is wrong with the registry.
+    /// A violation of an invariant of the registry.
     Finding of k2k_finding {
         invariant: String = |i| text(&i.invariant),
         object: String = |i| text(&i.object),
         text: String = |i| text(&i.text),
     }
-    /// What a repair has mended, in records, slots and files.
+    /// What a repair has mended: counts of records, slots and files, and GPU time.
     Repaired of k2k_repair_info {
         tenants: u64 = |i| i.tenants,
         budgets: u64 = |i| i.budgets,
@@ -145,7 +145,7 @@ infos! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     pub used: u64,
-    /// Waits for a grace period.
+    /// Entries that wait for a grace period.
     pub retired: u64,
     pub capacity: u64,
 }
@@ -160,11 +160,11 @@ impl From<sys::k2k_table_info> for Table {
 #[non_exhaustive]
 pub enum BrokerState {
     Active,
-    /// Alive, but does not run.
+    /// Alive, but stopped.
     Stopped,
     /// Its slot waits for the next broker.
     Dead,
-    /// Alive, but whether it runs can't be told; or a state that this crate does not know.
+    /// Alive, but nobody here can tell whether it is stopped; or a state that this crate does not know.
     Unknown,
 }
 

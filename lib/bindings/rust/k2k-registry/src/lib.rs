@@ -15,9 +15,10 @@
 //! # Ok::<(), k2k_registry::Error>(())
 //! ```
 //!
-//! What a call promises, and which codes it answers, is said in `<k2k/registry.h>`. A handle has one role:
-//! [`Role::Admin`] changes definitions, [`Role::Broker`] admits, books and holds, [`Role::Observer`] reads; what a role
-//! does not allow answers [`Code::Role`]. Handles may be used from any thread. After a fork the child opens for itself.
+//! `<k2k/registry.h>` says what each call promises, and which codes it may return. A handle has one role:
+//! [`Role::Admin`] changes definitions, [`Role::Broker`] admits, books and holds leases, [`Role::Observer`] reads; a call
+//! that the role does not allow returns [`Code::Role`]. Any thread may use a handle. After a fork the child opens handles
+//! of its own.
 #![warn(missing_debug_implementations)]
 
 mod audit;
@@ -37,10 +38,10 @@ pub use registry::{destroy, version, Batch, CreateOptions, Lease, OpenOptions, R
 
 pub type TenantId = u64;
 
-/// No tenant: always admitted, never counted.
+/// Not a registered tenant: always admitted, never counted.
 pub const UNSPECIFIED_TENANT: TenantId = k2k_registry_sys::K2K_TENANT_UNSPECIFIED;
 
-/// A text in an array of C, up to its zero.
+/// The text in a C array, up to its zero byte.
 fn text(bytes: &[std::os::raw::c_char]) -> String {
     let bytes: Vec<u8> = bytes.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -3,7 +3,7 @@ use k2k_registry_sys as sys;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Whom to bill. Costs and budgets are keyed by `engagement_id` alone; `org_id` only appears in audit events.
+/// Who pays. Costs and budgets are keyed by `engagement_id`; `org_id` only appears in audit events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct AuditTag {
     pub org_id: u64,
@@ -20,18 +20,18 @@ impl AuditTag {
     }
 }
 
-/// Nanoseconds; what is longer than 584 years is `u64::MAX`.
+/// Nanoseconds; more than 584 years become `u64::MAX`.
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Limits of a tenant. The largest number of its type is "unlimited".
+/// Limits of a tenant. A field's largest number means "unlimited".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantQuota {
     pub max_concurrent_kernels: u32,
     pub max_gpu_memory_bytes: u64,
     pub max_messages_per_sec: u64,
-    /// Budgets by engagement; no entry, no budget.
+    /// Budgets by engagement; an engagement without an entry has no budget.
     pub per_engagement_budget: HashMap<u64, Duration>,
 }
 
@@ -60,7 +60,7 @@ impl TenantQuota {
         self
     }
 
-    /// The C struct points into the list: keep both.
+    /// The C struct points into the list: keep the list as long.
     pub(crate) fn native(&self) -> (sys::k2k_quota, Vec<sys::k2k_budget>) {
         let budgets = self.per_engagement_budget.iter().map(|(engagement, budget)| (*engagement, Some(*budget)));
         native(self.max_messages_per_sec, self.max_gpu_memory_bytes, self.max_concurrent_kernels, budgets)
@@ -89,7 +89,7 @@ fn native(
         max_messages_per_sec: rate,
         max_gpu_memory_bytes: memory,
         max_concurrent_kernels: kernels,
-        // a list too long for the count is refused: no table is so large
+        // the library refuses a longer list: no table is so large
         budget_count: u32::try_from(list.len()).unwrap_or(u32::MAX),
         budgets: list.as_ptr(),
         ..Default::default()
@@ -97,7 +97,8 @@ fn native(
     (quota, list)
 }
 
-/// What an update changes; `None`, and budgets that are not listed, stay. A budget of `None` is removed.
+/// What an update changes. A field that is `None`, and budgets that are not listed, stay as they are. A budget of `None`
+/// is removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantUpdate {
     pub max_concurrent_kernels: Option<u32>,

@@ -19,14 +19,14 @@ pub enum Role {
     Observer,
 }
 
-/// Sizes of the tables, fixed for the registry's life; 0 is the default. And rights.
+/// Sizes of the tables (0 is the default) and access rights, fixed for the registry's life.
 #[derive(Debug, Clone, Default)]
 pub struct CreateOptions {
     pub max_tenants: u64,
     pub max_engagements: u64,
     pub max_leases: u64,
     pub max_budgets: u64,
-    /// That each audit ring keeps.
+    /// How many events each audit ring keeps.
     pub max_audit_events: u64,
     pub mode: Option<u32>,
     pub gid: Option<u32>,
@@ -34,7 +34,7 @@ pub struct CreateOptions {
 
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// Longest wait of any one call of the handle; 5 s unless given.
+    /// The longest wait of any call on the handle; the default is 5 s.
     pub timeout: Option<Duration>,
     /// Accept this owner too, besides root and oneself.
     pub owner_uid: Option<u32>,
@@ -43,7 +43,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// The C struct points into the string: keep both.
+    /// The C struct points into the string: keep the string as long.
     fn native(&self) -> Result<(sys::k2k_open_options, Option<CString>)> {
         let actor = self.actor.as_deref().map(c_string).transpose()?;
         let mut native = sys::k2k_open_options::default();
@@ -72,12 +72,12 @@ fn answered(code: c_int) -> Result<()> {
     }
 }
 
-/// A handle. Dropped, it detaches, and gives back what it holds.
+/// A handle. Dropping it detaches, and releases what it holds.
 pub struct TenantRegistry {
     handle: *mut sys::k2k_registry,
     name: String,
     role: Role,
-    /// What the library calls, or null.
+    /// The context of the library's calls of the sink, or null.
     sink: *mut Arc<dyn AuditSink>,
 }
 
@@ -110,7 +110,7 @@ impl TenantRegistry {
         }
         let text = c_string(name)?;
         let mut handle = null_mut();
-        // SAFETY: the pointers are to what lives until it returns, as in all calls below
+        // SAFETY: here and in all calls below the pointers are valid until the call returns
         answered(unsafe { sys::k2k_registry_create(text.as_ptr(), &native, &mut handle) })?;
         Ok(TenantRegistry { handle, name: name.to_string(), role: Role::Admin, sink: null_mut() })
     }
@@ -132,7 +132,7 @@ impl TenantRegistry {
         Ok(TenantRegistry { handle, name: name.to_string(), role, sink: null_mut() })
     }
 
-    /// The same handle, which tells the sink of rejections and changes.
+    /// The same handle, with a sink for rejections and changes.
     pub fn with_audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Result<Self> {
         self.set_audit_sink(sink)?;
         Ok(self)
@@ -150,8 +150,8 @@ impl TenantRegistry {
         answered(code)
     }
 
-    /// As dropping it does, but says what went wrong: [`Code::Busy`](crate::Code::Busy) where a batch was forgotten in another thread, or in a
-    /// sink. The handle stays open then, until the process ends.
+    /// Does what dropping does, and returns an error if it fails: [`Code::Busy`](crate::Code::Busy) in a sink, or if another
+    /// thread does not end its batch. Then the handle stays open until the process ends.
     pub fn close(mut self) -> Result<()> {
         answered(self.detach())
     }
@@ -162,7 +162,7 @@ impl TenantRegistry {
         }
         let code = unsafe { sys::k2k_registry_close(&mut self.handle) };
         self.handle = null_mut();
-        // Else a sink may still run: in another thread, or, in a forked child, below this very call.
+        // If it failed, a sink may still run: in another thread or, in a forked child, below this call.
         if code == 0 && !self.sink.is_null() {
             // SAFETY: from Box::into_raw, and no longer known to the library
             drop(unsafe { Box::from_raw(self.sink) });
@@ -186,13 +186,13 @@ impl TenantRegistry {
         answered(unsafe { sys::k2k_tenant_register(self.handle, tenant_id, &native) })
     }
 
-    /// Changes what is named, all at once; keeps usage.
+    /// Changes only what `update` names, all at once, and keeps usage.
     pub fn update(&self, tenant_id: TenantId, update: &TenantUpdate) -> Result<()> {
         let (native, _list, mask) = update.native();
         answered(unsafe { sys::k2k_tenant_update(self.handle, tenant_id, &native, mask) })
     }
 
-    /// Whether it was registered.
+    /// Returns whether the tenant was registered.
     pub fn deregister(&self, tenant_id: TenantId) -> Result<bool> {
         match unsafe { sys::k2k_tenant_deregister(self.handle, tenant_id, null_mut()) } {
             sys::K2K_ENOTENANT => Ok(false),
@@ -200,14 +200,15 @@ impl TenantRegistry {
         }
     }
 
-    /// Waits until no call under way can add to the totals, at most the handle's timeout.
+    /// Waits until no call under way can add to the totals, at most for the handle's timeout.
     pub fn deregister_with_totals(&self, tenant_id: TenantId) -> Result<TenantTotals> {
         let mut totals = sys::k2k_tenant_totals::default();
         answered(unsafe { sys::k2k_tenant_deregister(self.handle, tenant_id, &mut totals) })?;
         Ok((&totals).into())
     }
 
-    /// Until the guard is dropped this thread's changes take the writer's lock once. Each is done when it returns.
+    /// Takes the writer's lock once for all changes by this thread, until the guard is dropped. Each change is complete
+    /// when its call returns.
     pub fn batch(&self) -> Result<Batch<'_>> {
         answered(unsafe { sys::k2k_batch_begin(self.handle) })?;
         Ok(Batch { registry: self, _of_this_thread: PhantomData })
@@ -260,7 +261,7 @@ impl TenantRegistry {
         Ok((&info).into())
     }
 
-    /// What is wrong with the registry; empty if nothing is.
+    /// Verifies the registry; the list of findings is empty if all is well.
     pub fn check(&self) -> Result<Vec<Finding>> {
         infos(|list, room, count| unsafe { sys::k2k_registry_check(self.handle, list, room, count) })
     }
@@ -284,14 +285,14 @@ impl TenantRegistry {
         infos(|list, room, count| unsafe { sys::k2k_usage_list(self.handle, tenant_id, list, room, count) })
     }
 
-    /// Of an engagement, over all registered tenants.
+    /// GPU time of an engagement, of all registered tenants.
     pub fn get_engagement_cost(&self, audit_tag: AuditTag) -> Result<Duration> {
         let mut ns = 0;
         answered(unsafe { sys::k2k_usage_engagement(self.handle, audit_tag.native(), &mut ns) })?;
         Ok(Duration::from_nanos(ns))
     }
 
-    /// Zero where there is no such tenant.
+    /// The same of one tenant; zero if there is no such tenant.
     pub fn get_engagement_cost_for(&self, tenant_id: TenantId, audit_tag: AuditTag) -> Result<Duration> {
         let mut ns = 0;
         match unsafe { sys::k2k_usage_engagement_for(self.handle, tenant_id, audit_tag.native(), &mut ns) } {
@@ -307,7 +308,7 @@ impl TenantRegistry {
         self.check_quota_of(tenant_id, audit_tag, 1).map(|_| ())
     }
 
-    /// Would so many be admitted now? Consumes nothing.
+    /// Would that many be admitted now? Consumes nothing.
     pub fn check_quota_of(&self, tenant_id: TenantId, audit_tag: AuditTag, messages: u64) -> Result<Verdict> {
         asked(|verdict| unsafe { sys::k2k_quota_check(self.handle, tenant_id, audit_tag.native(), messages, verdict) })
     }
@@ -317,7 +318,7 @@ impl TenantRegistry {
         asked(|verdict| unsafe { sys::k2k_message_admit(self.handle, tenant_id, audit_tag.native(), messages, verdict) })
     }
 
-    /// Counts one message without asking.
+    /// Counts one message, whatever the limits are.
     pub fn record_message(&self, tenant_id: TenantId) -> Result<()> {
         answered(unsafe { sys::k2k_message_record(self.handle, tenant_id) })
     }
@@ -326,14 +327,14 @@ impl TenantRegistry {
         answered(unsafe { sys::k2k_usage_track(self.handle, tenant_id, audit_tag.native(), nanoseconds(gpu_time)) })
     }
 
-    // ---- leases: held until given back, or this handle is closed, or the process has died ---------------------------
+    // ---- leases: held until they are released, the handle is closed, or the process has died ------------------------
 
-    /// Give it back with [`release_kernel_slot`](Self::release_kernel_slot).
+    /// Release it by [`release_kernel_slot`](Self::release_kernel_slot).
     pub fn acquire_kernel_slot(&self, tenant_id: TenantId) -> Result<()> {
         asked(|verdict| unsafe { sys::k2k_kernel_acquire(self.handle, tenant_id, null_mut(), verdict) }).map(|_| ())
     }
 
-    /// One slot of the current registration; [`Code::NotHeld`](crate::Code::NotHeld) where this handle holds none.
+    /// Releases one slot of the current registration; [`Code::NotHeld`](crate::Code::NotHeld) if this handle holds none.
     pub fn release_kernel_slot(&self, tenant_id: TenantId) -> Result<()> {
         answered(unsafe { sys::k2k_kernel_release_id(self.handle, tenant_id) })
     }
@@ -346,14 +347,14 @@ impl TenantRegistry {
         answered(unsafe { sys::k2k_gpu_memory_release_id(self.handle, tenant_id, bytes) })
     }
 
-    /// A slot that is given back when the guard is dropped.
+    /// A slot that is released when the guard is dropped.
     pub fn lease_kernel_slot(&self, tenant_id: TenantId) -> Result<Lease<'_>> {
         let mut native = sys::k2k_lease::default();
         asked(|verdict| unsafe { sys::k2k_kernel_acquire(self.handle, tenant_id, &mut native, verdict) })?;
         Ok(Lease { registry: self, native, release: sys::k2k_kernel_release })
     }
 
-    /// GPU memory that is given back when the guard is dropped.
+    /// GPU memory that is released when the guard is dropped.
     pub fn lease_gpu_memory(&self, tenant_id: TenantId, bytes: u64) -> Result<Lease<'_>> {
         let mut native = sys::k2k_lease::default();
         asked(|verdict| unsafe { sys::k2k_gpu_memory_acquire(self.handle, tenant_id, bytes, &mut native, verdict) })?;
@@ -362,7 +363,7 @@ impl TenantRegistry {
 
     // ---- audit ----------------------------------------------------------------------------------------------------
 
-    /// They differ.
+    /// Do they differ?
     pub fn is_cross_tenant(&self, from: TenantId, to: TenantId) -> bool {
         unsafe { sys::k2k_is_cross_tenant(from, to) != 0 }
     }
@@ -415,7 +416,7 @@ fn asked(call: impl FnOnce(*mut sys::k2k_verdict) -> c_int) -> Result<Verdict> {
     }
 }
 
-/// Asks again with more room while there are more than there is room for. `first` has the size set, where there is one.
+/// Calls again with more room until all elements fit. `first` has its size set, if it is a struct.
 fn list<T: Copy>(first: T, mut call: impl FnMut(*mut T, usize, *mut usize) -> c_int) -> Result<Vec<T>> {
     let mut room = 64;
     loop {
@@ -451,7 +452,7 @@ impl fmt::Debug for Batch<'_> {
     }
 }
 
-/// Gives back what was acquired when it is dropped.
+/// Releases what was acquired when it is dropped.
 pub struct Lease<'a> {
     registry: &'a TenantRegistry,
     native: sys::k2k_lease,
@@ -459,7 +460,7 @@ pub struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// As dropping it does, but says what went wrong: [`Code::Stale`](crate::Code::Stale) where the tenant has gone meanwhile.
+    /// Does what dropping does, and returns an error if it fails: [`Code::Stale`](crate::Code::Stale) if the tenant is gone.
     pub fn release(mut self) -> Result<()> {
         let code = self.give_back();
         std::mem::forget(self);
@@ -488,7 +489,8 @@ impl fmt::Debug for Lease<'_> {
     }
 }
 
-/// Removes a registry; handles that are open answer [`Code::Fenced`](crate::Code::Fenced). `force`: also with brokers attached.
+/// Removes a registry; calls on open handles then return [`Code::Fenced`](crate::Code::Fenced). `force`: also with brokers
+/// attached.
 pub fn destroy(name: &str, force: bool, options: &OpenOptions) -> Result<()> {
     let (native, _actor) = options.native()?;
     let text = c_string(name)?;

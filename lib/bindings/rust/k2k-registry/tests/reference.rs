@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The twelve tests of the single-process registry that this one took over from, by their names, through its interface.
+//! The twelve tests of the single-process registry that this one replaces, with their names and through its interface.
 mod common;
 mod shim;
 
@@ -12,7 +12,7 @@ fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-/// The text of a rejection that a limit is the reason of.
+/// The text of a rejection by a limit.
 fn shed(result: shim::Result<()>) -> String {
     match result {
         Err(RingKernelError::LoadSheddingRejected { level }) => level,
@@ -20,7 +20,7 @@ fn shed(result: shim::Result<()>) -> String {
     }
 }
 
-/// The text of what was wrong from the beginning.
+/// The text of an error in the request itself.
 fn invalid(result: shim::Result<()>) -> String {
     match result {
         Err(RingKernelError::InvalidConfig(text)) => text,

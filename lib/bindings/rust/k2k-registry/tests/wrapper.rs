@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What the wrapper adds to the C interface: ownership, errors, lists, and sinks that may panic.
+//! Tests what the wrapper adds to the C interface: ownership, errors, lists, and sinks that may panic.
 mod common;
 
 use common::{code, error, fresh_name, Fixture};

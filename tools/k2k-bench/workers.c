@@ -16,18 +16,18 @@
 #include <unistd.h>
 
 /*
- * One a worker, and two for all at desks[size]: nothing is shared that a late worker could mistake
- * for its own order.
+ * Each worker has its own, so that a late worker can't take the next order for its own. The last
+ * one, orders[size], is for all workers.
  */
-struct crew_desk {
-	_Alignas(128) _Atomic uint32_t given; /* orders, counted */
+struct worker_orders {
+	_Alignas(128) _Atomic uint32_t given; /* how many orders were given */
 	uint32_t order;
-	_Atomic uint32_t left; /* in the last desk: who has not ended */
+	_Atomic uint32_t left; /* only in the last one: how many workers are not done */
 };
 
-enum { HIRED_MAX = 256, SPINS = 20000 };
-static pid_t hired[HIRED_MAX];
-static unsigned int hired_count;
+enum { WORKERS_MAX = 256, SPINS = 20000 };
+static pid_t pids[WORKERS_MAX];
+static unsigned int pid_count;
 
 void *shared_memory(size_t bytes)
 {
@@ -57,51 +57,53 @@ void end_with_parent(int parent)
 		_exit(1);
 }
 
-static _Noreturn void work(struct crew *crew, unsigned int worker)
+static _Noreturn void work(struct workers *workers, unsigned int worker)
 {
-	struct crew_desk *desk = &crew->desks[worker], *all = &crew->desks[crew->size];
+	struct worker_orders *own = &workers->orders[worker],
+			     *all = &workers->orders[workers->size];
 
 	for (uint32_t done = 0;; done++) {
-		while (atomic_load(&desk->given) == done)
-			futex_wait(&desk->given, done, 0);
-		crew->work(crew->context, worker, desk->order);
+		while (atomic_load(&own->given) == done)
+			futex_wait(&own->given, done, 0);
+		workers->work(workers->context, worker, own->order);
 		if (atomic_fetch_sub(&all->left, 1) == 1)
 			futex_wake(&all->left, 1);
 	}
 }
 
-void crew_hire(struct crew *crew)
+void workers_start(struct workers *workers)
 {
 	pid_t self = getpid();
 
-	crew->desks = shared_memory((crew->size + 1) * sizeof(*crew->desks));
-	for (unsigned int i = 0; i < crew->size; i++) {
-		pid_t pid = hired_count < HIRED_MAX ? fork() : -1;
+	workers->orders = shared_memory((workers->size + 1) * sizeof(*workers->orders));
+	for (unsigned int i = 0; i < workers->size; i++) {
+		pid_t pid = pid_count < WORKERS_MAX ? fork() : -1;
 
 		if (pid < 0)
-			die("can't start process %u of %u: %s", i + 1, crew->size, strerror(errno));
+			die("can't start process %u of %u: %s", i + 1, workers->size,
+			    strerror(errno));
 		if (!pid) {
 			end_with_parent(self);
-			work(crew, i);
+			work(workers, i);
 		}
-		hired[hired_count++] = pid;
+		pids[pid_count++] = pid;
 	}
 }
 
-void crew_order(struct crew *crew, unsigned int members, unsigned int order)
+void workers_run(struct workers *workers, unsigned int members, unsigned int order)
 {
-	atomic_store(&crew->desks[crew->size].left, members);
+	atomic_store(&workers->orders[workers->size].left, members);
 	for (unsigned int i = 0; i < members; i++) {
-		crew->desks[i].order = order;
-		atomic_fetch_add(&crew->desks[i].given, 1);
+		workers->orders[i].order = order;
+		atomic_fetch_add(&workers->orders[i].given, 1);
 	}
 	for (unsigned int i = 0; i < members; i++)
-		futex_wake(&crew->desks[i].given, 1);
+		futex_wake(&workers->orders[i].given, 1);
 }
 
-void crew_wait(struct crew *crew, unsigned int members)
+void workers_wait(struct workers *workers, unsigned int members)
 {
-	_Atomic uint32_t *left = &crew->desks[crew->size].left;
+	_Atomic uint32_t *left = &workers->orders[workers->size].left;
 	uint32_t seen;
 
 	while ((seen = atomic_load(left))) {
@@ -112,21 +114,21 @@ void crew_wait(struct crew *crew, unsigned int members)
 			die("process %d of %u at work was killed by signal %d", (int)pid, members,
 			    WTERMSIG(status));
 		if (pid > 0)
-			_exit(1); /* it has said why */
+			_exit(1); /* it has reported why */
 		futex_wait(left, seen, 1);
 	}
 }
 
-void crews_dismiss(void)
+void workers_stop_all(void)
 {
-	for (unsigned int i = 0; i < hired_count; i++)
-		kill(hired[i], SIGKILL);
-	for (unsigned int i = 0; i < hired_count; i++)
-		waitpid(hired[i], NULL, 0);
-	hired_count = 0;
+	for (unsigned int i = 0; i < pid_count; i++)
+		kill(pids[i], SIGKILL);
+	for (unsigned int i = 0; i < pid_count; i++)
+		waitpid(pids[i], NULL, 0);
+	pid_count = 0;
 }
 
-/* Spins first where all can run at once: they then leave some 0.1 us apart. */
+/* If all can run at once, they spin first, and leave within some 0.1 us of each other. */
 void meet(struct meeting *meeting, uint32_t parties)
 {
 	uint32_t round = atomic_load(&meeting->round);

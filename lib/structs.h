@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * structs.h (F0) - structs that callers hand in, of whichever version of the header.
+ *
+ * A public struct that begins with `size` may grow, but only at its end. Its sizes in all versions
+ * are listed below. So a program that was compiled with an earlier header runs unchanged:
+ *
+ * 1. The caller sets `size`. It is one of the listed sizes, or larger than all of them: then the
+ *    caller was compiled with a later header. Any other size is K2K_EINVAL.
+ * 2. Nothing behind the caller's struct is read or written. A field that an earlier struct lacks
+ *    counts as 0. So 0 in a new field must mean "as before".
+ * 3. In a later struct this library sets the part that it does not know to 0 if the struct is a
+ *    result. If it is an argument that part must be 0: else the caller asks for something that the
+ *    library would ignore.
+ * 4. In an array the `size` of the first element is the stride.
+ *
+ * To add a field: append it in the header, and put the new size in front of the old ones here. The
+ * struct must become larger: padding belongs to the earlier version. Structs without `size`
+ * (k2k_budget, k2k_usage, k2k_audit_tag, k2k_table_info, ...) never grow: they are parts of others,
+ * or elements of arrays without a stride.
+ */
+#ifndef K2K_STRUCTS_H
+#define K2K_STRUCTS_H
+
+#include <stddef.h>
+
+#include "error.h"
+
+/* Sizes in bytes: of today's header, then of earlier ones. */
+#define K2K_STRUCTS(X)                  \
+	X(k2k_quota, 40)                \
+	X(k2k_verdict, 56)              \
+	X(k2k_lease, 32)                \
+	X(k2k_open_options, 32)         \
+	X(k2k_create_options, 56, 48)   \
+	X(k2k_registry_plan, 96, 88)    \
+	X(k2k_registry_info, 312, 296)  \
+	X(k2k_finding, 208)             \
+	X(k2k_repair_info, 88, 56)      \
+	X(k2k_tenant_info, 136)         \
+	X(k2k_tenant_totals, 104)       \
+	X(k2k_tenant_image, 104)        \
+	X(k2k_budget_info, 48)          \
+	X(k2k_broker_info, 104)         \
+	X(k2k_lease_info, 56)           \
+	X(k2k_usage_info, 40)           \
+	X(k2k_audit_record, 440)        \
+	X(k2k_audit_cursor, 1072)       \
+	X(k2k_audit_follower_info, 152) \
+	X(k2k_audit_stats, 2968, 1432)
+
+#define K2K_VERSIONS_MOST 8
+
+struct k2k_versions {
+	uint32_t sizes[K2K_VERSIONS_MOST + 1]; /* 0 behind the last */
+};
+
+#define K2K_DECLARE_VERSIONS(type, ...) extern const struct k2k_versions k2k_versions_of_##type;
+K2K_STRUCTS(K2K_DECLARE_VERSIONS)
+
+/* The versions of the struct that a pointer points to; another type does not compile. */
+#define K2K_VERSIONS_CASE(type, ...) \
+	, struct type * : &k2k_versions_of_##type, const struct type * : &k2k_versions_of_##type
+#define K2K_VERSIONS(pointer) _Generic((pointer), char : NULL K2K_STRUCTS(K2K_VERSIONS_CASE))
+
+/* 0, or K2K_EINVAL: null, a size of no version, unknown flags. `name` is the argument's. */
+int k2k_struct_check(const void *caller, const struct k2k_versions *versions, uint32_t known_flags,
+                     const char *name);
+/* Checks an argument, and copies it to `mine`, a struct of today's size, complete with zeros. */
+int k2k_struct_take(void *mine, const void *caller, const struct k2k_versions *versions,
+                    uint32_t known_flags, const char *name);
+/* Copies a result of `bytes` to the caller's struct of `size`, as far as it has room. */
+void k2k_struct_give(void *caller, uint32_t size, const void *mine, size_t bytes);
+
+/* A result, before it is filled. */
+#define K2K_CHECK_STRUCT(pointer, known_flags) \
+	k2k_struct_check((pointer), K2K_VERSIONS(pointer), (known_flags), #pointer)
+/* An argument. */
+#define K2K_TAKE_STRUCT(mine, pointer, known_flags)                                          \
+	k2k_struct_take((mine), (1 ? (pointer) : (mine)), K2K_VERSIONS(mine), (known_flags), \
+	                #pointer)
+/* A result that was checked. The conditional makes the compiler compare the two types. */
+#define K2K_GIVE_STRUCT(pointer, mine) \
+	k2k_struct_give((pointer), (pointer)->size, (1 ? (mine) : (pointer)), sizeof(*(mine)))
+
+/* An array of results, of which `capacity` may be 0; and its stride. */
+#define K2K_CHECK_LIST(list, capacity, count, known_flags)      \
+	(!(count)     ? k2k_fail_argument("count", "null")      \
+	 : (capacity) ? K2K_CHECK_STRUCT((list), (known_flags)) \
+	              : 0)
+#define K2K_STRIDE(list, capacity) ((capacity) ? (list)->size : 0)
+
+static inline void *k2k_element(void *array, uint32_t stride, size_t index)
+{
+	return (unsigned char *)array + (size_t)stride * index;
+}
+
+/* One of an array of results that was checked. */
+#define K2K_GIVE_ELEMENT(list, stride, index, mine) \
+	k2k_struct_give(k2k_element((list), (stride), (index)), (stride), (mine), sizeof(*(mine)))
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "view.h"
+#include "suggest.h"
+#include "common/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum comparison { LESS, LESS_OR_EQUAL, EQUAL, NOT_EQUAL, MORE_OR_EQUAL, MORE };
+
+struct filter {
+	size_t field;
+	enum comparison comparison;
+	uint64_t number;
+	const char *text; /* for columns of texts */
+};
+
+/* ---- columns by name ---------------------------------------------------------------- */
+
+static bool fail_column(struct ctl *ctl, const struct table *table, const char *option,
+                        const char *word)
+{
+	struct guess guess = { word, NULL, 0 };
+	struct word_list known = { .last = "and" };
+	char(*names)[COLUMN_NAME] = check_memory(calloc(table->count, sizeof(*names)));
+
+	for (size_t i = 0; i < table->count; i++)
+		known.total += table->fields[i].heading != NULL;
+	for (size_t i = 0; i < table->count; i++) {
+		if (!table->fields[i].heading)
+			continue;
+		word_list_add(&known, column_name(names[i], &table->fields[i]));
+		guess_offer(&guess, names[i]);
+	}
+	fail_usage(ctl, "%s '%s': no such column; there are %s%s%s%s", option, word, known.text,
+	           guess.best ? "; did you mean '" : "", guess.best ? guess.best : "",
+	           guess.best ? "'?" : "");
+	free(names);
+	return false;
+}
+
+/* A column answers to its heading in any case, and to its key in csv. */
+static bool find_column(struct ctl *ctl, const struct table *table, const char *option,
+                        const char *word, size_t *field)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct field *f = &table->fields[i];
+
+		if (f->heading &&
+		    (!strcasecmp(f->heading, word) || (f->key && !strcmp(f->key, word)))) {
+			*field = i;
+			return true;
+		}
+	}
+	return fail_column(ctl, table, option, word);
+}
+
+/* ---- reading the options -------------------------------------------------------------- */
+
+static bool read_columns(struct ctl *ctl, struct view *view, const char *text)
+{
+	for (;; text++) {
+		size_t length = strcspn(text, ",");
+		struct chosen_column *c;
+
+		view->chosen = check_memory(
+			realloc(view->chosen, (view->chosen_count + 1) * sizeof(*view->chosen)));
+		c = &view->chosen[view->chosen_count++];
+		c->name = check_memory(strndup(text, length));
+		if (!find_column(ctl, view->table, "--columns", c->name, &c->field))
+			return false;
+		text += length;
+		if (!*text)
+			return true;
+	}
+}
+
+static bool parse_value(const struct field *field, const char *text, struct filter *filter,
+                        struct units_fault *fault)
+{
+	filter->text = text;
+	if (field->kind == KIND_TEXT)
+		return true;
+	if ((field->flags & FIELD_LIMIT) && !strcmp(text, "unlimited")) {
+		filter->number = UINT64_MAX;
+		return true;
+	}
+	switch (field->kind) {
+	case KIND_BYTES: return !units_parse_size(text, &filter->number, fault);
+	case KIND_NS: return !units_parse_duration(text, &filter->number, fault);
+	case KIND_RATE: return !units_parse_rate(text, &filter->number, fault);
+	case KIND_ID: return !units_parse_id(text, &filter->number, fault);
+	default: return !units_parse_count(text, 0, UINT64_MAX, &filter->number, fault);
+	}
+}
+
+/* "rejected>0" */
+static bool read_filter(struct ctl *ctl, const struct table *table, const char *text,
+                        struct filter *filter)
+{
+	static const struct {
+		const char *sign;
+		enum comparison comparison;
+	} signs[] = {
+		{ "<=", LESS_OR_EQUAL }, { ">=", MORE_OR_EQUAL }, { "!=", NOT_EQUAL },
+		{ "<", LESS },           { ">", MORE },           { "=", EQUAL },
+	};
+	size_t length = strcspn(text, "<>=!"), sign = 0, count = sizeof(signs) / sizeof(signs[0]);
+	struct units_fault fault;
+	const char *value;
+	char *name;
+	bool found;
+
+	while (sign < count && strncmp(text + length, signs[sign].sign, strlen(signs[sign].sign)))
+		sign++;
+	if (sign == count) {
+		fail_usage(ctl,
+		           "--filter '%.100s': write a COLUMN, one of < <= = != >= >, and a value, "
+		           "like 'rejected>0'",
+		           text);
+		return false;
+	}
+	name = check_memory(strndup(text, length));
+	found = find_column(ctl, table, "--filter", name, &filter->field);
+	free(name);
+	if (!found)
+		return false;
+	filter->comparison = signs[sign].comparison;
+	value = text + length + strlen(signs[sign].sign);
+	if (parse_value(&table->fields[filter->field], value, filter, &fault))
+		return true;
+	fail_usage(ctl, "--filter '%.100s': %s at position %zu", text, fault.what,
+	           fault.position + (size_t)(value - text));
+	return false;
+}
+
+bool view_read(struct ctl *ctl, const struct table *table)
+{
+	const char *columns = ctl->option[OPT_COLUMNS], *sort = ctl->option[OPT_SORT];
+	struct view *view = check_memory(calloc(1, sizeof(*view)));
+
+	ctl->view = view;
+	view->table = table;
+	view->filters = check_memory(calloc(ctl->filter_count + 1, sizeof(*view->filters)));
+	for (size_t i = 0; i < ctl->filter_count; i++)
+		if (!read_filter(ctl, table, ctl->filters[i], &view->filters[view->filter_count++]))
+			return false;
+	if (columns && !read_columns(ctl, view, columns))
+		return false;
+	if (!sort)
+		return true;
+	view->sorted = true;
+	view->falling = *sort == '-';
+	return find_column(ctl, table, "--sort", sort + view->falling, &view->sort);
+}
+
+void view_free(struct view *view)
+{
+	if (!view)
+		return;
+	for (size_t i = 0; i < view->chosen_count; i++)
+		free(view->chosen[i].name);
+	free(view->chosen);
+	free(view->filters);
+	free(view);
+}
+
+/* ---- rows ------------------------------------------------------------------------------ */
+
+/* Texts in the order of version numbers, so that 9 is before 10. A missing text comes first. */
+static int compare_texts(const char *a, const char *b)
+{
+	return strverscmp(a ? a : "", b ? b : "");
+}
+
+bool view_passes(const struct view *view, const struct value *values)
+{
+	for (size_t i = 0; i < view->filter_count; i++) {
+		const struct filter *f = &view->filters[i];
+		const struct value *v = &values[f->field];
+		int order = view->table->fields[f->field].kind == KIND_TEXT
+		                    ? compare_texts(v->text, f->text)
+		                    : (v->number > f->number) - (v->number < f->number);
+		bool holds[] = {
+			[LESS] = order<0, [LESS_OR_EQUAL] = order <= 0, [EQUAL] = order == 0,
+			               [NOT_EQUAL] = order != 0, [MORE_OR_EQUAL] = order >= 0,
+			               [MORE] = order> 0,
+		};
+
+		if (!holds[f->comparison])
+			return false;
+	}
+	return true;
+}
+
+int view_compare(const struct view *view, const struct value *a, const struct value *b)
+{
+	const struct field *f = &view->table->fields[view->sort];
+	const struct value *x = &a[view->sort], *y = &b[view->sort];
+	int order = f->kind == KIND_TEXT && !(f->flags & FIELD_SORT_NUMBER)
+	                    ? compare_texts(x->text, y->text)
+	                    : (x->number > y->number) - (x->number < y->number);
+
+	return view->falling ? -order : order;
+}
