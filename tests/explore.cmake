@@ -19,7 +19,8 @@ target_compile_options(explore PRIVATE -O2)
 # what lib/ asks of the system: explore/world.c
 target_link_options(explore PRIVATE -Wl,--wrap=k2k_lock_are_held,--wrap=k2k_lock_is_held,--wrap=clock_gettime
                     -Wl,--wrap=sched_yield,--wrap=k2k_clock_sleep_ns,--wrap=syscall,--wrap=k2k_trail_reject
-                    -Wl,--wrap=k2k_segment_check_identity)
+                    -Wl,--wrap=k2k_segment_check_identity,--wrap=k2k_worker_start,--wrap=k2k_lock_try
+                    -Wl,--wrap=k2k_lock_drop,--wrap=getrandom)
 target_link_libraries(explore PRIVATE k2k-registry-explored Threads::Threads)
 
 foreach(source IN LISTS sources)

@@ -2,8 +2,9 @@
 /*
  * batch.c - programs of the writer's word (lib/writer.h) and of batches (lib/change.c).
  *
- * At most one administrator that lives is the writer; the next one sees all that the last one did, whether
- * that one gave the word back or died. What a reader copies of a definition is of one version.
+ * At most one administrator that lives is the writer; the next one sees all that the last one did,
+ * whether that one gave the word back or died. What a reader copies of a definition is of one
+ * version.
  */
 #include "world.h"
 #include "writer.h"
@@ -52,7 +53,9 @@ static void take_turn(void)
 	for (int i = 0; i < EXPLORE_THREADS; i++)
 		explore_assert(!(inside >> i & 1) || explore_end_of(i) == EXPLORE_DEAD);
 	inside |= 1u << explore_self();
-	/* whoever finds an intent has taken over from a dead one, and mends what it left half done */
+	/*
+	 * whoever finds an intent has taken over from a dead one, and mends what it left half done
+	 */
 	if (k2k_writer_intent(&world_map) != K2K_OP_NONE)
 		k2k_store_relaxed(&second, k2k_load_relaxed(&first));
 	value = k2k_load_relaxed(&first);

@@ -232,9 +232,18 @@ static void check_never_full(void)
 	explore_assert(sum_of(full) == 0);
 }
 
+/* The thread that is told has had a record before: so others look at it. */
+static void setup_two_one_held_known(void)
+{
+	setup_two_one_held();
+	give(1, 1);
+	held[1] = 0;
+	explore_assert(release_as(1, 1) == 0);
+}
+
 PROGRAM(lease_counted_twice, .what = "what goes from one to the next is not counted twice",
-        .setup = setup_two_one_held, .threads = { release_and_tell, acquire_when_told, acquire },
-        .check = check_never_full)
+        .setup = setup_two_one_held_known,
+        .threads = { release_and_tell, acquire_when_told, acquire }, .check = check_never_full)
 
 static void raise_limit(void)
 {
@@ -248,7 +257,7 @@ static void raise_limit(void)
 
 /* One of two is held, then at most two of three. */
 PROGRAM(lease_limit_raised, .what = "full is never said by a limit that was over",
-        .setup = setup_two_one_held, .threads = { raise_limit, acquire_when_told, acquire },
+        .setup = setup_two_one_held_known, .threads = { raise_limit, acquire_when_told, acquire },
         .check = check_never_full)
 
 static void acquire_as_told(void)

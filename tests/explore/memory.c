@@ -19,6 +19,8 @@ struct memory_thread {
 	struct view kept;     /* messages of relaxed loads, until an acquire fence */
 	struct view released; /* `now` at the last release fence */
 	bool has_released;
+	uint16_t last_read[MEMORY_LOCATIONS];
+	uint8_t reads[MEMORY_LOCATIONS];         /* of it, in a row */
 	uint16_t last_release[MEMORY_LOCATIONS]; /* its last release store there, or 0 */
 };
 
@@ -124,6 +126,7 @@ void memory_begin(void)
 
 		memset(thread->now.newest, 0, location_count * sizeof(uint16_t));
 		memset(thread->kept.newest, 0, location_count * sizeof(uint16_t));
+		memset(thread->last_read, 0, location_count * sizeof(uint16_t));
 		memset(thread->last_release, 0, location_count * sizeof(uint16_t));
 		thread->has_released = false;
 	}
@@ -214,6 +217,7 @@ unsigned int memory_locate(const volatile void *p, size_t bytes, int process, co
 		threads[i].now.newest[location_count - 1] = 0;
 		threads[i].kept.newest[location_count - 1] = 0;
 		threads[i].released.newest[location_count - 1] = 0;
+		threads[i].last_read[location_count - 1] = 0;
 		threads[i].last_release[location_count - 1] = 0;
 	}
 	fences.newest[location_count - 1] = 0;
@@ -299,11 +303,25 @@ unsigned int memory_candidate(int thread, unsigned int location, unsigned int ch
 	return locations[location].order[locations[location].count - 1 - choice];
 }
 
+bool memory_is_worn(int thread, unsigned int store)
+{
+	const struct memory_store *read = &stores[store];
+	const struct memory_thread *reader = &threads[thread];
+
+	return read->position + 1u < locations[read->location].count &&
+	       reader->last_read[read->location] == store &&
+	       reader->reads[read->location] >= MEMORY_STALE_READS;
+}
+
 uint64_t memory_read(int thread, unsigned int store, enum explore_order order)
 {
 	struct memory_thread *reader = &threads[thread];
 	const struct memory_store *read = &stores[store];
 
+	if (reader->last_read[read->location] != store)
+		reader->reads[read->location] = 0;
+	reader->last_read[read->location] = (uint16_t)store;
+	reader->reads[read->location] += reader->reads[read->location] < MEMORY_STALE_READS;
 	if (read->position > 0)
 		reader->now.newest[read->location] = (uint16_t)store;
 	if (read->message)

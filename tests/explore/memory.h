@@ -21,6 +21,9 @@
  *    and F1 before F2, e2 is not before e1 in coherence. There are no other seq_cst accesses in
  *    base.h.
  *
+ * C11 wants stores to be seen in finite time: after MEMORY_STALE_READS loads of the same old store
+ * a thread sees a newer one. So a loop that looks again and again ends.
+ *
  * RC11 forbids cycles of program order and reads-from (load buffering), which C11 allows: so does
  * every execution of a program step by step, and so does each processor and compiler for code with
  * dependencies. A compiler that reorders two independent relaxed accesses is what this leaves out.
@@ -32,6 +35,8 @@
 
 #define MEMORY_LOCATIONS 1024
 #define MEMORY_STORES 8192
+/* How often in a row a thread reads the same store of a location, if there are newer ones. */
+#define MEMORY_STALE_READS 8
 
 /*
  * The place of a store in its location's modification order; the first store is the initial value.
@@ -92,6 +97,11 @@ bool memory_has_newer(int thread, unsigned int location, unsigned int since);
 unsigned int memory_candidates(int thread, unsigned int location);
 /* The choice-th of them, the newest first: its number. */
 unsigned int memory_candidate(int thread, unsigned int location, unsigned int choice);
+/*
+ * Has the thread read this store so often in a row, with newer ones there, that it sees one of
+ * those?
+ */
+bool memory_is_worn(int thread, unsigned int store);
 /* Reads that store. */
 uint64_t memory_read(int thread, unsigned int store, enum explore_order order);
 

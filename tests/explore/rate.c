@@ -145,6 +145,8 @@ PROGRAM(rate_admit_dead, .what = "a broker that dies leaves nothing behind", .se
 PROGRAM(rate_roll, .what = "a window rolls while two broker admit twice", .setup = setup_one,
         .threads = { admit_twice, admit_twice, tick }, .check = check_one,
         .outcomes = { "1+0", "0+1", "1+1" })
+PROGRAM(rate_roll_two, .what = "a window that another begins has room", .setup = setup_two,
+        .threads = { admit, admit_twice, tick }, .check = check_two)
 PROGRAM(rate_roll_three, .what = "a window rolls while three broker admit", .setup = setup_one,
         .threads = { admit, admit, admit, tick }, .check = check_one,
         .outcomes = { "1+0", "0+1", "1+1" })

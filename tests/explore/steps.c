@@ -40,13 +40,15 @@ static uint64_t compute(enum explore_rmw what, uint64_t before, uint64_t operand
  */
 static bool is_older_equal(const struct step *step, unsigned int candidate, unsigned int n)
 {
-	uint64_t value =
-		memory_store_of(memory_candidate(run.current, step->location, candidate))->value;
+	unsigned int store = memory_candidate(run.current, step->location, candidate);
 
-	for (unsigned int i = candidate + 1; i < n; i++)
-		if (memory_store_of(memory_candidate(run.current, step->location, i))->value ==
-		    value)
+	for (unsigned int i = candidate + 1; i < n; i++) {
+		unsigned int older = memory_candidate(run.current, step->location, i);
+
+		if (memory_store_of(older)->value == memory_store_of(store)->value &&
+		    !memory_is_worn(run.current, older))
 			return true;
+	}
 	return false;
 }
 
@@ -60,7 +62,8 @@ static void choose_store(struct step *step,
 	for (unsigned int i = 0; i < n && count < CANDIDATES; i++) {
 		unsigned int store = memory_candidate(run.current, step->location, i);
 
-		if (may ? !may(memory_store_of(store), step) : is_older_equal(step, i, n))
+		if (may ? !may(memory_store_of(store), step)
+		        : is_older_equal(step, i, n) || memory_is_worn(run.current, store))
 			continue;
 		newer[count] = i;
 		stores[count++] = store;

@@ -203,6 +203,42 @@ uint32_t world_tenant(k2k_tenant_id id, const struct k2k_limits *limits)
 	return slot;
 }
 
+/* What a thread of the library's would run: lib/thread.h. */
+static void *(*helper_run)(void *);
+static void *helper_context;
+
+int __wrap_k2k_worker_start(pthread_t *thread, void *(*run_thread)(void *), void *context,
+                            size_t stack_bytes, const char *object);
+
+int __wrap_k2k_worker_start(pthread_t *thread, void *(*run_thread)(void *), void *context,
+                            size_t stack_bytes, const char *object)
+{
+	(void)thread, (void)stack_bytes, (void)object;
+	helper_run = run_thread;
+	helper_context = context;
+	return 0;
+}
+
+void world_start_helper(int broker)
+{
+	struct k2k_helper *helper = &world_handles[broker].helper;
+
+	helper->map = &world_map;
+	helper->slot = (uint32_t)broker;
+	k2k_store_relaxed(&helper->stop, 0);
+	k2k_helper_start(helper);
+}
+
+void world_helper(void)
+{
+	helper_run(helper_context);
+}
+
+void world_helper_stop(int broker)
+{
+	k2k_store_release(&world_handles[broker].helper.stop, 1);
+}
+
 void world_set_second(uint64_t second)
 {
 	k2k_store_relaxed(&second_ns, second * K2K_NS_PER_SEC);
@@ -240,6 +276,31 @@ void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection
 }
 
 int __wrap_k2k_segment_check_identity(const struct k2k_segment *seg);
+int __wrap_k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock);
+void __wrap_k2k_lock_drop(struct k2k_lock *lock);
+ssize_t __wrap_getrandom(void *bytes, size_t count, unsigned int flags);
+
+/* The incarnation that a thread draws is its own, and its byte is locked as long as it lives. */
+ssize_t __wrap_getrandom(void *bytes, size_t count, unsigned int flags)
+{
+	uint64_t incarnation = world_incarnation(explore_self());
+
+	(void)flags;
+	memcpy(bytes, &incarnation, count);
+	return (ssize_t)count;
+}
+
+int __wrap_k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock)
+{
+	(void)seg, (void)byte;
+	lock->fd = 3;
+	return 0;
+}
+
+void __wrap_k2k_lock_drop(struct k2k_lock *lock)
+{
+	lock->fd = 0;
+}
 
 /* No name is removed. */
 int __wrap_k2k_segment_check_identity(const struct k2k_segment *seg)

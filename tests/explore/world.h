@@ -39,6 +39,13 @@ void world_broker(int thread);
 void world_admin(int thread);
 /* A live tenant: its slot. */
 uint32_t world_tenant(k2k_tenant_id id, const struct k2k_limits *limits);
+/*
+ * In a setup: the helper thread of a broker, which answers grace periods; the program's thread that
+ * calls world_helper() runs it, until world_helper_stop().
+ */
+void world_start_helper(int broker);
+void world_helper(void);
+void world_helper_stop(int broker);
 /* A step, outside of threads none: the registry's clock shows this second. */
 void world_set_second(uint64_t second);
 
