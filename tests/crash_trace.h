@@ -37,10 +37,12 @@ struct point {
 struct points {
 	struct point *list;
 	size_t count, room;
-	size_t steps; /* instructions stepped over; caught stores (crash_stores.h): stores and calls */
+	/* instructions stepped over; caught stores (crash_stores.h): stores and calls */
+	size_t steps;
 	size_t changes, calls;
 	uint64_t
-		path; /* of caught stores: a hash of all of them and of the system calls, in order */
+		/* of caught stores: a hash of all of them and of the system calls, in order */
+		path;
 };
 
 HARNESS_USED static void points_add(struct points *points, struct point point)
