@@ -8,7 +8,6 @@
 
 #include "badinput_calls.h"
 
-/* clang-format off: tables aligned by hand */
 /* ---- leases: kernels and GPU memory alike ------------------------------------------------ */
 
 static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes,
