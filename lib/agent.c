@@ -17,9 +17,10 @@
 #include "error.h"
 #include "worker.h"
 
-/* how long the agent spins for another task before it sleeps: a sleep and a wake cost more */
+/* how long the agent spins for another task before it sleeps: a sleep and a wake take longer */
 #define LINGER_NS UINT64_C(20000)
-#define LOOKS 100 /* between two readings of the clock; by a caller, before it sleeps */
+/* how often the agent looks for a task before it reads the clock; a caller, before it sleeps */
+#define LOOKS 100
 
 struct k2k_agent_task {
 	struct k2k_agent_task *next;
@@ -27,7 +28,7 @@ struct k2k_agent_task {
 	void *context;
 	int code;
 	struct k2k_error_detail detail;
-	k2k_u32 done; /* futex; the agent's last access to the task */
+	k2k_u32 done; /* futex; storing it is the agent's last access to the task */
 };
 
 static void futex_wait(k2k_u32 *word, uint32_t seen, uint64_t until_ns)
@@ -35,7 +36,7 @@ static void futex_wait(k2k_u32 *word, uint32_t seen, uint64_t until_ns)
 	struct timespec ts = { (time_t)(until_ns / K2K_NS_PER_SEC),
 		               (long)(until_ns % K2K_NS_PER_SEC) };
 
-	/* FUTEX_WAIT takes a duration; this form takes a point in time */
+	/* FUTEX_WAIT takes a duration; FUTEX_WAIT_BITSET takes a point in time */
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
 	        until_ns == K2K_AGENT_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
@@ -105,7 +106,7 @@ static void *run(void *argument)
 		run_tasks(agent);
 		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
 			return NULL;
-		/* not after each task, only when its time has come */
+		/* a task does not cause a call of wake(): only its time does */
 		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
 			agent->wake_at_ns = k2k_sat_add(k2k_clock_monotonic_ns(),
 			                                agent->wake(agent->wake_context));
@@ -115,7 +116,10 @@ static void *run(void *argument)
 	}
 }
 
-/* For kernels before 5.9 and emulators: copies the table, then closes all of the copy. */
+/*
+ * For kernels before 5.9 and for emulators: copies the table, and then closes every descriptor of
+ * the copy.
+ */
 static int empty_copy(void)
 {
 	struct dirent *entry;
@@ -155,7 +159,7 @@ static int leave_table(void *context)
 
 bool k2k_agent_in_caller;
 
-/* ---- its callers ----------------------------------------------------------------- */
+/* ---- the agent's callers ----------------------------------------------------------- */
 
 static void kick(struct k2k_agent *agent)
 {

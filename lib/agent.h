@@ -5,24 +5,25 @@
  * A library can't keep a descriptor safe in its program's table: between any two instructions of
  * the library, any thread may close it, dup over it, or pass it to a child. So each handle has a
  * thread that leaves the program's table at its start (close_range(2) with CLOSE_RANGE_UNSHARE) and
- * works with an empty one. All that the library opens, locks or asks the kernel about is done
- * there.
+ * works with an empty one. Everything that the library opens, locks or asks the kernel about
+ * happens on this thread, which is called the agent.
  *
  * 1. No descriptor of the library is in the program's table at any time. So the program can neither
  *    close nor replace one, and no child inherits one, whether it is forked, spawned or cloned.
  * 2. No descriptor of the program is in the agent's table. The agent never reads, locks or closes a
  *    file of the program, and keeps no pipe open that the program has closed.
- * 3. The table ends with the thread, and the thread with the process or with execve(). So a lock on
- *    a descriptor of the agent ends then too, even while a vforked child still shares the memory.
- * 4. The thread blocks all signals. A write beyond the file-size limit returns EFBIG there, and its
- *    SIGXFSZ never reaches the program.
+ * 3. The table ends with the thread, and the thread ends with the process or with execve(). So a
+ *    lock on a descriptor of the agent ends then too, even while a vforked child still shares the
+ *    memory.
+ * 4. The thread blocks all signals. A write beyond the file-size limit returns EFBIG on it, and the
+ *    SIGXFSZ of that write never reaches the program.
  *
- * Numbers 0 to 2 of the table are taken by placeholders that can be neither read nor written, so a
- * message that this thread writes to standard error never lands in a registry.
+ * Descriptors 0 to 2 of the table are placeholders that can be neither read nor written, so a
+ * message that any code on this thread writes to standard error never lands in a registry.
  *
- * The agent runs a task while its caller waits. The wait is no cancellation point and has no time
- * limit: tasks are bounded. A forked child has no agent; handles of the parent return K2K_EFORKED
- * there before they get here.
+ * The agent runs a task while its caller waits. The wait is not a cancellation point. It has no
+ * time limit, because every task ends within a bounded time. A forked child has no agent: a call on
+ * a handle of the parent returns K2K_EFORKED before it would need one.
  */
 #ifndef K2K_AGENT_H
 #define K2K_AGENT_H
@@ -40,8 +41,8 @@ struct k2k_agent {
 	k2k_u32 stop;
 	_Atomic(struct k2k_agent_task *) tasks; /* newest first */
 	/*
-	 * what the agent does by itself; returns in how many ns to call it again, or
-	 * K2K_AGENT_NEVER
+	 * What the agent does without a task. It returns the time in ns until the agent should call
+	 * it again, or K2K_AGENT_NEVER.
 	 */
 	uint64_t (*wake)(void *context);
 	void *wake_context;
@@ -51,27 +52,28 @@ struct k2k_agent {
 #define K2K_AGENT_NEVER UINT64_MAX
 
 /*
- * For tests that stop a call after each of its instructions: agents that start from now on run
- * their tasks in the calling thread, with the program's descriptors, and do nothing by themselves.
+ * For tests that stop a call after each of its instructions. While it is true, an agent that is
+ * started gets no thread: its tasks run in the calling thread, with the program's descriptors, and
+ * nothing runs without a task.
  */
 extern bool k2k_agent_in_caller;
 
 /* 0; K2K_ENOMEM if no thread can be started; K2K_EIO if the kernel refuses a separate table. */
 int k2k_agent_start(struct k2k_agent *agent);
-/* Not on the agent itself. Closes all that is open in its table. */
+/* Must not be called on the agent itself. Everything that is open in its table is closed. */
 void k2k_agent_stop(struct k2k_agent *agent);
 
 /*
- * Runs task(context) on the agent and returns its code. If it fails, the caller's error detail is
- * then the task's. On the agent itself it runs at once. Any number of threads may call it at a
- * time.
+ * Runs task(context) on the agent and returns the task's code. If the task fails, its error detail
+ * becomes the caller's. If the agent itself calls this, the task runs at once. Several threads may
+ * call it at the same time.
  */
 int k2k_agent_run(struct k2k_agent *agent, int (*task)(void *context), void *context);
 
 /* Aborts unless this thread is the agent. */
 #define k2k_assert_on_agent(agent) assert(pthread_equal(pthread_self(), (agent)->thread))
 
-/* On the agent. From now on it calls wake(context), the first time at once. */
+/* Call it on the agent, which from then on calls wake(context), for the first time at once. */
 void k2k_agent_set_wake(struct k2k_agent *agent, uint64_t (*wake)(void *context), void *context);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * base.h (F0) - what every floor uses: atomics by their short names, the cache
- * line, 64-bit arithmetic that stops at its ends, the mixing function.
+ * base.h (F0) - what every floor uses: short names for the atomic accesses, the size of a cache
+ * line, saturating 64-bit arithmetic, and a mixing function.
  *
- * Short names carry their order: k2k_load_acquire(p) and so on. There is no
- * form without an order, so none is chosen by accident. Every atomic access of
- * the library has one of these names (scripts/check-labels), so tests/explore
- * sees them all.
+ * Each short name contains its memory order: k2k_load_acquire(p) and so on. No name leaves the
+ * order out, so nobody gets a default order by accident. Every atomic access of the library uses
+ * one of these names (scripts/check-labels checks that), so tests/explore sees all accesses.
  *
- * assert() is for what this library alone guarantees: builds without NDEBUG (the presets dev, asan,
- * tsan, torture and fuzz) abort, others don't evaluate it. Never assert on a caller's argument, nor
- * on anything read from shared memory: other processes write there, so any value is possible.
- * Beside it: k2k_assert_locked() in thread.h, k2k_assert_on_agent() in agent.h,
- * k2k_assert_in_section() in rcu.h, k2k_assert_writer() in writer.h.
+ * assert() is for conditions that this library alone guarantees. Builds without NDEBUG (the presets
+ * dev, asan, tsan, torture and fuzz) abort if one is false; other builds don't evaluate it. Never
+ * assert on a caller's argument, nor on anything read from shared memory: other processes write
+ * there, so any value is possible. More assertions: k2k_assert_locked() in thread.h,
+ * k2k_assert_on_agent() in agent.h, k2k_assert_in_section() in rcu.h, k2k_assert_writer() in
+ * writer.h.
  */
 #ifndef K2K_BASE_H
 #define K2K_BASE_H
@@ -50,7 +50,10 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define k2k_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define k2k_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
-/* One that fails loads: acquire after acq_rel, else relaxed. A weak one may fail for no reason. */
+/*
+ * A compare-exchange that fails is only a load: acquire in the acq_rel form, relaxed in the others.
+ * A weak one may fail although the values are equal.
+ */
 #define k2k_cas_relaxed(p, expected, v)                                                     \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed, \
 	                                        memory_order_relaxed)
@@ -71,7 +74,7 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 #define k2k_fence_compiler() atomic_signal_fence(memory_order_seq_cst)
 
-/* Between two looks of a thread that spins. */
+/* A spinning thread calls this between two loads of the word that it waits for. */
 static inline void k2k_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -82,6 +85,7 @@ static inline void k2k_relax(void)
 }
 #endif
 
+/* Saturating: the result stops at UINT64_MAX or at 0 instead of wrapping around. */
 static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;

@@ -12,8 +12,8 @@
 static int no_offset(int error)
 {
 	/*
-	 * a kernel without time namespaces, or no /proc at all, which is reported where it is
-	 * needed
+	 * The kernel has no time namespaces; or there is no /proc, which a later step that needs it
+	 * reports.
 	 */
 	if (error == ENOENT)
 		return 0;
@@ -21,7 +21,7 @@ static int no_offset(int error)
 	                      "can't tell in which time namespace this process is");
 }
 
-/* With a wrong offset this process would begin each window at another time than all others. */
+/* With a wrong offset this process would begin each window at another time than the others. */
 int k2k_clock_open(struct k2k_clock *clock)
 {
 	char own[64] = "", children[64] = "";
@@ -70,8 +70,8 @@ uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)
 	struct timespec tick = { 0, 0 };
 
 	/*
-	 * The coarse clock shows a second up to a tick late: a thread that wakes before that would
-	 * only have to sleep again.
+	 * The coarse clock shows a second up to a tick late. A thread that wakes before it does
+	 * would only have to sleep again.
 	 */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	return K2K_NS_PER_SEC - k2k_clock_exact(clock).ns + (uint64_t)tick.tv_nsec;
@@ -82,8 +82,8 @@ void k2k_clock_sleep_ns(uint64_t ns)
 	struct timespec ts = { (time_t)(ns / K2K_NS_PER_SEC), (long)(ns % K2K_NS_PER_SEC) };
 
 	/*
-	 * The system call itself, because the C library's function is a cancellation point. A
-	 * signal may cut the sleep short: callers look again anyway.
+	 * This makes the system call itself, because the C library's function is a cancellation
+	 * point. A signal may end the sleep early: all callers check their condition again.
 	 */
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }

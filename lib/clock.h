@@ -4,10 +4,11 @@
  * time namespace counts them, so that processes in different namespaces agree on the second. It
  * never steps back.
  *
- * Its resolution is a timer tick (1 to 10 ms): a second begins here up to a tick late. Every
- * message reads the clock (5 ns, in the vDSO). A second cached by a thread of the broker would be
- * late by as long as that thread does not run, and then more than the limit could pass in a moment.
- * If a tick matters, before a message is refused, the precise clock is read (k2k_clock_exact).
+ * Its resolution is a timer tick (1 to 10 ms), so a second begins here up to a tick late. Every
+ * message reads the clock (5 ns, in the vDSO). If a thread of the broker cached the second instead,
+ * the cache would be stale for as long as that thread does not run, and then a tenant could send
+ * more than its limit at once. Where a tick matters, which is before a message is refused, the
+ * caller reads the precise clock (k2k_clock_exact).
  */
 #ifndef K2K_CLOCK_H
 #define K2K_CLOCK_H
@@ -17,8 +18,8 @@
 #include "base.h"
 
 struct k2k_clock {
-	int64_t offset_ns;                    /* what this time namespace adds */
-	_Atomic(const k2k_u64 *) injected_ns; /* tests: read this instead */
+	int64_t offset_ns;                    /* what this time namespace adds to the clock */
+	_Atomic(const k2k_u64 *) injected_ns; /* set by tests: the time to use instead */
 };
 
 struct k2k_instant {
@@ -27,14 +28,14 @@ struct k2k_instant {
 };
 
 /*
- * 0; K2K_EIO if this process's children will be in another time namespace than the process itself:
- * they would not agree on the second.
+ * Returns 0; K2K_EIO if this process's children will be in another time namespace than the process
+ * itself, because they would not agree on the second; K2K_EIO or K2K_ENOMEM if /proc does not tell.
  */
 int k2k_clock_open(struct k2k_clock *clock);
 
 static inline struct k2k_instant k2k_clock_read(const struct k2k_clock *clock, clockid_t id)
 {
-	/* relaxed, here and below: set by tests, before the calls that they test */
+	/* relaxed, here and below: tests set it before they make the calls that they test */
 	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns);
 	struct k2k_instant now;
 
@@ -67,8 +68,8 @@ static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
 }
 
 /*
- * The precise time, which costs 10 ns and more. Never behind k2k_clock_now(), and ahead of it by
- * less than a tick.
+ * The precise time, which takes 10 ns or more to read. It is never behind k2k_clock_now(), and
+ * ahead of it by less than a tick.
  */
 static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
 {
@@ -76,16 +77,16 @@ static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
 }
 
 /*
- * How long until k2k_clock_now() shows another second, in ns. With an injected clock, which moves
- * when its test says so, at most a second.
+ * The time in ns until k2k_clock_now() shows the next second: never more than a second and a tick.
+ * An injected clock moves when its test moves it, so for it the result is only an upper bound.
  */
 uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock);
 
 /* CLOCK_MONOTONIC of this process's time namespace, for deadlines and pauses. */
 uint64_t k2k_clock_monotonic_ns(void);
-/* Since 1970. */
+/* Nanoseconds since 1970. */
 uint64_t k2k_clock_realtime_ns(void);
-/* Not a cancellation point. */
+/* Sleeps; a signal may end the sleep early. Not a cancellation point. */
 void k2k_clock_sleep_ns(uint64_t ns);
 
 #endif

@@ -9,17 +9,17 @@
 #include "clock.h"
 
 /*
- * Three of four points are passed at once: many short delays find more than a few long ones. A
- * fault that shows only after several grace periods needs long sleeps; but a read section that
- * sleeps holds up all reuse, so long sleeps are rationed by time: a thread takes about two a
- * second, at whatever point it is then.
+ * Three of four passes of a point have no delay, because many short runs find more than a few long
+ * ones. A fault that shows only after several grace periods needs long sleeps. But a read section
+ * that sleeps delays the reuse of all records, so long sleeps are limited by time: a thread has
+ * about two a second, at the point that it reaches next.
  */
 enum {
-	IN = 1024, /* of so many passes of a point: */
+	IN = 1024, /* of this many passes of a point, the next three numbers have a delay: */
 	SPINS = 240,
 	YIELDS = 4, /* with all processors busy, one lasts milliseconds */
 	SLEEPS = 16,
-	SPINS_MOST = 4096,
+	SPINS_MOST = 4096, /* the longest spin, in rounds */
 };
 #define SLEEP_MOST_NS UINT64_C(100000)
 #define LONG_SLEEP_MOST_NS UINT64_C(20000000)
@@ -34,7 +34,7 @@ static _Thread_local struct {
 
 static uint64_t draw(void)
 {
-	/* relaxed, all here: any random number will do */
+	/* relaxed, all here: any value is random enough */
 	uint64_t now = k2k_load_relaxed(&epoch);
 
 	if (dice.state == 0 || dice.epoch != now) {
@@ -61,7 +61,7 @@ void k2k_delay_seed(uint64_t seed)
 	k2k_add_relaxed(&epoch, 1);
 }
 
-/* Null: no list, so every point delays now and then. */
+/* Null: no list is set, so every point has a delay now and then. */
 static const char *chosen_points(void)
 {
 	static _Thread_local const char *points;

@@ -2,12 +2,12 @@
 /*
  * delay.h (F0) - random delays between the steps of the protocols, in torture builds only.
  *
- * K2K_DELAY(name) is between two accesses that another process may come between. If none does so in
- * a million runs, a delay gives it the time. Only builds with -DK2K_DELAYS=ON have delays; in all
- * others the macro expands to nothing.
+ * K2K_DELAY(name) marks a place between two accesses where another process may act. Without a delay
+ * that may happen once in a million runs; a delay here gives the other process the time. Only
+ * builds with -DK2K_DELAYS=ON have delays; in all others the macro expands to nothing.
  *
- * Environment: K2K_DELAYS_AT="published found" delays at these points only, and each time: to hunt
- * for one race.
+ * The environment variable K2K_DELAYS_AT="published found" restricts the delays to these points and
+ * delays at every pass of them, to reproduce one race.
  */
 #ifndef K2K_DELAY_H
 #define K2K_DELAY_H
@@ -18,8 +18,8 @@
 
 void k2k_delay(const char *point);
 /*
- * Makes all threads of this process draw from this seed, so that a run can be repeated. Without it
- * each process has its own.
+ * Makes all threads of this process draw their random numbers from this seed, so that a run can be
+ * repeated. Without this call each process has a seed of its own.
  */
 void k2k_delay_seed(uint64_t seed);
 

@@ -14,7 +14,7 @@ _Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EE
                "the code is a negated errno");
 _Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "the code is a negated errno");
 
-/* shared by all threads for which there is no memory for a record */
+/* used by every thread that has no record because memory ran out */
 static struct k2k_error_detail shared_detail;
 
 static const struct {
@@ -105,7 +105,7 @@ int k2k_fail(int code, const char *object, const char *field, const char *format
 	return code;
 }
 
-/* strerror() does not say which limit was met; this does. */
+/* Names the system limit that may have caused `error`: strerror() does not. */
 static const char *limit_of(int error)
 {
 	switch (error) {

@@ -2,8 +2,9 @@
 /*
  * error.h (F0) - error codes, their names, and each thread's detail of its last error.
  *
- * The detail is in the thread's record (thread.h). Threads for which there is no memory share one
- * detail, so its text may belong to another thread's error. Nothing else depends on it.
+ * The detail is in the thread's record (thread.h). If there is no memory for a thread's record, the
+ * thread uses one detail that all such threads share, so the text may describe another thread's
+ * error. The library itself never decides anything by a detail.
  *
  * There are three kinds of failure. A caller's mistake returns a code. Corrupt shared memory
  * returns K2K_ECORRUPT, with the object and the field. A violated assumption of the library itself
@@ -21,19 +22,20 @@
  * positive, so none can be mistaken for an error, and no public call returns one.
  */
 enum k2k_private_code {
-	K2K_HASH_ABSENT = 1,         /* no record has the key, or the record is not linked */
-	K2K_HASH_EXISTS = 2,         /* another record has the key already */
-	K2K_DECIDE_AGAIN = 3,        /* the window or the definition changed: try again */
-	K2K_DECIDE_BUDGET = 4,       /* the rate has room, and the tenant has budgets: ask them */
-	K2K_LEASE_AT_LIMIT = 5,      /* all of the tenant's limit is held: the lease is refused */
-	K2K_LEASE_AGAIN = 6,         /* other claims are in the way: leave the section, retry */
-	K2K_LEASE_REPORT_DEATHS = 7, /* no record is free before deaths are reported: report them */
-	K2K_CHANGE_WAIT = 8,         /* no room before a grace period has passed: wait for it */
+	K2K_HASH_ABSENT = 1,    /* no record has the key, or the record is not linked */
+	K2K_HASH_EXISTS = 2,    /* another record has the key already */
+	K2K_DECIDE_AGAIN = 3,   /* the window or the definition changed: try again */
+	K2K_DECIDE_BUDGET = 4,  /* the rate admits it, and the tenant has budgets: check them */
+	K2K_LEASE_AT_LIMIT = 5, /* the tenant's whole limit is held: refuse the lease */
+	K2K_LEASE_AGAIN = 6,    /* other claims are in the way: leave the section, retry */
+	K2K_LEASE_REPORT_DEATHS = 7, /* reporting deaths may free a record: report them, retry */
+	K2K_CHANGE_WAIT = 8,         /* no record is free until a grace period passes: wait */
 };
 
 /*
- * Fill this thread's detail and return `code`. `object` and `field` may be null. k2k_fail_errno()
- * appends the text of `error`, and the name of the limit that may have been met.
+ * These functions fill this thread's detail and return `code`. `object` and `field` may be null.
+ * k2k_fail_errno() appends the text of `error`, and the name of the system limit that may be the
+ * cause.
  */
 int k2k_fail(int code, const char *object, const char *field, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
@@ -48,7 +50,10 @@ int k2k_fail_pid(int code, const char *object, uint64_t pid, const char *format,
 /* K2K_EINVAL for an argument: a null result pointer, or a struct with an unknown size or flags. */
 int k2k_fail_argument(const char *field, const char *why) __attribute__((cold));
 
-/* Restores a detail that a later step of the same call has replaced. */
+/*
+ * Makes *detail this thread's detail: the one that a later step of the same call has replaced, or
+ * that the agent filled on this thread's behalf.
+ */
 void k2k_restore_detail(const struct k2k_error_detail *detail);
 
 #endif

@@ -15,16 +15,16 @@ _Thread_local struct k2k_thread *k2k_thread_self;
 static _Atomic(struct k2k_thread *) newest;
 
 /*
- * Its destructor gives back the record of a thread that ends. It is made before main(), so no
- * fork() happens while it is half made.
+ * The key's destructor gives back the record of a thread that ends. The key is created before
+ * main(), so no fork() can happen while it is half created.
  */
 static pthread_key_t ended;
 static int ended_error = EAGAIN;
 
 /*
  * Runs in the thread that ends. If a later destructor of the program calls the library again, the
- * thread takes a new record. A thread that ends inside a read section reads nothing any more, so
- * its section ends too: otherwise synchronizers would wait for it without end.
+ * thread takes another record. A thread that ends inside a read section reads nothing any more, so
+ * its section is ended here: otherwise synchronizers would wait for it for ever.
  */
 static void give_back(void *record)
 {
@@ -53,8 +53,8 @@ static struct k2k_thread *take_used(void)
 		uint32_t free = 0;
 
 		/*
-		 * relaxed: only a hint. observe[thread-taken] below; nobody reads anything after
-		 * seeing the 1
+		 * relaxed: only a hint; observe[thread-taken] is at the compare-exchange. A thread
+		 * that sees 1 reads nothing more of the record.
 		 */
 		if (k2k_load_relaxed(&thread->taken) == 0 &&
 		    k2k_cas_acquire(&thread->taken, &free, 1))
@@ -73,8 +73,8 @@ static struct k2k_thread *take_new(void)
 		return NULL;
 	for (size_t i = 0; i + 1 < RECORDS; i++)
 		chunk[i].next = &chunk[i + 1];
-	k2k_store_relaxed(&chunk->taken, 1); /* relaxed: nobody has it yet */
-	/* relaxed: only compared; the compare-exchange below observes it */
+	k2k_store_relaxed(&chunk->taken, 1); /* relaxed: no other thread sees the page yet */
+	/* relaxed: the compare-exchange below checks this value, and orders it */
 	head = k2k_load_relaxed(&newest);
 	do
 		chunk[RECORDS - 1].next = head;

@@ -42,8 +42,8 @@ static int create(pthread_t *thread, struct start *start, size_t stack_bytes)
 		error = pthread_create(thread, &attr, begin, start);
 	pthread_attr_destroy(&attr);
 	/*
-	 * The stack also holds the program's thread-local variables: EINVAL if they don't fit into
-	 * it.
+	 * The stack also holds the program's thread-local variables. If they don't fit into it, the
+	 * error is EINVAL, and the default size is used instead.
 	 */
 	return error == EINVAL ? pthread_create(thread, NULL, begin, start) : error;
 }
