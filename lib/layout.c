@@ -6,7 +6,8 @@
 /*
  * Every struct of layout.h: its size, and the offset of each field, in order. The compiler checks
  * both against layout.h, and that no field or padding is missing here. The fingerprint is computed
- * from the same list. MEMBER: of a union, whose bytes its FIELD covers already.
+ * from the same list. A MEMBER is a field inside a union: the union's own FIELD already counts its
+ * bytes.
  */
 /* clang-format off */
 #define LAYOUT(STRUCT, FIELD, MEMBER, END) \

@@ -13,7 +13,7 @@
  *
  *   /k2k.NAME.live.UUID  what brokers write; UUID is that of the header, in hexadecimal
  *
- *     0      struct k2k_shm_live   header and directory, allocation hints
+ *     0      struct k2k_shm_live   header and directory, allocation hints, wake word of the trail
  *     4096   broker slots          64 of 256 bytes
  *            cells                 64 bytes each, one for each tenant: the rate words
  *            cells, cold half      64 bytes each: totals of rejections
@@ -21,17 +21,18 @@
  *            ledger                64 bytes each: GPU time of (tenant, engagement)
  *            lease rows            256 bytes each, one for each tenant: each broker's lease record
  *            leases                128 bytes each: what (tenant, broker slot) holds
- *            audit rings           129 of 448 bytes: each broker slot's for rejections, the
- *                                  administrators', each broker slot's for security events
- *            audit events          256 bytes each: those of ring 0, of ring 1, ...; each ring has a
- *                                  power of two of them
- *            audit followers       8 of 1216 bytes: who stores the events, and how far it has come
+ *            audit rings           129 of 448 bytes: 64 for rejections, one for each broker slot;
+ *                                  the administrators' ring; 64 for security events, as above
+ *            audit events          256 bytes each: first those of ring 0, then of ring 1, ...; each
+ *                                  ring has the same number of them, a power of two
+ *            audit followers       8 of 1216 bytes: a program that stores the events, and how far
+ *                                  it has come
  *
  * Rules. All fields are fixed-width integers, or atomics of them. There are no pointers, and all
  * padding has a name. A link is a u32: index + 1; 0 ends the chain. Stored enumerators have
  * explicit values, and 0 means unused. A record names its owner by a generation: the number of one
- * registration of one tenant, which the registry never gives again. State and generation, state and
- * incarnation, or state and token share one word, so that neither is ever seen without the other.
+ * registration of one tenant, which the registry never uses again. State and generation, state and
+ * incarnation, or state and token share one word, so that no process sees one without the other.
  *
  * Growth. The directory lists every section. `compatible` and `incompatible` are feature bits; an
  * attach refuses unknown incompatible ones. Reserved fields are zero.
@@ -51,11 +52,11 @@
  * bit must not change anything in such a registry.
  */
 #define K2K_FEATURE_REQUIRE_AUDIT (UINT64_C(1) << 0)
-#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT /* those that this version knows */
+#define K2K_INCOMPATIBLE K2K_FEATURE_REQUIRE_AUDIT /* all that this version knows */
 #define K2K_SECTIONS_MAX 16
 #define K2K_SLOTS 64 /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
-/* "DEAD": several bits, so that no single bit flip removes a registry */
+/* "DEAD": it differs from 0 in several bits, so that no single bit flip removes a registry */
 #define K2K_POISONED UINT32_C(0x44414544)
 
 enum k2k_section_kind {
@@ -84,8 +85,8 @@ struct k2k_shm_section {
 };
 
 /*
- * Written before the object has a name, and never again. `checksum` covers all of it, with itself
- * taken as 0.
+ * Written before the object has a name, and never again. `checksum` covers the whole struct, with
+ * 0 in the place of `checksum` itself.
  */
 struct k2k_shm_header {
 	uint64_t magic;
@@ -94,7 +95,7 @@ struct k2k_shm_header {
 	uint32_t header_bytes; /* of this struct */
 	uint32_t section_count;
 	uint64_t total_bytes; /* of the object */
-	uint64_t fingerprint; /* of all sizes and offsets */
+	uint64_t fingerprint; /* k2k_layout_fingerprint() of the creator */
 	uint64_t compatible;
 	uint64_t incompatible;
 	uint8_t uuid[16];
@@ -112,8 +113,8 @@ enum k2k_clock_kind {
 };
 
 /*
- * What the writer is doing. 0: nothing is half done. If it is not 0 and no living incarnation has
- * the turn, the next writer recovers first.
+ * What the writer is doing. 0: no change is unfinished. If it is not 0 and no living incarnation
+ * has the turn, the next writer recovers first.
  */
 enum k2k_operation {
 	K2K_OP_NONE = 0,
@@ -137,7 +138,7 @@ struct k2k_shm_list {
 struct k2k_shm_defs {
 	struct k2k_shm_header header;
 
-	/* read by every lookup, written once, by destroy */
+	/* read by every lookup; written only once, by the call that destroys the registry */
 	_Alignas(64) k2k_u32 poisoned; /* 0, or K2K_POISONED: being destroyed */
 	uint8_t reserved0[60];
 
@@ -147,12 +148,12 @@ struct k2k_shm_defs {
 	uint8_t reserved1[52];
 
 	/*
-	 * The writer: its identity and what it does. Only the writer writes here, except to
-	 * writer_owner.
+	 * The writer: its identity, and what it is doing. Only the writer writes these words;
+	 * writer_owner is also written by an administrator that becomes the writer.
 	 */
 	_Alignas(64) k2k_u64 generation; /* of the newest registration */
 	k2k_u32 intent;                  /* enum k2k_operation */
-	/* low half of the incarnation that has written the signature below */
+	/* low half of the incarnation that wrote the signature: writer_pid to writer_since_ns */
 	k2k_u32 writer_signed;
 	/* incarnation of the administrator that is the writer, or 0 */
 	k2k_u64 writer_owner;
@@ -161,14 +162,14 @@ struct k2k_shm_defs {
 	k2k_u64 writer_comm[2];
 	k2k_u64 writer_since_ns; /* CLOCK_MONOTONIC; 0: not signed */
 
-	/* derived from the records; recovery rebuilds them */
+	/* lists that are derived from the records; recovery rebuilds them */
 	_Alignas(64) struct k2k_shm_list tenant_free;
 	struct k2k_shm_list tenant_retired; /* in the order of their tokens */
 	struct k2k_shm_list budget_free;
 	struct k2k_shm_list budget_retired;
 
 	/* written by the writer */
-	/* GPU time of records that were cut out because nothing says whose tenant's they are */
+	/* GPU time of damaged records that repair removed because nothing names their tenant */
 	_Alignas(64) k2k_u64 cut_ns;
 	uint8_t reserved5[56];
 };
@@ -177,7 +178,8 @@ struct k2k_shm_pool {
 	k2k_u32 hint; /* where a search for a free record begins */
 	k2k_u32 high; /* no record at or above it was ever claimed */
 	/*
-	 * counts what the writer has freed, so that "full" need not be established again each time
+	 * raised whenever a record is given back: until then a process that found the pool full
+	 * need not search it again
 	 */
 	k2k_u32 freed;
 	k2k_u32 writer_hint; /* like hint, for records that the writer takes */
@@ -186,13 +188,13 @@ struct k2k_shm_pool {
 struct k2k_shm_live {
 	struct k2k_shm_header header;
 
-	/* Heuristics, written by any broker: never trusted, so readers clamp them. */
+	/* Heuristics that any broker may write: readers don't trust but clamp them. */
 	_Alignas(64) struct k2k_shm_pool ledger_pool;
 	uint8_t reserved0[48];
 	_Alignas(64) struct k2k_shm_pool lease_pool;
 	uint8_t reserved1[48];
 
-	/* futex: raised when there is something that readers of the rings may not have seen */
+	/* futex: raised when the rings have something that their readers may not have seen */
 	_Alignas(64) k2k_u32 audit_wake;
 	uint8_t reserved2[60];
 };
@@ -201,7 +203,7 @@ struct k2k_shm_live {
 
 enum k2k_tenant_state {
 	K2K_TENANT_FREE = 0,
-	K2K_TENANT_BUILDING = 1, /* a register call has not ended; recovery undoes it */
+	K2K_TENANT_BUILDING = 1, /* being registered; recovery undoes it if the writer died */
 	K2K_TENANT_LIVE = 2,
 	K2K_TENANT_SUSPENDED = 3, /* reserved */
 	K2K_TENANT_RETIRED = 4,   /* waits for a grace period */
@@ -213,7 +215,7 @@ enum k2k_tenant_state {
 
 enum {
 	K2K_DEF_HAS_BUDGETS = 1 << 0, /* had a budget at some time in this generation */
-	K2K_DEF_SHADOW = 1 << 1,      /* reserved for: decide, count and audit, but admit */
+	K2K_DEF_SHADOW = 1 << 1,      /* reserved: to decide, count and audit, but always admit */
 };
 
 /*
@@ -245,13 +247,13 @@ struct k2k_shm_tenant_cold {
 	k2k_u64 label[4];  /* reserved */
 	/* incarnation of the administrator that waits for its final totals, or 0 */
 	k2k_u64 pinned_by;
-	/* a generation whose final totals are to be reported by the writer that reaps it; else 0 */
+	/* the generation whose final totals the writer that reaps it must report; 0: none */
 	k2k_u64 totals_due;
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */
 
-/* The rate words are in one cache line. Proof in rate.c. */
+/* The rate words share one cache line. Their proof is in rate.c. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
 #define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
@@ -280,8 +282,8 @@ struct k2k_shm_cell_cold {
 /* ---- pooled records ------------------------------------------------------- */
 
 /*
- * The common head of budgets and ledger records; a lease has the same first word. `state` is one
- * word: a state in its low two bits, and a value that depends on the state above them.
+ * The common head of budgets and ledger records; a lease has the same first word. The low two bits
+ * of the word `state` are a k2k_entry_state, and the meaning of the bits above depends on it.
  */
 enum k2k_entry_state {
 	K2K_ENTRY_FREE = 0,    /* above: 0 */
@@ -293,7 +295,7 @@ enum k2k_entry_state {
 /* a lease record that holds nothing; above: the incarnation that may reuse it */
 #define K2K_ENTRY_IDLE K2K_ENTRY_RETIRED
 #define K2K_ENTRY_STATE_BITS 2
-/* Claimed by the writer. If no writer has the turn, the claim is nobody's. */
+/* Claimed by the writer. If no writer has the turn, the claim is abandoned. */
 #define K2K_INCARNATION_WRITER UINT64_C(1)
 
 struct k2k_shm_entry {
@@ -305,9 +307,9 @@ struct k2k_shm_entry {
 };
 
 /*
- * A reader that saw version v of the budget's tenant sees the budget if since <= v and (until == 0
- * or v < until). So the store that raises the version changes limits and any number of budgets at
- * once.
+ * The budget is in force for a reader that saw version v of its tenant if since <= v and (until ==
+ * 0 or v < until). So the one store that raises the version changes the limits and any number of
+ * budgets at once.
  */
 struct k2k_shm_budget {
 	struct k2k_shm_entry entry;
@@ -321,13 +323,13 @@ struct k2k_shm_budget {
 struct k2k_shm_cost {
 	struct k2k_shm_entry entry;
 	k2k_u64 cost_ns;     /* only grows; stops at UINT64_MAX */
-	k2k_u64 reserved_ns; /* reserved for reservations */
+	k2k_u64 reserved_ns; /* unused: meant for reservations */
 	uint8_t reserved[16];
 };
 
 /*
- * Counters of one resource, which only grow, modulo 2^64. asked - ended: held or wanted. held <=
- * asked - ended.
+ * Counters of one resource, modulo 2^64. asked and ended only grow; asked - ended is what is held
+ * or wanted, and held <= asked - ended.
  */
 struct k2k_shm_claim {
 	k2k_u64 asked;
@@ -341,21 +343,21 @@ enum k2k_resource {
 	K2K_RESOURCES = 2,
 };
 
-/* The first cache line is what kernels need. Protocol: lease.h. */
+/* The first cache line has all that a lease of kernels needs. Protocol: lease.h. */
 struct k2k_shm_lease {
 	k2k_u64 state; /* as in an entry */
-	/* only grows; odd: the rest is being filled, and counts nothing */
+	/* only grows; odd: the fields below are being filled, so the record counts nothing */
 	k2k_u64 use;
 	k2k_u64 gen;         /* the tenant's generation */
-	k2k_u64 incarnation; /* whose the counters are */
+	k2k_u64 incarnation; /* of the broker that the counters belong to */
 	k2k_u64 whose;       /* broker slot << 32 | the tenant's index */
 	struct k2k_shm_claim claims[K2K_RESOURCES];
 	uint8_t reserved[40];
 };
 
 /*
- * For one tenant slot: index + 1 of the last lease record of each broker slot; 0: none. Each word
- * is written by that broker slot's owner.
+ * For one tenant: index + 1 of the last lease record of each broker slot; 0: none. Only the owner
+ * of a broker slot writes that slot's word.
  */
 struct k2k_shm_lease_row {
 	k2k_u32 record[K2K_SLOTS];
@@ -365,23 +367,23 @@ struct k2k_shm_lease_row {
 
 enum k2k_slot_state {
 	K2K_SLOT_UNUSED = 0,
-	K2K_SLOT_ATTACHING = 1, /* has read nothing yet: no grace period waits for it */
+	K2K_SLOT_ATTACHING = 1, /* its owner has read nothing yet: no grace period waits for it */
 	K2K_SLOT_ACTIVE = 2,
 };
 
 struct k2k_shm_slot {
 	k2k_u64 owner; /* incarnation, or 0 */
-	k2k_u64 ack;   /* the newest token it has answered */
+	k2k_u64 ack;   /* the newest token that the owner has acknowledged */
 	k2k_u32 state; /* enum k2k_slot_state */
 	uint8_t reserved0[44];
-	/* identity, for diagnostics: never the proof of life */
+	/* the owner's identity, for diagnostics: it proves nothing about life */
 	k2k_u64 pid;
 	k2k_u64 pid_namespace;
 	k2k_u64 start_time;     /* of the process, clock ticks after boot */
 	k2k_u64 attached_at_ns; /* since 1970 */
 	k2k_u64 comm[2];
 	k2k_u64 reserved1[2];
-	/* counters of this slot; the next owner continues them */
+	/* counters of the slot, not of its owner: the next owner continues them */
 	k2k_u64 cross_tenant_total;
 	k2k_u64 unknown_tenant_total;
 	/* the last incarnation whose death was reported in the audit trail */
@@ -393,8 +395,8 @@ struct k2k_shm_slot {
 /* ---- the audit trail --------------------------------------------------------- */
 
 /*
- * A slot's owner has two rings: one for rejections by a limit, which a tenant can cause in any
- * number, and one for security events, so that no number of rejections overwrites those.
+ * The owner of a broker slot has two rings: one for rejections by a limit, which a tenant can cause
+ * in any number, and one for security events, so that rejections never overwrite security events.
  */
 #define K2K_RINGS (2 * K2K_SLOTS + 1)
 #define K2K_RING_ADMIN K2K_SLOTS
@@ -414,33 +416,34 @@ struct k2k_shm_ring {
 	/* by kind, since creation */
 	_Alignas(64) k2k_u64 written[K2K_EVENT_KINDS];
 	k2k_u64 coalesced[K2K_EVENT_KINDS];
-	k2k_u64 lost[K2K_EVENT_KINDS]; /* given up by their writers */
+	k2k_u64 lost[K2K_EVENT_KINDS]; /* events that their writers gave up */
 };
 
 #define K2K_EVENT_NAME_BYTES 68
 #define K2K_EVENT_ACTOR_BYTES 64
 #define K2K_EVENT_VALUES 9
-#define K2K_EVENT_DEAD_COMM 7 /* the first of its two words, of a dead broker */
+#define K2K_EVENT_DEAD_COMM 7 /* values[7] and values[8]: comm of a dead broker */
 
+/* Flags of an event: a kernel's name was too long and is truncated. */
 enum {
 	K2K_EVENT_CUT_SOURCE = 1 << 0,
 	K2K_EVENT_CUT_DESTINATION = 1 << 1,
 };
 
 /*
- * The content of an event; stored in shared memory as words. Names and texts end with a zero byte.
+ * The content of an event. Shared memory holds it as words. Names and texts end with a zero byte.
  */
 struct k2k_event_body {
 	uint64_t time_ns;      /* since 1970 */
 	uint64_t monotonic_ns; /* as counted in the initial time namespace */
-	/* enum k2k_audit_kind of the public header; 0: no event, its writer backed out */
+	/* enum k2k_audit_kind of the public header; 0: no event, because its writer backed out */
 	uint16_t kind;
 	uint16_t flags;
 	int32_t code;
 	uint64_t tenant, to;
 	uint64_t org_id, engagement_id;
 	uint64_t generation;
-	/* for a cross-tenant attempt: the comm of its broker */
+	/* a cross-tenant attempt has no limit: here they are the comm of its broker */
 	uint64_t used, limit;
 	uint64_t pid, incarnation;
 	union {
@@ -451,7 +454,7 @@ struct k2k_event_body {
 			uint64_t comm[2];
 		} broker; /* for other rejections */
 		struct {
-			/* K2K_AUDIT_REGISTER_RATE, ...; of a dead broker the last two: comm */
+			/* by K2K_AUDIT_REGISTER_RATE, ...; see also K2K_EVENT_DEAD_COMM */
 			uint64_t values[K2K_EVENT_VALUES];
 			char actor[K2K_EVENT_ACTOR_BYTES];
 		} change; /* for kinds that are not rejections */
@@ -461,10 +464,10 @@ struct k2k_event_body {
 #define K2K_EVENT_WORDS 29
 
 /*
- * count = closed: 1 bit | low 39 bits of the event's number | repeats: 24 bits. A repeat is added
- * by compare-exchange, so it never counts for another event than the one meant: an equal word comes
- * again after 2^39 events, which takes days. When the count of an event is full, another event
- * follows it.
+ * count = closed: 1 bit | low 39 bits of the event's number | how many equal rejections the event
+ * stands for: 24 bits. A repeat is added by compare-exchange, so it never counts for another event
+ * than the one meant: the same word can come again only after 2^39 events, which takes days. When
+ * the count of an event is full, the next repeat begins another event.
  */
 #define K2K_EVENT_COUNT_BITS 24
 #define K2K_EVENT_NUMBER_BITS 39
@@ -474,39 +477,42 @@ struct k2k_shm_event {
 	/* 0: never used; 2n - 1: event n is being written; 2n: event n is complete */
 	k2k_u64 sequence;
 	k2k_u64 count;
-	/* the highest number whose writer found this place taken */
+	/* the highest event number whose writer found this place taken and gave up */
 	k2k_u64 given_up;
 	k2k_u64 words[K2K_EVENT_WORDS];
 };
 
 /*
- * A follower of the trail, which stores all of its events. Only its owner writes here; the owner is
- * alive while the byte at offset `owner` of live is locked, as for a broker. Readers take each word
- * for no more than its owner's claim. follower.h.
+ * A follower is a program that stores all events of the trail. Only the owner of a record writes
+ * it; the owner is alive while the byte at offset `owner` of live is locked, as for a broker.
+ * Readers must not trust these words: they are only what the owner says. Protocol: follower.h.
  */
 #define K2K_FOLLOWERS 8
 
 struct k2k_shm_follower {
 	_Alignas(64) k2k_u64 owner; /* incarnation, or 0 */
-	/* when it last wrote `next`, as monotonic_ns of an event; 0: not yet */
+	/* the time of its last report, as monotonic_ns of an event; 0: it has not reported yet */
 	k2k_u64 said_ns;
 	k2k_u64 failing_since_ns; /* since 1970; 0: it can write its log */
 	k2k_u64 failures;         /* how often it began to fail */
 	k2k_u64 pid;
 	k2k_u64 comm[2];
 	k2k_u64 attached_at_ns; /* since 1970 */
-	/* the next owner continues these */
-	/* events that it found overwritten, or never completed */
+	/* the next owner continues the words from here on */
+	/* events that it found overwritten, or that were never completed */
 	k2k_u64 lost;
-	k2k_u64 damaged; /* rings that it found damaged */
-	/* the last of these losses; times are since 1970 */
+	k2k_u64 damaged; /* how often it found a ring damaged */
+	/* the latest loss; the time is since 1970 */
 	k2k_u64 lost_ring, lost_from, lost_count, lost_at_ns;
 	k2k_u64 reserved0[2];
 	k2k_u64 next[K2K_RINGS]; /* for each ring: the number after the last one stored */
 	k2k_u64 reserved1[7];
 };
 
-/* A number computed from all sizes and offsets. An attach refuses an object with another one. */
+/*
+ * A number computed from the size of each struct, the offset of each field and the constants above
+ * that the format depends on. An attach refuses an object with another fingerprint.
+ */
 uint64_t k2k_layout_fingerprint(void);
 uint64_t k2k_layout_checksum(const struct k2k_shm_header *header);
 

@@ -26,8 +26,8 @@ static struct flock byte_lock(short type, uint64_t byte)
 }
 
 /*
- * Opens the object again, for an open file description of its own. An object without a name can't
- * be opened again: then the description is the one that it was built on.
+ * Opens the object again, so that the lock has an open file description of its own. An object that
+ * has no name yet can't be opened again: its lock shares the segment's description.
  */
 static int reopen(const struct k2k_segment *seg)
 {
@@ -88,7 +88,7 @@ void k2k_lock_drop(struct k2k_lock *lock)
 	lock->fd = 0;
 }
 
-/* ---- questions --------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------- */
 
 static bool ask(const struct k2k_segment *seg, struct flock question)
 {
@@ -172,7 +172,7 @@ static bool fdinfo_has(const char *path, const struct k2k_segment *seg, uint64_t
 	return found;
 }
 
-/* Looks at one thread: an agent's table is its own. */
+/* Searches each thread by itself, because an agent has a descriptor table of its own. */
 static bool thread_has(const char *process, const char *thread, const struct k2k_segment *seg,
                        uint64_t byte, bool for_writing)
 {

@@ -54,8 +54,8 @@ void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
 
 	begin(&plan, defs);
 	/*
-	 * Twice as many, so that 4 of 5 tenants are the first of their bucket, where a message
-	 * finds them at the first look.
+	 * Twice as many as for other records, so that 4 of 5 tenants are the first record of their
+	 * bucket, and a message finds them at its first step.
 	 */
 	add(&plan, K2K_SECTION_TENANT_HEADS, sizeof(k2k_u32), 2 * heads_for(sizes->tenants));
 	add(&plan, K2K_SECTION_TENANTS, sizeof(struct k2k_shm_tenant), sizes->tenants);

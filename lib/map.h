@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * map.h (F2) - the sections of both objects as checked pointers of this process.
+ * map.h (F2) - checked pointers of this process to the sections of both objects.
  *
- * After k2k_map_bind() every index below a count lies inside its mapping, so no access needs
- * another check than "index < count".
+ * After k2k_map_bind() every record whose index is below its section's count lies inside the
+ * mapping, so "index < count" is the only check that an access needs.
  */
 #ifndef K2K_MAP_H
 #define K2K_MAP_H
@@ -11,7 +11,7 @@
 #include "segment.h"
 
 struct k2k_sizes {
-	/* leases: including one more for each broker slot (lease.h) */
+	/* `leases` includes one more record for each broker slot (lease.h) */
 	uint32_t tenants, engagements, leases, budgets;
 	uint32_t events; /* of each audit ring: a power of two */
 };
@@ -34,7 +34,7 @@ struct k2k_map {
 	struct k2k_shm_lease_row *lease_rows; /* one for each tenant */
 	struct k2k_shm_lease *leases;
 	struct k2k_shm_ring *rings;         /* K2K_RINGS of them */
-	struct k2k_shm_event *events;       /* the events of ring 0, of ring 1, ... */
+	struct k2k_shm_event *events;       /* first those of ring 0, then of ring 1, ... */
 	struct k2k_shm_follower *followers; /* K2K_FOLLOWERS of them */
 
 	uint32_t tenant_mask, budget_mask, ledger_mask; /* heads - 1 */
@@ -42,8 +42,8 @@ struct k2k_map {
 };
 
 /*
- * Fills both directories and total_bytes for these sizes. The other fields of the headers are not
- * changed.
+ * Fills the directory and total_bytes of both headers for these sizes, and leaves their other
+ * fields alone.
  */
 void k2k_map_lay_out(const struct k2k_sizes *sizes, struct k2k_shm_header *defs,
                      struct k2k_shm_header *live);

@@ -51,8 +51,8 @@ static uint64_t memory_available(void)
 }
 
 /*
- * What is left below one limit: limit - usage; UINT64_MAX if there is no limit ("max", or a number
- * near 2^63 in version 1).
+ * Returns limit - usage of one control group; UINT64_MAX if the group has no limit, which is "max"
+ * in version 2 and a number near 2^63 in version 1.
  */
 static uint64_t below(const char *group, const char *limit_file, const char *usage_file)
 {
@@ -68,7 +68,7 @@ static uint64_t below(const char *group, const char *limit_file, const char *usa
 	return k2k_sat_sub(limit, usage);
 }
 
-/* The least that is left in any group from ours up to the root of the hierarchy. */
+/* The smallest such rest of all groups from ours up to the root of the hierarchy. */
 static uint64_t walk_up(const char *mount, char *group, const char *limit_file,
                         const char *usage_file)
 {
@@ -126,7 +126,7 @@ int k2k_room_read(struct k2k_room *room)
 
 	if (statvfs(K2K_SHM_DIR, &fs) != 0)
 		return k2k_fail_errno(K2K_EIO, errno, K2K_SHM_DIR, "can't ask for free space");
-	/* a tmpfs without a size reports no blocks: then only memory limits it */
+	/* a tmpfs without a size limit reports 0 blocks: then only memory limits it */
 	room->shm_bytes = fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
 	room->memory_bytes = memory_available();
 	room->cgroup_bytes = cgroup_room();

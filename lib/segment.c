@@ -11,7 +11,7 @@
 #include "error.h"
 #include "lock.h"
 
-#define RESERVE_STEP ((off_t)16 << 20) /* a signal interrupts, and so undoes, at most one step */
+#define RESERVE_STEP ((off_t)16 << 20) /* a signal interrupts at most one step, and undoes it */
 
 int k2k_segment_check_name(const char *name)
 {
@@ -85,7 +85,7 @@ int k2k_segment_boot_id(uint8_t boot_id[16])
 	return 0;
 }
 
-/* Errors of creating and linking an object. */
+/* Reports an error of creating or linking an object. */
 static int create_failed(int error, const char *object, const char *what)
 {
 	switch (error) {
@@ -127,7 +127,7 @@ static void remember(struct k2k_segment *seg, const struct stat *st, int fd)
 	seg->fd = fd;
 }
 
-/* In steps, and again after EINTR, which is no failure. */
+/* Reserves in steps, and repeats a step after EINTR, which is not a failure. */
 static int reserve(int fd, off_t bytes, const char *object)
 {
 	for (off_t done = 0; done < bytes;) {
@@ -143,8 +143,8 @@ static int reserve(int fd, off_t bytes, const char *object)
 }
 
 /*
- * On some kernels reserved pages are not charged yet. Writing to each of them makes a lack of
- * memory show up now, and as an error.
+ * Some kernels don't charge reserved pages before they are written. Writing to each page here makes
+ * a lack of memory an error now, instead of a SIGBUS later.
  */
 static int touch(const struct k2k_segment *seg, const char *object)
 {
@@ -226,7 +226,7 @@ int k2k_segment_link(struct k2k_segment *seg, const char *path)
 	char self[64];
 
 	k2k_assert_on_agent(seg->agent);
-	/* Older kernels require CAP_DAC_READ_SEARCH for the first form. */
+	/* The second form is for older kernels: there the first needs CAP_DAC_READ_SEARCH. */
 	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", seg->fd);
 	if (linkat(seg->fd, "", AT_FDCWD, path, AT_EMPTY_PATH) != 0 &&
 	    (errno == EEXIST || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0))
@@ -243,8 +243,8 @@ static int open_failed(int error, const char *object, const char *path)
 	struct stat st;
 
 	/*
-	 * For example, a device on a file system that is mounted without devices is refused before
-	 * its type can be checked on the descriptor.
+	 * The kernel may refuse a file because of its type before the type can be checked on a
+	 * descriptor: for example a device on a file system that is mounted with nodev.
 	 */
 	if ((error == EACCES || error == EPERM) && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return k2k_fail(K2K_EOWNER, object, "type", "%s is not a regular file", path);
@@ -288,8 +288,8 @@ static int check_file(const char *object, const char *path, const struct stat *s
 
 /*
  * Does a process of this boot hold the lock of an incarnation on either object? A container may
- * show another boot id than the one that the creator saw; a lock proves that the kernel is the
- * same.
+ * show another boot id than the creator saw, but a held lock proves that the kernel has not been
+ * restarted since.
  */
 static bool is_in_use(const struct k2k_segment *defs)
 {
@@ -307,7 +307,8 @@ static bool is_in_use(const struct k2k_segment *defs)
 	code = k2k_segment_refer(&live, defs->agent, path);
 	if (code)
 		/*
-		 * can't be asked: assumed to be in use, so that nobody removes it because of this
+		 * `live` can't be opened: it counts as in use, so that no administrator removes the
+		 * registry because of this.
 		 */
 		return code != K2K_ENOREGISTRY;
 	used = k2k_lock_any_life(&live);
@@ -316,8 +317,8 @@ static bool is_in_use(const struct k2k_segment *defs)
 }
 
 /*
- * Reports each difference by its own name. What another version may lay out differently is checked
- * last.
+ * Names the first field that differs. Fields that another version may have placed elsewhere are
+ * checked only after those that identify the version.
  */
 static int check_header(const struct k2k_segment *seg, const char *object, const struct stat *st)
 {
@@ -365,8 +366,8 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 		                       "%s has %lld bytes, but its header says %llu", seg->path,
 		                       (long long)st->st_size, (unsigned long long)h->total_bytes);
 	/*
-	 * A hole would be filled at its first use, and that is a SIGBUS if there is no memory then.
-	 * Swapped pages count as blocks too.
+	 * The kernel fills a hole at its first use, and sends SIGBUS if there is no memory then.
+	 * Swapped pages count as blocks, so they don't look like holes.
 	 */
 	if ((uint64_t)st->st_blocks * 512 < h->total_bytes)
 		return k2k_fail_values(K2K_ECORRUPT, object, "blocks", h->total_bytes,
@@ -377,7 +378,7 @@ static int check_header(const struct k2k_segment *seg, const char *object, const
 			K2K_EOWNER, object, "mode", h->object_mode, st->st_mode & 0777,
 			"%s is accessible to more users than it was created for: restore its mode",
 			seg->path);
-	/* For `live` this is all: its UUID is that of a defs whose boot id was checked. */
+	/* `live` needs no check of its boot id: that of the defs with the same UUID was checked */
 	if (magic == K2K_DEFS_MAGIC) {
 		code = k2k_segment_boot_id(boot_id);
 		if (code)
