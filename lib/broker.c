@@ -14,7 +14,10 @@
 #include "delay.h"
 #include "error.h"
 
-/* A drawn byte is taken once in 2^61 times, or if a process has shared locks on many bytes. */
+/*
+ * A draw fails if the number is below the range (once in 2^21), or if its byte is locked: that is
+ * as good as impossible, unless a process holds locks on very many bytes.
+ */
 #define DRAWS 16
 
 static uint64_t start_time(void)
@@ -72,7 +75,7 @@ static k2k_u64 *cache_of(struct k2k_liveness *liveness, uint64_t incarnation)
 /* True: it is dead, and the kernel need not be asked. */
 static bool known_dead(struct k2k_liveness *liveness, uint64_t incarnation)
 {
-	/* no incarnation: 0, the writer's mark, or damage */
+	/* a number outside of the range is no incarnation: 0, K2K_INCARNATION_WRITER, or damage */
 	return incarnation < K2K_LOCK_BYTE_LIFE_MIN || incarnation >= K2K_LOCK_BYTE_LIFE_MAX ||
 	       /* relaxed: a cache of a fact that never changes */
 	       k2k_load_relaxed(cache_of(liveness, incarnation)) == incarnation;
@@ -102,8 +105,8 @@ void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnation
 			k2k_store_relaxed(cache_of(liveness, bytes[i]), bytes[i]);
 	}
 	/*
-	 * The question is no barrier: without this, a later load could still return an older value
-	 * than the dead one's last store.
+	 * Asking the kernel is no barrier. Without this fence a later load could return an older
+	 * value than the last store of the dead process.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -148,8 +151,8 @@ int k2k_life_begin(const struct k2k_segment *object, struct k2k_lock *life, uint
 static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *broker)
 {
 	/*
-	 * publish[slot-owner] and observe[slot-owner]: the old owner is dead; a process that sees
-	 * our incarnation also sees its byte locked
+	 * publish[slot-owner]: a process that sees our incarnation also sees its byte locked.
+	 * observe[slot-owner]: all stores of the old owner, which has detached or is dead
 	 */
 	return k2k_cas_acq_rel(&slot->owner, &from, broker->incarnation);
 }
@@ -157,7 +160,7 @@ static bool take(struct k2k_shm_slot *slot, uint64_t from, struct k2k_broker *br
 static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k_broker *broker)
 {
 	broker->predecessor = owner;
-	/* relaxed, all: for diagnostics; the dead one's values until we sign */
+	/* relaxed, all: for diagnostics; these are the dead owner's values until we sign */
 	broker->predecessor_attached_ns = k2k_load_relaxed(&slot->attached_at_ns);
 	broker->predecessor_identity.pid = k2k_load_relaxed(&slot->pid);
 	broker->predecessor_identity.comm[0] = k2k_load_relaxed(&slot->comm[0]);
@@ -190,9 +193,9 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
                  const struct k2k_identity *own)
 {
 	/*
-	 * A stale identity under a new owner would name the wrong process. A stale ACTIVE would
-	 * make writers wait for an ack that this owner has not stored yet. Released, so that a
-	 * writer that sees ATTACHING under this owner waits for nothing.
+	 * The predecessor's ACTIVE would make writers wait for an ack that this owner has not
+	 * stored yet, so ATTACHING comes first. The predecessor's identity would name the wrong
+	 * process, so it is replaced next. A writer that sees ATTACHING does not wait for us.
 	 */
 	/* publish[slot-state] seen by observe[slot-state] in grace.c */
 	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING);
@@ -204,9 +207,9 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
 	k2k_store_relaxed(&slot->comm[0], own->comm[0]);
 	k2k_store_relaxed(&slot->comm[1], own->comm[1]);
 	/*
-	 * Everything stamped up to this token was unlinked before it was published, and we have
-	 * read nothing yet. observe[grace-token]: the unlinks before it. publish[grace-ack]: we
-	 * have no older read section.
+	 * Every record stamped up to this token was unlinked before the token was published, and we
+	 * have read nothing yet, so we may acknowledge it. observe[grace-token]: the unlinks before
+	 * it. publish[grace-ack]: we have no older read section.
 	 */
 	k2k_store_release(&slot->ack, k2k_load_acquire(&map->defs->grace_token));
 	/* publish[slot-state]: the ack before it */
@@ -246,8 +249,8 @@ void k2k_broker_detach(const struct k2k_map *map, struct k2k_broker *broker)
 	if (!own)
 		return;
 	/*
-	 * publish[slot-owner]: all our stores, for the next owner. By compare-exchange: if damage
-	 * put another value there, we leave it alone.
+	 * publish[slot-owner]: all our stores, for the next owner. It is a compare-exchange, so
+	 * that we don't overwrite another value that damage has put there.
 	 */
 	k2k_cas_acq_rel(&map->slots[broker->slot].owner, &own, 0);
 	k2k_lock_drop(&broker->life);

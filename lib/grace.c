@@ -27,7 +27,7 @@ static void wake(const struct k2k_map *map)
 
 void k2k_grace_wake(const struct k2k_map *map)
 {
-	/* relaxed, both: this only wakes; a helper that misses it looks again within a second */
+	/* relaxed, both: only a wake; a helper that misses it reads the token within a second */
 	k2k_store_relaxed(&map->defs->grace_wake,
 	                  (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
 	wake(map);
@@ -42,7 +42,7 @@ void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 	k2k_grace_wake(map);
 	/*
 	 * fence[grace-writer] with fence[grace-attach]: the slots are read after the unlinks.
-	 * Without it a slot could be read before an attach that still reads the old link.
+	 * Without it we could miss the attach of a broker that still reads the old link.
 	 */
 	k2k_fence_seq_cst();
 }
@@ -64,8 +64,8 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 		uint64_t ack;
 
 		/*
-		 * observe[slot-state]: this owner has stored ATTACHING; or the state is still a
-		 * dead owner's, and then we wait for no more than needed
+		 * observe[slot-state]: this owner has stored ATTACHING. If the state is still that
+		 * of its dead predecessor, we only wait longer than necessary.
 		 */
 		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
 			continue;
@@ -73,8 +73,9 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 		/* observe[grace-ack]: its read sections have ended */
 		ack = k2k_load_acquire(&slot->ack);
 		/*
-		 * An ack newer than the token that we loaded is fine. One newer than the token
-		 * itself is damage, and counts as 0.
+		 * An ack that is newer than the token that we loaded is fine, if the token has
+		 * grown since. An ack that is newer than the token is now is damage, and counts as
+		 * 0.
 		 */
 		/* observe[grace-token]: only compared */
 		if (ack > token && ack > k2k_load_acquire(&map->defs->grace_token))
@@ -98,20 +99,20 @@ static void acknowledge(struct k2k_helper *helper)
 	 */
 	uint64_t token = k2k_load_acquire(&helper->map->defs->grace_token);
 
-	/* relaxed: only we write it; if another process has damaged it, we write it again */
+	/* relaxed: only we store it; if another process has damaged it, we store it again */
 	if (k2k_load_relaxed(&slot->ack) == token)
 		return;
 	K2K_DELAY(token_seen);
 	if (k2k_rcu_synchronize())
-		return; /* reuse is delayed; the helper tries again when it wakes next */
+		return; /* this delays reuse; the helper tries again at its next wake */
 	K2K_DELAY(synchronized);
 	/* publish[grace-ack]: all that our readers did before */
 	k2k_store_release(&slot->ack, token);
 }
 
 /*
- * The wake is only a hint: a second is the longest that a lost one costs. If the word is damaged,
- * nobody wakes us.
+ * A wake only saves time: a lost one costs a second at most. If grace_wake is damaged, the sleep
+ * ends by its time limit.
  */
 static void wait_for_token(const struct k2k_helper *helper, uint32_t seen)
 {
@@ -150,8 +151,8 @@ int k2k_helper_start(struct k2k_helper *helper)
 }
 
 /*
- * The futex word is in defs, which a broker maps read-only, so this can't change it for a helper
- * that is about to sleep. Instead it repeats the wake until the helper has seen `stop`.
+ * The futex word is in defs, which a broker maps read-only. So this function can't change the word
+ * to keep a helper from falling asleep; it repeats the wake until the helper has seen `stop`.
  */
 void k2k_helper_stop(struct k2k_helper *helper)
 {

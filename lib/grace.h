@@ -15,22 +15,23 @@
  *
  * 1. Every retired record has a token: it is stamped before it is unlinked.
  * 2. T is published only after everything stamped with it is unlinked. A writer that takes over
- *    from a killed one first finishes the unlinks stamped token + 1, then publishes. So no number
- *    is used twice with different meanings.
- * 3. A record stamped T is reused once every ACTIVE slot with a living owner has ack >= T: each of
- *    their read sections that may have found the record has ended.
+ *    from a killed one first finishes the unlinks stamped token + 1, then publishes that number. So
+ *    no number ever stands for two different sets of records.
+ * 3. A record stamped T is reused only when every ACTIVE slot with a living owner has ack >= T: by
+ *    then each of these brokers' read sections that may have found the record has ended.
  * 4. A slot that is not ACTIVE has read nothing yet (broker.c), and a dead owner runs no code:
  *    nobody waits for either.
  * 5. A stopped broker delays reuse and nothing else: readers, admissions and leases of others never
  *    wait for a grace period.
  *
- * Killed: a writer after any store, see recover.h. A broker: see 4. Model: tests/model/grace.pml.
+ * If a writer is killed after any of its stores, recovery finishes its work (recover.h). If a
+ * broker is killed, nobody waits for it (4). Model: tests/model/grace.pml.
  *
  * The helper only acknowledges tokens. It is the only thread that may wait for readers, so the
  * agent (agent.h) does what must not wait: it watches the name, deaths and the trail.
  *
- * The idea of a token that can be polled is DPDK's (rte_rcu_qsbr), that of readers that need no
- * registration is LTTng-UST's.
+ * The idea of a token that a writer can poll is from DPDK (rte_rcu_qsbr); the idea of readers that
+ * need no registration is from LTTng-UST.
  */
 #ifndef K2K_GRACE_H
 #define K2K_GRACE_H
@@ -46,15 +47,15 @@ struct k2k_grace {
 };
 
 /*
- * The newest token that every living, ACTIVE broker has acknowledged. *behind: a slot that delays
- * the next one, or K2K_SLOTS.
+ * Returns the newest token that every living, ACTIVE broker has acknowledged. *behind becomes a
+ * slot that has not acknowledged a newer one yet, or K2K_SLOTS if there is none.
  */
 uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind);
 
-/* For the writer: the stamp of what is retired now, and its publication. */
+/* Called by the writer: the token that stamps what it retires now, and the token's publication. */
 uint64_t k2k_grace_next(const struct k2k_map *map);
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token);
-/* The last step of a publication, for a publication whose writer was killed before it. */
+/* The last step of a publication. Recovery repeats it for a writer that was killed before it. */
 void k2k_grace_wake(const struct k2k_map *map);
 
 /* ---- the helper thread of a broker: acknowledges tokens -------------------- */

@@ -18,12 +18,12 @@
 struct k2k_rcu k2k_rcu = { .phase = URCU_GP_COUNT };
 
 /*
- * 1: a synchronizer has its turn. It is a word, not a mutex, so that a forked child can reset it if
- * the thread that has the turn does not exist in the child.
+ * 1: a synchronizer is at work, and others wait. It is a word, not a mutex, so that a forked child,
+ * in which the thread of that synchronizer does not exist, can reset it.
  */
 static k2k_u32 turn;
 
-/* Spins first, because sections take some 100 ns; then sleeps for longer and longer. */
+/* Spins at first, because most sections last about 100 ns; then sleeps longer and longer. */
 static void wait_a_moment(uint32_t *spins, uint64_t *pause_ns)
 {
 	if (*spins > 0) {
@@ -49,7 +49,7 @@ static int barrier(void)
 	 * barrier that membarrier() makes them execute
 	 */
 	k2k_fence_seq_cst();
-	/* relaxed: set before the first reader, and never changed */
+	/* relaxed: set before the first read section, and never changed */
 	if (!k2k_load_relaxed(&k2k_rcu.light) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return 0;
 	return k2k_fail_errno(
@@ -60,7 +60,7 @@ static int barrier(void)
 static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long phase)
 {
 	struct urcu_gp now = { .ctr = phase };
-	/* observe[rcu-section]: if it has ended, all that was done in it */
+	/* observe[rcu-section]: if the section has ended, all that was done in it */
 	unsigned long section = k2k_load_acquire(&thread->section);
 
 	return urcu_common_reader_state(&now, &section) == URCU_READER_ACTIVE_OLD;
@@ -68,7 +68,7 @@ static bool is_of_other_phase(const struct k2k_thread *thread, unsigned long pha
 
 static void wait_for_other_phase(void)
 {
-	/* relaxed: only the synchronizer whose turn it is changes it */
+	/* relaxed: only the synchronizer that has the turn changes it, and that is this thread */
 	unsigned long phase = k2k_load_relaxed(&k2k_rcu.phase);
 
 	/*
@@ -93,8 +93,8 @@ static int synchronize(void)
 	wait_for_other_phase();
 	K2K_DELAY(phase_waited);
 	/*
-	 * relaxed: no reader relies on how new it is. fence[rcu-flip] with itself: keeps the first
-	 * wait, the flip and the second wait in this order
+	 * relaxed: no reader relies on seeing the newest phase. fence[rcu-flip] with itself: keeps
+	 * the first wait, the flip and the second wait in this order
 	 */
 	k2k_fence_seq_cst();
 	k2k_store_relaxed(&k2k_rcu.phase, k2k_load_relaxed(&k2k_rcu.phase) ^ URCU_GP_CTR_PHASE);
@@ -124,9 +124,9 @@ int k2k_rcu_synchronize(void)
 /* ---- fork ------------------------------------------------------------------ */
 
 /*
- * Points to a word that is 1, in a page that the kernel zeroes in a child. The child's handler sets
- * it to 1 again, so 0 means that the handlers did not run. It is made before main(), like the
- * handlers, so no fork() happens while it is half made.
+ * Points to a word that is 1, in a page that the kernel zeroes in a child. The child's fork handler
+ * sets it to 1 again, so 0 means that the handlers did not run. The page is mapped before main(),
+ * and the handlers are registered there, so no fork() can happen in the middle of that.
  */
 static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
@@ -185,7 +185,7 @@ static int make_page(void)
 	return 0;
 }
 
-/* For every fork() of the process, even if no handle is open: the child may open one. */
+/* Prepares for every fork() of the process, even one without a handle: the child may open one. */
 __attribute__((constructor(101))) static void prepare(void)
 {
 	handlers_error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
@@ -193,12 +193,12 @@ __attribute__((constructor(101))) static void prepare(void)
 }
 
 /*
- * At the first open, not when the library is loaded: the program may have entered a sandbox in
- * between.
+ * Decides whether readers go without a fence. It is called at the first open, not when the library
+ * is loaded, because the program may enter a sandbox in between.
  */
 static void decide(void)
 {
-	/* relaxed: readers come after the open that this is part of */
+	/* relaxed: the first read section comes after the open that calls this */
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
 	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		k2k_store_relaxed(&k2k_rcu.light, 1);
@@ -215,8 +215,8 @@ int k2k_rcu_join(void)
 		                      "process",
 		                      "can't map a page that is zeroed in forked children");
 	/*
-	 * Before the guard: if another thread of the parent had it during the fork, it stays locked
-	 * in such a child.
+	 * This check must come before the guard is taken: if another thread of the parent held the
+	 * guard during the fork, it stays locked in such a child.
 	 */
 	if (*whole != 1)
 		return k2k_fail(

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rcu.h (F4) - the process's own RCU domain: read sections, and the wait until the current ones
- * end.
+ * rcu.h (F4) - the library's own RCU within one process: read sections, and the wait until all
+ * current sections have ended.
  *
- * This is the only file that includes liburcu. It is a flavour of liburcu of the library's own: it
- * uses liburcu's state word, constants and barriers and the two-phase wait of urcu-bp and urcu-memb
- * (Desnoyers, McKenney, Stern, Dagenais, Walpole: User-Level Implementations of Read-Copy Update,
- * IEEE TPDS 23(2), 2012), with a list of readers that it shares with nobody.
+ * This is the only file that includes liburcu. It is a flavour of liburcu that belongs to this
+ * library: it uses liburcu's state word, constants and barriers and the two-phase wait of urcu-bp
+ * and urcu-memb (Desnoyers, McKenney, Stern, Dagenais, Walpole: User-Level Implementations of
+ * Read-Copy Update, IEEE TPDS 23(2), 2012), but only threads that call this library are in its
+ * list of readers.
  *
  * Why not urcu-bp itself: it has one list of readers in a process, for the program and for the
- * library. A program's thread that stays in a read section would hold up the library's grace
+ * library. A thread of the program that stays in a read section would delay the library's grace
  * periods without bound. fork() would hang, because urcu_bp_before_fork() blocks all signals and
- * takes the mutex that a waiting synchronize_rcu() holds. Only one of the two may call those hooks.
- * A copy of liburcu-bp.a inside this library is no way out: its TLS is local-exec.
+ * takes the mutex that a waiting synchronize_rcu() holds. Either the program or the library may
+ * call that hook, but not both. A copy of liburcu-bp.a inside this library does not help, because
+ * its TLS model is local-exec.
  *
  *   reader                                    synchronizer, one at a time
  *   section = phase | 1                       stores of the caller, e.g. an unlink
@@ -28,18 +30,18 @@
  *    waits for it. If it comes after, the reader's loads come after as well and see the caller's
  *    stores. Where membarrier(2) does not work, both barriers are full fences, with the same
  *    effect.
- * 2. Two waits are needed: a reader that has loaded the phase may pause before it stores it, until
- *    a synchronizer that did not see it has flipped the phase. Its section then has the phase that
- *    the next flip makes the current one. So each synchronizer first waits for the sections whose
- *    phase is not the current one.
+ * 2. Two waits are needed: between loading the phase and storing it a reader may pause until a
+ *    synchronizer, which can't see the section yet, has flipped the phase. The section then has a
+ *    phase that is not current, but becomes current at the next flip. So each synchronizer waits
+ *    for such sections before it flips the phase.
  * 3. A reader that loads the phase after the flip gets the new one and is not waited for. So the
  *    wait ends even if readers keep coming.
- * 4. The library's sections are short: no sink runs in them, and a thread in one waits for no other
- *    thread than the handle's agent, whose tasks never wait for a reader. The longest are a sweep
- *    of a whole table and a reader's check, which looks several times within 100 ms. So the wait
- *    ends. It blocks no signal, and holds no lock that fork() needs.
- * 5. fork() may come at any moment: the child's handler gives back the records of the threads that
- *    the child does not have, and the synchronizers' turn. No handler waits for a reader or for a
+ * 4. The library's sections are short: no sink runs in them, and a thread in a section waits for no
+ *    other thread than the handle's agent, whose tasks never wait for a reader. The longest
+ *    sections are a sweep of a whole table, and a reader's check, which looks several times within
+ *    100 ms. So the wait ends. It blocks no signal, and holds no lock that fork() needs.
+ * 5. fork() may come at any moment: the child's handler resets the records of the threads that the
+ *    child does not have, and the synchronizers' turn. No handler waits for a reader or for a
  *    synchronizer.
  *
  * Model: tests/model/rcu.pml.
@@ -53,11 +55,11 @@
 #include "thread.h"
 
 struct k2k_rcu {
-	/* the word that a section begins with: URCU_GP_COUNT, and URCU_GP_CTR_PHASE or not */
+	/* the value that begins a section: URCU_GP_COUNT, with or without URCU_GP_CTR_PHASE */
 	_Atomic(unsigned long) phase;
 	/*
-	 * 1: membarrier(2) works and readers need no fence. Set before the first reader, never
-	 * changed
+	 * 1: membarrier(2) works, so readers need no fence. It is set before the first read
+	 * section, and never changes.
 	 */
 	k2k_u32 light;
 } __attribute__((aligned(K2K_CACHE_LINE)));
@@ -65,7 +67,7 @@ extern struct k2k_rcu k2k_rcu;
 
 static inline void k2k_read_barrier(void)
 {
-	/* relaxed: set before the first reader, and never changed */
+	/* relaxed: set before the first read section, and never changed */
 	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
 		/* restrains the compiler; membarrier() does the rest */
 		k2k_fence_compiler();
@@ -77,13 +79,13 @@ static inline void k2k_read_barrier(void)
 		k2k_fence_seq_cst();
 }
 
-/* Begins a read section. Nests. This thread must have its record: k2k_thread_get() was not null. */
+/* Begins a read section; it nests. k2k_thread_get() must have returned this thread's record. */
 static inline void k2k_read_lock(void)
 {
 	struct k2k_thread *self = k2k_thread_self;
 	/*
-	 * relaxed, all: our own word; the phase carries nothing; k2k_read_barrier() orders the
-	 * store
+	 * relaxed, all: only we write our section; the phase publishes nothing else; and
+	 * k2k_read_barrier() orders the store
 	 */
 	unsigned long section = k2k_load_relaxed(&self->section);
 
@@ -115,23 +117,24 @@ static inline bool k2k_in_section(void)
 #define k2k_assert_no_section() assert(!k2k_in_section())
 
 /*
- * The first step of every call that opens, creates or destroys: before the first read section, and
- * before any lock that another thread may have held when the process was forked. K2K_ENOMEM: no
- * fork handlers, or no memory. K2K_EFORKED: a child made without running them (_Fork, clone).
- * K2K_EIO: membarrier(2) has worked, and a sandbox refuses it now.
+ * Must be the first step of every call that opens, creates or destroys: before the first read
+ * section, and before any lock that another thread may have held when the process was forked. 0;
+ * K2K_ENOMEM if the fork handlers could not be registered, or there is no memory; K2K_EFORKED in a
+ * child that was created without running them (_Fork, clone); K2K_EIO if membarrier(2) has worked
+ * before and a sandbox refuses it now.
  */
 int k2k_rcu_join(void);
 
 /*
- * Waits until all current read sections of this process have ended. Not from inside one. 0; or
- * K2K_EIO if membarrier(2) is refused: then readers may still be in their sections, so nothing that
- * was unlinked may be reused.
+ * Waits until all current read sections of this process have ended. Must not be called inside one.
+ * 0; or K2K_EIO if membarrier(2) is refused: then readers may still be in their sections, so the
+ * caller must not let anything that was unlinked be reused.
  */
 int k2k_rcu_synchronize(void);
 
 /*
- * Held by the fork handlers: what is changed only between these two is whole in a forked child.
- * Nothing in between waits, since fork() does.
+ * The fork handlers hold this guard during fork(). So data that is changed only under the guard is
+ * consistent in a forked child. A holder must not wait for anything, because fork() waits for it.
  */
 void k2k_fork_guard_lock(void);
 void k2k_fork_guard_unlock(void);

@@ -52,7 +52,7 @@ static uint64_t find_writer(const struct k2k_writer *writer, uint64_t owner, cha
 {
 	const struct k2k_shm_defs *defs = writer->map->defs;
 
-	/* relaxed, all: names for messages; the owner may change meanwhile */
+	/* relaxed, all: only for messages; the owner may change meanwhile */
 	if (k2k_load_relaxed(&defs->writer_signed) != (uint32_t)owner) {
 		uint64_t holder = k2k_lock_find_holder(writer->admins->object, owner, true, comm);
 
@@ -93,7 +93,7 @@ static void sign(const struct k2k_writer *writer)
 	k2k_store_relaxed(&defs->writer_signed, (uint32_t)writer->incarnation);
 }
 
-/* True: taken. Else *owner is the incarnation that has the turn. */
+/* True: this writer has the turn. Else *owner is the incarnation that has it. */
 static bool take(const struct k2k_writer *writer, uint64_t *owner)
 {
 	k2k_u64 *word = &writer->map->defs->writer_owner;
@@ -102,8 +102,8 @@ static bool take(const struct k2k_writer *writer, uint64_t *owner)
 	if (*owner != 0 && k2k_liveness_alive(writer->admins, *owner))
 		return false;
 	/*
-	 * publish[writer-owner] and observe[writer-owner]: the last owner's changes. If it died,
-	 * the fence in k2k_liveness_ask() orders its changes before ours.
+	 * publish[writer-owner] and observe[writer-owner]: the changes of the last owner. If that
+	 * one died, the fence in k2k_liveness_ask() orders its changes before ours.
 	 */
 	return k2k_cas_acq_rel(word, owner, writer->incarnation);
 }
@@ -132,15 +132,15 @@ void k2k_writer_unlock(struct k2k_writer *writer)
 	writer->turn = NULL;
 	k2k_store_relaxed(&writer->map->defs->writer_since_ns, 0); /* relaxed: for messages */
 	/*
-	 * publish[writer-owner]: all that we did. By compare-exchange: if damage put another value
-	 * there, we leave it alone
+	 * publish[writer-owner]: all that we did. It is a compare-exchange, so that we don't
+	 * overwrite another value that damage has put there
 	 */
 	k2k_cas_acq_rel(&writer->map->defs->writer_owner, &own, 0);
 }
 
 bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins)
 {
-	/* observe[writer-owner]: what the last one wrote, if its turn is over */
+	/* observe[writer-owner]: what the last writer stored, if its turn is over */
 	uint64_t owner = k2k_load_acquire(&map->defs->writer_owner);
 
 	return owner != 0 && k2k_liveness_alive(admins, owner);
@@ -152,8 +152,9 @@ void k2k_writer_begin(const struct k2k_writer *writer, enum k2k_operation operat
 {
 	k2k_assert_writer(writer);
 	/*
-	 * relaxed, then a fence: it comes before the first change. Only the next writer reads it
-	 * together with the changes, and that one has acquired writer_owner, or has seen us dead.
+	 * relaxed: the fence orders this store before the first change. Only the next writer reads
+	 * the intent together with the changes, after it has acquired writer_owner or has seen that
+	 * we are dead.
 	 */
 	k2k_store_relaxed(&writer->map->defs->intent, (uint32_t)operation);
 	k2k_fence_release();

@@ -2,26 +2,26 @@
 /*
  * writer.h (F3) - the one writer of `defs`: its turn, its signature, its intent.
  *
- * A process that changes definitions first takes the writer's word, as a broker takes a slot: by
- * one compare-exchange to its own incarnation, from 0 or from an incarnation that is dead. Each
- * administrator's handle is an incarnation; its byte of `defs` is locked for as long as the handle
- * is open.
+ * A process that changes definitions first takes the writer's word (writer_owner), as a broker
+ * takes a slot: by one compare-exchange from 0, or from a dead incarnation, to its own incarnation.
+ * From then until it puts 0 there it has the turn. Each administrator's handle is an incarnation;
+ * its byte of `defs` is locked for as long as the handle is open.
  *
- * 1. At most one living incarnation is in the word: only its owner, or its owner's death, ends a
- *    turn.
+ * 1. At most one living incarnation has the turn: a turn ends only by its owner or by its owner's
+ *    death.
  * 2. A killed writer blocks nobody: the next one finds it dead and takes the word from it. There is
  *    no second word that could disagree with the first, and nothing to clean up.
- * 3. A stopped writer is alive. It delays other changes until their deadlines, and their error
+ * 3. A stopped writer is alive. It delays other changes until their deadlines; their error then
  *    names it.
- * 4. Turns are ordered by the word (acquire and release); after a death by the fence that follows
- *    the kernel's answer "dead" (broker.h).
+ * 4. The word orders the turns (acquire and release). After a death, the fence that follows the
+ *    kernel's answer "dead" orders them (broker.h).
  *
  * The intent is set before the first change and cleared after the last. A writer that finds it set
  * has taken over from a killed one, and recovers first (recover.h).
  *
  * Killed after step N of a turn:
  *   1 word              the next writer takes it
- *   2 signature         the same; the signature serves messages and decides nothing
+ *   2 signature         the same; the signature is only for messages and decides nothing
  *   3 intent, changes   the same; the next writer recovers
  *   4 intent cleared    the next writer takes the word
  *   5 word 0            nothing is left
@@ -37,7 +37,7 @@
 /* An administrator's handle, as a writer. */
 struct k2k_writer {
 	const struct k2k_map *map;
-	struct k2k_liveness *admins; /* of incarnations of defs */
+	struct k2k_liveness *admins; /* asks whether incarnations of `defs` are alive */
 	const struct k2k_identity *own;
 	struct k2k_lock life;
 	uint64_t incarnation; /* 0: not open */
@@ -59,17 +59,18 @@ int k2k_writer_open(struct k2k_writer *writer, const struct k2k_map *map,
 void k2k_writer_close(struct k2k_writer *writer);
 
 /*
- * Begins a turn. 0; or K2K_EBUSY, naming the process that has the turn. deadline_ns: of
- * CLOCK_MONOTONIC. Only one thread of a writer may call it at a time.
+ * Begins a turn. 0; or K2K_EBUSY at deadline_ns (CLOCK_MONOTONIC): the error names the process that
+ * has the turn. Only one thread of a writer may call it at a time.
  */
 int k2k_writer_lock(struct k2k_writer *writer, uint64_t deadline_ns);
+/* Ends the turn. */
 void k2k_writer_unlock(struct k2k_writer *writer);
-/* Does a living administrator have the turn? For handles of any role. */
+/* Does a living administrator have the turn? A handle of any role may ask. */
 bool k2k_writer_is_at_work(const struct k2k_map *map, struct k2k_liveness *admins);
 
-/* Sets the intent: during a turn, before the first change. */
+/* Sets the intent. Must be called during a turn, before the first change. */
 void k2k_writer_begin(const struct k2k_writer *writer, enum k2k_operation operation);
-/* Clears it: in the same turn, after the last change. */
+/* Clears the intent. Must be called in the same turn, after the last change. */
 void k2k_writer_end(const struct k2k_writer *writer);
 enum k2k_operation k2k_writer_intent(const struct k2k_map *map);
 const char *k2k_writer_operation_name(uint32_t operation);
