@@ -9,8 +9,8 @@
 static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_follower *follower)
 {
 	/*
-	 * publish[follower-owner], observe[follower-owner]: the old owner is dead; a process that
-	 * sees our number finds its byte locked
+	 * publish[follower-owner]: a process that sees our incarnation finds its byte locked.
+	 * observe[follower-owner]: all stores of the old owner, which has detached or is dead
 	 */
 	if (!k2k_cas_acq_rel(&shared->owner, &from, follower->incarnation))
 		return false;
@@ -18,7 +18,7 @@ static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_foll
 	return true;
 }
 
-/* Prefers the record of a dead follower: its losses go on being shown. */
+/* Prefers the record of a dead follower, so that its counts of losses are continued. */
 static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
                        struct k2k_follower *follower)
 {
@@ -41,7 +41,7 @@ static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
 static void sign(struct k2k_shm_follower *shared, const struct k2k_identity *own)
 {
 	/*
-	 * said_ns first: the new owner has reported nothing, whatever the dead one reported.
+	 * said_ns comes first: the report of the dead owner must not count for the new one.
 	 * relaxed, all: k2k_follower_say() releases said_ns
 	 */
 	k2k_store_relaxed(&shared->said_ns, 0);
@@ -78,8 +78,8 @@ void k2k_follower_detach(struct k2k_follower *follower)
 	if (!own)
 		return;
 	/*
-	 * publish[follower-owner]: all our stores. A compare-exchange: it leaves a damaged word
-	 * alone
+	 * publish[follower-owner]: all our stores. It is a compare-exchange, so that we don't
+	 * overwrite another value that damage has put there
 	 */
 	k2k_cas_acq_rel(&follower->shared->owner, &own, 0);
 	k2k_lock_drop(&follower->life);
@@ -92,7 +92,7 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 	struct k2k_shm_follower *shared = follower->shared;
 
 	if (failing && !follower->failing) {
-		/* relaxed, all: for diagnostics; before said_ns */
+		/* relaxed, all: for diagnostics; the release of said_ns follows */
 		k2k_store_relaxed(&shared->failing_since_ns, k2k_clock_realtime_ns());
 		k2k_add_relaxed(&shared->failures, 1);
 	} else if (!failing) {
@@ -100,7 +100,7 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 	}
 	follower->failing = failing;
 	for (uint32_t i = 0; i < K2K_RINGS; i++)
-		/* relaxed: ours. Of 129 words only the few that moved are stored */
+		/* relaxed: only we store it. Of 129 words only the few that changed are stored */
 		if (k2k_load_relaxed(&shared->next[i]) != next[i])
 			/* publish[follower-next]: the log has it, so it may be overwritten */
 			k2k_store_release(&shared->next[i], next[i]);
@@ -135,14 +135,15 @@ void k2k_follower_count_damaged(struct k2k_follower *follower)
 bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_liveness *liveness,
                             uint64_t now_ns)
 {
-	uint64_t owner = k2k_load_acquire(&shared->owner); /* observe[follower-owner]: who it is */
+	/* observe[follower-owner]: its byte is locked if it is alive */
+	uint64_t owner = k2k_load_acquire(&shared->owner);
 	/* observe[follower-said]: the words before it */
 	uint64_t said_ns = k2k_load_acquire(&shared->said_ns);
 
 	/* relaxed: stored before said_ns */
 	if (!owner || !said_ns || k2k_load_relaxed(&shared->failing_since_ns))
 		return false;
-	/* said_ns may be a little ahead: it was stored after our look at the clock */
+	/* said_ns may be a little ahead of now_ns, which was read before said_ns was stored */
 	if (now_ns > said_ns && now_ns - said_ns > K2K_FOLLOWER_FRESH_NS)
 		return false;
 	return said_ns <= k2k_sat_add(now_ns, K2K_FOLLOWER_FRESH_NS) &&
@@ -158,7 +159,7 @@ struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,
 	struct k2k_backlog backlog = { 0, 0, next };
 
 	if (next == 0 || next > newest)
-		return backlog; /* nothing reported yet, all kept, or damage */
+		return backlog; /* no report yet, all events are stored, or damage */
 	backlog.behind = newest - next + 1;
 	if (backlog.behind > length)
 		backlog.overwritten = backlog.behind - length;

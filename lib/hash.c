@@ -8,9 +8,9 @@ int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *w
 }
 
 /*
- * Killed before the compare-exchange: the record is CLAIMED and not linked, and the writer frees
- * it. Killed after it: the record is linked with all its fields. It is not LIVE yet, which makes no
- * difference to readers.
+ * If the process is killed before the compare-exchange, the record is CLAIMED and not linked, and
+ * the writer frees it. If it is killed after, the record is linked with all its fields. It may not
+ * be LIVE yet, which makes no difference to readers.
  */
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
                     bool unique, uint32_t *other)
@@ -33,8 +33,8 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 			seen = head;
 		}
 		/*
-		 * publish[entry-link]: generation and key. A walk that still stands on the former
-		 * use of this record, and follows this link, sees by them that it was reused (4).
+		 * publish[entry-link]: generation and key. A walk that reached this record in its
+		 * former use and follows this link sees by them that the record was reused (4).
 		 */
 		k2k_store_release(&entry->next, head);
 		K2K_DELAY(inserting);
@@ -49,7 +49,7 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	uint32_t bucket, link, steps = 0;
 
-	/* relaxed: only the writer asks, about records that only it removes */
+	/* relaxed: only the writer calls this, for records that only the writer removes */
 	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 	                         k2k_load_relaxed(&entry->key));
 	link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
@@ -63,13 +63,16 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
 	return K2K_HASH_ABSENT;
 }
 
-/* One store. Killed before it: the record is RETIRED and linked; after it: RETIRED and unlinked. */
+/*
+ * One store unlinks. If the process is killed before it, the record is RETIRED and linked; if after
+ * it, RETIRED and not linked.
+ */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	/*
-	 * relaxed: the link of a linked record is changed by the single remover only, which is this
-	 * process; the key was written by the claimer before it linked the record
+	 * relaxed: only the single remover, which is this process, changes the link of a linked
+	 * record; the claimer stored the key before it linked the record
 	 */
 	uint32_t next = k2k_load_relaxed(&entry->next);
 	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
@@ -83,8 +86,8 @@ int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 		if (link == index + 1) {
 			K2K_DELAY(unlinking);
 			/*
-			 * publish[entry-link]: the successor's fields, which the link of the
-			 * removed record published until now
+			 * publish[entry-link]: the fields of the successor; until now the removed
+			 * record's link published them
 			 */
 			if (k2k_cas_acq_rel(&hash->heads[bucket], &link, next))
 				return 0;

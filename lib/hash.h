@@ -2,18 +2,19 @@
 /*
  * hash.h (F5) - the one kind of hash table: bucket heads, and records linked through themselves.
  *
- * 1. A record is inserted at the head by one compare-exchange; its fields are written before.
- * 2. Only one process removes records (the writer of defs): by one store, or by one
+ * 1. One compare-exchange inserts a record at the head of its chain. All fields of the record are
+ *    written before.
+ * 2. Only one process at a time removes records, the writer of defs: by one store, or by one
  *    compare-exchange at the head.
  * 3. A removed record keeps its link until it is reused, and it is reused only after a grace
- *    period: a reader in a section that stands on it can walk on.
- * 4. A reader without a section (observer, administrator) may stand on a reused record. That record
- *    belongs to another bucket, and the walk starts again.
- * 5. Every walk has a bound: damage is K2K_ECORRUPT, never an endless loop.
- * 6. If two processes insert the same key, the loser of the compare-exchange walks what is new
- *    before it tries again, and finds the other's record.
+ *    period. So a reader that has reached the record inside a read section can follow its link.
+ * 4. A reader without a read section (observer, administrator) may reach a record that has been
+ *    reused. If the record belongs to another bucket now, the walk starts again.
+ * 5. Every walk has a bound: damage leads to K2K_ECORRUPT, never to an endless loop.
+ * 6. If two processes insert the same key, the loser of the compare-exchange searches the records
+ *    inserted meanwhile before it tries again, and finds the winner's record.
  *
- * There are no tombstones, nothing is rebuilt, and no record moves.
+ * There are no tombstones, the table is never rebuilt, and no record moves.
  */
 #ifndef K2K_HASH_H
 #define K2K_HASH_H
@@ -43,7 +44,7 @@ static inline uint32_t k2k_hash_bucket(const struct k2k_hash *hash, uint64_t gen
 static inline bool k2k_hash_matches(const struct k2k_shm_entry *entry,
                                     const struct k2k_hash_key *key)
 {
-	/* relaxed: written before the link to this record was published, which was acquired */
+	/* relaxed: stored before the link to this record was published, and we acquired the link */
 	return k2k_load_relaxed(&entry->gen) == key->gen &&
 	       k2k_load_relaxed(&entry->key) == key->key &&
 	       k2k_load_relaxed(&entry->slot) == key->slot;
@@ -53,9 +54,9 @@ int k2k_hash_corrupt(const struct k2k_hash *hash, uint32_t bucket, const char *w
 	__attribute__((cold));
 
 /*
- * Walks the bucket from `link` to its end, or up to `until`, and stops at the first record that has
- * the key and that `accept` returns true for (null: at the first that has the key). 0 with *index
- * set; K2K_HASH_ABSENT; K2K_ECORRUPT.
+ * Walks the chain from `link` to its end, or to the link `until`, and stops at the first record
+ * that has the key and for which `accept` returns true (null: any record that has the key). 0, with
+ * *index set; K2K_HASH_ABSENT; K2K_ECORRUPT.
  */
 static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, uint32_t link,
                                 uint32_t until, const struct k2k_hash_key *key,
@@ -82,8 +83,8 @@ static inline int k2k_hash_walk(const struct k2k_hash *hash, uint32_t bucket, ui
 		/* observe[entry-link]: the fields of the record it leads to */
 		next = k2k_load_acquire(&entry->next);
 		/*
-		 * relaxed: ordered by the acquire of the link. A record of another bucket was
-		 * reused during the walk (4), or is damaged.
+		 * relaxed: ordered by the acquire of the link. If the record belongs to another
+		 * bucket, it was reused during the walk (4), or is damaged.
 		 */
 		if (k2k_unlikely(k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
 		                                 k2k_load_relaxed(&entry->key)) != bucket)) {
@@ -140,9 +141,9 @@ static inline bool k2k_hash_find_near(const struct k2k_hash *hash, const struct 
 int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2k_hash_key *key,
                     bool unique, uint32_t *other);
 
-/* For the single remover. 0: unlinked; K2K_HASH_ABSENT: was not linked; K2K_ECORRUPT. */
+/* Called by the single remover. 0: unlinked; K2K_HASH_ABSENT: it was not linked; K2K_ECORRUPT. */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);
-/* The same walk without a change. 0: linked; K2K_HASH_ABSENT; K2K_ECORRUPT. */
+/* Called by the single remover; changes nothing. 0: linked; K2K_HASH_ABSENT; K2K_ECORRUPT. */
 int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index);
 
 #endif

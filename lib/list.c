@@ -2,8 +2,8 @@
 #include "list.h"
 
 /*
- * relaxed everywhere: only the holder of the writer's lock reads and writes these words; others
- * read counts, for diagnostics
+ * relaxed everywhere: only the writer stores these words and follows the links; other processes
+ * load only the count, for diagnostics
  */
 
 static k2k_u32 *link_of(const struct k2k_list *list, uint32_t index)

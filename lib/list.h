@@ -2,8 +2,8 @@
 /*
  * list.h (F5) - FIFO lists of records, for the writer of defs only.
  *
- * A list is derived from the states of the records. A killed writer may leave it in any state;
- * recovery rebuilds it. So no store here is ordered, and a link that leads outside of the table
+ * A list is derived from the states of the records. A killed writer may leave it in any state, and
+ * recovery rebuilds it, so the stores here need no order. A link that leads outside of the table
  * ends the list.
  */
 #ifndef K2K_LIST_H
@@ -20,12 +20,12 @@ struct k2k_list {
 
 void k2k_list_clear(const struct k2k_list *list);
 void k2k_list_append(const struct k2k_list *list, uint32_t index);
-/* False: there is none, or the link is corrupt. */
+/* These two return false if there is no such record, or the link is corrupt. */
 bool k2k_list_first(const struct k2k_list *list, uint32_t *index);
 bool k2k_list_next(const struct k2k_list *list, uint32_t index, uint32_t *next);
-/* Removes `index`, which follows `previous` (UINT32_MAX: it is the first). */
+/* Removes `index`, which follows `previous`; UINT32_MAX: `index` is the first. */
 void k2k_list_remove(const struct k2k_list *list, uint32_t previous, uint32_t index);
-/* For any process; exact only for the writer. */
+/* Any process may call this; only the writer gets an exact count. */
 uint32_t k2k_list_count(const struct k2k_list *list);
 
 #endif

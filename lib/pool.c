@@ -15,8 +15,9 @@ static void raise_high(const struct k2k_pool *pool, uint32_t to)
 }
 
 /*
- * Holds for this second only: a process that freed a record may have been killed or stopped before
- * it counted that.
+ * Returns the word that means "full while `freed` is unchanged, and until this second ends". The
+ * time limit is needed because a process may be killed or stopped between freeing a record and
+ * counting it.
  */
 static uint64_t full_as_of(uint32_t freed)
 {
@@ -25,14 +26,15 @@ static uint64_t full_as_of(uint32_t freed)
 
 static bool is_remembered(k2k_u64 *full_at, uint32_t freed)
 {
-	uint64_t word = k2k_load_relaxed(full_at); /* relaxed: ours */
+	uint64_t word = k2k_load_relaxed(full_at); /* relaxed: a cache of this process */
 
 	return word != UINT64_MAX && (uint32_t)word == freed && word == full_as_of(freed);
 }
 
+/* WAITING: a record will be free once a grace period has passed, so "full" must not be cached. */
 enum found { TAKEN, WAITING, FULL };
 
-/* Searches the writer's records, or all others. */
+/* If `writers`, searches the records that are reserved for the writer; else all others. */
 static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *claimer,
                          bool writers, uint32_t *index)
 {
@@ -80,8 +82,8 @@ static enum found search(const struct k2k_pool *pool, const struct k2k_claimer *
 bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claimer, uint32_t *index)
 {
 	/*
-	 * observe[pool-freed]: the states of all records given back up to this count, so that "full
-	 * as of this count" is true
+	 * observe[pool-freed]: the states of all records that were given back up to this count. So
+	 * if the search finds none, the pool was full at this count.
 	 */
 	uint32_t freed = k2k_load_acquire(&pool->shared->freed);
 
@@ -91,7 +93,8 @@ bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claim
 		if (found == TAKEN)
 			return true;
 		if (found == FULL)
-			k2k_store_relaxed(claimer->full_at, full_as_of(freed)); /* relaxed: ours */
+			/* relaxed: a cache of this process */
+			k2k_store_relaxed(claimer->full_at, full_as_of(freed));
 	}
 	return claimer->incarnation == K2K_INCARNATION_WRITER && pool->capacity >= K2K_POOL_SMALL &&
 	       search(pool, claimer, true, index) == TAKEN;
@@ -104,7 +107,7 @@ void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index)
 	k2k_store_relaxed(&entry->gen, 0); /* relaxed: it was never linked */
 	/* publish[entry-state]: all that we stored there */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
-	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: that it is free */
+	k2k_add_acq_rel(&pool->shared->freed, 1); /* publish[pool-freed]: the state FREE */
 }
 
 static void given_back(const struct k2k_pool *pool, uint32_t index)
@@ -115,7 +118,7 @@ static void given_back(const struct k2k_pool *pool, uint32_t index)
 	/* relaxed, both: a hint */
 	if (index < k2k_load_relaxed(hint))
 		k2k_store_relaxed(hint, index);
-	/* publish[pool-freed]: that it is free, or retired */
+	/* publish[pool-freed]: the state FREE or RETIRED */
 	k2k_add_acq_rel(&pool->shared->freed, 1);
 }
 
@@ -129,7 +132,7 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(pool, index);
 
-	k2k_store_relaxed(&entry->gen, 0); /* relaxed: unlinked; sweeps load the state first */
+	k2k_store_relaxed(&entry->gen, 0); /* relaxed: not linked; sweeps load the state first */
 	/* publish[entry-state]: no reader refers to it any more */
 	k2k_store_release(&entry->state, K2K_ENTRY_FREE);
 	given_back(pool, index);
@@ -137,7 +140,7 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
 {
-	/* publish[entry-state]: before the unlink, so that recovery finds what it has to unlink */
+	/* publish[entry-state]: it precedes the unlink, so recovery finds what it must unlink */
 	k2k_store_release(&k2k_pool_at(pool, index)->state,
 	                  k2k_entry_word(K2K_ENTRY_RETIRED, token));
 	given_back(pool, index);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rejection.h (F5) - a rejection, as the application's sink and the trail report it.
+ * rejection.h (F5) - a rejection, in the form in which the application's sink and the trail get it.
  */
 #ifndef K2K_REJECTION_H
 #define K2K_REJECTION_H

@@ -9,8 +9,8 @@
 
 #include "delay.h"
 
-#define NUMBER_MAX (UINT64_C(1) << 62) /* above it is damage: sums of numbers don't overflow */
-/* at a place that others take at the same time: each of them is newer, or ends the attempt */
+#define NUMBER_MAX (UINT64_C(1) << 62) /* a greater one is damage; so sums can't overflow */
+/* how often an append tries to take a place that other threads take at the same time */
 #define TRIES 4
 
 struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
@@ -50,7 +50,7 @@ void k2k_ring_own(struct k2k_ring *ring)
 {
 	/* observe[ring-claimed]: what earlier owners began */
 	ring->since = k2k_load_acquire(&ring->shared->claimed);
-	/* publish[ring-since]: that its owners before us are dead, with all they stored */
+	/* publish[ring-since]: all that earlier owners stored; they are dead or have detached */
 	k2k_store_release(&ring->shared->since, ring->since);
 }
 
@@ -58,7 +58,7 @@ void k2k_ring_own(struct k2k_ring *ring)
 static bool can_be(const struct k2k_ring *ring, uint64_t number, uint64_t place)
 {
 	return ((number ^ place) & ring->mask) == 0 &&
-	       /* observe[ring-claimed]: at least the addition that made the number */
+	       /* observe[ring-claimed]: it includes the addition that made the number */
 	       number <= k2k_load_acquire(&ring->shared->claimed);
 }
 
@@ -73,7 +73,7 @@ static bool stands_in_the_way(const struct k2k_ring *ring, uint64_t sequence, ui
 
 static bool take(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n)
 {
-	/* observe[event-sequence]: its number was claimed */
+	/* observe[event-sequence]: the claim of the number in it */
 	uint64_t sequence = k2k_load_acquire(&event->sequence);
 
 	for (int i = 0; i < TRIES && !stands_in_the_way(ring, sequence, n); i++) {
@@ -104,10 +104,10 @@ static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event
 	return lose(ring, kind);
 }
 
-/* Was n, or a later number of this place, given up? Then a reader may call n missing. */
+/* Was n, or a later number of this place, given up? Then a reader may report n as missing. */
 static bool is_given_up(const struct k2k_ring *ring, const struct k2k_shm_event *event, uint64_t n)
 {
-	/* observe[event-given-up]: of this place */
+	/* observe[event-given-up]: this number or an earlier one never comes */
 	uint64_t highest = k2k_load_acquire(&event->given_up);
 
 	return highest >= n && can_be(ring, highest, n);
@@ -119,7 +119,7 @@ static void fill(struct k2k_shm_event *event, const struct k2k_event_body *body,
 
 	memcpy(words, body, sizeof(words));
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		/* relaxed, all: between the two stores of the sequence */
+		/* relaxed, all: stored between the two stores of the sequence */
 		k2k_store_relaxed(&event->words[i], words[i]);
 	K2K_DELAY(words_written);
 	k2k_store_relaxed(&event->count, count);
@@ -130,8 +130,8 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 {
 	static const struct k2k_event_body nothing;
 	/*
-	 * publish[ring-claimed]: our attach, for a reader that asks whether the owner lives;
-	 * observe[ring-claimed]: nothing, an addition only
+	 * publish[ring-claimed]: our attach, for a reader that asks whether the owner is alive;
+	 * observe[ring-claimed]: nothing is read after it, it is only an addition
 	 */
 	uint64_t n = k2k_add_acq_rel(&ring->shared->claimed, 1) + 1;
 	struct k2k_shm_event *event = place_of(ring, n);
@@ -143,8 +143,8 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
 	K2K_DELAY(place_taken);
 	/*
 	 * fence[event-taken] with fence[event-looked]: either the reader sees the place taken, or
-	 * we see the given_up that it saw. And as a release fence, with the acquire fence of
-	 * copy(): a reader that gets one of our words below sees 2n - 1 afterwards.
+	 * we see the given_up that it saw. It is also the release fence for the acquire fence of
+	 * copy(): a reader that loads one of our words below then sees 2n - 1 or a later sequence.
 	 */
 	k2k_fence_seq_cst();
 	backs_out = is_given_up(ring, event, n);
@@ -166,7 +166,7 @@ bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind)
 	/* relaxed, all: one word, compared whole */
 	uint64_t word = k2k_load_relaxed(&event->count);
 
-	/* compares the whole number, because the low bits in `word` repeat */
+	/* this compares the whole number, because `word` has only its low bits */
 	if (k2k_load_relaxed(&event->sequence) != 2 * n)
 		return false;
 	while (counts(word, n) && !(word & K2K_EVENT_CLOSED) && counts(word + 1, n)) {
@@ -210,15 +210,15 @@ uint64_t k2k_ring_turnover(const struct k2k_ring *ring)
 
 uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 {
-	/* observe[ring-claimed]: its claimer had attached */
+	/* observe[ring-claimed]: the attach of the owner that claimed the number */
 	uint64_t claimed = k2k_load_acquire(&ring->shared->claimed);
 
 	return claimed < NUMBER_MAX ? claimed : NUMBER_MAX;
 }
 
 /*
- * The highest number that this place has had, or that was given up at it; 0 if damage hides it.
- * relaxed, both: compared only
+ * Returns the highest number that this place has had, or that was given up at it; 0 if the place is
+ * damaged. relaxed, both: only compared
  */
 static uint64_t highest_at(const struct k2k_ring *ring, uint64_t place)
 {
@@ -239,7 +239,7 @@ uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged)
 	for (uint64_t i = 0; i <= ring->mask; i++) {
 		uint64_t n = highest_at(ring, (claimed - i) & ring->mask);
 
-		/* usually true of the first place: it has `claimed`, or a later one by now */
+		/* usually true at the first place, which has the number `claimed` or a later one */
 		if (n >= claimed || claimed - n <= ring->mask + 1)
 			return claimed;
 		if (n > highest)
@@ -254,7 +254,7 @@ uint64_t k2k_ring_backed_out(uint64_t n)
 	return count_word(n, 0) | K2K_EVENT_CLOSED;
 }
 
-/* False: overwritten meanwhile. */
+/* False: the event was overwritten during the copy. */
 static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event_copy *into,
                  uint64_t *count)
 {
@@ -262,7 +262,7 @@ static bool copy(const struct k2k_shm_event *event, uint64_t n, struct k2k_event
 
 	*count = k2k_load_acquire(&event->count); /* observe[event-count]: nothing but itself */
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
-		/* relaxed, all: between two looks at the sequence, ordered by the fence */
+		/* relaxed, all: between two loads of the sequence, ordered by the fence */
 		words[i] = k2k_load_relaxed(&event->words[i]);
 	K2K_DELAY(words_read);
 	k2k_fence_acquire();
@@ -275,7 +275,7 @@ enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool
                                    struct k2k_event_copy *into)
 {
 	const struct k2k_shm_event *event = place_of(ring, n);
-	/* observe[ring-since]: all that dead owners stored is seen below */
+	/* observe[ring-since]: all that dead owners stored, for the loads below */
 	bool dead = k2k_load_acquire(&ring->shared->since) >= n || abandoned;
 	bool given_up = is_given_up(ring, event, n);
 	uint64_t sequence, count;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ring.h (F5) - the newest events of one writer, in a ring in shared memory: append, repeat, close,
- * read.
+ * ring.h (F5) - a ring in shared memory that holds the newest events of one owner: append an event,
+ * add a repeat to it, close it, read it.
  *
  * Events have numbers: 1, 2, 3, ... The place of event n is n modulo the ring's length. A thread
- * that appends takes a number, and then its place:
+ * that appends takes first a number, and then that number's place:
  *
  *   append of n                            reader of n
  *   n = ++claimed                          since
@@ -15,18 +15,21 @@
  *   sequence = 2n                          else: n may still come
  *   written++
  *
- * 1. Nobody waits. A thread never overwrites a place whose event is being written by a living
- *    thread: it gives its own event up, says so in given_up, and counts it as lost.
+ * 1. Nobody waits. A thread never overwrites a place in which a living thread writes an event: it
+ *    gives up its own event, stores that number in given_up, and counts the event as lost.
  * 2. `since` marks abandoned events: an owner attaches only after its predecessor has died
  *    (broker.h), so nobody will finish an event up to that number. In the administrators' ring each
  *    holder of the writer's lock is a new owner.
- * 3. A reader gets all of an event or nothing, without writing: sequence is the word of a seqlock.
- * 4. A reader calls an event missing if and only if it can't be read later. A reader that finds n
- *    given up, and a late writer of an earlier number that takes the place, are a Dekker pair: the
- *    writer takes the place, then looks at given_up; the reader looks at given_up, then at the
- *    place. So one of the two sees the other; the writer that sees it backs out.
- * 5. A repeat is added to `count` only while its low bits name the event that was meant and the top
- *    bit (closed) is not set. Once it is closed, the number is final.
+ * 3. A reader copies a whole event or nothing, and stores nothing: sequence works like that of a
+ *    seqlock.
+ * 4. A reader reports an event as missing if and only if nobody can read it later. A reader that
+ *    finds n given up and a late writer of an earlier number, which takes the place, are a Dekker
+ *    pair: the writer takes the place, then loads given_up; the reader loads given_up, then the
+ *    place. So at least one of them sees the other's store. A writer that sees a later number given
+ *    up backs out.
+ * 5. A repeat is added to `count` only while that word contains the low bits of the number of the
+ *    event that is meant, and its top bit (closed) is not set. After that bit is set, the count is
+ *    final.
  *
  * append, killed after:     others see                              the next owner
  *   claimed                 a number that may come                  it never came (2)
@@ -46,14 +49,14 @@ struct k2k_ring {
 	struct k2k_shm_ring *shared;
 	struct k2k_shm_event *events;
 	uint64_t mask;
-	uint64_t since; /* the writer's: `claimed` as it found it */
+	uint64_t since; /* for the owner only: the value of `claimed` when it became the owner */
 };
 
 struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index);
 
 /* ---- its owner ------------------------------------------------------------ */
 
-/* Called after attaching to the slot, or taking the writer's lock, before the first append. */
+/* Makes this process the owner: after it attached or began a turn, before its first append. */
 void k2k_ring_own(struct k2k_ring *ring);
 #define K2K_RING_COUNT_MAX ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1)
 
@@ -65,8 +68,9 @@ uint64_t k2k_ring_append(const struct k2k_ring *ring, const struct k2k_event_bod
                          uint64_t count, bool open);
 /* Adds one to event n. False: it is closed, full, or overwritten. */
 bool k2k_ring_repeat(const struct k2k_ring *ring, uint64_t n, uint32_t kind);
-/* Counts as coalesced a rejection that a later event will stand for. */
+/* Counts a rejection as coalesced that a later event will include in its count. */
 void k2k_ring_put_off(const struct k2k_ring *ring, uint32_t kind);
+/* Makes the count of event n final. */
 void k2k_ring_close(const struct k2k_ring *ring, uint64_t n);
 /* A number that changes whenever an event is appended or given up. */
 uint64_t k2k_ring_turnover(const struct k2k_ring *ring);
@@ -74,8 +78,8 @@ uint64_t k2k_ring_turnover(const struct k2k_ring *ring);
 /* ---- readers ---------------------------------------------------------------- */
 
 enum k2k_event_state {
-	K2K_EVENT_THERE = 1, /* and its count is final */
-	K2K_EVENT_OPEN = 2,
+	K2K_EVENT_THERE = 1,   /* copied, and its count is final */
+	K2K_EVENT_OPEN = 2,    /* copied, but its count may still grow */
 	K2K_EVENT_PENDING = 3, /* may still come */
 	K2K_EVENT_MISSING = 4, /* overwritten, given up, or damaged */
 };
@@ -85,16 +89,17 @@ struct k2k_event_copy {
 	uint64_t count;
 };
 
+/* The number of the newest event that was begun. */
 uint64_t k2k_ring_newest(const struct k2k_ring *ring);
 /*
- * The same, but believed only if a place has had an event within one length of it. If none has,
- * `claimed` is damaged (any process that may write the ring can put any number there), and the
- * result is the highest number that a place has had.
+ * The same, but it checks the number: some place must have had an event that is older by no more
+ * than the ring's length. If none has, `claimed` is damaged (any process that may write the ring
+ * can store any number there), and the result is the highest number that a place has had.
  */
 uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged);
 /*
- * abandoned: the owner is dead. The caller has asked that after it read `newest`, which is at least
- * n.
+ * Reads event n, which must not be above the caller's k2k_ring_newest(). abandoned: the owner is
+ * dead; the caller must have asked for that after it called k2k_ring_newest().
  */
 enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned,
                                    struct k2k_event_copy *copy);
@@ -106,9 +111,9 @@ uint64_t k2k_ring_backed_out(uint64_t n);
 
 uint32_t k2k_ring_wake_word(const struct k2k_map *map);
 void k2k_ring_wake(const struct k2k_map *map);
-/* Wakes sleepers without news for them; needs no right to write. */
+/* Wakes sleepers although there is nothing new. A read-only mapping is enough for it. */
 void k2k_ring_disturb(const struct k2k_map *map);
-/* Sleeps until the word is no longer `seen`, k2k_ring_disturb() is called, or the time is over. */
+/* Sleeps while the word is `seen`, until k2k_ring_disturb() is called or `ns` have passed. */
 void k2k_ring_sleep(const struct k2k_map *map, uint32_t seen, uint64_t ns);
 
 #endif

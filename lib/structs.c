@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SIZE_MOST (1u << 20) /* no version comes near it: it is no size at all */
+#define SIZE_MOST (1u << 20) /* no version will be larger, so a greater `size` is garbage */
 
 #define NEWEST(size, ...) (size)
 #define DEFINE_VERSIONS(type, ...)                                              \

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * structs.h (F0) - structs that callers hand in, of whichever version of the header.
+ * structs.h (F0) - structs of callers that were compiled with any version of the header.
  *
- * A public struct that begins with `size` may grow, but only at its end. Its sizes in all versions
- * are listed below. So a program that was compiled with an earlier header runs unchanged:
+ * A public struct that begins with `size` may grow, but only at its end. Its size in each version
+ * is listed below. So a program that was compiled with an earlier header runs unchanged:
  *
  * 1. The caller sets `size`. It is one of the listed sizes, or larger than all of them: then the
  *    caller was compiled with a later header. Any other size is K2K_EINVAL.
- * 2. Nothing behind the caller's struct is read or written. A field that an earlier struct lacks
- *    counts as 0. So 0 in a new field must mean "as before".
- * 3. In a later struct this library sets the part that it does not know to 0 if the struct is a
- *    result. If it is an argument that part must be 0: else the caller asks for something that the
- *    library would ignore.
- * 4. In an array the `size` of the first element is the stride.
+ * 2. The library reads and writes nothing behind the end of the caller's struct. A field that an
+ *    earlier struct lacks counts as 0. So 0 in a new field must mean "as before".
+ * 3. A later struct has a part that this library does not know. If the struct is a result, the
+ *    library sets that part to 0. If it is an argument, that part must be 0: any other value asks
+ *    for something that the library would ignore, so it is K2K_EINVAL.
+ * 4. In an array, the `size` of the first element is the stride.
  *
  * To add a field: append it in the header, and put the new size in front of the old ones here. The
  * struct must become larger: padding belongs to the earlier version. Structs without `size`
@@ -26,7 +26,7 @@
 
 #include "error.h"
 
-/* Sizes in bytes: of today's header, then of earlier ones. */
+/* Sizes in bytes: first that of the current header, then those of earlier ones. */
 #define K2K_STRUCTS(X)                  \
 	X(k2k_quota, 40)                \
 	X(k2k_verdict, 56)              \
@@ -52,7 +52,7 @@
 #define K2K_VERSIONS_MOST 8
 
 struct k2k_versions {
-	uint32_t sizes[K2K_VERSIONS_MOST + 1]; /* 0 behind the last */
+	uint32_t sizes[K2K_VERSIONS_MOST + 1]; /* 0 ends the list */
 };
 
 #define K2K_DECLARE_VERSIONS(type, ...) extern const struct k2k_versions k2k_versions_of_##type;
@@ -63,27 +63,30 @@ K2K_STRUCTS(K2K_DECLARE_VERSIONS)
 	, struct type * : &k2k_versions_of_##type, const struct type * : &k2k_versions_of_##type
 #define K2K_VERSIONS(pointer) _Generic((pointer), char : NULL K2K_STRUCTS(K2K_VERSIONS_CASE))
 
-/* 0, or K2K_EINVAL: null, a size of no version, unknown flags. `name` is the argument's. */
+/* 0, or K2K_EINVAL: null, a size of no version, unknown flags. `name` names the argument. */
 int k2k_struct_check(const void *caller, const struct k2k_versions *versions, uint32_t known_flags,
                      const char *name);
-/* Checks an argument, and copies it to `mine`, a struct of today's size, complete with zeros. */
+/* Checks an argument, and copies it to `mine`, which has the current size; zeros fill the rest. */
 int k2k_struct_take(void *mine, const void *caller, const struct k2k_versions *versions,
                     uint32_t known_flags, const char *name);
-/* Copies a result of `bytes` to the caller's struct of `size`, as far as it has room. */
+/*
+ * Copies a result of `bytes` bytes to the caller's struct of `size` bytes: as much as fits. Zeros
+ * fill the rest of a larger struct.
+ */
 void k2k_struct_give(void *caller, uint32_t size, const void *mine, size_t bytes);
 
-/* A result, before it is filled. */
+/* Checks the caller's struct of a result, before the call does anything. */
 #define K2K_CHECK_STRUCT(pointer, known_flags) \
 	k2k_struct_check((pointer), K2K_VERSIONS(pointer), (known_flags), #pointer)
-/* An argument. */
+/* Checks an argument and copies it. The conditional makes the compiler compare the two types. */
 #define K2K_TAKE_STRUCT(mine, pointer, known_flags)                                          \
 	k2k_struct_take((mine), (1 ? (pointer) : (mine)), K2K_VERSIONS(mine), (known_flags), \
 	                #pointer)
-/* A result that was checked. The conditional makes the compiler compare the two types. */
+/* Copies a result to a struct that was checked; the conditional is as above. */
 #define K2K_GIVE_STRUCT(pointer, mine) \
 	k2k_struct_give((pointer), (pointer)->size, (1 ? (mine) : (pointer)), sizeof(*(mine)))
 
-/* An array of results, of which `capacity` may be 0; and its stride. */
+/* Checks `count`, and the array for results unless its `capacity` is 0. Below: its stride. */
 #define K2K_CHECK_LIST(list, capacity, count, known_flags)      \
 	(!(count)     ? k2k_fail_argument("count", "null")      \
 	 : (capacity) ? K2K_CHECK_STRUCT((list), (known_flags)) \
@@ -95,7 +98,7 @@ static inline void *k2k_element(void *array, uint32_t stride, size_t index)
 	return (unsigned char *)array + (size_t)stride * index;
 }
 
-/* One of an array of results that was checked. */
+/* Copies a result to one element of an array that was checked. */
 #define K2K_GIVE_ELEMENT(list, stride, index, mine) \
 	k2k_struct_give(k2k_element((list), (stride), (index)), (stride), (mine), sizeof(*(mine)))
 
