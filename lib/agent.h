@@ -18,8 +18,8 @@
  * 4. The thread blocks all signals. A write beyond the file-size limit returns EFBIG on it, and the
  *    SIGXFSZ of that write never reaches the program.
  *
- * Descriptors 0 to 2 of the table are placeholders that can be neither read nor written, so a
- * message that any code on this thread writes to standard error never lands in a registry.
+ * Descriptors 0 to 2 of the table are placeholders that can be neither read nor written. So if any
+ * code on this thread writes a message to standard error, the message never lands in a registry.
  *
  * The agent runs a task while its caller waits. The wait is not a cancellation point. It has no
  * time limit, because every task ends within a bounded time. A forked child has no agent: a call on

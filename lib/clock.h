@@ -29,7 +29,8 @@ struct k2k_instant {
 
 /*
  * Returns 0; K2K_EIO if this process's children will be in another time namespace than the process
- * itself, because they would not agree on the second; K2K_EIO or K2K_ENOMEM if /proc does not tell.
+ * itself, because they would not agree on the second; K2K_EIO or K2K_ENOMEM if the files in /proc
+ * exist but can't be read.
  */
 int k2k_clock_open(struct k2k_clock *clock);
 

@@ -59,13 +59,13 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 	k2k_fence_seq_cst();
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		struct k2k_shm_slot *slot = &map->slots[i];
-		/* observe[slot-owner]: so the state is not the previous owner's */
+		/* observe[slot-owner]: state and ack are at least as new as the predecessor's */
 		uint64_t owner = k2k_load_acquire(&slot->owner);
 		uint64_t ack;
 
 		/*
-		 * observe[slot-state]: this owner has stored ATTACHING. If the state is still that
-		 * of its dead predecessor, we only wait longer than necessary.
+		 * observe[slot-state]: this owner has stored ATTACHING. If the state is still the
+		 * predecessor's ACTIVE, we only wait longer than necessary.
 		 */
 		if (owner == 0 || k2k_load_acquire(&slot->state) != K2K_SLOT_ACTIVE)
 			continue;

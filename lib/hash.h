@@ -9,7 +9,8 @@
  * 3. A removed record keeps its link until it is reused, and it is reused only after a grace
  *    period. So a reader that has reached the record inside a read section can follow its link.
  * 4. A reader without a read section (observer, administrator) may reach a record that has been
- *    reused. If the record belongs to another bucket now, the walk starts again.
+ *    reused. If the record belongs to another bucket now, the walk starts again. If it belongs to
+ *    the same bucket, its link leads to an earlier head of that chain, so the walk misses nothing.
  * 5. Every walk has a bound: damage leads to K2K_ECORRUPT, never to an endless loop.
  * 6. If two processes insert the same key, the loser of the compare-exchange searches the records
  *    inserted meanwhile before it tries again, and finds the winner's record.

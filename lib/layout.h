@@ -56,7 +56,7 @@
 #define K2K_SECTIONS_MAX 16
 #define K2K_SLOTS 64 /* broker slots: a set of them is a 64-bit mask */
 #define K2K_LINK_POISON UINT32_MAX
-/* "DEAD": it differs from 0 in several bits, so that no single bit flip removes a registry */
+/* "DEAD": several bits differ from 0, so a flip of a single bit does not remove a registry */
 #define K2K_POISONED UINT32_C(0x44414544)
 
 enum k2k_section_kind {

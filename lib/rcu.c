@@ -111,7 +111,7 @@ int k2k_rcu_synchronize(void)
 	int code;
 
 	k2k_assert_no_section();
-	/* observe[rcu-turn]: the phase. relaxed on failure: nothing is read then */
+	/* observe[rcu-turn]: the phase. relaxed on failure: the turn is another's then */
 	while (!k2k_cas_acquire(&turn, &free, 1)) {
 		free = 0;
 		wait_a_moment(&spins, &pause_ns);

@@ -17,9 +17,9 @@
  *
  * 1. Nobody waits. A thread never overwrites a place in which a living thread writes an event: it
  *    gives up its own event, stores that number in given_up, and counts the event as lost.
- * 2. `since` marks abandoned events: an owner attaches only after its predecessor has died
- *    (broker.h), so nobody will finish an event up to that number. In the administrators' ring each
- *    holder of the writer's lock is a new owner.
+ * 2. `since` marks abandoned events: an owner attaches only after its predecessor has died or
+ *    detached (broker.h), so nobody will finish an event up to that number. Each writer becomes the
+ *    owner of the administrators' ring when its turn begins.
  * 3. A reader copies a whole event or nothing, and stores nothing: sequence works like that of a
  *    seqlock.
  * 4. A reader reports an event as missing if and only if nobody can read it later. A reader that
@@ -56,7 +56,7 @@ struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index);
 
 /* ---- its owner ------------------------------------------------------------ */
 
-/* Makes this process the owner: after it attached or began a turn, before its first append. */
+/* Makes this process the owner. Called after it has attached or begun a turn, before it appends. */
 void k2k_ring_own(struct k2k_ring *ring);
 #define K2K_RING_COUNT_MAX ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1)
 
@@ -104,7 +104,7 @@ uint64_t k2k_ring_newest_seen(const struct k2k_ring *ring, bool *damaged);
 enum k2k_event_state k2k_ring_read(const struct k2k_ring *ring, uint64_t n, bool abandoned,
                                    struct k2k_event_copy *copy);
 
-/* The count word of an event whose writer backed out: for check. */
+/* The count word of an event whose writer backed out. Used by the check of the registry. */
 uint64_t k2k_ring_backed_out(uint64_t n);
 
 /* ---- sleeping ---------------------------------------------------------------- */

@@ -63,7 +63,7 @@ int k2k_segment_build(struct k2k_segment *seg, struct k2k_agent *agent, const ch
                       size_t bytes, mode_t mode, bool has_group, gid_t group);
 /* Links it to its name. K2K_EEXIST if the name is taken. */
 int k2k_segment_link(struct k2k_segment *seg, const char *path);
-/* Opens, checks and maps. `object` is "defs" or "live". */
+/* Opens an object, checks it and maps it. `object` is "defs" or "live". */
 int k2k_segment_open(struct k2k_segment *seg, struct k2k_agent *agent, const char *object,
                      const char *path, bool writable, const struct k2k_trust *trust);
 /*

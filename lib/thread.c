@@ -32,7 +32,7 @@ static void give_back(void *record)
 
 	k2k_thread_self = NULL;
 	k2k_store_release(&thread->section, 0); /* publish[rcu-section]: all that the thread did */
-	/* publish[thread-taken]: the record is as its owner left it */
+	/* publish[thread-taken]: the last stores of the thread into the record */
 	k2k_store_release(&thread->taken, 0);
 }
 
@@ -63,7 +63,7 @@ static struct k2k_thread *take_used(void)
 	return NULL;
 }
 
-/* Maps a page of records. The first one is taken at once, the others are free. */
+/* Maps a page of records. The calling thread gets the first one; the others are free. */
 static struct k2k_thread *take_new(void)
 {
 	struct k2k_thread *chunk, *head;

@@ -45,8 +45,8 @@ void k2k_writer_close(struct k2k_writer *writer)
 /* ---- the turn --------------------------------------------------------------------- */
 
 /*
- * The signature is the owner's, unless the owner has taken the word but not signed yet. Then the
- * process is looked up in /proc, which is slow.
+ * Returns the pid and the comm of the owner: from the signature, or, if the owner has not signed
+ * yet, from /proc, which is slow.
  */
 static uint64_t find_writer(const struct k2k_writer *writer, uint64_t owner, char comm[16])
 {
