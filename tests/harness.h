@@ -5,7 +5,7 @@
  * A program is one file of TEST(name) { ... }; an argument selects tests by name (`*`, `?` match).
  * Exit status: 1 if a test failed, 77 if all were skipped. K2K_TEST_SKIP names tests to skip,
  * K2K_TEST_TIMEOUT gives the seconds of each. cmocka leaves a failed test by a jump, which threads
- * and forked children can't take: CMOCKA_TEST_ABORT=1 aborts the process, spawn_wait() passes it on.
+ * and forked children can't take: CMOCKA_TEST_ABORT=1 aborts them, spawn_wait() passes it on.
  */
 #ifndef K2K_TESTS_HARNESS_H
 #define K2K_TESTS_HARNESS_H
