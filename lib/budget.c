@@ -30,7 +30,9 @@ int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, 
 	*limit = UINT64_MAX;
 	if (code)
 		return code == K2K_HASH_ABSENT ? 0 : code;
-	/* relaxed, all: published with the link; the cost is a number that publishes nothing else */
+	/*
+	 * relaxed, all: published with the link; the cost is a number that publishes nothing else
+	 */
 	*limit = k2k_load_relaxed(&map->budgets[index].budget_ns);
 	record = k2k_load_relaxed(&map->budgets[index].ledger) - 1;
 	if (record >= map->sizes.engagements)

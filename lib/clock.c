@@ -11,7 +11,10 @@
 
 static int no_offset(int error)
 {
-	/* a kernel without time namespaces, or no /proc at all, which is reported where it is needed */
+	/*
+	 * a kernel without time namespaces, or no /proc at all, which is reported where it is
+	 * needed
+	 */
 	if (error == ENOENT)
 		return 0;
 	return k2k_fail_errno(error == ENOMEM ? K2K_ENOMEM : K2K_EIO, error, "/proc",

@@ -3,8 +3,8 @@
  * definitions.c (F7) - register, restore, update and budgets.
  *
  * Each takes effect by one commit store: LIVE in a register, the raised version in an update or a
- * change of budgets. Killed before it nothing has happened, after it all of it has; recover.c tells
- * which from the records.
+ * change of budgets. Killed before it nothing has happened, after it all of it has. Recovery finds
+ * out which from the records.
  */
 #include "definitions.h"
 

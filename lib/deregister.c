@@ -23,6 +23,7 @@ struct deregistration {
 	struct k2k_tenant_totals *totals; /* one for each id; null: not asked for */
 	struct k2k_finals finals;         /* those that are retired, in the order of ids */
 	uint64_t token;                   /* one for all */
+	bool undo;                        /* some store is half done: recovery completes it */
 };
 
 static void append_event(const struct k2k_change *change)
@@ -88,6 +89,7 @@ static int retire(struct deregistration *d, size_t number)
 	                  d->totals ? change.generation : 0);
 	code = k2k_tenant_retire(map, change.slot, d->token);
 	if (code) {
+		d->undo = true;
 		pin(d, change.slot, 0);
 		return code;
 	}
@@ -110,13 +112,14 @@ static int retire_all(struct deregistration *d)
 	struct k2k_change reaping = { .reg = d->reg };
 	int fatal = k2k_change_reap(&reaping);
 
+	d->undo = reaping.undo;
 	d->token = k2k_grace_next(&d->reg->map);
 	for (size_t i = 0; i < d->count; i++) {
 		d->codes[i] = fatal ? fatal : retire(d, i);
 		if (d->codes[i] == K2K_ECORRUPT)
 			fatal = K2K_ECORRUPT;
 	}
-	if (!fatal && d->finals.count)
+	if (!d->undo && d->finals.count)
 		k2k_grace_publish(&d->reg->map, d->token);
 	return fatal;
 }
@@ -129,23 +132,26 @@ static int retire_all(struct deregistration *d)
 static int finish(struct deregistration *d, uint64_t deadline)
 {
 	struct k2k_registry *reg = d->reg;
+	bool all_done = false;
 	uint32_t behind;
-	int code = k2k_wait_passed(reg, d->token, deadline, &behind);
+	int code = d->undo ? K2K_ECORRUPT : k2k_wait_passed(reg, d->token, deadline, &behind);
 
 	if (!code)
 		code = k2k_change_begin(reg, K2K_OP_DEREGISTER, deadline);
 	if (!code) {
 		code = k2k_reap_finals(reg, &d->finals);
+		all_done = true;
 		for (size_t i = 0; i < d->finals.count; i++) {
 			struct k2k_final *final = &d->finals.list[i];
 
 			final->totals->final = final->done;
+			all_done = all_done && final->done;
 			if (final->done)
 				pin(d, final->slot, 0);
 		}
 		k2k_change_end(reg, code != 0);
 	}
-	if (code)
+	if (!all_done)
 		k2k_totals_so_far(reg, &d->finals);
 	return code == K2K_EINVAL || code == K2K_EFENCED || code == K2K_EFORKED ? code : 0;
 }
@@ -173,16 +179,17 @@ static int refuse(struct deregistration *d, int code)
 static int deregister_held(struct deregistration *d)
 {
 	uint64_t deadline = k2k_deadline(d->reg);
-	int code = k2k_change_begin(d->reg, K2K_OP_DEREGISTER, deadline);
+	int finished = 0, code = k2k_change_begin(d->reg, K2K_OP_DEREGISTER, deadline);
 
 	if (code)
 		return refuse(d, code);
 	code = retire_all(d);
-	k2k_change_end(d->reg, code != 0);
-	if (!code && d->totals && d->finals.count)
-		code = finish(d, deadline);
+	k2k_change_end(d->reg, d->undo);
+	if (d->totals && d->finals.count)
+		finished = finish(d, deadline);
 	unpin_rest(d);
 	call_sink(d);
+	code = code ? code : finished;
 	for (size_t i = 0; !code && i < d->count; i++)
 		code = d->codes[i];
 	return code;

@@ -24,7 +24,7 @@
  * 5. A stopped broker delays reuse and nothing else: readers, admissions and leases of others never
  *    wait for a grace period.
  *
- * Killed: a writer after any store, see recover.c. A broker: see 4. Model: tests/model/grace.pml.
+ * Killed: a writer after any store, see recover.h. A broker: see 4. Model: tests/model/grace.pml.
  *
  * The helper only acknowledges tokens. It is the only thread that may wait for readers, so the
  * agent (agent.h) does what must not wait: it watches the name, deaths and the trail.

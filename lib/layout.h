@@ -451,7 +451,7 @@ struct k2k_event_body {
 			uint64_t comm[2];
 		} broker; /* for other rejections */
 		struct {
-			/* K2K_AUDIT_REGISTER_RATE, ...; of a dead broker also its comm */
+			/* K2K_AUDIT_REGISTER_RATE, ...; of a dead broker the last two: comm */
 			uint64_t values[K2K_EVENT_VALUES];
 			char actor[K2K_EVENT_ACTOR_BYTES];
 		} change; /* for kinds that are not rejections */

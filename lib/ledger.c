@@ -90,7 +90,10 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	uint32_t *before = malloc(sizeof(*before) * map->sizes.tenants);
 	struct recount recount = { map, calloc(map->sizes.tenants, sizeof(*recount.found)) };
 
-	/* relaxed, all: counts. Read before the sweep, so that what is added meanwhile stays counted */
+	/*
+	 * relaxed, all: counts. Read before the sweep, so that what is added meanwhile stays
+	 * counted
+	 */
 	for (uint32_t i = 0; before && i < map->sizes.tenants; i++)
 		before[i] = k2k_load_relaxed(&map->cells[i].costs);
 	if (before && recount.found && k2k_ledger_sweep(map, count_one, &recount) == 0)

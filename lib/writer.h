@@ -17,7 +17,7 @@
  *    the kernel's answer "dead" (broker.h).
  *
  * The intent is set before the first change and cleared after the last. A writer that finds it set
- * has taken over from a killed one, and recovers first (recover.c).
+ * has taken over from a killed one, and recovers first (recover.h).
  *
  * Killed after step N of a turn:
  *   1 word              the next writer takes it

@@ -17,7 +17,6 @@
 
 #include "k2k/registry.h"
 
-/* clang-format off: tables aligned by hand */
 enum {
 	A = 1 << K2K_ROLE_ADMIN,
 	B = 1 << K2K_ROLE_BROKER,

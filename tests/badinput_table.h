@@ -8,7 +8,6 @@
 
 #include "badinput_calls.h"
 
-/* clang-format off: tables aligned by hand */
 /* ---- leases: kernels and GPU memory alike ------------------------------------------------ */
 
 static int acquire_any(struct k2k_registry *reg, bool memory, k2k_tenant_id id, uint64_t bytes,
@@ -305,7 +304,7 @@ static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected
 	return k2k_audit_stats(reg, &stats);
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------- */
 
 static const struct entry {
 	const char *name;

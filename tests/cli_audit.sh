@@ -21,7 +21,7 @@ ends_with() {
 	[[ $got == "$1" ]] || fail "audit tail -f: exit code $got, not $1; $(<"$DIR/tail-err")"
 }
 
-cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
+cli_audit_tail_shows_every_kind_that_brokers_and_administrators_write() {
 	local i
 	init
 	ctl 0 register 42 --rate 2/s --kernels 1 --gpu-memory 4k --budget 7=1ms -q
@@ -47,7 +47,7 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 	lines '[.[]|select(.ring==65)|.sequence+.kind]' '["1cross_tenant"]'
 	lines '[.[]|select(.ring==64)|.sequence]' '["1","2","3","4","5","6","7","8","9"]'
 	lines '[.[]|select(.ring!=64)|.pid]|unique' "[\"$broker_pid\"]"
-	# who refused it: the actor is fixed by kind, the program is named beside it
+	# who refused it: the kind decides the actor; the program is another member
 	lines '[.[]|select(.ring!=64)|.actor+" "+.comm]|unique' "[\"k2k_broker cli_broker\",\"k2k_tenant_registry cli_broker\"]"
 	lines '[.[]|select(.kind=="budget")|.tenant,.engagement_id,.used,.limit,.error,.level,.type]' \
 		'["42","7","1500000","1000000","K2K_EBUDGET","Warning","ResourceLimitExceeded"]'
@@ -66,7 +66,7 @@ cli_audit_tail_tells_every_kind_that_brokers_and_administrators_make() {
 	is "$(head -1 <<<"$out")" time_ns,ring,sequence,level,type,kind,tenant,to_tenant,count,org_id,engagement_id,used,limit,source,destination,actor,pid,comm
 	has "$out" ,0,2,Warning,ResourceLimitExceeded,budget,42,,1,0,7,1500000,1000000,,,k2k_tenant_registry,
 	is "$(awk -F, '{ print NF }' <<<"$out" | sort -u)" 18
-	# nobody but the administrators wrote in their ring meanwhile
+	# only administrators write in their ring
 	ctl 0 audit stats -J
 	one_object
 	json '[.stats[]|select(.written_total!="0")|.kind+"="+.written_total]|join(" ")' \
@@ -105,7 +105,7 @@ cli_audit_tail_since_begins_where_it_says() {
 	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"64:2 65:4 65:5"'
 	ctl 0 audit tail --since 64:1
 	lines length 7
-	ctl 0 audit tail --since s0:6            # the next one, which is not there yet
+	ctl 0 audit tail --since s0:6            # the next event, which does not exist yet
 	is "$out" ""
 	ctl 0 audit tail --since 2
 	lines '[.[]|"\(.ring):\(.sequence)"]|join(" ")' '"65:2 65:3 64:2 65:4 65:5"'
@@ -131,7 +131,7 @@ cli_audit_tail_takes_times_and_the_last_of_what_there_is() {
 	lines length 5
 	ctl 0 audit tail --since "$(date -u -d '-1 day' +%F)" --until "$(date -u -d '+1 day' +%F)" --type register
 	lines length 5
-	# the same times by other clocks
+	# the same times in other zones
 	ctl 0 audit tail --since "$(TZ=UTC-2 date -d "$half" +%Y-%m-%dT%H:%M:%S.%N)+02:00" --type register
 	lines '[.[].tenant]|join(" ")' '"3 4 5"'
 	ctl 0 audit tail --until "$(date -u -d '-1 hour' '+%F %H:%M')"
@@ -161,8 +161,8 @@ cli_audit_tail_takes_times_and_the_last_of_what_there_is() {
 	has "$err" "can't be used with -f"
 }
 
-# A clock that was set an hour on after an event makes it seem an hour older: it is there all the same. The event's own time
-# is changed instead of the clock.
+# If the clock is set forward by an hour after an event, the event seems an hour older, but is still shown. The test
+# changes the event's time instead of the clock.
 cli_audit_tail_since_is_not_misled_by_a_clock_that_was_set() {
 	local time hours
 	init
@@ -202,7 +202,7 @@ cli_audit_tail_tenant_is_on_either_side() {
 	lines '[.[].kind]|join(" ")' '"cross_tenant cross_tenant unknown_tenant"'
 	ctl 0 audit tail --tenant 42
 	lines '[.[].kind]|join(" ")' '"register cross_tenant"'
-	# 0 is no tenant: what is about none is not about it
+	# 0 is no tenant, so events without a tenant are not about it
 	ctl 0 audit tail --tenant 0
 	lines '[.[]|.from_tenant+">"+.to_tenant]|join(" ")' '"0>44"'
 	ctl 0 audit tail --tenant 18446744073709551615
@@ -228,7 +228,7 @@ cli_audit_tail_refuses_what_it_does_not_understand() {
 	local since
 	init
 	for since in 0 0:0 129:1 s64:1 s:1 s0: x:1 :1 1: 1:x 5 5x -- -1s 0:2 0:18446744073709551614 0:18446744073709551615 1:2:3; do
-		[[ $since == 5 ]] && continue       # a number for all rings, of which none has come so far
+		[[ $since == 5 ]] && continue       # a number for all rings, in which no event has it yet
 		ctl 2 audit tail --since "$since" -o table
 		is "$out" ""
 		has "$err" --since
@@ -263,7 +263,7 @@ cli_audit_tail_counts_what_is_open_so_far() {
 	init
 	ctl 0 register 42 --rate 0/s -q
 	attach
-	# until all of them were in one second
+	# repeat until all of them were in one second
 	until
 		for i in 1 2 3 4; do say K2K_ERATE admit 42 0 1; done
 		ctl 0 audit tail --type rate
@@ -274,7 +274,7 @@ cli_audit_tail_counts_what_is_open_so_far() {
 	lines '.[-1].count' '"4"'
 }
 
-cli_audit_tail_says_what_was_written_over() {
+cli_audit_tail_reports_what_was_overwritten() {
 	local i
 	init
 	attach
@@ -289,7 +289,7 @@ cli_audit_tail_says_what_was_written_over() {
 	is "$(wc -l <<<"$out")" 2
 	ctl 0 audit tail --since s0:45
 	lines '[length,.[0].sequence]' '[256,"45"]'
-	# where its time is not known any more, nothing of others is left out
+	# if its time is unknown by now, no event of another ring is left out
 	ctl 0 register 42 -q
 	ctl 0 audit tail --since s0:44
 	lines '[length,.[0].kind,.[1].kind,.[1].lost,.[-1].kind]' '[259,"created","lost","1","register"]'
@@ -297,13 +297,13 @@ cli_audit_tail_says_what_was_written_over() {
 	json '.stats[]|select(.kind=="cross_tenant")|[.written_total,.coalesced_total,.lost_total]' '["300","0","0"]'
 }
 
-cli_audit_follow_tells_what_comes_and_then_that_the_registry_is_gone() {
+cli_audit_follow_shows_new_events_and_then_reports_that_the_registry_is_gone() {
 	init
 	ctl 0 register 42 --rate 0/s -q
 	attach
 	follow "$DIR/tail" --since admin:3
-	# wakes it; what there was before is not shown
-	ctl 0 update 42 --rate 0/s -q       # as it was: no event
+	# wakes the follower; earlier events are not shown
+	ctl 0 update 42 --rate 0/s -q       # no change, so no event
 	ctl 0 update 42 --rate 0/s --kernels 3 -q
 	until_true 20 has_line '"sequence":"3"' "$DIR/tail"
 	has "$(<"$DIR/tail")" '"max_concurrent_kernels":3'
@@ -339,7 +339,7 @@ cli_audit_follow_prints_one_table() {
 	ends_with 143
 	is "$(grep -c EVENT "$DIR/tail")" 1
 	is "$(wc -l <"$DIR/tail")" 4
-	# the kinds stand below each other
+	# the kinds are in one column
 	is "$(sed 's/ \(KIND\|created\|register\) .*//' "$DIR/tail" | awk '{ print length }' | sort -u | wc -l)" 1
 }
 
@@ -365,7 +365,7 @@ cli_audit_names_move_no_cursor() {
 	say K2K_OK cross 1 2 0 "$evil"
 	say K2K_OK cross 1 3 0 "grün"
 	say K2K_OK cross 1 4 0 "$(printf '%070d' 0)"
-	# the first one stays, to notice the other's death
+	# the first broker stays attached and notices the death of the other
 	exec {survivor}>&"$broker_in"
 	BROKER="$DIR/"$'b\e[2Jr\x9bk' attach 2>/dev/null
 	kill -KILL "$broker_pid"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-tenantctl: options, help, colours, and what becomes of the output
+# k2k-tenantctl: options, help, colours, and output that fails
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
 COMMANDS="init info check repair destroy register update deregister list show exists metrics stat top usage quota brokers leases version"
@@ -135,7 +135,7 @@ cli_unknown_and_misplaced_options_are_usage_errors() {
 	error_object K2K_EINVAL
 }
 
-cli_options_may_stand_anywhere() {
+cli_options_may_be_anywhere() {
 	init
 	ctl 0 register 42 --rate 5/s -J
 	ctl 0 --rate 6/s -J update 42
@@ -148,7 +148,7 @@ cli_options_may_stand_anywhere() {
 	ctl 0 -qr "$K2K_REGISTRY" exists 42
 	POSIXLY_CORRECT=1 ctl 0 show 42 -J
 	json .tenants[0].id 42
-	# of one option given twice the last counts, but each --budget
+	# if an option is repeated, the last one counts; --budget adds up
 	ctl 0 update 42 --rate 1/s --rate 2/s --budget 1=1s --budget 2=2s --budget 1=3s -J
 	json .tenants[0].quota.rate_per_sec 2
 	json '[.tenants[0].quota.budgets[]|.engagement+"="+.budget_ns]|join(" ")' "1=3000000000 2=2000000000 7=1000000000"
@@ -217,7 +217,7 @@ cli_colours_are_for_terminals_unless_asked_for() {
 	lacks "$out" "$esc"
 	ctl 0 list --color=always -o csv
 	lacks "$out" "$esc"
-	# the rest needs a pseudo-terminal, which not every chroot has
+	# the rest needs a pseudo-terminal, which some chroots lack
 	[[ $(script -qec 'echo here' /dev/null </dev/null 2>/dev/null) == here* ]] || return 0
 	out=$(script -qec "'$TOOL' list" /dev/null </dev/null)
 	has "$out" "$esc"
@@ -260,7 +260,7 @@ cli_a_closed_pipe_ends_quietly_with_10() {
 	local i
 	ctl 0 init --max-tenants 2000 -q
 	for i in 1 2 3; do ctl 0 register $i -q; done
-	# the reader is gone before the first byte
+	# the reader ends before the first byte
 	{ sleep 0.2; "$TOOL" list 2>"$DIR/e"; echo $? >"$DIR/code"; } | true
 	is "$(<"$DIR/code")" 10
 	is "$(<"$DIR/e")" ""
@@ -269,7 +269,7 @@ cli_a_closed_pipe_ends_quietly_with_10() {
 	is "$(<"$DIR/e")" ""
 }
 
-cli_a_full_disk_is_told_with_10() {
+cli_a_full_disk_is_reported_with_10() {
 	local form
 	init
 	ctl 0 register 42 -q
@@ -280,7 +280,7 @@ cli_a_full_disk_is_told_with_10() {
 			has "$(<"$DIR/e")" "standard output: No space left on device"
 		done
 	done
-	# what could not be reported is done all the same
+	# the change is made even if it can't be reported
 	"$TOOL" register 43 >/dev/full 2>/dev/null
 	is $? 10
 	ctl 0 exists 43

@@ -3,7 +3,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 PATH=${TOOL%/*}:$PATH
 
-# offered WORD...: what may stand for the last word, a line each, without the texts; on standard error nothing
+# offered WORD...: sets $out to the candidates for the last WORD, one per line, without descriptions
 offered() {
 	ctl 0 completion words -- "$@"
 	is "$err" ""
@@ -62,7 +62,7 @@ cli_completion_offers_only_values_that_are_accepted() {
 	has "$types" broker_dead
 	for word in $types; do ctl 0 audit tail --type "$word"; done
 	ctl 2 audit tail --type frobnicate
-	# the message names them all
+	# the message lists all of them
 	has "$err" "unknown value"
 	for word in $(sed 's/.*it is//; s/,/ /g; s/;.*//' <<<"$err"); do
 		[[ $word == or ]] || has $'\n'"$types"$'\n' $'\n'"$word"$'\n'
@@ -78,7 +78,7 @@ cli_completion_offers_only_values_that_are_accepted() {
 	offered list -o ''
 	is "$out" $'table\njson\ncsv'
 	for word in $out; do ctl 0 list -o "$word"; done
-	# columns, behind a comma and a minus too
+	# columns, also after a comma and a minus
 	offered brokers --columns pid,gr
 	is "$out" pid,grace-behind
 	offered list --sort=-rejected-k
@@ -137,7 +137,7 @@ cli_completion_is_silent_without_a_registry() {
 		is "$out" ""
 	done
 	! compgen -G "/dev/shm/k2k.$K2K_REGISTRY.*" || fail "it made something"
-	# one that is no registry
+	# a file that is not a registry
 	head -c 10000 /dev/urandom >"/dev/shm/k2k.$K2K_REGISTRY.defs"
 	offered show ''
 	is "$out" ""
@@ -175,9 +175,9 @@ cli_completion_wants_one_shell() {
 	done
 }
 
-# ---- the shells themselves: NAME_shows REST: what they offer behind "k2k-tenantctl REST", in $out -------------------------
+# ---- the shells themselves: NAME_shows REST sets $out to what they offer after "k2k-tenantctl REST" -------------------------
 
-# as readline calls it: = and : are words of their own
+# as readline calls it: = and : are separate words
 bash_shows() {
 	out=$(LINE="k2k-tenantctl $1" bash -c '
 		source <(k2k-tenantctl completion bash)
@@ -197,7 +197,7 @@ fish_shows() {
 		complete -C $LINE' 2>&1 | cut -f 1)
 }
 
-# Typed on a terminal; the builtin that all completion ends with tells what it is given.
+# Types on a terminal; the builtin that all completion calls at last writes down its arguments.
 zsh_shows() {
 	needs_terminals
 	cat >"$DIR/.zshrc" <<-'END'
@@ -228,7 +228,7 @@ zsh_shows() {
 		zpty -w -n z "$LINE"$'"'\\C-t'"'
 		while [[ ! -e $ZDOTDIR/ended ]] do zselect -t 2; done
 		zpty -d z' || fail "zsh did not end"
-	# it is asked more than once for the same
+	# zsh asks several times for the same
 	out=$(awk '!seen[$0]++' "$DIR/hits")
 }
 
@@ -262,7 +262,7 @@ cli_completion_works_in_bash() {
 	in_a_shell bash
 	bash_shows "load $DIR/files/"
 	is "$(sort <<<"$out")" "$DIR/files/a b"$'\n'"$DIR/files/c"
-	# readline puts the candidate behind the last =
+	# readline puts the candidate after the last =
 	bash_shows "list --output=j"
 	is "$out" json
 	bash_shows "list --output="

@@ -2,7 +2,7 @@
 # k2k-tenantctl: apply, diff, export
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# doc LINE...: $DIR/doc, with the version above and the end mark below
+# doc LINE...: writes $DIR/doc, with a version line before and the end mark after the lines
 doc() { printf '%s\n' 'version: 1' "$@" 'end: true' >"$DIR/doc"; }
 
 cli_apply_registers_updates_and_leaves_the_rest() {
@@ -85,7 +85,7 @@ cli_what_export_wrote_changes_nothing_when_applied() {
 		ctl 0 apply -f "$DIR/doc" --prune
 		has "$out" "nothing to do: all 4"
 		is "$("$TOOL" list -J)" "$before"
-		# and from nothing it makes the same
+		# and an empty registry becomes the same
 		ctl 0 init -r "$K2K_REGISTRY-2" --max-tenants 8 --max-engagements 64 -q
 		ctl 0 apply -r "$K2K_REGISTRY-2" -f "$DIR/doc" -q
 		is "$("$TOOL" -r "$K2K_REGISTRY-2" export | grep -v '^registry:\|^uuid:')" "$("$TOOL" export | grep -v '^registry:\|^uuid:')"
@@ -144,7 +144,7 @@ cli_prune_needs_y_away_from_a_terminal() {
 	one_object
 	json '[.registered,.deregistered,.unchanged]' '[1,2,1]'
 	json '[.totals[]|.id,.final,.usage.admitted_total]' '["41",true,"0","43",true,"5"]'
-	# none left to ask about
+	# no tenant is left to ask about
 	ctl 0 apply -f "$DIR/doc" --prune </dev/null
 	doc 'tenants: []'
 	ctl 0 apply -f "$DIR/doc" --prune --max-prune 2 -y
@@ -153,8 +153,8 @@ cli_prune_needs_y_away_from_a_terminal() {
 	json .tenants '[]'
 }
 
-# on_terminal ANSWER ARGUMENT...: the tool on a terminal of its own; all it says is in $out. With SLOWLY=1 it may work for a
-# twentieth of the time only: how long that takes is not left to the machine.
+# on_terminal ANSWER ARGUMENT...: runs the tool on a terminal of its own; $out is all its output. With SLOWLY=1 it runs
+# only a twentieth of the time, so that it takes long on any machine.
 on_terminal() {
 	local answer=$1; shift
 	needs_terminals
@@ -304,7 +304,7 @@ cli_a_document_that_does_not_fit_is_5_before_anything_changes() {
 	ctl 5 apply -f "$DIR/doc" -J
 	error_object K2K_EFULL
 	has "$err" "--max-budgets"
-	# with those gone that it does not name there is room
+	# pruning the others makes room
 	ctl 0 register 4 -q
 	doc 'tenants: [{id: 1}, {id: 2, budgets: {1: 1s, 2: 1s}}]'
 	ctl 5 apply -f "$DIR/doc"
@@ -321,7 +321,7 @@ cli_without_a_registry_documents_are_6() {
 	ctl 6 diff -r "$K2K_REGISTRY-none" -f "$DIR/doc"
 }
 
-# Half of an export, cut at the end of a line, is a document; what it has lost would be deregistered.
+# An export that was cut at the end of a line is still a document; pruning would remove the missing tenants.
 cli_prune_takes_no_document_that_may_be_cut_off() {
 	local before
 	init
@@ -341,7 +341,7 @@ cli_prune_takes_no_document_that_may_be_cut_off() {
 	ctl 0 export -J
 	echo "$out" >"$DIR/whole"
 	ctl 0 apply -f "$DIR/whole" --prune -y -q
-	# what is behind the mark would not be missed either
+	# nothing may follow the mark
 	printf 'version: 1\nend: true\ntenants: []\n' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
 	has "$err" "line 3, column 10: 'end' must be the last key"
@@ -388,12 +388,12 @@ cli_several_files_are_one_document() {
 	json '[.registered,.deregistered]' '[3,1]'
 	ctl 0 list -J
 	json '[.tenants[]|.id+":"+.quota.rate_per_sec]|join(" ")' "1:1 2:100000 3:3"
-	# no tenant is in two of them
+	# no tenant may be in two of them
 	doc 'tenants:' '  - {id: 4}' '  - {id: 0x2}'
 	ctl 2 apply -f "$DIR/a" -f "$DIR/doc"
 	has "$err" "$DIR/doc: line 4, column 5: tenant 2 is there twice: first in $DIR/a, line 2, column 31"
 	ctl 1 exists 4
-	# each with its end
+	# each needs its end mark
 	echo 'version: 1' >"$DIR/c"
 	echo 'tenants: []' >>"$DIR/c"
 	ctl 2 apply -f "$DIR/a" -f "$DIR/c" --prune -y
@@ -422,7 +422,7 @@ cli_an_export_of_another_registry_is_warned_of() {
 	has "$err" "is an export of an earlier registry"
 }
 
-cli_all_faults_of_a_document_are_told_at_once() {
+cli_all_faults_of_a_document_are_reported_at_once() {
 	init
 	doc 'tenants:' \
 		'  - {id: 1, rate: 5q/s, kernels: x, gpu_memory: 2GiB}' \
@@ -442,13 +442,13 @@ cli_all_faults_of_a_document_are_told_at_once() {
 	json '[.errors[].name]|unique' '["K2K_EINVAL"]'
 	ctl 0 list -J
 	json .tenants '[]'
-	# but no more than can be read
+	# but no more than a user can read
 	printf 'version: 1\ntenants:\n' >"$DIR/doc"
 	seq -f '  - {id: %.0f, rate: x}' 1 100 >>"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
 	is "$(grep -c 'digit' <<<"$err")" 20
 	has "$err" "no more than 20 faults"
-	# no YAML any more: the end of it
+	# a syntax error ends it
 	printf 'version: 1\ntenants:\n  - {id: x}\n  - {id: 2, "\n' >"$DIR/doc"
 	ctl 2 apply -f "$DIR/doc"
 	is "$(wc -l <<<"$err")" 2
@@ -469,8 +469,8 @@ cli_a_diff_as_json_has_each_field_before_and_after() {
 	json '.changes[0].fields[0].after' 6
 }
 
-# All slots used, and a stopped broker that keeps what is given up from reuse.
-cli_prune_is_refused_before_the_first_change_where_a_stopped_broker_leaves_no_room() {
+# All slots are used, and a stopped broker holds up their reuse.
+cli_prune_is_refused_before_the_first_change_if_a_stopped_broker_leaves_no_room() {
 	local before
 	ctl 0 init --max-tenants 10 --max-budgets 4 --max-engagements 64 -q
 	doc "tenants: [$(seq -f '{id: %.0f}' 1 10 | paste -sd ,)]"
@@ -485,7 +485,7 @@ cli_prune_is_refused_before_the_first_change_where_a_stopped_broker_leaves_no_ro
 	has "$err" "needs 10 new tenants, and 0 are free"
 	has "$err" "nothing was changed"
 	is "$("$TOOL" list -J)" "$before"
-	# one of what is free is no trouble
+	# one free slot is enough for one tenant
 	ctl 0 deregister 10 --timeout 0s -q
 	ctl 8 apply -f "$DIR/doc" --prune --max-prune 100% -y --timeout 100ms
 	ctl 0 budget set 1 1 1s -q
@@ -502,8 +502,8 @@ cli_prune_is_refused_before_the_first_change_where_a_stopped_broker_leaves_no_ro
 	json '[.registered,.deregistered]' '[10,9]'
 }
 
-# What fails midway: killed in between by another administrator who fills the registry.
-cli_an_apply_that_fails_midway_counts_what_was_done_and_tells_the_totals() {
+# Fails midway, because another administrator fills the registry meanwhile.
+cli_an_apply_that_fails_midway_reports_what_was_done_and_the_totals() {
 	ctl 0 init --max-tenants 8 --max-engagements 3 -q
 	doc 'tenants: [{id: 1}, {id: 2}, {id: 3}, {id: 4}]'
 	ctl 0 apply -f "$DIR/doc" -q
@@ -511,7 +511,7 @@ cli_an_apply_that_fails_midway_counts_what_was_done_and_tells_the_totals() {
 	say K2K_OK admit 4 7 5
 	say K2K_OK track 1 1 5
 	say K2K_OK track 1 2 5
-	# two engagements are in use, which nobody sees from the number of budgets alone
+	# two engagements are in use that the number of budgets does not show
 	doc 'tenants: [{id: 1, rate: 1/s}, {id: 2}, {id: 3}, {id: 5, budgets: {1: 1s}}, {id: 6, budgets: {2: 1s}}]'
 	ctl 5 apply -f "$DIR/doc" --prune -y
 	has "$err" "3 of 4 changes were made: 1 deregistered, 1 registered, 1 updated"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The exit codes of k2k-tenantctl, one function for each row of the table in its --help. What a single command does besides is
-# tested beside it; here is that all commands agree on what a code means.
+# The exit codes of k2k-tenantctl, one function per code of its --help: all commands agree on what a code means. Other
+# tests show what each command does.
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# all CODE COMMAND...: each of these command lines ends with the code, and says why on standard error where it failed.
+# all CODE COMMAND...: each of these command lines ends with the code, and a failure prints why on standard error.
 all() {
 	local code=$1 command; shift
 	for command; do
@@ -55,7 +55,7 @@ cli_exit_code_4_is_exists_already() {
 	all 4 init "init --dry-run" "register 42" "register 42 --dry-run" "load $DIR/saved"
 }
 
-# Each table that an administrator can fill; the ledger is filled by a budget, too. Leases are brokers': they get an error, and no command fails.
+# Each table that an administrator can fill; budgets also fill the ledger. Only brokers fill the table of leases.
 cli_exit_code_5_is_a_full_table_and_names_the_option_of_init() {
 	ctl 0 init --max-tenants 2 --max-engagements 1 --max-budgets 3 -q
 	ctl 0 register 1 -q
@@ -79,7 +79,7 @@ cli_exit_code_6_is_no_usable_registry() {
 	has "$err" "init"
 	init
 	local file=/dev/shm/k2k.$K2K_REGISTRY.defs command got
-	# in another boot, as a process sees it
+	# of another boot, from the view of a process
 	echo 01234567-89ab-cdef-0123-456789abcdef >"$DIR/boot"
 	if [[ $(id -u) == 0 ]] && unshare --mount mount --bind "$DIR/boot" /proc/sys/kernel/random/boot_id 2>/dev/null; then
 		for command in list check "register 1"; do
@@ -102,7 +102,7 @@ cli_exit_code_6_is_no_usable_registry() {
 	truncate -s 100 "$file"
 	all 6 list check "register 1"
 	rm -f /dev/shm/k2k."$K2K_REGISTRY".*
-	# destroyed under one that follows it
+	# destroyed while a process follows it
 	init
 	"$TOOL" stat 10ms >"$DIR/stat" 2>"$DIR/stat.err" &
 	local pid=$!
@@ -123,7 +123,7 @@ cli_exit_code_8_is_busy_and_names_who() {
 	has "$err" "$broker_pid"
 	exec {broker_in}>&-
 	until_true 20 eval '! kill -0 "$broker_pid" 2>/dev/null'
-	# whoever holds the writer's lock, and does not go on
+	# a process that holds the writer's lock and is stopped
 	attach 2>/dev/null
 	say K2K_OK batch
 	all 8 "register 1 --timeout 50ms" "repair --timeout 50ms" "save $DIR/saved --timeout 50ms" "destroy -y --timeout 50ms"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The manual pages in $PAGES say what --help of the programs in $PROGRAMS and the public header say, no more and no less.
+# The manual pages in $PAGES say exactly what --help of the programs in $PROGRAMS and the public header say.
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 WHOLE_HEADER=${BASH_SOURCE[0]%/*}/../scripts/whole-header
 command -v mandoc >/dev/null || skip "no mandoc"
@@ -54,7 +54,7 @@ cli_pages_have_the_options_and_examples_of_help_word_by_word() {
 		while read -r line; do
 			has "$text" "[OPTIONS] $line"
 		done < <(sed -n 's/^usage: k2k-tenantctl \[OPTIONS\] //p' <<<"$help")
-		# and each word of what they mean
+		# and every word of their descriptions
 		same "$(grep -E '^ +(-., )?--|^ {20}' <<<"$help" | words)" \
 			"$(section OPTIONS <<<"$text" | grep -vE '^   [a-z]|Those of all commands' | words)" "$word, help (<) and page (>)"
 	done
@@ -78,7 +78,7 @@ cli_pages_pass_mandocs_lint_and_fit_80_columns() {
 	(($(find -L "$PAGES" -path '*/man[0-9]/*' -type f | wc -l) > 70)) || fail "there are pages missing"
 	out=$(mandoc -T lint $(find "$PAGES"/library "$PAGES"/tools -path '*/man[0-9]/*' -type f) 2>&1)
 	is "$out" ""
-	# declarations are not filled
+	# declarations are not wrapped
 	out=$(find "$PAGES"/library -path '*/man[0-9]/*' -type f -exec mandoc -T ascii {} + | col -bx |
 		grep -E '.{81}')
 	is "$out" ""
@@ -112,7 +112,7 @@ cli_pages_leave_out_no_word_of_the_header() {
 		    return collections.Counter(re.findall(r"\w+", text.lower()))
 		header = open(sys.argv[1]).read()
 		header = header[header.index("Read this first"):]
-		# what is there for the compiler alone
+		# lines that are only for the compiler
 		header = re.sub(r"(?m)^#(include|if|ifdef|ifndef|else|endif|define K2K_API|define K2K_REGISTRY_H)\b.*$", "", header)
 		header = re.sub(r'extern "C"|\bK2K_API\b', "", header)
 		missing = words(header) - words(open(sys.argv[2]).read())
@@ -130,7 +130,7 @@ cli_pages_and_completion_are_what_the_program_itself_says() {
 	done
 }
 
-# bash_offers PROGRAM WORD...: what may stand for the last word
+# bash_offers PROGRAM WORD...: prints the candidates for the last word
 bash_offers() {
 	(
 		source "$PAGES/tools-sources/$1.bash"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The recipes of scripts/packaging/README.md: over a reboot by the units' own commands, and into a larger registry.  UNITS: their folder
+# The recipes of scripts/packaging/README.md: a reboot, by the commands of the units in the folder UNITS, and a move into a
+# larger registry
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# unit NAME Start|Stop: runs the commands of the unit, as systemd would: each has to succeed.
+# unit NAME Start|Stop: runs the commands of the unit as systemd would; each must succeed.
 unit() {
 	local command count=0
 	while read -r command; do
@@ -18,7 +19,7 @@ leave() {
 	exec {broker_in}>&-
 	until_true 20 eval '! kill -0 "$broker_pid" 2>/dev/null'
 }
-lived() { # GENERATION ADMITTED GPU-TIME as JSON: what was counted before is there, and goes on
+lived() { # GENERATION ADMITTED GPU-TIME: as JSON; the earlier totals are there, and go on
 	attach
 	say K2K_EBUDGET admit 42 7 1
 	say K2K_OK admit 42 8 1
@@ -45,10 +46,10 @@ cli_units_keep_a_registry_over_a_reboot() {
 	unit k2k-registry@ Start
 	unit k2k-registry-save@ Start
 	lived '["1","6","1000000001"]'
-	# started again without a reboot, it finds all as it is
+	# a start without a reboot finds everything unchanged
 	unit k2k-registry@ Start
 	unit k2k-registry-save@ Start
-	# into a larger one, to which brokers attach again
+	# into a larger registry, to which brokers attach again
 	unit k2k-registry-save@ Stop
 	ctl 0 destroy -q
 	sizes="--max-tenants 1000 --max-engagements 5000"

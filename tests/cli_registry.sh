@@ -37,7 +37,7 @@ cli_init_creates_once() {
 	ctl 0 init --if-missing --max-tenants 32 -J
 	json .uuid "$uuid"
 	json .tables.tenants.capacity 16
-	# where it is not what was asked for, that is told
+	# differences from what was asked for are reported
 	has "$err" "registry '$K2K_REGISTRY': exists already; its max_tenants is 16, not 32"
 	json .differences '[{"field":"max_tenants","found":"16","asked":"32"}]'
 	ctl 0 init --if-missing --max-tenants 16 --mode 0600 --group 4711 --audit-events 100 -J
@@ -184,7 +184,7 @@ cli_every_command_answers_6_without_a_registry() {
 
 cli_a_registry_of_another_layout_is_6_and_destroyed_with_yes() {
 	init
-	# behind the magic number stands the version of the layout
+	# the version of the layout follows the magic number
 	printf '\377' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" bs=1 seek=8 conv=notrunc status=none
 	ctl 6 list
 	has "$err" "layout version"
@@ -211,7 +211,7 @@ cli_a_file_that_is_no_registry_is_6_and_stays() {
 	is "$(<"$file")" "somebody's"
 }
 
-cli_version_tells_program_and_library() {
+cli_version_names_program_and_library() {
 	ctl 0 version
 	has "$out" "k2k-tenantctl 0."
 	ctl 0 --version

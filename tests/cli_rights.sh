@@ -2,7 +2,7 @@
 # k2k-tenantctl: missing rights, and a /dev/shm that is too small
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# as_nobody CODE ARGUMENT...: like ctl, as a user and group without any rights, or in the group in $gid.
+# as_nobody CODE ARGUMENT...: like ctl, but as a user without any rights, in the group $gid if it is set
 as_nobody() {
 	local want=$1 got; shift
 	out=$(setpriv --reuid 65534 --regid "${gid:-65534}" --clear-groups "$DIR/tool" "$@" 2>"$DIR/err"); got=$?
@@ -12,7 +12,7 @@ as_nobody() {
 need_root() {
 	[[ $(id -u) == 0 ]] || skip "not root"
 	command -v setpriv >/dev/null || skip "no setpriv"
-	# the build directory may be closed to others: a copy of tool and library is not
+	# copy the tool and the library: others may be unable to read the build directory
 	local library
 	chmod 755 "$DIR"
 	cp "$TOOL" "$DIR/tool"
@@ -58,7 +58,7 @@ cli_the_group_reads_but_does_not_administer() {
 	ctl 0 exists 42
 }
 
-cli_a_registry_of_somebody_else_is_opened_where_its_owner_is_named() {
+cli_a_registry_of_another_user_is_opened_if_its_owner_is_named() {
 	need_root
 	as_nobody 0 init --max-tenants 16 -q
 	as_nobody 0 register 42 -q
@@ -75,7 +75,7 @@ cli_a_registry_of_somebody_else_is_opened_where_its_owner_is_named() {
 	ctl 0 destroy --owner 65534
 }
 
-cli_a_read_only_file_system_is_told_as_such() {
+cli_a_read_only_file_system_is_reported_as_such() {
 	need_root
 	unshare -m true 2>/dev/null || skip "no mount namespaces"
 	init

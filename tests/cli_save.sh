@@ -2,7 +2,7 @@
 # k2k-tenantctl: save, load
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# A registry with generations, totals and costs, one tenant gone, and the newest too; saved, destroyed.
+# Saves and destroys a registry with generations, totals and costs; one tenant is deregistered, and so is the newest.
 saved() {
 	init
 	ctl 0 register 9 -q
@@ -44,14 +44,14 @@ cli_load_restores_all_that_save_wrote_also_into_a_larger_registry() {
 		json '[.loaded,.engagements,.generation]' '[2,3,"4"]'
 		same
 		ctl 0 check
-		# once more: nothing is left to do
+		# a second load has nothing to do
 		ctl 0 load "$DIR/saved" -J
 		json .loaded 0
 	done
-	# what was given out is not given again
+	# generations are not used twice
 	ctl 0 register 77 -J
 	json .tenants[0].generation 5
-	# and a saved copy of the copy is the same but for its time
+	# saving it again gives the same file, except for its time
 	ctl 0 deregister 77 -q
 	attach
 	say K2K_OK track 42 7 5
@@ -65,7 +65,7 @@ cli_a_load_that_stopped_half_way_can_be_repeated() {
 	ctl 0 save "$DIR/both" -q
 	ctl 0 destroy -q
 	init
-	# the first of two, as a load that was killed leaves it; and it has gone on
+	# the first of two tenants, as a killed load leaves it; meanwhile it has counted on
 	ctl 0 load "$DIR/first" -q
 	attach
 	say K2K_OK admit 42 7 5
@@ -73,7 +73,7 @@ cli_a_load_that_stopped_half_way_can_be_repeated() {
 	json .loaded 1
 	ctl 0 list -J
 	json '[.tenants[]|.id+":"+.generation+":"+.usage.admitted_total]|join(" ")' "5:2:0 42:1:5"
-	# another registration of the same tenant is not it
+	# another registration of the same tenant is another tenant
 	ctl 0 deregister 5 -q
 	ctl 4 load "$DIR/both"
 	has "$err" "generation 2"
@@ -83,7 +83,7 @@ cli_a_load_that_stopped_half_way_can_be_repeated() {
 	ctl 0 check
 }
 
-cli_load_is_refused_where_something_would_be_lost() {
+cli_load_is_refused_if_something_would_be_lost() {
 	saved
 	ctl 0 register 50 -q
 	ctl 4 load "$DIR/saved"
@@ -146,7 +146,7 @@ cli_save_replaces_the_file_as_a_whole_or_not_at_all() {
 	has "$err" "brokers are attached"
 }
 
-# A registry whose saved text is longer than 4 KiB.
+# Creates a registry whose saved text is longer than 4 KiB.
 many() {
 	ctl 0 init --max-tenants 64 -q
 	# shellcheck disable=SC2046
@@ -176,11 +176,11 @@ cli_save_writes_to_standard_output_and_load_reads_standard_input() {
 
 cli_save_never_replaces_what_is_no_regular_file() {
 	many
-	# as /dev/stdout is
+	# as /dev/stdout may be
 	ln -s /proc/self/fd/1 "$DIR/stdout"
 	"$TOOL" save "$DIR/stdout" -q >"$DIR/only" || fail "$?"
 	whole "$DIR/only"
-	# behind what is there already
+	# after what is there already
 	{ echo first; "$TOOL" save "$DIR/stdout" -q; } >"$DIR/saved"
 	is "$(head -1 "$DIR/saved")" first
 	sed 1d "$DIR/saved" >"$DIR/only"
@@ -194,7 +194,7 @@ cli_save_never_replaces_what_is_no_regular_file() {
 	wait "$cat"
 	[[ -p $DIR/fifo ]] || fail "the FIFO was replaced"
 	whole "$DIR/only"
-	# nodes of the test's own: a program that replaces them is not to replace the machine's
+	# own device nodes, so that a faulty program does not replace those of the machine
 	if mknod "$DIR/full" c 1 7 2>/dev/null && mknod "$DIR/null" c 1 3 && : 2>/dev/null >"$DIR/null"; then
 		ctl 10 save "$DIR/full"
 		has "$err" "No space left"
@@ -224,7 +224,7 @@ cli_save_follows_links_and_keeps_mode_and_owner() {
 	[[ -L $DIR/two && -L $DIR/one ]] || fail "a link was replaced"
 	is "$(stat -c %a:%u:%g "$DIR/sub/real")" "$was"
 	whole "$DIR/sub/real"
-	# a link to what is not there yet
+	# a link to a missing file
 	ln -s sub/new "$DIR/three"
 	ctl 0 save "$DIR/three" -q
 	[[ -L $DIR/three ]] || fail "the link was replaced"
@@ -246,7 +246,7 @@ cli_save_writes_into_a_file_that_is_mounted_by_itself() {
 	is "$(stat -c %s "$DIR/point")" 0
 	whole "$DIR/below"
 	no_leftovers
-	# without room it is as it was
+	# on a full disk the file is unchanged
 	cp "$DIR/below" "$DIR/was"
 	unshare -m bash -c 'mount --bind "$1/below" "$1/point" && ulimit -f 1 && ! "$2" save "$1/point" -q 2>/dev/null' - "$DIR" "$TOOL" ||
 		fail "it had room"
@@ -282,7 +282,7 @@ cli_save_leaves_nothing_behind_under_a_limit_or_a_full_disk() {
 
 struck() { (strace -o /dev/null -e "$1" "$TOOL" save "$DIR/saved" -q; true) >/dev/null 2>&1; }
 
-# Killed at each of its system calls: there is the old file or the new one, and at most one leftover, which the next save takes away.
+# A kill at any system call leaves the old file or the new one, and at most one leftover, which the next save removes.
 cli_save_killed_anywhere_leaves_the_old_file_or_the_new_one() {
 	command -v strace >/dev/null || skip "no strace"
 	many

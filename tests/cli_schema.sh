@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Every JSON output of the programs, made for real and compared with its schema in tools/schema.
-#   BROKER_TOOL AUDITD BENCH EXPORTER SCHEMAS: the other programs, and the folder; EXPORTER is empty where it is not built
+#   BROKER_TOOL AUDITD BENCH EXPORTER SCHEMAS: the other programs, and the folder; EXPORTER is empty if it is not built
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 CHECK=$(dirname "${BASH_SOURCE[0]}")/schema_check.py
 
-# The system's own where there is one: that is the oldest that has to do.
+# The system's own jsonschema, if there is one: it is the oldest version that must work.
 PYTHON=/usr/bin/python3
 [[ -x $PYTHON ]] || PYTHON=python3
 
-# keep SCHEMA COMMAND: what comes on standard input was printed by the command.
+# keep SCHEMA COMMAND: stores standard input as an output of the command.
 keep() {
 	kept=$((kept + 1))
 	cat >"$DIR/real.$kept"
@@ -57,7 +57,7 @@ changes() {
 	real tenants 0 budget unset 42 10
 }
 
-# Of three brokers one is stopped and one dead.
+# Three brokers, of which one is stopped and one dead.
 traffic() {
 	local i stopped
 	attach 2>/dev/null
@@ -72,7 +72,7 @@ traffic() {
 	attach 2>/dev/null
 	until_true 60 eval 'ctl 0 brokers -J; [[ $(jq -c "[.brokers[].state]|sort" <<<"$out") == "[\"active\",\"dead\",\"stopped\"]" ]]'
 	real brokers 0 brokers
-	# who finds the dead one tells of it, within a second
+	# the broker that finds the dead one reports it within a second
 	until_true 60 eval '"$TOOL" audit tail --type broker_dead -J | grep -q broker_dead'
 	say K2K_OK admit 42 7 3
 	say K2K_OK track 42 7 9007199254740993
@@ -156,7 +156,7 @@ errors() {
 	real error 8 destroy
 }
 
-# A log in files, with a problem in it; and lines elsewhere.
+# A log in files, with a problem in it, and lines on standard output.
 logs() {
 	(umask 077 && head -c 32 /dev/urandom >"$DIR/key")
 	"$AUDITD" --file "$DIR/log" --key "$DIR/key" --sync each 2>/dev/null &
@@ -167,7 +167,7 @@ logs() {
 	"$AUDITD" --stdout --once --state "$DIR/state" 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
-	# a ring that can't be read: that of broker slot 63, which nobody has
+	# make the ring of the unused broker slot 63 unreadable
 	live_word 12 $((63 * 448)) 1000000
 	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
 	keep auditd-log "k2k-auditd --file" <"$DIR/log"
@@ -240,7 +240,7 @@ rest() {
 	fi
 	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" && fail "k2k-auditd --once without a registry ended with 0"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
-	# what was saved of another registry, into this one, which then is damaged
+	# load the save of another registry into this one, and corrupt it
 	init
 	real loaded 0 load "$DIR/saved" --dry-run
 	real loaded 0 load "$DIR/saved"

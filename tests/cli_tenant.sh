@@ -2,7 +2,7 @@
 # k2k-tenantctl: register, update, deregister, list, show, exists, budget
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-cli_register_takes_the_standard_preset_unless_told() {
+cli_register_takes_the_standard_preset_by_default() {
 	init
 	ctl 0 register 42 -J
 	one_object
@@ -34,7 +34,7 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	error_object K2K_EEXIST
 	ctl 0 register 42 --rate 6/s --if-missing -J
 	json .tenants[0].quota.rate_per_sec 5
-	# and is not what was asked for: told, as far as something was
+	# differences from what was asked for are reported
 	has "$err" "tenant 42: is registered already, but differs from what was asked for: rate 5/s -> 6/s; 'update' changes it"
 	json .differences '[{"tenant":"42","fields":[{"field":"rate_per_sec","found":"5","asked":"6"}]}]'
 	ctl 0 budget set 42 9 1s -q
@@ -48,7 +48,7 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	is "$err" ""
 }
 
-cli_a_change_is_a_line_about_what_became_different() {
+cli_a_change_is_a_line_about_what_changed() {
 	init
 	ctl 0 register 42 --rate 50k/s --budget 7=1h
 	is "$out" "tenant 42: registered: rate 50000/s, kernels 16, GPU memory 2GiB, budget 7: 1h"
@@ -75,7 +75,7 @@ cli_several_tenants_are_registered_and_updated_at_once() {
 	ctl 0 update 1 2 3 --rate 6/s -J
 	one_object
 	json '[.tenants[]|.id+":"+.quota.rate_per_sec]|join(" ")' "1:6 2:6 3:6"
-	# those that fail are a line each, and the others are done
+	# each failure is one line, and the others are changed
 	ctl 9 register 3 4 1 5
 	is "$(wc -l <<<"$err")" 2
 	is "$(wc -l <<<"$out")" 2
@@ -161,7 +161,7 @@ cli_deregister_prints_the_final_totals() {
 	has "$out" yes
 }
 
-cli_of_several_those_that_fail_are_told_a_line_each_with_9() {
+cli_each_failure_of_several_is_reported_in_a_line_with_9() {
 	init
 	ctl 0 register 1 -q
 	ctl 0 register 3 -q
@@ -297,7 +297,7 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 	is "$out" $'generation,id\n2,9'
 	ctl 0 list --filter 'id>11'
 	has "$err" "no tenants"
-	# every column that is offered is there
+	# every column that completion offers exists
 	words=$("$TOOL" completion words -- list --sort '' | cut -f 1)
 	is "$(wc -l <<<"$words")" 18
 	for word in $words; do
@@ -330,7 +330,7 @@ cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
 	while read -r command; do
 		words=$("$TOOL" completion words -- $command --columns '' | cut -f 1)
 		[[ -n $words ]] || fail "$command has no columns"
-		# each by its heading and in csv, the last one first
+		# each column by its heading, and in csv
 		for word in $words; do
 			ctl 0 $command --columns "$word" -o table
 			is "$(head -1 <<<"$out" | tr -d ' ' | tr '[:upper:]' '[:lower:]')" "$word"
@@ -368,7 +368,7 @@ cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
 	is "$(head -1 <<<"$out")" budget_change
 	ctl 0 audit tail -o csv --columns kind,tenant
 	is "$(sed -n 1p <<<"$out")" kind,tenant
-	# of one interval, by what is shown and not by its text
+	# top sorts by the numbers, not by their texts
 	ctl 0 top --once 100ms --sort -tenant --columns tenant,msg/s
 	is "$(grep -A 2 'TENANT *MSG/s' <<<"$out" | sed 1d | tr -s ' ' | cut -d ' ' -f 2)" $'10\n9'
 	ctl 0 top 100ms --sort kernels -J
@@ -392,7 +392,7 @@ cli_list_is_watched_until_it_is_stopped() {
 	wait "$pid" || got=$?
 	is "$got" 6
 	has "$(<"$DIR/err")" "destroyed"
-	# nobody reads it any more
+	# the reader ends
 	init
 	ctl 0 register 42 -q
 	"$TOOL" list -w --columns id 2>"$DIR/err" | head -1 >"$DIR/first"
@@ -411,7 +411,7 @@ cli_list_of_no_tenants_is_empty() {
 	has "$err" "no tenants"
 }
 
-cli_show_tells_usage_by_reason() {
+cli_show_has_usage_by_reason() {
 	init
 	ctl 0 register 42 --rate 3/s --kernels 1 --gpu-memory 4K --budget 7=1us -q
 	attach

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-tenantctl on a terminal: prompts, narrow tables; and what else output may be
+# k2k-tenantctl on a terminal: prompts and narrow tables; and other kinds of output
 . "$(dirname "${BASH_SOURCE[0]}")/terminal_harness.bash"
 
 ids() { "$TOOL" list -J | jq -r '[.tenants[].id]|join(" ")'; }
@@ -26,7 +26,7 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	keys C-d
 	ended 2
 	is "$(ids)" "1 2"
-	# nobody asks twice what was interrupted
+	# an interrupted question is not asked again
 	runs '"$T" apply -f $D/doc --prune --max-prune 1'
 	within asked
 	keys C-c
@@ -36,7 +36,7 @@ cli_apply_prune_takes_yes_no_end_of_input_and_ctrl_c_for_an_answer() {
 	ended 130
 	is "$(ids)" "1 2"
 	ctl 0 check
-	# a document that is read from the keyboard can't be followed by an answer
+	# after a document from standard input, no answer can be read
 	runs '"$T" apply -f $D/doc --prune --max-prune 1 </dev/null'
 	ended 2
 	shows "confirm with -y"
@@ -79,7 +79,7 @@ cli_destroy_asks_on_a_terminal_and_nowhere_else() {
 	ctl 6 info
 	runs '"$T" destroy'
 	ended 6
-	# what can't be read is asked for as such
+	# the question says that the registry can't be read
 	init
 	printf '\377' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" bs=1 seek=8 conv=notrunc status=none
 	runs '"$T" destroy'
@@ -90,7 +90,7 @@ cli_destroy_asks_on_a_terminal_and_nowhere_else() {
 	ctl 6 info
 }
 
-# A line that the terminal had to break counts as one.
+# A line that the terminal wraps counts as one.
 longest_line() { tm capture-pane -J -p | sed 's/ *$//' | grep -v 'ready>' | awk '{ if (length($0) > n) n = length($0) } END { print n + 0 }'; }
 
 cli_tables_fit_a_narrow_terminal_and_say_what_is_left_out() {
@@ -119,7 +119,7 @@ cli_tables_fit_a_narrow_terminal_and_say_what_is_left_out() {
 		has "$(<"$DIR/note")" "MEMORY-HELD, GENERATION; -o csv has all"
 		is "$(screen | awk '$1 == 42 { print $2 }')" 100000/s
 	done
-	# quietly with -q; and whole where it is no terminal
+	# without a note with -q, and complete if it is no terminal
 	runs '"$T" list -q 2>$D/note'
 	ended 0
 	is "$(<"$DIR/note")" ""
@@ -166,7 +166,7 @@ cli_top_into_a_closed_pipe_ends_quietly_and_into_a_full_disk_with_a_message() {
 	init
 	ctl 0 register 42 -q
 	for form in table json csv; do
-		# the reader is gone before the frame
+		# the reader ends before the frame
 		{ "$TOOL" top 100ms -o $form 2>"$DIR/e"; echo $? >"$DIR/code"; } | true
 		is "$(<"$DIR/code")" 10
 		is "$(<"$DIR/e")" ""
@@ -174,7 +174,7 @@ cli_top_into_a_closed_pipe_ends_quietly_and_into_a_full_disk_with_a_message() {
 		is $? 10
 		has "$(<"$DIR/e")" "standard output: No space left on device"
 	done
-	# a reader that takes one line of more than a pipe holds
+	# a reader of one line, while the output exceeds a pipe buffer
 	{
 		printf 'version: 1\ntenants:\n'
 		seq 1 2000 | sed 's/.*/  - {id: &}/'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-tenantctl: top, on a terminal and off it
+# k2k-tenantctl: top, on a terminal and elsewhere
 . "$(dirname "${BASH_SOURCE[0]}")/terminal_harness.bash"
 
 # tenants FIRST LAST
@@ -11,7 +11,7 @@ tenants() {
 	ctl 0 apply -f "$DIR/tenants" -q
 }
 
-# traffic LINE...: a broker that does this again and again, some fifty times a second, until `brokers` are ended.
+# traffic LINE...: starts a broker that repeats these lines about fifty times a second until the test ends it.
 traffic() {
 	while printf '%s\n' "$@" && sleep 0.02; do :; done 2>/dev/null | "$BROKER" "$K2K_REGISTRY" >/dev/null 2>&1 &
 	brokers+=("$!")
@@ -126,7 +126,7 @@ cli_top_stands_still_while_it_is_paused() {
 	ctl 0 register 3 -q
 	attach
 	say K2K_OK admit 2 7 100
-	# many intervals bring nothing new; other keys work on what there is
+	# many intervals change nothing; other keys still work
 	ctl 0 stat 300ms 1
 	keys '<' r
 	within column_is "2 1"
@@ -139,7 +139,7 @@ cli_top_stands_still_while_it_is_paused() {
 	within column_is "3 2 1"
 	keys q
 	ended 0
-	# what happened meanwhile is no rate of now: the next one is known an interval later
+	# what happened during the pause is no rate; the next one is known an interval later
 	runs '"$T" top 1h'
 	within column_is "1 2 3"
 	keys p
@@ -153,7 +153,7 @@ cli_top_stands_still_while_it_is_paused() {
 	ended 0
 }
 
-cli_top_tells_the_state_of_brokers() {
+cli_top_shows_the_state_of_brokers() {
 	init
 	ctl 0 register 42 -q
 	attach
@@ -203,7 +203,7 @@ cli_top_hides_the_idle_and_shows_only_the_rejected() {
 	within column_is "4"
 	keys x
 	within column_is "1 2 3 4 5"
-	# one line of facts, unless more are asked for
+	# one line of facts unless more are asked for
 	is "$(screen | grep -c 'kernels held\|cross-tenant')" 0
 	keys f
 	shows "cross-tenant"
@@ -232,7 +232,7 @@ cli_top_shows_one_tenant_with_its_history() {
 	shows "kernels      1 of 16, 6%"
 	shows "GPU memory   0B of 2GiB"
 	within history_is_long
-	# other keys of the table are not heard meanwhile
+	# other keys of the table do nothing meanwhile
 	keys Tab j
 	shows "TENANT 3"
 	ctl 0 deregister 3 -q
@@ -264,7 +264,7 @@ cli_top_looks_more_or_less_often_as_asked() {
 	ended 0
 }
 
-cli_top_folds_dead_brokers_where_there_are_several() {
+cli_top_folds_several_dead_brokers() {
 	local i
 	init
 	for i in 1 2 3; do
@@ -314,7 +314,7 @@ cli_top_scrolls_and_stays_inside_the_list() {
 	shows "$((101 - 2 * page))-$((100 - page)) of 100"
 	keys Home
 	shows "1-$page of 100"
-	# where the list gets short there is no empty page
+	# if the list becomes short, no page is empty
 	keys End
 	shows "-100 of 100"
 	ctl 0 deregister $(seq 6 100) -q
@@ -365,7 +365,7 @@ cli_top_fits_itself_into_every_size() {
 	hides "GPU-s/s"
 	shows "MSG/s"
 	shows "of 10  q quit"
-	# whole words: what has no room is left out
+	# only whole words: what does not fit is left out
 	is "$(screen | sed -n '/TENANT/p' | tr -s ' ')" " TENANT MSG/s REJECTED/s"
 	resize 20 5
 	shows "too small: 24x8"
@@ -397,7 +397,7 @@ cli_top_leaves_the_terminal_as_it_was_however_it_ends() {
 		kill -"${signal%:*}" "$(<"$DIR/pid")"
 		[[ $signal == INT* ]] || ended "$code"
 	done
-	# the shell ends a line whose command was interrupted
+	# the shell prints a newline after an interrupted command
 	shows 'ready>'
 	runs '"$T" top'
 	shows "1-3 of 3"
@@ -406,7 +406,7 @@ cli_top_leaves_the_terminal_as_it_was_however_it_ends() {
 	shows 'ready>'
 	type_line 'echo code=$?; stty -g >$D/after'
 	ended 130
-	# hit with the prompt of the filter open
+	# a signal while the filter is being typed
 	runs '(echo $BASHPID >$D/pid; exec "$T" top)'
 	shows "1-3 of 3"
 	keys /
@@ -443,7 +443,7 @@ cli_top_is_stopped_and_goes_on() {
 	is "$(tm display -p '#{alternate_on} #{cursor_flag}')" "1 0"
 	keys '<' r
 	within column_is "4 3 2 1"
-	# made smaller meanwhile
+	# the terminal becomes smaller meanwhile
 	keys C-z
 	shows 'ready>'
 	resize 60 14
@@ -452,7 +452,7 @@ cli_top_is_stopped_and_goes_on() {
 	within column_is "4 3 2 1"
 	keys q
 	shows 'ready>'
-	# stopped by what it can't catch: the shell takes the terminal, and it is taken back
+	# stopped by SIGSTOP: the shell takes the terminal and gives it back
 	type_line 'clear; (echo $BASHPID >$D/pid; exec "$T" top 100ms)'
 	shows "1-4 of 4"
 	kill -STOP "$(<"$DIR/pid")"
@@ -465,20 +465,20 @@ cli_top_is_stopped_and_goes_on() {
 	shows 'ready>'
 }
 
-cli_top_ends_by_a_signal_even_where_its_output_is_held() {
+cli_top_ends_by_a_signal_even_if_its_output_is_blocked() {
 	init
 	tenants 1 3
 	terminal 80 20
 	runs '(echo $BASHPID >$D/pid; exec "$T" top 10ms)'
 	shows "1-3 of 3"
 	keys C-s
-	# many frames that nobody takes
+	# many frames that nobody reads
 	ctl 0 stat 300ms 1
 	kill -TERM "$(<"$DIR/pid")"
 	ended 143
 }
 
-cli_top_ends_where_its_terminal_is_gone() {
+cli_top_ends_if_its_terminal_is_gone() {
 	init
 	tenants 1 1
 	terminal 80 20
@@ -509,7 +509,7 @@ cli_top_refuses_what_is_no_terminal_for_it() {
 	runs '"$T" top </dev/null'
 	ended 2
 	shows "standard input is not a terminal"
-	# one frame needs none of it
+	# --once needs no terminal
 	runs 'TERM=dumb "$T" top --once 10ms </dev/null'
 	ended 0
 	shows "of 16"
@@ -520,7 +520,7 @@ cli_top_refuses_what_is_no_terminal_for_it() {
 	ctl 6 -r no-such-registry top
 }
 
-cli_top_shows_colours_only_where_they_are_wanted() {
+cli_top_shows_colours_only_if_they_are_wanted() {
 	local red=$'\e[31m' form
 	init
 	ctl 0 register 42 --kernels 1 -q
@@ -590,7 +590,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	json '.tenants[0].used_percent' '{"rate":null,"budget":50,"kernels":null,"gpu_memory":null}'
 	json '.tenants[1].used_percent' '{"rate":0,"budget":null,"kernels":50,"gpu_memory":0}'
 	json '.tenants[0].admitted|tonumber>7' true
-	# of the interval, not of all time
+	# numbers of the interval, not totals
 	json '.tenants[1].admitted' 0
 	json '[.tenants[0]|(.admitted|tonumber),(.gpu_ns|tonumber)]|.[0]>0 and .[1]>0 and .[1]%1000==0' true
 	json '.interval_ns|tonumber|.>=300000000' true
@@ -605,7 +605,7 @@ cli_top_never_shows_more_of_a_rate_than_was_possible() {
 	local end=$((SECONDS + 20)) use=0
 	init
 	ctl 0 register 42 --rate 10/s -q
-	# all at the beginning of each second: far more than 10/s for those who look then
+	# all messages at the beginning of each second: far more than 10/s in an interval there
 	traffic "admit 42 7 10"
 	until ((use == 100)); do
 		((SECONDS <= end)) || fail "not in time"

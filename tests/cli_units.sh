@@ -153,7 +153,7 @@ cli_tenant_0_is_refused_clearly() {
 		error_object K2K_EUNSPECIFIED
 		has "$err" "ids are 1 to 18446744073709551615"
 	done
-	# 0 is not "all tenants" either
+	# 0 does not mean all tenants either
 	for command in "show 0" "usage 0" "usage 0 7" "leases 0" "budget list 0"; do
 		ctl 3 $command
 	done
@@ -166,7 +166,7 @@ cli_timeout_is_a_duration() {
 	ctl 0 list --timeout 0s
 	ctl 0 list --timeout unlimited
 	ctl 0 register 1 --timeout unlimited -q
-	# without a unit it is of seconds, as people type it
+	# a number without a unit means seconds
 	ctl 0 list --timeout 5
 	ctl 0 list --timeout 0.5
 	ctl 2 list --timeout 0.0000000001

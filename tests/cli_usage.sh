@@ -2,7 +2,7 @@
 # k2k-tenantctl: usage, quota, brokers, leases
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-cli_usage_is_told_by_tenant_and_engagement() {
+cli_usage_is_shown_by_tenant_and_engagement() {
 	init
 	ctl 0 register 42 -q
 	ctl 0 register 43 --budget 9=1h -q
@@ -141,7 +141,7 @@ cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
 	has "$out" "budget: waiting does not help: 'budget set 42 7 DUR' allows more, 'budget unset 42 7' everything"
 	has "$out" "kernels: 'leases 42' shows who holds them"
 	has "$out" "$broker_pid $(</proc/$broker_pid/comm)"
-	# what is said helps
+	# the advice works
 	ctl 0 budget unset 42 7 -q
 	ctl 0 update 42 --kernels 2 --rate 0/s -q
 	ctl 0 explain 42
@@ -172,13 +172,19 @@ cli_registries_are_listed_also_those_that_cannot_be_read() {
 	lacks "$out" "a b"
 	ctl 0 registries -o csv
 	is "$(head -1 <<<"$out")" "name,state,error,owner,tenants,max_tenants,brokers,bytes,created_at_ns,uuid"
+	# what can't be read is neither less nor more than a number
+	ctl 0 registries --filter 'brokers>=0' --columns registry -o csv
+	has $'\n'"$out"$'\n' $'\n'"$name"$'\n'
+	lacks "$out" "$name-2"
+	ctl 0 registries --filter 'brokers!=1' --columns registry -o csv
+	has $'\n'"$out"$'\n' $'\n'"$name-2"$'\n'
 }
 
 cli_names_of_processes_are_printed_as_the_text_they_are() {
 	local name form
 	init
 	ctl 0 register 42 --kernels 0 -q
-	# a formula, and a line of a table of its own
+	# a spreadsheet formula, and a forged table line
 	name=$'=1+1\n9 fake'
 	cp "$BROKER" "$DIR/$name"
 	BROKER="$DIR/$name" attach
@@ -196,7 +202,7 @@ cli_names_of_processes_are_printed_as_the_text_they_are() {
 	json .brokers[0].comm "=1+1?9 fake"
 }
 
-cli_brokers_are_told_with_their_state() {
+cli_brokers_are_listed_with_their_state() {
 	init
 	ctl 0 brokers -J
 	json .brokers '[]'
@@ -224,7 +230,7 @@ cli_brokers_are_told_with_their_state() {
 	until_true 10 broker_state active
 }
 
-# freezer FOLDER FILE FROZEN THAWED: freezes the broker in a cgroup of this hierarchy, and thaws it.
+# freezer FOLDER FILE FROZEN THAWED: freezes the broker in a cgroup of this hierarchy and thaws it.
 freezer() {
 	local group=$1/k2k-$K2K_REGISTRY
 	echo "$broker_pid" >"$group/cgroup.procs" || fail "it can't be moved"
@@ -276,7 +282,7 @@ cli_what_a_dead_broker_held_is_counted_nowhere() {
 	ctl 0 destroy
 }
 
-cli_leases_tell_who_holds_what() {
+cli_leases_show_which_broker_holds_what() {
 	init
 	ctl 0 register 42 -q
 	ctl 0 register 43 --gpu-memory unlimited -q

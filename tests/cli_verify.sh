@@ -3,7 +3,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/auditd_harness.bash"
 
-# A log of three files: made/log.2, made/log.1, made/log; $first, $middle, $last are how many lines each has.
+# Makes a log of three files: made/log.2, made/log.1, made/log; $first, $middle, $last are their numbers of lines.
 make_log() {
 	init
 	mkdir "$DIR/made"
@@ -17,23 +17,23 @@ make_log() {
 	((first > 4 && middle > 4 && last > 2)) || fail "$first, $middle, $last lines"
 	total=$((first + middle + last))
 }
-# A fresh copy to tamper with.
+# Makes a fresh copy to tamper with.
 again() { rm -rf "$DIR/log"; cp -r "$DIR/made" "$DIR/log"; cd "$DIR/log" || exit 1; }
-# verify CODE ARGUMENT...: of the three files in an order of no meaning
+# verify CODE ARGUMENT...: verifies the three files, given in any order
 verify() { ctl "$1" audit verify log log.2 log.1 --key "$DIR/key" -J "${@:2}"; one_object; }
 # found WHAT FILE LINE
 found() {
 	ctl 1 audit verify log log.2 log.1 --key "$DIR/key"
 	has "$out" "$2:$3: $1: "
 }
-change_digit() { # FILE LINE: of at_ns, which stands in every line
+change_digit() { # FILE LINE: changes a digit of at_ns, which every line has
 	sed -i -E "$2"'s/("at_ns":"[0-9]+)([0-4])([0-9]*")/\19\3/; '"$2"'!b' "$1"
 	cmp -s "$1" "$DIR/made/$1" && sed -i -E "$2"'s/("at_ns":"[0-9]+)([5-9])([0-9]*")/\10\3/' "$1"
 	cmp -s "$1" "$DIR/made/$1" && fail "nothing changed in $1:$2"
 	return 0
 }
 line_of() { sed -n "$2p" "$1"; }
-# swap FILE LINE: this one and the next
+# swap FILE LINE: swaps the line with the next one
 swap() { sed -i -n "$2"'{h;n;G};p' "$1"; }
 
 cli_verify_accepts_a_log_as_it_was_written() {
@@ -53,7 +53,7 @@ cli_verify_accepts_a_log_as_it_was_written() {
 	is "$out" ""
 }
 
-# What the format says, by another implementation of it.
+# Another implementation of the documented format.
 cli_verify_agrees_with_the_format_as_it_is_written_down() {
 	make_log
 	again
@@ -94,12 +94,12 @@ cli_verify_names_a_changed_line() {
 		change_digit "${at%:*}" "${at#*:}"
 		found changed "${at%:*}" "${at#*:}"
 	done
-	# each part of a line: its number, its mac, its form, a letter inside
+	# each part of a line: its number, its MAC, its form, a letter inside
 	for at in 's/"seq":"[0-9]*"/"seq":"77"/' 's/"seq":"/"seq":"0/' 's/"mac":"./"mac":"g/' 's/"mac":"[0-7]/"mac":"8/' 's/"mac":"./"mac":"/' \
 		's/.$//' 's/^/ /' 's/"count":"1"/"count":"2"/' 's/.*//' 's/.*/x/' 's/$/ /' 's/}$/,"mac":"0"}/'; do
 		again
 		sed -i "4$at" log.1
-		# not every mac begins with one of these
+		# some MACs begin with neither of these
 		cmp -s log.1 "$DIR/made/log.1" && continue
 		found changed log.1 4
 	done
@@ -117,7 +117,7 @@ cli_verify_names_where_a_line_was_removed() {
 	again
 	sed -i 1d log.2
 	found removed log.2 1
-	# the last of a file: seen at the first line of the next
+	# the last line of a file: noticed at the first line of the next
 	again
 	sed -i '$d' log.2
 	found removed log.1 1
@@ -158,7 +158,7 @@ $line" "${at%:*}"
 			found inserted "${at%:*}" "${at#*:}"
 		done
 	done
-	# behind all of them, and at the end of a file
+	# after all of them, and at the end of a file
 	for line in "$forged" "$copy" "$(sed "s/\"seq\":\"[0-9]*\"/\"seq\":\"$((total + 1))\"/" <<<"$copy")" ""; do
 		again
 		echo "$line" >>log
@@ -167,7 +167,7 @@ $line" "${at%:*}"
 		echo "$line" >>log.1
 		found inserted log.1 "$((middle + 1))"
 	done
-	# a true line once more
+	# a genuine line, repeated
 	again
 	sed -i 3p log.1
 	found inserted log.1 4
@@ -184,7 +184,7 @@ cli_verify_names_lines_in_another_order() {
 		swap "${at%:*}" "${at#*:}"
 		found reordered "${at%:*}" "${at#*:}"
 	done
-	# across a rotation: the last line of one file to the end of the next, and the first of one before it
+	# across a rotation: moves the last line of one file to the end of the next, and the first of one in front of it
 	again
 	line_of log.2 "$first" >>log.1
 	sed -i '$d' log.2
@@ -222,7 +222,7 @@ cli_verify_sees_lines_cut_off_at_the_end() {
 	json .finding.what "cut off"
 }
 
-cli_verify_says_where_the_head_is_missing_changed_or_old() {
+cli_verify_reports_a_missing_changed_or_old_head() {
 	make_log
 	again
 	rm log.head
@@ -238,19 +238,19 @@ cli_verify_says_where_the_head_is_missing_changed_or_old() {
 	: >log.head
 	verify 1
 	json .finding.what "head changed"
-	# of another log with the same key
+	# the head of another log with the same key
 	again
 	mkdir other
 	auditd 0 --file other/log --key "$DIR/key" --once
 	cp other/log.head log.head
 	verify 1
 	json .finding.what "head differs"
-	# elsewhere
+	# in another place
 	again
 	mv log.head other.head
 	verify 0 --head other.head
 	verify 1 --head none.head
-	# a rotated file's is the log's
+	# the head of a rotated file is that of the log
 	again
 	mv log elsewhere
 	ctl 1 audit verify log.1 log.2 --key "$DIR/key" -J
@@ -266,10 +266,10 @@ cli_verify_takes_an_old_head_for_what_it_may_be() {
 	cp log.head old.head
 	events 2
 	auditd 0 --file log --key key --once --sync 1s
-	# newer lines, of the last seconds: so a kill leaves it
+	# newer lines, of the last seconds, as after a kill
 	ctl 0 audit verify log --key key --head old.head -J
 	json .head behind
-	# lines over a longer time than it may be behind: a minute between them, made by a clock that is ahead
+	# newer lines over a longer time than its delay: a minute, by a clock that is ahead
 	cat >"$DIR/clock.c" <<-'END'
 		#define _GNU_SOURCE
 		#include <sys/syscall.h>
@@ -303,7 +303,7 @@ cli_verify_needs_the_right_key() {
 	ctl 1 audit verify log log.1 log.2 --key "$DIR/other" -J
 	json .finding.what "wrong key"
 	has "$out" "written with key"
-	# one without a key proves nothing to who has one
+	# a log without a key proves nothing to the owner of a key
 	auditd 0 --file "$DIR/unkeyed" --once
 	has "$err" "no --key"
 	ctl 0 audit verify "$DIR/unkeyed"

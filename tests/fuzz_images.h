@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz_images.h - the registries that an input of fuzz_registry.c starts from: empty, in use, put in
- * order, with everything half done, full
+ * fuzz_images.h - the registries that an input of fuzz_registry.c starts from: empty, in use, put
+ * in order, with everything half done, full
  */
 #ifndef K2K_TESTS_FUZZ_IMAGES_H
 #define K2K_TESTS_FUZZ_IMAGES_H

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,4 +4,5 @@
 if(K2K_SANITIZE OR CMAKE_CROSSCOMPILING)
   return()
 endif()
-k2k_script_tests(install SCRIPTS install ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} LABEL process)
+k2k_script_tests(install SCRIPTS install ARGS ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER}
+  LABEL process TIMEOUT 900) # one builds the whole, as the README says

@@ -320,7 +320,7 @@ static void move_fd(struct own_file *file, int to)
 	file->fd = to;
 }
 
-/* clang-format off: the name of a test is one word */
+/* clang-format off */
 TEST(a_thread_that_closes_and_replaces_all_descriptors_changes_nothing_of_ours_and_we_nothing_of_its)
 /* clang-format on */
 {

@@ -140,6 +140,7 @@ TEST(chains_of_definitions_that_never_end_are_told)
 	assert_true(told > 0);
 	corrupt(k2k_tenant_register(d.admin, d.ids[8], NULL));
 	corrupt(k2k_tenant_deregister(d.admin, d.ids[8], NULL));
+	corrupt(k2k_tenant_deregister_many(d.admin, &d.ids[8], 1, NULL, NULL));
 	assert_int_equal(k2k_registry_check(d.admin, &finding, 1, &count), 0);
 	assert_true(count > 0);
 	assert_string_equal(finding.invariant, "I1");

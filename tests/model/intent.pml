@@ -3,62 +3,78 @@
 /* FULL: "-DKILLS=5 -DOPS=8" "-DKILLS=3 -DOPS=7 -DNB=4" "-DKILLS=2 -DREADER -DOPS=5" "-DKILLS=1 -DREADER -DNB=4 -DOPS=5" */
 /* MUTATIONS: INTENT_LATE INTENT_ENDS_FIRST LIVE_FIRST FLIP_FIRST:2 SAME_SET:2 NO_SINCE:2 NO_VERSION_RECHECK:2 NO_SELECT_RECHECK:2 KEEP_UNBORN KEEP_UNTIL NO_FINISH NO_COUNT */
 /*
- * Changes of several records: register with budgets, update, deregister, and the recovery that tells from the records alone
- * what a killed writer left.
+ * Changes of several records: register with budgets, update, deregister; and recovery, which finds
+ * out from the records alone what a killed writer left.
  *
  * What is modelled
  *
- *   One tenant slot with two sets of limits (two words each), and NB budgets; an operation is a sequence of stores:
+ *   One tenant slot with two sets of limits (two words each), and NB budgets. An operation is a
+ *   sequence of stores:
  *     try_register()   reap(); k2k_tenant_build(); budgets since version 1; LIVE (the commit); link
- *     try_update()     reap(); k2k_tenant_prepare(): the other set; k2k_budget_end() of what goes, k2k_budget_add() of what
- *                      comes, both with version + 1; k2k_tenant_flip() (the commit); retire_ended(); the token
- *     deregister       reap(); the stamp; RETIRED (the commit); unlink; the token
- *     reap()           what has passed: its budgets RETIRED and unlinked, the token, FREE; budgets that have passed FREE
- *     recover_all()    after a writer that was killed, or in one that failed half way (no budget was free): change.c
- *   A configuration is a number c: both limits are c, engagement 1 has the budget c, engagement 2 has it where c is odd.
- *   A reader (READER) enters a section, finds the tenant, copies the limits (k2k_tenant_limits()), looks for both budgets
- *   (k2k_budget_find()), and looks at the version again (decide_on_budget()).
- *   A writer may be killed after any store, in its recovery too: KILLS times in a row or spread over OPS operations.
+ *     try_update()     reap(); k2k_tenant_prepare(): the other set; k2k_budget_end() of those that
+ *                      go, k2k_budget_add() of those that come, both with version + 1;
+ *                      k2k_tenant_flip() (the commit); k2k_change_retire_ended(); the token
+ *     retire()         reap(); the stamp; RETIRED (the commit); unlink; the token
+ *     reap()           tenants whose token has passed: their budgets RETIRED and unlinked, the
+ *                      token, FREE; budgets whose token has passed: FREE
+ *     recover_all()    after a writer that was killed, or by one that failed halfway (no budget was
+ *                      free): change.c
+ *   A configuration is a number c: both limits are c, engagement 1 has the budget c, and engagement
+ *   2 has it if c is odd.
+ *   A reader (READER) enters a section, finds the tenant, copies the limits (k2k_tenant_limits()),
+ *   looks for both budgets (k2k_budget_find()), and loads the version again (decide_on_budget()).
+ *   A writer may be killed after any store, also in its recovery: KILLS times, in a row or spread
+ *   over OPS operations.
  *
  * Invariants (each is an assert)
  *
- *   All or nothing: what stands in the records when an operation, or a recovery, has ended is what was before it or what it was
- *     to make, decided by the one commit store. A reader's copy is one configuration, that of the version that it saw.
- *   Nothing twice: of an engagement one budget is in force.          Counts true: budget_count is the number of those.
- *   I1  The id is in the hash at most once, and only for a LIVE definition of that id and generation.
- *   I2  Nothing is reused before its grace period: the slot keeps its generation while a reader is in its section.
- *   I6  Killed after any store of any operation, the recovery's own stores included: check is clean after the next operation.
- *       (check: no BUILDING, no CLAIMED, no budget that begins or ends in a version to come, LIVE and linked are the same.)
- *   I7  No reader waits for a writer: it can always go on, and starts again only where the version has risen.
+ *   All or nothing: after an operation, or a recovery, the records are as they were before it or as
+ *     it was to make them, decided by the one commit store. A reader's copy is one configuration,
+ *     that of the version that it saw.
+ *   Nothing twice: an engagement has one budget in force. budget_count is the number of these.
+ *   I1  The id is in the hash at most once, and only for a LIVE definition of that id and
+ *       generation.
+ *   I2  Nothing is reused before its grace period: the slot keeps its generation while a reader is
+ *       in its section.
+ *   I6  After a kill at any store of any operation, recovery included, check is clean once the next
+ *       operation has ended. (check: no BUILDING, no CLAIMED, no budget that begins or ends in a
+ *       version to come; LIVE and linked are the same.)
+ *   I7  No reader waits for a writer: it can always go on, and starts again only if the version has
+ *       risen.
  *
  * Abstractions
  *
- *   The lists of free and of retired records are derived; a free one is found by its state. Reserved ledger records are
- *   ledger.pml's (RESERVE). What has passed is found out in one step (grace.pml). Links are bits: chains are ledger.pml's; a
- *   reader visits the records in the order of their numbers, each in a step.
+ *   The lists of free and of retired records are derived; a free one is found by its state.
+ *   Reserved ledger records are in ledger.pml (RESERVE). What has passed is known in one step
+ *   (grace.pml). Links are bits: chains are in ledger.pml. A reader visits the records in the
+ *   order of their numbers, one in each step.
  *
  * Memory ordering that gives this in C11. The model is sequentially consistent.
- *     writers       one after the other, each after all of the last one's stores, dead or not: writer.pml
- *     tenant-state  LIVE: release: cell, limits and budgets before it; seen by tenant_find()
- *     tenant-select the flip: release: the set and the budgets before it. prepare: fence[tenant-select], a release fence: the
- *                   last flip before the stores to the set that it took out of force; with the reader's acquire fence
- *                   between its copy and its second look. The same pair tells one who walked past an unlinked budget
+ *     writers       one after the other, each after all stores of the last one, dead or not:
+ *                   writer.pml
+ *     tenant-state  LIVE: release: cell, limits and budgets before it; seen by k2k_tenant_find()
+ *     tenant-select the flip: release: the set and the budgets before it. prepare:
+ *                   fence[tenant-select], a release fence: the last flip before the stores to the
+ *                   set that it took out of force; with the reader's acquire fence between its
+ *                   copy and its second load. The same pair shows a reader that it walked past an
+ *                   unlinked budget
  *     budget-state  CLAIMED before the fields, LIVE after them, RETIRED before the unlink
  *
  * Mutations: what goes wrong
  *
- *   INTENT_LATE         raised after the first store: killed between, nobody recovers
- *   INTENT_ENDS_FIRST   recovery clears it before its work: killed in it, nobody goes on
+ *   INTENT_LATE         set after the first store: killed in between, no writer recovers
+ *   INTENT_ENDS_FIRST   recovery clears it before its work: killed in it, no writer completes it
  *   LIVE_FIRST          the tenant is LIVE before its budgets are there
  *   FLIP_FIRST          the version is raised before the set and the budgets are there
  *   SAME_SET            update writes the set that is in force
  *   NO_SINCE            new budgets are in force at once
- *   NO_VERSION_RECHECK  the reader does not look at the version after its walk: it walked past one that had been unlinked
- *   NO_SELECT_RECHECK   the reader does not look at the version after its copy: of two updates a bit each
+ *   NO_VERSION_RECHECK  the reader does not load the version after its walk: it walked past a
+ *                       budget that had been unlinked
+ *   NO_SELECT_RECHECK   the reader does not load the version after its copy: it mixes two updates
  *   KEEP_UNBORN         recovery leaves what never was in force: the next update puts it in force
  *   KEEP_UNTIL          recovery leaves an end that never came: the next update makes it come
- *   NO_FINISH           recovery does not finish what is stamped token + 1
- *   NO_COUNT            recovery does not count again
+ *   NO_FINISH           recovery does not complete what is stamped token + 1
+ *   NO_COUNT            recovery does not count the budgets again
  */
 #ifndef NB
 #define NB 3            /* budgets in the table */
@@ -99,7 +115,7 @@ byte newest;
 #define VALUE(e, c) (((e) == 1 || (c) % 2) -> (c) : 0)
 #define CURRENT(g) (t_gen == (g) && (t_state == LIVE || t_state == RETIRED))
 
-/* What k2k_registry_check() looks for, and that it is the configuration in force. In one step. */
+/* In one step: what k2k_registry_check() looks for, and that the configuration is in force */
 inline check_clean()
 {
 	assert(t_state != BUILDING);
@@ -118,7 +134,7 @@ inline check_clean()
 			assert(t_state == RETIRED || (b_since[i] <= version && b_until[i] == 0));
 			n++;
 			if
-			:: b_engagement[i] == 1 -> assert(x == 0); x = b_value[i]        /* nothing twice */
+			:: b_engagement[i] == 1 -> assert(x == 0); x = b_value[i] /* nothing twice */
 			:: else -> assert(y == 0); y = b_value[i]
 			fi
 		:: else
@@ -129,7 +145,7 @@ inline check_clean()
 	if
 	:: t_state == LIVE ->
 		assert(rate[version % 2] == configuration && kernels[version % 2] == configuration);
-		assert(x == configuration && y == VALUE(2, configuration));             /* all or nothing */
+		assert(x == configuration && y == VALUE(2, configuration)); /* all or nothing */
 		assert(count == n)
 	:: else
 	fi;
@@ -305,7 +321,7 @@ inline register(c)
 	fi
 }
 
-/* Where engagement e has a budget of another value: ends it. */
+/* If engagement e has a budget of another value, ends it. */
 inline end_budget(e)
 {
 	d_step {
@@ -346,7 +362,7 @@ inline update(c)
 	:: no_room -> recover_all()
 	:: else ->
 		count = 1 + c % 2;
-		d_step { version = to; configuration = c };             /* the commit: k2k_tenant_flip() */
+		d_step { version = to; configuration = c }; /* the commit: k2k_tenant_flip() */
 		do
 		:: ends -> d_step { i = 0; do :: !(ends & (1 << i)) -> i++ :: else -> break od; ends = ends & ~(1 << i) };
 			retire_budget(i)
@@ -378,13 +394,13 @@ again:	{
 			:: t_state == LIVE -> update(c)
 			:: t_state == LIVE ->                           /* deregister */
 				t_stamp = token + 1;
-				d_step { t_state = RETIRED; configuration = 0; stamped = true };        /* the commit */
+				d_step { t_state = RETIRED; configuration = 0; stamped = true }; /* the commit */
 #ifdef INTENT_LATE
 				intent = true;
 #endif
 				t_linked = false;
 				publish()
-			:: t_state == RETIRED                           /* waits for its grace period */
+			:: t_state == RETIRED /* waits for its grace period */
 			fi;
 			d_step { intent = false; check_clean(); c = 0; to = 0 }
 		:: !ops -> break

@@ -3,111 +3,139 @@
 /* FULL: "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=2 -DDETACH" "-DCONTEND -DDETACH" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" "-DSB=1 -DDETACH -DOPS1=1" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" */
 /* MUTATIONS: NO_FENCE ASKED_FIRST:2 ONE_COLLECT:3 NO_ALIVE_BETWEEN:3 PENDING_FORM PENDING_GRANTS NO_INC_RECHECK:10 RESET_LATE ENDED_FIRST:7 LIMIT_ONCE:4 LIMIT_LAST:3 BLIND_RETRY:6 */
 /*
- * Leases: usage is the sum of its holders. Never too much is granted, and a free slot is never "full".
+ * Leases: usage is the sum over all holders. Too much is never granted, and a free slot is never
+ * answered "full".
  *
- * What is modelled (lib/lease.c; the functions are named where they begin)
+ * What is modelled (lib/lease.c; each function is named where it begins)
  *
- *   One tenant, one kind of lease. A broker slot has a record {incarnation, asked, ended, held} that only
- *   the slot's owner writes, and a set of records that a reader goes through; none is ever removed.
+ *   One tenant, one resource. A broker slot has a record {incarnation, asked, ended, held} that
+ *   only the slot's owner writes. A reader goes through a set of records; none is ever removed
+ *   from it.
  *     claim    asked += n                      withdraw  ended += n
  *     grant    held += n                       release   held -= n, then ended += n
- *     reset    incarnation = 0; asked = ended = held = 0; incarnation = own     by a slot's new owner
- *   At an incarnation's first use: a record there is reset, a new one filled and inserted (its row's word, its bit). Then the
- *   first look. Incarnation 0 counts nothing.
+ *     reset    incarnation = 0; asked = ended = held = 0; incarnation = own     by a new owner
+ *   When an incarnation uses its slot for the first time, it resets the slot's record, or fills a
+ *   new one and inserts it (the row's word, then its bit). Then comes the first look. A record with
+ *   incarnation 0 counts nothing.
  *
  *   acquire(n), under the broker's private mutex:
  *     look:   L = limit; own held + n > L: FULL
- *             the bits; of each record but one's own: incarnation, ended, asked, held, incarnation again
- *             (another one: read this record again); 0 is left out
- *             own held + n + sum of (asked - ended) <= L: FITS (not with EXACT: goes on, to tell what is used)
- *             L2 = limit, once more, after all those reads
- *             of each record that counts (asked - ended or held is not 0): dead? leave it out
+ *             the bits; of each record but the own: incarnation, ended, asked, held, and the
+ *             incarnation again (if it is another one: read this record again); 0 is left out
+ *             own held + n + sum of (asked - ended) <= L: FITS (with EXACT it goes on, to find out
+ *             what is used)
+ *             L2 = limit, loaded again after all those reads
+ *             each record that counts (asked - ended or held is not 0): leave it out if it is dead
  *             own held + n + sum of (asked - ended) <= L: FITS
- *             own held + n + sum of held > L2: of each record with held not 0, ended again, then
- *                 incarnation again: all as before: FULL, else AGAIN
- *             own held + n + (asked - ended) of the lower slots + held of the higher ones <= L: KEEP
+ *             own held + n + sum of held > L2: of each record whose held is not 0, ended again,
+ *                 then incarnation again: FULL if nothing has changed, else AGAIN
+ *             own held + n + (asked - ended) of lower slots + held of higher slots <= L: KEEP
  *             else YIELD
- *     first without a claim.   FITS: claim, seq_cst fence, look with it.   FULL: answer it.   Else look again.
- *     then with it.            FITS: grant.   FULL: withdraw, answer it.   AGAIN, KEEP: look again.
- *                              YIELD: withdraw, and from the start.
- *     A bound on looks and claims is reached: withdraw, BUSY. In the model any look may be the last.
- *   The sum looks at a claim of one's own through `n`: own asked and ended are never read.
+ *     first without a claim.   FITS: claim, seq_cst fence, look with the claim.   FULL: answer it.
+ *                              Else look again.
+ *     then with the claim.     FITS: grant.   FULL: withdraw, answer it.   AGAIN, KEEP: look again.
+ *                              YIELD: withdraw, and start over.
+ *     If a bound on looks and claims is reached: withdraw, BUSY. In the model any look may be the
+ *     last.
+ *   In the sum the own claim is `n`: own asked and ended are never read.
  *
- *   Any broker may stop for ever, or die, before each of its stores and while idle; its slot is taken again
- *   once (REOPS) by a new incarnation. Between its stores a broker only reads, which nobody sees: to die
- *   there is to have died earlier. Or it detaches (DETACH): its slot is free at once, its lock is dropped at any time after
- *   that, the next owner may reset the record before. The limit may be changed once (NEWLIMIT), down or up; it is one word
- *   here: that a reader gets whole sets of limits while they are updated is intent.pml's.
+ *   A broker may stop for ever, or die, before each of its stores and while it is idle. A new
+ *   incarnation takes its slot again once (REOPS). Between its stores a broker only reads, which
+ *   nobody sees, so to die there is to have died earlier. Or it detaches (DETACH): its slot is free
+ *   at once and its lock is dropped at any time after that; the next owner may reset the record
+ *   before. The limit may be changed once (NEWLIMIT), down or up. It is one word here; intent.pml
+ *   shows that a reader gets whole sets of limits while they are updated.
  *
  * Invariants (each is an assert)
  *
- *   I4, grants: no grant while the sum exceeds the limit in force at the claim. Here: at a grant the units really held by the
- *     living are at most the limit that the grant loaded, which it did after its claim, or, when it was raised meanwhile,
- *     the limit. Units are held until `ended` has reached memory.
- *   I4, refusals: what the dead held is no reason for a refusal, a free slot is never answered full. Here: "full" is answered
- *     only if at some instant of the call: units really held by the living + n > the limit. No claim and no torn read counts.
- *   I6 and I7, BUSY (CONTEND): killed after any store, every other process goes on at once; a stopped one blocks nobody
- *     beyond what it holds or has claimed. Here: BUSY is answered only if during the call another living broker was in an
- *     operation. Alone, beside whatever the dead and the idle left behind, a call is granted or rightly refused.
- *   No livelock (CONTEND). A broker whose turn it is (KEEP) is BUSY only if since its claim somebody was granted,
- *     gave back or died, or if one in its way is still in the pass (look, claim, withdraw) or release that it was in when
- *     the claim was made. With three brokers and a limit of 2: has not ended two passes since (TWO_PASSES), because
- *     two that fit singly can claim together once more. The lowest contender is KEEP, unless a lower slot
- *     is within a release. So: of brokers that contend for the last slot, nobody stopped, the lowest gets it, if
- *     it looks for as long as the others need for two passes. More can't be had: that exactly one of two
- *     wins within a bound in every schedule is consensus, which loads and stores don't give.
+ *   I4, grants: nothing is granted while the sum exceeds the limit in force at the claim. Here: at
+ *     a grant, the units really held by the living are at most the limit that the grant loaded
+ *     after its claim, or, if it was raised meanwhile, the limit. Units are held until `ended` has
+ *     reached memory.
+ *   I4, refusals: what the dead held is no reason for a refusal, and a free slot is never answered
+ *     "full". Here: "full" is answered only if at some instant of the call the units really held by
+ *     the living + n > the limit. No claim and no torn read counts.
+ *   I6 and I7, BUSY (CONTEND): if a process is killed after any store, every other one goes on at
+ *     once; a stopped one blocks only what it holds or has claimed. Here: BUSY is answered only if
+ *     another living broker was in an operation during the call. A call that runs alone is granted
+ *     or rightly refused, whatever dead and idle brokers left behind.
+ *   No livelock (CONTEND). A broker whose turn it is (KEEP) is answered BUSY only if since its
+ *     claim some broker was granted, released or died, or if one in its way is still in the pass
+ *     (look, claim, withdraw) or release that it was in at the time of the claim. With three
+ *     brokers and a limit of 2: has not ended two passes since (TWO_PASSES), because two that fit
+ *     one at a time can claim together once more. The lowest contender is KEEP, unless a lower
+ *     slot is inside a release. So of brokers that contend for the last slot, none of them
+ *     stopped, the lowest gets it, if it looks for as long as the others need for two passes. More
+ *     is impossible: that exactly one of two wins within a bound in every schedule is consensus,
+ *     which loads and stores can't provide.
  *
  * Abstractions
  *
- *   SB > 0: each broker's stores pass through a buffer of that depth (TSO), and death empties it: a process is
- *     dead when it has left the CPU. SB = 0 and three brokers: sequentially consistent. The only place where a load
- *     must not overtake a store is between claim and sum, which needs two brokers to show.
- *   CONTEND: with the ghosts that judge BUSY. They count a pass as ended when its withdrawal is in memory, so SB = 0.
- *   With three brokers nobody dies then.
- *   MORTAL, KEEPS: masks of slots that may die, that never give back. MAXN: the largest n. OPS*: acquires of a slot.
- *   Records move between tenants (record.pml): here a slot's record is the one that its row leads to, and `inc` stands for the
- *   record's `use` as well, which changes with every reset, and for the row's bit. One taken from an idle owner holds nothing and
- *   asks for nothing: to leave it out of a sum is to have read it earlier or later.
- *   The row is a mask. A new record's reset and insertion are one step, as nobody sees it before.
- *   Incarnations are small numbers, aliveness is a bit, counters are small: they don't wrap.
+ *   SB > 0: each broker's stores pass through a buffer of that depth (TSO), and death empties it: a
+ *     process is dead only once it has left the CPU. SB = 0 and three brokers: sequentially
+ *     consistent. The only place where a load must not overtake a store is between claim and sum,
+ *     which two brokers suffice to show.
+ *   CONTEND: with the ghosts that judge BUSY. A pass counts as ended when its withdrawal is in
+ *     memory, so SB = 0. With three brokers none dies then.
+ *   MORTAL, KEEPS: masks of the slots that may die, and of those that never release. MAXN: the
+ *     largest n. OPS*: the acquires of a slot.
+ *   Records move between tenants (record.pml). Here a slot's record is the one that its row leads
+ *     to, and `inc` stands also for the record's `use`, which changes with every reset, and for the
+ *     row's bit. A record taken from an idle owner holds nothing and wants nothing: leaving it out
+ *     of a sum is the same as reading it earlier or later.
+ *   The row is a mask. Reset and insertion of a new record are one step, as no reader sees it
+ *     before.
+ *   Incarnations are small numbers, liveness is a bit, counters are small and don't wrap.
  *
  * Mutations
  *
- *   NO_FENCE          claim, then sum, without the fence: both sum before the other's claim is seen: two grants
- *   ASKED_FIRST       asked is read before ended: a claim and its withdrawal between them count as -n
- *   ONE_COLLECT       full after one collect: counts a lease and the one that followed it in another slot
- *   NO_ALIVE_BETWEEN  aliveness is looked at with the first reads only, not after them: a holder that died meanwhile
- *                     and the one that followed it both count
- *   NO_INC_RECHECK    old ended, new asked, read across a reset: counts as -n
- *   RESET_LATE        the new owner's incarnation stands over the old one's words while they become 0: the same
- *   ENDED_FIRST       a release raises ended before it lowers held: both collects count what has been given back
- *   LIMIT_ONCE        full by the limit loaded before the collect, raised meanwhile
- *   LIMIT_LAST        full by a limit loaded after aliveness: lowered when the holder had died
- *   BLIND_RETRY       from YIELD straight to the next claim: those that retry in step hold up the one whose turn it is
- *   PENDING_FORM      the obvious form: words held and pending, and two equal sums. Others' claims, and the step between
- *                     held += n and pending -= n, refuse what is free
- *   PENDING_GRANTS    the same with pending -= n before held += n: grants what another is about to hold
+ *   NO_FENCE          no fence between claim and sum: both brokers sum before they see the other's
+ *                     claim, and both are granted
+ *   ASKED_FIRST       asked is read before ended: a claim and its withdrawal in between count as -n
+ *   ONE_COLLECT       full after one collect: counts a lease and its successor in another slot
+ *   NO_ALIVE_BETWEEN  liveness is checked with the first reads only, not after them: a holder that
+ *                     died meanwhile and its successor both count
+ *   NO_INC_RECHECK    an old ended and a new asked, read across a reset, count as -n
+ *   RESET_LATE        the new owner's incarnation is over the old words while they become 0: the
+ *                     same
+ *   ENDED_FIRST       a release raises ended before it lowers held: both collects count what has
+ *                     been released
+ *   LIMIT_ONCE        full by the limit loaded before the collect, although it was raised meanwhile
+ *   LIMIT_LAST        full by a limit loaded after the liveness checks: it was lowered after the
+ *                     holder had died
+ *   BLIND_RETRY       from YIELD straight to the next claim: brokers that retry in step hold up the
+ *                     one whose turn it is
+ *   PENDING_FORM      the obvious form: words held and pending, and two equal sums. Others' claims,
+ *                     and the step between held += n and pending -= n, refuse what is free
+ *   PENDING_GRANTS    the same with pending -= n before held += n: grants what another broker is
+ *                     about to hold
  *
  * Memory ordering that gives this in C11 (x86: only the fence costs; aarch64: each line is needed)
  *
- *   reset     incarnation = 0 relaxed; asked, ended, held = 0 release (who reads one of these zeros sees
- *             incarnation 0, or later, when it looks again); incarnation = own release (whoever reads it sees the zeros)
- *   insert    the row's word, then the bit, release: the record before its being found
- *   claim     asked release (incarnation before it), then atomic_thread_fence(seq_cst), then everything in look.
- *             Of two brokers' fences one is first: the other one's look sees its insertion, incarnation and claim
+ *   reset     incarnation = 0 relaxed; asked, ended, held = 0 release (a reader of one of these
+ *             zeroes sees incarnation 0, or a later one, when it looks again); incarnation = own
+ *             release (a reader of it sees the zeroes)
+ *   insert    the row's word, then the bit, release: the record before a reader can find it
+ *   claim     asked release (incarnation before it), then atomic_thread_fence(seq_cst), then
+ *             everything in look. Of two brokers' fences one is first: the other broker's look sees
+ *             its insertion, incarnation and claim
  *   grant     held release: a reader of it sees this incarnation when it looks again
- *   withdraw  ended release: who sees it sees the claim that it ends, else the sum is too low
- *   release   held release, ended release. It must be release: (1) held is lowered before, else ENDED_FIRST;
- *             (2) what the holder did with the lease is before what the next one does, who reads ended by acquire
- *   look      bits, row, limit, incarnation, ended, asked, held: acquire, in this order; incarnation again: relaxed, kept
- *             in its place by the acquires before it. Limit again: acquire. Aliveness is a system call and no
- *             barrier: it is kept after the reads by their acquires; an acquire fence follows it for what the dead did.
+ *   withdraw  ended release: a reader of it sees the claim that it ends, else the sum is too low
+ *   release   held release, ended release. The latter must be release: (1) held is lowered before,
+ *             else ENDED_FIRST; (2) what the holder did with the lease comes before what the next
+ *             holder does, which reads ended with acquire
+ *   look      bits, row, limit, incarnation, ended, asked, held: acquire, in this order;
+ *             incarnation again: relaxed, kept in its place by the acquires before it. Limit
+ *             again: acquire. A liveness check is a system call and no barrier: the acquires of
+ *             the reads keep it after them, and an acquire fence follows it for what the dead did.
  *             Second collect: ended acquire, incarnation relaxed.
- *   "At an instant" supposes that a store is seen by all others at once, as on x86 and aarch64 (multi-copy atomic).
+ *   "At an instant" supposes that all others see a store at once, as on x86 and aarch64 (multi-copy
+ *   atomic).
  *
- * Why full is right: let T be the second load of the limit. It lies after all first reads and before the aliveness
- * looks and second reads. Each holder was alive later than T, and its ended, unchanged on both sides of T, says that
- * nothing of the held that was read had been given back at T. So asked need not be compared, nor the claims of others.
+ * Why full is right: let T be the second load of the limit. It lies after all first reads and
+ * before the liveness checks and second reads. Each holder was alive later than T, and its ended,
+ * unchanged on both sides of T, says that nothing of the held that was read had been released at
+ * T. So asked need not be compared, nor the claims of others.
  */
 
 #ifndef NB
@@ -147,7 +175,7 @@
 #define MORTAL 7        /* slots that may die */
 #endif
 #ifndef KEEPS
-#define KEEPS 0         /* slots that never give back */
+#define KEEPS 0         /* slots that never release */
 #endif
 #ifndef SB
 #define SB 0            /* depth of a store buffer; 0: none */
@@ -163,7 +191,7 @@
 #define HELD  3
 #define FREED 4         /* `ended`, raised by a release */
 
-/* what a look says */
+/* the result of a look */
 #define FITS  1
 #define FULL  2
 #define AGAIN 3
@@ -175,7 +203,7 @@ byte inc[NB], asked[NB], ended[NB], held[NB];
 byte linked;            /* bit s: the record of slot s is in the list */
 byte limit = LIMIT;
 byte dead;              /* bit i - 1: incarnation i is dead */
-byte closing[NB];       /* the incarnation that has given its slot back, and still has its lock */
+byte closing[NB];       /* the incarnation that has detached, and still has its lock */
 
 /* ---- ghosts ---- */
 byte deaths;
@@ -185,10 +213,10 @@ byte need[NB];          /* the n of the call in progress, 0: none */
 bit  sawfull[NB];       /* at an instant of the call, really + n > limit */
 #ifdef CONTEND
 bit  busy[NB];          /* in an operation */
-bit  company[NB];       /* another living one was in an operation */
-byte stood[NB];         /* who is still in the pass it was in at the claim */
-byte early[NB];         /* (TWO_PASSES: hasn't ended even one) */
-bit  moved[NB];         /* since the claim somebody was granted, freed or died */
+bit  company[NB];       /* another living broker was in an operation */
+byte stood[NB];         /* the others that are still in the pass they were in at the claim */
+byte early[NB];         /* (TWO_PASSES: those that have not ended even one) */
+bit  moved[NB];         /* since the claim another was granted, released or died */
 #define BUSY(b) busy[me] = b
 #else
 #define BUSY(b) skip
@@ -488,7 +516,7 @@ pending:
 		fi; goto verdict };
 #endif
 
-turn:   /* sum_of_turn(): claims stand in the way: whose turn is it? */
+turn:   /* sum_of_turn(): claims are in the way: whose turn is it? */
 	atomic {
 		x = 0; j = 0;
 		do
@@ -517,7 +545,7 @@ verdict:
 		if :: claimed -> goto withdraw :: else -> if :: DRAINED(me) -> EACH(G_PASS) :: else fi; goto answered fi
 	:: v == AGAIN || v == KEEP || (v == YIELD && !claimed) -> v = 0; WAY0; goto look
 	:: v == YIELD && claimed -> goto withdraw
-	:: v == AGAIN || v == KEEP || (v == YIELD && !claimed) ->       /* the bound is reached: BUSY */
+	:: v == AGAIN || v == KEEP || (v == YIELD && !claimed) -> /* the bound is reached: BUSY */
 #ifdef CONTEND
 		assert(company[me]);
 		if
@@ -633,7 +661,7 @@ end:
 #endif
 
 #ifdef DETACH
-active proctype kernel()         /* the lock of one that has detached goes after its owner word */
+active proctype kernel()         /* a detached broker's lock is dropped after its owner word */
 {
 	byte s;
 end:

@@ -3,40 +3,49 @@
 /* FULL: "-DOPS=1 -DREADS=1" "-DDEATHS=0" "-DNR=1 -DREADS=1" */
 /* MUTATIONS: TAKE_LIVE NO_USE:3 SAME_USE:3 PLAIN_BACK NO_KEY:6 IDLE_FIRST COUNT_FIRST:3 REAP_IDLE:2 */
 /*
- * Lease records: who has one, and what a reader may take for its owner's. The decision itself is lease.pml's.
+ * Lease records: who owns one, and what a reader may count for its owner. The decision itself is in
+ * lease.pml.
  *
  * What is modelled (lib/lease.c)
  *
- *   NR records of one table, two tenants, two broker slots. A record: its state word (FREE, CLAIMED, LIVE, IDLE with the
- *   incarnation that it names), `use`, and a content: whose it is (tenant, broker slot), incarnation, count (held; asked and ended go the
- *   same way). row[tenant][slot]: the record that this slot had last; only the slot's owner writes it.
- *   acquire(t)  the row's record is IDLE or LIVE and ours, and tells our key: IDLE -> LIVE by CAS. Else take one: CAS from FREE,
- *               IDLE|anybody, LIVE or CLAIMED|dead to CLAIMED|own; use odd; content; use even; row; LIVE.
- *   release     count = 0, then LIVE -> IDLE. (Which of its own a broker keeps LIVE a while is not modelled: it only comes later.)
- *   reader      follows the row of (tenant, slot): use even, content, the same use again: counts it, if it tells that key.
- *   reap(t)     the writer, once nobody is in tenant t any more: a record LIVE and of t becomes FREE by CAS.
+ *   NR records of one table, two tenants, two broker slots. A record has a state word (FREE, or
+ *   CLAIMED, LIVE, IDLE with an incarnation), `use`, and contents: its key (tenant, broker slot),
+ *   incarnation, count (held; asked and ended behave the same way). row[tenant][slot] is the record
+ *   that this slot used last; only the slot's owner writes it.
+ *   acquire(t)  If the row's record is IDLE or LIVE with our incarnation and has our key: IDLE ->
+ *               LIVE by CAS. Else take one: by CAS from FREE, IDLE|other or LIVE, CLAIMED|dead to
+ *               CLAIMED|own; use odd; contents; use even; row; LIVE.
+ *   release     count = 0, then LIVE -> IDLE. (That a broker keeps one of its records LIVE for a
+ *               while is not modelled: the step only comes later.)
+ *   reader      Follows the row of (tenant, slot): use even, contents, the same use again. Counts
+ *               the copy if it has that key.
+ *   reap(t)     The writer, once no broker is inside tenant t any more: a LIVE record of t becomes
+ *               FREE by CAS.
  *   A broker may stop or die before each step; a new incarnation takes its slot (once).
  *
  * Invariants (each is an assert)
  *
- *   Who writes into a record is the one whose incarnation its state word names, LIVE or CLAIMED.
- *   A reader that counts n > 0 for a living incarnation counts what that one held in this tenant at an instant of the copy.
- *   A reader that counts nothing for a slot whose living owner held something all the while is wrong.
- *   In the end, all brokers gone or idle: every record can be taken.
+ *   A broker writes into a record only while the state word is CLAIMED or LIVE with its
+ *   incarnation.
+ *   A reader that counts n > 0 for a living incarnation counts what this one held of the tenant at
+ *   an instant of the copy.
+ *   A reader never counts nothing for a slot whose living owner held something all the time.
+ *   In the end, when all brokers are gone or idle, every record can be taken.
  *
  * Mutations
  *
- *   TAKE_LIVE    takes what a living broker holds
- *   NO_USE       the copy is not checked by a second look at `use`: two uses are mixed
+ *   TAKE_LIVE    takes a record that a living broker holds
+ *   NO_USE       `use` is not loaded again after the copy: two uses are mixed
  *   SAME_USE     `use` goes back to the number that it had: the same
- *   PLAIN_BACK   IDLE -> LIVE by a store: beside somebody who has just taken it
- *   NO_KEY       the own record is not asked whose it is: written into another tenant's
+ *   PLAIN_BACK   IDLE -> LIVE by a store, beside a broker that has just taken the record
+ *   NO_KEY       the key of the own record is not checked: writes into another tenant's
  *   IDLE_FIRST   IDLE before the count is 0
- *   COUNT_FIRST  the row's record counted without looking at its key
- *   REAP_IDLE    the writer frees by a store, not by a CAS that names the LIVE owner
+ *   COUNT_FIRST  the row's record is counted although its key is another
+ *   REAP_IDLE    the writer frees by a store, not by a CAS that expects the LIVE owner
  *
- * Ordering: `use` odd is a relaxed store and a release fence, `use` even a release store, paired with the reader's acquire, acquire fence
- * and relaxed load (a seqlock whose writer is alone by the CAS of the state). The row is stored with release after it, the state with release.
+ * Ordering: `use` odd is a relaxed store and a release fence, `use` even a release store; the
+ * reader has an acquire load, an acquire fence and a relaxed load (a seqlock with a single writer,
+ * thanks to the CAS of the state). The row is stored with release after it, the state with release.
  */
 
 #ifndef NR
@@ -52,7 +61,7 @@
 #define DEATHS 1
 #endif
 #ifndef SEEN
-#define SEEN 2          /* whose word a reader follows: tenant * 2 + slot */
+#define SEEN 2          /* the word that the reader follows: tenant * 2 + slot */
 #endif
 
 #define FREE 0
@@ -97,7 +106,7 @@ next:	do
 			:: !over[1] -> t = 1; inside[CELL(1, s)] = true
 			:: over[0] && over[1] -> goto enddone
 			fi }
-		/* find_own(): its state, then whose it is */
+		/* find_own(): its state, then its key */
 		if
 		:: row[CELL(t, s)] == 0 -> goto take
 		:: row[CELL(t, s)] != 0 -> r = row[CELL(t, s)] - 1
@@ -147,7 +156,7 @@ search:		if
 		if :: row[CELL(t, s)] = r + 1 :: DIE fi;
 		if :: state[r] = LIVE :: DIE fi;
 have:		if :: atomic { assert(MINE(r)); assert(tenant[r] == t && slot[r] == s); count[r] = 1; NOTE(t, s, 1); inside[CELL(t, s)] = false } :: DIE fi;
-		/* held until it is given back, or the tenant is gone */
+		/* held until it is released, or the tenant is gone */
 		if
 		:: atomic { !over[t] -> inside[CELL(t, s)] = true }
 		:: atomic { over[t] -> NOTE(t, s, 0); goto next }
@@ -211,10 +220,10 @@ again:		if
 #endif
 		if :: mine -> skip :: !mine -> n = 0 fi;
 counted:	atomic {
-			/* counted for one that lives: it was so at an instant of the copy */
+			/* counted for a living owner: it held that at an instant of the copy */
 			assert(!(n > 0 && !IS_DEAD(who) && SLOT(who) == s) || (was & (1 << n)));
 			assert(!(n > 0 && !IS_DEAD(who)) || SLOT(who) == s);
-			/* held all the while by one that lives: it is counted */
+			/* a living owner held something all the time: it is counted */
 			assert(!(n == 0 && !changed && held[CELL(t, s)] > 0 && !over[t]));
 			r = 0; u = 0; n = 0; who = 0; mine = false
 		}
@@ -224,7 +233,7 @@ counted:	atomic {
 #endif
 
 #ifdef REAP
-/* Deregisters tenant 0, waits until nobody is in it, and frees what is LIVE of it. k2k_lease_reap() */
+/* k2k_lease_reap(): frees the LIVE records of tenant 0, once no broker is inside it */
 proctype writer()
 {
 	byte s, r, w, o;
@@ -285,7 +294,7 @@ init
 		run writer()
 #endif
 	};
-	/* all have ended, or died: each record can be had, but what a living one holds */
+	/* all have ended or died: each record can be taken, unless a living broker holds it */
 	timeout;
 	d_step {
 		i = 0;

@@ -174,21 +174,35 @@ static int compare_texts(const char *a, const char *b)
 	return strverscmp(a ? a : "", b ? b : "");
 }
 
+static bool holds(enum comparison comparison, int order)
+{
+	switch (comparison) {
+	case LESS: return order < 0;
+	case LESS_OR_EQUAL: return order <= 0;
+	case EQUAL: return order == 0;
+	case NOT_EQUAL: return order != 0;
+	case MORE_OR_EQUAL: return order >= 0;
+	case MORE: return order > 0;
+	}
+	return false;
+}
+
+static bool passes(const struct filter *f, const struct field *field, const struct value *v)
+{
+	if (field->kind == KIND_TEXT)
+		return holds(f->comparison, compare_texts(v->text, f->text));
+	/* "-" differs from every number, and is neither less nor more */
+	if ((field->flags & FIELD_NONE) && v->number == UINT64_MAX)
+		return f->comparison == NOT_EQUAL;
+	return holds(f->comparison, (v->number > f->number) - (v->number < f->number));
+}
+
 bool view_passes(const struct view *view, const struct value *values)
 {
 	for (size_t i = 0; i < view->filter_count; i++) {
 		const struct filter *f = &view->filters[i];
-		const struct value *v = &values[f->field];
-		int order = view->table->fields[f->field].kind == KIND_TEXT
-		                    ? compare_texts(v->text, f->text)
-		                    : (v->number > f->number) - (v->number < f->number);
-		bool holds[] = {
-			[LESS] = order<0, [LESS_OR_EQUAL] = order <= 0, [EQUAL] = order == 0,
-			               [NOT_EQUAL] = order != 0, [MORE_OR_EQUAL] = order >= 0,
-			               [MORE] = order> 0,
-		};
 
-		if (!holds[f->comparison])
+		if (!passes(f, &view->table->fields[f->field], &values[f->field]))
 			return false;
 	}
 	return true;
