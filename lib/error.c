@@ -14,7 +14,7 @@ _Static_assert(K2K_ENOMEM == -ENOMEM && K2K_EBUSY == -EBUSY && K2K_EEXIST == -EE
                "the code is a negated errno");
 _Static_assert(K2K_EINVAL == -EINVAL && K2K_EFULL == -ENOSPC, "the code is a negated errno");
 
-/* used by every thread that has no record because memory ran out */
+/* used by every thread that can't get a record */
 static struct k2k_error_detail shared_detail;
 
 static const struct {

@@ -2,9 +2,9 @@
 /*
  * error.h (F0) - error codes, their names, and each thread's detail of its last error.
  *
- * The detail is in the thread's record (thread.h). If there is no memory for a thread's record, the
- * thread uses one detail that all such threads share, so the text may describe another thread's
- * error. The library itself never decides anything by a detail.
+ * The detail is in the thread's record (thread.h). A thread that can't get a record, for example
+ * because there is no memory, uses one detail that all such threads share, so the text may describe
+ * another thread's error. The library itself never decides anything by a detail.
  *
  * There are three kinds of failure. A caller's mistake returns a code. Corrupt shared memory
  * returns K2K_ECORRUPT, with the object and the field. A violated assumption of the library itself
@@ -22,13 +22,13 @@
  * positive, so none can be mistaken for an error, and no public call returns one.
  */
 enum k2k_private_code {
-	K2K_HASH_ABSENT = 1,    /* no record has the key, or the record is not linked */
-	K2K_HASH_EXISTS = 2,    /* another record has the key already */
-	K2K_DECIDE_AGAIN = 3,   /* the window or the definition changed: try again */
-	K2K_DECIDE_BUDGET = 4,  /* the rate admits it, and the tenant has budgets: check them */
-	K2K_LEASE_AT_LIMIT = 5, /* the tenant's whole limit is held: refuse the lease */
-	K2K_LEASE_AGAIN = 6,    /* other claims are in the way: leave the section, retry */
-	K2K_LEASE_REPORT_DEATHS = 7, /* reporting deaths may free a record: report them, retry */
+	K2K_HASH_ABSENT = 1,         /* no record has the key, or the record is not linked */
+	K2K_HASH_EXISTS = 2,         /* another record has the key already */
+	K2K_DECIDE_AGAIN = 3,        /* the window or the definition changed: try again */
+	K2K_DECIDE_BUDGET = 4,       /* the rate admits it: check the budgets too */
+	K2K_LEASE_AT_LIMIT = 5,      /* the tenant's whole limit is held: refuse the lease */
+	K2K_LEASE_AGAIN = 6,         /* other claims are in the way: leave the section, retry */
+	K2K_LEASE_REPORT_DEATHS = 7, /* report deaths, which may free a record, and retry */
 	K2K_CHANGE_WAIT = 8,         /* no record is free until a grace period passes: wait */
 };
 

@@ -22,7 +22,7 @@
  *            lease rows            256 bytes each, one for each tenant: each broker's lease record
  *            leases                128 bytes each: what (tenant, broker slot) holds
  *            audit rings           129 of 448 bytes: 64 for rejections, one for each broker slot;
- *                                  the administrators' ring; 64 for security events, as above
+ *                                  the administrators' ring; 64 for security events, likewise
  *            audit events          256 bytes each: first those of ring 0, then of ring 1, ...; each
  *                                  ring has the same number of them, a power of two
  *            audit followers       8 of 1216 bytes: a program that stores the events, and how far

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lock.h (F2) - locks on single bytes of an object: they prove that a process is alive, and exclude
- * each other between processes that share no memory yet.
+ * lock.h (F2) - locks on single bytes of an object: they prove that a process is alive, and give
+ * exclusion between processes that share no memory.
  *
  * A lock is an open-file-description lock (Linux, F_OFD_SETLK) on one byte far beyond the data. It
  * has an open file description of its own in the agent's table (agent.h). It ends with
