@@ -280,8 +280,9 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 
 /*
  * Is the process frozen by the freezer of its cgroup, as by `docker pause`? /proc/PID/stat shows
- * such a process as sleeping. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group"
- * in version 1. Both hierarchies are looked for at their usual mount points.
+ * such a process as sleeping. A line of /proc/PID/cgroup is "0::/group" in version 2, and
+ * "NUMBER:freezer:/group" in version 1. Both hierarchies are looked for at their usual mount
+ * points.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -358,7 +359,7 @@ static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS],
 		for (uint32_t i = 0; i < holdings.count; i++) {
 			const struct k2k_holding *h = &holdings.list[i];
 
-			/* skips what a former owner held; relaxed: for diagnostics */
+			/* it is a former owner's; relaxed: only compared */
 			if (h->incarnation !=
 			    k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner))
 				continue;
