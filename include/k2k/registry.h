@@ -265,7 +265,7 @@ enum {
 	K2K_CREATE_MODE  = 1 << 1,       /* mode is set */
 	/* Changes of definitions (register, update, deregister, budgets) need a follower of the
 	 * audit trail (K2K_OPEN_FOLLOWER) that keeps up: it is alive, has called k2k_audit_kept
-	 * within three seconds, can write its log, and there is room in the administrators' ring.
+	 * within three seconds, can write its log, and half of the administrators' ring is free.
 	 * Else they return ENOAUDIT after the handle's timeout, and change nothing. Messages,
 	 * leases, repair and destroy never need a follower. The requirement lasts as long as the
 	 * registry. A process that may write live can pose as such a follower. */
