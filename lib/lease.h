@@ -15,7 +15,8 @@
  * Records come from one table and need no cleaner. The state word names the owner:
  *
  *   FREE -> CLAIMED|own                 by CAS, any broker
- *   IDLE|other -> CLAIMED|own           by CAS, any broker: an IDLE record holds nothing
+ *   IDLE -> CLAIMED|own                 by CAS, any broker: an IDLE record holds nothing
+ *   LIVE|own -> CLAIMED|own             by CAS: the record that the broker keeps, for another use
  *   LIVE or CLAIMED|dead -> CLAIMED|own by CAS, any broker, once the death is reported (deaths.h)
  *   CLAIMED|own -> LIVE|own             when it is filled
  *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another one
@@ -25,7 +26,8 @@
  *                                       record aside has passed
  *
  * 1. Only the owner writes the contents of a record: the living broker that has it CLAIMED or LIVE.
- *    All others change only the state word, by a CAS that expects a dead owner or IDLE.
+ *    All others change only the state word, by a CAS that expects a dead owner or IDLE; only the
+ *    writer's CAS also expects LIVE with a living owner, for a registration that is over.
  * 2. No record is in a list, so none has to be unlinked. Each tenant has a row with one word for
  *    each broker slot. The slot's owner stores there which record it used last for this tenant. A
  *    reader follows the word and checks the record's key: tenant slot, generation, broker slot. If
