@@ -167,7 +167,7 @@ enum {
 	K2K_EIO           = -5,     /* EIO: the system failed; the detail has its error */
 	/* ENOMEM: too little memory, or room in /dev/shm; the detail says how much */
 	K2K_ENOMEM        = -12,
-	/* EBUSY: something is in use, mostly until a timeout; the detail names the process */
+	/* EBUSY: another process or thread is in the way; the detail names the process, if any */
 	K2K_EBUSY         = -16,
 	K2K_EEXIST        = -17,    /* EEXIST: the registry, or the tenant, exists already */
 	K2K_EINVAL        = -22,    /* EINVAL: a mistake of the caller; nothing was changed */
