@@ -2,17 +2,18 @@
 /*
  * audit_read.c (F7) - the audit trail for its readers: all rings as one sequence of records.
  *
- * Only reads. Any process that may write `live` can put any bytes into a ring: so numbers are
- * compared, kinds range-checked, texts made printable, and every walk ends with the ring.
+ * Nothing here writes to a ring. Any process that may write `live` can put any bytes into one: so
+ * numbers are checked against the ring, kinds against their range, texts are made printable, and
+ * every walk ends with the ring.
  */
 #include <string.h>
 
 #include "handle.h"
 
-#define MISSING_MOST (UINT64_C(1) << 48) /* numbers: a year of ten million a second */
-/* between two looks of a sleeper: a writer may have died before it woke anybody */
+#define MISSING_MOST (UINT64_C(1) << 48) /* so many events take a year at ten million a second */
+/* a sleeper looks at least so often: a writer may have died before it woke readers */
 #define NAP_NS K2K_NS_PER_SEC
-/* of a sleeper that was woken and finds nothing: any process may raise the word without end */
+/* a sleeper that was woken for nothing pauses: a process can raise the word without end */
 #define PAUSE_FIRST_NS UINT64_C(1000000)
 #define PAUSE_DOUBLINGS 6 /* so 64 ms at most */
 
@@ -68,7 +69,7 @@ enum k2k_audit_type k2k_audit_kind_type(uint32_t kind)
 
 /* ---- texts --------------------------------------------------------------------------- */
 
-/* The bytes of the UTF-8 character at `at`; 0: it is none, or none that may be shown. */
+/* The length of the UTF-8 character at `at`; 0: there is none, or it must not be shown. */
 static size_t character(const unsigned char *at, size_t left)
 {
 	static const struct {
@@ -149,10 +150,10 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 
 /* ---- one ring ------------------------------------------------------------------------- */
 
-/* The next records of a ring: first damage, then missing numbers, then event n. */
+/* What a ring gives next: first damage, then missing numbers, then event n. */
 struct head {
 	struct k2k_ring ring;
-	bool has, damaged; /* there is an event n; there is damage to report */
+	bool has, damaged; /* has: there is an event n; damaged: there is damage to report */
 	uint32_t flags;
 	uint64_t n, newest;
 	uint64_t missing_from, missing; /* how many numbers are missing, and the first of them */
@@ -176,7 +177,7 @@ static bool is_abandoned(const struct reading *reading, uint32_t ring)
 	if (ring != K2K_RING_ADMIN) {
 		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
 
-		/* observe[slot-owner]: whose it is now */
+		/* observe[slot-owner]: the ring's owner now */
 		return !k2k_liveness_alive(&reg->liveness,
 		                           k2k_load_acquire(&reg->map.slots[slot].owner));
 	}
@@ -202,8 +203,8 @@ static uint64_t oldest(const struct head *head)
 }
 
 /*
- * A reader that begins with "the oldest that is there" is not told of numbers that were overwritten
- * by then.
+ * For a reader that begins with the oldest event that is there: numbers that were overwritten by
+ * then are not reported as missing.
  */
 static void forget_older(struct head *head)
 {
@@ -223,9 +224,9 @@ static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring
 }
 
 /*
- * Reads how far the ring has come. If it has not come as far as the cursor, or farther than its
- * places show, it is damaged: that is reported once, and then nothing of it until it can be read
- * again.
+ * Reads the number of the ring's newest event. The ring is damaged if that number is lower than the
+ * cursor has come, or higher than the ring's places show. Damage is reported once; then nothing of
+ * the ring is reported until it can be read again.
  */
 static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
 {
@@ -264,7 +265,7 @@ static void advance(struct reading *reading, uint32_t ring, uint64_t next)
 			break;
 		}
 		if (state == K2K_EVENT_PENDING) {
-			/* in a snapshot it is neither an event nor missing */
+			/* a snapshot shows a pending number neither as an event nor as missing */
 			if (next > head->missing_from)
 				break;
 			head->missing_from++;
@@ -287,14 +288,14 @@ static void fill_lost(const struct reading *reading, const struct head *head,
                       struct k2k_audit_record *record)
 {
 	record->flags = K2K_AUDIT_LOST;
-	/* no writer comes so far: the number is damage */
+	/* no writer can have written so many: the number is damage */
 	if (head->damaged || head->missing >= MISSING_MOST)
 		record->flags |= K2K_AUDIT_DAMAGED;
 	record->level = K2K_AUDIT_WARNING;
 	record->type = K2K_AUDIT_SECURITY_VIOLATION;
 	record->sequence = head->missing_from;
 	record->count = head->damaged ? 0 : head->missing;
-	/* it was missed before the event that follows, or now */
+	/* the time of the event that follows the gap; without one, the present */
 	record->time_ns = head->has ? head->copy.body.time_ns : k2k_clock_realtime_ns();
 	record->monotonic_ns = head->has ? head->copy.body.monotonic_ns
 	                                 : k2k_clock_monotonic_ns() -
@@ -330,7 +331,7 @@ static void fill_event(const struct head *head, struct k2k_audit_record *record)
 	copy_more(body, record);
 }
 
-/* Counts a follower's loss in its record, for all to see. */
+/* Counts a follower's loss in its shared record. */
 static void count_loss(const struct reading *reading, const struct k2k_audit_record *record)
 {
 	struct k2k_follower *follower = &reading->reg->follower;
@@ -343,7 +344,7 @@ static void count_loss(const struct reading *reading, const struct k2k_audit_rec
 		k2k_follower_count_lost(follower, record->ring, record->sequence, record->count);
 }
 
-/* Takes the first of the head's damage, gap and event, and moves on. */
+/* Takes one record from the head, in the order damage, gap, event, and moves on. */
 static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
 {
 	struct head *head = &reading->heads[ring];
@@ -414,7 +415,7 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 	size_t done;
 	int code;
 
-	/* read first: k2k_audit_wait finds it changed by any later event */
+	/* read before the rings: any later event changes it, so k2k_audit_wait() does not sleep */
 	cursor->wake = k2k_ring_wake_word(&reading->reg->map);
 	cursor->waiting = 0;
 	for (uint32_t i = 0; i < K2K_RINGS; i++) {
@@ -444,8 +445,8 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
 }
 
 /*
- * Is the registry gone? Asked before a look at the rings, which then shows the destroyer's last
- * event.
+ * Returns K2K_EFENCED if the registry is gone. Call it before a look at the rings: then that look
+ * finds the destroyer's last event.
  */
 static int ask_gone(struct k2k_registry *reg)
 {
@@ -490,7 +491,7 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 		code = K2K_TAKE_STRUCT(&mine, cursor, 0);
 	if (reg && !code && (flags & ~(uint32_t)(K2K_AUDIT_OPEN_TOO | K2K_AUDIT_DAMAGED_TOO)))
 		code = k2k_fail_argument("flags", "unknown flags");
-	if (reg && !code) /* flags of an earlier use may be in them */
+	if (reg && !code) /* records that are used again may have any flags */
 		code = K2K_CHECK_LIST(records, capacity, count, UINT32_MAX);
 	if (!code)
 		code = enter(reg);
@@ -519,8 +520,8 @@ static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_curs
 }
 
 /*
- * A process that may write the word can raise it without end. So each wake in a row that brings
- * nothing doubles the pause.
+ * A process that may write the word can raise it without end. So each further wake without news
+ * doubles the pause.
  */
 static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 {
@@ -534,8 +535,8 @@ static void pause_after_idle_wake(struct k2k_registry *reg, uint64_t left_ns)
 }
 
 /*
- * A wake only means that a look may be worth it. A killed writer wakes nobody: so there is a look
- * once a second in any case.
+ * A wake only means that there may be news. A killed writer wakes nobody, so the sleeper looks once
+ * a second in any case.
  */
 static int sleep_until_news(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor,
                             uint64_t deadline_ns)
@@ -611,7 +612,7 @@ static void fill_follower(struct k2k_registry *reg, uint32_t index,
                           struct k2k_audit_follower_info *info)
 {
 	const struct k2k_shm_follower *follower = &reg->map.followers[index];
-	/* observe[follower-owner]: who it is */
+	/* observe[follower-owner]: the words about this owner */
 	uint64_t owner = k2k_load_acquire(&follower->owner);
 	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
 

@@ -4,9 +4,9 @@
  *
  * A budget names the version of its tenant's definition from which on it is in force (since), and
  * the one from which on it is not (until; 0: open). So the one store that raises the version puts
- * any number of budgets in force and out of force, together with the limits. What a killed writer
- * left is undone by the same two numbers: since > version was never in force, until > version has
- * not ended.
+ * any number of budgets in force and out of force, together with the limits. Recovery undoes what a
+ * killed writer left by the same two numbers: a budget with since > version was never in force, and
+ * one with until > version has not ended.
  *
  * A reader without a read section (an observer) recognises by the state word that a record was
  * reused: LIVE carries the newest token at that time. Between two uses the record is RETIRED with a
@@ -54,10 +54,10 @@ int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, 
 
 struct k2k_list k2k_budget_free_list(const struct k2k_map *map);
 struct k2k_list k2k_budget_retired_list(const struct k2k_map *map);
-/* In force from version `since` on. K2K_EFULL, without a detail, if no record is free. */
+/* It is in force from version `since` on. K2K_EFULL, without a detail, if no record is free. */
 int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t since,
                    uint64_t budget_ns, uint32_t ledger_index);
-/* Not in force from version `until` on. */
+/* It is no longer in force from version `until` on. */
 void k2k_budget_end(const struct k2k_map *map, uint32_t index, uint64_t until);
 /* Stores RETIRED with the token, and unlinks. */
 int k2k_budget_retire(const struct k2k_map *map, uint32_t index, uint64_t token);

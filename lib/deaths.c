@@ -65,7 +65,7 @@ void k2k_report_deaths(struct k2k_registry *reg)
 		/* observe[slot-owner]: the slot's words of this owner */
 		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) };
 
-		/* else the slot is unused or damaged */
+		/* a word that is no incarnation: the slot is unused or damaged */
 		if (!k2k_lease_is_incarnation(dead.incarnation) ||
 		    /* relaxed, here and below: report() checks both again */
 		    k2k_load_relaxed(&slot->death_reported) == dead.incarnation ||

@@ -32,7 +32,7 @@ void k2k_handle_fence(struct k2k_registry *reg)
 {
 	uint32_t open = reg->role;
 
-	/* publish[gate]: nothing; changes only open to fenced, never a closed or forked handle */
+	/* publish[gate]: nothing. Only an open gate becomes fenced, never a closed or forked one */
 	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
 }
 

@@ -7,8 +7,8 @@
  * open, not inherited over fork() and not fenced, and whether its role may make this call.
  *
  * Handles are never freed, only used again by a later open, so a call on a closed handle finds a
- * closed gate. A caller that keeps the pointer after close, and opens again, may have two pointers
- * to one handle.
+ * closed gate. If a caller keeps the pointer after close and opens again, both pointers may be to
+ * one handle.
  */
 #ifndef K2K_HANDLE_H
 #define K2K_HANDLE_H
@@ -40,11 +40,11 @@ enum {
 };
 
 struct k2k_registry {
-	/* kept when the handle is used again: a call on a closed handle may still read them */
+	/* these four stay when the handle is used again: a call on a closed handle may read them */
 	k2k_u32 *gate;
 	/* serializes a broker's leases, and an administrator's changes and batches */
 	pthread_mutex_t mutex;
-	/* serializes the replacement of the sink, which may take leases meanwhile */
+	/* serializes the replacement of the sink; not `mutex`, because a sink may take leases */
 	pthread_mutex_t sink_mutex;
 	struct k2k_registry *next_of_all;
 
@@ -77,7 +77,7 @@ struct k2k_registry {
 	/* ADMIN: what the newest repair cut out; under the mutex */
 	struct k2k_finding *cuts;
 	size_t cut_count;
-	k2k_u32 sleepers;   /* of the users, those in k2k_audit_wait() */
+	k2k_u32 sleepers;   /* those of the users that are in k2k_audit_wait() */
 	k2k_u32 idle_wakes; /* of k2k_audit_wait(), in a row, without a new event */
 	k2k_u32 users;      /* calls outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
@@ -107,8 +107,8 @@ static inline int k2k_gate(const struct k2k_registry *reg, uint32_t roles)
 }
 
 /*
- * Begins a call that neither waits nor takes a mutex. 0 inside a read section, to be ended with
- * k2k_read_unlock(); or the error, outside of one.
+ * Begins a call that neither waits nor takes a mutex. 0: a read section has begun, which
+ * k2k_read_unlock() ends. Else the error, and no section.
  */
 static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 {
@@ -121,7 +121,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	k2k_read_lock();
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
-	/* a broker's agent watches the name; for the other roles their calls do */
+	/* a broker's agent watches the name; in the other roles each call does */
 	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);
 	if (k2k_unlikely(code))
@@ -130,7 +130,7 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 }
 
 /*
- * The fast path of k2k_enter() for a broker's message. True inside a read section. False: use
+ * The fast path of k2k_enter() for a broker's message. True: a read section has begun. False: use
  * k2k_enter(), which finds out why.
  */
 static inline bool k2k_enter_fast(struct k2k_registry *reg)
@@ -147,8 +147,8 @@ static inline bool k2k_enter_fast(struct k2k_registry *reg)
 }
 
 /*
- * Begins a call that takes a mutex or waits. 0, to be ended with k2k_unhold(); or the error. A wait
- * must check the gate again and again, as k2k_wait_passed() does, so that close ends it.
+ * Begins a call that takes a mutex or waits. 0: k2k_unhold() ends it; else the error. A wait must
+ * check the gate again and again, as k2k_wait_passed() does, so that close ends it.
  */
 static inline int k2k_hold(struct k2k_registry *reg, uint32_t roles)
 {
@@ -167,7 +167,7 @@ static inline void k2k_unhold(struct k2k_registry *reg)
 	k2k_sub_release(&reg->users, 1);
 }
 
-/* When a call that may wait gives up, if it begins now. CLOCK_MONOTONIC ns. */
+/* When a call that begins now stops waiting, in ns of CLOCK_MONOTONIC. */
 uint64_t k2k_deadline(const struct k2k_registry *reg);
 
 #endif

@@ -42,7 +42,7 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
                     struct k2k_shm_lease **record, uint64_t *word)
 {
 	const struct key key = { slot, leaser->broker->slot, generation };
-	/* relaxed: only the slot's owner writes it, and we took the slot from a dead one */
+	/* relaxed: only the slot's owner writes it, and its owner before us was dead */
 	uint32_t link = k2k_load_relaxed(&leaser->map->lease_rows[slot].record[key.broker_slot]);
 
 	if (link == 0)
@@ -54,7 +54,7 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
 	*word = k2k_load_acquire(&(*record)->state);
 	/*
 	 * LIVE or IDLE with our incarnation: we filled it, and no other broker has taken it since.
-	 * An IDLE one may be taken at any time; then the CAS to LIVE fails
+	 * Another broker may take an IDLE record at any time; then our CAS to LIVE fails
 	 */
 	if (k2k_entry_above(*word) != leaser->broker->incarnation ||
 	    k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
@@ -129,7 +129,7 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 	return false;
 }
 
-/* Takes the record that we keep, if it holds nothing, rather than another broker's. */
+/* Takes the record that we keep LIVE, if it holds nothing: better than another broker's. */
 static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
@@ -282,7 +282,7 @@ static int copy(const struct k2k_map *map, const struct key *key, struct k2k_hol
 		/* observe[lease-use]: the zeroes of this use, or later values */
 		holding->use = k2k_load_acquire(&record->use);
 		if (holding->use & 1)
-			/* it is being filled: its last owner held nothing or is dead */
+			/* the record is being filled: its last owner held nothing or is dead */
 			return K2K_ENOTHELD;
 		/* relaxed: between the two loads of `use` */
 		holding->incarnation = k2k_load_relaxed(&record->incarnation);
@@ -487,7 +487,7 @@ static int collect_others(const struct attempt *a, struct k2k_holdings *others)
 	return code;
 }
 
-/* Leaves out the holders that are dead. Their counters have been read before. */
+/* Leaves out the holders that are dead. The caller has read all counters before. */
 static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *others)
 {
 	uint64_t incarnations[K2K_SLOTS];
@@ -582,7 +582,7 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 		code = look(a, &outcome);
 		if (code || outcome == FITS || outcome == FULL || outcome == GIVE_WAY)
 			break;
-		/* each time, because a yield takes long on a busy machine */
+		/* the clock is read each time, because a yield takes long on a busy machine */
 		now = k2k_clock_monotonic_ns();
 		if (deadline && now >= deadline)
 			break;
@@ -599,7 +599,7 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
 		return 0;
 	}
-	/* relaxed: our own. publish[lease-ended]: the claim that it ends */
+	/* relaxed: our own. publish[lease-ended]: the claim that is withdrawn */
 	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + n);
 	return code ? code : outcome == FULL ? K2K_LEASE_AT_LIMIT : K2K_LEASE_AGAIN;
 }

@@ -15,7 +15,8 @@
  * Records come from one table and need no cleaner. The state word names the owner:
  *
  *   FREE -> CLAIMED|own                 by CAS, any broker
- *   IDLE|other -> CLAIMED|own           by CAS, any broker: an IDLE record holds nothing
+ *   IDLE -> CLAIMED|own                 by CAS, any broker: an IDLE record holds nothing
+ *   LIVE|own -> CLAIMED|own             by CAS: the record that the broker keeps, for another use
  *   LIVE or CLAIMED|dead -> CLAIMED|own by CAS, any broker, once the death is reported (deaths.h)
  *   CLAIMED|own -> LIVE|own             when it is filled
  *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another one
@@ -25,7 +26,8 @@
  *                                       record aside has passed
  *
  * 1. Only the owner writes the contents of a record: the living broker that has it CLAIMED or LIVE.
- *    All others change only the state word, by a CAS that expects a dead owner or IDLE.
+ *    All others change only the state word, by a CAS that expects a dead owner or IDLE; only the
+ *    writer's CAS also expects LIVE with a living owner, for a registration that is over.
  * 2. No record is in a list, so none has to be unlinked. Each tenant has a row with one word for
  *    each broker slot. The slot's owner stores there which record it used last for this tenant. A
  *    reader follows the word and checks the record's key: tenant slot, generation, broker slot. If
@@ -34,7 +36,7 @@
  *    again. If a reader finds another number after its copy than before, it follows the row again.
  *    So a copy never mixes two uses, however long the reader was stopped.
  * 4. A bit set in the tenant's cell says which words of the row to follow. A broker's bit is set
- *    before its first claim and stays set; a bit too many costs a look.
+ *    before its first claim and stays set; a bit that is set for nothing costs a look.
  *
  * A broker keeps the record that it used last LIVE although it holds nothing, so taking and
  * releasing in turn costs no CAS. The table has one more record for each broker slot for that. A
@@ -55,8 +57,8 @@
  *    After a bound: busy.
  *
  * The obvious form, one sum of what is held and one of what is pending, each taken twice, grants
- * too much and refuses what is free. No form bounds which of two brokers wins in every schedule:
- * that would be consensus.
+ * too much and refuses what is free. No form decides, within a bound and in every schedule, which
+ * of two brokers wins: that would be consensus.
  *
  * Killed in acquire after:  others see                           what makes the record usable again
  *   CLAIMED                 the last use: it is dead or idle     the incarnation is dead: the next
@@ -64,8 +66,8 @@
  *   use odd                 a record that counts nothing         "
  *   use even, row, bit      zeroes of a dead incarnation         "
  *   LIVE, asked, held       nothing: the incarnation is dead     "
- * If it is stopped there for an hour, it blocks this one record, which the table has to spare, and
- * what it has claimed.
+ * A broker that is stopped there for an hour blocks this one record, which the table has to spare,
+ * and what it has claimed.
  *
  * If bytes lie: a word of a row that leads outside of the table is corrupt. A word that leads to
  * another broker's record hides what its own broker holds; check finds a living holder that no row
@@ -87,7 +89,8 @@ struct k2k_leaser {
 	const struct k2k_map *map;
 	struct k2k_liveness *liveness;
 	const struct k2k_broker *broker;
-	/* index + 1 of the record that it keeps LIVE; 0: none. In the handle, under its mutex */
+	/* index + 1 of the record that the broker keeps LIVE though it holds nothing; 0: none. It
+	 * is in the handle, under its mutex */
 	uint32_t *kept;
 };
 
@@ -97,10 +100,10 @@ struct k2k_lease_request {
 	enum k2k_resource resource;
 	uint64_t amount;
 	uint64_t (*limit)(const struct k2k_map *map, uint32_t slot, enum k2k_resource resource);
-	bool exact_used; /* *used counts only living holders, also if the lease is granted */
+	bool exact_used; /* *used counts only living holders, even if the lease is granted */
 };
 
-/* Only for the pool's functions that read: a lease has state changes of its own. */
+/* Only for the pool's functions that read: leases change their state in ways of their own. */
 static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 {
 	struct k2k_pool pool = { (unsigned char *)map->leases, sizeof(struct k2k_shm_lease),
@@ -110,10 +113,10 @@ static inline struct k2k_pool k2k_lease_pool(const struct k2k_map *map)
 }
 
 /*
- * In a read section, under the handle's mutex. 0: granted; K2K_LEASE_AT_LIMIT; K2K_LEASE_AGAIN;
- * K2K_LEASE_REPORT_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT. *used and *limit:
- * what was decided on. Keeps a claim, and the section, for 5 ms at most, and no claim that was not
- * granted.
+ * Call it in a read section, under the handle's mutex. 0: granted; K2K_LEASE_AT_LIMIT;
+ * K2K_LEASE_AGAIN; K2K_LEASE_REPORT_DEATHS; K2K_EFULL: each record holds something; K2K_ECORRUPT.
+ * *used and *limit are the numbers that it decided on. It keeps a claim that is not granted, and
+ * the read section, for about 5 ms at most, and withdraws such a claim before it returns.
  */
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
                       uint64_t *used, uint64_t *limit);
@@ -151,16 +154,16 @@ uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
 uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness);
 
 /*
- * By the writer, after the registration's grace period: frees the records that living brokers still
- * have of it. K2K_ECORRUPT: the row is damaged and may not lead to all of them.
+ * For the writer, after the registration's grace period: frees the records that living brokers
+ * still have of it. K2K_ECORRUPT: the row is damaged and may not lead to all of them.
  */
 int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 
 /* ---- shared with mend_leases.c and deaths.c ---- */
 
 /*
- * Is it an incarnation? In a record that a repair has set aside it is the token that must pass
- * before the record is free; such a record counts nothing.
+ * Is this number an incarnation? In a record that a repair has set aside the number is instead the
+ * token that must pass before the record is free; such a record counts nothing.
  */
 static inline bool k2k_lease_is_incarnation(uint64_t number)
 {
@@ -178,7 +181,7 @@ static inline bool k2k_lease_free(struct k2k_shm_lease *record, uint64_t word)
 	return k2k_cas_acq_rel(&record->state, &word, K2K_ENTRY_FREE);
 }
 
-/* Is the report of this death, which contains what it held, still to be written (deaths.h)? */
+/* Is this death still to be reported, with what the broker held (deaths.h)? */
 bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation);
 
 #endif

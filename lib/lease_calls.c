@@ -44,7 +44,7 @@ struct acquisition {
 	k2k_tenant_id id;
 	uint64_t amount, used, limit, generation;
 	bool exact_used;
-	uint64_t blocker_pid; /* of a broker whose claim was in the way at the last attempt */
+	uint64_t blocker_pid; /* the broker whose claim was in the way at the last attempt */
 	struct k2k_sink *sink;
 };
 
@@ -58,7 +58,7 @@ static void count_rejection(struct acquisition *a, uint32_t slot)
 	                1);
 }
 
-/* Finds a broker that has claimed something and not been granted it, for the error. */
+/* For the error: finds a broker with a claim that has not been granted. */
 static void find_blocker(struct acquisition *a, uint32_t slot)
 {
 	enum k2k_resource resource = a->resource->resource;
@@ -94,7 +94,7 @@ static int try_acquire(struct acquisition *a)
 	code = k2k_gate(reg, K2K_GATE_BROKER);
 	if (!code)
 		code = k2k_tenant_find(&reg->map, a->id, &request.slot, &state_gen);
-	/* in a release, generation 0 means the current one, so a lease of it can't be released */
+	/* generation 0 in a release means the current one, so such a lease can't be released */
 	if (!code && k2k_tenant_generation(state_gen) == 0)
 		code = k2k_fail_values(K2K_ECORRUPT, "tenants", "generation", 1, 0,
 		                       "tenant slot %u is live without a generation", request.slot);
@@ -155,8 +155,8 @@ static int acquire(struct acquisition *a)
 	int code;
 
 	/*
-	 * also if the table is full: a record may have been freed behind the search, while others
-	 * took those ahead of it
+	 * A full table is tried again, too: a record may have been freed behind the search, while
+	 * others took those ahead of it
 	 */
 	while ((code = try_acquire(a)) == K2K_LEASE_AGAIN || code == K2K_EFULL) {
 		uint64_t now = k2k_clock_monotonic_ns();
@@ -170,7 +170,7 @@ static int acquire(struct acquisition *a)
 				K2K_EBUSY, "leases", a->blocker_pid,
 				"a request of process %llu is in the way: is it stopped?",
 				(unsigned long long)a->blocker_pid);
-		/* longer for higher slots, so that brokers stop giving way to each other */
+		/* higher slots sleep longer, so that brokers stop giving way to each other */
 		k2k_clock_sleep_ns(PAUSE_NS + PAUSE_NS / 16 * a->reg->broker.slot);
 	}
 	return code;
@@ -220,7 +220,7 @@ static void give_lease(const struct acquisition *a, struct k2k_lease *lease)
 		K2K_GIVE_STRUCT(lease, &mine);
 }
 
-/* Flags of an earlier use may be in a lease that is to be filled. */
+/* A lease that is to be filled may have these flags from an earlier use. */
 #define LEASE_FLAGS (K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY)
 
 static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amount,
@@ -273,7 +273,7 @@ static int acquire_call(struct k2k_registry *reg, k2k_tenant_id id, uint64_t amo
 	return code;
 }
 
-/* In a read section, under the mutex. */
+/* Call it in a read section, under the mutex. */
 static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation,
                           uint64_t amount, const struct resource *resource)
 {
@@ -293,7 +293,7 @@ static int release_locked(struct k2k_registry *reg, k2k_tenant_id id, uint64_t g
 	                                resource->resource, amount);
 }
 
-/* generation 0: the current one. */
+/* Generation 0 means the current one. */
 static int release(struct k2k_registry *reg, k2k_tenant_id id, uint64_t generation, uint64_t amount,
                    const struct resource *resource)
 {

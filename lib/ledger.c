@@ -39,7 +39,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 	if (code != K2K_HASH_ABSENT)
 		return code;
 	/*
-	 * Before the record exists, or the reaper of the tenant could overlook it.
+	 * Stored before the record exists: else the reaper of the tenant could overlook it.
 	 * publish[cell-has-costs]: observed in reap.c after the grace period
 	 */
 	if (!k2k_load_relaxed(&cell->has_costs)) /* relaxed: it stays 1 */
@@ -66,7 +66,7 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 		*index = other;
 		return 0;
 	}
-	/* publish[entry-state]: linked before LIVE. Walks need no order here: they see the link. */
+	/* publish[entry-state]: the link. Walks need no order here: they come over that link. */
 	k2k_store_release(&map->ledger[*index].entry.state,
 	                  k2k_entry_word(K2K_ENTRY_LIVE, claimer->incarnation));
 	return 0;
@@ -91,8 +91,8 @@ void k2k_ledger_recount(const struct k2k_map *map)
 	struct recount recount = { map, calloc(map->sizes.tenants, sizeof(*recount.found)) };
 
 	/*
-	 * relaxed, all: counts. Read before the sweep, so that what is added meanwhile stays
-	 * counted
+	 * relaxed, all: counts. They are read before the sweep, so that a claim that is made
+	 * meanwhile stays counted
 	 */
 	for (uint32_t i = 0; before && i < map->sizes.tenants; i++)
 		before[i] = k2k_load_relaxed(&map->cells[i].costs);

@@ -4,12 +4,12 @@
  *
  * 1. A record is found by its key through the hash, and inserted once (hash.h, 6).
  * 2. Its cost only grows, and stops at UINT64_MAX: one compare-exchange a booking.
- * 3. In a table of 64 records or more, brokers take at most half for one tenant, and never a record
- *    of every fourth, which are for budgets that administrators set. So a tenant that books under
- *    ever new engagements can't take the records of others. The tenant's count is raised before a
- *    record is taken: a kill in between leaves it one too high, so the tenant may have one record
- *    less until recovery counts again. (Recovery may count too low by the claims that are being
- *    made meanwhile. The count only shares records out; nothing else relies on it.)
+ * 3. In a table of 64 records or more, brokers take at most half of the records for one tenant, and
+ *    never every fourth record: those are for budgets that administrators set. So a tenant that
+ *    books under more and more engagements can't take the records of others. The tenant's count is
+ *    raised before a record is taken: a kill in between leaves it one too high, so the tenant may
+ *    have one record less until recovery counts again. (Recovery may be wrong by the claims that
+ *    are made meanwhile. The count only shares records out; nothing else relies on it.)
  * 4. A record is unlinked by the writer after the tenant's grace period, and reused after one more:
  *    a booking that found it has ended by then.
  *
@@ -81,7 +81,7 @@ static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 	return rest;
 }
 
-/* How many records brokers take for one tenant (3). */
+/* How many records brokers take for one tenant, at most (3). */
 static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
 {
 	return map->sizes.engagements < K2K_POOL_SMALL ? map->sizes.engagements
@@ -90,7 +90,7 @@ static inline uint32_t k2k_ledger_share(const struct k2k_map *map)
 
 /*
  * Counts the records of each tenant again, for recovery: killed brokers leave counts too high (3).
- * Without memory they stay so, which is safe.
+ * If memory is short the counts stay too high, which is safe.
  */
 void k2k_ledger_recount(const struct k2k_map *map);
 
@@ -145,9 +145,9 @@ static inline __attribute__((always_inline)) int k2k_ledger_sweep(
 		}
 		retries = 0;
 		if (state == K2K_ENTRY_CLAIMED && copy.cost_ns == 0)
-			continue; /* a claim that is being made, or a killed process's */
+			continue; /* a claim that is being made, or that a killed process left */
 		if (copy.slot >= map->sizes.tenants)
-			continue; /* damage, which check reports; or a claim being made */
+			continue; /* damage, which check reports; or a claim that is being made */
 		code = visit(context, &copy);
 		if (code)
 			return code;

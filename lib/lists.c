@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list
- * says how many elements there are, also if the array has room for fewer.
+ * says how many elements there are, even if the array has room for fewer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void put(struct out *out, const void *info, size_t bytes)
 	out->count++;
 }
 
-/* The id of a live registration; 0 if it is gone, or not the one asked for. */
+/* The id of a live registration; 0 if that is gone, or is not of the tenant that was asked for. */
 static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t generation)
 {
 	const struct k2k_shm_tenant *tenant = &out->reg->map.tenants[slot];
@@ -54,7 +54,7 @@ static k2k_tenant_id id_of(const struct out *out, uint32_t slot, uint64_t genera
 	return id;
 }
 
-/* Begins a list: 0, in a read section; or the error, outside. */
+/* Begins a list. 0: a read section has begun. Else the error, and no section. */
 static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
 {
 	uint64_t word;
@@ -111,7 +111,7 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 
 /* ---- budgets ------------------------------------------------------------------------ */
 
-/* The cost in the budget's ledger record, as brokers read it; false: that is damaged. */
+/* Reads the cost in the budget's ledger record, as brokers do. False: it names no such record. */
 static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget,
                     const struct k2k_hash_key *key, uint64_t *ns)
 {
@@ -178,7 +178,10 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 
 /* ---- leases --------------------------------------------------------------------------- */
 
-/* One row for a tenant whose leases can't be determined: its damage hides no other tenant's. */
+/*
+ * Adds one row for a tenant whose leases can't be determined, so that its damage does not hide the
+ * leases of other tenants.
+ */
 static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
 {
 	struct k2k_lease_info info = { .flags = K2K_TENANT_DAMAGED,
@@ -256,7 +259,7 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 
 /* ---- brokers ---------------------------------------------------------------------------- */
 
-/* Does a file of the cgroup file system have this line? No, if it can't be read. */
+/* Does a file of the cgroup file system have this line? If it can't be read: no. */
 static int cgroup_says(const char *mount, const char *group, const char *file, const char *wanted)
 {
 	char path[600], line[128];
@@ -276,9 +279,10 @@ static int cgroup_says(const char *mount, const char *group, const char *file, c
 }
 
 /*
- * Is the process frozen by the freezer of its cgroup, as by `docker pause`? In /proc/PID/stat it
- * only sleeps. A line of /proc/PID/cgroup is "0::/group" in version 2, and "NUMBER:freezer:/group"
- * in version 1. Both hierarchies are looked for at their usual mount points.
+ * Is the process frozen by the freezer of its cgroup, as by `docker pause`? /proc/PID/stat shows
+ * such a process as sleeping. A line of /proc/PID/cgroup is "0::/group" in version 2, and
+ * "NUMBER:freezer:/group" in version 1. Both hierarchies are looked for at their usual mount
+ * points.
  */
 static int is_frozen(uint64_t pid)
 {
@@ -311,8 +315,8 @@ static int is_frozen(uint64_t pid)
 }
 
 /*
- * From the state letter of /proc/PID/stat: T or t is stopped. Only in our own pid namespace does
- * the pid name the same process.
+ * Reads the state letter of /proc/PID/stat: T or t is stopped. UNKNOWN if the process is in another
+ * pid namespace, where the pid names another process, or if the file can't be read.
  */
 static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 {
@@ -355,7 +359,7 @@ static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS],
 		for (uint32_t i = 0; i < holdings.count; i++) {
 			const struct k2k_holding *h = &holdings.list[i];
 
-			/* relaxed: an owner before it */
+			/* it is a former owner's; relaxed: only compared */
 			if (h->incarnation !=
 			    k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner))
 				continue;
@@ -394,8 +398,8 @@ struct broker_out {
 };
 
 /*
- * On the agent, because it opens files to learn whether a process is stopped. The caller is in a
- * read section meanwhile.
+ * Runs on the agent, because it opens files to learn whether a process is stopped. The caller is in
+ * a read section meanwhile.
  */
 static int list_brokers(void *context)
 {

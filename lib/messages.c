@@ -9,8 +9,9 @@
  * are made of the same steps (k2k_rate_try_look(), try_decide(), k2k_ledger_add()): the fast path
  * calls a step once and gives up if it fails, the slow path repeats it.
  *
- * Killed before the one store that counts (rate.h, ledger.h), a call has done nothing; killed after
- * it, all that it does. A total of rejections may miss the last one.
+ * A call that is killed before the one store that counts (rate.h, ledger.h) has done nothing; one
+ * that is killed after it has done everything. The totals may miss the last rejection of a killed
+ * process.
  */
 #include "budget.h"
 #include "handle.h"
@@ -20,8 +21,8 @@
 
 /*
  * What a decision is based on. It is set field by field, and only inlined functions take its
- * address, so the fast path keeps it in registers: in memory it would cost an admission as much as
- * its atomic does.
+ * address, so the fast path keeps it in registers: in memory it would cost an admission as much
+ * time as its compare-exchange does.
  */
 struct decision {
 	uint32_t slot;
@@ -152,9 +153,9 @@ static ALWAYS_INLINE int try_decide(const struct k2k_registry *reg, uint64_t now
 }
 
 /*
- * A refusal is true only of the newest second, and while its window is in force. The precise clock
- * decides which second that is: a caller that waits for rest_ns and tries again is then in the next
- * second, even if the coarse clock does not show it yet.
+ * A refusal holds only if it is about the newest second, and while that second's window is in
+ * force. The precise clock decides which second is the newest: a caller that waits for rest_ns and
+ * tries again is then in the next second, even if the coarse clock does not show it yet.
  */
 static ALWAYS_INLINE bool refusal_holds(const struct k2k_registry *reg, uint64_t *now,
                                         struct decision *d)
@@ -238,8 +239,8 @@ static void count_rejection(struct k2k_registry *reg, uint32_t slot, int code)
 }
 
 /*
- * Reports a rejection, and ends the read section before it calls the sink. Only with `admits` is
- * the rejection counted, and written to the trail: else the call was a peek.
+ * Reports a rejection, and ends the read section before it calls the sink. The rejection is counted
+ * and written to the trail only with `admits`: a check (a peek) leaves no trace there.
  */
 static __attribute__((cold, noinline)) int refuse(struct k2k_registry *reg, uint32_t slot,
                                                   const struct k2k_rejection *rejection,
@@ -273,8 +274,8 @@ static ALWAYS_INLINE int find_and_decide(const struct k2k_registry *reg, k2k_ten
 		return code;
 	code = decide(reg, engagement, n, admits, d);
 	/*
-	 * A peek may come from a process that has no broker slot, for which no grace period waits:
-	 * its slot may be another tenant's by now.
+	 * A peek may come from a process without a broker slot. No grace period waits for such a
+	 * process, so the tenant's slot may be another tenant's by now.
 	 */
 	if (!admits && !k2k_tenant_still(&reg->map, d->slot, d->state_gen))
 		return K2K_ENOTENANT;

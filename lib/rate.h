@@ -17,11 +17,11 @@
  * 4. In one window `admitted` grows by less than 2^34: one admission is at most 2^32, and a limit
  *    counts as at most 2^33.
  * 5. If `window` is unchanged after `admitted` was read, the value belongs to that second. With 4
- *    the 64-bit base is then exact, and stopping at this point does not change that.
+ *    the 64-bit base that follows from both is exact, however long the caller stops here.
  * 6. A successful compare-exchange owns the interval [a, a + n) within [base, base + limit). Such
  *    intervals don't overlap.
- * 7. If the window rolled before it, the new base is at most a, so the interval lies within the new
- *    window's limit too.
+ * 7. If the window rolled before that compare-exchange, the new base is at most a, so the interval
+ *    lies within the new window's limit too.
  *
  * 4 does not hold for an unlimited tenant that admits 2^34 in one second (4 calls of 2^32), nor
  * after 2^34 records. Then `used` of that second is too low by a multiple of 2^34, and a limit set
@@ -37,9 +37,9 @@
  *  - A call that is stopped between its look at the clock and its compare-exchange counts in the
  *    window that it found. If another call has rolled the window meanwhile, it counts in the new
  *    one (7). That is one call a thread.
- *  - A refusal always asks the precise clock. A caller that waits for the rest of the second as it
- *    was told finds the precise clock in the next second, whatever the coarse clock shows, and
- *    rolls the window: it never comes too early.
+ *  - A refusal always asks the precise clock. A caller that waits for the reported rest of the
+ *    second finds the precise clock in the next second, whatever the coarse clock shows, and rolls
+ *    the window: it never comes too early.
  *  - `admitted` decides in which second a message is counted, not the verdict. A message that is
  *    counted between another call's look and its roll names the old second in its verdict and takes
  *    room in the new one.

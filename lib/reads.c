@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * reads.c (F7) - copies of tenants, of their numbers, and of the registry's; in any role.
+ * reads.c (F7) - copies of a tenant's definition and numbers, and of the registry's; in any role.
  *
- * A copy of a tenant is consistent if the word with its state and generation is the same after it
- * as before it.
+ * A copy of a tenant is consistent if the word with its state and generation is the same after the
+ * copy as before it.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #include "rate.h"
 #include "tenant.h"
 
-#define COPIES 100 /* attempts, while the tenant is registered again during each */
+#define COPIES 100 /* an attempt fails only if the tenant is registered again during it */
 
 /* The numbers of the current window; an expired one counts as unused. */
 static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
@@ -40,7 +40,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	int code, leases;
 
 	k2k_tenant_limits(&reg->map, slot, &limits);
-	/* damage by brokers hides nothing else of this tenant */
+	/* if brokers damaged the window or the leases, all other numbers are still filled in */
 	code = copy_window(reg, slot, info);
 	if (code)
 		info->messages_this_second = info->window = 0;
@@ -68,7 +68,7 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	return code;
 }
 
-/* Inside a section. */
+/* Call it inside a read section. */
 static int get(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_tenant_info *info)
 {
 	for (int i = 0; i < COPIES; i++) {
@@ -117,7 +117,7 @@ int k2k_tenant_is_registered(struct k2k_registry *reg, k2k_tenant_id id, int *re
 		return code;
 	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT
 	                                    : k2k_tenant_find(&reg->map, id, &slot, &state_gen);
-	/* another word now: the registration that was found was deregistered meanwhile */
+	/* if the word has changed, the registration that was found was deregistered meanwhile */
 	if (!code && !k2k_tenant_still(&reg->map, slot, state_gen))
 		code = K2K_ENOTENANT;
 	k2k_read_unlock();
@@ -141,7 +141,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	/* relaxed: if we see it late, it is as if we had called earlier */
+	/* relaxed: a call that sees the store late counts as one that came before it */
 	if (k2k_load_relaxed(&reg->map.defs->poisoned))
 		code = k2k_tenant_fenced(&reg->map);
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
@@ -208,7 +208,7 @@ int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uin
 	return code;
 }
 
-/* Inside a section. */
+/* Call it inside a read section. */
 static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t *ns)
 {
 	for (int i = 0; i < COPIES; i++) {
@@ -328,7 +328,7 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	count_pool(&ledger.pool, &info->engagements);
 	info->leases.capacity = K2K_LEASES(map->sizes);
 	info->leases.used = k2k_lease_count(map, &reg->liveness);
-	/* the others are in the records kept for stopped brokers */
+	/* the table has spare records, which are not part of its capacity and may be used too */
 	if (info->leases.used > info->leases.capacity)
 		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
@@ -343,7 +343,7 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
 	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
-	/* flags of an earlier use may be in it */
+	/* a struct that is used again may have these flags */
 	int code = reg ? K2K_CHECK_STRUCT(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT) : 0;
 
 	if (!code)

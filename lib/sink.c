@@ -95,7 +95,7 @@ void k2k_audit_leave(struct k2k_sink *sink)
 
 static void emit(struct k2k_sink *sink, const struct k2k_audit_event *event)
 {
-	/* a sink that is cancelled would never leave, and replacing it would wait for ever */
+	/* else a sink that is cancelled never leaves, and replacing it waits for ever */
 	K2K_UNCANCELLED;
 	/* not null: the caller took the sink in a read section, or closes the handle */
 	struct k2k_thread *self = k2k_thread_self;
@@ -226,7 +226,7 @@ static struct k2k_audit_entry *entry_for(struct k2k_audit *audit, const struct k
 	return &audit->entries[hash % K2K_AUDIT_ENTRIES];
 }
 
-/* At most SPINS tries: the holder may be preempted, and no thread waits for it. */
+/* Tries SPINS times at most: the holder may be preempted, and no thread waits for it. */
 static bool try_enter(struct k2k_audit_entry *entry)
 {
 	for (int i = 0; i < SPINS; i++) {
@@ -310,7 +310,7 @@ static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t be
 		bool has_old = false;
 
 		if (!try_enter(entry))
-			continue; /* in use: the next flush, or its user's next event, emits it */
+			continue; /* in use: the next flush, or the next event of it, emits it */
 		if (entry->second < before_second)
 			has_old = take_pending(entry, &old);
 		leave(entry);
@@ -319,7 +319,7 @@ static void flush_to(struct k2k_audit *audit, struct k2k_sink *sink, uint64_t be
 	}
 }
 
-/* Emits what was counted in seconds that are over. */
+/* Emits the repeats that were counted in seconds that are over. */
 static void flush(struct k2k_audit *audit)
 {
 	struct k2k_sink *sink;
@@ -365,7 +365,7 @@ static int start_flusher(struct k2k_audit *audit)
 
 	if (audit->flushing)
 		return 0;
-	/* no small stack: it runs the program's sink */
+	/* stack size 0 means the default: the thread runs the program's sink */
 	code = k2k_worker_start(&audit->flusher, run_flusher, audit, 0, "sink");
 	if (code)
 		return code;
@@ -427,7 +427,7 @@ int k2k_audit_set(struct k2k_audit *audit, k2k_audit_sink function, void *contex
 {
 	struct k2k_sink *fresh, *old;
 	bool waited;
-	/* tried before anything changes: if it works here, it works below */
+	/* called before anything changes: if it works here, it works below */
 	int code = k2k_rcu_synchronize();
 
 	if (code)

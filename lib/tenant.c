@@ -23,7 +23,7 @@ int k2k_tenant_fenced(const struct k2k_map *map)
 }
 
 /*
- * Without a read section the walk may stand on a definition that is another tenant's by now. It
+ * Without a read section the walk may have reached a slot that another tenant has taken since. It
  * recognises that by the bucket, or by the word of state and generation, and starts again.
  */
 int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
@@ -34,7 +34,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t link = k2k_load_acquire(&map->tenant_heads[bucket]);
 
-	/* relaxed: seen late, the call is as one that came earlier */
+	/* relaxed: a call that sees the store late counts as one that came before it */
 	if (k2k_load_relaxed(&map->defs->poisoned) != 0)
 		return k2k_tenant_fenced(map);
 	while (link != 0) {
@@ -57,7 +57,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 			K2K_DELAY(found);
 			return 0;
 		}
-		/* observe[tenant-link]: the fields of the next */
+		/* observe[tenant-link]: the fields of the next definition */
 		next = k2k_load_acquire(&tenant->next);
 		/* observe[tenant-state] */
 		if (k2k_tenant_bucket(map, found_id) != bucket ||
@@ -83,7 +83,7 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 	do {
 		uint32_t set;
 
-		/* observe[tenant-select]: the set that it selects */
+		/* observe[tenant-select]: the set of limits that it selects */
 		select = k2k_load_acquire(&tenant->select);
 		limits->version = K2K_SELECT_VERSION(select);
 		limits->algorithm = (uint32_t)(select & 0xff);
@@ -125,9 +125,9 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 	uint32_t other = (uint32_t)(K2K_SELECT_VERSION(k2k_load_relaxed(&tenant->select)) + 1) & 1;
 
 	/*
-	 * A reader may still be copying this set as that of two versions ago. If it copies one of
-	 * the values below, it must see that the version has changed: the version was raised before
-	 * they are stored, and this fence keeps that order.
+	 * A reader that began under the previous version may still be copying this set. If it
+	 * copies one of the values below, it must see that the version has changed: the version was
+	 * raised before they are stored, and this fence keeps that order.
 	 * fence[tenant-select]: with the acquire fence of the reader
 	 */
 	k2k_fence_release();
@@ -158,7 +158,7 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	/* relaxed, all: no process refers to this slot before it is linked */
 	k2k_store_relaxed(&cell->admitted, 0);
 	k2k_store_relaxed(&cell->window, 0);
-	/* the row of leases may stay: its records say whose they are */
+	/* the row of leases needs no reset: each record names the registration that it is of */
 	k2k_store_relaxed(&cell->lease_brokers, 0);
 	k2k_store_relaxed(&cell->has_costs, 0);
 	k2k_store_relaxed(&cell->costs, 0);
@@ -197,7 +197,7 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	 * publish[generation]: observed by info
 	 */
 	k2k_store_release(&map->defs->generation, gen);
-	/* publish[tenant-state]: a reader of the former use does not take this one for LIVE */
+	/* publish[tenant-state]: a reader of the slot's former use does not take it for LIVE */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen));
 	K2K_DELAY(building);
 	k2k_list_remove(&free_list, UINT32_MAX, *slot);
@@ -234,7 +234,7 @@ void k2k_tenant_link(const struct k2k_map *map, uint32_t slot)
 	k2k_u32 *head = &map->tenant_heads[k2k_tenant_bucket(map, k2k_load_relaxed(&tenant->id))];
 
 	/*
-	 * publish[tenant-link]: state and id. A walk that still stands on the former use, and
+	 * publish[tenant-link]: state and id. A walk that reached this slot in its former use, and
 	 * follows this link, sees by them that the slot was reused. relaxed: only the writer
 	 * changes heads
 	 */

@@ -70,7 +70,7 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t index = k2k_load_acquire(&map->tenant_heads[k2k_tenant_bucket(map, id)]) - 1;
 
-	/* relaxed: seen late, the call is as one that came earlier */
+	/* relaxed: a call that sees the store late counts as one that came before it */
 	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0))
 		return false;
 	for (int i = 0; i < K2K_TENANT_NEAR; i++) {
@@ -84,7 +84,7 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 		*state_gen = k2k_load_acquire(&tenant->state_gen);
 		/*
 		 * relaxed: the id is at least as new as the word loaded before it. It is written
-		 * before LIVE and never while LIVE, so this is the tenant's registration whatever
+		 * before LIVE and never while LIVE, so this is the tenant's registration, whichever
 		 * link led here.
 		 */
 		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id &&
@@ -92,7 +92,7 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 			K2K_DELAY(found);
 			return true;
 		}
-		/* observe[tenant-link]: the fields of the next */
+		/* observe[tenant-link]: the fields of the next definition */
 		index = k2k_load_acquire(&tenant->next) - 1;
 	}
 	return false;
@@ -100,8 +100,8 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 
 /*
  * 0 with the slot and its (LIVE, generation); K2K_ENOTENANT (without a detail), K2K_EFENCED,
- * K2K_ECORRUPT. A broker calls it inside a read section, until the end of which the slot stays this
- * tenant's. Others check with k2k_tenant_still() after they have copied.
+ * K2K_ECORRUPT. A broker calls it inside a read section: the slot stays this tenant's until that
+ * section ends. All other callers copy first, and then check with k2k_tenant_still().
  */
 static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                                   uint64_t *state_gen)
@@ -111,7 +111,7 @@ static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, u
 	               : k2k_tenant_walk(map, id, slot, state_gen);
 }
 
-/* True if the slot still holds the registration that was found, so what was copied is its own. */
+/* True if the slot still holds the registration that was found: then the copies are of it. */
 static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, uint64_t state_gen)
 {
 	k2k_fence_acquire(); /* the copies come before this look */
@@ -123,7 +123,7 @@ static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, ui
 static inline bool k2k_tenant_try_rate(const struct k2k_shm_tenant *tenant, uint64_t *rate,
                                        uint64_t *version)
 {
-	/* observe[tenant-select]: the set that it selects */
+	/* observe[tenant-select]: the set of limits that it selects */
 	uint64_t select = k2k_load_acquire(&tenant->select);
 
 	*version = K2K_SELECT_VERSION(select);
@@ -146,19 +146,19 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 
 /* ---- for the writer ---------------------------------------------------------- */
 
-/* A free slot becomes BUILDING, with a new generation and a new cell. K2K_EFULL, K2K_ECORRUPT. */
+/* Makes a free slot BUILDING, with a new generation and a zeroed cell. K2K_EFULL, K2K_ECORRUPT. */
 int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
                      uint32_t *slot, uint64_t *generation);
 void k2k_tenant_publish(const struct k2k_map *map, uint32_t slot);
 void k2k_tenant_link(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_is_linked(const struct k2k_map *map, uint32_t slot);
-/* Writes the set that is not in force; k2k_tenant_flip() puts it in force. */
+/* Writes the set of limits that is not in force; k2k_tenant_flip() puts it in force. */
 void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k2k_limits *limits);
 void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot);
 /* Stores the token and RETIRED, and unlinks. The caller publishes the token afterwards. */
 int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token);
-/* FREE, and into the free list. No process may refer to the slot any more. */
+/* Makes the slot FREE and appends it to the free list. No process may refer to it any more. */
 void k2k_tenant_free(const struct k2k_map *map, uint32_t slot);
 
 struct k2k_list k2k_tenant_free_list(const struct k2k_map *map);

@@ -11,14 +11,14 @@
 #include "error.h"
 
 #define ENTRIES (UINT64_C(1) << 15)
-/* with 10,000 keys a run of taken entries is as long in one of a thousand handles */
+/* with 10,000 keys, one handle in a thousand has a run of taken entries as long as this */
 #define WINDOW 32
 #define SPINS 200
 #define ROOM_WAIT_NS (2 * K2K_NS_PER_SEC)
 #define ROOM_POLL_NS UINT64_C(200000)
 #define LOOK_NS UINT64_C(50000000)
-#define WAKE_EVENTS 32 /* of a batch */
-#define QUIET_LOOKS 40 /* two seconds without anything new: the agent looks once a second */
+#define WAKE_EVENTS 32 /* after as many events a batch wakes readers */
+#define QUIET_LOOKS 40 /* after two seconds without anything new the agent looks once a second */
 
 _Static_assert(K2K_EVENT_KINDS <= K2K_AUDIT_KINDS_MAX && K2K_RINGS == K2K_AUDIT_RINGS &&
                        K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
@@ -47,21 +47,21 @@ struct key {
 enum { KEY_KIND, KEY_TENANT, KEY_TO, KEY_ORG, KEY_ENGAGEMENT };
 
 /*
- * A key that had its event in this second, or has repeats that wait for the next one. Private
- * memory. A repeat takes no lock: it reads between two looks at `version`, which is odd while a
- * thread changes the entry. A stale entry does no harm: the repeat only uses the event's number,
- * and the ring adds only to the event of that number.
+ * An entry has a key that had its event in this second, or has repeats that wait for the next
+ * event. It is in private memory. A repeat takes no lock: it reads between two looks at `version`,
+ * which is odd while a thread changes the entry. A stale entry does no harm: the repeat only uses
+ * the event's number, and the ring adds only to the event of that number.
  *
- * A thread that searches a place for a key takes `locked` of the key's home entry: so no key is in
- * two places.
+ * A thread that searches a place for a key takes `locked` of the key's home entry first, so no key
+ * is in two places.
  */
 struct k2k_trail_entry {
-	_Alignas(K2K_CACHE_LINE) k2k_u64 version; /* 0: never used, so that no key is beyond it */
+	_Alignas(K2K_CACHE_LINE) k2k_u64 version; /* 0: never used, so no key went past it */
 	k2k_u64 n;                                /* 0: no event is open */
 	k2k_u64 second;
 	k2k_u64 key[KEY_WORDS_MOST];
 	k2k_u32 locked;
-	/* only for a thread that has entered the entry: repeats that wait; of the newest of them */
+	/* for a thread that has entered the entry: how many repeats wait; the newest's numbers */
 	uint32_t pending;
 	uint64_t used, limit;
 };
@@ -139,7 +139,7 @@ static void sign(const struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	body->time_ns = k2k_clock_realtime_ns();
 	body->monotonic_ns = k2k_clock_monotonic_ns() - (uint64_t)trail->clock->offset_ns;
-	/* that event names the dead broker */
+	/* BROKER_DEAD has the pid and incarnation of the dead broker, not of the writer */
 	if (body->kind != K2K_AUDIT_KIND_BROKER_DEAD) {
 		body->pid = trail->pid;
 		body->incarnation = trail->incarnation;
@@ -221,7 +221,7 @@ static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
 {
 	const struct k2k_shm_follower *follower = &trail->map->followers[index];
 
-	/* relaxed: usually there is none; k2k_follower_is_prompt() asks again */
+	/* relaxed: usually there is none; k2k_follower_is_prompt() loads the owner again */
 	return k2k_load_relaxed(&follower->owner) != 0 &&
 	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
 	       /* relaxed: compared only */
@@ -272,7 +272,7 @@ void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *bod
 	/* create and destroy wake readers once they have done what the event reports */
 	if (!trail->liveness)
 		return;
-	/* in a long batch readers are woken soon, and before they miss events */
+	/* a long batch wakes readers before they would miss events */
 	if (body->monotonic_ns - trail->woken_ns < LOOK_NS && trail->unannounced < WAKE_EVENTS &&
 	    trail->unannounced <= trail->ring.mask / 2)
 		return;
@@ -357,12 +357,12 @@ static bool has_key(const struct k2k_trail_entry *entry, const struct key *key)
 	return true;
 }
 
-/* Takes no lock. False: no open event of this key was seen. */
+/* Counts a repeat in the open event of its key, without a lock. False: none was seen. */
 static bool repeat(struct k2k_trail *trail, const struct key *key, uint64_t home, uint64_t second)
 {
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		const struct k2k_trail_entry *entry = entry_at(trail, home, i);
-		/* observe[trail-entry]: what the last one left */
+		/* observe[trail-entry]: what the last thread in it left */
 		uint64_t version = k2k_load_acquire(&entry->version), n;
 
 		if (version == 0)
@@ -387,7 +387,7 @@ static bool enter(struct k2k_trail_entry *entry)
 	/* relaxed: the compare-exchange decides */
 	uint64_t version = k2k_load_relaxed(&entry->version);
 
-	/* observe[trail-entry]: what the last one left; publish[trail-entry]: nothing yet */
+	/* observe[trail-entry]: what the last thread left; publish[trail-entry]: nothing yet */
 	if (version % 2 || !k2k_cas_acq_rel(&entry->version, &version, version + 1))
 		return false;
 	/* with the fence of repeat(): a thread that reads our words sees the odd version */
@@ -404,7 +404,7 @@ static void leave(struct k2k_trail_entry *entry)
 
 /* ---- an entry that is entered; relaxed, all: see has_key() ---------------------------- */
 
-/* Bits and `open` say where the agent looks, and whether. */
+/* The bit in `used` tells the agent where to look; `open` tells it whether to look at all. */
 static void mark(struct k2k_trail *trail, const struct k2k_trail_entry *entry, bool in_use)
 {
 	size_t at = (size_t)(entry - trail->entries);
@@ -438,8 +438,9 @@ static void close_event(struct k2k_trail *trail, struct k2k_trail_entry *entry, 
 
 /*
  * Writes an event for `more` (0 or 1) new rejections and for the repeats that wait. All but one of
- * these were counted as coalesced, and the event itself counts as one. If the ring has no room, the
- * new rejection is lost and the repeats go on waiting; without a new one they are lost as one.
+ * the repeats were counted as coalesced before; that one, or the new rejection, counts as the event
+ * itself. If the event is given up, a new rejection counts as lost, and the repeats go on waiting;
+ * without a new rejection the repeats are dropped, and the one not yet counted counts as lost.
  */
 static void write_event(struct k2k_trail *trail, struct k2k_trail_entry *entry,
                         const struct key *key, uint32_t more, bool open)
@@ -462,7 +463,7 @@ static void begin_second(struct k2k_trail *trail, struct k2k_trail_entry *entry,
 	k2k_store_relaxed(&entry->second, second);
 }
 
-/* The entry is of a second that is over: repeats that wait get their event now. */
+/* Empties an entry whose second is over: repeats that wait get their event now. */
 static void vacate(struct k2k_trail *trail, struct k2k_trail_entry *entry)
 {
 	struct key key;
@@ -485,8 +486,8 @@ static void occupy(struct k2k_trail *trail, struct k2k_trail_entry *entry, const
 /* ---- with the home locked -------------------------------------------------------------------- */
 
 /*
- * The entry that has this key, entered, or null. *busy: an entry may have it, but another thread is
- * changing that one.
+ * Returns the entry that has this key, entered, or null. *busy: an entry may have the key, but
+ * another thread is changing that entry.
  */
 static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *key, uint64_t home,
                                     bool *busy)
@@ -511,7 +512,7 @@ static struct k2k_trail_entry *find(struct k2k_trail *trail, const struct key *k
 	return NULL;
 }
 
-/* An entry whose second is over, entered; or null. */
+/* Returns an entry whose second is over, entered; or null. */
 static struct k2k_trail_entry *find_room(struct k2k_trail *trail, uint64_t home, uint64_t second)
 {
 	for (uint32_t i = 0; i < WINDOW; i++) {
@@ -571,7 +572,7 @@ static enum counted count_locked(struct k2k_trail *trail, const struct key *key,
 	return COUNTED;
 }
 
-/* At most SPINS tries: nobody waits for a holder that may be preempted. */
+/* Tries SPINS times at most: no thread waits for a holder, which may be preempted. */
 static bool lock_home(struct k2k_trail_entry *entry)
 {
 	for (int i = 0; i < SPINS; i++) {
@@ -640,8 +641,8 @@ static bool close_one(struct k2k_trail *trail, struct k2k_trail_entry *entry, ui
 	enum due due;
 
 	/*
-	 * enters it only if it seems due: a thread that finds it entered for long writes an event
-	 * of its own. If another thread has entered it, the next look closes it.
+	 * The agent enters the entry only if it seems due: a thread that finds it entered for long
+	 * writes an event of its own. If another thread has entered it, the next look closes it.
 	 */
 	if (is_due(trail, entry, second) == DUE_NOT || !enter(entry))
 		return false;
@@ -675,9 +676,9 @@ static bool close_due(struct k2k_trail *trail, uint64_t second)
 uint64_t k2k_trail_look(struct k2k_trail *trail)
 {
 	uint64_t turnover = turnover_of(trail);
-	/* relaxed: counted before what the next look finds */
 	bool news = turnover != trail->turnover;
 
+	/* relaxed: the next look finds an entry that is marked meanwhile */
 	if (k2k_load_relaxed(&trail->open) && close_due(trail, k2k_clock_now(trail->clock).second))
 		news = true;
 	trail->turnover = turnover;

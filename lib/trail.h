@@ -5,23 +5,24 @@
  * 1. The message path makes no system call, takes no lock, allocates nothing and waits for nobody.
  *    A thread that finds the table of open events busy for long writes an event of its own.
  * 2. Equal rejections of one second are one event. The event stays open, and repeats are counted in
- *    it, until its second is over, or the ring has gone half round since: then a reader needs the
- *    event before it is overwritten, more than its next repeat. A repeat that comes later in the
- *    same second waits in the table: it is counted in the next event of its key. That is the event
- *    of the key's first rejection in the next second, or one that the agent writes then.
- * 3. Every rejection is counted once, in `written`, `coalesced` or `lost`; the last one of a killed
- *    thread perhaps in none. Repeats that wait in the table of a killed broker are in no event; all
- *    but one of each key are in `coalesced`.
+ *    it, until its second is over, or until half of the ring has been written since: it must be
+ *    closed early enough that a reader can take it before it is overwritten. A repeat that comes
+ *    later in the same second waits in the table: it is counted in the next event of its key. That
+ *    is the event of the key's first rejection in the next second, or one that the agent writes
+ *    then.
+ * 3. Every rejection is counted once, in `written`, `coalesced` or `lost`; only the last one of a
+ *    killed thread may be in none. Repeats that wait in the table of a killed broker are in no
+ *    event; all but one of each key are in `coalesced`.
  * 4. The table has ENTRIES places; a key may be in any of WINDOW places from its home on. If all of
  *    these belong to other keys of the same second, a rejection becomes an event of its own. Homes
  *    depend on a random number of the handle, so that nobody can choose keys that share one.
  * 5. The broker's agent closes events and wakes readers: when a second begins, and every 50 ms
- *    while anything was written lately.
+ *    for two seconds after anything was written.
  * 6. A broker has two rings: one for rejections by a limit, one for cross-tenant attempts and
  *    deaths.
- * 7. An administrator's event waits if it would overwrite an event that a follower, which keeps up,
- *    has not kept: for ROOM_WAIT_NS at most, and not again for a follower that did not move in that
- *    time. Brokers' events never wait.
+ * 7. An administrator's event waits if it would overwrite an event that a follower that keeps up
+ *    has not kept yet. It waits for ROOM_WAIT_NS at most, and not again for a follower that did not
+ *    move in that time. Brokers' events never wait.
  */
 #ifndef K2K_TRAIL_H
 #define K2K_TRAIL_H
@@ -36,7 +37,7 @@ struct k2k_trail_entry;
 struct k2k_trail {
 	const struct k2k_map *map; /* null: no trail */
 	const struct k2k_clock *clock;
-	struct k2k_liveness *liveness; /* an administrator's; null: waits for no follower */
+	struct k2k_liveness *liveness; /* an administrator's; null: it waits for no follower */
 	struct k2k_ring ring;          /* a broker's: of rejections by a limit */
 	struct k2k_ring security;      /* a broker's */
 	uint64_t pid, incarnation, comm[2];
@@ -45,10 +46,10 @@ struct k2k_trail {
 	k2k_u64 *used;                   /* a bit for each entry: it has a key */
 	k2k_u32 open;                    /* how many bits are set */
 	uint64_t seed;
-	/* an administrator's, by follower: its position when a wait for it ended in vain */
+	/* an administrator's, by follower: the follower's position when a wait for it timed out */
 	uint64_t gave_up_at[K2K_FOLLOWERS];
 	uint32_t unannounced; /* an administrator's: events since it woke readers */
-	uint64_t woken_ns;    /* when it woke them; as monotonic_ns of an event */
+	uint64_t woken_ns;    /* when it last woke them, on the clock of monotonic_ns of events */
 	/* the agent's */
 	uint64_t turnover; /* as of its last look */
 	uint32_t quiet;    /* looks in a row that found nothing new */
@@ -62,7 +63,7 @@ struct k2k_trail_options {
 	uint64_t pid, incarnation;
 	uint64_t comm[2]; /* a broker's */
 	const char *actor;
-	/* a broker's: makes a table, and owns the rings from now on */
+	/* set by a broker: the trail makes a table, and owns the rings from now on */
 	bool rejects;
 };
 /* 0 or K2K_ENOMEM. */
@@ -70,7 +71,7 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 /* Closes open events. No other thread may use the trail any more. */
 void k2k_trail_close(struct k2k_trail *trail);
 
-/* Reports a rejection. A broker's, in a read section, so that the mapping stays. */
+/* Reports a rejection. Only a broker calls it, in a read section, so that the mapping stays. */
 void k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
                       uint64_t second);
 /*
@@ -88,7 +89,7 @@ void k2k_trail_wake(struct k2k_trail *trail);
 /* Does a follower keep up, and is there room for `events` more of this administrator's? */
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events);
 
-/* The trail of create and destroy, which have no handle. actor null: the process's comm. */
+/* The trail of create and destroy, which have no handle. If actor is null, it is the comm. */
 struct k2k_trail_writer {
 	struct k2k_clock clock;
 	struct k2k_trail trail;
@@ -96,7 +97,7 @@ struct k2k_trail_writer {
 int k2k_trail_writer_open(struct k2k_trail_writer *writer, const struct k2k_map *map,
                           const char *actor);
 
-/* The agent's look. Returns the ns until the next one; 0: when the next second begins. */
+/* The agent's look. Returns the ns until the next look; 0: look when the next second begins. */
 uint64_t k2k_trail_look(struct k2k_trail *trail);
 
 #endif

@@ -25,7 +25,7 @@ K2K_API const char *k2k_audit_type_name(enum k2k_audit_type type);
 
 struct k2k_audit_field { const char *key, *value; };
 
-/* size is the library's: a program that knows more fields than it has must look at it. */
+/* The library sets `size`: a program with a later header checks it before it reads new fields. */
 struct k2k_audit_event {
 	uint32_t size, flags;
 	enum k2k_audit_level level;
@@ -33,35 +33,36 @@ struct k2k_audit_event {
 	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
 	uint32_t field_count;
 	uint64_t time_ns;            /* since 1970: of the newest of `count` */
-	/* how many equal rejections this event stands for; their sum is exact */
+	/* how many equal rejections this event stands for; the sum over all events is exact */
 	uint64_t count;
 	/* "k2k_broker", "k2k_tenant_registry", or the program's name */
 	const char *actor;
-	const char *target;          /* destination kernel of a cross-tenant attempt, else null */
+	const char *target;          /* cross-tenant attempts: the destination kernel; else null */
 	const char *description;
-	/* from_tenant, to_tenant, ...; tenant, org_id, engagement_id; tenant, generation, ... */
+	/* keys: from_tenant, to_tenant, ...; tenant, org_id, ...; tenant, generation, ... */
 	const struct k2k_audit_field *fields;
 };
 
 /*
  * Called in the thread that caused the event, before its call returns. Repeats that were counted
- * before come in a thread of the handle, which starts with the first sink and has all signals
- * blocked. The event is valid only during the call. A sink may call the registry, but close and
- * set_audit_sink return K2K_EBUSY in it. It must return: neither longjmp() nor pthread_exit().
+ * are reported later: by a thread of the handle, which starts with the first sink and has all
+ * signals blocked, by a later rejection, by close, or by the call that replaces the sink. The event
+ * is valid only during the call. A sink may call the registry, but close and set_audit_sink return
+ * K2K_EBUSY in it. It must return: neither longjmp() nor pthread_exit().
  */
 typedef void (*k2k_audit_sink)(void *context, const struct k2k_audit_event *event);
 
 /*
- * Replaces the sink of this handle (null: none). Returns when the old one no longer runs; repeats
- * that were counted until then go to the old one.
+ * Replaces the sink of this handle (null: none). Returns when the old sink no longer runs; repeats
+ * that were counted until then go to the old sink.
  * Role: any.
  */
 K2K_API int k2k_registry_set_audit_sink(struct k2k_registry *reg, k2k_audit_sink sink,
                                         void *context);
 
 /*
- * Counts and audits a rejected cross-tenant attempt (level Security). source and destination: names
- * of kernels, not null.
+ * Counts and audits a rejected cross-tenant attempt (level Security). source and destination are
+ * names of kernels, and not null.
  * Role: BROKER.
  */
 K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from, k2k_tenant_id to,
@@ -70,9 +71,10 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
 
 /* ---- the audit trail ------------------------------------------------------ *
  *
- * The newest events of every process are in rings in shared memory. Writing one takes no lock and
- * no system call; nobody needs to listen; and events can be read after their writer's death. The
- * oldest event of a ring is overwritten by the newest. The sink above is independent of the trail.
+ * The newest events of every process are in rings in shared memory. A message that writes one takes
+ * no lock and makes no system call; no reader is needed; and events can be read after their
+ * writer's death. The newest event of a ring overwrites the oldest. The sink above is independent
+ * of the trail.
  *
  * Each broker slot has two rings: one for rejections by a limit, and one for security (cross-tenant
  * attempts, brokers that died), so that no number of rejections overwrites those. Administrators
@@ -80,20 +82,20 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
  *
  * 1. A repeat of a rejection (same kind, tenants, tag and names) by the same broker in the same
  *    second is counted in the event of the first: exactly. Such an event is open until its second
- *    is over, or until the ring has gone half round; repeats after that are counted in the next
- *    event of the same rejection, in the next second. Names are compared as far as events keep
- *    them.
+ *    is over, or until half of the ring has been written since; repeats after that are counted in
+ *    the next event of the same rejection, in the next second. Names are compared only as far as
+ *    events keep them.
  * 2. Within a ring events have sequence numbers: 1, 2, 3, ... A reader learns the numbers that it
  *    missed, because they were overwritten or never completed (K2K_AUDIT_LOST).
  * 3. A broker that is killed while it writes costs at most that event.
  * 4. k2k_quota_check leaves no event.
- * 5. A program that keeps events (in a log, say) opens with K2K_OPEN_FOLLOWER, and says with
- *    k2k_audit_kept how far it has kept them. An administrator's event waits for up to two seconds
- *    rather than overwrite what is not kept; brokers never wait.
+ * 5. A program that keeps events (for example in a log) opens with K2K_OPEN_FOLLOWER, and reports
+ *    with k2k_audit_kept how far it has kept them. An administrator waits for up to two seconds
+ *    before its event overwrites one that is not kept; brokers never wait.
  */
 #define K2K_AUDIT_RINGS 129          /* in cursor and statistics: 64, 1, 64 */
-#define K2K_AUDIT_RING_ADMIN 64      /* below it: rejections, by broker slot */
-#define K2K_AUDIT_RING_SECURITY 65   /* that of broker slot 0 */
+#define K2K_AUDIT_RING_ADMIN 64      /* rings below it: rejections, by broker slot */
+#define K2K_AUDIT_RING_SECURITY 65   /* the security ring of broker slot 0 */
 #define K2K_AUDIT_KINDS 16           /* k2k_audit_stats: kinds in the arrays of version 0.1 */
 #define K2K_AUDIT_KINDS_MAX 64       /* every kind, also of later versions, is below it */
 #define K2K_AUDIT_VALUES 10
@@ -101,7 +103,7 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
 
 enum k2k_audit_kind {
 	K2K_AUDIT_KIND_CROSS_TENANT   = 1,   /* Security, SecurityViolation, by "k2k_broker" */
-	/* Warning, ResourceLimitExceeded, by "k2k_tenant_registry", as the next three */
+	/* this and the next three: Warning, ResourceLimitExceeded, by "k2k_tenant_registry" */
 	K2K_AUDIT_KIND_RATE           = 2,
 	K2K_AUDIT_KIND_BUDGET         = 3,
 	K2K_AUDIT_KIND_KERNELS        = 4,
@@ -123,7 +125,7 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,
 };
 
-/* What record.values has, by kind. Of a kind without an enum here all values are 0. */
+/* The index of each number in record.values, by kind. A kind without an enum here has only 0. */
 enum {   /* REGISTER, UPDATE: the limits; of an UPDATE only those that MASK names, else 0 */
 	K2K_AUDIT_REGISTER_RATE            = 0,   /* messages a second */
 	K2K_AUDIT_REGISTER_GPU_MEMORY      = 1,   /* bytes */
@@ -181,13 +183,13 @@ K2K_API enum k2k_audit_type k2k_audit_kind_type(uint32_t kind);
 
 /* In a record's flags. */
 enum {
-	/* the count may still rise: only with K2K_AUDIT_OPEN_TOO */
+	/* the count may still rise; such events are read only with K2K_AUDIT_OPEN_TOO */
 	K2K_AUDIT_OPEN            = 1 << 0,
 	/* no event: `count` numbers from `sequence` on are missing; kind 0 */
 	K2K_AUDIT_LOST            = 1 << 1,
 	K2K_AUDIT_CUT_SOURCE      = 1 << 2,   /* the name was longer than an event keeps */
 	K2K_AUDIT_CUT_DESTINATION = 1 << 3,
-	/* with LOST: the ring is damaged; count 0: it can't be read until that ends */
+	/* with LOST: the ring is damaged; if count is 0, it can't be read until that ends */
 	K2K_AUDIT_DAMAGED         = 1 << 4,
 };
 
@@ -201,7 +203,7 @@ struct k2k_audit_record {
 	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
 	uint32_t reserved;
 	uint64_t sequence;           /* in its ring */
-	/* since 1970; of the first of `count`, as are used and limit */
+	/* since 1970: when the event began, as are used and limit; usually the first of `count` */
 	uint64_t time_ns;
 	uint64_t monotonic_ns;       /* CLOCK_MONOTONIC of the initial time namespace */
 	/* how many equal rejections this event stands for; 1 for others */
@@ -215,7 +217,7 @@ struct k2k_audit_record {
 	uint64_t values[K2K_AUDIT_VALUES];       /* by kind: K2K_AUDIT_REGISTER_RATE, ... */
 	char actor[64];
 	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
-	/* of a rejection, the broker's; of BROKER_DEAD, the dead broker's; else "" */
+	/* rejections: the broker's; BROKER_DEAD: the dead broker's; else "" */
 	char comm[16];
 };
 
@@ -234,8 +236,8 @@ struct k2k_audit_cursor {
 
 /* Flags of k2k_audit_read. */
 enum {
-	/* also events that are open or being written: for a snapshot. A follower would get them
-	 * half counted. */
+	/* Also reads events that are open or being written: for a snapshot. A follower would get
+	 * them with a count that is not final. */
 	K2K_AUDIT_OPEN_TOO = 1 << 0,
 	/* The caller knows that the cursor is of this registry. So a ring that has not come as far
 	 * as the cursor is damaged: that is reported once, by a record with K2K_AUDIT_DAMAGED, and
@@ -259,11 +261,11 @@ K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cu
 
 /*
  * Sleeps until there may be something that k2k_audit_read with this cursor did not find, or for
- * timeout_ns (UINT64_MAX: no limit); also in a thread that is cancelled. Returns 0 in both cases.
- * If there were events lately, brokers wake sleepers within a twentieth of a second after an event
- * is complete; else when the next second begins. Administrators wake them at once, and in a batch
- * after each 50 ms or 32 events. The last events of a broker that was killed are seen within a
- * second.
+ * timeout_ns (UINT64_MAX: no limit). Returns 0 in both cases. pthread_cancel() does not end the
+ * sleep. If there were events lately, brokers wake sleepers within a twentieth of a second after an
+ * event is complete; else when the next second begins. Administrators wake them at once, and in a
+ * batch after each 50 ms or 32 events. The last events of a broker that was killed are found within
+ * a second.
  * Role: any. Returns: EFENCED; EINVAL if another thread closes the handle.
  */
 K2K_API int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *cursor,
@@ -271,13 +273,13 @@ K2K_API int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_curs
 
 /* Flags of k2k_audit_kept. */
 enum {
-	K2K_AUDIT_FAILING = 1 << 0,      /* events can't be written now */
+	K2K_AUDIT_FAILING = 1 << 0,      /* the follower can't write events now */
 };
 
 /*
- * Says that all events before the cursor are kept, or that they can't be written now. A follower
- * calls this at least once a second, also if nothing comes: after three seconds without it
- * administrators no longer wait for it. One thread at a time.
+ * Reports that all events before the cursor are kept, or that the follower can't write events now.
+ * A follower calls this at least once a second, even if there are no events: after three seconds
+ * without a call administrators no longer wait for the follower. One thread at a time.
  * Role: OBSERVER, opened with K2K_OPEN_FOLLOWER (else EROLE).
  * Killed: the record stays and shows what is lost; the next follower takes it over.
  */
@@ -285,7 +287,7 @@ K2K_API int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_curs
                            uint32_t flags);
 
 enum k2k_follower_state {
-	K2K_FOLLOWER_NONE    = 1,   /* nobody has the record; it still shows what was lost */
+	K2K_FOLLOWER_NONE    = 1,   /* no follower has the record; it still shows what was lost */
 	K2K_FOLLOWER_ACTIVE  = 2,
 	K2K_FOLLOWER_SILENT  = 3,   /* alive, but no k2k_audit_kept for three seconds, or not yet */
 	K2K_FOLLOWER_FAILING = 4,   /* can't write */
@@ -300,21 +302,22 @@ struct k2k_audit_follower_info {
 	char comm[16];
 	uint64_t attached_at_ns;     /* since 1970 */
 	uint64_t said_ago_ns;        /* since its last k2k_audit_kept; K2K_NEVER_NS: not yet */
-	/* how often it began to fail; since 1970, 0: it can write */
+	/* how often it began to fail; since when it fails (since 1970), 0: it can write */
 	uint64_t failures, failing_since_ns;
 	uint64_t behind;             /* events that it has not kept yet */
-	uint64_t overwritten;        /* those of them that are overwritten */
+	uint64_t overwritten;        /* events of these that are overwritten already */
 	/* events that it found missing, since creation: its log lacks lost + overwritten */
 	uint64_t lost;
 	uint64_t damaged;            /* rings that it found damaged */
-	/* the last loss that it found (lost_at_ns 0: none), and the first ring in which some are
-	 * overwritten now */
+	/* the last loss that it found (lost_at_ns 0: none), and the first ring in which events that
+	 * it has not kept are overwritten now */
 	uint64_t lost_from, lost_count, lost_at_ns;
 	uint64_t overwritten_from, overwritten_count;
 	uint32_t lost_ring, overwritten_ring;
 };
 /*
- * *count: how many there are; the first `capacity` are in `followers`.
+ * Lists the records of followers that are in use or show a loss. *count: how many there are; the
+ * first `capacity` are in `followers`.
  * Role: any.
  */
 K2K_API int k2k_audit_follower_list(struct k2k_registry *reg,
@@ -322,8 +325,8 @@ K2K_API int k2k_audit_follower_list(struct k2k_registry *reg,
                                     size_t *count);
 
 /*
- * Since creation, of all rings, by kind: events written; repeats that were counted in them; events
- * that their writers gave up, which left nothing in a ring.
+ * Counts since creation, of all rings, by kind: events written; repeats that were counted in them;
+ * events that their writers gave up, which left nothing in a ring.
  */
 struct k2k_audit_stats {
 	uint32_t size, flags;

@@ -12,47 +12,47 @@
  *  - Any thread may call fork() at any moment, with and without open handles; fork() waits for no
  *    call. The child is not attached: every call on an inherited handle returns K2K_EFORKED. The
  *    child opens handles of its own. A child that was made without fork handlers (_Fork(), clone())
- *    can't: it also gets K2K_EFORKED from open, create and destroy.
+ *    can't open any: it also gets K2K_EFORKED from open, create and destroy.
  *  - pthread_cancel() does not end a call in the middle, nor the application's audit sink. It takes
  *    effect at the thread's first cancellation point after the call. So a call that waits goes on
- *    waiting: see timeout_ns, and the timeout of k2k_audit_wait. Asynchronous cancellation is not
- *    supported.
+ *    waiting until its timeout (timeout_ns, or that of k2k_audit_wait). Asynchronous cancellation
+ *    is not supported.
  *  - Threads may end, and exit() may be called, while other threads are in calls. dlclose() leaves
  *    the library loaded: open handles go on working.
  *  - The library puts no file descriptor into the program's table, so no close, dup2 or child
  *    process can touch one. Each handle has a thread: call unshare(CLONE_NEWUSER) before you open
  *    one. Handles work on after chroot(), after a change of user, and in sandboxes: lib/README.md.
  *  - The library shares nothing with a program that uses liburcu itself.
- *  - A process that is killed at any instruction loses nothing that a call has answered, and blocks
- *    nobody: its leases come back by themselves, its counts stay.
+ *  - If a process is killed, at any instruction, nothing is lost that a call has returned, and no
+ *    other process is blocked: its leases come back by themselves, its counts stay.
  *  - A process that is stopped (SIGSTOP, a debugger) keeps what it holds. It delays only the reuse
  *    of what was deregistered while it was stopped.
  *  - A process that may write the "live" object, as every broker may, is trusted not to truncate
- *    it: that kills the others by SIGBUS. Nothing else that it writes there can crash a reader:
- *    damage is answered with K2K_ECORRUPT.
+ *    it: that kills the others by SIGBUS. Nothing else that it writes there can crash another
+ *    process: calls that meet damage return K2K_ECORRUPT.
  *
- * Return values: 0, or a negative K2K_E... code. Results go through pointers. Every call may
- * return, besides the codes that are listed at it:
+ * Return values: 0, or a negative K2K_E... code. Results go through pointers. Besides the codes
+ * that are listed at a call, every call may return one of these. Then nothing has changed, unless
+ * the call's description says otherwise:
  *   K2K_EINVAL    a null or closed handle, a null result pointer, a value out of range, or a struct
- *                 with unknown flags or the size of no version
+ *                 with unknown flags or with a size that it has in no version
  *   K2K_EROLE     the handle's role does not allow the call
  *   K2K_EFORKED   the handle was inherited over fork()
  *   K2K_EFENCED   the registry was destroyed, removed or replaced: close the handle, open again
  *   K2K_ENOMEM    a thread's first call: no memory (one page for ten threads), or no pthread_key
  *                 was left when the library was loaded
  *   K2K_ECORRUPT  the shared memory is damaged; the detail says what and where
- * and then it changes nothing.
  *
  * Units: times in nanoseconds (_ns), sizes in bytes (_bytes), rates in messages a second.
  * UINT64_MAX (UINT32_MAX for kernels) means unlimited. A limit of 0 is legal and rejects
  * everything.
  *
  * Structs that begin with `size` and `flags`: the caller sets size to sizeof (or uses the _INIT
- * macro) and flags to 0, also of a struct that is only filled. In an array of results the caller
+ * macro) and flags to 0, even if the call only fills the struct. In an array of results the caller
  * does so in the first element, whose size is the stride. Such structs grow in later versions, at
  * their end: a program that was compiled with an earlier header runs unchanged with a later
- * library. With an earlier library it gets 0 in fields that the library does not know, and
- * K2K_EINVAL if it asks for something by such a field.
+ * library. A program that was compiled with a later header gets 0 in fields that the library does
+ * not know, and K2K_EINVAL if it asks for something by such a field.
  */
 #ifndef K2K_REGISTRY_H
 #define K2K_REGISTRY_H
@@ -122,7 +122,7 @@ enum {
 	K2K_UPDATE_RATE       = 1 << 0,
 	K2K_UPDATE_GPU_MEMORY = 1 << 1,
 	K2K_UPDATE_KERNELS    = 1 << 2,
-	/* sets those listed, removes those listed as K2K_UNLIMITED, leaves the others alone */
+	/* sets the budgets listed, removes those listed as K2K_UNLIMITED, leaves others alone */
 	K2K_UPDATE_BUDGETS    = 1 << 3,
 };
 
@@ -131,15 +131,15 @@ struct k2k_verdict {
 	uint32_t size, flags;
 	int32_t code;            /* the call's return value */
 	uint32_t reserved;
-	/* rate: messages counted in this second; budget: ns; kernels; bytes. After a grant it
-	 * includes what was granted. */
+	/* rate: messages counted in this second; budget: ns; kernels: slots; GPU memory: bytes.
+	 * After a grant it includes what was granted. */
 	uint64_t used;
 	uint64_t limit;          /* in the same unit; UINT64_MAX = unlimited */
 	uint64_t remaining;      /* limit - used, not below 0 */
 	/* rate: the time until the next second has begun, never less; K2K_NEVER_NS: waiting alone
 	 * does not help; 0: not rejected */
 	uint64_t retry_after_ns;
-	uint64_t window;         /* rate: the second of CLOCK_MONOTONIC that was decided in */
+	uint64_t window;         /* rate: the second of CLOCK_MONOTONIC that was decided for */
 };
 #define K2K_VERDICT_INIT { sizeof(struct k2k_verdict), 0, 0, 0, 0, 0, 0, 0, 0 }
 
@@ -167,10 +167,10 @@ enum {
 	K2K_EIO           = -5,     /* EIO: the system failed; the detail has its error */
 	/* ENOMEM: too little memory, or room in /dev/shm; the detail says how much */
 	K2K_ENOMEM        = -12,
-	/* EBUSY: a deadline passed; the detail names the process that holds it up */
+	/* EBUSY: another process or thread is in the way; the detail names the process, if any */
 	K2K_EBUSY         = -16,
 	K2K_EEXIST        = -17,    /* EEXIST: the registry, or the tenant, exists already */
-	K2K_EINVAL        = -22,    /* EINVAL: the caller's mistake; nothing was changed */
+	K2K_EINVAL        = -22,    /* EINVAL: a mistake of the caller; nothing was changed */
 	K2K_EFULL         = -28,    /* ENOSPC: a table is full; the detail's object names it */
 	/* our own */
 	K2K_EUNSPECIFIED  = -5001,  /* tenant 0 can't be registered, updated or deregistered */
@@ -180,7 +180,7 @@ enum {
 	K2K_EBUDGET       = -5005,  /* rejected: the engagement's GPU time is used up */
 	K2K_EKERNELS      = -5006,  /* rejected: all kernel slots are held */
 	K2K_EGPUMEM       = -5007,  /* rejected: GPU memory */
-	/* the ledger can't book it: it counts in the tenant's unattributed total */
+	/* the ledger can't book this GPU time: it is in the tenant's unattributed total */
 	K2K_EUNBOOKED     = -5008,
 	/* the tenant was deregistered meanwhile; its final totals may lack this */
 	K2K_EGONE         = -5009,
@@ -190,8 +190,8 @@ enum {
 	/* another layout version, byte order, record size or feature; the detail says which */
 	K2K_ELAYOUT       = -5013,
 	K2K_EBOOT         = -5014,  /* the registry is of another boot of the machine */
-	/* not a regular file, open to strangers, or owned by another user than root, oneself and
-	 * owner_uid */
+	/* not a regular file, open to strangers, or owned by a user other than root, the caller
+	 * and owner_uid */
 	K2K_EOWNER        = -5015,
 	K2K_ECORRUPT      = -5016,
 	K2K_EFENCED       = -5017,
@@ -203,27 +203,27 @@ enum {
 };
 
 /*
- * "no such tenant" and "K2K_ENOTENANT"; for an unknown code a text that says so. Never null. Any
- * context.
+ * A code as text, "no such tenant", and as name, "K2K_ENOTENANT"; for an unknown code a text that
+ * says so. Never null. Any context.
  */
 K2K_API const char *k2k_strerror(int code);
 K2K_API const char *k2k_errname(int code);
 
 /*
- * More about this thread's last error. Plain answers leave it as it was: ERATE, EBUDGET, EKERNELS,
- * EGPUMEM, ENOTENANT, EUNBOOKED, EGONE, ENOTHELD, ESTALE. The pointer is valid until the thread
- * ends. A thread that got no memory for a detail shares one with all such threads: then the text
- * may be about another thread's error.
+ * More about this thread's last error. Codes that are ordinary answers leave it as it was: ERATE,
+ * EBUDGET, EKERNELS, EGPUMEM, ENOTENANT, EUNBOOKED, EGONE, ENOTHELD, ESTALE. The pointer is valid
+ * until the thread ends. Threads that got no memory for a detail share one: then the text may be
+ * about another thread's error.
  */
 struct k2k_error_detail {
 	int32_t code;
-	int32_t system_errno;    /* errno behind it, or 0 */
+	int32_t system_errno;    /* the errno that caused it, or 0 */
 	uint64_t expected, found;
-	uint64_t pid;            /* of the process that holds it up, or 0 */
+	uint64_t pid;            /* of the process that is in the way, or 0 */
 	/* "defs", "live", "tenants", "engagements", "leases", "budgets", "writer", "broker 3" */
 	char object[32];
 	char field[32];
-	char text[256];          /* one sentence for people */
+	char text[256];          /* one sentence for diagnostics */
 };
 K2K_API const struct k2k_error_detail *k2k_error_detail(void);
 
@@ -236,15 +236,16 @@ enum k2k_role {
 };
 
 enum {
-	/* Obsolete: accepted, without effect. It said that the program calls liburcu's hooks around
-	 * fork(), when the library shared liburcu's readers with the program. */
+	/* Obsolete: accepted, without effect. It told the library that the program calls liburcu's
+	 * hooks around fork(); the library now shares no readers of liburcu with the program. */
 	K2K_OPEN_CALLER_FORK_HOOKS = 1 << 0,
-	/* owner_uid is set: accept this owner too, besides root and oneself */
+	/* owner_uid is set: accept this owner too, besides root and the caller */
 	K2K_OPEN_OWNER_UID         = 1 << 1,
 	K2K_OPEN_TIMEOUT           = 1 << 2,    /* timeout_ns is set */
 	/* An OBSERVER that may write live: it takes one of 8 records that say how far the audit
-	 * trail is kept (k2k_audit_kept). Nothing is overwritten behind its back: administrators
-	 * wait for it, and what it loses is counted for all to see. */
+	 * trail is kept (k2k_audit_kept). Administrators wait up to two seconds before they
+	 * overwrite what it has not kept; brokers do not wait. What it loses is counted, and every
+	 * process can read that count. */
 	K2K_OPEN_FOLLOWER          = 1 << 3,
 };
 
@@ -264,10 +265,10 @@ enum {
 	K2K_CREATE_MODE  = 1 << 1,       /* mode is set */
 	/* Changes of definitions (register, update, deregister, budgets) need a follower of the
 	 * audit trail (K2K_OPEN_FOLLOWER) that keeps up: it is alive, has called k2k_audit_kept
-	 * within three seconds, can write its log, and there is room in the administrators' ring.
+	 * within three seconds, can write its log, and half of the administrators' ring is free.
 	 * Else they return ENOAUDIT after the handle's timeout, and change nothing. Messages,
-	 * leases, repair and destroy never need one. For the registry's life. A process that may
-	 * write live can pose as such a follower. */
+	 * leases, repair and destroy never need a follower. The requirement lasts as long as the
+	 * registry. A process that may write live can pose as such a follower. */
 	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
 };
 
@@ -275,15 +276,15 @@ enum {
 struct k2k_create_options {
 	uint32_t size, flags;
 	uint64_t max_tenants;        /* 4096; at most 2^24 */
-	/* 65536; at most 2^28. From 64 on, brokers book at most half of them for one tenant, and
-	 * every fourth is only for budgets */
+	/* 65536; at most 2^28. If there are 64 or more, brokers take at most half of the records
+	 * for one tenant, and every fourth record is only for budgets */
 	uint64_t max_engagements;
-	/* 4 x max_tenants; at most 2^28. Pairs of a tenant and a broker that holds something of
-	 * it; the library adds 64 */
+	/* 4 x max_tenants; at most 2^28. How many pairs of a tenant and a broker that holds
+	 * something of it; the library adds 64 spare records */
 	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
-	/* 0660: of live; defs gets it without write for group and others. The owner's read and
-	 * write are required */
+	/* 0660: the mode of live; that of defs is the same without write for group and others. The
+	 * owner must have read and write */
 	uint32_t mode;
 	uint32_t gid;                /* group of both objects */
 	/* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most
@@ -304,15 +305,15 @@ struct k2k_registry_plan {
 };
 
 /*
- * Says how many bytes a registry of these sizes takes, and how many are free. Creates nothing.
+ * Reports how many bytes a registry of these sizes takes, and how many are free. Creates nothing.
  * options may be null.
  */
 K2K_API int k2k_registry_plan(const struct k2k_create_options *options,
                               struct k2k_registry_plan *plan);
 
 /*
- * Creates a registry. Its name appears only when it is complete. With `handle` not null it is
- * opened as ADMIN, too.
+ * Creates a registry. Its name appears only when it is complete. If `handle` is not null, the
+ * registry is also opened as ADMIN.
  * Returns: EEXIST; ENOMEM (the detail's expected and found are the bytes needed and free); EPERM;
  *   EIO; with `handle` also what k2k_registry_open returns: then the registry is removed again.
  * Context: system calls; allocates all memory at once.
@@ -324,9 +325,10 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
 /*
  * Attaches. options may be null. *handle is null on error.
  * Returns: ENOREGISTRY, ELAYOUT, EBOOT, EOWNER, EPERM, ENOBROKERSLOT, ENOMEM, EIO; EFULL if all
- *   records of followers are taken; EBUSY if another process did not end in time what it does with
- *   this name. EIO also if a sandbox refuses membarrier(2) now, but did not when the process opened
- *   its first handle; if it refused from the beginning, each call has one more fence instead.
+ *   records of followers are taken; EBUSY if another process creates or removes this name and does
+ *   not end that in time. EIO also if a sandbox refuses membarrier(2) now, but did not when the
+ *   process opened its first handle; if it refused from the beginning, each call has one more fence
+ *   instead.
  * Context: constant work. A handle has one thread, a BROKER's has two; all signals are blocked in
  *   them.
  * Killed: the next broker takes its slot.
@@ -346,18 +348,18 @@ K2K_API int k2k_registry_open(const char *name, enum k2k_role role,
  */
 K2K_API int k2k_registry_close(struct k2k_registry **handle);
 
-enum { K2K_DESTROY_FORCE = 1 << 0 };     /* also with brokers attached */
+enum { K2K_DESTROY_FORCE = 1 << 0 };     /* even if brokers are attached */
 
 /*
  * Removes the registry `name`; calls on open handles return EFENCED from then on.
- * Returns: ENOREGISTRY; EBUSY with brokers attached and no FORCE (the detail has the pid of one),
- *   or if the writer's lock was not free within timeout_ns; EPERM.
+ * Returns: ENOREGISTRY; EBUSY if brokers are attached and FORCE is not set (the detail has the pid
+ *   of one), or if the writer's lock was not free within timeout_ns; EPERM.
  * Killed: the next command on this name finishes it.
  */
 K2K_API int k2k_registry_destroy(const char *name, uint32_t flags,
                                  const struct k2k_open_options *options);
 
-/* retired: waits for a grace period */
+/* retired: records that wait for a grace period */
 struct k2k_table_info { uint64_t used, retired, capacity; };
 
 enum {
@@ -379,7 +381,7 @@ struct k2k_registry_info {
 	uint32_t owner_uid, owner_gid, defs_mode, live_mode;
 	struct k2k_table_info tenants, engagements, leases, budgets;
 	uint64_t max_audit_events;             /* that each audit ring keeps */
-	/* GPU time of records that repairs have cut out because their tenant can't be determined */
+	/* GPU time of records that repairs cut out because their tenant can't be determined */
 	uint64_t cut_gpu_ns;
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
@@ -407,9 +409,9 @@ struct k2k_repair_info {
 	/* unreferenced objects removed from /dev/shm */
 	uint64_t files;
 	/* Damage in memory that brokers write, which was cut out or set right: */
-	/* how many times; k2k_repair_list has each */
+	/* how many places; k2k_repair_list describes each */
 	uint64_t damaged;
-	/* holdings of brokers that no longer count: their release is ENOTHELD */
+	/* holdings of brokers that no longer count: to release one returns ENOTHELD */
 	uint64_t cut_leases;
 	/* GPU time of records whose tenant can't be determined: k2k_registry_info has the sum */
 	uint64_t cut_gpu_ns;
@@ -418,12 +420,12 @@ struct k2k_repair_info {
 };
 /*
  * Finishes what killed processes left; every other ADMIN call that changes something begins with
- * the part of it that it needs. Afterwards changes, admissions and bookings work, whatever a broker
- * has left in its memory: what is impossible there is cut out or set right, counted in *info and
+ * the part of this that it needs. Afterwards changes, admissions and bookings work, whatever a
+ * broker has written into live: impossible values are cut out or set right, counted in *info and
  * reported in the audit trail. Brokers may run meanwhile. Other ADMIN calls that meet damage do the
- * same. Two things are lost: holdings that are cut out, and which tenant the GPU time of such a
- * record belongs to; the time itself stays counted. A tenant whose rate window was damaged is
- * admitted again from the next second on.
+ * same. Two things are lost: holdings that are cut out, and the tenant of GPU time that is cut out;
+ * the time itself stays counted. A tenant whose rate window was damaged is admitted again from the
+ * next second on.
  * Role: ADMIN.
  * Returns: EBUSY (the writer's lock), EPERM, EIO, ENOMEM; ECORRUPT if the definitions are damaged,
  *   which no broker can do.
@@ -431,9 +433,9 @@ struct k2k_repair_info {
  */
 K2K_API int k2k_registry_repair(struct k2k_registry *reg, struct k2k_repair_info *info);
 /*
- * What the newest repair by this handle has cut out or set right, a sentence for each of the first
- * 256. *count is their number; the first `capacity` are in `findings` (which may be null if that is
- * 0).
+ * Lists what the newest repair by this handle has cut out or set right: a sentence for each of the
+ * first 256. *count is their number; the first `capacity` are in `findings` (which may be null if
+ * that is 0).
  * Role: ADMIN. Returns: EBUSY as repair.
  */
 K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findings,
@@ -445,7 +447,7 @@ K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findin
 
 /* ---- small things --------------------------------------------------------- */
 
-/* 1 if from and to differ, also if one of them is 0; else 0. Any context. */
+/* 1 if from and to differ, even if one of them is 0; else 0. Any context. */
 K2K_API int k2k_is_cross_tenant(k2k_tenant_id from, k2k_tenant_id to);
 
 /* The library's version as "MAJOR.MINOR.PATCH". Any context. */
