@@ -31,7 +31,10 @@ int k2k_change_check_id(k2k_tenant_id id)
 	return 0;
 }
 
-/* Checks the caller's quota and copies it, its budgets if named. Nothing else reads the original. */
+/*
+ * Checks the caller's quota and copies it; its budgets only if the mask names them. Nothing else
+ * reads the original.
+ */
 static int take_quota(struct k2k_change *change, const struct k2k_quota *quota)
 {
 	struct k2k_quota mine;
