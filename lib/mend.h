@@ -19,7 +19,8 @@
  *    chain; each of its walks has a bound. A removed record is RETIRED with the caller's token, so
  *    it is reused only after a grace period.
  * 5. A word that a broker may write too is changed by compare-exchange: what the broker stored
- *    meanwhile stays.
+ *    meanwhile stays. Only the event counts of a damaged ring are cleared by plain stores: what a
+ *    broker adds to them meanwhile may be lost with them.
  *
  * If the process is killed after any store, the rest is still damaged, and the next k2k_mend()
  * finds it. If it is killed between taking the GPU time out of a record and adding it elsewhere,

@@ -57,7 +57,10 @@ static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 			k2k_load_relaxed(&map->tenants[slot].id));
 }
 
-/* Grace periods wait for a slot with a living owner, so its state must be ATTACHING or ACTIVE. */
+/*
+ * A grace period waits only for ACTIVE slots. So the slot of a living owner must be ATTACHING or
+ * ACTIVE: otherwise records would be reused while that broker reads them.
+ */
 static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
