@@ -326,8 +326,8 @@ struct k2k_shm_cost {
 };
 
 /*
- * Counters of one resource, which only grow, modulo 2^64. asked - ended: held or wanted. held <=
- * asked - ended.
+ * Counters of one resource. `asked` and `ended` only grow, modulo 2^64. asked - ended is what the
+ * broker holds or wants, and `held` is at most that.
  */
 struct k2k_shm_claim {
 	k2k_u64 asked;
