@@ -85,7 +85,7 @@ static int restore_counts(struct k2k_change *change)
 	struct k2k_shm_cell_cold *cold = &map->cells_cold[change->slot];
 	int code = 0;
 
-	/* relaxed, all: carried by LIVE */
+	/* relaxed, all: published by the store of LIVE */
 	k2k_store_relaxed(&map->cells[change->slot].admitted, image->admitted_total);
 	k2k_store_relaxed(&cold->rejected_rate, image->rejected_total.rate);
 	k2k_store_relaxed(&cold->rejected_budget, image->rejected_total.budget);

@@ -153,7 +153,7 @@ static void set_budget_count(struct k2k_change *change, int64_t by)
 	struct k2k_shm_tenant *tenant = &change->reg->map.tenants[change->slot];
 	k2k_u32 *count = &change->reg->map.tenants_cold[change->slot].budget_count;
 
-	/* relaxed, all: under the writer's lock; the flag is carried by the version or by LIVE */
+	/* relaxed, all: under the writer's lock; the version, or LIVE, publishes the flag */
 	k2k_store_relaxed(count, (uint32_t)((int64_t)k2k_load_relaxed(count) + by));
 	if (by > 0)
 		k2k_store_relaxed(&tenant->flags,

@@ -85,7 +85,7 @@ static int retire(struct deregistration *d, size_t number)
 	if (code)
 		return code;
 	pin(d, change.slot, d->totals ? d->reg->writer.incarnation : 0);
-	/* relaxed: carried by RETIRED; only writers read it */
+	/* relaxed: published by the store of RETIRED; only writers read it */
 	k2k_store_relaxed(&map->tenants_cold[change.slot].totals_due,
 	                  d->totals ? change.generation : 0);
 	code = k2k_tenant_retire(map, change.slot, d->token);

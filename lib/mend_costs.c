@@ -27,7 +27,7 @@
 
 static uint32_t bucket_of(const struct k2k_hash *hash, const struct k2k_shm_entry *entry)
 {
-	/* relaxed, both: carried by the link that led to it */
+	/* relaxed, both: published by the link that led here */
 	return k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
 }
 
@@ -52,7 +52,7 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	/* observe[entry-state]: its current value */
 	uint64_t word = k2k_load_acquire(&entry->state);
-	/* relaxed: carried by the link that led to it */
+	/* relaxed: published by the link that led here */
 	uint64_t generation = k2k_load_relaxed(&entry->gen);
 	const struct k2k_registration *registration;
 
@@ -72,7 +72,7 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	return true;
 }
 
-/* The link whose value is `link`, searched from the head on; null if there is none any more. */
+/* Finds the link whose value is `link`, from the head on; null if there is none any more. */
 static k2k_u32 *find_link(const struct k2k_hash *hash, uint32_t bucket, uint32_t link)
 {
 	k2k_u32 *at = &hash->heads[bucket];
@@ -121,7 +121,7 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 		 * unlinks it.
 		 */
 		if (entry && !ends && bucket_of(hash, entry) == bucket &&
-		    /* relaxed: our own */
+		    /* relaxed: only the writer, us, stamps a record with this token */
 		    k2k_load_relaxed(&entry->state) ==
 		            k2k_entry_word(K2K_ENTRY_RETIRED, mend->token)) {
 			at = &entry->next;
@@ -373,7 +373,7 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	    !k2k_cas_acq_rel(&entry->state, &word,
 	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return;
-	/* relaxed, both: carried by the generation, and by the link */
+	/* relaxed, both: published by the generation, and by the link */
 	k2k_store_relaxed(&entry->key, key.key);
 	k2k_store_relaxed(&entry->slot, key.slot);
 	k2k_store_release(&entry->gen, key.gen); /* publish[cost-gen]: the key of this generation */

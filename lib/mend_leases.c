@@ -354,10 +354,10 @@ static void mend_row(struct k2k_mend *mend, uint32_t slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		k2k_u32 *word = &mend->map->lease_rows[slot].record[i];
-		/* relaxed: compared, and replaced by nothing */
+		/* relaxed: the compare-exchange decides */
 		uint32_t link = k2k_load_relaxed(word);
 
-		/* publish[lease-link]: nothing */
+		/* publish[lease-link]: that there is no record */
 		if (link > mend->map->sizes.leases && k2k_cas_acq_rel(word, &link, 0))
 			k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
 			                "tenant slot %u: the link of broker %u was %u, which is "

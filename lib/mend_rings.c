@@ -155,7 +155,10 @@ static void empty_place(struct scene *s, uint64_t place)
 	/* publish[event-sequence], observe[event-sequence]: taken, as for an event */
 	if (!k2k_cas_acq_rel(&event->sequence, &sequence, first))
 		return; /* a writer has taken it meanwhile */
-	/* a release fence: a reader that sees a zero below also sees that the place was taken */
+	/*
+	 * A full fence, of which the release is needed: a reader that sees a zero below also sees
+	 * that the place was taken.
+	 */
 	k2k_fence_seq_cst();
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
 		/* relaxed, both: between the two stores of the sequence */

@@ -133,7 +133,7 @@ static void mend_follower(struct k2k_mend *mend, uint32_t index)
 	/* observe[follower-owner]: its current value */
 	uint64_t owner = k2k_load_acquire(&follower->owner);
 
-	/* publish[follower-owner]: nobody */
+	/* publish[follower-owner]: that the record is free */
 	if (owner && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX) &&
 	    k2k_cas_acq_rel(&follower->owner, &owner, 0))
 		k2k_mend_report(mend, &mend->counts.words, "layout", "audit",
