@@ -39,8 +39,8 @@ static void tick(struct k2k_registry *reg)
 }
 
 /*
- * A broker's agent calls this each time it wakes. Returns how long it may sleep. It never waits for
- * a reader or for another process.
+ * A broker's agent calls this at its start, and again each time the nanoseconds that it returned
+ * have passed. It never waits for a reader or for another process.
  */
 static uint64_t look(void *context)
 {
