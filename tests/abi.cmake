@@ -16,4 +16,4 @@ if(K2K_SANITIZE OR K2K_DELAYS OR CMAKE_CROSSCOMPILING OR NOT CMAKE_BUILD_TYPE MA
 endif()
 add_test(NAME abi_is_compatible_with_earlier_programs COMMAND ${PROJECT_SOURCE_DIR}/scripts/abi $<TARGET_FILE:k2k-registry>)
 add_test(NAME abi_changes_are_noticed COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/abi.sh ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER})
-set_tests_properties(abi_is_compatible_with_earlier_programs abi_changes_are_noticed PROPERTIES LABELS abi TIMEOUT 300 SKIP_RETURN_CODE 77)
+set_tests_properties(abi_is_compatible_with_earlier_programs abi_changes_are_noticed PROPERTIES LABELS abi TIMEOUT 900 SKIP_RETURN_CODE 77)

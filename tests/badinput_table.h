@@ -304,7 +304,7 @@ static int call_audit_stats(struct k2k_registry *reg, int variant, int *expected
 	return k2k_audit_stats(reg, &stats);
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------- */
 
 static const struct entry {
 	const char *name;

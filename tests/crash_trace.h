@@ -37,12 +37,10 @@ struct point {
 struct points {
 	struct point *list;
 	size_t count, room;
-	/* instructions stepped over; caught stores (crash_stores.h): stores and calls */
-	size_t steps;
+	size_t steps; /* instructions; of crash_stores.h: stores and system calls */
 	size_t changes, calls;
-	uint64_t
-		/* of caught stores: a hash of all of them and of the system calls, in order */
-		path;
+	/* of crash_stores.h: hash of all stores, and whether each changed something, and calls */
+	uint64_t path;
 };
 
 HARNESS_USED static void points_add(struct points *points, struct point point)

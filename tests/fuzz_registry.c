@@ -7,7 +7,8 @@
  *
  *	0     which image: empty, in use, put in order, with everything half done, full
  *	1     FIX_... below
- *	2..   patches of 12 bytes: what, object, offset (16 bits, in 2-byte steps), value (64 bits)
+ *	2..   patches of 12 bytes: what, object, offset (16 bits, in steps of 2 bytes), value (64
+ *	      bits)
  *
  * With RAW what follows is both headers themselves. What may come of it: an answer that is
  * documented, CORRUPT with what and where among them; each within a second of its own time and
@@ -473,10 +474,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/*
- * ---- mutation: patches of words that mean something, with values that are near the right ones
- * ----
- */
+/* ---- mutation: patches of words in use, with values near the right ones ---------------------- */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);

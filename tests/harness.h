@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * harness.h - what cmocka lacks: a process for each test, processes, gates, names that are removed
+ * harness.h - what cmocka lacks: a process for each test, gates, and names that are removed
  *
  * A program is one file of TEST(name) { ... }; an argument selects tests by name (`*`, `?` match).
  * Exit status: 1 if a test failed, 77 if all were skipped. K2K_TEST_SKIP names tests to skip,
- * K2K_TEST_TIMEOUT says how many seconds a test may take. cmocka leaves a failed test by a jump,
- * which a thread or a forked child can't take: so a test runs with CMOCKA_TEST_ABORT=1, a failure
- * aborts the process that it is in, and spawn_wait() passes it on.
+ * K2K_TEST_TIMEOUT gives the seconds of each. cmocka leaves a failed test by a jump, which threads
+ * and forked children can't take: CMOCKA_TEST_ABORT=1 aborts them, spawn_wait() passes it on.
  */
 #ifndef K2K_TESTS_HARNESS_H
 #define K2K_TESTS_HARNESS_H
@@ -49,7 +48,6 @@ HARNESS_USED static const char *fresh_registry(void)
 HARNESS_USED static const char *test_dir(void)
 {
 	static char path[64];
-
 	snprintf(path, sizeof path, "/tmp/k2k-test-%ld", (long)harness_pid);
 	assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
 	return path;
@@ -59,7 +57,6 @@ HARNESS_USED static const char *test_dir(void)
 HARNESS_USED static pid_t spawn(void)
 {
 	pid_t parent = getpid(), pid;
-
 	fflush(NULL);
 	pid = fork();
 	assert_int_not_equal(pid, -1);
@@ -71,7 +68,6 @@ HARNESS_USED static pid_t spawn(void)
 HARNESS_USED static int spawn_status(pid_t pid)
 {
 	int status;
-
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
 }
@@ -97,8 +93,7 @@ HARNESS_USED static void harness_run(void **state)
 {
 	const char *seconds = getenv("K2K_TEST_TIMEOUT"), *skips = getenv("K2K_TEST_SKIP");
 	const struct CMUnitTest *test = *state;
-	char *list = strdupa(skips ? skips : "");
-	char names[100];
+	char *list = strdupa(skips ? skips : ""), names[100];
 	int status;
 
 	harness_ran++;

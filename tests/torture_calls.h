@@ -192,9 +192,7 @@ static void call_lease(struct reader *r)
 	else
 		assert_int_equal(verdict.limit,
 		                 kernels_of(tenant, (uint32_t)verdict.limit % VARIANTS));
-	/*
-	 * what an earlier registration or another tenant held in this record would be counted too
-	 */
+	/* else what an earlier registration or another tenant held would be counted too */
 	assert_int_equal(verdict.used % amount, 0);
 	assert_true(verdict.used >= amount && verdict.used <= THREADS_MOST * amount);
 	assert_int_equal(lease.id, id_of(tenant));
