@@ -9,11 +9,11 @@
 #define AUDIT_POLL_NS UINT64_C(1000000)
 #define PASSED_POLL_FIRST_NS UINT64_C(20000)
 #define PASSED_POLL_MOST_NS UINT64_C(2000000)
-#define CLOSING UINT64_C(1) /* as batch_thread: no thread begins a batch any more */
+#define CLOSING UINT64_C(1) /* the value of batch_thread after which no batch can begin */
 
 /*
- * A thread is known by the address of one of its thread-local variables. A forked child has the
- * same address, so check the gate first.
+ * A thread is identified by the address of one of its thread-local variables. The thread in a
+ * forked child has the same address, so check the gate first.
  */
 static uint64_t own_thread(void)
 {
@@ -39,7 +39,10 @@ static int check_name(struct k2k_registry *reg)
 	return code;
 }
 
-/* Polls: another thread of this handle may be waiting for a stopped writer with the mutex held. */
+/*
+ * Polls, because it must end at the deadline: another thread of this handle may hold the mutex
+ * while it waits for a stopped writer.
+ */
 static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	while (pthread_mutex_trylock(&reg->mutex) != 0) {
@@ -54,14 +57,14 @@ static int lock_handle(struct k2k_registry *reg, uint64_t deadline_ns)
 	return 0;
 }
 
-/* The handle's mutex, then the writer's lock, then the name. */
+/* Takes the handle's mutex, then the writer's lock, and then checks the name. */
 static int take(struct k2k_registry *reg, uint64_t deadline_ns)
 {
 	int code = lock_handle(reg, deadline_ns);
 
 	if (code)
 		return code;
-	code = k2k_gate(reg, K2K_GATE_ADMIN); /* it may have been closed meanwhile */
+	code = k2k_gate(reg, K2K_GATE_ADMIN); /* the handle may have been closed meanwhile */
 	if (!code)
 		code = k2k_writer_lock(&reg->writer, deadline_ns);
 	if (!code) {
@@ -155,7 +158,7 @@ void k2k_change_end(struct k2k_registry *reg, bool undo)
 {
 	k2k_assert_writer(&reg->writer);
 	if (undo) {
-		/* as after a kill; if that fails too, the intent stays, for the next writer */
+		/* recovers as after a kill; if that fails too, the next writer finds the intent */
 		struct k2k_error_detail detail = *k2k_error_detail();
 
 		if (k2k_recover(reg, NULL) == 0)
@@ -222,7 +225,7 @@ int k2k_batch_begin(struct k2k_registry *reg)
 	code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;
-	/* relaxed: as in k2k_change_in_batch(). Fails if close came first */
+	/* relaxed: as in k2k_change_in_batch(). The exchange fails if a close came first */
 	if (!k2k_cas_relaxed(&reg->batch_thread, &nobody, own_thread())) {
 		code = k2k_gate_error(K2K_GATE_CLOSED);
 		k2k_change_leave(reg);
@@ -233,8 +236,8 @@ int k2k_batch_begin(struct k2k_registry *reg)
 }
 
 /*
- * Reaps what the batch retired, once for all of it, because that takes a sweep. The next change
- * reaps what has not passed yet.
+ * Reaps what the batch retired. Reaping takes a sweep of the ledger, so a batch does it once. The
+ * next change reaps the tenants whose grace period has not passed yet.
  */
 static void reap_batch(struct k2k_registry *reg)
 {
@@ -251,8 +254,8 @@ static void end_batch(struct k2k_registry *reg, uint64_t next)
 	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
 	/*
-	 * publish[batch]: all accesses of the batch; from here on a close may unmap the registry.
-	 * The mutex outlives that.
+	 * publish[batch]: all accesses of the batch; from here on a close may unmap the registry,
+	 * but the mutex stays, because handles are never freed
 	 */
 	k2k_store_release(&reg->batch_thread, next);
 	pthread_mutex_unlock(&reg->mutex);
@@ -266,7 +269,7 @@ int k2k_batch_end(struct k2k_registry *reg)
 	if (!reg)
 		return k2k_fail_argument("registry", "null");
 	/*
-	 * a batch can be ended also after the handle was fenced; relaxed: nothing that is read
+	 * a batch can be ended even after the handle was fenced; relaxed: nothing that is read
 	 * below depends on it
 	 */
 	if (k2k_load_relaxed(reg->gate) != K2K_GATE_FORKED && k2k_change_in_batch(reg)) {

@@ -14,14 +14,14 @@
 
 /*
  * 0, to be ended with k2k_change_end(); or the error. If this thread has a batch, it holds the
- * locks already and has looked at the name when it took them; the end of the change keeps them.
- * K2K_OP_CHECK sets no intent: for calls that change nothing, or by one store; to be ended with
- * k2k_change_leave().
+ * locks already and checked the name when it took them; the end of the change does not release
+ * them. K2K_OP_CHECK sets no intent: it is for calls that change nothing, or change it by one
+ * store, and is ended with k2k_change_leave().
  */
 int k2k_change_begin(struct k2k_registry *reg, enum k2k_operation operation, uint64_t deadline_ns);
 /* undo: the change failed halfway, so recovery undoes it. */
 void k2k_change_end(struct k2k_registry *reg, bool undo);
-/* Gives up the locks and leaves the intent as it is. */
+/* Releases the locks and leaves the intent as it is. */
 void k2k_change_leave(struct k2k_registry *reg);
 /* Does this thread have a batch on this handle? */
 bool k2k_change_in_batch(const struct k2k_registry *reg);
@@ -37,7 +37,10 @@ int k2k_batch_close(struct k2k_registry *reg);
  */
 int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
                     uint32_t *behind);
-/* K2K_EBUSY; its detail names the broker in slot `behind`, for which `what` ("tenants") wait. */
+/*
+ * Returns K2K_EBUSY. Its detail says that all free records of the table `what` ("tenants") wait for
+ * the broker in slot `behind`; or, if that is K2K_SLOTS, for a grace period.
+ */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 
 #endif

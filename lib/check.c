@@ -3,9 +3,8 @@
  * check.c (F7) - checks the invariants that are visible from outside; and repairs.
  *
  * An administrator checks under the writer's lock, so definitions don't change. What brokers write
- * changes all the time. So a finding there, and any finding of a reader without the lock, counts
- * only if all further rounds find the same. verify.h says what is checked and what is not a
- * finding.
+ * changes all the time, and to a reader without the lock anything may change. So a finding counts
+ * only if each further round finds it too. verify.h says what is checked and what is not a finding.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 #include "verify.h"
 
 #define ROUNDS 5
-#define PAUSE_NS UINT64_C(15000000) /* all of them together stay below 100 ms */
+#define PAUSE_NS UINT64_C(15000000) /* the pauses of all rounds together stay below 100 ms */
 
 static void check_header(struct k2k_verify *verify, const char *object, const void *mapped,
                          const struct k2k_shm_header *header)
@@ -48,7 +47,10 @@ static void check_all(struct k2k_verify *verify)
 	k2k_verify_trail(verify);
 }
 
-/* Keeps what both rounds found. A text contains no number that changes by itself. */
+/*
+ * Keeps the findings that both rounds have. They are compared by their texts, which therefore
+ * contain no number that changes by itself.
+ */
 static void intersect(struct k2k_verify *verify, const struct k2k_verify *again)
 {
 	size_t kept = 0;
@@ -181,7 +183,7 @@ static uint64_t sweep_files(struct k2k_registry *reg)
 	return sweeping.files;
 }
 
-/* For k2k_repair_list(). Needs no atomics: the handle's mutex protects it. */
+/* Keeps the list for k2k_repair_list(). The handle's mutex protects it. */
 static void keep_cuts(struct k2k_registry *reg, const struct k2k_verify *verify)
 {
 	struct k2k_finding *list = malloc(sizeof(*list) * (verify->count + 1));
@@ -268,7 +270,7 @@ int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *list, size_t c
 	               : k2k_fail_argument("registry", "null");
 
 	if (!code)
-		/* it is called only for the mutex */
+		/* called only because it takes the handle's mutex */
 		code = k2k_change_begin(reg, K2K_OP_CHECK, k2k_deadline(reg));
 	if (code)
 		return code;

@@ -51,7 +51,7 @@ static int check_create_options(const struct k2k_create_options *options)
 	return 0;
 }
 
-/* Without options: the defaults. */
+/* Copies and checks the caller's options. Null means the defaults. */
 static int take_create_options(const struct k2k_create_options *options,
                                struct k2k_create_options *mine)
 {
@@ -86,7 +86,7 @@ static void read_sizes(const struct k2k_create_options *options, struct k2k_size
 	sizes->events = power_of_two(or_default(options->max_audit_events, DEFAULT_EVENTS));
 }
 
-/* On the agent. */
+/* Runs on the agent. */
 static int make_plan(const struct k2k_create_options *options, struct k2k_registry_plan *plan)
 {
 	struct k2k_shm_header defs, live;
@@ -167,8 +167,8 @@ static int check_room(const struct k2k_registry_plan *plan)
 }
 
 /*
- * The room was there when it was checked, and is gone now: puts the current numbers into the
- * detail.
+ * For a create that ran out of memory although check_room() found enough: puts the current numbers
+ * into the detail.
  */
 static int no_room(const struct k2k_registry_plan *plan)
 {
@@ -223,7 +223,7 @@ static void fill_list(const struct k2k_list *list)
 		k2k_list_append(list, i);
 }
 
-/* The first event of the administrators' ring. */
+/* Appends the first event of the administrators' ring. */
 static int report(const struct k2k_map *map, mode_t mode)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_CREATED };
@@ -296,8 +296,8 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 }
 
 /*
- * Links both. If two processes create at once, one gets the name of defs; the other unlinks its
- * live.
+ * Links live, then defs. If two processes create at once, only one can link defs; the other unlinks
+ * its live.
  */
 static int name_objects(struct creation *creation, const char *name)
 {
@@ -344,12 +344,12 @@ static int check_free(struct k2k_agent *agent, const char *name)
 	}
 	if (code == K2K_EIO || code == K2K_ENOMEM)
 		return code;
-	/* whatever it is, it has the name */
+	/* a registry, a damaged one or another file has the name: it is never replaced */
 	return k2k_fail(K2K_EEXIST, "name", NULL, "%s already exists: open it, or destroy it first",
 	                path);
 }
 
-/* On the agent. */
+/* Runs on the agent. */
 static int create(void *context)
 {
 	struct k2k_registry_plan plan;
@@ -375,7 +375,7 @@ static int create(void *context)
 	return code;
 }
 
-/* On the agent. A create that returns an error leaves nothing behind. */
+/* Runs on the agent. Removes the new registry: a create that fails leaves nothing behind. */
 static int take_back(void *context)
 {
 	struct creation *creation = context;

@@ -2,9 +2,9 @@
 /*
  * definitions.c (F7) - register, restore, update and budgets.
  *
- * Each takes effect by one commit store: LIVE in a register, the raised version in an update or a
- * change of budgets. Killed before it nothing has happened, after it all of it has. Recovery finds
- * out which from the records.
+ * Each takes effect by one commit store: a register by the state LIVE, an update or a change of
+ * budgets by the raised version. If the process is killed before that store, nothing has happened;
+ * if after it, the whole change has. Recovery sees from the records which of the two it was.
  */
 #include "definitions.h"
 
@@ -31,7 +31,10 @@ int k2k_change_check_id(k2k_tenant_id id)
 	return 0;
 }
 
-/* Checks the caller's quota and copies what the mask names. Nothing else reads the original. */
+/*
+ * Checks the caller's quota and copies it; its budgets only if the mask names them. Nothing else
+ * reads the original.
+ */
 static int take_quota(struct k2k_change *change, const struct k2k_quota *quota)
 {
 	struct k2k_quota mine;
@@ -74,7 +77,7 @@ int k2k_change_reap(struct k2k_change *change)
 
 /* ---- register ----------------------------------------------------------------------- */
 
-/* The totals and costs of the image, in a tenant that nobody else has seen. */
+/* Stores the totals and costs of the image in a tenant that no other process has seen yet. */
 static int restore_counts(struct k2k_change *change)
 {
 	const struct k2k_tenant_image *image = change->image;
@@ -82,7 +85,7 @@ static int restore_counts(struct k2k_change *change)
 	struct k2k_shm_cell_cold *cold = &map->cells_cold[change->slot];
 	int code = 0;
 
-	/* relaxed, all: carried by LIVE */
+	/* relaxed, all: published by the store of LIVE */
 	k2k_store_relaxed(&map->cells[change->slot].admitted, image->admitted_total);
 	k2k_store_relaxed(&cold->rejected_rate, image->rejected_total.rate);
 	k2k_store_relaxed(&cold->rejected_budget, image->rejected_total.budget);
@@ -104,7 +107,7 @@ static int restore_counts(struct k2k_change *change)
 	return code;
 }
 
-/* Leaves the image's generation as the next one to be given. */
+/* Raises the registry's generation so that the next tenant gets the one of the image. */
 static int pass_generations(struct k2k_change *change)
 {
 	struct k2k_shm_defs *defs = change->reg->map.defs;
@@ -250,14 +253,14 @@ static int run_held(struct k2k_change *change, int (*attempt)(struct k2k_change 
 			                         : code;
 		if (k2k_clock_monotonic_ns() >= deadline)
 			return k2k_held_up(change->reg, K2K_SLOTS, change->full);
-		/* passed, but pinned by a deregister that takes its final totals */
+		/* the token has passed, but a deregister that takes final totals pins the slots */
 		k2k_clock_sleep_ns(pause_ns);
 		if (pause_ns < RETRY_MOST_NS)
 			pause_ns *= 2;
 	}
 }
 
-/* The whole of a call: attempts, the wait between them, and the sink. */
+/* Runs a whole call: the attempts, the waits between them, and the sink. */
 static int run(struct k2k_change *change, int (*attempt)(struct k2k_change *))
 {
 	int code = k2k_hold(change->reg, K2K_GATE_ADMIN);
@@ -407,7 +410,7 @@ int k2k_budget_set(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engageme
 	return update_budget(reg, id, (struct k2k_budget){ engagement_id, budget_ns }, try_update);
 }
 
-/* Unlike an update, it reports that there is no such budget. */
+/* Unlike an update, an unset returns an error if there is no such budget. */
 static int try_unset(struct k2k_change *change)
 {
 	int code = try_update(change);

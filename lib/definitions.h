@@ -4,8 +4,8 @@
  *
  * The call checks what it is given and copies it into struct k2k_change, once: the attempts, the
  * event in the trail and the application's sink all read this copy. An attempt runs under the
- * writer's lock. If it finds no room before a grace period has passed, the lock is given up for
- * the wait, and another attempt follows.
+ * writer's lock. If the room that it needs becomes free only after a grace period, the call
+ * releases the lock, waits, and makes another attempt.
  */
 #ifndef K2K_DEFINITIONS_H
 #define K2K_DEFINITIONS_H
@@ -18,7 +18,7 @@ struct k2k_given_budget {
 	struct k2k_budget budget;
 	uint32_t number; /* its place in the caller's list */
 	uint32_t ended;  /* index + 1 of the budget record that it ends; 0: none */
-	bool changed;    /* it is not as it was before */
+	bool changed;    /* it differs from the budget before */
 };
 
 struct k2k_change {
@@ -28,15 +28,15 @@ struct k2k_change {
 	const char *verb; /* for the sink: "tenant 7 VERB" */
 	k2k_tenant_id id;
 	uint32_t mask;                        /* K2K_UPDATE_...: what the caller names */
-	struct k2k_limits limits;             /* of them those that are named */
-	uint32_t budget_count;                /* 0 unless they are named */
+	struct k2k_limits limits;             /* used as far as `mask` names them */
+	uint32_t budget_count;                /* 0 unless `mask` names budgets */
 	struct k2k_given_budget *budgets;     /* sorted by engagement, each engagement once */
 	const struct k2k_tenant_image *image; /* of a restore, else null */
 
 	/* the attempt */
 	uint32_t slot;
 	uint64_t generation;
-	uint32_t changed;    /* K2K_UPDATE_...: what is not as it was before */
+	uint32_t changed;    /* K2K_UPDATE_...: what differs from before */
 	bool undo;           /* something was stored: if the attempt fails, recovery undoes it */
 	const char *full;    /* with K2K_CHANGE_WAIT: the table that has no room */
 	uint64_t wait_token; /* with K2K_CHANGE_WAIT */
@@ -49,27 +49,32 @@ int k2k_change_check_id(k2k_tenant_id id);
 /* Fills slot and generation. 0, K2K_ENOTENANT, K2K_ECORRUPT. */
 int k2k_change_find_live(struct k2k_change *change);
 /*
- * Frees what was retired and has passed. That takes a sweep, so a batch does it only if there is no
- * room, and once at its end.
+ * Frees the retired records whose grace period has passed. That takes a sweep of the ledger, so
+ * within a batch it is done only if there is no room, and once at the end of the batch.
  */
 int k2k_change_reap(struct k2k_change *change);
 
 /* ---- definitions_budgets.c ---- */
 
-/* Copies the caller's budgets; of the same engagement the last one. 0, K2K_ENOMEM. */
+/*
+ * Copies the caller's budgets. If an engagement has several, the last one counts. 0, K2K_ENOMEM.
+ */
 int k2k_change_take_budgets(struct k2k_change *change, const struct k2k_quota *quota);
 /*
- * Puts the budgets in force from `version` on, which is not in force yet, and ends those that they
- * replace. 0, K2K_EFULL, K2K_CHANGE_WAIT, K2K_ENOMEM, K2K_ECORRUPT.
+ * Adds the budgets, to be in force from `version` on, and ends those that they replace. `version`
+ * itself is not in force yet. 0, K2K_EFULL, K2K_CHANGE_WAIT, K2K_ENOMEM, K2K_ECORRUPT.
  */
 int k2k_change_budgets(struct k2k_change *change, uint64_t version);
-/* After the version has come into force: retires the budget records that ended with it. */
+/* Call it after the version has come into force: retires the budgets that ended with it. */
 int k2k_change_retire_ended(struct k2k_change *change);
-/* The ledger record of an engagement. As k2k_ledger_obtain(), but damage is cut out first. */
+/*
+ * The ledger record of an engagement. As k2k_ledger_obtain(); if that meets damage, the damage is
+ * cut out and the search repeated.
+ */
 int k2k_change_obtain_record(struct k2k_change *change, uint64_t engagement, uint32_t *record);
 /*
- * A table is full. waiting: some of it is retired and will be free. K2K_CHANGE_WAIT, with full and
- * wait_token set; or K2K_EFULL.
+ * `table` is full. waiting: some of its records are retired and will become free. Returns
+ * K2K_CHANGE_WAIT, with full and wait_token set; or K2K_EFULL.
  */
 int k2k_change_full(struct k2k_change *change, const char *table, bool waiting);
 

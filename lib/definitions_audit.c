@@ -17,8 +17,8 @@ static uint32_t count_changed(const struct k2k_change *change)
 /* ---- the trail ------------------------------------------------------------------- */
 
 /*
- * Killed between the commit store and this: the change is complete and lacks its event. No event
- * reports what did not happen.
+ * If the process is killed between the commit store and this call, the change is complete, but its
+ * events are missing. The reverse can't happen: no event reports a change that was not made.
  */
 void k2k_change_append_events(const struct k2k_change *change)
 {
@@ -28,7 +28,7 @@ void k2k_change_append_events(const struct k2k_change *change)
 	uint64_t *values = body.more.change.values;
 
 	k2k_assert_writer(&change->reg->writer);
-	/* as the sink: if only budgets changed, by theirs; if nothing changed, by none */
+	/* as in the sink: a change of budgets alone has only their events; no change has none */
 	if (changed & ~(uint32_t)K2K_UPDATE_BUDGETS) {
 		body.kind = change->operation == K2K_OP_REGISTER ? K2K_AUDIT_KIND_REGISTER
 		                                                 : K2K_AUDIT_KIND_UPDATE;

@@ -57,7 +57,10 @@ int k2k_change_full(struct k2k_change *change, const char *table, bool waiting)
 	return K2K_CHANGE_WAIT;
 }
 
-/* Retired tenants or budgets, or costs that wait for their second grace period. */
+/*
+ * True if records will become free: those of retired tenants, retired budgets, or costs that wait
+ * for their second grace period.
+ */
 static bool something_comes_back(const struct k2k_registry *reg)
 {
 	struct k2k_list tenants = k2k_tenant_retired_list(&reg->map),
@@ -93,7 +96,7 @@ int k2k_change_obtain_record(struct k2k_change *change, uint64_t engagement, uin
 static int add_budget(struct k2k_change *change, uint64_t since, const struct k2k_budget *budget)
 {
 	struct k2k_registry *reg = change->reg;
-	/* before the tables are looked at: what is freed after this, the next attempt finds */
+	/* asked before the tables are searched: the next attempt finds what is freed after this */
 	bool waiting = something_comes_back(reg);
 	struct k2k_hash_key key = key_of(change, budget->engagement_id);
 	struct k2k_list free_list = k2k_budget_free_list(&reg->map);
@@ -111,7 +114,7 @@ static int add_budget(struct k2k_change *change, uint64_t since, const struct k2
 	return k2k_budget_add(&reg->map, &key, since, budget->budget_ns, record);
 }
 
-/* *by: how many more budgets there are. */
+/* Adds to *by the change in the number of the tenant's budgets. */
 static int change_one(struct k2k_change *change, uint64_t version, struct k2k_given_budget *given,
                       int64_t *by)
 {
@@ -150,7 +153,7 @@ static void set_budget_count(struct k2k_change *change, int64_t by)
 	struct k2k_shm_tenant *tenant = &change->reg->map.tenants[change->slot];
 	k2k_u32 *count = &change->reg->map.tenants_cold[change->slot].budget_count;
 
-	/* relaxed, all: under the writer's lock; the flag is carried by the version or by LIVE */
+	/* relaxed, all: under the writer's lock; the version, or LIVE, publishes the flag */
 	k2k_store_relaxed(count, (uint32_t)((int64_t)k2k_load_relaxed(count) + by));
 	if (by > 0)
 		k2k_store_relaxed(&tenant->flags,

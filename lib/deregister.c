@@ -2,11 +2,12 @@
 /*
  * deregister.c (F7) - deregister, and the final totals.
  *
- * RETIRED is the commit store of each tenant. Killed before it nothing has happened, after it all
- * of it has. Final totals are known once the tenant's grace period has passed. The wait for that is
- * without the writer's lock; a pin keeps others from reaping the slot meanwhile, as long as the
- * process that waits lives. If it can't wait long enough, or is killed, the process that reaps the
- * slot reports the final totals in the trail, because totals_due was stored before RETIRED.
+ * The commit store of each tenant is its state RETIRED. If the process is killed before that store,
+ * nothing has happened to the tenant; if after it, the tenant is deregistered. Final totals are
+ * known once the tenant's grace period has passed. The call waits for that without the writer's
+ * lock; as long as the waiting process lives, a pin keeps others from reaping the slot. If it can't
+ * wait long enough, or is killed, the process that reaps the slot reports the final totals in the
+ * trail, because totals_due was stored before RETIRED.
  */
 #include "definitions.h"
 
@@ -21,9 +22,9 @@ struct deregistration {
 	size_t count;
 	int *codes;                       /* one for each id */
 	struct k2k_tenant_totals *totals; /* one for each id; null: not asked for */
-	struct k2k_finals finals;         /* those that are retired, in the order of ids */
-	uint64_t token;                   /* one for all */
-	bool undo;                        /* some store is half done: recovery completes it */
+	struct k2k_finals finals;         /* the tenants that it has retired, in the order of ids */
+	uint64_t token;                   /* of the grace period that all of them wait for */
+	bool undo;                        /* a retirement is half done: recovery completes it */
 };
 
 static void append_event(const struct k2k_change *change)
@@ -60,7 +61,7 @@ static void unpin(const struct deregistration *d, uint32_t slot)
 {
 	uint64_t own = d->reg->writer.incarnation;
 
-	/* publish[tenant-pin], observe[tenant-pin]: nothing but itself */
+	/* publish[tenant-pin], observe[tenant-pin]: only the word itself */
 	k2k_cas_acq_rel(&d->reg->map.tenants_cold[slot].pinned_by, &own, 0);
 }
 
@@ -84,7 +85,7 @@ static int retire(struct deregistration *d, size_t number)
 	if (code)
 		return code;
 	pin(d, change.slot, d->totals ? d->reg->writer.incarnation : 0);
-	/* relaxed: carried by RETIRED; only writers read it */
+	/* relaxed: published by the store of RETIRED; only writers read it */
 	k2k_store_relaxed(&map->tenants_cold[change.slot].totals_due,
 	                  d->totals ? change.generation : 0);
 	code = k2k_tenant_retire(map, change.slot, d->token);
@@ -104,8 +105,8 @@ static int retire(struct deregistration *d, size_t number)
 }
 
 /*
- * Killed in between: what is RETIRED is stamped with the token; recovery unlinks it and publishes
- * the token. The other tenants stay registered.
+ * If the process is killed in between, each tenant that is RETIRED is stamped with the token:
+ * recovery unlinks it and publishes the token. The other tenants stay registered.
  */
 static int retire_all(struct deregistration *d)
 {
@@ -125,9 +126,9 @@ static int retire_all(struct deregistration *d)
 }
 
 /*
- * Waits without the lock; then, with it, takes the final totals and frees the slots. If that can't
- * be done, the totals are as counted so far. The tenants are gone in any case, so an error is
- * returned only if the handle can't be used any more.
+ * Waits without the writer's lock; then takes it, takes the final totals and frees the slots. If
+ * that can't be done, the totals are as counted so far. The tenants are gone in any case, so an
+ * error is returned only if the handle can't be used any more.
  */
 static int finish(struct deregistration *d, uint64_t deadline)
 {
@@ -168,7 +169,7 @@ static void call_sink(const struct deregistration *d)
 	}
 }
 
-/* None of them is deregistered. */
+/* For a failure before the first tenant: none of them is deregistered, and each has this code. */
 static int refuse(struct deregistration *d, int code)
 {
 	for (size_t i = 0; i < d->count; i++)
@@ -195,7 +196,7 @@ static int deregister_held(struct deregistration *d)
 	return code;
 }
 
-/* codes, list and totals (if they are asked for) are the caller's memory for `count` tenants. */
+/* The caller provides codes, finals.list and, if asked for, totals for `count` tenants. */
 static int deregister(struct deregistration *d)
 {
 	uint32_t slots = d->reg->map.sizes.tenants;

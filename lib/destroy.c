@@ -37,17 +37,14 @@ static void report(const struct k2k_map *map, uint32_t flags, uint32_t brokers, 
 	struct k2k_trail_writer writer;
 
 	if (k2k_trail_writer_open(&writer, map, actor) != 0)
-		/*
-		 * In a time namespace whose offset can't be found out, the event's times would be
-		 * wrong.
-		 */
+		/* The time namespace's offset is unknown: no event is better than wrong times. */
 		return;
 	body.more.change.values[K2K_AUDIT_DESTROYED_FLAGS] = flags;
 	body.more.change.values[K2K_AUDIT_DESTROYED_BROKERS] = brokers;
 	k2k_trail_append_locked(&writer.trail, &body);
 }
 
-/* Unless a broker is attached, or by force, reports the destroy in the trail. */
+/* Reports the destroy in the trail. Refuses it if a broker is attached, unless FORCE is given. */
 static int look_at_live(const struct k2k_map *map, struct k2k_segment *live, uint32_t flags,
                         const char *actor)
 {
@@ -70,15 +67,15 @@ static int poison(const char *name, struct k2k_segment *defs)
 	k2k_store_relaxed(&words->intent, K2K_OP_DESTROY); /* relaxed: for diagnostics */
 	/*
 	 * publish[poisoned]: from here on every lookup returns K2K_EFENCED; seen by relaxed loads
-	 * in tenant_find(), which need nothing else that was stored
+	 * in k2k_tenant_find(), which need nothing else that was stored
 	 */
 	k2k_store_release(&words->poisoned, K2K_POISONED);
 	return k2k_sweep_unlink(name, defs);
 }
 
 /*
- * If live is missing, no broker can be attached. If it can't be opened, only FORCE removes the
- * registry.
+ * If live is missing, no broker can be attached, and the registry is removed. If live is there but
+ * can't be opened, only FORCE removes the registry.
  */
 static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *defs,
                           const struct k2k_trust *trust, const char *actor)
@@ -111,9 +108,9 @@ static int destroy_locked(const char *name, uint32_t flags, struct k2k_segment *
 }
 
 /*
- * Removes by name alone a registry of another boot, of another layout, or with a corrupt header.
- * The remover's byte is locked, and the file must still be what it was: otherwise one of two
- * processes that replace the registry at once could remove the new one.
+ * Removes a registry of another boot, of another layout, or with a corrupt header, by its name
+ * alone. The remover's byte is locked, and the name must still refer to the same file: otherwise,
+ * of two processes that replace the registry at once, one could remove the other's new one.
  */
 static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, uint32_t flags,
                            const struct k2k_trust *trust)
@@ -124,7 +121,7 @@ static int destroy_foreign(struct k2k_agent *agent, const char *name, int why, u
 	struct k2k_lock lock;
 	int code;
 
-	/* a file that is not a registry, or not ours, stays */
+	/* a file that is no registry, or can't be opened, stays */
 	k2k_segment_defs_path(path, name);
 	if ((why != K2K_EBOOT && !(flags & K2K_DESTROY_FORCE)) ||
 	    k2k_segment_peek(path, K2K_DEFS_MAGIC, &header) != 0 ||

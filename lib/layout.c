@@ -6,8 +6,7 @@
 /*
  * Every struct of layout.h: its size, and the offset of each field, in order. The compiler checks
  * both against layout.h, and that no field or padding is missing here. The fingerprint is computed
- * from the same list. A MEMBER is a field inside a union: the union's own FIELD already counts its
- * bytes.
+ * from the same list. MEMBER is a member of a union, whose FIELD covers its bytes already.
  */
 /* clang-format off */
 #define LAYOUT(STRUCT, FIELD, MEMBER, END) \

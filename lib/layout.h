@@ -328,8 +328,8 @@ struct k2k_shm_cost {
 };
 
 /*
- * Counters of one resource, modulo 2^64. asked and ended only grow; asked - ended is what is held
- * or wanted, and held <= asked - ended.
+ * Counters of one resource. `asked` and `ended` only grow, modulo 2^64. asked - ended is what the
+ * broker holds or wants, and `held` is at most that.
  */
 struct k2k_shm_claim {
 	k2k_u64 asked;

@@ -91,11 +91,11 @@ bool k2k_mended_anything(const struct k2k_mend_counts *counts)
 bool k2k_mend_set_link(k2k_u32 *link, bool is_head, uint32_t from, uint32_t to)
 {
 	if (is_head)
-		/* publish[entry-link]: `to` was published before; this passes it on */
+		/* publish[entry-link]: the record of `to`, which was linked and published before */
 		return k2k_cas_acq_rel(link, &from, to);
 	/*
-	 * publish[entry-link]: as above; only the single remover, which we are, changes a linked
-	 * record's link
+	 * publish[entry-link]: as above; a store, because only the writer, us, changes the link of
+	 * a linked record
 	 */
 	k2k_store_release(link, to);
 	return true;
@@ -106,12 +106,12 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 	uint32_t used = pool->capacity, high;
 
 	if (!mend->thorough)
-		return; /* this takes a pass over the whole table */
+		return; /* the search below takes a pass over the whole table */
 	/* observe[entry-state]: the mark was raised before it */
 	while (used > 0 && k2k_entry_state(k2k_load_acquire(&k2k_pool_at(pool, used - 1)->state)) ==
 	                           K2K_ENTRY_FREE)
 		used--;
-	/* observe[pool-high]: raised before those were claimed */
+	/* observe[pool-high]: it was raised before those records were claimed */
 	high = k2k_load_acquire(&pool->shared->high);
 	if (high >= used)
 		return;
@@ -134,7 +134,7 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
 
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_FREE: right = 0; break;
-	/* recovery decides about it, as about every claim of a dead claimer */
+	/* with the writer's mark, recovery decides about it as about any dead claimer's record */
 	case K2K_ENTRY_CLAIMED:
 	case K2K_ENTRY_LIVE:
 		if (above != K2K_INCARNATION_WRITER &&
@@ -143,8 +143,8 @@ void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uin
 		break;
 	case K2K_ENTRY_RETIRED:
 		/*
-		 * with the next token: from a killed remover, or damage; the caller publishes it
-		 * now
+		 * It has the next token or a later one, from a killed remover or by damage: the
+		 * caller must publish the next one.
 		 */
 		mend->stamped = mend->stamped || above >= mend->token;
 		right = above < mend->token ? above : mend->token;
@@ -171,15 +171,15 @@ bool k2k_mend_revive(const struct k2k_pool *pool, uint32_t index, uint64_t gener
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && k2k_entry_state(word) != K2K_ENTRY_RETIRED)
 		return false;
 	/*
-	 * observe[entry-state], publish[entry-state]: a claim like any other: from now on no other
-	 * process writes the record
+	 * observe[entry-state], publish[entry-state]: a claim like any other. From now on no other
+	 * process writes the record.
 	 */
 	if (!k2k_cas_acq_rel(&entry->state, &word,
 	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return false;
 	/*
-	 * relaxed: it is ours. If another process had it in between, it was freed properly, with
-	 * generation 0 or another one.
+	 * relaxed: the record is ours. If another process had it in between, that process has freed
+	 * it with generation 0, or given it another one.
 	 */
 	if (k2k_load_relaxed(&entry->gen) != generation) {
 		/* publish[entry-state]: its previous value */

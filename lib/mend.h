@@ -12,17 +12,19 @@
  * 2. Afterwards each chain of the ledger ends and contains only records of its own bucket, each
  *    once; and every LIVE record of a registration is in its chain, or its row leads to it (unless
  *    a broker damages them again).
- * 3. The definitions decide to whom a record belongs, by its generation, which a registry gives
- *    only once. A record of no registration is removed, and its GPU time is added to defs.cut_ns.
- * 4. A reader that stands on a removed record next sees a record of another bucket, or the end of
- *    the chain; each of its walks has a bound. A removed record is RETIRED with the caller's token,
- *    so it is reused only after a grace period.
+ * 3. The definitions decide which tenant a record belongs to, by its generation, which a registry
+ *    gives only once. A record of no registration is removed, and its GPU time is added to
+ *    defs.cut_ns.
+ * 4. A reader that is at a removed record next sees a record of another bucket, or the end of the
+ *    chain; each of its walks has a bound. A removed record is RETIRED with the caller's token, so
+ *    it is reused only after a grace period.
  * 5. A word that a broker may write too is changed by compare-exchange: what the broker stored
- *    meanwhile stays.
+ *    meanwhile stays. Only the event counts of a damaged ring are cleared by plain stores: what a
+ *    broker adds to them meanwhile may be lost with them.
  *
- * Killed after any store: the rest is still damaged, and the next k2k_mend() finds it. If the kill
- * falls between taking the GPU time out of a record and adding it elsewhere, that time is in no
- * total.
+ * If the process is killed after any store, the rest is still damaged, and the next k2k_mend()
+ * finds it. If it is killed between taking the GPU time out of a record and adding it elsewhere,
+ * that time is in no total.
  *
  * Not in the models: ledger.pml proves the protocol for records that contain what the protocol
  * wrote. The steps here add no new kind of transition. A link is changed as k2k_hash_unlink()
@@ -65,15 +67,15 @@ struct k2k_mend {
 	const struct k2k_passed *passed;
 	const struct k2k_shm_header *live_header; /* as the attach checked it */
 	uint64_t token;                           /* for what is retired now; not published yet */
-	/* for repair: also rings, and records above the marks, which no change walks through */
+	/* set by repair: also mends rings and records above the marks, which no change walks */
 	bool thorough;
 	bool stamped; /* something was stamped: the caller must publish the token */
 	struct k2k_mend_counts counts;
-	/* left by dead brokers and killed reapers, which is no damage */
+	/* records that dead brokers and killed reapers left, which is no damage */
 	uint64_t adopted_costs, adopted_leases;
 	struct k2k_verify *verify; /* may be null */
 
-	/* for the parts: registrations, sorted by generation */
+	/* for the parts below: all registrations, sorted by generation */
 	struct k2k_registration *registrations;
 	size_t registration_count;
 };
@@ -94,7 +96,7 @@ int k2k_mend_list_registrations(struct k2k_mend *mend);
 /* The live or retired registration of a generation, or null. */
 const struct k2k_registration *k2k_mend_registration(const struct k2k_mend *mend,
                                                      uint64_t generation);
-/* Was it the last registration of this slot, and ended properly (reaped, or undone)? */
+/* Is it the slot's last registration? If it is not current either, it was reaped or undone. */
 bool k2k_mend_is_over(const struct k2k_mend *mend, uint32_t slot, uint64_t generation);
 void k2k_mend_report(struct k2k_mend *mend, uint64_t *count, const char *invariant,
                      const char *object, const char *format, ...)
@@ -113,8 +115,8 @@ void k2k_mend_mark(struct k2k_mend *mend, const struct k2k_pool *pool, const cha
 void k2k_mend_state_word(struct k2k_mend *mend, const struct k2k_pool *pool, uint32_t index,
                          const char *object);
 /*
- * Makes a FREE or RETIRED record LIVE again that is linked or has a registration. False: another
- * process took it meanwhile.
+ * Makes a FREE or RETIRED record LIVE again, because it is in use: it is linked, or a budget owns
+ * it. False: it is neither FREE nor RETIRED, or another process took it meanwhile.
  */
 bool k2k_mend_revive(const struct k2k_pool *pool, uint32_t index, uint64_t generation);
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mend_all.c (F6, on top of its peers) - k2k_mend(): runs the parts, in their order. */
+/* mend_all.c (F6, on top of its peers) - k2k_mend(), which runs the parts in order. */
 #include <stdlib.h>
 
 #include "mend.h"

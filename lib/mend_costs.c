@@ -2,11 +2,11 @@
 /*
  * mend_costs.c (F6, on top of its peers) - rebuilds the ledger's chains from its records.
  *
- * First each chain is followed. A link is set to the next record, or to 0, if it leads outside the
- * table, to a record of another bucket, to one that is not in use, or to one that the walk has
- * passed already. Then each record is checked by itself. A record of a registration that is in no
- * chain is linked where its key belongs. A second record of the same key adds its cost to the
- * first.
+ * The first pass follows each chain. If a link leads outside the table, to a record of another
+ * bucket, to one that is not in use, or to one that the walk has passed already, it is set to the
+ * record after that one, or to 0. The second pass checks each record by itself. If a record of a
+ * registration is in no chain, it is linked where its key belongs. If two records have the same
+ * key, the cost of one is added to the other.
  *
  * Brokers insert meanwhile. They insert only at heads, and only a record that they have CLAIMED;
  * its key does not change after it is linked, and they make it LIVE after the link. So nothing that
@@ -27,13 +27,14 @@
 
 static uint32_t bucket_of(const struct k2k_hash *hash, const struct k2k_shm_entry *entry)
 {
-	/* relaxed, both: carried by the link that led to it */
+	/* relaxed, both: published by the link that led here */
 	return k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
 }
 
 /*
- * Is it stamped with the next token because a reaper was killed before it unlinked it? Then
- * recovery finishes that. Records of a live tenant are never reaped.
+ * Is the record stamped with the next token because a reaper was killed before it unlinked the
+ * record, or is our caller? Then recovery or the caller unlinks it. Records of a live tenant are
+ * never reaped.
  */
 static bool is_unlinked_now(const struct k2k_mend *mend, uint64_t word,
                             const struct k2k_registration *of)
@@ -51,7 +52,7 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	/* observe[entry-state]: its current value */
 	uint64_t word = k2k_load_acquire(&entry->state);
-	/* relaxed: carried by the link that led to it */
+	/* relaxed: published by the link that led here */
 	uint64_t generation = k2k_load_relaxed(&entry->gen);
 	const struct k2k_registration *registration;
 
@@ -71,7 +72,7 @@ static bool belongs(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t
 	return true;
 }
 
-/* The link whose value is `link`, searched from the head on; null if there is none any more. */
+/* Finds the link whose value is `link`, from the head on; null if there is none any more. */
 static k2k_u32 *find_link(const struct k2k_hash *hash, uint32_t bucket, uint32_t link)
 {
 	k2k_u32 *at = &hash->heads[bucket];
@@ -115,11 +116,12 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 			ends = true; /* the chain is circular */
 		}
 		/*
-		 * It is stamped with the next token: its remover was killed in between, which is no
-		 * damage and not reported.
+		 * If the record is stamped with the next token, its remover was killed before it
+		 * unlinked the record, or is our caller. That is no damage: recovery or the caller
+		 * unlinks it.
 		 */
 		if (entry && !ends && bucket_of(hash, entry) == bucket &&
-		    /* relaxed: our own */
+		    /* relaxed: only the writer, us, stamps a record with this token */
 		    k2k_load_relaxed(&entry->state) ==
 		            k2k_entry_word(K2K_ENTRY_RETIRED, mend->token)) {
 			at = &entry->next;
@@ -139,9 +141,9 @@ static void follow(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t 
 }
 
 /*
- * Takes the cost out of a record. UINT64_MAX stays in it, so a booking that still comes does not
- * fit, and its broker counts it as unattributed. If the cost was UINT64_MAX already, a writer that
- * was killed then has taken it.
+ * Takes the cost out of a record. UINT64_MAX stays in it, so a later booking does not fit, and its
+ * broker counts it as unattributed. If the cost was UINT64_MAX already, an earlier writer took it
+ * and was killed.
  */
 static uint64_t take_cost(struct k2k_shm_cost *record)
 {
@@ -161,7 +163,7 @@ static void add_unattributed(struct k2k_mend *mend, uint32_t slot, uint64_t ns)
 	mend->counts.unattributed_ns = k2k_sat_add(mend->counts.unattributed_ns, ns);
 }
 
-/* Readers may still stand on the record and follow its link. */
+/* Mends the link of an unlinked record: readers may still be at the record and follow its link. */
 static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
@@ -180,7 +182,7 @@ static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uin
 }
 
 /*
- * A record is removed in these steps. Killed after
+ * A record is removed in these steps. If the process is killed after
  *   unlinked      it is LIVE and in no chain: the next k2k_mend() does the same again
  *   cost taken    the same; its cost is in no total
  *   cost added    the same; nothing is lost
@@ -188,7 +190,7 @@ static void mend_retired(struct k2k_mend *mend, const struct k2k_hash *hash, uin
  */
 static uint64_t begin_cut(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
-	/* if it is linked; damage that comes meanwhile is found by the next check */
+	/* does nothing if it is not linked; the next check finds damage that comes meanwhile */
 	k2k_hash_unlink(hash, index);
 	return take_cost(&mend->map->ledger[index]);
 }
@@ -305,7 +307,7 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 		                of->slot);
 	}
 	if (slot != of->slot) {
-		/* relaxed: a reader that looks for it finds it a moment later */
+		/* relaxed: a reader that does not see it yet finds the record a moment later */
 		k2k_store_relaxed(&cost->entry.slot, of->slot);
 		k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
 		                "record %u belongs to tenant slot %u, but named slot %u", index,
@@ -331,8 +333,8 @@ static bool key_of_budget(const struct k2k_mend *mend, uint32_t index, struct k2
 }
 
 /*
- * The definitions say which record a budget owns, and with which key. So the record's own key can
- * be restored.
+ * Restores the key of a budget's ledger record: the definitions say which record the budget owns,
+ * and what its key is.
  */
 static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index)
 {
@@ -348,8 +350,8 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	word = k2k_load_acquire(&entry->state); /* observe[entry-state]: its key */
 	if (k2k_hash_matches(entry, &key)) {
 		/*
-		 * A reaper retires the budget before its record. So the record was not retired, but
-		 * damaged.
+		 * A reaper retires a budget before its record, and this budget is live. So if the
+		 * record is not in use, it was not retired, but damaged.
 		 */
 		if (k2k_mend_revive(&hash->pool, record, key.gen))
 			k2k_mend_report(mend, &mend->counts.records, "I2", OBJECT,
@@ -371,7 +373,7 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 	    !k2k_cas_acq_rel(&entry->state, &word,
 	                     k2k_entry_word(K2K_ENTRY_CLAIMED, K2K_INCARNATION_WRITER)))
 		return;
-	/* relaxed, both: carried by the generation, and by the link */
+	/* relaxed, both: published by the generation, and by the link */
 	k2k_store_relaxed(&entry->key, key.key);
 	k2k_store_relaxed(&entry->slot, key.slot);
 	k2k_store_release(&entry->gen, key.gen); /* publish[cost-gen]: the key of this generation */
@@ -385,8 +387,8 @@ static void restore_key(struct k2k_mend *mend, const struct k2k_hash *hash, uint
 }
 
 /*
- * A budget reads its ledger record without a look-up, so it must be the record on which its
- * engagement is booked.
+ * A budget's ledger record is read without a look-up, so it must be the record that its engagement
+ * is booked on.
  */
 static void mend_budget(struct k2k_mend *mend, uint32_t index)
 {

@@ -4,18 +4,18 @@
  *
  * A record names its owner, and a row is only a hint (lease.h). So each LIVE record of a living
  * broker is checked by itself: its words must agree with the definitions and with the broker's
- * slot, and its row must lead to it. FREE records belong to nobody, and IDLE ones hold nothing. If
- * their other words say otherwise, they were in use, and are made LIVE again if all else agrees.
+ * slot, and its row must lead to it. A FREE record has no owner, and an IDLE one holds nothing. If
+ * its other words say otherwise, it was in use, and is made LIVE again if all else agrees.
  *
- * Brokers go on meanwhile. A broker that fills a record has it CLAIMED, and that is left alone. All
- * other records are copied between two loads of the state and the use, so what looks like damage
- * here is damage. Words are changed by compare-exchange.
+ * Brokers run meanwhile. A broker that fills a record has it CLAIMED, and such a record is left
+ * alone. All other records are copied between two loads of the state and the use, so what looks
+ * like damage here is damage. Words are changed by compare-exchange.
  *
  * A record of a living broker that can't be restored is set aside: its incarnation becomes the next
  * token. From then on it counts nothing, a release of it returns K2K_ENOTHELD, and its broker takes
  * another record at its next acquire. Once the token has passed, none of its broker's calls uses
- * the record any more, and it is freed. What it held is reported. No record of another owner is
- * taken for it.
+ * the record any more, and it is freed. What it held is reported. A record of another owner is
+ * never mistaken for one that is set aside.
  *
  * Killed after:
  *   step            others see                     the next writer
@@ -31,7 +31,7 @@
 
 #define OBJECT "leases"
 
-/* One use of a record. */
+/* A copy of one use of a record. */
 struct view {
 	uint64_t word, use, incarnation, generation, whose;
 	uint32_t slot, broker;
@@ -55,7 +55,7 @@ static bool copy(const struct k2k_shm_lease *record, struct view *view)
 	       k2k_load_relaxed(&record->use) == view->use;
 }
 
-/* The slot of a broker; K2K_SLOTS: it has none. */
+/* The slot of a broker, or K2K_SLOTS if it has none. */
 static uint32_t slot_of(const struct k2k_mend *mend, uint64_t incarnation)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)
@@ -83,8 +83,8 @@ static bool is_possible(const struct k2k_shm_lease *record)
 	for (int i = 0; i < K2K_RESOURCES; i++) {
 		const struct k2k_shm_claim *claim = &record->claims[i];
 		/*
-		 * In the order in which a sound record never looks wrong: held is raised after
-		 * asked, and lowered before ended.
+		 * Loaded in the order in which a sound record never looks wrong: `held` is raised
+		 * after `asked`, and lowered before `ended` is raised.
 		 */
 		/* observe[lease-ended]: the `asked` that it ends */
 		uint64_t ended = k2k_load_acquire(&claim->ended);
@@ -128,7 +128,7 @@ static void set_aside(struct k2k_mend *mend, uint32_t index, const struct view *
 	                k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held));
 }
 
-/* Its state may be damaged: makes it LIVE again if a living broker's row leads to it. */
+/* Makes a record whose state may be damaged LIVE again, if a living broker's row leads to it. */
 static bool restore(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
 	const struct k2k_map *map = mend->map;
@@ -160,7 +160,7 @@ static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 
-	/* First, because a row may lead to it and its owner may be alive. */
+	/* before the free, because a row may lead to the record and its owner may be alive */
 	change(&record->incarnation, view->incarnation, 0);
 	if (k2k_lease_free(record, view->word))
 		k2k_mend_report(mend, &mend->counts.records, "I4", OBJECT,
@@ -170,8 +170,8 @@ static void give_back(struct k2k_mend *mend, uint32_t index, const struct view *
 /* ---- records of living brokers --------------------------------------------------------------- */
 
 /*
- * Makes its words agree with the definitions and with its owner's slot. False: there is nothing
- * left to do with it.
+ * Makes the record's words agree with the definitions and with its owner's slot. False: nothing is
+ * left to do with the record.
  */
 static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
@@ -180,15 +180,15 @@ static bool mend_key(struct k2k_mend *mend, uint32_t index, const struct view *v
 	uint32_t place = slot_of(mend, k2k_entry_above(view->word));
 
 	/*
-	 * The owner word of its slot may be damaged: then no other broker has the slot yet, and its
-	 * owner goes on using it. relaxed: only compared
+	 * The owner word of the broker's slot may be damaged. Then no other broker has the slot
+	 * yet, and this broker goes on using it. relaxed: only compared
 	 */
 	if (place == K2K_SLOTS && view->broker < K2K_SLOTS &&
 	    !k2k_liveness_alive(mend->liveness,
 	                        k2k_load_relaxed(&mend->map->slots[view->broker].owner)))
 		place = view->broker;
 	if (!of && k2k_mend_is_over(mend, view->slot, view->generation)) {
-		/* left by a killed reaper */
+		/* a killed reaper left the record */
 		mend->adopted_leases += k2k_lease_free(record, view->word);
 		return false;
 	}
@@ -225,7 +225,8 @@ static bool is_own(const struct k2k_mend *mend, uint32_t link, const struct view
 }
 
 /*
- * Makes its row lead to it, unless the row leads to another record of the same broker and tenant.
+ * Makes the tenant's row lead to the record. If the row leads to another record of the same broker
+ * and tenant, sets this one aside.
  */
 static void restore_link(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
@@ -240,7 +241,7 @@ static void restore_link(struct k2k_mend *mend, uint32_t index, const struct vie
 			return;
 		}
 		/*
-		 * publish[lease-link]: as its owner had stored it; by compare-exchange, because the
+		 * publish[lease-link]: as its owner had stored it. A compare-exchange, because the
 		 * owner may have another record there by now
 		 */
 		if (!k2k_cas_acq_rel(row, &link, index + 1))
@@ -263,7 +264,7 @@ static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view
 {
 	struct k2k_shm_lease *record = &mend->map->leases[index];
 
-	if (view->incarnation != 0 && view->incarnation < mend->token) { /* set aside */
+	if (view->incarnation != 0 && view->incarnation < mend->token) { /* was set aside */
 		if (view->incarnation <= mend->passed->ask(mend->passed->context))
 			mend->adopted_leases += k2k_lease_free(record, view->word);
 		return;
@@ -279,8 +280,8 @@ static void mend_living(struct k2k_mend *mend, uint32_t index, struct view *view
 }
 
 /*
- * Makes it LIVE again, and then checks it like any LIVE record, because its counters may be damaged
- * too.
+ * Makes a record LIVE again if restore() can, and then checks it like any LIVE record, because its
+ * counters may be damaged too.
  */
 static bool restore_and_judge(struct k2k_mend *mend, uint32_t index, const struct view *view)
 {
@@ -353,10 +354,10 @@ static void mend_row(struct k2k_mend *mend, uint32_t slot)
 {
 	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
 		k2k_u32 *word = &mend->map->lease_rows[slot].record[i];
-		/* relaxed: compared, and replaced by nothing */
+		/* relaxed: the compare-exchange decides */
 		uint32_t link = k2k_load_relaxed(word);
 
-		/* publish[lease-link]: nothing */
+		/* publish[lease-link]: that there is no record */
 		if (link > mend->map->sizes.leases && k2k_cas_acq_rel(word, &link, 0))
 			k2k_mend_report(mend, &mend->counts.links, "I4", OBJECT,
 			                "tenant slot %u: the link of broker %u was %u, which is "

@@ -3,12 +3,12 @@
  * mend_rings.c (F6, on top of its peers) - restores audit rings whose words can't be true: they
  * work again, and lose what was damaged.
  *
- * Beside a writer that appends: the writer takes a number, and then its place by a compare-exchange
- * of `sequence`. A place is emptied in the same way. It is taken with the lowest odd number that it
- * can have, so a writer that appends there meanwhile finds it taken, and counts its own event as
- * lost. Then the words are cleared. Then the place is marked as given up, for all numbers begun so
- * far, so no reader waits for the event that was there. `claimed` is changed by compare-exchange: a
- * writer that took a number meanwhile keeps it.
+ * A writer may append meanwhile. It takes a number, and then its place by a compare-exchange of
+ * `sequence`. A place is emptied in the same way. First it is taken, with the lowest odd number
+ * that it can have; a writer that appends there meanwhile finds it taken and counts its own event
+ * as lost. Then the words are cleared. Then the place is marked as given up, for all numbers begun
+ * so far, so that no reader waits for the event that was there. `claimed` is changed by
+ * compare-exchange: a writer that took a number meanwhile keeps it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -74,9 +74,9 @@ static void mend_kinds(struct scene *s)
 }
 
 /*
- * `claimed` is at least the sum of the counts. Except for events of killed threads, either the
- * events or the sum reach up to it. Otherwise the events decide whether the counts or the number is
- * wrong.
+ * In a sound ring `claimed` is at least the sum of the counts, and the sum or the newest event
+ * reaches up to it, except for the events of killed threads. If that is not so, the events decide
+ * whether the counts or `claimed` is wrong.
  */
 static void mend_claimed(struct scene *s)
 {
@@ -115,7 +115,7 @@ static void mend_numbers(struct scene *s)
 	mend_claimed(s);
 	since = k2k_load_acquire(&ring->since);     /* observe[ring-since]: its current value */
 	claimed = k2k_load_acquire(&ring->claimed); /* observe[ring-claimed]: at least that */
-	/* publish[ring-since]: nobody waits for what was begun until now */
+	/* publish[ring-since]: no reader waits for events begun until now */
 	if (since > claimed && k2k_cas_acq_rel(&ring->since, &since, claimed))
 		k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
 		                "ring %u: its owner can't have attached after event %" PRIu64
@@ -155,13 +155,16 @@ static void empty_place(struct scene *s, uint64_t place)
 	/* publish[event-sequence], observe[event-sequence]: taken, as for an event */
 	if (!k2k_cas_acq_rel(&event->sequence, &sequence, first))
 		return; /* a writer has taken it meanwhile */
-	/* a release fence: a reader that sees a zero below also sees that the place was taken */
+	/*
+	 * A full fence, of which the release is needed: a reader that sees a zero below also sees
+	 * that the place was taken.
+	 */
 	k2k_fence_seq_cst();
 	for (int i = 0; i < K2K_EVENT_WORDS; i++)
 		/* relaxed, both: between the two stores of the sequence */
 		k2k_store_relaxed(&event->words[i], 0);
 	k2k_store_relaxed(&event->count, 0);
-	/* publish[event-given-up]: none of those will come */
+	/* publish[event-given-up]: no event up to this number will come here */
 	k2k_store_release(&event->given_up, newest_of(&s->ring, place));
 	k2k_store_release(&event->sequence, 0); /* publish[event-sequence]: an empty place */
 	k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
@@ -174,7 +177,7 @@ void k2k_mend_rings(struct k2k_mend *mend)
 	struct scene s = { .mend = mend, .scratch = calloc(1, sizeof(*s.scratch)) };
 
 	if (!s.scratch)
-		return; /* A damaged ring is no reason to fail: readers tolerate it. */
+		return; /* a damaged ring is no reason to fail: readers tolerate it */
 	s.scratch->map = mend->map;
 	s.scratch->clock = mend->clock;
 	s.scratch->liveness = mend->liveness;

@@ -3,8 +3,8 @@
  * mend_words.c (F6, on top of its peers) - restores single words of `live`: windows, flags, the
  * slots of brokers and followers.
  *
- * Each is changed by one compare-exchange from a value that can't be true: what a broker stored
- * meanwhile stays.
+ * Each word that a broker writes is changed by one compare-exchange from the value that can't be
+ * true, so what a broker stored meanwhile stays.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -22,8 +22,8 @@ static void mend_header(struct k2k_mend *mend)
 	if (memcmp(header, mend->live_header, sizeof(*header)) == 0)
 		return;
 	/*
-	 * Only an attach reads it, and is refused while it is damaged, so a plain copy disturbs
-	 * nobody.
+	 * Only an attach reads the header, and it is refused while the header is damaged. So a
+	 * plain copy disturbs no process.
 	 */
 	memcpy(header, mend->live_header, sizeof(*header));
 	k2k_mend_report(mend, &mend->counts.words, "layout", "live",
@@ -42,7 +42,7 @@ static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 	k2k_mend_reserved(mend, "cells", slot, cell->reserved, sizeof(cell->reserved));
 	k2k_mend_reserved(mend, "cells", slot, map->cells_cold[slot].reserved,
 	                  sizeof(map->cells_cold[slot].reserved));
-	/* publish[cell-has-costs]: "perhaps", which costs a walk */
+	/* publish[cell-has-costs]: 1 means "perhaps"; if it is wrong, it costs a needless walk */
 	if (has_costs > 1 && k2k_cas_acq_rel(&cell->has_costs, &has_costs, 1))
 		k2k_mend_report(mend, &mend->counts.words, "layout", "cells",
 		                "slot %u: the flag of costs was neither 0 nor 1: it is 1 now",
@@ -57,7 +57,10 @@ static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 			k2k_load_relaxed(&map->tenants[slot].id));
 }
 
-/* Grace periods wait for a slot with a living owner, so its state must be ATTACHING or ACTIVE. */
+/*
+ * A grace period waits only for ACTIVE slots. So the slot of a living owner must be ATTACHING or
+ * ACTIVE: otherwise records would be reused while that broker reads them.
+ */
 static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
@@ -73,11 +76,11 @@ static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 	lives = k2k_liveness_alive(mend->liveness, owner);
 	if (state == K2K_SLOT_UNUSED && !lives)
 		return;
-	/* Between two stores of an attach or a detach it looks the same, but not for long. */
+	/* Between two stores of an attach or a detach a sound slot looks the same: look again. */
 	k2k_clock_sleep_ns(LOOK_AGAIN_NS);
 	/*
-	 * relaxed: it is the same owner still, or another one. publish[slot-state]: if anything,
-	 * writers wait for more than they need to
+	 * relaxed: only compared with the owner before. publish[slot-state]: if it is wrong,
+	 * writers wait for a broker that they need not wait for
 	 */
 	if (k2k_load_relaxed(&slot->owner) != owner ||
 	    !k2k_cas_acq_rel(&slot->state, &state, lives ? K2K_SLOT_ACTIVE : K2K_SLOT_UNUSED))
@@ -91,7 +94,7 @@ static void mend_slot_state(struct k2k_mend *mend, uint32_t index)
 static void mend_slot(struct k2k_mend *mend, uint32_t index)
 {
 	struct k2k_shm_slot *slot = &mend->map->slots[index];
-	/* observe[grace-ack]: so the token below is newer */
+	/* observe[grace-ack]: loaded first, so that the token below is newer */
 	uint64_t ack = k2k_load_acquire(&slot->ack);
 	/* observe[grace-token]: only compared */
 	uint64_t token = k2k_load_acquire(&mend->map->defs->grace_token);
@@ -121,7 +124,7 @@ static void mend_slot(struct k2k_mend *mend, uint32_t index)
 }
 
 /*
- * Any numbers in a follower's record may be true. Its owner must be 0, or an incarnation that can
+ * Any number in a follower's record may be right. Its owner must be 0, or an incarnation that can
  * exist.
  */
 static void mend_follower(struct k2k_mend *mend, uint32_t index)
@@ -130,7 +133,7 @@ static void mend_follower(struct k2k_mend *mend, uint32_t index)
 	/* observe[follower-owner]: its current value */
 	uint64_t owner = k2k_load_acquire(&follower->owner);
 
-	/* publish[follower-owner]: nobody */
+	/* publish[follower-owner]: that the record is free */
 	if (owner && (owner < K2K_LOCK_BYTE_LIFE_MIN || owner >= K2K_LOCK_BYTE_LIFE_MAX) &&
 	    k2k_cas_acq_rel(&follower->owner, &owner, 0))
 		k2k_mend_report(mend, &mend->counts.words, "layout", "audit",
@@ -146,7 +149,7 @@ void k2k_mend_words(struct k2k_mend *mend)
 
 	mend_header(mend);
 	k2k_mend_reserved(mend, "engagements", 0, live->reserved0, sizeof(live->reserved0));
-	/* the pool of leases has none of these: */
+	/* reserved in the pool of leases, which does not use these words: */
 	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.freed,
 	                  sizeof(live->lease_pool.freed));
 	k2k_mend_reserved(mend, "leases", 0, &live->lease_pool.writer_hint,

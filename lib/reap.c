@@ -9,7 +9,7 @@
 #include "ledger.h"
 #include "tenant.h"
 
-/* The slots that are reaped together, so that one sweep of the ledger does for all. */
+/* The slots that are reaped together, so that one sweep of the ledger serves for all. */
 struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;                 /* a bit for each slot */
@@ -22,7 +22,7 @@ struct batch {
 	int code; /* of choose_passed() */
 };
 
-/* Is it the registration that has the slot? */
+/* Does this generation have the slot? */
 static bool has_slot(const struct k2k_map *map, uint32_t slot, uint64_t generation)
 {
 	return slot < map->sizes.tenants &&
@@ -36,7 +36,7 @@ static bool is_chosen(const struct batch *batch, uint32_t slot, uint64_t generat
 	       (batch->chosen[slot / 8] & (1u << slot % 8));
 }
 
-/* After a walk has met damage. 0: it was cut out, try the walk again. */
+/* Call it after a walk has met damage. 0: the damage was cut out, so repeat the walk. */
 static int mend(struct batch *batch)
 {
 	if (batch->mended_once)
@@ -74,7 +74,7 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
 	uint64_t held[K2K_RESOURCES];
 
-	/* damaged leases don't keep the other totals from being reported */
+	/* if leases are damaged, the other totals are reported all the same */
 	totals->flags = k2k_lease_sum(&reg->map, &reg->liveness, slot, generation, held) != 0
 	                        ? K2K_TENANT_DAMAGED
 	                        : 0;
@@ -94,7 +94,7 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
 }
 
-/* The final totals of a chosen slot. Damaged leases are mended, and then summed again. */
+/* Fills in a chosen slot's final totals. Mends damaged leases and then sums them again. */
 static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
                         struct k2k_tenant_totals *totals)
 {
@@ -174,9 +174,9 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 
 	/*
 	 * A claim is left alone. k2k_recover_claims() has freed or completed those of dead brokers,
-	 * and a living broker has none for a tenant whose grace period has passed. If one seems to,
-	 * a killed reaper had retired the record, and another tenant's claim still has the old key
-	 * until it is filled.
+	 * and a living broker has none for a tenant whose grace period has passed. A claim that
+	 * seems to be for such a tenant is another tenant's: a killed reaper had retired the
+	 * record, and it has the old key until its new owner has filled it.
 	 */
 	if (cost->claimed || !is_chosen(batch, cost->slot, cost->generation))
 		return 0;
@@ -186,7 +186,7 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	code = k2k_hash_unlink(&hash, cost->index);
 	if (code == K2K_ECORRUPT && mend(batch) == 0)
 		code = k2k_hash_unlink(&hash, cost->index);
-	/* damaged again: the next walk of this chain cuts it out */
+	/* if the chain is damaged again, the next walk of it cuts the damage out */
 	return code == K2K_HASH_ABSENT || code == K2K_ECORRUPT ? 0 : code;
 }
 
@@ -231,7 +231,7 @@ static int unlink_records(struct batch *batch)
 	int code = batch->code;
 
 	batch->token = k2k_grace_next(map);
-	/* now, because a sweep follows anyway: what killed brokers claimed and did not link */
+	/* frees what dead brokers claimed and did not link: here, because a sweep follows anyway */
 	if (!code && batch->has_costs)
 		code = k2k_recover_claims(batch->reg, batch->mended);
 	/* before any record is freed: if this fails, nothing is lost */
@@ -246,7 +246,7 @@ static int unlink_records(struct batch *batch)
 	return code;
 }
 
-/* Cuts out the leases of reaped tenants. With a new token: the batch's has been published. */
+/* Cuts out the leases of reaped tenants. Takes a new token: the batch's is published already. */
 static int mend_orphans(struct batch *batch)
 {
 	uint64_t token = k2k_grace_next(&batch->reg->map);
@@ -288,7 +288,7 @@ static int free_slots(struct batch *batch)
 	return orphans ? mend_orphans(batch) : 0;
 }
 
-/* A list is corrupt: what it leads to must not be freed. Recovery rebuilds the list. */
+/* The list is corrupt: no record in it may be freed. Recovery rebuilds the list. */
 static int not_retired(const char *object, uint64_t word, uint32_t index)
 {
 	return k2k_fail_values(K2K_ECORRUPT, object, "retired list", K2K_ENTRY_RETIRED, word,
@@ -315,10 +315,13 @@ static int free_budgets(struct k2k_registry *reg, uint64_t passed)
 	return 0;
 }
 
-/* Does a living administrator wait for its final totals? *waiting: the last one that was found. */
+/*
+ * Does a living administrator wait for the slot's final totals? *waiting is the last one that was
+ * found alive, so that it is not asked about again.
+ */
 static bool is_pinned(struct k2k_registry *reg, uint32_t slot, uint64_t *waiting)
 {
-	/* observe[tenant-pin]: nothing but itself */
+	/* observe[tenant-pin]: only the word itself */
 	uint64_t by = k2k_load_acquire(&reg->map.tenants_cold[slot].pinned_by);
 
 	if (by == 0 || by == *waiting)
@@ -398,7 +401,7 @@ static int reap(struct batch *batch)
 	return reap_passed(batch, passed);
 }
 
-/* In a change: damage is never cut out without a report. */
+/* For a change, whose caller gets no counts: reports in the trail what was cut out. */
 static int reap_and_report(struct batch *batch)
 {
 	struct k2k_mended own = { .verify = NULL };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * reap.h (F7) - a retired tenant whose grace period has passed becomes a free slot, and its records
- * become free records. Under the writer's lock.
+ * become free records. The caller holds the writer's lock.
  *
  * No reader refers to a retired definition whose token has passed. Its leases become free at once,
  * because only readers of this tenant could refer to them. Its budgets and costs are in hashes that
  * readers of other tenants walk, so they are unlinked now and reused after one more grace period.
  *
- * Damage in the records that are reaped, or beside them, does not stop reaping: it is cut out
- * (mend.h) and reported.
+ * Damage in the reaped records, or in the chains that lead to them, does not stop reaping: it is
+ * cut out (mend.h) and reported.
  *
  * The final totals are counted before the first record is freed, and reported in the trail if a
  * deregister asked for them. However many tenants are reaped together, one sweep counts their costs
@@ -43,13 +43,13 @@ struct k2k_finals {
 	uint64_t *cost_ns; /* zeroes, one for each tenant slot, for k2k_totals_so_far() */
 };
 /*
- * As k2k_reap(), and reaps `finals` too, although they are pinned, and fills in their final totals.
- * Their token has passed.
+ * As k2k_reap(), but also reaps `finals`, although they are pinned, and fills in their final
+ * totals. The caller has waited until their token has passed.
  */
 int k2k_reap_finals(struct k2k_registry *reg, const struct k2k_finals *finals);
 /*
- * Fills in the totals that are not done, as counted so far. Needs no memory and no lock: the slots
- * are pinned. At most once for the same `finals`.
+ * Fills in the totals that are not done, as counted so far. Needs no memory, and no lock, because
+ * the slots are pinned. Call it at most once for the same `finals`.
  */
 void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals);
 

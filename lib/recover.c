@@ -12,7 +12,7 @@
 struct recovery {
 	struct k2k_registry *reg;
 	const struct k2k_map *map;
-	/* the next one: for what recovery unlinks; what has it already is completed */
+	/* the next one, for what recovery unlinks; a record that has it already is completed */
 	uint64_t token;
 	bool stamped; /* some record is stamped with it, so it must be published */
 	struct k2k_mended *mended;
@@ -43,7 +43,7 @@ static int recover_tenant(struct recovery *r, uint32_t slot)
 	switch (k2k_tenant_state(word)) {
 	case K2K_TENANT_FREE: return 0;
 	case K2K_TENANT_BUILDING:
-		/* publish[tenant-state]: nothing; no reader could find it */
+		/* publish[tenant-state]: nothing, because no reader could find the tenant */
 		k2k_store_release(&tenant->state_gen,
 		                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));
 		r->mended->tenants++;
@@ -79,7 +79,7 @@ static void count_budget(struct recovery *r, uint32_t slot)
 
 	/* relaxed, all: under the writer's lock */
 	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1);
-	/* it is missing only if a killed change never came into force; setting it is harmless */
+	/* missing only if a killed change never came into force; to set the flag is harmless */
 	k2k_store_relaxed(&r->map->tenants[slot].flags,
 	                  k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
 }
@@ -127,7 +127,7 @@ static int recover_budget(struct recovery *r, uint32_t index)
 
 	switch (k2k_entry_state(word)) {
 	case K2K_ENTRY_CLAIMED:
-		/* publish[budget-state]: nothing; a claimed budget was never linked */
+		/* publish[budget-state]: nothing, because a claimed budget was never linked */
 		k2k_store_release(&budget->entry.state, K2K_ENTRY_FREE);
 		r->mended->budgets++;
 		return 0;
@@ -143,14 +143,14 @@ static int recover_budget(struct recovery *r, uint32_t index)
 	}
 }
 
-/* Is it claimed by a dead broker, or by a writer, whose turn is over? */
+/* Is it claimed by a dead broker, or by an earlier writer? */
 static bool is_abandoned(struct recovery *r, uint64_t word)
 {
 	return k2k_entry_state(word) == K2K_ENTRY_CLAIMED &&
 	       !k2k_liveness_alive(&r->reg->liveness, k2k_entry_above(word));
 }
 
-/* A chain that was damaged again after it was mended: its record is left to the next recovery. */
+/* If a chain was damaged again after it was mended, its record is left to the next recovery. */
 static int skip_damage(struct recovery *r, int code)
 {
 	if (code != K2K_ECORRUPT)
@@ -162,7 +162,7 @@ static int skip_damage(struct recovery *r, int code)
 static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t word, int linked)
 {
 	if (linked == 0) {
-		/* publish[entry-state]: that it is linked. By CAS: brokers may write it, too */
+		/* publish[entry-state]: that it is linked. By CAS: brokers may write it too */
 		k2k_cas_acq_rel(&k2k_pool_at(pool, index)->state, &word,
 		                k2k_entry_word(K2K_ENTRY_LIVE, k2k_entry_above(word)));
 		return 0;
@@ -173,7 +173,7 @@ static int recover_claim(const struct k2k_pool *pool, uint32_t index, uint64_t w
 	return 0;
 }
 
-/* *word: the record's state afterwards. */
+/* Sets *word to the record's state afterwards. */
 static int recover_cost_claim(struct recovery *r, const struct k2k_hash *hash, uint32_t index,
                               uint64_t *word)
 {
@@ -263,7 +263,7 @@ static int rebuild(const struct k2k_list *free_list, const struct k2k_list *reti
 	return 0;
 }
 
-/* True if it belongs in one of the two lists. relaxed, both: under the writer's lock */
+/* True if the tenant belongs in one of the two lists. relaxed, both: under the writer's lock */
 static bool look_tenant(const struct k2k_map *map, uint32_t slot, bool *is_free, uint64_t *token)
 {
 	enum k2k_tenant_state state = k2k_tenant_state(
@@ -398,7 +398,7 @@ int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 	int code;
 
 	k2k_assert_writer(&reg->writer);
-	/* first, because it frees leases, whose amounts the reports contain */
+	/* first, because recovery frees leases, and the reports contain their amounts */
 	k2k_report_deaths(reg);
 	code = recover_all(&r);
 	/* damage is never cut out without a report; repair writes its own */

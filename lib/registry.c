@@ -14,8 +14,8 @@
 	(K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
 
 /*
- * Under the fork guard, so no forked child finds them half changed. Every handle is in `all`, so
- * that leak checkers find it.
+ * Both lists change only under the fork guard, so that no forked child finds one half changed.
+ * `all` holds every handle, so that leak checkers find it.
  */
 static struct k2k_registry *all, *closed;
 
@@ -38,7 +38,10 @@ static void tick(struct k2k_registry *reg)
 		k2k_report_deaths(reg);
 }
 
-/* What a broker's agent does by itself. Nothing in it waits for a reader or for another process. */
+/*
+ * A broker's agent calls this at its start, and again each time the nanoseconds that it returned
+ * have passed. It never waits for a reader or for another process.
+ */
 static uint64_t look(void *context)
 {
 	struct k2k_registry *reg = context;
@@ -143,9 +146,7 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 	code = k2k_segment_open(&reg->live, &reg->agent, "live", path,
 	                        reg->role != K2K_GATE_OBSERVER || reg->follows, trust);
 	if (code == K2K_ENOREGISTRY)
-		/*
-		 * either the registry was destroyed between the two opens, or only live was removed
-		 */
+		/* the registry was destroyed between the two opens, or only live was removed */
 		return k2k_segment_check_identity(&reg->defs) != 0
 		               ? K2K_EFENCED
 		               : k2k_fail(K2K_ECORRUPT, "live", "name",
@@ -186,7 +187,7 @@ static int attach(struct k2k_registry *reg)
 	} else if (reg->follows) {
 		code = k2k_follower_attach(&reg->map, &reg->liveness, &reg->own, &reg->follower);
 	}
-	/* The last step: both objects are still what the name refers to. */
+	/* Checked last: both objects must still be what the name refers to. */
 	if (!code && (k2k_segment_check_identity(&reg->defs) != 0 ||
 	              k2k_segment_check_identity(&reg->live) != 0)) {
 		detach(reg);
@@ -240,7 +241,7 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 	return k2k_audit_init(&reg->audit, mine.actor ? mine.actor : comm, &reg->clock);
 }
 
-/* Comes before this handle's first event. */
+/* Must run before this handle appends its first event. */
 static int open_trail(struct k2k_registry *reg)
 {
 	struct k2k_trail_options options = { .map = &reg->map,
@@ -268,7 +269,7 @@ static int open_trail(struct k2k_registry *reg)
 			                   broker->predecessor_identity.comm[1] } };
 
 		k2k_report_death(reg, &dead);
-		/* wakes readers, because the agent does not look yet */
+		/* wakes the trail's readers here, because the agent does not call look() yet */
 		k2k_trail_look(&reg->trail);
 	}
 	return code;
@@ -280,7 +281,7 @@ static int start_threads(struct k2k_registry *reg)
 
 	reg->helper.map = &reg->map;
 	reg->helper.slot = reg->broker.slot;
-	/* just attached: the first look comes with the next second */
+	/* the attach has just checked everything, so the first tick comes with the next second */
 	reg->ticked_second = k2k_clock_now(&reg->clock).second;
 	code = k2k_helper_start(&reg->helper);
 	if (code)
@@ -289,7 +290,7 @@ static int start_threads(struct k2k_registry *reg)
 	return 0;
 }
 
-/* All that comes after the audit is initialised; undone here if it fails. */
+/* The steps after k2k_audit_init(). If one fails, those before it are undone. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
 	int code = k2k_clock_open(&reg->clock);
@@ -324,7 +325,7 @@ struct opening {
 	const struct k2k_open_options *options;
 };
 
-/* On the agent, because it opens files. */
+/* Runs on the agent, because it opens files. */
 static int open_on_agent(void *context)
 {
 	const struct opening *opening = context;
@@ -419,7 +420,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 		/* relaxed: the page is the child's own */
 		k2k_store_relaxed(reg->gate, K2K_GATE_FORKED);
 		*handle = NULL;
-		/* the child has none of its mappings (MADV_DONTFORK), threads and descriptors */
+		/* a child inherits none of its mappings, threads and descriptors */
 		return k2k_fail(
 			K2K_EFORKED, "handle", NULL,
 			"this handle was opened before fork(): only the child's copy is closed");
@@ -429,12 +430,9 @@ int k2k_registry_close(struct k2k_registry **handle)
 	code = k2k_rcu_synchronize(); /* waits for calls that passed the gate and read */
 	*handle = NULL;
 	if (code)
-		/*
-		 * Calls may still read, so nothing may be unmapped or given back until the process
-		 * ends.
-		 */
+		/* calls may still read: nothing may be unmapped until the process ends */
 		return code;
-	/* observe[handle-users]: waits for calls that passed the gate and take a mutex or wait */
+	/* observe[handle-users]: waits for calls that passed the gate and may sleep or lock */
 	while (k2k_load_acquire(&reg->users) != 0) {
 		if (k2k_load_relaxed(&reg->sleepers)) /* relaxed: read again in each round */
 			k2k_ring_disturb(&reg->map);

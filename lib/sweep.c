@@ -11,8 +11,8 @@
 #include "visitor.h"
 
 /*
- * The UUID of the live object that `name` refers to. K2K_ENOREGISTRY: it refers to none. Other
- * errors: unknown.
+ * Reads the UUID of the live object that `name` refers to. K2K_ENOREGISTRY: it refers to none. Any
+ * other error: it is unknown whether it refers to one.
  */
 static int referenced(const char *name, uint8_t uuid[16])
 {
@@ -113,7 +113,7 @@ int k2k_sweep_ours(const char *name, struct k2k_segment *defs)
 	return code;
 }
 
-/* For a process that may not write. False: the destroyer lives and has the writer's lock. */
+/* For a process that may not write. False: a living process holds the writer's lock. */
 static bool destroyer_has_left(const struct k2k_segment *defs)
 {
 	struct k2k_map map = { .defs = (struct k2k_shm_defs *)(void *)defs->base };

@@ -18,17 +18,23 @@ void k2k_sweep(struct k2k_agent *agent, const char *name, uint64_t *removed);
 /*
  * On the agent. Finishes the destroy of a poisoned registry if this process may write to it.
  * K2K_ENOREGISTRY: the name is free. K2K_EFENCED: the names are not this object's any more, or a
- * writer is at work; look again.
+ * writer is at work; open the registry again.
  */
 int k2k_sweep_poisoned(const char *name, struct k2k_segment *defs);
 /*
- * On the agent. Removes both names if they are still this object's. 0; K2K_EFENCED: they are not,
- * or a writer is at work.
+ * On the agent. Takes the writer's lock and removes both names if they are still this object's. 0;
+ * K2K_EFENCED: they are not, or a writer is at work.
  */
 int k2k_sweep_ours(const char *name, struct k2k_segment *defs);
-/* Anywhere, under the writer's lock. The same; a failure is left to the next sweeper. */
+/*
+ * On any thread that holds the writer's lock: removes both names if they are still this object's. A
+ * failure is left to the next sweeper.
+ */
 void k2k_sweep_poisoned_locked(const char *name, struct k2k_segment *defs);
-/* Anywhere, under the writer's lock. Removes both names, unchecked. 0, K2K_EPERM, K2K_EIO. */
+/*
+ * On any thread that holds the writer's lock: removes both names without checking whose they are.
+ * 0, K2K_EPERM, K2K_EIO.
+ */
 int k2k_sweep_unlink(const char *name, struct k2k_segment *defs);
 
 #endif

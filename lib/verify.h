@@ -3,10 +3,10 @@
  * verify.h (F6, on top of its peers) - compares all of the memory with the invariants.
  *
  * 1. Verification only reads, survives whatever it reads, and each of its walks has a bound.
- * 2. What changes meanwhile may look wrong once. So the caller verifies again, and keeps what both
- *    rounds found; for that, a text contains no number that changes by itself.
+ * 2. What changes meanwhile may look wrong once. So the caller verifies again and keeps what both
+ *    rounds found. It compares texts, so no text contains a number that changes by itself.
  * 3. These are not findings: a dead broker's slot, claims and leases (they count as nothing, and
- *    any process that needs them takes them), tenants that wait for a grace period, and numbers of
+ *    any process that needs them takes them), tenants that wait for a grace period, and numbers for
  *    which any value may be right.
  *
  * Loads without a label are relaxed: their values are only compared, and the second round finds
@@ -25,8 +25,8 @@
 
 #define K2K_FINDINGS_MAX 256 /* more findings than this are not stored */
 /*
- * A thread that is killed between two steps leaves a number that was begun and never counted. A
- * ring with more of them than this is damaged: so many threads are never killed.
+ * A thread that is killed while it appends an event leaves a number that was claimed and is never
+ * counted. A ring with more of these than this is damaged: so many threads are never killed.
  */
 #define K2K_RING_UNCOUNTED_MAX (UINT64_C(1) << 32)
 
@@ -35,7 +35,7 @@ struct k2k_verify {
 	const struct k2k_clock *clock;
 	struct k2k_liveness *liveness;
 	const struct k2k_shm_header *defs_header, *live_header; /* as the attach checked them */
-	bool alone; /* under the writer's lock: definitions and lists don't change */
+	bool alone; /* the caller holds the writer's lock: definitions and lists don't change */
 	struct k2k_finding list[K2K_FINDINGS_MAX];
 	size_t count;
 };
@@ -45,7 +45,7 @@ void k2k_verify_live(struct k2k_verify *verify);
 void k2k_verify_trail(struct k2k_verify *verify);
 /* The words of one ring; also for repair. */
 void k2k_verify_ring(struct k2k_verify *verify, uint32_t index);
-/* The highest number up to `most` that is in its own place; 0: none. */
+/* The highest event number, at most `most`, that is in its own place; 0 if there is none. */
 uint64_t k2k_verify_highest(const struct k2k_ring *ring, uint64_t most);
 void k2k_verify_place(struct k2k_verify *verify, const struct k2k_ring *ring, uint32_t index,
                       uint64_t place);
@@ -67,8 +67,8 @@ bool k2k_verify_has_tenant(const struct k2k_map *map, uint32_t slot, uint64_t ge
  */
 void k2k_verify_claim(struct k2k_verify *verify, const char *object, uint32_t index, uint64_t word);
 /*
- * Buckets, chains and the common head of each record. of_writer: only the writer takes these
- * records, and their words hold the token of that moment.
+ * Verifies buckets, chains and the common head of each record. of_writer: only the writer takes
+ * these records, and a state word holds the token of that moment instead of a claimer.
  */
 void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
                      bool of_writer);

@@ -155,7 +155,7 @@ static void check_duplicates(struct k2k_verify *verify, uint32_t slot)
 		                  found);
 }
 
-/* What must hold for every live definition. */
+/* Checks what must be true of every live definition. */
 static void check_fields(struct k2k_verify *verify, uint32_t slot)
 {
 	const struct k2k_shm_tenant *tenant = &verify->map->tenants[slot];
@@ -259,7 +259,7 @@ static void check_reserved_cost(struct k2k_verify *verify, uint32_t index)
 		                  index);
 }
 
-/* Adds the budgets in force to counts[slot]. */
+/* Checks one budget, and counts it in counts[slot] if it is in force. */
 static void check_budget(struct k2k_verify *verify, uint32_t index, uint32_t *counts)
 {
 	const struct k2k_map *map = verify->map;
@@ -292,7 +292,7 @@ static void check_budgets(struct k2k_verify *verify)
 	k2k_verify_hash(verify, &hash, "budgets", true);
 	for (uint32_t i = 0; counts && i < map->sizes.budgets; i++)
 		check_budget(verify, i, counts);
-	/* only alone: a reader sees the counts of different moments */
+	/* only under the writer's lock: a reader without it sees counts of different moments */
 	for (uint32_t i = 0; counts && verify->alone && i < map->sizes.tenants; i++) {
 		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) !=
 		    K2K_TENANT_LIVE)

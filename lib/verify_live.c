@@ -20,10 +20,7 @@
 static void check_mark(struct k2k_verify *verify, const struct k2k_pool *pool, const char *object,
                        uint32_t index)
 {
-	/*
-	 * observe[entry-state]: the state is loaded first, because it was changed after the mark
-	 * was raised
-	 */
+	/* observe[entry-state]: loaded before the mark, which is raised before the state changes */
 	uint64_t word = k2k_load_acquire(&k2k_pool_at(pool, index)->state);
 
 	if (k2k_entry_state(word) != K2K_ENTRY_FREE && index >= k2k_pool_high(pool))
@@ -61,8 +58,8 @@ static void check_costs(struct k2k_verify *verify)
 /* ---- leases ------------------------------------------------------------------------------ */
 
 /*
- * True if `place` is the broker's own slot, or if its owner word is damaged: then no living process
- * owns it, and the broker goes on using its slot.
+ * True if `place` is the broker's own slot, or if the slot's owner word is damaged. In that case no
+ * living process owns the slot by that word, and the broker goes on using it.
  */
 static bool is_in_place(const struct k2k_verify *verify, uint32_t place, uint64_t incarnation)
 {
@@ -77,8 +74,8 @@ static bool is_in_place(const struct k2k_verify *verify, uint32_t place, uint64_
 }
 
 /*
- * The row of the tenant must lead to a living broker's lease. A dead broker's lease means nothing,
- * an idle one counts nothing.
+ * The tenant's row must lead to a living broker's lease. A dead broker's lease counts nothing, and
+ * neither does an idle one.
  */
 static void check_living_lease(struct k2k_verify *verify, uint32_t index)
 {
@@ -87,7 +84,7 @@ static void check_living_lease(struct k2k_verify *verify, uint32_t index)
 	uint64_t whose = k2k_load_relaxed(&lease->whose);
 	uint32_t slot = (uint32_t)whose, broker = (uint32_t)(whose >> 32);
 
-	/* a repair has set it aside, until its token has passed */
+	/* a repair has set the record aside until its token has passed */
 	if (k2k_load_relaxed(&lease->incarnation) != 0 &&
 	    k2k_load_relaxed(&lease->incarnation) <= k2k_load_relaxed(&map->defs->grace_token))
 		return;
@@ -243,9 +240,9 @@ static void check_slot(struct k2k_verify *verify, uint32_t index)
 {
 	const struct k2k_map *map = verify->map;
 	const struct k2k_shm_slot *slot = &map->slots[index];
-	/* observe[grace-ack]: so the token below is newer */
+	/* observe[grace-ack]: loaded first, so that the token below is newer */
 	uint64_t ack = k2k_load_acquire(&slot->ack);
-	/* observe[slot-owner]: any moment will do */
+	/* observe[slot-owner]: only compared, so an old value does no harm */
 	uint64_t owner = k2k_load_acquire(&slot->owner);
 	/* observe[grace-token]: only compared */
 	uint64_t token = k2k_load_acquire(&map->defs->grace_token);

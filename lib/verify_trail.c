@@ -81,7 +81,7 @@ static bool is_zero(const void *bytes, size_t count)
 	return memcmp(bytes, zeroes, count) == 0;
 }
 
-/* The text is terminated, and all bytes behind its end are zero. */
+/* True if the text is terminated and all bytes after its end are zero. */
 static bool is_text(const char *text, size_t room)
 {
 	size_t length = strnlen(text, room);
@@ -98,8 +98,8 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 }
 
 /*
- * A broker has one ring for rejections by a limit and one for security events. A broker found dead
- * may also be in the administrators' ring.
+ * Does an event of this kind belong in this ring? A broker has one ring for rejections by a limit
+ * and one for security events. The death of a broker may also be in the administrators' ring.
  */
 static bool is_of_ring(uint32_t kind, uint32_t ring)
 {
@@ -111,7 +111,7 @@ static bool is_of_ring(uint32_t kind, uint32_t ring)
 	                                             : ring == K2K_RING_ADMIN;
 }
 
-/* What is wrong with the event, or null. */
+/* Returns what is wrong with the event, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
 	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT,
@@ -212,7 +212,7 @@ void k2k_verify_place(struct k2k_verify *verify, const struct k2k_ring *ring, ui
 		check_there(verify, ring, index, n);
 }
 
-/* Reserved words and owners. Any value of the other words may be right. */
+/* Checks reserved words and owners. For the other words any value may be right. */
 static void check_followers(struct k2k_verify *verify)
 {
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {

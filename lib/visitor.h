@@ -9,7 +9,7 @@
 #include "writer.h"
 
 struct k2k_visitor {
-	struct k2k_map map; /* of defs alone */
+	struct k2k_map map; /* only `defs` is set */
 	struct k2k_liveness admins;
 	struct k2k_identity own;
 	struct k2k_writer writer;

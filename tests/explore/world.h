@@ -6,9 +6,8 @@
  * may have a handle, and what lib/ knows of a thread. The system's answers come from the explorer:
  *
  *   locked bytes     an incarnation's is held while the process of its thread lives (a step)
- *   clock            the registry's is a word, world_second; CLOCK_MONOTONIC is 1000 s, and stands
- *   still
- *                    but for what the thread sleeps or yields
+ *   clock            the registry's is a word, world_second; CLOCK_MONOTONIC is 1000 s, and moves
+ *                    only by what the thread sleeps or yields
  *   sleep, yield     a step that waits until another thread has stored something
  *   futex            a wait is such a step too, a wake does nothing
  *   membarrier       a full fence of each thread of the process
