@@ -151,7 +151,7 @@ static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
 	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
-/* The answer to one line, valid until the next. */
+/* Returns the answer to one line, valid until the next call. */
 static const char *answer(const char *line)
 {
 	static struct line_input input;

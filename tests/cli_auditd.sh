@@ -52,7 +52,7 @@ cli_auditd_cuts_off_half_a_line() {
 	is "$(sequences log)" "$(numbers_to 4)"
 	has_kind log log.problem || fail "the log does not say it"
 	verified log
-	# half of the very first line
+	# the log is half of its very first line
 	rm log*
 	printf '{"seq' >log
 	auditd 0 --file log --key key --once

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-exporter: HTTP, registries that come and go, sums, and that it only reads
+# k2k-exporter: HTTP, registries that come and go, and sums; it never writes to a registry
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 

@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/auditd_harness.bash"
 
-# state_is STATE: of the only follower
+# state_is STATE: checks the state of the only follower
 state_is() { ctl 0 audit stats -J; jq -e ".followers[0].state == \"$1\"" <<<"$out" >/dev/null; }
 caught_up() { state_is active && jq -e '.followers[0].behind == "0"' <<<"$out" >/dev/null; }
 

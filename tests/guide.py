@@ -77,7 +77,7 @@ class Scratch:
         shutil.rmtree(self.folder)
 
 
-# ---- commands --------------------------------------------------------------------------------------------------
+# ---- commands ----------------------------------------------------------------------------------
 
 def known_commands():
     text = run(["k2k-tenantctl", "--help"]).stdout
@@ -153,7 +153,7 @@ def commands():
             fail(f"{wrong} passes")
 
 
-# ---- alerts and links -------------------------------------------------------------------------------------------
+# ---- alerts and links --------------------------------------------------------------------------
 
 def alerts():
     rules = (SOURCE / "tools/k2k-exporter/alerts.yml").read_text()
@@ -187,7 +187,7 @@ def links():
             fail(f"{link}: no such heading")
 
 
-# ---- sizes and the example --------------------------------------------------------------------------------------
+# ---- sizes and the example ---------------------------------------------------------------------
 
 def sizes():
     formula = re.search(r"^bytes = ([0-9TELBV*+ ]+)$", GUIDE, re.MULTILINE).group(1)
@@ -238,7 +238,7 @@ def example():
         fail(done.stderr)
 
 
-# ---- Kubernetes -------------------------------------------------------------------------------------------------
+# ---- Kubernetes --------------------------------------------------------------------------------
 
 def read_manifest():
     try:

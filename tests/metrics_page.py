@@ -247,7 +247,7 @@ def check_page(browser, url, path, broker_path, registry):
     equal(browser.js("return document.activeElement.id"), "tenants-title", "the focus after that")
     browser.js("document.getElementById('filter').value = ''; document.getElementById('filter').dispatchEvent(new Event('input'))")
 
-    # ---- a phone, and the dark
+    # ---- a narrow screen, and dark colours
     browser.size(390, 844)
     equal(browser.js("return document.documentElement.scrollWidth <= innerWidth"), True, "the page is wider than a phone")
     browser.screenshot("phone")

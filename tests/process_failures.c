@@ -378,7 +378,7 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 		pause_ns(1000000);
 }
 
-/* ---- what must hold -------------------------------------------------------------------------- */
+/* ---- what must hold after a call ----------------------------------------------------------- */
 
 static void judge(const struct call *call, const char *what, int error)
 {

@@ -15,7 +15,7 @@ static void ignore_event(void *context, const struct k2k_audit_event *event)
 	(void)context, (void)event;
 }
 
-/* Every call that takes a handle, on one that was inherited. */
+/* Makes every call that takes a handle, on an inherited one. */
 static void every_call_answers_forked(struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };

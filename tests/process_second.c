@@ -18,7 +18,7 @@ static uint64_t second_of(clockid_t id)
 	return (uint64_t)ts.tv_sec;
 }
 
-/* ---- stopped and continued ------------------------------------------------------------ */
+/* ---- a process that is stopped and continued ----------------------------------------- */
 
 struct seen {
 	atomic_uint running;

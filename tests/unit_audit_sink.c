@@ -35,7 +35,7 @@ TEST(a_sink_can_neither_close_nor_replace)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(codes[i], K2K_EBUSY);
 	assert_int_equal(codes[3], 0);
-	/* still open, still this sink */
+	/* The handle is still open, and has this sink. */
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(entered, 2);

@@ -204,7 +204,7 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 		assert_int_equal(k2k_message_admit(a, 2, tag, 1, NULL), 0);
 	}
 	found_by_check("I3", "a window of the future");
-	/* damage is not counted anywhere */
+	/* Damage is not counted in any total. */
 	assert_int_equal(get(1).admitted_total, 3);
 	assert_int_equal(get(1).rejected_total.rate, 0);
 	cell_of(1)->window = 0;
@@ -276,7 +276,8 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 	/* Repair restores the link: what was held is held, and can be given back. */
 	map->lease_rows[slot_of[1]].record[a->broker.slot] = UINT32_MAX;
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
-	assert_int_equal(repaired.damaged, 2); /* the word, and where it must lead */
+	/* the row's word, and the record it should lead to */
+	assert_int_equal(repaired.damaged, 2);
 	assert_int_equal(repaired.cut_leases, 0);
 	assert_int_equal(get(1).kernels, 4);
 	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
@@ -426,7 +427,7 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_message_admit(b, 1, tag, 1, NULL), 0);
 }
 
-/* ---- everything, with anything --------------------------------------------------------------- */
+/* ---- every word, with every value ------------------------------------------------------------ */
 
 /*
  * Makes one call: its code must be a documented one, and it must not wait until its deadline of 5

@@ -506,7 +506,8 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	assert_int_equal(
 		k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS),
 		K2K_EFULL);
-	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000); /* all or nothing */
+	/* all changes or none */
+	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000);
 	assert_int_equal(k2k_budget_list(f.admin, 2, NULL, 0, &count), 0);
 	assert_int_equal(count, 2);
 	fixture_close(&f);

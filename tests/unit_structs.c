@@ -14,7 +14,7 @@ static void set_up(struct fixture *f)
 	register_rate(f, ID, 1000);
 }
 
-/* ---- earlier -------------------------------------------------------------------------------- */
+/* ---- earlier headers ------------------------------------------------------------------------ */
 
 TEST(what_an_earlier_struct_lacks_counts_as_0)
 {
@@ -62,7 +62,7 @@ TEST(a_size_between_two_versions_is_refused)
 	}
 }
 
-/* ---- later ---------------------------------------------------------------------------------- */
+/* ---- later headers -------------------------------------------------------------------------- */
 
 TEST(a_later_struct_is_filled_in_its_own_stride_and_0_behind_what_we_know)
 {

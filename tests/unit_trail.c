@@ -483,7 +483,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	struct fixture f;
 	uint32_t slot;
 
-	open_small(&f, 5); /* which is 8 */
+	open_small(&f, 5); /* rounded up to 8 */
 	slot = security_ring(&f);
 	cross_numbered(&f, 1, 4);
 	reader_open(&r, f.broker);
