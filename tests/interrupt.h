@@ -63,8 +63,8 @@ static bool nothing_changed(void *context)
 }
 
 /*
- * Runs to the point, or for as many instructions, because a read does not reach the point if its
- * record is in another place.
+ * Steps by instruction count: a read does not reach a given address if its record is elsewhere.
+ * Stops where the operation ends.
  */
 static void step(pid_t pid, size_t instructions)
 {

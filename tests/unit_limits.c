@@ -434,7 +434,10 @@ TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
 	assert_int_equal(k2k_tenant_register(f.admin, 4, &quota), 0);
 	assert_int_equal(k2k_budget_set(f.admin, 1, 9999, 100), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 4, tag_of(0, 1), 1), 0);
-	/* Recovery frees the records that killed brokers had counted but not taken. */
+	/*
+	 * Recovery corrects the count that a broker leaves if it is killed after counting records
+	 * and before taking them.
+	 */
 	assert_int_equal(f.admin->map.cells[0].costs, SHARE + 1);
 	f.admin->map.cells[0].costs += 5;
 	assert_int_equal(k2k_registry_repair(f.admin, &repaired), 0);
