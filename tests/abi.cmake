@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Programs that were compiled with the header of an earlier version run with today's library. tests/abi has these headers,
-# one folder a version.
+# Programs compiled with the header of an earlier version must run with today's library. tests/abi
+# has these headers, one folder for each version.
 file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/abi/*/k2k/registry.h)
 foreach(header IN LISTS headers)
   get_filename_component(folder ${header}/../.. ABSOLUTE)
   get_filename_component(version ${folder} NAME)
   k2k_test(NAME abi_program_${version} SOURCES abi_program.c SHARED LABEL abi)
-  # in front of today's, which comes with the library
+  # before today's header, which comes with the library
   target_include_directories(abi_program_${version} BEFORE PRIVATE ${folder})
 endforeach()
 
-# What the shared library offers is compatible with these headers, and what is not would be noticed. Not of builds that change the code.
+# The shared library must stay compatible with these headers, and the check must notice if it is
+# not. Skipped in builds that change the code.
 if(K2K_SANITIZE OR K2K_DELAYS OR CMAKE_CROSSCOMPILING OR NOT CMAKE_BUILD_TYPE MATCHES "Debug|RelWithDebInfo")
   return()
 endif()

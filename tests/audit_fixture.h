@@ -15,7 +15,7 @@
 struct fixture {
 	const char *name;
 	struct k2k_registry *admin, *broker, *observer;
-	struct recorder *r; /* of the broker */
+	struct recorder *r; /* of the broker's handle */
 };
 
 static const struct k2k_audit_tag tag HARNESS_USED = { 77, 5 }, none = { 0, 0 };

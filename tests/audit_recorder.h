@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * audit_recorder.h - a sink that keeps what it is told, and a clock to inject.
- */
+/* audit_recorder.h - a sink that records what it receives, and a clock to inject. */
 #ifndef K2K_TESTS_AUDIT_RECORDER_H
 #define K2K_TESTS_AUDIT_RECORDER_H
 
@@ -17,8 +15,8 @@
 #define EVENTS_MAX 8192
 
 /*
- * One event as one line: "Warning ResourceLimitExceeded -5004 x1 actor target|description|key=value
- * ..."
+ * Formats one event as one line: "Warning ResourceLimitExceeded -5004 x1 actor
+ * target|description|key=value ..."
  */
 struct recorder {
 	pthread_mutex_t mutex;
@@ -26,7 +24,7 @@ struct recorder {
 	uint64_t time_ns[EVENTS_MAX];
 	pthread_t thread[EVENTS_MAX];
 	size_t events;
-	uint64_t sum; /* of all counts */
+	uint64_t sum; /* sum of all counts */
 };
 #define RECORDER_INIT                              \
 	{                                          \
@@ -79,7 +77,7 @@ HARNESS_USED static void forget(struct recorder *r)
 	pthread_mutex_unlock(&r->mutex);
 }
 
-/* The events so far are exactly these, and are forgotten. */
+/* Checks that the events so far are exactly these, and forgets them. */
 #define CHECK_EVENTS(r, ...)                                                                       \
 	do {                                                                                       \
 		const char *expected_events[] = { __VA_ARGS__ };                                   \
@@ -98,8 +96,8 @@ HARNESS_USED static void forget(struct recorder *r)
 	} while (0)
 
 /*
- * The second 1000, as long as the test wants. Unseen by the thread sanitizer: the helper reads the
- * pointer without an order.
+ * Holds the clock at second 1000 as long as the test wants. Hidden from the thread sanitizer: the
+ * helper reads the pointer without ordering.
  */
 HARNESS_USED static k2k_u64 injected_ns = 1000 * SECOND;
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of k2k-auditd and of 'audit verify'; included by CMakeLists.txt beside it. Each function cli_... of a script
-# is a test of its own.
+# Tests of k2k-auditd and of 'audit verify'; included by CMakeLists.txt beside it. Each function
+# cli_... of a script is its own test.
 
 if(NOT TARGET k2k-auditd)
   return()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of k2k-bench: that it measures everything, says it as promised, and leaves nothing behind. Not how fast it is.
+# Tests that k2k-bench measures everything, reports it in the documented form, and leaves nothing
+# behind. They do not test how fast it is.
 
 if(NOT TARGET k2k-bench)
   return()

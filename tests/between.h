@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * between.h - what the process_between* tests share: a registry, and who acts while a call is
- * interrupted
+ * between.h - what the process_between* tests share: a registry, and the processes that act while a
+ * call is interrupted
  */
 #ifndef K2K_TESTS_BETWEEN_H
 #define K2K_TESTS_BETWEEN_H
@@ -10,10 +10,13 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* in this process: who acts meanwhile */
+/* the handles of this process that act while the victim is stopped */
 static struct k2k_registry *admin, *other HARNESS_USED;
 
-/* The clock stands still. An administrator's handle in this process; with_other: a broker's too. */
+/*
+ * Starts a test with a clock that stands still and an administrator's handle in this process; if
+ * `with_other`, a broker's handle too.
+ */
 HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, bool with_other)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -23,7 +26,10 @@ HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, boo
 	name = fresh_registry();
 	options.max_tenants = tenants;
 	options.max_engagements = engagements;
-	/* as many as a test retires: who waits for room would wait for the interrupted broker */
+	/*
+	 * As many as a test retires: a writer that waits for a free one would wait for the
+	 * interrupted broker.
+	 */
 	options.max_budgets = 4096;
 	options.max_leases = 64;
 	options.max_audit_events = 4;
@@ -34,7 +40,7 @@ HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, boo
 	other->clock.injected_ns = &shared->clock_ns;
 }
 
-/* The victim is dead. */
+/* Ends a test; the victim must be dead. */
 HARNESS_USED static void end(void)
 {
 	if (other)

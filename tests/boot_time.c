@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * boot_time.c - preloaded into programs that run in a time namespace, so that they don't find out
+ * boot_time.c - preloaded into programs that run in a time namespace, to hide the namespace from
+ * them
  *
- * The library subtracts what a time namespace adds to the clock, so in one it still sees when the
- * machine booted. Kernels without such namespaces lack this link, and then nothing is subtracted:
- * the namespace's clock is the clock of a machine that booted at another time.
+ * The library subtracts the offset of its time namespace from the clock, so it would still see when
+ * the machine booted. Kernels without time namespaces lack this link, and then the library
+ * subtracts nothing: the namespace's clock looks like that of a machine that booted at another
+ * time.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -3,8 +3,8 @@
 #
 #   boot_time.sh LIBRARY SECOND PROGRAM [ARGUMENT...]
 #
-# Runs a test on a machine whose clock of steady time is at SECOND, as if it had booted so long ago. LIBRARY is
-# boot_time.c. Exit code 77, skipped: time namespaces can't be made here.
+# Runs a test on a machine whose monotonic clock is at SECOND, as if it had booted that long ago.
+# LIBRARY is the compiled boot_time.c. Exit code 77 (skipped): time namespaces can't be made here.
 set -euo pipefail
 LIBRARY=$1 SECOND=$2
 shift 2
@@ -14,5 +14,5 @@ if ! "${unshare[@]}" true 2>/dev/null; then
 	unshare=(unshare -Ur "${unshare[@]:1}")
 	"${unshare[@]}" true || { echo "# skipped: no time namespaces here"; exit 77; }
 fi
-# --fork: it is children that are in the new namespace
+# --fork: only children enter the new time namespace
 exec "${unshare[@]}" --fork env LD_PRELOAD="$LIBRARY" "$@"

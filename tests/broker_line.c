@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * broker_line - how k2k-broker reads its lines, without a registry
- */
+/* broker_line - how k2k-broker parses its lines, without a registry */
 #include "harness.h"
 #include "line.h"
 
@@ -13,7 +11,10 @@ static struct line_parsed parsed;
 #define request parsed.request
 static struct line_error error;
 
-/* What is parsed stands in memory of exactly its size, so that a sanitizer sees a step too far. */
+/*
+ * The parsed bytes are in memory of exactly their size, so that a sanitizer sees an access beyond
+ * them.
+ */
 static int parse_bytes(const char *bytes, size_t size)
 {
 	char *copy = malloc(size ? size : 1);
@@ -125,7 +126,7 @@ TEST(what_is_no_whole_number_of_64_bits_is_refused_at_its_value)
 		         values[i]);
 		refuses(line, 37, "\"tenant\" must be a whole number from 0 to " LAST);
 	}
-	/* json-c sees that it is too large, behind its last digit */
+	/* json-c reports the overflow after the last digit. */
 	assert_true(parse_bytes("{\"stats\":18446744073709551616}", 30) < 0);
 	assert_true(
 		parse_bytes("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":18446744073709551616}",
@@ -174,7 +175,7 @@ TEST(an_unknown_key_is_refused_by_its_name)
 	refuses("{\"\":1}", 2, "unknown key \"\"");
 	refuses("{}", 2, "is needed");
 	refuses("{\"a\":{\"send\":1,\"x\":\"}\"},\"send\":\"b\"}", 2, "unknown key \"a\"");
-	/* cut between characters, never through one */
+	/* The quoted key is cut between characters, never inside one. */
 	refuses("{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa4yyyyyyy\":1}",
 	        2, "xxx");
 	assert_int_equal(error.text[strlen(error.text) - 1], 'x');
@@ -213,7 +214,7 @@ TEST(a_key_may_be_written_with_escapes)
 	assert_string_equal(request.to, "\xc3\xa4\"}");
 }
 
-/* What is written back for an id that stands so in a request. */
+/* Returns how an id that a request spells like this is written back. */
 static const char *id_of(const char *id)
 {
 	static char line[256];
@@ -382,7 +383,10 @@ TEST(a_line_that_is_too_long_is_answered_once_and_left_out)
 	expect_none(1);
 }
 
-/* Any bytes: an answer, never a crash. Under a sanitizer this is where a step too far shows. */
+/*
+ * Any bytes give an answer, never a crash. Under a sanitizer this test finds accesses beyond the
+ * line.
+ */
 TEST(lines_damaged_in_any_byte_never_crash)
 {
 	static const char *const seeds[] = {

@@ -2,15 +2,15 @@
 /*
  * broker_parity - what the broker does with a message, line by line
  *
- * The names are those of the tests of the broker that this one stands in for.
- * Each looks at the registry's totals from another process too.
+ * The names are those of the tests of the earlier broker that this one replaces. Each test also
+ * checks the registry's totals from another process.
  */
 #include "harness.h"
 #include "answer.h"
 
 #include <k2k/registry.h>
 
-/* ---- an observer in a process of its own -------------------------------------- */
+/* ---- an observer in its own process --------------------------------------------- */
 
 struct query {
 	k2k_tenant_id tenant;
@@ -18,7 +18,7 @@ struct query {
 };
 
 struct totals {
-	int code; /* of k2k_tenant_get */
+	int code; /* returned by k2k_tenant_get */
 	uint64_t admitted, rejected_rate, rejected_budget, rejected_kernels, kernels, gpu_ns;
 	uint64_t tenants, cross_tenant, unknown_tenant, usage_records;
 };
@@ -78,7 +78,7 @@ static struct totals totals_of(k2k_tenant_id tenant, uint64_t engagement)
 	return totals;
 }
 
-/* ---- a broker whose inbox the test is -------------------------------------------- */
+/* ---- a broker whose inbox is the test -------------------------------------------- */
 
 static struct k2k_registry *admin;
 static struct broker *broker;
@@ -118,8 +118,8 @@ static void set_up(void)
 		observe(there[0], back[1]);
 	}
 	/*
-	 * each end in one process only: where one of the two has failed, the other reads the end of
-	 * file
+	 * Each end is open in one process only: if one of the two has failed, the other reads the
+	 * end of file.
 	 */
 	close(there[0]);
 	close(back[1]);
@@ -151,7 +151,7 @@ static void tenant(k2k_tenant_id id, uint64_t rate, uint32_t kernels)
 	assert_int_equal(k2k_tenant_register(admin, id, &quota), 0);
 }
 
-/* The answer to one line, valid until the next. */
+/* Returns the answer to one line, valid until the next call. */
 static const char *answer(const char *line)
 {
 	static struct line_input input;
@@ -174,7 +174,7 @@ static const char *answer(const char *line)
 
 #define SAYS(line, part) assert_contains(answer(line), part)
 #define DECIDES(line, decision) SAYS(line, "\"decision\":\"" decision "\"")
-/* What the inbox got last: parts that no message before it had. */
+/* Checks the last message in the inbox for a part that no earlier message had. */
 #define DELIVERS(part) assert_contains(last_message, part)
 
 /* ---- the tests ------------------------------------------------------------------------ */
@@ -203,14 +203,14 @@ TEST(legacy_single_tenant_send_unchanged)
 TEST(single_tenant_fast_path_uses_unspecified_tenant)
 {
 	set_up();
-	tenant(42, 0, 0); /* its limits reject everything: nothing of it may be asked */
+	tenant(42, 0, 0); /* its limits reject everything: no request may be made for it */
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":0,\"org\":1,\"engagement\":7}",
 	        "ADDED");
 	for (int i = 0; i < 50; i++)
 		DECIDES("{\"send\":\"a\",\"to\":\"a\"}", "DELIVERED");
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"0\"");
 	assert_false(strstr(answer("{\"send\":\"a\",\"to\":\"a\"}"), "limit"));
-	/* GPU time of no tenant is nobody's: said, not swallowed */
+	/* GPU time of no tenant belongs to nobody: it is reported, not ignored */
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}",
 	     "\"booked_ns\":\"0\",\"unbooked\":\"unspecified_tenant\"");
 	assert_int_equal(delivered, 53);
@@ -244,7 +244,7 @@ TEST(cross_tenant_send_rejected_with_tenant_mismatch)
 	assert_int_equal(totals_of(1, 0).gpu_ns, 0);
 	assert_int_equal(totals_of(2, 0).admitted, 0);
 	assert_int_equal(totals_of(1, 0).cross_tenant, 5);
-	/* an unknown destination counts as the sender's tenant */
+	/* An unknown destination counts as the sender's tenant. */
 	DECIDES("{\"send\":\"a\",\"to\":\"nobody\"}", "NOT_FOUND");
 	assert_int_equal(totals_of(1, 0).admitted, 1);
 	assert_int_equal(totals_of(1, 0).cross_tenant, 5);
@@ -336,10 +336,11 @@ TEST(engagement_cost_accumulates_across_sends)
 	        "QUEUE_FULL");
 	assert_int_equal(delivered, 1);
 	struct totals totals = totals_of(42, 7);
-	/* an admitted message costs, wherever it ends */
+	/* An admitted message costs, whether or not it is delivered. */
 	assert_int_equal(totals.admitted, 4);
 	assert_int_equal(totals.gpu_ns, UINT64_MAX);
-	assert_int_equal(totals.usage_records, 1); /* another org is no other engagement */
+	/* another org does not make another engagement */
+	assert_int_equal(totals.usage_records, 1);
 	assert_contains(
 		answer("{\"stats\":true}"),
 		"\"admitted\":\"4\",\"delivered\":\"1\",\"queue_full\":\"2\",\"not_found\":\"1\"");
@@ -385,7 +386,7 @@ TEST(quota_enforcement_rejects_over_rate_limit)
 	answer("{\"kernel\":\"add\",\"name\":\"z\",\"tenant\":43}");
 	/*
 	 * The second may end between any two lines: count by the window that each answer names,
-	 * until one had all it allows.
+	 * until one window is used up.
 	 */
 	for (int refused_here = 0; !refused_here;) {
 		const char *line = answer(
@@ -420,7 +421,7 @@ TEST(quota_enforcement_rejects_over_rate_limit)
 	assert_int_equal(totals_of(42, 7).gpu_ns, admitted * 10);
 	assert_int_equal(totals_of(43, 0).admitted, 0);
 	assert_int_equal(totals_of(43, 0).rejected_rate, 1);
-	/* removed meanwhile: the kernel is still there, its tenant is not */
+	/* Meanwhile the tenant was removed: the kernel is still there, its tenant is not. */
 	assert_int_equal(k2k_tenant_deregister(admin, 43, NULL), 0);
 	SAYS("{\"send\":\"z\",\"to\":\"z\"}",
 	     "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
@@ -445,8 +446,8 @@ TEST(register_tenant_kernel_and_unregister)
 	assert_int_equal(totals_of(42, 0).rejected_kernels, 1);
 	SAYS("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":99}",
 	     "\"decision\":\"REFUSED\",\"reason\":\"unknown_tenant\"");
-	DECIDES("{\"send\":\"c\",\"to\":\"a\"}", "TENANT_MISMATCH"); /* c is nobody */
-	/* added again under its own tenant it keeps its slot, also where no other is free */
+	DECIDES("{\"send\":\"c\",\"to\":\"a\"}", "TENANT_MISMATCH"); /* c was never added */
+	/* A kernel added again under its own tenant keeps its slot, even if no other is free. */
 	DECIDES("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"engagement\":7}", "UPDATED");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
 	DECIDES("{\"kernel\":\"remove\",\"name\":\"a\"}", "REMOVED");
@@ -457,8 +458,8 @@ TEST(register_tenant_kernel_and_unregister)
 	DECIDES("{\"kernel\":\"add\",\"name\":\"c\",\"tenant\":42}", "ADDED");
 	assert_int_equal(totals_of(42, 0).kernels, 2);
 	/*
-	 * registered anew the tenant starts at 0; a kernel of the old registration takes a slot
-	 * when it is added again
+	 * A tenant that is registered again starts at 0; a kernel of the old registration takes a
+	 * slot when it is added again.
 	 */
 	assert_int_equal(k2k_tenant_deregister(admin, 42, NULL), 0);
 	tenant(42, 100, 2);
@@ -520,7 +521,7 @@ TEST(re_registering_kernel_moves_it_between_tenants)
 	assert_int_equal(totals_of(1, 0).kernels, 0);
 	assert_int_equal(totals_of(2, 0).kernels, 1);
 	SAYS("{\"send\":\"a\",\"to\":\"a\"}", "\"tenant\":\"2\"");
-	/* refused by the new tenant it stays where it was */
+	/* If the new tenant refuses the kernel, it stays where it was. */
 	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":3}",
 	     "\"decision\":\"REFUSED\",\"reason\":\"kernels\"");
 	SAYS("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":9}",
@@ -546,7 +547,7 @@ TEST(send_with_audit_overrides_registration_tag)
 {
 	set_up();
 	tenant(42, 100, 4);
-	/* the registration's engagement may use nothing */
+	/* The budget of the kernel's own engagement is 0. */
 	assert_int_equal(k2k_budget_set(admin, 42, 7, 0), 0);
 	answer("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"org\":2,\"engagement\":8,\"gpu_ns\":50}",
@@ -556,7 +557,7 @@ TEST(send_with_audit_overrides_registration_tag)
 	assert_int_equal(totals_of(42, 8).gpu_ns, 50);
 	assert_int_equal(totals_of(42, 7).gpu_ns, 0);
 	assert_int_equal(totals_of(42, 7).admitted, 1);
-	/* without a tag of its own it can't escape the budget of its kernel's */
+	/* A message without a tag can't escape the budget of its kernel's engagement. */
 	SAYS("{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":50}",
 	     "\"decision\":\"REJECTED\",\"reason\":\"budget\",\"tenant\":\"42\",\"org\":\"1\","
 	     "\"engagement\":\"7\",\"used\":\"0\","
@@ -574,21 +575,21 @@ TEST(default_audit_tag_behavior)
 	tenant(42, 100, 4);
 	answer("{\"kernel\":\"add\",\"name\":\"tagged\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	answer("{\"kernel\":\"add\",\"name\":\"plain\",\"tenant\":42}");
-	/* left out or 0/0: the kernel's */
+	/* If the tag is left out or 0/0, the kernel's applies. */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":1}",
 	     "\"org\":\"1\",\"engagement\":\"7\"");
 	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"1\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":0,\"engagement\":\"0\",\"gpu_ns\":10}",
 	     "\"org\":\"1\",\"engagement\":\"7\"");
 	DELIVERS("\"org\":\"1\",\"engagement\":\"7\",\"gpu_ns\":\"10\"");
-	/* one of the two is a tag */
+	/* One of the two numbers is enough for a tag. */
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"org\":3,\"gpu_ns\":100}",
 	     "\"org\":\"3\",\"engagement\":\"0\"");
 	DELIVERS("\"org\":\"3\",\"engagement\":\"0\",\"gpu_ns\":\"100\"");
 	SAYS("{\"send\":\"tagged\",\"to\":\"plain\",\"engagement\":8,\"gpu_ns\":1000}",
 	     "\"org\":\"0\",\"engagement\":\"8\"");
 	DELIVERS("\"org\":\"0\",\"engagement\":\"8\",\"gpu_ns\":\"1000\"");
-	/* neither has one: engagement 0, which is one like any other */
+	/* If neither has a tag: engagement 0, which is one like any other. */
 	SAYS("{\"send\":\"plain\",\"to\":\"tagged\",\"gpu_ns\":10000}",
 	     "\"org\":\"0\",\"engagement\":\"0\"");
 	DELIVERS("\"org\":\"0\",\"engagement\":\"0\",\"gpu_ns\":\"10000\"");
@@ -596,7 +597,7 @@ TEST(default_audit_tag_behavior)
 	assert_int_equal(totals_of(42, 0).gpu_ns, 10100);
 	assert_int_equal(totals_of(42, 8).gpu_ns, 1000);
 	assert_int_equal(totals_of(42, 8).admitted, 5);
-	/* added again, a kernel takes the new tag */
+	/* A kernel that is added again takes the new tag. */
 	answer("{\"kernel\":\"add\",\"name\":\"tagged\",\"tenant\":42,\"org\":1,\"engagement\":9}");
 	answer("{\"send\":\"tagged\",\"to\":\"plain\",\"gpu_ns\":5}");
 	DELIVERS("\"org\":\"1\",\"engagement\":\"9\",\"gpu_ns\":\"5\"");

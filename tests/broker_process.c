@@ -30,7 +30,7 @@ TEST(malformed_lines_are_answered_with_line_and_column_and_the_rest_goes_on)
 		"{\"line\":\"7\",\"column\":13,\"error\":\"key \\\"send\\\" occurs twice\"}");
 	assert_contains(ask(&program, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":-1}"),
 	                "{\"line\":\"8\",\"column\":37,\"error\":\"");
-	/* the last one without an end */
+	/* the last line without a newline */
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\"}");
 	close(program.in);
 	program.in = -1;
@@ -155,7 +155,7 @@ TEST(sigterm_ends_a_stream_whose_answers_nobody_reads)
 	struct program program = start(NULL);
 	assert_int_equal(fcntl(program.in, F_SETFL, O_NONBLOCK), 0);
 	struct pollfd writable = { .fd = program.in, .events = POLLOUT };
-	/* until its output, then its input stand full */
+	/* Until its output, then its input is full. */
 	while (poll(&writable, 1, 500) == 1)
 		if (write(program.in, "{\"send\":\"a\",\"to\":\"b\"}\n", 22) < 0)
 			assert_int_equal(errno, EAGAIN);
@@ -185,7 +185,10 @@ TEST(a_killed_broker_gives_its_slots_back_and_its_counts_stay)
 	tear_down();
 }
 
-/* Another registry of this name, with the tenant, before the broker runs again. */
+/*
+ * Replaces the registry with another one of this name, with the tenant, before the broker runs
+ * again.
+ */
 static void replace_while_stopped(pid_t pid)
 {
 	assert_int_equal(kill(pid, SIGSTOP), 0);
@@ -212,14 +215,17 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	                "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
 	assert_contains(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
 	set_up();
-	WAIT_UNTIL(brokers() == 1, 10); /* by itself: no line asks for it */
+	WAIT_UNTIL(brokers() == 1, 10); /* without a request that needs it */
 	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"),
 	                "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	tenant(42, 5000, 4);
 	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}"), "DELIVERED");
 	assert_int_equal(info_of(42).kernels, 1);
 	assert_int_equal(info_of(42).admitted_total, 1);
-	/* replaced behind its back it asks the new one at once: no message is lost between them */
+	/*
+	 * If the registry is replaced, the broker opens the new one at once: no message is lost in
+	 * between.
+	 */
 	replace_while_stopped(program.pid);
 	send_text(program.in, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":5}\n");
 	assert_int_equal(kill(program.pid, SIGCONT), 0);
@@ -227,7 +233,7 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	assert_int_equal(info_of(42).kernels, 1);
 	assert_int_equal(info_of(42).admitted_total, 1);
 	assert_int_equal(gpu_ns_of(42, 0), 5);
-	/* and takes its kernels' slots without being asked anything */
+	/* It also takes its kernels' slots again without a request. */
 	replace_while_stopped(program.pid);
 	assert_int_equal(info_of(42).kernels, 0);
 	assert_int_equal(kill(program.pid, SIGCONT), 0);
@@ -257,7 +263,7 @@ TEST(two_clients_deliver_to_each_other)
 	                "\"decision\":\"DELIVERED\"");
 	assert_string_equal(next_line(one), "{\"deliver\":\"a\",\"from\":\"b\",\"tenant\":\"42\","
 	                                    "\"org\":\"0\",\"engagement\":\"7\",\"gpu_ns\":\"4\"}");
-	/* to oneself: answer and message, both */
+	/* A message to itself: the client receives both the answer and the message. */
 	assert_contains(ask_fd(one, "{\"send\":\"a\",\"to\":\"a\"}"), "\"decision\":\"DELIVERED\"");
 	assert_contains(next_line(one), "{\"deliver\":\"a\",\"from\":\"a\"");
 	assert_contains(ask_fd(one, "{\"stats\":true}"),
@@ -308,7 +314,10 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	close(one);
 	WAIT_UNTIL(info_of(42).kernels == 2, 10);
 	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
-	/* one that only ends its input is answered to the end, also a last line without its own */
+	/*
+	 * A client that only ends its input gets all answers, even to a last line without a
+	 * newline.
+	 */
 	send_text(three, "{\"send\":\"c\",\"to\":\"b\"}\n{\"send\":\"c\",\"to\":\"c\"}");
 	assert_int_equal(shutdown(three, SHUT_WR), 0);
 	assert_contains(next_line(three), "\"to\":\"b\",\"decision\":\"DELIVERED\"");
@@ -317,7 +326,7 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	assert_false(next_line(three));
 	assert_int_equal(info_of(42).kernels, 1);
 	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"c\"");
-	/* one that asks and goes without listening has asked */
+	/* The requests of a client that leaves without reading are still carried out. */
 	one = connect_client();
 	send_text(one, "{\"kernel\":\"add\",\"name\":\"d\",\"tenant\":42}\n{\"send\":\"d\",\"to\":"
 	               "\"b\",\"gpu_ns\":9}\n");
@@ -353,12 +362,15 @@ TEST(a_full_queue_is_answered_queue_full_and_loses_nothing_that_was_delivered)
 	}
 	assert_int_equal(info_of(42).admitted_total, sent);
 	assert_int_equal(gpu_ns_of(42, 0), sent);
-	/* once it reads there is room again */
+	/* Once it reads, there is room again. */
 	for (; received < delivered; received++)
 		assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
 	assert_contains(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");
 	assert_contains(next_line(sleeper), "{\"deliver\":\"b\",\"from\":\"a\"");
-	/* its input ended, it has no kernels, even while much waits for it; that it gets still */
+	/*
+	 * Once its input has ended it has no kernels, even if many messages wait for it; it still
+	 * receives those.
+	 */
 	for (delivered = 0;
 	     strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
 		delivered++;
@@ -401,7 +413,7 @@ TEST(a_block_of_messages_to_a_client_that_reads_finds_its_queue_empty)
 }
 
 /*
- * Repeats the line until the broker reads no more, and says how often it fitted: what the broker
+ * Repeats the line until the broker stops reading, and returns how many fitted: what the broker
  * holds for a client is bounded.
  */
 static uint64_t fill(int fd, const char *line)
@@ -451,11 +463,11 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	for (int i = 0; i < 100; i++)
 		assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
 	assert_contains(ask_fd(other, "nonsense"), "\"column\":1");
-	/* when it reads, each whole line has its answer */
+	/* When the client reads, it gets an answer to each whole line. */
 	for (uint64_t answers = 0; answers < lines; answers++)
 		assert_contains(next_line(mute), "NOT_FOUND");
 	assert_int_equal(open_files(program.pid), files);
-	/* one that never reads and goes leaves nothing behind */
+	/* A client that leaves without ever reading leaves nothing behind. */
 	close(mute);
 	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
 	mute = connect_client();
@@ -476,7 +488,7 @@ TEST(hostile_bytes_cost_their_sender_an_answer_and_nobody_else_anything)
 	struct program program = START("--listen", socket_path());
 	int hostile = connect_client(), other = connect_client();
 	for (size_t i = 0; i < sizeof noise; i++)
-		/* no 0, no '\n' */
+		/* neither 0 nor '\n' */
 		noise[i] = (char)((state = state * 1103515245u + 12345u) >> 16 | 1);
 	send_all(hostile, noise, sizeof noise);
 	assert_string_equal(
@@ -500,7 +512,7 @@ TEST(a_dead_brokers_socket_is_replaced_and_a_living_ones_refused)
 	struct program second = START("--listen", address.sun_path);
 	assert_contains(next_line(second.out), "another process listens there");
 	assert_int_equal(finish(&second), 8);
-	close(connect_client()); /* it did the living one no harm */
+	close(connect_client()); /* the second broker did the live one no harm */
 	spawn_kill(first.pid);
 	assert_int_equal(stat(address.sun_path, &st), 0);
 	assert_int_equal(try_connect(), -1);
@@ -508,7 +520,7 @@ TEST(a_dead_brokers_socket_is_replaced_and_a_living_ones_refused)
 	close(connect_client());
 	assert_int_equal(stop(&second), 0);
 	assert_int_not_equal(stat(address.sun_path, &st), 0);
-	/* what is no socket is left alone */
+	/* A file that is not a socket is left alone. */
 	close(open(address.sun_path, O_CREAT | O_WRONLY, 0600));
 	second = START("--listen", address.sun_path);
 	assert_contains(next_line(second.out), "not a socket");

@@ -76,7 +76,7 @@ HARNESS_USED static uint32_t brokers(void)
 
 struct program {
 	pid_t pid;
-	/* its standard input and output; with err < 0 standard error, too */
+	/* Its standard input and output; if err < 0, `out` carries standard error too. */
 	int in, out;
 	int err;
 };
@@ -132,7 +132,10 @@ HARNESS_USED static void send_all(int fd, const char *bytes, size_t size)
 	}
 }
 
-/* One line without its end, or null at the end of file; valid until the next call with this fd. */
+/*
+ * Returns one line without its newline, or null at the end of file; valid until the next call with
+ * this fd.
+ */
 HARNESS_USED static const char *next_line(int fd)
 {
 	static struct {

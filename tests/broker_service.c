@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * broker_service - k2k-broker and what starts and ends it: signals, its output, its socket's
- * rights, a service manager
+ * broker_service - k2k-broker and its surroundings: signals, its output, its socket's rights, a
+ * service manager
  */
 #include "broker_program.h"
 
@@ -25,7 +25,7 @@ TEST(sighup_ends_a_stream_and_gives_the_slots_back)
 	tear_down();
 }
 
-/* As under nohup(1). */
+/* As started by nohup(1). */
 TEST(sighup_that_was_ignored_stays_ignored)
 {
 	set_up();
@@ -39,7 +39,7 @@ TEST(sighup_that_was_ignored_stays_ignored)
 	tear_down();
 }
 
-/* A reader of the answers that goes, while the broker waits for a line and while it answers. */
+/* The reader of the answers leaves while the broker waits for a line, and while it answers. */
 TEST(a_closed_output_ends_a_stream_in_order)
 {
 	set_up();
@@ -65,7 +65,9 @@ TEST(a_closed_output_ends_a_stream_in_order)
 	tear_down();
 }
 
-/* Closed from the beginning: no descriptor of another file takes their place. */
+/*
+ * The descriptors are closed from the beginning: no descriptor of another file takes their place.
+ */
 TEST(closed_standard_descriptors_are_errors_and_nothing_else)
 {
 	char file[128];
@@ -96,7 +98,7 @@ TEST(closed_standard_descriptors_are_errors_and_nothing_else)
 	}
 	assert_int_equal(info_of(42).kernels, 0);
 	struct program program = START(file);
-	assert_contains(next_line(program.out), "ADDED"); /* the registry is unharmed */
+	assert_contains(next_line(program.out), "ADDED"); /* The registry is unharmed. */
 	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
@@ -217,7 +219,7 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 
 /* ---- started by a service manager ---------------------------------------------------- */
 
-/* A broker that is told of so many sockets handed over, of which fd is the first. */
+/* Starts a broker that is told of so many inherited sockets, of which fd is the first. */
 static struct program start_activated(int fd, const char *fds, const char *const *arguments)
 {
 	const char *argv[16] = { K2K_BROKER, "-r", registry };
@@ -265,7 +267,7 @@ TEST(a_socket_that_is_handed_over_is_served_and_left_for_the_next)
 	tenant(42, 5000, 4);
 	int listening = listening_socket();
 	for (int turn = 0; turn < 2; turn++) {
-		int client = connect_client(); /* before there is a broker */
+		int client = connect_client(); /* before a broker runs */
 		struct program program = start_activated(listening, "1", NULL);
 
 		assert_contains(ask_fd(client, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
@@ -275,7 +277,7 @@ TEST(a_socket_that_is_handed_over_is_served_and_left_for_the_next)
 		assert_int_equal(access(address.sun_path, F_OK), 0);
 		close(client);
 	}
-	/* another one's variables are not ours */
+	/* The variables are for another process. */
 	setenv("LISTEN_PID", "1", 1);
 	setenv("LISTEN_FDS", "1", 1);
 	struct program program = start(NULL);
@@ -335,7 +337,7 @@ TEST(the_service_manager_is_told_when_it_serves_and_when_it_ends)
 	struct program program = START("--listen", socket_path());
 	unsetenv("NOTIFY_SOCKET");
 	assert_string_equal(notified(fd), "READY=1");
-	int client = try_connect(); /* at once */
+	int client = try_connect(); /* READY=1 means that clients can connect */
 	assert_true(client >= 0);
 	assert_int_equal(brokers(), 1);
 	assert_int_equal(stop(&program), 0);

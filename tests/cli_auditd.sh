@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-auditd: where it goes on, rotation, files that others touch, destinations
+# k2k-auditd: where it resumes, rotation, files that other programs change, destinations
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/auditd_harness.bash"
 
-# follows a fresh registry into log, with a key, in the background; the first lines are there
+# follow: starts k2k-auditd in the background on a new registry, with a key, into log; waits for the
+# first lines
 follow() {
 	init
 	cd "$DIR" || exit 1
@@ -13,7 +14,7 @@ follow() {
 }
 verified() { ctl 0 audit verify "$@" --key key; }
 logged() { [[ $(sequences "$@") == "$(numbers_to "$want")" ]]; }
-# wait_for N FILE...: until the ring's first N events are there, each once
+# wait_for N FILE...: waits until the ring's first N events are there, each once
 wait_for() { want=$1; until_true 20 logged "${@:2}"; }
 
 cli_auditd_goes_on_where_it_stopped() {
@@ -30,7 +31,7 @@ cli_auditd_goes_on_where_it_stopped() {
 	done
 	is "$(jq -r 'select(.kind == "log.started") | .seq' log | wc -l)" 4
 	verified log
-	# one line of each file is the place to go on from
+	# one line of each file is enough to resume from
 	mv log log.1
 	events 1
 	auditd 0 --file log --key key --once
@@ -51,7 +52,7 @@ cli_auditd_cuts_off_half_a_line() {
 	is "$(sequences log)" "$(numbers_to 4)"
 	has_kind log log.problem || fail "the log does not say it"
 	verified log
-	# half of the very first line
+	# the log is half of its very first line
 	rm log*
 	printf '{"seq' >log
 	auditd 0 --file log --key key --once
@@ -74,12 +75,12 @@ cli_auditd_rotates_by_size_and_keeps_so_many() {
 	verified log log.1 log.2 log.3
 	[[ $out != *"first    1"* ]] || fail "nothing was dropped"
 	is "$(cat log.3 log.2 log.1 log | jq -r .seq | awk 'NR > 1 && $1 != n + 1 { print "gap" } { n = $1 }')" ""
-	# fewer are kept now
+	# now fewer files are kept
 	events 8
 	auditd 0 --file log --key key --once --max-size 2000 --keep 1
 	[[ -e log.1 && ! -e log.2 && ! -e log.3 ]] || fail "$(ls)"
 	verified log log.1
-	# where the older one should be, and is not
+	# the older file is missing
 	ctl 1 audit verify log --key key
 	has "$out" "in none of these files"
 	events 8
@@ -95,7 +96,7 @@ cli_auditd_rotates_by_age() {
 	wait_for 3 log.1 log
 	until_true 20 test -e log.2
 	stop TERM
-	# an idle log is not rotated for nothing: each file says more than that it was opened
+	# an idle log is not rotated: each file has more than its opening line
 	for file in log.*[0-9]; do
 		(($(lines_of "$file") > 1)) || fail "$file is empty"
 	done
@@ -111,7 +112,8 @@ cli_auditd_goes_on_after_a_rotation_that_was_killed() {
 		auditd 0 --file log --key key --once --max-size 3000
 	done
 	[[ -e log.2 ]] || fail "$(ls)"
-	# before the new file was made; made and still empty; a gap in the numbers
+	# killed before the new file was made; after it was made and is empty; with a gap in the
+	# numbers
 	mv log.2 log.3
 	mv log.1 log.2
 	mv log log.1
@@ -133,7 +135,7 @@ cli_auditd_goes_on_after_a_rotation_that_was_killed() {
 	verified log log.*[0-9]
 	is "$(jq -s -r '[.[] | select(.ring == 64) | .sequence | tonumber] | sort | map(tostring) | join(" ")' log log.*[0-9]) " \
 		"$(numbers_to 21)"
-	# killed before the last renaming: there is room, and nothing may be dropped
+	# killed before the last renaming: there is a free name, and no file may be dropped
 	local before
 	rm -f log*
 	for ((i = 0; i < 20; i++)); do
@@ -181,7 +183,7 @@ cli_auditd_notices_that_its_file_was_removed() {
 	wait_for 4 log
 	rm log
 	until_true 20 test -s log
-	# what the rings still hold is there again
+	# the events still in the rings are written again
 	wait_for 4 log
 	events 1
 	wait_for 5 log
@@ -189,13 +191,13 @@ cli_auditd_notices_that_its_file_was_removed() {
 	has "$(jq -r 'select(.kind == "log.problem") | .text' log)" "are gone; reading their events again"
 	stop TERM
 	verified log
-	# the same while it does not run: the head knows what is gone
+	# the same while it does not run: the head file shows what is missing
 	rm log
 	auditd 0 --file log --key key --once
 	has "$err" "are gone"
 	is "$(sequences log)" "$(numbers_to 5)"
 	verified log
-	# and where a rotated file is there, it goes on behind that one
+	# if there is a rotated file, it resumes after that one
 	mv log log.1
 	events 1
 	auditd 0 --file log --key key --once
@@ -218,7 +220,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	until_true 20 test -s log
 	wait_for 5 log
 	stop TERM
-	# while it does not run
+	# the same while it does not run
 	head -n -3 log >shorter
 	cp shorter log
 	auditd 0 --file log --key key --once
@@ -226,7 +228,7 @@ cli_auditd_notices_that_its_file_was_cut() {
 	is "$(sequences log)" "$(numbers_to 5)"
 	ctl 1 audit verify log --key key
 	has "$out" ": removed: "
-	# what another wrote is no line of ours
+	# text written by others is not taken for a line of the log
 	start --file log --key key
 	until_true 20 eval '[[ $(jq -r "select(.kind == \"log.started\") | .seq" log | wc -l) -ge 2 ]]'
 	printf 'graffiti' >>log
@@ -241,7 +243,7 @@ cli_auditd_says_at_its_start_that_a_line_was_changed() {
 	key key
 	events 3
 	auditd 0 --file log --key key --once
-	# it must not follow a forged place
+	# it must not continue from a forged position
 	sed -i 's/"ring":64,"sequence":"4"/"ring":64,"sequence":"4000"/' log
 	events 1
 	auditd 0 --file log --key key --once
@@ -266,7 +268,7 @@ cli_auditd_refuses_a_key_that_others_may_read() {
 	head -c 5 key >short
 	chmod 0400 short
 	auditd 2 --file log --key short --once
-	# nothing was lost by that
+	# no event was lost by that
 	auditd 0 --file log --key key --once
 	is "$(sequences log)" "$(numbers_to 3)"
 	# a log has one key
@@ -292,14 +294,14 @@ cli_auditd_leaves_other_files_alone() {
 	ln -s half link
 	auditd 4 --file link --once
 	is "$(cat half)" precious
-	# and while it runs: what stands in its place is kept
+	# the same while it runs: a file that replaced the log is kept
 	start --file mine
 	until_true 20 has_kind mine created
 	echo precious >half
 	mv half mine
 	until_true 20 has_kind mine log.problem
 	is "$(cat mine.foreign-*)" precious
-	# one at a time
+	# only one k2k-auditd for each log
 	auditd 8 --file mine --once
 	has "$err" "another k2k-auditd"
 }
@@ -313,7 +315,7 @@ cli_auditd_waits_for_a_registry() {
 	init
 	until_true 20 has_kind log created
 	ctl 0 destroy -q
-	# the last event of the old one, then the first of the next
+	# the last event of the old registry, then the first of the next
 	until_true 20 has_kind log destroyed
 	init
 	want=2
@@ -322,7 +324,7 @@ cli_auditd_waits_for_a_registry() {
 		"registry.gone registry.attached created destroyed registry.gone registry.attached created "
 	is "$(sequences log)" "1 2 1 "
 	stop TERM
-	# replaced while nobody looked
+	# replaced while k2k-auditd did not run
 	ctl 0 destroy -q
 	init
 	events 1
@@ -353,11 +355,11 @@ cli_auditd_prints_and_keeps_its_place() {
 	is "$(sequences auditd.out)" "6 "
 	echo nonsense >state
 	auditd 4 --stdout --state state --once
-	# a reader that leaves, one that is full
+	# a reader that leaves, an output that is full
 	local line=
 	"$AUDITD" --stdout 2>err | head -n 1 >/dev/null
 	is "${PIPESTATUS[0]}" 10
-	# also when it has written all that there is
+	# the reader leaves after everything was written
 	"$AUDITD" --stdout 2>err | { until [[ $line == *'"sequence":"6"'* ]]; do read -r line; done; }
 	is "${PIPESTATUS[0]}" 10
 	"$AUDITD" --stdout --once >/dev/full 2>err
@@ -384,7 +386,7 @@ while True:
 cli_auditd_sends_to_syslog_and_to_the_journal() {
 	init
 	cd "$DIR" || exit 1
-	# nobody there: said, and kept until there is
+	# without a listener it reports that, and keeps the events until there is one
 	events 2
 	start --syslog="$DIR/dev-log" --state state
 	until_true 20 heard "trying again"
@@ -393,7 +395,7 @@ cli_auditd_sends_to_syslog_and_to_the_journal() {
 	says "written again"
 	has "$(cat syslog)" "b'<86>"
 	has "$(cat syslog)" " k2k-auditd[$auditd_pid]: {\"kind\":\"created\""
-	# it goes away and comes back
+	# the listener leaves and comes back
 	kill "$listener"
 	until_true 20 eval '! kill -0 "$listener" 2>/dev/null'
 	events 1
@@ -433,7 +435,7 @@ cli_auditd_survives_a_full_disk() {
 		head -c 1M /dev/zero >disk/ballast 2>/dev/null
 		for ((i = 0; i < 40; i++)); do "$TOOL" update 1 --rate $((i + 1))/s --if-missing -q; done
 		wait_for grep -q 'No space left' auditd.err
-		# killed and stopped in this state, it still knows where it was
+		# killed and stopped in this state, it still knows its position
 		kill -KILL $pid
 		wait $pid 2>/dev/null
 		"$AUDITD" --file disk/log --key key --sync each 2>auditd.err &

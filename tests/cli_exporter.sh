@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-exporter: HTTP, registries that come and go, sums, and that it only reads
+# k2k-exporter: HTTP, registries that come and go, and sums; it never writes to a registry
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 
@@ -20,14 +20,14 @@ cli_exporter_speaks_http() {
 		is "$(curl -sS -o /dev/null -w '%{http_code}' -X "$method" -d x "$url")" 405
 	done
 	is "$(head -c 200000 /dev/zero | tr '\0' x | curl -sS -o /dev/null -w '%{http_code}' --data-binary @- "$url")" 405
-	# what is no HTTP, and a connection that says nothing, are in nobody's way
+	# requests that are not HTTP, and a connection that sends nothing, disturb nobody
 	local host=${url#http://}
 	host=${host%/metrics}
 	exec 8<>"/dev/tcp/${host%:*}/${host##*:}" 9<>"/dev/tcp/${host%:*}/${host##*:}"
 	head -c 300 /dev/urandom >&8
 	has "$(curl -sS "$url")" "k2k_up{"
 	exec 8<&- 9<&-
-	# the same text as the tool's, but for the time it took
+	# the same text as the tool's, except for the time it took
 	sed '/collect_duration_seconds{/d' "$DIR/body" >"$DIR/served"
 	ctl 0 metrics
 	diff <(sed '/collect_duration_seconds{/d' <<<"$out") "$DIR/served" || fail "differs from k2k-tenantctl metrics"
@@ -52,7 +52,7 @@ cli_exporter_listens_on_loopback_unless_told() {
 		has "$(curl -sS -g "$url")" "k2k_up{"
 		export_stop
 	fi
-	# all addresses, of both kinds where there are two
+	# listens at all addresses, IPv4 and IPv6 if there are both
 	local all
 	for all in :0 '[::]:0'; do
 		[[ $all == :0 || -s /proc/net/if_inet6 ]] || continue
@@ -113,7 +113,7 @@ cli_exporter_compresses_for_who_accepts_it() {
 		END
 	done
 	has "$(curl -sS --compressed "$url")" 'k2k_up{'
-	# the same bytes either way, as long as they are good
+	# compressed or not, the answer has the same lines
 	ctl 0 metrics
 	is "$(curl -sS --compressed "$url" | grep -c .)" "$(grep -c . <<<"$out")"
 	export_stop
@@ -132,7 +132,7 @@ cli_exporter_lets_no_browser_guess_what_it_sends() {
 	has "$policy" "default-src 'none'"
 	lacks "$policy" unsafe
 	lacks "$policy" http
-	# nothing in the page is from elsewhere, and nothing makes markup of what it is sent
+	# the page loads nothing from elsewhere, and makes no markup from the data
 	is "$(grep -oE "(src|href)=\"[^\"]*\"" "$DIR/page" | sort -u | tr '\n' ' ')" \
 		'href="#tenants-title" href="data:," href="metrics" href="status.json" '
 	is "$(grep -cE 'innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function' "$DIR/page")" 0
@@ -173,7 +173,7 @@ cli_exporter_answers_beside_idle_connections() {
 		    finally:
 		        s.settimeout(20)
 
-		# far more than there is room for: those that say nothing, those that trickle
+		# many more clients than there is room for: some send nothing, some send slowly
 		used = connect("127.0.0.2")
 		assert scrape(used), "the first"
 		idle = []
@@ -188,9 +188,10 @@ cli_exporter_answers_beside_idle_connections() {
 		assert scrape(connect()), "a scrape beside 300 idle ones"
 		assert not is_open(idle[0]), "the idlest is still there"
 		assert is_open(idle[-1]), "the last one was pushed out"
-		# one address has pushed out its own, and nobody else
+		# the address has pushed out its own connections, and no others
 		assert scrape(used), "another address was pushed out"
-		# many addresses push out the idlest of all, and who was just answered stays
+		# many addresses push out the connection that is idle longest; one that was just
+		# answered stays
 		for i in range(200):
 		    idle.append(connect(f"127.0.1.{i + 1}"))
 		    if i % 20 == 0:
@@ -257,7 +258,7 @@ cli_exporter_finds_a_registry_that_comes_and_goes() {
 	until_true 20 scraped 'up{}' 0
 	init
 	until_true 20 scraped 'tenants{}' 0
-	# replaced between two scrapes: no scrape in between that fails
+	# replaced between two scrapes: no scrape fails
 	ctl 0 register 42 -q
 	ctl 0 destroy -q
 	init
@@ -268,7 +269,7 @@ cli_exporter_finds_a_registry_that_comes_and_goes() {
 		text=$(curl -sS "$url")
 		has "$text" "k2k_up{registry=\"$K2K_REGISTRY\"} 1"
 	done
-	# what is wrong is told once, not with each scrape
+	# an error is reported once, not at each scrape
 	is "$(uniq -d "$DIR/exporter.err")" ""
 	has "$(<"$DIR/exporter.err")" "each scrape tries again"
 	export_stop
@@ -287,17 +288,18 @@ cli_exporter_keeps_the_sum_from_falling_and_jumping() {
 	export_start --max-series 1
 	until_true 20 scraped 'messages_admitted_total{tenant="3"}' 3000
 	is "$(sample 'messages_admitted_total{tenant="other"}')" 210
-	# gone from the sum
+	# the deregistered tenant leaves the sum
 	ctl 0 deregister 2 -q
 	until_true 20 scraped 'tenants{}' 2
 	is "$(sample 'messages_admitted_total{tenant="other"}')" 210
 	is "$(sample 'gpu_seconds_total{tenant="other"}')" 0.5
-	# nearly as busy as the one that has a series keeps it in the sum
+	# a tenant that is nearly as busy as the one with a series stays in the sum
 	ctl 0 update 1 --rate unlimited -q
 	say K2K_OK admit 1 0 3100
 	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3310
 	is "$(sample 'messages_admitted_total{tenant="3"}')" 3000
-	# busier: out of the sum into a series of its own, and the other one into the sum, which gets what is counted from now on
+	# a busier tenant leaves the sum and gets its own series; the other one joins the sum, which
+	# counts it from now on
 	say K2K_OK admit 1 0 40000
 	until_true 20 scraped 'messages_admitted_total{tenant="1"}' 43110
 	is "$(sample 'messages_admitted_total{tenant="3"}')" ""
@@ -305,7 +307,7 @@ cli_exporter_keeps_the_sum_from_falling_and_jumping() {
 	say K2K_OK admit 3 0 7
 	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3317
 	is "$(sample 'tenants_summed{}')" 1
-	# registered anew: another one
+	# registered again: a new tenant
 	ctl 0 register 2 -q
 	say K2K_OK admit 2 0 400
 	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3717
@@ -330,7 +332,8 @@ cli_exporter_only_reads() {
 	is "$(find "/proc/$exporter_pid/fd" -lname "*k2k.$K2K_REGISTRY.*" -printf '%f\n' |
 		while read -r fd; do grep -h '^flags:' "/proc/$exporter_pid/fdinfo/$fd"; done | grep -c '[123]$')" 0
 	is "$(grep -c " $exporter_pid " /proc/locks)" 0
-	# stopped at any moment it is in nobody's way: every place for a tenant is used again, and messages pass
+	# stopped at any moment, it blocks nothing: every slot for a tenant is used again, and
+	# messages pass
 	( while :; do curl -sS "$url" >/dev/null 2>&1 || exit; done ) &
 	local scraper=$! i
 	for ((i = 0; i < 40; i++)); do
@@ -360,7 +363,7 @@ cli_exporter_ends_well_amid_scrapes() {
 }
 
 cli_exporter_reads_a_fifth_of_the_time_at_most() {
-	# large tables take some time to read, however empty
+	# reading large tables takes some time, even if they are empty
 	ctl 0 init --max-engagements 300000 -q
 	export_start --max-series 10
 	curl -sS "$url" >/dev/null
@@ -372,7 +375,7 @@ cli_exporter_reads_a_fifth_of_the_time_at_most() {
 		awk '{ sum += $1 } END { printf "%d %d\n", NR, sum * 1000000 }')
 	is "$scrapes" 400
 	((distinct < 400)) || fail "each of 400 scrapes in $took us read the registry"
-	# the first and the last text may be cut by the edges of what was measured
+	# the first and the last text may lie partly outside the measured time
 	((distinct <= 2 || spent * 5 * (distinct - 2) / distinct <= took)) || fail "$distinct times $spent us in all, of $took us"
 	export_stop
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-auditd as a follower: nothing is lost, losses are told, changes are refused without it, and any ring is survived
+# k2k-auditd as a follower: no event is lost, losses are reported, changes are refused without a
+# follower, and any damaged ring is survived
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/auditd_harness.bash"
 
-# state_is STATE: of the only follower
+# state_is STATE: checks the state of the only follower
 state_is() { ctl 0 audit stats -J; jq -e ".followers[0].state == \"$1\"" <<<"$out" >/dev/null; }
 caught_up() { state_is active && jq -e '.followers[0].behind == "0"' <<<"$out" >/dev/null; }
 
@@ -20,14 +21,14 @@ cli_an_apply_with_a_follower_loses_no_event() {
 	ctl 0 apply -f "$DIR/tenants.yaml" -q
 	until_true 20 caught_up
 	is "$(jq -r 'select(.kind == "register") | .tenant' "$DIR/log" | sort -n | uniq | wc -l)" 5000
-	until_true 20 test -s "$DIR/log.head"   # written after the lines that it is of
+	until_true 20 test -s "$DIR/log.head"   # the head file is written after the lines it describes
 	ctl 0 audit verify "$DIR/log" -J
 	json '[.lost_total,.losses]' '["0",[]]'
 	ctl 0 metrics
 	has "$out" "k2k_audit_events_lost_total{registry=\"$K2K_REGISTRY\",kind=\"overwritten\"} 0"
 }
 
-# Who keeps the events, and what it lost: in columns, in JSON, and in sentences.
+# Which follower reads the events, and what it lost: in columns, in JSON, and in sentences.
 cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	local i
 	ctl 0 init --audit-events 8 -q
@@ -50,7 +51,7 @@ cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	ctl 0 metrics
 	has "$out" "k2k_audit_events_lost_total{registry=\"$K2K_REGISTRY\",kind=\"overwritten\"} 12"
 	has "$out" "k2k_audit_follower_lag_events{registry=\"$K2K_REGISTRY\",follower=\"0\",command=\"k2k-auditd\"} 20"
-	# the next one finds them missing: the number stays
+	# the next follower finds them missing: the number stays the same
 	start --file "$DIR/log"
 	until_true 20 caught_up
 	json '.followers[0]|[.lost_total,.overwritten,.last_loss.ring,.last_loss.sequence,.last_loss.count]' '["12","0",64,"2","12"]'
@@ -75,7 +76,7 @@ cli_a_registry_that_requires_audit_refuses_changes_without_it() {
 	ctl 8 register 42 --timeout 100ms -J
 	error_object K2K_ENOAUDIT
 	start --file "$DIR/log"
-	ctl 0 register 42 -q            # waits for it
+	ctl 0 register 42 -q            # waits until the follower has attached
 	stop KILL
 	until_true 20 state_is dead
 	for i in "update 42 --rate 1/s" "deregister 42" "budget set 42 1 1s" "register 43"; do
@@ -106,7 +107,7 @@ cli_auditd_survives_a_ring_that_lies() {
 		until_true 20 last_is cross_tenant
 		ctl 0 deregister 42 -q
 		until_true 20 last_is final_totals
-		# and at each start once more
+		# and once more at each start
 		stop TERM
 		start --file "$DIR/log"
 		until_true 20 eval '[[ $(damages) == $((told + 2)) ]]'
@@ -123,7 +124,8 @@ cli_auditd_survives_a_ring_that_lies() {
 	has "$err" "corrupt rings were found 6 times"
 }
 
-# Names of kernels and of processes are strangers': through every output of audit, and into the metrics.
+# Strangers choose the names of kernels and processes: they must be harmless in every output of
+# audit and in the metrics.
 cli_hostile_names_are_harmless_in_every_output_of_audit() {
 	local name broker form kernel=$'=HYPERLINK("x")\e[2J\n"}\\\x9b'
 	init
@@ -159,7 +161,8 @@ cli_hostile_names_are_harmless_in_every_output_of_audit() {
 	stop TERM
 }
 
-# With the right to read only it follows all the same, says that nobody waits for it, and satisfies no registry that requires audit.
+# With only the right to read it still follows, reports that writers do not wait for it, and does
+# not count as a follower if the registry requires audit.
 cli_auditd_without_the_right_to_write_only_reads() {
 	local library
 	[[ $(id -u) == 0 ]] || skip "not root"

@@ -7,7 +7,8 @@ clean() {
 	promtool check metrics <<<"$out" >"$DIR/promtool" 2>&1 || fail "promtool: $(<"$DIR/promtool")"
 	[[ ! -s $DIR/promtool ]] || fail "promtool: $(<"$DIR/promtool")"
 }
-# metric LABELS VALUE: the one series k2k_LABELS... of the output, without its registry, has the value
+# metric LABELS VALUE: the only series k2k_LABELS... of the output, without its registry label, must
+# have the value
 metric() {
 	local got
 	got=$(sed -n "s/^k2k_\\([a-z_]*\\){registry=\"$K2K_REGISTRY\",\\{0,1\\}\\(.*\\)} /\\1{\\2} /p" <<<"$out" | grep -F "$1 ") ||
@@ -31,7 +32,7 @@ cli_metrics_are_clean_for_promtool() {
 		is "$err" ""
 	done
 	metric "broker_info{slot=\"0\",pid=\"$broker_pid\",command=\"a?b?c\"}" 1
-	# a series twice is what promtool does not notice
+	# promtool does not notice a series that occurs twice
 	is "$(grep -v '^#' <<<"$out" | sed 's/ [^ ]*$//' | sort | uniq -d)" ""
 	is "$(grep '^# TYPE' <<<"$out" | sort | uniq -d)" ""
 }
@@ -78,7 +79,7 @@ cli_metrics_tell_what_was_counted() {
 	metric 'audit_events_written_total{kind="register"}' 2
 	metric 'audit_events_written_total{kind="cross_tenant"}' 1
 	metric 'audit_events_lost_total{kind="cross_tenant"}' 0
-	# two rejections, of one second or of two
+	# two rejections, in one second or in two
 	is "$(grep -E '^k2k_audit_(events_written|repeats)_total.*kind="gpu_memory"' <<<"$out" | awk '{ n += $2 } END { print n }')" 2
 	metric 'table_used_records{table="tenants"}' 2
 	metric 'table_capacity_records{table="tenants"}' 16
@@ -104,7 +105,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	ctl 0 register 50 --rate 1000/s --kernels 1 --gpu-memory 100 -q
 	ctl 0 register 9 --rate 2000/s --kernels 2 --gpu-memory 200 --budget 1=1s --budget 2=2s -q
 	ctl 0 register 7 --preset unlimited --rate 4000/s --budget 1=4s -q
-	# of tenants that do nothing those registered first
+	# of tenants without activity, those registered first are shown
 	ctl 0 metrics --max-series 1
 	metric 'messages_admitted_total{tenant="50"}' 0
 	attach
@@ -113,7 +114,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	say K2K_OK admit 7 0 300
 	say K2K_OK track 9 2 500000000
 	say K2K_OK track 7 1 250000000
-	# the busiest; of budgets the one of which most is used
+	# the busiest tenant; of the budgets, the one of which most is used
 	ctl 0 metrics --max-series 1
 	metric 'tenants_summed{}' 2
 	metric 'messages_admitted_total{tenant="7"}' 300
@@ -129,7 +130,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	ctl 0 metrics --max-series 2
 	metric 'messages_admitted_total{tenant="9"}' 20
 	metric 'messages_admitted_total{tenant="other"}' 1
-	# rejected is busy, too
+	# a rejected tenant is busy, too
 	say K2K_ERATE admit 50 0 1001
 	local n
 	for ((n = 0; n < 20; n++)); do say K2K_ERATE admit 50 0 1001; done
@@ -175,11 +176,11 @@ cli_stat_counts_each_interval_exactly() {
 	brokers+=("$stat")
 	exec 9<"$DIR/lines"
 	while read -r -t 20 -u 9 out; do
-		# without a process a line, so as not to fall behind on a busy machine
+		# starts no process for each line, so that it keeps up on a busy machine
 		[[ $out =~ \"admitted\":\"([0-9]+)\".*\"kernels\":\"([0-9]+)\".*\"gpu_ns\":\"([0-9]+)\" ]] || fail "$out"
 		admitted=$((admitted + BASH_REMATCH[1])) kernels=$((kernels + BASH_REMATCH[2])) gpu=$((gpu + BASH_REMATCH[3]))
 		case $step,$admitted,$gpu,$kernels in
-		0,*)    # what happened before the first line is in no line, or in that one
+		0,*)    # events before the first line are in no line, or in that one
 			is "$admitted" 0
 			one_object
 			json .schema k2k-tenantctl/1
@@ -192,7 +193,7 @@ cli_stat_counts_each_interval_exactly() {
 			say K2K_OK memory 42 5
 			step=1
 			;;
-		1,70,123456789,1)       # one that goes takes nothing from the counts, and one that comes is counted whole
+		1,70,123456789,1)       # neither a tenant that leaves nor a new one distorts the counts
 			ctl 0 deregister 41 -q
 			ctl 0 register 41 -q
 			say K2K_OK admit 41 0 5
@@ -205,7 +206,7 @@ cli_stat_counts_each_interval_exactly() {
 			json .brokers 1
 			step=3
 			;;
-		3,75,123456789,1) break ;;      # and nothing after it
+		3,75,123456789,1) break ;;      # nothing comes after it
 		*) ((admitted <= 75 && gpu <= 123456789 && kernels <= 1)) || fail "step $step: $admitted $gpu $kernels" ;;
 		esac
 	done
@@ -222,7 +223,8 @@ cli_stat_keeps_its_intervals() {
 	((took >= 1000000)) || fail "10 times 100 ms took $took us"
 	is "$(wc -l <<<"$out")" 11
 	has "$out" "time_ns,interval_ns,tenants,brokers,admitted,rejected.rate"
-	# no turn is shorter by what the one before was late: sums of any number of them are whole intervals at least
+	# a late line does not shorten the next interval: any number of intervals sum up to whole
+	# ones at least
 	is "$(tail -n +2 <<<"$out" | awk -F, '{ sum += $2 } END { print (sum >= 990000000) }')" 1
 	ctl 0 stat
 	is "$(wc -l <<<"$out")" 2

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of completion, and of the manual pages where they are made; included by CMakeLists.txt beside it.
+# Tests of completion and, if they are built, of the manual pages; included by CMakeLists.txt beside
+# it.
 if(NOT TARGET k2k-tenantctl)
   return()
 endif()

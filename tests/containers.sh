@@ -3,9 +3,9 @@
 #
 #   containers.sh SOURCE BUILD
 #
-# What scripts/packaging/README.md says of containers, with namespaces: one tmpfs is /dev/shm of all, its size that of
-# `init --plan`; the brokers have mounts, processes, IPC, network and host name of their own, no capability, and no user but
-# the group. Exit code 77: skipped.
+# Tests what scripts/packaging/README.md says about containers, with namespaces: all share one tmpfs
+# as /dev/shm, of the size that `init --plan` prints; the brokers have their own mounts, processes,
+# IPC, network and host name, no capability, and only the group's rights. Exit code 77: skipped.
 set -euo pipefail
 BUILD=$2 HERE=${BASH_SOURCE[0]}
 export LC_ALL=C
@@ -28,7 +28,8 @@ mkdir "$DIR/shm"
 pids=()
 trap '((${#pids[@]} == 0)) || kill -KILL $(pgrep -P "${pids[0]}") "${pids[@]}" 2>/dev/null || true' EXIT
 
-# container COMMAND...: as a runtime starts it, with the common tmpfs; broker COMMAND...: without rights, too
+# container COMMAND...: starts it as a runtime would, with the shared tmpfs; broker COMMAND...: also
+# without rights
 NAMESPACES=(--mount --pid --ipc --net --uts --fork --kill-child --mount-proc)
 IN=(unshare "${NAMESPACES[@]}" bash -euc 'mount --bind "$1" /dev/shm; shift; exec "$@"' bash "$DIR/shm")
 AS=(setpriv --reuid 65532 --regid 65532 --groups $GROUP --bounding-set -all --no-new-privs)
@@ -40,7 +41,7 @@ expect() { # STATUS COMMAND...
 	[[ $status == "$1" ]] || fail "${*:2}: exit status $status, not $1: $(<"$DIR/out")"
 }
 
-# ---- what size: the plan's is enough, a page less is refused ---------------------------------------------------------
+# ---- size: the plan's size is enough, a page less is refused -----------------------------------
 SIZES=(--max-tenants 1000 --max-engagements 4000)
 bytes=$("$CTL" -J init --plan "${SIZES[@]}" | jq -r .total_bytes)
 [[ $bytes =~ ^[0-9]+$ ]] || fail "the plan says '$bytes'"
@@ -50,13 +51,13 @@ mount -o remount,size="$bytes" "$DIR/shm"
 expect 0 container "$CTL" init "${SIZES[@]}" --group $GROUP
 expect 0 container "$CTL" register 7 --kernels 1
 
-# ---- who sees it: only whose /dev/shm it is ----------------------------------------------------------------------------
+# ---- visibility: only containers that share its /dev/shm see the registry ----------------------
 expect 6 unshare "${NAMESPACES[@]}" bash -euc 'mount -t tmpfs tmpfs /dev/shm; exec "$@"' bash "$CTL" show 7
 expect 0 broker "$CTL" show 7
 expect 7 broker "$CTL" register 8
 expect 7 container setpriv --reuid 65532 --regid 65532 --clear-groups "$CTL" show 7
 
-# ---- brokers with equal pids; what a killed one held is free -------------------------------------------------------------
+# ---- brokers with equal pids; what a killed one held is free -----------------------------------
 mkfifo "$DIR/fifo"
 exec {keep}<>"$DIR/fifo"
 "${IN[@]}" "${AS[@]}" "$BROKER" <"$DIR/fifo" >"$DIR/answers" 2>"$DIR/errors" &
@@ -71,7 +72,7 @@ ask() { echo '{"kernel":"add","name":"b","tenant":7}' | broker "$BROKER" 2>&1; }
 [[ $(ask) == *'"decision":"REFUSED"'* ]] || fail "two kernels were granted where one is allowed"
 state=$(container "$CTL" -J brokers | jq -r '.brokers[0].state')
 [[ $state == active || $state == unknown ]] || fail "a broker of another container is '$state'"
-# the broker itself: a change of user lets go of --kill-child
+# kill the broker itself: --kill-child is lost when it changes its user
 pids+=("$(pgrep -P "${pids[0]}")")
 kill -KILL "${pids[1]}"
 wait "${pids[0]}" 2>/dev/null || true
@@ -82,7 +83,7 @@ for ((i = 0; i < 400; i++)); do
 done
 [[ $(ask) == *'"decision":"ADDED"'* ]] || fail "the kernel of a killed container is not free"
 
-# ---- rootless: a user namespace in which the owner of the registry, root outside, is nobody --------------------------------
+# ---- rootless: in its user namespace, the registry's owner (root outside) is nobody ------------
 expect 7 broker unshare --user --map-root-user "$CTL" show 7
 [[ $(<"$DIR/out") == *"belongs to user 65534"* ]] || fail "not refused for its owner: $(<"$DIR/out")"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The code of lib/ under every order that C11 allows: explore/search.c. Each PROGRAM() is a test of its own. Threads are
-# coroutines there, which sanitizers don't follow; and what is explored does not depend on the processor.
+# Runs the code of lib/ in every order that C11 allows: explore/search.c. Each PROGRAM() is its own
+# test. Its threads are coroutines, which sanitizers can't follow; the results do not depend on the
+# processor.
 if(K2K_SANITIZE OR K2K_DELAYS OR CMAKE_CROSSCOMPILING)
   return()
 endif()
@@ -16,7 +17,7 @@ target_include_directories(k2k-registry-explored SYSTEM PUBLIC ${URCU_BP_INCLUDE
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/explore/*.c)
 add_executable(explore ${sources})
 target_compile_options(explore PRIVATE -O2)
-# what lib/ asks of the system: explore/world.c
+# what lib/ needs from the system: explore/world.c
 target_link_options(explore PRIVATE -Wl,--wrap=k2k_lock_are_held,--wrap=k2k_lock_is_held,--wrap=clock_gettime
                     -Wl,--wrap=sched_yield,--wrap=k2k_clock_sleep_ns,--wrap=syscall,--wrap=k2k_trail_reject
                     -Wl,--wrap=k2k_segment_check_identity,--wrap=k2k_worker_start,--wrap=k2k_lock_try
@@ -33,7 +34,8 @@ foreach(source IN LISTS sources)
   endforeach()
 endforeach()
 
-# the reduction leaves nothing out: without waiting programs, whose vain looks are not counted
+# Checks that the reduction omits no outcome. Programs that wait are left out, because their
+# repeated reads are not counted.
 add_test(NAME explore_itself COMMAND explore --compare litmus_sb litmus_sb_fences litmus_iriw litmus_iriw_fences litmus_rwc_fences
          litmus_corr_four litmus_add litmus_add_store litmus_cas litmus_release_sequence litmus_2_2w_fences death_fence
          death_plain stop rate_admit rate_admit_dead ring_heir lease_taken_over)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Faults by hand (faults/README.md): that each can still be applied, and, of some, that a test finds it. A sample builds the
-# library once more for each of its faults.
+# Hand-made faults (faults/README.md): each must still apply, and for some of them, a test must find
+# it. A sampled fault builds the library once more.
 add_test(NAME style_faults COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --check)
 add_test(NAME style_faults_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/faults.sh ${PROJECT_SOURCE_DIR})
 set_tests_properties(style_faults style_faults_notices_breaches PROPERTIES LABELS style TIMEOUT 300)

@@ -34,7 +34,7 @@ notices 'rate-window-steps-back: no longer applies'    's/second < \*now && roll
 notices "rate-window-steps-back: no 'Found-by:'"       '/^Found-by:/,/^$/d'                          tests/faults/rate-window-steps-back.patch
 notices "rate-window-steps-back: 'Because:' means nothing" 's/^Violates:/Because: no\nViolates:/'    tests/faults/rate-window-steps-back.patch
 notices 'which is not in lib/'                         's,^+++ b/lib/,+++ b/tools/,'                 tests/faults/rate-window-steps-back.patch
-# a fault that only removes lines: where they are gone or changed, its reverse could be applied
+# A fault that only removes lines: if they are gone or changed, its reverse would still apply.
 fault=budget-version-recheck
 notices 'budget-version-recheck: no longer applies'    's/)) != version)/)) < version)/'             lib/messages.c
 exit "$failed"

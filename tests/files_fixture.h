@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * files_fixture.h - a small registry whose files are maltreated; every attempt to attach answers
- * its own error and leaves nothing.
+ * files_fixture.h - a small registry whose files are damaged; every attempt to attach returns the
+ * right error and leaves nothing behind.
  */
 #ifndef K2K_TESTS_FILES_FIXTURE_H
 #define K2K_TESTS_FILES_FIXTURE_H
@@ -56,7 +56,7 @@ HARNESS_USED static const char *role_name(int role)
 			         k2k_error_detail()->text);                                      \
 	} while (0)
 
-/* Attaching in each role answers `code`, and changes and leaves nothing. */
+/* Attaching in each role must return `code`, change nothing and leave nothing behind. */
 HARNESS_USED static void refused(int code, const char *what)
 {
 	static struct traces before;

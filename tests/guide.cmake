@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The operating guide says what is so, and its manifest for Kubernetes is one.
+# The operating guide must be true, and its Kubernetes manifest valid.
 if(NOT TARGET k2k-exporter OR CMAKE_CROSSCOMPILING)
   return()
 endif()

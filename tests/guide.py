@@ -77,7 +77,7 @@ class Scratch:
         shutil.rmtree(self.folder)
 
 
-# ---- commands --------------------------------------------------------------------------------------------------
+# ---- commands ----------------------------------------------------------------------------------
 
 def known_commands():
     text = run(["k2k-tenantctl", "--help"]).stdout
@@ -134,7 +134,7 @@ def commands():
     ran = 0
     for block in blocks("sh"):
         with Scratch() as folder:
-            for word in ("1001", "1002"):     # of the first hour
+            for word in ("1001", "1002"):     # tenants registered in the guide's first hour
                 if word in block and not re.search(rf"register [0-9 ]*{word}", block):
                     run(["k2k-tenantctl", "register", word, "-q"])
             shutil.copy(SOURCE / "tests/guide.py", folder)
@@ -146,14 +146,14 @@ def commands():
                     fail(f"{line}: exit code {done.returncode}: {done.stderr}{done.stdout}")
     if ran < 30:
         fail(f"only {ran} lines were run")
-    # and the check itself notices what is not there
+    # The check itself must notice what does not exist.
     for wrong in ("`k2k-tenantctl lisst`", "`k2k-tenantctl list --no-such`", "`k2k-auditd --fil x`"):
         if subprocess.run([sys.executable, __file__, *sys.argv[1:4], "one:" + wrong], env=ENVIRONMENT, check=False,
                           capture_output=True).returncode != 1:
             fail(f"{wrong} passes")
 
 
-# ---- alerts and links -------------------------------------------------------------------------------------------
+# ---- alerts and links --------------------------------------------------------------------------
 
 def alerts():
     rules = (SOURCE / "tools/k2k-exporter/alerts.yml").read_text()
@@ -187,7 +187,7 @@ def links():
             fail(f"{link}: no such heading")
 
 
-# ---- sizes and the example --------------------------------------------------------------------------------------
+# ---- sizes and the example ---------------------------------------------------------------------
 
 def sizes():
     formula = re.search(r"^bytes = ([0-9TELBV*+ ]+)$", GUIDE, re.MULTILINE).group(1)
@@ -198,7 +198,7 @@ def sizes():
               "init --plan --max-tenants 16 --max-engagements 16 --max-budgets 16 --audit-events 16"]
     plans += [f"init --plan --max-tenants {t} --max-engagements {e} --max-leases {l} --max-budgets {b} --audit-events {v}"
               for t, e, l, b, v in [(10**6, 16, 16, 16, 16), (16, 10**7, 16, 16, 16), (16, 16, 10**6, 16, 16),
-                                    (16, 16, 16, 10**7, 16), (16, 16, 16, 16, 4096)]]    # each of them by itself
+                                    (16, 16, 16, 10**7, 16), (16, 16, 16, 16, 4096)]]    # each size alone
     for plan in plans:
         is_ = json.loads(run(["k2k-tenantctl", *plan.split(), "-J"]).stdout)
         values = dict(T=is_["max_tenants"], E=is_["max_engagements"], L=is_["max_leases"], B=is_["max_budgets"],
@@ -238,7 +238,7 @@ def example():
         fail(done.stderr)
 
 
-# ---- Kubernetes -------------------------------------------------------------------------------------------------
+# ---- Kubernetes --------------------------------------------------------------------------------
 
 def read_manifest():
     try:
@@ -298,7 +298,7 @@ def spoilt(manifest):
 
     for path, key in walk(manifest, []):
         if path and path[-1] in ("labels", "matchLabels", "annotations", "nodeSelector"):
-            continue     # any key will do
+            continue     # any key is valid
         wrong = copy.deepcopy(manifest)
         at(wrong, path)[key + "X"] = at(wrong, path).pop(key)
         yield "/".join(map(str, path + [key + "X"])), wrong
@@ -340,21 +340,22 @@ def kubernetes():
         checked += check_words("\n".join(one["command"]) if one["command"][0] == "sh" else " ".join(one["command"]), known)
     if checked < 5:
         fail(f"only {checked} calls of our programs")
-    # what the guide gives brokers fits what is there
+    # What the guide gives brokers must match the manifest.
     pod = yaml.safe_load(blocks("yaml")[0])["spec"]
     shm = [volume for volume in spec["volumes"] if volume["name"] == "shm"]
     if pod["volumes"] != shm or pod["securityContext"]["runAsGroup"] not in spec["securityContext"]["supplementalGroups"]:
         fail("the guide's broker has another /dev/shm, or another group")
 
 
-# In a mount namespace with a /dev/shm and folders of its own, and with no more rights than in the pod.
+# Runs in a mount namespace with its own /dev/shm and folders, and with no more rights than in the
+# pod.
 STEP = """
 set -eu
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs -o mode=0755 tmpfs /var/log
 mkdir -p /run/k2k /run/secrets/k2k /var/log/k2k /run/copy
-# the build may be in a folder that others can't enter
+# the build may be in a folder that other users can't enter
 cp "$BUILD"/lib/libk2k-registry.so* "$BUILD"/tools/k2k-tenantctl/k2k-tenantctl "$BUILD"/tools/k2k-auditd/k2k-auditd /run/copy
 export PATH=/run/copy:$PATH LD_LIBRARY_PATH=/run/copy
 chmod 0777 /run/k2k

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the harness says of tests that fail; included by CMakeLists.txt beside it. The program's own failures are asked for.
+# What the harness prints about failing tests; included by CMakeLists.txt beside it. The program
+# fails on purpose.
 k2k_test(NAME harness_faults LIBRARIES Threads::Threads TESTS passes PREFIX harness)
-# the script runs the program itself, not under an emulator
+# the script runs the program directly, without an emulator
 if(CMAKE_CROSSCOMPILING)
   return()
 endif()

@@ -3,8 +3,8 @@
 #
 #   install.sh SOURCE BUILD CC TEST
 #
-# Runs the function TEST below: with the project installed from BUILD into a prefix of its own, and removed after it.
-# Exit code 77: skipped.
+# Runs the function TEST below, with the project installed from BUILD into a temporary prefix, which
+# is removed afterwards. Exit code 77: skipped.
 set -euo pipefail
 SOURCE=$1 BUILD=$2 CC=$3 TEST=$4
 export LC_ALL=C
@@ -51,7 +51,7 @@ install_puts_every_file_in_its_place() {
 		lib/libk2k-registry.so.$VERSION
 		lib/pkgconfig/k2k-registry.pc
 	END
-	if [[ -e $DIR/root/opt/k2k/bin/k2k-exporter ]]; then    # its alerts name the guide
+	if [[ -e $DIR/root/opt/k2k/bin/k2k-exporter ]]; then    # the alerts of the exporter name the guide
 		grep -q '^### K2kNoBroker$' "$DIR"/root/opt/k2k/share/doc/*/operating-guide.md || fail "no operating guide"
 		compgen -G "$DIR/root/opt/k2k/share/doc/*/examples/daemonset.yaml" >/dev/null || fail "no manifest"
 	fi
@@ -87,7 +87,7 @@ install_serves_c_through_pkg_config_static() {
 	to_prefix
 	"$CC" -static "$SOURCE/tests/install_consumer.c" $(flags --static --cflags --libs) -o "$DIR/whole"
 	run "$DIR/whole"
-	# ours static, the others shared
+	# our library static, the others shared
 	"$CC" "$SOURCE/tests/install_consumer.c" \
 		$(flags --static --cflags --libs | sed 's/-lk2k-registry/-l:libk2k-registry.a/') -o "$DIR/ours"
 	needs_library "$DIR/ours" && fail "linked with the shared library"
@@ -140,7 +140,7 @@ install_serves_cxx_through_find_package() {
 	find_package_in CXX cc
 }
 
-# liburcu's thread-local pointer has its place when the first library that uses it is loaded.
+# The first library that uses liburcu decides where its thread-local pointer is placed.
 install_can_be_opened_where_another_library_uses_liburcu() {
 	to_prefix
 	printf '%s\n' '#include <urcu/urcu-bp.h>' 'void other(void);' \
@@ -149,19 +149,20 @@ install_can_be_opened_where_another_library_uses_liburcu() {
 	"$CC" -Wall -Werror "$SOURCE/tests/install_dlopen.c" $(flags --cflags) -ldl -o "$DIR/a"
 	run "$DIR/a" "$LIBDIR/libk2k-registry.so" "$DIR/libother.so"
 	run "$DIR/a" "$DIR/libother.so" "$LIBDIR/libk2k-registry.so"
-	# the program itself uses it, before anything is opened
+	# the program itself uses liburcu, before it opens anything
 	"$CC" -Wall -Werror -DOTHER_IS_LINKED "$SOURCE/tests/install_dlopen.c" $(flags --cflags) -ldl -L"$DIR" -lother \
 		-Wl,-rpath,"$DIR" -o "$DIR/b"
 	run "$DIR/b" "$LIBDIR/libk2k-registry.so"
 }
 
-# The README's own line, with CMake's default generator and without presets, in a copy of the sources.
+# Runs the README's own build line, with CMake's default generator and without presets, in a copy of
+# the sources.
 install_builds_as_the_readme_says() {
 	local line
 	line=$(grep -m1 -E '^cmake -B build &&.*cmake --install build$' "$SOURCE/README.md") || fail "the README has no plain build"
 	mkdir "$DIR/copy"
 	(cd "$SOURCE" && tar -cf - CMakeLists.txt README.md LICENSE include lib tools scripts) | tar -xf - -C "$DIR/copy"
-	# quick rather than fast: what is built is the same
+	# -O0 compiles faster, and installs the same files
 	(cd "$DIR/copy" && export DESTDIR=$DIR/root CFLAGS=-O0 CMAKE_BUILD_PARALLEL_LEVEL=2 && eval "$line") >"$DIR/log" 2>&1 ||
 		fail "$(tail -n 20 "$DIR/log")"
 	LIBDIR=$(dirname "$(find "$DIR/root" -name libk2k-registry.a)")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An application, in what C and C++ have in common: makes the registry NAME, and admits a message
+ * An application in the common subset of C and C++: makes the registry NAME, and admits a message
  * as one of its brokers.
  */
 #include <stdio.h>

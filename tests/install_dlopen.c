@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * install_dlopen LIBRARY... NAME: opens the libraries in turn, uses what it finds of `other` and of
- * the registry, and makes and removes the registry NAME.
+ * install_dlopen LIBRARY... NAME: opens the libraries in turn, calls `other` and the registry's
+ * functions if they are there, and makes and removes the registry NAME.
  */
 #include <dlfcn.h>
 #include <stdio.h>

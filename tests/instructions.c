@@ -3,14 +3,14 @@
  * instructions.c NAME - makes the calls whose instructions are counted, on the registry NAME; run
  * by instructions.sh.
  *
- * Under callgrind, which collects inside of these functions alone (--toggle-collect), in each
- * thread for itself: neither what is around a call nor the helper thread is counted. Each batch of
- * calls becomes a dump of its own, named "ROW CALLS". Once a second calls go another way: in each
- * tenant's first the window rolls. Batches that meet this are made again. So all others are equal.
- * The clock is read in the vDSO, whose instructions count too.
+ * callgrind collects only inside these functions (--toggle-collect), separately for each thread:
+ * neither the code around a call nor the helper thread is counted. Each batch of calls becomes its
+ * own dump, named "ROW CALLS". Once a second calls take another path: the window advances in the
+ * first call of each tenant. Batches that meet this are repeated, so that all others are equal.
  *
- * callgrind lets the system call membarrier through, and the library finds it. Where a kernel has
- * none, each read section has a fence; then nothing can be compared.
+ * The clock is read in the vDSO, whose instructions count too. callgrind passes the system call
+ * membarrier through, and the library finds it. On a kernel without it each read section has a
+ * fence, and the figures can't be compared.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,9 +25,10 @@
 #include <k2k/registry.h>
 
 enum {
-	CALLS = 1000,     /* in a batch */
-	BATCHES = 10,     /* of each row */
-	ATTEMPTS = 20000, /* at a batch within one second; each some milliseconds */
+	CALLS = 1000, /* calls in a batch */
+	BATCHES = 10, /* batches of each row */
+	/* attempts to run a batch within one second; each takes some milliseconds */
+	ATTEMPTS = 20000,
 	SKIPPED = 77,
 };
 
@@ -51,7 +52,7 @@ static void call_admit(void)
 	CHECK(k2k_message_admit(broker, TENANT, tag, 1, NULL), 0);
 }
 
-/* The long way: by the rate, and nobody listens. */
+/* The slow path: rejected by the rate, without a sink. */
 static void call_admit_refused(void)
 {
 	CHECK(k2k_message_admit(broker, REFUSED, tag, 1, NULL), K2K_ERATE);
@@ -97,7 +98,7 @@ static uint64_t second_of_clock(void)
 	return (uint64_t)ts.tv_sec;
 }
 
-/* The one that the window is of. */
+/* Returns the second of the broker's window. */
 static uint64_t second_of_broker(void)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
@@ -106,7 +107,7 @@ static uint64_t second_of_broker(void)
 	return verdict.window;
 }
 
-/* Final totals wait for the helper's answer: after it nothing of the broker is still beginning. */
+/* Final totals wait for the helper's answer: afterwards the broker has finished starting. */
 static void wait_for_helper(void)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof(totals) };
@@ -122,11 +123,11 @@ static bool make_batch(const struct row *row)
 
 	if (second_of_broker() != second)
 		return false;
-	/* what only the second's first call does */
+	/* These calls do what only the second's first call does. */
 	call_admit();
 	call_admit_refused();
 	row->call();
-	CALLGRIND_DUMP_STATS; /* ZERO_STATS would leave a jump or two */
+	CALLGRIND_DUMP_STATS; /* dumps, because ZERO_STATS would leave a jump or two */
 	for (int i = 0; i < CALLS; i++)
 		row->call();
 	return second_of_clock() == second;
@@ -141,8 +142,8 @@ static void count(const struct row *row)
 		int attempts = ATTEMPTS;
 
 		/*
-		 * there is no event to wait for; and who turns round without a pause keeps the
-		 * helper from its turn
+		 * There is no event to wait for; a loop without a pause would keep the helper from
+		 * running.
 		 */
 		while (!make_batch(row)) {
 			if (--attempts == 0) {
@@ -156,7 +157,10 @@ static void count(const struct row *row)
 	}
 }
 
-/* What made this program, and so the library: figures of another compiler say nothing. */
+/*
+ * The compiler of this program, and so of the library: figures of another compiler are not
+ * comparable.
+ */
 #if defined(__clang__)
 #define COMPILER "clang"
 #define MAJOR __clang_major__

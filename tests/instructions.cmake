@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What a call on the message path takes, in instructions: of the library as it is shipped, so in plain Release builds alone
-# (preset `instructions`). Each function instructions_... of the script is a test of its own.
+# Counts the instructions of a call on the message path. It measures the library as shipped, so only
+# plain Release builds run it (preset `instructions`). Each function instructions_... of the script
+# is its own test.
 find_path(CALLGRIND_INCLUDE valgrind/callgrind.h)
 if(NOT CALLGRIND_INCLUDE OR NOT CMAKE_BUILD_TYPE STREQUAL "Release" OR NOT "${CMAKE_C_FLAGS}" STREQUAL "" OR K2K_SANITIZE OR
    K2K_DELAYS OR CMAKE_CROSSCOMPILING)

@@ -3,9 +3,10 @@
 #
 #   instructions.sh PROGRAM TEST | compare | record
 #
-# Counts the instructions that a call takes, and compares them with tests/instructions.txt, or writes that anew. More than
-# MOST_PERCENT more is a failure, and so is as much less: what is gained is to be kept too. Exit code 77: skipped, because
-# nothing can be compared here.
+# Counts the instructions that a call takes, and compares them with tests/instructions.txt, or
+# writes that file again. A difference of more than MOST_PERCENT fails, in both directions: a gain
+# must be recorded, so that it is not lost again. Exit code 77 (skipped): nothing can be compared
+# here.
 #
 # Instructions of the C library (clock_gettime in admit_refused) count as well.
 set -uo pipefail
@@ -26,7 +27,8 @@ trap 'exit 1' INT TERM HUP
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 
-# What the dumps hold, as lines "ROW CALLS INSTRUCTIONS"; and of these "ROW INSTRUCTIONS-OF-A-CALL".
+# Prints the contents of the dumps, as lines "ROW CALLS INSTRUCTIONS"; from these, "ROW
+# INSTRUCTIONS-OF-A-CALL".
 dumps() { awk '/^desc: Trigger: Client Request: / { row = $(NF - 1) " " $NF } /^totals: / && row { print row, $2; row = "" }' "$@"; }
 of_a_call() {
 	awk '
@@ -39,14 +41,14 @@ of_a_call() {
 	return "${PIPESTATUS[0]}"
 }
 
-# measure: into $DIR/counts
+# measure: counts into $DIR/counts
 measure() {
 	local function options=() status=0
 	command -v valgrind >/dev/null || { echo "# skipped: no valgrind" >&2; exit 77; }
 	for function in "${FUNCTIONS[@]}"; do
 		options+=("--toggle-collect=$function")
 	done
-	# all options are these: neither ~/.valgrindrc nor the environment adds any
+	# these are all options: neither ~/.valgrindrc nor the environment adds any
 	valgrind --command-line-only=yes -q --vgdb=no --tool=callgrind --callgrind-out-file="$DIR/dump" \
 		"${options[@]}" "$PROGRAM" "$NAME" >"$DIR/compiler" &
 	pid=$!
@@ -58,7 +60,7 @@ measure() {
 	cat "$DIR/compiler" "$DIR/rows" >"$DIR/counts"
 }
 
-# compare COUNTS FIGURES: a line for each row. 0, 1, 77.
+# compare COUNTS FIGURES: prints a line for each row. Returns 0, 1 or 77.
 compare() {
 	local now recorded
 	now=$(sed -n 's/^compiler //p' "$1")
@@ -102,7 +104,7 @@ instructions_of_a_call_are_as_many_as_recorded() {
 	compare "$DIR/counts" "$FIGURES"
 }
 
-# compares CODE WORDS RECORDED NOW: the lines of the two files, `;` between them
+# compares CODE WORDS RECORDED NOW: the last two are the lines of the files, separated by `;`
 compares() {
 	local status=0
 	tr ';' '\n' <<<"$3" >"$DIR/figures"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * interrupt.h - a call that is interrupted after each of its instructions, while others act
+ * interrupt.h - interrupts a call after each of its instructions, while others act
  *
- * The call is made again and again by a process of its own, the victim, under ptrace
- * (crash_trace.h). The nth time it stops after its nth instruction; there the test acts, as an
- * administrator, as another broker, or by the stores that those would make. Then the call goes on
- * to its end, and its answer is judged.
+ * A child process, the victim, makes the call again and again under ptrace (crash_trace.h). In the
+ * n-th call it stops after the n-th instruction. There the test acts, as an administrator, as
+ * another broker, or by the stores that those would make. Then the call runs to its end, and its
+ * answer is judged.
  */
 #ifndef K2K_TESTS_INTERRUPT_H
 #define K2K_TESTS_INTERRUPT_H
@@ -14,7 +14,7 @@
 
 #include "handle.h"
 
-/* What the reader, a process of its own, is asked and answers. */
+/* What the child process that reads is asked, and what it answers. */
 struct shared {
 	_Atomic uint64_t clock_ns;
 	int code;
@@ -26,7 +26,7 @@ struct shared {
 struct scene {
 	enum k2k_role role;
 	void (*read)(struct k2k_registry *reg, struct shared *shared);
-	/* The nth read: before it, in it, after it. The 0th is only looked at. */
+	/* Called for the n-th read: before it, in it, after it. The 0th is only recorded. */
 	void (*before)(struct k2k_registry *admin, uint64_t n);
 	void (*change)(struct k2k_registry *admin, uint64_t n);
 	void (*judge)(uint64_t n);
@@ -40,7 +40,7 @@ static void read_again_and_again(const struct scene *scene)
 	struct k2k_registry *reg = open_as(name, scene->role);
 
 	reg->clock.injected_ns = &shared->clock_ns;
-	scene->read(reg, shared); /* a thread's first call is another */
+	scene->read(reg, shared); /* the first call of a thread differs from the later ones */
 	victim_offer();
 	for (;;) {
 		operation_begins();
@@ -62,8 +62,10 @@ static bool nothing_changed(void *context)
 	return false;
 }
 
-/* Where a point is not on this read's way, because a record is in another place: as many
- * instructions. */
+/*
+ * Steps by instruction count: a read does not reach a given address if its record is elsewhere.
+ * Stops where the operation ends.
+ */
 static void step(pid_t pid, size_t instructions)
 {
 	for (size_t i = 0; i < instructions && victim_at(pid) != (uintptr_t)operation_ends; i++)
@@ -87,8 +89,9 @@ static void change_and_end(struct k2k_registry *admin, const struct scene *scene
 }
 
 /*
- * Interrupts one read after its first instruction, the next after its second, and so on; where
- * `changed` is given only after those that change what it looks at, and after system calls.
+ * Interrupts one read after its first instruction, the next after its second, and so on. If
+ * `changed` is given, interrupts only after instructions that change what it looks at, and after
+ * system calls.
  */
 static void interrupt_at(struct k2k_registry *admin, const struct scene *scene,
                          bool (*changed)(void *context))

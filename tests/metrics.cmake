@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of metrics and stat, and of k2k-exporter beside a real Prometheus; included by CMakeLists.txt beside it.
-# Those named cli_... run in sanitized builds too.
+# Tests of metrics and stat, and of k2k-exporter beside a real Prometheus; included by
+# CMakeLists.txt beside it. Those named cli_... run in sanitized builds too.
 if(NOT TARGET k2k-exporter)
   return()
 endif()

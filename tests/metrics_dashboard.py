@@ -43,7 +43,7 @@ for variable in dashboard["templating"]["list"]:
     series, label = match.groups()
     found = ask(f"label/{label}/values", **{"match[]": filled(series, values)})
     judge(variable["query"]["query"], found)
-    # the one registry by name, and all of the rest
+    # the test's registry by name; for the other variables, everything
     values[variable["name"]] = registry if registry in found else ".*"
 
 ids = [panel["id"] for panel in dashboard["panels"]]
@@ -59,7 +59,7 @@ for panel in dashboard["panels"]:
             judge(f"{panel['title']}: {target['expr']}: {error}", None)
             continue
         judge(f"{panel['title']}: {query}", [r for r in result if r["value"][1] != "NaN"])
-        # a legend names labels that the answer has
+        # each label in a legend must be in the answer
         for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
             judge(f"{panel['title']}: label {label} of the legend", result and all(label in r["metric"] for r in result))
 print(f"{asked} asked, {failed} failed")

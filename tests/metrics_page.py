@@ -189,7 +189,7 @@ def check_page(browser, url, path, broker_path, registry):
     equal(reasons, {"rate": "1", "budget": "0", "kernels": "0", "gpu_memory": "0", "cross_tenant_total": "0"}, "rejections by reason")
     true(any("info: " in line and "90 % of a budget" in line and "42" in line for line in attention(browser)), f"attention: {attention(browser)}")
 
-    # ---- what changes is seen: a rate, a rejection, an attempt
+    # ---- changes become visible: a rate, a rejection, an attempt
     busy = 0
     while not any("Rejected for rate" in line and "42" in line for line in attention(browser)):
         broker.say("K2K_OK", "admit 9007199254740993 0 500")
@@ -215,7 +215,7 @@ def check_page(browser, url, path, broker_path, registry):
         follower.wait()
     until(lambda: f"warning: warningAudit follower k2k-auditd (process {follower.pid}) is dead" in attention(browser), "a dead follower needs no attention")
 
-    # ---- the keyboard sorts, and says so to who can't see it
+    # ---- the keyboard sorts the table, and assistive technology learns the order
     browser.type("button[data-sort=admitted_total]", ENTER)
     sorts = "return Array.from(document.querySelectorAll('#tenants th[aria-sort]'), h => h.textContent + ' ' + h.getAttribute('aria-sort'))"
     equal(browser.js(sorts), ["Admitted descending"], "aria-sort")
@@ -247,13 +247,13 @@ def check_page(browser, url, path, broker_path, registry):
     equal(browser.js("return document.activeElement.id"), "tenants-title", "the focus after that")
     browser.js("document.getElementById('filter').value = ''; document.getElementById('filter').dispatchEvent(new Event('input'))")
 
-    # ---- a phone, and the dark
+    # ---- a narrow screen, and dark colours
     browser.size(390, 844)
     equal(browser.js("return document.documentElement.scrollWidth <= innerWidth"), True, "the page is wider than a phone")
     browser.screenshot("phone")
     browser.size(1400, 1000)
     papers = set()
-    # one of each kind, for the colours; the next update takes it away
+    # Adds one item of each kind, for the colours; the next update removes them.
     browser.js("""
         for (const kind of ["critical", "warning", "info"]) {
             const item = document.createElement("li"), severity = document.createElement("span");
@@ -276,10 +276,10 @@ def check_page(browser, url, path, broker_path, registry):
     equal(len(papers), 2, "the dark looks like the light")
     browser.screenshot("dark")
 
-    # ---- a pause, what is gone, what comes back; and nothing was refused by the policy
+    # ---- a pause, what is gone, what comes back; and the policy refused nothing
     equal(browser.js("return document.getElementById('pause').getAttribute('aria-pressed')"), "true", "paused")
     paused = browser.updates()
-    time.sleep(1.5)                 # for what must not happen there is no event
+    time.sleep(1.5)                 # an update that must not happen has no event
     equal(browser.updates(), paused, "updates in a pause")
     browser.click("#pause")
     equal(browser.complaints(), [], "complaints of the browser")
@@ -326,7 +326,7 @@ def check_many(browser, url, path, broker_path, registry):
     browser.screenshot("many")
     spent, longest = float(browser.js("return document.documentElement.dataset.spentMs")), browser.js("return window.longest")
     print(f"# 10,000 tenants: an update {spent:.0f} ms, a filter {typed:.0f} ms, the longest the page was busy {longest:.0f} ms")
-    # a quiet machine takes some 60, 10 and 100 ms
+    # a quiet machine needs some 60, 10 and 100 ms
     true(spent < 1500 and typed < 1000 and longest < 2500, "the page stalls")
     equal(browser.complaints(), [], "complaints of the browser")
 

@@ -6,7 +6,7 @@ PAGE=$(dirname "${BASH_SOURCE[0]}")/metrics_page.py
 
 command -v chromedriver >/dev/null && command -v chromium >/dev/null || { echo "# skipped: no chromium, or no chromium-driver" >&2; exit 77; }
 
-# look CHECK: the check of metrics_page.py
+# look CHECK: runs this check of metrics_page.py
 look() {
 	local status=0
 	python3 "$PAGE" "$1" "${url%metrics}" "$TOOL" "$BROKER" "$K2K_REGISTRY" >"$DIR/page" 2>&1 || status=$?

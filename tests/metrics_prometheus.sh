@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# k2k-exporter beside a real Prometheus: it scrapes, answers queries and raises alerts, and each of the dashboard's
-# queries has an answer.
+# k2k-exporter beside a real Prometheus: Prometheus scrapes, answers queries and raises alerts, and
+# each of the dashboard's queries has an answer.
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/metrics_harness.bash"
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ need_prometheus() {
 	command -v promtool >/dev/null && command -v prometheus >/dev/null || skip "no prometheus"
 }
 
-# prometheus_start: scrapes $url twice a second; its own address is in $prom
+# prometheus_start: scrapes $url twice a second; Prometheus's own address is in $prom
 prometheus_start() {
 	local port
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -30,7 +30,7 @@ prometheus_start() {
 	brokers+=("$prometheus_pid")
 	until_true 40 curl -sSf -o /dev/null "$prom/-/ready" 2>/dev/null
 }
-# query EXPRESSION: the values of the answer, a line each
+# query EXPRESSION: prints the values of the answer, one a line
 query() {
 	curl -sSG --data-urlencode "query=$1" "$prom/api/v1/query" | jq -r 'if .status == "success" then .data.result[].value[1] else error(.error) end'
 }
@@ -59,7 +59,7 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	until_true 20 answers 'count(k2k_broker_info{command="cli_broker"})' 1
 	alert_is K2kCrossTenantAttempt "" || fail "an alert for nothing"
 
-	say K2K_ERATE admit 42 0 4      # so that it is as busy as 44, and keeps its place
+	say K2K_ERATE admit 42 0 4      # makes it as busy as 44, so that it keeps its series
 	say K2K_OK admit 43 0 1000
 	say K2K_OK admit 44 0 1
 	say K2K_OK track 42 7 1250000000
@@ -78,7 +78,7 @@ cli_prometheus_scrapes_answers_and_alerts() {
 
 	python3 "$TESTS/metrics_dashboard.py" "$KIT/dashboard.json" "$prom" "$K2K_REGISTRY" || fail "the dashboard's queries"
 
-	# the registry goes, and then the exporter
+	# the registry is destroyed, and then the exporter ends
 	kill -KILL "$broker_pid"
 	until_true 20 answers 'k2k_brokers{state="dead"}' 1
 	ctl 0 destroy -y -q
@@ -103,7 +103,7 @@ cli_prometheus_alerts_fire_where_they_have_to() {
 	done
 }
 
-# What rules and dashboard name is there, and what is there is told of somewhere.
+# Each metric that rules and dashboard name must exist, and each declared metric must have a sample.
 cli_prometheus_names_are_those_of_the_metrics() {
 	init
 	ctl 0 register 42 --budget 7=1h -q

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The protocols as Promela models; each is searched to its end by spin.
+# The protocols as Promela models; spin searches each one completely.
 file(GLOB models CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/model/*.pml)
 foreach(model IN LISTS models)
   get_filename_component(name ${model} NAME_WE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the tests that musl.sh runs need of cmocka. Debian has cmocka for glibc alone, as a shared
- * library; musl.sh compiles this in its place, against cmocka's header.
+ * The subset of cmocka that the tests of musl.sh need. Debian has cmocka for glibc alone, as a
+ * shared library; musl.sh compiles this file instead, against cmocka's header.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@ k2k_test(NAME process_windows LABEL process TIMEOUT 300)
 k2k_test(NAME process_steps LABEL process TIMEOUT 300)
 k2k_test(NAME process_follow LABEL process TIMEOUT 300)
 k2k_test(NAME process_rights LABEL process TIMEOUT 300 SHARED)
-# what is refused or fails there is refused to the runtime of a sanitizer, too
+# skipped with sanitizers: the refused calls and failing allocations would hit their runtime, too
 set(skip)
 if(K2K_SANITIZE)
   set(skip ENVIRONMENT "K2K_TEST_SKIP=each_system_call_of_create_open_close_and_destroy_may_fail \
@@ -29,12 +29,13 @@ k2k_test(NAME process_threads LABEL process TIMEOUT 300 SHARED)
 target_link_libraries(process_threads PRIVATE ${CMAKE_DL_LIBS})
 k2k_test(NAME process_second LABEL process TIMEOUT 300 SHARED)
 target_link_libraries(process_second PRIVATE PkgConfig::URCU_BP)
-# counts whole seconds: every process must get its turn in each
+# counts whole seconds: every process must run in each of them
 k2k_test(NAME process_rate LABEL process TIMEOUT 300 SHARED SERIAL)
-# compares what two processors do
+# compares work on two processors
 k2k_test(NAME process_audit_flood LABEL process TIMEOUT 400 SHARED SERIAL)
 
-# not linked with the library: it loads it. The runtime of a sanitizer would have to come first, and has TLS of its own.
+# Loads the library instead of linking with it. A sanitizer's runtime would have to be loaded first,
+# and uses static TLS itself.
 if(NOT K2K_SANITIZE)
   k2k_test(NAME process_dlopen LABEL process TIMEOUT 300 SHARED)
   add_library(process_dlopen_tls MODULE ${CMAKE_CURRENT_LIST_DIR}/process_dlopen_tls.c)

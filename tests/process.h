@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process.h - what the process_* tests share: small registries, brokers in
- * processes of their own, memory that they all see, and the question who lives.
+ * process.h - what the process_* tests share: small registries, brokers in their own processes,
+ * memory that they all share, and the check which processes live.
  *
- * "Dead" means that the incarnation's lock is gone, which a kill alone is not:
- * wait for broker_state() to say so.
+ * "Dead" means that the incarnation's lock is released. A kill does not release it at once: wait
+ * for broker_state() to report it.
  */
 #ifndef K2K_TESTS_PROCESS_H
 #define K2K_TESTS_PROCESS_H
@@ -20,7 +20,7 @@
 
 enum { PATIENCE_S = 20 };
 
-/* ---- numbers without a pattern; the seed is printed where a test fails ------ */
+/* ---- pseudorandom numbers; the seed is printed if a test fails -------------- */
 
 HARNESS_USED static uint64_t random_state = 1;
 
@@ -48,8 +48,8 @@ HARNESS_USED static void *shared_bytes(size_t bytes)
 }
 
 /*
- * All of `parties` meet here, round after round. Spins a while: two that have a processor each
- * leave some 0.1 us apart.
+ * All `parties` processes meet here, round after round. It spins for a while: two that have a
+ * processor each leave some 0.1 us apart.
  */
 struct meeting {
 	atomic_uint arrived, round;
@@ -70,8 +70,8 @@ HARNESS_USED static void meet(struct meeting *meeting, unsigned int parties)
 }
 
 /*
- * Some nanoseconds up to a microsecond, so that races after a meeting hit each other at each point
- * once.
+ * Waits a random time of up to a microsecond, so that over many rounds the races after a meeting
+ * overlap at every point.
  */
 HARNESS_USED static void dither(void)
 {
@@ -85,8 +85,7 @@ HARNESS_USED static void pause_ns(uint64_t ns)
 }
 
 /*
- * Waits for all of them in the order in which they end: one that fails ends the test at once,
- * whoever waits for it.
+ * Waits for all processes in the order in which they end: the first failure ends the test at once.
  */
 HARNESS_USED static void wait_all(const pid_t *children, size_t count)
 {
@@ -110,7 +109,7 @@ HARNESS_USED static void wait_all(const pid_t *children, size_t count)
 
 /* ---- registries -------------------------------------------------------------- */
 
-/* Creates a small registry of a fresh name and opens it as ADMIN. */
+/* Creates a small registry with a fresh name and opens it as ADMIN. */
 HARNESS_USED static const char *small_registry(uint64_t max_tenants, struct k2k_registry **admin)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -134,7 +133,7 @@ HARNESS_USED static struct k2k_registry *open_as(const char *name, enum k2k_role
 	return reg;
 }
 
-/* With a timeout of its own for each call. */
+/* With its own timeout for each call. */
 HARNESS_USED static struct k2k_registry *open_patient(const char *name, enum k2k_role role,
                                                       uint64_t timeout_ns)
 {
@@ -147,7 +146,7 @@ HARNESS_USED static struct k2k_registry *open_patient(const char *name, enum k2k
 	return reg;
 }
 
-/* What remains in /dev/shm of the registry `name`: its defs, its live. */
+/* Counts what remains in /dev/shm of the registry `name`: its defs and its live. */
 HARNESS_USED static int objects_of(const char *name, int *lives)
 {
 	char defs[128], live[128];
@@ -175,7 +174,7 @@ HARNESS_USED static void check_nothing_left(const char *name)
 	assert_int_equal(lives, 0);
 }
 
-/* Every invariant that can be seen from outside. */
+/* Checks every invariant that is visible from outside. */
 HARNESS_USED static void check_clean(struct k2k_registry *reg)
 {
 	struct k2k_finding findings[4] = { { .size = sizeof findings[0] } };
@@ -189,7 +188,7 @@ HARNESS_USED static void check_clean(struct k2k_registry *reg)
 		         findings[0].object, findings[0].text);
 }
 
-/* The end of a test: closes, destroys, and nothing is left. Brokers must be gone. */
+/* Ends a test: closes, destroys, and checks that nothing is left. Brokers must be gone. */
 HARNESS_USED static void close_and_destroy(const char *name, struct k2k_registry **admin)
 {
 	assert_int_equal(k2k_registry_close(admin), 0);
@@ -221,7 +220,7 @@ HARNESS_USED static struct k2k_tenant_info tenant_info(struct k2k_registry *reg,
 
 /* ---- brokers ------------------------------------------------------------------- */
 
-/* enum k2k_broker_state of the process; 0: in no slot. */
+/* Returns the enum k2k_broker_state of the process; 0 if it has no slot. */
 HARNESS_USED static uint32_t broker_state(struct k2k_registry *reg, pid_t pid)
 {
 	struct k2k_broker_info list[K2K_BROKERS_MAX] = { { .size = sizeof list[0] } };
@@ -244,7 +243,7 @@ HARNESS_USED static uint32_t brokers_alive(struct k2k_registry *reg)
 	return info.brokers;
 }
 
-/* SIGKILL, and waits until every place of it is dead or another's. */
+/* Sends SIGKILL, and waits until each of its slots is dead or another's. */
 HARNESS_USED static void kill_broker(struct k2k_registry *reg, pid_t pid)
 {
 	assert_int_equal(kill(pid, SIGKILL), 0);

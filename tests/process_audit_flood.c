@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_audit_flood - one process is rejected as fast as it can ask: every rejection is counted
- * once, nothing grows, and a broker on another processor does not notice
+ * process_audit_flood - one process is rejected as fast as it can call: every rejection is counted
+ * once, nothing grows, and a broker on another processor is not slowed
  *
- * Two floods: of a kind whose repeats become one event (a tenant over its rate), and of one whose
- * can't (another name each time).
+ * Two floods: one kind whose repeats become one event (a tenant over its rate), and one kind whose
+ * rejections can't be merged (another name each time).
  */
 #define HARNESS_TIMEOUT_S 120
 #include "process.h"
@@ -46,7 +46,7 @@ static uint32_t kind_of(enum work work)
 	return work == REPEAT ? K2K_AUDIT_KIND_RATE : K2K_AUDIT_KIND_CROSS_TENANT;
 }
 
-/* Of broker slot 0. */
+/* The ring of broker slot 0. */
 static uint32_t ring_of(uint32_t kind)
 {
 	return kind == K2K_AUDIT_KIND_RATE ? 0 : K2K_AUDIT_RING_SECURITY;
@@ -91,7 +91,7 @@ static uint64_t resident_kib(void)
 	return kib;
 }
 
-/* A number that differs where the registry's objects grow. */
+/* Returns a number that changes if the registry's objects grow. */
 static uint64_t shared_room(const char *name)
 {
 	DIR *dir = opendir("/dev/shm");
@@ -122,7 +122,7 @@ struct count {
 	_Atomic uint64_t events, represented, missing; /* as the follower saw them */
 };
 
-/* Reads all that comes, until the flood is over and all of it was read. */
+/* Reads all events, until the flood is over and everything was read. */
 static void follow(const char *name, uint32_t kind, struct count *count)
 {
 	static struct k2k_audit_record records[128];
@@ -164,8 +164,7 @@ static void flood(const char *name, enum work work, struct count *count)
 	uint64_t number = 0, begin = now_ns(), end, resident, room;
 
 	/*
-	 * all pages that there are have been touched, also of the table of repeats and its 32,768
-	 * places
+	 * Touches all pages first, including those of the table of repeats with its 32,768 entries.
 	 */
 	for (; number < 500000; number++)
 		reject(reg, work, number);
@@ -183,7 +182,7 @@ static void flood(const char *name, enum work work, struct count *count)
 	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
-/* How many events there were more than one a second. */
+/* Returns how many events there were beyond one a second. */
 static uint64_t check_flood(enum work work)
 {
 	struct count *count = shared_bytes(sizeof *count);
@@ -233,9 +232,9 @@ static uint64_t check_flood(enum work work)
 }
 
 /*
- * Who finds an entry of the table busy writes an event of its own. Where the helper is interrupted
- * with an entry in its hands, as beside another load, there are more events than seconds: so it
- * must be seen once, not each time.
+ * A thread that finds an entry of the table busy writes an event of its own. If other load
+ * interrupts the helper while it holds an entry, there are more events than seconds: so one good
+ * run is enough, not each.
  */
 TEST(repeats_by_the_million_are_counted_exactly_in_an_event_a_second)
 {
@@ -303,9 +302,9 @@ enum { ROUNDS = 15, SAMPLE_CALLS = 500, SAMPLES = 1 << 14 };
 #define ROUND_NS (SECOND / 25)
 
 struct arena {
-	_Alignas(128) _Atomic int work; /* what is done on the first processor */
+	_Alignas(128) _Atomic int work; /* what the process on the first processor is to do */
 	_Alignas(128) _Atomic int doing;
-	_Alignas(128) _Atomic uint64_t progress; /* of that */
+	_Alignas(128) _Atomic uint64_t progress; /* of that work */
 	_Alignas(128) atomic_bool ready;
 };
 
@@ -326,7 +325,7 @@ static bool pin(int n)
 	return false;
 }
 
-/* Does what it is told, and shows that it does. */
+/* Does the work that the arena asks for, and shows its progress. */
 static void disturb(const char *name, struct arena *arena)
 {
 	struct k2k_registry *reg;
@@ -368,9 +367,9 @@ static double median(double *values, size_t count)
 }
 
 /*
- * Nanoseconds of an admit while the other works, the median of short samples: one that a processor
- * was taken away in is far off, and one that the other did not work in (others may have its
- * processor) is left out.
+ * Returns the nanoseconds of one admit while the other process works: the median of short samples,
+ * because a preempted sample is far off. A sample in which the other process made no progress (it
+ * may have lost its processor) is left out.
  */
 static double admit_beside(struct k2k_registry *reg, struct arena *arena, enum work work)
 {
@@ -381,7 +380,7 @@ static double admit_beside(struct k2k_registry *reg, struct arena *arena, enum w
 	atomic_store(&arena->work, (int)work);
 	WAIT_UNTIL(atomic_load(&arena->doing) == (int)work, PATIENCE_S);
 	end = now_ns() + ROUND_NS;
-	/* longer where it has hardly got to run */
+	/* longer if it hardly got to run */
 	while ((now_ns() < end || count < 50) && count < SAMPLES) {
 		uint64_t progress = atomic_load(&arena->progress), start = now_ns();
 
@@ -395,9 +394,7 @@ static double admit_beside(struct k2k_registry *reg, struct arena *arena, enum w
 	return median(samples, count);
 }
 
-/*
- * The median of what a round beside `work` takes, by what the round before it took beside `basis`.
- */
+/* Returns the median ratio of a round beside `work` to the round before it, beside `basis`. */
 static double slowed(struct k2k_registry *reg, struct arena *arena, enum work basis, enum work work,
                      const char *text)
 {

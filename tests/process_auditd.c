@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_auditd - k2k-auditd beside brokers that reject, killed again and again
+ * process_auditd - k2k-auditd beside brokers that are rejected, killed again and again
  *
- * What its files say is recounted in full: each sequence number of each ring once, or told as
- * lost; and the rejections that the events stand for, against those that the brokers were told.
+ * The test recounts everything in its files: each sequence number of each ring occurs once, or is
+ * reported as lost; and the events' counts match the rejections that the brokers received.
  */
 #include "process.h"
 
@@ -65,7 +65,7 @@ static pid_t start_auditd(const char *name, const char *max_size, const char *mo
 	return run(K2K_AUDITD, arguments);
 }
 
-/* Oldest first. */
+/* Lists the log files, oldest first. */
 static void log_files(glob_t *files)
 {
 	char pattern[160];
@@ -93,7 +93,7 @@ static void check_verified(const char *name)
 /* ---- the recount -------------------------------------------------------------------------- */
 
 struct recount {
-	uint8_t seen[K2K_AUDIT_RINGS][EVENTS_MAX]; /* by sequence */
+	uint8_t seen[K2K_AUDIT_RINGS][EVENTS_MAX]; /* by sequence number */
 	uint64_t rejected[K2K_AUDIT_KINDS], lost, lines, stops;
 };
 
@@ -172,13 +172,15 @@ static struct recount *recount(struct k2k_registry *reg)
 	return r;
 }
 
-/* ---- brokers that reject ------------------------------------------------------------------- */
+/* ---- brokers that are rejected ------------------------------------------------------------- */
 
 struct told {
 	atomic_ullong rate, cross, unknown;
 };
 
-/* Of a kind that repeats, and of kinds that don't: names and tenants of which there are many. */
+/*
+ * Provokes rejections of a kind that repeats, and of kinds that don't: with many names and tenants.
+ */
 static void reject(const char *name, struct told *told, const atomic_int *stop, uint64_t pause)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
@@ -238,7 +240,10 @@ TEST(each_event_is_there_once_however_often_the_sink_is_killed)
 	reject_for(name, told, stop, brokers, 300000);
 	for (end = now_ns() + UINT64_C(5000000000); now_ns() < end; kills++) {
 		auditd = start_auditd(name, "30000", kills % 2 ? "--sync=each" : "--sync=interval");
-		/* from before it can be ready to when it has written for a while */
+		/*
+		 * Kills it at any time from before it can be ready until it has written for a
+		 * while.
+		 */
 		pause_ns(random_below(4) ? random_below(20000000) : random_below(300000000));
 		spawn_kill(auditd);
 	}
@@ -272,7 +277,7 @@ TEST(what_the_rings_no_longer_hold_is_told_in_numbers)
 	make_key();
 	name = make_registry(16, &admin);
 	register_tenant(admin, TENANT, K2K_UNLIMITED, 1);
-	/* once with what was overwritten before it ever came, once between two runs */
+	/* Once events are overwritten before its first start, once between two runs. */
 	for (int round = 0; round < 2; round++) {
 		uint64_t before = atomic_load(&told->cross);
 
@@ -338,9 +343,9 @@ TEST(an_idle_sink_costs_next_to_nothing)
 	WAIT_UNTIL(log_says("\"created\""), PATIENCE_S);
 	before = cpu_ticks(auditd);
 	pause_ns(UINT64_C(2000000000));
-	/* a tick is 10 ms: some 0.1 ms a second are needed */
+	/* A tick is 10 ms: it needs some 0.1 ms a second. */
 	assert_true(cpu_ticks(auditd) - before <= 2);
-	/* and it is awake at once, not with its next look */
+	/* It wakes at once, not at its next periodic look. */
 	before = now_ns();
 	register_tenant(admin, TENANT, 1, 1);
 	WAIT_UNTIL(log_says("\"register\""), 1);

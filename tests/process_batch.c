@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_batch - many changes under one lock: who waits, who is named, and what is left of a
- * killed one
+ * process_batch - many changes under one lock: which callers wait, which process an error names,
+ * and what a killed batch leaves
  */
 #include "process.h"
 
@@ -18,7 +18,7 @@ static void change(struct k2k_registry *reg)
 	next_id++;
 }
 
-/* Another process's change: its code, and the pid that its error names. */
+/* Makes a change in another process; returns its code and the pid that its error names. */
 static int change_elsewhere(const char *name, uint64_t *named, char text[256])
 {
 	struct answer {
@@ -82,7 +82,7 @@ TEST(a_batch_keeps_the_lock_between_its_changes_and_is_named_by_those_who_want_i
 	check_is_free(name);
 	change(admin);
 	check_is_free(name);
-	/* and once more: nothing of the first is left */
+	/* A second batch: nothing of the first is left. */
 	assert_int_equal(k2k_batch_begin(admin), 0);
 	check_is_locked(name);
 	assert_int_equal(k2k_batch_end(admin), 0);
@@ -91,7 +91,7 @@ TEST(a_batch_keeps_the_lock_between_its_changes_and_is_named_by_those_who_want_i
 	close_and_destroy(name, &admin);
 }
 
-/* ---- what is in it --------------------------------------------------------------- */
+/* ---- what a batch may contain ---------------------------------------------------------- */
 
 struct told {
 	struct k2k_registry *reg;
@@ -163,7 +163,7 @@ TEST(what_fails_in_a_batch_leaves_it_as_it_was)
 	assert_int_equal(k2k_tenant_register(admin, 1, NULL), K2K_EEXIST);
 	assert_int_equal(k2k_tenant_deregister(admin, 2, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_tenant_register(admin, 0, NULL), K2K_EUNSPECIFIED);
-	/* half done, and undone: there is room for 64 budgets */
+	/* Half done and undone: there is room for 64 budgets. */
 	assert_int_equal(k2k_tenant_register(admin, 2, &quota), K2K_EFULL);
 	assert_string_equal(k2k_error_detail()->object, "budgets");
 	assert_int_equal(k2k_tenant_update(admin, 1, &quota, K2K_UPDATE_BUDGETS), K2K_EFULL);
@@ -214,7 +214,7 @@ struct caller {
 	struct k2k_registry *reg;
 	int (*call)(struct k2k_registry *reg);
 	int code;
-	uint64_t pid; /* that its error names */
+	uint64_t pid; /* the pid that its error names */
 	atomic_int begun;
 };
 
@@ -271,7 +271,7 @@ TEST(other_threads_and_other_handles_wait_for_a_batch)
 	assert_int_equal(k2k_registry_close(&other), 0);
 	assert_int_equal(k2k_registry_close(&impatient), 0);
 
-	/* and with patience they get their turn */
+	/* A call that waits long enough gets its turn. */
 	waiting = (struct caller){ .reg = admin, .call = register_one };
 	assert_int_equal(k2k_batch_begin(admin), 0);
 	assert_int_equal(pthread_create(&thread, NULL, call_it, &waiting), 0);
@@ -336,14 +336,14 @@ TEST(a_close_ends_the_batch_of_its_thread_and_waits_for_that_of_another)
 	reg = open_patient(name, K2K_ROLE_ADMIN, IMPATIENT_NS);
 	assert_int_equal(k2k_batch_begin(reg), 0);
 	check_in_thread(reg, close_it, K2K_EBUSY, (uint64_t)getpid());
-	/* the handle is as it was, and so is the batch */
+	/* The handle is unchanged, and so is the batch. */
 	change(reg);
 	check_is_locked(name);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	check_is_free(name);
 	change(admin);
 
-	/* a handle used again has no batch */
+	/* A handle that is opened again has no batch. */
 	again = open_as(name, K2K_ROLE_ADMIN);
 	assert_int_equal(k2k_batch_end(again), K2K_EINVAL);
 	assert_int_equal(k2k_batch_begin(again), 0);
@@ -383,7 +383,7 @@ TEST(a_child_forked_in_a_batch_neither_has_it_nor_ends_it)
 	spawn_wait(pid);
 	check_is_locked(name);
 	change(admin);
-	/* one that lives on keeps no lock */
+	/* A child that lives on holds no lock. */
 	pid = spawn();
 	if (pid == 0)
 		for (;;)
@@ -420,8 +420,8 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 			assert_int_equal(k2k_batch_begin(reg), 0);
 			gate_open(&begun);
 			/*
-			 * always some in it: two come, one goes, until there are 100; then one for
-			 * one
+			 * The range is never empty: two ids are added for one removed until there
+			 * are 100; then one for one.
 			 */
 			for (uint64_t id = base + 1;; id++) {
 				register_tenant(reg, id, id, 4);
@@ -443,14 +443,14 @@ TEST(of_a_batch_that_is_killed_remains_what_had_returned)
 		pause_ns(random_below(3000000));
 		spawn_kill(pid);
 		/*
-		 * the lock is free as soon as the kernel has taken the dead one apart; the first
-		 * change recovers
+		 * The lock is free as soon as the kernel has cleaned up the dead process; the first
+		 * change recovers.
 		 */
 		WAIT_UNTIL(k2k_tenant_register(admin, 7, NULL) == 0, PATIENCE_S);
 		check_clean(admin);
 		/*
-		 * ids from `first` to `last` had to be there; of the call under way either may be
-		 * so
+		 * Ids from `first` to `last` must exist; the id of the call in progress may or may
+		 * not.
 		 */
 		first = base + 1 + atomic_load(&progress->deregistered);
 		last = base + atomic_load(&progress->registered);
@@ -493,7 +493,7 @@ TEST(a_batch_notices_that_the_name_is_gone_and_can_be_ended)
 	assert_int_equal(k2k_batch_end(admin), K2K_EFENCED);
 	assert_int_equal(k2k_registry_create(name, NULL, &other), 0);
 	assert_int_equal(k2k_registry_close(&admin), 0);
-	/* closed in a batch that was fenced: as if it had been ended */
+	/* Closed within a batch that was fenced: the same as if the batch had ended. */
 	assert_int_equal(k2k_batch_begin(other), 0);
 	assert_int_equal(unlink(path), 0);
 	WAIT_UNTIL(k2k_tenant_register(other, ++id % 60, NULL) == K2K_EFENCED, 3);

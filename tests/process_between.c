@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between.c - a call that is interrupted after each of its instructions, while other
- * brokers and administrators act: what it finds and counts of tenants, costs and places is still
- * right. x86-64 only, as crash_trace.h.
+ * process_between.c - a call is interrupted after each of its instructions, while other brokers and
+ * administrators act: what it finds and counts of tenants, costs and entries is still right. x86-64
+ * only, as crash_trace.h.
  *
- * Where an order of two loads matters, others act so that the wrong order has a consequence; each
- * of these tests has been seen to fail (faults/README.md).
+ * Where the order of two loads matters, the others act so that the wrong order has a consequence;
+ * each of these tests has been seen to fail (faults/README.md).
  */
 #include "between.h"
 
@@ -14,11 +14,11 @@
 
 /* ---- the walk of a bucket of tenants ---- */
 
-enum { BEFORE = 6 }; /* more than the short way looks at */
+enum { BEFORE = 6 }; /* more than the fast path searches */
 
 static k2k_tenant_id in_front[BEFORE], elsewhere[BEFORE];
 
-/* `count` ids of the bucket that id is in; or of the one after it. */
+/* Chooses `count` ids of the bucket of `id`; with `add` 1, of the next bucket. */
 static void choose_ids(k2k_tenant_id id, uint32_t add, k2k_tenant_id *ids)
 {
 	uint32_t bucket = (k2k_tenant_bucket(&admin->map, id) + add) & admin->map.tenant_mask;
@@ -88,7 +88,9 @@ TEST(a_tenant_is_found_though_all_that_stand_before_it_become_others)
 enum { COSTS = 4 };
 static uint64_t last_generation;
 
-/* A tenant with costs in the bucket that tenant 1's is in, or in the one after it. */
+/*
+ * Restores a tenant with costs in the bucket of tenant 1's costs; with `add` 1, in the next bucket.
+ */
 static void restore_with_costs(k2k_tenant_id id, uint32_t add)
 {
 	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
@@ -176,7 +178,7 @@ TEST(a_cost_is_found_though_all_that_stand_before_it_become_others)
 
 /* ---- bookings ---- */
 
-/* The engagement is shared->number: one that is new each time, or one that is not. */
+/* Books for the engagement shared->number, which is new each time, or always the same. */
 static void book_five(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->code = k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 0, answer->number }, 5);
@@ -238,13 +240,15 @@ TEST(a_booking_that_another_comes_before_loses_nothing)
 	begin_sized(2, 16, true);
 	register_tenant(admin, 1, 10, 4);
 	shared->number = 7;
-	/* the two before the first that is interrupted: its first, and the one that is stepped
-	 * through */
+	/*
+	 * Before the first interrupted booking there were two: the victim's first, and the one that
+	 * was stepped through.
+	 */
 	expected_cost = 10;
 	interrupt(&(struct scene){ K2K_ROLE_BROKER, book_five, NULL, book_seven, both_are_booked });
 }
 
-/* As defs_changed, of `live`. */
+/* As defs_changed, for `live`. */
 static bool live_changed(void *context)
 {
 	static unsigned char *seen;
@@ -269,7 +273,7 @@ static pid_t start_booker(void)
 		int registered;
 
 		reg->clock.injected_ns = &shared->clock_ns;
-		/* a thread's first call is another */
+		/* A thread's first call differs from the later ones. */
 		assert_int_equal(k2k_tenant_is_registered(reg, 1, &registered), 0);
 		victim_offer();
 		operation_begins();
@@ -348,7 +352,7 @@ static void take_record(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
 	if (n == 1)
-		give_up(taken); /* nobody has judged the 0th */
+		give_up(taken); /* no call was judged for the 0th */
 	taken = obtain(1);
 	shared->number = taken;
 }
@@ -362,7 +366,7 @@ static void unlink_record(struct k2k_registry *reg, struct shared *answer)
 	                       : k2k_hash_unlink(&hash, (uint32_t)answer->number);
 }
 
-/* At the head of the same bucket. */
+/* Inserts a record at the head of the same bucket. */
 static void insert_before(struct k2k_registry *by, uint64_t n)
 {
 	struct k2k_hash hash = k2k_ledger_hash(&admin->map);
@@ -398,7 +402,7 @@ TEST(what_is_inserted_while_another_record_is_unlinked_stays)
 
 /* ---- grace periods ---- */
 
-enum { RESERVED = 3 }; /* the tenant that gets a record which tenant 2 had */
+enum { RESERVED = 3 }; /* the tenant that gets a record of tenant 2 */
 static bool reused;
 
 static int restore_owner(k2k_tenant_id id)
@@ -418,7 +422,7 @@ static int restore_owner(k2k_tenant_id id)
 	return code;
 }
 
-/* Tenant 2 is there again, with the only record there is. */
+/* Tenant 2 is registered again, with the only record there is. */
 static void owner_is_two(struct k2k_registry *by, uint64_t n)
 {
 	int registered = 0;
@@ -433,7 +437,7 @@ static void owner_is_two(struct k2k_registry *by, uint64_t n)
 	WAIT_UNTIL(restore_owner(2) == 0, PATIENCE_S);
 }
 
-/* If it can be done at all: a broker that is in no section answers within milliseconds. */
+/* Waits only if it can succeed: a broker outside a read section answers within milliseconds. */
 static void owner_is_three(struct k2k_registry *by, uint64_t n)
 {
 	uint64_t until = now_ns() + 10000000;
@@ -476,7 +480,7 @@ TEST(what_a_broker_books_is_never_booked_to_the_next_owner_of_the_record)
 	                           three_has_its_own_cost });
 }
 
-/* The only place is tenant 2's again. */
+/* Tenant 2 has the only slot again. */
 static void place_is_twos(struct k2k_registry *by, uint64_t n)
 {
 	int registered = 0;
@@ -484,7 +488,7 @@ static void place_is_twos(struct k2k_registry *by, uint64_t n)
 	assert_int_equal(k2k_tenant_is_registered(by, 2, &registered), 0);
 	if (registered && n > 0)
 		return;
-	/* the 0th: of a new tenant too, whose first message takes the long way */
+	/* The 0th call, too, must meet a new tenant, whose first message takes the slow path. */
 	if (registered || reused)
 		assert_int_equal(k2k_tenant_deregister(by, registered ? 2 : RESERVED, NULL), 0);
 	WAIT_UNTIL(k2k_tenant_register(by, 2, NULL) == 0, PATIENCE_S);

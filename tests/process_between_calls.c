@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between_calls.c - as process_between.c: windows, budgets, half an update, brokers that
- * come and go, a handle that is closed.
+ * process_between_calls.c - like process_between.c: windows, budgets, an update in progress,
+ * brokers that attach and close, a handle that is closed.
  */
 #include "between.h"
 
@@ -24,7 +24,7 @@ static void next_second(struct k2k_registry *by, uint64_t n)
 	shared->clock_ns += SECOND;
 }
 
-/* As a broker that had still counted two in the old window, and then began the new one. */
+/* Acts as a broker that counts two more in the old window, and then begins the new one. */
 static void count_and_begin_window(struct k2k_registry *by, uint64_t n)
 {
 	struct k2k_shm_cell *cell = &by->map.cells[0];
@@ -60,7 +60,7 @@ static void admit_engaged(struct k2k_registry *reg, struct shared *answer)
 	answer->code = k2k_message_admit(reg, 1, (struct k2k_audit_tag){ 0, 7 }, 1, NULL);
 }
 
-/* Another budget that is used up as well. */
+/* Sets another budget that is used up as well. */
 static void replace_budget(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
@@ -84,9 +84,9 @@ TEST(a_budget_that_is_replaced_by_another_stops_messages_all_the_time)
 	                           budget_was_used_up });
 }
 
-/* ---- what an administrator has half done ---- */
+/* ---- an administrator's unfinished change ---- */
 
-/* Does `defs` differ from what it was at the last look? */
+/* Returns whether `defs` differs from the previous call. */
 static bool defs_changed(void *context)
 {
 	static unsigned char *seen;
@@ -102,7 +102,7 @@ static bool defs_changed(void *context)
 	return changed;
 }
 
-/* New ones are 1000 + n: what is left in memory of an earlier update isn't taken for them. */
+/* New values are 1000 + n, so that they differ from what an earlier update left in memory. */
 static void limits_of_ten(struct k2k_registry *by, uint64_t n)
 {
 	shared->number = 1000 + n;
@@ -110,7 +110,7 @@ static void limits_of_ten(struct k2k_registry *by, uint64_t n)
 	register_tenant(by, 1, 10, 10);
 }
 
-/* The first budget of this registration, and it is used up. */
+/* Sets the first budget of this registration, which is used up. */
 static void update_all(struct k2k_registry *reg, struct shared *answer)
 {
 	struct k2k_budget budget = { 7, 0 };
@@ -124,7 +124,7 @@ static void update_all(struct k2k_registry *reg, struct shared *answer)
 	                                         K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS);
 }
 
-static bool in_force; /* somebody has seen it */
+static bool in_force; /* another process has seen the update */
 
 static void look_at_all(struct k2k_registry *by, uint64_t n)
 {
@@ -160,9 +160,9 @@ TEST(an_update_that_is_half_done_is_not_seen_and_all_of_it_at_once)
 	end();
 }
 
-/* ---- coming and going ---- */
+/* ---- brokers that attach and close ---- */
 
-/* As defs_changed, of the broker slots. */
+/* As defs_changed, for the broker slots. */
 static bool slots_changed(void *context)
 {
 	static struct k2k_shm_slot seen[K2K_SLOTS];
@@ -178,7 +178,7 @@ static void attach_and_detach(struct k2k_registry *reg, struct shared *answer)
 	struct k2k_registry *second;
 
 	(void)reg;
-	k2k_agent_in_caller = true; /* all of it in the thread that is stopped */
+	k2k_agent_in_caller = true; /* all of it runs in the thread that is stopped */
 	answer->code = k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &second);
 	if (!answer->code)
 		answer->code = k2k_registry_close(&second);
@@ -214,8 +214,7 @@ TEST(a_broker_that_comes_or_goes_is_never_found_dead)
 
 enum request { NOTHING, OPEN, CLOSE };
 
-/* Of a thread of the victim's that opens and closes the handle which the victim's calls are made
- * on. */
+/* A thread of the victim that opens and closes the handle on which the victim makes its calls. */
 static struct doorman {
 	atomic_int asked, done;
 	struct k2k_registry *reg;
@@ -224,7 +223,7 @@ static struct doorman {
 static void *stand_at_the_door(void *unused)
 {
 	for (;;) {
-		/* close forgets its copy: calls on a closed handle are told so */
+		/* Close clears this copy: calls on a closed handle return an error. */
 		struct k2k_registry *closed = doorman->reg;
 		int asked = atomic_load(&doorman->asked);
 
@@ -258,7 +257,7 @@ static void open_again(struct k2k_registry *by, uint64_t n)
 	assert_true(do_within(CLOSE, PATIENCE_S * SECOND) && do_within(OPEN, PATIENCE_S * SECOND));
 }
 
-/* Not before the call is over: then four milliseconds pass. */
+/* Gives the close four milliseconds: it can't end before the call does. */
 static void close_meanwhile(struct k2k_registry *by, uint64_t n)
 {
 	(void)by;
@@ -289,7 +288,7 @@ static void done_or_closed(uint64_t n)
 	assert_true(shared->code == 0 || shared->code == K2K_EINVAL);
 }
 
-/* To open and to close takes long. */
+/* Opening and closing take long, so only each fifth point is tried. */
 static bool each_fifth(void *context)
 {
 	static unsigned int count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between_leases.c - an acquire or a release that is interrupted after each of its
- * instructions, while other brokers acquire and release: never is more held than the limit, and
- * what is free is never refused. x86-64 only, as crash_trace.h.
+ * process_between_leases.c - an acquire or a release is interrupted after each of its instructions,
+ * while other brokers acquire and release: never more is held than the limit, and a free unit is
+ * never refused. x86-64 only, as crash_trace.h.
  *
  * The victim is broker A; B and C are handles of this process, or the stores that such brokers
  * would make.
@@ -68,7 +68,9 @@ static void give(struct k2k_registry *reg, uint64_t bytes)
 
 /* ---- records ---- */
 
-/* The record that the row of a broker slot leads to; null where it leads to none, or to another's.
+/*
+ * Returns the record that the row of a broker slot leads to; null if it leads to none, or to
+ * another's.
  */
 static struct k2k_shm_lease *record_of(uint32_t broker_slot)
 {
@@ -101,14 +103,14 @@ static uint64_t all_held(void)
 	return sum;
 }
 
-/* As its owner would by releasing it. */
+/* Empties the claim as its owner would by releasing it. */
 static void empty(struct k2k_shm_claim *claim)
 {
 	claim->held = 0;
 	claim->ended = claim->asked;
 }
 
-/* ---- what another wanted, and did not get ---- */
+/* ---- a request that another broker made and did not get ---- */
 
 enum { LIMIT = 12, HELD = 5, MORE = 5, FOUR = 4, TWO = 2 };
 
@@ -131,8 +133,10 @@ static void end_claim(struct k2k_shm_claim *claim)
 	claim->ended += TWO;
 }
 
-/* B takes more as soon as A has claimed; so the way that A goes from there on is that of a request
- * that doesn't fit. */
+/*
+ * B takes more as soon as A has claimed, so that A continues on the path of a request that does not
+ * fit.
+ */
 static bool has_claimed(void *context)
 {
 	(void)context;
@@ -143,7 +147,7 @@ static bool has_claimed(void *context)
 	return true;
 }
 
-/* As points[at], of one that stands at points[from] + 1. */
+/* Returns points[at], as seen from a victim stopped at points[from] + 1. */
 static struct point seen_from(const struct points *points, size_t from, size_t at)
 {
 	struct point point = points->list[at];
@@ -162,9 +166,9 @@ static void begin_request(pid_t pid)
 }
 
 /*
- * Four of twelve fit when A looks first; when it has claimed them, B has ten. B claims two more,
- * finds A's claim, and ends its own. Who reads B's `asked` before, and its `ended` after that,
- * takes two of the ten for free, and grants A's.
+ * Four of twelve are free when A looks first; when it has claimed them, B has ten. B claims two
+ * more, finds A's claim, and ends its own. A reader that loads B's `asked` before that, and its
+ * `ended` after it, takes two of the ten for free, and grants A's request.
  */
 TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_held)
 {
@@ -184,7 +188,7 @@ TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_he
 	victim_discover(pid, has_claimed, NULL, true, &points);
 	while (!points.list[claimed].is_change)
 		claimed++;
-	/* up to the question who lives: the copies come before it */
+	/* Up to the liveness check: the copies come before it. */
 	for (at = claimed + 1; !points.list[at].is_call; at++) {
 		struct k2k_shm_claim *claim = claim_of(b);
 		struct point point = seen_from(&points, claimed, at);
@@ -209,7 +213,7 @@ TEST(a_claim_that_another_withdraws_while_it_is_read_hides_nothing_of_what_is_he
 	end();
 }
 
-/* ---- two that want the same ---- */
+/* ---- two requests for the same unit ---- */
 
 static int code_of_other;
 
@@ -251,7 +255,7 @@ TEST(of_two_that_want_what_only_one_can_have_one_gets_it)
 
 /* ---- what is free is not refused ---- */
 
-/* Whoever wants to know how much is used gets no short answer. */
+/* A caller that asks for the usage takes the slow path. */
 static void acquire_one_and_ask(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
@@ -285,7 +289,7 @@ static void hand_over(struct k2k_registry *by, uint64_t n)
 	take_surely(to, 1);
 }
 
-/* Of two, one is held all the time: first by the one, then by the other. */
+/* One of two is always held: first by one broker, then by the other. */
 static void hand_over_while_another_asks(void)
 {
 	take_surely(b, 1);
@@ -341,7 +345,7 @@ TEST(full_is_never_said_by_a_limit_that_was_over_before_the_last_was_taken)
 	end();
 }
 
-/* ---- the dead ---- */
+/* ---- dead brokers ---- */
 
 TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 {
@@ -362,7 +366,7 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	while (slot == b->broker.slot || slot == c->broker.slot || !record_of(slot))
 		slot++;
 	kill_broker(admin, pid);
-	/* no other slot is to be had, and no record but used ones */
+	/* No other slot is free, and only used records are left. */
 	admin->map.live->lease_pool.high = (uint32_t)admin->map.sizes.leases;
 	admin->map.live->lease_pool.hint = 0;
 	for (uint32_t i = 0; i < K2K_SLOTS; i++)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_between_trail.c - an event that is read while it is written over, or written while it is
- * read: interrupted after each instruction, a reader gets it whole or not at all. x86-64 only, as
+ * process_between_trail.c - an event is read while it is overwritten, or written while it is read:
+ * a reader that is interrupted after each instruction gets it whole or not at all. x86-64 only, as
  * crash_trace.h.
  */
 #include "interrupt.h"
 
 #include "ring.h"
 
-enum { RING = 5, EVENTS = 4 }; /* of a broker slot that nobody has */
+enum { RING = 5, EVENTS = 4 }; /* the ring of a broker slot that is free */
 
 static struct k2k_registry *admin;
 static struct k2k_ring ring;
 
-/* In the victim: what it read. */
+/* In the victim: the events it read. */
 static struct k2k_event_copy *copied;
 
 static void begin(void)
@@ -37,7 +37,7 @@ static void end(void)
 	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 }
 
-/* An event that says `seed` everywhere. */
+/* Appends an event whose every field is `seed`. */
 static uint64_t append(const struct k2k_ring *into, uint64_t seed)
 {
 	struct k2k_event_body body = { .kind = K2K_AUDIT_KIND_RATE,
@@ -62,7 +62,7 @@ static void is_whole(const struct k2k_event_body *body, uint64_t seed, uint64_t 
 		         n, body->tenant, body->limit, seed);
 }
 
-/* ---- read while it is written over ---- */
+/* ---- read while it is overwritten ---- */
 
 static void append_one(struct k2k_registry *by, uint64_t n)
 {

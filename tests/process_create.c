@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * process_create - many creators of one name, creators that die, and what they leave in /dev/shm
- */
+/* process_create - many creators of one name, creators that die, and what they leave in /dev/shm */
 #include "process.h"
 
 #include <fcntl.h>
@@ -45,7 +43,7 @@ TEST(of_sixteen_racing_creators_exactly_one_wins_and_nothing_of_the_others_is_le
 			if (code && code != K2K_EEXIST)
 				fail_msg("create: %s (%s)", k2k_errname(code),
 				         k2k_error_detail()->text);
-			/* who lost finds the winner's, complete */
+			/* The losers find the winner's registry, complete. */
 			if (code == K2K_EEXIST)
 				admin = open_as(name, K2K_ROLE_ADMIN);
 			assert_int_equal(k2k_registry_close(&admin), 0);
@@ -118,7 +116,7 @@ TEST(creators_openers_and_destroyers_of_one_name_see_a_whole_registry_or_none)
 		exit(0);
 	}
 	wait_all(actors, ACTORS);
-	/* whatever came last: one name or none, and no live that nothing refers to */
+	/* Whatever the last step was: one name or none, and no unreferenced live object. */
 	names = objects_of(name, &lives);
 	assert_int_equal(names, lives);
 	assert_true(lives <= 1);
@@ -163,7 +161,7 @@ TEST(creators_killed_at_any_moment_leave_nothing_once_the_next_has_created)
 	uint64_t longest_ns;
 	int lives;
 
-	/* neighbours whose names begin alike, and files that are no registry's: all stay */
+	/* Registries whose names begin alike, and files that belong to no registry, all stay. */
 	snprintf(neighbour_name, sizeof neighbour_name, "%s-2", name);
 	assert_int_equal(create_small(neighbour_name, &neighbour), 0);
 	make_file("/dev/shm/k2k.%s.live.%s", name, uuid);
@@ -195,7 +193,10 @@ TEST(creators_killed_at_any_moment_leave_nothing_once_the_next_has_created)
 		close(ready.fd[1]);
 		pause_ns(random_below(2 * longest_ns + 1));
 		spawn_kill(creator);
-		/* killed in the middle of destroy: ends it, or finds the registry whole */
+		/*
+		 * The creator was killed in destroy: create completes that, or finds the registry
+		 * whole.
+		 */
 		int code = create_small(name, NULL);
 		for (uint64_t end = now_ns() + 5000000000u; code == K2K_EEXIST && now_ns() < end;) {
 			struct k2k_registry *admin;

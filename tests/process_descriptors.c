@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_descriptors - programs that close, replace, share and hand on descriptors as they like
+ * process_descriptors - programs that close, replace, share and pass on any descriptors
  *
- * Nothing of the library is in the program's table of descriptors, and nothing of the program in
- * the library's. So whatever the program does to its own can't matter, and whatever the library
- * does can't reach them.
+ * The library has no descriptors in the program's table, and the program has none in the library's.
+ * So nothing that the program does to its own descriptors affects the library, and the library
+ * can't touch the program's.
  */
 #include "process.h"
 
@@ -22,7 +22,7 @@ extern char **environ;
 
 typedef void each_fd(void *context, int fd, const char *target);
 
-/* Of one table; the descriptor that this opens is left out where the table is the caller's. */
+/* Visits one table; skips the descriptor that this function opens if the table is the caller's. */
 static void for_each_fd(const char *folder, each_fd *each, void *context)
 {
 	DIR *dir = opendir(folder);
@@ -65,7 +65,7 @@ static void expect_known(void *context, int fd, const char *target)
 	for (unsigned int i = 0; i < watch->known; i++)
 		if (strcmp(watch->before[i], target) == 0)
 			return;
-	if (!strstr(target, "/task/")) /* its own */
+	if (!strstr(target, "/task/")) /* the program's own table */
 		snprintf(watch->found, sizeof watch->found, "%d is %.200s", fd, target);
 }
 
@@ -80,7 +80,7 @@ static void *watch_table(void *context)
 	return NULL;
 }
 
-/* Every kind of call that opens, locks or asks something. */
+/* Calls of every kind that opens, locks or queries something. */
 static void use_registry(const char *name)
 {
 	struct k2k_registry *admin, *broker, *observer;
@@ -136,7 +136,7 @@ static void expect_ours(void *context, int fd, const char *target)
 		assert_string_equal(target, "/"); /* neither readable nor writable */
 	else if (strstr(target, "/k2k."))
 		++*held;
-	else /* read and closed again */
+	else /* opened, read and closed by the helper */
 		assert_true(strncmp(target, "/proc", 5) == 0 ||
 		            strncmp(target, "/dev/shm", 8) == 0);
 }
@@ -159,7 +159,7 @@ TEST(the_librarys_tables_hold_its_objects_and_nothing_of_the_program)
 
 		snprintf(folder, sizeof folder, "/proc/self/task/%s/fd", entry->d_name);
 		snprintf(link, sizeof link, "%s/%d", folder, ends[0]);
-		/* who has the program's table has the pipe */
+		/* A thread that shares the program's table has the pipe. */
 		if (entry->d_name[0] == '.' ||
 		    (readlink(link, target, sizeof target) > 0 && strncmp(target, "pipe", 4) == 0))
 			continue;
@@ -168,8 +168,8 @@ TEST(the_librarys_tables_hold_its_objects_and_nothing_of_the_program)
 	}
 	closedir(tasks);
 	/*
-	 * two agents, and the broker's helper in the table of its agent: defs, live and a lock of
-	 * life each
+	 * Two agents, and the broker's helper, which shares its agent's table: defs, live and a
+	 * life lock each.
 	 */
 	assert_int_equal(threads, 3);
 	assert_true(held >= 9);
@@ -201,7 +201,7 @@ TEST(what_a_program_without_standard_descriptors_prints_reaches_no_registry)
 		for (int fd = 0; fd < 1024; fd++)
 			if (write(fd, "garbage", 7) != -1 || errno != EBADF)
 				_exit(3);
-		/* the first file of such a program gets 0 */
+		/* The first file that such a program opens gets 0. */
 		if (open("/dev/null", O_RDWR) != 0)
 			_exit(4);
 		if (k2k_budget_set(handles[0], TENANT, 1, 5) != 0 ||
@@ -218,7 +218,7 @@ TEST(what_a_program_without_standard_descriptors_prints_reaches_no_registry)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- a stranger's thread ------------------------------------------------------------------ */
+/* ---- a thread of another library ----------------------------------------------------------- */
 
 struct own_file {
 	int fd;
@@ -241,7 +241,7 @@ static void lock_byte(int fd, int command)
 	assert_int_equal(fcntl(fd, command, &lock), 0);
 }
 
-/* In another process: is the byte locked, and nothing else? */
+/* Checks in another process that the byte is locked, and nothing else. */
 static void expect_locked(const struct own_file *file)
 {
 	pid_t pid = spawn();
@@ -273,12 +273,12 @@ static void expect_untouched(const struct own_file *file)
 struct stranger {
 	atomic_int stop;
 	atomic_uint rounds;
-	struct own_file file; /* opened anew in each round */
+	struct own_file file; /* opened again in each round */
 };
 
 /*
- * Closes all descriptors from FIRST on, whoever's they are, and puts files of its own in their
- * places.
+ * Closes all descriptors from FIRST on, regardless of their owner, and puts files of its own in
+ * their place.
  */
 static void *be_strange(void *context)
 {
@@ -292,8 +292,8 @@ static void *be_strange(void *context)
 		close_range(FIRST + 10, LAST, 0);
 		for (int i = 0; i < PER_ROUND; i++) {
 			/*
-			 * the lowest numbers, where a library's descriptors would be, and some
-			 * above
+			 * The lowest numbers, where a library's descriptors would be, and some
+			 * higher ones.
 			 */
 			fds[i] = i % 2 ? open(stranger->file.path, O_RDWR)
 			               : dup3(source, FIRST + 10 + i, 0);
@@ -379,7 +379,7 @@ TEST(a_thread_that_closes_and_replaces_all_descriptors_changes_nothing_of_ours_a
 	close_and_destroy(name, &admin);
 }
 
-/* ---- children that live on ------------------------------------------------------------------ */
+/* ---- children that outlive their parent ----------------------------------------------------- */
 
 enum way { FORK, VFORK, SPAWN, CLONE_WITH_FILES, CLONE_WITH_MEMORY, CLONE_WITH_BOTH, EXEC, WAYS };
 
@@ -420,7 +420,7 @@ static void make_child(enum way way, struct family *family)
 	case CLONE_WITH_FILES:
 	case CLONE_WITH_MEMORY:
 	case CLONE_WITH_BOTH:
-		/* vfork() itself would not let a function return; this is what it does */
+		/* vfork() itself would not let a function return; this clone() does the same. */
 		clone(live_on, stack + sizeof stack,
 		      way == VFORK ? CLONE_VM | CLONE_VFORK | SIGCHLD
 		      : way == CLONE_WITH_FILES
@@ -481,7 +481,7 @@ TEST(locks_end_with_their_owner_whatever_child_of_it_lives_on_and_no_child_has_a
 			for_each_fd(folder, expect_no_registry, &way);
 			spawn_kill(owner);
 		}
-		/* the owner is gone, its child is not */
+		/* The owner is dead, its child is not. */
 		WAIT_UNTIL(k2k_kernel_acquire(broker, TENANT, NULL, NULL) == 0, PATIENCE_S);
 		assert_int_equal(k2k_budget_set(admin, TENANT, 1, 1 + (uint64_t)way), 0);
 		assert_int_equal(kill(child, 0), 0);

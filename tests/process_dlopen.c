@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_dlopen - the library loaded late, when static TLS is nearly used up, and closed early,
+ * process_dlopen - the library is loaded late, when static TLS is nearly used up, and closed early,
  * with handles open
  */
 #include "process.h"
@@ -13,7 +13,7 @@ enum { TENANT = 7, STATIC_TLS_MOST = 16 };
 
 #define GET(library, name) __typeof__(&name) p_##name = (__typeof__(&name))dlsym(library, #name)
 
-/* Of the library, from its own program headers. */
+/* Reads the size of the library's TLS from its program headers. */
 static int find_tls(struct dl_phdr_info *info, size_t size, void *context)
 {
 	size_t *bytes = context;
@@ -62,7 +62,7 @@ static void *calls_before_and_after(void *argument)
 	atomic_store(&threads->called, 1);
 	while (!atomic_load(&threads->stop))
 		assert_int_equal(threads->admit(threads->broker, TENANT, no_tag, 1, NULL), 0);
-	return NULL; /* and the library's handler of a thread that ends runs */
+	return NULL; /* runs the library's handler of thread exit */
 }
 
 TEST(dlclose_with_open_handles_leaves_the_library_at_work)
@@ -92,7 +92,7 @@ TEST(dlclose_with_open_handles_leaves_the_library_at_work)
 	assert_int_equal(pthread_create(&id, NULL, calls_before_and_after, &threads), 0);
 	WAIT_UNTIL(atomic_load(&threads.called), PATIENCE_S);
 	assert_int_equal(dlclose(library), 0);
-	/* fork handlers, the broker's threads, calls, and the end of a thread */
+	/* Fork handlers, the broker's threads, calls, and the end of a thread still work. */
 	child = spawn();
 	if (child == 0)
 		exit(0);

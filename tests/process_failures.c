@@ -2,10 +2,10 @@
 /*
  * process_failures - each system call and each allocation of each public call fails once
  *
- * The caller is a child that makes all system calls in its one thread, traced by the parent, which
- * lets the n-th of them fail; allocations and threads fail by wrappers. Whatever fails: a
- * documented code, a detail that says what, a registry that is clean, nothing left behind in the
- * process, and a second try that succeeds.
+ * The caller is a child that makes all system calls in its one thread. Its parent traces it and
+ * makes the n-th of them fail; allocations and threads fail by wrappers. Whatever fails: the call
+ * returns a documented code and a detail that names the cause, the registry is clean, nothing is
+ * left in the process, and a second try succeeds.
  */
 #include "process.h"
 
@@ -25,13 +25,13 @@ enum { MOST = 1000, TENANT = 7, OTHER = 8, STRANGER = 54321 };
 struct scene {
 	const char *name;
 	struct k2k_registry *admin, *broker, *observer;
-	int kept; /* the call gave what a second one need not give again */
+	int kept; /* the first call had its effect, so the second must not repeat it */
 };
 
 struct outcome {
 	atomic_int code, again, begun;
 	atomic_ulong admitted, gpu_ns;
-	int descriptors, mappings, threads; /* more than before */
+	int descriptors, mappings, threads; /* more than before the call */
 	struct k2k_error_detail detail;
 };
 static struct outcome *outcome;
@@ -197,7 +197,7 @@ static int set_budget(struct scene *scene)
 	return k2k_budget_set(scene->admin, TENANT, 5, 1 + (uint64_t)getpid());
 }
 
-/* In a batch, which one that fails leaves open: the handle's close ends it. */
+/* A change that fails leaves the batch open: the handle's close ends it. */
 static int change_in_batch(struct scene *scene)
 {
 	int code = k2k_batch_begin(scene->admin), end;
@@ -214,7 +214,7 @@ static int deregister(struct scene *scene)
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	int code = scene->kept ? 0 : k2k_tenant_deregister(scene->admin, TENANT, &totals);
 
-	/* also with an error: then the tenant is gone, and these are not final */
+	/* Also after an error: then the tenant is gone, and these totals are not final. */
 	if (!scene->kept && totals.admitted_total) {
 		atomic_store(&outcome->admitted, totals.admitted_total);
 		atomic_store(&outcome->gpu_ns, totals.gpu_ns_total);
@@ -230,8 +230,7 @@ static int acquire_and_release(struct scene *scene)
 
 	if (!code && k2k_kernel_acquire(scene->broker, TENANT, NULL, NULL) != K2K_EKERNELS)
 		/*
-		 * granted beyond the limit, or something else than a refusal: no code that is
-		 * documented
+		 * Granted beyond the limit, or an error other than a refusal: no documented code.
 		 */
 		code = 1;
 	return code ? code : k2k_kernel_release(scene->broker, &lease);
@@ -257,7 +256,7 @@ static int look(struct scene *scene)
 	if (!code)
 		code = k2k_broker_list(scene->observer, brokers, 4, &count);
 	if (!code && brokers[0].state == K2K_BROKER_DEAD)
-		code = 1; /* a living one is taken for dead */
+		code = 1; /* a living broker is taken for dead */
 	if (!code)
 		code = k2k_lease_list(scene->observer, TENANT, leases, 4, &count);
 	return code ? code : k2k_budget_list(scene->observer, TENANT, budgets, 4, &count);
@@ -315,7 +314,7 @@ static const struct call calls_of_use[] = { { "acquire", have_broker, acquire_an
 	                                    { "check", have_usage, check },
 	                                    { "sink", have_broker, set_sink } };
 
-/* ---- what a process has ---------------------------------------------------------------------- */
+/* ---- what a process owns --------------------------------------------------------------------- */
 
 static int count_entries(const char *folder)
 {
@@ -342,13 +341,13 @@ static int count_registry_mappings(void)
 	return count;
 }
 
-/* Where readers can't be waited for, close leaves all as it is until the process ends. */
+/* If the library can't wait for readers, close keeps everything until the process ends. */
 static bool keeps_all(void)
 {
 	return strstr(outcome->detail.text, "membarrier") != NULL;
 }
 
-/* In the child. `stop` is where the parent begins and ends to interfere. */
+/* Runs in the child. The parent starts and ends its interference at each `stop`. */
 static void play(const struct call *call, const char *name, unsigned int allocation,
                  void (*stop)(void))
 {
@@ -356,7 +355,7 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 	struct k2k_registry *warm = NULL;
 	int descriptors;
 
-	/* what is made once in a process and stays */
+	/* Makes what the process allocates once and keeps. */
 	if (k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &warm) == 0)
 		assert_int_equal(k2k_registry_close(&warm), 0);
 	descriptors = count_entries("/proc/self/fd");
@@ -372,14 +371,14 @@ static void play(const struct call *call, const char *name, unsigned int allocat
 	assert_int_equal(close_all(&scene), 0);
 	outcome->descriptors = count_entries("/proc/self/fd") - descriptors;
 	outcome->mappings = count_registry_mappings();
-	/* `.`, `..`, and this one; a thread that was joined is seen for a moment yet */
+	/* `.`, `..`, and this thread; a joined thread stays visible for a moment. */
 	for (int looks = 0; (outcome->threads = count_entries("/proc/self/task") - 3) > 0 &&
 	                    looks < 5000 && !keeps_all();
 	     looks++)
 		pause_ns(1000000);
 }
 
-/* ---- what must hold -------------------------------------------------------------------------- */
+/* ---- what must hold after a call ----------------------------------------------------------- */
 
 static void judge(const struct call *call, const char *what, int error)
 {
@@ -404,7 +403,7 @@ static void judge(const struct call *call, const char *what, int error)
 	if (code && (code == K2K_ECORRUPT || code == K2K_EBOOT || code == K2K_ELAYOUT))
 		fail_msg("%s, %s: taken for damage: %s %s", call->name, what, k2k_errname(code),
 		         detail->text);
-	/* a destroy that failed may have done its work */
+	/* A destroy that failed may have done its work. */
 	if (again && !(call->call == destroy && again == K2K_ENOREGISTRY))
 		fail_msg("%s, %s: %s (%s), and a second try %s", call->name, what,
 		         k2k_errname(code), detail->text, k2k_errname(again));
@@ -424,7 +423,7 @@ static bool makes_its_own(const struct call *call)
 	return call->call == create;
 }
 
-/* A registry for one try. */
+/* Prepares a registry for one try. */
 static const char *prepare(const struct call *call)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -466,7 +465,7 @@ static void play_traced(const struct call *call, const char *name)
 {
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 		_exit(HARNESS_SKIPPED);
-	k2k_agent_in_caller = true; /* all system calls in the thread that is traced */
+	k2k_agent_in_caller = true; /* all system calls are made in the traced thread */
 	play(call, name, 0, stop_here);
 }
 
@@ -480,7 +479,10 @@ static void wait_stopped(pid_t pid)
 	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
 }
 
-/* To the next entry into a system call, or return from one. False at the child's next stop. */
+/*
+ * Continues to the next entry into a system call, or return from one. False at the child's next
+ * stop.
+ */
 static bool next_call(pid_t pid, struct __ptrace_syscall_info *info)
 {
 	long deliver = 0;
@@ -502,7 +504,7 @@ static bool next_call(pid_t pid, struct __ptrace_syscall_info *info)
 	}
 }
 
-/* These don't fail in that way, or a failure of theirs is no failure of a call. */
+/* These calls can't fail in that way, or their failure is no failure of the public call. */
 static bool can_fail(uint64_t number)
 {
 	static const uint64_t never[] = {
@@ -518,7 +520,7 @@ static bool can_fail(uint64_t number)
 	return true;
 }
 
-/* The call that the child is about to make is not made, and answers -error. */
+/* Skips the system call that the child is about to make, and makes it return -error. */
 static void let_fail(pid_t pid, int error)
 {
 	struct __ptrace_syscall_info info;
@@ -548,7 +550,7 @@ static void let_fail(pid_t pid, int error)
 #endif
 }
 
-/* True where there was an n-th one. */
+/* Returns whether there was an n-th system call. */
 static bool fail_system_call(const struct call *call, int nth, int error)
 {
 	const char *name = prepare(call);
@@ -592,8 +594,8 @@ static void fail_system_calls(const struct call *calls, size_t count)
 		int nth = 1, error = 0;
 
 		/*
-		 * another error at each, and another one at each of the next run's: all of them at
-		 * each take a minute
+		 * Each call gets a different error, and another one in the next run: trying all
+		 * errors at each call takes a minute.
 		 */
 		random_seed(i);
 		error = (int)random_below(4);

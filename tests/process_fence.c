@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_fence - a registry that is destroyed, removed or replaced under its users: all of them
- * notice
+ * process_fence - a registry is destroyed, removed or replaced under its users: all of them notice
  */
 #include "process.h"
 
@@ -12,8 +11,8 @@ enum { TENANT = 7, USERS = 3, NOTICE_S = 5 };
 static const enum k2k_role roles[USERS] = { K2K_ROLE_BROKER, K2K_ROLE_OBSERVER, K2K_ROLE_ADMIN };
 
 /*
- * Uses the registry until it is fenced, then checks that everything says so, and that a close is a
- * close.
+ * Uses the registry until it is fenced, then checks that every call says so, and that close
+ * succeeds.
  */
 static void use_until_fenced(const char *name, enum k2k_role role, struct gate *ready)
 {
@@ -25,7 +24,7 @@ static void use_until_fenced(const char *name, enum k2k_role role, struct gate *
 
 	assert_int_equal(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), 0);
 	gate_open(ready);
-	/* the parent removes it any time now */
+	/* The parent removes it at any time from now on. */
 	end = now_ns() + (NOTICE_S + PATIENCE_S) * UINT64_C(1000000000);
 	while ((code = k2k_registry_info(reg, &info)) == 0) {
 		assert_true(now_ns() < end);
@@ -92,7 +91,7 @@ static void with_users(void (*remove_it)(const char *name))
 	remove_it(name);
 	wait_all(users, USERS);
 	assert_true(now_ns() - begun_ns < NOTICE_S * UINT64_C(1000000000));
-	/* the next command, whatever it finds, leaves nothing unreferenced */
+	/* The next command, whatever it finds, leaves nothing unreferenced. */
 	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_ENOREGISTRY);
 	check_nothing_left(name);
 }
@@ -156,7 +155,7 @@ TEST(users_of_a_replaced_registry_are_told_and_never_touch_the_new_one)
 			;
 		assert_int_equal(code, K2K_EFENCED);
 		assert_int_equal(k2k_registry_close(&reg), 0);
-		/* again, by the same name: the new one */
+		/* The same name again opens the new one. */
 		reg = open_as(name, K2K_ROLE_BROKER);
 		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_ENOTENANT);
 		assert_int_equal(k2k_registry_close(&reg), 0);
@@ -203,8 +202,8 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 		pause_ns(random_below(i % 2 ? 150000 : 30000));
 		spawn_kill(destroyer);
 		/*
-		 * the dead destroyer's lock goes with its memory: a broker in between may be asked
-		 * to wait, not for long
+		 * The kernel frees the dead destroyer's lock with its memory: a broker may be asked
+		 * to wait until then, but not for long.
 		 */
 		code = k2k_registry_open(name, i % 3 ? K2K_ROLE_ADMIN : K2K_ROLE_BROKER, NULL,
 		                         &reg);
@@ -217,8 +216,8 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 		} else {
 			assert_int_equal(code, K2K_ENOREGISTRY);
 			/*
-			 * a broker can't finish it: the next command does, where it was poisoned
-			 * and no more
+			 * A broker can't complete the destroy: if the registry was only poisoned,
+			 * the next command does.
 			 */
 			if (i % 3 == 0) {
 				code = k2k_registry_destroy(name, 0, NULL);

@@ -172,14 +172,14 @@ TEST(a_user_without_rights_is_told_so)
 		prctl(PR_SET_DUMPABLE, 1);
 		/* defs can be read, live can't */
 		assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg),
-		                 K2K_EOWNER); /* 0644 was not what it was created with */
+		                 K2K_EOWNER); /* 0644 is not the mode it was created with */
 		exit(0);
 	}
 	spawn_wait(pid);
 	CHECK_BYTES(&bytes, "a user without rights");
 }
 
-/* ---- cut short ------------------------------------------------------------------------------- */
+/* ---- truncated files ------------------------------------------------------------------------- */
 
 static void write_all(const char *path, const unsigned char *from, size_t n)
 {
@@ -245,7 +245,7 @@ TEST(a_registry_cut_short_or_with_holes_is_damaged)
 		accepted("whole again");
 		bytes_restore(&bytes);
 	}
-	/* and it can be removed */
+	/* The registry can still be removed. */
 	assert_int_equal(truncate(bytes.defs_path, 2000), 0);
 	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	assert_true(access(bytes.defs_path, F_OK) != 0 && access(bytes.live_path, F_OK) != 0);
@@ -276,10 +276,10 @@ TEST(live_without_defs_is_no_registry_and_is_swept)
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-/* What a damaged byte of the header must be called. */
+/* Returns the code that a damaged byte of the header must give. */
 static int expected_of(size_t at, unsigned char mask)
 {
-	/* a feature that is known: only the checksum tells */
+	/* a known feature: only the checksum shows the damage */
 	if (at == offsetof(struct k2k_shm_header, incompatible) &&
 	    mask == K2K_FEATURE_REQUIRE_AUDIT)
 		return K2K_ECORRUPT;
@@ -332,7 +332,7 @@ static struct k2k_shm_header *header_of(int object)
 	return (struct k2k_shm_header *)(void *)(object ? bytes.live : bytes.defs);
 }
 
-/* Changes that carry a right checksum: of another version, another machine, or forged. */
+/* Changes with a valid checksum: of another version, another machine, or forged. */
 #define REFUSED_WITH(object, change, code, why)                                 \
 	do {                                                                    \
 		struct k2k_shm_header *h = header_of(object), header_copy = *h; \
@@ -375,7 +375,7 @@ TEST(another_layout_boot_or_machine_is_told_apart)
 	REFUSED_WITH(0, h->boot_id[0] ^= 1, K2K_EBOOT, "boot id");
 	REFUSED_WITH(0, h->boot_id[15] ^= 0x80, K2K_EBOOT, "boot id");
 	CHECK_BYTES(&bytes, "attaching to another layout");
-	/* what is only new, and compatible, does no harm */
+	/* A new but compatible feature does no harm. */
 	header_of(0)->compatible = header_of(1)->compatible = 1;
 	header_of(0)->reserved[0] = header_of(1)->reserved[527] = 1;
 	header_of(0)->checksum = k2k_layout_checksum(header_of(0));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_follow - followers of the audit trail: who is woken, who is waited for, what they lost,
- * and who is refused without one
+ * process_follow - followers of the audit trail: who is woken, which followers writers wait for,
+ * what they lost, and which changes are refused without one
  */
 #include "process.h"
 #include "trail_reader.h"
@@ -45,7 +45,7 @@ static struct k2k_registry *follow(const char *name)
 	return reg;
 }
 
-/* The only one that there is. */
+/* Returns the only follower. */
 static struct k2k_audit_follower_info follower_of(struct k2k_registry *reg)
 {
 	struct k2k_audit_follower_info info = { .size = sizeof info };
@@ -56,7 +56,7 @@ static struct k2k_audit_follower_info follower_of(struct k2k_registry *reg)
 	return info;
 }
 
-/* A change that is one: else it would be no event. */
+/* Makes a change of value: an update to the same value would be no event. */
 static int update(struct k2k_registry *admin)
 {
 	static uint64_t rate = 1000;
@@ -66,7 +66,7 @@ static int update(struct k2k_registry *admin)
 	return k2k_tenant_update(admin, TENANT, &quota, K2K_UPDATE_RATE);
 }
 
-/* What a follower in another process has seen, and what it is told to do. */
+/* What a follower in another process has seen, and its orders. */
 struct orders {
 	_Atomic uint64_t updates, lost, damaged, last_kind;
 	_Atomic int failing, end;
@@ -133,11 +133,11 @@ TEST(followers_are_woken_within_a_batch_and_by_its_end)
 	register_tenant(admin, TENANT, 1, 1);
 	before = k2k_ring_wake_word(&admin->map);
 	assert_int_equal(k2k_batch_begin(admin), 0);
-	/* 16 events to a ring: readers are woken before they miss one */
+	/* A ring has 16 events: readers are woken before they miss one. */
 	for (int i = 0; i < 16; i++)
 		assert_int_equal(update(admin), 0);
 	assert_int_not_equal(k2k_ring_wake_word(&admin->map), before);
-	/* one that wakes nobody at once, since another did so less than 50 ms ago */
+	/* A change that wakes nobody at once, because another did less than 50 ms ago. */
 	WAIT_UNTIL((before = k2k_ring_wake_word(&admin->map),
 	            update(admin) == 0 && k2k_ring_wake_word(&admin->map) == before),
 	           10);
@@ -146,7 +146,7 @@ TEST(followers_are_woken_within_a_batch_and_by_its_end)
 	close_and_destroy(name, &admin);
 }
 
-/* Nobody else lives but an observer that sleeps. */
+/* The only live process is an observer that sleeps. */
 TEST(the_last_event_of_a_killed_broker_is_seen_within_a_second)
 {
 	struct k2k_registry *admin, *observer;
@@ -178,7 +178,7 @@ TEST(the_last_event_of_a_killed_broker_is_seen_within_a_second)
 		assert_int_equal(k2k_audit_wait(observer, &r.cursor, UINT64_MAX), 0);
 		reader_take(&r, 0);
 	} while (!reader_find(&r, K2K_AUDIT_KIND_CROSS_TENANT, 0));
-	assert_true(now_ns() - begun < 3 * SECOND); /* a second, and a machine that is busy */
+	assert_true(now_ns() - begun < 3 * SECOND); /* a second, plus a margin for a busy machine */
 	assert_int_equal(k2k_registry_close(&observer), 0);
 	assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 }
@@ -247,7 +247,9 @@ TEST(a_batch_with_a_follower_loses_no_event)
 	close_and_destroy(name, &admin);
 }
 
-/* It is waited for, once; what it lost then is told before it reads on, and afterwards. */
+/*
+ * Writers wait for it once; what it lost then is reported before it reads on, and also afterwards.
+ */
 TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 {
 	struct orders *orders = shared_bytes(sizeof *orders);
@@ -264,7 +266,7 @@ TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 	begun = now_ns();
 	for (int i = 0; i < 200; i++)
 		assert_int_equal(update(admin), 0);
-	assert_true(now_ns() - begun < 10 * SECOND); /* 200 waits would be 400 */
+	assert_true(now_ns() - begun < 10 * SECOND); /* 200 waits would take 400 s */
 	info = follower_of(admin);
 	assert_int_equal(info.behind, 200);
 	assert_int_equal(info.overwritten, 200 - RING);
@@ -285,7 +287,10 @@ TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 	close_and_destroy(name, &admin);
 }
 
-/* A killed one is not waited for, and tells on of what it misses; the next takes its record. */
+/*
+ * Writers don't wait for a killed follower. Its record still reports what it misses; the next
+ * follower takes the record over.
+ */
 TEST(what_a_killed_follower_misses_is_told_and_the_next_one_goes_on_with_it)
 {
 	struct orders *orders = shared_bytes(sizeof *orders);
@@ -310,11 +315,11 @@ TEST(what_a_killed_follower_misses_is_told_and_the_next_one_goes_on_with_it)
 	assert_int_equal(info.state, K2K_FOLLOWER_SILENT);
 	assert_int_equal(info.pid, (uint64_t)getpid());
 	reader_open(&r, next);
-	r.cursor.next[K2K_AUDIT_RING_ADMIN] = kept; /* as its log says */
+	r.cursor.next[K2K_AUDIT_RING_ADMIN] = kept; /* the position in its log */
 	reader_take(&r, 0);
 	assert_int_equal(reader_lost(&r), 100 - RING);
 	assert_int_equal(k2k_audit_kept(next, &r.cursor, 0), 0);
-	/* read once more, it is the same loss */
+	/* Reading it again reports the same loss. */
 	r.cursor.next[K2K_AUDIT_RING_ADMIN] = kept;
 	reader_take(&r, 0);
 	assert_int_equal(k2k_audit_kept(next, &r.cursor, 0), 0);
@@ -323,7 +328,7 @@ TEST(what_a_killed_follower_misses_is_told_and_the_next_one_goes_on_with_it)
 	assert_int_equal(info.lost, 100 - RING);
 	assert_int_equal(info.overwritten, 0);
 	assert_int_equal(k2k_registry_close(&next), 0);
-	/* that stays known */
+	/* The loss stays on record. */
 	assert_int_equal(follower_of(admin).state, K2K_FOLLOWER_NONE);
 	assert_int_equal(follower_of(admin).lost, 100 - RING);
 	check_clean(admin);
@@ -386,7 +391,7 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	pid = start_follower(name, orders);
 	register_tenant(creator, TENANT, K2K_UNLIMITED, 1);
 	assert_int_equal(update(creator), 0);
-	/* one that can't write */
+	/* A follower that can't write. */
 	orders->failing = 1;
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_FAILING, 10);
 	check_refused(admin);
@@ -395,14 +400,14 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_ACTIVE, 10);
 	assert_int_equal(follower_of(admin).failures, 1);
 	assert_int_equal(update(creator), 0);
-	/* one that is stopped */
+	/* A follower that is stopped. */
 	stop_process(pid);
 	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, 10);
 	check_refused(admin);
 	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	assert_int_equal(update(creator), 0); /* waits for it */
-	/* in a batch, too: a change is refused as soon as the follower is gone */
+	assert_int_equal(update(creator), 0); /* waits for the follower */
+	/* In a batch, too, a change is refused as soon as the follower is dead. */
 	assert_int_equal(k2k_batch_begin(admin), 0);
 	WAIT_UNTIL(update(admin) == 0, 10);
 	spawn_kill(pid);
@@ -410,7 +415,7 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	check_refused(admin);
 	assert_int_equal(k2k_batch_end(admin), 0);
 	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
-	/* what helps is possible */
+	/* Repair is still possible. */
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	check_clean(admin);
 	assert_int_equal(k2k_registry_close(&broker), 0);
@@ -419,11 +424,11 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	close_and_destroy(name, &creator);
 }
 
-/* ---- rings that lie -------------------------------------------------------------------------- */
+/* ---- damaged rings --------------------------------------------------------------------------- */
 
 /*
- * Reads all with what damage there is; returns how many of a kind are among it, and the damaged
- * rings.
+ * Reads everything, despite the damage; returns how many events of a kind there are, and counts the
+ * damaged rings.
  */
 static size_t read_damaged(uint32_t kind, size_t *damaged)
 {
@@ -471,11 +476,11 @@ TEST(a_ring_that_lies_about_how_far_it_is_costs_its_own_events_and_is_told_once)
 		assert_int_equal(update(admin), 0);
 		assert_int_equal(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged), 1);
 		assert_int_equal(damaged, 0);
-		/* as a log does that starts anew with what it has: once more, and no more */
+		/* A reader that forgets the damage, like a restarted log, sees it once again. */
 		r.cursor.damaged[0] = 0;
 		read_damaged(0, &damaged);
 		assert_int_equal(damaged, 1);
-		/* it is as it was: its events come again */
+		/* The ring is restored: its events come again. */
 		atomic_store(&admin->map.rings[ring].claimed, was);
 		broker = open_as(name, K2K_ROLE_BROKER);
 		assert_int_equal(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
@@ -483,14 +488,14 @@ TEST(a_ring_that_lies_about_how_far_it_is_costs_its_own_events_and_is_told_once)
 		assert_int_equal(read_damaged(K2K_AUDIT_KIND_UNKNOWN_TENANT, &damaged), 1);
 		assert_int_equal(damaged, 0);
 	}
-	/* a cursor that may be another registry's is refused as before */
+	/* A cursor that may belong to another registry is still refused. */
 	r.cursor.next[ring] += 10;
 	r.records[0].size = sizeof r.records[0];
 	assert_int_equal(k2k_audit_read(admin, &r.cursor, 0, r.records, 1, &r.count), K2K_EINVAL);
 	close_and_destroy(name, &admin);
 }
 
-/* The rest of the rings is read in full, whatever bytes are in one. */
+/* Whatever bytes one ring contains, the other rings are read in full. */
 TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 {
 	struct k2k_registry *admin;

@@ -15,7 +15,7 @@ static void ignore_event(void *context, const struct k2k_audit_event *event)
 	(void)context, (void)event;
 }
 
-/* Every call that takes a handle, on one that was inherited. */
+/* Makes every call that takes a handle, on an inherited one. */
 static void every_call_answers_forked(struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -63,7 +63,7 @@ static void every_call_answers_forked(struct k2k_registry *reg)
 #undef FORKED
 }
 
-/* What a child does that wants to work too. */
+/* A child that wants to work opens handles of its own. */
 static void child_works(const char *name, struct k2k_registry *inherited)
 {
 	struct k2k_registry *reg;
@@ -77,7 +77,7 @@ static void child_works(const char *name, struct k2k_registry *inherited)
 	assert_int_equal(k2k_registry_close(&inherited), K2K_EFORKED);
 	assert_false(inherited);
 	assert_int_equal(k2k_registry_close(&inherited), K2K_EINVAL);
-	/* what the child has of its own is not touched by that */
+	/* Closing the inherited handle leaves the child's own intact. */
 	assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
 	assert_int_equal(k2k_kernel_release_id(reg, TENANT), 0);
 	assert_int_equal(k2k_registry_close(&reg), 0);
@@ -163,8 +163,8 @@ static void *opens(void *argument)
 }
 
 /*
- * A child must end within seconds: one that hangs in a lock that some thread held is a failure, not
- * a timeout.
+ * A child must end within seconds: if it hangs in a lock that another thread held, the test fails
+ * at once, not by timeout.
  */
 static void wait_for_child(pid_t pid, int i)
 {
@@ -192,7 +192,7 @@ static void fork_among_threads(void *(*const *work)(void *), int threads, int fo
 	pid_t broker;
 
 	register_tenant(admin, TENANT, K2K_UNLIMITED, 64);
-	/* no handle but those of the broker's own kind */
+	/* only handles of the broker's kind remain open */
 	assert_int_equal(k2k_registry_close(&admin), 0);
 	broker = spawn();
 	if (broker == 0) {
@@ -272,7 +272,7 @@ static void open_and_close_in_child(const char *name)
 	_exit(0);
 }
 
-/* brief: the threads make one call each, their first, about when the process forks. */
+/* brief: the threads make one call each, their first, about when the process forks */
 static void fork_without_handle(bool brief, int forks)
 {
 	struct k2k_registry *admin;
@@ -283,7 +283,7 @@ static void fork_without_handle(bool brief, int forks)
 	assert_int_equal(k2k_registry_close(&admin), 0);
 	broker = spawn();
 	if (broker == 0) {
-		pid_t first = fork(); /* nothing of the library was called in this process */
+		pid_t first = fork(); /* this process has not called the library */
 
 		if (first == 0)
 			open_and_close_in_child(name);
@@ -342,7 +342,7 @@ static void *reads_own_data(void *argument)
 	return NULL;
 }
 
-/* Grace periods are due all the time, and a reader of the program's never leaves. */
+/* Grace periods keep starting, and one of the program's own readers never leaves its section. */
 TEST(a_fork_from_within_the_programs_own_read_section_of_liburcu_returns_at_once)
 {
 	struct k2k_registry *admin;
@@ -363,8 +363,8 @@ TEST(a_fork_from_within_the_programs_own_read_section_of_liburcu_returns_at_once
 			register_tenant(own_admin, 8, K2K_UNLIMITED, 1);
 			assert_int_equal(k2k_tenant_deregister(own_admin, 8, &totals), 0);
 			/*
-			 * the broker's helper has answered, though the program's reader is where it
-			 * was
+			 * The broker's helper has answered, though the program's reader is still in
+			 * its section.
 			 */
 			assert_int_equal(totals.final, 1);
 			urcu_bp_read_lock();
@@ -390,7 +390,9 @@ TEST(a_fork_from_within_the_programs_own_read_section_of_liburcu_returns_at_once
 	close_and_destroy(name, &admin);
 }
 
-/* ---- children that came without fork handlers --------------------------------- */
+/*
+ * ---- children made without fork handlers ------------------------------------------------------
+ */
 
 TEST(a_child_made_by_a_bare_clone_is_told_so_by_every_call_and_never_hangs)
 {
@@ -437,7 +439,7 @@ TEST(a_child_made_by_a_bare_clone_is_told_so_by_every_call_and_never_hangs)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- programs that call liburcu's hooks, for their own readers ------------------ */
+/* ---- programs that call liburcu's hooks for their own readers -------------------------------- */
 
 TEST(a_program_that_calls_the_hooks_of_liburcu_itself_can_fork_too)
 {
@@ -469,7 +471,7 @@ TEST(a_child_may_call_the_hooks_itself_where_its_parent_left_them_to_the_library
 			options.flags = K2K_OPEN_CALLER_FORK_HOOKS;
 			assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, &options, &own),
 			                 0);
-			/* its only open handle leaves the hooks to the program */
+			/* Closing the only open handle leaves the hooks to the program. */
 			urcu_bp_before_fork();
 			grandchild = fork();
 			if (grandchild == 0) {

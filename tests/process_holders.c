@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * process_holders.c - who holds it up is named.
- */
+/* process_holders.c - an error names the process that holds the lock. */
 #include "files_fixture.h"
 
 #include <fcntl.h>
 
-/* ---- who holds it up ------------------------------------------------------------------------- */
+/* ---- the named process ----------------------------------------------------------------------- */
 
-/* Has it the writer's turn, and said so? */
+/* Returns whether the process has the writer lock and has signed. */
 static bool is_writing(pid_t pid)
 {
 	const struct k2k_shm_defs *defs = (const struct k2k_shm_defs *)(void *)bytes.defs;
@@ -47,7 +45,9 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 
 	set_up();
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin), 0);
-	/* a window far in the future: check finds it, and looks again and again under the lock */
+	/*
+	 * A window far in the future makes check find it, and look again and again under the lock.
+	 */
 	cell = (struct k2k_shm_cell *)(void *)(bytes.live + 4096 +
 	                                       64 * sizeof(struct k2k_shm_slot));
 	cell->window = (UINT64_C(1) << 63);
@@ -68,8 +68,8 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 		kill(pid, SIGSTOP);
 		assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
 		/*
-		 * with the turn, and not in the few instructions in which it has not signed yet, or
-		 * has left
+		 * It holds the lock, and is not in the few instructions before it signs or after it
+		 * unlocks.
 		 */
 	} while (!is_writing(pid));
 	bytes_copy(&bytes);

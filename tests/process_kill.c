@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_kill - processes killed at random moments: the next operation works at once, and
+ * process_kill - processes are killed at random moments: the next operation works at once, and
  * everything is in order
  */
 #include "process.h"
 
 enum { TENANT = 7, AT_ONCE_MS = 1500 };
 
-/* Everything that an administrator can change, over few ids, so that all of it collides. */
+/* Makes every change that an administrator can make, over few ids, so that the changes collide. */
 static void change_all_the_time(const char *name)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
@@ -36,7 +36,7 @@ static void change_all_the_time(const char *name)
 	}
 }
 
-/* What a broker can do with the tenants that come and go. */
+/* Makes every call that a broker can make for tenants that come and go. */
 static void work_all_the_time(const char *name)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
@@ -64,7 +64,7 @@ static pid_t start(void (*work)(const char *), const char *name, struct gate *re
 	return pid;
 }
 
-/* The next change works, soon, and afterwards everything is in order. */
+/* Checks that the next change soon works, and that everything is in order afterwards. */
 static void is_in_order(struct k2k_registry *admin)
 {
 	uint64_t begun_ns = now_ns();
@@ -92,7 +92,7 @@ static void remove_all_tenants(struct k2k_registry *admin)
 
 		assert_int_equal(k2k_tenant_deregister(admin, ids[i], &totals), 0);
 	}
-	/* nothing is lost: after a grace period more all of it is free */
+	/* Nothing is lost: after one more grace period everything is free. */
 	WAIT_UNTIL(({
 			   struct k2k_registry_info info = { .size = sizeof info };
 			   struct k2k_repair_info repaired = { .size = sizeof repaired };
@@ -139,7 +139,9 @@ TEST(administrators_and_brokers_killed_among_others_leave_everything_in_order)
 
 	gate_make(&ready);
 	random_seed(32);
-	/* one administrator and two brokers, of which one is killed and replaced again and again */
+	/*
+	 * One administrator and two brokers, one of which is killed and replaced again and again.
+	 */
 	living[0] = start(change_all_the_time, name, &ready);
 	living[1] = start(work_all_the_time, name, &ready);
 	living[2] = start(work_all_the_time, name, &ready);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_lease - leases at the limit: never above it, and the last slot always to be had
+ * process_lease - leases at the limit: never above it, and the last slot can always be acquired
  *
- * The oracle is a counter in shared memory, raised after a grant and lowered
- * before a release: so it is never above what is really held.
+ * The oracle is a counter in shared memory, raised after a grant and lowered before a release: so
+ * it never exceeds what is really held.
  */
 #include "process.h"
 
@@ -26,8 +26,8 @@ static void count_grant(struct oracle *oracle, int limit)
 }
 
 /*
- * Rounds: all ask for the last `limit` slots in the same moment; as many as there are slots get
- * one. Ends early on a busy machine.
+ * Plays rounds: all processes ask for the last `limit` slots at the same moment; exactly as many as
+ * there are slots get one. Ends early on a busy machine.
  */
 static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 {
@@ -60,7 +60,7 @@ static void race_for_the_last(uint32_t processes, uint32_t limit, int rounds)
 				if (round % 8 == 0)
 					assert_int_equal(verdict.used, limit);
 			} else {
-				/* somebody who was asking lost the processor */
+				/* a competing process was preempted in its request */
 				assert_int_equal(code, K2K_EBUSY);
 				atomic_fetch_add(&oracle->busy, 1);
 			}
@@ -109,7 +109,9 @@ TEST(two_that_ask_all_the_time_never_hold_the_only_slot_together)
 	const char *name = small_registry(4, &admin);
 	pid_t brokers[PROCESSES];
 
-	/* no meeting: their claims drift past each other, and meet at every distance */
+	/*
+	 * Without a meeting their claims drift against each other, and overlap at every distance.
+	 */
 	register_tenant(admin, TENANT, 0, 1);
 	for (int i = 0; i < PROCESSES; i++) {
 		brokers[i] = spawn();
@@ -148,9 +150,10 @@ TEST(no_broker_is_refused_while_fewer_slots_are_held_than_there_are)
 	atomic_int *permits = shared_bytes(2 * sizeof *permits), *stop = permits + 1;
 
 	/*
-	 * Who asks has one of as many permits as there are slots, and keeps it until the slot is
-	 * given back: so at any time there is a slot for who asks, though slots wander from broker
-	 * to broker while a stopped one is in the middle of counting them.
+	 * There are as many permits as slots. A process takes a permit before it asks, and keeps it
+	 * until it has released the slot: so a process that asks always has a free slot, though
+	 * slots move from broker to broker while a stopped broker is in the middle of counting
+	 * them.
 	 */
 	register_tenant(admin, TENANT, 0, LIMIT);
 	atomic_store(permits, LIMIT);
@@ -244,7 +247,7 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 				assert_true(code == K2K_EGPUMEM || code == K2K_EBUSY);
 			}
 		}
-		/* what is still held ends with the handle */
+		/* The close releases what is still held. */
 		for (int j = 0; j < 4; j++)
 			atomic_fetch_sub(&oracle->bytes, leases[j].amount);
 		assert_int_equal(k2k_registry_close(&reg), 0);
@@ -256,7 +259,7 @@ TEST(gpu_memory_of_several_brokers_never_exceeds_the_limit)
 	close_and_destroy(name, &admin);
 }
 
-/* All `limit` slots at once, and not one more; then back. */
+/* Takes exactly `limit` slots at once; then releases them. */
 static void take_all_and_give_back(struct k2k_registry *reg, uint32_t limit)
 {
 	for (uint32_t i = 0; i < limit; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_life - who is attached, and who is dead: 64 places, storms, children that live on, closed
- * descriptors
+ * process_life - which brokers are attached, and which are dead: 64 slots, storms, children that
+ * outlive their parent, closed descriptors
  */
 #include "process.h"
 
@@ -12,7 +12,7 @@
 
 enum { TENANT = 7 };
 
-/* A broker that takes `kernels` slots and then sleeps for ever. */
+/* A broker that takes `kernels` slots and then sleeps forever. */
 static pid_t holder(const char *name, int kernels)
 {
 	struct gate ready;
@@ -35,7 +35,7 @@ static pid_t holder(const char *name, int kernels)
 	return pid;
 }
 
-/* 0 where a new broker can attach and take `kernels` slots. */
+/* Returns 0 if a new broker can attach and take `kernels` slots. */
 static int attach_and_hold(const char *name, int kernels)
 {
 	int status;
@@ -97,7 +97,7 @@ TEST(sixty_four_brokers_attach_the_next_is_told_so_and_a_death_makes_room)
 	brokers[11] = holder(name, 1);
 	brokers[12] = holder(name, 1);
 	assert_int_equal(attach_and_hold(name, 0), K2K_ENOBROKERSLOT);
-	/* destroy without force names one of them */
+	/* Destroy without force names one of them. */
 	assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
 	assert_int_not_equal(k2k_error_detail()->pid, 0);
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
@@ -163,7 +163,7 @@ TEST(storms_of_attaching_and_detaching_leave_no_place_descriptor_or_mapping_behi
 			}
 		}
 		assert_int_equal(count_descriptors(), descriptors);
-		/* the allocator's and the threads' own */
+		/* those of the allocator and of the threads */
 		assert_true(count_lines("/proc/self/maps") <= mappings + 4);
 		exit(0);
 	}
@@ -206,7 +206,7 @@ TEST(brokers_killed_at_any_moment_of_attach_or_detach_give_their_places_back)
 		assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
 		assert_int_equal(brokers_alive(admin), 0);
 	}
-	/* all 64 are there for who comes next */
+	/* All 64 slots are free for the next brokers. */
 	pid_t brokers[K2K_BROKERS_MAX];
 
 	for (int i = 0; i < K2K_BROKERS_MAX; i++)
@@ -222,8 +222,8 @@ TEST(brokers_killed_at_any_moment_of_attach_or_detach_give_their_places_back)
 enum child_kind { BY_FORK, BY_RAW_CLONE, BY_EXEC };
 
 /*
- * A broker with all four slots of the tenant and a child that outlives it. The child's pid comes
- * through the pipe.
+ * Starts a broker with all four slots of the tenant and a child that outlives it. The child's pid
+ * comes through the pipe.
  */
 static pid_t broker_with_child(const char *name, enum child_kind kind, pid_t *child)
 {
@@ -317,7 +317,7 @@ TEST(a_broker_that_executes_another_program_is_dead)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- a program that closes what it does not know --------------------------------- */
+/* ---- a program that closes descriptors that it did not open --------------------------------- */
 
 static void close_from(int from)
 {
@@ -349,7 +349,7 @@ static void survives_closed_descriptors(int filled)
 		struct k2k_registry *reg, *observer;
 		int in, out;
 
-		/* the gates move out of the way: below 3 */
+		/* The gates move to numbers below 3, out of the way. */
 		in = dup2(go.fd[0], 0);
 		out = dup2(ready.fd[1], 1);
 		assert_true(in == 0 && out == 1);
@@ -363,12 +363,12 @@ static void survives_closed_descriptors(int filled)
 			assert_true(fd >= 0 && write(fd, "foreign", 7) == 7);
 			fill_numbers(foreign, O_RDWR);
 		}
-		/* near the limit this asks whether the others live */
+		/* Near the limit, this call checks whether the other brokers live. */
 		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
 		assert_int_equal(broker_state(observer, getpid()), K2K_BROKER_ACTIVE);
 		assert_int_equal(write(out, "", 1), 1);
 		assert_int_equal(read(in, &(char){ 0 }, 1), 1);
-		/* the other is dead now; what it held is free */
+		/* the other broker is dead now; what it held is free */
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), 0);
 		assert_int_equal(k2k_kernel_acquire(reg, TENANT, NULL, NULL), K2K_EKERNELS);
@@ -376,7 +376,7 @@ static void survives_closed_descriptors(int filled)
 		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), 0);
 		assert_int_equal(k2k_registry_close(&observer), 0);
 		assert_int_equal(k2k_registry_close(&reg), 0);
-		if (filled) /* close took none of the program's own files along */
+		if (filled) /* close closed none of the program's own files */
 			for (int fd = 3; fd < 43; fd++)
 				assert_true(fcntl(fd, F_GETFD) >= 0);
 		exit(0);

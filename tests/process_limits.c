@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_limits - a process at its limits: an error that names the limit, nobody killed, and what
- * is open works on
+ * process_limits - a process at its resource limits: the error names the limit, nobody is killed,
+ * and open handles keep working
  */
 #include "process.h"
 
@@ -24,7 +24,7 @@ static rlim_t set_limit(int resource, rlim_t value)
 	return before;
 }
 
-/* What is mapped, in bytes. */
+/* Returns how many bytes are mapped. */
 static rlim_t size_now(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -35,7 +35,10 @@ static rlim_t size_now(void)
 	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Of root, whom no limit on processes and locked memory holds: it may be opened by everybody. */
+/*
+ * Root is not bound by limits on processes and locked memory, so the registry may be opened by
+ * every user.
+ */
 static const char *open_registry(struct k2k_registry **admin)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -69,7 +72,10 @@ static void use(struct k2k_registry *broker)
 	assert_int_equal(k2k_registry_info(broker, &info), 0);
 }
 
-/* In a child: under the limit it is refused by that name; without it a second try is not. */
+/*
+ * In a child: under the limit the open is refused with the limit's name; a second try without the
+ * limit succeeds.
+ */
 static void refused(const char *name, int resource, rlim_t value, int code, const char *limit)
 {
 	struct k2k_registry *reg;
@@ -110,8 +116,8 @@ TEST(what_open_is_refused_for_lack_of_names_the_limit)
 		for (rlim_t descriptors = 0; descriptors < 6; descriptors++)
 			refused(name, RLIMIT_NOFILE, descriptors, K2K_EIO, "RLIMIT_NOFILE");
 		/*
-		 * a cached stack of the C library is used again; so a little more than what is
-		 * mapped is not enough only here
+		 * The C library reuses a cached stack, so only a limit this close to what is mapped
+		 * makes the open fail.
 		 */
 		refused(name, RLIMIT_AS, size_now() + 4096, K2K_ENOMEM, "RLIMIT_AS");
 		_exit(0);
@@ -129,8 +135,8 @@ TEST(without_memory_for_a_thread_open_names_the_limits)
 		struct k2k_registry *reg;
 		int code = 0;
 
-		/* first it takes stacks that the C library keeps of threads that have ended */
-		set_limit(RLIMIT_DATA, 4096); /* 0 means none, for the sake of old programs */
+		/* The first opens use stacks that the C library caches from ended threads. */
+		set_limit(RLIMIT_DATA, 4096); /* Linux treats 0 as no limit */
 		for (int i = 0; !code && i < 30; i++)
 			code = k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg);
 		assert_int_equal(code, K2K_ENOMEM);
@@ -194,7 +200,7 @@ TEST(a_registry_that_is_larger_than_a_file_may_be_is_refused_and_nobody_is_kille
 	check_nothing_left(name);
 	set_limit(RLIMIT_FSIZE, before);
 	assert_int_equal(k2k_registry_create(name, &options, &reg), 0);
-	/* what is there may be larger */
+	/* files that exist already may be larger */
 	set_limit(RLIMIT_FSIZE, 0);
 	register_tenant(reg, TENANT, 10, 1);
 	check_clean(reg);
@@ -204,7 +210,7 @@ TEST(a_registry_that_is_larger_than_a_file_may_be_is_refused_and_nobody_is_kille
 	close_and_destroy(name, &reg);
 }
 
-/* What the C library takes from RLIMIT_STACK when the program starts. */
+/* The C library takes the stack size from RLIMIT_STACK when the program starts. */
 static void default_stack(size_t bytes)
 {
 	pthread_attr_t attr;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_namespace - brokers that have equal pids in namespaces of their own, and brokers of
+ * process_namespace - brokers that have equal pids in their own namespaces, and brokers of
  * different users
  *
  * Needs root.
@@ -13,7 +13,7 @@
 
 enum { TENANT = 7, SLOTS = 2, USER_A = 65532, USER_B = 65533, GROUP = 4242 };
 
-/* What a broker is told to do, and what it did. */
+/* What a broker is ordered to do, and what it did. */
 struct broker {
 	pid_t pid; /* as the test sees it */
 	struct gate command, done;
@@ -82,7 +82,7 @@ static struct k2k_broker_info find_broker(struct k2k_registry *reg, uint64_t pid
 /* ---- two namespaces ---------------------------------------------------------------- */
 
 /*
- * A process that is pid 1 of a namespace of its own, with a /proc of it: like in a container that
+ * Starts a process that is pid 1 of its own namespace, with its own /proc: as in a container that
  * shares /dev/shm.
  */
 static struct broker start_in_namespace(const char *name)
@@ -108,7 +108,7 @@ static struct broker start_in_namespace(const char *name)
 			obey(name, &broker, &ready);
 		}
 		assert_true(write(pids.fd[1], &pid, sizeof pid) == sizeof pid);
-		/* ends as its child does */
+		/* ends when its child does */
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		_exit(0);
 	}
@@ -140,8 +140,8 @@ static void need_namespaces(void)
 }
 
 /*
- * One of two with the same pid is killed: the other is not taken for dead, and the one is not taken
- * for alive.
+ * Of two brokers with the same pid, one is killed: the live one is not taken for dead, nor the dead
+ * one for alive.
  */
 static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim,
                             struct broker *survivor)
@@ -154,13 +154,13 @@ static void kill_one_of_two(struct k2k_registry *admin, struct broker *victim,
 	assert_int_equal(tell(survivor, 'k'), K2K_EKERNELS);
 	assert_int_equal(kill(victim->pid, SIGKILL), 0);
 	WAIT_UNTIL(find_broker(admin, 1, gone).state == K2K_BROKER_DEAD, PATIENCE_S);
-	/* alive; whether it runs can't be told from outside of its namespace */
+	/* It is alive; from outside its namespace, whether it runs is unknown. */
 	assert_int_equal(find_broker(admin, 1, here).state, K2K_BROKER_UNKNOWN);
 	assert_int_equal(find_broker(admin, 1, here).kernels, 1);
 	assert_int_equal(find_broker(admin, 1, gone).kernels, 0);
 	assert_int_equal(brokers_alive(admin), 1);
 	assert_int_equal(tenant_info(admin, TENANT).kernels, 1);
-	/* the survivor goes on, takes what the dead one held, and no more */
+	/* The survivor goes on, and takes what the dead one held, but no more. */
 	assert_int_equal(tell(survivor, 'a'), 0);
 	assert_int_equal(tell(survivor, 'k'), 0);
 	assert_int_equal(tell(survivor, 'k'), K2K_EKERNELS);
@@ -193,7 +193,7 @@ TEST(of_two_brokers_with_equal_pids_in_two_namespaces_only_the_killed_one_is_dea
 		            find_broker(admin, 1, namespaces[1]).incarnation);
 		assert_int_equal(find_broker(admin, 1, namespaces[0]).state, K2K_BROKER_UNKNOWN);
 		kill_one_of_two(admin, &brokers[second], &brokers[!second]);
-		/* what both have sent is there, also the dead one's */
+		/* All messages are counted, including those of the dead one. */
 		assert_int_equal(tenant_info(admin, TENANT).admitted_total, 15);
 		assert_int_equal(tell(&brokers[!second], 'e'), 0);
 		assert_int_equal(tenant_info(admin, TENANT).kernels, 0);
@@ -215,7 +215,7 @@ static struct broker start_as(const char *name, struct k2k_registry *inherited, 
 	if (broker.pid == 0) {
 		assert_int_equal(k2k_registry_close(&inherited), K2K_EFORKED);
 		assert_true(setgroups(0, NULL) == 0 && setgid(GROUP) == 0 && setuid(user) == 0);
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of the user has cleared it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user has cleared it */
 		assert_true(geteuid() == user && getegid() == GROUP);
 		obey(name, &broker, &ready);
 	}
@@ -245,7 +245,7 @@ TEST(brokers_of_two_users_share_a_registry_through_their_group)
 	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
 	register_tenant(admin, TENANT, 30, SLOTS);
 
-	/* both count into the same totals, and against the same limit */
+	/* Both count into the same totals, and against the same limit. */
 	a = start_as(name, admin, USER_A);
 	b = start_as(name, admin, USER_B);
 	assert_int_equal(tell(&a, 'a'), 0);
@@ -264,7 +264,7 @@ TEST(brokers_of_two_users_share_a_registry_through_their_group)
 	assert_int_equal(tell(&b, 'k'), 0);
 	assert_int_equal(tell(&b, 'k'), K2K_EKERNELS);
 
-	/* every other place is taken: the killed one's goes to a broker of the other user */
+	/* Every other slot is taken: a broker of the other user gets the killed one's. */
 	for (int i = 0; i < K2K_BROKERS_MAX - 2; i++)
 		fillers[i] = start_as(name, admin, i % 2 ? USER_A : USER_B);
 	assert_int_equal(brokers_alive(admin), K2K_BROKERS_MAX);

@@ -3,10 +3,9 @@
  * process_quiet - check, record, admit and track make no system call, take no lock and allocate
  * nothing
  *
- * The thread that calls them a million times is under a filter that kills the
- * process at any system call; malloc and its like abort there. Locks show as
- * system calls: a second thread is in the same calls all the time, so that what
- * is locked would be waited for.
+ * The thread that calls them a million times runs under a filter that kills the process at any
+ * system call; malloc and the like abort in it. Locks show as system calls: a second thread makes
+ * the same calls all the time, so a lock would be contended.
  */
 #include "process.h"
 
@@ -83,7 +82,7 @@ void *mmap(void *start, size_t bytes, int protection, int flags, int fd, off_t o
 }
 #endif
 
-/* From here on any system call of this thread ends the process with SIGSYS. */
+/* From here on, any system call of this thread kills the process with SIGSYS. */
 static void forbid_system_calls(void)
 {
 	struct sock_filter filter[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS) };
@@ -112,7 +111,8 @@ static int expected(int code, int a, int b, int c)
 }
 
 /*
- * False where an answer is none of those that may come. No harness in here: it makes system calls.
+ * Returns false if an answer is not one of those expected. The harness can't be used here: it makes
+ * system calls.
  */
 static int call_each(struct k2k_registry *reg, uint64_t round)
 {
@@ -142,7 +142,7 @@ static void *call_in_silence(void *argument)
 {
 	struct caller *caller = argument;
 
-	/* the thread's first use; makes the engagements' records too */
+	/* The thread's first calls also create the engagements' records. */
 	if (!call_each(caller->reg, 0))
 		atomic_store(&caller->shared->wrong, 1);
 	for (uint64_t round = 0; round < 3; round++)
@@ -153,7 +153,7 @@ static void *call_in_silence(void *argument)
 		if (!call_each(caller->reg, round))
 			atomic_store(&caller->shared->wrong, 1);
 	atomic_store(&caller->shared->done[caller->number], 1);
-	/* to return is a system call: the process ends this thread */
+	/* Returning would make a system call: the process ends this thread. */
 	while (caller->rounds)
 		atomic_signal_fence(memory_order_seq_cst);
 	return NULL;
@@ -213,7 +213,7 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 		pthread_t threads[CALLERS];
 
 		for (int i = 0; i < CALLERS; i++) {
-			/* one handle: what it locks, the other thread would wait for */
+			/* One handle: the threads would contend for any lock in it. */
 			callers[i] = (struct caller){ .shared = shared,
 				                      .number = i,
 				                      .rounds = ROUNDS };
@@ -226,10 +226,7 @@ TEST(a_million_of_each_message_call_make_no_system_call_and_allocate_nothing)
 				pause_ns(1000000);
 		_exit(0);
 	}
-	/*
-	 * meanwhile the definitions change: new limits, new versions, other tenants that come and
-	 * go
-	 */
+	/* Meanwhile the definitions change: new limits, new versions, other tenants come and go. */
 	for (uint64_t id = 100; waitpid(broker, &status, WNOHANG) == 0; id++) {
 		register_tenant(admin, id, 10, 1);
 		quota.max_messages_per_sec = K2K_UNLIMITED - id % 2 * 1000;

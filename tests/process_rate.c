@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_rate - admit is exact over several processes: real clock, whole seconds, every grant
+ * process_rate - admit is exact across several processes: real clock, whole seconds, every grant
  * recounted
  *
- * The brokers keep their own books by verdict.window. In every second that they
- * worked through from beginning to end the sum is the limit: not one more, and
- * not one less, since all of them ask all the time.
+ * The brokers keep their own books by verdict.window. In every second through which all of them
+ * worked, the sum equals the limit: not one more, and not one less, since they ask all the time.
  */
 #define HARNESS_TIMEOUT_S 90
 #include "process.h"
@@ -15,7 +14,7 @@ enum { BOOKS = 24 };
 struct books {
 	atomic_ullong granted[BOOKS]; /* messages, by second */
 	atomic_ullong rejected[BOOKS];
-	atomic_ullong total; /* messages granted, whatever the second */
+	atomic_ullong total; /* messages granted in all seconds */
 };
 
 static uint64_t first_second;
@@ -36,8 +35,7 @@ static uint64_t this_second(void)
 }
 
 /*
- * Asks for n at once, up to `most`; falls back to 1, so that the limit is reached to the last
- * message.
+ * Asks for up to `most` at once; falls back to 1, so that the limit is reached to the last message.
  */
 static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *books, uint64_t most,
                    uint64_t until)
@@ -61,7 +59,9 @@ static void hammer(struct k2k_registry *reg, k2k_tenant_id id, struct books *boo
 			assert_true(verdict.retry_after_ns > 0 &&
 			            verdict.retry_after_ns <= 1000000000u);
 			atomic_fetch_add(book(books->rejected, verdict.window), 1);
-			/* leaves the processor to others; late once in a while is no matter */
+			/*
+			 * Yields the processor to others; being late once in a while does no harm.
+			 */
 			if (n == 1)
 				sched_yield();
 			n = 1;
@@ -93,8 +93,8 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 		}
 	}
 	/*
-	 * one that is stopped and continued, over the edges of seconds too, takes nothing from the
-	 * exactness
+	 * A broker that is stopped and continued, also across the edges of seconds, does not affect
+	 * exactness.
 	 */
 	random_seed(99);
 	while (stop_one && this_second() + 1 < until) {
@@ -104,7 +104,7 @@ static void run(uint32_t processes, uint64_t limit, uint64_t most, unsigned int 
 		pause_ns(random_below(100000000));
 	}
 	wait_all(brokers, processes);
-	/* the first and the last second are not whole ones */
+	/* the first and the last second are not whole */
 	for (uint64_t second = first_second + 1; second + 1 < until; second++) {
 		uint64_t granted = atomic_load(book(books->granted, second));
 

@@ -42,7 +42,7 @@ TEST(of_eight_racing_registrations_of_one_id_exactly_one_succeeds)
 				assert_int_equal(count, IDS);
 			}
 			meet(&shared->meeting, ADMINS);
-			/* of racing deregistrations too: all but one find no tenant */
+			/* Deregistrations race, too: all but one find no tenant. */
 			for (int j = 0; j < IDS; j++) {
 				int code = k2k_tenant_deregister(reg, 100 + (uint64_t)j, NULL);
 
@@ -74,8 +74,8 @@ struct ledger {
 };
 
 /*
- * All that a broker can do with one tenant, whether it is there or not; what was answered with 0 is
- * in our books.
+ * Does everything that a broker can do with one tenant, whether it exists or not; every call that
+ * returned 0 is in our books.
  */
 static void hammer(struct k2k_registry *reg, struct ledger *ledger)
 {
@@ -156,7 +156,7 @@ TEST(no_count_of_a_busy_tenant_ever_lands_on_the_next_one_in_its_place)
 	enum { ROUNDS = 250 };
 	struct ledger *ledger = shared_bytes(sizeof *ledger);
 	struct k2k_registry *admin;
-	/* one place: whoever is registered next gets that of the last */
+	/* one slot: each tenant takes over that of the last */
 	const char *name = small_registry(1, &admin);
 	pid_t brokers[BROKERS];
 
@@ -211,7 +211,8 @@ TEST(what_was_answered_with_success_is_in_the_final_totals_of_its_registration)
 	assert_true(admitted > 0 && booked > 0);
 	assert_int_equal(admitted, atomic_load(&ledger->admitted));
 	/*
-	 * every nanosecond that was answered 0 or UNBOOKED, and of those answered GONE some or all
+	 * Every nanosecond answered with 0 or UNBOOKED, and some or all of those answered with
+	 * GONE.
 	 */
 	acknowledged = atomic_load(&ledger->booked) + atomic_load(&ledger->unbooked);
 	unsure = atomic_load(&ledger->unsure);

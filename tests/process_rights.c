@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_rights - what the kernel lets a broker and an observer do, each under a user of its own
+ * process_rights - what the kernel lets a broker and an observer do, each under its own user
  *
  * Needs root: it becomes other users.
  */
@@ -30,7 +30,7 @@ static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid,
 	return name;
 }
 
-/* In a child: without the parent's descriptors, and another user. */
+/* Runs in a child, without the parent's descriptors, as another user. */
 static void become(struct k2k_registry *inherited, uid_t user, gid_t group)
 {
 	if (inherited)
@@ -39,7 +39,7 @@ static void become(struct k2k_registry *inherited, uid_t user, gid_t group)
 	assert_true(geteuid() == user && getegid() == group);
 }
 
-/* ---- what of the registry is mapped here ---------------------------------------- */
+/* ---- how the registry is mapped here -------------------------------------------- */
 
 struct mapping {
 	unsigned char *start;
@@ -65,7 +65,7 @@ static struct mapping find_mapping(const char *part)
 			continue;
 		at.start = (unsigned char *)start; /* NOLINT: an address read as text */
 		at.bytes = end - start;
-		if (at.bytes > found.bytes) /* locks keep one page mapped too */
+		if (at.bytes > found.bytes) /* a lock keeps one page mapped too */
 			found = at;
 	}
 	fclose(file);
@@ -107,7 +107,7 @@ static void cannot_write(const char *part)
 	assert_true(truncate(mapping.path, 0) == -1 && errno == EACCES);
 	assert_true(chmod(mapping.path, 0666) == -1 && errno == EPERM);
 	assert_int_equal(unlink(mapping.path), -1);
-	/* nor by a descriptor that the library may hold */
+	/* Nor through a descriptor that the library may hold. */
 	for (int fd = 3; fd < 64; fd++) {
 		char self[64], target[256];
 		ssize_t n;
@@ -145,7 +145,7 @@ TEST(a_broker_under_its_own_user_cannot_write_definitions_in_any_way)
 		cannot_write(".defs");
 		assert_string_equal(find_mapping(".live.").rights, "rw-s");
 		broker_works(reg);
-		/* and is no administrator */
+		/* It is no administrator. */
 		assert_int_equal(k2k_tenant_register(reg, 8, NULL), K2K_EROLE);
 		struct k2k_registry *other;
 		assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &other), K2K_EPERM);
@@ -168,7 +168,7 @@ TEST(a_broker_of_the_owner_itself_maps_definitions_read_only_too)
 
 	if (broker == 0) {
 		reg = open_as(name, K2K_ROLE_BROKER);
-		/* the child's own copy of admin is not mapped here at all */
+		/* The child does not inherit the mapping of admin. */
 		struct mapping mapping = find_mapping(".defs");
 		assert_string_equal(mapping.rights, "r--s");
 		assert_true(write_faults(mapping.start) &&
@@ -247,7 +247,7 @@ TEST(an_observer_with_rights_to_read_sees_everything_and_changes_nothing)
 		assert_int_equal(ns, 50);
 		assert_int_equal(k2k_quota_check(reg, TENANT, tag, 1, &verdict), 0);
 		check_clean(reg);
-		/* asking is not doing */
+		/* An observer may peek, but not act. */
 		assert_int_equal(k2k_message_admit(reg, TENANT, tag, 1, NULL), K2K_EROLE);
 		assert_int_equal(k2k_message_record(reg, TENANT), K2K_EROLE);
 		assert_int_equal(k2k_usage_track(reg, TENANT, tag, 1), K2K_EROLE);
@@ -283,7 +283,7 @@ TEST(a_stranger_without_rights_is_refused_and_leaves_nothing)
 			assert_int_equal(k2k_registry_open(name, roles[i], NULL, &reg), K2K_EPERM);
 			assert_false(reg);
 		}
-		/* the name is taken, whoever asks */
+		/* The name is taken, whoever creates it. */
 		assert_int_equal(k2k_registry_create(name, NULL, NULL), K2K_EEXIST);
 		assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), K2K_EPERM);
 		exit(0);
@@ -338,7 +338,10 @@ TEST(a_registry_of_a_strange_owner_is_refused_unless_that_owner_is_named)
 	check_nothing_left(name);
 }
 
-/* A shared lock on all bytes of the file, but for the one that somebody has locked for writing. */
+/*
+ * Takes a shared lock on all bytes of the file except the one that another process has locked for
+ * writing.
+ */
 static void lock_around(int fd)
 {
 	struct flock taken = { .l_type = F_RDLCK, .l_whence = SEEK_SET }, part = taken;
@@ -384,7 +387,7 @@ TEST(a_reader_that_locks_everything_is_named_and_harms_no_count)
 	options.flags = K2K_OPEN_TIMEOUT;
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &other), K2K_EBUSY);
 	assert_int_equal(k2k_error_detail()->pid, (uint64_t)locker);
-	/* nobody looks alive by it */
+	/* The lock makes no broker appear alive. */
 	assert_int_equal(brokers_alive(admin), 0);
 	struct k2k_registry *reg;
 	pid_t broker = spawn();

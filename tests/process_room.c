@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * process_room.c - a file system that is full, a system that refuses.
- */
+/* process_room.c - a full file system, and system calls that fail. */
 #include "files_fixture.h"
 
 #include <fcntl.h>
 
-/* ---- a file system of one's own under /dev/shm ----------------------------------------------- */
+/* ---- a private file system under /dev/shm ---------------------------------------------------- */
 
 static void own_shm(unsigned long flags, const char *options)
 {
@@ -53,8 +51,8 @@ TEST(a_shared_memory_file_system_that_is_too_small_is_named_with_both_sizes)
 	assert_contains(k2k_error_detail()->text, "32768");
 }
 
-/* The real calls, with something happening before the n-th. */
-static int before_fallocate; /* the n-th fills the file system first */
+/* Wrappers of the real calls that interfere before the n-th. */
+static int before_fallocate; /* the n-th call fills the file system first */
 static bool threads_fail;
 static int filler;
 
@@ -109,9 +107,12 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 		           "filled before reservation %d", n);
 		assert_true(reg == NULL && before_fallocate == 0);
 		CHECK_TRACES(&before, "k2k", "a file system that filled up");
-		/* the filler is in the table of a thread that has ended */
+		/*
+		 * The file that fills it is open in a thread's table, and goes when that thread has
+		 * ended.
+		 */
 		WAIT_UNTIL(shm_free() == 1 << 20, 5);
-		/* needed and free, here too */
+		/* The needed and the free bytes, here too. */
 		assert_int_equal(k2k_error_detail()->expected, plan.total_bytes);
 		assert_true(k2k_error_detail()->found < plan.total_bytes);
 	}
@@ -168,7 +169,9 @@ TEST(a_device_is_no_registry_even_where_devices_are_not_opened)
 	refused(K2K_EOWNER, "a device on a file system without devices");
 }
 
-/* ---- a system that refuses ------------------------------------------------------------------- */
+/*
+ * ---- system calls that fail -------------------------------------------------------------------
+ */
 
 static void spare_descriptors(int n)
 {
@@ -240,7 +243,7 @@ TEST(a_change_needs_no_descriptor)
 	set_up();
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &reg), 0);
 	spare_descriptors(0);
-	assert_int_equal(k2k_tenant_register(reg, 5, NULL), 0); /* it needs none */
+	assert_int_equal(k2k_tenant_register(reg, 5, NULL), 0); /* needs no descriptor */
 	assert_int_equal(k2k_tenant_is_registered(reg, 5, &registered), 0);
 	assert_int_equal(registered, 1);
 	assert_int_equal(k2k_tenant_deregister(reg, 5, NULL), 0);
@@ -262,7 +265,7 @@ TEST(without_address_space_open_leaves_nothing)
 	name = fresh_registry();
 	options.max_engagements = 1 << 18;
 	assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
-	/* a first handle, so that what stays is there */
+	/* The first handle makes what the process keeps. */
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_OBSERVER, NULL, &reg), 0);
 	assert_int_equal(k2k_registry_close(&reg), 0);
 	traces_take(&before, name);
@@ -297,7 +300,7 @@ TEST(a_broker_whose_helper_cannot_start_leaves_nothing)
 	accepted("with threads");
 }
 
-/* A program may close all descriptors that it does not know, and get their numbers anew. */
+/* A program may close all descriptors that it does not know, and reuse their numbers. */
 TEST(a_program_that_closes_our_descriptors_loses_nothing)
 {
 	struct k2k_registry *handles[4], *watcher;
@@ -335,7 +338,7 @@ TEST(a_program_that_closes_our_descriptors_loses_nothing)
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
 			assert_int_equal(k2k_registry_close(&handles[role]), 0);
 		for (int i = 0; i < 16; i++)
-			/* none of the program's was closed */
+			/* The library closed none of the program's. */
 			assert_true(fcntl(taken[i], F_GETFD) >= 0);
 		_exit(0);
 	}

@@ -18,7 +18,7 @@ static uint64_t second_of(clockid_t id)
 	return (uint64_t)ts.tv_sec;
 }
 
-/* ---- stopped and continued ------------------------------------------------------------ */
+/* ---- a process that is stopped and continued ----------------------------------------- */
 
 struct seen {
 	atomic_uint running;
@@ -26,9 +26,9 @@ struct seen {
 };
 
 /*
- * Sends without a pause. The coarse clock is never ahead of the second that a message is counted
- * in, and the precise one never behind it; whatever stops the process between the two looks makes
- * the interval wider.
+ * Sends without a pause. The coarse clock is never ahead of the second in which a message is
+ * counted, and the precise one never behind it; stopping the process between the two readings only
+ * widens the interval.
  */
 static void send_for_ever(struct k2k_registry *broker, struct seen *seen)
 {
@@ -54,7 +54,7 @@ TEST(a_broker_that_was_stopped_and_continued_counts_in_the_second_it_is)
 	pid_t broker;
 
 	register_tenant(admin, TENANT, LIMIT, 1);
-	/* its window has room when the broker is stopped */
+	/* This tenant's window still has room when the broker is stopped. */
 	register_tenant(admin, ROOMY, 1000000000, 1);
 	broker = spawn();
 	if (broker == 0) {
@@ -82,7 +82,7 @@ TEST(a_broker_that_was_stopped_and_continued_counts_in_the_second_it_is)
 	close_and_destroy(name, &admin);
 }
 
-/* ---- beside a reader of the program's own that never leaves ------------------------------ */
+/* ---- beside a reader of the program's own that never leaves its section --------------------- */
 
 static atomic_int inside, leave;
 
@@ -130,7 +130,7 @@ TEST(a_reader_of_the_programs_own_holds_up_neither_the_second_nor_the_trail_nor_
 	other = spawn();
 	if (other == 0) {
 		assert_non_null(open_as(name, K2K_ROLE_BROKER));
-		_exit(0); /* found dead by the broker that lives */
+		_exit(0); /* the live broker finds this one dead */
 	}
 	assert_int_equal(pthread_create(&reader, NULL, reads_own_data, NULL), 0);
 	WAIT_UNTIL(atomic_load(&inside), PATIENCE_S);
@@ -143,8 +143,8 @@ TEST(a_reader_of_the_programs_own_holds_up_neither_the_second_nor_the_trail_nor_
 	cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 	WAIT_UNTIL(has_event(observer, &cursor, K2K_AUDIT_KIND_BROKER_DEAD), PATIENCE_S);
 	/*
-	 * and the watch of the name: the registry is destroyed, and the broker notices without a
-	 * call of anybody's
+	 * The watch on the name works, too: the registry is destroyed, and the broker notices
+	 * without any call.
 	 */
 	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
 	WAIT_UNTIL(k2k_message_admit(broker, TENANT, no_tag, 1, NULL) == K2K_EFENCED, PATIENCE_S);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_steps - creators, destroyers and openers that are killed, or held, at each of their
- * system calls
+ * process_steps - creators, destroyers and openers are killed, or held, at each of their system
+ * calls
  *
- * The parent traces the child and lets it run from one system call to the next:
- * so each state that can be seen in /dev/shm comes up, and not only by luck.
+ * The parent traces the child and lets it run from one system call to the next: so each state that
+ * is visible in /dev/shm occurs, and not only by luck.
  */
 #include "process.h"
 
@@ -17,7 +17,7 @@ enum { MOST_STEPS = 2000, TENANT = 7 };
 struct outcome {
 	atomic_int code, registered;
 };
-static struct outcome *outcome; /* of the traced child */
+static struct outcome *outcome; /* written by the traced child */
 
 static int create_small(const char *name)
 {
@@ -73,7 +73,7 @@ static pid_t start_traced(void (*work)(const char *), const char *name)
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(HARNESS_SKIPPED);
 		raise(SIGSTOP);
-		k2k_agent_in_caller = true; /* all system calls in the thread that is traced */
+		k2k_agent_in_caller = true; /* all system calls are made in the traced thread */
 		work(name);
 		_exit(0);
 	}
@@ -87,7 +87,10 @@ static pid_t start_traced(void (*work)(const char *), const char *name)
 	return pid;
 }
 
-/* To the next entry into a system call, or return from one. 0: it has ended, well. */
+/*
+ * Continues to the next entry into a system call, or return from one. 0: it has ended,
+ * successfully.
+ */
 static int step(pid_t pid)
 {
 	long deliver = 0;
@@ -107,7 +110,7 @@ static int step(pid_t pid)
 	}
 }
 
-/* False where it ended before. */
+/* False if it ended before. */
 static int run_to(pid_t pid, int steps)
 {
 	for (int i = 0; i < steps; i++)
@@ -127,7 +130,7 @@ static void is_whole(const char *name)
 	struct k2k_registry *admin;
 	int lives;
 
-	/* first: to open it sweeps */
+	/* checked first: opening cleans up */
 	assert_int_equal(objects_of(name, &lives), 1);
 	assert_int_equal(lives, 1);
 	admin = open_as(name, K2K_ROLE_ADMIN);
@@ -236,7 +239,7 @@ TEST(a_sweeper_held_at_any_system_call_takes_nothing_from_a_creator_who_ends_mea
 	const char *name = fresh_registry();
 	int between, steps, defs = 0, lives = 0;
 
-	/* the step at which a creator has named live, and not yet defs */
+	/* Finds the step at which a creator has named live, and not yet defs. */
 	for (between = 1; lives == 0 || defs; between++) {
 		pid_t creator = start_traced(create, name);
 
@@ -306,8 +309,8 @@ TEST(a_destroyer_held_at_any_system_call_never_removes_the_registry_that_comes_a
 		if (!run_to(destroyer, steps))
 			break;
 		/*
-		 * another destroyer, who doesn't wait: destroys, finds nothing, or finds the lock
-		 * taken
+		 * Another destroyer, which doesn't wait, destroys, finds nothing, or finds the lock
+		 * taken.
 		 */
 		code = k2k_registry_destroy(name, 0, &options);
 		assert_true(code == 0 || code == K2K_ENOREGISTRY || code == K2K_EBUSY);
@@ -315,8 +318,8 @@ TEST(a_destroyer_held_at_any_system_call_never_removes_the_registry_that_comes_a
 			created = create_small(name) == 0;
 		let_go(destroyer);
 		/*
-		 * the second one destroyed the old: the first may find the new one, whole, as any
-		 * destroyer, or nothing
+		 * If the second one destroyed the old registry, the first may find the new one,
+		 * whole, like any destroyer, or nothing.
 		 */
 		code = atomic_load(&outcome->code);
 		assert_true(code == 0 || code == K2K_ENOREGISTRY);
@@ -353,7 +356,7 @@ TEST(an_opener_held_at_any_system_call_while_its_registry_is_replaced_gets_the_n
 		code = atomic_load(&outcome->code);
 		if (code == 0)
 			assert_int_equal(atomic_load(&outcome->registered), 1);
-		else /* there was a moment without one, and it may have been at that moment */
+		else /* for a moment there was no registry, and the open may have seen that */
 			assert_true(code == K2K_EFENCED || code == K2K_ENOREGISTRY);
 		fenced += code == K2K_EFENCED;
 		fresh += code == 0;
@@ -381,9 +384,7 @@ TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_h
 
 		if (!run_to(pid, steps))
 			break;
-		/*
-		 * who wrote last is ourselves: no name that is left over is taken for the holder's
-		 */
+		/* The last writer was this process: the error must not name it as the holder. */
 		code = k2k_budget_set(impatient, TENANT, 2, 1 + (uint64_t)steps);
 		if (code) {
 			assert_int_equal(code, K2K_EBUSY);
@@ -395,7 +396,10 @@ TEST(an_administrator_held_at_any_system_call_of_a_change_is_named_by_those_it_h
 		assert_int_equal(atomic_load(&outcome->code), 0);
 	}
 	assert_true(steps < MOST_STEPS);
-	/* after the lock, at the mapping that keeps it, at the end of its descriptor */
+	/*
+	 * Held after it locked, when it maps the page that keeps the lock, and when it closes the
+	 * descriptor.
+	 */
 	assert_true(held_up >= 3);
 	assert_int_equal(k2k_registry_close(&impatient), 0);
 	check_clean(admin);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_stop - a broker that is stopped delays the reuse of what was deregistered meanwhile, and
- * nothing else
+ * process_stop - a stopped broker delays the reuse of what is deregistered meanwhile, and nothing
+ * else
  */
 #include "process.h"
 
 enum { PLACES = 6 };
 
-/* A broker that admits a message of tenant 1 all the time; it says so once it has begun. */
+/* A broker that admits messages of tenant 1 all the time; it signals once it has begun. */
 static pid_t busy_broker(const char *name)
 {
 	struct gate ready;
@@ -46,12 +46,12 @@ TEST(once_every_place_is_retired_register_names_the_stopped_broker_and_goes_on_a
 	stop_process(stopped);
 	WAIT_UNTIL(broker_state(observer, stopped) == K2K_BROKER_STOPPED, PATIENCE_S);
 	assert_int_equal(broker_state(observer, other), K2K_BROKER_ACTIVE);
-	/* tenants come and go while there are places */
+	/* Tenants come and go while there are free slots. */
 	for (uint64_t id = 2; id < 2 + PLACES - 1; id++) {
 		register_tenant(admin, id, 10, 4);
 		assert_int_equal(k2k_tenant_deregister(admin, id, NULL), 0);
 	}
-	/* none is left, and the error says who */
+	/* None is left, and the error names the broker. */
 	begun_ns = now_ns();
 	assert_int_equal(k2k_tenant_register(admin, 99, NULL), K2K_EBUSY);
 	assert_true(now_ns() - begun_ns >= 400000000 && now_ns() - begun_ns < 3000000000);
@@ -60,8 +60,8 @@ TEST(once_every_place_is_retired_register_names_the_stopped_broker_and_goes_on_a
 	assert_int_equal(k2k_tenant_count(admin, &count), 0);
 	assert_int_equal(count, 1);
 	/*
-	 * everything else goes on: updates, totals that are not final, admissions of the other
-	 * broker
+	 * Everything else works: updates, totals that are not final, admissions of the other
+	 * broker.
 	 */
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 	quota.max_messages_per_sec = K2K_UNLIMITED;

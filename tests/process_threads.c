@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * process_threads - threads that are cancelled, end, or end the process, at any moment of a call
- */
+/* process_threads - threads are cancelled, end, or end the process, at any moment of a call */
 #include "badinput_table.h"
 #include "process.h"
 
@@ -23,9 +21,7 @@ static void close_roles(struct k2k_registry *handles[4])
 
 /* ---- cancellation ---------------------------------------------------------------- */
 
-/*
- * What a thread does that has been asked to end before it begins; `returned` tells how far it came.
- */
+/* What a thread does that is cancelled before it begins; `returned` shows how far it came. */
 struct errand {
 	void (*run)(struct errand *errand);
 	const struct entry *entry;
@@ -38,7 +34,7 @@ static void *runs_cancelled(void *argument)
 {
 	struct errand *errand = argument;
 
-	/* deferred: the next cancellation point that is reached acts on it */
+	/* deferred: takes effect at the next cancellation point */
 	assert_int_equal(pthread_cancel(pthread_self()), 0);
 	errand->run(errand);
 	errand->returned++;
@@ -145,7 +141,7 @@ TEST(opening_closing_creating_and_destroying_are_not_cancelled_in_their_middle)
 	errand.run = create_and_destroy;
 	run_cancelled(&errand, "create or destroy");
 	assert_int_equal(errand.returned, 6);
-	/* no lock of the library was left behind, which the next fork() would wait for */
+	/* no lock of the library is left held: the next fork() would wait for it */
 	child = spawn();
 	if (child == 0)
 		exit(0);
@@ -174,7 +170,7 @@ static void be_refused(struct errand *errand)
 	errand->returned++;
 	assert_int_equal(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
 	errand->returned++;
-	/* told by the call that replaces the sink: what was counted until then */
+	/* The call that replaces the sink reports what was counted until then. */
 	assert_int_equal(k2k_audit_cross_tenant(errand->reg, 1, 2, "a", "b", no_tag), 0);
 	assert_int_equal(k2k_registry_set_audit_sink(errand->reg, NULL, NULL), 0);
 }
@@ -268,7 +264,7 @@ static void *calls_once(void *argument)
 	int code = k2k_message_admit(crowd->reg, TENANT, no_tag, 1, NULL);
 
 	assert_true(code == 0 || code == K2K_EINVAL);
-	/* its detail is its own: nothing of a thread before it that had the same record */
+	/* The error detail is its own, not that of an earlier thread with the same record. */
 	assert_int_equal(k2k_error_detail()->code, code);
 	assert_int_equal(k2k_message_admit(NULL, TENANT, no_tag, 1, NULL), K2K_EINVAL);
 	pthread_exit(NULL);
@@ -304,12 +300,12 @@ TEST(threads_that_come_and_go_leave_nothing_and_hold_up_nobody)
 		broker = crowd.reg = open_as(name, K2K_ROLE_BROKER);
 		for (int t = 0; t < AT_ONCE; t++)
 			assert_int_equal(pthread_create(&ids[t], NULL, calls_once, &crowd), 0);
-		/* waits for those that are inside, and not for those that are gone */
+		/* Waits for the threads in calls, and not for those that have ended. */
 		assert_int_equal(k2k_registry_close(&broker), 0);
 		for (int t = 0; t < AT_ONCE; t++)
 			assert_int_equal(pthread_join(ids[t], NULL), 0);
 	}
-	/* a record for each of 4000 threads would be hundreds of pages */
+	/* One record for each of 4000 threads would be hundreds of pages. */
 	assert_true(mappings() <= before + 8);
 	close_and_destroy(name, &admin);
 }
@@ -369,7 +365,7 @@ TEST(exit_from_any_thread_ends_a_process_whose_other_threads_are_in_calls)
 			if (i % 2)
 				ends_the_process(NULL);
 			assert_int_equal(pthread_create(&id, NULL, ends_the_process, NULL), 0);
-			pthread_exit(NULL); /* the main thread goes first */
+			pthread_exit(NULL); /* the main thread ends first */
 		}
 		spawn_wait(child);
 	}

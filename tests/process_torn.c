@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_torn.c - a read that is interrupted after each of its instructions, while others change
- * what it reads: it sees one state or the other, never parts of both. x86-64 only, as
- * crash_trace.h.
+ * process_torn.c - a read is interrupted after each of its instructions, while others change what
+ * it reads: it sees one state or the other, never parts of both. x86-64 only, as crash_trace.h.
  */
 #include "interrupt.h"
 
@@ -30,8 +29,8 @@ static void set_limits(struct k2k_registry *admin, uint64_t n)
 }
 
 /*
- * One is put in force; the next is prepared in the set that the reader may be reading, but never in
- * force.
+ * Puts one set of limits in force; prepares the next in the set that the reader may be reading, but
+ * never puts that in force.
  */
 static void update_and_prepare(struct k2k_registry *admin, uint64_t n)
 {
@@ -131,7 +130,7 @@ TEST(a_kernel_slot_is_granted_under_a_limit_that_was_in_force)
 
 /* ---- windows --------------------------------------------------------------------------------- */
 
-/* As a broker counts three messages in the next second: in each there were three. */
+/* Acts as a broker that counts three messages in the next second: each second had three. */
 static void count_in_next_second(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_shm_cell *cell = &admin->map.cells[0];
@@ -147,7 +146,8 @@ static void window_and_count_belong_together(uint64_t n)
 	const struct k2k_tenant_info *info = &shared->info;
 
 	assert_int_equal(shared->code, 0);
-	if (info->window == 1000 + n) /* seen before: three; over: none; the new one's three */
+	/* the read saw the old window with 3, the same one expired, or the new one with 3 */
+	if (info->window == 1000 + n)
 		assert_true(info->admitted_total == 3 * n ||
 		            (info->admitted_total == 3 * n + 3 && info->messages_this_second == 3));
 	else
@@ -201,7 +201,7 @@ TEST(a_brokers_check_counts_the_messages_of_one_second)
 
 static uint64_t base; /* of the second */
 
-/* Of three one has been counted, in a second of its own. */
+/* One of three has been counted, in a second of its own. */
 static void begin_second(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_shm_cell *cell = &admin->map.cells[0];
@@ -221,7 +221,7 @@ static void take_the_rest(struct k2k_registry *admin, uint64_t n)
 		admin->map.cells[0].admitted++;
 }
 
-/* Two where two are left; two fit, one fits. */
+/* Asks for two messages when two are left. */
 static void read_admit(struct k2k_registry *reg, struct shared *answer)
 {
 	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
@@ -255,9 +255,9 @@ TEST(an_admission_that_another_comes_before_counts_all_of_it_or_nothing)
 
 /* ---- registrations --------------------------------------------------------------------------- */
 
-static uint64_t newest; /* generation that was given */
+static uint64_t newest; /* the generation that was given */
 
-/* Everything that is counted or set of this registration says `seed`. */
+/* Every counter and setting of this registration is `seed`. */
 static void restore(struct k2k_registry *admin, k2k_tenant_id id, uint64_t seed)
 {
 	struct k2k_usage usage = { 7, seed };
@@ -288,7 +288,7 @@ static void remove_tenant(struct k2k_registry *admin, k2k_tenant_id id)
 	assert_int_equal(totals.gpu_ns_total, newest);
 }
 
-/* The same id again, in the only place that there is. */
+/* Registers the same id again, in the only slot. */
 static void register_anew(struct k2k_registry *admin, uint64_t n)
 {
 	(void)n;
@@ -318,7 +318,7 @@ static void all_is_of_one_registration(uint64_t n)
 	assert_int_equal(info->unattributed_ns, seed);
 }
 
-/* Another tenant in the only place; for the next read the first again. */
+/* Puts another tenant into the only slot; for the next read, the first one again. */
 static k2k_tenant_id there;
 
 static void put(struct k2k_registry *admin, k2k_tenant_id id)
@@ -397,7 +397,7 @@ TEST(a_check_is_never_decided_by_another_tenants_limit)
 
 static k2k_tenant_id never; /* in the bucket of tenant 1 */
 
-/* What a killed writer's successor would undo. */
+/* Does what the successor of a killed writer would undo. */
 static void undo_building(struct k2k_registry *admin, uint64_t n)
 {
 	struct k2k_repair_info repaired = { .size = sizeof repaired };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * process_trail - the audit trail of several processes, beside lists of what they did; deaths, and
- * who tells of them
+ * which process reports them
  */
 #include "process.h"
 #include "trail_reader.h"
@@ -10,14 +10,14 @@ enum { BROKERS = 4, ROUNDS = 200, TENANT = 7 };
 
 static struct reader r;
 
-/* ---- every kind, against lists made by the callers ------------------------------------------- */
+/* ---- every kind, compared with lists made by the callers ------------------------------------- */
 
 struct list {
-	_Atomic uint64_t calls[K2K_AUDIT_KINDS]; /* that must be told of */
+	_Atomic uint64_t calls[K2K_AUDIT_KINDS]; /* that must be reported */
 	_Atomic uint64_t pid, incarnation;
 };
 
-/* Rejections of each kind, a random number of times, in a process of its own. */
+/* Causes rejections of each kind, a random number of times, in its own process. */
 static void reject(const char *name, struct list *list, struct gate *go)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
@@ -80,7 +80,7 @@ static void reject(const char *name, struct list *list, struct gate *go)
 	assert_int_equal(k2k_registry_close(&reg), 0);
 }
 
-/* Changes of each kind, in a process of its own. */
+/* Makes changes of each kind, in its own process. */
 static void change(const char *name, uint64_t first, struct list *list, struct gate *go)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_ADMIN);
@@ -168,7 +168,7 @@ TEST(what_several_processes_did_is_told_event_for_event)
 	wait_all(children, BROKERS + 2);
 	observer = open_as(name, K2K_ROLE_OBSERVER);
 	reader_open(&r, observer);
-	reader_take_all(&r); /* all brokers have closed: in one go */
+	reader_take_all(&r); /* all brokers have closed: one call reads everything */
 	check_order_and_origin(lists);
 	for (int b = 0; b < BROKERS + 2; b++)
 		for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS; kind++) {
@@ -202,7 +202,7 @@ static struct k2k_broker_info info_of_broker(struct k2k_registry *reg, pid_t pid
 }
 
 /*
- * Holds 3 kernels of two tenants and 100 bytes, has been rejected 5 times, and waits for its end.
+ * Holds 3 kernels of two tenants and 100 bytes, has been rejected 5 times, and waits to be killed.
  */
 static pid_t start_holder(const char *name, struct gate *ready)
 {
@@ -251,7 +251,7 @@ static const char *scene(struct k2k_registry **admin)
 	return name;
 }
 
-/* What the dead one wrote is there, closed, though nobody closed it. */
+/* The dead broker's events can be read, and are closed, though it closed none. */
 static void check_last_words(void)
 {
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 0)->count, 5);
@@ -279,7 +279,7 @@ TEST(one_of_several_living_brokers_tells_of_a_dead_one_once)
 	check_last_words();
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(k2k_registry_close(&others[i]), 0);
-	/* nor is it told again */
+	/* It is not reported again. */
 	assert_int_equal(
 		k2k_registry_repair(
 			admin, &(struct k2k_repair_info){ .size = sizeof(struct k2k_repair_info) }),
@@ -322,7 +322,7 @@ TEST(repair_tells_of_a_dead_one_where_nobody_else_lives)
 }
 
 /*
- * All other places are taken; so the next attach takes the dead one's, and its first lease would
+ * All other slots are taken; so the next attach takes the dead one's, and its first lease would
  * reset the records.
  */
 TEST(who_takes_a_dead_ones_slot_tells_of_it_and_keeps_its_events)
@@ -346,7 +346,7 @@ TEST(who_takes_a_dead_ones_slot_tells_of_it_and_keeps_its_events)
 	}
 	gate_wait(&ready);
 	dead = info_of_broker(admin, pid);
-	stop_process(crowd); /* none of them tells */
+	stop_process(crowd); /* none of them reports the death */
 	kill_broker(admin, pid);
 	heir = open_as(name, K2K_ROLE_BROKER);
 	assert_int_equal(k2k_kernel_acquire(heir, TENANT, NULL, NULL), 0);
@@ -381,7 +381,7 @@ TEST(a_broker_that_closed_is_not_found_dead)
 	assert_int_equal(k2k_registry_close(&other), 0);
 	assert_int_equal(k2k_message_admit(broker, 4711, no_tag, 1, NULL), K2K_ENOTENANT);
 	reader_open(&r, admin);
-	/* until the event is closed: the broker's helper has begun another second */
+	/* Waits until the event is closed: the broker's helper has begun another second. */
 	reader_take_all(&r);
 	assert_true(reader_find(&r, K2K_AUDIT_KIND_UNKNOWN_TENANT, 0));
 	assert_int_equal(k2k_registry_close(&broker), 0);
@@ -429,7 +429,7 @@ TEST(killed_writers_cost_an_event_each_at_most)
 		kill_broker(admin, pid);
 		close(ready.fd[0]);
 		close(ready.fd[1]);
-		/* readable at once, to the end */
+		/* Its events are readable at once, to the end. */
 		reader_open(&r, admin);
 		do {
 			reader_take(&r, 0);
@@ -441,13 +441,13 @@ TEST(killed_writers_cost_an_event_each_at_most)
 	told = stats.written[kind] + stats.coalesced[kind] + stats.lost[kind];
 	printf("# %" PRIu64 " calls returned, %" PRIu64 " told, %" PRIu64 " killed\n", *calls, told,
 	       rounds);
-	/* the last of each may be told twice: by the event, and not yet by its caller */
+	/* The last rejection of each may be in an event and not yet in its caller's count. */
 	assert_true(told >= *calls - rounds);
 	assert_true(told <= *calls + rounds);
 	close_and_destroy(name, &admin);
 }
 
-/* How many closed events there are of tenants that are unknown, and by this number. */
+/* Returns how many closed events there are of unknown tenants with this id. */
 static size_t events_of(struct k2k_registry *admin, k2k_tenant_id id)
 {
 	const struct k2k_audit_record *event;

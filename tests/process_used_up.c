@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_used_up.c - nothing is used up by use: lease records of the dead, the closed and the idle
- * come back by themselves.
+ * process_used_up.c - use does not exhaust anything: lease records of dead, closed and idle brokers
+ * become free by themselves.
  */
 #include "process.h"
 
@@ -42,7 +42,7 @@ static void is_clean(struct k2k_registry *admin)
 		fail_msg("check found: %s: %s", finding.object, finding.text);
 }
 
-/* Takes a slot of each tenant, and gives back every second one. */
+/* Takes a slot of each tenant, and gives back all of them; with `keep`, every second one. */
 static void touch_all(struct k2k_registry *reg, bool keep)
 {
 	for (k2k_tenant_id id = 1; id <= TENANTS; id++) {
@@ -57,8 +57,8 @@ static void touch_all(struct k2k_registry *reg, bool keep)
 }
 
 /*
- * A record for each of 48 tenants, of which there are 64 in the table and 64 for those who stand
- * still: all come from the dead.
+ * Needs a record for each of 48 tenants. The table has 64, and a reserve of 64 for stopped brokers:
+ * all of them come from the dead.
  */
 TEST(brokers_that_are_killed_use_up_no_lease_record)
 {
@@ -95,10 +95,7 @@ TEST(brokers_that_close_use_up_no_lease_record)
 	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
-/*
- * Sixty that stand still have touched every tenant: 2,880 pairs that hold nothing, in a table of
- * 64.
- */
+/* Sixty stopped brokers have used every tenant: 2,880 pairs that hold nothing, in a table of 64. */
 TEST(brokers_that_stand_still_keep_nothing_that_holds_nothing)
 {
 	enum { STANDING = 60 };
@@ -147,12 +144,12 @@ TEST(a_table_whose_records_all_hold_something_is_named)
 	assert_int_equal(code, K2K_EFULL);
 	assert_string_equal(k2k_error_detail()->object, "leases");
 	assert_int_equal(leases_of(admin).used, 4);
-	assert_int_equal(k2k_kernel_acquire(reg, 1, NULL, NULL), 0); /* in a record that there is */
+	assert_int_equal(k2k_kernel_acquire(reg, 1, NULL, NULL), 0); /* uses the existing record */
 	assert_int_equal(k2k_kernel_release_id(reg, held), 0);
-	/* in the one that was given back */
+	/* Uses the record that was given back. */
 	assert_int_equal(k2k_kernel_acquire(reg, 80, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(reg, 79, NULL, NULL), K2K_EFULL);
-	/* what it holds comes back with the tenant */
+	/* What it holds comes back with the tenant. */
 	assert_int_equal(k2k_tenant_deregister(admin, 1, NULL), 0);
 	WAIT_UNTIL(k2k_tenant_register(admin, 1, NULL) == 0 &&
 	                   k2k_kernel_acquire(reg, 79, NULL, NULL) == 0,
@@ -163,8 +160,9 @@ TEST(a_table_whose_records_all_hold_something_is_named)
 }
 
 /*
- * Three that take and give back all tenants in a table that is much too small for what they have
- * touched: each record moves all the time. None is refused, and no tenant's one slot is held twice.
+ * Three brokers take and release slots of all tenants, in a table much too small for all pairs:
+ * each record changes its owner all the time. None is refused, and no tenant's only slot is held
+ * twice.
  */
 TEST(records_that_move_all_the_time_lose_no_lease_and_refuse_none)
 {

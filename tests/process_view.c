@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_view - handles of a process that sees less than it did when it opened them
+ * process_view - handles of a process that sees less of the system than when it opened them
  *
- * A handle works on: what it needs of the system it has by then. A registry is gone only if it is,
- * and that is noticed wherever its path leads. What the library can't do without is refused at
- * open, by name.
+ * A handle keeps working: it already holds what it needs of the system. A registry counts as gone
+ * only if it is gone, and that is noticed wherever its path leads. If something that the library
+ * can't do without is missing, open refuses and names it.
  *
  * Needs root.
  */
@@ -31,7 +31,9 @@ static void open_all(const char *name, struct handles *handles)
 	handles->observer = open_as(name, K2K_ROLE_OBSERVER);
 }
 
-/* Each kind of call, and again after the library has looked whether the registry is still there. */
+/*
+ * Makes each kind of call, until the library has checked again whether the registry still exists.
+ */
 static void use_all(const struct handles *handles)
 {
 	uint64_t end = now_ns() + LOOK_MS * UINT64_C(1000000);
@@ -97,7 +99,7 @@ static void enter_chroot(void)
 	assert_true(chroot(test_dir()) == 0 && chdir("/") == 0);
 }
 
-/* Where the path leads to a file, and not to ours. */
+/* The path leads to a file, but not to ours. */
 static void enter_chroot_with_another(void)
 {
 	char path[256];
@@ -136,7 +138,7 @@ static void close_from(void)
 	close_range(3, ~0U, 0);
 }
 
-/* The registry is used in that view; then it is removed outside, and that is noticed. */
+/* Uses the registry in that view; then the registry is removed outside, and this is noticed. */
 static void works_in(void (*enter)(void))
 {
 	struct k2k_registry *admin;
@@ -164,7 +166,7 @@ static void works_in(void (*enter)(void))
 		close_all(&handles);
 		_exit(0);
 	}
-	/* what fails in the child ends it, and then this one */
+	/* A failure in the child ends it, and then this process. */
 	for (siginfo_t end = { 0 }; !end.si_pid && !atomic_load(used); pause_ns(1000000))
 		assert_int_equal(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG), 0);
 	check_clean(admin);
@@ -281,7 +283,7 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 		assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
 		assert_int_equal(k2k_error_detail()->pid, (uint64_t)broker);
 		kill_broker(before, broker);
-		/* the parent's handle of an administrator is a user, too */
+		/* The parent's administrator handle counts as a user, too. */
 		open_all(name, &handles);
 		assert_int_equal(k2k_message_admit(handles.broker, TENANT, no_tag, 1, NULL), 0);
 		assert_int_equal(k2k_registry_destroy(name, 0, NULL), K2K_EBUSY);
@@ -301,7 +303,7 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 		struct k2k_registry *reg;
 
 		show_another_boot_id();
-		/* nobody uses it: it is what another boot has left */
+		/* Nobody uses it: it is left from another boot. */
 		assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &reg), K2K_EBOOT);
 		assert_int_equal(k2k_registry_destroy(name, 0, NULL), 0);
 		_exit(0);
@@ -320,7 +322,7 @@ TEST(whatever_boot_id_is_shown_a_registry_with_a_living_user_is_used_and_not_rem
 #define ARCH 0
 #endif
 
-/* For all threads: what the listed system calls do, and what all others do. */
+/* For all threads: the result of the listed system calls, and that of all others. */
 static void filter(const int *calls, size_t count, unsigned int listed, unsigned int others)
 {
 	struct sock_filter code[200] = {
@@ -351,7 +353,7 @@ static void filter(const int *calls, size_t count, unsigned int listed, unsigned
 	filter(CALLS(__VA_ARGS__), SECCOMP_RET_ERRNO | (error), SECCOMP_RET_ALLOW)
 #define ALLOW(...) filter(CALLS(__VA_ARGS__), SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM)
 
-/* As lib/README.md lists them, and what this program needs. */
+/* The system calls that lib/README.md lists, and those that this program needs. */
 #define OF_THE_TEST                                                                   \
 	SYS_write, SYS_exit_group, SYS_getpid, SYS_nanosleep, SYS_gettid, SYS_tgkill, \
 		SYS_rt_sigaction, SYS_writev
@@ -474,7 +476,7 @@ TEST(a_sandbox_may_allow_just_the_system_calls_that_are_documented)
 	in_child(create_by_the_list);
 }
 
-/* Not in a child of a process that has used the library: that has been decided then. */
+/* Not in a child of a process that has used the library: there the choice is already made. */
 TEST(close_range_and_membarrier_may_be_missing_from_the_beginning)
 {
 	const char *name = fresh_registry();

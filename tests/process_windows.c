@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_windows - admit is exact over many thousands of windows; the clock is the test's
+ * process_windows - admit is exact over many thousands of windows; the test controls the clock
  *
- * The limit is 64, and each second has one word of 64 bits. A grant of n that
- * brought the use to u owns the bits [u - n, u): a bit that was set before was
- * granted twice, and a second that was used up has them all.
+ * The limit is 64, and each second has one word of 64 bits. A grant of n that raised the use to u
+ * owns the bits [u - n, u): a bit that was already set was granted twice, and a second that is used
+ * up has all bits set.
  */
 #define HARNESS_TIMEOUT_S 90
 #include "handle.h"
@@ -46,7 +46,7 @@ static void mark(struct windows *windows, const struct k2k_verdict *verdict, uin
 	atomic_fetch_add(&windows->granted, n);
 }
 
-/* A rejection must be true: in that second there was no room for n, and none of it comes back. */
+/* A rejection must be true: that second had no room for n, and its room never grows. */
 static void judge(const struct k2k_verdict *verdict, uint64_t n)
 {
 	assert_int_equal(verdict->limit, LIMIT);
@@ -54,7 +54,9 @@ static void judge(const struct k2k_verdict *verdict, uint64_t n)
 	assert_true(verdict->used + n > LIMIT);
 }
 
-/* The clock goes on only once a second is used up: then each word is full, whoever granted it. */
+/*
+ * The clock advances only once a second is used up: then each word is full, whoever was granted it.
+ */
 static void use_up(struct k2k_registry *reg, struct windows *windows, uint64_t count)
 {
 	uint64_t n = 1;
@@ -81,7 +83,7 @@ static void use_up(struct k2k_registry *reg, struct windows *windows, uint64_t c
 	}
 }
 
-/* The clock goes on in the middle of everything. */
+/* Advances the clock in the middle of everything. */
 static void hurry(struct k2k_registry *reg, struct windows *windows, uint64_t count)
 {
 	uint64_t last = 0;
@@ -96,7 +98,7 @@ static void hurry(struct k2k_registry *reg, struct windows *windows, uint64_t co
 		code = k2k_message_admit(reg, TENANT, no_tag, n, &verdict);
 		assert_true(verdict.window >= last); /* no second comes back */
 		last = verdict.window;
-		/* decided on a second that was in force at some time during the call */
+		/* The second that decided was current at some time during the call. */
 		assert_true(verdict.window >= now / 1000000000u);
 		assert_true(verdict.window <= atomic_load(&windows->clock_ns) / 1000000000u);
 		if (code == 0) {
@@ -190,8 +192,8 @@ TEST(a_broker_killed_among_others_leaves_at_most_one_call_unaccounted)
 		admitted = tenant_info(admin, TENANT).admitted_total;
 		granted = atomic_load(&windows->granted);
 		/*
-		 * counted and not yet in our books: the call in flight of each that was killed;
-		 * never the other way round
+		 * The registry may count more than our books: the call in flight of each killed
+		 * process; never less.
 		 */
 		assert_true(admitted >= granted);
 		assert_true(admitted - granted <= (uint64_t)(i + 1) * 2 * MOST);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of scripts/quickstart, with the tools of this build. Each function
-# quickstart_... of a script is a test of its own.
+# Tests of scripts/quickstart, with the tools of this build. Each function quickstart_... of a
+# script is its own test.
 if(NOT TARGET k2k-broker OR NOT TARGET k2k-tenantctl)
   return()
 endif()

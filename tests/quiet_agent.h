@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * quiet_agent.h - a handle whose agent does nothing by itself any more: for tests that compare
- * bytes, or hold the clock.
+ * quiet_agent.h - stops a handle's agent from doing anything by itself: for tests that compare
+ * bytes, or stop the clock.
  */
 #ifndef K2K_TESTS_QUIET_AGENT_H
 #define K2K_TESTS_QUIET_AGENT_H

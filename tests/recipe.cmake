@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The recipes for a reboot and for a larger registry, by the commands of the units.
+# The recipes for a reboot and for a larger registry, run with the commands of the units.
 if(NOT TARGET k2k-tenantctl)
   return()
 endif()

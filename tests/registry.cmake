@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of the library by one process, with its clock in their hands; included by CMakeLists.txt beside it.
+# Tests of the library in one process that controls the clock; included by CMakeLists.txt beside it.
 foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_deregister unit_recovery unit_second
     unit_restore unit_structs unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
   k2k_test(NAME ${test} EACH TIMEOUT 300)
 endforeach()
 
-# On machines that booted 3 seconds ago, and almost 2^30: tests inject second 1000, so a thread that goes by the real
-# clock is behind theirs in one and ahead of them in the other.
+# On machines that booted 3 seconds ago, and almost 2^30. Tests inject second 1000, so a thread that
+# reads the real clock is behind the tests in one, and ahead of them in the other.
 if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   add_library(boot_time MODULE boot_time.c)
   foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_recovery unit_second unit_restore unit_trail unit_trail_threads
@@ -19,7 +19,7 @@ if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   endforeach()
 endif()
 
-# Example programs are not built with sanitizers: their runtime would have to come first.
+# Example programs are built without sanitizers: their runtime would have to be loaded first.
 if(NOT K2K_SANITIZE)
   add_test(NAME the_example_of_the_readme_works
            COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/readme_example.sh ${PROJECT_SOURCE_DIR}/README.md ${CMAKE_C_COMPILER}

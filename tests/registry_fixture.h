@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * registry_fixture.h - a registry with one administrator and one broker, whose clock stands still
- * until it is moved.
+ * registry_fixture.h - a registry with one administrator and one broker; its clock only moves when
+ * the test moves it.
  */
 #ifndef K2K_TESTS_REGISTRY_FIXTURE_H
 #define K2K_TESTS_REGISTRY_FIXTURE_H
@@ -44,7 +44,7 @@ HARNESS_USED static void fixture_open(struct fixture *f)
 	fixture_open_sized(f, NULL);
 }
 
-/* Every test ends with a registry that is clean. */
+/* Every test must end with a clean registry. */
 HARNESS_USED static void fixture_close(struct fixture *f)
 {
 	struct k2k_finding finding = { .size = sizeof(finding) };

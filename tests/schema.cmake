@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the programs print as JSON is as the schemas in tools/schema say.
+# The JSON that the programs print must match the schemas in tools/schema.
 if(NOT TARGET k2k-tenantctl OR CMAKE_CROSSCOMPILING)
   return()
 endif()

@@ -15,9 +15,9 @@ import warnings
 
 import jsonschema
 
-warnings.simplefilter("ignore", DeprecationWarning)  # newer releases prefer another resolver, which Debian 12 has not
+warnings.simplefilter("ignore", DeprecationWarning)  # newer releases prefer a resolver that Debian 12 lacks
 
-# What may be missing, by schema; * is any key, [] any element.
+# Keys that may be missing, by schema; * is any key, [] any element.
 OPTIONAL = {
     "audit-event": {"open", "incarnation", "cut"}, "auditd-log": {"incarnation", "cut", "next.*"},
     "auditd-line": {"incarnation", "cut", "next.*"}, "auditd-state": {"next.*"},
@@ -28,11 +28,11 @@ OPTIONAL = {
     "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement"}, "info": {"differences"},
     "totals": {"errors", "error.tenant"},
 }
-# What may be a string or a number.
+# Keys that may be a string or a number.
 EITHER = {"broker-line": {"id"}}
-# Of an update only what was updated is told.
+# An update reports only the fields that it changed.
 UPDATED = {"max_messages_per_sec", "max_gpu_memory_bytes", "max_concurrent_kernels", "budgets"}
-# Of all kinds of events alike: spoilt once.
+# Fields that all kinds of events share: the test damages them once.
 ALIKE = {"schema", "registry", "ring", "sequence", "level", "type", "time", "time_ns", "monotonic_ns", "count", "actor", "pid", "incarnation",
          "seq", "at_ns", "mac"}
 # Commands that print no JSON.
@@ -112,7 +112,7 @@ def spoilt(schema, value):
         for key, was in there.items():
             path = f"{form}.{key}" if form else key
             if star(path) in OPTIONAL.get(schema, ()):
-                path = star(path)  # one of a map stands for all
+                path = star(path)  # one key of a map stands for all
             without = {k: v for k, v in there.items() if k != key}
             if not may_miss(schema, path, value):
                 yield f"{path} is missing", way, without
@@ -183,7 +183,7 @@ def main(folder, manifest, help_file):
                 if validator.is_valid(replaced(value, way, there)):
                     fail(f"{name}.json: {command}: {what}, and it is not refused")
 
-    # each schema is used, and each of its alternatives
+    # each schema must be used, and each of its alternatives
     for name, schema in schemas.all.items():
         if name == "definitions":
             continue
@@ -201,7 +201,7 @@ def main(folder, manifest, help_file):
         if part not in refs:
             fail(f"definitions.json: nobody refers to {part}")
 
-    # each command has one
+    # each command must have a schema
     described = {of for schema in schemas.all.values() for of in schema.get("x-output-of", [])}
     ran = {line.split("\t")[2] for line in pathlib.Path(manifest).read_text().splitlines()}
     commands = set()

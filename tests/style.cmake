@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The rules that scripts/check-... watch over, and whether they notice a breach.
+# Tests the rules that scripts/check-... enforce, and that each check notices a breach.
 foreach(check IN ITEMS floors labels files version)
   add_test(NAME style_${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/check-${check} ${PROJECT_SOURCE_DIR})
   add_test(NAME style_${check}_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/style.sh ${PROJECT_SOURCE_DIR} ${check})

@@ -3,8 +3,8 @@
 #
 #   style.sh SOURCE [CHECK]
 #
-# Proves that the checks in scripts/ notice what they are for: breaks a copy of the sources in one place, and expects
-# a new finding with the right words.
+# Proves that the checks in scripts/ notice what they are for: breaks a copy of the sources in one
+# place, and expects a new finding with the right words.
 set -euo pipefail
 export LC_ALL=C
 SOURCE=$1 ONLY=${2:-}
@@ -12,7 +12,7 @@ DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
 failed=0 ran=0
 
-# broken CHECK FILE SED-SCRIPT FINDING: what the check says of FILE once it is changed so
+# broken CHECK FILE SED-SCRIPT FINDING: CHECK must report FINDING once SED-SCRIPT has changed FILE
 broken() {
 	[[ -z $ONLY || $1 == "$ONLY" ]] || return 0
 	local check=$SOURCE/scripts/check-$1 file=$2 edit=$3 finding=$4 before after new status=0

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * trail_reader.h - reads the audit trail, and compares it with what callers know that they did.
- */
+/* trail_reader.h - reads the audit trail, and compares it with what the callers know they did. */
 #ifndef K2K_TESTS_TRAIL_READER_H
 #define K2K_TESTS_TRAIL_READER_H
 
@@ -24,7 +22,7 @@ HARNESS_USED static void reader_open(struct reader *r, struct k2k_registry *reg)
 	r->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
 }
 
-/* All that is there now. */
+/* Reads all that is there now. */
 HARNESS_USED static void reader_take(struct reader *r, uint32_t flags)
 {
 	r->records[0].size = sizeof r->records[0];
@@ -33,7 +31,7 @@ HARNESS_USED static void reader_take(struct reader *r, uint32_t flags)
 		0);
 }
 
-/* Everything, and nothing is open or being written any more. Keeps what it read. */
+/* Reads everything, once no event is open or being written any more. Keeps what it read. */
 HARNESS_USED static void reader_take_all(struct reader *r)
 {
 	size_t have = 0, got;
@@ -52,7 +50,7 @@ HARNESS_USED static void reader_take_all(struct reader *r)
 	r->count = have;
 }
 
-/* The `number`th (from 0) of a kind; null where there are not so many. */
+/* Returns the `number`th event (from 0) of a kind; null if there are fewer. */
 HARNESS_USED static const struct k2k_audit_record *reader_find(const struct reader *r,
                                                                uint32_t kind, size_t number)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_assertions - builds without NDEBUG abort where the library breaks a rule of its own
+ * unit_assertions - builds without NDEBUG abort if the library breaks one of its own rules
  *
- * Each test breaks one rule in a child process, which must abort. Builds with NDEBUG skip them all.
+ * Each test breaks one rule in a child process, which must abort. Builds with NDEBUG skip these
+ * tests.
  */
 #include "harness.h"
 #include "handle.h"
@@ -18,7 +19,7 @@ static struct k2k_registry *open_admin(void)
 	return admin;
 }
 
-/* Runs `break_rule` in a child, which must abort by the assertion on `condition`. */
+/* Runs `break_rule` in a child, which must abort with the assertion on `condition`. */
 static void expect_abort(void (*break_rule)(void), const char *condition)
 {
 	char path[100], message[1000] = "";
@@ -100,7 +101,7 @@ static void change_in_the_own_turn(void)
 	struct k2k_registry *admin = open_admin();
 
 	assert_int_equal(k2k_batch_begin(admin), 0);
-	begin_a_change(admin);
+	begin_a_change(admin); /* allowed: it is the batch's own thread */
 	k2k_writer_end(&admin->writer);
 	assert_int_equal(k2k_batch_end(admin), 0);
 }

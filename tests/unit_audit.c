@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * unit_audit.c - what the application's audit sink is told, word for word
- */
+/* unit_audit.c - what the application's audit sink receives, word for word */
 #include "audit_fixture.h"
 
 /* ---- each event ------------------------------------------------------------------------- */
@@ -38,13 +36,13 @@ TEST(a_rate_rejection_is_told_with_used_and_limit)
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
 	                  "tenant 1 quota exceeded: tenant 1 message-rate: 5/5|tenant=1 org_id=77 "
 	                  "engagement_id=5");
-	/* a peek is told as well: another tenant, so no repeat */
+	/* A peek is reported too. It is for another tenant, so it is no repeat. */
 	admit_all(f.broker, 2);
 	assert_int_equal(k2k_quota_check(f.broker, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
 	                  "tenant 2 quota exceeded: tenant 2 message-rate: 5/5|tenant=2 org_id=0 "
 	                  "engagement_id=0");
-	/* an observer's own sink is told of its own peeks only */
+	/* An observer's sink receives the observer's own peeks only. */
 	assert_int_equal(k2k_registry_set_audit_sink(f.observer, record, &other), 0);
 	assert_int_equal(k2k_quota_check(f.observer, 2, none, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(&other, "Warning ResourceLimitExceeded K2K_ERATE x1 k2k_tenant_registry -|"
@@ -149,7 +147,7 @@ TEST(changes_of_definitions_are_told_by_the_programs_name)
 	                        "tenant=51 generation=4 max_messages_per_sec=100000 "
 	                        "max_gpu_memory_bytes=2147483648 "
 	                        "max_concurrent_kernels=16");
-	/* what failed is not told */
+	/* A change that failed is not reported. */
 	assert_int_equal(k2k_tenant_register(f.admin, 51, NULL), K2K_EEXIST);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 52, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_budget_unset(f.admin, 51, 1), K2K_ENOBUDGET);
@@ -166,7 +164,7 @@ TEST(a_budget_set_or_unset_is_told)
 	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
 	assert_int_equal(k2k_budget_set(f.admin, 1, 6, 0), 0);
 	assert_int_equal(k2k_budget_unset(f.admin, 1, 6), 0);
-	/* one change is one event */
+	/* One change is one event. */
 	CHECK_EVENTS(&of_admin,
 	             "Info ConfigurationChange K2K_OK x1 tests -|tenant 1 budget set|tenant=1 "
 	             "generation=1 engagement_id=6 budget_ns=0",
@@ -187,14 +185,17 @@ TEST(what_was_so_already_is_not_told)
 
 	set_up(&f);
 	assert_int_equal(k2k_registry_set_audit_sink(f.admin, record, &of_admin), 0);
-	/* of the same engagement the last; none for 9 and 8, which had none; 5 stays at 1000 */
+	/*
+	 * If an engagement is listed twice, the last entry counts. No event for 9 and 8, which had
+	 * no budget, nor for 5, which stays at 1000.
+	 */
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
 	CHECK_EVENTS(&of_admin, CHANGE("budget set", "engagement_id=6 budget_ns=60"));
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 0), 0);
 	assert_int_equal(k2k_budget_set(f.admin, 1, 6, 60), 0);
 	CHECK_NO_EVENTS(&of_admin);
-	/* of the limits those that differ, before the budgets */
+	/* Only the limits that differ are reported, before the budgets. */
 	quota.max_concurrent_kernels = 2;
 	budgets[5].budget_ns = 61;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
@@ -203,7 +204,7 @@ TEST(what_was_so_already_is_not_told)
 	quota.max_gpu_memory_bytes = 101;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, 15), 0);
 	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_gpu_memory_bytes=101"));
-	/* not named, not changed */
+	/* A limit that is not in the mask does not change. */
 	quota.max_messages_per_sec = 6;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
 	CHECK_NO_EVENTS(&of_admin);
@@ -212,7 +213,7 @@ TEST(what_was_so_already_is_not_told)
 		k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS | K2K_UPDATE_RATE), 0);
 	CHECK_EVENTS(&of_admin, CHANGE("updated", "max_messages_per_sec=6"),
 	             CHANGE("budget unset", "engagement_id=6 budget_ns=18446744073709551615"));
-	/* a new tenant's: those that it has */
+	/* A new tenant: the budgets that it has are reported. */
 	budgets[5].budget_ns = 62;
 	assert_int_equal(k2k_tenant_register(f.admin, 50, &quota), 0);
 	CHECK_EVENTS(&of_admin,
@@ -300,12 +301,15 @@ TEST(repeats_within_a_second_come_out_as_one_event_with_their_number)
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(k2k_message_admit(f.broker, 1, tag, 1, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("1", "3", "1"));
-	/* the next second's first lets them out, with the newest numbers, and is told itself */
+	/*
+	 * The first rejection of the next second reports the repeats, with the newest numbers, and
+	 * itself.
+	 */
 	advance(1);
 	assert_int_equal(k2k_message_admit(f.broker, 1, none, 4, NULL), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 2, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("41", "5", "1"), RATE("1", "4", "1"));
-	/* no repeats: nothing is let out */
+	/* Without repeats there is nothing to report. */
 	advance(SECOND);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	CHECK_EVENTS(f.r, RATE("1", "0", "1"));
@@ -337,7 +341,7 @@ TEST(another_tenant_tag_code_or_kernel_is_no_repeat)
 	}
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	assert_int_equal(of_broker.sum, 22);
-	/* where two share a place they push each other out: more events, the same sum */
+	/* Two kinds that share an entry evict each other: more events, the same sum. */
 	assert_true(of_broker.events <= 22);
 }
 
@@ -367,7 +371,10 @@ static void check_last(uint64_t events, const char *format, uint64_t number)
 	assert_contains(of_broker.lines[events - 1], part);
 }
 
-/* More than there are places for repeats: what shares one is told apart all the same. */
+/*
+ * There are more kinds than entries for repeats: kinds that share an entry are still reported
+ * apart.
+ */
 TEST(the_first_of_a_kind_is_told_at_once_whatever_shares_its_place)
 {
 	static struct fixture f;
@@ -413,7 +420,7 @@ TEST(the_helper_lets_repeats_out_within_two_seconds)
 	advance(SECOND);
 	WAIT_UNTIL(recorded(f.r) == 2, 3);
 	assert_false(pthread_equal(of_broker.thread[1], pthread_self()));
-	/* its time is that of the newest repeat, not of its letting out */
+	/* Its time is that of the newest repeat, not that of the report. */
 	assert_true(of_broker.time_ns[1] <
 	            (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec - 2 * SECOND);
 	assert_true(of_broker.time_ns[1] >= of_broker.time_ns[0]);
@@ -473,7 +480,7 @@ TEST(without_a_sink_nothing_is_told_and_nothing_is_kept_for_later)
 	CHECK_NO_EVENTS(f.r);
 }
 
-/* Totals count every rejection, told or not. */
+/* Totals count every rejection, reported or not. */
 TEST(totals_count_each_rejection_that_events_stand_for)
 {
 	struct k2k_tenant_info info = { .size = sizeof info };

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * unit_audit_sink.c - what an audit sink may do, also while it is being replaced
- */
+/* unit_audit_sink.c - what an audit sink may do, even while it is being replaced */
 #include "audit_fixture.h"
 
 #include <semaphore.h>
@@ -37,7 +35,7 @@ TEST(a_sink_can_neither_close_nor_replace)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(codes[i], K2K_EBUSY);
 	assert_int_equal(codes[3], 0);
-	/* still open, still this sink */
+	/* The handle is still open, and has this sink. */
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(k2k_message_admit(f.broker, 2, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(entered, 2);
@@ -58,7 +56,7 @@ static void calls_everything(void *context, const struct k2k_audit_event *event)
 	assert_int_equal(k2k_tenant_get(reg, 1, &info), 0);
 	assert_int_equal(k2k_broker_list(reg, list, 2, &count), 0);
 	assert_int_equal(k2k_message_admit(reg, 2, tag, 1, NULL), 0);
-	/* enters the sink once more */
+	/* calls the sink recursively */
 	assert_int_equal(k2k_message_admit(reg, 2, tag, 6, NULL), K2K_ERATE);
 	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(reg, 2, NULL, NULL), K2K_EKERNELS);
@@ -151,7 +149,7 @@ static void waits_then_acquires(void *context, const struct k2k_audit_event *eve
 	(void)context, (void)event;
 	sem_post(&is_inside);
 	sem_wait(&may_go);
-	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* the replacer waits for us by now */
+	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* by now the replacer waits for us */
 	codes[0] = k2k_kernel_acquire(in_sink->broker, 1, NULL, NULL);
 	codes[1] = k2k_kernel_release_id(in_sink->broker, 1);
 }
@@ -207,7 +205,8 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 	assert_int_equal(pthread_create(&rejecter, NULL, reject_one, f.broker), 0);
 	sem_wait(&is_inside);
 	assert_int_equal(pthread_create(&replacer, NULL, replace, f.broker), 0);
-	nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* it waits for the rejecter by now */
+	/* by now the replacer waits for the rejecter */
+	nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
 	pid = spawn();
 	if (pid == 0) {
 		assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), K2K_EFORKED);
@@ -222,8 +221,8 @@ TEST(a_child_forked_while_the_sink_is_being_replaced_does_not_hang)
 }
 
 /*
- * A thread that never used the registry, in a child by _Fork(), while other threads wait for grace
- * periods of their process.
+ * Runs a thread that has never used the registry, in a child made by _Fork(), while other threads
+ * wait for grace periods of their process.
  */
 static void *replace_until_told(void *context)
 {
@@ -233,7 +232,7 @@ static void *replace_until_told(void *context)
 }
 
 #ifdef __SANITIZE_THREAD__
-enum { FORKS = 10 }; /* each takes half a second there */
+enum { FORKS = 10 }; /* each fork takes half a second there */
 #else
 enum { FORKS = 200 };
 #endif

@@ -2,8 +2,8 @@
 /*
  * unit_audit_threads.c - the audit sink under a flood of rejections from several threads.
  *
- * The oracle counts the rejections that the calls themselves answered: the counts of all events,
- * over all sinks, sum up to exactly as many.
+ * The oracle counts the rejections that the calls return: the counts of all events, over all sinks,
+ * must sum up to exactly that number.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -15,7 +15,7 @@ enum { THREADS = 4 };
 static const struct k2k_audit_tag tag = { 1, 1 };
 static const char *name;
 static struct k2k_registry *admin, *broker;
-static k2k_u64 rejected; /* answered by calls */
+static k2k_u64 rejected; /* returned by calls */
 static k2k_u32 stop;
 
 static void set_up(void)
@@ -63,7 +63,7 @@ static void *flood_some(void *context)
 	for (unsigned i = 0; i < 20000; i++) {
 		reject_once(i);
 		if (i % 500 == 0)
-			/* seconds pass, at different times for each thread */
+			/* Seconds pass, at a different time for each thread. */
 			atomic_fetch_add(&injected_ns, SECOND / 8);
 	}
 	return context;
@@ -82,7 +82,7 @@ static void join(pthread_t threads[THREADS])
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
-/* ---- a sink with a context that may go away -------------------------------------------------- */
+/* ---- a sink whose context may go away ------------------------------------------------------- */
 
 struct counter {
 	k2k_u64 sum, events, calls_now;
@@ -126,7 +126,7 @@ TEST(counts_sum_up_exactly_over_several_threads_and_seconds)
 	assert_int_equal(k2k_registry_close(&broker), 0);
 	assert_int_equal(atomic_load(&c->sum), THREADS * 20000);
 	assert_int_equal(atomic_load(&rejected), THREADS * 20000);
-	/* and most of it was coalesced: about 10 kinds in each of some 20 seconds */
+	/* Most of it was coalesced: about 10 kinds in each of some 20 seconds. */
 	assert_true(atomic_load(&c->events) < atomic_load(&c->sum) / 4);
 	free(c);
 }
@@ -216,7 +216,7 @@ TEST(several_threads_replace_the_sink_at_once)
 	assert_int_equal(sum, atomic_load(&rejected));
 }
 
-/* A rejection answered with EINVAL came after the close. */
+/* A call that returned EINVAL came after the close. */
 static void *flood_until_closed(void *context)
 {
 	struct k2k_registry *kept = context;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_auditd - the form of an audit log: lines, what they say of the place in the rings, reading
+ * unit_auditd - the format of an audit log: its lines, the ring positions they record, and reading
  * them
  */
 #include "harness.h"
@@ -134,11 +134,11 @@ TEST(a_line_has_exactly_one_form)
 			fail_msg("taken: %s", text);
 	}
 	snprintf(text, sizeof text, "%s%s", good, tail);
-	text[strlen(text) - 5] = 'A'; /* digits are small letters: one text for one mac */
+	text[strlen(text) - 5] = 'A'; /* digits are lower case: a MAC has one spelling */
 	assert_false(chain_parse(text, strlen(text), &line));
 }
 
-/* Lines of these sizes, the last without an end where `half`. */
+/* Reads lines of these sizes; if `half`, the last one has no newline. */
 static void check_reader(const size_t *sizes, size_t count, int half)
 {
 	struct chain_reader reader;
@@ -166,7 +166,8 @@ static void check_reader(const size_t *sizes, size_t count, int half)
 		if (sizes[i] < CHAIN_LINE_MAX)
 			assert_int_equal(size, sizes[i]);
 		else
-			assert_true(size >= CHAIN_LINE_MAX); /* no line of ours, by its size */
+			/* its size shows that it is not one of our lines */
+			assert_true(size >= CHAIN_LINE_MAX);
 		assert_true(size == 0 ||
 		            (text[0] == 'a' + (char)(i % 26) && text[size - 1] == text[0]));
 		assert_int_equal(reader.number, i + 1);

@@ -2,9 +2,9 @@
 /*
  * unit_badinput.c - every public call, used wrongly.
  *
- * One table (badinput_table.h) has every function of the header: how it is called rightly, in which
- * roles, and all the ways to call it wrongly. The tests below run over the table; one of them
- * compares it with the header, so that a function that is added there and not here is noticed.
+ * One table (badinput_table.h) lists every function of the header: how it is called correctly, in
+ * which roles, and all the ways to call it wrongly. The tests below run over the table; one of them
+ * compares it with the header, so that a function missing from the table is noticed.
  */
 #include "badinput_table.h"
 #include "layout.h"
@@ -14,12 +14,12 @@
 struct fixture {
 	const char *name;
 	struct k2k_registry *handles[4]; /* by role */
-	struct k2k_registry *watcher;    /* an observer of the test's own */
+	struct k2k_registry *watcher;    /* an observer opened by the test itself */
 	struct bytes bytes;
 };
 
 /*
- * What a helper does with the trail of earlier calls, a second later: the word that wakes, and the
+ * What a helper writes to the trail about earlier calls, a second later: the wake word and the
  * events.
  */
 static void forget_trail(struct bytes *bytes)
@@ -41,7 +41,7 @@ static void forget_trail(struct bytes *bytes)
 	assert_int_equal(found, 1);
 }
 
-/* A copy of all shared bytes, once the brokers' helpers have answered the grace periods so far. */
+/* Copies all shared bytes once the brokers' helpers have answered all grace periods so far. */
 static void copy_bytes(struct fixture *f)
 {
 	struct k2k_broker_info list[K2K_BROKERS_MAX];
@@ -68,7 +68,7 @@ static void set_up(struct fixture *f)
 	options.max_tenants = 16;
 	options.max_engagements = 64;
 	options.max_budgets = 16;
-	options.max_audit_events = 4; /* all bytes are compared after each call */
+	options.max_audit_events = 4; /* All bytes are compared after each call. */
 	f->name = fresh_registry();
 	assert_int_equal(k2k_registry_create(f->name, &options, NULL), 0);
 	for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
@@ -86,7 +86,7 @@ static void check_bytes(struct fixture *f, const char *what)
 {
 	struct bytes seen = f->bytes;
 
-	/* at one moment: a helper may close an event while bytes are compared */
+	/* Compares at one moment: a helper may close an event during a comparison. */
 	seen.live = malloc(seen.live_bytes);
 	assert_non_null(seen.live);
 	memcpy(seen.live, f->bytes.live, seen.live_bytes);
@@ -97,7 +97,7 @@ static void check_bytes(struct fixture *f, const char *what)
 
 /* ---- tests --------------------------------------------------------------------------------- */
 
-/* Reads the names of all declarations out of the header itself. */
+/* Reads the names of all declarations from the header itself. */
 TEST(every_function_of_the_header_is_in_the_table)
 {
 	static char text[1 << 20];
@@ -282,7 +282,7 @@ TEST(plain_rejections_leave_the_detail_alone)
 	assert_true(rejected > 25);
 }
 
-/* The pointer that the caller had, and a copy of it that he kept. */
+/* Tests the caller's pointer, and a copy of it that the caller made before the close. */
 TEST(a_closed_handle_is_invalid_in_every_call)
 {
 	static struct traces before, opened;
@@ -310,7 +310,7 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 		CHECK_BYTES(&f.bytes, "a closed handle");
 		CHECK_TRACES(&before, f.name, "a closed handle");
 	}
-	/* and what was opened is gone, 20 times over */
+	/* Closing releases everything that the open took, 20 times over. */
 	traces_take(&opened, f.name);
 	for (int i = 0; i < 20; i++) {
 		for (int role = K2K_ROLE_ADMIN; role <= K2K_ROLE_OBSERVER; role++)
@@ -366,7 +366,7 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 	pid_t pid;
 
 	set_up(&f);
-	for (int i = 0; i < ENTRIES; i++) /* the thread has used the registry */
+	for (int i = 0; i < ENTRIES; i++) /* makes the thread's first calls */
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			table[i].call(f.handles[role], 0, &(int){ 0 });
 	traces_take(&before, f.name);
@@ -382,7 +382,7 @@ static void fork_test(pid_t (*how)(void), bool handlers_ran)
 	if (!handlers_ran)
 		check_bytes(&f, "a forked child");
 	CHECK_TRACES(&before, f.name, "a forked child");
-	/* the parent's are as they were, its leases and its life too */
+	/* The parent's handles are unchanged, and so are its leases and its life lock. */
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			if (table[i].roles & (1 << role))
@@ -402,7 +402,7 @@ TEST(a_child_of_the_bare_fork_is_told_so_even_in_open)
 	fork_test(_Fork, false);
 }
 
-/* A create that should also open, and can't, is a failed create. */
+/* A create that should also open, and can't, fails as a whole. */
 TEST(a_create_that_cannot_open_leaves_no_registry)
 {
 	static struct fixture f;
@@ -439,7 +439,8 @@ TEST(a_destroyed_registry_is_fenced_in_every_call)
 			if (!table[i].call || !(table[i].roles & (1 << role)))
 				continue;
 			if (strcmp(table[i].name, "k2k_registry_set_audit_sink") == 0)
-				continue; /* shares nothing; is fenced once any other call was */
+				/* writes nothing shared; is fenced only after another call was */
+				continue;
 			WAIT_UNTIL(table[i].call(f.handles[role], 0, &(int){ 0 }) == K2K_EFENCED,
 			           5);
 		}
@@ -481,7 +482,7 @@ TEST(create_and_plan_refuse_wrong_options_and_leave_nothing)
 	static struct traces before;
 	const char *name = fresh_registry();
 
-	/* a sanitizer starts a thread of its own with the first */
+	/* The first call makes a sanitizer start a thread of its own. */
 	{
 		struct k2k_registry_plan plan = { .size = sizeof plan };
 
@@ -671,7 +672,7 @@ TEST(every_code_has_a_name_and_a_text_of_its_own)
 	}
 	assert_true(k2k_strerror(INT_MIN) && k2k_errname(INT_MAX) && k2k_strerror(1) &&
 	            k2k_errname(-3));
-	/* the header's list of codes is this one */
+	/* The header lists exactly these codes. */
 	assert_non_null(file);
 	text[fread(text, 1, sizeof text - 1, file)] = '\0';
 	fclose(file);

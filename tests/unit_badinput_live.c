@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_badinput_live.c - whoever may write `live` may write anything: nobody crashes, hangs, or
- * answers what is no answer.
+ * unit_badinput_live.c - a process that may write `live` may write anything into it: no other
+ * process crashes, hangs, or returns an undocumented result.
  *
  * First what single damaged words mean, by name; then every word of every section, with values that
  * are likely to hurt; then a fuzz of several words at once. K2K_TEST_SEED sets its seed (printed),
@@ -23,7 +23,7 @@ enum { TENANTS = 6 };
 static const struct k2k_audit_tag tag = { 1, 1 }, fresh_tag = { 1, 77 };
 static const char *name;
 static struct k2k_registry *admin, *a, *b, *observer; /* a and b are brokers */
-static struct k2k_map *map;                           /* a's: live is writable there */
+static struct k2k_map *map;                           /* a's mapping: live is writable there */
 static uint32_t slot_of[TENANTS + 1];
 static struct bytes bytes;
 static char doing[256];
@@ -109,7 +109,7 @@ static struct k2k_tenant_info get(k2k_tenant_id id)
 	return info;
 }
 
-/* check says something of this invariant, to an observer, a broker and an administrator. */
+/* Check reports this invariant, to an observer, a broker and an administrator. */
 static void found_by_check(const char *invariant, const char *what)
 {
 	struct k2k_registry *handles[] = { observer, a, admin };
@@ -204,7 +204,7 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 		assert_int_equal(k2k_message_admit(a, 2, tag, 1, NULL), 0);
 	}
 	found_by_check("I3", "a window of the future");
-	/* damage is not counted anywhere */
+	/* Damage is not counted in any total. */
 	assert_int_equal(get(1).admitted_total, 3);
 	assert_int_equal(get(1).rejected_total.rate, 0);
 	cell_of(1)->window = 0;
@@ -252,7 +252,7 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 			kind < 2 ? map->sizes.leases + 1 : UINT32_MAX;
 		corrupt(k2k_tenant_get(observer, 1, &info), what);
 		corrupt(k2k_lease_list(observer, 1, list, 8, &count), what);
-		/* of all: it hides no other's */
+		/* A list of all tenants still shows the others. */
 		assert_int_equal(k2k_lease_list(observer, 0, list, 8, &count), 0);
 		assert_true(count > 1 || kind == 6);
 		assert_int_equal(list[0].flags, K2K_TENANT_DAMAGED);
@@ -268,19 +268,23 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		corrupt(k2k_gpu_memory_acquire(a, 1, 1, NULL,
 		                               &(struct k2k_verdict)K2K_VERDICT_INIT),
 		        what);
-		assert_int_equal(k2k_kernel_acquire(a, 2, NULL, NULL), 0); /* the others go on */
+		assert_int_equal(k2k_kernel_acquire(a, 2, NULL, NULL), 0); /* The others go on. */
 		assert_int_equal(k2k_kernel_release_id(a, 2), 0);
 		assert_int_equal(k2k_message_admit(a, 1, tag, 1, NULL), 0);
 		found_by_check("I4", what);
 	}
-	/* repair leads there again: what was held is held, and can be given back */
+	/* Repair restores the link: what was held is held, and can be given back. */
 	map->lease_rows[slot_of[1]].record[a->broker.slot] = UINT32_MAX;
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
-	assert_int_equal(repaired.damaged, 2); /* the word, and where it must lead */
+	/* the row's word, and the record it should lead to */
+	assert_int_equal(repaired.damaged, 2);
 	assert_int_equal(repaired.cut_leases, 0);
 	assert_int_equal(get(1).kernels, 4);
 	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
-	/* a bit, or a word that leads to another's record: the holder is found, and led to again */
+	/*
+	 * If a bit is lost, or a word leads to another broker's record, repair finds the holder and
+	 * links to it again.
+	 */
 	bytes_restore(&bytes);
 	cell_of(1)->lease_brokers = 0;
 	map->lease_rows[slot_of[1]].record[b->broker.slot] =
@@ -303,7 +307,7 @@ TEST(what_others_claim_to_hold_counts_while_they_live)
 	lease_of(1, b)->claims[K2K_RESOURCE_GPU_MEMORY].held = 900;
 	assert_int_equal(get(1).gpu_memory_bytes, 1000);
 	found_by_check("I4", "more held than asked for");
-	/* of nobody: it counts as nothing */
+	/* A record of no living broker counts as nothing. */
 	lease_of(1, b)->claims[K2K_RESOURCE_KERNELS].held = UINT64_MAX;
 	lease_of(1, b)->incarnation = (UINT64_C(1) << 61) + 12345;
 	assert_int_equal(get(1).kernels, 2);
@@ -311,8 +315,8 @@ TEST(what_others_claim_to_hold_counts_while_they_live)
 	assert_int_equal(k2k_kernel_release_id(a, 1), 0);
 	bytes_restore(&bytes);
 	/*
-	 * the own record is somebody else's all of a sudden: nothing is held, nothing can be given
-	 * back
+	 * If the broker's own record suddenly belongs to another, nothing is held and nothing can
+	 * be given back.
 	 */
 	lease_of(1, a)->incarnation = 3;
 	assert_int_equal(k2k_kernel_release_id(a, 1), K2K_ENOTHELD);
@@ -346,11 +350,11 @@ TEST(chains_of_the_ledger_that_are_damaged_are_told)
 			break;
 		case 2:
 			for (uint32_t i = 0; i < map->sizes.engagements; i++)
-				map->ledger[i].entry.next = i + 1; /* each to itself */
+				map->ledger[i].entry.next = i + 1; /* each record links to itself */
 			break;
 		case 3:
 			for (uint32_t i = 0; i <= map->ledger_mask; i++)
-				map->ledger_heads[i] = link; /* all buckets lead here */
+				map->ledger_heads[i] = link; /* all buckets lead to one record */
 			break;
 		default:
 			for (uint32_t i = 0; i < map->sizes.engagements; i++)
@@ -406,12 +410,12 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
 	assert_string_equal(list[1].comm, "???????????????");
 	bytes_restore(&bytes);
-	/* a living owner's helper would put it right */
+	/* The helper of a living owner would correct the word. */
 	map->slots[9].ack = map->defs->grace_token + 1;
 	found_by_check("I2", "an answer to a grace period that was not");
 	map->slots[9].owner = 5;
 	found_by_check("I6", "an owner that is nobody");
-	/* an owner that is dead: the next broker takes its place */
+	/* The owner is dead: the next broker takes its slot. */
 	for (int i = 0; i < K2K_SLOTS; i++)
 		if (map->slots[i].owner == 0)
 			map->slots[i].owner = (UINT64_C(1) << 61) + 99 + (uint64_t)i;
@@ -423,12 +427,12 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	assert_int_equal(k2k_message_admit(b, 1, tag, 1, NULL), 0);
 }
 
-/* ---- everything, with anything --------------------------------------------------------------- */
+/* ---- every word, with every value ------------------------------------------------------------ */
 
 /*
- * One call: its code is one of those documented, and it did not wait until its deadline, which is 5
- * s. Where a sanitizer or an emulator makes all of it slow, as whoever sets K2K_TEST_TIMEOUT says,
- * only a hang is told from that.
+ * Makes one call: its code must be a documented one, and it must not wait until its deadline of 5
+ * s. A sanitizer or an emulator makes everything slow; with K2K_TEST_TIMEOUT set, only a hang
+ * fails.
  */
 static uint64_t too_long_ns(void)
 {
@@ -481,7 +485,7 @@ static void read_all(struct k2k_registry *reg, k2k_tenant_id id)
 	EXPECT(k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, events, 4, &count));
 	EXPECT(k2k_audit_stats(reg, &stats));
 	if ((ns & 7) == 0)
-		EXPECT(k2k_broker_list(reg, brokers, 4, &count)); /* looks into /proc */
+		EXPECT(k2k_broker_list(reg, brokers, 4, &count)); /* reads /proc */
 }
 
 static void use_all(struct k2k_registry *reg, k2k_tenant_id id)
@@ -519,7 +523,7 @@ static const uint64_t hurtful[] = { 0,
 	                            UINT64_C(0x100000001) };
 enum { HURTFUL = sizeof hurtful / sizeof hurtful[0] };
 
-/* Where live has something in it: all sections, but of the free records only a few. */
+/* The words of `live` that are in use: all sections, but only a few of the free records. */
 static size_t interesting(size_t offsets[8192])
 {
 	const struct {
@@ -603,7 +607,7 @@ static uint64_t some_value(const size_t *offsets, size_t words)
 	case 0: return draw();
 	case 1: return draw() % 70;
 	case 2: return draw() % 70 << 32 | draw() % 70;
-	case 3: /* what stands elsewhere */
+	case 3: /* a value from another place of `live` */
 		memcpy(&other, bytes.live_copy + offsets[draw() % words], 8);
 		return other;
 	case 4: return UINT64_C(1) << draw() % 64;
@@ -666,7 +670,7 @@ TEST(brokers_and_observers_survive_a_fuzz_of_live)
 	is_clean();
 }
 
-/* The administrator's definitions are its own, but its walks lead through live, too. */
+/* Only the administrator writes its definitions, but its walks lead through `live`, too. */
 TEST(administrators_survive_a_fuzz_of_live)
 {
 	static size_t offsets[8192];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_damage.c - what single damaged words did, and do no more. Found by damage_bits and
- * fuzz_registry.
+ * unit_damage.c - effects that single damaged words once had, and must not have again. damage_bits
+ * and fuzz_registry found them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -64,7 +64,10 @@ TEST(a_defs_whose_header_is_damaged_keeps_its_live)
 	}
 }
 
-/* Its token is written before it is RETIRED: what is live again must not keep it. */
+/*
+ * The token is written before the state RETIRED: a tenant that recovery makes live again must not
+ * keep it.
+ */
 TEST(a_deregister_killed_after_its_token_leaves_a_tenant_like_others)
 {
 	struct k2k_finding finding = { .size = sizeof finding };
@@ -83,8 +86,8 @@ TEST(a_deregister_killed_after_its_token_leaves_a_tenant_like_others)
 }
 
 /*
- * Between the token and the word that brokers wait on: they look again within a second, but the
- * words must agree.
+ * The damage is between the token and the word that brokers wait on. Brokers look again within a
+ * second, but the words must agree.
  */
 TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
 {
@@ -101,7 +104,7 @@ TEST(a_writer_killed_before_it_wakes_leaves_it_to_the_next)
 		fail_msg("%s: %s", finding.object, finding.text);
 }
 
-/* Generation 0 stands for "the current one", and a lease of it could never be given back. */
+/* Generation 0 means "the current one": a lease of generation 0 could never be given back. */
 TEST(a_tenant_without_a_generation_hands_out_no_lease)
 {
 	struct k2k_finding finding = { .size = sizeof finding };
@@ -165,7 +168,10 @@ TEST(chains_of_definitions_that_never_end_are_told)
 	assert_int_equal(count, 0);
 }
 
-/* Lists are derived; a slot in one of them that has another state is not theirs to free. */
+/*
+ * Lists are derived data: a slot that is listed but has another state must not be freed by the
+ * list.
+ */
 TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 {
 	k2k_tenant_id next = 1000;
@@ -183,15 +189,15 @@ TEST(a_live_tenant_in_the_list_of_retired_ones_is_not_freed)
 		corrupt(k2k_tenant_register(d.admin, next, NULL));
 		assert_int_equal(k2k_tenant_count(d.observer, &after), 0);
 		assert_int_equal(after, before);
-		/* what failed was undone, and the lists with it */
+		/* The change that failed was undone, and the lists with it. */
 		assert_int_equal(k2k_tenant_register(d.admin, next, NULL), 0);
 		assert_int_equal(k2k_tenant_deregister(d.admin, next++, NULL), 0);
 	}
 }
 
 /*
- * An observer copies a budget without a read section: what it saw half is told by the state word,
- * which no two uses share.
+ * An observer copies a budget without a read section. It detects a torn copy by the state word,
+ * which differs in each use.
  */
 TEST(no_two_uses_of_a_budget_record_have_the_same_state_word)
 {
@@ -207,7 +213,7 @@ TEST(no_two_uses_of_a_budget_record_have_the_same_state_word)
 		if (k2k_entry_state(d.map.budgets[index].entry.state) == K2K_ENTRY_LIVE)
 			words[uses++] = d.map.budgets[index].entry.state;
 		assert_int_equal(k2k_tenant_deregister(d.admin, id, NULL), 0);
-		/* as the brokers' helpers do, which don't run here */
+		/* stands in for the brokers' helpers, which don't run here */
 		d.map.slots[d.a->broker.slot].ack = d.map.defs->grace_token;
 		d.map.slots[d.b->broker.slot].ack = d.map.defs->grace_token;
 	}
@@ -254,7 +260,7 @@ static void others_are_administered(void)
 	assert_int_equal(k2k_tenant_deregister(d.admin, 1000, NULL), 0);
 }
 
-/* The case of a record that links to itself, at the head of a bucket of any other tenant. */
+/* Tests a record that links to itself, at the head of a bucket of another tenant. */
 TEST(no_chain_of_the_ledger_stops_administration_and_none_loses_time)
 {
 	uint64_t before;
@@ -292,7 +298,7 @@ TEST(a_record_that_tells_no_tenant_is_cut_out_and_its_time_stays_counted)
 
 	damage_populate(&d);
 	before = all_costs();
-	/* one without a budget: a budget's is told by the definitions */
+	/* a record without a budget: the definitions name those with one */
 	while (k2k_entry_state(d.map.ledger[i].entry.state) != K2K_ENTRY_LIVE ||
 	       d.map.ledger[i].entry.key != 5)
 		i++;
@@ -331,7 +337,7 @@ TEST(two_records_of_one_engagement_become_one_with_the_sum)
 
 	damage_populate(&d);
 	before = all_costs();
-	/* lost from its chain, it is made anew by the next booking */
+	/* A record lost from its chain is created again by the next booking. */
 	for (uint32_t i = 0; i <= d.map.ledger_mask; i++)
 		d.map.ledger_heads[i] = 0;
 	assert_int_equal(k2k_usage_track(d.a, 1, damage_tag, 7), 0);
@@ -357,14 +363,14 @@ TEST(a_window_that_has_not_come_costs_its_tenant_a_second)
 	d.map.cells[slot].window = (second + 100) << K2K_WINDOW_BASE_BITS | total;
 	corrupt(k2k_message_admit(d.a, 2, damage_tag, 1, NULL));
 	assert_int_equal(k2k_message_admit(d.a, 3, damage_tag, 1, NULL), 0);
-	/* its row is there, and says so */
+	/* Its row can be read, and is flagged as damaged. */
 	corrupt(k2k_tenant_get(d.observer, 2, &info));
 	assert_int_equal(info.flags, K2K_TENANT_DAMAGED);
 	assert_int_equal(info.admitted_total, total);
 	assert_int_equal(info.kernels, 1);
 	others_are_administered();
 	assert_int_equal(repair().damaged, 1);
-	/* nobody knows how much of this second was used: none of it is given twice */
+	/* It is unknown how much of this second was used: none of it is granted twice. */
 	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1, NULL), K2K_ERATE);
 	d.clock_ns += K2K_NS_PER_SEC;
 	assert_int_equal(k2k_message_admit(d.a, 2, damage_tag, 1000, NULL), 0);
@@ -411,7 +417,7 @@ TEST(final_totals_are_had_of_a_damaged_tenant)
 	while (d.map.tenants[slot].id != 1)
 		slot++;
 	d.map.lease_rows[slot].record[d.b->broker.slot] = UINT32_MAX;
-	/* no helper answers here: so they are what was counted so far */
+	/* No helper answers here, so these totals are those counted so far. */
 	assert_int_equal(k2k_tenant_deregister(d.admin, 1, &totals), 0);
 	assert_int_equal(totals.gpu_ns_total, 150);
 	others_are_administered();

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * unit_deregister.c - deregistering many at once, and final totals that are never lost.
- */
+/* unit_deregister.c - deregistering many tenants at once, and final totals that are never lost. */
 #include "registry_fixture.h"
 #include "trail_reader.h"
 
@@ -41,7 +39,7 @@ TEST(many_are_deregistered_at_once_with_the_totals_of_each)
 		assert_int_equal(totals[i].admitted_total, ids[i]);
 		assert_int_equal(totals[i].kernels, 1);
 	}
-	assert_int_equal(info_of(f.admin, 4).kernels, 1); /* the others go on */
+	assert_int_equal(info_of(f.admin, 4).kernels, 1); /* the others keep their leases */
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	assert_int_equal(info_of(f.admin, 1).kernels, 0);
 	assert_int_equal(cost_for(f.broker, 1, tag_of(0, 1)), 0);
@@ -60,8 +58,8 @@ static double used_s(void)
 }
 
 /*
- * Processor time, which others' work changes little. A sweep for each would be 40,000 x 20,000
- * records: minutes.
+ * Measures processor time, which other load changes little. One sweep for each tenant would visit
+ * 40,000 x 20,000 records, which takes minutes.
  */
 TEST(many_cost_no_more_than_a_few_times_their_registration)
 {
@@ -98,7 +96,7 @@ TEST(many_cost_no_more_than_a_few_times_their_registration)
 				k2k_tenant_deregister_many(f.admin, ids, MANY, totals, NULL), 0);
 			assert_int_equal(totals[0].final, 1);
 			assert_int_equal(totals[MANY - 1].gpu_ns_total, 77);
-		} else { /* without totals, each by a call of its own */
+		} else { /* without totals: one call for each tenant */
 			assert_int_equal(k2k_batch_begin(f.admin), 0);
 			for (uint64_t i = 0; i < MANY; i++)
 				assert_int_equal(k2k_tenant_deregister(f.admin, ids[i], NULL), 0);
@@ -149,7 +147,9 @@ TEST(many_wait_for_their_final_totals_without_the_writers_lock)
 	assert_int_equal(pthread_create(&thread, NULL, deregister_two, &w), 0);
 	while (is_registered(other, 6))
 		usleep(1000);
-	/* another administrator goes on, and does not reap what is waited for */
+	/*
+	 * Another administrator goes on, and does not reap a tenant whose totals a call waits for.
+	 */
 	assert_int_equal(k2k_tenant_register(other, 7, NULL), 0);
 	assert_int_equal(atomic_load(&w.done), 0);
 	assert_int_equal(k2k_helper_start(&f.broker->helper), 0);
@@ -164,8 +164,8 @@ TEST(many_wait_for_their_final_totals_without_the_writers_lock)
 }
 
 /*
- * Whoever waited for them gave up: who reaps the tenant tells them, and counts what came after
- * that.
+ * The caller that waited for the totals gave up: the process that reaps the tenant reports them,
+ * and includes what was counted since.
  */
 TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 {
@@ -189,7 +189,7 @@ TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 		assert_int_equal(totals.final, 0);
 		assert_int_equal(totals.gpu_ns_total, 1234); /* as counted so far */
 		assert_int_equal(totals.admitted_total, 7);
-		f.admin->map.cells[0].admitted++; /* a call under way that ends now */
+		f.admin->map.cells[0].admitted++; /* a call under way ends only now */
 		assert_int_equal(k2k_helper_start(&f.broker->helper), 0);
 		WAIT_UNTIL(k2k_tenant_register(other, 6, NULL) == 0 &&
 		                   k2k_tenant_deregister(other, 6, NULL) == 0 &&
@@ -200,7 +200,7 @@ TEST(final_totals_that_could_not_be_waited_for_are_told_by_the_next_writer)
 		assert_int_equal(told->tenant, id);
 		assert_int_equal(told->values[0], 8);
 		assert_int_equal(told->values[5], 1234);
-		assert_false(reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 1)); /* once */
+		assert_false(reader_find(&r, K2K_AUDIT_KIND_FINAL_TOTALS, 1)); /* reported once */
 		assert_int_equal(k2k_registry_close(&other), 0);
 		fixture_close(&f);
 	}

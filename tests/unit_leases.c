@@ -44,17 +44,18 @@ TEST(only_what_is_held_can_be_released)
 	assert_int_equal(k2k_kernel_release_id(f.broker, 2), K2K_ENOTENANT);
 	assert_int_equal(k2k_kernel_acquire(f.broker, 1, &lease, NULL), 0);
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 5, &memory, NULL), 0);
-	assert_int_equal(k2k_kernel_release(other, &lease), K2K_ENOTHELD); /* another broker's */
+	/* another broker's lease */
+	assert_int_equal(k2k_kernel_release(other, &lease), K2K_ENOTHELD);
 	assert_int_equal(k2k_kernel_release_id(other, 1), K2K_ENOTHELD);
 	assert_int_equal(k2k_kernel_acquire(other, 1, NULL, NULL), 0);
 	assert_int_equal(info_of(f.admin, 1).kernels, 2);
-	assert_int_equal(k2k_kernel_release_id(other, 1), 0); /* its own */
+	assert_int_equal(k2k_kernel_release_id(other, 1), 0); /* its own lease */
 	assert_int_equal(k2k_kernel_release_id(other, 1), K2K_ENOTHELD);
-	/* another resource's */
+	/* a lease of another resource */
 	assert_int_equal(k2k_kernel_release(f.broker, &memory), K2K_EINVAL);
 	assert_int_equal(info_of(f.admin, 1).kernels, 1);
 	assert_int_equal(k2k_kernel_release(f.broker, &lease), 0);
-	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ENOTHELD); /* twice */
+	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ENOTHELD); /* released twice */
 	assert_int_equal(info_of(f.admin, 1).kernels, 0);
 	assert_int_equal(k2k_registry_close(&other), 0);
 	fixture_close(&f);
@@ -102,7 +103,8 @@ TEST(a_registration_is_told_from_the_one_before)
 	assert_int_equal(totals.final, 1);
 	assert_int_equal(totals.admitted_total, 3);
 	assert_int_equal(totals.gpu_ns_total, 9);
-	assert_int_equal(totals.kernels, 1); /* ended with the registration */
+	/* still counted in the totals; ends with the registration */
+	assert_int_equal(totals.kernels, 1);
 	assert_int_equal(k2k_kernel_release(f.broker, &lease), K2K_ESTALE);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), 0);

@@ -118,7 +118,8 @@ TEST(check_changes_nothing_and_record_counts)
 	after = info_of(f.admin, 1);
 	assert_memory_equal(&before, &after, sizeof(before));
 	assert_int_equal(k2k_message_record(f.broker, 1), 0);
-	assert_int_equal(k2k_message_record(f.broker, 1), 0); /* without asking: above the limit */
+	/* record does not ask: above the limit */
+	assert_int_equal(k2k_message_record(f.broker, 1), 0);
 	assert_int_equal(info_of(f.admin, 1).messages_this_second, 3);
 	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 	assert_int_equal(k2k_message_record(f.broker, 99), K2K_ENOTENANT);
@@ -230,7 +231,8 @@ TEST(a_budget_stops_the_next_admission_after_it_is_used_up)
 	fixture_open(&f);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(5, 7), 40), 0);
-	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 100), 0); /* what was used before counts */
+	/* Use before the budget was set counts. */
+	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 100), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(6, 7), 59), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
@@ -246,7 +248,8 @@ TEST(a_budget_stops_the_next_admission_after_it_is_used_up)
 	assert_int_equal(k2k_budget_unset(f.admin, 1, 7), 0);
 	assert_int_equal(k2k_budget_unset(f.admin, 1, 7), K2K_ENOBUDGET);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(6, 7), 1, NULL), 0);
-	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 7)), 1099); /* usage outlives its budget */
+	/* The usage outlives its budget. */
+	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 7)), 1099);
 	fixture_close(&f);
 }
 
@@ -274,7 +277,7 @@ TEST(the_last_budget_of_an_engagement_counts)
 	quota.budget_count = 2;
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_BUDGETS), 0);
 	assert_int_equal(k2k_budget_list(f.broker, 1, list, 4, &count), 0);
-	assert_int_equal(count, 2); /* 0 and 8 */
+	assert_int_equal(count, 2); /* engagements 0 and 8 */
 	assert_int_equal(info_of(f.admin, 1).budget_count, 2);
 	fixture_close(&f);
 }
@@ -301,7 +304,7 @@ TEST(update_changes_what_is_named_and_keeps_usage)
 	assert_int_equal(info.admitted_total, 6);
 	assert_int_equal(info.kernels, 2);
 	assert_int_equal(cost_for(f.admin, 1, tag_of(0, 3)), 77);
-	/* a lowered limit revokes nothing */
+	/* A lowered limit revokes no lease. */
 	assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, K2K_UPDATE_KERNELS), 0);
 	assert_int_equal(k2k_kernel_acquire(f.broker, 1, NULL, NULL), K2K_EKERNELS);
 	assert_int_equal(info_of(f.admin, 1).kernels, 2);
@@ -321,11 +324,11 @@ TEST(a_window_never_steps_back)
 	fixture_open(&f);
 	register_rate(&f, 1, 2);
 	assert_int_equal(admit(&f, 1, 2), 0);
-	f.clock_ns -= SECOND; /* a process whose look at the clock is older */
+	f.clock_ns -= SECOND; /* a process whose clock reading is older */
 	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
 	f.clock_ns -= SECOND;
 	assert_int_equal(admit(&f, 1, 1), K2K_ERATE);
-	f.clock_ns -= SECOND; /* more than two seconds ahead of the clock: damage */
+	f.clock_ns -= SECOND; /* More than two seconds ahead of the clock: damage. */
 	assert_int_equal(admit(&f, 1, 1), K2K_ECORRUPT);
 	f.clock_ns += 4 * SECOND;
 	assert_int_equal(admit(&f, 1, 2), 0);
@@ -381,7 +384,8 @@ TEST(a_full_ledger_loses_nothing)
 		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, i), 10), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 9), 7), K2K_EUNBOOKED);
 	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, 9), 8), K2K_EUNBOOKED);
-	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 3), 1), 0); /* known ones go on */
+	/* known engagements go on */
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 3), 1), 0);
 	assert_int_equal(info_of(f.admin, 2).unattributed_ns, 8);
 	assert_int_equal(k2k_budget_set(f.admin, 2, 9, 100), K2K_EFULL);
 	assert_string_equal(k2k_error_detail()->object, "engagements");
@@ -389,7 +393,7 @@ TEST(a_full_ledger_loses_nothing)
 	assert_int_equal(totals.final, 1);
 	assert_int_equal(totals.gpu_ns_total, 41);
 	assert_int_equal(totals.unattributed_ns, 7);
-	/* its records come back after one more grace period */
+	/* Its records are free again after one more grace period. */
 	WAIT_UNTIL(k2k_usage_track(f.broker, 2, tag_of(0, 9), 3) == 0, 10);
 	assert_int_equal(cost_for(f.broker, 2, tag_of(0, 9)), 3);
 	assert_int_equal(k2k_budget_set(f.admin, 2, 9, 100), 0);
@@ -419,17 +423,21 @@ TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
 	for (; i < 4 * SHARE; i++)
 		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, i), 1), K2K_EUNBOOKED);
 	assert_int_equal(info_of(f.admin, 1).unattributed_ns, 3 * SHARE);
-	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 0), 1), 0); /* known ones go on */
-	/* the others' */
+	/* known engagements go on */
+	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 0), 1), 0);
+	/* The other tenants' share. */
 	for (i = 0; i < COMMON - SHARE; i++)
 		assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, i), 1), K2K_EUNBOOKED);
 	assert_int_equal(k2k_usage_track(f.broker, 3, tag_of(0, 1), 1), K2K_EUNBOOKED);
-	/* and administrators', for tenants with budgets, of the first one too */
+	/* Administrators can still claim records for budgets, for the first tenant too. */
 	assert_int_equal(k2k_tenant_register(f.admin, 4, &quota), 0);
 	assert_int_equal(k2k_budget_set(f.admin, 1, 9999, 100), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 4, tag_of(0, 1), 1), 0);
-	/* what killed brokers had counted and not taken comes back by recovery */
+	/*
+	 * Recovery corrects the count that a broker leaves if it is killed after counting records
+	 * and before taking them.
+	 */
 	assert_int_equal(f.admin->map.cells[0].costs, SHARE + 1);
 	f.admin->map.cells[0].costs += 5;
 	assert_int_equal(k2k_registry_repair(f.admin, &repaired), 0);
@@ -442,7 +450,9 @@ TEST(ever_new_engagements_of_one_tenant_leave_the_others_their_records)
 	fixture_close(&f);
 }
 
-/* As an administrator leaves it that is killed between freeing a record and counting that. */
+/*
+ * The state that an administrator leaves if it is killed between freeing a record and counting it.
+ */
 TEST(a_record_that_was_freed_and_not_counted_is_found_within_a_second)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -499,13 +509,14 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	assert_int_equal(
 		k2k_tenant_update(f.admin, 2, &quota, K2K_UPDATE_RATE | K2K_UPDATE_BUDGETS),
 		K2K_EFULL);
-	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000); /* all or nothing */
+	/* all changes or none */
+	assert_int_equal(info_of(f.admin, 2).max_messages_per_sec, 100000);
 	assert_int_equal(k2k_budget_list(f.admin, 2, NULL, 0, &count), 0);
 	assert_int_equal(count, 2);
 	fixture_close(&f);
 }
 
-/* ---- the ends of what is counted ---- */
+/* ---- the largest counts ---- */
 
 static const struct k2k_create_options single = { .size = sizeof single, .max_tenants = 1 };
 
@@ -530,7 +541,8 @@ TEST(what_cannot_be_booked_stops_at_the_end_of_64_bits_too)
 }
 
 /*
- * 2^34 in one second count as none: a limit that is set or asked within it lets as many pass again.
+ * The count of one second wraps to 0 at 2^34: a limit that is set or asked within that second
+ * admits its full number again.
  */
 TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
 {
@@ -540,7 +552,8 @@ TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
 	fixture_open_sized(&f, &single);
 	register_rate(&f, 1, 5);
 	assert_int_equal(k2k_message_record(f.broker, 1), 0);
-	f.broker->map.cells[0].admitted += (UINT64_C(1) << 34) - 2; /* so many records */
+	/* stands for so many calls of record */
+	f.broker->map.cells[0].admitted += (UINT64_C(1) << 34) - 2;
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v), K2K_ERATE);
 	assert_int_equal(v.used, (UINT64_C(1) << 34) - 1);
 	assert_int_equal(k2k_message_record(f.broker, 1), 0);
@@ -550,7 +563,7 @@ TEST(two_to_the_34_records_of_one_second_are_counted_but_not_seen_by_its_limit)
 		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
 		                 i < 5 ? 0 : K2K_ERATE);
 	assert_int_equal(info_of(f.admin, 1).admitted_total, (UINT64_C(1) << 34) + 5);
-	f.clock_ns += SECOND; /* the next is exact again */
+	f.clock_ns += SECOND; /* the next second is exact again */
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, &v),
 		                 i < 5 ? 0 : K2K_ERATE);

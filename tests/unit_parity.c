@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_parity.c - what the single-process registry did that no other unit test asks: tenant 0,
+ * unit_parity.c - what the single-process registry did and no other unit test covers: tenant 0,
  * peeks, verdicts, events (totals: unit_parity_totals.c)
  */
 #include "quiet_agent.h"
@@ -19,8 +19,8 @@ struct bytes {
 };
 
 /*
- * Once the broker's helper has answered what was asked of it: from then on it writes nothing by
- * itself.
+ * Copies all bytes once the broker's helper has answered its requests: from then on the helper
+ * writes nothing by itself.
  */
 static struct bytes bytes_take(const struct fixture *f)
 {
@@ -43,7 +43,7 @@ static void bytes_compare(const char *what, const char *object, unsigned char *b
 	free(before);
 }
 
-/* And forgets what was taken. */
+/* Compares, and frees the copy. */
 static void bytes_check(const struct fixture *f, struct bytes *before, const char *what)
 {
 	bytes_compare(what, "defs", before->defs, f->broker->map.defs, f->broker->defs.bytes);
@@ -57,7 +57,7 @@ static void bytes_check(const struct fixture *f, struct bytes *before, const cha
 		bytes_check(f, &before_it, #call);      \
 	} while (0)
 
-/* Comparisons of all bytes: small tables. */
+/* Small tables, because all bytes are compared. */
 static void open_small(struct fixture *f)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -101,7 +101,7 @@ TEST(tenant_zero_passes_and_touches_nothing_shared)
 	open_small(&f);
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
-	/* the thread's first call, the short way, a new second */
+	/* The thread's first call, the fast path, a new second. */
 	for (int round = 0; round < 3; round++) {
 		CHECK_WRITES_NOTHING(&f, k2k_quota_check(f.broker, 0, tag_of(1, 2), 1, &v), 0);
 		check_verdict(&v, 0, 0, K2K_UNLIMITED, K2K_UNLIMITED, 0);
@@ -141,7 +141,10 @@ TEST(tenant_zero_passes_and_touches_nothing_shared)
 	fixture_close(&f);
 }
 
-/* Nor are they read: pages that can't be. The broker's helper reads none of these. */
+/*
+ * The tables are not even read: their pages are made unreadable. The broker's helper reads none of
+ * these.
+ */
 TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 {
 	struct k2k_verdict v = K2K_VERDICT_INIT;
@@ -152,11 +155,11 @@ TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 
 	open_small(&f);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
-	/* the short way is open */
+	/* From now on the thread takes the fast path. */
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), 0);
 	nothing = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(nothing != MAP_FAILED);
-	/* no other thread of the handle looks at the map meanwhile */
+	/* No other thread of the handle reads the map meanwhile. */
 	quiet_agent(f.broker);
 	k2k_helper_stop(&f.broker->helper);
 	kept = f.broker->map;
@@ -185,8 +188,8 @@ TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 }
 
 /*
- * Where the registry is gone it passes until the handle knows; from then on it is refused as
- * everybody is.
+ * After the registry is gone, tenant 0 passes until the handle notices; from then on it is refused
+ * like any other.
  */
 TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 {
@@ -200,7 +203,7 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	assert_int_equal(k2k_registry_close(&f.admin), 0);
 	assert_int_equal(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_EFENCED);
-	/* the handle knows */
+	/* This call makes the handle notice. */
 	assert_int_equal(k2k_audit_wait(f.broker, &cursor, UINT64_MAX), K2K_EFENCED);
 	assert_int_equal(k2k_quota_check(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);
 	assert_int_equal(k2k_message_admit(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);
@@ -216,7 +219,7 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
-/* More of one bucket than the short way looks at. */
+/* More ids of one bucket than the fast path searches. */
 TEST(ids_are_told_apart_by_all_64_bits)
 {
 	enum { IDS = 2 * K2K_TENANT_NEAR };
@@ -273,7 +276,7 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	assert_int_equal(k2k_message_admit(f.broker, 2, no_tag, 5, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(0, 7), 100), 0);
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
-	/* in the window that is there, and where a new one is due */
+	/* In the current window, and when a new one is due. */
 	for (int second = 0; second < 3; second++) {
 		struct k2k_registry *readers[] = { f.broker, f.admin, observer };
 
@@ -283,7 +286,7 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 			assert_int_equal(v.used, second == 0);
 			CHECK_WRITES_NOTHING(&f, k2k_quota_check(readers[i], 1, no_tag, 3, &v),
 			                     K2K_ERATE);
-			/* more than a whole second's */
+			/* The request is larger than a whole second's limit. */
 			assert_int_equal(v.retry_after_ns, K2K_NEVER_NS);
 			assert_int_equal(v.window, 1000 + second);
 			CHECK_WRITES_NOTHING(&f,
@@ -309,7 +312,8 @@ TEST(a_peek_writes_nothing_shared_whatever_it_answers)
 	assert_int_equal(info_of(f.admin, 1).rejected_total.rate, 0);
 	assert_int_equal(info_of(f.admin, 1).rejected_total.budget, 0);
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
-	assert_int_equal(sink_calls, 3 * 3 + 1); /* of the broker's own: its sink is told */
+	/* A peek through the broker's own handle: its sink receives it. */
+	assert_int_equal(sink_calls, 3 * 3 + 1);
 	assert_int_equal(k2k_registry_close(&observer), 0);
 	fixture_close(&f);
 }
@@ -335,7 +339,7 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 	assert_int_equal(v.window, 1000);
 	assert_int_equal(k2k_quota_check(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
 	check_verdict(&v, 0, 3, K2K_UNLIMITED, K2K_UNLIMITED, 0);
-	/* one less is a limit like any other */
+	/* One less than unlimited is a limit like any other. */
 	unlimited.max_concurrent_kernels--;
 	unlimited.max_messages_per_sec--;
 	unlimited.max_gpu_memory_bytes--;
@@ -349,7 +353,7 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 	check_verdict(&v, 0, 10, UINT64_MAX - 1, UINT64_MAX - 11, 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 3, &v), 0);
 	check_verdict(&v, 0, 6, UINT64_MAX - 1, UINT64_MAX - 7, 0);
-	f.clock_ns += SECOND; /* the long way says the same, though it counts as 2^33 */
+	f.clock_ns += SECOND; /* the slow path answers the same, though it counts 2^33 */
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
 	check_verdict(&v, 0, K2K_ADMIT_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - K2K_ADMIT_MAX, 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, K2K_ADMIT_MAX, &v), 0);
@@ -378,7 +382,7 @@ TEST(waiting_helps_against_a_rate_only)
 	check_verdict(&v, 0, 60, 100, 40, 0);
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 41, NULL, &v), K2K_EGPUMEM);
 	check_verdict(&v, K2K_EGPUMEM, 60, 100, 40, K2K_NEVER_NS);
-	/* more than there will ever be is no other case */
+	/* A request above the limit itself is rejected in the same way. */
 	assert_int_equal(k2k_gpu_memory_acquire(f.broker, 1, 101, NULL, &v), K2K_EGPUMEM);
 	check_verdict(&v, K2K_EGPUMEM, 60, 100, 40, K2K_NEVER_NS);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 2, &v), 0);
@@ -409,7 +413,7 @@ TEST(a_budget_is_used_up_by_its_last_nanosecond)
 	check_verdict(&v, K2K_EBUDGET, 100, 100, 0, K2K_NEVER_NS);
 	assert_int_equal(k2k_budget_set(f.admin, 1, 7, 101), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 7), 1, NULL), 0);
-	/* another tenant's cost of the same engagement is not this one's */
+	/* Another tenant's cost of the same engagement is not counted for this one. */
 	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(0, 7), 1000), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, tag_of(0, 7), 1, NULL), 0);
@@ -468,8 +472,8 @@ TEST(repeats_of_each_rejection_are_coalesced_exactly)
 }
 
 /*
- * Stays in a read section of the broker's process until a registration was begun: so its first
- * attempt finds the budgets full.
+ * Stays in a read section of the broker's process until a registration has begun, so that the
+ * registration's first attempt finds the budgets full.
  */
 static void *hold_up(void *fixture)
 {
@@ -521,7 +525,7 @@ TEST(info_says_whether_there_is_a_sink)
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, count_call, NULL), 0);
 	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
 	assert_int_equal(info.flags, K2K_INFO_AUDIT_SINK);
-	/* of this handle; and a struct is used again as it was filled */
+	/* The flag is that of this handle; a struct that was filled can be used again. */
 	assert_int_equal(k2k_registry_info(f.admin, &info), 0);
 	assert_int_equal(info.flags, 0);
 	assert_int_equal(k2k_registry_info(f.broker, &info), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_parity_totals.c - every total through every change, and what a tenant leaves to the next one
- * in its place: nothing
+ * unit_parity_totals.c - every total survives every change, and a tenant leaves nothing to the next
+ * one in its slot
  */
 #include "registry_fixture.h"
 
@@ -17,7 +17,7 @@ static uint64_t realtime_ns(void)
 
 /*
  * 11 admitted; rejected: 1 by rate, 2 by budget, 3 by kernels, 4 by memory; 120 + 30 ns booked, 9
- * unattributed; holds 2 and 60.
+ * unattributed; holds 2 kernels and 60 bytes.
  */
 static void use_everything(struct fixture *f, k2k_tenant_id id)
 {
@@ -42,7 +42,7 @@ static void use_everything(struct fixture *f, k2k_tenant_id id)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(k2k_gpu_memory_acquire(f->broker, id, 41, NULL, NULL),
 		                 K2K_EGPUMEM);
-	/* as where the ledger could not book it */
+	/* As if the ledger had no record to book it in. */
 	f->broker->map.cells_cold[f->broker->map.sizes.tenants - 1].unattributed_ns += 9;
 }
 
@@ -68,7 +68,7 @@ static void check_everything(const struct fixture *f, k2k_tenant_id id,
 	assert_int_equal(cost_for(f->admin, id, tag_of(0, 8)), 30);
 }
 
-/* One place for tenants: it is the last one, too. */
+/* There is one tenant slot, which is also the last. */
 static void open_single(struct fixture *f)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
@@ -77,7 +77,7 @@ static void open_single(struct fixture *f)
 	fixture_open_sized(f, &options);
 }
 
-/* Of tenant 1; 0: none. */
+/* The budget of tenant 1; 0 if there is none. */
 static uint64_t budget_of(const struct fixture *f, uint64_t engagement)
 {
 	struct k2k_budget_info list[4] = { { .size = sizeof list[0] } };
@@ -119,7 +119,7 @@ TEST(a_change_keeps_every_total_and_the_time_of_registration)
 		assert_int_equal(k2k_tenant_update(f.admin, 1, &quota, mask), 0);
 		check_everything(&f, 1, &before);
 		is = info_of(f.admin, 1);
-		/* what is named, and no more */
+		/* Changes only what the mask names. */
 		assert_int_equal(is.max_messages_per_sec, mask & K2K_UPDATE_RATE
 		                                                  ? quota.max_messages_per_sec
 		                                                  : was.max_messages_per_sec);
@@ -137,12 +137,12 @@ TEST(a_change_keeps_every_total_and_the_time_of_registration)
 	check_everything(&f, 1, &before);
 	assert_int_equal(k2k_budget_unset(f.admin, 1, 8), 0);
 	check_everything(&f, 1, &before);
-	/* the window that is over counts as unused, and its second is that of the clock */
+	/* A window that is over counts as unused, and the second reported is that of the clock. */
 	f.clock_ns += 5 * SECOND;
 	assert_int_equal(info_of(f.admin, 1).window, 1005);
 	assert_int_equal(info_of(f.admin, 1).messages_this_second, 0);
 	assert_int_equal(info_of(f.admin, 1).admitted_total, 11);
-	/* registered anew: at another time */
+	/* Registered again, at another time. */
 	assert_int_equal(k2k_tenant_deregister(f.admin, 1,
 	                                       &(struct k2k_tenant_totals){
 						       .size = sizeof(struct k2k_tenant_totals) }),
@@ -209,7 +209,7 @@ TEST(a_place_keeps_nothing_of_the_tenant_before)
 
 	open_single(&f);
 	use_everything(&f, 1);
-	/* its window begins at 11 messages, in the same second as the next one's */
+	/* Its window begins with 11 messages, in the same second as the next tenant's. */
 	f.clock_ns += SECOND;
 	assert_int_equal(k2k_message_record(f.broker, 1), 0);
 	assert_int_equal(k2k_tenant_deregister(f.admin, 1, &totals), 0);
@@ -232,7 +232,7 @@ TEST(a_place_keeps_nothing_of_the_tenant_before)
 	assert_int_equal(k2k_lease_list(f.admin, 0, NULL, 0, &count), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(cost_for(f.broker, 2, tag_of(0, 7)), 0);
-	/* no budget of the one before */
+	/* no budget of the tenant before */
 	assert_int_equal(k2k_message_admit(f.broker, 2, tag_of(0, 7), 1, NULL), 0);
 	assert_int_equal(k2k_kernel_release_id(f.broker, 2), K2K_ENOTHELD);
 	assert_int_equal(k2k_gpu_memory_release_id(f.broker, 2, 1), K2K_ENOTHELD);
@@ -264,14 +264,14 @@ TEST(an_engagement_costs_what_registered_tenants_have_booked)
 	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(2, 7), 30), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 2, tag_of(2, 8), 4), 0);
 	assert_int_equal(cost(f.broker, tag_of(0, 7)), 130);
-	/* the organisation is no part of the key, whatever other engagements there are */
+	/* The organisation is not part of the key, whatever other engagements there are. */
 	for (uint64_t other = 0; other < 16; other++)
 		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(5, 100 + other), 0), 0);
 	for (uint64_t org = 0; org < 16; org++)
 		assert_int_equal(k2k_usage_track(f.broker, 1, tag_of(org, 107), 1), 0);
 	assert_int_equal(cost_for(f.broker, 1, tag_of(9, 107)), 16);
 	assert_int_equal(cost(f.broker, tag_of(9, 107)), 16);
-	/* at once, not only when its records are used again */
+	/* The costs are gone at once, not only when the records are used again. */
 	assert_int_equal(k2k_tenant_deregister(f.admin, 2, NULL), 0);
 	assert_int_equal(cost(f.broker, tag_of(0, 7)), 100);
 	assert_int_equal(cost(f.broker, tag_of(0, 8)), 0);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_recovery.c - half-done states, made by hand: what a writer or a broker leaves that is killed
- * between two stores.
+ * unit_recovery.c - half-done states, made by hand: what a writer or a broker leaves if it is
+ * killed between two stores.
  *
- * die() does what the kernel does for a killed writer: its incarnation is dead, the intent still
- * raised.
+ * die() has the effect of a kill: the writer's incarnation is dead, and its intent is still set.
  */
 #include "budget.h"
 #include "change.h"
@@ -19,7 +18,7 @@ static void begin(struct fixture *f, enum k2k_operation operation)
 	assert_int_equal(k2k_change_begin(f->admin, operation, k2k_deadline(f->admin)), 0);
 }
 
-/* The incarnation ends, and another begins: what it had taken stays taken by the dead one. */
+/* The incarnation ends and another begins: whatever it had taken still belongs to the dead one. */
 static int end_life(void *context)
 {
 	struct k2k_registry *admin = context;
@@ -44,10 +43,10 @@ static size_t findings(struct k2k_registry *reg)
 	return count;
 }
 
-/* The next change of something else recovers, and everything is clean afterwards. */
+/* The next change, of something else, recovers; afterwards everything is clean. */
 static void next_operation(struct fixture *f)
 {
-	assert_true(findings(f->admin) > 0); /* it can be seen, and check repairs nothing */
+	assert_true(findings(f->admin) > 0); /* The state is visible, and check repairs nothing. */
 	assert_true(findings(f->admin) > 0);
 	assert_int_equal(k2k_tenant_register(f->admin, 1000, NULL), 0);
 	assert_int_equal(findings(f->admin), 0);
@@ -146,7 +145,7 @@ TEST(a_deregister_killed_before_its_token_is_published_is_finished)
 	assert_int_equal(k2k_tenant_retire(&f.admin->map, slot, token), 0);
 	die(&f);
 	next_operation(&f);
-	/* the same number is not given to what is retired next */
+	/* The next retired tenant must not get the same token. */
 	assert_true(f.admin->map.defs->grace_token > token);
 	fixture_close(&f);
 }
@@ -167,7 +166,7 @@ static void make_update(struct fixture *f, uint32_t *slot)
 	begin(f, K2K_OP_UPDATE);
 	assert_int_equal(k2k_tenant_find(&f->admin->map, 5, slot, &word), 0);
 	k2k_tenant_prepare(&f->admin->map, *slot, &limits);
-	/* 7 changes, 8 ends */
+	/* Step 7 changes the budget, step 8 ends it. */
 	key.gen = k2k_tenant_generation(word);
 	key.slot = *slot;
 	assert_int_equal(k2k_ledger_obtain(&f->admin->map, &claimer, &key, &record), 0);
@@ -230,7 +229,7 @@ TEST(an_update_killed_after_its_commit_happened)
 	fixture_close(&f);
 }
 
-/* An incarnation whose byte nobody locks. */
+/* An incarnation whose life byte nobody locks. */
 #define DEAD (K2K_LOCK_BYTE_LIFE_MIN + 12345)
 
 TEST(records_that_dead_brokers_claimed_are_recovered)
@@ -259,10 +258,10 @@ TEST(records_that_dead_brokers_claimed_are_recovered)
 	f.admin->map.ledger[unlinked].entry.gen = key.gen;
 	f.admin->map.live->lease_pool.high = 1;
 	f.admin->map.leases[0].state = k2k_entry_word(K2K_ENTRY_CLAIMED, DEAD);
-	/* a living broker's claim is left alone */
+	/* A claim of a living broker is left alone. */
 	claimer.incarnation = f.broker->broker.incarnation;
 	assert_true(k2k_pool_claim(&hash.pool, &claimer, &other));
-	assert_int_equal(findings(f.admin), 0); /* no damage: they count as nothing */
+	assert_int_equal(findings(f.admin), 0); /* no damage: claimed records count as nothing */
 	assert_int_equal(cost_for(f.broker, 5, tag_of(0, 3)), 5);
 	assert_int_equal(k2k_registry_repair(f.admin, &info), 0);
 	assert_int_equal(info.engagements, 2);
@@ -321,7 +320,7 @@ TEST(a_reap_killed_halfway_is_done_again)
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == f.admin->map.defs->grace_token,
 	           10);
 	begin(&f, K2K_OP_REGISTER);
-	/* the tenant's leases are not yet free; the slot is free, but in no list */
+	/* The tenant's leases are not yet free; the slot is free, but in no list. */
 	f.admin->map.tenants[slot].state_gen = k2k_tenant_word(K2K_TENANT_FREE,
 	                                                       k2k_tenant_generation(word));
 	die(&f);
@@ -359,8 +358,8 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	die(&f);
 	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, 10);
 	/*
-	 * a living broker has taken it, and not yet filled it: generation, key and cost are those
-	 * of before
+	 * A living broker has taken the record and not yet filled it: generation, key and cost are
+	 * the previous ones.
 	 */
 	f.admin->map.ledger[index].entry.state = taken;
 	assert_int_equal(k2k_tenant_register(f.admin, 6, NULL), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_reference.c - the twelve tests of the single-process registry that this one took over from,
- * by their names.
+ * unit_reference.c - the twelve tests of the single-process registry that this one replaces, under
+ * their original names.
  */
 #include "registry_fixture.h"
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * unit_restore.c - a tenant brought from another registry, with what it had.
- */
+/* unit_restore.c - a tenant moved from another registry, with its totals. */
 #include "registry_fixture.h"
 
 static const struct k2k_budget budgets[] = { { 7, 500 }, { 9, 600 } };
@@ -53,12 +51,12 @@ TEST(a_restored_tenant_has_all_that_it_had)
 	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 8)), UINT64_MAX);
 	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 0)), 3);
 	assert_int_equal(cost_for(f.broker, 42, tag_of(0, 9)), 0);
-	/* and goes on from there */
+	/* It counts on from there. */
 	assert_int_equal(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), 0);
 	assert_int_equal(k2k_usage_track(f.broker, 42, tag_of(0, 7), 1), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 42, tag_of(0, 7), 1, NULL), K2K_EBUDGET);
 	assert_int_equal(info_of(f.broker, 42).admitted_total, 2);
-	/* the next registration's number is above it */
+	/* The next registration gets a higher generation. */
 	assert_int_equal(k2k_tenant_register(f.admin, 43, NULL), 0);
 	assert_int_equal(info_of(f.broker, 43).generation, 1001);
 	fixture_close(&f);

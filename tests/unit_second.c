@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_second - in which second a message is counted, and when one that was refused may come again
+ * unit_second - the second in which a message is counted, and when a refused message may be sent
+ * again
  *
  * Real clocks, unless a test says otherwise.
  */
@@ -21,7 +22,7 @@ static uint64_t second(const struct k2k_registry *reg)
 	return k2k_clock_now(&reg->clock).second;
 }
 
-/* Of the clock's own moving on, not of a wait: nothing else tells that a second begins. */
+/* Polls the clock: no other event shows that a second begins. */
 static void await_second(const struct k2k_registry *reg, uint64_t wanted)
 {
 	while (second(reg) < wanted)
@@ -76,7 +77,7 @@ TEST(each_message_is_counted_in_the_second_it_comes_in_though_no_thread_of_the_b
 
 		assert_true(code == 0 || code == K2K_ERATE);
 		assert_true(before <= verdict.window && verdict.window <= after);
-		/* a peek, too */
+		/* The same for a peek. */
 		before = second(s.broker);
 		code = k2k_quota_check(s.broker, 1, no_tag, 1, &verdict);
 		after = k2k_clock_exact(&s.broker->clock).second;
@@ -109,10 +110,10 @@ TEST(who_waits_as_long_as_told_is_not_refused_again)
 	quota.max_messages_per_sec = 1;
 	for (k2k_tenant_id id = 2; id < 2 + TENANTS; id++)
 		assert_int_equal(k2k_tenant_register(s.admin, id, &quota), 0);
-	/* until enough of them came when the coarse clock did not show the next second yet */
+	/* Repeats until enough messages came before the coarse clock showed the new second. */
 	for (int round = 0, early = 0; early < 20 && round < 30; round++) {
 		await_second(s.broker, second(s.broker) + 1);
-		/* at all phases of the coarse clock's tick */
+		/* At all phases of the coarse clock's tick. */
 		for (int i = 0; i < TENANTS; i++) {
 			k2k_tenant_id id = 2 + (k2k_tenant_id)i;
 			uint64_t next = now_ns() + 100000;
@@ -128,8 +129,8 @@ TEST(who_waits_as_long_as_told_is_not_refused_again)
 		}
 		qsort(refused, TENANTS, sizeof refused[0], by_time);
 		/*
-		 * asleep, not busy: a process that has been busy for a second is pushed aside when
-		 * it matters
+		 * Sleeps instead of spinning: the scheduler preempts a process that was busy for a
+		 * second, and would do so when it matters.
 		 */
 		while (now_ns() + 400000 < refused[0].until_ns)
 			nanosleep(&(struct timespec){ 0, 300000 }, NULL);
@@ -198,7 +199,7 @@ TEST(windows_by_two_clocks_that_differ_never_hold_more_than_the_limit)
 	}
 	for (int i = 0; i < 64; i++)
 		assert_true(in_window[i] <= LIMIT);
-	/* and as many as the limit where more was asked */
+	/* As many as the limit, if more were asked for. */
 	for (uint64_t i = 2; i < SECONDS; i++)
 		assert_int_equal(in_window[i], LIMIT);
 	s.other->clock.injected_ns = NULL;

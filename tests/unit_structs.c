@@ -2,7 +2,7 @@
 /*
  * unit_structs.c - structs of callers that were compiled with an earlier or a later header.
  *
- * Programs with the headers of earlier versions: abi_program.c.
+ * abi_program.c tests programs compiled with the headers of earlier versions.
  */
 #include "registry_fixture.h"
 
@@ -14,14 +14,14 @@ static void set_up(struct fixture *f)
 	register_rate(f, ID, 1000);
 }
 
-/* ---- earlier -------------------------------------------------------------------------------- */
+/* ---- earlier headers ------------------------------------------------------------------------ */
 
 TEST(what_an_earlier_struct_lacks_counts_as_0)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_registry_plan plan = { .size = sizeof plan };
 
-	options.max_audit_events = 12345678; /* behind what the caller says it has */
+	options.max_audit_events = 12345678; /* beyond the size that the caller states */
 	options.size = offsetof(struct k2k_create_options, max_audit_events);
 	assert_int_equal(k2k_registry_plan(&options, &plan), 0);
 	assert_int_equal(plan.max_audit_events, 256);
@@ -62,7 +62,7 @@ TEST(a_size_between_two_versions_is_refused)
 	}
 }
 
-/* ---- later ---------------------------------------------------------------------------------- */
+/* ---- later headers -------------------------------------------------------------------------- */
 
 TEST(a_later_struct_is_filled_in_its_own_stride_and_0_behind_what_we_know)
 {
@@ -134,14 +134,14 @@ TEST(a_later_struct_is_filled_in_its_own_stride_and_0_behind_what_we_know)
 	assert_int_equal(k2k_kernel_acquire(second, 30, &lease.lease, NULL), 0);
 	assert_int_equal(lease.lease.size, sizeof lease);
 	assert_int_equal(k2k_kernel_release(second, &lease.lease), 0);
-	verdict.later[1] = 7; /* a result: whatever it was */
+	verdict.later[1] = 7; /* an output: its old value does not matter */
 	assert_int_equal(
 		k2k_message_admit(second, ID, (struct k2k_audit_tag){ 0, 9 }, 3, &verdict.verdict),
 		0);
 	assert_int_equal(verdict.later[1], 0);
 }
 
-/* A limit that the library does not know would else be ignored without a word. */
+/* Otherwise the library would silently ignore a limit that it does not know. */
 TEST(an_argument_that_asks_for_what_only_a_later_version_knows_is_refused)
 {
 	struct {

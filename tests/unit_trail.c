@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail.c - the audit trail in one process: every kind, repeats, what is written over,
- * half-written events.
+ * unit_trail.c - the audit trail in one process: every kind, repeats, overwriting, half-written
+ * events.
  */
 #include "registry_fixture.h"
 #include "trail_reader.h"
@@ -19,7 +19,7 @@ static void open_small(struct fixture *f, uint64_t events)
 	fixture_open_sized(f, &options);
 }
 
-/* The helper closes what belongs to a second that is over. */
+/* The helper closes the events of a second that is over. */
 static void next_second(struct fixture *f)
 {
 	atomic_fetch_add(&f->clock_ns, SECOND);
@@ -177,7 +177,7 @@ TEST(each_change_is_an_event_with_its_fields)
 	assert_int_equal(k2k_tenant_deregister(admin, 2, NULL), 0);
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	next_second(&f);
-	/* in one go, once all is closed: then it is in the order of time */
+	/* One call, once all events are closed, returns them in order of time. */
 	WAIT_UNTIL((reader_open(&r, f.admin), reader_take(&r, 0), r.cursor.waiting == 0), 10);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 500, 4096, 3, 1, 15);
 	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
@@ -191,12 +191,12 @@ TEST(each_change_is_an_event_with_its_fields)
 	CHECK_CHANGE(K2K_AUDIT_KIND_FINAL_TOTALS, 0, 1, 1, 2, 1, 0, 0, 0, 12345, 0, 1, 96);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 1, 2, 2, 100000, UINT64_C(2147483648), 16, 0, 15);
 	CHECK_CHANGE(K2K_AUDIT_KIND_DEREGISTER, 1, 2, 2, 0);
-	/* the second tenant, whose grace period has passed or not, is mended or not */
+	/* Whether repair counts the second tenant depends on its grace period. */
 	CHECK_CHANGE(K2K_AUDIT_KIND_REPAIR, 0, 0, 0, repaired.tenants, repaired.budgets,
 	             repaired.engagements, repaired.leases, repaired.brokers);
 	/*
 	 * 1 created, 2 register, 3 budget_change, 1 update, 2 deregister, 1 final_totals, 1 repair,
-	 * 1 rate: and no more
+	 * 1 rate: and no other
 	 */
 	assert_int_equal(r.count, 12);
 	for (size_t i = 1; i < r.count; i++)
@@ -205,7 +205,7 @@ TEST(each_change_is_an_event_with_its_fields)
 	fixture_close(&f);
 }
 
-/* The same as the sink is told: unit_audit.c. */
+/* The sink receives the same: unit_audit.c. */
 TEST(an_event_tells_what_differs_from_what_was_in_force)
 {
 	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 },          { 8, K2K_UNLIMITED },
@@ -222,7 +222,7 @@ TEST(an_event_tells_what_differs_from_what_was_in_force)
 	assert_int_equal(k2k_budget_set(admin, 1, 6, 60), 0);
 	reader_open(&r, admin);
 	reader_take_all(&r);
-	assert_int_equal(r.count, 4); /* with the creation */
+	assert_int_equal(r.count, 4); /* including the creation */
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 5, 100, 1, 2, 15);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
@@ -315,7 +315,7 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	memset(name, 'a', sizeof name);
 	name[67] = '\0';
 	memset(longest, 'b', sizeof longest);
-	memcpy(longest + 66, "\xc3\xa9", 3); /* its second byte would be the 68th */
+	memcpy(longest + 66, "\xc3\xa9", 3); /* its second byte would be byte 68 */
 	cross(&f, name, longest);
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -324,13 +324,13 @@ TEST(names_are_cut_at_whole_characters_and_marked)
 	assert_string_equal(r.records[1].source, name);
 	longest[66] = '\0';
 	assert_string_equal(r.records[1].destination, longest);
-	/* what is cut is not compared: so longer names cost no event each */
+	/* The part cut off is not compared: longer names would cost an event each. */
 	memset(name, 'c', sizeof name);
 	name[96] = '\0';
 	cross(&f, name, "x");
 	name[95] = 'd';
 	cross(&f, name, "x");
-	name[67] = '\0'; /* the same in the event, but for the mark */
+	name[67] = '\0'; /* the same in the event, except for the truncation mark */
 	cross(&f, name, "x");
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -384,7 +384,7 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_RATE, 0)->flags, K2K_AUDIT_OPEN);
-	/* a follower waits for the end of the second */
+	/* A follower waits for the end of the second. */
 	reader_open(&r, f.broker);
 	reader_take(&r, 0);
 	assert_false(reader_find(&r, K2K_AUDIT_KIND_RATE, 0));
@@ -464,7 +464,7 @@ TEST(close_ends_what_is_open)
 	assert_int_equal(r.count, 1);
 	assert_int_equal(r.records[0].count, 5);
 	assert_int_equal(r.cursor.waiting, 0);
-	/* by itself, not only because its writer is gone: readers need not ask */
+	/* The helper has closed it: readers need not ask whether its writer lives. */
 	assert_true(f.admin->map.events[r.records[0].ring * 256 + 1].count & K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
@@ -483,7 +483,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	struct fixture f;
 	uint32_t slot;
 
-	open_small(&f, 5); /* which is 8 */
+	open_small(&f, 5); /* rounded up to 8 */
 	slot = security_ring(&f);
 	cross_numbered(&f, 1, 4);
 	reader_open(&r, f.broker);
@@ -501,7 +501,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 		assert_int_equal(r.records[1 + i].sequence, 16 + i);
 		assert_int_equal(r.records[1 + i].tag.org_id, 16 + i);
 	}
-	/* who wants what is there is told of no loss; who wants all, from the first on */
+	/* A reader that starts at the oldest event has no loss; one that starts at 1 has. */
 	reader_open(&r, f.broker);
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(reader_lost(&r), 0);
@@ -510,7 +510,7 @@ TEST(the_oldest_is_written_over_and_the_reader_is_told_how_many)
 	r.cursor.next[slot] = 1;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
 	assert_int_equal(reader_lost(&r), 15);
-	/* one at a time comes to the same */
+	/* Reading one event at a time gives the same result. */
 	reader_open(&r, f.broker);
 	r.cursor.next[slot] = 1;
 	for (uint64_t i = 0; i < 10; i++) {
@@ -555,7 +555,7 @@ TEST(a_cursor_of_another_registry_is_refused)
 
 /* ---- half-written events --------------------------------------------------------------------- */
 
-/* As a thread leaves it that stands still, or was killed, after it took its place. */
+/* The state that a thread leaves if it stops, or is killed, after it claimed its entry. */
 static uint64_t begin_event(struct k2k_shm_ring *ring, struct k2k_shm_event *events, uint64_t mask)
 {
 	uint64_t n = ++ring->claimed;
@@ -591,12 +591,12 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	events = &f.broker->map.events[security_ring(&f) * 4];
 	n = begin_event(ring, events, 3);
 	assert_int_equal(n, 1);
-	cross_numbered(&f, 2, 6); /* 5 finds the place of 1 taken */
+	cross_numbered(&f, 2, 6); /* event 5 finds its entry still claimed by event 1 */
 	assert_int_equal(events[1].sequence, 1);
 	assert_int_equal(events[1].words[0], ~UINT64_C(0));
 	assert_int_equal(stats_of(f.broker).lost[K2K_AUDIT_KIND_CROSS_TENANT], 1);
 	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 4);
-	/* a reader of 5 knows that it never comes, one of 1 that it may */
+	/* A reader knows that event 5 never comes, and that event 1 still may. */
 	reader_open(&r, f.broker);
 	r.cursor.next[security_ring(&f)] = 3;
 	reader_take(&r, K2K_AUDIT_OPEN_TOO);
@@ -604,7 +604,7 @@ TEST(a_living_writers_place_is_not_written_over_and_what_is_given_up_for_it_is_c
 	assert_int_equal(r.records[r.count - 2].sequence, 5);
 	assert_int_equal(r.records[r.count - 2].flags, K2K_AUDIT_LOST);
 	assert_int_equal(r.records[r.count - 1].sequence, 6);
-	/* it goes on after all: too late for a reader who is past it, and in nobody's way */
+	/* The thread continues: too late for a reader past its event, and harmless. */
 	end_event(events, 3, n);
 	cross_numbered(&f, 7, 9);
 	assert_int_equal(events[1].sequence, 18);
@@ -624,7 +624,7 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	ring = &f.admin->map.rings[security_ring(&f)];
 	events = &f.admin->map.events[security_ring(&f) * 4];
 	begin_event(ring, events, 3);
-	ring->claimed++; /* another one took a number only */
+	ring->claimed++; /* another thread has claimed a number, and no more */
 	cross_numbered(&f, 3, 3);
 	next_second(&f);
 	reader_open(&r, f.admin);
@@ -634,17 +634,17 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	assert_int_equal(r.cursor.waiting, 1);
 	assert_int_equal(r.cursor.next[security_ring(&f)], 1);
 	reader_open(&r, f.admin);
-	reader_take(&r, K2K_AUDIT_OPEN_TOO); /* a snapshot takes neither for lost */
+	reader_take(&r, K2K_AUDIT_OPEN_TOO); /* a snapshot counts neither as lost */
 	assert_int_equal(r.count, 2);
 	assert_int_equal(reader_lost(&r), 0);
-	/* the broker ends: nobody goes on with them */
+	/* The broker is closed: nobody will finish these two events. */
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
 	reader_open(&r, f.admin);
 	reader_take(&r, 0);
 	assert_int_equal(r.count, 3);
 	assert_int_equal(r.cursor.waiting, 0);
 	assert_int_equal(reader_lost(&r), 2);
-	/* the next owner uses every place */
+	/* The next owner uses every entry. */
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
 	assert_int_equal(f.broker->broker.slot, slot);
 	assert_int_equal(ring->since, 3);
@@ -690,9 +690,9 @@ TEST(a_writer_that_readers_hold_for_given_up_backs_out)
 	open_small(&f, 4);
 	ring = k2k_ring_of(&f.broker->map, f.broker->broker.slot);
 	ring.shared->claimed = 8;
-	ring.events[1].given_up = 13; /* nobody has such a number yet: damage is as none */
+	ring.events[1].given_up = 13; /* a number not yet given out: damage, ignored */
 	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 9);
-	ring.events[2].given_up = 9; /* of another place: the same */
+	ring.events[2].given_up = 9; /* the number of another entry: ignored too */
 	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 10);
 	ring.events[3].given_up = 11;
 	assert_int_equal(k2k_ring_append(&ring, &body, 1, false), 0);
@@ -724,12 +724,12 @@ TEST(a_repeat_is_added_to_the_event_that_was_meant_while_it_is_open)
 	assert_int_equal(k2k_ring_read(&ring, n, false, &copy), K2K_EVENT_OPEN);
 	assert_int_equal(copy.count, 2);
 	word = event->count;
-	/* another has the place, and is about to say so */
+	/* Another thread has claimed the entry, and has not yet written its number. */
 	event->count = word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS);
 	assert_false(k2k_ring_repeat(&ring, n, body.kind));
 	k2k_ring_close(&ring, n);
 	assert_int_equal(event->count, word + (UINT64_C(1) << K2K_EVENT_COUNT_BITS));
-	/* full: nothing may run over into the number */
+	/* The count is full: a carry must not reach the number. */
 	event->count = word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1);
 	assert_false(k2k_ring_repeat(&ring, n, body.kind));
 	assert_int_equal(event->count, word | ((UINT64_C(1) << K2K_EVENT_COUNT_BITS) - 1));

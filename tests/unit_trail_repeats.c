@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail_repeats.c - repeats of rejections: one event each a second, exactly counted, however
- * many there are.
+ * unit_trail_repeats.c - repeats of rejections: each kind has one event a second with an exact
+ * count, however many kinds there are.
  */
 #include "registry_fixture.h"
 #include "trail_reader.h"
@@ -16,7 +16,7 @@ static void open_small(struct fixture *f, uint64_t events)
 	fixture_open_sized(f, &options);
 }
 
-/* The helper closes what belongs to a second that is over. */
+/* The helper closes the events of a second that is over. */
 static void next_second(struct fixture *f)
 {
 	atomic_fetch_add(&f->clock_ns, SECOND);
@@ -51,8 +51,8 @@ static uint64_t count_of(uint32_t kind, uint64_t org, size_t *events)
 }
 
 /*
- * What comes when the event is written over waits for the next second: there is one event a second,
- * and the count is exact.
+ * A repeat whose event was overwritten waits for the next second: there is one event a second, and
+ * the count is exact.
  */
 TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
 {
@@ -68,9 +68,7 @@ TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
 		cross_numbered(&f, 1, 1);
 	assert_int_equal(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT], 9);
 	next_second(&f);
-	cross_numbered(
-		&f, 1,
-		1); /* for itself and for the five, or added to the helper's event of the five */
+	cross_numbered(&f, 1, 1); /* counts the five too, unless the helper's event does */
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);
@@ -82,7 +80,7 @@ TEST(a_repeat_of_what_is_written_over_is_counted_in_the_next_second)
 	fixture_close(&f);
 }
 
-/* The helper's event for what nothing follows. */
+/* The helper writes the event of a repeat that no later rejection follows. */
 TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 {
 	struct k2k_audit_stats stats;
@@ -104,7 +102,7 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	assert_int_equal(stats.written[K2K_AUDIT_KIND_CROSS_TENANT] +
 	                         stats.coalesced[K2K_AUDIT_KIND_CROSS_TENANT],
 	                 12);
-	/* and one that its handle's end finds */
+	/* One that is reported by the close of its handle. */
 	cross_numbered(&f, 1, 9);
 	for (int i = 0; i < 3; i++)
 		cross_numbered(&f, 1, 1);
@@ -121,8 +119,8 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 /* ---- the table of repeats -------------------------------------------------------------------- */
 
 /*
- * IN_THE_WAY: events of their own, or given up, because the agent was preempted in the entry, or in
- * the place.
+ * IN_THE_WAY: allowance for rejections that get an event of their own, or are given up, because the
+ * agent was preempted while it held the table's entry or the ring's.
  */
 enum { PAIRS = 10000, IN_THE_WAY = 20 };
 
@@ -132,8 +130,7 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 	struct k2k_audit_stats stats;
 	struct fixture f;
 
-	fixture_open(&f); /* with rings of 256 events: nearly all are written over when their
-	                     repeats come */
+	fixture_open(&f); /* rings of 256 events: most are overwritten before their repeats */
 	for (int round = 0; round < 4; round++)
 		for (uint64_t pair = 0; pair < PAIRS; pair++)
 			assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10,
@@ -149,7 +146,7 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 		                 K2K_ENOTENANT);
 	stats = stats_of(f.broker);
 	assert_true(stats.written[kind] <= 2 * PAIRS + IN_THE_WAY);
-	/* what waits for the next second comes in it */
+	/* The repeats that wait are reported in the next second. */
 	next_second(&f);
 	WAIT_UNTIL((stats = stats_of(f.broker),
 	            stats.written[kind] + stats.coalesced[kind] + stats.lost[kind] == 5 * PAIRS),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit_trail_threads.c - the audit trail under threads: exact numbers, no torn event, sleepers that
- * wake.
+ * unit_trail_threads.c - the audit trail under threads: exact numbers, no torn events, sleepers
+ * that wake.
  */
 #include <pthread.h>
 
@@ -60,8 +60,8 @@ TEST(many_threads_that_are_rejected_alike_are_counted_exactly)
 	printf("# %" PRIu64 " events for %d rejections, %" PRIu64 " lost\n", stats.written[kind],
 	       THREADS * CALLS, stats.lost[kind]);
 	/*
-	 * a thread that is preempted in the table may make others write events of their own: those
-	 * that were not written over
+	 * A thread that is preempted in the table may make others write events of their own; those
+	 * that were not overwritten are counted.
 	 */
 	if (stats.newest[f.broker->broker.slot] <= stats.capacity)
 		assert_int_equal(sum + stats.lost[kind], THREADS * CALLS);
@@ -124,7 +124,7 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 	struct k2k_audit_stats stats;
 	uint64_t taken = 0, lost = 0, calls = 0, next = 1, end = now_ns() + for_ns;
 	struct fixture f;
-	uint32_t slot; /* its ring */
+	uint32_t slot; /* the broker's ring */
 
 	options.max_audit_events = events;
 	fixture_open_sized(&f, &options);
@@ -145,7 +145,7 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 				assert_int_equal(pthread_join(flooders[i].thread, NULL), 0);
 				calls += flooders[i].calls;
 			}
-			/* closes what is open */
+			/* The close closes open events. */
 			assert_int_equal(k2k_registry_close(&f.broker), 0);
 		}
 		last = stop;
@@ -156,8 +156,8 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 
 				assert_int_equal(e->ring, slot);
 				/*
-				 * none twice, none in the wrong order; of a snapshot one that was
-				 * being written may be passed over
+				 * No event comes twice or out of order; a snapshot may skip an
+				 * event that was being written.
 				 */
 				assert_true(e->sequence == next || (flags && e->sequence > next));
 				next = e->sequence + (e->flags & K2K_AUDIT_LOST ? e->count : 1);
@@ -231,10 +231,10 @@ TEST(of_many_that_find_a_dead_broker_one_tells)
 		assert_int_equal(pthread_create(&threads[i], NULL, find_dead, brokers[i]), 0);
 	}
 	slot = &f.admin->map.slots[40];
-	/* so that adding up takes long, and they come together */
+	/* Makes the sum take long, so that the threads overlap. */
 	f.admin->map.live->lease_pool.high = f.admin->map.sizes.leases;
 	for (uint64_t i = 0; i < DEATHS; i++) {
-		/* nobody has that byte locked; and it signed with nothing */
+		/* Nobody has locked that byte, and the owner left no signature. */
 		slot->owner = K2K_LOCK_BYTE_LIFE_MIN + i;
 		pthread_barrier_wait(&together);
 		pthread_barrier_wait(&together);
@@ -276,7 +276,7 @@ static void *sleep_on(void *argument)
 	return NULL;
 }
 
-/* Asleep in k2k_audit_wait: it is counted, and then it does not run any more. */
+/* Waits until the thread sleeps in k2k_audit_wait: it is counted, and no longer runs. */
 static void fall_asleep(struct sleeper *sleeper, struct k2k_registry *reg)
 {
 	struct k2k_audit_record record = { .size = sizeof record };
@@ -309,17 +309,17 @@ TEST(an_observer_sleeps_until_something_is_told)
 	fixture_open(&f);
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_OBSERVER, NULL, &observer), 0);
 	fall_asleep(&sleeper, observer);
-	register_rate(&f, 1, 0); /* an administrator wakes it at once */
+	register_rate(&f, 1, 0); /* An administrator wakes it at once. */
 	wakes(&sleeper, 0);
 	fall_asleep(&sleeper, observer);
-	/* the broker's helper within a second */
+	/* The broker's helper wakes it within a second. */
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_ERATE);
 	wakes(&sleeper, 0);
 	assert_int_equal(k2k_registry_close(&observer), 0);
 	fixture_close(&f);
 }
 
-/* A sleeper looks each second by itself, so what is looked at is the word that it sleeps on. */
+/* A sleeper wakes each second by itself, so the test watches the word that it sleeps on. */
 TEST(a_change_wakes_sleepers_though_another_has_just_done_so)
 {
 	struct fixture f;
@@ -380,7 +380,7 @@ TEST(a_wait_ends_with_its_time)
 	before = now_ns();
 	assert_int_equal(k2k_audit_wait(f.broker, &r.cursor, 30 * MS), 0);
 	assert_true(now_ns() - before >= 30 * MS);
-	r.cursor.wake--; /* something was told since */
+	r.cursor.wake--; /* as if an event came since */
 	before = now_ns();
 	assert_int_equal(k2k_audit_wait(f.broker, &r.cursor, 20 * SECOND), 0);
 	assert_true(now_ns() - before < 10 * SECOND);

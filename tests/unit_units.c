@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Numbers with units: what is read, what is refused and where, and that what is printed reads back.
+ * Numbers with units: what is read, what is refused and at which position, and that printed values
+ * can be read back.
  */
 #include "harness.h"
 #include "common/units.h"
@@ -35,7 +36,7 @@ static void refuses(parser *parse, const char *text, size_t position, const char
 		         fault.position, what, position);
 }
 
-/* What no unit takes, with the position that all of them answer. */
+/* Texts that no unit accepts, with the position that all of them return. */
 static void refuses_what_is_no_number(parser *parse)
 {
 	refuses(parse, "", 1, "nothing given");
