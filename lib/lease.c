@@ -129,17 +129,37 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 	return false;
 }
 
+/*
+ * May we change the state of our LIVE record? Only while its registration is there. Then the grace
+ * period after which the writer frees the record (k2k_lease_reap) can't end before our read section
+ * does, so the writer has not looked at it yet. If the registration is over, the writer may have
+ * looked already. The record stays LIVE until the writer frees it: if it were taken and LIVE again,
+ * the writer's CAS could not tell the new use from the old one, and would free what is held.
+ */
+static bool may_change(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
+{
+	/* relaxed, both: our own record */
+	uint32_t slot = (uint32_t)k2k_load_relaxed(&record->whose);
+
+	return slot < leaser->map->sizes.tenants &&
+	       leaser->is_registered(leaser->map, slot, k2k_load_relaxed(&record->gen));
+}
+
 /* Takes the record that we keep LIVE, if it holds nothing: better than another broker's. */
 static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
-	uint32_t link = *leaser->kept;
+	struct k2k_shm_lease *record;
 
-	*leaser->kept = 0;
-	*index = link - 1;
+	if (*leaser->kept == 0)
+		return false;
+	*index = *leaser->kept - 1;
+	record = &leaser->map->leases[*index];
 	/* observe[entry-state]: still ours, or freed with its tenant */
-	return link && k2k_load_acquire(&leaser->map->leases[*index].state) == live &&
-	       holds_nothing(&leaser->map->leases[*index]) && try_take(leaser, *index, live);
+	if (k2k_load_acquire(&record->state) == live && !may_change(leaser, record))
+		return false;
+	*leaser->kept = 0;
+	return holds_nothing(record) && try_take(leaser, *index, live);
 }
 
 static int take(const struct k2k_leaser *leaser, uint32_t *index)
@@ -233,21 +253,30 @@ static int obtain(const struct k2k_leaser *leaser, const struct key *key, int fo
 	return 0;
 }
 
-/* Offers the record to all brokers. By CAS: the writer may have freed it with its tenant. */
-static void make_idle(const struct k2k_leaser *leaser, uint32_t index)
+/*
+ * Offers the record to all brokers, if it is LIVE and holds nothing. By CAS: the writer may have
+ * freed it with its tenant. False: its registration is over, and it stays LIVE.
+ */
+static bool make_idle(const struct k2k_leaser *leaser, uint32_t index)
 {
 	struct k2k_shm_lease *record = &leaser->map->leases[index];
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
 
-	/* observe[entry-state]: still ours or not; publish[entry-state]: our last stores there */
-	if (k2k_load_acquire(&record->state) == live && holds_nothing(record))
-		k2k_cas_acq_rel(&record->state, &live,
-		                k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
+	/* observe[entry-state]: still ours, or not */
+	if (k2k_load_acquire(&record->state) != live || !holds_nothing(record))
+		return true;
+	if (!may_change(leaser, record))
+		return false;
+	/* observe[entry-state]: as above; publish[entry-state]: our last stores there */
+	k2k_cas_acq_rel(&record->state, &live,
+	                k2k_entry_word(K2K_ENTRY_IDLE, leaser->broker->incarnation));
+	return true;
 }
 
 /*
  * After a release or a refusal: if the record holds nothing now, it becomes the one that we keep,
- * and the one that we kept before becomes IDLE.
+ * and the one that we kept before becomes IDLE. If that one has to stay LIVE, this one becomes
+ * IDLE: we never have two LIVE ones that hold nothing.
  */
 static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
 {
@@ -255,9 +284,11 @@ static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_le
 
 	if (before == link || !holds_nothing(record))
 		return;
+	if (before && !make_idle(leaser, before - 1)) {
+		make_idle(leaser, link - 1);
+		return;
+	}
 	*leaser->kept = link;
-	if (before)
-		make_idle(leaser, before - 1);
 }
 
 /* ---- reading other brokers' records -------------------------------------------------- */

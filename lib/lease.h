@@ -19,7 +19,8 @@
  *   LIVE|own -> CLAIMED|own             by CAS: the record that the broker keeps, for another use
  *   LIVE or CLAIMED|dead -> CLAIMED|own by CAS, any broker, once the death is reported (deaths.h)
  *   CLAIMED|own -> LIVE|own             when it is filled
- *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another one
+ *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another
+ *                                       one; only while the record's registration is there
  *   IDLE|own -> LIVE|own                by CAS: the next acquire of the same tenant
  *   LIVE -> FREE                        by CAS, the writer: the tenant's grace period has passed,
  *                                       the broker is dead, or the token of a repair that set the
@@ -92,6 +93,8 @@ struct k2k_leaser {
 	/* index + 1 of the record that the broker keeps LIVE though it holds nothing; 0: none. It
 	 * is in the handle, under its mutex */
 	uint32_t *kept;
+	/* is that registration of the tenant's slot still LIVE? */
+	bool (*is_registered)(const struct k2k_map *map, uint32_t slot, uint64_t generation);
 };
 
 struct k2k_lease_request {
@@ -171,9 +174,9 @@ static inline bool k2k_lease_is_incarnation(uint64_t number)
 }
 
 /*
- * Frees a LIVE record of a registration that is over. The caller loaded the state before the key.
- * The owner does not use the record again, so only a death can change the word, and it never has
- * the same value again. So the CAS frees this use of the record or none.
+ * Frees a LIVE record of a registration whose grace period has passed. The caller loaded the state
+ * before the key. The owner changes the state of such a record no more (may_change() in lease.c),
+ * so only a death can, and the word never has the same value again: the CAS frees this use or none.
  */
 static inline bool k2k_lease_free(struct k2k_shm_lease *record, uint64_t word)
 {

@@ -31,9 +31,15 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t slot, enum k2k_reso
 	return limits.kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : limits.kernels;
 }
 
+static bool is_registered(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+{
+	return k2k_tenant_still(map, slot, k2k_tenant_word(K2K_TENANT_LIVE, generation));
+}
+
 static struct k2k_leaser leaser_of(struct k2k_registry *reg)
 {
-	struct k2k_leaser leaser = { &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease };
+	struct k2k_leaser leaser = { &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease,
+		                     is_registered };
 
 	return leaser;
 }

@@ -32,11 +32,17 @@ static uint64_t limit_of(const struct k2k_map *map, uint32_t at, enum k2k_resour
 	return limits.kernels;
 }
 
+static bool is_registered(const struct k2k_map *map, uint32_t at, uint64_t of)
+{
+	return k2k_tenant_still(map, at, k2k_tenant_word(K2K_TENANT_LIVE, of));
+}
+
 static struct k2k_leaser leaser_of(int thread)
 {
 	struct k2k_registry *reg = &world_handles[thread];
 
-	return (struct k2k_leaser){ &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease };
+	return (struct k2k_leaser){ &reg->map, &reg->liveness, &reg->broker, &reg->kept_lease,
+		                    is_registered };
 }
 
 static int acquire_as(int thread, uint64_t n, bool exact)
@@ -379,3 +385,40 @@ PROGRAM(lease_taken_over, .what = "a record is taken from the dead while others 
 FULL_PROGRAM(lease_taken_by_one, .what = "of two that take a dead one's record one gets it",
              .setup = setup_dead_record, .threads = { take_over, take_over, look },
              .check = check_heir)
+
+/* ---- a record of a registration that is over ------------------------------------------- */
+
+/* The first broker keeps the only record, for a registration whose grace period has passed. */
+static void setup_kept(void)
+{
+	const struct k2k_limits limits = { .kernels = 100, .version = 2 };
+
+	begin(100, 1);
+	give(0, 1);
+	explore_assert(release_as(0, 1) == 0);
+	held[0] = 0;
+	k2k_store_relaxed(&world_map.tenants[slot].state_gen,
+	                  k2k_tenant_word(K2K_TENANT_RETIRED, generation));
+	other_slot = world_tenant(ID + 1, &limits);
+	other_generation = k2k_tenant_generation(
+		k2k_load_relaxed(&world_map.tenants[other_slot].state_gen));
+}
+
+static void reap(void)
+{
+	explore_assert(k2k_lease_reap(&world_map, slot, generation) == 0);
+}
+
+/* What was granted is held by a LIVE record, whenever the writer frees what is over. */
+static void check_kept(void)
+{
+	uint64_t state = k2k_load_relaxed(&world_map.leases[0].state);
+
+	explore_assert(!sum_of(granted) ||
+	               state == k2k_entry_word(K2K_ENTRY_LIVE, world_incarnation(0)));
+	explore_outcome("%u granted", sum_of(granted));
+}
+
+PROGRAM(lease_reaped, .what = "the writer frees a record that its owner wants for another tenant",
+        .setup = setup_kept, .threads = { take_over, reap }, .check = check_kept,
+        .outcomes = { "0 granted", "1 granted" })

@@ -15,8 +15,9 @@
  *   acquire(t)  If the row's record is IDLE or LIVE with our incarnation and has our key: IDLE ->
  *               LIVE by CAS. Else take one: by CAS from FREE, IDLE|other or LIVE, CLAIMED|dead to
  *               CLAIMED|own; use odd; contents; use even; row; LIVE.
- *   release     count = 0, then LIVE -> IDLE. (That a broker keeps one of its records LIVE for a
- *               while is not modelled: the step only comes later.)
+ *   release     count = 0, then LIVE -> IDLE. (A broker keeps one of its records LIVE for a while,
+ *               and takes it for another tenant only while its registration is there. That is not
+ *               modelled here; the program lease_reaped of tests/explore shows it.)
  *   reader      Follows the row of (tenant, slot): use even, contents, the same use again. Counts
  *               the copy if it has that key.
  *   reap(t)     The writer, once no broker is inside tenant t any more: a LIVE record of t becomes
