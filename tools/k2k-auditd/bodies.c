@@ -17,7 +17,8 @@ void bodies_add(struct bodies *bodies, json_object *object)
 	struct bodies more = { 0 };
 	FILE *out = bodies_begin(&more);
 
-	fwrite(bodies->bytes + bodies->taken, 1, bodies->size - bodies->taken, out);
+	if (!bodies_are_taken(bodies))
+		fwrite(bodies->bytes + bodies->taken, 1, bodies->size - bodies->taken, out);
 	body_write(out, object);
 	text_close(out);
 	bodies_free(bodies);

@@ -108,6 +108,8 @@ static int watch(struct ctl *ctl, struct k2k_registry *reg, uint64_t interval_ns
 		if (fflush(stdout) || ferror(stdout))
 			break;
 	}
+	if (ctl->format == FORMAT_CSV)
+		list_end(&csv);
 	snapshot_free(&before);
 	return code ? fail(ctl, code, "registry '%s'", ctl->registry) : EXIT_DONE;
 }
