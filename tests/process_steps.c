@@ -343,7 +343,9 @@ TEST(an_opener_held_at_any_system_call_while_its_registry_is_replaced_gets_the_n
 
 		assert_int_equal(create_small(name), 0);
 		opener = start_traced(open_broker, name);
-		assert_true(run_to(opener, steps));
+		/* it has ended: it needed fewer calls than the last one */
+		if (!run_to(opener, steps))
+			break;
 		if (atomic_load(&outcome->code) != 1) { /* it has its answer */
 			spawn_kill(opener);
 			break;
