@@ -104,7 +104,7 @@ static void *run(void *argument)
 		bool worked = k2k_load_relaxed(&agent->tasks) != NULL;
 
 		run_tasks(agent);
-		if (k2k_load_relaxed(&agent->stop)) /* relaxed: carried by the kick */
+		if (k2k_load_relaxed(&agent->stop)) /* relaxed: published by the kick */
 			return NULL;
 		/* a task does not cause a call of wake(): only its time does */
 		if (agent->wake && k2k_clock_monotonic_ns() >= agent->wake_at_ns)
@@ -190,7 +190,7 @@ void k2k_agent_stop(struct k2k_agent *agent)
 {
 	if (!agent->running)
 		return;
-	k2k_store_relaxed(&agent->stop, 1); /* relaxed: carried by the kick */
+	k2k_store_relaxed(&agent->stop, 1); /* relaxed: published by the kick */
 	kick(agent);
 	pthread_join(agent->thread, NULL);
 	agent->running = false;

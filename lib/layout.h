@@ -253,7 +253,7 @@ struct k2k_shm_tenant_cold {
 
 /* ---- tenants: what brokers write ----------------------------------------- */
 
-/* The rate words share one cache line. Their proof is in rate.c. */
+/* The rate words share one cache line. Their proof is in rate.h. */
 #define K2K_WINDOW_BASE_BITS 34
 #define K2K_WINDOW_BASE_MASK ((UINT64_C(1) << K2K_WINDOW_BASE_BITS) - 1)
 #define K2K_WINDOW_SECOND_MAX (UINT64_MAX >> K2K_WINDOW_BASE_BITS)
@@ -262,7 +262,7 @@ struct k2k_shm_cell {
 	k2k_u64 admitted; /* only grows */
 	/* second << 34 | low 34 bits of `admitted` at the start of that second */
 	k2k_u64 window;
-	/* lower bound of the tenant's number of ledger records (ledger.h) */
+	/* how many ledger records brokers took for the tenant; a kill may leave it too high */
 	k2k_u32 costs;
 	k2k_u32 has_costs; /* 1: an engagement's record may exist */
 	/* bit b: broker slot b may have a lease record of this tenant */

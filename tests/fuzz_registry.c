@@ -10,12 +10,11 @@
  *	2..   patches of 12 bytes: what, object, offset (16 bits, in steps of 2 bytes), value (64
  *	      bits)
  *
- * With RAW what follows is both headers themselves. What may come of it: an answer that is
- * documented, CORRUPT with what and where among them; each within a second of its own time and
- * pauses (sanitizers are slow); no change to a neighbour's bytes, no name left, no descriptor, no
- * mapping.
+ * With RAW the rest of the input replaces both headers. Every call must return a documented code;
+ * K2K_ECORRUPT comes with a detail. Each call takes at most a second of processor time and pauses
+ * (sanitizers are slow). No byte of a neighbour changes, and no name, descriptor or mapping is left.
  *
- * K2K_FUZZ_SEEDS names a directory that is filled with inputs to start from.
+ * K2K_FUZZ_SEEDS names a directory, which is filled with inputs to start from.
  */
 #include "fuzz_images.h"
 
