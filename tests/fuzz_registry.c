@@ -12,7 +12,7 @@
  *
  * With RAW the rest of the input replaces both headers. Every call must return a documented code;
  * K2K_ECORRUPT comes with a detail. Each call takes at most a second of processor time and pauses
- * (sanitizers are slow). No byte of a neighbour changes, and no name, descriptor or mapping is left.
+ * (sanitizers are slow). No byte of a neighbour changes; no name, descriptor or mapping is left.
  *
  * K2K_FUZZ_SEEDS names a directory, which is filled with inputs to start from.
  */
