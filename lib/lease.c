@@ -130,18 +130,18 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 }
 
 /*
- * May we change the state of our LIVE record? Only while its registration is there. Then the grace
- * period after which the writer frees the record (k2k_lease_reap) can't end before our read section
- * does, so the writer has not looked at it yet. If the registration is over, the writer may have
- * looked already. The record stays LIVE until the writer frees it: if it were taken and LIVE again,
- * the writer's CAS could not tell the new use from the old one, and would free what is held.
+ * May we change the state of our LIVE record? Only while its registration is there and no repair
+ * has set it aside: then the grace period after which the writer frees it can't end before our read
+ * section does. Otherwise the writer may have looked already: if it were taken and LIVE again, the
+ * writer's CAS could not tell the new use from the old one, and would free what is held.
  */
 static bool may_change(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
 {
-	/* relaxed, both: our own record */
+	/* relaxed, all: our own record */
 	uint32_t slot = (uint32_t)k2k_load_relaxed(&record->whose);
 
-	return slot < leaser->map->sizes.tenants &&
+	return k2k_load_relaxed(&record->incarnation) == leaser->broker->incarnation &&
+	       slot < leaser->map->sizes.tenants &&
 	       leaser->is_registered(leaser->map, slot, k2k_load_relaxed(&record->gen));
 }
 

@@ -404,6 +404,24 @@ static void setup_kept(void)
 		k2k_load_relaxed(&world_map.tenants[other_slot].state_gen));
 }
 
+/* The registration is there, but a repair has set the record aside, and its token has passed. */
+static void setup_set_aside(void)
+{
+	setup_kept();
+	k2k_store_relaxed(&world_map.tenants[slot].state_gen,
+	                  k2k_tenant_word(K2K_TENANT_LIVE, generation));
+	k2k_store_relaxed(&world_map.leases[0].incarnation, 1); /* the token */
+}
+
+static void free_set_aside(void)
+{
+	struct k2k_shm_lease *record = &world_map.leases[0];
+	uint64_t word = k2k_load_acquire(&record->state);
+
+	if (k2k_load_relaxed(&record->incarnation) == 1)
+		k2k_lease_free(record, word);
+}
+
 static void reap(void)
 {
 	explore_assert(k2k_lease_reap(&world_map, slot, generation) == 0);
@@ -421,4 +439,7 @@ static void check_kept(void)
 
 PROGRAM(lease_reaped, .what = "the writer frees a record that its owner wants for another tenant",
         .setup = setup_kept, .threads = { take_over, reap }, .check = check_kept,
+        .outcomes = { "0 granted", "1 granted" })
+PROGRAM(lease_set_aside, .what = "the same for a record that a repair has set aside",
+        .setup = setup_set_aside, .threads = { take_over, free_set_aside }, .check = check_kept,
         .outcomes = { "0 granted", "1 granted" })
